@@ -1,0 +1,3 @@
+//! The pure engine: `apply(state, record) -> outputs`.
+
+pub mod rule;

@@ -1,0 +1,406 @@
+//! The Avro binary encoding (Apache Avro 1.12 specification, "Binary Encoding"), written by hand because it is on every
+//! hot path. `tests/agrees_with_avro.rs` holds it against the `apache-avro` crate for every record.
+
+/// Why bytes are not the datum that was expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The bytes end inside a value.
+    #[error("the record ends inside a value")]
+    Truncated,
+    /// Bytes are left after the last value.
+    #[error("{0} bytes are left after the record's end")]
+    Trailing(usize),
+    /// A number does not fit its type, or an index names no branch or symbol.
+    #[error("a number is out of its range")]
+    Range,
+    /// A string is not UTF-8.
+    #[error("a string is not UTF-8")]
+    Utf8,
+    /// An identifier is not well formed.
+    #[error("{0}")]
+    Id(#[from] IdErrorCopy),
+    /// The record starts with no known schema's fingerprint.
+    #[error("no known schema has the fingerprint {0:016x}: the record is of a newer version, or not one of ours")]
+    UnknownSchema(u64),
+}
+
+/// An [`crate::ids::IdError`] in an error that is `Copy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not {0}")]
+pub struct IdErrorCopy(pub &'static str);
+
+impl From<crate::ids::IdError> for DecodeError {
+    fn from(error: crate::ids::IdError) -> Self {
+        Self::Id(IdErrorCopy(error.what))
+    }
+}
+
+/// Writes values at the end of a buffer.
+#[derive(Debug, Default)]
+pub struct Writer {
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    /// A writer that starts with an empty buffer.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A writer that appends to `bytes`, so that a buffer can be used again.
+    pub fn with(bytes: Vec<u8>) -> Self {
+        Self { bytes }
+    }
+
+    /// What was written.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Length so far, in bytes.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether nothing was written yet.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Cuts the buffer back to `len` bytes.
+    pub fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(len);
+    }
+
+    /// An int or a long: zigzag, then 7 bits a byte, low ones first.
+    pub fn long(&mut self, value: i64) {
+        let mut rest = (value.wrapping_shl(1) ^ (value >> 63)) as u64;
+        while rest >= 0x80 {
+            self.bytes.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        self.bytes.push(rest as u8);
+    }
+
+    /// A boolean.
+    pub fn boolean(&mut self, value: bool) {
+        self.bytes.push(u8::from(value));
+    }
+
+    /// A fixed: its bytes as they are. Also for a datum that is already encoded.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Bytes or a string: length, then the bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.long(bytes.len() as i64);
+        self.raw(bytes);
+    }
+}
+
+/// Reads values from the front of a buffer.
+#[derive(Debug, Clone, Copy)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// A reader at the start of `bytes`.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// What has not been read yet.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// An int or a long.
+    #[inline]
+    pub fn long(&mut self) -> Result<i64, DecodeError> {
+        let mut value = 0_u64;
+        for (i, &byte) in self.rest.iter().enumerate().take(10) {
+            value |= u64::from(byte & 0x7f) << (7 * i);
+            if byte < 0x80 {
+                self.rest = &self.rest[i + 1..];
+                return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
+            }
+        }
+        Err(if self.rest.len() < 10 { DecodeError::Truncated } else { DecodeError::Range })
+    }
+
+    /// An index below `end`: an enum's symbol or a union's branch.
+    #[inline]
+    pub fn index(&mut self, end: usize) -> Result<usize, DecodeError> {
+        let value = self.long()?;
+        usize::try_from(value).ok().filter(|i| *i < end).ok_or(DecodeError::Range)
+    }
+
+    /// A boolean.
+    #[inline]
+    pub fn boolean(&mut self) -> Result<bool, DecodeError> {
+        match self.raw(1)? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            _ => Err(DecodeError::Range),
+        }
+    }
+
+    /// `len` bytes as they are.
+    #[inline]
+    pub fn raw(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
+        let (head, rest) = self.rest.split_at_checked(len).ok_or(DecodeError::Truncated)?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    /// A fixed of `N` bytes.
+    #[inline]
+    pub fn fixed<const N: usize>(&mut self) -> Result<&'a [u8; N], DecodeError> {
+        let (head, rest) = self.rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    /// Bytes.
+    #[inline]
+    pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
+        let len = usize::try_from(self.long()?).map_err(|_| DecodeError::Range)?;
+        self.raw(len)
+    }
+
+    /// A string.
+    #[inline]
+    pub fn string(&mut self) -> Result<&'a str, DecodeError> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| DecodeError::Utf8)
+    }
+
+    /// The item count of an array's next block; 0 ends the array. Blocks with a byte size (a negative count) are not ours.
+    #[inline]
+    pub fn block(&mut self) -> Result<usize, DecodeError> {
+        usize::try_from(self.long()?).map_err(|_| DecodeError::Range)
+    }
+
+    /// Succeeds where everything was read.
+    pub fn end(self) -> Result<(), DecodeError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(DecodeError::Trailing(self.rest.len())) }
+    }
+}
+
+/// A value with one Avro encoding.
+pub trait Datum: Sized {
+    /// Appends the encoding.
+    fn write(&self, to: &mut Writer);
+    /// Reads one value.
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError>;
+}
+
+macro_rules! long_datum {
+    ($($type:ty),*) => {$(
+        impl Datum for $type {
+            fn write(&self, to: &mut Writer) {
+                to.long(i64::try_from(*self).unwrap_or(i64::MAX));
+            }
+            fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                Self::try_from(from.long()?).map_err(|_| DecodeError::Range)
+            }
+        }
+    )*};
+}
+long_datum!(i64, u64, i32, u32, u16);
+
+macro_rules! time_datum {
+    ($($type:ty),*) => {$(
+        impl Datum for $type {
+            fn write(&self, to: &mut Writer) {
+                to.long(self.0);
+            }
+            fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                Ok(Self(from.long()?))
+            }
+        }
+    )*};
+}
+time_datum!(crate::time::SiteMs, crate::time::WallMs, crate::time::OpenMs);
+
+macro_rules! fixed_datum {
+    ($($type:ty),*) => {$(
+        impl Datum for $type {
+            fn write(&self, to: &mut Writer) {
+                to.raw(&self.0);
+            }
+            fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                Ok(Self(*from.fixed()?))
+            }
+        }
+    )*};
+}
+fixed_datum!(crate::ids::SpoolId, crate::ids::Sha256Digest, crate::ids::EpisodeId, crate::ids::DeliveryId);
+
+macro_rules! text_datum {
+    ($($type:ty),*) => {$(
+        impl Datum for $type {
+            fn write(&self, to: &mut Writer) {
+                to.bytes(self.as_str().as_bytes());
+            }
+            fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                Ok(from.string()?.parse::<Self>()?)
+            }
+        }
+    )*};
+}
+text_datum!(
+    crate::ids::TenantId,
+    crate::ids::SiteId,
+    crate::ids::KeyId,
+    crate::ids::ChannelId,
+    crate::ids::RuleName
+);
+
+impl Datum for String {
+    fn write(&self, to: &mut Writer) {
+        to.bytes(self.as_bytes());
+    }
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        from.string().map(str::to_owned)
+    }
+}
+
+impl Datum for bool {
+    fn write(&self, to: &mut Writer) {
+        to.boolean(*self);
+    }
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        from.boolean()
+    }
+}
+
+/// Bytes of any length (`Vec<T>` is an array).
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Blob(pub Vec<u8>);
+
+impl std::fmt::Debug for Blob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl Datum for Blob {
+    fn write(&self, to: &mut Writer) {
+        to.bytes(&self.0);
+    }
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        from.bytes().map(|b| Self(b.to_vec()))
+    }
+}
+
+impl<T: Datum> Datum for Option<T> {
+    fn write(&self, to: &mut Writer) {
+        match self {
+            None => to.long(0),
+            Some(value) => {
+                to.long(1);
+                value.write(to);
+            }
+        }
+    }
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match from.index(2)? {
+            0 => Ok(None),
+            _ => T::read(from).map(Some),
+        }
+    }
+}
+
+impl<T: Datum> Datum for Vec<T> {
+    fn write(&self, to: &mut Writer) {
+        if !self.is_empty() {
+            to.long(self.len() as i64);
+            for item in self {
+                item.write(to);
+            }
+        }
+        to.long(0);
+    }
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let mut items = Self::new();
+        loop {
+            match from.block()? {
+                0 => return Ok(items),
+                // Every item of ours takes at least a byte, so a count above the rest is a lie that must not allocate.
+                n if n > from.rest().len() => return Err(DecodeError::Truncated),
+                n => {
+                    for _ in 0..n {
+                        items.push(T::read(from)?);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Declares a record whose fields are written in the order in which they stand, as its `.avsc` has them.
+#[macro_export]
+macro_rules! avro_record {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$field_meta:meta])* $field_vis:vis $field:ident: $type:ty),* $(,)? }) => {
+        $(#[$meta])*
+        $vis struct $name { $($(#[$field_meta])* $field_vis $field: $type),* }
+
+        impl $crate::avro::Datum for $name {
+            fn write(&self, to: &mut $crate::avro::Writer) {
+                $($crate::avro::Datum::write(&self.$field, to);)*
+            }
+            fn read(from: &mut $crate::avro::Reader<'_>) -> Result<Self, $crate::avro::DecodeError> {
+                $(let $field = $crate::avro::Datum::read(from)?;)*
+                Ok(Self { $($field),* })
+            }
+        }
+    };
+}
+
+/// Declares an enum whose symbols are those of its `.avsc`, in order; `as_str` gives the symbol.
+#[macro_export]
+macro_rules! avro_enum {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $symbol:literal),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        $vis enum $name { $($(#[$variant_meta])* $variant),* }
+
+        impl $name {
+            /// Every symbol, in the schema's order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The symbol as the schema, JSON and people write it.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $symbol),* }
+            }
+
+            /// The variant with this symbol.
+            pub fn from_symbol(symbol: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|v| v.as_str() == symbol)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl $crate::avro::Datum for $name {
+            fn write(&self, to: &mut $crate::avro::Writer) {
+                to.long(*self as i64);
+            }
+            fn read(from: &mut $crate::avro::Reader<'_>) -> Result<Self, $crate::avro::DecodeError> {
+                from.index(Self::ALL.len()).map(|i| Self::ALL[i])
+            }
+        }
+    };
+}

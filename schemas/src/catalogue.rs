@@ -1,0 +1,268 @@
+//! The catalogue: which signal types there are and which fields each may carry. Read from `avsc/signals/`, it drives the
+//! gateway's allowlist, the rule checker, the batch codec and the documentation.
+
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use crate::schema::SIGNAL_SOURCES;
+
+/// Number of signal types.
+pub const SIGNAL_TYPES: usize = SIGNAL_SOURCES.len();
+/// Most fields that a type has besides `at`.
+pub const TYPE_FIELDS_MAX: usize = 9;
+
+/// A signal type: its place in the catalogue, which is its branch in the batch's union.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SignalType(u8);
+
+impl SignalType {
+    /// The type at `index` of the catalogue.
+    pub fn from_index(index: usize) -> Option<Self> {
+        (index < SIGNAL_TYPES).then_some(Self(index as u8))
+    }
+
+    /// The type with this name, such as `auth.attempt`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        CATALOGUE.types.iter().position(|t| t.name == name).and_then(Self::from_index)
+    }
+
+    /// Every type, in the catalogue's order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..SIGNAL_TYPES).filter_map(Self::from_index)
+    }
+
+    /// Place in the catalogue.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// Its name, such as `auth.attempt`.
+    pub fn name(self) -> &'static str {
+        &self.def().name
+    }
+
+    /// What the catalogue says of it.
+    pub fn def(self) -> &'static TypeDef {
+        &CATALOGUE.types[self.index()]
+    }
+}
+
+/// A set of signal types, a bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignalTypes(pub u16);
+
+impl SignalTypes {
+    /// Whether the set holds the type.
+    pub fn contains(self, signal: SignalType) -> bool {
+        self.0 & 1 << signal.index() != 0
+    }
+
+    /// Adds the type.
+    pub fn insert(&mut self, signal: SignalType) {
+        self.0 |= 1 << signal.index();
+    }
+
+    /// The types in the set, in the catalogue's order.
+    pub fn iter(self) -> impl Iterator<Item = SignalType> {
+        SignalType::all().filter(move |t| self.contains(*t))
+    }
+}
+
+impl crate::avro::Datum for SignalTypes {
+    fn write(&self, to: &mut crate::avro::Writer) {
+        if self.0 != 0 {
+            to.long(i64::from(self.0.count_ones()));
+            self.iter().for_each(|t| to.long(t.index() as i64));
+        }
+        to.long(0);
+    }
+
+    fn read(from: &mut crate::avro::Reader<'_>) -> Result<Self, crate::avro::DecodeError> {
+        let mut types = Self::default();
+        loop {
+            match from.block()? {
+                0 => return Ok(types),
+                n => {
+                    for _ in 0..n {
+                        types.0 |= 1 << from.index(SIGNAL_TYPES)?;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the catalogue says of a signal type.
+#[derive(Debug)]
+pub struct TypeDef {
+    /// Its name, such as `auth.attempt`.
+    pub name: String,
+    /// What it means.
+    pub doc: String,
+    /// Its fields besides `at`, in the order of the encoding.
+    pub fields: Vec<FieldDef>,
+}
+
+impl TypeDef {
+    /// The field with this name and its place.
+    pub fn field(&self, name: &str) -> Option<(usize, &FieldDef)> {
+        self.fields.iter().enumerate().find(|(_, f)| f.name == name)
+    }
+}
+
+/// What the catalogue says of a field.
+#[derive(Debug)]
+pub struct FieldDef {
+    /// Its name.
+    pub name: String,
+    /// What it means.
+    pub doc: String,
+    /// Whether a signal may lack it.
+    pub optional: bool,
+    /// What it may hold.
+    pub kind: FieldKind,
+}
+
+/// What a field may hold.
+#[derive(Debug, PartialEq, Eq)]
+pub enum FieldKind {
+    /// One of these symbols.
+    Enum(Vec<String>),
+    /// Any of these symbols, each at most once.
+    EnumList(Vec<String>),
+    /// A whole number in this range.
+    Int {
+        /// Smallest.
+        min: i64,
+        /// Largest.
+        max: i64,
+    },
+    /// True or false.
+    Bool,
+    /// A keyed hash: 16 bytes, 32 hex digits in JSON.
+    Hash,
+    /// An identifier.
+    Ident {
+        /// The characters that it may have.
+        class: IdentClass,
+        /// Most characters.
+        max: usize,
+    },
+}
+
+/// The characters of an identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentClass {
+    /// Letters, digits and `_ . : / \ -`: names of hooks and settings.
+    Name,
+    /// Letters, digits and `_ . -`: slugs, roles, error codes.
+    Slug,
+    /// Letters, digits and `. _ + ~ -`: versions.
+    Version,
+    /// A path: a slash, then visible ASCII without `? # @`.
+    Path,
+    /// Visible ASCII and spaces.
+    Printable,
+}
+
+impl IdentClass {
+    /// Whether `text` is a non-empty identifier of this class.
+    pub fn admits(self, text: &str) -> bool {
+        let word = |b: u8, more: &[u8]| b.is_ascii_alphanumeric() || more.contains(&b);
+        let mut bytes = text.bytes();
+        match self {
+            Self::Name => !text.is_empty() && bytes.all(|b| word(b, b"_.:/\\-")),
+            Self::Slug => !text.is_empty() && bytes.all(|b| word(b, b"_.-")),
+            Self::Version => !text.is_empty() && bytes.all(|b| word(b, b"._+~-")),
+            Self::Path => bytes.next() == Some(b'/') && bytes.all(|b| b.is_ascii_graphic() && !b"?#@".contains(&b)),
+            Self::Printable => !text.is_empty() && bytes.all(|b| b.is_ascii_graphic() || b == b' '),
+        }
+    }
+
+    /// What it looks like, for an error.
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Name => "letters, digits and _ . : / \\ -",
+            Self::Slug => "letters, digits and _ . -",
+            Self::Version => "letters, digits and . _ + ~ -",
+            Self::Path => "a path that starts with / and has no query, fragment, @ or space",
+            Self::Printable => "visible ASCII characters and spaces",
+        }
+    }
+}
+
+/// All signal types.
+#[derive(Debug)]
+pub struct Catalogue {
+    /// In the order of the batch's union.
+    pub types: Vec<TypeDef>,
+}
+
+/// The catalogue that is compiled in.
+#[expect(clippy::expect_used, reason = "the schemas are compiled in, and a test reads each of them")]
+pub static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue {
+    types: SIGNAL_SOURCES.iter().map(|source| type_def(source).expect("a compiled-in schema is readable")).collect(),
+});
+
+#[derive(Deserialize)]
+struct RecordSchema {
+    signal: String,
+    doc: String,
+    fields: Vec<FieldSchema>,
+}
+
+#[derive(Deserialize)]
+struct FieldSchema {
+    name: String,
+    doc: String,
+    r#type: serde_json::Value,
+}
+
+#[derive(Deserialize)]
+struct TypeSchema {
+    r#type: String,
+    #[serde(default)]
+    symbols: Vec<String>,
+    items: Option<Box<TypeSchema>>,
+    minimum: Option<i64>,
+    maximum: Option<i64>,
+    class: Option<IdentClass>,
+    max_length: Option<usize>,
+}
+
+fn type_def(source: &str) -> Result<TypeDef, serde_json::Error> {
+    let schema: RecordSchema = serde_json::from_str(source)?;
+    let fields = schema.fields.into_iter().filter(|f| f.name != "at").map(field_def).collect::<Result<_, _>>()?;
+    Ok(TypeDef { name: schema.signal, doc: schema.doc, fields })
+}
+
+fn field_def(field: FieldSchema) -> Result<FieldDef, serde_json::Error> {
+    let (optional, schema) = match field.r#type {
+        serde_json::Value::Array(mut branches) if branches.len() == 2 => (true, branches.remove(1)),
+        other => (false, other),
+    };
+    let kind = match schema.as_str() {
+        Some("boolean") => FieldKind::Bool,
+        Some(_) => FieldKind::Hash,
+        None => field_kind(serde_json::from_value(schema)?)?,
+    };
+    Ok(FieldDef { name: field.name, doc: field.doc, optional, kind })
+}
+
+fn field_kind(schema: TypeSchema) -> Result<FieldKind, serde_json::Error> {
+    let missing = |what| serde::de::Error::custom(format!("a {} needs {what}", schema.r#type));
+    Ok(match schema.r#type.as_str() {
+        "enum" => FieldKind::Enum(schema.symbols),
+        "array" => FieldKind::EnumList(schema.items.ok_or_else(|| missing("items"))?.symbols),
+        "long" => FieldKind::Int {
+            min: schema.minimum.ok_or_else(|| missing("minimum"))?,
+            max: schema.maximum.ok_or_else(|| missing("maximum"))?,
+        },
+        _ => FieldKind::Ident {
+            class: schema.class.ok_or_else(|| missing("class"))?,
+            max: schema.max_length.ok_or_else(|| missing("max_length"))?,
+        },
+    })
+}

@@ -1,0 +1,151 @@
+//! The planner's other input in topic `detections`, and topic `attempts`, its output. Key: the tenant.
+
+use serde::Serialize;
+
+use crate::ids::{ChannelId, DeliveryId, EpisodeId, RuleName, SiteId, TenantId};
+use crate::schema::{Kind, TopicRecord};
+use crate::time::WallMs;
+use crate::{avro_enum, avro_record};
+
+avro_record! {
+    /// A channel as the planner knows it: addresses and secrets stay in `control`.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct ChannelRef {
+        /// Id.
+        pub channel: ChannelId,
+        /// What it speaks, such as `webhook`.
+        pub kind: String,
+    }
+}
+
+avro_record! {
+    /// From here on the tenant's alerts go to these channels. Written by whoever changes a channel.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct ChannelsConfigured {
+        /// Tenant.
+        pub tenant: TenantId,
+        /// All its channels.
+        pub channels: Vec<ChannelRef>,
+    }
+}
+
+avro_record! {
+    /// Committed by the alerter before the request leaves.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct AttemptStarted {
+        /// Tenant.
+        pub tenant: TenantId,
+        /// Delivery.
+        pub delivery: DeliveryId,
+        /// Number of the attempt, from 1.
+        pub attempt: u32,
+        /// Wall time of the planner that asked for it.
+        pub at: WallMs,
+    }
+}
+
+avro_enum! {
+    /// What the shell saw of an attempt.
+    pub enum AttemptOutcome {
+        /// The channel took it (2xx).
+        Delivered = "delivered",
+        /// The channel answered something else.
+        Refused = "refused",
+        /// No connection, or it broke.
+        Unreachable = "unreachable",
+        /// No answer in time.
+        Timeout = "timeout",
+        /// The address may not be called.
+        AddressForbidden = "address_forbidden",
+        /// The process that made it is gone: it may or may not have arrived.
+        Unknown = "unknown",
+    }
+}
+
+avro_record! {
+    /// How an attempt ended. The first one of an attempt counts.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct AttemptEnded {
+        /// Tenant.
+        pub tenant: TenantId,
+        /// Delivery.
+        pub delivery: DeliveryId,
+        /// Number of the attempt, from 1.
+        pub attempt: u32,
+        /// What the shell saw.
+        pub outcome: AttemptOutcome,
+        /// HTTP status, where there was one.
+        pub status: Option<u32>,
+        /// Seconds that the channel asked to be left alone.
+        pub retry_after_s: Option<u64>,
+        /// How long it took, in milliseconds.
+        pub duration_ms: u64,
+    }
+}
+
+avro_enum! {
+    /// What happened to a delivery.
+    pub enum AttemptState {
+        /// The request is about to leave.
+        Started = "started",
+        /// The channel took it.
+        Delivered = "delivered",
+        /// It did not; another attempt follows at `next_attempt_at`.
+        Failed = "failed",
+        /// It did not, and no attempt follows.
+        Dead = "dead",
+        /// It may or may not have arrived; another attempt follows.
+        Unknown = "unknown",
+        /// No attempt is made; `reason` says why.
+        NotSent = "not_sent",
+    }
+}
+
+avro_record! {
+    /// One row of the delivery history. Written by the planner, in its commit.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+    pub struct Attempt {
+        /// Tenant.
+        pub tenant: TenantId,
+        /// Site of the detection.
+        pub site: SiteId,
+        /// Id of the key that the values are encrypted under.
+        #[serde(skip)]
+        pub encryption_key: Option<String>,
+        /// The detection's episode.
+        pub detection: EpisodeId,
+        /// The detection's number in its site.
+        pub seq: u64,
+        /// Name of the rule.
+        pub rule: RuleName,
+        /// Channel; empty where the tenant has none.
+        pub channel: String,
+        /// Idempotency key.
+        pub delivery: DeliveryId,
+        /// Number of the attempt; 0 where none was made.
+        pub attempt: u32,
+        /// What happened.
+        pub state: AttemptState,
+        /// Code that says why, such as `delivered`, `status_500`, `suppressed`, `no_channel`.
+        pub reason: String,
+        /// HTTP status, where there was one.
+        pub status: Option<u32>,
+        /// Wall time.
+        pub at: WallMs,
+        /// Wall time of the next attempt, where there is one.
+        pub next_attempt_at: Option<WallMs>,
+    }
+}
+
+impl TopicRecord for ChannelsConfigured {
+    const KIND: Kind = Kind::ChannelsConfigured;
+}
+impl TopicRecord for AttemptStarted {
+    const KIND: Kind = Kind::AttemptStarted;
+}
+impl TopicRecord for AttemptEnded {
+    const KIND: Kind = Kind::AttemptEnded;
+}
+impl TopicRecord for Attempt {
+    const KIND: Kind = Kind::Attempt;
+}

@@ -1,0 +1,21 @@
+//! The words of Logystera as types: ids, times, the catalogue of signal types, and the records of every topic with
+//! their bytes.
+//!
+//! This crate knows nothing of files, networks, clocks, Kafka, CQL or tokio. Its source of truth is `avsc/`: the
+//! catalogue is read from there, and a test holds every hand-written codec against Apache Avro's own.
+
+pub mod limits;
+
+pub mod ids;
+pub mod time;
+
+pub mod avro;
+pub mod catalogue;
+pub mod schema;
+
+pub mod batch;
+pub mod control;
+pub mod detection;
+pub mod delivery;
+pub mod signals_topic;
+pub mod topic;

@@ -1,0 +1,106 @@
+//! Every bound of the system, with its unit and its reason. Relations between bounds are checked at compile time.
+
+/// Bytes of a batch on the wire (design, section 3).
+pub const WIRE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a batch's JSON once inflated (design, section 3).
+pub const BODY_BYTES_MAX: usize = 8 << 20;
+/// Signals in one batch (design, section 3).
+pub const BATCH_SIGNALS_MAX: usize = 1_000;
+/// Levels of nesting in a batch's JSON (design, section 3).
+pub const JSON_DEPTH_MAX: usize = 16;
+/// Fields of one signal's JSON object: the widest type has 9, the rest is room for a newer integration's.
+pub const SIGNAL_FIELDS_MAX: usize = 32;
+/// Refusals that an answer lists; more are only counted.
+pub const REFUSED_LISTED_MAX: usize = 100;
+/// Bytes of all bodies that are being read and whose MAC has not been checked yet, together (design, section 3).
+pub const UNAUTHENTICATED_BYTES_MAX: usize = 256 << 20;
+/// Characters of a site's or a key's id (design, section 3).
+pub const ID_CHARS_MAX: usize = 64;
+/// Characters of the name of a tenant, a site or a rule.
+pub const NAME_CHARS_MAX: usize = 128;
+/// Seconds that a signature's `ts` may be off, either way (design, section 3).
+pub const SKEW_S_MAX: u64 = 300;
+/// Live keys of one site (design, section 3).
+pub const LIVE_KEYS_MAX: usize = 3;
+/// Days that an old key stays valid after a rotation (design, section 3).
+pub const ROTATION_OVERLAP_DAYS: u32 = 7;
+/// Spools of one site (design, section 3).
+pub const SPOOLS_MAX: usize = 64;
+/// Batch numbers below the highest that the replay window remembers (design, section 3; RFC 6479).
+pub const REPLAY_WINDOW: u64 = 1_024;
+/// Newest batches of a spool whose digests are remembered (design, section 3).
+pub const REPLAY_DIGESTS: usize = 64;
+/// Milliseconds after its last batch at which a spool is forgotten (design, section 3): a day more than a signal's age.
+pub const SPOOL_FORGOTTEN_MS: i64 = 8 * 86_400_000;
+/// Milliseconds before `received_at` at which a signal is too old, by default (design, section 5).
+pub const SIGNAL_AGE_MS_MAX: i64 = 7 * 86_400_000;
+/// Milliseconds that a batch may lie ahead of the gateway's clock before it is shifted back (design, section 5).
+pub const AHEAD_MS_MAX: i64 = 5_000;
+/// Bound on `clock_offset_ms` either way: a century. More is a broken sender.
+pub const CLOCK_OFFSET_MS_MAX: i64 = 100 * 366 * 86_400_000;
+/// Bound on `flush_every_s`: a day.
+pub const FLUSH_EVERY_S_MAX: u32 = 86_400;
+/// `flush_every_s` where the batch says none (design, section 3).
+pub const FLUSH_EVERY_S_DEFAULT: u32 = 60;
+/// Latest time that any field may carry: the end of the year 9999, milliseconds since the epoch.
+pub const TIME_MS_MAX: i64 = 253_402_300_799_999;
+
+/// Signals held for one site until its watermark passes them (design, section 5).
+pub const HELD_SIGNALS_MAX: usize = 50_000;
+/// Bytes of the signals held for one site (design, section 5).
+pub const HELD_BYTES_MAX: usize = 8 << 20;
+/// Groups of one rule, by default (design, section 6).
+pub const RULE_GROUPS_MAX: usize = 1_000;
+/// Groups of one site, by default (design, section 6).
+pub const SITE_GROUPS_MAX: usize = 5_000;
+/// Bytes of the groups of one site, by default (design, section 6).
+pub const SITE_STATE_BYTES_MAX: usize = 4 << 20;
+/// Threshold up to which a window is exact (design, section 6).
+pub const EXACT_THRESHOLD_MAX: u32 = 256;
+/// Largest threshold of a rule that counts in panes.
+pub const THRESHOLD_MAX: u32 = 1_000_000;
+/// Panes of a window: what one group may hold of them.
+pub const PANES_MAX: u32 = 720;
+/// Longest window, `for`, `suppress`, `resolve_after` or absence of a rule: 7 days, the age that a signal may reach.
+pub const RULE_SPAN_MS_MAX: i64 = 7 * 86_400_000;
+/// Signals kept as evidence of a group (design, section 6).
+pub const EVIDENCE_SIGNALS_MAX: usize = 10;
+/// Bytes of one value in the evidence (design, section 6).
+pub const EVIDENCE_VALUE_BYTES_MAX: usize = 64;
+/// Bytes of a group's evidence (design, section 6).
+pub const EVIDENCE_BYTES_MAX: usize = 512;
+/// Fields in a rule's `group_by`.
+pub const GROUP_FIELDS_MAX: usize = 4;
+/// Rules of one site.
+pub const RULES_MAX: usize = 200;
+/// Characters of a rule's message template, and of its title.
+pub const MESSAGE_CHARS_MAX: usize = 500;
+/// Bytes of one rule file.
+pub const RULE_FILE_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of state puts after which the processor commits without waiting for its interval (design, section 7).
+pub const COMMIT_BYTES_MAX: usize = 8 << 20;
+/// Longest time between two commits of a task, in milliseconds (design, section 7).
+pub const COMMIT_INTERVAL_MS: u64 = 100;
+/// Bytes of log records that a task or a reader takes at once.
+pub const READ_BYTES_MAX: usize = 4 << 20;
+
+/// Attempts of one delivery: at 0, 5 s, 30 s, 5 m, 30 m, 2 h, 5 h, 10 h (design, section 8).
+pub const RETRY_DELAYS_MS: [i64; 8] = [0, 5_000, 30_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000];
+/// Deliveries of one tenant that wait at once; more are recorded as not sent.
+pub const DELIVERIES_MAX: usize = 10_000;
+/// Attempts in the air at once, all tenants together.
+pub const ATTEMPTS_IN_FLIGHT_MAX: usize = 64;
+/// Attempts in the air at once of one tenant: no tenant can hold all the places.
+pub const ATTEMPTS_IN_FLIGHT_TENANT_MAX: usize = 8;
+/// Channels of one tenant.
+pub const CHANNELS_MAX: usize = 20;
+
+const _: () = assert!(WIRE_BYTES_MAX <= BODY_BYTES_MAX, "a body that is not compressed must fit");
+const _: () = assert!(WIRE_BYTES_MAX <= UNAUTHENTICATED_BYTES_MAX, "one body must fit the shared budget");
+const _: () = assert!(SPOOL_FORGOTTEN_MS > SIGNAL_AGE_MS_MAX, "a forgotten spool's signals must all be too old");
+const _: () = assert!(REPLAY_DIGESTS as u64 <= REPLAY_WINDOW, "digests are kept for numbers in the window");
+const _: () = assert!(RULE_SPAN_MS_MAX <= u32::MAX as i64, "times in a window are u32 deltas");
+const _: () = assert!(RULE_GROUPS_MAX <= SITE_GROUPS_MAX, "one rule must fit its site");
+const _: () = assert!(BATCH_SIGNALS_MAX <= HELD_SIGNALS_MAX, "one batch must fit the hold");
+const _: () = assert!(ATTEMPTS_IN_FLIGHT_TENANT_MAX < ATTEMPTS_IN_FLIGHT_MAX, "fair between tenants");

@@ -1,0 +1,154 @@
+//! The schemas of the records: their text, their fingerprints, and Avro's single-object encoding
+//! (Apache Avro 1.12 specification, "Single-object encoding": C3 01, the fingerprint little-endian, the datum).
+
+use std::sync::LazyLock;
+
+use apache_avro::Schema;
+
+use crate::avro::{Datum, DecodeError, Reader, Writer};
+
+/// First two bytes of a single-object encoding.
+const MARKER: [u8; 2] = [0xc3, 0x01];
+/// Bytes before the datum.
+pub const HEADER_BYTES: usize = 10;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $file:literal),* $(,)?) => {
+        /// The records that stand in topics.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Kind { $($(#[$doc])* $kind),* }
+
+        impl Kind {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$kind),*];
+
+            /// The `.avsc` of this kind, as it stands in `schemas/avsc/records/`.
+            pub const fn source(self) -> &'static str {
+                match self { $(Self::$kind => include_str!(concat!("../avsc/records/", $file, ".avsc"))),* }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Topic signals: an accepted batch.
+    Batch = "batch",
+    /// Topic signals: what was turned away.
+    Refused = "refused",
+    /// Topics signals and detections: the clock.
+    Tick = "tick",
+    /// Topic signals: the configuration that holds from here.
+    SiteConfigured = "site_configured",
+    /// Topic signals: the site's end.
+    SiteClosed = "site_closed",
+    /// Topic detections: a change of a group's state.
+    Detection = "detection",
+    /// Topic detections: a tenant's channels from here on.
+    ChannelsConfigured = "channels_configured",
+    /// Topic detections: an attempt is about to be made.
+    AttemptStarted = "attempt_started",
+    /// Topic detections: how an attempt ended.
+    AttemptEnded = "attempt_ended",
+    /// Topic attempts: a row of the delivery history.
+    Attempt = "attempt",
+    /// Topic control: a tenant.
+    Tenant = "control_tenant",
+    /// Topic control: a site.
+    Site = "control_site",
+    /// Topic control: a key.
+    Key = "control_key",
+    /// Topic control: a configuration's body.
+    RuleSet = "control_rule_set",
+    /// Topic control: a channel.
+    Channel = "control_channel",
+}
+
+/// Schemas that others refer to by name: the hash and the signal types, in the order of the batch's union.
+pub const SIGNAL_SOURCES: [&str; 11] = [
+    include_str!("../avsc/signals/auth.attempt.avsc"),
+    include_str!("../avsc/signals/mail.outcome.avsc"),
+    include_str!("../avsc/signals/cron.run.avsc"),
+    include_str!("../avsc/signals/php.error.avsc"),
+    include_str!("../avsc/signals/config.change.avsc"),
+    include_str!("../avsc/signals/user.change.avsc"),
+    include_str!("../avsc/signals/db.event.avsc"),
+    include_str!("../avsc/signals/http.request.avsc"),
+    include_str!("../avsc/signals/component.lifecycle.avsc"),
+    include_str!("../avsc/signals/file.edit.avsc"),
+    include_str!("../avsc/signals/integration.dropped.avsc"),
+];
+/// The schema of a hash.
+pub const HASH_SOURCE: &str = include_str!("../avsc/records/hash.avsc");
+
+/// A record that stands in a topic.
+pub trait TopicRecord: Datum {
+    /// Its schema.
+    const KIND: Kind;
+}
+
+/// The parsed schema of `kind`, whole: without references to other files.
+#[expect(clippy::expect_used, reason = "the schemas are compiled in, and a test parses each of them")]
+pub fn parsed(kind: Kind) -> Schema {
+    let mut sources = vec![HASH_SOURCE];
+    sources.extend(SIGNAL_SOURCES);
+    sources.push(kind.source());
+    let schemas = Schema::parse_list(sources).expect("the compiled-in schemas are valid");
+    let (last, others) = schemas.split_last().expect("one schema a source");
+    let whole = last.independent_canonical_form(others).expect("every reference is among the sources");
+    Schema::parse_str(&whole).expect("a canonical form is a schema")
+}
+
+struct Fingerprints(Vec<(u64, Kind)>);
+
+static FINGERPRINTS: LazyLock<Fingerprints> = LazyLock::new(|| {
+    let of = |kind| {
+        let bytes = parsed(kind).fingerprint::<apache_avro::rabin::Rabin>().bytes;
+        let mut head = [0; 8];
+        head.copy_from_slice(&bytes);
+        u64::from_le_bytes(head)
+    };
+    Fingerprints(Kind::ALL.iter().map(|kind| (of(*kind), *kind)).collect())
+});
+
+/// The CRC-64-AVRO fingerprint of `kind`'s canonical form.
+pub fn fingerprint(kind: Kind) -> u64 {
+    FINGERPRINTS.0[kind as usize].0
+}
+
+/// The kind of a single-object encoding, and a reader at its datum.
+pub fn open(bytes: &[u8]) -> Result<(Kind, Reader<'_>), DecodeError> {
+    let mut reader = Reader::new(bytes);
+    if reader.raw(2)? != MARKER {
+        return Err(DecodeError::UnknownSchema(0));
+    }
+    let fingerprint = u64::from_le_bytes(*reader.fixed()?);
+    match FINGERPRINTS.0.iter().find(|(known, _)| *known == fingerprint) {
+        Some((_, kind)) => Ok((*kind, reader)),
+        None => Err(DecodeError::UnknownSchema(fingerprint)),
+    }
+}
+
+/// Starts a single-object encoding of `kind`.
+pub fn begin(kind: Kind, to: &mut Writer) {
+    to.raw(&MARKER);
+    to.raw(&fingerprint(kind).to_le_bytes());
+}
+
+/// The single-object encoding of `record`.
+pub fn encode<R: TopicRecord>(record: &R) -> Vec<u8> {
+    let mut to = Writer::new();
+    begin(R::KIND, &mut to);
+    record.write(&mut to);
+    to.into_bytes()
+}
+
+/// Reads a single-object encoding that must be of `R`'s kind.
+pub fn decode<R: TopicRecord>(bytes: &[u8]) -> Result<R, DecodeError> {
+    let (kind, mut reader) = open(bytes)?;
+    if kind != R::KIND {
+        return Err(DecodeError::UnknownSchema(fingerprint(kind)));
+    }
+    let record = R::read(&mut reader)?;
+    reader.end()?;
+    Ok(record)
+}

@@ -1,0 +1,76 @@
+//! Topic `signals`: the engine's whole input. Key: the site. [`crate::batch::Batch`] stands in its own file.
+
+use crate::avro_record;
+use crate::ids::{Sha256Digest, SiteId, SpoolId, TenantId};
+use crate::schema::{Kind, TopicRecord};
+use crate::time::WallMs;
+
+avro_record! {
+    /// What the gateway turned away from a known site. Written once a minute and site, spool and reason, by the gateway.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Refused {
+        /// Site named in the signature header.
+        pub site: SiteId,
+        /// Spool; none where the header's MAC did not hold.
+        pub spool: Option<SpoolId>,
+        /// Code of the refusal.
+        pub reason: String,
+        /// How many batches, or signals, that is.
+        pub count: u64,
+        /// Whether the MAC held: only then is it a sign of life, of the site and of the spool.
+        pub authenticated: bool,
+    }
+}
+
+avro_record! {
+    /// The clock of one gateway. Written to each partition of `signals` once a second, and forwarded by the engine to
+    /// `detections`. Its key is empty.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Tick {
+        /// Partition of `signals` that it was written to.
+        pub partition: u32,
+        /// The gateway's clock.
+        pub at: WallMs,
+    }
+}
+
+avro_record! {
+    /// From here on the site is judged by this configuration. The same one again changes nothing.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct SiteConfigured {
+        /// Site.
+        pub site: SiteId,
+        /// Its tenant.
+        pub tenant: TenantId,
+        /// Its name for people: messages carry it.
+        pub name: String,
+        /// Digest of the configuration's body, which stands in `control`.
+        pub digest: Sha256Digest,
+        /// Version of the engine's semantics.
+        pub semantics: u32,
+    }
+}
+
+avro_record! {
+    /// The site is closed: its firing alerts resolve, and its state goes.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct SiteClosed {
+        /// Site.
+        pub site: SiteId,
+        /// Its tenant.
+        pub tenant: TenantId,
+    }
+}
+
+impl TopicRecord for Refused {
+    const KIND: Kind = Kind::Refused;
+}
+impl TopicRecord for Tick {
+    const KIND: Kind = Kind::Tick;
+}
+impl TopicRecord for SiteConfigured {
+    const KIND: Kind = Kind::SiteConfigured;
+}
+impl TopicRecord for SiteClosed {
+    const KIND: Kind = Kind::SiteClosed;
+}

@@ -1,0 +1,129 @@
+//! The topics: what may stand in each, and how a record of one is read.
+
+use crate::avro::{Datum, DecodeError, Reader};
+use crate::batch::Batch;
+use crate::control::Entity;
+use crate::delivery::{AttemptEnded, AttemptStarted, ChannelsConfigured};
+use crate::detection::Detection;
+use crate::schema::{self, Kind};
+use crate::signals_topic::{Refused, SiteClosed, SiteConfigured, Tick};
+
+/// A topic of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Topic {
+    /// The engine's whole input. Key: the site; empty for a tick.
+    Signals,
+    /// The firing topic, and the planner's whole input. Key: the tenant; empty for a tick.
+    Detections,
+    /// The delivery history. Key: the tenant.
+    Attempts,
+    /// What is configured. Key: [`Entity::key`]. Compacted.
+    Control,
+}
+
+impl Topic {
+    /// Every topic.
+    pub const ALL: [Self; 4] = [Self::Signals, Self::Detections, Self::Attempts, Self::Control];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Signals => "signals",
+            Self::Detections => "detections",
+            Self::Attempts => "attempts",
+            Self::Control => "control",
+        }
+    }
+}
+
+fn whole<R: Datum>(mut reader: Reader<'_>) -> Result<R, DecodeError> {
+    let record = R::read(&mut reader)?;
+    reader.end()?;
+    Ok(record)
+}
+
+/// A record of topic `signals`.
+#[derive(Clone, Debug)]
+pub enum SignalsRecord<'a> {
+    /// An accepted batch, borrowed from the record's bytes.
+    Batch(Batch<'a>),
+    /// What was turned away.
+    Refused(Refused),
+    /// The clock.
+    Tick(Tick),
+    /// The configuration that holds from here.
+    SiteConfigured(SiteConfigured),
+    /// The site's end.
+    SiteClosed(SiteClosed),
+}
+
+impl<'a> SignalsRecord<'a> {
+    /// Reads a record's value.
+    pub fn decode(value: &'a [u8]) -> Result<Self, DecodeError> {
+        let (kind, reader) = schema::open(value)?;
+        Ok(match kind {
+            Kind::Batch => Self::Batch(Batch::read(reader)?),
+            Kind::Refused => Self::Refused(whole(reader)?),
+            Kind::Tick => Self::Tick(whole(reader)?),
+            Kind::SiteConfigured => Self::SiteConfigured(whole(reader)?),
+            Kind::SiteClosed => Self::SiteClosed(whole(reader)?),
+            other => return Err(DecodeError::UnknownSchema(schema::fingerprint(other))),
+        })
+    }
+}
+
+/// A record of topic `detections`.
+#[derive(Clone, Debug)]
+pub enum DetectionsRecord {
+    /// A change of a group's state.
+    Detection(Box<Detection>),
+    /// The clock, forwarded by the engine.
+    Tick(Tick),
+    /// A tenant's channels from here on.
+    ChannelsConfigured(ChannelsConfigured),
+    /// An attempt is about to be made.
+    AttemptStarted(AttemptStarted),
+    /// How an attempt ended.
+    AttemptEnded(AttemptEnded),
+}
+
+impl DetectionsRecord {
+    /// Reads a record's value.
+    pub fn decode(value: &[u8]) -> Result<Self, DecodeError> {
+        let (kind, reader) = schema::open(value)?;
+        Ok(match kind {
+            Kind::Detection => Self::Detection(Box::new(whole(reader)?)),
+            Kind::Tick => Self::Tick(whole(reader)?),
+            Kind::ChannelsConfigured => Self::ChannelsConfigured(whole(reader)?),
+            Kind::AttemptStarted => Self::AttemptStarted(whole(reader)?),
+            Kind::AttemptEnded => Self::AttemptEnded(whole(reader)?),
+            other => return Err(DecodeError::UnknownSchema(schema::fingerprint(other))),
+        })
+    }
+}
+
+impl Entity {
+    /// Reads a record's value.
+    pub fn decode(value: &[u8]) -> Result<Self, DecodeError> {
+        let (kind, reader) = schema::open(value)?;
+        Ok(match kind {
+            Kind::Tenant => Self::Tenant(whole(reader)?),
+            Kind::Site => Self::Site(whole(reader)?),
+            Kind::Key => Self::Key(whole(reader)?),
+            Kind::RuleSet => Self::RuleSet(whole(reader)?),
+            Kind::Channel => Self::Channel(whole(reader)?),
+            other => return Err(DecodeError::UnknownSchema(schema::fingerprint(other))),
+        })
+    }
+
+    /// The record's value.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Tenant(r) => schema::encode(r),
+            Self::Site(r) => schema::encode(r),
+            Self::Key(r) => schema::encode(r),
+            Self::RuleSet(r) => schema::encode(r),
+            Self::Channel(r) => schema::encode(r),
+        }
+    }
+}

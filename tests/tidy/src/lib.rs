@@ -1,0 +1,1 @@
+//! Layer rules as tests.
