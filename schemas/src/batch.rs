@@ -10,7 +10,14 @@ use crate::{avro_enum, avro_record};
 
 avro_enum! {
     /// What an integration runs on.
-    pub enum Platform { Wordpress = "wordpress", Drupal = "drupal", Other = "other" }
+    pub enum Platform {
+        /// WordPress.
+        Wordpress = "wordpress",
+        /// Drupal.
+        Drupal = "drupal",
+        /// Anything else that speaks the batch format.
+        Other = "other",
+    }
 }
 
 avro_record! {
@@ -165,7 +172,8 @@ impl<'a> Signal<'a> {
     }
 }
 
-fn read_value<'a>(reader: &mut Reader<'a>, kind: &FieldKind) -> Result<Value<'a>, DecodeError> {
+/// Reads a value of a field of this kind that is there.
+pub fn read_value<'a>(reader: &mut Reader<'a>, kind: &FieldKind) -> Result<Value<'a>, DecodeError> {
     Ok(match kind {
         FieldKind::Enum(symbols) => Value::Enum(reader.index(symbols.len())? as u8),
         FieldKind::EnumList(symbols) => {
@@ -190,7 +198,8 @@ fn read_value<'a>(reader: &mut Reader<'a>, kind: &FieldKind) -> Result<Value<'a>
     })
 }
 
-fn write_value(to: &mut Writer, value: &Value<'_>) {
+/// Writes a value without the branch that says whether it is there. An absent one writes nothing.
+pub fn write_value(to: &mut Writer, value: &Value<'_>) {
     match value {
         Value::Absent => {}
         Value::Enum(index) => to.long(i64::from(*index)),

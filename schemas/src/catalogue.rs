@@ -10,7 +10,7 @@ use crate::schema::SIGNAL_SOURCES;
 /// Number of signal types.
 pub const SIGNAL_TYPES: usize = SIGNAL_SOURCES.len();
 /// Most fields that a type has besides `at`.
-pub const TYPE_FIELDS_MAX: usize = 9;
+pub const TYPE_FIELDS_MAX: usize = 7;
 
 /// A signal type: its place in the catalogue, which is its branch in the batch's union.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -70,7 +70,10 @@ avro_record! {
 
 avro_enum! {
     /// What a channel speaks.
-    pub enum ChannelKind { Webhook = "webhook" }
+    pub enum ChannelKind {
+        /// A signed JSON request to an address of the operator's choice.
+        Webhook = "webhook",
+    }
 }
 
 avro_record! {

@@ -10,7 +10,14 @@ use crate::{avro_enum, avro_record};
 
 avro_enum! {
     /// How bad it is.
-    pub enum Severity { Info = "info", Warning = "warning", Critical = "critical" }
+    pub enum Severity {
+        /// Worth knowing; nothing to do now.
+        Info = "info",
+        /// Look at it today.
+        Warning = "warning",
+        /// Visitors or the site's safety suffer: act now.
+        Critical = "critical",
+    }
 }
 
 avro_enum! {

@@ -17,5 +17,6 @@ pub mod batch;
 pub mod control;
 pub mod detection;
 pub mod delivery;
+pub mod replay;
 pub mod signals_topic;
 pub mod topic;

@@ -8,7 +8,7 @@ pub const BODY_BYTES_MAX: usize = 8 << 20;
 pub const BATCH_SIGNALS_MAX: usize = 1_000;
 /// Levels of nesting in a batch's JSON (design, section 3).
 pub const JSON_DEPTH_MAX: usize = 16;
-/// Fields of one signal's JSON object: the widest type has 9, the rest is room for a newer integration's.
+/// Fields of one signal's JSON object: the widest type has 9 with `type` and `at`, the rest is room for a newer integration's.
 pub const SIGNAL_FIELDS_MAX: usize = 32;
 /// Refusals that an answer lists; more are only counted.
 pub const REFUSED_LISTED_MAX: usize = 100;
@@ -84,6 +84,14 @@ pub const COMMIT_BYTES_MAX: usize = 8 << 20;
 pub const COMMIT_INTERVAL_MS: u64 = 100;
 /// Bytes of log records that a task or a reader takes at once.
 pub const READ_BYTES_MAX: usize = 4 << 20;
+/// Bytes of records that wait for the embedded log's writer; who comes then waits for room.
+pub const LOG_QUEUE_BYTES_MAX: usize = 64 << 20;
+/// Appends that wait for the embedded log's writer; who comes then waits for room.
+pub const LOG_QUEUE_APPENDS_MAX: usize = 4_096;
+/// Connections for reading that the embedded log keeps open between reads; a read beyond them opens its own.
+pub const LOG_READERS_KEPT_MAX: usize = 4;
+/// Milliseconds between two looks at topic `control`: a revocation takes effect within 5 s (design, section 3).
+pub const CONTROL_REFRESH_MS: u64 = 500;
 
 /// Attempts of one delivery: at 0, 5 s, 30 s, 5 m, 30 m, 2 h, 5 h, 10 h (design, section 8).
 pub const RETRY_DELAYS_MS: [i64; 8] = [0, 5_000, 30_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000];
@@ -103,4 +111,6 @@ const _: () = assert!(REPLAY_DIGESTS as u64 <= REPLAY_WINDOW, "digests are kept 
 const _: () = assert!(RULE_SPAN_MS_MAX <= u32::MAX as i64, "times in a window are u32 deltas");
 const _: () = assert!(RULE_GROUPS_MAX <= SITE_GROUPS_MAX, "one rule must fit its site");
 const _: () = assert!(BATCH_SIGNALS_MAX <= HELD_SIGNALS_MAX, "one batch must fit the hold");
+const _: () = assert!(BODY_BYTES_MAX <= LOG_QUEUE_BYTES_MAX, "one batch must fit the queue");
+const _: () = assert!(CONTROL_REFRESH_MS <= 2_500, "a revocation takes effect within 5 s, even if one look is missed");
 const _: () = assert!(ATTEMPTS_IN_FLIGHT_TENANT_MAX < ATTEMPTS_IN_FLIGHT_MAX, "fair between tenants");

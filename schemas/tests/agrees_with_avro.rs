@@ -1,0 +1,145 @@
+//! The codec written by hand, held against Apache Avro's own: for values drawn at random, our bytes read by `apache-avro`
+//! under the schema of the `.avsc` are the value, and the bytes that it writes for the value are ours.
+
+use std::fmt::Debug;
+
+use apache_avro::GenericSingleObjectWriter;
+use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::types::Value as Avro;
+use logystera_schemas::batch::{self, Batch, BatchHead};
+use logystera_schemas::catalogue::{SIGNAL_TYPES, SignalType, TYPE_FIELDS_MAX};
+use logystera_schemas::schema::{self, HEADER_BYTES, Kind, TopicRecord};
+use logystera_schemas::topic::SignalsRecord;
+use logystera_schemas::{avro, control, delivery, detection, signals_topic};
+use model::signals::DrawnSignal;
+use model::{Entropy, Model};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+mod model;
+
+const CASES: u32 = 200;
+const ENTROPY_BYTES: usize = 1_500;
+
+/// Runs `test` with entropy of many lengths.
+fn for_all(test: impl Fn(&mut Entropy<'_>)) {
+    let bytes = prop::collection::vec(any::<u8>(), 0..ENTROPY_BYTES);
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(CASES) };
+    TestRunner::new(config).run(&bytes, |bytes| { test(&mut Entropy(&bytes)); Ok(()) }).unwrap();
+}
+
+/// Holds `ours`, a single-object encoding, against what `apache-avro` reads and writes for `value`.
+fn agrees(schema: &apache_avro::Schema, ours: &[u8], value: &Avro) {
+    let mut rest = &ours[HEADER_BYTES..];
+    let read = GenericDatumReader::builder(schema).build().unwrap().read_value(&mut rest).unwrap();
+    assert_eq!(rest, &[0_u8; 0], "apache-avro has bytes left");
+    assert_eq!(&read, value, "apache-avro reads another value");
+
+    let mut theirs = Vec::new();
+    GenericSingleObjectWriter::new_with_capacity(schema, 0).unwrap().write_value_ref(value, &mut theirs).unwrap();
+    assert_eq!(theirs, ours, "apache-avro writes other bytes");
+}
+
+fn record_agrees<R: TopicRecord + Model + PartialEq + Debug>() {
+    let schema = schema::parsed(R::KIND);
+    for_all(|entropy| {
+        let record = R::draw(entropy);
+        let ours = schema::encode(&record);
+        agrees(&schema, &ours, &record.avro());
+        assert_eq!(schema::decode::<R>(&ours).unwrap(), record);
+    });
+}
+
+macro_rules! records_agree {
+    ($($test:ident: $type:ty),* $(,)?) => {
+        $(#[test] fn $test() { record_agrees::<$type>(); })*
+
+        /// The kinds that this file tests: those above, and the batch.
+        const TESTED: &[Kind] = &[Kind::Batch, $(<$type>::KIND),*];
+    };
+}
+
+records_agree! {
+    refused_agrees: signals_topic::Refused,
+    tick_agrees: signals_topic::Tick,
+    site_configured_agrees: signals_topic::SiteConfigured,
+    site_closed_agrees: signals_topic::SiteClosed,
+    detection_agrees: detection::Detection,
+    channels_configured_agrees: delivery::ChannelsConfigured,
+    attempt_started_agrees: delivery::AttemptStarted,
+    attempt_ended_agrees: delivery::AttemptEnded,
+    attempt_agrees: delivery::Attempt,
+    tenant_agrees: control::Tenant,
+    site_agrees: control::Site,
+    key_agrees: control::Key,
+    rule_set_agrees: control::RuleSet,
+    channel_agrees: control::Channel,
+}
+
+#[test]
+fn every_kind_is_held_against_avro() {
+    let missing: Vec<_> = Kind::ALL.iter().filter(|kind| !TESTED.contains(kind)).collect();
+    assert_eq!(missing, Vec::<&Kind>::new());
+}
+
+/// Encodes a batch with these signals, holds it against `apache-avro`, and reads it back with our reader.
+fn batch_agrees(schema: &apache_avro::Schema, head: BatchHead, signals: &[DrawnSignal]) {
+    let mut datum = avro::Writer::new();
+    for signal in signals {
+        let fields: Vec<_> = signal.fields.iter().map(model::signals::Drawn::value).collect();
+        batch::write_signal(&mut datum, signal.kind, signal.at, head.base_at, &fields);
+    }
+    let ours = batch::encode(&head, signals.len(), &datum.into_bytes());
+
+    let Avro::Record(mut record) = head.avro() else { unreachable!("a head is a record") };
+    record.push(("signals".to_owned(), Avro::Array(signals.iter().map(|s| s.avro(head.base_at)).collect())));
+    agrees(schema, &ours, &Avro::Record(record));
+
+    let SignalsRecord::Batch(read) = SignalsRecord::decode(&ours).unwrap() else { unreachable!("a batch was written") };
+    assert_eq!(read.head, head);
+    reads_back(&read, signals);
+}
+
+fn reads_back(batch: &Batch<'_>, signals: &[DrawnSignal]) {
+    let read: Vec<_> = batch.signals().collect::<Result<_, _>>().unwrap();
+    assert_eq!(read.len(), signals.len());
+    for (read, written) in read.iter().zip(signals) {
+        let mut fields: Vec<_> = written.fields.iter().map(model::signals::Drawn::value).collect();
+        fields.resize(TYPE_FIELDS_MAX, batch::Value::Absent);
+        assert_eq!((read.kind, read.at, &read.fields[..]), (written.kind, written.at, &fields[..]));
+        let again = batch::Signal::read(&mut avro::Reader::new(read.bytes), batch.head.base_at).unwrap();
+        assert_eq!(again, *read, "a signal's own bytes read again");
+    }
+}
+
+fn draw_head(entropy: &mut Entropy<'_>) -> BatchHead {
+    let head = BatchHead::draw(entropy);
+    BatchHead { base_at: head.base_at.clamp(-(1 << 50), 1 << 50), ..head }
+}
+
+#[test]
+fn each_signal_type_agrees() {
+    let schema = schema::parsed(Kind::Batch);
+    for kind in SignalType::all() {
+        for_all(|entropy| {
+            let head = draw_head(entropy);
+            let signal = DrawnSignal::draw(kind, head.base_at, entropy);
+            batch_agrees(&schema, head, &[signal]);
+        });
+    }
+}
+
+#[test]
+fn batches_of_mixed_signals_agree() {
+    let schema = schema::parsed(Kind::Batch);
+    for_all(|entropy| {
+        let head = draw_head(entropy);
+        let signals: Vec<_> = (0..entropy.below(20))
+            .map(|_| {
+                let kind = SignalType::from_index(entropy.below(SIGNAL_TYPES)).unwrap();
+                DrawnSignal::draw(kind, head.base_at, entropy)
+            })
+            .collect();
+        batch_agrees(&schema, head, &signals);
+    });
+}

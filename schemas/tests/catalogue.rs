@@ -1,0 +1,173 @@
+//! What the catalogue makes of the schemas.
+
+use logystera_schemas::catalogue::{CATALOGUE, FieldKind, IdentClass, SIGNAL_TYPES, SignalType, TYPE_FIELDS_MAX};
+use logystera_schemas::limits::SIGNAL_FIELDS_MAX;
+use logystera_schemas::schema::{self, Kind};
+
+/// A field as design and documentation write it: `name`, `?` where optional, and what it may hold.
+fn shown(field: &logystera_schemas::catalogue::FieldDef) -> String {
+    let kind = match &field.kind {
+        FieldKind::Enum(symbols) => symbols.join("|"),
+        FieldKind::EnumList(symbols) => format!("[{}]", symbols.join("|")),
+        FieldKind::Int { min, max } => format!("{min}..{max}"),
+        FieldKind::Bool => "bool".to_owned(),
+        FieldKind::Hash => "hash".to_owned(),
+        FieldKind::Ident { class, max } => format!("{class:?} {max}").to_lowercase(),
+    };
+    format!("  {}{}: {kind}", field.name, if field.optional { "?" } else { "" })
+}
+
+#[test]
+fn the_catalogue_is_what_the_schemas_say() {
+    let mut lines = Vec::new();
+    for signal_type in SignalType::all() {
+        lines.push(signal_type.name().to_owned());
+        lines.extend(signal_type.def().fields.iter().map(shown));
+    }
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    auth.attempt
+      outcome: success|failure|lockout
+      method: form|xmlrpc|rest|app_password|cookie|sso|cli
+      reason?: unknown_user|bad_password|blocked|expired|other
+      user_hash?: hash
+      user_length?: 0..1024
+      source: hash
+      privileged?: bool
+    mail.outcome
+      outcome: sent|failed|skipped
+      transport?: smtp|mail|api|other
+      error_class?: auth|connect|rejected|timeout|other
+      recipients?: 0..1000000
+    cron.run
+      job: name 191
+      outcome: ok|failed|missed
+      late_s?: 0..31536000
+      duration_ms?: 0..604800000
+    php.error
+      level: fatal|parse|warning|notice|deprecated
+      component: slug 128
+      file_hash: hash
+      line?: 0..10000000
+      message_hash: hash
+    config.change
+      key: name 191
+      action: added|updated|deleted
+      before_hash?: hash
+      after_hash?: hash
+      actor_hash?: hash
+    user.change
+      action: created|role_granted|role_revoked|deleted
+      role: slug 64
+      user_hash: hash
+      user_length?: 0..1024
+      actor_hash?: hash
+    db.event
+      kind: error|slow|connection_lost
+      code?: slug 16
+      duration_ms?: 0..604800000
+      query_hash?: hash
+    http.request
+      method: GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|OTHER
+      path: path 256
+      status: 100..599
+      route_group: slug 64
+      user_agent?: printable 256
+      duration_ms?: 0..604800000
+      source?: hash
+    component.lifecycle
+      kind: plugin|module|theme|core
+      slug: slug 128
+      action: installed|activated|deactivated|updated|deleted
+      from_version?: version 64
+      to_version?: version 64
+      actor_hash?: hash
+    file.edit
+      path: path 256
+      size_delta: -2147483648..2147483647
+      heuristics: [php_in_uploads|obfuscated|encoded_payload|permission_change|core_file]
+      actor_hash?: hash
+    integration.dropped
+      dropped_type: name 64
+      count: 1..1000000000
+      since: 0..253402300799999
+      reason: overflow|expired|disk|refused
+    ");
+}
+
+#[test]
+fn every_type_and_field_says_what_it_means() {
+    for signal_type in &CATALOGUE.types {
+        assert!(signal_type.doc.ends_with('.'), "{}", signal_type.name);
+        for field in &signal_type.fields {
+            assert!(field.doc.ends_with('.'), "{}.{}", signal_type.name, field.name);
+        }
+    }
+}
+
+#[test]
+fn the_widest_type_has_as_many_fields_as_the_bound_says() {
+    let widest = CATALOGUE.types.iter().map(|t| t.fields.len()).max();
+    assert_eq!(widest, Some(TYPE_FIELDS_MAX));
+    // A signal's JSON carries `type` and `at` besides.
+    assert!(TYPE_FIELDS_MAX + 2 <= SIGNAL_FIELDS_MAX);
+}
+
+#[test]
+fn symbols_fit_the_masks_that_rules_use() {
+    for signal_type in &CATALOGUE.types {
+        for field in &signal_type.fields {
+            if let FieldKind::Enum(symbols) | FieldKind::EnumList(symbols) = &field.kind {
+                assert!((1..=32).contains(&symbols.len()), "{}.{}", signal_type.name, field.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn names_find_their_types() {
+    for signal_type in SignalType::all() {
+        assert_eq!(SignalType::from_name(signal_type.name()), Some(signal_type));
+    }
+    assert_eq!(SignalType::from_name("auth"), None);
+    assert_eq!(SignalType::from_name("auth_attempt"), None);
+    assert_eq!(SignalType::from_index(SIGNAL_TYPES), None);
+}
+
+/// The batch's enum of types and its union of signals must both stand in the catalogue's order.
+#[test]
+fn the_batch_names_the_types_in_the_catalogues_order() {
+    let batch: serde_json::Value = serde_json::from_str(Kind::Batch.source()).unwrap();
+    let field = |name: &str| batch["fields"].as_array().unwrap().iter().find(|f| f["name"] == name).unwrap();
+    let texts = |value: &serde_json::Value| -> Vec<String> {
+        value.as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect()
+    };
+    let enabled = texts(&field("enabled")["type"]["items"]["symbols"]);
+    let expected: Vec<_> = CATALOGUE.types.iter().map(|t| t.name.replace('.', "_")).collect();
+    assert_eq!(enabled, expected);
+
+    let union = texts(&field("signals")["type"]["items"]);
+    let record = |source: &&str| {
+        let schema: serde_json::Value = serde_json::from_str(source).unwrap();
+        format!("{}.{}", schema["namespace"].as_str().unwrap(), schema["name"].as_str().unwrap())
+    };
+    assert_eq!(union, schema::SIGNAL_SOURCES.iter().map(record).collect::<Vec<_>>());
+}
+
+#[test]
+fn identifiers_keep_to_their_class() {
+    let cases: [(IdentClass, &[&str], &[&str]); 5] = [
+        (IdentClass::Name, &["wp_version_check", "a/b:c.d\\E-1"], &["", "a b", "a@b", "é", "a\n"]),
+        (IdentClass::Slug, &["woo-commerce", "a_b.c"], &["", "a/b", "a:b", "<a>"]),
+        (IdentClass::Version, &["1.2.3-rc1+b7", "6.4~x"], &["", "1 2", "1/2"]),
+        (IdentClass::Path, &["/", "/wp-admin/*.php", "/a%20b"], &["", "a", "/a?b", "/a#b", "/a@b", "/a b", "/é", "/\0"]),
+        (IdentClass::Printable, &["Mozilla/5.0 (X11)", " "], &["", "a\tb", "é", "\u{7f}"]),
+    ];
+    for (class, admitted, refused) in cases {
+        for text in admitted {
+            assert!(class.admits(text), "{class:?} {text:?}");
+        }
+        for text in refused {
+            assert!(!class.admits(text), "{class:?} {text:?}");
+        }
+    }
+}

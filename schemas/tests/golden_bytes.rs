@@ -1,0 +1,80 @@
+//! The bytes of one fixed record of each kind, fingerprint included, so that a change of a format can't slip in.
+//!
+//! A difference here means that this binary no longer reads what is retained in logs. A format that must change gets a
+//! new schema beside the old one, whose fingerprint stays known; these lines then gain a record, none of them changes.
+
+use logystera_schemas::schema::{self, Kind};
+
+mod samples;
+
+/// Hex in lines of at most 50 bytes: the header (marker and fingerprint) stands in a line of its own.
+fn hex(bytes: &[u8]) -> String {
+    let (header, datum) = bytes.split_at(schema::HEADER_BYTES);
+    let line = |chunk: &[u8]| chunk.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    std::iter::once(line(header)).chain(datum.chunks(50).map(line)).collect::<Vec<_>>().join("\n  ")
+}
+
+#[test]
+fn the_bytes_of_each_record_are_what_they_were() {
+    let all: Vec<_> = Kind::ALL.iter().map(|kind| format!("{kind:?}\n  {}", hex(&samples::of(*kind)))).collect();
+    insta::assert_snapshot!(all.join("\n"), @r"
+    Batch
+      c301d62edab3c7ba960b
+      0861636d6510736974655f377164046b32009f9f9f9f9f9f9f9f0ed1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1
+      d1d1d1d1d1d1d1d1d1f6a1d5edee6680a0d5edee669f1f78020a312e302e30040004000480a0d5edee661600cf0f02020202
+      02abababababababababababababababab02f606abababababababababababababababab020102cd0f020202020202f60604
+      cb0f042f780202f60602f60606c90f02042f78abababababababababababababababab02f606abababababababababababab
+      abababab08c70f042f780202abababababababababababababababab02abababababababababababababababab02abababab
+      abababababababababababab0ac50f02042f78abababababababababababababababab02f60602ababababababababababab
+      ababababab0cc30f0202042f7802f60602abababababababababababababababab0ec10f02042f78f606042f7802042f7802
+      f60602abababababababababababababababab10bf0f02042f780202042f7802042f7802abababababababababababababab
+      abab12bd0f042f78f6060400080002abababababababababababababababab14bb0f042f78f606f6060200
+    Refused
+      c30178b6f6bcf27e21a0
+      10736974655f377164029f9f9f9f9f9f9f9f18726174655f6c696d69746564d80401
+    Tick
+      c301550e0f48e35b36f3
+      0680a0d5edee66
+    SiteConfigured
+      c301f448ced5e383d84e
+      10736974655f3771640861636d651241636d652073686f70d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2
+      d2d2d2d2d2d202
+    SiteClosed
+      c301bd638badd4a9c30e
+      10736974655f3771640861636d65
+    Detection
+      c3019d739533236a4ceb
+      e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e10861636d6510736974655f377164020465311662727574652d666f72636518303132
+      33343536373839616216427275746520666f7263650408617574680002020c736f7572636504616200280280a0d5edee6690
+      eed5edee660280a0d5edee66040e6f7574636f6d650e6661696c7572650c6d6574686f6408666f726d000016323020666169
+      6c75726573142f616c657274732f653106c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0
+    ChannelsConfigured
+      c3015069e76f83df32e1
+      0861636d650208686f6f6b0e776562686f6f6b00
+    AttemptStarted
+      c301b492f441a12b9305
+      0861636d65dddddddddddddddddddddddddddddddd0480a0d5edee66
+    AttemptEnded
+      c30151a62cdb4e0a68d2
+      0861636d65dddddddddddddddddddddddddddddddd040202da060278ae01
+    Attempt
+      c30149e574aef11726f0
+      0861636d6510736974655f37716400e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1061662727574652d666f72636508686f6f6bdd
+      dddddddddddddddddddddddddddddd0404147374617475735f35303002e80780a0d5edee6602e0f4d8edee66
+    Tenant
+      c30190e5f007d90ef9dc
+      0861636d650841636d6580a0d5edee66
+    Site
+      c30103a9b3b9f939d83f
+      10736974655f3771640861636d651241636d652073686f7080a0d5edee660282a0d5edee66
+    Key
+      c30144ccac4660e7506e
+      10736974655f377164046b320601020380a0d5edee6680a0d5edee66000282a0d5edee66
+    RuleSet
+      c30115b00bf83fa8e51a
+      d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2047b7d
+    Channel
+      c301ea18b2d69591ece6
+      08686f6f6b0861636d65000601020380a0d5edee6600
+    ");
+}

@@ -1,0 +1,187 @@
+//! One fixed record of each kind.
+
+use logystera_schemas::avro::{Blob, Writer};
+use logystera_schemas::batch::{self, BatchHead, Platform, Value};
+use logystera_schemas::catalogue::{SignalType, SignalTypes};
+use logystera_schemas::control::{Channel, ChannelKind, Key, RuleSet, Site, Tenant};
+use logystera_schemas::delivery::{
+    Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelRef, ChannelsConfigured,
+};
+use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
+use logystera_schemas::ids::{DeliveryId, EpisodeId, Sha256Digest, SpoolId};
+use logystera_schemas::schema::{self, Kind};
+use logystera_schemas::signals_topic::{Refused, SiteClosed, SiteConfigured, Tick};
+use logystera_schemas::time::WallMs;
+
+const AT: i64 = 1_767_225_600_000;
+
+fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().unwrap()
+}
+
+fn label(field: &str, value: &str) -> Label {
+    Label { field: field.to_owned(), value: value.to_owned() }
+}
+
+/// A batch with a signal of each type, every field set.
+pub(crate) fn batch() -> Vec<u8> {
+    let head = BatchHead {
+        tenant: id("acme"),
+        site: id("site_7qd"),
+        key: id("k2"),
+        encryption_key: None,
+        spool: SpoolId([0x9f; 8]),
+        seq: 7,
+        digest: Sha256Digest([0xd1; 32]),
+        received_at: AT + 123,
+        through: AT,
+        clock_offset_ms: -2_000,
+        flush_every_s: 60,
+        platform: Platform::Drupal,
+        integration_version: "1.0.0".to_owned(),
+        enabled: SignalTypes(0b101),
+        refused: 2,
+        base_at: AT,
+    };
+    let mut signals = Writer::new();
+    for kind in SignalType::all() {
+        let fields: Vec<_> = kind.def().fields.iter().map(|f| sample_value(&f.kind)).collect();
+        batch::write_signal(&mut signals, kind, AT - 1_000 + kind.index() as i64, AT, &fields);
+    }
+    batch::encode(&head, SignalType::all().count(), &signals.into_bytes())
+}
+
+fn sample_value(kind: &logystera_schemas::catalogue::FieldKind) -> Value<'static> {
+    use logystera_schemas::catalogue::FieldKind;
+    match kind {
+        FieldKind::Enum(_) => Value::Enum(1),
+        FieldKind::EnumList(_) => Value::List(0b10001),
+        FieldKind::Int { min, max } => Value::Int((*min).max(443).min(*max)),
+        FieldKind::Bool => Value::Bool(true),
+        FieldKind::Hash => Value::Hash(&[0xab; 16]),
+        FieldKind::Ident { .. } => Value::Ident("/x"),
+    }
+}
+
+fn detection() -> Detection {
+    Detection {
+        id: EpisodeId([0xe1; 16]),
+        tenant: id("acme"),
+        site: id("site_7qd"),
+        encryption_key: Some("e1".to_owned()),
+        rule: id("brute-force"),
+        revision: "0123456789ab".to_owned(),
+        title: "Brute force".to_owned(),
+        severity: Severity::Critical,
+        subsystem: "auth".to_owned(),
+        state: DetectionState::Firing,
+        reason: DetectionReason::SuppressionExpired,
+        group: vec![label("source", "ab")],
+        count: 20,
+        held: 1,
+        started_at: AT,
+        last_evaluated_at: AT + 5_000,
+        evidence: vec![Evidence { at: AT, fields: vec![label("outcome", "failure"), label("method", "form")] }],
+        message: "20 failures".to_owned(),
+        url: "/alerts/e1".to_owned(),
+        seq: 3,
+        chain: Sha256Digest([0xc0; 32]),
+    }
+}
+
+fn attempt() -> Attempt {
+    Attempt {
+        tenant: id("acme"),
+        site: id("site_7qd"),
+        encryption_key: None,
+        detection: EpisodeId([0xe1; 16]),
+        seq: 3,
+        rule: id("brute-force"),
+        channel: "hook".to_owned(),
+        delivery: DeliveryId([0xdd; 16]),
+        attempt: 2,
+        state: AttemptState::Failed,
+        reason: "status_500".to_owned(),
+        status: Some(500),
+        at: WallMs(AT),
+        next_attempt_at: Some(WallMs(AT + 30_000)),
+    }
+}
+
+/// The single-object encoding of one record of `kind`.
+pub(crate) fn of(kind: Kind) -> Vec<u8> {
+    match kind {
+        Kind::Batch => batch(),
+        Kind::Refused => schema::encode(&Refused {
+            site: id("site_7qd"),
+            spool: Some(SpoolId([0x9f; 8])),
+            reason: "rate_limited".to_owned(),
+            count: 300,
+            authenticated: true,
+        }),
+        Kind::Tick => schema::encode(&Tick { partition: 3, at: WallMs(AT) }),
+        Kind::SiteConfigured => schema::encode(&SiteConfigured {
+            site: id("site_7qd"),
+            tenant: id("acme"),
+            name: "Acme shop".to_owned(),
+            digest: Sha256Digest([0xd2; 32]),
+            semantics: 1,
+        }),
+        Kind::SiteClosed => schema::encode(&SiteClosed { site: id("site_7qd"), tenant: id("acme") }),
+        Kind::Detection => schema::encode(&detection()),
+        Kind::ChannelsConfigured => schema::encode(&ChannelsConfigured {
+            tenant: id("acme"),
+            channels: vec![ChannelRef { channel: id("hook"), kind: "webhook".to_owned() }],
+        }),
+        Kind::AttemptStarted => schema::encode(&AttemptStarted {
+            tenant: id("acme"),
+            delivery: DeliveryId([0xdd; 16]),
+            attempt: 2,
+            at: WallMs(AT),
+        }),
+        Kind::AttemptEnded => schema::encode(&AttemptEnded {
+            tenant: id("acme"),
+            delivery: DeliveryId([0xdd; 16]),
+            attempt: 2,
+            outcome: AttemptOutcome::Refused,
+            status: Some(429),
+            retry_after_s: Some(60),
+            duration_ms: 87,
+        }),
+        Kind::Attempt => schema::encode(&attempt()),
+        control => control_record(control),
+    }
+}
+
+fn control_record(kind: Kind) -> Vec<u8> {
+    let sealed = Blob(vec![1, 2, 3]);
+    match kind {
+        Kind::Tenant => schema::encode(&Tenant { tenant: id("acme"), name: "Acme".to_owned(), created_at: AT }),
+        Kind::Site => schema::encode(&Site {
+            site: id("site_7qd"),
+            tenant: id("acme"),
+            name: "Acme shop".to_owned(),
+            created_at: AT,
+            closed_at: Some(AT + 1),
+        }),
+        Kind::Key => schema::encode(&Key {
+            site: id("site_7qd"),
+            key: id("k2"),
+            sealed_secret: sealed,
+            created_at: AT,
+            not_before: AT,
+            not_after: None,
+            revoked_at: Some(AT + 1),
+        }),
+        Kind::RuleSet => schema::encode(&RuleSet { digest: Sha256Digest([0xd2; 32]), body: Blob(b"{}".to_vec()) }),
+        Kind::Channel => schema::encode(&Channel {
+            channel: id("hook"),
+            tenant: id("acme"),
+            kind: ChannelKind::Webhook,
+            sealed_config: sealed,
+            created_at: AT,
+            removed_at: None,
+        }),
+        other => unreachable!("{other:?} is not a record of topic control"),
+    }
+}
