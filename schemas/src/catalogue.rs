@@ -5,12 +5,15 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use crate::limits::SIGNAL_FIELDS_MAX;
 use crate::schema::SIGNAL_SOURCES;
 
 /// Number of signal types.
 pub const SIGNAL_TYPES: usize = SIGNAL_SOURCES.len();
 /// Most fields that a type has besides `at`.
 pub const TYPE_FIELDS_MAX: usize = 7;
+
+const _: () = assert!(TYPE_FIELDS_MAX + 2 <= SIGNAL_FIELDS_MAX, "a signal's JSON carries `type` and `at` besides");
 
 /// A signal type: its place in the catalogue, which is its branch in the batch's union.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -239,9 +239,15 @@ mod tests {
 
     #[test]
     fn ids_are_checked_where_they_are_made() {
-        for (text, valid) in
-            [("site_7qd", true), ("a", true), ("", false), ("Site", false), ("a b", false), ("é", false), ("a.b", false)]
-        {
+        for (text, valid) in [
+            ("site_7qd", true),
+            ("a", true),
+            ("", false),
+            ("Site", false),
+            ("a b", false),
+            ("é", false),
+            ("a.b", false),
+        ] {
             assert_eq!(text.parse::<SiteId>().is_ok(), valid, "{text:?}");
         }
         assert!("x".repeat(64).parse::<SiteId>().is_ok());
@@ -262,7 +268,11 @@ mod tests {
             ("9f86d081884c7d65.", false),
             ("9f86d081884c7d65", false),
         ] {
-            assert_eq!(text.parse::<BatchId>().map(|id| id.to_string()).ok(), valid.then(|| text.to_owned()), "{text:?}");
+            assert_eq!(
+                text.parse::<BatchId>().map(|id| id.to_string()).ok(),
+                valid.then(|| text.to_owned()),
+                "{text:?}"
+            );
         }
     }
 

@@ -15,8 +15,8 @@ pub mod schema;
 
 pub mod batch;
 pub mod control;
-pub mod detection;
 pub mod delivery;
+pub mod detection;
 pub mod replay;
 pub mod signals_topic;
 pub mod topic;

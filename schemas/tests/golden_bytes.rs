@@ -3,6 +3,8 @@
 //! A difference here means that this binary no longer reads what is retained in logs. A format that must change gets a
 //! new schema beside the old one, whose fingerprint stays known; these lines then gain a record, none of them changes.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a failure is the test's")]
+
 use logystera_schemas::schema::{self, Kind};
 
 mod samples;

@@ -1,5 +1,7 @@
 //! Bytes that are not a record: every one is refused with an error, none panics, hangs or allocates by a false count.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a failure is the test's")]
+
 use logystera_schemas::avro::{DecodeError, Reader, Writer};
 use logystera_schemas::batch::Signal;
 use logystera_schemas::catalogue::SignalType;
@@ -55,7 +57,10 @@ fn every_flipped_bit_gives_a_record_or_an_error() {
             flipped[bit / 8] ^= 1 << (bit % 8);
             let read = read(&flipped);
             // The header has no bit to spare; what a datum's bits say, only the log's checksum can tell.
-            assert!(bit / 8 >= HEADER_BYTES || matches!(read, Err(DecodeError::UnknownSchema(_))), "{kind:?} bit {bit}");
+            assert!(
+                bit / 8 >= HEADER_BYTES || matches!(read, Err(DecodeError::UnknownSchema(_))),
+                "{kind:?} bit {bit}"
+            );
         }
     }
 }
@@ -107,7 +112,9 @@ fn numbers_out_of_their_range_are_refused() {
     // The union's branch after the last one; an enum's symbol after the last one; a time beyond what an i64 holds.
     let read = |numbers: &[i64], base_at| {
         let mut bytes = Writer::new();
-        numbers.iter().for_each(|n| bytes.long(*n));
+        for number in numbers {
+            bytes.long(*number);
+        }
         Signal::read(&mut Reader::new(&bytes.into_bytes()), base_at).map(|s| s.at)
     };
     let types = SignalType::all().count() as i64;

@@ -2,7 +2,7 @@
 
 use apache_avro::types::Value as Avro;
 use logystera_schemas::batch::Value;
-use logystera_schemas::catalogue::{FieldKind, SignalType};
+use logystera_schemas::catalogue::{FieldDef, FieldKind, SignalType};
 
 use super::{Entropy, Model};
 
@@ -72,9 +72,9 @@ impl DrawnSignal {
     /// A signal of this type, within a century of `base_at`.
     pub(crate) fn draw(kind: SignalType, base_at: i64, from: &mut Entropy<'_>) -> Self {
         let at = base_at + i64::draw(from) % 3_155_760_000_000;
-        let field = |f: &logystera_schemas::catalogue::FieldDef| match f.optional && bool::draw(from) {
-            true => Drawn::Absent,
-            false => Drawn::draw(&f.kind, from),
+        let field = |f: &FieldDef| {
+            let absent = f.optional && bool::draw(from);
+            if absent { Drawn::Absent } else { Drawn::draw(&f.kind, from) }
         };
         Self { kind, at, fields: kind.def().fields.iter().map(field).collect() }
     }
@@ -84,10 +84,8 @@ impl DrawnSignal {
         let mut record = vec![("at".to_owned(), Avro::Long(self.at - base_at))];
         for (field, drawn) in self.kind.def().fields.iter().zip(&self.fields) {
             let value = drawn.avro(&field.kind);
-            let value = match field.optional {
-                true => Avro::Union(u32::from(value != Avro::Null), Box::new(value)),
-                false => value,
-            };
+            let present = u32::from(value != Avro::Null);
+            let value = if field.optional { Avro::Union(present, Box::new(value)) } else { value };
             record.push((field.name.clone(), value));
         }
         Avro::Union(self.kind.index() as u32, Box::new(Avro::Record(record)))
