@@ -1,0 +1,24 @@
+# The daily commands. `just` alone lists them.
+
+_default:
+    @just --list --unsorted
+
+# Format, lints, licences and unused dependencies: what a commit must pass.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    cargo test --locked -p logystera-tidy
+    @if command -v cargo-deny >/dev/null; then cargo deny --locked check; else echo "cargo-deny is not installed: advisories are not checked (licences are, by logystera-tidy)"; fi
+    @if command -v cargo-machete >/dev/null; then cargo machete; else echo "cargo-machete is not installed: unused dependencies are not checked"; fi
+
+# The quick suite; `just test all` runs everything.
+test *STEPS:
+    tests/run {{ STEPS }}
+
+# Everything in one process; `just up --demo` plays the whole story.
+up *ARGS:
+    cargo run --release -- up {{ ARGS }}
+
+# Engine and gateway beside the peers' figures.
+bench *ARGS:
+    bench/run {{ ARGS }}

@@ -1,0 +1,100 @@
+//! Size, leftovers, limits and licences.
+
+use std::process::Command;
+
+use logystera_tidy::licence::permits;
+use logystera_tidy::{Finding, files, has_word, holds, root};
+
+/// Lines after which a file is two.
+const FILE_LINES_MAX: usize = 450;
+/// Files that may be longer, and why.
+const LONG_FILES: &[(&str, &str)] = &[];
+
+const CODE: [&str; 4] = [".rs", ".py", ".sh", "tests/run"];
+
+#[test]
+fn files_are_short_enough_to_read() {
+    let excused = |path: &str| LONG_FILES.iter().any(|(file, _)| *file == path);
+    let mut findings = Vec::new();
+    for file in files(&CODE) {
+        let lines = file.text.lines().count();
+        if lines > FILE_LINES_MAX && !excused(&file.path) {
+            findings.push(Finding(format!("{} has {lines} lines", file.path)));
+        }
+        if lines <= FILE_LINES_MAX && excused(&file.path) {
+            findings.push(Finding(format!("{} is no longer long: strike it from the list", file.path)));
+        }
+    }
+    holds("a file past 450 lines is two, or has its reason in LONG_FILES", &findings);
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let marks = [
+        concat!("#[", "ignore"),
+        concat!("to", "do!("),
+        concat!("unimple", "mented!("),
+        concat!("FIX", "ME"),
+        concat!("TO", "DO"),
+        concat!("dbg", "!("),
+    ];
+    let mut findings = Vec::new();
+    for file in files(&[".rs", ".py", ".sh", ".md", ".yaml"]) {
+        for (number, line) in file.text.lines().enumerate() {
+            for mark in marks.iter().filter(|m| line.contains(**m)) {
+                findings.push(Finding(format!("{}:{}: {mark}", file.path, number + 1)));
+            }
+        }
+    }
+    holds("what is not asked for is left out, not left for later", &findings);
+}
+
+/// Every bound is used by the code that it bounds or by a test: one that nobody names bounds nothing.
+#[test]
+fn every_limit_is_in_force() {
+    let sources = files(&[".rs"]);
+    let (limits, others): (Vec<_>, Vec<_>) = sources.iter().partition(|f| f.path == "schemas/src/limits.rs");
+    let names = limits[0].text.lines().filter_map(|l| l.strip_prefix("pub const ")?.split(':').next());
+    let idle: Vec<_> = names
+        .filter(|name| !others.iter().any(|f| has_word(&f.text, name)))
+        .map(|name| Finding(format!("{name} is named nowhere else")))
+        .collect();
+    holds("a limit that no code names bounds nothing", &idle);
+}
+
+/// Licences of packages that may be linked into a binary under Apache-2.0.
+const LICENCES: &[&str] = &[
+    "Apache-2.0",
+    "MIT",
+    "MIT-0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "0BSD",
+    "BSL-1.0",
+    "Unlicense",
+    "CC0-1.0",
+    "Unicode-3.0",
+    "CDLA-Permissive-2.0",
+    "MPL-2.0",
+];
+
+#[test]
+fn every_package_has_a_licence_that_we_may_link() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    assert!(packages.len() > 50, "only {} packages: the list is not whole", packages.len());
+    let findings: Vec<_> = packages
+        .iter()
+        .filter(|p| !permits(p["license"].as_str().unwrap_or_default(), LICENCES))
+        .map(|p| Finding(format!("{} {}: {}", p["name"], p["version"], p["license"])))
+        .collect();
+    holds("a package's licence must allow linking", &findings);
+}

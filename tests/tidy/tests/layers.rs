@@ -1,0 +1,109 @@
+//! What each layer must not know.
+
+use logystera_tidy::{Finding, SourceFile, files, has_word, holds, root};
+
+/// What would make a core depend on more than its inputs.
+const IMPURE: [&str; 24] = [
+    "async",
+    "await",
+    "tokio",
+    "std::time",
+    "Instant",
+    "SystemTime",
+    "rand",
+    "getrandom",
+    "HashMap",
+    "HashSet",
+    "logystera_infra",
+    "tracing",
+    "metrics",
+    "std::fs",
+    "std::net",
+    "std::io",
+    "std::env",
+    "std::thread",
+    "Mutex",
+    "RwLock",
+    "reqwest",
+    "axum",
+    "rusqlite",
+    "println",
+];
+
+fn rust() -> Vec<SourceFile> {
+    files(&[".rs"])
+}
+
+fn all_uses(words: &[&str], of: impl Fn(&SourceFile) -> bool) -> Vec<Finding> {
+    rust().iter().filter(|f| of(f)).flat_map(|f| f.uses(words)).collect()
+}
+
+#[test]
+fn cores_are_pure() {
+    let cores: Vec<_> = rust().into_iter().filter(SourceFile::is_core).map(|f| f.path).collect();
+    for owner in ["processor/", "alerter/", "ingest/"] {
+        assert!(cores.iter().any(|path| path.starts_with(owner)), "{owner} has no core to hold to the rule");
+    }
+    holds("a core has inputs and outputs and nothing else", &all_uses(&IMPURE, SourceFile::is_core));
+}
+
+#[test]
+fn schemas_know_nothing_of_the_outside() {
+    let outside =
+        ["tokio", "std::fs", "std::net", "std::time", "std::thread", "rusqlite", "logystera_infra", "tracing"];
+    holds("schemas/ is types and bytes only", &all_uses(&outside, |f| f.path.starts_with("schemas/src/")));
+}
+
+/// Tests and benchmarks measure and wait by themselves; they are no part of the product.
+fn is_product(file: &SourceFile) -> bool {
+    let crates = ["app/", "schemas/", "ingest/", "processor/", "alerter/"];
+    crates.iter().any(|c| file.path.starts_with(c))
+        && !file.path.contains("/tests/")
+        && !file.path.ends_with("tests.rs")
+}
+
+#[test]
+fn only_infra_touches_the_store_and_the_clock() {
+    let owned = ["rusqlite", "SystemTime", "Instant::now", "chacha20poly1305"];
+    holds("the store, the clock and the seal belong to infra/", &all_uses(&owned, is_product));
+}
+
+#[test]
+fn crates_depend_downwards() {
+    let allowed: [(&str, &[&str]); 6] = [
+        ("schemas", &[]),
+        ("infra", &["schemas"]),
+        ("ingest", &["infra", "schemas"]),
+        ("processor", &["infra", "schemas"]),
+        ("alerter", &["infra", "schemas"]),
+        ("app", &["alerter", "infra", "ingest", "processor", "schemas"]),
+    ];
+    let manifests = files(&["Cargo.toml"]);
+    for (owner, below) in allowed {
+        let manifest = manifests.iter().find(|f| f.path == format!("{owner}/Cargo.toml")).unwrap();
+        let dependencies = manifest.text.split("[dev-dependencies]").next().unwrap_or_default();
+        let ours = dependencies.lines().filter_map(|l| l.strip_prefix("logystera-")?.split(['.', ' ']).next());
+        let wrong: Vec<_> = ours.filter(|name| !below.contains(name)).collect();
+        assert!(wrong.is_empty(), "{owner} must not depend on {wrong:?}");
+    }
+}
+
+#[test]
+fn the_rules_see_what_they_look_for() {
+    let planted = SourceFile {
+        path: "processor/src/core/planted.rs".to_owned(),
+        text: "use std::collections::HashMap;\n// HashMap in a comment\nlet brand = 1;\nlet r = rand::random();"
+            .to_owned(),
+    };
+    assert!(planted.is_core());
+    let lines: Vec<_> = planted.uses(&IMPURE).into_iter().map(|f| f.0).collect();
+    assert_eq!(
+        lines,
+        [
+            "processor/src/core/planted.rs:1: `HashMap` in: use std::collections::HashMap;",
+            "processor/src/core/planted.rs:4: `rand` in: let r = rand::random();",
+        ]
+    );
+    assert!(has_word("a tokio::spawn", "tokio") && !has_word("tokio_like", "tokio"));
+    assert!(root().join("Cargo.toml").exists());
+}
