@@ -1,7 +1,16 @@
 //! The log, the store and the clock: the only crate that touches them.
 //!
 //! What the rest of the system needs of a backend is in [`log`]; [`runtime`] is the one cycle that runs both state
-//! machines on it.
+//! machines on it. [`embedded`] is the backend in one file, for one machine.
 
 pub mod log;
 pub mod runtime;
+
+pub use log::embedded;
+
+pub mod control;
+pub mod secrets;
+
+pub mod clock;
+pub mod shutdown;
+pub mod telemetry;

@@ -77,6 +77,36 @@ pub const RULES_MAX: usize = 200;
 pub const MESSAGE_CHARS_MAX: usize = 500;
 /// Bytes of one rule file.
 pub const RULE_FILE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a rule set's canonical form: with its record around it, it fits Kafka's default message of 1,048,588 bytes.
+pub const RULE_SET_BYTES_MAX: usize = 1_000_000;
+/// Levels of nesting in a rule file: the deepest rule has 9.
+pub const RULE_DEPTH_MAX: usize = 16;
+/// Values, lists and maps in one rule file: the parser's memory.
+pub const RULE_FILE_NODES_MAX: usize = 100_000;
+/// Errors reported of one set of rule files; more are only counted.
+pub const RULE_ERRORS_MAX: usize = 100;
+/// Shortest window, pane or absence of a rule.
+pub const RULE_SPAN_MS_MIN: i64 = 100;
+/// Shortest `blind_after`: the least silence after which a spool counts as silent (design, section 5).
+pub const BLIND_AFTER_MS_MIN: i64 = 120_000;
+/// Length of a pane where a rule's threshold needs panes and the rule names none (design, section 6).
+pub const RESOLUTION_MS_DEFAULT: i64 = 5_000;
+/// Values that one test of `where` may list.
+pub const WHERE_VALUES_MAX: usize = 100;
+/// Most groups of one site that a rule set may ask for.
+pub const SITE_GROUPS_ALLOWED_MAX: usize = 100_000;
+/// Least bytes of a site's groups that a rule set may ask for: every rule of the default pack can hold a group.
+pub const SITE_STATE_BYTES_ALLOWED_MIN: usize = 64 << 10;
+/// Most bytes of a site's groups that a rule set may ask for.
+pub const SITE_STATE_BYTES_ALLOWED_MAX: usize = 64 << 20;
+/// Longest wait of a bundle, in milliseconds.
+pub const BUNDLE_WAIT_MS_MAX: i64 = 3_600_000;
+/// Most alerts in one bundle.
+pub const BUNDLE_ALERTS_MAX: i64 = 1_000;
+/// Tests of one rule, and lines of signals or expectations in one of them.
+pub const RULE_TESTS_MAX: usize = 50;
+/// Repeats of one line of a test's signals.
+pub const RULE_TEST_TIMES_MAX: i64 = 10_000;
 
 /// Bytes of state puts after which the processor commits without waiting for its interval (design, section 7).
 pub const COMMIT_BYTES_MAX: usize = 8 << 20;
@@ -103,6 +133,31 @@ pub const ATTEMPTS_IN_FLIGHT_MAX: usize = 64;
 pub const ATTEMPTS_IN_FLIGHT_TENANT_MAX: usize = 8;
 /// Channels of one tenant.
 pub const CHANNELS_MAX: usize = 20;
+/// Attempts in the air at once of one channel: a channel that hangs leaves its tenant's others room.
+pub const ATTEMPTS_IN_FLIGHT_CHANNEL_MAX: usize = 4;
+/// Largest share of a retry's delay, in percent, that is added to it, so that retries do not come in step.
+pub const RETRY_JITTER_PERCENT_MAX: i64 = 20;
+/// Milliseconds that a channel is left alone after a 429 or 503 that names no time.
+pub const CHANNEL_PAUSE_MS_DEFAULT: i64 = 30_000;
+/// Longest time, in milliseconds, that a `Retry-After` is honoured: a channel can't silence itself for a year.
+pub const CHANNEL_PAUSE_MS_MAX: i64 = 3_600_000;
+/// Failures of a channel in a row that open its breaker.
+pub const BREAKER_FAILURES: u32 = 5;
+/// Milliseconds that a breaker stays open at first; twice as long after each probe that fails.
+pub const BREAKER_OPEN_MS: i64 = 60_000;
+/// Longest time, in milliseconds, that a breaker stays open before the next probe.
+pub const BREAKER_OPEN_MS_MAX: i64 = 1_800_000;
+/// Ticks in a row below the planner's wall time that set it back, and after which a silent partition's clock is
+/// forgotten (design, section 5).
+pub const PLANNER_TICKS_BELOW: u32 = 60;
+/// Milliseconds that a webhook may take to take the connection, TLS included.
+pub const WEBHOOK_CONNECT_MS: u64 = 5_000;
+/// Milliseconds that an attempt on a webhook may take as a whole.
+pub const WEBHOOK_TOTAL_MS: u64 = 15_000;
+/// Bytes of a webhook's answer that are read; the rest is left.
+pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 4 << 10;
+/// Milliseconds that a stopping alerter waits for the attempts in the air: one attempt's whole time and a little.
+pub const ALERTER_STOP_MS: u64 = WEBHOOK_TOTAL_MS + 2_000;
 
 const _: () = assert!(WIRE_BYTES_MAX <= BODY_BYTES_MAX, "a body that is not compressed must fit");
 const _: () = assert!(WIRE_BYTES_MAX <= UNAUTHENTICATED_BYTES_MAX, "one body must fit the shared budget");
@@ -114,3 +169,12 @@ const _: () = assert!(BATCH_SIGNALS_MAX <= HELD_SIGNALS_MAX, "one batch must fit
 const _: () = assert!(BODY_BYTES_MAX <= LOG_QUEUE_BYTES_MAX, "one batch must fit the queue");
 const _: () = assert!(CONTROL_REFRESH_MS <= 2_500, "a revocation takes effect within 5 s, even if one look is missed");
 const _: () = assert!(ATTEMPTS_IN_FLIGHT_TENANT_MAX < ATTEMPTS_IN_FLIGHT_MAX, "fair between tenants");
+const _: () = assert!(ATTEMPTS_IN_FLIGHT_CHANNEL_MAX < ATTEMPTS_IN_FLIGHT_TENANT_MAX, "fair between channels");
+const _: () = assert!(CHANNEL_PAUSE_MS_DEFAULT <= CHANNEL_PAUSE_MS_MAX, "a pause is at most the longest one");
+const _: () = assert!(BREAKER_OPEN_MS <= BREAKER_OPEN_MS_MAX, "a breaker starts with its shortest time");
+const _: () = assert!(WEBHOOK_CONNECT_MS < WEBHOOK_TOTAL_MS, "connecting is a part of the attempt");
+const _: () = assert!(RULE_FILE_BYTES_MAX >= RULE_SET_BYTES_MAX, "a canonical set is a rule file too");
+const _: () = assert!(RULE_SPAN_MS_MIN <= RESOLUTION_MS_DEFAULT, "the default pane is a legal one");
+const _: () = assert!(SITE_GROUPS_MAX <= SITE_GROUPS_ALLOWED_MAX, "the default is allowed");
+const _: () = assert!(SITE_STATE_BYTES_ALLOWED_MIN <= SITE_STATE_BYTES_MAX, "the default is allowed");
+const _: () = assert!(SITE_STATE_BYTES_MAX <= SITE_STATE_BYTES_ALLOWED_MAX, "the default is allowed");

@@ -3,6 +3,8 @@
 //! Reads, commits and takeovers block: a task owns a thread (librdkafka's transactional producer is synchronous too).
 //! Only the gateway's append is asynchronous, because thousands of requests wait on it.
 
+pub mod embedded;
+
 use std::future::Future;
 use std::ops::Range;
 use std::time::Duration;
@@ -46,7 +48,9 @@ pub enum LogError {
     #[error("the outcome of a commit is not known: {0}")]
     Ambiguous(String),
     /// The stored bytes are not what was written.
-    #[error("{topic} partition {partition} offset {offset}: the record's checksum is {stored:08x}, its bytes have {actual:08x}; it was altered after it was written")]
+    #[error(
+        "{topic} partition {partition} offset {offset}: the record's checksum is {stored:08x}, its bytes have {actual:08x}; it was altered after it was written"
+    )]
     Checksum {
         /// Topic's name.
         topic: &'static str,

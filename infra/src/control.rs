@@ -1,0 +1,288 @@
+//! Topic `control` as a snapshot in memory: what is configured now, for the gateway, the engine's task, the alerter and the
+//! commands. It follows the topic, so that a revocation takes effect within seconds.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use logystera_schemas::avro::DecodeError;
+use logystera_schemas::control::{Channel, Entity, Key, RuleSet, Site, Tenant};
+use logystera_schemas::ids::{ChannelId, KeyId, Sha256Digest, SiteId, TenantId};
+use logystera_schemas::limits::{CONTROL_REFRESH_MS, READ_BYTES_MAX};
+use logystera_schemas::topic::Topic;
+use tokio::sync::watch;
+
+use crate::embedded::EmbeddedReader;
+use crate::log::{Entry, Log, LogError, Record};
+use crate::shutdown::Shutdown;
+
+/// What is configured, as of one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Directory {
+    tenants: BTreeMap<TenantId, Arc<Tenant>>,
+    sites: BTreeMap<SiteId, Arc<Site>>,
+    /// Also of sites whose own record stands further on in the topic.
+    keys: BTreeMap<SiteId, BTreeMap<KeyId, Arc<Key>>>,
+    rule_sets: BTreeMap<Sha256Digest, Arc<RuleSet>>,
+    channels: BTreeMap<ChannelId, Arc<Channel>>,
+}
+
+impl Directory {
+    /// The snapshot of what `reader` has now.
+    pub fn read_from(reader: &EmbeddedReader) -> Result<Self, LogError> {
+        let mut directory = Self::default();
+        follow(0, &mut directory, |from| reader.read(Topic::Control, from, READ_BYTES_MAX))?;
+        Ok(directory)
+    }
+
+    /// Takes an entity's newest record in.
+    pub fn put(&mut self, entity: Entity) {
+        match entity {
+            Entity::Tenant(t) => drop(self.tenants.insert(t.tenant.clone(), Arc::new(t))),
+            Entity::Site(s) => drop(self.sites.insert(s.site.clone(), Arc::new(s))),
+            Entity::Key(k) => drop(self.keys.entry(k.site.clone()).or_default().insert(k.key.clone(), Arc::new(k))),
+            Entity::RuleSet(r) => drop(self.rule_sets.insert(r.digest, Arc::new(r))),
+            Entity::Channel(c) => drop(self.channels.insert(c.channel.clone(), Arc::new(c))),
+        }
+    }
+
+    /// A tenant.
+    pub fn tenant(&self, tenant: &str) -> Option<&Arc<Tenant>> {
+        self.tenants.get(tenant)
+    }
+
+    /// All tenants, by id.
+    pub fn tenants(&self) -> impl Iterator<Item = &Arc<Tenant>> {
+        self.tenants.values()
+    }
+
+    /// A site; a closed one too.
+    pub fn site(&self, site: &str) -> Option<&Arc<Site>> {
+        self.sites.get(site)
+    }
+
+    /// All sites, by id; closed ones too.
+    pub fn sites(&self) -> impl Iterator<Item = &Arc<Site>> {
+        self.sites.values()
+    }
+
+    /// One key of a site, whether it is valid or not.
+    pub fn key(&self, site: &str, key: &str) -> Option<&Arc<Key>> {
+        self.keys.get(site)?.get(key)
+    }
+
+    /// Every key that a site ever had, by id.
+    pub fn keys(&self, site: &str) -> impl Iterator<Item = &Arc<Key>> {
+        self.keys.get(site).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// A configuration's body.
+    pub fn rule_set(&self, digest: &Sha256Digest) -> Option<&Arc<RuleSet>> {
+        self.rule_sets.get(digest)
+    }
+
+    /// A channel; a removed one too.
+    pub fn channel(&self, channel: &str) -> Option<&Arc<Channel>> {
+        self.channels.get(channel)
+    }
+
+    /// The channels of a tenant that were not removed, by id.
+    pub fn channels(&self, tenant: &TenantId) -> impl Iterator<Item = &Arc<Channel>> {
+        self.channels.values().filter(move |c| c.tenant == *tenant && c.removed_at.is_none())
+    }
+}
+
+/// Whether a key is valid at `now_ms` (milliseconds since the epoch) or will be later: it counts among a site's live keys.
+pub fn is_live(key: &Key, now_ms: i64) -> bool {
+    key.revoked_at.is_none() && key.not_after.is_none_or(|end| now_ms < end)
+}
+
+/// Whether a key signs at `now_ms`, milliseconds since the epoch.
+pub fn is_valid(key: &Key, now_ms: i64) -> bool {
+    is_live(key, now_ms) && key.not_before <= now_ms
+}
+
+/// The log's entry for an entity's newest record.
+pub fn entry(entity: &Entity) -> Entry {
+    Entry { topic: Topic::Control, partition: 0, key: entity.key().into_bytes(), value: entity.encode() }
+}
+
+/// Reads topic `control` from offset `next` to its end. Returns where it ends, and whether anything was new.
+fn follow(
+    mut next: u64,
+    directory: &mut Directory,
+    mut read: impl FnMut(u64) -> Result<Vec<Record>, LogError>,
+) -> Result<(u64, bool), LogError> {
+    let start = next;
+    loop {
+        let records = read(next)?;
+        let Some(last) = records.last() else { return Ok((next, next != start)) };
+        next = last.offset + 1;
+        for record in &records {
+            directory.put(Entity::decode(&record.value).map_err(|e| unreadable(record.offset, &e))?);
+        }
+    }
+}
+
+fn unreadable(offset: u64, error: &DecodeError) -> LogError {
+    LogError::Unusable(format!("topic control offset {offset}: {error}"))
+}
+
+/// The newest [`Directory`]; its clones see the same.
+#[derive(Clone, Debug)]
+pub struct DirectoryView {
+    receiver: watch::Receiver<Arc<Directory>>,
+}
+
+impl DirectoryView {
+    /// A view of a directory that does not change: for tests.
+    pub fn fixed(directory: Directory) -> Self {
+        Self { receiver: watch::Sender::new(Arc::new(directory)).subscribe() }
+    }
+
+    /// What is configured now.
+    pub fn current(&self) -> Arc<Directory> {
+        Arc::clone(&self.receiver.borrow())
+    }
+
+    /// Resolves when something has changed since the last call, or since the view was made or cloned. Pending for good once
+    /// nobody follows the topic any more.
+    pub async fn changed(&mut self) -> Arc<Directory> {
+        if self.receiver.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Arc::clone(&self.receiver.borrow_and_update())
+    }
+}
+
+/// Follows topic `control`.
+#[derive(Debug)]
+pub struct DirectoryWatch<L> {
+    log: L,
+    next: u64,
+    sender: watch::Sender<Arc<Directory>>,
+}
+
+impl<L: Log> DirectoryWatch<L> {
+    /// Loads the topic.
+    pub fn load(log: L) -> Result<Self, LogError> {
+        let mut directory = Directory::default();
+        let (next, _) = follow(0, &mut directory, |from| log.read(Topic::Control, 0, from, READ_BYTES_MAX))?;
+        Ok(Self { log, next, sender: watch::Sender::new(Arc::new(directory)) })
+    }
+
+    /// A view of what this follows.
+    pub fn view(&self) -> DirectoryView {
+        DirectoryView { receiver: self.sender.subscribe() }
+    }
+
+    /// Takes in what was appended since the last look. True: something was. On an error the last snapshot holds.
+    pub fn refresh(&mut self) -> Result<bool, LogError> {
+        // Most looks find nothing: no copy for them.
+        let waiting = self.log.read(Topic::Control, 0, self.next, 1)?;
+        if waiting.is_empty() {
+            return Ok(false);
+        }
+        let mut directory = Directory::clone(&self.sender.borrow());
+        let (next, news) =
+            follow(self.next, &mut directory, |from| self.log.read(Topic::Control, 0, from, READ_BYTES_MAX))?;
+        self.next = next;
+        self.sender.send_replace(Arc::new(directory));
+        Ok(news)
+    }
+
+    /// Looks every [`CONTROL_REFRESH_MS`], on a thread of its own, until `shutdown`.
+    pub fn spawn(mut self, shutdown: Shutdown) -> io::Result<JoinHandle<()>> {
+        let run = move || {
+            let mut away = false;
+            while !shutdown.wait_timeout(Duration::from_millis(CONTROL_REFRESH_MS)) {
+                match self.refresh() {
+                    Ok(_) => away = false,
+                    Err(error) if !away => {
+                        away = true;
+                        tracing::error!(%error, "topic control cannot be read: changes of sites and keys wait");
+                    }
+                    Err(_) => {}
+                }
+            }
+        };
+        std::thread::Builder::new().name("control".to_owned()).spawn(run)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use logystera_schemas::avro::Blob;
+
+    use super::*;
+    use crate::embedded::Embedded;
+
+    fn key(id: &str, revoked_at: Option<i64>) -> Entity {
+        Entity::Key(Key {
+            site: "shop".parse().unwrap(),
+            key: id.parse().unwrap(),
+            sealed_secret: Blob(vec![1]),
+            created_at: 5,
+            not_before: 10,
+            not_after: Some(20),
+            revoked_at,
+        })
+    }
+
+    fn site(closed_at: Option<i64>) -> Entity {
+        let (site, tenant) = ("shop".parse().unwrap(), "t1".parse().unwrap());
+        Entity::Site(Site { site, tenant, name: "Shop".to_owned(), created_at: 5, closed_at })
+    }
+
+    #[test]
+    fn a_key_lives_from_its_making_and_signs_between_its_bounds() {
+        let Entity::Key(open) = key("k1", None) else { unreachable!() };
+        let Entity::Key(revoked) = key("k1", Some(12)) else { unreachable!() };
+        for (now, live, valid) in [(9, true, false), (10, true, true), (19, true, true), (20, false, false)] {
+            assert_eq!((is_live(&open, now), is_valid(&open, now)), (live, valid), "at {now}");
+            assert_eq!((is_live(&revoked, now), is_valid(&revoked, now)), (false, false), "revoked, at {now}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_newest_record_of_an_entity_holds_whatever_the_order_of_kinds() {
+        let dir = tempfile::tempdir().unwrap();
+        let embedded = Embedded::open(dir.path()).unwrap();
+        let log = embedded.log();
+        // The key's record stands before its site's, as after the site was written anew.
+        log.append(vec![entry(&key("k1", None)), entry(&key("k2", None)), entry(&site(None))]).await.unwrap();
+        let mut watch = DirectoryWatch::load(log.clone()).unwrap();
+        let mut view = watch.view();
+        let before = view.current();
+        assert_eq!(before.keys("shop").count(), 2);
+        assert!(before.key("shop", "k1").unwrap().revoked_at.is_none() && before.key("other", "k1").is_none());
+        assert!(!watch.refresh().unwrap());
+
+        log.append(vec![entry(&key("k1", Some(12))), entry(&site(Some(13)))]).await.unwrap();
+        assert!(watch.refresh().unwrap());
+        let after = view.changed().await;
+        assert_eq!(after.key("shop", "k1").unwrap().revoked_at, Some(12));
+        assert_eq!(after.site("shop").unwrap().closed_at, Some(13));
+        assert_eq!(after.keys("shop").count(), 2);
+        assert!(before.key("shop", "k1").unwrap().revoked_at.is_none(), "a snapshot does not change");
+
+        assert_eq!(Directory::read_from(&EmbeddedReader::open(dir.path()).unwrap()).unwrap(), *after);
+        assert_eq!(*DirectoryWatch::load(log).unwrap().view().current(), *after);
+    }
+
+    #[tokio::test]
+    async fn a_change_is_seen_without_being_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let embedded = Embedded::open(dir.path()).unwrap();
+        let watch = DirectoryWatch::load(embedded.log()).unwrap();
+        let (mut view, shutdown) = (watch.view(), Shutdown::new());
+        let thread = watch.spawn(shutdown.clone()).unwrap();
+        embedded.log().append(vec![entry(&site(None))]).await.unwrap();
+        let seen = tokio::time::timeout(Duration::from_secs(5), view.changed()).await.unwrap();
+        assert!(seen.site("shop").is_some());
+        shutdown.trigger();
+        thread.join().unwrap();
+    }
+}

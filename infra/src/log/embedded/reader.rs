@@ -1,0 +1,39 @@
+//! The data of a folder for a process that only reads: tail, replay, inspection. It works while another process writes.
+
+use std::ops::Range;
+use std::path::Path;
+
+use logystera_schemas::topic::Topic;
+use rusqlite::Connection;
+
+use super::read::{self, StateEntry};
+use super::{OpenError, store};
+use crate::log::{LogError, Record};
+
+/// Reads a data folder. Cannot write.
+#[derive(Debug)]
+pub struct EmbeddedReader {
+    connection: Connection,
+}
+
+impl EmbeddedReader {
+    /// Opens the folder's data. Fails where there is none, or a newer binary wrote it.
+    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        Ok(Self { connection: store::open_for_reading(dir)? })
+    }
+
+    /// Offsets from the oldest record to one past the newest committed one.
+    pub fn bounds(&self, topic: Topic) -> Result<Range<u64>, LogError> {
+        read::bounds(&self.connection, topic)
+    }
+
+    /// Committed records from offset `from` on, at least one where there is one, then as many as fit `bytes_max`.
+    pub fn read(&self, topic: Topic, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError> {
+        read::records(&self.connection, topic, from, bytes_max)
+    }
+
+    /// Gives every state entry of `app` to `visit`, in the order of the keys.
+    pub fn state(&self, app: &str, visit: &mut dyn FnMut(StateEntry<'_>)) -> Result<(), LogError> {
+        read::state(&self.connection, app, visit)
+    }
+}

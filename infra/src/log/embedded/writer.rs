@@ -1,0 +1,331 @@
+//! The one thread that writes: everything that waits becomes one transaction, and is answered when that is on disk.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use logystera_schemas::topic::Topic;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::queue::{Owner, Request};
+use super::store::{self, Ends, position_checksum, record_checksum, state_checksum};
+use super::{Shared, Stats};
+use crate::clock::Stopwatch;
+use crate::log::{Commit, Entry, LogError};
+
+/// Generation of the topics: an embedded log never grows its partitions (design, section 7).
+const GENERATION: u64 = 0;
+
+/// What is committed, for those who wait for more.
+#[derive(Debug)]
+pub(super) struct Progress {
+    inner: Mutex<Committed>,
+    moved: Condvar,
+}
+
+#[derive(Debug)]
+struct Committed {
+    ends: Ends,
+    stats: Stats,
+    closed: bool,
+}
+
+impl Progress {
+    pub(super) fn new(ends: Ends) -> Self {
+        let inner = Committed { ends, stats: Stats::default(), closed: false };
+        Self { inner: Mutex::new(inner), moved: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Committed> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        self.lock().stats
+    }
+
+    /// One past the newest committed record of `topic`.
+    pub(super) fn end(&self, topic: Topic) -> u64 {
+        self.lock().ends[topic as usize]
+    }
+
+    /// Waits up to `wait` until `topic` has a record at or after `offset`. False: it has none, or the log was closed.
+    pub(super) fn wait_for(&self, topic: Topic, offset: u64, wait: Duration) -> bool {
+        let short = |c: &mut Committed| c.ends[topic as usize] <= offset && !c.closed;
+        let (inner, _) =
+            self.moved.wait_timeout_while(self.lock(), wait, short).unwrap_or_else(PoisonError::into_inner);
+        inner.ends[topic as usize] > offset
+    }
+
+    fn publish(&self, ends: Ends, answered: u64) {
+        let mut inner = self.lock();
+        inner.ends = ends;
+        inner.stats.commits += 1;
+        inner.stats.answered += answered;
+        drop(inner);
+        self.moved.notify_all();
+    }
+
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.moved.notify_all();
+    }
+}
+
+/// What a transaction did for one request, to be told when it is on disk.
+type Outcome = Result<Done, LogError>;
+
+#[derive(Clone, Copy)]
+enum Done {
+    Written,
+    TakenOver { epoch: u64, position: u64 },
+}
+
+/// Why a transaction did not come about.
+enum Failure {
+    /// Nothing of it is there.
+    Nothing(rusqlite::Error),
+    /// It may be there after a restart: the disk failed while it was made durable.
+    Unknown(rusqlite::Error),
+}
+
+pub(super) struct Writer {
+    connection: Connection,
+    ends: Ends,
+    shared: Arc<Shared>,
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection, ends: Ends, shared: Arc<Shared>) -> Self {
+        Self { connection, ends, shared }
+    }
+
+    /// Serves requests until the queue is closed and empty.
+    pub(super) fn run(mut self) {
+        while let Some(requests) = self.shared.queue.take_all() {
+            self.serve(requests.into());
+        }
+    }
+
+    fn serve(&mut self, requests: Vec<Request>) {
+        let stopwatch = Stopwatch::start();
+        match self.transact(&requests) {
+            Ok((outcomes, ends)) => {
+                self.measure(&stopwatch, requests.len(), &ends);
+                self.ends = ends;
+                self.shared.progress.publish(ends, outcomes.iter().filter(|o| o.is_ok()).count() as u64);
+                requests.into_iter().zip(outcomes).for_each(|(request, outcome)| request.answer(outcome));
+            }
+            // One that is too large for the disk must not take the others with it.
+            Err(Failure::Nothing(_)) if requests.len() > 1 => {
+                self.reload_ends();
+                for request in requests {
+                    self.serve(vec![request]);
+                }
+            }
+            Err(Failure::Nothing(error)) => {
+                self.reload_ends();
+                tracing::error!(%error, "the log could not be written; nothing of the commit is there");
+                metrics::counter!("logystera_log_commits_failed_total").increment(1);
+                for request in requests {
+                    request.answer(Err(LogError::Away(error.to_string())));
+                }
+            }
+            Err(Failure::Unknown(error)) => {
+                self.reload_ends();
+                tracing::error!(%error, "the disk failed in a commit; whether it is there is not known");
+                metrics::counter!("logystera_log_commits_failed_total").increment(1);
+                for request in requests {
+                    request.answer(Err(LogError::Ambiguous(error.to_string())));
+                }
+            }
+        }
+    }
+
+    /// One transaction for all requests. A request that is refused writes nothing, and does not hinder the others.
+    fn transact(&mut self, requests: &[Request]) -> Result<(Vec<Outcome>, Ends), Failure> {
+        let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = begun.map_err(Failure::Nothing)?;
+        let mut ends = self.ends;
+        let outcomes: Result<Vec<Outcome>, rusqlite::Error> = requests
+            .iter()
+            .map(|request| match request {
+                Request::Append { entries, .. } => append(&transaction, &mut ends, entries).map(|()| Ok(Done::Written)),
+                Request::Commit { owner, commit, .. } => commit_task(&transaction, &mut ends, owner, commit),
+                Request::TakeOver { app, input, .. } => take_over(&transaction, app, *input),
+            })
+            .collect();
+        let outcomes = outcomes.map_err(Failure::Nothing)?;
+        write_ends(&transaction, &self.ends, &ends).map_err(Failure::Nothing)?;
+        transaction.commit().map_err(|error| match error.sqlite_error_code() {
+            // A full disk stops the write before the mark that ends the commit.
+            Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy) => Failure::Nothing(error),
+            _ => Failure::Unknown(error),
+        })?;
+        Ok((outcomes, ends))
+    }
+
+    fn reload_ends(&mut self) {
+        // Where even that fails, the ends before the transaction still hold: it was rolled back.
+        if let Ok(ends) = store::ends(&self.connection) {
+            self.ends = ends;
+        }
+    }
+
+    fn measure(&self, stopwatch: &Stopwatch, requests: usize, ends: &Ends) {
+        metrics::histogram!("logystera_log_commit_seconds").record(stopwatch.elapsed().as_secs_f64());
+        metrics::histogram!("logystera_log_commit_requests").record(f64::from(requests as u32));
+        for topic in Topic::ALL {
+            let appended = ends[topic as usize] - self.ends[topic as usize];
+            metrics::counter!("logystera_log_records_appended_total", "topic" => topic.name()).increment(appended);
+        }
+    }
+}
+
+impl Request {
+    fn answer(self, outcome: Outcome) {
+        // Who asked may have gone away; what was written stays.
+        match self {
+            Self::Append { answer, .. } => drop(answer.send(outcome.map(drop))),
+            Self::Commit { answer, .. } => drop(answer.send(outcome.map(drop))),
+            Self::TakeOver { answer, .. } => drop(answer.send(outcome.map(|done| match done {
+                Done::TakenOver { epoch, position } => (epoch, position),
+                Done::Written => (0, 0),
+            }))),
+        }
+    }
+}
+
+fn append(transaction: &Transaction<'_>, ends: &mut Ends, entries: &[Entry]) -> Result<(), rusqlite::Error> {
+    for entry in entries {
+        if entry.topic == Topic::Control {
+            transaction.prepare_cached("DELETE FROM log_control WHERE key = ?1")?.execute([&entry.key])?;
+        }
+        let offset = &mut ends[entry.topic as usize];
+        let crc = record_checksum(entry.topic, *offset, &entry.key, &entry.value);
+        transaction.prepare_cached(insert(entry.topic))?.execute(params![*offset, entry.key, entry.value, crc])?;
+        *offset += 1;
+    }
+    Ok(())
+}
+
+const fn insert(topic: Topic) -> &'static str {
+    match topic {
+        Topic::Signals => "INSERT INTO log_signals (offset, key, value, crc) VALUES (?1, ?2, ?3, ?4)",
+        Topic::Detections => "INSERT INTO log_detections (offset, key, value, crc) VALUES (?1, ?2, ?3, ?4)",
+        Topic::Attempts => "INSERT INTO log_attempts (offset, key, value, crc) VALUES (?1, ?2, ?3, ?4)",
+        Topic::Control => "INSERT INTO log_control (offset, key, value, crc) VALUES (?1, ?2, ?3, ?4)",
+    }
+}
+
+fn write_ends(transaction: &Transaction<'_>, before: &Ends, after: &Ends) -> Result<(), rusqlite::Error> {
+    for topic in Topic::ALL {
+        let end = after[topic as usize];
+        if end != before[topic as usize] {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO topics (topic, next_offset) VALUES (?1, ?2) \
+                     ON CONFLICT (topic) DO UPDATE SET next_offset = excluded.next_offset",
+                )?
+                .execute(params![topic.name(), end])?;
+        }
+    }
+    Ok(())
+}
+
+/// Where an app stands, as the table has it.
+struct Position {
+    input: String,
+    epoch: u64,
+    next: u64,
+}
+
+fn position(transaction: &Transaction<'_>, app: &str) -> Result<Result<Option<Position>, LogError>, rusqlite::Error> {
+    let mut statement =
+        transaction.prepare_cached("SELECT input, epoch, position, version, crc FROM positions WHERE app = ?1")?;
+    let row = statement
+        .query_row([app], |row| {
+            let at = Position { input: row.get(0)?, epoch: row.get(1)?, next: row.get(2)? };
+            Ok((at, row.get::<_, u64>(3)?, row.get::<_, i64>(4)?))
+        })
+        .optional()?;
+    let Some((at, version, crc)) = row else { return Ok(Ok(None)) };
+    let actual = position_checksum(app, &at.input, at.epoch, at.next, version);
+    if crc != i64::from(actual) {
+        let what = format!("the position of {app} has a wrong checksum; it was altered after it was written");
+        return Ok(Err(LogError::Unusable(what)));
+    }
+    Ok(Ok(Some(at)))
+}
+
+fn write_position(
+    transaction: &Transaction<'_>,
+    owner: &Owner,
+    position: u64,
+    version: u64,
+) -> Result<(), rusqlite::Error> {
+    let input = owner.input.name();
+    let crc = position_checksum(&owner.app, input, owner.epoch, position, version);
+    transaction
+        .prepare_cached(
+            "INSERT INTO positions (app, input, epoch, position, version, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+             ON CONFLICT (app) DO UPDATE SET epoch = excluded.epoch, position = excluded.position, \
+             version = excluded.version, crc = excluded.crc",
+        )?
+        .execute(params![owner.app, input, owner.epoch, position, version, crc])?;
+    Ok(())
+}
+
+/// Version of the state that a commit at `position` writes (design, section 7).
+const fn version(position: u64) -> u64 {
+    (GENERATION << 48) + position
+}
+
+fn take_over(transaction: &Transaction<'_>, app: &str, input: Topic) -> Result<Outcome, rusqlite::Error> {
+    let (epoch, at) = match position(transaction, app)? {
+        Err(altered) => return Ok(Err(altered)),
+        Ok(None) => (1, 0),
+        Ok(Some(before)) if before.input != input.name() => {
+            let what = format!("{app} reads topic {}, not {}", before.input, input.name());
+            return Ok(Err(LogError::Unusable(what)));
+        }
+        Ok(Some(before)) => (before.epoch + 1, before.next),
+    };
+    write_position(transaction, &Owner { app: app.to_owned(), input, epoch }, at, version(at))?;
+    Ok(Ok(Done::TakenOver { epoch, position: at }))
+}
+
+fn commit_task(
+    transaction: &Transaction<'_>,
+    ends: &mut Ends,
+    owner: &Owner,
+    commit: &Commit,
+) -> Result<Outcome, rusqlite::Error> {
+    match position(transaction, &owner.app)? {
+        Err(altered) => return Ok(Err(altered)),
+        Ok(Some(at)) if at.epoch == owner.epoch => {
+            if commit.position < at.next {
+                let what = format!("{} commits position {} after {}", owner.app, commit.position, at.next);
+                return Ok(Err(LogError::Unusable(what)));
+            }
+        }
+        Ok(_) => return Ok(Err(LogError::Fenced)),
+    }
+    append(transaction, ends, &commit.outputs)?;
+    let version = version(commit.position);
+    for (key, value) in &commit.puts {
+        match value {
+            Some(value) => transaction
+                .prepare_cached(
+                    "INSERT INTO state (app, key, version, value, crc) VALUES (?1, ?2, ?3, ?4, ?5) \
+                     ON CONFLICT (app, key) DO UPDATE SET version = excluded.version, value = excluded.value, \
+                     crc = excluded.crc",
+                )?
+                .execute(params![owner.app, key, version, value, state_checksum(&owner.app, key, version, value)])?,
+            None => transaction
+                .prepare_cached("DELETE FROM state WHERE app = ?1 AND key = ?2")?
+                .execute(params![owner.app, key])?,
+        };
+    }
+    write_position(transaction, owner, commit.position, version)?;
+    Ok(Ok(Done::Written))
+}

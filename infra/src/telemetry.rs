@@ -1,0 +1,113 @@
+//! Logs to stderr and metrics in Prometheus' text format.
+
+use std::io::IsTerminal;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Why logs or metrics could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The filter is not one.
+    #[error("not a log filter: {0}; expected a level such as `info`, or `target=level` with commas between")]
+    Filter(String),
+    /// It was done before.
+    #[error("logs or metrics are already set up in this process")]
+    Twice,
+}
+
+/// Buckets of times, in seconds: from a fast fsync to a request's deadline.
+const SECONDS: [f64; 14] =
+    [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 10.0];
+/// Buckets of counts: of requests in a commit, of signals in a batch.
+const COUNTS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1_024.0];
+
+/// Sends log lines to stderr. `filter` as in `RUST_LOG`: a level, or `target=level` with commas between.
+pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::try_new(filter).map_err(|e| TelemetryError::Filter(e.to_string()))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    }
+    .map_err(|_| TelemetryError::Twice)
+}
+
+/// The process's metrics.
+#[derive(Clone)]
+pub struct Metrics(PrometheusHandle);
+
+impl Metrics {
+    /// Collects every metric of this process from here on.
+    pub fn install() -> Result<Self, TelemetryError> {
+        let recorder = builder().build_recorder();
+        let handle = recorder.handle();
+        metrics::set_global_recorder(recorder).map_err(|_| TelemetryError::Twice)?;
+        describe();
+        Ok(Self(handle))
+    }
+
+    /// All metrics in Prometheus' text format.
+    pub fn render(&self) -> String {
+        self.0.run_upkeep();
+        self.0.render()
+    }
+
+    /// Folds what histograms have gathered; to be called every few seconds where nobody scrapes, or it grows.
+    pub fn upkeep(&self) {
+        self.0.run_upkeep();
+    }
+}
+
+fn builder() -> PrometheusBuilder {
+    let builder = PrometheusBuilder::new();
+    let seconds = Matcher::Suffix("_seconds".to_owned());
+    // Refused only where a list is empty, and these are not.
+    let with_seconds = builder.set_buckets_for_metric(seconds, &SECONDS);
+    let with_counts = with_seconds.and_then(|b| b.set_buckets(&COUNTS));
+    with_counts.unwrap_or_default()
+}
+
+fn describe() {
+    metrics::describe_histogram!("logystera_log_commit_seconds", "Time of one commit of the log, fsync included.");
+    metrics::describe_histogram!("logystera_log_commit_requests", "Appends and task commits that one fsync served.");
+    metrics::describe_counter!("logystera_log_records_appended_total", "Records appended, by topic.");
+    metrics::describe_counter!("logystera_log_commits_failed_total", "Commits that did not come about.");
+    metrics::describe_gauge!("logystera_log_queue_requests", "Appends and task commits that wait for the writer.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_rendered_with_buckets() {
+        let recorder = builder().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            metrics::histogram!("logystera_log_commit_seconds").record(0.002);
+            metrics::histogram!("logystera_log_commit_requests").record(3.0);
+            metrics::counter!("logystera_log_records_appended_total", "topic" => "signals").increment(7);
+        });
+        let text = handle.render();
+        for line in [
+            "logystera_log_commit_seconds_bucket{le=\"0.001\"} 0",
+            "logystera_log_commit_seconds_bucket{le=\"0.0025\"} 1",
+            "logystera_log_commit_requests_bucket{le=\"2\"} 0",
+            "logystera_log_commit_requests_bucket{le=\"4\"} 1",
+            "logystera_log_records_appended_total{topic=\"signals\"} 7",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} in\n{text}");
+        }
+    }
+}
