@@ -21,6 +21,9 @@ pub trait StateMachine {
     /// Takes one stored state entry. Called for each of them before the first record.
     fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), Halt>;
 
+    /// Ends the restoring, before the first record.
+    fn restored(&mut self) {}
+
     /// Applies one record and appends what it brings about to `outputs`.
     fn apply(&mut self, record: &Record, outputs: &mut Vec<Entry>) -> Result<(), Halt>;
 
@@ -63,7 +66,10 @@ impl<M: StateMachine, T: Task> Cycle<M, T> {
         })?;
         match failed {
             Some(halt) => Err(halt.into()),
-            None => Ok(Self { position: task.position(), machine, task, outputs: Vec::new() }),
+            None => {
+                machine.restored();
+                Ok(Self { position: task.position(), machine, task, outputs: Vec::new() })
+            }
         }
     }
 

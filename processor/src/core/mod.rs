@@ -1,3 +1,30 @@
 //! The pure engine: `apply(state, record) -> outputs`.
+//!
+//! It reads no clock, draws no random number, iterates no unordered map and does no I/O: the same log and the same rules
+//! give the same detections, byte for byte. Data flows downwards:
+//!
+//! - [`engine`]: the sites of a partition, and log time ([`log_time`])
+//! - [`site`]: dedup, spools ([`spool`]), the hold, the watermark, silence ([`blind`])
+//! - [`board`]: groups and deadlines of the site's rules ([`program`] is the rule set made ready)
+//! - [`group`]: one group: its [`window`], its [`episode`] (the state machine), its [`evidence`]
+//! - [`voice`]: detections, numbered and chained
+//! - [`state`]: all of it as entries of a store
 
 pub mod rule;
+
+pub mod engine;
+pub mod log_time;
+pub mod state;
+
+pub mod site;
+pub mod spool;
+
+pub mod blind;
+pub mod board;
+pub mod program;
+
+pub mod episode;
+pub mod evidence;
+pub mod group;
+pub mod voice;
+pub mod window;

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use logystera_schemas::batch::{Signal, Value};
-use logystera_schemas::catalogue::SignalType;
+use logystera_schemas::catalogue::{SignalType, SignalTypes};
+use logystera_schemas::limits::{RULE_GROUPS_MAX, SITE_GROUPS_MAX, SITE_STATE_BYTES_MAX};
 use logystera_schemas::detection::Severity;
 use logystera_schemas::ids::{RuleName, Sha256Digest};
 
@@ -18,6 +19,8 @@ pub struct RuleSet {
     pub rules: Vec<Rule>,
     /// Bounds of a site's state.
     pub limits: StateLimits,
+    /// Types that are switched off for the site: their signals are not judged, and none is missed.
+    pub disabled: SignalTypes,
 }
 
 /// Bounds of a site's state (design, section 6). Part of the digest.
@@ -29,6 +32,12 @@ pub struct StateLimits {
     pub site_groups: usize,
     /// Bytes of a site's groups.
     pub site_bytes: usize,
+}
+
+impl Default for StateLimits {
+    fn default() -> Self {
+        Self { rule_groups: RULE_GROUPS_MAX, site_groups: SITE_GROUPS_MAX, site_bytes: SITE_STATE_BYTES_MAX }
+    }
 }
 
 /// One checked rule.
@@ -65,6 +74,10 @@ pub struct Rule {
     pub evidence: Vec<usize>,
     /// The message, with its places for values.
     pub message: Template,
+    /// Why it matters, in a sentence; for people, the engine does not read it.
+    pub why: Option<String>,
+    /// What to do about it; for people, the engine does not read it.
+    pub advice: Option<String>,
 }
 
 /// When a rule's condition is true.

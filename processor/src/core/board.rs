@@ -1,0 +1,534 @@
+//! The groups of a site's rules, and the deadlines that wait for site time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use logystera_schemas::batch::{Signal, Value};
+use logystera_schemas::catalogue::SignalTypes;
+use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
+use logystera_schemas::ids::RuleName;
+use logystera_schemas::time::SiteMs;
+
+use super::blind::Blind;
+use super::episode::{Emit, Event, Phase};
+use super::group::{Due, Group, GroupKey, Matched, Watch, key_of};
+use super::program::{Program, Watches};
+use super::rule::Rule;
+use super::voice::{Saying, Voice};
+
+/// Shortest time between two detections that say that a rule overflowed, in milliseconds: a rule without suppression must
+/// not tell of each group.
+const OVERFLOW_MS_MIN: i64 = 60_000;
+
+/// What one rule keeps for a site.
+#[derive(Debug, Default)]
+pub struct RuleState {
+    /// Its groups.
+    pub groups: BTreeMap<GroupKey, Group>,
+    /// What is not kept by group.
+    pub extra: Extra,
+    /// Whether `extra` has changed since it was put.
+    pub extra_dirty: bool,
+}
+
+logystera_schemas::avro_record! {
+    /// What a rule keeps for a site besides its groups.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Extra {
+        /// Until when no other overflow is told.
+        pub overflow_until: Option<SiteMs>,
+        /// Groups dropped since the last overflow that was told.
+        pub dropped: u64,
+        /// The site's own silence, where the rule watches for that.
+        pub blind: Blind,
+    }
+}
+
+/// The rules of a site at work.
+#[derive(Debug)]
+pub struct Board {
+    /// What runs.
+    pub program: Arc<Program>,
+    /// For each rule of the program.
+    pub rules: Vec<RuleState>,
+    /// (time, rule, group): at most one a group, at or before the group's next deadline.
+    deadlines: BTreeSet<(SiteMs, u16, GroupKey)>,
+    /// Signal types that are switched on at the site.
+    pub enabled: SignalTypes,
+    /// While a batch ends a blindness, absences stand still.
+    pub absences_wait: bool,
+    /// Whether an absence waits for the next watermark to be counted from.
+    pub absences_unset: bool,
+    groups: usize,
+    bytes: usize,
+    /// Groups that changed or went since they were put.
+    pub changed: BTreeSet<(u16, GroupKey)>,
+    /// Groups of rules that are no longer there, since the state was put.
+    pub gone: BTreeSet<(RuleName, GroupKey)>,
+    /// Rules that are no longer there, since the state was put.
+    pub gone_rules: BTreeSet<RuleName>,
+    /// Groups that were dropped to make room.
+    pub evicted: u64,
+}
+
+impl Board {
+    /// A board on which nothing has happened.
+    pub fn new(program: Arc<Program>) -> Self {
+        let rules = program.plans.iter().map(|_| RuleState::default()).collect();
+        let mut board = Self {
+            program,
+            rules,
+            deadlines: BTreeSet::new(),
+            enabled: SignalTypes::default(),
+            absences_wait: false,
+            absences_unset: true,
+            groups: 0,
+            bytes: 0,
+            changed: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            gone_rules: BTreeSet::new(),
+            evicted: 0,
+        };
+        board.add_standing_groups();
+        board
+    }
+
+    /// An absence that is always expected has its one group from the start.
+    fn add_standing_groups(&mut self) {
+        for place in 0..self.rules.len() {
+            let standing = matches!(self.program.plans[place].watches, Watches::Absence(_, true));
+            if standing && self.rules[place].groups.is_empty() {
+                self.insert(place as u16, GroupKey::new(), Group::new(&self.program.plans[place].watches));
+            }
+        }
+    }
+
+    /// Adds a group as it was stored.
+    pub fn insert(&mut self, place: u16, key: GroupKey, mut group: Group) {
+        self.bytes += group.cost(&key);
+        let plan = self.program.plan(place);
+        if let Some((at, _)) = group.next(plan, self.absences_wait) {
+            group.scheduled = at;
+            self.deadlines.insert((at, place, key.clone()));
+        }
+        match self.rules[usize::from(place)].groups.insert(key.clone(), group) {
+            Some(old) => {
+                self.bytes -= old.cost(&key);
+                if old.scheduled != SiteMs::MAX && Some(old.scheduled) != self.scheduled(place, &key) {
+                    self.deadlines.remove(&(old.scheduled, place, key));
+                }
+            }
+            None => self.groups += 1,
+        }
+    }
+
+    fn scheduled(&self, place: u16, key: &GroupKey) -> Option<SiteMs> {
+        self.rules[usize::from(place)].groups.get(key).map(|g| g.scheduled)
+    }
+
+    /// Time of the earliest deadline.
+    pub fn next_deadline(&self) -> Option<SiteMs> {
+        self.deadlines.first().map(|(at, _, _)| *at)
+    }
+
+    /// Judges one signal at site time `at`, with the site's time at `now`.
+    pub fn judge(
+        &mut self,
+        signal: &Signal<'_>,
+        at: SiteMs,
+        now: SiteMs,
+        voice: &mut Voice,
+        out: &mut Vec<Detection>,
+    ) {
+        let program = Arc::clone(&self.program);
+        for place in program.watching(signal.kind) {
+            let rule = program.rule(*place);
+            if rule.matches(signal) && has_value(&program.plan(*place).watches, signal) {
+                self.take(&program, *place, signal, at, now, voice, out);
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a step of `judge`, split off for its length")]
+    fn take(
+        &mut self,
+        program: &Program,
+        place: u16,
+        signal: &Signal<'_>,
+        at: SiteMs,
+        now: SiteMs,
+        voice: &mut Voice,
+        out: &mut Vec<Detection>,
+    ) {
+        let (rule, plan) = (program.rule(place), program.plan(place));
+        let key = key_of(rule, signal);
+        if !self.rules[usize::from(place)].groups.contains_key(&key) {
+            let mut fresh = Group::new(&plan.watches);
+            if fresh.take(plan, signal, at, now, true) == Matched::Outside {
+                return;
+            }
+            self.make_room(program, place, now, voice, out);
+            self.bytes += fresh_cost(plan, &key);
+            self.groups += 1;
+            self.rules[usize::from(place)].groups.insert(key.clone(), Group::new(&plan.watches));
+        }
+        let on = self.enabled.contains(signal.kind);
+        let state = &mut self.rules[usize::from(place)];
+        let Some(group) = state.groups.get_mut(&key) else { return };
+        let cost_before = group.cost(&key);
+        let matched = group.take(plan, signal, at, now, on);
+        if matched == Matched::Outside {
+            return;
+        }
+        group.evidence.add(rule, signal, at);
+        if let Matched::Turned(event) = matched
+            && let Some(emit) = group.episode.step(event, now, &plan.spans)
+        {
+            out.push(say(voice, rule, &key, group, emit, now));
+        }
+        self.bytes = self.bytes + group.cost(&key) - cost_before;
+        if !std::mem::replace(&mut group.dirty, true) {
+            self.changed.insert((place, key.clone()));
+        }
+        reschedule(&mut self.deadlines, self.absences_wait, program, place, &key, group);
+        if self.bytes > program.set.limits.site_bytes {
+            self.shrink(program, place, &key, now, voice, out);
+        }
+    }
+
+    /// Runs the earliest deadline, which is at or before the time that the site has reached.
+    pub fn run_deadline(&mut self, voice: &mut Voice, out: &mut Vec<Detection>) {
+        let Some((at, place, key)) = self.deadlines.pop_first() else { return };
+        let program = Arc::clone(&self.program);
+        let (rule, plan) = (program.rule(place), program.plan(place));
+        let Some(group) = self.rules[usize::from(place)].groups.get_mut(&key) else { return };
+        group.scheduled = SiteMs::MAX;
+        let due = match group.next(plan, self.absences_wait) {
+            Some((next, due)) if next <= at => due,
+            // The deadline was put off since: it is found again at its new time.
+            _ => return reschedule(&mut self.deadlines, self.absences_wait, &program, place, &key, group),
+        };
+        let event = match (due, &group.watch) {
+            (Due::Expiry, _) => {
+                self.remove(place, &key);
+                return;
+            }
+            (Due::Condition, Watch::Absence(_)) => Event::True { count: 0 },
+            (Due::Condition, _) => Event::False,
+            (Due::For, _) => Event::ForOver,
+            (Due::Resolve, _) => Event::ResolveOver,
+            (Due::Suppression, _) => Event::SuppressionOver,
+        };
+        if let Some(emit) = group.episode.step(event, at, &plan.spans) {
+            out.push(say(voice, rule, &key, group, emit, at));
+        }
+        if !std::mem::replace(&mut group.dirty, true) {
+            self.changed.insert((place, key.clone()));
+        }
+        reschedule(&mut self.deadlines, self.absences_wait, &program, place, &key, group);
+    }
+
+    /// Removes a group; the caller says what is to be said.
+    fn remove(&mut self, place: u16, key: &GroupKey) -> Option<Group> {
+        let group = self.rules[usize::from(place)].groups.remove(key)?;
+        self.groups -= 1;
+        self.bytes -= group.cost(key);
+        if group.scheduled != SiteMs::MAX {
+            self.deadlines.remove(&(group.scheduled, place, key.clone()));
+        }
+        self.changed.insert((place, key.clone()));
+        Some(group)
+    }
+
+    /// Drops groups until the rule may have one more.
+    fn make_room(&mut self, program: &Program, place: u16, now: SiteMs, voice: &mut Voice, out: &mut Vec<Detection>) {
+        let limits = program.set.limits;
+        while self.rules[usize::from(place)].groups.len() >= limits.rule_groups {
+            let own = std::iter::once(place);
+            if !self.evict(program, own, None, place, now, voice, out) {
+                break;
+            }
+        }
+        while self.groups >= limits.site_groups {
+            if !self.evict(program, 0..self.rules.len() as u16, None, place, now, voice, out) {
+                break;
+            }
+        }
+    }
+
+    /// Drops groups until the site's bytes fit, but never the one that has just grown.
+    fn shrink(
+        &mut self,
+        program: &Program,
+        place: u16,
+        key: &GroupKey,
+        now: SiteMs,
+        voice: &mut Voice,
+        out: &mut Vec<Detection>,
+    ) {
+        while self.bytes > program.set.limits.site_bytes {
+            if !self.evict(program, 0..self.rules.len() as u16, Some((place, key)), place, now, voice, out) {
+                break;
+            }
+        }
+    }
+
+    /// Drops the group that is missed least; false where there is none to drop. Order: class, least recently seen, rule,
+    /// key. An absence that is always expected stays: nothing would watch for it any more.
+    #[expect(clippy::too_many_arguments, reason = "the choice, what it spares and what it tells belong together")]
+    fn evict(
+        &mut self,
+        program: &Program,
+        among: impl Iterator<Item = u16>,
+        spared: Option<(u16, &GroupKey)>,
+        cause: u16,
+        now: SiteMs,
+        voice: &mut Voice,
+        out: &mut Vec<Detection>,
+    ) -> bool {
+        let victim = among
+            .filter(|place| !matches!(program.plan(*place).watches, Watches::Absence(_, true)))
+            .flat_map(|place| self.rules[usize::from(place)].groups.iter().map(move |(key, group)| (place, key, group)))
+            .filter(|(place, key, _)| spared != Some((*place, *key)))
+            .min_by_key(|(place, key, group)| (group.eviction_class(), group.last_seen, *place, *key))
+            .map(|(place, key, _)| (place, key.clone()));
+        let Some((place, key)) = victim else { return false };
+        let Some(group) = self.remove(place, &key) else { return false };
+        self.evicted += 1;
+        if group.episode.announced {
+            out.push(say_end(voice, program.rule(place), &key, &group, DetectionReason::Evicted, now));
+        }
+        self.tell_overflow(program.rule(cause), cause, now, voice, out);
+        true
+    }
+
+    /// One detection per rule and suppression says that the rule, or its site, had more groups than it may.
+    fn tell_overflow(&mut self, rule: &Rule, place: u16, now: SiteMs, voice: &mut Voice, out: &mut Vec<Detection>) {
+        let extra = &mut self.rules[usize::from(place)].extra;
+        extra.dropped += 1;
+        self.rules[usize::from(place)].extra_dirty = true;
+        let extra = &mut self.rules[usize::from(place)].extra;
+        if extra.overflow_until.is_some_and(|until| now < until) {
+            return;
+        }
+        extra.overflow_until = Some(now.plus(rule.suppress_ms.max(OVERFLOW_MS_MIN)));
+        let count = std::mem::take(&mut extra.dropped);
+        out.push(voice.speak(
+            rule,
+            Saying {
+                group: &[],
+                state: DetectionState::Firing,
+                reason: DetectionReason::Overflow,
+                count,
+                held: 0,
+                started_at: now.0,
+                now: now.0,
+                evidence: Vec::new(),
+            },
+        ));
+    }
+
+    /// The site reached `watermark`: absences that waited for one are counted from it.
+    pub fn reached(&mut self, watermark: SiteMs) {
+        if !self.absences_unset && !self.absences_wait {
+            return;
+        }
+        let after_blindness = std::mem::take(&mut self.absences_wait);
+        self.absences_unset = false;
+        self.each_absence(|group, expected, on| {
+            let Watch::Absence(absence) = &mut group.watch else { return false };
+            match absence.base {
+                Some(base) if after_blindness => absence.base = Some(base.max(watermark)),
+                None if on && expected => absence.base = Some(watermark),
+                _ => return false,
+            }
+            true
+        });
+    }
+
+    /// Other signal types are switched on from `now`: absences of those switched off stand still and their alerts clear,
+    /// those switched on are counted anew.
+    pub fn switch(&mut self, enabled: SignalTypes, now: SiteMs) {
+        let before = std::mem::replace(&mut self.enabled, enabled);
+        if before == enabled {
+            return;
+        }
+        let program = Arc::clone(&self.program);
+        // Before the first watermark there is no time to count from: `reached` will give one.
+        let known = now != SiteMs::MIN;
+        self.absences_unset |= !known;
+        for (place, plan) in program.plans.iter().enumerate() {
+            let Some(signal) = program.set.rules[place].signal else { continue };
+            if before.contains(signal) == enabled.contains(signal) {
+                continue;
+            }
+            let (on, Watches::Absence(_, always)) = (enabled.contains(signal), plan.watches) else { continue };
+            self.each_group(place as u16, |group| {
+                let Watch::Absence(absence) = &mut group.watch else { return false };
+                absence.base = (on && known && (always || absence.seen)).then_some(now);
+                if !on {
+                    // The end of the condition emits nothing by itself.
+                    let _ = group.episode.step(Event::False, now, &plan.spans);
+                }
+                true
+            });
+        }
+    }
+
+    fn each_absence(&mut self, mut change: impl FnMut(&mut Group, bool, bool) -> bool) {
+        let program = Arc::clone(&self.program);
+        for (place, plan) in program.plans.iter().enumerate() {
+            let (Watches::Absence(_, always), Some(signal)) = (plan.watches, program.set.rules[place].signal) else {
+                continue;
+            };
+            let on = self.enabled.contains(signal);
+            self.each_group(place as u16, |group| {
+                let Watch::Absence(absence) = &group.watch else { return false };
+                let expected = always || absence.seen;
+                change(group, expected, on)
+            });
+        }
+    }
+
+    /// Lets `change` change each group of a rule, in the order of the keys; it says whether it did.
+    fn each_group(&mut self, place: u16, mut change: impl FnMut(&mut Group) -> bool) {
+        let program = Arc::clone(&self.program);
+        for (key, group) in &mut self.rules[usize::from(place)].groups {
+            // Even one that did not change may have stood still.
+            if change(group) && !std::mem::replace(&mut group.dirty, true) {
+                self.changed.insert((place, key.clone()));
+            }
+            reschedule(&mut self.deadlines, self.absences_wait, &program, place, key, group);
+        }
+    }
+
+    /// Goes on under another program: rules that count the same keep their groups, the alerts of the others resolve.
+    pub fn reprogram(&mut self, program: Arc<Program>, now: SiteMs, voice: &mut Voice, out: &mut Vec<Detection>) {
+        let old = Arc::clone(&self.program);
+        let mut next = Self::new(Arc::clone(&program));
+        next.enabled = self.enabled;
+        next.evicted = self.evicted;
+        next.gone = std::mem::take(&mut self.gone);
+        next.gone_rules = std::mem::take(&mut self.gone_rules);
+        // State is stored by the rule's name: what went is remembered by it, and what stays is put anew.
+        for (place, key) in &self.changed {
+            next.gone.insert((old.rule(*place).name.clone(), key.clone()));
+        }
+        for (place, mut state) in std::mem::take(&mut self.rules).into_iter().enumerate() {
+            let old_rule = &old.set.rules[place];
+            let found = program.set.rules.binary_search_by(|r| r.name.cmp(&old_rule.name)).ok();
+            let kept = found.filter(|p| program.set.rules[*p].counts == old_rule.counts);
+            let Some(new_place) = kept else {
+                let reason =
+                    if found.is_some() { DetectionReason::RuleChanged } else { DetectionReason::RuleRemoved };
+                out.extend(end_all(voice, old_rule, &mut state, reason, now));
+                next.gone.extend(state.groups.into_keys().map(|key| (old_rule.name.clone(), key)));
+                next.gone_rules.insert(old_rule.name.clone());
+                continue;
+            };
+            let forgets = program.set.rules[new_place].evidence != old_rule.evidence;
+            next.rules[new_place].extra = state.extra;
+            next.rules[new_place].extra_dirty = true;
+            for (key, mut group) in state.groups {
+                if forgets {
+                    group.evidence.clear();
+                }
+                group.dirty = true;
+                next.changed.insert((new_place as u16, key.clone()));
+                next.insert(new_place as u16, key, group);
+            }
+        }
+        *self = next;
+    }
+
+    /// Ends every episode for `reason`, in the order of rules and groups.
+    pub fn close(&mut self, reason: DetectionReason, now: SiteMs, voice: &mut Voice, out: &mut Vec<Detection>) {
+        let program = Arc::clone(&self.program);
+        for (rule, state) in program.set.rules.iter().zip(&mut self.rules) {
+            out.extend(end_all(voice, rule, state, reason, now));
+        }
+    }
+}
+
+fn fresh_cost(plan: &super::program::Plan, key: &GroupKey) -> usize {
+    Group::new(&plan.watches).cost(key)
+}
+
+fn has_value(watches: &Watches, signal: &Signal<'_>) -> bool {
+    match watches {
+        Watches::Distinct(field, _) => signal.fields[*field] != Value::Absent,
+        _ => true,
+    }
+}
+
+fn reschedule(
+    deadlines: &mut BTreeSet<(SiteMs, u16, GroupKey)>,
+    waiting: bool,
+    program: &Program,
+    place: u16,
+    key: &GroupKey,
+    group: &mut Group,
+) {
+    let Some((next, _)) = group.next(program.plan(place), waiting) else { return };
+    if next < group.scheduled {
+        if group.scheduled != SiteMs::MAX {
+            deadlines.remove(&(group.scheduled, place, key.clone()));
+        }
+        deadlines.insert((next, place, key.clone()));
+        group.scheduled = next;
+    }
+}
+
+fn end_all(
+    voice: &mut Voice,
+    rule: &Rule,
+    state: &mut RuleState,
+    reason: DetectionReason,
+    now: SiteMs,
+) -> Vec<Detection> {
+    let mut out = Vec::new();
+    for (key, group) in &state.groups {
+        if group.episode.announced {
+            out.push(say_end(voice, rule, key, group, reason, now));
+        }
+    }
+    if state.extra.blind.announced {
+        let now = SiteMs(state.extra.blind.started_at.0).max(now);
+        out.push(state.extra.blind.said(voice, rule, DetectionState::Resolved, reason, now.0));
+    }
+    out
+}
+
+fn say(voice: &mut Voice, rule: &Rule, key: &GroupKey, group: &Group, emit: Emit, now: SiteMs) -> Detection {
+    let reason = match (&group.watch, emit.reason) {
+        (Watch::Absence(absence), DetectionReason::Firing) if absence.seen => DetectionReason::Stopped,
+        (Watch::Absence(_), DetectionReason::Firing) => DetectionReason::NeverSeen,
+        (_, reason) => reason,
+    };
+    voice.speak(
+        rule,
+        Saying {
+            group: key,
+            state: emit.state,
+            reason,
+            count: group.episode.count,
+            held: emit.held,
+            started_at: group.episode.started_at.0,
+            now: now.0,
+            evidence: rule.signal.map(|signal| group.evidence.list(rule, signal)).unwrap_or_default(),
+        },
+    )
+}
+
+fn say_end(
+    voice: &mut Voice,
+    rule: &Rule,
+    key: &GroupKey,
+    group: &Group,
+    reason: DetectionReason,
+    now: SiteMs,
+) -> Detection {
+    debug_assert!(group.episode.phase != Phase::Inactive);
+    let emit = Emit { state: DetectionState::Resolved, reason, held: group.episode.held };
+    say(voice, rule, key, group, emit, now)
+}

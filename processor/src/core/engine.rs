@@ -1,0 +1,220 @@
+//! The engine: one partition's sites, fed by topic `signals` in its order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use logystera_schemas::avro::DecodeError;
+use logystera_schemas::detection::Detection;
+use logystera_schemas::ids::{Sha256Digest, SiteId};
+use logystera_schemas::signals_topic::{SiteConfigured, Tick};
+use logystera_schemas::time::OpenMs;
+use logystera_schemas::topic::SignalsRecord;
+
+use super::log_time::LogTime;
+use super::program::Program;
+use super::rule::RuleSet;
+use super::site::{Outcomes, Site};
+
+/// The version of what a log means. Raised when a fix changes results.
+pub const SEMANTICS: u32 = 1;
+
+/// What the engine brings about, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// A group of a rule changed its state.
+    Detection(Box<Detection>),
+    /// The clock goes on to the planner.
+    Tick(Tick),
+}
+
+/// Why the engine can't go on. To skip a record would make its state a lie.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// A configuration's body is not known: [`Engine::learn`] it and apply the record again.
+    #[error("the configuration {0} is not known")]
+    UnknownConfiguration(Sha256Digest),
+    /// The log was written for a newer engine.
+    #[error("the log asks for semantics {0}, this binary knows up to {SEMANTICS}: use a newer one")]
+    NewerSemantics(u32),
+    /// A record can't be read.
+    #[error("a batch of site {site} can't be read: {cause}")]
+    Batch {
+        /// The site.
+        site: SiteId,
+        /// Why.
+        cause: DecodeError,
+    },
+    /// A stored state entry can't be read.
+    #[error("a stored state entry can't be read: {0}")]
+    State(DecodeError),
+}
+
+/// The engine of one partition.
+#[derive(Debug, Default)]
+pub struct Engine {
+    partition: u32,
+    pub(super) time: LogTime,
+    pub(super) programs: BTreeMap<Sha256Digest, Arc<Program>>,
+    pub(super) sites: BTreeMap<SiteId, Site>,
+    /// (open time, site): when a site must be looked at though nothing is heard of it; at most one a site, at or before
+    /// its true time.
+    wakes: BTreeSet<(OpenMs, SiteId)>,
+    wake_of: BTreeMap<SiteId, OpenMs>,
+    pub(super) changed: BTreeSet<SiteId>,
+    pub(super) closed: BTreeMap<SiteId, Site>,
+    pub(super) time_changed: bool,
+    said: Vec<Detection>,
+    ignored: u64,
+}
+
+impl Engine {
+    /// The engine of `partition`, with no state.
+    pub fn new(partition: u32) -> Self {
+        Self { partition, ..Self::default() }
+    }
+
+    /// Makes a configuration's body known. It must be before a record, or stored state, names it.
+    pub fn learn(&mut self, set: Arc<RuleSet>) {
+        self.programs.entry(set.digest).or_insert_with(|| Arc::new(Program::new(set)));
+    }
+
+    /// Whether a configuration's body is known.
+    pub fn knows(&self, digest: &Sha256Digest) -> bool {
+        self.programs.contains_key(digest)
+    }
+
+    /// Applies the next record of the partition and appends what it brings about. After an error nothing has changed where
+    /// it is [`EngineError::UnknownConfiguration`]; after any other the engine must not go on.
+    pub fn apply(
+        &mut self,
+        _offset: u64,
+        record: &SignalsRecord<'_>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), EngineError> {
+        let mut said = std::mem::take(&mut self.said);
+        let done = self.apply_record(record, &mut said, out);
+        out.extend(said.drain(..).map(|d| Output::Detection(Box::new(d))));
+        self.said = said;
+        done
+    }
+
+    fn apply_record(
+        &mut self,
+        record: &SignalsRecord<'_>,
+        said: &mut Vec<Detection>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), EngineError> {
+        match record {
+            SignalsRecord::Tick(tick) => {
+                self.tick(tick, said)?;
+                out.push(Output::Tick(Tick { partition: self.partition, at: tick.at }));
+                Ok(())
+            }
+            SignalsRecord::SiteConfigured(configured) => self.configure(configured, said),
+            SignalsRecord::Batch(batch) => self.with_site(&batch.head.site, |site, time| site.take(batch, time, said)),
+            SignalsRecord::Refused(refused) => {
+                self.with_site(&refused.site, |site, time| site.refused(refused, time, said))
+            }
+            SignalsRecord::SiteClosed(closed) => {
+                if let Some(mut site) = self.sites.remove(&closed.site) {
+                    site.close(said);
+                    self.changed.remove(&closed.site);
+                    self.closed.insert(closed.site.clone(), site);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets a site take a record. What comes before the site's configuration is stored, not judged.
+    fn with_site(
+        &mut self,
+        id: &SiteId,
+        take: impl FnOnce(&mut Site, &LogTime) -> Result<(), DecodeError>,
+    ) -> Result<(), EngineError> {
+        let Some(site) = self.sites.get_mut(id) else {
+            self.ignored += 1;
+            return Ok(());
+        };
+        take(site, &self.time).map_err(|cause| EngineError::Batch { site: id.clone(), cause })?;
+        if !self.changed.contains(id) {
+            self.changed.insert(id.clone());
+        }
+        self.wake(id);
+        Ok(())
+    }
+
+    fn tick(&mut self, tick: &Tick, said: &mut Vec<Detection>) -> Result<(), EngineError> {
+        self.time.tick(tick.at);
+        self.time_changed = true;
+        while let Some((at, _)) = self.wakes.first()
+            && *at <= self.time.open
+        {
+            let Some((_, id)) = self.wakes.pop_first() else { break };
+            self.wake_of.remove(&id);
+            self.with_site(&id, |site, time| site.time_passed(time, said))?;
+        }
+        Ok(())
+    }
+
+    fn configure(&mut self, configured: &SiteConfigured, said: &mut Vec<Detection>) -> Result<(), EngineError> {
+        if configured.semantics > SEMANTICS {
+            return Err(EngineError::NewerSemantics(configured.semantics));
+        }
+        let unknown = EngineError::UnknownConfiguration(configured.digest);
+        let program = Arc::clone(self.programs.get(&configured.digest).ok_or(unknown)?);
+        match self.sites.get_mut(&configured.site) {
+            Some(site) => {
+                let voice = &site.head.voice;
+                let same = site.head.digest == configured.digest
+                    && voice.tenant == configured.tenant
+                    && voice.name == configured.name;
+                if same {
+                    return Ok(());
+                }
+                site.configure(configured, program, said);
+                site.changes.head = true;
+            }
+            None => {
+                let mut site = Site::new(configured, program, &self.time);
+                site.changes.head = true;
+                self.sites.insert(configured.site.clone(), site);
+            }
+        }
+        self.changed.insert(configured.site.clone());
+        self.wake(&configured.site);
+        Ok(())
+    }
+
+    /// Notes when the site must be looked at next. An entry that is too early is harmless: it is put off when it is found.
+    pub(super) fn wake(&mut self, id: &SiteId) {
+        let Some(next) = self.sites.get(id).and_then(|site| site.next_open(&self.time)) else { return };
+        match self.wake_of.get_mut(id) {
+            Some(at) if *at <= next => {}
+            Some(at) => {
+                self.wakes.remove(&(*at, id.clone()));
+                *at = next;
+                self.wakes.insert((next, id.clone()));
+            }
+            None => {
+                self.wake_of.insert(id.clone(), next);
+                self.wakes.insert((next, id.clone()));
+            }
+        }
+    }
+
+    /// The clocks of the log.
+    pub fn time(&self) -> &LogTime {
+        &self.time
+    }
+
+    /// The sites and what happened to their batches.
+    pub fn outcomes(&self) -> impl Iterator<Item = (&SiteId, &Outcomes)> {
+        self.sites.iter().map(|(id, site)| (id, &site.head.outcomes))
+    }
+
+    /// Records of sites that are not configured.
+    pub fn ignored(&self) -> u64 {
+        self.ignored
+    }
+}

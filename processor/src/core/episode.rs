@@ -1,0 +1,222 @@
+//! The state machine of a group, from which `docs/transitions.md` is made. It knows nothing of windows or signals: it is
+//! told when the condition becomes true or false and when a deadline is reached, and says what to emit.
+
+use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
+use logystera_schemas::detection::{DetectionReason, DetectionState};
+use logystera_schemas::time::SiteMs;
+
+/// Where a group stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// The condition is false and nothing is open.
+    #[default]
+    Inactive,
+    /// The condition is true, and has to hold until `for_at`.
+    Pending {
+        /// When it has held long enough.
+        for_at: SiteMs,
+    },
+    /// The condition is true and held for long enough.
+    Firing,
+    /// The condition was true and is false; a return before `resolve_at` goes on with the same episode.
+    Clearing {
+        /// When the episode ends.
+        resolve_at: SiteMs,
+    },
+}
+
+/// The spans of a rule that the machine needs, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spans {
+    /// How long the condition must hold.
+    pub for_ms: i64,
+    /// How long after an emitted firing no other is emitted.
+    pub suppress_ms: i64,
+    /// How long the condition must be false.
+    pub resolve_after_ms: i64,
+}
+
+/// What happens to a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The condition became true, with so many matches.
+    True {
+        /// Matches that the episode begins with.
+        count: u64,
+    },
+    /// The condition became false.
+    False,
+    /// `for_at` was reached.
+    ForOver,
+    /// `resolve_at` was reached.
+    ResolveOver,
+    /// `suppressed_until` was reached.
+    SuppressionOver,
+}
+
+/// What a transition tells the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Emit {
+    /// The state of the detection.
+    pub state: DetectionState,
+    /// Its reason; `Firing` stands for the rule's own reason of firing.
+    pub reason: DetectionReason,
+    /// Firings that were held back since the last one emitted.
+    pub held: u64,
+}
+
+/// A group's episode and what is left of the ones before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Episode {
+    /// Where it stands.
+    pub phase: Phase,
+    /// Whether a firing of this episode was emitted: only then is its end.
+    pub announced: bool,
+    /// Whether the suppression ended while the condition was false: its return is emitted.
+    pub owed: bool,
+    /// End of the suppression that runs.
+    pub suppressed_until: Option<SiteMs>,
+    /// Firings that were held back since the last one emitted.
+    pub held: u64,
+    /// Matches of the episode.
+    pub count: u64,
+    /// When the condition became true.
+    pub started_at: SiteMs,
+}
+
+impl Episode {
+    /// Whether the condition is true.
+    pub fn holds(&self) -> bool {
+        matches!(self.phase, Phase::Pending { .. } | Phase::Firing)
+    }
+
+    /// Whether nothing is open: no episode and no suppression.
+    pub fn is_idle(&self) -> bool {
+        self.phase == Phase::Inactive && self.suppressed_until.is_none()
+    }
+
+    /// Applies an event at site time `now`.
+    pub fn step(&mut self, event: Event, now: SiteMs, spans: &Spans) -> Option<Emit> {
+        match (self.phase, event) {
+            (Phase::Inactive, Event::True { count }) => {
+                (self.count, self.started_at) = (count, now);
+                if spans.for_ms > 0 {
+                    self.phase = Phase::Pending { for_at: now.plus(spans.for_ms) };
+                    return None;
+                }
+                Some(self.fire(now, spans))
+            }
+            (Phase::Pending { .. }, Event::ForOver) => Some(self.fire(now, spans)),
+            (Phase::Pending { .. }, Event::False) => {
+                self.phase = Phase::Inactive;
+                None
+            }
+            (Phase::Firing, Event::False) => {
+                self.phase = Phase::Clearing { resolve_at: now.plus(spans.resolve_after_ms) };
+                None
+            }
+            (Phase::Clearing { .. }, Event::True { .. }) => {
+                self.phase = Phase::Firing;
+                self.owed.then(|| self.announce(DetectionReason::SuppressionExpired, now, spans))
+            }
+            (Phase::Clearing { .. }, Event::ResolveOver) => {
+                let was_announced = self.end();
+                was_announced.then_some(Emit {
+                    state: DetectionState::Resolved,
+                    reason: DetectionReason::Resolved,
+                    held: self.held,
+                })
+            }
+            (phase, Event::SuppressionOver) => {
+                self.suppressed_until = None;
+                match phase {
+                    Phase::Firing => Some(self.announce(DetectionReason::SuppressionExpired, now, spans)),
+                    Phase::Clearing { .. } => {
+                        self.owed = true;
+                        None
+                    }
+                    Phase::Inactive | Phase::Pending { .. } => None,
+                }
+            }
+            // The condition says what it was, or a deadline that no longer stands: nothing changes.
+            (Phase::Inactive, Event::False | Event::ForOver | Event::ResolveOver)
+            | (Phase::Pending { .. }, Event::True { .. } | Event::ResolveOver)
+            | (Phase::Firing, Event::True { .. } | Event::ForOver | Event::ResolveOver)
+            | (Phase::Clearing { .. }, Event::False | Event::ForOver) => None,
+        }
+    }
+
+    /// Ends the episode without an event; gives whether it had been announced.
+    pub fn end(&mut self) -> bool {
+        self.phase = Phase::Inactive;
+        self.owed = false;
+        std::mem::take(&mut self.announced)
+    }
+
+    fn fire(&mut self, now: SiteMs, spans: &Spans) -> Emit {
+        self.phase = Phase::Firing;
+        if self.suppressed_until.is_some() {
+            self.held += 1;
+            return Emit { state: DetectionState::Suppressed, reason: DetectionReason::Firing, held: self.held };
+        }
+        self.announce(DetectionReason::Firing, now, spans)
+    }
+
+    fn announce(&mut self, reason: DetectionReason, now: SiteMs, spans: &Spans) -> Emit {
+        self.announced = true;
+        self.owed = false;
+        self.suppressed_until = (spans.suppress_ms > 0).then(|| now.plus(spans.suppress_ms));
+        Emit { state: DetectionState::Firing, reason, held: std::mem::take(&mut self.held) }
+    }
+}
+
+impl Datum for Phase {
+    fn write(&self, to: &mut Writer) {
+        match self {
+            Self::Inactive => to.long(0),
+            Self::Pending { for_at } => {
+                to.long(1);
+                for_at.write(to);
+            }
+            Self::Firing => to.long(2),
+            Self::Clearing { resolve_at } => {
+                to.long(3);
+                resolve_at.write(to);
+            }
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match from.index(4)? {
+            0 => Self::Inactive,
+            1 => Self::Pending { for_at: SiteMs::read(from)? },
+            2 => Self::Firing,
+            _ => Self::Clearing { resolve_at: SiteMs::read(from)? },
+        })
+    }
+}
+
+impl Datum for Episode {
+    fn write(&self, to: &mut Writer) {
+        self.phase.write(to);
+        to.long(i64::from(self.announced) | i64::from(self.owed) << 1);
+        self.suppressed_until.write(to);
+        self.held.write(to);
+        self.count.write(to);
+        self.started_at.write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let phase = Phase::read(from)?;
+        let flags = from.index(4)?;
+        Ok(Self {
+            phase,
+            announced: flags & 1 != 0,
+            owed: flags & 2 != 0,
+            suppressed_until: Datum::read(from)?,
+            held: Datum::read(from)?,
+            count: Datum::read(from)?,
+            started_at: Datum::read(from)?,
+        })
+    }
+}

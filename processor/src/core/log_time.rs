@@ -1,0 +1,96 @@
+//! Log time: what the ticks say. Wall time is the highest tick; open time stands still while the door was shut.
+
+use logystera_schemas::avro_record;
+use logystera_schemas::time::{OpenMs, WallMs};
+
+/// Ticks in a row below the highest that set wall time back: a minute of one gateway, so that a wrong clock can't freeze it.
+const BELOW_MAX: u32 = 60;
+/// Most that one tick moves open time on, in milliseconds: twice the ticks' interval.
+const OPEN_STEP_MS_MAX: i64 = 2_000;
+/// A tick further than this after the one before is a gap, in milliseconds.
+const GAP_MS: i64 = 60_000;
+
+avro_record! {
+    /// The log's clocks, as one partition's ticks tell them.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct LogTime {
+        /// The highest tick; none before the first.
+        pub wall: Option<WallMs>,
+        /// How long the door has been open.
+        pub open: OpenMs,
+        /// Ticks in a row below the highest.
+        below: u32,
+        /// Open time at the end of the newest gap.
+        pub gap_end: Option<OpenMs>,
+    }
+}
+
+impl LogTime {
+    /// Takes a tick.
+    pub fn tick(&mut self, at: WallMs) {
+        let Some(wall) = self.wall else {
+            self.wall = Some(at);
+            return;
+        };
+        let step = at.since(wall);
+        if step < 0 {
+            self.below += 1;
+            if self.below == BELOW_MAX {
+                self.below = 0;
+                self.wall = Some(at);
+            }
+            return;
+        }
+        self.below = 0;
+        self.wall = Some(at);
+        self.open = self.open.plus(step.min(OPEN_STEP_MS_MAX));
+        if step > GAP_MS {
+            self.gap_end = Some(self.open);
+        }
+    }
+
+    /// Wall time; the epoch before the first tick.
+    pub fn wall(&self) -> WallMs {
+        self.wall.unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds ticks and gives (wall, open, end of the newest gap).
+    fn check(ticks: &[i64], wall: i64, open: i64, gap_end: Option<i64>) {
+        let mut time = LogTime::default();
+        ticks.iter().for_each(|at| time.tick(WallMs(*at)));
+        assert_eq!((time.wall().0, time.open.0, time.gap_end.map(|g| g.0)), (wall, open, gap_end), "{ticks:?}");
+    }
+
+    #[test]
+    fn ticks_move_the_clocks() {
+        check(&[], 0, 0, None);
+        check(&[5_000], 5_000, 0, None);
+        check(&[5_000, 6_000, 7_000], 7_000, 2_000, None);
+        check(&[5_000, 5_000, 6_000, 6_000], 6_000, 1_000, None);
+        check(&[0, 60_000], 60_000, 2_000, None);
+        check(&[0, 60_001], 60_001, 2_000, Some(2_000));
+        check(&[0, 1_000, 500, 2_000], 2_000, 2_000, None);
+    }
+
+    #[test]
+    fn sixty_ticks_below_set_the_wall_back() {
+        let ahead = |below: i64| -> Vec<i64> { std::iter::once(10_000_000).chain((1..=below).map(|n| n * 1_000)).collect() };
+        check(&ahead(59), 10_000_000, 0, None);
+        check(&ahead(60), 60_000, 0, None);
+        check(&ahead(62), 62_000, 2_000, None);
+    }
+
+    #[test]
+    fn a_tick_at_the_highest_breaks_the_row() {
+        let mut ticks = vec![100_000];
+        ticks.extend((0..59).map(|n| n * 1_000));
+        ticks.push(100_000);
+        ticks.extend((0..59).map(|n| n * 1_000));
+        check(&ticks, 100_000, 0, None);
+    }
+}

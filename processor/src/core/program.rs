@@ -1,0 +1,95 @@
+//! A rule set made ready to run: indexed by signal type, spans and windows worked out. Made once a digest.
+
+use std::sync::Arc;
+
+use logystera_schemas::catalogue::{SIGNAL_TYPES, SignalType};
+
+use super::episode::Spans;
+use super::rule::{Condition, Rule, RuleSet};
+use super::window::WindowSize;
+
+/// A rule set and its index.
+#[derive(Debug)]
+pub struct Program {
+    /// The rules, sorted by name: their order is the order of their names.
+    pub set: Arc<RuleSet>,
+    /// For each rule, what the engine needs at every step.
+    pub plans: Vec<Plan>,
+    /// For each signal type, the places of the rules that watch it, in order.
+    by_type: [Vec<u16>; SIGNAL_TYPES],
+}
+
+/// The numbers of a rule.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Spans of the state machine.
+    pub spans: Spans,
+    /// What the rule watches for.
+    pub watches: Watches,
+}
+
+/// What a rule watches for, in numbers.
+#[derive(Clone, Copy, Debug)]
+pub enum Watches {
+    /// Matches in a window.
+    Count(WindowSize),
+    /// Different values of the field at this place in a window.
+    Distinct(usize, WindowSize),
+    /// No match for so many milliseconds; true: expected before the first one.
+    Absence(i64, bool),
+    /// No sign of life of the site for so many milliseconds.
+    Blind(i64),
+}
+
+impl Program {
+    /// Makes a set ready.
+    pub fn new(set: Arc<RuleSet>) -> Self {
+        let mut by_type = [const { Vec::new() }; SIGNAL_TYPES];
+        for (place, rule) in set.rules.iter().enumerate() {
+            if let Some(signal) = rule.signal {
+                by_type[signal.index()].push(place as u16);
+            }
+        }
+        let plans = set.rules.iter().map(Plan::new).collect();
+        Self { set, plans, by_type }
+    }
+
+    /// Places of the rules that watch a type.
+    pub fn watching(&self, signal: SignalType) -> &[u16] {
+        &self.by_type[signal.index()]
+    }
+
+    /// The rule at a place.
+    pub fn rule(&self, place: u16) -> &Rule {
+        &self.set.rules[usize::from(place)]
+    }
+
+    /// The numbers of the rule at a place.
+    pub fn plan(&self, place: u16) -> &Plan {
+        &self.plans[usize::from(place)]
+    }
+}
+
+impl Plan {
+    fn new(rule: &Rule) -> Self {
+        let spans = Spans {
+            for_ms: rule.for_ms,
+            suppress_ms: rule.suppress_ms,
+            resolve_after_ms: rule.resolve_after_ms,
+        };
+        let watches = match rule.condition {
+            Condition::Count { threshold, within_ms, resolution_ms } => {
+                let pane_ms = resolution_ms.unwrap_or(1);
+                Watches::Count(WindowSize { threshold, pane_ms, panes: within_ms / pane_ms })
+            }
+            Condition::Distinct { field, at_least, within_ms } => {
+                Watches::Distinct(field, WindowSize { threshold: at_least, pane_ms: 1, panes: within_ms })
+            }
+            Condition::Absent { for_ms, expected } => {
+                Watches::Absence(for_ms, expected == super::rule::Expected::Always)
+            }
+            Condition::Blind { after_ms } => Watches::Blind(after_ms),
+        };
+        Self { spans, watches }
+    }
+}

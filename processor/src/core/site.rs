@@ -1,0 +1,459 @@
+//! A site at work: its spools, what is held until the watermark passes it, and its board of rules.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use logystera_schemas::avro::{DecodeError, Reader};
+use logystera_schemas::avro_record;
+use logystera_schemas::batch::{Batch, Signal};
+use logystera_schemas::catalogue::SignalTypes;
+use logystera_schemas::detection::{Detection, DetectionReason};
+use logystera_schemas::ids::SpoolId;
+use logystera_schemas::limits::{AHEAD_MS_MAX, HELD_BYTES_MAX, HELD_SIGNALS_MAX, SPOOLS_MAX};
+use logystera_schemas::replay::{ReplayWindow, Seen};
+use logystera_schemas::signals_topic::{Refused, SiteConfigured};
+use logystera_schemas::time::{OpenMs, SiteMs, WallMs};
+
+use super::blind::blind_from;
+use super::board::Board;
+use super::log_time::LogTime;
+use super::program::{Program, Watches};
+use super::spool::Spool;
+use super::voice::Voice;
+
+avro_record! {
+    /// What happened to a site's batches and signals, counted from the site's start.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Outcomes {
+        /// Batches that were taken.
+        pub batches: u64,
+        /// Signals in them.
+        pub signals: u64,
+        /// Batches that had been taken before.
+        pub duplicates: u64,
+        /// Batches with the id of another one.
+        pub conflicts: u64,
+        /// Batches too far below their spool's newest to tell whether they were taken.
+        pub below_window: u64,
+        /// Batches of one spool more than a site may have.
+        pub spool_overflows: u64,
+        /// Batches that lay ahead of the gateway's clock and were shifted back.
+        pub shifted: u64,
+        /// Signals that came after the watermark had passed them.
+        pub late: u64,
+        /// Signals that were judged before the watermark passed them, because too many were held.
+        pub released_early: u64,
+        /// Batches and signals that the gateway turned away.
+        pub refused: u64,
+        /// Groups that were dropped to make room.
+        pub evicted: u64,
+    }
+}
+
+avro_record! {
+    /// What is stored of a site besides its spools, rules, groups and held signals.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Head {
+        /// Numbering and chain of its detections.
+        pub voice: Voice,
+        /// Digest of its configuration.
+        pub digest: logystera_schemas::ids::Sha256Digest,
+        /// Up to where its signals were judged; none before the first batch.
+        pub watermark: Option<SiteMs>,
+        /// When it was last heard, or configured first.
+        pub heard_open: OpenMs,
+        /// The same in wall time.
+        pub heard_wall: WallMs,
+        /// Signal types that are switched on.
+        pub enabled: SignalTypes,
+        /// Whether an absence waits for the next watermark.
+        pub absences_unset: bool,
+        /// What happened to its batches.
+        pub outcomes: Outcomes,
+    }
+}
+
+/// Place of something held: site time, spool, batch, index in the batch. It is judged in this order.
+pub type HeldKey = (SiteMs, SpoolId, u64, u32);
+
+/// Something that waits until the watermark passes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// A signal as [`Signal::bytes`] has it.
+    Signal(Box<[u8]>),
+    /// The spool's set of switched-on signal types from here on.
+    Enabled(SignalTypes),
+}
+
+impl Held {
+    /// Bytes that it counts for.
+    pub fn cost(&self) -> usize {
+        match self {
+            Self::Signal(bytes) => bytes.len(),
+            Self::Enabled(_) => 2,
+        }
+    }
+}
+
+/// One site.
+#[derive(Debug)]
+pub struct Site {
+    /// What is stored of it at every change.
+    pub head: Head,
+    /// Its spools.
+    pub spools: BTreeMap<SpoolId, Spool>,
+    /// What waits for the watermark.
+    pub held: BTreeMap<HeldKey, Held>,
+    /// Bytes of what waits.
+    pub held_bytes: usize,
+    /// Its rules at work.
+    pub board: Board,
+    /// What changed since it was put.
+    pub changes: Changes,
+}
+
+/// What changed of a site since it was put.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// The head.
+    pub head: bool,
+    /// Spools that changed or went.
+    pub spools: std::collections::BTreeSet<SpoolId>,
+    /// Held things that came or went.
+    pub held: std::collections::BTreeSet<HeldKey>,
+}
+
+impl Site {
+    /// A site from its first configuration.
+    pub fn new(configured: &SiteConfigured, program: Arc<Program>, time: &LogTime) -> Self {
+        let voice = Voice::new(configured.tenant.clone(), configured.site.clone(), configured.name.clone());
+        let head = Head {
+            voice,
+            digest: configured.digest,
+            watermark: None,
+            heard_open: time.open,
+            heard_wall: time.wall(),
+            enabled: SignalTypes::default(),
+            absences_unset: true,
+            outcomes: Outcomes::default(),
+        };
+        Self::from_head(head, program)
+    }
+
+    /// A site from its stored head; the rest is added as it is restored.
+    pub fn from_head(head: Head, program: Arc<Program>) -> Self {
+        let mut board = Board::new(program);
+        board.enabled = head.enabled;
+        board.absences_unset = head.absences_unset;
+        Self { head, spools: BTreeMap::new(), held: BTreeMap::new(), held_bytes: 0, board, changes: Changes::default() }
+    }
+
+    fn now(&self) -> SiteMs {
+        self.head.watermark.unwrap_or(SiteMs::MIN)
+    }
+
+    /// Goes on under another configuration.
+    pub fn configure(&mut self, to: &SiteConfigured, program: Arc<Program>, out: &mut Vec<Detection>) {
+        let now = self.head.watermark.unwrap_or_default();
+        self.board.reprogram(program, now, &mut self.head.voice, out);
+        self.head.voice.tenant = to.tenant.clone();
+        self.head.voice.name = to.name.clone();
+        self.head.digest = to.digest;
+    }
+
+    /// The site is closed: its alerts resolve.
+    pub fn close(&mut self, out: &mut Vec<Detection>) {
+        let now = self.head.watermark.unwrap_or_default();
+        self.board.close(DetectionReason::SiteClosed, now, &mut self.head.voice, out);
+    }
+
+    /// Takes a batch from the log.
+    pub fn take(&mut self, batch: &Batch<'_>, time: &LogTime, out: &mut Vec<Detection>) -> Result<(), DecodeError> {
+        let head = &batch.head;
+        self.forget_spools(time.wall());
+        if !self.is_new(batch, time) {
+            return Ok(());
+        }
+        let (through, mut signals) = self.in_site_time(batch)?;
+        self.head.outcomes.batches += 1;
+        self.head.outcomes.signals += signals.len() as u64;
+        let switched = self.hear_batch(batch, through, time);
+        let was_blind = self.hear_site(time, out);
+        self.board.absences_wait = was_blind;
+        if let Some(from) = switched {
+            self.hold_or_switch(from, head.spool, head.seq, head.enabled, out);
+        }
+        let now = self.now();
+        let watermark = self.lowest_through(time.open).max(now);
+        if !signals.is_sorted_by_key(|(at, _)| *at) {
+            signals.sort_by_key(|(at, _)| *at);
+        }
+        let late = signals.partition_point(|(at, _)| *at <= now);
+        self.head.outcomes.late += late as u64;
+        for (at, signal) in &signals[..late] {
+            self.board.judge(signal, *at, now, &mut self.head.voice, out);
+        }
+        let fresh = &signals[late..];
+        if self.held.is_empty() && fresh.last().is_none_or(|(at, _)| *at <= watermark) {
+            // Nothing waits and nothing will: the usual case of one spool goes straight from the log's bytes.
+            for (at, signal) in fresh {
+                self.run_deadlines_before(*at, out);
+                self.board.judge(signal, *at, *at, &mut self.head.voice, out);
+            }
+        } else {
+            for (index, (at, signal)) in fresh.iter().enumerate() {
+                let key = (*at, head.spool, head.seq, index as u32 + 1);
+                self.hold(key, Held::Signal(signal.bytes.into()));
+            }
+        }
+        self.release(watermark, out)?;
+        self.release_overflow(out)
+    }
+
+    /// Takes note of what the gateway turned away: a sign of life only where the MAC held.
+    pub fn refused(&mut self, refused: &Refused, time: &LogTime, out: &mut Vec<Detection>) -> Result<(), DecodeError> {
+        self.head.outcomes.refused += refused.count;
+        self.changes.head = true;
+        if !refused.authenticated {
+            return Ok(());
+        }
+        self.forget_spools(time.wall());
+        if let Some(spool) = refused.spool.filter(|s| self.spools.contains_key(s)) {
+            self.hear_spool(spool, time);
+        }
+        let was_blind = self.hear_site(time, out);
+        self.board.absences_wait = was_blind;
+        self.time_passed(time, out)
+    }
+
+    /// Judges what the watermark passes now that open time has moved on, or a spool was heard.
+    pub fn time_passed(&mut self, time: &LogTime, out: &mut Vec<Detection>) -> Result<(), DecodeError> {
+        if self.head.watermark.is_some() {
+            let watermark = self.lowest_through(time.open).max(self.now());
+            self.release(watermark, out)?;
+        }
+        for place in 0..self.board.rules.len() {
+            let Watches::Blind(after_ms) = self.board.program.plans[place].watches else { continue };
+            let from = self.blind_from(after_ms, time);
+            let state = &mut self.board.rules[place];
+            if !state.extra.blind.firing && time.open >= from {
+                let rule = &self.board.program.set.rules[place];
+                let blind = &mut state.extra.blind;
+                out.push(blind.fire(&mut self.head.voice, rule, self.head.heard_wall, time.wall()));
+                state.extra_dirty = true;
+                self.changes.head = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Open time at which the site must be looked at again, should nothing be heard until then.
+    pub fn next_open(&self, time: &LogTime) -> Option<OpenMs> {
+        let plans = self.board.program.plans.iter().zip(&self.board.rules);
+        let blind = plans.filter_map(|(plan, state)| match plan.watches {
+            Watches::Blind(after_ms) if !state.extra.blind.firing => Some(self.blind_from(after_ms, time)),
+            _ => None,
+        });
+        let dead = self.spools.values().filter_map(Spool::dead_from).filter(|dead| *dead > time.open);
+        blind.chain(dead).min()
+    }
+
+    fn blind_from(&self, after_ms: i64, time: &LogTime) -> OpenMs {
+        let flush_every_s = self.spools.values().map(|s| s.flush_every_s).max().unwrap_or(0);
+        blind_from(self.head.heard_open, after_ms, flush_every_s, time.gap_end)
+    }
+
+    /// Whether the batch was not taken before; counts it where it was.
+    fn is_new(&mut self, batch: &Batch<'_>, _time: &LogTime) -> bool {
+        let outcomes = &mut self.head.outcomes;
+        self.changes.head = true;
+        let Some(spool) = self.spools.get(&batch.head.spool) else {
+            if self.spools.len() >= SPOOLS_MAX {
+                outcomes.spool_overflows += 1;
+                return false;
+            }
+            return true;
+        };
+        match spool.window.look(batch.head.seq, &batch.head.digest) {
+            Seen::New => return true,
+            Seen::Duplicate => outcomes.duplicates += 1,
+            Seen::Conflict => outcomes.conflicts += 1,
+            Seen::BelowWindow => outcomes.below_window += 1,
+        }
+        false
+    }
+
+    /// The batch's watermark and signals in site time. One that lies ahead of the gateway's clock is shifted back whole.
+    #[expect(clippy::type_complexity, reason = "a list of signals with their times, used once")]
+    fn in_site_time<'a>(
+        &mut self,
+        batch: &Batch<'a>,
+    ) -> Result<(SiteMs, Vec<(SiteMs, Signal<'a>)>), DecodeError> {
+        let head = &batch.head;
+        let mut signals = Vec::with_capacity(128);
+        let mut latest = head.through;
+        for signal in batch.signals() {
+            let signal = signal?;
+            latest = latest.max(signal.at);
+            signals.push((SiteMs(signal.at), signal));
+        }
+        let ahead = latest.saturating_add(head.clock_offset_ms).saturating_sub(head.received_at + AHEAD_MS_MAX).max(0);
+        self.head.outcomes.shifted += u64::from(ahead > 0);
+        let shift = head.clock_offset_ms.saturating_sub(ahead);
+        for (at, _) in &mut signals {
+            *at = at.plus(shift);
+        }
+        Ok((SiteMs(head.through).plus(shift), signals))
+    }
+
+    /// Hears a spool's batch. Gives the site time from which its set of switched-on types differs, where it does.
+    fn hear_batch(&mut self, batch: &Batch<'_>, through: SiteMs, time: &LogTime) -> Option<SiteMs> {
+        let head = &batch.head;
+        let fresh = !self.spools.contains_key(&head.spool);
+        let spool = self.spools.entry(head.spool).or_insert_with(|| Spool {
+            window: ReplayWindow::default(),
+            through,
+            flush_every_s: head.flush_every_s,
+            enabled: SignalTypes::default(),
+            said: head.enabled,
+            last_batch: time.wall(),
+            outlived: None,
+        });
+        let switched = if fresh {
+            Some(SiteMs::MIN)
+        } else {
+            (spool.said != head.enabled).then(|| spool.through.plus(1))
+        };
+        spool.said = head.enabled;
+        spool.window.mark(head.seq, &head.digest);
+        spool.through = spool.through.max(through);
+        spool.flush_every_s = head.flush_every_s;
+        spool.last_batch = time.wall();
+        self.hear_spool(head.spool, time);
+        switched
+    }
+
+    fn hear_spool(&mut self, heard: SpoolId, time: &LogTime) {
+        let silent_ms = time.open.since(self.head.heard_open);
+        for (id, spool) in &mut self.spools {
+            if *id == heard {
+                spool.outlived = None;
+                self.changes.spools.insert(*id);
+            } else if spool.other_heard(time.open, silent_ms) {
+                self.changes.spools.insert(*id);
+            }
+        }
+    }
+
+    /// A sign of life: ends blindness, and says whether there was one.
+    fn hear_site(&mut self, time: &LogTime, out: &mut Vec<Detection>) -> bool {
+        self.head.heard_open = time.open;
+        self.head.heard_wall = time.wall();
+        self.changes.head = true;
+        let mut was_blind = false;
+        for (rule, state) in self.board.program.set.rules.iter().zip(&mut self.board.rules) {
+            if state.extra.blind.firing {
+                was_blind = true;
+                state.extra_dirty = true;
+                out.extend(state.extra.blind.end(&mut self.head.voice, rule, time.wall()));
+            }
+        }
+        was_blind
+    }
+
+    fn lowest_through(&self, open: OpenMs) -> SiteMs {
+        let live = self.spools.values().filter(|s| s.is_live(open));
+        live.map(|s| s.through).min().unwrap_or(SiteMs::MIN)
+    }
+
+    fn forget_spools(&mut self, wall: WallMs) {
+        let forgotten: Vec<SpoolId> =
+            self.spools.iter().filter(|(_, s)| s.is_forgotten(wall)).map(|(id, _)| *id).collect();
+        for id in &forgotten {
+            self.spools.remove(id);
+            self.changes.spools.insert(*id);
+        }
+        if !forgotten.is_empty() {
+            self.switch(self.now());
+        }
+    }
+
+    fn hold_or_switch(
+        &mut self,
+        from: SiteMs,
+        spool: SpoolId,
+        seq: u64,
+        enabled: SignalTypes,
+        _out: &mut Vec<Detection>,
+    ) {
+        if from > self.now() {
+            self.hold((from, spool, seq, 0), Held::Enabled(enabled));
+        } else {
+            self.switch_spool(spool, enabled, self.now());
+        }
+    }
+
+    fn switch_spool(&mut self, spool: SpoolId, enabled: SignalTypes, now: SiteMs) {
+        if let Some(spool) = self.spools.get_mut(&spool) {
+            spool.enabled = enabled;
+        }
+        self.changes.spools.insert(spool);
+        self.switch(now);
+    }
+
+    fn switch(&mut self, now: SiteMs) {
+        let union = self.spools.values().fold(0, |bits, s| bits | s.enabled.0);
+        self.board.switch(SignalTypes(union), now);
+    }
+
+    fn hold(&mut self, key: HeldKey, held: Held) {
+        self.held_bytes += held.cost();
+        self.changes.held.insert(key);
+        self.held.insert(key, held);
+    }
+
+    fn run_deadlines_before(&mut self, at: SiteMs, out: &mut Vec<Detection>) {
+        while self.board.next_deadline().is_some_and(|deadline| deadline < at) {
+            self.board.run_deadline(&mut self.head.voice, out);
+        }
+    }
+
+    /// Judges everything up to `watermark`: what is held and the deadlines in the order of time, what is held first.
+    fn release(&mut self, watermark: SiteMs, out: &mut Vec<Detection>) -> Result<(), DecodeError> {
+        while let Some(entry) = self.held.first_entry()
+            && entry.key().0 <= watermark
+        {
+            let (key, held) = entry.remove_entry();
+            self.held_bytes -= held.cost();
+            self.changes.held.insert(key);
+            self.run_deadlines_before(key.0, out);
+            match held {
+                Held::Signal(bytes) => {
+                    // The time that counts is the key's; the one in the bytes was the sender's.
+                    let signal = Signal::read(&mut Reader::new(&bytes), 0)?;
+                    self.board.judge(&signal, key.0, key.0, &mut self.head.voice, out);
+                }
+                Held::Enabled(enabled) => self.switch_spool(key.1, enabled, key.0),
+            }
+        }
+        self.run_deadlines_before(watermark.plus(1), out);
+        self.head.watermark = Some(watermark);
+        self.board.reached(watermark);
+        self.head.absences_unset = self.board.absences_unset;
+        self.head.enabled = self.board.enabled;
+        self.head.outcomes.evicted = self.board.evicted;
+        self.changes.head = true;
+        Ok(())
+    }
+
+    /// Too much is held: the oldest is judged before its time, counted.
+    fn release_overflow(&mut self, out: &mut Vec<Detection>) -> Result<(), DecodeError> {
+        while self.held.len() > HELD_SIGNALS_MAX || self.held_bytes > HELD_BYTES_MAX {
+            let Some((oldest, ..)) = self.held.first_key_value().map(|(key, _)| *key) else { break };
+            let before = self.held.len();
+            self.release(oldest, out)?;
+            self.head.outcomes.released_early += (before - self.held.len()) as u64;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! Windows: which matches of a group still count. A window is `(t - W, t]` in site time, or the same in panes.
+
+use std::collections::VecDeque;
+
+use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
+use logystera_schemas::time::SiteMs;
+
+/// The newest matches of a group, as many as can matter: the shortest run of panes from the newest back whose sum reaches
+/// the threshold. Everything older can't change whether, or until when, the condition holds.
+///
+/// An exact window is one with panes of a millisecond. With panes of `r`, the window at `t` is the panes
+/// `floor(t / r) - W / r + 1 ..= floor(t / r)`, and the condition clears at `(p + W / r) * r` for `p` the pane of the
+/// threshold-th newest match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Panes {
+    /// The pane that the offsets are counted from.
+    base: i64,
+    /// (pane - base, matches), oldest first.
+    panes: VecDeque<(u32, u32)>,
+    /// Sum of the matches.
+    total: u64,
+}
+
+/// The numbers of a rule that a window needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowSize {
+    /// Matches that make the condition true.
+    pub threshold: u32,
+    /// Length of a pane in milliseconds; 1 where the window is exact.
+    pub pane_ms: i64,
+    /// Panes of the window.
+    pub panes: i64,
+}
+
+impl WindowSize {
+    fn pane(&self, at: SiteMs) -> i64 {
+        at.0.div_euclid(self.pane_ms)
+    }
+
+    /// When a match in `pane` leaves the window.
+    fn leaves(&self, pane: i64) -> SiteMs {
+        SiteMs(pane.saturating_add(self.panes).saturating_mul(self.pane_ms))
+    }
+}
+
+impl Panes {
+    /// Adds a match at `at`, judged at `now`; false where it no longer lies in the window.
+    pub fn add(&mut self, at: SiteMs, now: SiteMs, size: &WindowSize) -> bool {
+        let pane = size.pane(at);
+        if size.leaves(pane) <= now {
+            return false;
+        }
+        self.rebase(pane);
+        let offset = (pane - self.base) as u32;
+        match self.panes.back_mut() {
+            Some((last, count)) if *last == offset => *count += 1,
+            Some((last, _)) if *last > offset => self.insert(offset),
+            _ => self.panes.push_back((offset, 1)),
+        }
+        self.total += 1;
+        while let Some((_, oldest)) = self.panes.front()
+            && self.total - u64::from(*oldest) >= u64::from(size.threshold)
+        {
+            self.total -= u64::from(*oldest);
+            self.panes.pop_front();
+        }
+        true
+    }
+
+    fn insert(&mut self, offset: u32) {
+        match self.panes.binary_search_by_key(&offset, |(o, _)| *o) {
+            Ok(place) => self.panes[place].1 += 1,
+            Err(place) => self.panes.insert(place, (offset, 1)),
+        }
+    }
+
+    /// Makes `pane` an offset that fits 32 bits. What then lies out of reach left every window long ago: the longest is
+    /// 7 days, and 32 bits of milliseconds are 49.
+    fn rebase(&mut self, pane: i64) {
+        let fits = |base: i64| pane.checked_sub(base).is_some_and(|o| (0..=i64::from(u32::MAX)).contains(&o));
+        if self.panes.is_empty() {
+            self.base = pane;
+        } else if !fits(self.base) {
+            let old = self.base;
+            let kept: Vec<(i64, u32)> = self.panes.iter().map(|(o, n)| (old + i64::from(*o), *n)).collect();
+            self.base = kept.iter().map(|(p, _)| *p).chain([pane]).filter(|p| fits(*p)).min().unwrap_or(pane);
+            self.panes = kept.iter().filter(|(p, _)| *p >= self.base).map(|(p, n)| ((p - self.base) as u32, *n)).collect();
+            self.total = self.panes.iter().map(|(_, n)| u64::from(*n)).sum();
+        }
+    }
+
+    /// Until when the condition holds with the matches there are; none where they are too few.
+    pub fn clears_at(&self, size: &WindowSize) -> Option<SiteMs> {
+        let (oldest, _) = self.panes.front()?;
+        (self.total >= u64::from(size.threshold)).then(|| size.leaves(self.base + i64::from(*oldest)))
+    }
+
+    /// When the newest match leaves the window.
+    pub fn empties_at(&self, size: &WindowSize) -> SiteMs {
+        self.panes.back().map_or(SiteMs::MIN, |(newest, _)| size.leaves(self.base + i64::from(*newest)))
+    }
+
+    /// Matches that are kept. When the condition becomes true, these are the matches in the window.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Panes that are kept.
+    pub fn len(&self) -> usize {
+        self.panes.len()
+    }
+}
+
+impl Datum for Panes {
+    fn write(&self, to: &mut Writer) {
+        self.base.write(to);
+        to.long(self.panes.len() as i64);
+        let mut previous = 0;
+        for (offset, count) in &self.panes {
+            to.long(i64::from(offset - previous));
+            to.long(i64::from(*count));
+            previous = *offset;
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let base = i64::read(from)?;
+        let mut panes = VecDeque::new();
+        let (mut offset, mut total) = (0_u32, 0);
+        for _ in 0..from.block()? {
+            offset = offset.checked_add(u32::read(from)?).ok_or(DecodeError::Range)?;
+            let count = u32::read(from)?;
+            total += u64::from(count);
+            panes.push_back((offset, count));
+        }
+        Ok(Self { base, panes, total })
+    }
+}
+
+/// The different values of a field that a group saw last, each with its newest time. As many as the rule asks for are
+/// enough: when that many lie in the window, the newest that many do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Values {
+    /// (newest time, value), in the order of time, then value.
+    values: Vec<(SiteMs, [u8; 16])>,
+}
+
+impl Values {
+    /// Adds a value seen at `at`, judged at `now`. None where it no longer lies in the window, else whether it is new among
+    /// the kept ones.
+    pub fn add(&mut self, value: [u8; 16], at: SiteMs, now: SiteMs, size: &WindowSize) -> Option<bool> {
+        if at.plus(size.panes) <= now {
+            return None;
+        }
+        let known = self.values.iter().position(|(_, v)| *v == value);
+        let newest = match known {
+            Some(place) => self.values.remove(place).0.max(at),
+            None => at,
+        };
+        let place = self.values.partition_point(|entry| *entry < (newest, value));
+        self.values.insert(place, (newest, value));
+        if self.values.len() > size.threshold as usize {
+            self.values.remove(0);
+        }
+        Some(known.is_none())
+    }
+
+    /// Until when the condition holds with the values there are; none where they are too few.
+    pub fn clears_at(&self, size: &WindowSize) -> Option<SiteMs> {
+        (self.values.len() >= size.threshold as usize).then(|| self.values[0].0.plus(size.panes))
+    }
+
+    /// When the newest value leaves the window.
+    pub fn empties_at(&self, size: &WindowSize) -> SiteMs {
+        self.values.last().map_or(SiteMs::MIN, |(newest, _)| newest.plus(size.panes))
+    }
+
+    /// Values that are kept.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+}
+
+impl Datum for Values {
+    fn write(&self, to: &mut Writer) {
+        to.long(self.values.len() as i64);
+        let mut previous = 0;
+        for (at, value) in &self.values {
+            to.long(at.0 - previous);
+            to.raw(value);
+            previous = at.0;
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let mut values = Vec::new();
+        let mut at = 0_i64;
+        for _ in 0..from.block()? {
+            at = at.checked_add(from.long()?).ok_or(DecodeError::Range)?;
+            values.push((SiteMs(at), *from.fixed()?));
+        }
+        Ok(Self { values })
+    }
+}
+
+/// The wait for a match that should come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Absence {
+    /// Time that the absence is counted from; none while it waits for a first match, a watermark, or the type to be
+    /// switched on.
+    pub base: Option<SiteMs>,
+    /// Whether a match was ever seen.
+    pub seen: bool,
+}
+
+impl Datum for Absence {
+    fn write(&self, to: &mut Writer) {
+        self.base.write(to);
+        self.seen.write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { base: Datum::read(from)?, seen: Datum::read(from)? })
+    }
+}

@@ -1,0 +1,185 @@
+//! The task that runs the engine: reads topic `signals`, appends to `detections`, keeps the state.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use logystera_infra::clock::Clock;
+use logystera_infra::log::{Entry, Record, Task};
+use logystera_infra::runtime::{COMMIT_INTERVAL, Cycle, CycleError, Halt, StateMachine};
+use logystera_infra::shutdown::Shutdown;
+use logystera_schemas::ids::{KeyGroup, Sha256Digest};
+use logystera_schemas::schema;
+use logystera_schemas::topic::{SignalsRecord, Topic};
+
+use crate::core::engine::{Engine, EngineError, Output};
+use crate::core::rule::RuleSet;
+
+/// Name of the application whose state and position these are.
+pub const APP: &str = "processor";
+/// How long a read waits where nothing is to be committed: it bounds how long a stop takes.
+const IDLE_WAIT: Duration = Duration::from_millis(250);
+
+/// Where the bodies of configurations come from: topic `control`, where each stands before a record names it.
+pub trait Bodies {
+    /// The canonical JSON with this digest.
+    fn find(&mut self, digest: &Sha256Digest) -> Option<String>;
+}
+
+/// The engine as the runtime's state machine.
+#[derive(Debug)]
+pub struct EngineMachine<B> {
+    engine: Engine,
+    bodies: B,
+    detections_partitions: u32,
+}
+
+impl<B: Bodies> EngineMachine<B> {
+    /// The machine of one partition of `signals`; `detections` has `detections_partitions`.
+    pub fn new(partition: u32, detections_partitions: u32, bodies: B) -> Self {
+        Self { engine: Engine::new(partition), bodies, detections_partitions }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Does what may need a configuration that is not known yet; where it does, finds it and does it again.
+    fn with_bodies<T>(
+        &mut self,
+        offset: u64,
+        mut act: impl FnMut(&mut Engine) -> Result<T, EngineError>,
+    ) -> Result<T, Halt> {
+        let halt = |what: String| Halt { offset, what };
+        match act(&mut self.engine) {
+            Err(EngineError::UnknownConfiguration(digest)) => {
+                let body = self.bodies.find(&digest);
+                let body = body.ok_or_else(|| halt(format!("configuration {digest} is not in topic control")))?;
+                let set = RuleSet::from_canonical(&body).map_err(|errors| {
+                    halt(format!("configuration {digest} can't be read: {} errors", errors.len()))
+                })?;
+                if set.digest != digest {
+                    return Err(halt(format!("the body of configuration {digest} has the digest {}", set.digest)));
+                }
+                self.engine.learn(Arc::new(set));
+                act(&mut self.engine).map_err(|e| halt(e.to_string()))
+            }
+            done => done.map_err(|e| halt(e.to_string())),
+        }
+    }
+
+    fn entries(&self, outputs: Vec<Output>) -> impl Iterator<Item = Entry> + '_ {
+        outputs.into_iter().flat_map(|output| match output {
+            Output::Detection(detection) => {
+                let tenant = detection.tenant.as_str();
+                let partition = KeyGroup::of(tenant).partition(self.detections_partitions);
+                let key = tenant.as_bytes().to_vec();
+                vec![Entry { topic: Topic::Detections, partition, key, value: schema::encode(&*detection) }]
+            }
+            Output::Tick(tick) => (0..self.detections_partitions)
+                .map(|partition| Entry {
+                    topic: Topic::Detections,
+                    partition,
+                    key: Vec::new(),
+                    value: schema::encode(&tick),
+                })
+                .collect(),
+        })
+    }
+}
+
+impl<B: Bodies> StateMachine for EngineMachine<B> {
+    fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), Halt> {
+        self.with_bodies(0, |engine| engine.restore(key, value))
+    }
+
+    fn restored(&mut self) {
+        self.engine.restored();
+    }
+
+    fn apply(&mut self, record: &Record, outputs: &mut Vec<Entry>) -> Result<(), Halt> {
+        let decoded = SignalsRecord::decode(&record.value)
+            .map_err(|e| Halt { offset: record.offset, what: format!("topic signals: {e}") })?;
+        let mut out = Vec::new();
+        self.with_bodies(record.offset, |engine| engine.apply(record.offset, &decoded, &mut out))?;
+        outputs.extend(self.entries(out));
+        Ok(())
+    }
+
+    fn dirty_bytes(&self) -> usize {
+        self.engine.dirty_bytes()
+    }
+
+    fn take_puts(&mut self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        self.engine.take_puts()
+    }
+}
+
+/// Runs the cycle until `shutdown`: commits every 100 ms, or sooner where much has gathered. Blocks its thread.
+pub fn run<B: Bodies, T: Task>(
+    machine: EngineMachine<B>,
+    task: T,
+    clock: &impl Clock,
+    shutdown: &Shutdown,
+) -> Result<(), CycleError> {
+    let mut cycle = Cycle::start(machine, task)?;
+    tracing::info!(position = cycle.position(), "processor started");
+    let interval_ms = COMMIT_INTERVAL.as_millis() as i64;
+    let mut commit_at: Option<i64> = None;
+    while !shutdown.is_set() {
+        let wait = match commit_at {
+            Some(at) => Duration::from_millis(at.saturating_sub(clock.monotonic_ms()).max(0) as u64),
+            None => IDLE_WAIT,
+        };
+        let applied = cycle.apply_next(wait)?;
+        metrics::counter!("logystera_processor_records_total").increment(applied as u64);
+        let now = clock.monotonic_ms();
+        if applied > 0 && commit_at.is_none() {
+            commit_at = Some(now + interval_ms);
+        }
+        if commit_at.is_some_and(|at| now >= at) || cycle.is_full() {
+            cycle.commit(Vec::new())?;
+            commit_at = None;
+            report(cycle.machine.engine());
+        }
+    }
+    if commit_at.is_some() {
+        cycle.commit(Vec::new())?;
+    }
+    tracing::info!(position = cycle.position(), "processor stopped");
+    Ok(())
+}
+
+/// Tells what happened to batches and signals, all sites together: a site is no label.
+fn report(engine: &Engine) {
+    let mut total = [0_u64; 9];
+    let names = [
+        "duplicate",
+        "conflict",
+        "below_window",
+        "spool_overflow",
+        "shifted",
+        "late",
+        "released_early",
+        "evicted",
+        "ignored",
+    ];
+    for (_, o) in engine.outcomes() {
+        let counts = [
+            o.duplicates,
+            o.conflicts,
+            o.below_window,
+            o.spool_overflows,
+            o.shifted,
+            o.late,
+            o.released_early,
+            o.evicted,
+            0,
+        ];
+        total.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+    }
+    total[8] = engine.ignored();
+    for (name, count) in names.into_iter().zip(total) {
+        metrics::gauge!("logystera_processor_outcomes", "outcome" => name).set(count as f64);
+    }
+}
