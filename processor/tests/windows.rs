@@ -1,0 +1,96 @@
+//! Windows against a model that keeps every match and counts anew each time.
+
+use logystera_processor::core::window::{Panes, Values, WindowSize};
+use logystera_schemas::avro::{Datum, Reader, Writer};
+use logystera_schemas::time::SiteMs;
+use proptest::prelude::*;
+
+/// (steps forward, how late the match is, value)
+fn matches() -> impl Strategy<Value = Vec<(i64, i64, u8)>> {
+    let late = prop_oneof![3 => Just(0_i64), 1 => 0_i64..60];
+    proptest::collection::vec((0_i64..25, late, 0_u8..6), 1..120)
+}
+
+fn sizes() -> impl Strategy<Value = WindowSize> {
+    (1_u32..7, prop_oneof![Just(1_i64), Just(5), Just(10)], 1_i64..12)
+        .prop_map(|(threshold, pane_ms, panes)| WindowSize { threshold, pane_ms, panes })
+}
+
+/// When a match at `at` leaves the window, from the definition: the first `t` whose window does not have its pane.
+fn leaves(at: i64, size: &WindowSize) -> i64 {
+    (at.div_euclid(size.pane_ms) + size.panes) * size.pane_ms
+}
+
+fn stored<T: Datum>(value: &T) -> T {
+    let mut to = Writer::new();
+    value.write(&mut to);
+    let bytes = to.into_bytes();
+    T::read(&mut Reader::new(&bytes)).expect("what was written can be read")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn counts_agree_with_counting(size in sizes(), start in -50_i64..5_000_000_000, steps in matches()) {
+        let (mut panes, mut all, mut now) = (Panes::default(), Vec::<i64>::new(), start);
+        for (step, late, _) in steps {
+            now += step;
+            let at = now - late;
+            let joins = leaves(at, &size) > now;
+            prop_assert_eq!(panes.add(SiteMs(at), SiteMs(now), &size), joins);
+            if joins {
+                all.push(at);
+            }
+            all.sort_unstable();
+            let inside = all.iter().filter(|at| leaves(**at, &size) > now).count();
+            let holds = inside >= size.threshold as usize;
+            let clears_at = panes.clears_at(&size).filter(|clears| clears.0 > now);
+            let expected = holds.then(|| SiteMs(leaves(all[all.len() - size.threshold as usize], &size)));
+            prop_assert_eq!(clears_at, expected, "at {} of {:?}", now, all);
+            if holds && inside == size.threshold as usize {
+                prop_assert_eq!(panes.total(), inside as u64);
+            }
+            if let Some(newest) = all.last() {
+                prop_assert_eq!(panes.empties_at(&size), SiteMs(leaves(*newest, &size)));
+            }
+            prop_assert_eq!(&stored(&panes), &panes);
+            prop_assert!(panes.len() <= size.threshold as usize, "bounded by the threshold");
+        }
+    }
+
+    #[test]
+    fn values_agree_with_counting(at_least in 2_u32..6, within in 1_i64..80, start in -50_i64..5_000_000_000, steps in matches()) {
+        let size = WindowSize { threshold: at_least, pane_ms: 1, panes: within };
+        let (mut values, mut all, mut now) = (Values::default(), Vec::<(i64, u8)>::new(), start);
+        for (step, late, value) in steps {
+            now += step;
+            let at = now - late;
+            let joins = at > now - within;
+            prop_assert_eq!(values.add([value; 16], SiteMs(at), SiteMs(now), &size).is_some(), joins);
+            if joins {
+                all.push((at, value));
+            }
+            let mut newest: Vec<i64> = (0..6)
+                .filter_map(|v| all.iter().filter(|(_, value)| *value == v).map(|(at, _)| *at).max())
+                .collect();
+            newest.sort_unstable_by(|a, b| b.cmp(a));
+            let holds = newest.iter().filter(|at| **at > now - within).count() >= at_least as usize;
+            let clears_at = values.clears_at(&size).filter(|clears| clears.0 > now);
+            prop_assert_eq!(clears_at, holds.then(|| SiteMs(newest[at_least as usize - 1] + within)));
+            prop_assert_eq!(&stored(&values), &values);
+        }
+    }
+}
+
+#[test]
+fn a_window_survives_a_silence_longer_than_its_offsets() {
+    let size = WindowSize { threshold: 2, pane_ms: 1, panes: 600_000 };
+    let mut panes = Panes::default();
+    let year = 366 * 86_400_000;
+    assert!(panes.add(SiteMs(0), SiteMs(0), &size));
+    assert!(panes.add(SiteMs(year), SiteMs(year), &size));
+    assert_eq!(panes.clears_at(&size), None, "the first match left the window a year ago");
+    assert!(panes.add(SiteMs(year - 5), SiteMs(year), &size));
+    assert_eq!(panes.clears_at(&size), Some(SiteMs(year - 5 + 600_000)));
+}
