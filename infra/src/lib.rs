@@ -14,3 +14,6 @@ pub mod secrets;
 pub mod clock;
 pub mod shutdown;
 pub mod telemetry;
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;

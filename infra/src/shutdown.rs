@@ -93,12 +93,12 @@ mod tests {
 
         let (asynchronous, blocking) = (shutdown.clone(), shutdown.clone());
         let waits = tokio::spawn(async move { asynchronous.wait().await });
-        let blocks = tokio::task::spawn_blocking(move || blocking.wait_timeout(Duration::from_secs(60)));
+        let blocks = tokio::task::spawn_blocking(move || blocking.wait_timeout(Duration::from_mins(1)));
         shutdown.trigger();
         waits.await.unwrap();
         assert!(blocks.await.unwrap());
 
         shutdown.wait().await;
-        assert!(shutdown.is_set() && shutdown.wait_timeout(Duration::from_secs(60)));
+        assert!(shutdown.is_set() && shutdown.wait_timeout(Duration::from_mins(1)));
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Owner {
 #[derive(Debug)]
 pub(super) enum Request {
     /// Append records. It holds its room in the queue until it is answered, also where its caller has gone away.
-    Append { entries: Vec<Entry>, answer: oneshot::Sender<Result<(), LogError>>, _room: OwnedSemaphorePermit },
+    Append { entries: Vec<Entry>, answer: oneshot::Sender<Result<(), LogError>>, room: OwnedSemaphorePermit },
     /// Commit for a task. At most one waits for each task, so the number of tasks bounds them.
     Commit { owner: Owner, commit: Commit, answer: SyncSender<Result<(), LogError>> },
     /// Take a task over: answers with its new epoch and its position.
@@ -61,7 +61,7 @@ impl Queue {
         let cost = bytes.clamp(APPEND_BYTES_MIN, LOG_QUEUE_BYTES_MAX) as u32;
         let room = Arc::clone(&self.room).acquire_many_owned(cost).await.map_err(|_| closed())?;
         let (answer, answered) = oneshot::channel();
-        self.push(Request::Append { entries, answer, _room: room })?;
+        self.push(Request::Append { entries, answer, room })?;
         answered.await.unwrap_or_else(|_| Err(writer_gone()))
     }
 
@@ -86,6 +86,12 @@ impl Queue {
         let requests = std::mem::take(&mut inner.requests);
         metrics::gauge!("logystera_log_queue_requests").set(0.0);
         (!requests.is_empty()).then_some(requests)
+    }
+
+    /// Bytes that are free.
+    #[cfg(test)]
+    pub(super) fn room_left(&self) -> usize {
+        self.room.available_permits()
     }
 
     /// Takes nothing more; what waits is still done.

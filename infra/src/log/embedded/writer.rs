@@ -185,7 +185,10 @@ impl Request {
     fn answer(self, outcome: Outcome) {
         // Who asked may have gone away; what was written stays.
         match self {
-            Self::Append { answer, .. } => drop(answer.send(outcome.map(drop))),
+            Self::Append { answer, room, .. } => {
+                drop(room);
+                drop(answer.send(outcome.map(drop)));
+            }
             Self::Commit { answer, .. } => drop(answer.send(outcome.map(drop))),
             Self::TakeOver { answer, .. } => drop(answer.send(outcome.map(|done| match done {
                 Done::TakenOver { epoch, position } => (epoch, position),
