@@ -45,6 +45,53 @@ pub const FLUSH_EVERY_S_DEFAULT: u32 = 60;
 /// Latest time that any field may carry: the end of the year 9999, milliseconds since the epoch.
 pub const TIME_MS_MAX: i64 = 253_402_300_799_999;
 
+/// Names of one JSON object that the catalogue does not know, below a signal's level: enough for any honest body, and no memory for others.
+pub const OBJECT_NAMES_MAX: usize = 1_024;
+/// Items of one JSON list that are looked at: the longest that the catalogue knows has 11.
+pub const LIST_ITEMS_MAX: usize = 64;
+/// Characters of an integration's version.
+pub const INTEGRATION_VERSION_CHARS_MAX: usize = 64;
+/// Connections that one listener holds open; further ones wait in the kernel's queue.
+pub const CONNECTIONS_MAX: usize = 4_096;
+/// Requests that one HTTP/2 connection may have open.
+pub const H2_STREAMS_MAX: u32 = 32;
+/// Bytes that one HTTP/2 connection may send ahead of what was read.
+pub const H2_WINDOW_BYTES: u32 = 1 << 20;
+/// Header fields of one request.
+pub const HEADERS_MAX: usize = 64;
+/// Bytes of one request's headers.
+pub const HEADER_BYTES_MAX: usize = 16 << 10;
+/// Milliseconds within which the TLS handshake, and the headers of a request, must come; also how long an idle connection is kept.
+pub const HEADER_READ_MS_MAX: u64 = 10_000;
+/// Milliseconds within which a body must come, from its first byte to its last.
+pub const BODY_READ_MS_MAX: u64 = 30_000;
+/// Milliseconds after which a connection is asked to end: a peer that only answers pings cannot hold its place for ever.
+pub const CONNECTION_AGE_MS_MAX: u64 = 600_000;
+/// Milliseconds that the gateway waits for the log before it answers 503.
+pub const APPEND_WAIT_MS_MAX: u64 = 10_000;
+/// Milliseconds that a stopping gateway waits for requests in flight: longer than the log may take.
+pub const SHUTDOWN_WAIT_MS_MAX: u64 = 15_000;
+/// Bytes of verified batches that wait for the log, together; beyond that 503.
+pub const UNWRITTEN_BYTES_MAX: usize = 256 << 20;
+/// Bytes of a body from which it is parsed apart from the threads that serve connections; a compressed one counts eight times.
+pub const LARGE_BODY_BYTES: usize = 256 << 10;
+/// Large bodies that are parsed at once: each may hold 8 MiB inflated.
+pub const LARGE_BODIES_MAX: usize = 4;
+/// Spools that a gateway's replay cache remembers, of all sites together: about 2.5 KiB each.
+pub const REPLAY_SPOOLS_CACHED_MAX: usize = 100_000;
+/// Rows of refusals that are counted until the next minute; above it a site's spools share a row, above its double they are only counted.
+pub const TALLY_ROWS_MAX: usize = 10_000;
+/// `Refused` records in one append.
+pub const REFUSED_APPEND_MAX: usize = 1_000;
+/// Bytes of bodies that a site may send each second, by default.
+pub const QUOTA_BYTES_PER_S: u32 = 4 << 20;
+/// Bytes of bodies that a site may have saved up, by default: a minute's outage of a busy site in one go.
+pub const QUOTA_BYTES_BURST: u32 = 256 << 20;
+/// Signals that a site may send each second, by default.
+pub const QUOTA_SIGNALS_PER_S: u32 = 20_000;
+/// Signals that a site may have saved up, by default.
+pub const QUOTA_SIGNALS_BURST: u32 = 1_000_000;
+
 /// Signals held for one site until its watermark passes them (design, section 5).
 pub const HELD_SIGNALS_MAX: usize = 50_000;
 /// Bytes of the signals held for one site (design, section 5).
@@ -159,6 +206,31 @@ pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 4 << 10;
 /// Milliseconds that a stopping alerter waits for the attempts in the air: one attempt's whole time and a little.
 pub const ALERTER_STOP_MS: u64 = WEBHOOK_TOTAL_MS + 2_000;
 
+/// Bytes of signals that a sender puts into one batch: with its frame a body stays well under [`WIRE_BYTES_MAX`], so that
+/// it fits even where gzip does not pay.
+pub const CUT_BYTES_MAX: usize = 512 << 10;
+/// Bytes of one line of a sender's input, which is one signal.
+pub const LINE_BYTES_MAX: usize = 64 << 10;
+/// Bytes that `send --follow` keeps on disk for batches to come; what does not fit is counted as `overflow`. A file that
+/// is given to `send` has no such bound: none of it is dropped.
+pub const SPOOL_BYTES_MAX: u64 = 4 << 20;
+/// Bytes of the gateway's answer that a sender reads: [`REFUSED_LISTED_MAX`] refusals and room.
+pub const ANSWER_BYTES_MAX: u64 = 256 << 10;
+/// First back-off of a sender, in milliseconds; it doubles with each failure (issue: 30 s, 2 to the n).
+pub const SEND_BACKOFF_MS: u64 = 30_000;
+/// Longest pause of a sender, in milliseconds: an hour, on which the engine relies (design, section 5).
+pub const SEND_PAUSE_MS_MAX: u64 = 3_600_000;
+/// Failures in a row after which a sender only probes, once in [`SEND_PAUSE_MS_MAX`].
+pub const SEND_FAILURES_MAX: u32 = 8;
+/// Spools that a sender draws in a row on a 409 before it takes the answer for a failure.
+pub const SPOOLS_DRAWN_MAX: u32 = 3;
+/// Time that one try of a sender may take, in milliseconds.
+pub const SEND_TIMEOUT_MS: u64 = 60_000;
+/// Milliseconds by which a sender's new measurement of its clock must differ to replace the old (design, section 3).
+pub const CLOCK_STEP_MS: i64 = 2_000;
+/// Lines of its input that `send` and `convert` complain about one by one; more are only counted.
+pub const EXPLAINED_LINES_MAX: u64 = 100;
+
 const _: () = assert!(WIRE_BYTES_MAX <= BODY_BYTES_MAX, "a body that is not compressed must fit");
 const _: () = assert!(WIRE_BYTES_MAX <= UNAUTHENTICATED_BYTES_MAX, "one body must fit the shared budget");
 const _: () = assert!(SPOOL_FORGOTTEN_MS > SIGNAL_AGE_MS_MAX, "a forgotten spool's signals must all be too old");
@@ -178,3 +250,9 @@ const _: () = assert!(RULE_SPAN_MS_MIN <= RESOLUTION_MS_DEFAULT, "the default pa
 const _: () = assert!(SITE_GROUPS_MAX <= SITE_GROUPS_ALLOWED_MAX, "the default is allowed");
 const _: () = assert!(SITE_STATE_BYTES_ALLOWED_MIN <= SITE_STATE_BYTES_MAX, "the default is allowed");
 const _: () = assert!(SITE_STATE_BYTES_MAX <= SITE_STATE_BYTES_ALLOWED_MAX, "the default is allowed");
+const _: () = assert!(CUT_BYTES_MAX + LINE_BYTES_MAX < WIRE_BYTES_MAX, "a batch that is cut must fit the wire");
+const _: () = assert!(SEND_BACKOFF_MS <= SEND_PAUSE_MS_MAX, "a sender's back-off must fit its longest pause");
+const _: () = assert!(QUOTA_BYTES_BURST as usize >= WIRE_BYTES_MAX, "the largest batch must fit a full quota");
+const _: () = assert!(QUOTA_SIGNALS_BURST as usize >= BATCH_SIGNALS_MAX, "the largest batch must fit a full quota");
+const _: () = assert!(SHUTDOWN_WAIT_MS_MAX > APPEND_WAIT_MS_MAX, "a request that waits for the log must be waited for");
+const _: () = assert!(SPOOLS_MAX <= REPLAY_SPOOLS_CACHED_MAX, "one site's spools must fit the cache");

@@ -1,0 +1,189 @@
+//! The body's outermost object, and `integration` in it.
+
+use std::fmt;
+
+use logystera_schemas::batch::Platform;
+use logystera_schemas::catalogue::{SignalType, SignalTypes};
+use logystera_schemas::limits::SIGNAL_FIELDS_MAX;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+
+use super::any::{AnySeed, NameSeed, Raw};
+use super::signal::SignalsSeed;
+use super::{Names, Walk, plausible};
+use crate::core::refusal::{Refusal, SignalRefusal};
+
+/// What stands beside the signals, as far as it was seen.
+#[derive(Default)]
+pub(super) struct Head<'de> {
+    pub(super) through: Option<Raw<'de>>,
+    pub(super) clock_offset: Option<Raw<'de>>,
+    pub(super) flush_every: Option<Raw<'de>>,
+    pub(super) integration_seen: bool,
+    pub(super) platform: Option<Platform>,
+    pub(super) version: Option<String>,
+    pub(super) enabled: Option<SignalTypes>,
+    pub(super) signals_seen: bool,
+    /// The offset that the signals were read with may not be the right one.
+    pub(super) signals_before_offset: bool,
+    /// What is known or assumed of the offset while the signals are read.
+    pub(super) clock_offset_ms: i64,
+}
+
+pub(super) struct HeadSeed<'w, 'de>(pub(super) &'w mut Walk<'de>);
+
+impl<'de> DeserializeSeed<'de> for HeadSeed<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for HeadSeed<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let walk = self.0;
+        let mut others = Names::new();
+        let mut names = String::new();
+        while let Some(name) = map.next_key_seed(NameSeed(&mut names))? {
+            let place = match super::any::text(&names, &name).unwrap_or_default() {
+                "through" => 0,
+                "clock_offset_ms" => 1,
+                "flush_every_s" => 2,
+                "integration" => {
+                    if std::mem::replace(&mut walk.head.integration_seen, true) {
+                        return Err(walk.fail(Refusal::JsonDuplicateName));
+                    }
+                    walk.scratch.clear();
+                    walk.items.clear();
+                    map.next_value_seed(IntegrationSeed(&mut *walk))?;
+                    continue;
+                }
+                "signals" => {
+                    if std::mem::replace(&mut walk.head.signals_seen, true) {
+                        return Err(walk.fail(Refusal::JsonDuplicateName));
+                    }
+                    walk.head.signals_before_offset = walk.head.clock_offset.is_none();
+                    map.next_value_seed(SignalsSeed(&mut *walk))?;
+                    continue;
+                }
+                _ => {
+                    other(walk, &names, &mut others, name)?;
+                    map.next_value_seed(AnySeed { walk: &mut *walk, depth: 2, keep_items: false })?;
+                    continue;
+                }
+            };
+            let value = map.next_value_seed(AnySeed { walk: &mut *walk, depth: 2, keep_items: false })?;
+            if let (1, Raw::Int(offset)) = (place, &value) {
+                walk.head.clock_offset_ms = *offset;
+            }
+            let to = [&mut walk.head.through, &mut walk.head.clock_offset, &mut walk.head.flush_every];
+            let twice = to.into_iter().nth(place).is_some_and(|to| to.replace(value).is_some());
+            if twice {
+                return Err(walk.fail(Refusal::JsonDuplicateName));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Notes a name that the head does not have.
+fn other<'de, E: serde::de::Error>(
+    walk: &mut Walk<'de>,
+    names: &str,
+    others: &mut Names<'de, ()>,
+    name: Raw<'de>,
+) -> Result<(), E> {
+    let text = super::any::text(names, &name).unwrap_or_default();
+    if others.iter().any(|(known, ())| super::any::text(names, known) == Some(text)) {
+        return Err(walk.fail(Refusal::JsonDuplicateName));
+    }
+    if others.len() >= SIGNAL_FIELDS_MAX {
+        return Err(walk.fail(Refusal::JsonTooManyNames));
+    }
+    walk.refused.push(None, SignalRefusal::FieldNotAllowed, plausible(text));
+    others.push((name, ()));
+    Ok(())
+}
+
+struct IntegrationSeed<'w, 'de>(&'w mut Walk<'de>);
+
+impl<'de> DeserializeSeed<'de> for IntegrationSeed<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.0.fault = Some((Refusal::HeadInvalid, Some("integration")));
+        let walk = &mut *self.0;
+        deserializer.deserialize_map(IntegrationVisitor(walk))
+    }
+}
+
+struct IntegrationVisitor<'w, 'de>(&'w mut Walk<'de>);
+
+impl<'de> Visitor<'de> for IntegrationVisitor<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let walk = self.0;
+        walk.fault = None;
+        let mut others = Names::new();
+        let mut names = String::new();
+        while let Some(name) = map.next_key_seed(NameSeed(&mut names))? {
+            let field = super::any::text(&names, &name).unwrap_or_default();
+            let known = matches!(field, "platform" | "version" | "enabled");
+            if !known {
+                other(walk, &names, &mut others, name.clone())?;
+            }
+            let value = map.next_value_seed(AnySeed { walk: &mut *walk, depth: 3, keep_items: known })?;
+            let field = super::any::text(&names, &name).unwrap_or_default();
+            let text = walk.text(&value).map(str::to_owned);
+            let twice = match field {
+                "platform" => {
+                    let platform = text.and_then(|t| Platform::from_symbol(&t));
+                    let Some(platform) = platform else { return Err(invalid(walk, "integration.platform")) };
+                    walk.head.platform.replace(platform).is_some()
+                }
+                "version" => {
+                    let Some(version) = text else { return Err(invalid(walk, "integration.version")) };
+                    walk.head.version.replace(version).is_some()
+                }
+                "enabled" => {
+                    let Some(enabled) = types(walk, &value) else { return Err(invalid(walk, "integration.enabled")) };
+                    walk.head.enabled.replace(enabled).is_some()
+                }
+                _ => false,
+            };
+            if twice {
+                return Err(walk.fail(Refusal::JsonDuplicateName));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn invalid<E: serde::de::Error>(walk: &mut Walk<'_>, field: &'static str) -> E {
+    walk.fault = Some((Refusal::HeadInvalid, Some(field)));
+    E::custom("")
+}
+
+/// The types of a list of names. One that the catalogue does not have is passed over: a newer integration is no fault.
+fn types(walk: &mut Walk<'_>, value: &Raw<'_>) -> Option<SignalTypes> {
+    let Raw::List(range) = value else { return None };
+    let mut types = SignalTypes::default();
+    for raw in &walk.items[range.start as usize..range.end as usize] {
+        match SignalType::from_name(super::any::text(&walk.scratch, raw)?) {
+            Some(signal) => types.insert(signal),
+            None => walk.refused.push(None, SignalRefusal::TypeUnknown, Some("integration.enabled")),
+        }
+    }
+    Some(types)
+}

@@ -1,0 +1,125 @@
+//! What was turned away, counted until the next `Refused` records are written: nothing vanishes.
+
+use std::collections::BTreeMap;
+
+use logystera_schemas::ids::{SiteId, SpoolId};
+use logystera_schemas::limits::TALLY_ROWS_MAX;
+use logystera_schemas::signals_topic::Refused;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    site: SiteId,
+    spool: Option<SpoolId>,
+    reason: &'static str,
+    authenticated: bool,
+}
+
+/// Counts per site, spool and reason. Only known sites come here: a stranger cannot make rows by inventing names.
+#[derive(Debug, Default)]
+pub struct Tally {
+    rows: BTreeMap<Row, u64>,
+    unrecorded: u64,
+}
+
+impl Tally {
+    /// Counts `count` refusals. `spool` is given where the MAC held: only then can it be believed.
+    pub fn add(&mut self, site: &SiteId, spool: Option<SpoolId>, reason: &'static str, count: u64) {
+        self.add_row(Row { site: site.clone(), spool, reason, authenticated: spool.is_some() }, count);
+    }
+
+    fn add_row(&mut self, mut row: Row, count: u64) {
+        if self.rows.len() >= TALLY_ROWS_MAX && !self.rows.contains_key(&row) {
+            // The spool is what a site can invent: without it the site still has its count, if it has a row.
+            row.spool = None;
+            if self.rows.len() >= 2 * TALLY_ROWS_MAX && !self.rows.contains_key(&row) {
+                self.unrecorded += count;
+                return;
+            }
+        }
+        let total = self.rows.entry(row).or_default();
+        *total = total.saturating_add(count);
+    }
+
+    /// Takes the counts. Where they cannot be written, [`Self::put_back`] takes them again.
+    pub fn take(&mut self) -> Taken {
+        Taken { rows: std::mem::take(&mut self.rows), unrecorded: std::mem::take(&mut self.unrecorded) }
+    }
+
+    /// Adds counts that could not be written.
+    pub fn put_back(&mut self, taken: Taken) {
+        self.unrecorded += taken.unrecorded;
+        for (row, count) in taken.rows {
+            self.add_row(row, count);
+        }
+    }
+}
+
+/// Counts that were taken to be written.
+#[derive(Debug, Default)]
+pub struct Taken {
+    rows: BTreeMap<Row, u64>,
+    /// Refusals that found no room.
+    pub unrecorded: u64,
+}
+
+impl Taken {
+    /// The records, in the order of the sites.
+    pub fn records(&self) -> Vec<Refused> {
+        let record = |(row, count): (&Row, &u64)| Refused {
+            site: row.site.clone(),
+            spool: row.spool,
+            reason: row.reason.to_owned(),
+            count: *count,
+            authenticated: row.authenticated,
+        };
+        self.rows.iter().map(record).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(n: usize) -> SiteId {
+        format!("s{n}").parse().unwrap()
+    }
+
+    fn spool(n: usize) -> SpoolId {
+        SpoolId((n as u64).to_be_bytes())
+    }
+
+    #[test]
+    fn alike_refusals_are_one_record() {
+        let mut tally = Tally::default();
+        tally.add(&site(1), None, "key_unknown", 1);
+        tally.add(&site(1), None, "key_unknown", 2);
+        tally.add(&site(1), Some(spool(7)), "conflict", 1);
+        let taken = tally.take();
+        tally.add(&site(1), None, "key_unknown", 4);
+        tally.put_back(taken);
+        let taken = tally.take();
+        let records = taken.records();
+        let rows: Vec<_> = records.iter().map(|r| (r.spool, r.reason.as_str(), r.count, r.authenticated)).collect();
+        assert_eq!(rows, [(None, "key_unknown", 7, false), (Some(spool(7)), "conflict", 1, true)]);
+        assert_eq!(taken.unrecorded, 0);
+        assert_eq!(tally.take().records(), []);
+    }
+
+    #[test]
+    fn a_flood_of_spools_falls_together_and_a_flood_of_sites_is_counted() {
+        let mut tally = Tally::default();
+        for n in 0..TALLY_ROWS_MAX + 50 {
+            tally.add(&site(1), Some(spool(n)), "quota_exceeded", 1);
+        }
+        let records = tally.take().records();
+        assert_eq!(records.len(), TALLY_ROWS_MAX + 1);
+        let joined = records.iter().find(|r| r.spool.is_none()).unwrap();
+        assert_eq!((joined.count, joined.authenticated), (50, true));
+
+        for n in 0..2 * TALLY_ROWS_MAX + 3 {
+            tally.add(&site(n), None, "key_unknown", 1);
+        }
+        let taken = tally.take();
+        assert_eq!((taken.records().len(), taken.unrecorded), (2 * TALLY_ROWS_MAX, 3));
+    }
+}
