@@ -119,6 +119,15 @@ impl<'a> Reader<'a> {
     /// An int or a long.
     #[inline]
     pub fn long(&mut self) -> Result<i64, DecodeError> {
+        // Most numbers of a batch take one byte: enums, branches, lengths.
+        if let [byte @ ..0x80, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok(i64::from(byte >> 1) ^ -i64::from(byte & 1));
+        }
+        self.long_of_many_bytes()
+    }
+
+    fn long_of_many_bytes(&mut self) -> Result<i64, DecodeError> {
         let mut value = 0_u64;
         for (i, &byte) in self.rest.iter().enumerate().take(10) {
             value |= u64::from(byte & 0x7f) << (7 * i);

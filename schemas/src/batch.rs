@@ -2,7 +2,9 @@
 //! engine borrowed from the log's bytes; nothing here allocates per signal.
 
 use crate::avro::{Datum, DecodeError, Reader, Writer};
-use crate::catalogue::{FieldKind, SIGNAL_TYPES, SignalType, SignalTypes, TYPE_FIELDS_MAX, TypeDef};
+use crate::catalogue::{
+    FieldKind, LAYOUTS, Layouts, SIGNAL_TYPES, Shape, SignalType, SignalTypes, TYPE_FIELDS_MAX, TypeDef,
+};
 use crate::ids::{Sha256Digest, SpoolId};
 use crate::limits::BATCH_SIGNALS_MAX;
 use crate::schema::{self, Kind};
@@ -76,31 +78,42 @@ impl<'a> Batch<'a> {
 
     /// The signals, in the order of the body.
     pub fn signals(&self) -> Signals<'a> {
-        Signals { reader: self.signals, base_at: self.head.base_at, left: 0, done: false }
+        let (reader, base_at) = (self.signals, self.head.base_at);
+        Signals { reader, layouts: &LAYOUTS, base_at, left: 0, done: false, current: Signal::blank() }
     }
 }
 
-/// Reads the signals of a batch one after the other.
+/// Reads the signals of a batch one after the other. [`Self::step`] is the fast way: an iterator's item is copied twice.
 #[derive(Clone, Debug)]
 pub struct Signals<'a> {
     reader: Reader<'a>,
+    layouts: &'static Layouts,
     base_at: i64,
     left: usize,
     done: bool,
+    current: Signal<'a>,
 }
 
 impl<'a> Signals<'a> {
-    fn step(&mut self) -> Result<Option<Signal<'a>>, DecodeError> {
+    /// The next signal; none after the last one, or after an error.
+    #[inline]
+    pub fn step(&mut self) -> Result<Option<&Signal<'a>>, DecodeError> {
+        if self.done {
+            return Ok(None);
+        }
+        // An error leaves it set.
+        self.done = true;
         if self.left == 0 {
             self.left = self.reader.block()?;
             if self.left == 0 {
-                self.done = true;
                 self.reader.end()?;
                 return Ok(None);
             }
         }
         self.left -= 1;
-        Signal::read(&mut self.reader, self.base_at).map(Some)
+        self.current.fill(self.layouts, &mut self.reader, self.base_at)?;
+        self.done = false;
+        Ok(Some(&self.current))
     }
 }
 
@@ -108,12 +121,7 @@ impl<'a> Iterator for Signals<'a> {
     type Item = Result<Signal<'a>, DecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        let step = self.step();
-        self.done |= step.is_err();
-        step.transpose()
+        self.step().map(Option::<&Signal<'a>>::copied).transpose()
     }
 }
 
@@ -153,17 +161,29 @@ pub struct Signal<'a> {
 impl<'a> Signal<'a> {
     /// Reads one signal: the union's branch, then the record.
     pub fn read(reader: &mut Reader<'a>, base_at: i64) -> Result<Self, DecodeError> {
+        let mut signal = Self::blank();
+        signal.fill(&LAYOUTS, reader, base_at)?;
+        Ok(signal)
+    }
+
+    fn blank() -> Self {
+        Self { kind: SignalType::FIRST, at: 0, fields: [Value::Absent; TYPE_FIELDS_MAX], bytes: &[] }
+    }
+
+    /// Makes this the next signal of `reader`. After an error it is none.
+    fn fill(&mut self, layouts: &Layouts, reader: &mut Reader<'a>, base_at: i64) -> Result<(), DecodeError> {
         let start = reader.rest();
-        let kind = SignalType::from_index(reader.index(SIGNAL_TYPES)?).ok_or(DecodeError::Range)?;
-        let at = base_at.checked_add(reader.long()?).ok_or(DecodeError::Range)?;
-        let mut fields = [Value::Absent; TYPE_FIELDS_MAX];
-        for (field, value) in kind.def().fields.iter().zip(&mut fields) {
+        self.kind = SignalType::from_index(reader.index(SIGNAL_TYPES)?).ok_or(DecodeError::Range)?;
+        self.at = base_at.checked_add(reader.long()?).ok_or(DecodeError::Range)?;
+        self.fields = [Value::Absent; TYPE_FIELDS_MAX];
+        for (field, value) in layouts[self.kind.index()].iter().zip(&mut self.fields) {
             if field.optional && reader.index(2)? == 0 {
                 continue;
             }
-            *value = read_value(reader, &field.kind)?;
+            *value = read_shape(reader, field.shape, usize::from(field.symbols))?;
         }
-        Ok(Self { kind, at, fields, bytes: &start[..start.len() - reader.rest().len()] })
+        self.bytes = &start[..start.len() - reader.rest().len()];
+        Ok(())
     }
 
     /// What the catalogue says of its type.
@@ -174,28 +194,35 @@ impl<'a> Signal<'a> {
 
 /// Reads a value of a field of this kind that is there.
 pub fn read_value<'a>(reader: &mut Reader<'a>, kind: &FieldKind) -> Result<Value<'a>, DecodeError> {
-    Ok(match kind {
-        FieldKind::Enum(symbols) => Value::Enum(reader.index(symbols.len())? as u8),
-        FieldKind::EnumList(symbols) => {
-            let mut bits = 0;
-            loop {
-                match reader.block()? {
-                    0 => break,
-                    n if n > symbols.len() => return Err(DecodeError::Range),
-                    n => {
-                        for _ in 0..n {
-                            bits |= 1 << reader.index(symbols.len())?;
-                        }
-                    }
+    read_shape(reader, kind.shape(), kind.symbols().len())
+}
+
+#[expect(clippy::inline_always, reason = "out of line its result is copied through memory: a third of the decode")]
+#[inline(always)]
+fn read_shape<'a>(reader: &mut Reader<'a>, shape: Shape, symbols: usize) -> Result<Value<'a>, DecodeError> {
+    Ok(match shape {
+        Shape::Enum => Value::Enum(reader.index(symbols)? as u8),
+        Shape::EnumList => Value::List(read_list(reader, symbols)?),
+        Shape::Int => Value::Int(reader.long()?),
+        Shape::Bool => Value::Bool(reader.boolean()?),
+        Shape::Hash => Value::Hash(reader.fixed()?),
+        Shape::Ident => Value::Ident(reader.string()?),
+    })
+}
+
+fn read_list(reader: &mut Reader<'_>, symbols: usize) -> Result<u32, DecodeError> {
+    let mut bits = 0;
+    loop {
+        match reader.block()? {
+            0 => return Ok(bits),
+            n if n > symbols => return Err(DecodeError::Range),
+            n => {
+                for _ in 0..n {
+                    bits |= 1 << reader.index(symbols)?;
                 }
             }
-            Value::List(bits)
         }
-        FieldKind::Int { .. } => Value::Int(reader.long()?),
-        FieldKind::Bool => Value::Bool(reader.boolean()?),
-        FieldKind::Hash => Value::Hash(reader.fixed()?),
-        FieldKind::Ident { .. } => Value::Ident(reader.string()?),
-    })
+    }
 }
 
 /// Writes a value without the branch that says whether it is there. An absent one writes nothing.
@@ -221,7 +248,7 @@ pub fn write_value(to: &mut Writer, value: &Value<'_>) {
 pub fn write_signal(to: &mut Writer, kind: SignalType, at: i64, base_at: i64, fields: &[Value<'_>]) {
     to.long(kind.index() as i64);
     to.long(at.saturating_sub(base_at));
-    for (field, value) in kind.def().fields.iter().zip(fields) {
+    for (field, value) in LAYOUTS[kind.index()].iter().zip(fields) {
         if field.optional {
             to.long(i64::from(*value != Value::Absent));
         }

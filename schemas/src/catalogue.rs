@@ -20,6 +20,9 @@ const _: () = assert!(TYPE_FIELDS_MAX + 2 <= SIGNAL_FIELDS_MAX, "a signal's JSON
 pub struct SignalType(u8);
 
 impl SignalType {
+    /// The catalogue's first type.
+    pub(crate) const FIRST: Self = Self(0);
+
     /// The type at `index` of the catalogue.
     pub fn from_index(index: usize) -> Option<Self> {
         (index < SIGNAL_TYPES).then_some(Self(index as u8))
@@ -208,6 +211,60 @@ pub struct Catalogue {
 pub static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue {
     types: SIGNAL_SOURCES.iter().map(|source| type_def(source).expect("a compiled-in schema is readable")).collect(),
 });
+
+/// What the batch codec needs of a field, without the pointers of [`FieldDef`]: decoding is the engine's hot path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FieldLayout {
+    pub(crate) shape: Shape,
+    pub(crate) optional: bool,
+    /// Symbols of an enum or a list.
+    pub(crate) symbols: u8,
+}
+
+/// A [`FieldKind`] without its bounds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shape {
+    Enum,
+    EnumList,
+    Int,
+    Bool,
+    Hash,
+    Ident,
+}
+
+/// The fields of each type, in the order of the encoding.
+pub(crate) type Layouts = [Vec<FieldLayout>; SIGNAL_TYPES];
+
+/// Taken once a batch, because each look at it costs a check that it is initialised.
+pub(crate) static LAYOUTS: LazyLock<Layouts> =
+    LazyLock::new(|| std::array::from_fn(|i| CATALOGUE.types[i].fields.iter().map(FieldDef::layout).collect()));
+
+impl FieldDef {
+    fn layout(&self) -> FieldLayout {
+        FieldLayout { shape: self.kind.shape(), optional: self.optional, symbols: self.kind.symbols().len() as u8 }
+    }
+}
+
+impl FieldKind {
+    /// The symbols of an enum or a list, in order; none of another kind.
+    pub fn symbols(&self) -> &[String] {
+        match self {
+            Self::Enum(symbols) | Self::EnumList(symbols) => symbols,
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        match self {
+            Self::Enum(_) => Shape::Enum,
+            Self::EnumList(_) => Shape::EnumList,
+            Self::Int { .. } => Shape::Int,
+            Self::Bool => Shape::Bool,
+            Self::Hash => Shape::Hash,
+            Self::Ident { .. } => Shape::Ident,
+        }
+    }
+}
 
 #[derive(Deserialize)]
 struct RecordSchema {

@@ -12,7 +12,7 @@ mod samples;
 /// Hex in lines of at most 50 bytes: the header (marker and fingerprint) stands in a line of its own.
 fn hex(bytes: &[u8]) -> String {
     let (header, datum) = bytes.split_at(schema::HEADER_BYTES);
-    let line = |chunk: &[u8]| chunk.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let line = |chunk: &[u8]| chunk.iter().fold(String::new(), |line, b| line + &format!("{b:02x}"));
     std::iter::once(line(header)).chain(datum.chunks(50).map(line)).collect::<Vec<_>>().join("\n  ")
 }
 
