@@ -1,1 +1,6 @@
-//! The planner and its channels.
+//! The alerter: turns detections into alerts that reach a person, and records every attempt.
+//!
+//! [`core`] plans and knows nothing of clocks, networks or the log's backend; [`channels`] speak to the world; [`task`]
+//! runs the one with the other.
+
+pub mod core;

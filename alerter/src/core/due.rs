@@ -1,0 +1,125 @@
+//! What the shell asks of the planner: which attempts to start, which ones nobody ended.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use logystera_schemas::detection::Detection;
+use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
+use logystera_schemas::limits::{ATTEMPTS_IN_FLIGHT_MAX, ATTEMPTS_IN_FLIGHT_TENANT_MAX};
+
+use super::planner::Planner;
+use super::tenant::Stage;
+
+/// What a delivery tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// The detection.
+    Detection,
+    /// This channel of the tenant answered 410 to the detection and gets nothing more.
+    ChannelDisabled(ChannelId),
+}
+
+/// An attempt that should start now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Tenant.
+    pub tenant: TenantId,
+    /// Idempotency key.
+    pub delivery: DeliveryId,
+    /// Number of the attempt, from 1.
+    pub attempt: u32,
+    /// Where to.
+    pub channel: ChannelId,
+    /// What to tell.
+    pub about: About,
+    /// The detection that it is about.
+    pub detection: Arc<Detection>,
+}
+
+/// The name of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AttemptRef {
+    /// Tenant.
+    pub tenant: TenantId,
+    /// Idempotency key.
+    pub delivery: DeliveryId,
+    /// Number of the attempt, from 1.
+    pub attempt: u32,
+}
+
+impl Planner {
+    /// Attempts to start now, one of each tenant in turn, beginning after the tenant that was served last; with those in the
+    /// air never more than the limits for all, a tenant and a channel. The same until a record changes it.
+    pub fn due(&self) -> impl Iterator<Item = Due> + use<> {
+        let room = ATTEMPTS_IN_FLIGHT_MAX.saturating_sub(self.in_flight);
+        let wall = self.wall();
+        let mut queues = Vec::new();
+        for id in self.round().filter(|_| room > 0) {
+            if let Some(tenant) = self.tenants.get(id) {
+                queues.push((id, tenant, tenant.due(wall)));
+            }
+        }
+        let mut due = Vec::new();
+        for turn in 0..ATTEMPTS_IN_FLIGHT_TENANT_MAX {
+            for (id, tenant, queue) in &queues {
+                let Some((delivery_id, (delivery, detection))) =
+                    queue.get(turn).and_then(|d| tenant.find(*d).map(|found| (*d, found)))
+                else {
+                    continue;
+                };
+                due.push(Due {
+                    tenant: (*id).clone(),
+                    delivery: delivery_id,
+                    attempt: delivery.attempts + 1,
+                    channel: delivery.channel,
+                    about: delivery.disabled.map_or(About::Detection, About::ChannelDisabled),
+                    detection,
+                });
+                if due.len() == room {
+                    return due.into_iter();
+                }
+            }
+        }
+        due.into_iter()
+    }
+
+    /// Started attempts that have not ended, by tenant and delivery.
+    pub fn unfinished(&self) -> impl Iterator<Item = AttemptRef> {
+        self.busy.iter().filter_map(|id| self.tenants.get(id).map(|t| (id, t))).flat_map(|(id, tenant)| {
+            tenant.deliveries.iter().filter(|(_, d)| d.stage == Stage::InFlight).map(|(delivery, d)| AttemptRef {
+                tenant: id.clone(),
+                delivery: *delivery,
+                attempt: d.attempts,
+            })
+        })
+    }
+
+    /// Whether this attempt is in the air: its start was applied, its end was not.
+    pub fn is_in_flight(&self, attempt: &AttemptRef) -> bool {
+        self.tenants
+            .get(&attempt.tenant)
+            .and_then(|t| t.deliveries.get(&attempt.delivery))
+            .is_some_and(|d| d.stage == Stage::InFlight && d.attempts == attempt.attempt)
+    }
+
+    /// How many attempts are in the air.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// How many deliveries wait.
+    pub fn waiting(&self) -> usize {
+        self.busy.iter().filter_map(|id| self.tenants.get(id)).map(super::tenant::Tenant::waiting_count).sum()
+    }
+
+    /// The tenants with deliveries, beginning after the one served last.
+    fn round(&self) -> impl Iterator<Item = &TenantId> {
+        let (after, upto) = match &self.last_served {
+            Some(last) => ((Bound::Excluded(last), Bound::Unbounded), Bound::Included(last)),
+            None => ((Bound::Unbounded, Bound::Unbounded), Bound::Unbounded),
+        };
+        let head = self.busy.range::<TenantId, _>(after);
+        let wrapped = self.last_served.is_some().then(|| self.busy.range::<TenantId, _>((Bound::Unbounded, upto)));
+        head.chain(wrapped.into_iter().flatten())
+    }
+}

@@ -1,0 +1,18 @@
+//! The planner: a pure function of topic `detections`. No I/O, clock, randomness, locks or async in here, and nothing of
+//! `logystera_infra`: the shell around it reads the log, performs the attempts and commits what the planner says.
+
+pub mod planner;
+
+mod tenant;
+
+mod channel;
+mod clock;
+
+pub mod reason;
+pub mod retry;
+
+mod due;
+pub mod state;
+
+pub use due::{About, AttemptRef, Due};
+pub use planner::{Counters, Planner};

@@ -1,0 +1,74 @@
+//! The codes in [`Attempt::reason`](logystera_schemas::delivery::Attempt::reason): a bounded set, documented in
+//! `docs/deliveries.md`.
+
+use std::fmt;
+
+use logystera_schemas::delivery::{AttemptEnded, AttemptOutcome};
+
+/// Why a row says what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// The request is about to leave.
+    Started,
+    /// The channel answered 2xx.
+    Delivered,
+    /// The channel answered this status, 100 to 599.
+    Status(u16),
+    /// The channel answered with a status outside that range.
+    StatusOther,
+    /// No connection, or it broke.
+    Unreachable,
+    /// No answer in time.
+    Timeout,
+    /// The channel's address may not be called.
+    AddressForbidden,
+    /// The process that made the attempt is gone.
+    Unknown,
+    /// A suppression holds the detection back.
+    Suppressed,
+    /// The tenant has no channel, or none that is not disabled.
+    NoChannel,
+    /// Too many deliveries of the tenant wait.
+    QueueFull,
+    /// The channel answered 410 before.
+    ChannelDisabled,
+    /// The channel was removed before the delivery could be made.
+    ChannelRemoved,
+}
+
+impl Reason {
+    /// The code of an outcome.
+    pub fn of(ended: &AttemptEnded) -> Self {
+        match (ended.outcome, ended.status) {
+            (AttemptOutcome::Delivered, _) => Self::Delivered,
+            (AttemptOutcome::Refused, status) => match status.and_then(|s| u16::try_from(s).ok()) {
+                Some(status @ 100..=599) => Self::Status(status),
+                _ => Self::StatusOther,
+            },
+            (AttemptOutcome::Unreachable, _) => Self::Unreachable,
+            (AttemptOutcome::Timeout, _) => Self::Timeout,
+            (AttemptOutcome::AddressForbidden, _) => Self::AddressForbidden,
+            (AttemptOutcome::Unknown, _) => Self::Unknown,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Status(status) => return write!(f, "status_{status}"),
+            Self::Started => "started",
+            Self::Delivered => "delivered",
+            Self::StatusOther => "status_other",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::AddressForbidden => "address_forbidden",
+            Self::Unknown => "unknown",
+            Self::Suppressed => "suppressed",
+            Self::NoChannel => "no_channel",
+            Self::QueueFull => "queue_full",
+            Self::ChannelDisabled => "channel_disabled",
+            Self::ChannelRemoved => "channel_removed",
+        })
+    }
+}

@@ -1,0 +1,221 @@
+//! Scripts for the planner: a line is an action, then what must come of it.
+#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test helper: whoever fails here fails a test")]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use logystera_alerter::core::{About, AttemptRef, Due, Planner, retry};
+use logystera_schemas::delivery::{
+    Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelRef, ChannelsConfigured,
+};
+use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
+use logystera_schemas::ids::{DeliveryId, EpisodeId, Sha256Digest};
+use logystera_schemas::limits::RETRY_DELAYS_MS;
+use logystera_schemas::signals_topic::Tick;
+use logystera_schemas::time::WallMs;
+use logystera_schemas::topic::DetectionsRecord;
+
+/// Wall time at which scripts begin.
+pub(crate) const START_MS: i64 = 1_767_225_600_000;
+
+/// A detection of `tenant`'s site `<tenant>-site`.
+pub(crate) fn detection(tenant: &str, seq: u64, state: DetectionState) -> Detection {
+    Detection {
+        id: EpisodeId([seq as u8; 16]),
+        tenant: tenant.parse().unwrap(),
+        site: format!("{tenant}-site").parse().unwrap(),
+        encryption_key: None,
+        rule: "mail-delivery-failing".parse().unwrap(),
+        revision: "0123456789ab".to_owned(),
+        title: "Mail delivery is failing".to_owned(),
+        severity: Severity::Critical,
+        subsystem: "mail".to_owned(),
+        state,
+        reason: DetectionReason::Firing,
+        group: vec![Label { field: "transport".to_owned(), value: "smtp".to_owned() }],
+        count: 5,
+        held: 0,
+        started_at: START_MS - 60_000,
+        last_evaluated_at: START_MS,
+        evidence: vec![Evidence {
+            at: START_MS - 1_000,
+            fields: vec![Label { field: "outcome".to_owned(), value: "failed".to_owned() }],
+        }],
+        message: "5 mails failed on Shop within 10m".to_owned(),
+        url: format!("/alerts/{seq}"),
+        seq,
+        chain: Sha256Digest([7; 32]),
+    }
+}
+
+pub(crate) fn tick(partition: u32, at: i64) -> DetectionsRecord {
+    DetectionsRecord::Tick(Tick { partition, at: WallMs(at) })
+}
+
+pub(crate) fn channels(tenant: &str, ids: &[&str]) -> DetectionsRecord {
+    let channels =
+        ids.iter().map(|id| ChannelRef { channel: id.parse().unwrap(), kind: "webhook".to_owned() }).collect();
+    DetectionsRecord::ChannelsConfigured(ChannelsConfigured { tenant: tenant.parse().unwrap(), channels })
+}
+
+pub(crate) fn fired(tenant: &str, seq: u64, state: DetectionState) -> DetectionsRecord {
+    DetectionsRecord::Detection(Box::new(detection(tenant, seq, state)))
+}
+
+pub(crate) fn started(due: &Due, at: WallMs) -> DetectionsRecord {
+    let Due { tenant, delivery, attempt, .. } = due.clone();
+    DetectionsRecord::AttemptStarted(AttemptStarted { tenant, delivery, attempt, at })
+}
+
+pub(crate) fn ended(
+    attempt: &AttemptRef,
+    outcome: AttemptOutcome,
+    status: Option<u32>,
+    retry_s: Option<u64>,
+) -> DetectionsRecord {
+    let AttemptRef { tenant, delivery, attempt } = attempt.clone();
+    let retry_after_s = retry_s;
+    DetectionsRecord::AttemptEnded(AttemptEnded {
+        tenant,
+        delivery,
+        attempt,
+        outcome,
+        status,
+        retry_after_s,
+        duration_ms: 12,
+    })
+}
+
+/// The rows of one record.
+pub(crate) fn apply(planner: &mut Planner, record: DetectionsRecord) -> Vec<Attempt> {
+    let mut rows = Vec::new();
+    planner.apply(record, &mut rows);
+    rows
+}
+
+/// Plays a script against one planner, with tenant `t`. Each line is `action => result`, empty results may be left out:
+///
+/// | action | result |
+/// | --- | --- |
+/// | `at 5s`, `at 5s p1` | a tick at so long after the start, of partition 0 or 1 |
+/// | `channels a b` | rows |
+/// | `firing 1`, `resolved 2`, `suppressed 3` | rows of the detection with this `seq` |
+/// | `due` | what is due, as `<channel><seq>#<attempt>` |
+/// | `start a1` | rows; starts what is due under that name |
+/// | `end a1 ok`, `end a1 500`, `end a1 429/30`, `end a1 timeout` | rows; ends attempt in the air |
+/// | `end a1#1 ok` | rows; ends this attempt, in the air or not |
+///
+/// A row is `<channel><seq>#<attempt> <state> <reason>` and `next <delay>`; `~` stands for the jitter.
+pub(crate) fn play(script: &str) {
+    let mut stage = Stage { planner: Planner::new(), names: BTreeMap::new() };
+    stage.act("at 0s");
+    for (number, line) in
+        script.lines().map(str::trim).enumerate().filter(|(_, l)| !l.is_empty() && !l.starts_with("//"))
+    {
+        let (action, expected) = line.split_once("=>").map_or((line, ""), |(a, e)| (a.trim(), e.trim()));
+        assert_eq!(stage.act(action), expected, "line {number}: {line}\n{script}");
+    }
+}
+
+struct Stage {
+    planner: Planner,
+    /// Names of deliveries, such as `a1`.
+    names: BTreeMap<DeliveryId, String>,
+}
+
+impl Stage {
+    fn act(&mut self, action: &str) -> String {
+        let words: Vec<&str> = action.split_whitespace().collect();
+        let record = match words[..] {
+            ["at", time] => tick(0, START_MS + ms(time)),
+            ["at", time, partition] => tick(partition[1..].parse().unwrap(), START_MS + ms(time)),
+            ["channels", ref ids @ ..] => channels("t", ids),
+            ["due"] => return self.due(),
+            ["start", name] => {
+                let due = self.planner.due().find(|d| self.name(d) == name);
+                started(&due.unwrap_or_else(|| panic!("{name} is not due")), self.planner.wall())
+            }
+            ["end", name, outcome] => self.end(name, outcome),
+            [state, seq] => fired("t", seq.parse().unwrap(), DetectionState::from_symbol(state).unwrap()),
+            _ => panic!("no such action: {action}"),
+        };
+        let rows = apply(&mut self.planner, record);
+        rows.iter().map(|row| self.show(row)).collect::<Vec<_>>().join(", ")
+    }
+
+    fn due(&mut self) -> String {
+        let due: Vec<Due> = self.planner.due().collect();
+        due.iter().map(|d| format!("{}#{}", self.name(d), d.attempt)).collect::<Vec<_>>().join(" ")
+    }
+
+    fn name(&mut self, due: &Due) -> String {
+        let mut name = format!("{}{}", due.channel, due.detection.seq);
+        if let About::ChannelDisabled(channel) = &due.about {
+            write!(name, "(no-more-{channel})").unwrap();
+        }
+        self.names.insert(due.delivery, name.clone());
+        name
+    }
+
+    fn end(&mut self, name: &str, outcome: &str) -> DetectionsRecord {
+        let (name, attempt) = name.split_once('#').map_or((name, None), |(n, a)| (n, Some(a.parse().unwrap())));
+        let delivery = *self.names.iter().find(|(_, n)| *n == name).expect("a known delivery").0;
+        let in_the_air = self.planner.unfinished().find(|u| u.delivery == delivery).map(|u| u.attempt);
+        let attempt = attempt.or(in_the_air).expect("an attempt in the air");
+        let attempt = AttemptRef { tenant: "t".parse().unwrap(), delivery, attempt };
+        let (outcome, retry_after) =
+            outcome.split_once('/').map_or((outcome, None), |(o, r)| (o, Some(r.parse().unwrap())));
+        let (outcome, status) = match outcome {
+            "ok" => (AttemptOutcome::Delivered, Some(200)),
+            "timeout" => (AttemptOutcome::Timeout, None),
+            "unreachable" => (AttemptOutcome::Unreachable, None),
+            "forbidden" => (AttemptOutcome::AddressForbidden, None),
+            "unknown" => (AttemptOutcome::Unknown, None),
+            status => (AttemptOutcome::Refused, Some(status.parse().unwrap())),
+        };
+        ended(&attempt, outcome, status, retry_after)
+    }
+
+    fn show(&self, row: &Attempt) -> String {
+        let name = self.names.get(&row.delivery).cloned().unwrap_or_else(|| {
+            let channel = if row.channel.is_empty() { "-" } else { &row.channel };
+            format!("{channel}{}", row.seq)
+        });
+        let mut text = format!("{name}#{} {} {}", row.attempt, row.state, row.reason);
+        if row.state.to_string() == row.reason {
+            text = format!("{name}#{} {}", row.attempt, row.state);
+        }
+        if let Some(next) = row.next_attempt_at {
+            let delay = next.since(self.planner.wall());
+            let base = RETRY_DELAYS_MS.iter().find(|d| (**d..=**d + **d / 5).contains(&delay) && delay != **d);
+            let own = row.attempt > 0 && retry::delay_ms(row.delivery, row.attempt + 1) == delay;
+            match base {
+                Some(base) if own => write!(text, " next ~{}", span(*base)).unwrap(),
+                _ => write!(text, " next {}", span(delay)).unwrap(),
+            }
+        }
+        assert_eq!(row.attempt == 0, row.state == AttemptState::NotSent, "{text}");
+        text
+    }
+}
+
+fn ms(text: &str) -> i64 {
+    let (number, unit) = text.split_at(text.len() - 1);
+    let unit = match unit {
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        other => panic!("no such unit: {other}"),
+    };
+    number.parse::<i64>().unwrap() * unit
+}
+
+fn span(ms: i64) -> String {
+    match ms {
+        ms if ms > 0 && ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
+        ms if ms > 0 && ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        ms if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
+        ms => format!("{ms}ms"),
+    }
+}

@@ -1,0 +1,298 @@
+//! Properties of the planner over random histories.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::{START_MS, apply, channels, ended, fired, started, tick};
+use logystera_alerter::core::{AttemptRef, Due, Planner};
+use logystera_schemas::delivery::{Attempt, AttemptOutcome, AttemptState};
+use logystera_schemas::detection::DetectionState;
+use logystera_schemas::topic::DetectionsRecord;
+use proptest::prelude::*;
+
+const TENANTS: [&str; 3] = ["ash", "birch", "oak"];
+const CHANNELS: [&str; 3] = ["a", "b", "c"];
+
+/// One thing that happens. Numbers that name a choice are taken modulo what there is to choose from.
+#[derive(Clone, Debug)]
+enum Step {
+    Tick {
+        partition: u32,
+        by_ms: i64,
+    },
+    Channels {
+        tenant: usize,
+        mask: u8,
+    },
+    Detection {
+        tenant: usize,
+        state: usize,
+    },
+    Start {
+        which: usize,
+    },
+    End {
+        which: usize,
+        outcome: usize,
+        retry_after_s: Option<u64>,
+    },
+    /// An outcome of an attempt that ended before, or of another number.
+    Late {
+        which: usize,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..2_u32, prop_oneof![0..2_000_i64, Just(60_000), Just(7_200_000), -100_000..0_i64])
+            .prop_map(|(partition, by_ms)| Step::Tick { partition, by_ms }),
+        1 => (0..3_usize, 0..8_u8).prop_map(|(tenant, mask)| Step::Channels { tenant, mask }),
+        3 => (0..3_usize, 0..4_usize).prop_map(|(tenant, state)| Step::Detection { tenant, state }),
+        6 => any::<usize>().prop_map(|which| Step::Start { which }),
+        5 => (any::<usize>(), 0..9_usize, proptest::option::of(0..100_u64))
+            .prop_map(|(which, outcome, retry_after_s)| Step::End { which, outcome, retry_after_s }),
+        1 => any::<usize>().prop_map(|which| Step::Late { which }),
+    ]
+}
+
+const OUTCOMES: [(AttemptOutcome, Option<u32>); 9] = [
+    (AttemptOutcome::Delivered, Some(200)),
+    (AttemptOutcome::Refused, Some(500)),
+    (AttemptOutcome::Refused, Some(404)),
+    (AttemptOutcome::Refused, Some(410)),
+    (AttemptOutcome::Refused, Some(429)),
+    (AttemptOutcome::Unreachable, None),
+    (AttemptOutcome::Timeout, None),
+    (AttemptOutcome::AddressForbidden, None),
+    (AttemptOutcome::Unknown, None),
+];
+
+/// Turns steps into records, choosing among what `planner` offers.
+#[derive(Default)]
+struct Driver {
+    now_ms: i64,
+    seqs: BTreeMap<usize, u64>,
+    past: Vec<AttemptRef>,
+}
+
+impl Driver {
+    fn record(&mut self, step: &Step, planner: &Planner) -> Option<DetectionsRecord> {
+        Some(match step {
+            Step::Tick { partition, by_ms } => {
+                self.now_ms = (self.now_ms + by_ms).max(0);
+                tick(*partition, START_MS + self.now_ms)
+            }
+            Step::Channels { tenant, mask } => {
+                let ids: Vec<&str> = (0..3).filter(|i| mask & (1 << i) != 0).map(|i| CHANNELS[i]).collect();
+                channels(TENANTS[*tenant], &ids)
+            }
+            Step::Detection { tenant, state } => {
+                let seq = self.seqs.entry(*tenant).or_default();
+                *seq += 1;
+                let state = DetectionState::ALL[(*state).saturating_sub(1)];
+                fired(TENANTS[*tenant], *seq, state)
+            }
+            Step::Start { which } => {
+                let due: Vec<Due> = planner.due().collect();
+                started(due.get(which % due.len().max(1))?, planner.wall())
+            }
+            Step::End { which, outcome, retry_after_s } => {
+                let open: Vec<AttemptRef> = planner.unfinished().collect();
+                let attempt = open.get(which % open.len().max(1))?;
+                self.past.push(attempt.clone());
+                let (outcome, status) = OUTCOMES[*outcome];
+                ended(attempt, outcome, status, *retry_after_s)
+            }
+            Step::Late { which } => {
+                let attempt = self.past.get(which % self.past.len().max(1))?;
+                ended(attempt, AttemptOutcome::Delivered, Some(200), None)
+            }
+        })
+    }
+}
+
+/// A history: the records, and a planner that applied them all without a crash, with its rows.
+fn live(steps: &[Step]) -> (Vec<DetectionsRecord>, Planner, Vec<Attempt>) {
+    let (mut planner, mut driver) = (Planner::new(), Driver::default());
+    let (mut records, mut rows) = (Vec::new(), Vec::new());
+    for step in steps {
+        if let Some(record) = driver.record(step, &planner) {
+            planner.apply(record.clone(), &mut rows);
+            records.push(record);
+        }
+    }
+    // What is left comes to its end: the channels answer, and time passes.
+    while planner.waiting() + planner.in_flight() > 0 {
+        let due: Vec<Due> = planner.due().collect();
+        for one in &due {
+            let record = started(one, planner.wall());
+            planner.apply(record.clone(), &mut rows);
+            records.push(record);
+        }
+        let open: Vec<AttemptRef> = planner.unfinished().collect();
+        for attempt in &open {
+            let record = ended(attempt, AttemptOutcome::Delivered, Some(200), None);
+            planner.apply(record.clone(), &mut rows);
+            records.push(record);
+        }
+        let record = tick(0, planner.wall().0 + 3_600_000);
+        planner.apply(record.clone(), &mut rows);
+        records.push(record);
+    }
+    (records, planner, rows)
+}
+
+type Store = BTreeMap<Vec<u8>, Vec<u8>>;
+
+fn commit(planner: &mut Planner, store: &mut Store) {
+    let puts = planner.take_puts();
+    assert!(puts.is_sorted_by(|a, b| a.0 < b.0), "each key once, in order");
+    for (key, value) in puts {
+        match value {
+            Some(value) => store.insert(key, value),
+            None => store.remove(&key),
+        };
+    }
+}
+
+fn restored(store: &Store) -> Planner {
+    let mut planner = Planner::new();
+    for (key, value) in store {
+        planner.restore(key, value).unwrap();
+    }
+    planner
+}
+
+/// Applies the records with a commit after those whose number is in `commits` and a crash after those in `crashes`: what
+/// was not committed is lost, rows and all, and its records are applied again.
+fn crashing(
+    records: &[DetectionsRecord],
+    commits: &BTreeSet<usize>,
+    crashes: &BTreeSet<usize>,
+) -> (Planner, Store, Vec<Attempt>) {
+    let (mut planner, mut store) = (Planner::new(), Store::new());
+    let (mut committed_rows, mut rows) = (Vec::new(), Vec::new());
+    let mut position = 0;
+    let mut crashes = crashes.clone();
+    let mut next = 0;
+    while next < records.len() {
+        planner.apply(records[next].clone(), &mut rows);
+        next += 1;
+        if commits.contains(&next) {
+            commit(&mut planner, &mut store);
+            committed_rows.append(&mut rows);
+            position = next;
+        }
+        if crashes.remove(&next) {
+            planner = restored(&store);
+            rows.clear();
+            next = position;
+        }
+    }
+    commit(&mut planner, &mut store);
+    committed_rows.append(&mut rows);
+    (planner, store, committed_rows)
+}
+
+fn numbers() -> impl Strategy<Value = BTreeSet<usize>> {
+    proptest::collection::btree_set(0..150_usize, 0..20)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn a_crash_anywhere_changes_nothing(
+        steps in proptest::collection::vec(step(), 1..120), commits in numbers(), crashes in numbers(), cut in 0..150_usize,
+    ) {
+        let (records, mut never_crashed, rows) = live(&steps);
+        let mut never_store = Store::new();
+        commit(&mut never_crashed, &mut never_store);
+        let (_, store, crashed_rows) = crashing(&records, &commits, &crashes);
+        prop_assert_eq!(&crashed_rows, &rows);
+        prop_assert_eq!(&store, &never_store);
+
+        // In the middle too, where deliveries wait and attempts are in the air.
+        let head = &records[..cut.min(records.len())];
+        let (crashed, store, _) = crashing(head, &commits, &crashes);
+        let mut plain = Planner::new();
+        for record in head {
+            apply(&mut plain, record.clone());
+        }
+        for other in [&crashed, &restored(&store)] {
+            prop_assert_eq!(plain.due().collect::<Vec<_>>(), other.due().collect::<Vec<_>>());
+            prop_assert_eq!(plain.unfinished().collect::<Vec<_>>(), other.unfinished().collect::<Vec<_>>());
+            prop_assert_eq!((plain.wall(), plain.waiting(), plain.in_flight()), (other.wall(), other.waiting(), other.in_flight()));
+        }
+    }
+
+    #[test]
+    fn every_detection_ends_in_a_row(steps in proptest::collection::vec(step(), 1..120)) {
+        let (records, planner, rows) = live(&steps);
+        prop_assert_eq!(planner.waiting() + planner.in_flight(), 0);
+
+        // Naively: the channels that stand when a detection comes each owe it one last row.
+        let mut configured: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut owed: BTreeMap<(String, u64, String), usize> = BTreeMap::new();
+        for record in &records {
+            match record {
+                DetectionsRecord::ChannelsConfigured(c) => {
+                    let ids = c.channels.iter().map(|c| c.channel.to_string()).collect();
+                    configured.insert(c.tenant.to_string(), ids);
+                }
+                DetectionsRecord::Detection(d) => {
+                    let standing = configured.get(d.tenant.as_str()).filter(|c| !c.is_empty() && d.state != DetectionState::Suppressed);
+                    for channel in standing.unwrap_or(&vec![String::new()]) {
+                        owed.insert((d.tenant.to_string(), d.seq, channel.clone()), 0);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for row in &rows {
+            let last = matches!(row.state, AttemptState::Delivered | AttemptState::Dead | AttemptState::NotSent);
+            if last {
+                let key = (row.tenant.to_string(), row.seq, row.channel.clone());
+                // News of a disabled channel may come to a channel that did not stand yet, or to none.
+                *owed.entry(key).or_default() += 1;
+            }
+            prop_assert_eq!(row.next_attempt_at.is_some(), matches!(row.state, AttemptState::Failed | AttemptState::Unknown));
+        }
+        prop_assert!(owed.values().all(|rows| *rows >= 1), "{owed:?}");
+    }
+
+    #[test]
+    fn attempts_of_a_delivery_follow_each_other_under_one_key(steps in proptest::collection::vec(step(), 1..120)) {
+        let (_, _, rows) = live(&steps);
+        let mut attempts: BTreeMap<_, (u32, bool, bool)> = BTreeMap::new();
+        let mut keys: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        for row in &rows {
+            keys.entry((row.tenant.clone(), row.channel.clone(), row.site.clone(), row.seq)).or_default().insert(row.delivery);
+            let (last, in_the_air, over) = attempts.entry(row.delivery).or_default();
+            match row.state {
+                AttemptState::Started => {
+                    prop_assert!(!*in_the_air && !*over, "two at once, or one after the end: {row:?}");
+                    prop_assert_eq!(row.attempt, *last + 1);
+                    (*last, *in_the_air) = (row.attempt, true);
+                }
+                AttemptState::NotSent => prop_assert!(row.attempt == 0 && *last == 0),
+                state => {
+                    // A delivery that waits may end without another attempt, for its channel's sake.
+                    let ended_by_channel = row.reason.starts_with("channel_");
+                    prop_assert!(*in_the_air != ended_by_channel, "{row:?}");
+                    prop_assert_eq!(row.attempt, *last);
+                    *in_the_air = false;
+                    *over = matches!(state, AttemptState::Delivered | AttemptState::Dead);
+                }
+            }
+        }
+        // One key for a channel and detection; at most two more for the news of the tenant's other channels.
+        prop_assert!(keys.values().all(|ids| ids.len() <= 3), "{keys:?}");
+        let count: usize = keys.values().map(BTreeSet::len).sum();
+        let distinct: BTreeSet<_> = keys.values().flatten().collect();
+        prop_assert_eq!(count, distinct.len(), "a key names one delivery");
+    }
+}

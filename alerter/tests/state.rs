@@ -1,0 +1,106 @@
+//! The bytes of the planner's state entries: a format change must not slip in.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
+
+mod common;
+
+use std::fmt::Write as _;
+
+use common::{START_MS, apply, channels, ended, fired, started, tick};
+use logystera_alerter::core::state::StateError;
+use logystera_alerter::core::{AttemptRef, Due, Planner};
+use logystera_schemas::delivery::AttemptOutcome;
+use logystera_schemas::detection::DetectionState;
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+fn start(planner: &mut Planner) -> AttemptRef {
+    let due: Due = planner.due().next().unwrap();
+    apply(planner, started(&due, planner.wall()));
+    AttemptRef { tenant: due.tenant, delivery: due.delivery, attempt: due.attempt }
+}
+
+/// Two channels, one detection: `a` paused and waiting for a second attempt, `b` in the air.
+fn planner() -> Planner {
+    let mut planner = Planner::new();
+    apply(&mut planner, tick(3, START_MS));
+    apply(&mut planner, channels("t", &["a", "b"]));
+    apply(&mut planner, fired("t", 1, DetectionState::Firing));
+    let attempt = start(&mut planner);
+    apply(&mut planner, ended(&attempt, AttemptOutcome::Refused, Some(429), Some(60)));
+    start(&mut planner);
+    planner
+}
+
+#[test]
+fn entries_have_golden_bytes() {
+    let puts = planner().take_puts();
+    let lines: Vec<String> = puts
+        .iter()
+        .map(|(key, value)| format!("{} {}", hex(key), value.as_deref().map_or("-".to_owned(), hex)))
+        .collect();
+    let expected = include_str!("golden/state.txt");
+    assert_eq!(lines.join("\n"), expected.trim_end(), "\n{}", lines.join("\n"));
+}
+
+#[test]
+fn golden_entries_are_restored() {
+    let unhex = |text: &str| -> Vec<u8> {
+        (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()).collect()
+    };
+    let mut restored = Planner::new();
+    for line in include_str!("golden/state.txt").lines() {
+        let (key, value) = line.split_once(' ').unwrap();
+        restored.restore(&unhex(key), &unhex(value)).unwrap();
+    }
+    let original = planner();
+    assert_eq!(restored.wall(), original.wall());
+    assert_eq!(restored.unfinished().collect::<Vec<_>>(), original.unfinished().collect::<Vec<_>>());
+    for planner in [&mut restored, &mut planner()] {
+        apply(planner, tick(3, START_MS + 60_000));
+        let due: Vec<_> = planner.due().map(|d| (d.channel.to_string(), d.attempt, d.detection.seq)).collect();
+        assert_eq!(due, [("a".to_owned(), 2, 1)]);
+    }
+}
+
+#[test]
+fn an_entry_that_ended_is_deleted() {
+    let mut planner = planner();
+    planner.take_puts();
+    let attempt = planner.unfinished().next().unwrap();
+    apply(&mut planner, ended(&attempt, AttemptOutcome::Delivered, Some(200), None));
+    let kept = |puts: Vec<(Vec<u8>, Option<Vec<u8>>)>| -> Vec<(char, bool)> {
+        puts.into_iter().map(|(key, value)| (char::from(key[0]), value.is_some())).collect()
+    };
+    assert_eq!(kept(planner.take_puts()), [('b', true), ('d', false)], "the other delivery still needs the detection");
+    apply(&mut planner, channels("t", &[]));
+    assert_eq!(kept(planner.take_puts()), [('b', false), ('c', false), ('d', false)]);
+    assert_eq!(planner.take_puts(), []);
+}
+
+#[test]
+fn what_is_not_ours_is_refused() {
+    let puts = planner().take_puts();
+    let clock = puts[0].1.clone().unwrap();
+    let delivery = puts.last().unwrap().clone();
+    for (key, value, expected) in [
+        (b"".to_vec(), clock.clone(), StateError::Key),
+        (b"ax".to_vec(), clock.clone(), StateError::Key),
+        (b"z".to_vec(), clock.clone(), StateError::Key),
+        (b"bNOT AN ID".to_vec(), clock.clone(), StateError::Key),
+        (b"ct\0t-site\0\x01".to_vec(), clock.clone(), StateError::Key),
+        (b"dt\0short".to_vec(), clock.clone(), StateError::Key),
+        (b"a".to_vec(), vec![4], StateError::Layout(2)),
+        (delivery.0.clone(), delivery.1.clone().unwrap(), StateError::Orphan),
+    ] {
+        assert_eq!(Planner::new().restore(&key, &value), Err(expected), "{key:?}");
+    }
+    for end in 0..clock.len() {
+        assert!(matches!(Planner::new().restore(b"a", &clock[..end]), Err(StateError::Value(_))), "cut at {end}");
+    }
+}
