@@ -1,0 +1,148 @@
+//! The engine in its runtime, on a log that fails at every effect: what is committed in the end must be what an undisturbed
+//! run says, each record once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use logystera_infra::log::{Entry, Record};
+use logystera_infra::runtime::{Cycle, Halt, StateMachine};
+use logystera_processor::core::engine::{Engine, EngineError, Output as EngineOutput};
+use logystera_processor::core::rule::RuleSet;
+use logystera_schemas::schema;
+use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
+
+use super::memory::Memory;
+use super::Difference;
+use crate::generate::Log;
+use crate::model::Output;
+use crate::rng::Rng;
+
+/// The engine as a state machine to which all bodies are known.
+#[derive(Debug)]
+struct Machine(Engine);
+
+impl Machine {
+    fn new(bodies: &[Arc<RuleSet>]) -> Self {
+        let mut engine = Engine::new(0);
+        bodies.iter().for_each(|body| engine.learn(Arc::clone(body)));
+        Self(engine)
+    }
+}
+
+fn halt(offset: u64, error: &EngineError) -> Halt {
+    Halt { offset, what: error.to_string() }
+}
+
+/// The bytes of an output in topic `detections`.
+pub fn encode(output: &Output) -> Vec<u8> {
+    match output {
+        Output::Detection(detection) => schema::encode(&**detection),
+        Output::Tick(tick) => schema::encode(tick),
+    }
+}
+
+impl StateMachine for Machine {
+    fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), Halt> {
+        self.0.restore(key, value).map_err(|e| halt(0, &e))
+    }
+
+    fn restored(&mut self) {
+        self.0.restored();
+    }
+
+    fn apply(&mut self, record: &Record, outputs: &mut Vec<Entry>) -> Result<(), Halt> {
+        let decoded = SignalsRecord::decode(&record.value)
+            .map_err(|e| Halt { offset: record.offset, what: e.to_string() })?;
+        let mut out: Vec<EngineOutput> = Vec::new();
+        self.0.apply(record.offset, &decoded, &mut out).map_err(|e| halt(record.offset, &e))?;
+        outputs.extend(out.into_iter().map(|output| Entry {
+            topic: Topic::Detections,
+            partition: 0,
+            key: Vec::new(),
+            value: encode(&super::direct::own(output)),
+        }));
+        Ok(())
+    }
+
+    fn dirty_bytes(&self) -> usize {
+        self.0.dirty_bytes()
+    }
+
+    fn take_puts(&mut self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        self.0.take_puts()
+    }
+}
+
+/// Runs `log` with faults drawn from `seed`; `expected` is what an undisturbed run says.
+pub fn run(seed: u64, log: &Log, expected: &[Output]) -> Result<(), Difference> {
+    let mut rng = Rng::new(seed).part(2);
+    let mut offset = 0;
+    let records = log.inputs.iter().map(|input| {
+        offset += 1 + if rng.chance(10) { rng.below(3) } else { 0 };
+        Record { offset, key: input.key().as_bytes().to_vec(), value: input.encode() }
+    });
+    let records: Vec<Record> = records.collect();
+    let fault_percent = *rng.pick(&[0, 10, 30, 60]);
+    let memory = Memory::new(records, rng.word(), fault_percent);
+    live(&memory, &log.bodies, &mut rng).map_err(|what| {
+        compare(&memory, expected).err().unwrap_or_else(|| difference(what))
+    })?;
+    compare(&memory, expected)
+}
+
+/// Lives, is killed and comes back until the input is done.
+fn live(memory: &Memory, bodies: &[Arc<RuleSet>], rng: &mut Rng) -> Result<(), String> {
+    // With most effects failing a life gets far in one of a few, so that this many are plenty.
+    for _ in 0..20_000 {
+        let mut cycle = match Cycle::start(Machine::new(bodies), memory.take_over()) {
+            Ok(cycle) => cycle,
+            Err(logystera_infra::runtime::CycleError::Log(_)) => continue,
+            Err(halt) => return Err(format!("it does not start again: {halt}")),
+        };
+        loop {
+            let end = cycle.input_end().map_err(|e| e.to_string())?;
+            match cycle.apply_next(Duration::ZERO) {
+                Ok(_) => {}
+                Err(logystera_infra::runtime::CycleError::Log(_)) => break,
+                Err(halt) => return Err(format!("it stops: {halt}")),
+            }
+            if rng.chance(20) {
+                // Killed with records applied that are not committed.
+                break;
+            }
+            let done = cycle.position() >= end;
+            if (done || rng.chance(60)) && cycle.commit(Vec::new()).is_err() {
+                break;
+            }
+            if done {
+                return Ok(());
+            }
+        }
+    }
+    Err("it gets nowhere".to_owned())
+}
+
+fn difference(what: String) -> Difference {
+    Difference { drive: "through crashes", place: None, expected: Vec::new(), got: Vec::new(), what }
+}
+
+fn compare(memory: &Memory, expected: &[Output]) -> Result<(), Difference> {
+    let durable = memory.durable();
+    let first = durable.outputs.iter().zip(expected).position(|(got, wanted)| got.value != encode(wanted));
+    let at = match first {
+        Some(at) => at,
+        None if durable.outputs.len() == expected.len() => return Ok(()),
+        None => durable.outputs.len().min(expected.len()),
+    };
+    let got = durable.outputs.get(at).and_then(|entry| DetectionsRecord::decode(&entry.value).ok());
+    let got = got.and_then(|record| match record {
+        DetectionsRecord::Detection(d) => Some(Output::Detection(d)),
+        DetectionsRecord::Tick(t) => Some(Output::Tick(t)),
+        _ => None,
+    });
+    Err(Difference {
+        expected: expected.get(at).cloned().into_iter().collect(),
+        got: got.into_iter().collect(),
+        ..difference(format!("output {at} of {} differs; {} were committed", expected.len(), durable.outputs.len()))
+    })
+}

@@ -1,0 +1,177 @@
+//! Drives the engine with a log and holds what it says against the model: undisturbed, record by record ([`direct`]), and
+//! through the runtime on a log whose every effect can fail ([`crash`]).
+
+pub mod crash;
+pub mod direct;
+pub mod memory;
+
+use std::fmt;
+
+use logystera_schemas::detection::Detection;
+
+use crate::generate::Log;
+use crate::input::{Input, show_time};
+use crate::model::Output;
+
+/// The first place at which the engine and the model differ.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// Which way of driving found it.
+    pub drive: &'static str,
+    /// Place of the record in the log; none where it is not known.
+    pub place: Option<usize>,
+    /// What the model says.
+    pub expected: Vec<Output>,
+    /// What the engine says.
+    pub got: Vec<Output>,
+    /// What went wrong, where it is not the outputs.
+    pub what: String,
+}
+
+/// Runs everything that the simulator knows on one log.
+pub fn check(seed: u64, log: &Log) -> Result<Figures, Difference> {
+    let run = direct::run(log)?;
+    crash::run(seed, log, &run.outputs)?;
+    Ok(run.figures)
+}
+
+/// What a run was like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Records.
+    pub records: u64,
+    /// Signals in them.
+    pub signals: u64,
+    /// Detections.
+    pub detections: u64,
+}
+
+impl Figures {
+    /// Adds another run's.
+    pub fn add(&mut self, other: Self) {
+        self.records += other.records;
+        self.signals += other.signals;
+        self.detections += other.detections;
+    }
+}
+
+/// The smallest log found by leaving records out for which `fails` still holds. Any part of a log is a log.
+pub fn shrink(log: &Log, fails: impl Fn(&Log) -> bool) -> Log {
+    let mut smallest = log.clone();
+    let mut chunk = smallest.inputs.len() / 2;
+    while chunk > 0 {
+        let before = smallest.inputs.len();
+        let mut from = 0;
+        while from < smallest.inputs.len() {
+            let mut candidate = smallest.clone();
+            candidate.inputs.drain(from..(from + chunk).min(smallest.inputs.len()));
+            if fails(&candidate) {
+                smallest = candidate;
+            } else {
+                from += chunk;
+            }
+        }
+        if chunk > 1 || smallest.inputs.len() == before {
+            chunk /= 2;
+        }
+    }
+    drop_signals(&mut smallest, fails);
+    smallest
+}
+
+fn drop_signals(smallest: &mut Log, fails: impl Fn(&Log) -> bool) {
+    for place in 0..smallest.inputs.len() {
+        let mut index = 0;
+        while let Input::Batch(batch) = &smallest.inputs[place]
+            && index < batch.signals.len()
+        {
+            let mut fewer = batch.clone();
+            fewer.signals.remove(index);
+            let mut candidate = smallest.clone();
+            candidate.inputs[place] = Input::Batch(fewer);
+            if fails(&candidate) {
+                *smallest = candidate;
+            } else {
+                index += 1;
+            }
+        }
+    }
+}
+
+/// One detection on one line.
+pub fn show_detection(d: &Detection) -> String {
+    let group: Vec<String> = d.group.iter().map(|l| format!("{}={}", l.field, l.value)).collect();
+    let evidence: Vec<String> = d
+        .evidence
+        .iter()
+        .map(|e| {
+            let fields: Vec<String> = e.fields.iter().map(|l| format!("{}={:.20}", l.field, l.value)).collect();
+            format!("{}{{{}}}", show_time(e.at), fields.join(" "))
+        })
+        .collect();
+    format!(
+        "{} {} rule={} [{}] {}/{} count={} held={} started={} now={} evidence=[{}] message={:?} rev={} id={} chain={:.6}",
+        d.site,
+        d.seq,
+        d.rule,
+        group.join(" "),
+        d.state,
+        d.reason,
+        d.count,
+        d.held,
+        show_time(d.started_at),
+        show_time(d.last_evaluated_at),
+        evidence.join(" "),
+        d.message,
+        d.revision,
+        d.id,
+        d.chain.to_string(),
+    )
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "driven by: {}", self.drive)?;
+        if !self.what.is_empty() {
+            writeln!(f, "{}", self.what)?;
+        }
+        if let Some(place) = self.place {
+            writeln!(f, "at record {place}")?;
+        }
+        for (who, outputs) in [("model ", &self.expected), ("engine", &self.got)] {
+            if outputs.is_empty() {
+                writeln!(f, "{who}: nothing")?;
+            }
+            for output in outputs {
+                match output {
+                    Output::Detection(d) => writeln!(f, "{who}: {}", show_detection(d))?,
+                    Output::Tick(t) => writeln!(f, "{who}: tick {}", show_time(t.at.0))?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The log as a person reads it: the rule sets, then record by record.
+pub fn show_log(log: &Log) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    let named = |digest| log.inputs.iter().any(|i| matches!(i, Input::Configured(c) if c.digest == digest));
+    for body in log.bodies.iter().filter(|b| named(b.digest)) {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "configuration {} {:?}", body.digest, body.limits);
+        for r in &body.rules {
+            let kind = r.signal.map_or("-", |s| s.name());
+            let _ = writeln!(
+                text,
+                "    {} {kind} where {:?} by {:?} {:?} for={} suppress={} resolve_after={} evidence={:?}",
+                r.name, r.filter, r.group_by, r.condition, r.for_ms, r.suppress_ms, r.resolve_after_ms, r.evidence
+            );
+        }
+    }
+    for (place, input) in log.inputs.iter().enumerate() {
+        let _ = writeln!(text, "{place:4}  {input}");
+    }
+    text
+}

@@ -1,0 +1,243 @@
+//! Rule sets made to be hit at their edges: small thresholds, windows that are whole steps of the simulated clock, spans of
+//! zero, few values.
+
+use std::sync::Arc;
+
+use logystera_processor::core::rule::{
+    Condition, Expected, Piece, Predicate, Rule, RuleSet, StateLimits, Template, Test,
+};
+use logystera_schemas::catalogue::{FieldDef, FieldKind, IdentClass, SignalType, SignalTypes};
+use logystera_schemas::detection::Severity;
+use logystera_schemas::ids::Sha256Digest;
+
+use crate::input::Field;
+use crate::rng::Rng;
+
+/// What the sites of one run have in common.
+#[derive(Clone, Debug)]
+pub struct Palette {
+    /// Signal types that occur.
+    pub types: Vec<SignalType>,
+    /// The step that times are multiples of, in milliseconds.
+    pub step_ms: i64,
+    /// Different values that a field has.
+    pub values: u64,
+}
+
+impl Palette {
+    /// Draws one.
+    pub fn draw(rng: &mut Rng) -> Self {
+        let all: Vec<SignalType> = SignalType::all().collect();
+        let types = (0..rng.range(1, 3)).map(|_| *rng.pick(&all)).collect();
+        Self { types, step_ms: *rng.pick(&[1_000, 1_000, 500, 250, 1]), values: 1 + rng.below(3) }
+    }
+
+    /// A value for a field.
+    pub fn field(&self, def: &FieldDef, rng: &mut Rng) -> Field {
+        if def.optional && rng.chance(25) {
+            return Field::Absent;
+        }
+        let nth = rng.below(self.values);
+        match &def.kind {
+            FieldKind::Enum(symbols) => Field::Enum((nth as usize % symbols.len()) as u8),
+            FieldKind::EnumList(symbols) => Field::List(rng.below(1 << symbols.len().min(3)) as u32),
+            FieldKind::Int { min, max } => Field::Int((*min.max(&-1) + nth as i64).min(*max)),
+            FieldKind::Bool => Field::Bool(nth == 0),
+            FieldKind::Hash => Field::Hash([nth as u8; 16]),
+            FieldKind::Ident { class, max } => {
+                let text = if *class == IdentClass::Path { ["/", "/a", "/a/b"] } else { ["a", "ab", "b"] }[nth as usize % 3];
+                let long = text.len() + 70 < *max && rng.chance(5);
+                Field::Ident(if long { format!("{text}{}", "x".repeat(70)) } else { text.to_owned() })
+            }
+        }
+    }
+}
+
+/// Draws a rule set. Names are of a small pool, so that an edited set shares some with the one before.
+pub fn draw_set(palette: &Palette, rng: &mut Rng) -> Arc<RuleSet> {
+    let count = rng.range(1, 4) as usize;
+    let mut rules: Vec<Rule> = (0..count).filter_map(|_| draw_rule(palette, rng)).collect();
+    rules.sort_by(|a, b| a.name.cmp(&b.name));
+    rules.dedup_by(|a, b| a.name == b.name);
+    let limits = StateLimits {
+        rule_groups: *rng.pick(&[1, 2, 3, 1_000, 1_000]),
+        site_groups: *rng.pick(&[2, 4, 5_000, 5_000]),
+        site_bytes: 4 << 20,
+    };
+    finish(rules, limits)
+}
+
+/// An edit of a set: one rule fewer, one more, one other, or one that only tells differently.
+pub fn edit_set(old: &RuleSet, palette: &Palette, rng: &mut Rng) -> Arc<RuleSet> {
+    let mut rules: Vec<Rule> = old.rules.iter().map(copy).collect();
+    let place = rng.index(rules.len());
+    match rng.below(4) {
+        0 if rules.len() > 1 => drop(rules.remove(place)),
+        1 => rules.extend(draw_rule(palette, rng)),
+        2 => {
+            if let (Some(rule), Some(other)) = (rules.get_mut(place), draw_rule(palette, rng)) {
+                let name = rule.name.clone();
+                *rule = other;
+                rule.name = name;
+            }
+        }
+        _ => {
+            if let Some(rule) = rules.get_mut(place) {
+                rule.title = format!("{} again", rule.title);
+                rule.suppress_ms = span(palette, rng);
+                rule.resolve_after_ms = span(palette, rng);
+                if rng.chance(50) {
+                    rule.evidence = draw_evidence(rule.signal, rng);
+                }
+            }
+        }
+    }
+    rules.sort_by(|a, b| a.name.cmp(&b.name));
+    rules.dedup_by(|a, b| a.name == b.name);
+    finish(rules, old.limits)
+}
+
+fn finish(mut rules: Vec<Rule>, limits: StateLimits) -> Arc<RuleSet> {
+    for rule in &mut rules {
+        let counted = format!("{:?}{:?}{:?}{:?}", rule.signal, rule.filter, rule.condition, rule.group_by);
+        rule.counts = Sha256Digest::of(counted.as_bytes());
+        rule.revision = Sha256Digest::of(format!("{rule:?}").as_bytes()).to_string()[..12].to_owned();
+    }
+    let body = format!("{rules:?}{limits:?}");
+    Arc::new(RuleSet { digest: Sha256Digest::of(body.as_bytes()), body, rules, limits, disabled: SignalTypes::default() })
+}
+
+fn copy(rule: &Rule) -> Rule {
+    Rule {
+        name: rule.name.clone(),
+        revision: String::new(),
+        counts: rule.counts,
+        title: rule.title.clone(),
+        severity: rule.severity,
+        subsystem: rule.subsystem.clone(),
+        signal: rule.signal,
+        filter: rule.filter.clone(),
+        group_by: rule.group_by.clone(),
+        condition: rule.condition.clone(),
+        for_ms: rule.for_ms,
+        suppress_ms: rule.suppress_ms,
+        resolve_after_ms: rule.resolve_after_ms,
+        evidence: rule.evidence.clone(),
+        message: rule.message.clone(),
+        why: rule.why.clone(),
+        advice: rule.advice.clone(),
+    }
+}
+
+fn span(palette: &Palette, rng: &mut Rng) -> i64 {
+    let steps = *rng.pick(&[0, 0, 1, 2, 3, 5, 8, 20, 60]);
+    palette.step_ms.max(250) * steps
+}
+
+fn draw_rule(palette: &Palette, rng: &mut Rng) -> Option<Rule> {
+    let name = (*rng.pick(&["a", "a-b", "b", "blind", "cron", "d"])).to_owned();
+    let step = palette.step_ms.max(250);
+    let blind = name == "blind";
+    let kind = *rng.pick(&palette.types);
+    let fields = kind.def().fields.len();
+    let absent = !blind && rng.chance(30);
+    let expected = if rng.chance(60) { Expected::Always } else { Expected::OnceSeen };
+    let group_by: Vec<usize> = if blind || (absent && expected == Expected::Always) {
+        Vec::new()
+    } else {
+        let mut places: Vec<usize> = (0..rng.below(3)).map(|_| rng.index(fields)).collect();
+        places.sort_unstable();
+        places.dedup();
+        if rng.chance(50) {
+            places.reverse();
+        }
+        places
+    };
+    let within_ms = step * *rng.pick(&[1, 2, 3, 5, 10, 20, 60]);
+    let condition = if blind {
+        Condition::Blind { after_ms: *rng.pick(&[10_000, 60_000, 300_000]) }
+    } else if absent {
+        Condition::Absent { for_ms: step * *rng.pick(&[1, 3, 5, 10, 30]), expected }
+    } else if rng.chance(30) {
+        let field = rng.index(fields);
+        Condition::Distinct { field, at_least: rng.range(2, 3) as u32, within_ms }
+    } else {
+        let pane = *rng.pick(&[1, 2, 5]) * step;
+        let resolution_ms = (rng.chance(30) && within_ms % pane == 0).then_some(pane);
+        Condition::Count { threshold: rng.range(1, 4) as u32, within_ms, resolution_ms }
+    };
+    let filter = if blind {
+        Vec::new()
+    } else {
+        (0..rng.below(3)).map(|_| draw_predicate(palette, kind, rng.index(fields), rng)).collect()
+    };
+    Some(Rule {
+        name: name.parse().ok()?,
+        revision: String::new(),
+        counts: Sha256Digest([0; 32]),
+        title: format!("title of {name}"),
+        severity: *rng.pick(Severity::ALL),
+        subsystem: "sub".to_owned(),
+        signal: (!blind).then_some(kind),
+        filter,
+        message: draw_message(group_by.len(), rng),
+        why: None,
+        advice: None,
+        group_by,
+        condition,
+        for_ms: if blind { 0 } else { span(palette, rng) },
+        suppress_ms: if blind { 0 } else { span(palette, rng) },
+        resolve_after_ms: if blind { 0 } else { span(palette, rng) },
+        evidence: draw_evidence((!blind).then_some(kind), rng),
+    })
+}
+
+fn draw_evidence(kind: Option<SignalType>, rng: &mut Rng) -> Vec<usize> {
+    let Some(kind) = kind else { return Vec::new() };
+    let all = 0..kind.def().fields.len();
+    all.filter(|_| rng.chance(50)).collect()
+}
+
+fn draw_message(groups: usize, rng: &mut Rng) -> Template {
+    let mut pieces = Vec::new();
+    for _ in 0..rng.below(4) {
+        pieces.push(match rng.below(5) {
+            0 => Piece::Count,
+            1 => Piece::Site,
+            2 => Piece::Within("10m".to_owned()),
+            3 if groups > 0 => Piece::Group(rng.index(groups)),
+            _ => Piece::Text(" text ".to_owned()),
+        });
+    }
+    Template(pieces)
+}
+
+fn draw_predicate(palette: &Palette, kind: SignalType, field: usize, rng: &mut Rng) -> Predicate {
+    let def = &kind.def().fields[field];
+    let one = |rng: &mut Rng| loop {
+        match palette.field(def, rng) {
+            Field::Absent => {}
+            other => return other,
+        }
+    };
+    let test = match one(rng) {
+        Field::Enum(_) => Test::EnumIn(1 + rng.below(7) as u32),
+        Field::List(_) => Test::ListHas(1 + rng.below(7) as u32),
+        Field::Bool(truth) => Test::BoolIs(truth),
+        Field::Int(n) if rng.chance(50) => Test::IntIn { min: n, max: n + rng.range(0, 1) },
+        Field::Int(n) => Test::IntOneOf(if rng.chance(50) { vec![n] } else { vec![n, n + 1] }),
+        Field::Hash(hash) => {
+            let mut hashes = vec![hash];
+            hashes.extend(match one(rng) {
+                Field::Hash(h) if h != hash => Some(h),
+                _ => None,
+            });
+            hashes.sort_unstable();
+            Test::HashOneOf(hashes)
+        }
+        Field::Ident(text) if rng.chance(50) => Test::IdentPrefix(vec![text]),
+        Field::Ident(text) => Test::IdentOneOf(vec![text]),
+        Field::Absent => Test::IntOneOf(Vec::new()),
+    };
+    Predicate { field, negated: rng.chance(30), test }
+}

@@ -1,0 +1,121 @@
+//! `sim`: runs seeds until the engine and the model differ.
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use logystera_sim::drive::{self, Figures};
+use logystera_sim::generate::world;
+
+const HELP: &str = "\
+Runs seeds through the engine and the naive model until they differ.
+
+    sim [--seeds N] [--from N] [--threads N]    N seeds (10000) from N (0) on
+    sim --seed N [--trace]                      one seed; --trace prints its whole log
+
+Exit: 0 all agree, 1 a difference, 2 wrong use.
+";
+
+struct Options {
+    from: u64,
+    seeds: u64,
+    threads: u64,
+    trace: bool,
+}
+
+fn options() -> Result<Options, String> {
+    let mut options = Options { from: 0, seeds: 10_000, threads: 2, trace: false };
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        let mut number = || {
+            let text = args.next().ok_or(format!("{arg} needs a number"))?;
+            text.parse::<u64>().map_err(|_| format!("{arg} needs a number, not {text}"))
+        };
+        match arg.as_str() {
+            "--seeds" => options.seeds = number()?,
+            "--from" => options.from = number()?,
+            "--threads" => options.threads = number()?.clamp(1, 64),
+            "--seed" => (options.from, options.seeds) = (number()?, 1),
+            "--trace" => options.trace = true,
+            _ => return Err(format!("unknown: {arg}")),
+        }
+    }
+    Ok(options)
+}
+
+fn main() -> ExitCode {
+    let options = match options() {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("{error}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    if options.trace {
+        print!("{}", drive::show_log(&world::log_of(options.from)));
+    }
+    match run(&options) {
+        Ok(figures) => {
+            println!(
+                "{} seeds agree: {} records, {} signals, {} detections",
+                options.seeds, figures.records, figures.signals, figures.detections
+            );
+            ExitCode::SUCCESS
+        }
+        Err(seed) => {
+            report(seed);
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Runs the seeds on all threads; the lowest seed that fails is the error.
+fn run(options: &Options) -> Result<Figures, u64> {
+    let next = AtomicU64::new(options.from);
+    let end = options.from + options.seeds;
+    let failed = AtomicU64::new(u64::MAX);
+    let total = Mutex::new(Figures::default());
+    std::thread::scope(|scope| {
+        for _ in 0..options.threads.min(options.seeds) {
+            scope.spawn(|| {
+                let mut figures = Figures::default();
+                loop {
+                    let seed = next.fetch_add(1, Ordering::SeqCst);
+                    if seed >= end || seed > failed.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    match drive::check(seed, &world::log_of(seed)) {
+                        Ok(run) => figures.add(run),
+                        Err(_) => {
+                            failed.fetch_min(seed, Ordering::SeqCst);
+                        }
+                    }
+                    if (seed + 1 - options.from) % 1_000 == 0 {
+                        println!("{} seeds", seed + 1 - options.from);
+                    }
+                }
+                if let Ok(mut total) = total.lock() {
+                    total.add(figures);
+                }
+            });
+        }
+    });
+    match failed.into_inner() {
+        u64::MAX => Ok(total.into_inner().unwrap_or_default()),
+        seed => Err(seed),
+    }
+}
+
+/// Prints the smallest log found that still fails, and how.
+fn report(seed: u64) {
+    let log = world::log_of(seed);
+    let drive_of = |log: &_| drive::check(seed, log).err().map(|d| d.drive);
+    let found_by = drive_of(&log);
+    let smallest = drive::shrink(&log, |candidate| drive_of(candidate) == found_by);
+    println!("seed {seed} differs; of {} records these {} are enough:\n", log.inputs.len(), smallest.inputs.len());
+    println!("{}", drive::show_log(&smallest));
+    if let Err(difference) = drive::check(seed, &smallest) {
+        println!("{difference}");
+    }
+    println!("to see it again: cargo run -p logystera-sim --release -- --seed {seed}");
+}

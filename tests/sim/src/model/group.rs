@@ -1,0 +1,331 @@
+//! A group of a rule: its matches, all of them, and where its alert stands (design, section 6).
+
+use logystera_processor::core::rule::{Condition, Expected, Rule};
+use logystera_schemas::avro::Writer;
+use logystera_schemas::detection::{DetectionReason, DetectionState, Label};
+use logystera_schemas::ids::Sha256Digest;
+
+use super::show;
+use crate::input::{Field, SignalIn};
+
+/// A match that joined its window.
+#[derive(Clone, Debug)]
+pub struct Match {
+    /// Site time.
+    pub at: i64,
+    /// The signal.
+    pub signal: SignalIn,
+}
+
+/// The stretch from the condition's becoming true to its end.
+#[derive(Clone, Debug)]
+pub struct Episode {
+    /// When the condition became true.
+    pub started_at: i64,
+    /// Matches in the window at its start and each since.
+    pub count: u64,
+    /// Whether it held for `for`.
+    pub firing: bool,
+    /// When it will have, or did.
+    pub for_at: i64,
+    /// Whether a firing of it was emitted.
+    pub announced: bool,
+    /// Whether a suppression ended while the condition was false.
+    pub owed: bool,
+    /// When it ends; while the condition is false.
+    pub resolve_at: Option<i64>,
+}
+
+/// What a change of a group says to the world.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// State reached.
+    pub state: DetectionState,
+    /// Why.
+    pub reason: DetectionReason,
+    /// Site time of it.
+    pub at: i64,
+    /// When the episode began.
+    pub started_at: i64,
+    /// Its matches.
+    pub count: u64,
+    /// Firings held back since the last one emitted.
+    pub held: u64,
+}
+
+/// The deadlines of a group, in the order in which they run at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// The condition changes: a count's threshold-th newest match leaves the window, or an absence has lasted.
+    Condition,
+    /// The condition held for `for`.
+    For,
+    /// The condition was false for `resolve_after`.
+    Resolve,
+    /// The suppression ends.
+    Suppression,
+    /// Nothing is left to know: the group is deleted.
+    Empty,
+}
+
+/// A group.
+#[derive(Clone, Debug, Default)]
+pub struct Group {
+    /// The fields that tell it apart.
+    pub labels: Vec<Label>,
+    /// Every match that joined its window, in the order in which they joined.
+    pub matches: Vec<Match>,
+    /// Whether the condition is true.
+    pub condition: bool,
+    /// The episode, from its beginning to its end.
+    pub episode: Option<Episode>,
+    /// End of the suppression that runs.
+    pub suppressed_until: Option<i64>,
+    /// Firings held back since the last one emitted.
+    pub held: u64,
+    /// For an absence: what it is counted from; none while it waits.
+    pub absent_since: Option<i64>,
+    /// Matches before this one are shown as evidence no more: the rule's evidence fields were edited.
+    pub evidence_from: usize,
+}
+
+impl Group {
+    /// Site time of the newest match; the start of time where there is none.
+    pub fn last_match(&self) -> Option<i64> {
+        self.matches.iter().map(|m| m.at).max()
+    }
+
+    /// Whether an absence is counted though no match came yet, or one came.
+    pub fn is_expected(&self, rule: &Rule) -> bool {
+        matches!(rule.condition, Condition::Absent { expected: Expected::Always, .. }) || !self.matches.is_empty()
+    }
+
+    /// Adds a match that is judged at `now`. One that lies in no window any more changes nothing.
+    pub fn add(&mut self, rule: &Rule, at: i64, signal: &SignalIn, now: i64) -> Vec<Said> {
+        if leaves_at(rule, at) <= now {
+            return Vec::new();
+        }
+        let is_counted = self.is_counted(rule, signal);
+        self.matches.push(Match { at, signal: signal.clone() });
+        if let (Some(episode), true) = (&mut self.episode, is_counted) {
+            episode.count += 1;
+        }
+        match rule.condition {
+            Condition::Count { .. } | Condition::Distinct { .. } => {
+                if !self.condition && self.clears_at(rule).is_some_and(|clears| clears > now) {
+                    let count = self.in_window(rule, now);
+                    return self.become_true(rule, now, count);
+                }
+                Vec::new()
+            }
+            Condition::Absent { .. } => {
+                self.absent_since = self.absent_since.max(Some(at));
+                if self.condition {
+                    self.become_false(rule, now);
+                }
+                Vec::new()
+            }
+            Condition::Blind { .. } => Vec::new(),
+        }
+    }
+
+    /// Whether a match counts towards its episode: each one; of a `distinct` rule one whose value is not among the newest
+    /// that the condition rests on; of an absence none.
+    fn is_counted(&self, rule: &Rule, signal: &SignalIn) -> bool {
+        match rule.condition {
+            Condition::Count { .. } => true,
+            Condition::Distinct { field, at_least, .. } => {
+                let value = value_bytes(signal, field);
+                !self.newest_values(field).iter().rev().take(at_least as usize).any(|(_, v)| *v == value)
+            }
+            Condition::Absent { .. } | Condition::Blind { .. } => false,
+        }
+    }
+
+    /// The different values of a field with the newest time of each, ordered by that, then by value.
+    fn newest_values(&self, field: usize) -> Vec<(i64, Vec<u8>)> {
+        let mut newest: Vec<(i64, Vec<u8>)> = Vec::new();
+        for m in &self.matches {
+            let value = value_bytes(&m.signal, field);
+            match newest.iter_mut().find(|(_, v)| *v == value) {
+                Some((at, _)) => *at = (*at).max(m.at),
+                None => newest.push((m.at, value)),
+            }
+        }
+        newest.sort();
+        newest
+    }
+
+    /// Matches, or different values, in the window at `now`.
+    fn in_window(&self, rule: &Rule, now: i64) -> u64 {
+        match rule.condition {
+            Condition::Distinct { field, .. } => {
+                self.newest_values(field).iter().filter(|(at, _)| leaves_at(rule, *at) > now).count() as u64
+            }
+            _ => self.matches.iter().filter(|m| leaves_at(rule, m.at) > now).count() as u64,
+        }
+    }
+
+    /// When the threshold-th newest match, or different value, leaves the window; none where there are fewer.
+    pub fn clears_at(&self, rule: &Rule) -> Option<i64> {
+        let (mut times, threshold) = match rule.condition {
+            Condition::Count { threshold, .. } => (self.matches.iter().map(|m| m.at).collect::<Vec<_>>(), threshold),
+            Condition::Distinct { field, at_least, .. } => {
+                (self.newest_values(field).iter().map(|(at, _)| *at).collect(), at_least)
+            }
+            Condition::Absent { .. } | Condition::Blind { .. } => return None,
+        };
+        times.sort_unstable();
+        let place = times.len().checked_sub(threshold as usize)?;
+        Some(leaves_at(rule, times[place]))
+    }
+
+    /// The group's next deadline. `absences_run`: whether absences of the rule are counted now.
+    pub fn next_timer(&self, rule: &Rule, absences_run: bool) -> Option<(i64, Timer)> {
+        let mut timers = Vec::new();
+        if let Condition::Absent { for_ms, .. } = rule.condition {
+            if let (false, true, Some(since)) = (self.condition, absences_run, self.absent_since) {
+                timers.push((since + for_ms, Timer::Condition));
+            }
+        } else if self.condition {
+            timers.extend(self.clears_at(rule).map(|at| (at, Timer::Condition)));
+        }
+        if let Some(episode) = &self.episode {
+            if !episode.firing {
+                timers.push((episode.for_at, Timer::For));
+            }
+            timers.extend(episode.resolve_at.map(|at| (at, Timer::Resolve)));
+        } else if let (false, None, Some(newest)) = (is_absence(rule), self.suppressed_until, self.last_match()) {
+            timers.push((leaves_at(rule, newest), Timer::Empty));
+        }
+        timers.extend(self.suppressed_until.map(|at| (at, Timer::Suppression)));
+        timers.into_iter().min()
+    }
+
+    /// Runs a deadline that was reached at `now`.
+    pub fn run(&mut self, timer: Timer, rule: &Rule, now: i64) -> Vec<Said> {
+        match timer {
+            Timer::Condition if is_absence(rule) => self.become_true(rule, now, 0),
+            Timer::Condition => {
+                self.become_false(rule, now);
+                Vec::new()
+            }
+            Timer::For => self.fire(rule, now),
+            Timer::Resolve => self.end(DetectionReason::Resolved, now),
+            Timer::Suppression => {
+                self.suppressed_until = None;
+                match &mut self.episode {
+                    Some(episode) if episode.firing && self.condition => {
+                        self.announce(rule, DetectionReason::SuppressionExpired, now)
+                    }
+                    Some(episode) if episode.firing => {
+                        episode.owed = true;
+                        Vec::new()
+                    }
+                    _ => Vec::new(),
+                }
+            }
+            Timer::Empty => Vec::new(),
+        }
+    }
+
+    fn become_true(&mut self, rule: &Rule, now: i64, count: u64) -> Vec<Said> {
+        self.condition = true;
+        if let Some(episode) = &mut self.episode {
+            episode.resolve_at = None;
+            if episode.owed {
+                return self.announce(rule, DetectionReason::SuppressionExpired, now);
+            }
+            return Vec::new();
+        }
+        self.episode = Some(Episode {
+            started_at: now,
+            count,
+            firing: false,
+            for_at: now + rule.for_ms,
+            announced: false,
+            owed: false,
+            resolve_at: None,
+        });
+        if rule.for_ms == 0 { self.fire(rule, now) } else { Vec::new() }
+    }
+
+    /// The condition became false: what pends is forgotten, what fires has `resolve_after` to come back.
+    pub fn become_false(&mut self, rule: &Rule, now: i64) {
+        self.condition = false;
+        match &mut self.episode {
+            Some(episode) if episode.firing => episode.resolve_at = Some(now + rule.resolve_after_ms),
+            _ => self.episode = None,
+        }
+    }
+
+    fn fire(&mut self, rule: &Rule, now: i64) -> Vec<Said> {
+        if let Some(episode) = &mut self.episode {
+            episode.firing = true;
+        }
+        let reason = match rule.condition {
+            Condition::Absent { .. } if self.matches.is_empty() => DetectionReason::NeverSeen,
+            Condition::Absent { .. } => DetectionReason::Stopped,
+            Condition::Blind { .. } => DetectionReason::Blind,
+            Condition::Count { .. } | Condition::Distinct { .. } => DetectionReason::Firing,
+        };
+        if self.suppressed_until.is_none() {
+            return self.announce(rule, reason, now);
+        }
+        self.held += 1;
+        self.say(DetectionState::Suppressed, reason, now)
+    }
+
+    fn announce(&mut self, rule: &Rule, reason: DetectionReason, now: i64) -> Vec<Said> {
+        let said = self.say(DetectionState::Firing, reason, now);
+        self.held = 0;
+        self.suppressed_until = (rule.suppress_ms > 0).then_some(now + rule.suppress_ms);
+        if let Some(episode) = &mut self.episode {
+            (episode.announced, episode.owed) = (true, false);
+        }
+        said
+    }
+
+    /// Ends the episode. Only what was announced is resolved.
+    pub fn end(&mut self, reason: DetectionReason, now: i64) -> Vec<Said> {
+        let announced = self.episode.as_ref().is_some_and(|e| e.announced);
+        let said = if announced { self.say(DetectionState::Resolved, reason, now) } else { Vec::new() };
+        self.episode = None;
+        said
+    }
+
+    fn say(&self, state: DetectionState, reason: DetectionReason, at: i64) -> Vec<Said> {
+        let said = |e: &Episode| Said { state, reason, at, started_at: e.started_at, count: e.count, held: self.held };
+        self.episode.iter().map(said).collect()
+    }
+
+    /// The evidence that its detections show.
+    pub fn evidence(&self, rule: &Rule) -> Vec<logystera_schemas::detection::Evidence> {
+        show::evidence(rule, self.matches[self.evidence_from..].iter().map(|m| (m.at, &m.signal)))
+    }
+}
+
+/// Whether the rule waits for something that should come.
+pub fn is_absence(rule: &Rule) -> bool {
+    matches!(rule.condition, Condition::Absent { .. })
+}
+
+/// When a match at `at` leaves the window `(t - W, t]`, or the panes of which that is made. An absence's window is its span.
+pub fn leaves_at(rule: &Rule, at: i64) -> i64 {
+    match rule.condition {
+        Condition::Count { within_ms, resolution_ms: Some(pane), .. } => (at.div_euclid(pane) + within_ms / pane) * pane,
+        Condition::Count { within_ms, .. } | Condition::Distinct { within_ms, .. } => at + within_ms,
+        Condition::Absent { for_ms, .. } => at + for_ms,
+        Condition::Blind { .. } => i64::MAX,
+    }
+}
+
+/// What orders values that were last seen at one time: a hash itself, else 16 bytes of the SHA-256 of the encoding.
+fn value_bytes(signal: &SignalIn, field: usize) -> Vec<u8> {
+    if let Field::Hash(hash) = &signal.fields[field] {
+        return hash.to_vec();
+    }
+    let mut to = Writer::new();
+    show::encode(&signal.fields[field], &mut to);
+    Sha256Digest::of(&to.into_bytes()).0[..16].to_vec()
+}

@@ -1,0 +1,92 @@
+//! The naive model: what the design says, with no thought of cost. It keeps every match, recomputes each window by
+//! scanning, derives each deadline anew and looks for the next one among all of them.
+
+pub mod group;
+pub mod log_time;
+pub mod show;
+pub mod silence;
+pub mod site;
+pub mod spool;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use logystera_processor::core::rule::RuleSet;
+use logystera_schemas::detection::Detection;
+use logystera_schemas::ids::{Sha256Digest, SiteId};
+use logystera_schemas::signals_topic::Tick;
+
+use crate::input::Input;
+use log_time::LogTime;
+use site::Site;
+
+/// What a record brings about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// A detection.
+    Detection(Box<Detection>),
+    /// The clock, forwarded.
+    Tick(Tick),
+}
+
+/// The model of one partition. What comes for a site before its configuration is stored, not judged.
+#[derive(Debug, Default)]
+pub struct Model {
+    bodies: BTreeMap<Sha256Digest, Arc<RuleSet>>,
+    clock: LogTime,
+    sites: BTreeMap<SiteId, Site>,
+}
+
+impl Model {
+    /// Makes a configuration's body known.
+    pub fn learn(&mut self, rules: Arc<RuleSet>) {
+        self.bodies.insert(rules.digest, rules);
+    }
+
+    /// Applies one record.
+    pub fn apply(&mut self, input: &Input) -> Vec<Output> {
+        match input {
+            Input::Tick(tick) => {
+                self.clock.tick(tick.at.0);
+                self.sites.values_mut().for_each(|site| site.tick(&self.clock));
+            }
+            Input::Batch(batch) => {
+                if let Some(site) = self.sites.get_mut(&batch.site) {
+                    site.batch(batch, &self.clock);
+                }
+            }
+            Input::Refused(refused) => {
+                if let (Some(site), true) = (self.sites.get_mut(&refused.site), refused.authenticated) {
+                    site.refused(refused.spool, &self.clock);
+                }
+            }
+            Input::Configured(config) => {
+                if let Some(rules) = self.bodies.get(&config.digest) {
+                    match self.sites.get_mut(&config.site) {
+                        Some(site) => site.configure(config, Arc::clone(rules)),
+                        None => {
+                            let site = Site::new(config, Arc::clone(rules), &self.clock);
+                            self.sites.insert(config.site.clone(), site);
+                        }
+                    }
+                }
+            }
+            Input::Closed(closed) => {
+                if let Some(site) = self.sites.get_mut(&closed.site) {
+                    site.close();
+                }
+            }
+        }
+        let mut outputs = Vec::new();
+        if let Input::Tick(tick) = input {
+            outputs.push(Output::Tick(tick.clone()));
+        }
+        for site in self.sites.values_mut() {
+            outputs.extend(site.take().into_iter().map(|d| Output::Detection(Box::new(d))));
+        }
+        if let Input::Closed(closed) = input {
+            self.sites.remove(&closed.site);
+        }
+        outputs
+    }
+}
