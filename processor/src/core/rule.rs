@@ -4,9 +4,9 @@ use std::fmt;
 
 use logystera_schemas::batch::{Signal, Value};
 use logystera_schemas::catalogue::{SignalType, SignalTypes};
-use logystera_schemas::limits::{RULE_GROUPS_MAX, SITE_GROUPS_MAX, SITE_STATE_BYTES_MAX};
 use logystera_schemas::detection::Severity;
 use logystera_schemas::ids::{RuleName, Sha256Digest};
+use logystera_schemas::limits::{RULE_GROUPS_MAX, SITE_GROUPS_MAX, SITE_STATE_BYTES_MAX};
 
 /// A checked set of rules and limits: what a `SiteConfigured` names.
 #[derive(Debug)]

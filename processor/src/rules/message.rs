@@ -1,0 +1,105 @@
+//! Message templates: `{count} mails failed on {site} within {within}`.
+
+use logystera_schemas::catalogue::SignalType;
+use logystera_schemas::limits::MESSAGE_CHARS_MAX;
+
+use super::condition::span_ms;
+use super::duration;
+use super::read;
+use super::report::Report;
+use super::suggest;
+use super::yaml::Node;
+use crate::core::rule::{Condition, Piece, Template};
+
+/// What a message may name.
+pub(super) struct Names<'r> {
+    pub(super) condition: &'r Condition,
+    /// The groups' fields, by name.
+    pub(super) group_by: &'r [&'r str],
+}
+
+/// Reads `message`.
+pub(super) fn read(node: &Node, names: &Names<'_>, report: &mut Report<'_>) -> Option<Template> {
+    let text = read::line(node, "`message`", MESSAGE_CHARS_MAX, report)?;
+    let mut pieces = Vec::new();
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['{', '}']) {
+        plain.push_str(&rest[..at]);
+        let found = &rest[at..];
+        if let Some(after) = found.strip_prefix("{{").or_else(|| found.strip_prefix("}}")) {
+            plain.push_str(&found[..1]);
+            rest = after;
+            continue;
+        }
+        let Some(end) = found.find('}').filter(|_| found.starts_with('{')) else {
+            let brace = &found[..1];
+            let place = report.part(node.place, found);
+            report
+                .error(super::report::Place { width: 1, ..place }, format!("a `{brace}` alone"))
+                .help(format!("write `{brace}{brace}` for the character itself"));
+            return None;
+        };
+        let piece = piece(&found[1..end], &found[..=end], node, names, report)?;
+        if !plain.is_empty() {
+            pieces.push(Piece::Text(std::mem::take(&mut plain)));
+        }
+        pieces.push(piece);
+        rest = &found[end + 1..];
+    }
+    plain.push_str(rest);
+    if !plain.is_empty() {
+        pieces.push(Piece::Text(plain));
+    }
+    Some(Template(pieces))
+}
+
+fn piece(name: &str, shown: &str, node: &Node, names: &Names<'_>, report: &mut Report<'_>) -> Option<Piece> {
+    let counts = matches!(names.condition, Condition::Count { .. } | Condition::Distinct { .. });
+    match name {
+        "count" if counts => Some(Piece::Count),
+        "count" => {
+            let place = report.part(node.place, shown);
+            report
+                .error(place, "an absence counts nothing")
+                .help("take `{count}` away; `{within}` is how long nothing came");
+            None
+        }
+        "site" => Some(Piece::Site),
+        "within" => Some(Piece::Within(duration::long(span_ms(names.condition)))),
+        _ => match names.group_by.iter().position(|field| *field == name) {
+            Some(place) => Some(Piece::Group(place)),
+            None => {
+                let known = ["count", "site", "within"]
+                    .into_iter()
+                    .filter(|k| counts || *k != "count")
+                    .chain(names.group_by.iter().copied());
+                let help = suggest::help(name, known);
+                let place = report.part(node.place, shown);
+                report
+                    .error(place, format!("`message` has nothing called `{name}`"))
+                    .help(format!("{help} (fields of `group_by` can be named too)"));
+                None
+            }
+        },
+    }
+}
+
+/// The message as it is written.
+pub(super) fn canonical(template: &Template, group_by: &[usize], signal: Option<SignalType>) -> String {
+    let mut text = String::new();
+    for piece in &template.0 {
+        match piece {
+            Piece::Text(plain) => text.push_str(&plain.replace('{', "{{").replace('}', "}}")),
+            Piece::Count => text.push_str("{count}"),
+            Piece::Site => text.push_str("{site}"),
+            Piece::Within(_) => text.push_str("{within}"),
+            Piece::Group(place) => {
+                let name =
+                    signal.and_then(|s| s.def().fields.get(*group_by.get(*place)?)).map_or("", |f| f.name.as_str());
+                text.push_str(&format!("{{{name}}}"));
+            }
+        }
+    }
+    text
+}

@@ -1,0 +1,6 @@
+//! Rule files as tables: what is refused and how that reads, what is accepted and what it becomes.
+
+mod accepted;
+mod pack;
+mod refused;
+mod round_trip;
