@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use logystera_schemas::avro::DecodeError;
+use logystera_schemas::avro::{Blob, DecodeError};
 use logystera_schemas::control::{Channel, Entity, Key, RuleSet, Site, Tenant};
 use logystera_schemas::ids::{ChannelId, KeyId, Sha256Digest, SiteId, TenantId};
 use logystera_schemas::limits::{CONTROL_REFRESH_MS, READ_BYTES_MAX};
 use logystera_schemas::topic::Topic;
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
 use crate::embedded::EmbeddedReader;
 use crate::log::{Entry, Log, LogError, Record};
+use crate::secrets::{MasterKey, OpenFailed};
 use crate::shutdown::Shutdown;
 
 /// What is configured, as of one moment.
@@ -102,6 +104,37 @@ pub fn is_live(key: &Key, now_ms: i64) -> bool {
 /// Whether a key signs at `now_ms`, milliseconds since the epoch.
 pub fn is_valid(key: &Key, now_ms: i64) -> bool {
     is_live(key, now_ms) && key.not_before <= now_ms
+}
+
+/// Seals the 32 bytes of a signing key for its record: the context is the record's key, so that it opens nowhere else.
+pub fn seal_key_secret(master: &MasterKey, site: &SiteId, key: &KeyId, secret: &[u8; 32]) -> Blob {
+    master.seal(secret, &key_context(site, key))
+}
+
+/// The 32 bytes of a signing key.
+pub fn open_key_secret(master: &MasterKey, key: &Key) -> Result<Zeroizing<[u8; 32]>, OpenFailed> {
+    let opened = master.open(&key.sealed_secret, &key_context(&key.site, &key.key))?;
+    opened.as_slice().try_into().map(Zeroizing::new).map_err(|_| OpenFailed)
+}
+
+/// Seals a channel's configuration, the JSON `{"url":…,"secret":…}`, for its record.
+pub fn seal_channel_config(master: &MasterKey, channel: &ChannelId, json: &[u8]) -> Blob {
+    master.seal(json, &channel_context(channel))
+}
+
+/// A channel's configuration: the JSON `{"url":…,"secret":…}`.
+pub fn open_channel_config(master: &MasterKey, channel: &Channel) -> Result<Zeroizing<Vec<u8>>, OpenFailed> {
+    master.open(&channel.sealed_config, &channel_context(&channel.channel))
+}
+
+/// As [`Entity::key`].
+fn key_context(site: &SiteId, key: &KeyId) -> String {
+    format!("key/{site}/{key}")
+}
+
+/// As [`Entity::key`].
+fn channel_context(channel: &ChannelId) -> String {
+    format!("channel/{channel}")
 }
 
 /// The log's entry for an entity's newest record.
@@ -214,7 +247,7 @@ impl<L: Log> DirectoryWatch<L> {
 
 #[cfg(test)]
 mod tests {
-    use logystera_schemas::avro::Blob;
+    use logystera_schemas::control::ChannelKind;
 
     use super::*;
     use crate::embedded::Embedded;
@@ -244,6 +277,28 @@ mod tests {
             assert_eq!((is_live(&open, now), is_valid(&open, now)), (live, valid), "at {now}");
             assert_eq!((is_live(&revoked, now), is_valid(&revoked, now)), (false, false), "revoked, at {now}");
         }
+    }
+
+    #[test]
+    fn a_sealed_secret_opens_in_its_own_record_only() {
+        let master = MasterKey::from_hex(&"0f".repeat(32)).unwrap();
+        let (Entity::Key(k1), Entity::Key(k2)) = (key("k1", None), key("k2", None)) else { unreachable!() };
+        let sealed_secret = seal_key_secret(&master, &k1.site, &k1.key, &[7; 32]);
+        let k1 = Key { sealed_secret: sealed_secret.clone(), ..k1 };
+        assert_eq!(*open_key_secret(&master, &k1).unwrap(), [7; 32]);
+        assert!(open_key_secret(&master, &Key { sealed_secret, ..k2 }).is_err());
+
+        let channel = |id: &str, sealed_config| Channel {
+            channel: id.parse().unwrap(),
+            tenant: "t1".parse().unwrap(),
+            kind: ChannelKind::Webhook,
+            sealed_config,
+            created_at: 5,
+            removed_at: None,
+        };
+        let sealed = seal_channel_config(&master, &"c1".parse().unwrap(), b"{}");
+        assert_eq!(open_channel_config(&master, &channel("c1", sealed.clone())).unwrap().as_slice(), b"{}");
+        assert!(open_channel_config(&master, &channel("c2", sealed)).is_err());
     }
 
     #[tokio::test]

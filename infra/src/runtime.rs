@@ -64,13 +64,11 @@ impl<M: StateMachine, T: Task> Cycle<M, T> {
                 failed = machine.restore(key, value).err();
             }
         })?;
-        match failed {
-            Some(halt) => Err(halt.into()),
-            None => {
-                machine.restored();
-                Ok(Self { position: task.position(), machine, task, outputs: Vec::new() })
-            }
+        if let Some(halt) = failed {
+            return Err(halt.into());
         }
+        machine.restored();
+        Ok(Self { position: task.position(), machine, task, outputs: Vec::new() })
     }
 
     /// The input offset to apply next.

@@ -90,6 +90,15 @@ fn altered(topic: Topic, error: &rusqlite::Error) -> LogError {
     ))
 }
 
+/// The input offset that `app` reads next.
+pub(super) fn position(connection: &Connection, app: &str) -> Result<Option<u64>, LogError> {
+    let read = || {
+        let mut statement = connection.prepare_cached("SELECT position FROM positions WHERE app = ?1")?;
+        statement.query_row([app], |row| row.get(0)).optional()
+    };
+    read().map_err(|e| away(&e))
+}
+
 /// One entry of an app's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StateEntry<'a> {

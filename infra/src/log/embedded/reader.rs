@@ -32,6 +32,11 @@ impl EmbeddedReader {
         read::records(&self.connection, topic, from, bytes_max)
     }
 
+    /// The input offset that `app` reads next, as its newest commit has it; none where it never ran.
+    pub fn position(&self, app: &str) -> Result<Option<u64>, LogError> {
+        read::position(&self.connection, app)
+    }
+
     /// Gives every state entry of `app` to `visit`, in the order of the keys.
     pub fn state(&self, app: &str, visit: &mut dyn FnMut(StateEntry<'_>)) -> Result<(), LogError> {
         read::state(&self.connection, app, visit)

@@ -115,6 +115,7 @@ fn altered_state_is_not_restored() {
         let mut versions = Vec::new();
         let reader = EmbeddedReader::open(folder.dir.path()).unwrap();
         reader.state("engine", &mut |entry| versions.push(entry.version)).unwrap();
+        assert_eq!((reader.position("engine").unwrap(), reader.position("alerter").unwrap()), (Some(5), None));
         assert_eq!(versions, [5, 5], "the version is the position in generation 0");
 
         by_hand(folder.dir.path(), sql);
