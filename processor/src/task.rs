@@ -55,9 +55,8 @@ impl<B: Bodies> EngineMachine<B> {
             Err(EngineError::UnknownConfiguration(digest)) => {
                 let body = self.bodies.find(&digest);
                 let body = body.ok_or_else(|| halt(format!("configuration {digest} is not in topic control")))?;
-                let set = RuleSet::from_canonical(&body).map_err(|errors| {
-                    halt(format!("configuration {digest} can't be read: {} errors", errors.len()))
-                })?;
+                let set = RuleSet::from_canonical(&body)
+                    .map_err(|errors| halt(format!("configuration {digest} can't be read: {} errors", errors.len())))?;
                 if set.digest != digest {
                     return Err(halt(format!("the body of configuration {digest} has the digest {}", set.digest)));
                 }

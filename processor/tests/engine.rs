@@ -273,3 +273,34 @@ fn a_closed_site_resolves_and_leaves_nothing() {
     assert_eq!(world.close(), ["3: mail resolved/site_closed count 3 since 2"]);
     assert_eq!(world.stored().len(), 1, "only log time is left");
 }
+
+#[test]
+fn absences_wait_until_the_watermark_moves_after_a_blindness() {
+    let mut world = World::new(&cron_rule("always"));
+    world.tick(0.0);
+    world.batch(1, 0.0, &runs(&[0.0]));
+    world.ticks(1, 3_600);
+    // A batch that was turned away ends the silence; what it carried comes later and brings the watermark.
+    assert_eq!(world.refused(Some(1), true), ["3600: silent resolved/resolved count 0 since 0"]);
+    assert_eq!(world.batch(1, 3_605.0, &[]), [""; 0]);
+    assert_eq!(world.batch(1, 3_665.0, &[]), ["3665: cron firing/stopped count 0 since 3665"]);
+}
+
+#[test]
+fn a_disabled_type_is_stored_and_not_judged() {
+    let disabled = format!("disabled: [mail.outcome, cron.run]\n{}", mail_rule(""));
+    let mut world = World::new(&disabled);
+    assert_eq!(world.batch(1, 3.0, &mails(&[0.0, 1.0, 2.0])), [""; 0]);
+    world.configure(&mail_rule(""));
+    assert_eq!(world.batch(1, 6.0, &mails(&[4.0, 5.0, 6.0])), ["6: mail firing/firing count 3 since 6"]);
+
+    let cron = cron_rule("always");
+    let mut world = World::new(&cron);
+    world.batch(1, 0.0, &runs(&[0.0]));
+    assert_eq!(world.batch(1, 60.0, &[]), ["60: cron firing/stopped count 0 since 60"]);
+    assert_eq!(world.configure(&format!("disabled: [cron.run]\n{cron}")), [""; 0]);
+    assert_eq!(world.batch(1, 200.0, &[]), ["60: cron resolved/resolved count 0 since 60"], "its alert clears");
+    world.configure(&cron);
+    assert_eq!(world.batch(1, 259.0, &[]), [""; 0]);
+    assert_eq!(world.batch(1, 260.0, &[]), ["260: cron suppressed/stopped count 0 held 1 since 260"], "counted anew");
+}

@@ -54,8 +54,10 @@ pub struct Board {
     /// (time, rule, group): at most one a group, at or before the group's next deadline.
     deadlines: BTreeSet<(SiteMs, u16, GroupKey)>,
     /// Signal types that are switched on at the site.
-    pub enabled: SignalTypes,
-    /// While a batch ends a blindness, absences stand still.
+    pub said: SignalTypes,
+    /// Those of them that the configuration does not disable.
+    enabled: SignalTypes,
+    /// Since a blindness ended absences stand still, until the watermark moves.
     pub absences_wait: bool,
     /// Whether an absence waits for the next watermark to be counted from.
     pub absences_unset: bool,
@@ -79,6 +81,7 @@ impl Board {
             program,
             rules,
             deadlines: BTreeSet::new(),
+            said: SignalTypes::default(),
             enabled: SignalTypes::default(),
             absences_wait: false,
             absences_unset: true,
@@ -132,14 +135,10 @@ impl Board {
     }
 
     /// Judges one signal at site time `at`, with the site's time at `now`.
-    pub fn judge(
-        &mut self,
-        signal: &Signal<'_>,
-        at: SiteMs,
-        now: SiteMs,
-        voice: &mut Voice,
-        out: &mut Vec<Detection>,
-    ) {
+    pub fn judge(&mut self, signal: &Signal<'_>, at: SiteMs, now: SiteMs, voice: &mut Voice, out: &mut Vec<Detection>) {
+        if self.program.watching(signal.kind).is_empty() {
+            return;
+        }
         let program = Arc::clone(&self.program);
         for place in program.watching(signal.kind) {
             let rule = program.rule(*place);
@@ -328,12 +327,12 @@ impl Board {
         ));
     }
 
-    /// The site reached `watermark`: absences that waited for one are counted from it.
-    pub fn reached(&mut self, watermark: SiteMs) {
-        if !self.absences_unset && !self.absences_wait {
+    /// The site reached `watermark`, `moved` from where it was: absences that waited for that are counted from it.
+    pub fn reached(&mut self, watermark: SiteMs, moved: bool) {
+        if !self.absences_unset && !(self.absences_wait && moved) {
             return;
         }
-        let after_blindness = std::mem::take(&mut self.absences_wait);
+        let after_blindness = moved && std::mem::take(&mut self.absences_wait);
         self.absences_unset = false;
         self.each_absence(|group, expected, on| {
             let Watch::Absence(absence) = &mut group.watch else { return false };
@@ -346,9 +345,21 @@ impl Board {
         });
     }
 
+    /// The types as they were stored; nothing happens.
+    pub fn restore_switches(&mut self, said: SignalTypes) {
+        self.said = said;
+        self.enabled = self.allowed(said);
+    }
+
+    fn allowed(&self, said: SignalTypes) -> SignalTypes {
+        SignalTypes(said.0 & !self.program.set.disabled.0)
+    }
+
     /// Other signal types are switched on from `now`: absences of those switched off stand still and their alerts clear,
     /// those switched on are counted anew.
-    pub fn switch(&mut self, enabled: SignalTypes, now: SiteMs) {
+    pub fn switch(&mut self, said: SignalTypes, now: SiteMs) {
+        self.said = said;
+        let enabled = self.allowed(said);
         let before = std::mem::replace(&mut self.enabled, enabled);
         if before == enabled {
             return;
@@ -407,6 +418,7 @@ impl Board {
         let old = Arc::clone(&self.program);
         let mut next = Self::new(Arc::clone(&program));
         next.enabled = self.enabled;
+        next.absences_wait = self.absences_wait;
         next.evicted = self.evicted;
         next.gone = std::mem::take(&mut self.gone);
         next.gone_rules = std::mem::take(&mut self.gone_rules);
@@ -419,8 +431,7 @@ impl Board {
             let found = program.set.rules.binary_search_by(|r| r.name.cmp(&old_rule.name)).ok();
             let kept = found.filter(|p| program.set.rules[*p].counts == old_rule.counts);
             let Some(new_place) = kept else {
-                let reason =
-                    if found.is_some() { DetectionReason::RuleChanged } else { DetectionReason::RuleRemoved };
+                let reason = if found.is_some() { DetectionReason::RuleChanged } else { DetectionReason::RuleRemoved };
                 out.extend(end_all(voice, old_rule, &mut state, reason, now));
                 next.gone.extend(state.groups.into_keys().map(|key| (old_rule.name.clone(), key)));
                 next.gone_rules.insert(old_rule.name.clone());
@@ -438,6 +449,7 @@ impl Board {
                 next.insert(new_place as u16, key, group);
             }
         }
+        next.switch(self.said, now);
         *self = next;
     }
 

@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn sixty_ticks_below_set_the_wall_back() {
-        let ahead = |below: i64| -> Vec<i64> { std::iter::once(10_000_000).chain((1..=below).map(|n| n * 1_000)).collect() };
+        let ahead =
+            |below: i64| -> Vec<i64> { std::iter::once(10_000_000).chain((1..=below).map(|n| n * 1_000)).collect() };
         check(&ahead(59), 10_000_000, 0, None);
         check(&ahead(60), 60_000, 0, None);
         check(&ahead(62), 62_000, 2_000, None);

@@ -15,7 +15,7 @@ pub struct Program {
     pub set: Arc<RuleSet>,
     /// For each rule, what the engine needs at every step.
     pub plans: Vec<Plan>,
-    /// For each signal type, the places of the rules that watch it, in order.
+    /// For each signal type that is not disabled, the places of the rules that watch it, in order.
     by_type: [Vec<u16>; SIGNAL_TYPES],
 }
 
@@ -46,7 +46,7 @@ impl Program {
     pub fn new(set: Arc<RuleSet>) -> Self {
         let mut by_type = [const { Vec::new() }; SIGNAL_TYPES];
         for (place, rule) in set.rules.iter().enumerate() {
-            if let Some(signal) = rule.signal {
+            if let Some(signal) = rule.signal.filter(|signal| !set.disabled.contains(*signal)) {
                 by_type[signal.index()].push(place as u16);
             }
         }
@@ -72,11 +72,8 @@ impl Program {
 
 impl Plan {
     fn new(rule: &Rule) -> Self {
-        let spans = Spans {
-            for_ms: rule.for_ms,
-            suppress_ms: rule.suppress_ms,
-            resolve_after_ms: rule.resolve_after_ms,
-        };
+        let spans =
+            Spans { for_ms: rule.for_ms, suppress_ms: rule.suppress_ms, resolve_after_ms: rule.resolve_after_ms };
         let watches = match rule.condition {
             Condition::Count { threshold, within_ms, resolution_ms } => {
                 let pane_ms = resolution_ms.unwrap_or(1);

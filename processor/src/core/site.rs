@@ -68,6 +68,8 @@ avro_record! {
         pub enabled: SignalTypes,
         /// Whether an absence waits for the next watermark.
         pub absences_unset: bool,
+        /// Whether absences stand still until the watermark moves.
+        pub absences_wait: bool,
         /// What happened to its batches.
         pub outcomes: Outcomes,
     }
@@ -135,6 +137,7 @@ impl Site {
             heard_wall: time.wall(),
             enabled: SignalTypes::default(),
             absences_unset: true,
+            absences_wait: false,
             outcomes: Outcomes::default(),
         };
         Self::from_head(head, program)
@@ -143,8 +146,9 @@ impl Site {
     /// A site from its stored head; the rest is added as it is restored.
     pub fn from_head(head: Head, program: Arc<Program>) -> Self {
         let mut board = Board::new(program);
-        board.enabled = head.enabled;
+        board.restore_switches(head.enabled);
         board.absences_unset = head.absences_unset;
+        board.absences_wait = head.absences_wait;
         Self { head, spools: BTreeMap::new(), held: BTreeMap::new(), held_bytes: 0, board, changes: Changes::default() }
     }
 
@@ -159,6 +163,7 @@ impl Site {
         self.head.voice.tenant = to.tenant.clone();
         self.head.voice.name = to.name.clone();
         self.head.digest = to.digest;
+        self.store_flags();
     }
 
     /// The site is closed: its alerts resolve.
@@ -171,17 +176,16 @@ impl Site {
     pub fn take(&mut self, batch: &Batch<'_>, time: &LogTime, out: &mut Vec<Detection>) -> Result<(), DecodeError> {
         let head = &batch.head;
         self.forget_spools(time.wall());
-        if !self.is_new(batch, time) {
+        if !self.is_new(batch) {
             return Ok(());
         }
         let (through, mut signals) = self.in_site_time(batch)?;
         self.head.outcomes.batches += 1;
         self.head.outcomes.signals += signals.len() as u64;
         let switched = self.hear_batch(batch, through, time);
-        let was_blind = self.hear_site(time, out);
-        self.board.absences_wait = was_blind;
+        self.hear_site(time, out);
         if let Some(from) = switched {
-            self.hold_or_switch(from, head.spool, head.seq, head.enabled, out);
+            self.hold_or_switch(from, head.spool, head.seq, head.enabled);
         }
         let now = self.now();
         let watermark = self.lowest_through(time.open).max(now);
@@ -221,8 +225,7 @@ impl Site {
         if let Some(spool) = refused.spool.filter(|s| self.spools.contains_key(s)) {
             self.hear_spool(spool, time);
         }
-        let was_blind = self.hear_site(time, out);
-        self.board.absences_wait = was_blind;
+        self.hear_site(time, out);
         self.time_passed(time, out)
     }
 
@@ -264,7 +267,7 @@ impl Site {
     }
 
     /// Whether the batch was not taken before; counts it where it was.
-    fn is_new(&mut self, batch: &Batch<'_>, _time: &LogTime) -> bool {
+    fn is_new(&mut self, batch: &Batch<'_>) -> bool {
         let outcomes = &mut self.head.outcomes;
         self.changes.head = true;
         let Some(spool) = self.spools.get(&batch.head.spool) else {
@@ -285,10 +288,7 @@ impl Site {
 
     /// The batch's watermark and signals in site time. One that lies ahead of the gateway's clock is shifted back whole.
     #[expect(clippy::type_complexity, reason = "a list of signals with their times, used once")]
-    fn in_site_time<'a>(
-        &mut self,
-        batch: &Batch<'a>,
-    ) -> Result<(SiteMs, Vec<(SiteMs, Signal<'a>)>), DecodeError> {
+    fn in_site_time<'a>(&mut self, batch: &Batch<'a>) -> Result<(SiteMs, Vec<(SiteMs, Signal<'a>)>), DecodeError> {
         let head = &batch.head;
         let mut signals = Vec::with_capacity(128);
         let mut latest = head.through;
@@ -319,11 +319,8 @@ impl Site {
             last_batch: time.wall(),
             outlived: None,
         });
-        let switched = if fresh {
-            Some(SiteMs::MIN)
-        } else {
-            (spool.said != head.enabled).then(|| spool.through.plus(1))
-        };
+        let switched =
+            if fresh { Some(SiteMs::MIN) } else { (spool.said != head.enabled).then(|| spool.through.plus(1)) };
         spool.said = head.enabled;
         spool.window.mark(head.seq, &head.digest);
         spool.through = spool.through.max(through);
@@ -345,8 +342,8 @@ impl Site {
         }
     }
 
-    /// A sign of life: ends blindness, and says whether there was one.
-    fn hear_site(&mut self, time: &LogTime, out: &mut Vec<Detection>) -> bool {
+    /// A sign of life: ends blindness.
+    fn hear_site(&mut self, time: &LogTime, out: &mut Vec<Detection>) {
         self.head.heard_open = time.open;
         self.head.heard_wall = time.wall();
         self.changes.head = true;
@@ -358,7 +355,8 @@ impl Site {
                 out.extend(state.extra.blind.end(&mut self.head.voice, rule, time.wall()));
             }
         }
-        was_blind
+        self.board.absences_wait |= was_blind;
+        self.head.absences_wait = self.board.absences_wait;
     }
 
     fn lowest_through(&self, open: OpenMs) -> SiteMs {
@@ -378,14 +376,7 @@ impl Site {
         }
     }
 
-    fn hold_or_switch(
-        &mut self,
-        from: SiteMs,
-        spool: SpoolId,
-        seq: u64,
-        enabled: SignalTypes,
-        _out: &mut Vec<Detection>,
-    ) {
+    fn hold_or_switch(&mut self, from: SiteMs, spool: SpoolId, seq: u64, enabled: SignalTypes) {
         if from > self.now() {
             self.hold((from, spool, seq, 0), Held::Enabled(enabled));
         } else {
@@ -437,13 +428,19 @@ impl Site {
             }
         }
         self.run_deadlines_before(watermark.plus(1), out);
+        let moved = self.head.watermark.is_none_or(|before| before < watermark);
         self.head.watermark = Some(watermark);
-        self.board.reached(watermark);
-        self.head.absences_unset = self.board.absences_unset;
-        self.head.enabled = self.board.enabled;
+        self.board.reached(watermark, moved);
+        self.store_flags();
         self.head.outcomes.evicted = self.board.evicted;
         self.changes.head = true;
         Ok(())
+    }
+
+    fn store_flags(&mut self) {
+        self.head.absences_unset = self.board.absences_unset;
+        self.head.absences_wait = self.board.absences_wait;
+        self.head.enabled = self.board.said;
     }
 
     /// Too much is held: the oldest is judged before its time, counted.

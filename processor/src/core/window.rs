@@ -84,7 +84,8 @@ impl Panes {
             let old = self.base;
             let kept: Vec<(i64, u32)> = self.panes.iter().map(|(o, n)| (old + i64::from(*o), *n)).collect();
             self.base = kept.iter().map(|(p, _)| *p).chain([pane]).filter(|p| fits(*p)).min().unwrap_or(pane);
-            self.panes = kept.iter().filter(|(p, _)| *p >= self.base).map(|(p, n)| ((p - self.base) as u32, *n)).collect();
+            self.panes =
+                kept.iter().filter(|(p, _)| *p >= self.base).map(|(p, n)| ((p - self.base) as u32, *n)).collect();
             self.total = self.panes.iter().map(|(_, n)| u64::from(*n)).sum();
         }
     }
