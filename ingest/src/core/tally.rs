@@ -47,7 +47,6 @@ impl Tally {
 
     /// Adds counts that could not be written.
     pub fn put_back(&mut self, taken: Taken) {
-        self.unrecorded += taken.unrecorded;
         for (row, count) in taken.rows {
             self.add_row(row, count);
         }
@@ -58,11 +57,25 @@ impl Tally {
 #[derive(Debug, Default)]
 pub struct Taken {
     rows: BTreeMap<Row, u64>,
-    /// Refusals that found no room.
+    /// Refusals that found no room. They are told once: putting the rest back does not bring them back.
     pub unrecorded: u64,
 }
 
 impl Taken {
+    /// The first `count` rows, and the rest.
+    pub fn split(mut self, count: usize) -> (Self, Self) {
+        let rest = match self.rows.keys().nth(count).cloned() {
+            Some(first) => self.rows.split_off(&first),
+            None => BTreeMap::new(),
+        };
+        (Self { rows: self.rows, unrecorded: 0 }, Self { rows: rest, unrecorded: 0 })
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// The records, in the order of the sites.
     pub fn records(&self) -> Vec<Refused> {
         let record = |(row, count): (&Row, &u64)| Refused {

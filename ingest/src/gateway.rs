@@ -1,0 +1,313 @@
+//! The way of one batch through the gateway: receive, verify, admit, append, answer.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use axum::http::{HeaderMap, HeaderName, Request, Response};
+use logystera_infra::clock::Clock;
+use logystera_infra::log::{Entry, Log};
+use logystera_schemas::batch::{BatchHead, encode};
+use logystera_schemas::ids::{BatchId, KeyGroup, SiteId, TenantId};
+use logystera_schemas::limits::{LARGE_BODIES_MAX, LARGE_BODY_BYTES};
+use logystera_schemas::topic::Topic;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::answer::{Outcome, Turned, answer};
+use crate::body::{Received, receive};
+use crate::config::GatewayConfig;
+use crate::core::admit::{Admitted, BodyFault, RefusedSignals, Terms, admit};
+use crate::core::inflate::inflate;
+use crate::core::quota::Quotas;
+use crate::core::refusal::{Refusal, SignalRefusal};
+use crate::core::replay::Replay;
+use crate::core::signature::{HEADER, IDENTITY, Secret, SignatureHeader, Signed};
+use crate::core::tally::Tally;
+use crate::core::verify::{Facts, KeyState, Verdict, decide};
+use crate::keys::Keys;
+use crate::meters::Meters;
+
+/// Reason in `Refused` records for a batch that the log had already.
+const DUPLICATE: &str = "duplicate";
+
+/// A gateway; its clones are the same one.
+pub struct Gateway<L>(pub(crate) Arc<Inner<L>>);
+
+impl<L> Clone for Gateway<L> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+pub(crate) struct Inner<L> {
+    pub(crate) config: GatewayConfig,
+    pub(crate) log: L,
+    keys: Arc<dyn Keys>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) meters: Meters,
+    /// Signs for keys that are not there, so that they cost as much as those that are.
+    dummy: Secret,
+    pub(crate) replay: Mutex<Replay>,
+    pub(crate) quotas: Mutex<Quotas>,
+    pub(crate) tally: Mutex<Tally>,
+    unauthenticated: Arc<Semaphore>,
+    unwritten: Arc<Semaphore>,
+    large_bodies: Semaphore,
+    /// No new batch is taken.
+    pub(crate) closing: AtomicBool,
+    /// The log took the last append.
+    pub(crate) log_ready: AtomicBool,
+}
+
+/// Locks for a few steps that cannot fail; what another thread's panic left behind is whole.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A batch whose signature holds and that is not in the log, as far as is known.
+struct Verified {
+    header: SignatureHeader,
+    tenant: TenantId,
+    received: Received,
+    gzip: bool,
+    received_at: i64,
+    /// Its share of the room for what the log does not have yet.
+    room: OwnedSemaphorePermit,
+}
+
+impl<L: Log> Gateway<L> {
+    /// A gateway that appends to `log`. The metrics' recorder, where there is one, must be installed before.
+    pub fn new(config: GatewayConfig, log: L, keys: Arc<dyn Keys>, clock: Arc<dyn Clock>) -> Self {
+        let budget = |bytes: usize| Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)));
+        Self(Arc::new(Inner {
+            meters: Meters::new(),
+            dummy: Secret::new([0; 32]),
+            replay: Mutex::new(Replay::new()),
+            quotas: Mutex::new(Quotas::new(config.quota)),
+            tally: Mutex::new(Tally::default()),
+            unauthenticated: budget(config.unauthenticated_bytes_max),
+            unwritten: budget(config.unwritten_bytes_max),
+            large_bodies: Semaphore::new(LARGE_BODIES_MAX),
+            closing: AtomicBool::new(false),
+            log_ready: AtomicBool::new(true),
+            config,
+            log,
+            keys,
+            clock,
+        }))
+    }
+
+    /// Answers one request for `/v1/batches`.
+    pub(crate) async fn take(&self, request: Request<Body>) -> Response<Body> {
+        let version = request.version();
+        let outcome = match self.outcome(request).await {
+            Ok(outcome) => outcome,
+            Err(turned) => {
+                self.0.meters.refused(turned.refusal);
+                Outcome::Turned(turned)
+            }
+        };
+        answer(&outcome, version, self.0.clock.wall_ms())
+    }
+
+    async fn outcome(&self, request: Request<Body>) -> Result<Outcome, Box<Turned>> {
+        let (parts, body) = request.into_parts();
+        let header = self.open(&parts.headers, parts.uri.query())?;
+        let wait = self.0.config.timing.body_read;
+        let declared = one(&parts.headers, &CONTENT_LENGTH).and_then(|v| std::str::from_utf8(v).ok()?.parse().ok());
+        let received = receive(body, declared, &self.0.unauthenticated, wait).await;
+        let received = received.map_err(|refusal| self.turn_stranger(&header.site, refusal))?;
+        let batch = header.batch;
+        let Some(verified) = self.verify(header, &parts.headers, received)? else {
+            self.0.meters.duplicate.increment(1);
+            return Ok(Outcome::Duplicate { batch });
+        };
+        self.write(verified).await
+    }
+
+    /// What is checked before the body is read.
+    fn open(&self, headers: &HeaderMap, query: Option<&str>) -> Result<SignatureHeader, Box<Turned>> {
+        let refuse = |refusal: Refusal| Err(Box::new(refusal.into()));
+        if self.0.closing.load(Ordering::SeqCst) {
+            return refuse(Refusal::ShuttingDown);
+        }
+        if query.is_some() {
+            return refuse(Refusal::NotFound);
+        }
+        // The HTTP library drops a `Content-Length` beside it without a word, so that the pair cannot be told from a lone
+        // one: neither is taken. HTTP/2 has no such header.
+        if headers.contains_key(TRANSFER_ENCODING) {
+            return refuse(Refusal::LengthRequired);
+        }
+        match one(headers, &HeaderName::from_static(HEADER)).map(SignatureHeader::parse) {
+            Some(Ok(header)) => Ok(header),
+            Some(Err(_)) | None => refuse(Refusal::SignatureMalformed),
+        }
+    }
+
+    /// Counts a refusal before the signature was checked: for the site that was named, if there is such a one.
+    fn turn_stranger(&self, site: &SiteId, refusal: Refusal) -> Box<Turned> {
+        if self.0.keys.site(site.as_str()).is_some() {
+            lock(&self.0.tally).add(site, None, refusal.row().code, 1);
+        }
+        Box::new(refusal.into())
+    }
+
+    /// Counts a refusal of a batch whose signature holds.
+    fn turn(&self, header: &SignatureHeader, refusal: Refusal) -> Box<Turned> {
+        lock(&self.0.tally).add(&header.site, Some(header.batch.spool), refusal.row().code, 1);
+        Box::new(Turned { batch: Some(header.batch), ..refusal.into() })
+    }
+
+    /// Checks the signature and what comes after it up to the body's content. None: a duplicate.
+    fn verify(
+        &self,
+        header: SignatureHeader,
+        headers: &HeaderMap,
+        mut received: Received,
+    ) -> Result<Option<Verified>, Box<Turned>> {
+        let now_ms = self.0.clock.wall_ms();
+        let content_type = one(headers, &CONTENT_TYPE);
+        let content_encoding = match headers.get(CONTENT_ENCODING) {
+            None => Some(IDENTITY.as_bytes()),
+            Some(_) => one(headers, &CONTENT_ENCODING),
+        };
+        let found = self.0.keys.find(header.site.as_str(), header.key.as_str());
+        let signed = Signed {
+            audience: &self.0.config.audience,
+            site: &header.site,
+            key: &header.key,
+            ts: header.ts,
+            batch: header.batch,
+            content_type: content_type.unwrap_or_default(),
+            content_encoding: content_encoding.unwrap_or_default(),
+            body_digest: received.digest,
+        };
+        let mac_holds = signed.holds(found.as_ref().map_or(&self.0.dummy, |k| &k.secret), &header.mac);
+        let key = found.as_ref().map_or(KeyState::Unknown, |k| KeyState::of(k.revoked, k.not_before, k.not_after, now_ms));
+        let verdict = decide(&Facts {
+            key,
+            mac_holds,
+            now_s: now_ms.div_euclid(1_000),
+            ts: header.ts,
+            site_closed: self.0.keys.site(header.site.as_str()).is_some_and(|s| s.closed),
+            replay: &|| lock(&self.0.replay).look(&header.site, header.batch, &received.digest, now_ms),
+            content_type,
+            content_encoding,
+        });
+        let tenant = match (found, verdict) {
+            (Some(_), Verdict::Duplicate) => {
+                lock(&self.0.tally).add(&header.site, Some(header.batch.spool), DUPLICATE, 1);
+                return Ok(None);
+            }
+            (Some(found), Verdict::Admit) => found.tenant,
+            (Some(_), Verdict::Refuse(refusal)) if key == KeyState::Live && mac_holds => {
+                return Err(self.turn(&header, refusal));
+            }
+            (_, Verdict::Refuse(refusal)) => return Err(self.turn_stranger(&header.site, refusal)),
+            (None, Verdict::Admit | Verdict::Duplicate) => {
+                return Err(self.turn_stranger(&header.site, Refusal::KeyUnknown));
+            }
+        };
+        let length = received.bytes.len();
+        if let Err(wait_s) = lock(&self.0.quotas).take(&header.site, length, self.0.clock.monotonic_ms()) {
+            let turned = self.turn(&header, Refusal::QuotaExceeded);
+            return Err(Box::new(Turned { retry_after_s: Some(wait_s), ..*turned }));
+        }
+        let room = self.0.unwritten.clone().try_acquire_many_owned(length as u32);
+        let room = room.map_err(|_| self.turn(&header, Refusal::Busy))?;
+        received.room = None;
+        self.0.meters.body_bytes.increment(length as u64);
+        let gzip = content_encoding == Some(b"gzip");
+        Ok(Some(Verified { header, tenant, received, gzip, received_at: now_ms, room }))
+    }
+
+    /// Admits and appends.
+    async fn write(&self, verified: Verified) -> Result<Outcome, Box<Turned>> {
+        let Verified { header, tenant, received, gzip, received_at, mut room } = verified;
+        let terms = Terms { received_at, signal_age_ms_max: self.0.config.signal_age_ms_max };
+        let Received { bytes, digest, .. } = received;
+        let admitted = self.admitted(bytes, gzip, terms).await.map_err(|fault| {
+            let turned = self.turn(&header, fault.refusal);
+            Box::new(Turned { fault: Some(fault), ..*turned })
+        })?;
+        let seen = admitted.accepted + admitted.refused.total() as usize;
+        lock(&self.0.quotas).charge(&header.site, seen, self.0.clock.monotonic_ms());
+        if admitted.accepted == 0 && admitted.refused.total() > 0 {
+            self.count_refused(&header, &admitted.refused);
+            let turned = self.turn(&header, Refusal::NothingAcceptable);
+            return Err(Box::new(Turned { refused: Some(admitted.refused), ..*turned }));
+        }
+        let head = BatchHead {
+            tenant,
+            site: header.site.clone(),
+            key: header.key.clone(),
+            encryption_key: None,
+            spool: header.batch.spool,
+            seq: header.batch.seq,
+            digest,
+            received_at,
+            through: admitted.through,
+            clock_offset_ms: admitted.clock_offset_ms,
+            flush_every_s: admitted.flush_every_s,
+            platform: admitted.platform,
+            integration_version: admitted.integration_version,
+            enabled: admitted.enabled,
+            refused: admitted.refused.total(),
+            base_at: admitted.base_at,
+        };
+        let value = encode(&head, admitted.accepted, &admitted.signals);
+        let more = value.len().saturating_sub(room.num_permits()) as u32;
+        let more = self.0.unwritten.clone().try_acquire_many_owned(more);
+        room.merge(more.map_err(|_| self.turn(&header, Refusal::Busy))?);
+        let site = header.site.as_str();
+        let partition = KeyGroup::of(site).partition(self.0.config.partitions);
+        let entry = Entry { topic: Topic::Signals, partition, key: site.as_bytes().to_vec(), value };
+        if !self.append(vec![entry]).await {
+            return Err(self.turn(&header, Refusal::LogAway));
+        }
+        lock(&self.0.replay).insert(&header.site, header.batch, digest, received_at);
+        Ok(self.accepted(&header, admitted.accepted, admitted.refused))
+    }
+
+    fn accepted(&self, header: &SignatureHeader, accepted: usize, refused: RefusedSignals) -> Outcome {
+        self.0.meters.accepted.increment(1);
+        self.0.meters.signals_accepted.increment(accepted as u64);
+        self.count_refused(header, &refused);
+        let batch: BatchId = header.batch;
+        Outcome::Accepted { batch, accepted, refused }
+    }
+
+    fn count_refused(&self, header: &SignatureHeader, refused: &RefusedSignals) {
+        if refused.total() == 0 {
+            return;
+        }
+        for (code, count) in SignalRefusal::ALL.into_iter().zip(refused.signals).filter(|(_, count)| *count > 0) {
+            self.0.meters.signal_refused(code, count);
+            lock(&self.0.tally).add(&header.site, Some(header.batch.spool), code.code(), u64::from(count));
+        }
+    }
+
+    /// Inflates and admits: a large body apart from the threads that serve connections, and few of them at once.
+    async fn admitted(&self, bytes: Vec<u8>, gzip: bool, terms: Terms) -> Result<Admitted, BodyFault> {
+        let weight = bytes.len() * if gzip { 8 } else { 1 };
+        if weight < LARGE_BODY_BYTES {
+            return open_body(&bytes, gzip, &terms);
+        }
+        let Ok(_place) = self.0.large_bodies.acquire().await else { return Err(BodyFault::of(Refusal::Busy)) };
+        let admitted = tokio::task::spawn_blocking(move || open_body(&bytes, gzip, &terms)).await;
+        admitted.unwrap_or(Err(BodyFault::of(Refusal::Busy)))
+    }
+}
+
+fn open_body(bytes: &[u8], gzip: bool, terms: &Terms) -> Result<Admitted, BodyFault> {
+    if gzip { admit(&inflate(bytes).map_err(BodyFault::of)?, terms) } else { admit(bytes, terms) }
+}
+
+/// The value of a header that stands there exactly once.
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    values.next().is_none().then_some(first.as_bytes())
+}

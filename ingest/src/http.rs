@@ -1,0 +1,101 @@
+//! The resources of the two listeners.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, Response};
+use axum::routing::{get, post};
+use logystera_infra::log::Log;
+use tokio::net::TcpListener;
+
+use crate::answer::{Outcome, answer, health};
+use crate::core::refusal::Refusal;
+use crate::core::signature::PATH;
+use crate::gateway::Gateway;
+use crate::server::{Listening, listen};
+use crate::tls::Tls;
+
+/// Gives all metrics in Prometheus' text format.
+pub type Render = Arc<dyn Fn() -> String + Send + Sync>;
+
+impl<L: Log> Gateway<L> {
+    /// Serves senders on `listener` until `shutdown` resolves; then takes no new batch, finishes those in flight, writes what
+    /// was refused, and returns.
+    pub async fn serve(&self, listener: TcpListener, tls: Option<Tls>, shutdown: impl Future<Output = ()> + Send) {
+        let router = Router::new().route(PATH, post(batches).fallback(method_not_allowed)).merge(health_routes());
+        let router = router.fallback(not_found).with_state(self.clone());
+        let closing = async {
+            shutdown.await;
+            self.0.closing.store(true, Ordering::SeqCst);
+        };
+        listen(self.listening(listener, tls), router, closing).await;
+        self.flush_refused().await;
+    }
+
+    /// Serves operators on `listener`: health, and the metrics that `render` gives.
+    pub async fn serve_admin(&self, listener: TcpListener, render: Render, shutdown: impl Future<Output = ()> + Send) {
+        let metrics = move || {
+            let text = render();
+            async move {
+                let mut response = Response::new(Body::from(text));
+                let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+                response.headers_mut().insert(CONTENT_TYPE, format);
+                response
+            }
+        };
+        let router = Router::new().route("/metrics", get(metrics)).merge(health_routes());
+        let router = router.fallback(not_found).with_state(self.clone());
+        listen(self.listening(listener, None), router, shutdown).await;
+    }
+
+    fn listening(&self, listener: TcpListener, tls: Option<Tls>) -> Listening {
+        Listening {
+            listener,
+            tls,
+            connections_max: self.0.config.connections_max,
+            timing: self.0.config.timing,
+            open: self.0.meters.connections.clone(),
+        }
+    }
+
+    fn refuse(&self, request: &Request, refusal: Refusal) -> Response<Body> {
+        self.0.meters.refused(refusal);
+        answer(&Outcome::Turned(Box::new(refusal.into())), request.version(), self.0.clock.wall_ms())
+    }
+}
+
+fn health_routes<L: Log>() -> Router<Gateway<L>> {
+    Router::new().route("/health/live", get(live)).route("/health/ready", get(ready))
+}
+
+async fn batches<L: Log>(State(gateway): State<Gateway<L>>, request: Request) -> Response<Body> {
+    gateway.take(request).await
+}
+
+async fn method_not_allowed<L: Log>(State(gateway): State<Gateway<L>>, request: Request) -> Response<Body> {
+    gateway.refuse(&request, Refusal::MethodNotAllowed)
+}
+
+async fn not_found<L: Log>(State(gateway): State<Gateway<L>>, request: Request) -> Response<Body> {
+    gateway.refuse(&request, Refusal::NotFound)
+}
+
+async fn live<L: Log>(State(gateway): State<Gateway<L>>) -> Response<Body> {
+    health("live", true, gateway.0.clock.wall_ms())
+}
+
+/// Ready: batches are taken, as far as the last append can tell.
+async fn ready<L: Log>(State(gateway): State<Gateway<L>>) -> Response<Body> {
+    let closing = gateway.0.closing.load(Ordering::SeqCst);
+    let (status, healthy) = match (closing, gateway.0.log_ready.load(Ordering::SeqCst)) {
+        (true, _) => ("shutting_down", false),
+        (false, true) => ("ready", true),
+        (false, false) => ("log_away", false),
+    };
+    health(status, healthy, gateway.0.clock.wall_ms())
+}

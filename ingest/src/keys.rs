@@ -1,0 +1,77 @@
+//! What the gateway asks of the configuration: who may sign, and which sites there are.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use logystera_schemas::ids::{KeyId, SiteId, TenantId};
+
+use crate::core::signature::Secret;
+
+/// A key of a site. It has no `Debug`: it holds a secret.
+#[derive(Clone)]
+pub struct KeyEntry {
+    /// Owner of the site: the only source of a batch's tenant.
+    pub tenant: TenantId,
+    /// What it signs with.
+    pub secret: Secret,
+    /// First time at which it is valid, milliseconds since the epoch.
+    pub not_before: i64,
+    /// First time at which it is no longer valid.
+    pub not_after: Option<i64>,
+    /// Whether it was revoked.
+    pub revoked: bool,
+}
+
+/// A site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteEntry {
+    /// Its owner.
+    pub tenant: TenantId,
+    /// Whether it was closed. Its keys must still be found: only then can its senders be told to stop.
+    pub closed: bool,
+}
+
+/// The configuration as the gateway sees it, a few seconds old at most. Both look-ups are made for each request, by
+/// strangers too: they must be quick, and neither block nor keep what was asked for.
+pub trait Keys: Send + Sync + 'static {
+    /// A site's key, whatever its state.
+    fn find(&self, site: &str, key: &str) -> Option<KeyEntry>;
+
+    /// A site.
+    fn site(&self, site: &str) -> Option<SiteEntry>;
+}
+
+/// Keys held in memory, for tests and benchmarks.
+#[derive(Default)]
+pub struct MemoryKeys(Mutex<(BTreeMap<String, SiteEntry>, BTreeMap<String, KeyEntry>)>);
+
+impl MemoryKeys {
+    /// No sites.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds or replaces a site.
+    pub fn put_site(&self, site: &SiteId, entry: SiteEntry) {
+        self.with(|(sites, _)| sites.insert(site.to_string(), entry));
+    }
+
+    /// Adds or replaces a key.
+    pub fn put_key(&self, site: &SiteId, key: &KeyId, entry: KeyEntry) {
+        self.with(|(_, keys)| keys.insert(format!("{site}/{key}"), entry));
+    }
+
+    fn with<R>(&self, run: impl FnOnce(&mut (BTreeMap<String, SiteEntry>, BTreeMap<String, KeyEntry>)) -> R) -> R {
+        run(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Keys for MemoryKeys {
+    fn find(&self, site: &str, key: &str) -> Option<KeyEntry> {
+        self.with(|(_, keys)| keys.get(&format!("{site}/{key}")).cloned())
+    }
+
+    fn site(&self, site: &str) -> Option<SiteEntry> {
+        self.with(|(sites, _)| sites.get(site).cloned())
+    }
+}

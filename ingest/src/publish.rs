@@ -1,0 +1,115 @@
+//! What the gateway writes to the log: batches, the clock's ticks, and once a minute what it turned away.
+
+use std::future::Future;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use logystera_infra::clock::Stopwatch;
+use logystera_infra::log::{Entry, Log};
+use logystera_schemas::ids::KeyGroup;
+use logystera_schemas::limits::REFUSED_APPEND_MAX;
+use logystera_schemas::schema;
+use logystera_schemas::signals_topic::{Refused, Tick};
+use logystera_schemas::time::WallMs;
+use logystera_schemas::topic::Topic;
+use tokio::time::MissedTickBehavior;
+
+use crate::gateway::{Gateway, lock};
+
+/// One tick per partition per second (design, section 5).
+const TICK_EVERY: Duration = Duration::from_secs(1);
+/// `Refused` records once a minute (design, section 3), and what has been idle is forgotten.
+const TICKS_PER_MINUTE: u32 = 60;
+
+impl<L: Log> Gateway<L> {
+    /// Appends, and waits until the entries are durable, but not for ever. False: they may or may not be in the log.
+    pub(crate) async fn append(&self, entries: Vec<Entry>) -> bool {
+        let watch = Stopwatch::start();
+        let appended = tokio::time::timeout(self.0.config.timing.append, self.0.log.append(entries)).await;
+        let error = match appended {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("no answer within {:?}", self.0.config.timing.append)),
+        };
+        let was_ready = self.0.log_ready.swap(error.is_none(), Ordering::SeqCst);
+        match error {
+            None => {
+                self.0.meters.append_seconds.record(watch.elapsed().as_secs_f64());
+                if !was_ready {
+                    tracing::info!("the log takes appends again");
+                }
+                true
+            }
+            Some(error) => {
+                // Once an outage, not once a batch.
+                if was_ready {
+                    tracing::warn!(error, "the log does not take appends: senders are told to come again");
+                }
+                false
+            }
+        }
+    }
+
+    /// Writes a tick to each partition every second and what was refused every minute, until `shutdown` resolves.
+    pub async fn run_timers(&self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = std::pin::pin!(shutdown);
+        let mut ticks = tokio::time::interval(TICK_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seconds = 0;
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => return,
+                _ = ticks.tick() => {}
+            }
+            self.tick().await;
+            seconds += 1;
+            if seconds % TICKS_PER_MINUTE == 0 {
+                self.flush_refused().await;
+                lock(&self.0.replay).forget(self.0.clock.wall_ms());
+                lock(&self.0.quotas).forget(self.0.clock.monotonic_ms());
+            }
+        }
+    }
+
+    /// Writes one tick to each partition. A tick that the log does not take is not made up for: its absence tells that the
+    /// door was shut.
+    pub async fn tick(&self) {
+        let at = WallMs(self.0.clock.wall_ms());
+        let tick = |partition| Entry {
+            topic: Topic::Signals,
+            partition,
+            key: Vec::new(),
+            value: schema::encode(&Tick { partition, at }),
+        };
+        if !self.append((0..self.0.config.partitions).map(tick).collect()).await {
+            self.0.meters.ticks_missed.increment(1);
+        }
+    }
+
+    /// Writes what was turned away since the last time. Counts that the log does not take are kept.
+    pub async fn flush_refused(&self) {
+        let taken = lock(&self.0.tally).take();
+        self.0.meters.refused_unrecorded.increment(taken.unrecorded);
+        let mut left = taken;
+        loop {
+            let (chunk, rest) = left.split(REFUSED_APPEND_MAX);
+            if chunk.is_empty() {
+                return;
+            }
+            if !self.append(chunk.records().iter().map(|r| self.refused_entry(r)).collect()).await {
+                let mut tally = lock(&self.0.tally);
+                tally.put_back(chunk);
+                tally.put_back(rest);
+                return;
+            }
+            left = rest;
+        }
+    }
+
+    fn refused_entry(&self, refused: &Refused) -> Entry {
+        let site = refused.site.as_str();
+        let partition = KeyGroup::of(site).partition(self.0.config.partitions);
+        Entry { topic: Topic::Signals, partition, key: site.as_bytes().to_vec(), value: schema::encode(refused) }
+    }
+}
