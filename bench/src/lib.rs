@@ -1,1 +1,29 @@
-//! Benchmarks.
+//! Benchmarks of the engine and the gateway, beside the peers' figures (`bench/README.md`).
+
+pub mod clock;
+pub mod codec;
+pub mod convert;
+pub mod cpu;
+pub mod engine;
+pub mod recording;
+pub mod w1;
+
+/// Why a benchmark has no figures.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// The rules of the benchmark are not valid.
+    #[error("{0}")]
+    Rules(String),
+    /// The engine stopped.
+    #[error(transparent)]
+    Engine(#[from] logystera_processor::core::engine::EngineError),
+    /// A record of ours could not be read.
+    #[error(transparent)]
+    Decode(#[from] logystera_schemas::avro::DecodeError),
+    /// A file, a process or a connection.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// What was started did not do its part.
+    #[error("{0}")]
+    Broken(String),
+}
