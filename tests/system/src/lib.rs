@@ -1,1 +1,6 @@
-//! The binary as its users meet it.
+//! The binary as its users meet it: what the tests share. A real process, a real folder, real sockets; the requests are
+//! signed here by code that shares nothing with the gateway's.
+
+pub mod process;
+pub mod receiver;
+pub mod wire;
