@@ -1,6 +1,9 @@
 //! The alerter: turns detections into alerts that reach a person, and records every attempt.
 //!
 //! [`core`] plans and knows nothing of clocks, networks or the log's backend; [`channels`] speak to the world; [`task`]
-//! runs the one with the other.
+//! runs the one with the other. `docs/deliveries.md` tells what a delivery goes through and how a receiver verifies it.
 
 pub mod core;
+
+pub mod channels;
+pub mod task;

@@ -1,0 +1,88 @@
+//! Performs attempts beside the task's thread and hands their outcomes back.
+
+use std::sync::Arc;
+
+use logystera_infra::clock::Clock;
+use logystera_schemas::control::ChannelKind;
+use logystera_schemas::delivery::{AttemptEnded, AttemptOutcome};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::webhook::Webhook;
+use super::{Answer, Channels, message};
+use crate::core::Due;
+use crate::task::Courier;
+
+/// Sends messages over HTTP, each on the runtime as a task of its own. How many there are at once is the planner's limit.
+#[derive(Clone)]
+pub struct HttpCourier {
+    inner: Arc<Inner>,
+    runtime: Handle,
+    outcomes: mpsc::Sender<AttemptEnded>,
+}
+
+struct Inner {
+    webhook: Webhook,
+    channels: Arc<dyn Channels>,
+    clock: Arc<dyn Clock>,
+    public_url: String,
+}
+
+impl HttpCourier {
+    /// A courier on `runtime` whose outcomes go to `outcomes`. `public_url` is the deployment's address, which the alerts'
+    /// paths are put behind.
+    pub fn new(
+        webhook: Webhook,
+        channels: Arc<dyn Channels>,
+        clock: Arc<dyn Clock>,
+        public_url: String,
+        runtime: Handle,
+        outcomes: mpsc::Sender<AttemptEnded>,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { webhook, channels, clock, public_url }), runtime, outcomes }
+    }
+}
+
+impl Courier for HttpCourier {
+    fn send(&self, due: Due) {
+        let (inner, outcomes) = (Arc::clone(&self.inner), self.outcomes.clone());
+        self.runtime.spawn(async move {
+            let ended = inner.perform(&due).await;
+            // Nobody listens any more only where the task has stopped: its successor ends the attempt as unknown.
+            drop(outcomes.send(ended).await);
+        });
+    }
+}
+
+impl Inner {
+    async fn perform(&self, due: &Due) -> AttemptEnded {
+        let started_ms = self.clock.monotonic_ms();
+        let answer = match self.channels.find(&due.tenant, &due.channel) {
+            Some(target) => match target.kind {
+                ChannelKind::Webhook => {
+                    let body = message::body(due, &self.public_url);
+                    self.webhook.attempt(&target, due.delivery, body, self.clock.wall_ms()).await
+                }
+            },
+            // It was removed just now, or the directory is behind the log: tried again.
+            None => Answer::none(AttemptOutcome::Unreachable),
+        };
+        let duration_ms = u64::try_from(self.clock.monotonic_ms() - started_ms).unwrap_or(0);
+        let Answer { outcome, status, retry_after_s } = answer;
+        if outcome != AttemptOutcome::Delivered {
+            tracing::info!(
+                tenant = %due.tenant, channel = %due.channel, delivery = %due.delivery, attempt = due.attempt,
+                %outcome, status, "an alert was not delivered by this attempt"
+            );
+        }
+        AttemptEnded {
+            tenant: due.tenant.clone(),
+            delivery: due.delivery,
+            attempt: due.attempt,
+            outcome,
+            status,
+            retry_after_s,
+            duration_ms,
+        }
+    }
+}

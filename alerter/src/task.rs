@@ -1,0 +1,237 @@
+//! The task that runs the planner: reads topic `detections`, appends what it started and how that ended to the same topic,
+//! writes the rows to `attempts`, keeps the state.
+//!
+//! An attempt's request leaves only when its `AttemptStarted` was read back from the log: it is durable then, and the
+//! planner still wants it. A process that takes over ends what its predecessor left in the air as unknown.
+
+use std::time::Duration;
+
+use logystera_infra::clock::Clock;
+use logystera_infra::log::{Entry, Record, Task};
+use logystera_infra::runtime::{COMMIT_INTERVAL, Cycle, CycleError, Halt, StateMachine};
+use logystera_infra::shutdown::Shutdown;
+use logystera_schemas::delivery::{AttemptEnded, AttemptOutcome, AttemptStarted};
+use logystera_schemas::ids::TenantId;
+use logystera_schemas::limits::{ALERTER_STOP_MS, ATTEMPTS_IN_FLIGHT_MAX};
+use logystera_schemas::schema::{self, TopicRecord};
+use logystera_schemas::topic::{DetectionsRecord, Topic};
+use tokio::sync::mpsc;
+
+use crate::core::{AttemptRef, Counters, Due, Planner};
+
+/// Name of the application whose state and position these are.
+pub const APP: &str = "alerter";
+/// How long a read waits while attempts are in the air: it bounds how late an outcome is recorded.
+const OUTCOME_WAIT: Duration = Duration::from_millis(20);
+
+/// Performs attempts. Each ends in one [`AttemptEnded`] on the channel that [`outcomes`] made, sooner or later.
+pub trait Courier {
+    /// Starts an attempt and returns at once.
+    fn send(&self, due: Due);
+}
+
+/// The channel that outcomes come back on. It holds as many as can be in the air.
+pub fn outcomes() -> (mpsc::Sender<AttemptEnded>, mpsc::Receiver<AttemptEnded>) {
+    mpsc::channel(ATTEMPTS_IN_FLIGHT_MAX)
+}
+
+/// The planner as the runtime's state machine.
+#[derive(Debug)]
+pub struct PlannerMachine {
+    planner: Planner,
+    partition: u32,
+}
+
+impl PlannerMachine {
+    /// The machine of one partition of `detections`. `attempts` has as many: a tenant's key group is the same in both.
+    pub fn new(partition: u32) -> Self {
+        Self { planner: Planner::new(), partition }
+    }
+
+    /// The planner.
+    pub fn planner(&self) -> &Planner {
+        &self.planner
+    }
+
+    fn entry<R: TopicRecord>(&self, topic: Topic, tenant: &TenantId, record: &R) -> Entry {
+        let key = tenant.as_str().as_bytes().to_vec();
+        Entry { topic, partition: self.partition, key, value: schema::encode(record) }
+    }
+
+    fn started(&self, due: &Due) -> Entry {
+        let Due { tenant, delivery, attempt, .. } = due.clone();
+        let at = self.planner.wall();
+        self.entry(Topic::Detections, &due.tenant, &AttemptStarted { tenant, delivery, attempt, at })
+    }
+
+    fn ended(&self, ended: &AttemptEnded) -> Entry {
+        self.entry(Topic::Detections, &ended.tenant, ended)
+    }
+}
+
+impl StateMachine for PlannerMachine {
+    fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), Halt> {
+        self.planner.restore(key, value).map_err(|e| Halt { offset: 0, what: e.to_string() })
+    }
+
+    fn apply(&mut self, record: &Record, outputs: &mut Vec<Entry>) -> Result<(), Halt> {
+        let decoded = DetectionsRecord::decode(&record.value)
+            .map_err(|e| Halt { offset: record.offset, what: format!("topic detections: {e}") })?;
+        let mut rows = Vec::new();
+        self.planner.apply(decoded, &mut rows);
+        for row in &rows {
+            metrics::counter!("logystera_alerter_rows_total", "state" => row.state.as_str()).increment(1);
+            outputs.push(self.entry(Topic::Attempts, &row.tenant, row));
+        }
+        Ok(())
+    }
+
+    fn dirty_bytes(&self) -> usize {
+        self.planner.dirty_bytes()
+    }
+
+    fn take_puts(&mut self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        self.planner.take_puts()
+    }
+}
+
+/// Runs the cycle until `shutdown`; then starts nothing more, and waits a bounded time for what is in the air. Blocks its
+/// thread. On an error the task has to be taken over anew.
+pub fn run<T: Task>(
+    machine: PlannerMachine,
+    task: T,
+    courier: &impl Courier,
+    outcomes: mpsc::Receiver<AttemptEnded>,
+    clock: &impl Clock,
+    shutdown: &Shutdown,
+) -> Result<(), CycleError> {
+    let cycle = Cycle::start(machine, task)?;
+    let mut alerter = Alerter { cycle, courier, outcomes, clock, commit_at: None, reported: Counters::default() };
+    if !alerter.take_over(shutdown)? {
+        return Ok(());
+    }
+    while !shutdown.is_set() {
+        alerter.step(true)?;
+    }
+    alerter.stop()
+}
+
+struct Alerter<'a, T, C, K> {
+    cycle: Cycle<PlannerMachine, T>,
+    courier: &'a C,
+    outcomes: mpsc::Receiver<AttemptEnded>,
+    clock: &'a K,
+    /// When what was applied has to be committed.
+    commit_at: Option<i64>,
+    reported: Counters,
+}
+
+impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
+    fn planner(&self) -> &Planner {
+        self.cycle.machine.planner()
+    }
+
+    /// Applies up to the end found after fencing, then ends what the predecessor left in the air. False: told to stop.
+    fn take_over(&mut self, shutdown: &Shutdown) -> Result<bool, CycleError> {
+        let end = self.cycle.input_end()?;
+        while self.cycle.position() < end {
+            if shutdown.is_set() {
+                return Ok(false);
+            }
+            self.cycle.apply_next(COMMIT_INTERVAL)?;
+            if self.cycle.is_full() {
+                self.cycle.commit(Vec::new())?;
+            }
+        }
+        let machine = &self.cycle.machine;
+        let unknown: Vec<Entry> = machine.planner.unfinished().map(|a| machine.ended(&unknown(a))).collect();
+        tracing::info!(position = self.cycle.position(), unknown = unknown.len(), "alerter started");
+        self.cycle.commit(unknown)?;
+        Ok(true)
+    }
+
+    /// Applies what came, commits what has to be, sends what is due.
+    fn step(&mut self, starting: bool) -> Result<(), CycleError> {
+        let applied = self.cycle.apply_next(self.wait())?;
+        let now = self.clock.monotonic_ms();
+        if applied > 0 && self.commit_at.is_none() {
+            self.commit_at = Some(now + COMMIT_INTERVAL.as_millis() as i64);
+        }
+        let mut entries = Vec::new();
+        while let Ok(ended) = self.outcomes.try_recv() {
+            metrics::counter!("logystera_alerter_attempts_total", "outcome" => ended.outcome.as_str()).increment(1);
+            entries.push(self.cycle.machine.ended(&ended));
+        }
+        let due: Vec<Due> = if starting { self.planner().due().collect() } else { Vec::new() };
+        entries.extend(due.iter().map(|due| self.cycle.machine.started(due)));
+        let must = !entries.is_empty() || self.cycle.is_full() || self.commit_at.is_some_and(|at| now >= at);
+        if must {
+            self.cycle.commit(entries)?;
+            self.commit_at = None;
+            self.report();
+        }
+        if !due.is_empty() {
+            self.dispatch(due)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the starts back and hands those over that the planner still wants.
+    fn dispatch(&mut self, due: Vec<Due>) -> Result<(), CycleError> {
+        let end = self.cycle.input_end()?;
+        while self.cycle.position() < end {
+            self.cycle.apply_next(COMMIT_INTERVAL)?;
+        }
+        self.commit_at = Some(self.clock.monotonic_ms() + COMMIT_INTERVAL.as_millis() as i64);
+        for due in due {
+            let Due { tenant, delivery, attempt, .. } = due.clone();
+            if self.planner().is_in_flight(&AttemptRef { tenant, delivery, attempt }) {
+                self.courier.send(due);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for what is in the air and records it; what does not end in time ends as unknown when the next one starts.
+    fn stop(mut self) -> Result<(), CycleError> {
+        let deadline = self.clock.monotonic_ms() + ALERTER_STOP_MS as i64;
+        while self.planner().in_flight() > 0 && self.clock.monotonic_ms() < deadline {
+            self.step(false)?;
+        }
+        self.cycle.commit(Vec::new())?;
+        tracing::info!(position = self.cycle.position(), left = self.planner().in_flight(), "alerter stopped");
+        Ok(())
+    }
+
+    fn wait(&self) -> Duration {
+        let patience = if self.planner().in_flight() > 0 { OUTCOME_WAIT } else { COMMIT_INTERVAL };
+        match self.commit_at {
+            Some(at) => {
+                let left = at.saturating_sub(self.clock.monotonic_ms()).max(0);
+                patience.min(Duration::from_millis(left as u64))
+            }
+            None => patience,
+        }
+    }
+
+    fn report(&mut self) {
+        let now = self.planner().counters();
+        let before = std::mem::replace(&mut self.reported, now);
+        metrics::counter!("logystera_alerter_channel_pauses_total")
+            .increment(now.channel_pauses - before.channel_pauses);
+        metrics::counter!("logystera_alerter_breaker_opens_total").increment(now.breaker_opens - before.breaker_opens);
+        metrics::counter!("logystera_alerter_channels_disabled_total")
+            .increment(now.channels_disabled - before.channels_disabled);
+        metrics::counter!("logystera_alerter_outcomes_ignored_total")
+            .increment(now.outcomes_ignored - before.outcomes_ignored);
+        metrics::gauge!("logystera_alerter_deliveries_waiting").set(self.planner().waiting() as f64);
+        metrics::gauge!("logystera_alerter_attempts_in_flight").set(self.planner().in_flight() as f64);
+    }
+}
+
+/// Nobody will tell how this attempt ended.
+fn unknown(attempt: AttemptRef) -> AttemptEnded {
+    let AttemptRef { tenant, delivery, attempt } = attempt;
+    let outcome = AttemptOutcome::Unknown;
+    AttemptEnded { tenant, delivery, attempt, outcome, status: None, retry_after_s: None, duration_ms: 0 }
+}
