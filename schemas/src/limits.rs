@@ -81,6 +81,8 @@ pub const LARGE_BODIES_MAX: usize = 4;
 pub const REPLAY_SPOOLS_CACHED_MAX: usize = 100_000;
 /// Rows of refusals that are counted until the next minute; above it a site's spools share a row, above its double they are only counted.
 pub const TALLY_ROWS_MAX: usize = 10_000;
+/// Milliseconds between two ticks of a gateway (design, section 5).
+pub const TICK_MS: u64 = 1_000;
 /// `Refused` records in one append.
 pub const REFUSED_APPEND_MAX: usize = 1_000;
 /// Bytes of bodies that a site may send each second, by default.
@@ -180,6 +182,8 @@ pub const ATTEMPTS_IN_FLIGHT_MAX: usize = 64;
 pub const ATTEMPTS_IN_FLIGHT_TENANT_MAX: usize = 8;
 /// Channels of one tenant.
 pub const CHANNELS_MAX: usize = 20;
+/// Characters of a channel's address.
+pub const CHANNEL_URL_CHARS_MAX: usize = 2_048;
 /// Attempts in the air at once of one channel: a channel that hangs leaves its tenant's others room.
 pub const ATTEMPTS_IN_FLIGHT_CHANNEL_MAX: usize = 4;
 /// Largest share of a retry's delay, in percent, that is added to it, so that retries do not come in step.

@@ -1,0 +1,133 @@
+//! Sends one batch until it has a final answer: asks the core what an answer means, and does it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use logystera_infra::clock::{Clock, SystemClock};
+
+use super::core::answer::{self, Answer, Health, Next};
+use super::core::backoff::Delays;
+use super::core::offset;
+use super::http::{Gateway, Tried};
+use super::progress::{self, Progress};
+use super::spool::{Spool, SpoolError};
+
+/// Why sending ends before all is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The site was closed.
+    Closed,
+    /// Nothing got through for as long as the operator wanted to wait.
+    GaveUp,
+}
+
+/// Carries batches to the gateway.
+pub(super) struct Courier {
+    pub(super) gateway: Gateway,
+    pub(super) clock: SystemClock,
+    pub(super) delays: Delays,
+    pub(super) give_up_after_ms: Option<u64>,
+    pub(super) progress: Progress,
+    /// Signals of the input, where that is known.
+    pub(super) total: Option<u64>,
+    pub(super) health: Health,
+    /// When the first of the failures in a row was, on the monotonic clock.
+    pub(super) failing_since: Option<i64>,
+}
+
+/// Takes a lock also after a thread died holding it: what it guards is on disk.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Courier {
+    /// Sends all claimed batches. The spool is locked only between the tries, so that a stream can go on filling it.
+    pub(super) fn deliver_all<T: AsMut<Spool>>(&mut self, shared: &Mutex<T>) -> Result<Option<Stop>, SpoolError> {
+        loop {
+            let Some(seq) = lock(shared).as_mut().queue.front().copied() else { return Ok(None) };
+            let next = self.try_once(shared, seq)?;
+            let Next::Wait { ms, .. } = next else {
+                self.failing_since = None;
+                if next == Next::Stop {
+                    return Ok(Some(Stop::Closed));
+                }
+                continue;
+            };
+            let now = self.clock.monotonic_ms();
+            let since = *self.failing_since.get_or_insert(now);
+            if self.give_up_after_ms.is_some_and(|limit| (now - since) as u64 + ms > limit) {
+                return Ok(Some(Stop::GaveUp));
+            }
+            std::thread::sleep(Duration::from_millis(ms));
+        }
+    }
+
+    fn try_once<T: AsMut<Spool>>(&mut self, shared: &Mutex<T>, seq: u64) -> Result<Next, SpoolError> {
+        let (id, mut batch, offset_ms) = {
+            let mut guard = lock(shared);
+            let spool = guard.as_mut();
+            (spool.id(seq)?, spool.load(seq)?, spool.state.clock_offset_ms)
+        };
+        let body = std::mem::take(&mut batch.body);
+        let Tried { answer, failure, offset_ms: measured } =
+            self.gateway.post(&self.clock, offset_ms, id, batch.header.gzip, body);
+        let next = answer::decide(&answer, &mut self.health, self.delays, random()?);
+
+        let mut guard = lock(shared);
+        let spool = guard.as_mut();
+        if let Some(measured) = measured {
+            spool.state.clock_offset_ms = offset::learn(offset_ms, measured, 0);
+        }
+        match next {
+            Next::Done => {
+                let refused = refused(&answer);
+                self.progress.refused(&batch.header, &answer);
+                let signals = batch.header.signals as u64;
+                spool.settle(seq, |state| {
+                    state.totals.refused += refused.min(signals);
+                    state.totals.accepted += signals.saturating_sub(refused);
+                })?;
+            }
+            Next::Duplicate => spool.settle(seq, |state| state.totals.duplicate += batch.header.signals as u64)?,
+            Next::Drop => {
+                self.progress.dropped(id, &batch.header, &answer);
+                spool.drop_refused(seq)?;
+            }
+            Next::Split => {
+                if spool.split(seq)? {
+                    eprintln!("batch {id} is too large for the gateway; its signals go out in two");
+                } else {
+                    self.progress.dropped(id, &batch.header, &answer);
+                    spool.drop_refused(seq)?;
+                }
+            }
+            Next::NewSpool => {
+                spool.renew()?;
+                eprintln!(
+                    "another sender used this spool's ids (a copy or a backup?); going on as {}",
+                    spool.state.spool
+                );
+            }
+            Next::Stop => {
+                spool.state.closed = true;
+                spool.save()?;
+            }
+            Next::RetryNow => {
+                eprintln!("this machine's clock is off by {} s; corrected", spool.state.clock_offset_ms / 1_000);
+            }
+            Next::Wait { ms, why } => progress::waits(ms, why, &answer, failure.as_deref()),
+        }
+        self.progress.settled(&spool.state.totals, self.total);
+        Ok(next)
+    }
+}
+
+/// Signals of a batch that were not taken. Names of the head that were passed over are not signals.
+fn refused(answer: &Answer) -> u64 {
+    let Some(body) = &answer.body else { return 0 };
+    body.refused.iter().filter(|r| r.index.is_some()).count() as u64 + body.refused_more
+}
+
+fn random() -> Result<u64, SpoolError> {
+    getrandom::u64().map_err(SpoolError::Random)
+}

@@ -1,0 +1,123 @@
+//! A stream: one thread reads signals from standard input into the spool, the other claims batches and sends them.
+
+use std::io::{self, BufReader, Stdin};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use logystera_infra::clock::{Clock, SystemClock};
+
+use super::deliver::{Courier, Stop, lock};
+use super::input::{self, Complaints, Lines};
+use super::pending::Pending;
+use super::spool::{Spool, SpoolError};
+
+/// What both threads see.
+pub(super) struct Stream {
+    desk: Mutex<Desk>,
+    changed: Condvar,
+}
+
+struct Desk {
+    pending: Pending,
+    ended: bool,
+    failed: Option<StreamError>,
+    malformed: u64,
+}
+
+/// Why a stream cannot be sent on.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// Standard input cannot be read.
+    #[error("standard input: {0}")]
+    Read(#[from] io::Error),
+    /// The spool fails.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
+impl AsMut<Spool> for Desk {
+    fn as_mut(&mut self) -> &mut Spool {
+        self.pending.as_mut()
+    }
+}
+
+/// What came of a stream.
+pub(super) struct Streamed {
+    pub(super) stop: Option<Stop>,
+    pub(super) malformed: u64,
+    pub(super) stream: Arc<Stream>,
+}
+
+impl Stream {
+    /// Looks at the spool.
+    pub(super) fn with_spool<R>(&self, look: impl FnOnce(&Spool) -> R) -> R {
+        look(&lock(&self.desk).pending.spool)
+    }
+}
+
+/// Sends standard input until it ends and all is settled.
+pub(super) fn send(courier: &mut Courier, spool: Spool) -> Result<Streamed, StreamError> {
+    let flush_ms = u64::from(spool.flush_every_s) * 1_000;
+    let desk = Desk { pending: Pending::open(spool)?, ended: false, failed: None, malformed: 0 };
+    let stream = Arc::new(Stream { desk: Mutex::new(desk), changed: Condvar::new() });
+    let (reader, clock) = (Arc::clone(&stream), courier.clock);
+    std::thread::spawn(move || {
+        let failed = read(&reader, io::stdin(), clock).err();
+        let mut desk = lock(&reader.desk);
+        desk.failed = failed;
+        desk.ended = true;
+        reader.changed.notify_one();
+    });
+    loop {
+        let stop = courier.deliver_all(&stream.desk)?;
+        if stop.is_some() || !wait_and_claim(&stream, courier.clock, flush_ms)? {
+            let malformed = lock(&stream.desk).malformed;
+            return Ok(Streamed { stop, malformed, stream });
+        }
+    }
+}
+
+/// Waits until there is a reason to speak (a full batch, the promised time, the end) and claims one batch; false when the
+/// input has ended and nothing is left to say.
+fn wait_and_claim(stream: &Stream, clock: SystemClock, flush_ms: u64) -> Result<bool, StreamError> {
+    let waits = |desk: &mut Desk| !desk.ended && !desk.pending.is_batch_full();
+    let waited = stream.changed.wait_timeout_while(lock(&stream.desk), Duration::from_millis(flush_ms), waits);
+    let (mut desk, _) = waited.unwrap_or_else(PoisonError::into_inner);
+    if desk.ended && desk.pending.len() == 0 && desk.pending.spool.state.dropped.is_empty() {
+        return desk.failed.take().map_or(Ok(false), Err);
+    }
+    desk.pending.claim(clock.wall_ms())?;
+    Ok(true)
+}
+
+fn read(stream: &Stream, stdin: Stdin, clock: SystemClock) -> Result<(), StreamError> {
+    let mut lines = Lines::new(BufReader::new(stdin));
+    let mut complaints = Complaints::default();
+    let mut is_full = false;
+    while let Some((number, bytes)) = lines.next()? {
+        let signal = input::signal(number, bytes);
+        let mut desk = lock(&stream.desk);
+        match signal {
+            Ok(None) => {}
+            Ok(Some(signal)) => {
+                let was_full = is_full;
+                is_full = !desk.pending.push(signal, clock.wall_ms())?;
+                if is_full && !was_full {
+                    eprintln!("the spool is full: signals are dropped and counted until the gateway takes some");
+                }
+            }
+            Err(error) => {
+                complaints.say(number, &error);
+                desk.malformed = complaints.count;
+            }
+        }
+        // What is there at once is made durable at once, by one sync.
+        if lines.reader().buffer().is_empty() {
+            desk.pending.sync()?;
+        }
+        if desk.pending.is_batch_full() {
+            stream.changed.notify_one();
+        }
+    }
+    Ok(lock(&stream.desk).pending.sync()?)
+}

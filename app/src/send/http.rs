@@ -1,0 +1,108 @@
+//! One try: sign, post, read the answer.
+
+use std::io::Read;
+use std::time::Duration;
+
+use logystera_infra::clock::Clock;
+use logystera_ingest::core::signature::{CONTENT_TYPE, HEADER, IDENTITY, Signed};
+use logystera_schemas::ids::{BatchId, Sha256Digest};
+use logystera_schemas::limits::{ANSWER_BYTES_MAX, SEND_TIMEOUT_MS};
+use reqwest::blocking::{Client, Response};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE as CONTENT_TYPE_HEADER, RETRY_AFTER};
+
+use super::core::answer::Answer;
+use super::target::{Target, is_loopback};
+
+/// Time to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The way to the gateway.
+pub(super) struct Gateway {
+    client: Client,
+    target: Target,
+}
+
+/// What came of a try.
+pub(super) struct Tried {
+    /// What the gateway said.
+    pub(super) answer: Answer,
+    /// Why nothing came back, for people.
+    pub(super) failure: Option<String>,
+    /// Server minus sender in milliseconds, by the middle of the try.
+    pub(super) offset_ms: Option<i64>,
+}
+
+impl Gateway {
+    pub(super) fn new(target: Target) -> Result<Self, reqwest::Error> {
+        // Somebody else in this process may have installed one: any will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = Client::builder()
+            .user_agent(concat!("logystera-send/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(Duration::from_millis(SEND_TIMEOUT_MS));
+        if is_loopback(&target.url) {
+            builder = builder.no_proxy();
+        }
+        Ok(Self { client: builder.build()?, target })
+    }
+
+    /// Posts a batch, signed by the sender's clock corrected by `offset_ms`.
+    pub(super) fn post(&self, clock: &dyn Clock, offset_ms: i64, batch: BatchId, gzip: bool, body: Vec<u8>) -> Tried {
+        let encoding = if gzip { "gzip" } else { IDENTITY };
+        let sent_ms = clock.wall_ms();
+        let started_ms = clock.monotonic_ms();
+        let signature = Signed {
+            audience: &self.target.audience,
+            site: &self.target.site,
+            key: &self.target.key,
+            ts: sent_ms.saturating_add(offset_ms).div_euclid(1_000),
+            batch,
+            content_type: CONTENT_TYPE.as_bytes(),
+            content_encoding: encoding.as_bytes(),
+            body_digest: Sha256Digest::of(&body),
+        }
+        .sign(&self.target.secret);
+        let mut request = self.client.post(self.target.url.clone());
+        request = request.header(HEADER, signature).header(CONTENT_TYPE_HEADER, CONTENT_TYPE);
+        if gzip {
+            request = request.header(CONTENT_ENCODING, encoding);
+        }
+        match request.body(body).send() {
+            Ok(response) => {
+                let answer = read(response);
+                let middle_ms = sent_ms + (clock.monotonic_ms() - started_ms) / 2;
+                let offset_ms = answer.body.as_ref().map(|b| b.server_time.saturating_sub(middle_ms));
+                Tried { answer, failure: None, offset_ms }
+            }
+            Err(error) => {
+                Tried { answer: Answer::default(), failure: Some(causes(&error.without_url())), offset_ms: None }
+            }
+        }
+    }
+}
+
+fn read(response: Response) -> Answer {
+    let status = response.status().as_u16();
+    let retry_after_s =
+        response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse().ok());
+    let mut bytes = Vec::new();
+    let whole = response.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes).is_ok();
+    let body = whole.then(|| serde_json::from_slice(&bytes).ok()).flatten();
+    Answer { status, retry_after_s, body }
+}
+
+/// An error with its causes: the first alone says only that a request failed.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,199 @@
+//! The spool over crashes. A crash is played by copying the folder at some moment and opening the copy.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+pub(in crate::send) fn owner() -> Owner {
+    Owner { url: "https://a.example/v1/batches".into(), site: "s".into(), host: "h".into() }
+}
+
+pub(in crate::send) fn signal(line: u64, at: i64) -> Signal {
+    Signal { line, at, kind: "cron.run".into(), fields: format!(",\"job\":\"j{line}\",\"outcome\":\"ok\"") }
+}
+
+/// A copy of a folder as it is now: what a crash, or a backup, leaves.
+pub(in crate::send) fn copy(dir: &Path) -> tempfile::TempDir {
+    let to = tempfile::tempdir().unwrap();
+    copy_into(dir, to.path());
+    to
+}
+
+fn copy_into(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() { copy_into(&path, &target) } else { assert!(fs::copy(&path, target).is_ok()) }
+    }
+}
+
+fn open(dir: &Path) -> Spool {
+    Spool::open(dir, owner(), Feed::File, 60).unwrap().0
+}
+
+/// The signals' jobs in each batch that waits, by its id.
+pub(in crate::send) fn waiting(spool: &Spool) -> BTreeMap<u64, Vec<String>> {
+    let jobs = |seq| {
+        let json: serde_json::Value = serde_json::from_str(&spool.load(seq).unwrap().json().unwrap()).unwrap();
+        json["signals"].as_array().unwrap().iter().map(|s| s["job"].as_str().unwrap_or("-").to_owned()).collect()
+    };
+    spool.queue.iter().map(|seq| (*seq, jobs(*seq))).collect()
+}
+
+fn filled(dir: &Path, batches: u64) -> Spool {
+    let mut spool = open(dir);
+    for batch in 0..batches {
+        let signals: Vec<Signal> = (0..4).map(|i| signal(batch * 4 + i + 1, (batch * 4 + i) as i64 * 10)).collect();
+        spool.claim(&signals, (batch as i64 + 1) * 40 - 1, false).unwrap();
+    }
+    spool.save().unwrap();
+    spool
+}
+
+#[test]
+fn bytes_and_ids_outlive_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = filled(dir.path(), 3);
+    let before: Vec<_> = spool.queue.iter().map(|s| (spool.id(*s).unwrap(), spool.load(*s).unwrap().body)).collect();
+    drop(spool);
+    let again = open(dir.path());
+    let after: Vec<_> = again.queue.iter().map(|s| (again.id(*s).unwrap(), again.load(*s).unwrap().body)).collect();
+    assert_eq!(before, after);
+    assert_eq!(before.len(), 3);
+    assert_eq!(again.state.next_seq, 4);
+}
+
+#[test]
+fn one_sender_uses_a_spool() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path());
+    assert!(matches!(Spool::open(dir.path(), owner(), Feed::File, 60), Err(SpoolError::InUse(_))));
+    drop(first);
+    open(dir.path());
+    assert!(matches!(Spool::open(dir.path(), owner(), Feed::Follow, 60), Err(SpoolError::OtherFeed(..))));
+}
+
+#[test]
+fn another_site_gateway_or_machine_draws_a_new_id() {
+    let changes: [fn(&mut Owner); 3] =
+        [|o| o.url = "https://b.example/v1/batches".into(), |o| o.site = "t".into(), |o| o.host = "i".into()];
+    for change in changes {
+        let dir = tempfile::tempdir().unwrap();
+        let before = filled(dir.path(), 2);
+        let (old, jobs) = (before.state.spool.clone(), waiting(&before));
+        drop(before);
+        let mut other = owner();
+        change(&mut other);
+        let (after, moved) = Spool::open(dir.path(), other.clone(), Feed::File, 60).unwrap();
+        assert!(moved && after.state.spool != old);
+        assert_eq!(waiting(&after), jobs, "nothing is lost by it");
+        drop(after);
+        assert!(!Spool::open(dir.path(), other, Feed::File, 60).unwrap().1, "once");
+    }
+}
+
+#[test]
+fn a_settled_batch_is_not_sent_again_after_a_crash_before_its_file_was_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = filled(dir.path(), 2);
+    let file = fs::read(spool.batch_path(1)).unwrap();
+    spool.settle(1, |state| state.totals.accepted += 4).unwrap();
+    assert_eq!(waiting(&spool).into_keys().collect::<Vec<_>>(), [2]);
+    fs::write(spool.batch_path(1), file).unwrap();
+    let crashed = copy(dir.path());
+    let again = open(crashed.path());
+    assert_eq!(waiting(&again).into_keys().collect::<Vec<_>>(), [2]);
+    assert_eq!((again.state.totals.accepted, again.state.totals.batches), (4, 1));
+    assert!(!again.batch_path(1).exists());
+}
+
+#[test]
+fn a_refused_batch_is_counted_by_type() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = filled(dir.path(), 2);
+    spool.drop_refused(1).unwrap();
+    assert_eq!(spool.state.totals.dropped, 4);
+    let told = spool.state.dropped.take(99);
+    assert_eq!(told.len(), 1);
+    assert!(told[0].fields.contains("\"count\":4") && told[0].fields.contains("\"since\":0"), "{}", told[0].fields);
+}
+
+#[test]
+fn a_batch_is_halved_before_all_that_follow() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = filled(dir.path(), 3);
+    spool.settle(1, |_| {}).unwrap();
+    let third = spool.load(3).unwrap().body;
+    assert!(spool.split(2).unwrap());
+    let jobs = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+    let expected =
+        BTreeMap::from([(3, jobs(&["j5", "j6"])), (4, jobs(&["j7", "j8"])), (5, jobs(&["j9", "j10", "j11", "j12"]))]);
+    assert_eq!(waiting(&spool), expected);
+    assert_eq!(spool.load(5).unwrap().body, third, "what follows keeps its bytes");
+    assert_eq!(spool.load(4).unwrap().header.lines, [7, 8]);
+    assert_eq!(spool.state.next_seq, 6);
+    assert_eq!(waiting(&open(copy(dir.path()).path())), expected);
+}
+
+#[test]
+fn a_crash_while_halving_loses_and_repeats_nothing() {
+    let all: Vec<String> = (1..=12).map(|i| format!("j{i}")).collect();
+    // What the disk holds after each step of halving batch 1 of three.
+    let steps: [&dyn Fn(&mut Spool); 5] = [
+        &|spool| fs::rename(spool.batch_path(3), spool.batch_path(5)).unwrap(),
+        &|spool| fs::rename(spool.batch_path(2), spool.batch_path(4)).unwrap(),
+        &|spool| {
+            spool.state.splitting = Some(1);
+            spool.state.next_seq = 6;
+            spool.save().unwrap();
+        },
+        &|spool| assert!(fs::copy(spool.batch_path(1), spool.batch_path(2)).is_ok()),
+        &|spool| assert!(fs::copy(spool.batch_path(1), spool.batch_path(3)).is_ok()),
+    ];
+    for count in 1..=steps.len() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut spool = filled(dir.path(), 3);
+        steps[..count].iter().for_each(|step| step(&mut spool));
+        let crashed = copy(dir.path());
+        let mut again = open(crashed.path());
+        assert_eq!(waiting(&again).into_values().flatten().collect::<Vec<_>>(), all, "{count} steps");
+        assert!(again.split(1).unwrap());
+        assert_eq!(waiting(&again).into_values().flatten().collect::<Vec<_>>(), all, "{count} steps, then halved");
+        assert!(again.state.next_seq > *again.queue.back().unwrap());
+    }
+}
+
+#[test]
+fn files_of_another_version_or_damaged_ones_are_refused_with_their_name() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(filled(dir.path(), 1));
+    let path = dir.path().join("state.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let open_error = || Spool::open(dir.path(), owner(), Feed::File, 60).err().unwrap().to_string();
+    fs::write(&path, text.replacen("\"version\":1", "\"version\":2", 1)).unwrap();
+    assert!(open_error().contains("a spool of version 2"), "{}", open_error());
+    fs::write(&path, "{").unwrap();
+    assert!(open_error().contains("state.json: not a file of a spool"), "{}", open_error());
+    fs::write(&path, text).unwrap();
+    fs::write(dir.path().join("batches/000000000001.batch"), "nothing").unwrap();
+    assert!(matches!(open(dir.path()).load(1), Err(SpoolError::Damaged(_))));
+}
+
+#[test]
+fn gzip_is_used_where_it_pays_and_is_the_same_every_time() {
+    assert_eq!(gzip("short").unwrap(), None);
+    let text = "0123456789".repeat(100);
+    let packed = gzip(&text).unwrap().unwrap();
+    assert!(packed.len() < 100);
+    assert_eq!(gzip(&text).unwrap().unwrap(), packed);
+    // Hashes do not compress to nine tenths as raw bytes would, but random text of all characters does not pay.
+    let mut random = 1_u32;
+    let noise: String = std::iter::repeat_with(|| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(33 + (random >> 24) as u8 % 94)
+    })
+    .take(5_000)
+    .collect();
+    assert_eq!(gzip(&noise).unwrap(), None);
+}
