@@ -131,7 +131,7 @@ fn digest_first(detections: &[Box<Detection>]) -> String {
 }
 
 /// What the groups of a state take.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct StateSize {
     /// Groups that are kept at the log's end.
     pub groups: usize,

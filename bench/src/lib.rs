@@ -1,11 +1,15 @@
 //! Benchmarks of the engine and the gateway, beside the peers' figures (`bench/README.md`).
 
+pub mod body;
 pub mod clock;
 pub mod codec;
 pub mod convert;
 pub mod cpu;
 pub mod engine;
+pub mod gateway;
+pub mod load;
 pub mod recording;
+pub mod table;
 pub mod w1;
 
 /// Why a benchmark has no figures.

@@ -1,8 +1,9 @@
 //! Runs the benchmarks: see `logystera-bench --help` and `bench/README.md`.
 
 use clap::{Parser, Subcommand};
+use logystera_bench::gateway::{self, GatewayRun};
 use logystera_bench::recording::Recording;
-use logystera_bench::{BenchError, codec, engine, w1};
+use logystera_bench::{BenchError, codec, engine, load, w1};
 
 #[derive(Parser)]
 #[command(about = "Benchmarks of Logystera beside its peers", version)]
@@ -25,11 +26,51 @@ enum Command {
         #[arg(long)]
         rules: Option<String>,
     },
-    /// Encoded and heap bytes of a group.
+    /// Encoded and heap bytes of a group, as JSON. One kind of window a process: memory that is given back is not seen.
     State {
         /// Batches of 100 signals.
         #[arg(long, default_value_t = 100_000)]
         batches: usize,
+        /// Exact windows instead of panes of 5 s.
+        #[arg(long)]
+        exact: bool,
+    },
+    /// Everything, as tables beside the peers' figures.
+    Table {
+        /// Batches of 100 signals for the engine.
+        #[arg(long, default_value_t = 100_000)]
+        batches: usize,
+        /// Batches of 100 signals for the gateway.
+        #[arg(long, default_value_t = 50_000)]
+        requests: usize,
+    },
+    /// The gateway with durable commits: the real `logystera up` over loopback.
+    Gateway {
+        /// Batches of 100 signals.
+        #[arg(long, default_value_t = 50_000)]
+        requests: usize,
+        /// Keep-alive connections.
+        #[arg(long, default_value_t = 64)]
+        connections: usize,
+        /// Sites.
+        #[arg(long, default_value_t = 200)]
+        sites: usize,
+    },
+    /// The load generator that `gateway` starts.
+    #[command(hide = true)]
+    Load {
+        /// Port of the gateway.
+        #[arg(long)]
+        port: u16,
+        /// Output of `site add --json`, a line a site.
+        #[arg(long)]
+        credentials: std::path::PathBuf,
+        /// Batches of 100 signals.
+        #[arg(long)]
+        requests: usize,
+        /// Keep-alive connections.
+        #[arg(long)]
+        connections: usize,
     },
     /// Nanoseconds a signal of the batch codec.
     Codec {
@@ -51,7 +92,17 @@ enum Command {
 fn main() -> Result<(), BenchError> {
     match Arguments::parse().command {
         Command::Engine { batches, disorder_ms, rules } => engine_figures(batches, disorder_ms, rules.as_deref()),
-        Command::State { batches } => state_figures(batches),
+        Command::State { batches, exact } => {
+            let rules = if exact { engine::w1_rules_exact()? } else { engine::w1_rules()? };
+            let recording = Recording::w1(42, batches, 0, rules.digest);
+            print_json(&engine::state_size(&recording, rules)?)
+        }
+        Command::Table { batches, requests } => tables(batches, requests),
+        Command::Gateway { requests, connections, sites } => gateway_figures(requests, connections, sites),
+        Command::Load { port, credentials, requests, connections } => {
+            let report = load::run(port, &credentials, requests, connections)?;
+            print_json(&report)
+        }
         Command::Codec { rounds } => {
             codec::run(rounds);
             Ok(())
@@ -87,14 +138,54 @@ fn engine_figures(batches: usize, disorder_ms: u32, only: Option<&str>) -> Resul
     Ok(())
 }
 
-fn state_figures(batches: usize) -> Result<(), BenchError> {
-    for (name, rules) in [("panes of 5 s", engine::w1_rules()?), ("exact", engine::w1_rules_exact()?)] {
+fn print_json(value: &impl serde::Serialize) -> Result<(), BenchError> {
+    println!("{}", serde_json::to_string(value).map_err(std::io::Error::other)?);
+    Ok(())
+}
+
+fn tables(batches: usize, requests: usize) -> Result<(), BenchError> {
+    let replayed = |rules: RuleSet| {
         let recording = Recording::w1(42, batches, 0, rules.digest);
-        let size = engine::state_size(&recording, rules)?;
-        println!(
-            "{name}: {} groups; encoded {:.0} B mean, {} B at most, and a key of {:.0} B; heap {:.0} B",
-            size.groups, size.value_bytes_mean, size.value_bytes_max, size.key_bytes_mean, size.heap_bytes
-        );
+        engine::replay(&recording, rules)
+    };
+    table::engine(&replayed(engine::w1_rules()?)?, &replayed(engine::pack_rules()?)?);
+    let sizes = [("panes of 5 s", None), ("exact", Some("--exact"))].map(|(name, flag)| state_of(batches, name, flag));
+    table::state(&sizes.into_iter().collect::<Result<Vec<_>, _>>()?);
+    table::gateway(&gateway::run(&GatewayRun { requests, connections: 64, sites: 200 })?);
+    Ok(())
+}
+
+fn state_of(batches: usize, name: &str, flag: Option<&str>) -> Result<(String, StateSize), BenchError> {
+    let batches = batches.to_string();
+    let output = std::process::Command::new(std::env::current_exe()?)
+        .args(["state", "--batches", &batches])
+        .args(flag)
+        .output()?;
+    let size = serde_json::from_slice(&output.stdout).map_err(std::io::Error::other)?;
+    Ok((name.to_owned(), size))
+}
+
+fn gateway_figures(requests: usize, connections: usize, sites: usize) -> Result<(), BenchError> {
+    let done = gateway::run(&GatewayRun { requests, connections, sites })?;
+    let load = &done.load;
+    println!(
+        "{} requests of {:.1} KB over {connections} connections, {sites} sites: {:.0} requests/s, {:.2} M signals/s; \
+         p50 {:.1} ms, p99 {:.1} ms; answers {:?}",
+        load.requests,
+        load.body_bytes as f64 / load.requests as f64 / 1e3,
+        load.requests as f64 / load.wall_s,
+        load.signals as f64 / load.wall_s / 1e6,
+        load.p50_ms,
+        load.p99_ms,
+        load.statuses,
+    );
+    println!(
+        "whole process {:.3} CPU s/M, engine and alerter included; {} MB resident",
+        done.whole_cpu_s_per_million(),
+        done.resident_bytes >> 20
+    );
+    for (thread, cpu_s) in &done.thread_cpu_s {
+        println!("  {thread:16} {:.3} CPU s/M", cpu_s / load.signals as f64 * 1e6);
     }
     Ok(())
 }

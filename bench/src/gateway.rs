@@ -1,0 +1,178 @@
+//! The gateway under load: the real `logystera up`, measured from outside.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use logystera_system::process::free_port;
+use logystera_system::wire;
+
+use crate::load::LoadReport;
+use crate::{BenchError, cpu};
+
+/// Names of the threads that are not the gateway's: the engine's and the alerter's. The log's writer serves all; it is
+/// counted as the gateway's, which nearly all of its bytes come from.
+const OTHER_ROLES: [&str; 2] = ["processor", "alerter"];
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct GatewayRun {
+    /// Batches of 100 signals.
+    pub requests: usize,
+    /// Keep-alive connections.
+    pub connections: usize,
+    /// Sites, each with its key.
+    pub sites: usize,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct GatewayFigures {
+    /// What the senders saw.
+    pub load: LoadReport,
+    /// CPU seconds of the whole process while the load ran, and until the engine had judged all of it.
+    pub process_cpu_s: f64,
+    /// The same by the names of threads.
+    pub thread_cpu_s: BTreeMap<String, f64>,
+    /// Resident memory at the end, bytes.
+    pub resident_bytes: u64,
+}
+
+impl GatewayFigures {
+    /// CPU seconds for a million signals of the process without its engine and its alerter.
+    pub fn gateway_cpu_s_per_million(&self) -> f64 {
+        let others = self.thread_cpu_s.iter().filter(|(name, _)| OTHER_ROLES.contains(&name.as_str()));
+        (self.process_cpu_s - others.map(|(_, s)| s).sum::<f64>()) / self.load.signals as f64 * 1e6
+    }
+
+    /// CPU seconds for a million signals of the whole process.
+    pub fn whole_cpu_s_per_million(&self) -> f64 {
+        self.process_cpu_s / self.load.signals as f64 * 1e6
+    }
+}
+
+/// A process that ends with its handle.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Path of the binary `logystera`, beside this one.
+fn binary() -> Result<PathBuf, BenchError> {
+    let path = std::env::current_exe()?.with_file_name("logystera");
+    if path.exists() { Ok(path) } else { Err(BenchError::Broken(format!("{} is not built", path.display()))) }
+}
+
+/// Starts `up` on a folder of its own, adds the sites, sends the load, and waits until the engine has judged it.
+pub fn run(run: &GatewayRun) -> Result<GatewayFigures, BenchError> {
+    let folder = std::env::temp_dir().join(format!("logystera-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let figures = run_in(&folder, run);
+    std::fs::remove_dir_all(&folder)?;
+    figures
+}
+
+fn run_in(folder: &Path, run: &GatewayRun) -> Result<GatewayFigures, BenchError> {
+    let (port, admin) = (free_port(), free_port());
+    let data = folder.join("data");
+    let log = std::fs::File::create(folder.join("up.log"))?;
+    let up = Command::new(binary()?)
+        .arg("up")
+        .arg("--data")
+        .arg(&data)
+        .args(["--listen", &format!("127.0.0.1:{port}"), "--admin-listen", &format!("127.0.0.1:{admin}")])
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()?;
+    let up = Running(up);
+    let pid = up.0.id().to_string();
+    wait_until("up is ready", || Ok(wire::get(admin, "/health/ready").is_some_and(|a| a.status == 200)))?;
+    let credentials = folder.join("sites.ndjson");
+    add_sites(&data, run.sites, &credentials)?;
+
+    let mut load = Running(
+        Command::new(std::env::current_exe()?)
+            .args(["load", "--port", &port.to_string(), "--requests", &run.requests.to_string()])
+            .args(["--connections", &run.connections.to_string(), "--credentials"])
+            .arg(&credentials)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?,
+    );
+    let mut lines = BufReader::new(load.0.stdout.take().ok_or(std::io::Error::other("no output"))?).lines();
+    lines.next().transpose()?;
+    let before = Sample::take(&pid)?;
+    let mut go = load.0.stdin.take().ok_or(std::io::Error::other("no input"))?;
+    go.write_all(b"go\n")?;
+    let line = lines.next().transpose()?.unwrap_or_default();
+    let report: LoadReport = serde_json::from_str(&line)
+        .map_err(|e| BenchError::Broken(format!("the load generator said {line:?}: {e}")))?;
+    settle(&pid)?;
+    let after = Sample::take(&pid)?;
+    Ok(GatewayFigures {
+        load: report,
+        process_cpu_s: after.process_s - before.process_s,
+        thread_cpu_s: after.since(&before),
+        resident_bytes: cpu::resident_bytes(&pid)?,
+    })
+}
+
+fn add_sites(data: &Path, sites: usize, credentials: &Path) -> Result<(), BenchError> {
+    let mut file = std::fs::File::create(credentials)?;
+    for site in 0..sites {
+        let added = Command::new(binary()?)
+            .args(["site", "add", &format!("bench {site}"), "--json", "--data"])
+            .arg(data)
+            .output()?;
+        if !added.status.success() {
+            return Err(BenchError::Broken(String::from_utf8_lossy(&added.stderr).into_owned()));
+        }
+        file.write_all(&added.stdout)?;
+    }
+    Ok(())
+}
+
+fn wait_until(what: &str, mut done: impl FnMut() -> Result<bool, BenchError>) -> Result<(), BenchError> {
+    for _ in 0..6_000 {
+        if done()? {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(10));
+    }
+    Err(BenchError::Broken(format!("{what}: not within a minute")))
+}
+
+/// Waits until the process is idle: whatever it had to do after the last answer is done and counted.
+fn settle(pid: &str) -> Result<(), BenchError> {
+    let mut last = cpu::process_cpu_s(pid)?;
+    wait_until("the process comes to rest", || {
+        sleep(Duration::from_millis(500));
+        let now = cpu::process_cpu_s(pid)?;
+        let idle = now - last < 0.05;
+        last = now;
+        Ok(idle)
+    })
+}
+
+struct Sample {
+    process_s: f64,
+    threads: BTreeMap<String, f64>,
+}
+
+impl Sample {
+    fn take(pid: &str) -> Result<Self, BenchError> {
+        Ok(Self { process_s: cpu::process_cpu_s(pid)?, threads: cpu::thread_cpu_s(pid)? })
+    }
+
+    fn since(&self, before: &Self) -> BTreeMap<String, f64> {
+        let spent = |(name, s): (&String, &f64)| (name.clone(), s - before.threads.get(name).copied().unwrap_or(0.0));
+        self.threads.iter().map(spent).collect()
+    }
+}
