@@ -17,11 +17,11 @@ use crate::core::rule::{Condition, Expected};
 const SPANS: std::ops::RangeInclusive<i64> = RULE_SPAN_MS_MIN..=RULE_SPAN_MS_MAX;
 const LATER: [Later; 1] = [("ratio", "ratios come in a later version; count the bad outcomes alone until then")];
 
-/// Reads `threshold`, whose key stands at `key`.
+/// Reads `threshold`, whose key stands at `key`. Without a signal, which was refused, only what does not depend on it.
 pub(super) fn threshold(
     key: Place,
     node: &Node,
-    signal: SignalType,
+    signal: Option<SignalType>,
     group_by: &[usize],
     report: &mut Report<'_>,
 ) -> Option<Condition> {
@@ -32,14 +32,17 @@ pub(super) fn threshold(
     match (keys.get("count"), keys.entry("distinct")) {
         (Some(count), None) => {
             let threshold = read::int(count, "`count`", 1..=i64::from(THRESHOLD_MAX), report);
-            let resolution = match keys.get("resolution") {
-                Some(node) => Some(read::span(node, "`resolution`", SPANS, report)?),
-                None => None,
-            };
+            let asked = keys.get("resolution").map(|n| read::span(n, "`resolution`", SPANS, report));
             let (within_ms, threshold) = (within?, threshold? as u32);
+            let chosen = (threshold > EXACT_THRESHOLD_MAX).then_some(RESOLUTION_MS_DEFAULT);
+            let resolution_ms = match asked {
+                Some(resolution) => Some(resolution?),
+                None => chosen,
+            };
+            let condition = Condition::Count { threshold, within_ms, resolution_ms };
             let place = keys.get("resolution").map_or(count.place, |node| node.place);
-            let resolution_ms = panes(place, threshold, within_ms, resolution, report)?;
-            Some(Condition::Count { threshold, within_ms, resolution_ms })
+            check_panes(place, &condition, report)?;
+            Some(condition)
         }
         (None, Some((_, node))) => {
             if let Some((place, _)) = keys.entry("resolution") {
@@ -63,54 +66,43 @@ pub(super) fn threshold(
     }
 }
 
-/// Whether a window is counted in panes, and in which. `Some(None)`: exactly.
-fn panes(
-    place: Place,
-    threshold: u32,
-    within_ms: i64,
-    asked: Option<i64>,
-    report: &mut Report<'_>,
-) -> Option<Option<i64>> {
+/// Checks how a window is counted: exactly, or in panes of the length that was asked for or is the default.
+fn check_panes(place: Place, condition: &Condition, report: &mut Report<'_>) -> Option<()> {
+    let Condition::Count { threshold, within_ms, resolution_ms: Some(pane_ms) } = *condition else { return Some(()) };
     let fits = |ms: i64| within_ms % ms == 0 && within_ms / ms <= i64::from(PANES_MAX);
-    let way_out = || match (1..=i64::from(PANES_MAX))
-        .rev()
-        .map(|panes| within_ms / panes)
-        .find(|ms| *ms >= RULE_SPAN_MS_MIN && fits(*ms))
-    {
-        Some(ms) => format!("`resolution: {}` is the finest that will do", short(ms)),
-        None => "choose a `within` that is a whole number of seconds".to_owned(),
-    };
-    match asked {
-        Some(ms) if within_ms % ms != 0 => {
-            let problem = format!("`within`, {}, is no multiple of `resolution`, {}", short(within_ms), short(ms));
-            report.error(place, problem).help(way_out());
-            None
-        }
-        Some(ms) if !fits(ms) => {
-            let problem = format!("a window of {} panes; it has at most {PANES_MAX}", within_ms / ms);
-            report.error(place, problem).help(way_out());
-            None
-        }
-        None if threshold > EXACT_THRESHOLD_MAX && !fits(RESOLUTION_MS_DEFAULT) => {
-            let problem = format!(
-                "a `count` over {EXACT_THRESHOLD_MAX} is counted in panes, and those of {} don't do for {}",
-                short(RESOLUTION_MS_DEFAULT),
-                short(within_ms)
-            );
-            report.error(place, problem).help(way_out());
-            None
-        }
-        None if threshold > EXACT_THRESHOLD_MAX => Some(Some(RESOLUTION_MS_DEFAULT)),
-        asked => Some(asked),
+    if fits(pane_ms) {
+        return Some(());
     }
+    let problem = if within_ms % pane_ms != 0 {
+        format!("`within`, {}, is no multiple of `resolution`, {}", short(within_ms), short(pane_ms))
+    } else {
+        format!("a window of {} panes; it has at most {PANES_MAX}", within_ms / pane_ms)
+    };
+    // The whole window is a pane that always fits.
+    let lengths = (1..=i64::from(PANES_MAX)).rev().map(|panes| within_ms / panes);
+    let finest = lengths.into_iter().find(|ms| *ms >= RULE_SPAN_MS_MIN && fits(*ms)).unwrap_or(within_ms);
+    let error =
+        report.error(place, problem).help(format!("`resolution: {}` is the finest that will do", short(finest)));
+    if threshold > EXACT_THRESHOLD_MAX {
+        error.label(format!(
+            "over {EXACT_THRESHOLD_MAX}, matches are counted in panes, of {} by default",
+            short(RESOLUTION_MS_DEFAULT)
+        ));
+    }
+    None
 }
 
-fn distinct(node: &Node, signal: SignalType, group_by: &[usize], report: &mut Report<'_>) -> Option<(usize, u32)> {
+fn distinct(
+    node: &Node,
+    signal: Option<SignalType>,
+    group_by: &[usize],
+    report: &mut Report<'_>,
+) -> Option<(usize, u32)> {
     let keys = Keys::of(node, "`distinct`", &["field", "at_least"], &[], report)?;
     let help = "such as `distinct: {field: user_hash, at_least: 5}`";
     let at_least = keys.need("at_least", help, report);
     let name = keys.need("field", help, report)?;
-    let (place, def) = filter::field(read::text(name, "`field`", report)?, name.place, signal, report)?;
+    let (place, def) = filter::field(read::text(name, "`field`", report)?, name.place, signal?, report)?;
     if group_by.contains(&place) {
         report
             .error(name.place, format!("within a group there is one `{}` only", def.name))

@@ -1,6 +1,6 @@
 //! One rule of a file.
 
-use logystera_schemas::catalogue::{FieldKind, SignalType};
+use logystera_schemas::catalogue::{FieldKind, SignalType, TYPE_FIELDS_MAX};
 use logystera_schemas::detection::Severity;
 use logystera_schemas::ids::{RuleName, Sha256Digest, is_slug};
 use logystera_schemas::limits::{GROUP_FIELDS_MAX, MESSAGE_CHARS_MAX, RULE_SPAN_MS_MAX};
@@ -12,7 +12,7 @@ use super::message::{self, Names};
 use super::read::{self, Keys, Later};
 use super::report::{Place, Report};
 use super::suggest;
-use super::yaml::Node;
+use super::yaml::{Node, Yaml};
 use super::{condition, filter};
 use crate::core::rule::{Condition, Rule};
 
@@ -43,6 +43,8 @@ const LATER: [Later; 3] = [
 ];
 const SEVERITIES: [(&str, Severity); 3] =
     [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
+/// Hex digits of a revision.
+const REVISION_DIGITS: usize = 12;
 /// `suppress` where a rule names none.
 const SUPPRESS_MS_DEFAULT: i64 = 3_600_000;
 /// `resolve_after` where a rule names none.
@@ -81,10 +83,10 @@ pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<Defined> {
     let advice = advice(&keys, "do", report);
     let bundle = keys.get("bundle").map(|node| extras::bundle(node, report));
     let message = keys.need("message", "such as `message: \"{count} mails failed on {site} within {within}\"`", report);
-    let watch = watch(&keys, report)?;
+    let watch = watch(&keys, report);
+    let message = message.and_then(|node| message::read(node, &message_names(&keys, watch.as_ref()), report));
+    let watch = watch?;
     let names: Vec<&str> = watch.group_by.iter().filter_map(|place| field_name(watch.signal, *place)).collect();
-    let message =
-        message.and_then(|node| message::read(node, &Names { condition: &watch.condition, group_by: &names }, report));
     let subject = Subject { signal: watch.signal, group_by: &names };
     let tests = keys.get("tests").map(|node| extras::tests(node, &subject, report));
     if report.count() != errors_before {
@@ -111,9 +113,23 @@ pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<Defined> {
         advice,
     };
     let json = canonical(&rule, bundle.flatten(), tests.flatten());
-    rule.revision = Sha256Digest::of(json.to_string().as_bytes()).to_string()[..12].to_owned();
+    rule.revision = Sha256Digest::of(json.to_string().as_bytes()).to_string();
+    rule.revision.truncate(REVISION_DIGITS);
     rule.counts = counts(&rule);
     Some(Defined { rule, place: name_node?.place, json })
+}
+
+/// What the message may name; where the rest of the rule was refused, as far as that can be told.
+fn message_names<'n>(keys: &Keys<'n>, watch: Option<&Watch>) -> Names<'n> {
+    let group_by = match keys.get("group_by").map(|node| &node.yaml) {
+        Some(Yaml::List(items)) => items.iter().filter_map(Node::as_text).collect(),
+        _ => Vec::new(),
+    };
+    Names {
+        counts: keys.get("absent").is_none(),
+        span_ms: watch.map_or(0, |w| condition::span_ms(&w.condition)),
+        group_by,
+    }
 }
 
 fn rule_name(node: &Node, report: &mut Report<'_>) -> Option<RuleName> {
@@ -187,13 +203,13 @@ fn watch(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<Watch> {
     }
     let signal = keys
         .need("signal", "the type that it watches: `signal: mail.outcome`", report)
-        .and_then(|node| signal_type(node, report))?;
-    let filter = match keys.get("where") {
-        Some(node) => filter::read(node, signal, report),
-        None => Some(Vec::new()),
+        .and_then(|node| signal_type(node, report));
+    let filter = match (keys.get("where"), signal) {
+        (Some(node), Some(signal)) => filter::read(node, signal, report),
+        _ => Some(Vec::new()),
     };
     let group_by = fields(keys, "group_by", GROUP_FIELDS_MAX, signal, report);
-    let evidence = fields(keys, "evidence", signal.def().fields.len(), signal, report);
+    let evidence = fields(keys, "evidence", TYPE_FIELDS_MAX, signal, report);
     let condition = match conditions.0 {
         Some((place, node)) => {
             condition::threshold(place, node, signal, group_by.as_deref().unwrap_or_default(), report)
@@ -201,7 +217,7 @@ fn watch(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<Watch> {
         None => absence.flatten(),
     };
     Some(Watch {
-        signal: Some(signal),
+        signal: Some(signal?),
         filter: filter?,
         group_by: group_by?,
         evidence: evidence?,
@@ -210,7 +226,7 @@ fn watch(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<Watch> {
 }
 
 fn is_empty_list(node: &Node) -> bool {
-    matches!(&node.yaml, super::yaml::Yaml::List(items) if items.is_empty())
+    matches!(&node.yaml, Yaml::List(items) if items.is_empty())
 }
 
 fn signal_type(node: &Node, report: &mut Report<'_>) -> Option<SignalType> {
@@ -224,7 +240,13 @@ fn signal_type(node: &Node, report: &mut Report<'_>) -> Option<SignalType> {
 }
 
 /// A list of different fields of the signal, in the order of the file.
-fn fields(keys: &Keys<'_>, key: &str, max: usize, signal: SignalType, report: &mut Report<'_>) -> Option<Vec<usize>> {
+fn fields(
+    keys: &Keys<'_>,
+    key: &str,
+    max: usize,
+    signal: Option<SignalType>,
+    report: &mut Report<'_>,
+) -> Option<Vec<usize>> {
     let Some(node) = keys.get(key) else { return Some(Vec::new()) };
     let what = format!("`{key}`");
     let mut places = Vec::new();
@@ -241,7 +263,7 @@ fn fields(keys: &Keys<'_>, key: &str, max: usize, signal: SignalType, report: &m
                 report.error(item.place, "evidence always has the time").help("take `at` away");
                 None
             }
-            Some(name) => filter::field(name, item.place, signal, report).map(|(place, _)| place),
+            Some(name) => signal.and_then(|s| filter::field(name, item.place, s, report)).map(|(place, _)| place),
             None => None,
         };
         match found {

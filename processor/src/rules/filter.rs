@@ -1,7 +1,7 @@
 //! `where`: tests of fields, checked against the catalogue.
 
 use logystera_schemas::catalogue::{FieldDef, FieldKind, IdentClass, SignalType};
-use logystera_schemas::ids::from_hex;
+use logystera_schemas::ids::{EpisodeId, from_hex};
 use logystera_schemas::limits::WHERE_VALUES_MAX;
 
 use super::canonical::Json;
@@ -167,15 +167,15 @@ fn values_test(node: &Node, def: &FieldDef, report: &mut Report<'_>) -> Option<T
     match &def.kind {
         FieldKind::Enum(symbols) => Some(Test::EnumIn(mask(items, &what, symbols, report)?)),
         FieldKind::EnumList(symbols) => Some(Test::ListHas(mask(items, &what, symbols, report)?)),
-        FieldKind::Bool => match items {
-            [item] => Some(Test::BoolIs(boolean(item, &what, report)?)),
-            _ => {
+        FieldKind::Bool => {
+            let [item] = items else {
                 report
                     .error(node.place, format!("{what} is true or false"))
                     .help("a list of both would only say that the field is there");
-                None
-            }
-        },
+                return None;
+            };
+            Some(Test::BoolIs(boolean(item, &what, report)?))
+        }
         FieldKind::Int { min, max } => {
             let read: Vec<_> = items.iter().map(|item| read::int(item, &what, *min..=*max, report)).collect();
             Some(Test::IntOneOf(sorted(read)?))
@@ -257,10 +257,11 @@ pub(super) fn ident(
         return None;
     }
     if !class.admits(text) {
-        report
-            .error(node.place, format!("no {what} is `{text}`"))
-            .label("never matches")
-            .help(format!("it is made of {}", class.describe()));
+        report.error(node.place, format!("no {what} is `{text}`")).label("never matches").help(format!(
+            "a `{}` is {}",
+            def.name,
+            class.describe()
+        ));
         return None;
     }
     Some(text.to_owned())
@@ -302,7 +303,8 @@ fn canonical_test(test: &Test, kind: &FieldKind) -> Json {
             Json::map(ends.into_iter().filter(|(_, end, open)| end != open).map(|(key, end, _)| (key, Json::Int(end))))
         }
         (Test::HashOneOf(hashes), _) => {
-            Json::list(hashes.iter().map(|h| Json::text(h.iter().map(|b| format!("{b:02x}")).collect::<String>())))
+            // An episode's id is shown as a hash is: 32 lowercase hex digits.
+            Json::list(hashes.iter().map(|hash| Json::text(EpisodeId(*hash).to_string())))
         }
         (Test::IdentOneOf(names), _) => texts(names),
         (Test::IdentPrefix(prefixes), _) => Json::map([("prefix", texts(prefixes))]),

@@ -3,19 +3,21 @@
 use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::limits::MESSAGE_CHARS_MAX;
 
-use super::condition::span_ms;
 use super::duration;
 use super::read;
 use super::report::Report;
 use super::suggest;
 use super::yaml::Node;
-use crate::core::rule::{Condition, Piece, Template};
+use crate::core::rule::{Piece, Template};
 
 /// What a message may name.
 pub(super) struct Names<'r> {
-    pub(super) condition: &'r Condition,
-    /// The groups' fields, by name.
-    pub(super) group_by: &'r [&'r str],
+    /// Whether the rule counts anything.
+    pub(super) counts: bool,
+    /// What `{within}` stands for, in milliseconds.
+    pub(super) span_ms: i64,
+    /// Names of the fields of `group_by`.
+    pub(super) group_by: Vec<&'r str>,
 }
 
 /// Reads `message`.
@@ -55,7 +57,7 @@ pub(super) fn read(node: &Node, names: &Names<'_>, report: &mut Report<'_>) -> O
 }
 
 fn piece(name: &str, shown: &str, node: &Node, names: &Names<'_>, report: &mut Report<'_>) -> Option<Piece> {
-    let counts = matches!(names.condition, Condition::Count { .. } | Condition::Distinct { .. });
+    let counts = names.counts;
     match name {
         "count" if counts => Some(Piece::Count),
         "count" => {
@@ -66,22 +68,18 @@ fn piece(name: &str, shown: &str, node: &Node, names: &Names<'_>, report: &mut R
             None
         }
         "site" => Some(Piece::Site),
-        "within" => Some(Piece::Within(duration::long(span_ms(names.condition)))),
-        _ => match names.group_by.iter().position(|field| *field == name) {
-            Some(place) => Some(Piece::Group(place)),
-            None => {
-                let known = ["count", "site", "within"]
-                    .into_iter()
-                    .filter(|k| counts || *k != "count")
-                    .chain(names.group_by.iter().copied());
-                let help = suggest::help(name, known);
-                let place = report.part(node.place, shown);
+        "within" => Some(Piece::Within(duration::long(names.span_ms))),
+        _ => {
+            let place = names.group_by.iter().position(|field| *field == name);
+            if place.is_none() {
+                let known = ["count", "site", "within"].into_iter().filter(|k| counts || *k != "count");
+                let help = suggest::help(name, known.chain(names.group_by.iter().copied()));
                 report
-                    .error(place, format!("`message` has nothing called `{name}`"))
+                    .error(report.part(node.place, shown), format!("`message` has nothing called `{name}`"))
                     .help(format!("{help} (fields of `group_by` can be named too)"));
-                None
             }
-        },
+            place.map(Piece::Group)
+        }
     }
 }
 
@@ -97,7 +95,7 @@ pub(super) fn canonical(template: &Template, group_by: &[usize], signal: Option<
             Piece::Group(place) => {
                 let name =
                     signal.and_then(|s| s.def().fields.get(*group_by.get(*place)?)).map_or("", |f| f.name.as_str());
-                text.push_str(&format!("{{{name}}}"));
+                text.extend(["{", name, "}"]);
             }
         }
     }

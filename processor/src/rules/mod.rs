@@ -28,7 +28,8 @@ use std::collections::BTreeMap;
 use logystera_schemas::catalogue::{SignalType, SignalTypes};
 use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::limits::{
-    RULE_SET_BYTES_MAX, RULES_MAX, SITE_GROUPS_ALLOWED_MAX, SITE_STATE_BYTES_ALLOWED_MAX, SITE_STATE_BYTES_ALLOWED_MIN,
+    RULE_FILE_BYTES_MAX, RULE_SET_BYTES_MAX, RULES_MAX, SITE_GROUPS_ALLOWED_MAX, SITE_STATE_BYTES_ALLOWED_MAX,
+    SITE_STATE_BYTES_ALLOWED_MIN,
 };
 
 pub use catalogue_doc::catalogue_markdown;
@@ -73,6 +74,26 @@ impl RuleSet {
     }
 }
 
+/// A file's bytes as text; an error where they are too many or not UTF-8. Read at most one byte more than
+/// `RULE_FILE_BYTES_MAX`.
+pub fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, RuleError> {
+    if bytes.len() > RULE_FILE_BYTES_MAX {
+        let problem = format!("the file has more than {RULE_FILE_BYTES_MAX} bytes");
+        let mut report = Report::new(file, "");
+        report.error(Place::START, problem).help("split it into several files");
+        return Err(report.into_errors().remove(0));
+    }
+    std::str::from_utf8(bytes).map_err(|error| {
+        // The bytes before the error are UTF-8: this loses nothing of them.
+        let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+        let line = good.bytes().filter(|b| *b == b'\n').count() + 1;
+        let column = good.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let mut report = Report::new(file, &good);
+        report.error(Place { line, column, width: 1 }, "this is not UTF-8").help("save the file as UTF-8");
+        report.into_errors().remove(0)
+    })
+}
+
 /// The parts of a set as the files are read. A place is the number of the file and where it is there.
 #[derive(Default)]
 struct SetReader {
@@ -89,8 +110,11 @@ impl SetReader {
         self.files.push(report.file.to_owned());
         let Some(root) = yaml::read(text, report) else { return };
         let Some(keys) = Keys::of(&root, "a rule file", &KEYS, &LATER, report) else { return };
-        if let Some(node) = keys.need("format", "begin with `format: 1`", report) {
-            read::int(node, "`format`", FORMAT..=FORMAT, report);
+        if let Some(node) = keys.need("format", "begin with `format: 1`", report)
+            && let Some(format) = read::int(node, "`format`", 1..=i64::MAX, report)
+            && format != FORMAT
+        {
+            report.error(node.place, format!("format {format} is newer than this version, which reads {FORMAT}"));
         }
         if let Some((place, node)) = keys.entry("limits") {
             match self.limits {
@@ -139,8 +163,7 @@ impl SetReader {
         if body.len() > RULE_SET_BYTES_MAX {
             let problem =
                 format!("the set has {} bytes in its canonical form; it has at most {RULE_SET_BYTES_MAX}", body.len());
-            let place = Place { line: 1, column: 1, width: 1 };
-            reports.last_mut()?.error(place, problem).help("shorten lists and tests, or take rules out");
+            reports.last_mut()?.error(Place::START, problem).help("shorten lists and tests, or take rules out");
             return None;
         }
         Some(RuleSet { digest: Sha256Digest::of(body.as_bytes()), body, rules, limits, disabled })
@@ -155,13 +178,12 @@ impl SetReader {
                 let error = reports[*file].error(*place, format!("two rules are called `{}`", rule.name));
                 error.label(format!("the first is at {first}")).help("give one of them another name");
             }
-            if matches!(rule.condition, Condition::Blind { .. }) {
-                if let Some(first) = blind.replace(here) {
-                    let error = reports[*file].error(*place, "two rules with `blind_after`");
-                    error
-                        .label(format!("the first is at {first}"))
-                        .help("a silent site is one alert: keep one of them");
-                }
+            if matches!(rule.condition, Condition::Blind { .. })
+                && let Some(first) = blind.replace(here)
+            {
+                let error = reports[*file].error(*place, "two rules with `blind_after`");
+                let error = error.label(format!("the first is at {first}"));
+                error.help("a silent site is one alert: keep one of them");
             }
         }
     }
@@ -169,13 +191,7 @@ impl SetReader {
     fn check_cost(&self, limits: &StateLimits, reports: &mut [Report<'_>]) {
         for (file, Defined { rule, place, .. }) in &self.rules {
             let worst = WorstCase::of(rule, limits);
-            if worst.group_bytes > limits.site_bytes {
-                let problem = format!(
-                    "one group of `{}` can take {} bytes; the site has {}",
-                    rule.name, worst.group_bytes, limits.site_bytes
-                );
-                reports[*file].error(*place, problem).help("lower its threshold, or raise `limits.site_bytes`");
-            } else if *limits != StateLimits::default() && worst.rule_bytes > limits.site_bytes {
+            if *limits != StateLimits::default() && worst.rule_bytes > limits.site_bytes {
                 let problem = format!(
                     "`{}` can take {} bytes, {} groups of {}; `limits` gives the site {}",
                     rule.name, worst.rule_bytes, worst.groups, worst.group_bytes, limits.site_bytes

@@ -43,16 +43,12 @@ impl<'n> Keys<'n> {
 
     /// Reads `node` as a map, whatever its keys.
     pub(super) fn any(node: &'n Node, what: &'static str, report: &mut Report<'_>) -> Option<Self> {
-        match &node.yaml {
-            Yaml::Map(entries) => {
-                let place = entries.first().map_or(node.place, |(key, _)| key.place);
-                Some(Self { place, what, entries })
-            }
-            _ => {
-                report.error(node.place, format!("{what} is a map of keys and values, not {}", node.describe()));
-                None
-            }
-        }
+        let Yaml::Map(entries) = &node.yaml else {
+            report.error(node.place, format!("{what} is a map of keys and values, not {}", node.describe()));
+            return None;
+        };
+        let place = entries.first().map_or(node.place, |(key, _)| key.place);
+        Some(Self { place, what, entries })
     }
 
     /// The keys and their values, in the order of the file.
@@ -146,7 +142,7 @@ pub(super) fn int(node: &Node, what: &str, range: RangeInclusive<i64>, report: &
         }
         Err(_) => {
             report
-                .error(node.place, format!("{what} is a whole number, not {}", node.describe()))
+                .error(node.place, format!("{what} is a whole number, not {}", shown(node, text)))
                 .help(format!("from {min} to {max}, digits only"));
         }
     }

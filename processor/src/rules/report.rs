@@ -9,6 +9,9 @@ const EXCERPT_CHARS_MAX: usize = 120;
 /// Characters shown before the place of the error where the line is cut.
 const EXCERPT_LEAD_CHARS: usize = 40;
 
+/// Characters of a problem, a label or a help.
+const SENTENCE_CHARS_MAX: usize = 400;
+
 /// Something wrong in a rule file. Its `Display` is several lines, as a terminal shows them.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct RuleError {
@@ -25,19 +28,19 @@ pub struct RuleError {
     /// The way out.
     pub help: Option<String>,
     #[serde(skip)]
-    excerpt: Excerpt,
+    excerpt: Box<Excerpt>,
 }
 
 impl RuleError {
     /// Says what stands at the place.
     pub(super) fn label(&mut self, label: impl Into<String>) -> &mut Self {
-        self.label = label.into();
+        self.label = clean(&label.into());
         self
     }
 
     /// Says the way out.
     pub(super) fn help(&mut self, help: impl Into<String>) -> &mut Self {
-        self.help = Some(help.into());
+        self.help = Some(clean(&help.into()));
         self
     }
 }
@@ -48,7 +51,7 @@ impl fmt::Display for RuleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = self.line.to_string();
         let margin = " ".repeat(line.len());
-        let Excerpt { text, before, width } = &self.excerpt;
+        let Excerpt { text, before, width } = self.excerpt.as_ref();
         writeln!(f, "error: {}", self.problem)?;
         writeln!(f, "{margin}--> {}:{line}:{}", self.file, self.column)?;
         writeln!(f, "{margin} |")?;
@@ -100,6 +103,15 @@ fn printable(c: char) -> char {
     }
 }
 
+/// A sentence that may quote the file: no longer than a person reads, and without control characters.
+fn clean(text: &str) -> String {
+    let mut clean: String = text.chars().take(SENTENCE_CHARS_MAX).map(printable).collect();
+    if text.chars().nth(SENTENCE_CHARS_MAX).is_some() {
+        clean.push('…');
+    }
+    clean
+}
+
 /// A place in a rule file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
@@ -109,6 +121,11 @@ pub(super) struct Place {
     pub(super) column: usize,
     /// Characters, cut to the end of the line where it is shown.
     pub(super) width: usize,
+}
+
+impl Place {
+    /// The beginning of the file.
+    pub(super) const START: Self = Self { line: 1, column: 1, width: 1 };
 }
 
 /// The errors of one file as they are found.
@@ -135,10 +152,10 @@ impl<'a> Report<'a> {
             file: self.file.to_owned(),
             line: place.line,
             column: place.column,
-            problem: problem.into(),
+            problem: clean(&problem.into()),
             label: String::new(),
             help: None,
-            excerpt: Excerpt::of(line, place),
+            excerpt: Box::new(Excerpt::of(line, place)),
         };
         if self.errors.len() < RULE_ERRORS_MAX {
             let last = self.errors.len();
@@ -169,9 +186,10 @@ impl<'a> Report<'a> {
         self.errors.len() + self.spilled
     }
 
-    /// The errors, and one that says how many there were besides.
+    /// The errors in the order of the file, and one that says how many there were besides.
     pub(super) fn into_errors(self) -> Vec<RuleError> {
         let mut errors = self.errors;
+        errors.sort_by_key(|error| (error.line, error.column));
         if let Some(mut last) = self.spill {
             last.help =
                 Some(format!("this is the last of {} errors that are not shown: mend the others first", self.spilled));

@@ -7,6 +7,7 @@ const WORD_CHARS_MAX: usize = 64;
 pub(super) fn help<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     match nearest(word, &known) {
+        _ if known.is_empty() => "there is none here: take it away".to_owned(),
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("it can be {}", list(&known)),
     }

@@ -54,6 +54,14 @@ impl Node {
         }
     }
 
+    /// A scalar's text.
+    pub(super) fn as_text(&self) -> Option<&str> {
+        match &self.yaml {
+            Yaml::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
     /// Whether it is YAML's null.
     pub(super) fn is_nothing(&self) -> bool {
         matches!(&self.yaml, Yaml::Scalar { text, plain: true } if ["", "~", "null", "Null", "NULL"].contains(&text.as_str()))
@@ -90,18 +98,16 @@ pub(super) fn read(text: &str, report: &mut Report<'_>) -> Option<Node> {
         }
     }
     if tree.root.is_none() {
-        report.error(START, "the file is empty").help("begin with `format: 1`, then `rules:`");
+        report.error(Place::START, "the file is empty").help("begin with `format: 1`, then `rules:`");
     }
     tree.root
 }
-
-const START: Place = Place { line: 1, column: 1, width: 1 };
 
 /// Refuses what no rule file needs and what would confuse lines and columns.
 fn check_text(text: &str, report: &mut Report<'_>) -> Option<()> {
     if text.len() > RULE_FILE_BYTES_MAX {
         let problem = format!("the file has {} bytes; a rule file has at most {RULE_FILE_BYTES_MAX}", text.len());
-        report.error(START, problem).help("split it into several files");
+        report.error(Place::START, problem).help("split it into several files");
         return None;
     }
     for (number, line) in text.split('\n').enumerate() {
@@ -209,13 +215,11 @@ impl Tree {
 }
 
 fn key_of(node: Node, report: &mut Report<'_>) -> Option<Key> {
-    match node.yaml {
-        Yaml::Scalar { text, .. } => Some(Key { place: node.place, name: text }),
-        _ => {
-            report.error(node.place, "a key that is a list or a map").help("keys are words");
-            None
-        }
-    }
+    let Yaml::Scalar { text, .. } = node.yaml else {
+        report.error(node.place, "a key that is a list or a map").help("keys are words");
+        return None;
+    };
+    Some(Key { place: node.place, name: text })
 }
 
 fn refuse_properties(place: Place, anchor: usize, tagged: bool, report: &mut Report<'_>) {

@@ -25,7 +25,7 @@ fn rules() -> impl Strategy<Value = String> {
             .prop_map(|(n, w)| format!("threshold: {{distinct: {{field: user_agent, at_least: {n}}}, within: {w}}}")),
         span.clone().prop_map(|s| format!("absent: {{for: {s}, expected: once_seen}}")),
     ];
-    let test = prop_oneof![
+    let predicate = prop_oneof![
         Just("status: {gte: 500, lt: 600}".to_owned()),
         Just("status: {not: [404, 200, 404]}".to_owned()),
         Just("method: [POST, GET]".to_owned()),
@@ -35,7 +35,7 @@ fn rules() -> impl Strategy<Value = String> {
         (100_i64..600).prop_map(|n| format!("duration_ms: {{gt: {n}}}")),
     ];
     let group_by = prop_oneof![Just("[]"), Just("[source]"), Just("[method, status]")];
-    (name, text.clone(), text, span, condition, prop::collection::vec(test, 0..3), group_by).prop_map(
+    (name, text.clone(), text, span, condition, prop::collection::vec(predicate, 0..3), group_by).prop_map(
         |(name, title, message, span, condition, tests, group_by)| {
             let quote = |text: &str| format!("'{}'", text.replace('\'', "''"));
             format!(
