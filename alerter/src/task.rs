@@ -224,9 +224,14 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
             .increment(now.channels_disabled - before.channels_disabled);
         metrics::counter!("logystera_alerter_outcomes_ignored_total")
             .increment(now.outcomes_ignored - before.outcomes_ignored);
-        metrics::gauge!("logystera_alerter_deliveries_waiting").set(self.planner().waiting() as f64);
-        metrics::gauge!("logystera_alerter_attempts_in_flight").set(self.planner().in_flight() as f64);
+        metrics::gauge!("logystera_alerter_deliveries_waiting").set(gauge(self.planner().waiting()));
+        metrics::gauge!("logystera_alerter_attempts_in_flight").set(gauge(self.planner().in_flight()));
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge for people: exact up to 2^52")]
+fn gauge(count: usize) -> f64 {
+    count as f64
 }
 
 /// Nobody will tell how this attempt ended.

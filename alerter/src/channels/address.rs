@@ -88,7 +88,7 @@ pub fn vet(address: IpAddr, policy: AddressPolicy) -> Result<(), AddressError> {
 
 /// What is not public in IPv4 (IANA, "IPv4 Special-Purpose Address Registry"): network, prefix length, what it is.
 const V4: [(Ipv4Addr, u32, &str); 17] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8, "an unspecified address"),
+    (Ipv4Addr::UNSPECIFIED, 8, "an unspecified address"),
     (Ipv4Addr::new(10, 0, 0, 0), 8, "a private address"),
     (Ipv4Addr::new(100, 64, 0, 0), 10, "a carrier's private address"),
     (Ipv4Addr::new(127, 0, 0, 0), 8, "a loopback address"),
@@ -107,7 +107,7 @@ const V4: [(Ipv4Addr, u32, &str); 17] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4, "a reserved address"),
 ];
 
-/// What is not public within 2000::/3, IPv6's only public range so far (IANA, "IPv6 Special-Purpose Address Registry").
+/// What is not public within `2000::/3`, IPv6's only public range so far (IANA, "IPv6 Special-Purpose Address Registry").
 const V6: [(Ipv6Addr, u32, &str); 5] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32, "a Teredo address"),
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23, "a protocol's address"),

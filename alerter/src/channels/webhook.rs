@@ -97,14 +97,14 @@ impl Webhook {
         let Ok(url) = address::vet_url(&target.url, self.policy) else {
             return Answer::none(AttemptOutcome::AddressForbidden);
         };
-        let (id, now_s) = (id.to_string(), now_ms.div_euclid(1_000));
+        let (id, timestamp_s) = (id.to_string(), now_ms.div_euclid(1_000));
         let request = self
             .client
             .post(url)
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", &id)
-            .header("webhook-timestamp", now_s)
-            .header("webhook-signature", target.secret.sign(&id, now_s, &body))
+            .header("webhook-timestamp", timestamp_s)
+            .header("webhook-signature", target.secret.sign(&id, timestamp_s, &body))
             .body(body);
         match tokio::time::timeout(self.total, request.send()).await {
             Ok(Ok(response)) => {
@@ -197,7 +197,7 @@ mod tests {
             (" 7 ", Some(7)),
             ("0", Some(0)),
             ("Thu, 01 Jan 2026 00:01:00 GMT", Some(60)),
-            ("Thu, 01 Jan 2025 00:01:00 GMT", Some(0)),
+            ("Wed, 01 Jan 2025 00:01:00 GMT", Some(0)),
             ("-1", None),
             ("1.5", None),
             ("soon", None),

@@ -49,6 +49,15 @@ pub(crate) fn detection(tenant: &str, seq: u64, state: DetectionState) -> Detect
     }
 }
 
+/// The first attempt of this detection's delivery to channel `a`.
+pub(crate) fn due_of_detection(detection: Detection) -> Due {
+    let tenant = detection.tenant.to_string();
+    let mut planner = Planner::new();
+    apply(&mut planner, channels(&tenant, &["a"]));
+    apply(&mut planner, DetectionsRecord::Detection(Box::new(detection)));
+    planner.due().next().unwrap()
+}
+
 pub(crate) fn tick(partition: u32, at: i64) -> DetectionsRecord {
     DetectionsRecord::Tick(Tick { partition, at: WallMs(at) })
 }
