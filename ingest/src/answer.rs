@@ -93,8 +93,7 @@ pub(crate) fn answer(outcome: &Outcome, version: Version, server_time: i64) -> R
             json(StatusCode::ACCEPTED, &text)
         }
         Outcome::Duplicate { batch } => {
-            let text =
-                Text { code: Some("duplicate"), batch: Some(batch.to_string()), server_time, ..Text::default() };
+            let text = Text { code: Some("duplicate"), batch: Some(batch.to_string()), server_time, ..Text::default() };
             json(StatusCode::OK, &text)
         }
         Outcome::Turned(turned) => turn_away(turned, version, server_time),

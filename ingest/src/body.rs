@@ -44,12 +44,11 @@ async fn read(mut body: Body, declared: Option<usize>, budget: &Arc<Semaphore>) 
             return Err(Refusal::BodyTooLarge);
         }
         let share = budget.clone().try_acquire_many_owned(data.len() as u32).map_err(|_| Refusal::Busy)?;
-        match &mut room {
-            Some(room) => room.merge(share),
-            None => {
-                room = Some(share);
-                bytes.reserve(declared.unwrap_or(0).min(64 << 10));
-            }
+        if let Some(room) = &mut room {
+            room.merge(share);
+        } else {
+            room = Some(share);
+            bytes.reserve(declared.unwrap_or(0).min(64 << 10));
         }
         hasher.update(&data);
         bytes.extend_from_slice(&data);

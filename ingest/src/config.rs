@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use logystera_schemas::limits::{
     APPEND_WAIT_MS_MAX, BODY_READ_MS_MAX, CONNECTION_AGE_MS_MAX, CONNECTIONS_MAX, HEADER_READ_MS_MAX,
-    SHUTDOWN_WAIT_MS_MAX, SIGNAL_AGE_MS_MAX, UNAUTHENTICATED_BYTES_MAX, UNWRITTEN_BYTES_MAX,
+    SHUTDOWN_WAIT_MS_MAX, SIGNAL_AGE_MS_MAX, TICK_MS, UNAUTHENTICATED_BYTES_MAX, UNWRITTEN_BYTES_MAX,
 };
 
 use crate::core::quota::Quota;
@@ -59,6 +59,8 @@ pub struct Timing {
     pub append: Duration,
     /// Requests in flight when the gateway stops.
     pub shutdown: Duration,
+    /// Between two ticks; every sixtieth, refusals are written too.
+    pub tick: Duration,
 }
 
 impl Default for Timing {
@@ -69,6 +71,7 @@ impl Default for Timing {
             connection_age: Duration::from_millis(CONNECTION_AGE_MS_MAX),
             append: Duration::from_millis(APPEND_WAIT_MS_MAX),
             shutdown: Duration::from_millis(SHUTDOWN_WAIT_MS_MAX),
+            tick: Duration::from_millis(TICK_MS),
         }
     }
 }

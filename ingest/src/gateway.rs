@@ -185,7 +185,8 @@ impl<L: Log> Gateway<L> {
             body_digest: received.digest,
         };
         let mac_holds = signed.holds(found.as_ref().map_or(&self.0.dummy, |k| &k.secret), &header.mac);
-        let key = found.as_ref().map_or(KeyState::Unknown, |k| KeyState::of(k.revoked, k.not_before, k.not_after, now_ms));
+        let key =
+            found.as_ref().map_or(KeyState::Unknown, |k| KeyState::of(k.revoked, k.not_before, k.not_after, now_ms));
         let verdict = decide(&Facts {
             key,
             mac_holds,

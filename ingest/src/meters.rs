@@ -20,15 +20,26 @@ pub(crate) struct Meters {
 
 impl Meters {
     pub(crate) fn new() -> Self {
-        metrics::describe_counter!("logystera_gateway_batches_total", "Requests for /v1/batches, by what became of them.");
-        metrics::describe_counter!("logystera_gateway_signals_total", "Signals of taken batches, by what became of them.");
+        metrics::describe_counter!(
+            "logystera_gateway_batches_total",
+            "Requests for /v1/batches, by what became of them."
+        );
+        metrics::describe_counter!(
+            "logystera_gateway_signals_total",
+            "Signals of taken batches, by what became of them."
+        );
         metrics::describe_counter!("logystera_gateway_body_bytes_total", "Bytes of verified bodies, as sent.");
         metrics::describe_histogram!("logystera_gateway_append_seconds", "Time until the log had a batch.");
         metrics::describe_gauge!("logystera_gateway_connections", "Open connections.");
-        metrics::describe_counter!("logystera_gateway_refused_unrecorded_total", "Refusals without a record of their own.");
+        metrics::describe_counter!(
+            "logystera_gateway_refused_unrecorded_total",
+            "Refusals without a record of their own."
+        );
         metrics::describe_counter!("logystera_gateway_ticks_missed_total", "Ticks that the log did not take.");
-        let batches = |outcome: &'static str| metrics::counter!("logystera_gateway_batches_total", "outcome" => outcome);
-        let signals = |outcome: &'static str| metrics::counter!("logystera_gateway_signals_total", "outcome" => outcome);
+        let batches =
+            |outcome: &'static str| metrics::counter!("logystera_gateway_batches_total", "outcome" => outcome);
+        let signals =
+            |outcome: &'static str| metrics::counter!("logystera_gateway_signals_total", "outcome" => outcome);
         Self {
             accepted: batches("accepted"),
             duplicate: batches("duplicate"),

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use logystera_infra::clock::Stopwatch;
 use logystera_infra::log::{Entry, Log};
@@ -16,8 +15,6 @@ use tokio::time::MissedTickBehavior;
 
 use crate::gateway::{Gateway, lock};
 
-/// One tick per partition per second (design, section 5).
-const TICK_EVERY: Duration = Duration::from_secs(1);
 /// `Refused` records once a minute (design, section 3), and what has been idle is forgotten.
 const TICKS_PER_MINUTE: u32 = 60;
 
@@ -53,9 +50,9 @@ impl<L: Log> Gateway<L> {
     /// Writes a tick to each partition every second and what was refused every minute, until `shutdown` resolves.
     pub async fn run_timers(&self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = std::pin::pin!(shutdown);
-        let mut ticks = tokio::time::interval(TICK_EVERY);
+        let mut ticks = tokio::time::interval(self.0.config.timing.tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut seconds = 0;
+        let mut count = 0_u32;
         loop {
             tokio::select! {
                 biased;
@@ -63,8 +60,8 @@ impl<L: Log> Gateway<L> {
                 _ = ticks.tick() => {}
             }
             self.tick().await;
-            seconds += 1;
-            if seconds % TICKS_PER_MINUTE == 0 {
+            count = (count + 1) % TICKS_PER_MINUTE;
+            if count == 0 {
                 self.flush_refused().await;
                 lock(&self.0.replay).forget(self.0.clock.wall_ms());
                 lock(&self.0.quotas).forget(self.0.clock.monotonic_ms());

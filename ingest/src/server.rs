@@ -20,10 +20,10 @@ use crate::config::Timing;
 use crate::tls::Tls;
 
 mod prefixed;
-use prefixed::Prefixed;
+use prefixed::{PREFIX_BYTES, Prefixed};
 
-/// How an HTTP/2 connection begins (RFC 9113, section 3.4), as far as it takes to tell it from any method.
-const H2_PREFACE_START: [u8; 3] = *b"PRI";
+/// How an HTTP/2 connection begins (RFC 9113, section 3.4).
+const H2_PREFACE: [u8; PREFIX_BYTES] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Bytes that are read from a connection at once.
 const READ_BUFFER_BYTES: usize = 64 << 10;
 /// How often an idle HTTP/2 peer is asked whether it is there, and how long it may take to say so.
@@ -107,15 +107,20 @@ impl Serving {
     async fn connection(self, stream: TcpStream, acceptor: Option<TlsAcceptor>) {
         // An answer is one small write: to wait for more would only delay it.
         let _ = stream.set_nodelay(true);
-        let Some(acceptor) = acceptor else {
-            let greeting = tokio::time::timeout(self.timing.header_read, greeting(stream)).await;
-            if let Ok(Ok((io, h2))) = greeting {
-                self.serve(io, h2).await;
+        match acceptor {
+            None => self.greet(stream).await,
+            Some(acceptor) => {
+                let handshake = tokio::time::timeout(self.timing.header_read, acceptor.accept(stream));
+                if let Ok(Ok(stream)) = handshake.await {
+                    self.greet(stream).await;
+                }
             }
-            return;
-        };
-        if let Ok(Ok(io)) = tokio::time::timeout(self.timing.header_read, acceptor.accept(stream)).await {
-            let h2 = io.get_ref().1.alpn_protocol() == Some(b"h2");
+        }
+    }
+
+    async fn greet<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
+        let greeting = tokio::time::timeout(self.timing.header_read, greeting(stream)).await;
+        if let Ok(Ok((io, h2))) = greeting {
             self.serve(io, h2).await;
         }
     }
@@ -196,15 +201,15 @@ async fn drive(connection: impl Finish, timing: Timing, mut phase: watch::Receiv
     }
 }
 
-/// Reads just enough to tell HTTP/2 from HTTP/1.
-async fn greeting(mut stream: TcpStream) -> io::Result<(Prefixed<TcpStream>, bool)> {
-    let mut start = [0; H2_PREFACE_START.len()];
+/// Reads just enough to tell HTTP/2 from HTTP/1: the HTTP library would wait for the whole preface without an end.
+async fn greeting<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Prefixed<S>, bool)> {
+    let mut start = [0; PREFIX_BYTES];
     let mut read = 0;
-    while read < start.len() && start[..read] == H2_PREFACE_START[..read] {
+    while read < start.len() && start[..read] == H2_PREFACE[..read] {
         match stream.read(&mut start[read..]).await? {
             0 => break,
             n => read += n,
         }
     }
-    Ok((Prefixed::new(start, read, stream), start == H2_PREFACE_START))
+    Ok((Prefixed::new(start, read, stream), start == H2_PREFACE))
 }

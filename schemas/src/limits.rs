@@ -171,6 +171,10 @@ pub const LOG_QUEUE_APPENDS_MAX: usize = 4_096;
 pub const LOG_READERS_KEPT_MAX: usize = 4;
 /// Milliseconds between two looks at topic `control`: a revocation takes effect within 5 s (design, section 3).
 pub const CONTROL_REFRESH_MS: u64 = 500;
+/// First pause before a task that failed is taken over anew, in milliseconds; it doubles each time.
+pub const TASK_RETRY_MS_MIN: u64 = 1_000;
+/// Longest pause before a task that failed is taken over anew, in milliseconds.
+pub const TASK_RETRY_MS_MAX: u64 = 60_000;
 
 /// Attempts of one delivery: at 0, 5 s, 30 s, 5 m, 30 m, 2 h, 5 h, 10 h (design, section 8).
 pub const RETRY_DELAYS_MS: [i64; 8] = [0, 5_000, 30_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000];
@@ -182,8 +186,6 @@ pub const ATTEMPTS_IN_FLIGHT_MAX: usize = 64;
 pub const ATTEMPTS_IN_FLIGHT_TENANT_MAX: usize = 8;
 /// Channels of one tenant.
 pub const CHANNELS_MAX: usize = 20;
-/// Characters of a channel's address.
-pub const CHANNEL_URL_CHARS_MAX: usize = 2_048;
 /// Attempts in the air at once of one channel: a channel that hangs leaves its tenant's others room.
 pub const ATTEMPTS_IN_FLIGHT_CHANNEL_MAX: usize = 4;
 /// Largest share of a retry's delay, in percent, that is added to it, so that retries do not come in step.

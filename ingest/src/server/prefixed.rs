@@ -6,8 +6,11 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+/// Most bytes that were read already: HTTP/2's preface.
+pub(super) const PREFIX_BYTES: usize = 24;
+
 pub(super) struct Prefixed<S> {
-    start: [u8; 3],
+    start: [u8; PREFIX_BYTES],
     given: usize,
     len: usize,
     stream: S,
@@ -15,7 +18,7 @@ pub(super) struct Prefixed<S> {
 
 impl<S> Prefixed<S> {
     /// `stream` behind the first `len` bytes of `start`.
-    pub(super) fn new(start: [u8; 3], len: usize, stream: S) -> Self {
+    pub(super) fn new(start: [u8; PREFIX_BYTES], len: usize, stream: S) -> Self {
         Self { start, given: 0, len, stream }
     }
 }

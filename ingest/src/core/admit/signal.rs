@@ -141,6 +141,7 @@ impl<'de> Visitor<'de> for SignalSeed<'_, 'de> {
 }
 
 /// Where a member of a signal belongs.
+#[derive(Clone, Copy)]
 enum Place {
     Type,
     At,

@@ -375,7 +375,7 @@ proptest! {
                 let (json, read) = any_value(&mut dice, &field.kind);
                 let json = json.as_str().map(|t| escaped(&mut dice, t)).unwrap_or(json.to_string());
                 members.push(format!("\"{}\":{json}", field.name));
-                line += &format!(" {}={read}", field.name);
+                line = format!("{line} {}={read}", field.name);
             }
             for i in (1..members.len()).rev() {
                 members.swap(i, dice.roll(i + 1));

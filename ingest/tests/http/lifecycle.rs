@@ -1,0 +1,143 @@
+//! Health, metrics, ticks, and the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use logystera_schemas::topic::SignalsRecord;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::support::{Answer, Mood, Post, World, patiently, read_answer};
+
+async fn get(address: std::net::SocketAddr, path: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
+    read_answer(&mut stream).await
+}
+
+#[tokio::test]
+async fn health_is_on_both_listeners_and_metrics_on_one() {
+    let world = World::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let admin = listener.local_addr().unwrap();
+    let (gateway, stops) = (world.gateway.clone(), world.shutdown.clone());
+    let render: logystera_ingest::Render = Arc::new(|| "up 1\n".to_owned());
+    let serving = tokio::spawn(async move { gateway.serve_admin(listener, render, stops.wait()).await });
+
+    for address in [world.address, admin] {
+        let (live, ready) = (get(address, "/health/live").await.text(), get(address, "/health/ready").await.text());
+        assert_eq!(live, r#"200 {"status":"live","server_time":1767225600000}"#);
+        assert_eq!(ready, r#"200 {"status":"ready","server_time":1767225600000}"#);
+    }
+    assert_eq!(get(world.address, "/metrics").await.status, 404);
+    let metrics = get(admin, "/metrics").await;
+    assert_eq!((metrics.status, metrics.body.as_str()), (200, "up 1\n"));
+    assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    let mut stream = TcpStream::connect(admin).await.unwrap();
+    stream.write_all(&Post::default().request()).await.unwrap();
+    assert_eq!(read_answer(&mut stream).await.status, 404, "no batches by the admin's door");
+
+    world.log.set(Mood::Away);
+    world.gateway.tick().await;
+    let away = get(admin, "/health/ready").await.text();
+    assert_eq!(away, r#"503 {"status":"log_away","server_time":1767225600000}"#);
+    assert_eq!(get(admin, "/health/live").await.status, 200);
+    world.log.set(Mood::Takes);
+    world.gateway.tick().await;
+    assert_eq!(get(admin, "/health/ready").await.status, 200);
+    world.shutdown.trigger();
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn each_partition_has_its_tick() {
+    let world = World::with(|c| c.partitions = 3, None).await;
+    world.gateway.tick().await;
+    world.clock.pass(1_000);
+    world.gateway.tick().await;
+    let ticks: Vec<_> = world
+        .log
+        .entries()
+        .iter()
+        .map(|e| match SignalsRecord::decode(&e.value).unwrap() {
+            SignalsRecord::Tick(t) => (e.partition, t.partition, e.key.len(), t.at.0 - super::support::NOW),
+            other => unreachable!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(ticks, [(0, 0, 0, 0), (1, 1, 0, 0), (2, 2, 0, 0), (0, 0, 0, 1_000), (1, 1, 0, 1_000), (2, 2, 0, 1_000)]);
+}
+
+#[tokio::test]
+async fn refusals_come_once_in_sixty_ticks() {
+    let world = World::with(|c| c.timing.tick = Duration::from_millis(5), None).await;
+    assert_eq!(world.send(&Post { secret: 8, ..Post::default() }).await.status, 401);
+    let (gateway, stops) = (world.gateway.clone(), world.shutdown.clone());
+    let timers = tokio::spawn(async move { gateway.run_timers(stops.wait()).await });
+    patiently(async {
+        while world.log.refused().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    world.shutdown.trigger();
+    patiently(timers).await.unwrap();
+    let entries = world.log.entries();
+    let refused = entries.iter().position(|e| !e.key.is_empty());
+    assert_eq!(refused, Some(60), "sixty ticks stand before it");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(world.log.entries().len(), entries.len(), "it has stopped");
+}
+
+#[tokio::test]
+async fn stopping_loses_no_batch_and_takes_no_new_one() {
+    let world = World::new().await;
+    let mut idle = world.connect().await;
+    idle.write_all(&Post::seq(1).request()).await.unwrap();
+    assert_eq!(read_answer(&mut idle).await.status, 202);
+    assert_eq!(world.send(&Post { secret: 8, ..Post::default() }).await.status, 401);
+
+    world.log.set(Mood::Hangs);
+    let mut in_flight = world.connect().await;
+    in_flight.write_all(&Post::seq(2).request()).await.unwrap();
+    world.log.someone_waits().await;
+    // A second request stands behind the one that is in flight, on the same connection.
+    in_flight.write_all(&Post::seq(3).request()).await.unwrap();
+    // And one is in the middle of its headers.
+    let request = Post::seq(4).request();
+    let mut half = world.connect().await;
+    half.write_all(&request[..50]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    world.shutdown.trigger();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!world.serving.is_finished(), "it waits for what is in flight");
+    assert!(TcpStream::connect(world.address).await.is_err(), "nobody new is let in");
+    let _ = half.write_all(&request[50..]).await;
+    let answer = read_answer(&mut half).await;
+    assert!(answer.status == 0 || answer.code() == "shutting_down", "{answer:?}");
+
+    world.log.set(Mood::Takes);
+    assert_eq!(read_answer(&mut in_flight).await.status, 202);
+    assert_eq!(read_answer(&mut in_flight).await.status, 0);
+    patiently(world.serving).await.unwrap();
+    assert_eq!(world.log.batches(), [("9f86d081884c7d65.1".into(), 1), ("9f86d081884c7d65.2".into(), 1)]);
+    assert_eq!(world.log.refused(), ["site_7qd - signature_wrong 1 false"]);
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_ever() {
+    let world = World::with(
+        |c| {
+            c.timing.append = Duration::from_hours(1);
+            c.timing.shutdown = Duration::from_millis(200);
+        },
+        None,
+    )
+    .await;
+    world.log.set(Mood::Hangs);
+    let mut stuck = world.connect().await;
+    stuck.write_all(&Post::default().request()).await.unwrap();
+    world.log.someone_waits().await;
+    world.shutdown.trigger();
+    patiently(world.serving).await.unwrap();
+    assert_eq!(read_answer(&mut stuck).await.status, 0, "it was not acknowledged");
+}

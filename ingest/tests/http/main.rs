@@ -1,0 +1,12 @@
+//! The gateway over real connections, against a log in memory: what a good sender gets, and what strangers get.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod support;
+
+mod batches;
+mod connections;
+mod hostile;
+mod leaks;
+mod lifecycle;
+mod refused_records;
