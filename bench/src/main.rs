@@ -1,9 +1,11 @@
 //! Runs the benchmarks: see `logystera-bench --help` and `bench/README.md`.
 
 use clap::{Parser, Subcommand};
+use logystera_bench::engine::StateSize;
 use logystera_bench::gateway::{self, GatewayRun};
 use logystera_bench::recording::Recording;
-use logystera_bench::{BenchError, codec, engine, load, w1};
+use logystera_bench::{BenchError, codec, engine, load, table, w1};
+use logystera_processor::core::rule::RuleSet;
 
 #[derive(Parser)]
 #[command(about = "Benchmarks of Logystera beside its peers", version)]
