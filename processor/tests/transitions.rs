@@ -2,6 +2,7 @@
 
 use logystera_processor::core::episode::{Episode, Event, Phase, Spans};
 use logystera_schemas::detection::{DetectionReason, DetectionState};
+use logystera_schemas::limits::REMINDERS_MAX;
 use logystera_schemas::time::SiteMs;
 
 const NOW: SiteMs = SiteMs(1_000_000);
@@ -28,6 +29,7 @@ fn state(name: &str) -> Episode {
         held: 3,
         count: 7,
         started_at: SiteMs(5),
+        reminders: 0,
     }
 }
 
@@ -131,4 +133,16 @@ fn every_cell_of_the_published_table() {
             assert_eq!(cell(row[0], *event, spans), *published, "{} on {event:?}", row[0]);
         }
     }
+}
+
+#[test]
+fn an_episode_is_told_again_so_often_and_no_more() {
+    let spans = Spans { for_ms: 0, suppress_ms: 1_000, resolve_after_ms: 0 };
+    let mut episode = state("firing");
+    let told = (0..1_000).filter(|_| episode.step(Event::SuppressionOver, NOW, &spans).is_some()).count();
+    assert_eq!(told, REMINDERS_MAX as usize);
+    assert_eq!((episode.phase, episode.suppressed_until), (Phase::Firing, None), "it goes on, and waits for its end");
+    episode.step(Event::False, NOW, &spans);
+    let end = episode.step(Event::ResolveOver, NOW, &spans).map(|emit| emit.state);
+    assert_eq!(end, Some(DetectionState::Resolved));
 }

@@ -112,6 +112,9 @@ pub const THRESHOLD_MAX: u32 = 1_000_000;
 pub const PANES_MAX: u32 = 720;
 /// Longest window, `for`, `suppress`, `resolve_after` or absence of a rule: 7 days, the age that a signal may reach.
 pub const RULE_SPAN_MS_MAX: i64 = 7 * 86_400_000;
+/// How often an episode that goes on is told again, once a suppression: what one jump of a site's time can bring about
+/// must have a bound. With the default of an hour that is eight days.
+pub const REMINDERS_MAX: u32 = 200;
 /// Signals kept as evidence of a group (design, section 6).
 pub const EVIDENCE_SIGNALS_MAX: usize = 10;
 /// Bytes of one value in the evidence (design, section 6).

@@ -3,6 +3,7 @@
 
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::detection::{DetectionReason, DetectionState};
+use logystera_schemas::limits::REMINDERS_MAX;
 use logystera_schemas::time::SiteMs;
 
 /// Where a group stands.
@@ -82,6 +83,8 @@ pub struct Episode {
     pub count: u64,
     /// When the condition became true.
     pub started_at: SiteMs,
+    /// How often time alone has told the episode again.
+    pub reminders: u32,
 }
 
 impl Episode {
@@ -99,7 +102,7 @@ impl Episode {
     pub fn step(&mut self, event: Event, now: SiteMs, spans: &Spans) -> Option<Emit> {
         match (self.phase, event) {
             (Phase::Inactive, Event::True { count }) => {
-                (self.count, self.started_at) = (count, now);
+                (self.count, self.started_at, self.reminders) = (count, now, 0);
                 if spans.for_ms > 0 {
                     self.phase = Phase::Pending { for_at: now.plus(spans.for_ms) };
                     return None;
@@ -130,7 +133,12 @@ impl Episode {
             (phase, Event::SuppressionOver) => {
                 self.suppressed_until = None;
                 match phase {
-                    Phase::Firing => Some(self.announce(DetectionReason::SuppressionExpired, now, spans)),
+                    Phase::Firing if self.reminders < REMINDERS_MAX => {
+                        self.reminders += 1;
+                        Some(self.announce(DetectionReason::SuppressionExpired, now, spans))
+                    }
+                    // Told often enough: a site that comes back after a year must not bring a year of reminders.
+                    Phase::Firing => None,
                     Phase::Clearing { .. } => {
                         self.owed = true;
                         None
@@ -204,6 +212,7 @@ impl Datum for Episode {
         self.held.write(to);
         self.count.write(to);
         self.started_at.write(to);
+        self.reminders.write(to);
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -217,6 +226,7 @@ impl Datum for Episode {
             held: Datum::read(from)?,
             count: Datum::read(from)?,
             started_at: Datum::read(from)?,
+            reminders: Datum::read(from)?,
         })
     }
 }
