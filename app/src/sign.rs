@@ -216,7 +216,7 @@ mod tests {
   10  content encoding  identity   # `identity` where the header is absent
   11  body digest       efbd3e3cfa72560f1b04c224c3489ac9d7dcc927bdcf712b9e53c601b88cd630   # SHA-256 of the body as it is sent (192 bytes)
 
-The same as one string of 172 bytes, escaped:
+The same as one string of 160 bytes, escaped:
 
 "v1\nPOST\n/v1/batches\neu-prod\nsite_7qd\nk2\n1767225600\n9f86d081884c7d65.1\napplication/json\nidentity\nefbd3e3cfa72560f1b04c224c3489ac9d7dcc927bdcf712b9e53c601b88cd630"
 

@@ -55,7 +55,7 @@ impl Courier {
             };
             let now = self.clock.monotonic_ms();
             let since = *self.failing_since.get_or_insert(now);
-            if self.give_up_after_ms.is_some_and(|limit| (now - since) as u64 + ms > limit) {
+            if self.give_up_after_ms.is_some_and(|limit| (now - since) as u64 + ms >= limit) {
                 return Ok(Some(Stop::GaveUp));
             }
             std::thread::sleep(Duration::from_millis(ms));

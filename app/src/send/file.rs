@@ -127,7 +127,7 @@ pub(super) fn prepare(
     input.cut = true;
     spool.state.input = Some(input);
     spool.save()?;
-    eprintln!("{} signals in {} batches, {} lines are none", signals.len(), spool.queue.len(), complaints.count);
+    eprintln!("{} signals in {} batches; {} lines are no signals", signals.len(), spool.queue.len(), complaints.count);
     Ok(())
 }
 

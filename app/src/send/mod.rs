@@ -124,11 +124,15 @@ impl SendError {
 /// Runs it.
 #[expect(clippy::needless_pass_by_value, reason = "a subcommand's arguments are its own")]
 pub fn run(args: Args) -> ExitCode {
-    match send(&args) {
-        Ok(all_taken) => ExitCode::from(u8::from(!all_taken)),
+    ExitCode::from(exit_code(&args))
+}
+
+fn exit_code(args: &Args) -> u8 {
+    match send(args) {
+        Ok(all_taken) => u8::from(!all_taken),
         Err(error) => {
             eprintln!("logystera send: {error}");
-            ExitCode::from(error.exit_code())
+            error.exit_code()
         }
     }
 }
@@ -218,3 +222,6 @@ fn report(args: &Args, courier: &Courier, state: &State, malformed: u64) {
         println!("{report}");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,12 @@ fn open(dir: &std::path::Path) -> Pending {
     Pending::open(Spool::open(dir, owner(), Feed::Follow, 60).unwrap().0).unwrap()
 }
 
+/// The spool as a sender finds it that starts after a crash at this moment. The folder lives as long as its guard.
+fn after_crash(dir: &std::path::Path) -> (Pending, tempfile::TempDir) {
+    let crashed = copy(dir);
+    (open(crashed.path()), crashed)
+}
+
 /// Jobs of the signals in batches and of those that wait for one.
 fn all_jobs(pending: &Pending) -> Vec<String> {
     let claimed = waiting(&pending.spool).into_values().flatten();
@@ -29,11 +35,11 @@ fn signals_outlive_a_crash_before_and_after_their_claim() {
         assert!(pending.push(signal(i, i as i64), 1_000).unwrap());
     }
     pending.sync().unwrap();
-    assert_eq!(all_jobs(&open(copy(dir.path()).path())), jobs(1..=5));
+    assert_eq!(all_jobs(&after_crash(dir.path()).0), jobs(1..=5));
     pending.claim(1_000).unwrap();
     pending.push(signal(6, 6), 1_000).unwrap();
     pending.sync().unwrap();
-    let again = open(copy(dir.path()).path());
+    let (again, _crashed) = after_crash(dir.path());
     assert_eq!(all_jobs(&again), jobs(1..=6));
     assert_eq!(again.len(), 1);
     assert_eq!(again.spool.state.enabled, BTreeSet::from(["cron.run".to_owned()]));
@@ -58,14 +64,14 @@ fn a_claim_that_was_cut_short_loses_and_repeats_nothing() {
     // Step 1: the next open file is there, the batch is not.
     let (done, crashed) = file("open-000000000002.ndjson");
     fs::copy(done, crashed).unwrap();
-    let again = open(copy(before.path()).path());
+    let (again, _crashed) = after_crash(before.path());
     assert_eq!(all_jobs(&again), jobs(1..=1_500));
     assert_eq!(again.len(), 1_500, "the claim did not happen");
 
     // Step 2: the batch is there, the state is not.
     let (done, crashed) = file("batches/000000000001.batch");
     fs::copy(done, crashed).unwrap();
-    let again = open(copy(before.path()).path());
+    let (again, _crashed) = after_crash(before.path());
     assert_eq!(all_jobs(&again), jobs(1..=1_500));
     assert_eq!(again.len(), 500, "the claim did happen");
     assert_eq!(again.spool.state.last_through, 1_000);
@@ -73,7 +79,7 @@ fn a_claim_that_was_cut_short_loses_and_repeats_nothing() {
     // Step 3: the state is there, the old open file too.
     let (done, crashed) = file("state.json");
     fs::copy(done, crashed).unwrap();
-    let again = open(copy(before.path()).path());
+    let (again, _crashed) = after_crash(before.path());
     assert_eq!(all_jobs(&again), jobs(1..=1_500));
     assert!(!again.spool.dir.join("open-000000000001.ndjson").exists());
 }
@@ -106,7 +112,7 @@ fn halving_a_batch_does_not_touch_what_waits() {
     assert!(pending.spool.split(1).unwrap());
     pending.push(signal(6, 6), 20).unwrap();
     pending.sync().unwrap();
-    let mut again = open(copy(dir.path()).path());
+    let (mut again, _crashed) = after_crash(dir.path());
     assert_eq!(all_jobs(&again), jobs(1..=6));
     again.claim(20).unwrap();
     assert_eq!(all_jobs(&again), jobs(1..=6));
@@ -122,7 +128,7 @@ fn a_full_spool_drops_what_comes_and_tells_of_it_later() {
     let taken: Vec<bool> = (1..=5).map(|i| pending.push(signal(i, 1), 10).unwrap()).collect();
     assert_eq!(taken, [true, true, true, false, false]);
     pending.sync().unwrap();
-    let mut again = open(copy(dir.path()).path());
+    let (mut again, _crashed) = after_crash(dir.path());
     assert_eq!(again.spool.state.totals.overflow, 2, "the count outlives a crash");
     again.claim(50).unwrap();
     assert_eq!(all_jobs(&again), ["j1", "j2", "j3", "-"]);
