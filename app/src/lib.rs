@@ -1,6 +1,21 @@
 //! The subcommands of `logystera`, one module each, so that tests reach them. `main.rs` only parses the command line and
 //! calls a module's `run`; a new subcommand is one more line here.
 
+pub mod up;
+
+pub mod channel;
+pub mod site;
+
 pub mod convert;
 pub mod send;
 pub mod sign;
+
+pub mod replay;
+pub mod rules;
+pub mod tail;
+
+pub mod admin;
+pub mod cli;
+mod demo;
+pub mod deployment;
+mod when;

@@ -1,3 +1,48 @@
-//! The binary.
+//! The binary: parses the command line and calls the subcommand.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use logystera_app::{channel, convert, replay, rules, send, sign, site, tail, up};
+
+/// Behavioural monitoring for web applications
+///
+/// Integrations send small signed batches of signals; rules watch them; alerts reach a person once, with evidence.
+#[derive(Parser)]
+#[command(name = "logystera", version, max_term_width = 120, arg_required_else_help = true)]
+#[command(after_help = "Start here:
+  logystera up --demo            the whole story in one terminal, in two minutes
+  logystera up                   run it; it says how to add a site, send a batch and add a channel
+
+Exit codes: 0 done; 1 a finding, such as a difference or a failed test; 2 wrong use; 3 not available.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Up(up::Args),
+    Site(site::Args),
+    Channel(channel::Args),
+    Send(send::Args),
+    Sign(sign::Args),
+    Convert(convert::Args),
+    Tail(tail::Args),
+    Rules(rules::Args),
+    Replay(replay::Args),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Up(args) => up::run(args),
+        Command::Site(args) => site::run(&args),
+        Command::Channel(args) => channel::run(&args),
+        Command::Send(args) => send::run(args),
+        Command::Sign(args) => sign::run(args),
+        Command::Convert(args) => convert::run(args),
+        Command::Tail(args) => tail::run(&args),
+        Command::Rules(args) => rules::run(&args),
+        Command::Replay(args) => replay::run(&args),
+    }
+}

@@ -29,14 +29,20 @@ pub struct Directory {
     keys: BTreeMap<SiteId, BTreeMap<KeyId, Arc<Key>>>,
     rule_sets: BTreeMap<Sha256Digest, Arc<RuleSet>>,
     channels: BTreeMap<ChannelId, Arc<Channel>>,
+    end: u64,
 }
 
 impl Directory {
     /// The snapshot of what `reader` has now.
     pub fn read_from(reader: &EmbeddedReader) -> Result<Self, LogError> {
         let mut directory = Self::default();
-        follow(0, &mut directory, |from| reader.read(Topic::Control, from, READ_BYTES_MAX))?;
+        follow(&mut directory, |from| reader.read(Topic::Control, from, READ_BYTES_MAX))?;
         Ok(directory)
+    }
+
+    /// Offset after the last record of the topic that is in here.
+    pub fn end(&self) -> u64 {
+        self.end
     }
 
     /// Takes an entity's newest record in.
@@ -142,19 +148,19 @@ pub fn entry(entity: &Entity) -> Entry {
     Entry { topic: Topic::Control, partition: 0, key: entity.key().into_bytes(), value: entity.encode() }
 }
 
-/// Reads topic `control` from offset `next` to its end. Returns where it ends, and whether anything was new.
+/// Takes in what stands in topic `control` after what the directory has.
 fn follow(
-    mut next: u64,
     directory: &mut Directory,
     mut read: impl FnMut(u64) -> Result<Vec<Record>, LogError>,
-) -> Result<(u64, bool), LogError> {
-    let start = next;
+) -> Result<(), LogError> {
     loop {
-        let records = read(next)?;
-        let Some(last) = records.last() else { return Ok((next, next != start)) };
-        next = last.offset + 1;
+        let records = read(directory.end)?;
+        if records.is_empty() {
+            return Ok(());
+        }
         for record in &records {
             directory.put(Entity::decode(&record.value).map_err(|e| unreadable(record.offset, &e))?);
+            directory.end = record.offset + 1;
         }
     }
 }
@@ -188,13 +194,19 @@ impl DirectoryView {
         }
         Arc::clone(&self.receiver.borrow_and_update())
     }
+
+    /// Resolves when everything before offset `end` of the topic is in. Pending for good once nobody follows the topic.
+    pub async fn reaches(&self, end: u64) {
+        if self.receiver.clone().wait_for(|directory| directory.end >= end).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// Follows topic `control`.
 #[derive(Debug)]
 pub struct DirectoryWatch<L> {
     log: L,
-    next: u64,
     sender: watch::Sender<Arc<Directory>>,
 }
 
@@ -202,8 +214,8 @@ impl<L: Log> DirectoryWatch<L> {
     /// Loads the topic.
     pub fn load(log: L) -> Result<Self, LogError> {
         let mut directory = Directory::default();
-        let (next, _) = follow(0, &mut directory, |from| log.read(Topic::Control, 0, from, READ_BYTES_MAX))?;
-        Ok(Self { log, next, sender: watch::Sender::new(Arc::new(directory)) })
+        follow(&mut directory, |from| log.read(Topic::Control, 0, from, READ_BYTES_MAX))?;
+        Ok(Self { log, sender: watch::Sender::new(Arc::new(directory)) })
     }
 
     /// A view of what this follows.
@@ -214,16 +226,14 @@ impl<L: Log> DirectoryWatch<L> {
     /// Takes in what was appended since the last look. True: something was. On an error the last snapshot holds.
     pub fn refresh(&mut self) -> Result<bool, LogError> {
         // Most looks find nothing: no copy for them.
-        let waiting = self.log.read(Topic::Control, 0, self.next, 1)?;
-        if waiting.is_empty() {
+        let end = self.sender.borrow().end;
+        if self.log.read(Topic::Control, 0, end, 1)?.is_empty() {
             return Ok(false);
         }
         let mut directory = Directory::clone(&self.sender.borrow());
-        let (next, news) =
-            follow(self.next, &mut directory, |from| self.log.read(Topic::Control, 0, from, READ_BYTES_MAX))?;
-        self.next = next;
+        follow(&mut directory, |from| self.log.read(Topic::Control, 0, from, READ_BYTES_MAX))?;
         self.sender.send_replace(Arc::new(directory));
-        Ok(news)
+        Ok(true)
     }
 
     /// Looks every [`CONTROL_REFRESH_MS`], on a thread of its own, until `shutdown`.
@@ -337,6 +347,9 @@ mod tests {
         embedded.log().append(vec![entry(&site(None))]).await.unwrap();
         let seen = tokio::time::timeout(Duration::from_secs(5), view.changed()).await.unwrap();
         assert!(seen.site("shop").is_some());
+        embedded.log().append(vec![entry(&key("k1", None))]).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(5), view.reaches(2)).await.unwrap();
+        assert!(view.current().key("shop", "k1").is_some() && view.current().end() == 2);
         shutdown.trigger();
         thread.join().unwrap();
     }

@@ -7,6 +7,7 @@ use logystera_schemas::limits::LOG_READERS_KEPT_MAX;
 use logystera_schemas::topic::Topic;
 use rusqlite::Connection;
 
+use super::task::EmbeddedTask;
 use super::{Shared, read, store};
 use crate::log::{Entry, Log, LogError, Record};
 
@@ -19,6 +20,13 @@ pub struct EmbeddedLog {
 impl EmbeddedLog {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
+    }
+}
+
+impl EmbeddedLog {
+    /// Takes over the task of `app`, which reads `input`. Every earlier owner of it is fenced from here on.
+    pub fn task(&self, app: &str, input: Topic) -> Result<EmbeddedTask, LogError> {
+        EmbeddedTask::take_over(Arc::clone(&self.shared), app, input)
     }
 }
 

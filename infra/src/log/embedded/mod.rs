@@ -144,7 +144,7 @@ impl Embedded {
 
     /// Takes over the task of `app`, which reads `input`. Every earlier owner of it is fenced from here on.
     pub fn task(&self, app: &str, input: Topic) -> Result<EmbeddedTask, LogError> {
-        EmbeddedTask::take_over(Arc::clone(&self.shared), app, input)
+        self.log().task(app, input)
     }
 
     /// What the writer has done so far.

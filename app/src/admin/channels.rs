@@ -1,0 +1,177 @@
+//! Channels: where a tenant's alerts go.
+
+use std::fmt::Write;
+
+use logystera_alerter::channels::Target;
+use logystera_alerter::channels::address::{AddressError, vet_url};
+use logystera_alerter::channels::secret::Secret;
+use logystera_alerter::channels::webhook::{Webhook, WebhookConfig};
+use logystera_infra::control::{Directory, entry, open_channel_config, seal_channel_config};
+use logystera_infra::log::{Entry, Log};
+use logystera_infra::secrets::{MasterKey, random_bytes};
+use logystera_schemas::control::{Channel, ChannelKind, Entity};
+use logystera_schemas::delivery::{AttemptOutcome, ChannelRef, ChannelsConfigured};
+use logystera_schemas::ids::{ChannelId, TenantId};
+use logystera_schemas::limits::CHANNELS_MAX;
+use logystera_schemas::schema;
+use logystera_schemas::topic::Topic;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::sites::new_tenant;
+use super::{Office, Refusal, TENANT_DEFAULT};
+use crate::cli::NOT_AVAILABLE;
+
+/// A new channel, with its secret: shown once, so it has no `Debug`.
+#[derive(Serialize, Deserialize)]
+pub struct IssuedChannel {
+    /// Tenant.
+    pub tenant: String,
+    /// Id.
+    pub channel: String,
+    /// Where alerts are posted.
+    pub url: String,
+    /// What each message is signed with, as Standard Webhooks writes it.
+    pub secret: String,
+}
+
+/// How a test message fared.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Tested {
+    /// Whether the receiver took it.
+    pub delivered: bool,
+    /// What the shell saw: `delivered`, `refused`, `unreachable`, `timeout`, `address_forbidden`.
+    pub outcome: String,
+    /// HTTP status, where there was one.
+    pub status: Option<u32>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+impl<L: Log> Office<L> {
+    /// Adds a webhook to a tenant. The planner hears of it in the same commit.
+    pub(super) async fn add_channel(&self, url: &str, tenant: &str) -> Result<IssuedChannel, Refusal> {
+        let url = vet_url(url, self.policy).map_err(|error| {
+            let way_out = match error {
+                AddressError::NotHttps | AddressError::Forbidden { .. } => {
+                    "; `logystera up --allow-private-addresses` allows it"
+                }
+                _ => "",
+            };
+            Refusal::wrong_use(format!("not a channel's address: {error}{way_out}"))
+        })?;
+        let tenant: TenantId = tenant.parse().map_err(|e| Refusal::wrong_use(format!("--tenant: {e}")))?;
+        let directory = self.directory()?;
+        if directory.tenant(tenant.as_str()).is_none() && tenant.as_str() != TENANT_DEFAULT {
+            let known: Vec<&str> = directory.tenants().map(|t| t.tenant.as_str()).collect();
+            let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
+            return Err(Refusal::wrong_use(format!("there is no tenant {tenant} ({known}); `site add` makes them")));
+        }
+        let mut channels: Vec<ChannelId> = directory.channels(&tenant).map(|c| c.channel.clone()).collect();
+        if channels.len() >= CHANNELS_MAX {
+            return Err(Refusal::wrong_use(format!("{tenant} has {CHANNELS_MAX} channels, as many as there may be")));
+        }
+        let now = self.clock.wall_ms();
+        let id = new_id();
+        let secret = Secret::from_bytes(&random_bytes()).expose();
+        let config = Zeroizing::new(json!({"url": url.as_str(), "secret": *secret}).to_string());
+        let sealed_config = seal_channel_config(&self.master, &id, config.as_bytes());
+        let kind = ChannelKind::Webhook;
+        let channel = Channel {
+            channel: id.clone(),
+            tenant: tenant.clone(),
+            kind,
+            sealed_config,
+            created_at: now,
+            removed_at: None,
+        };
+        channels.push(id.clone());
+        let mut entries = new_tenant(&directory, &tenant, now);
+        entries.push(entry(&Entity::Channel(channel)));
+        entries.push(channels_configured(&tenant, channels));
+        self.log.append(entries).await?;
+        let (tenant, channel, secret) = (tenant.to_string(), id.to_string(), secret.as_str().to_owned());
+        Ok(IssuedChannel { tenant, channel, url: url.into(), secret })
+    }
+
+    /// Sends a test message through a channel.
+    pub(super) async fn test_channel(&self, channel: &str) -> Result<Tested, Refusal> {
+        let directory = self.directory()?;
+        let found = known_channel(&directory, channel)?;
+        let target = target(&self.master, found).ok_or_else(|| Refusal {
+            code: NOT_AVAILABLE,
+            message: format!("the secret of {channel} does not open: another master key sealed it"),
+        })?;
+        let webhook = Webhook::new(WebhookConfig::new(self.policy))
+            .map_err(|error| Refusal { code: NOT_AVAILABLE, message: error.to_string() })?;
+        let started_ms = self.clock.monotonic_ms();
+        let answer = webhook.test_delivery(&target, &found.channel, self.clock.wall_ms()).await;
+        Ok(Tested {
+            delivered: answer.outcome == AttemptOutcome::Delivered,
+            outcome: answer.outcome.as_str().to_owned(),
+            status: answer.status,
+            duration_ms: u64::try_from(self.clock.monotonic_ms() - started_ms).unwrap_or(0),
+        })
+    }
+
+    /// Removes a channel. Returns how many its tenant has left.
+    pub(super) async fn remove_channel(&self, channel: &str) -> Result<usize, Refusal> {
+        let directory = self.directory()?;
+        let found = known_channel(&directory, channel)?;
+        let left: Vec<ChannelId> = directory
+            .channels(&found.tenant)
+            .filter(|other| other.channel != found.channel)
+            .map(|c| c.channel.clone())
+            .collect();
+        let count = left.len();
+        let removed = Channel { removed_at: Some(self.clock.wall_ms()), ..found.clone() };
+        let entries = vec![entry(&Entity::Channel(removed)), channels_configured(&found.tenant, left)];
+        self.log.append(entries).await?;
+        Ok(count)
+    }
+}
+
+/// Where a channel's messages go, opened with the master key. None: it does not open.
+pub fn target(master: &MasterKey, channel: &Channel) -> Option<Target> {
+    #[derive(Deserialize)]
+    struct Config<'a> {
+        url: String,
+        // Borrowed: a copy would stay in memory. Nothing in it needs an escape.
+        secret: &'a str,
+    }
+    let json = open_channel_config(master, channel).ok()?;
+    let config: Config<'_> = serde_json::from_slice(&json).ok()?;
+    Some(Target { kind: channel.kind, url: config.url, secret: config.secret.parse().ok()? })
+}
+
+fn known_channel<'a>(directory: &'a Directory, channel: &str) -> Result<&'a Channel, Refusal> {
+    match directory.channel(channel) {
+        Some(found) if found.removed_at.is_none() => Ok(found),
+        Some(_) => Err(Refusal::wrong_use(format!("the channel {channel} was removed"))),
+        None => Err(Refusal::wrong_use(format!("there is no channel {channel}; `logystera channel list` shows them"))),
+    }
+}
+
+/// The record that makes these the tenant's channels from here on.
+fn channels_configured(tenant: &TenantId, channels: Vec<ChannelId>) -> Entry {
+    let kind = ChannelKind::Webhook;
+    let channels = channels.into_iter().map(|channel| ChannelRef { channel, kind: kind.as_str().to_owned() }).collect();
+    let record = ChannelsConfigured { tenant: tenant.clone(), channels };
+    let key = tenant.as_str().as_bytes().to_vec();
+    Entry { topic: Topic::Detections, partition: 0, key, value: schema::encode(&record) }
+}
+
+/// An id that nobody has: `ch_` and 10 hex digits.
+fn new_id() -> ChannelId {
+    loop {
+        let id = random_bytes::<5>().iter().fold("ch_".to_owned(), |mut id, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(id, "{byte:02x}");
+            id
+        });
+        if let Ok(id) = id.parse() {
+            return id;
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Changes of sites, keys and channels. They are made by the one process that has the data folder: by `up` while it runs,
+//! which is asked through a socket in the folder, else by the command itself.
+
+mod channels;
+mod sites;
+mod socket;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use logystera_alerter::channels::address::AddressPolicy;
+use logystera_infra::clock::{Clock, SystemClock};
+use logystera_infra::control::{Directory, DirectoryView, DirectoryWatch};
+use logystera_infra::embedded::{Embedded, OpenError};
+use logystera_infra::log::{Entry, Log, LogError};
+use logystera_infra::secrets::MasterKey;
+use logystera_schemas::control::{Entity, RuleSet as RuleSetRecord, Site};
+use logystera_schemas::ids::Sha256Digest;
+use logystera_schemas::limits::CONTROL_REFRESH_MS;
+use logystera_schemas::schema;
+use logystera_schemas::signals_topic::SiteConfigured;
+use logystera_schemas::topic::Topic;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::{CliError, NOT_AVAILABLE, WRONG_USE};
+use crate::deployment::{Configured, Deployment};
+
+pub use channels::{IssuedChannel, Tested, target};
+pub use sites::IssuedKey;
+pub use socket::{SOCKET_FILE, serve};
+
+/// Tenant of sites and channels where none is named.
+pub const TENANT_DEFAULT: &str = "default";
+
+/// How long an answer waits until the change is served: ten looks at topic `control`.
+const SERVED_WITHIN: Duration = Duration::from_millis(10 * CONTROL_REFRESH_MS);
+/// How long a command waits for another one that has the folder.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What can be asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the commands' help says what each field is")]
+pub enum Request {
+    /// `site add`
+    SiteAdd { name: String, tenant: String },
+    /// `site rotate-key`
+    SiteRotateKey { site: String, overlap_days: u32 },
+    /// `site revoke-key`
+    SiteRevokeKey { site: String, key: String },
+    /// `channel add webhook`
+    ChannelAdd { url: String, tenant: String },
+    /// `channel test`
+    ChannelTest { channel: String },
+    /// `channel remove`
+    ChannelRemove { channel: String },
+}
+
+/// What was done. It can hold a secret, which is shown once: it has no `Debug`.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "done", rename_all = "snake_case")]
+pub enum Answer {
+    /// A key was made.
+    Key(IssuedKey),
+    /// A key was revoked.
+    Revoked {
+        /// Keys of the site that still sign, or will.
+        live: usize,
+    },
+    /// A channel was made.
+    Channel(IssuedChannel),
+    /// A test message was sent.
+    Tested(Tested),
+    /// A channel was removed.
+    Removed {
+        /// Channels that its tenant still has.
+        left: usize,
+    },
+}
+
+/// Why it was not done, as the socket carries it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Refusal {
+    code: u8,
+    message: String,
+}
+
+impl Refusal {
+    fn wrong_use(message: impl Into<String>) -> Self {
+        Self { code: WRONG_USE, message: message.into() }
+    }
+
+    /// What is needed is not available.
+    pub(crate) fn not_available(error: impl std::fmt::Display) -> Self {
+        Self { code: NOT_AVAILABLE, message: error.to_string() }
+    }
+
+    /// For people.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl From<LogError> for Refusal {
+    fn from(error: LogError) -> Self {
+        Self { code: NOT_AVAILABLE, message: error.to_string() }
+    }
+}
+
+impl From<Refusal> for CliError {
+    fn from(refusal: Refusal) -> Self {
+        Self { code: refusal.code, message: refusal.message }
+    }
+}
+
+impl From<CliError> for Refusal {
+    fn from(error: CliError) -> Self {
+        Self { code: error.code, message: error.message }
+    }
+}
+
+/// Makes the changes. There is one at a time for a data folder.
+pub struct Office<L> {
+    log: L,
+    master: MasterKey,
+    deployment: Deployment,
+    clock: Arc<dyn Clock>,
+    policy: AddressPolicy,
+    served: Option<DirectoryView>,
+}
+
+impl<L: Log> Office<L> {
+    /// The office of a folder.
+    pub fn new(log: L, master: MasterKey, deployment: Deployment, clock: Arc<dyn Clock>) -> Self {
+        let policy = deployment.address_policy();
+        Self { log, master, deployment, clock, policy, served: None }
+    }
+
+    /// Answers only when the gateway and the alerter of this process know of the change: a key that was just told must not
+    /// be refused, nor one that was just revoked be accepted.
+    #[must_use]
+    pub fn serving(self, view: DirectoryView) -> Self {
+        Self { served: Some(view), ..self }
+    }
+
+    /// Does what is asked. When it answers, that is durable.
+    pub async fn execute(&self, request: Request) -> Result<Answer, Refusal> {
+        let answer = self.change(request).await?;
+        if let Some(view) = &self.served {
+            let end = self.log.bounds(Topic::Control, 0)?.end;
+            // Where the topic can't be followed just now, the change is made all the same.
+            drop(tokio::time::timeout(SERVED_WITHIN, view.reaches(end)).await);
+        }
+        Ok(answer)
+    }
+
+    async fn change(&self, request: Request) -> Result<Answer, Refusal> {
+        match request {
+            Request::SiteAdd { name, tenant } => self.add_site(&name, &tenant).await.map(Answer::Key),
+            Request::SiteRotateKey { site, overlap_days } => {
+                self.rotate_key(&site, overlap_days).await.map(Answer::Key)
+            }
+            Request::SiteRevokeKey { site, key } => {
+                self.revoke_key(&site, &key).await.map(|live| Answer::Revoked { live })
+            }
+            Request::ChannelAdd { url, tenant } => self.add_channel(&url, &tenant).await.map(Answer::Channel),
+            Request::ChannelTest { channel } => self.test_channel(&channel).await.map(Answer::Tested),
+            Request::ChannelRemove { channel } => {
+                self.remove_channel(&channel).await.map(|left| Answer::Removed { left })
+            }
+        }
+    }
+
+    /// The newest state of topic `control`.
+    fn directory(&self) -> Result<Arc<Directory>, LogError> {
+        Ok(DirectoryWatch::load(self.log.clone())?.view().current())
+    }
+}
+
+/// The record that makes `configured` hold for a site from here on.
+pub fn site_configured(site: &Site, configured: &Configured) -> Result<Entry, CliError> {
+    let digest: Sha256Digest =
+        configured.digest.parse().map_err(|e| CliError::not_available(format!("deployment.toml: {e}")))?;
+    let record = SiteConfigured {
+        site: site.site.clone(),
+        tenant: site.tenant.clone(),
+        name: site.name.clone(),
+        digest,
+        semantics: configured.semantics,
+    };
+    let key = site.site.as_str().as_bytes().to_vec();
+    Ok(Entry { topic: Topic::Signals, partition: 0, key, value: schema::encode(&record) })
+}
+
+/// Configures every open site with `set`, where they were last configured with another one: the body first, then the sites.
+/// A crash in between is mended by the next start; the same configuration again changes nothing.
+pub async fn configure_sites(
+    log: &impl Log,
+    directory: &Directory,
+    set: &logystera_processor::core::rule::RuleSet,
+    before: Option<&Configured>,
+) -> Result<Configured, CliError> {
+    let semantics = logystera_processor::core::engine::SEMANTICS;
+    let configured = Configured { digest: set.digest.to_string(), semantics };
+    if directory.rule_set(&set.digest).is_none() {
+        let body = logystera_schemas::avro::Blob(set.body.clone().into_bytes());
+        let record = Entity::RuleSet(RuleSetRecord { digest: set.digest, body });
+        log.append(vec![logystera_infra::control::entry(&record)]).await?;
+    }
+    if before != Some(&configured) {
+        let open = directory.sites().filter(|s| s.closed_at.is_none());
+        let entries: Result<Vec<Entry>, CliError> = open.map(|site| site_configured(site, &configured)).collect();
+        log.append(entries?).await?;
+    }
+    Ok(configured)
+}
+
+/// Has a change made: by `up` where it runs on `dir`, else here. `create`: a folder that is not there is made.
+pub fn ask(dir: &Path, request: &Request, create: bool) -> Result<Answer, CliError> {
+    let clock = SystemClock::new();
+    let give_up_at = clock.monotonic_ms() + PATIENCE.as_millis() as i64;
+    if !create && !dir.join(logystera_infra::embedded::DATA_FILE).exists() {
+        return Err(OpenError::NoData { dir: dir.to_owned() }.into());
+    }
+    loop {
+        let in_use = match Embedded::open(dir) {
+            Ok(embedded) => return act(dir, embedded, request.clone()),
+            Err(in_use @ OpenError::InUse { .. }) => in_use,
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(answer) = socket::call(dir, request)? {
+            return answer.map_err(CliError::from);
+        }
+        // Another command has the folder for a moment, or `up` is starting.
+        if clock.monotonic_ms() > give_up_at {
+            return Err(in_use.into());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Makes the change in this process.
+fn act(dir: &Path, embedded: Embedded, request: Request) -> Result<Answer, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(CliError::not_available)?;
+    let master = MasterKey::load_or_create(dir).map_err(CliError::not_available)?;
+    let log = embedded.log();
+    let answer = runtime.block_on(async {
+        let mut deployment = Deployment::load(dir)?;
+        if deployment.rules.is_none() {
+            // No `up` has run here yet: its first start replaces the default pack where it is told of other rules.
+            let set = logystera_processor::rules::default_pack()
+                .map_err(|_| CliError::not_available("the default rules cannot be read"))?;
+            let directory = DirectoryWatch::load(log.clone())?.view().current();
+            deployment.rules = Some(configure_sites(&log, &directory, &set, None).await?);
+            deployment.save(dir)?;
+        }
+        let office = Office::new(log.clone(), master, deployment, Arc::new(SystemClock::new()));
+        office.execute(request).await.map_err(CliError::from)
+    });
+    embedded.close();
+    answer
+}

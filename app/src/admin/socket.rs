@@ -1,0 +1,93 @@
+//! The socket in the data folder: one JSON object a line each way, then the connection is closed. Who can open it owns the
+//! folder.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use logystera_infra::log::Log;
+use logystera_infra::shutdown::Shutdown;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixListener;
+
+use super::{Answer, Office, Refusal, Request};
+use crate::cli::CliError;
+
+/// Name of the socket in the data folder.
+pub const SOCKET_FILE: &str = "logystera.sock";
+
+/// Bytes of a request or an answer.
+const LINE_BYTES_MAX: u64 = 64 << 10;
+/// How long a request may take to arrive.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a command waits for its answer: a test of a channel can take as long as an attempt.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Asks the process that serves the folder's socket. None: nobody does.
+pub(super) fn call(dir: &Path, request: &Request) -> Result<Option<Result<Answer, Refusal>>, CliError> {
+    let mut stream = match UnixStream::connect(dir.join(SOCKET_FILE)) {
+        Ok(stream) => stream,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(failed(dir, &error)),
+    };
+    let answer = exchange(&mut stream, request).map_err(|e| failed(dir, &e))?;
+    Ok(Some(answer))
+}
+
+fn failed(dir: &Path, error: &dyn std::fmt::Display) -> CliError {
+    CliError::not_available(format!("{}: {error}", dir.join(SOCKET_FILE).display()))
+}
+
+fn exchange(stream: &mut UnixStream, request: &Request) -> io::Result<Result<Answer, Refusal>> {
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    let mut answer = String::new();
+    BufReader::new(stream.take(LINE_BYTES_MAX)).read_line(&mut answer)?;
+    Ok(serde_json::from_str(&answer)?)
+}
+
+/// Serves the folder's socket until `shutdown`, one request at a time. The caller holds the folder's lock.
+pub async fn serve<L: Log>(dir: &Path, office: Office<L>, shutdown: Shutdown) -> io::Result<()> {
+    let path = dir.join(SOCKET_FILE);
+    // What a killed process left is nobody's: the folder's lock is ours.
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shutdown.wait() => break,
+        };
+        let served = match accepted {
+            Ok((stream, _)) => answer(stream, &office).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = served {
+            tracing::warn!(%error, "a request on the folder's socket came to nothing");
+        }
+    }
+    std::fs::remove_file(&path)
+}
+
+async fn answer<L: Log>(mut stream: tokio::net::UnixStream, office: &Office<L>) -> io::Result<()> {
+    let (read, mut write) = stream.split();
+    let mut line = String::new();
+    let mut read = tokio::io::BufReader::new(read.take(LINE_BYTES_MAX));
+    tokio::time::timeout(READ_TIMEOUT, read.read_line(&mut line)).await??;
+    let answer = match serde_json::from_str(&line) {
+        Ok(request) => office.execute(request).await,
+        Err(error) => Err(Refusal::wrong_use(format!("not a request of this version: {error}"))),
+    };
+    let mut line = serde_json::to_vec(&answer)?;
+    line.push(b'\n');
+    write.write_all(&line).await
+}

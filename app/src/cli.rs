@@ -1,0 +1,120 @@
+//! What the subcommands share: exit codes, standard output, and the data folder's flag.
+
+use std::fmt::Display;
+use std::io::{self, BufWriter, StdoutLock, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use logystera_infra::embedded::OpenError;
+use logystera_infra::log::LogError;
+
+/// Exit code: done.
+pub const DONE: u8 = 0;
+/// Exit code: a finding, such as a difference or a failed test.
+pub const FINDING: u8 = 1;
+/// Exit code: wrong use.
+pub const WRONG_USE: u8 = 2;
+/// Exit code: what is needed is not available.
+pub const NOT_AVAILABLE: u8 = 3;
+
+/// Folder of data where `--data` names none.
+pub const DATA_DEFAULT: &str = "logystera.data";
+
+/// Flag of the commands that work on a data folder.
+#[derive(clap::Args, Clone, Debug)]
+pub struct DataArgs {
+    /// Folder with the log and the state
+    #[arg(long, value_name = "DIR", env = "LOGYSTERA_DATA", default_value = DATA_DEFAULT)]
+    pub data: PathBuf,
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct CliError {
+    /// Exit code.
+    pub code: u8,
+    /// For people: what is wrong, and the way out.
+    pub message: String,
+}
+
+impl CliError {
+    /// Wrong use.
+    pub fn wrong_use(message: impl Display) -> Self {
+        Self { code: WRONG_USE, message: message.to_string() }
+    }
+
+    /// What is needed is not available.
+    pub fn not_available(message: impl Display) -> Self {
+        Self { code: NOT_AVAILABLE, message: message.to_string() }
+    }
+}
+
+impl From<OpenError> for CliError {
+    fn from(error: OpenError) -> Self {
+        Self::not_available(error)
+    }
+}
+
+impl From<LogError> for CliError {
+    fn from(error: LogError) -> Self {
+        let code = match error {
+            LogError::Checksum { .. } => FINDING,
+            _ => NOT_AVAILABLE,
+        };
+        Self { code, message: error.to_string() }
+    }
+}
+
+impl From<io::Error> for CliError {
+    /// Standard output. A reader that had enough, such as `head`, is no error.
+    fn from(error: io::Error) -> Self {
+        let code = if error.kind() == io::ErrorKind::BrokenPipe { DONE } else { NOT_AVAILABLE };
+        Self { code, message: format!("standard output: {error}") }
+    }
+}
+
+/// Ends a command: prints its error, gives its exit code.
+pub fn finish(command: &str, done: Result<u8, CliError>) -> ExitCode {
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            if error.code != DONE {
+                eprintln!("logystera {command}: {error}");
+            }
+            ExitCode::from(error.code)
+        }
+    }
+}
+
+/// Standard output, buffered.
+pub struct Out(BufWriter<StdoutLock<'static>>);
+
+impl Out {
+    /// Takes standard output.
+    pub fn new() -> Self {
+        Self(BufWriter::new(io::stdout().lock()))
+    }
+
+    /// Prints one line.
+    pub fn line(&mut self, line: impl Display) -> io::Result<()> {
+        writeln!(self.0, "{line}")
+    }
+
+    /// Prints one JSON object as a line.
+    pub fn json(&mut self, object: &impl serde::Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.0, object)?;
+        self.0.write_all(b"\n")
+    }
+
+    /// Shows what was printed.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Default for Out {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,204 @@
+//! `logystera site`: sites and their signing keys.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use logystera_infra::clock::{Clock, SystemClock};
+use logystera_infra::control::{Directory, is_live, is_valid};
+use logystera_infra::embedded::EmbeddedReader;
+use logystera_schemas::control::Key;
+use logystera_schemas::limits::ROTATION_OVERLAP_DAYS;
+use serde_json::json;
+
+use crate::admin::{Answer, IssuedKey, Request, TENANT_DEFAULT, ask};
+use crate::cli::{CliError, DONE, DataArgs, Out, finish};
+use crate::when;
+
+/// Add sites, and rotate or revoke their keys
+///
+/// A site is one monitored web application. Its integration signs each batch with one of the site's keys. A secret is shown
+/// once, when its key is made.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  logystera site add \"My shop\"                    print the DSN to paste into the integration
+  logystera site add \"My shop\" --dsn-file my-shop.dsn
+  logystera site rotate-key my-shop               a new key; the old one ends in 7 days
+  logystera site revoke-key my-shop k1            the key is refused within 5 seconds
+  logystera site list
+
+They work whether `logystera up` is running on the folder or not.")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Print JSON, one object a line
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+struct Keep {
+    /// Write the DSN to this new file too, readable by its owner alone
+    #[arg(long, value_name = "FILE")]
+    dsn_file: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Add a site, and print its first key and its DSN
+    Add {
+        /// Name for people; the id is made from it
+        name: String,
+        /// Whose site it is
+        #[arg(long, default_value = TENANT_DEFAULT)]
+        tenant: String,
+        #[command(flatten)]
+        keep: Keep,
+    },
+    /// Make a new key; the ones before it end after an overlap
+    RotateKey {
+        /// Id of the site
+        site: String,
+        /// Days that the keys before it stay valid
+        #[arg(long, default_value_t = ROTATION_OVERLAP_DAYS, value_parser = clap::value_parser!(u32).range(0..=90))]
+        overlap_days: u32,
+        #[command(flatten)]
+        keep: Keep,
+    },
+    /// Refuse a key from now on
+    RevokeKey {
+        /// Id of the site
+        site: String,
+        /// Id of the key
+        key: String,
+    },
+    /// List the sites and their keys
+    List,
+}
+
+/// Runs it.
+pub fn run(args: &Args) -> ExitCode {
+    finish("site", site(args))
+}
+
+fn site(args: &Args) -> Result<u8, CliError> {
+    let dir = &args.data.data;
+    let (request, create) = match &args.command {
+        Command::List => {
+            list(&Directory::read_from(&EmbeddedReader::open(dir)?)?, args.json)?;
+            return Ok(DONE);
+        }
+        Command::Add { name, tenant, .. } => (Request::SiteAdd { name: name.clone(), tenant: tenant.clone() }, true),
+        Command::RotateKey { site, overlap_days, .. } => {
+            (Request::SiteRotateKey { site: site.clone(), overlap_days: *overlap_days }, false)
+        }
+        Command::RevokeKey { site, key } => (Request::SiteRevokeKey { site: site.clone(), key: key.clone() }, false),
+    };
+    let keep = match &args.command {
+        Command::Add { keep, .. } | Command::RotateKey { keep, .. } => keep.dsn_file.as_deref(),
+        _ => None,
+    };
+    // Made before the key, whose secret is told only once.
+    let file = keep.map(new_file).transpose()?;
+    let mut out = Out::new();
+    match ask(dir, &request, create)? {
+        Answer::Key(key) => {
+            if let Some(mut file) = file {
+                writeln!(file, "{}", key.dsn)?;
+            }
+            if args.json { out.json(&key)? } else { print_key(&mut out, &key, keep)? }
+        }
+        Answer::Revoked { live } if args.json => out.json(&json!({"revoked": true, "live_keys": live}))?,
+        Answer::Revoked { live: 0 } => {
+            out.line(
+                "Revoked: refused within 5 seconds. The site has no other key: nothing of it is accepted any more.",
+            )?;
+        }
+        Answer::Revoked { live } => {
+            out.line(format_args!("Revoked: refused within 5 seconds. Live keys left: {live}."))?
+        }
+        _ => return Err(CliError::not_available("the running logystera gave an answer to something else")),
+    }
+    out.flush()?;
+    Ok(DONE)
+}
+
+fn new_file(path: &Path) -> Result<File, CliError> {
+    let file = File::options().write(true).create_new(true).mode(0o600).open(path);
+    file.map_err(|error| CliError::wrong_use(format!("--dsn-file {}: {error}", path.display())))
+}
+
+fn print_key(out: &mut Out, key: &IssuedKey, keep: Option<&Path>) -> Result<(), CliError> {
+    out.line(format_args!("tenant    {}", key.tenant))?;
+    out.line(format_args!("site      {}", key.site))?;
+    out.line(format_args!("key       {}", key.key))?;
+    out.line(format_args!("secret    {}", key.secret))?;
+    out.line(format_args!("audience  {}", key.audience))?;
+    out.line(format_args!("url       {}", key.url))?;
+    out.line(format_args!("dsn       {}", key.dsn))?;
+    out.line("")?;
+    out.line("The secret is not shown again. Paste the DSN into the site's integration.")?;
+    if let Some(file) = keep {
+        out.line(format_args!("It is in {0} too: logystera send FILE --dsn-file {0}", file.display()))?;
+    }
+    Ok(())
+}
+
+fn list(directory: &Directory, json: bool) -> Result<(), CliError> {
+    let now = SystemClock::new().wall_ms();
+    let mut out = Out::new();
+    let mut rows = vec![["SITE", "NAME", "TENANT", "CREATED", "KEYS"].map(str::to_owned)];
+    for site in directory.sites() {
+        let keys = directory.keys(site.site.as_str());
+        if json {
+            let keys: Vec<_> = keys
+                .map(|k| json!({"key": k.key, "state": state(k, now), "created_at": k.created_at, "not_before": k.not_before, "not_after": k.not_after, "revoked_at": k.revoked_at}))
+                .collect();
+            out.json(&json!({"site": site.site, "tenant": site.tenant, "name": site.name, "created_at": site.created_at, "closed_at": site.closed_at, "keys": keys}))?;
+        } else {
+            let keys: Vec<String> = keys.map(|k| describe(k, now)).collect();
+            let created = when::show(site.created_at);
+            let columns = [site.site.as_str(), &site.name, site.tenant.as_str(), &created, &keys.join(", ")];
+            rows.push(columns.map(str::to_owned));
+        }
+    }
+    match (json, rows.len()) {
+        (true, _) => {}
+        (false, 1) => out.line("No sites yet. Add one: logystera site add NAME")?,
+        (false, _) => table(&mut out, &rows)?,
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Prints rows with aligned columns.
+pub(crate) fn table<const N: usize>(out: &mut Out, rows: &[[String; N]]) -> Result<(), CliError> {
+    let widths: Vec<usize> = (0..N).map(|i| rows.iter().map(|r| r[i].chars().count()).max().unwrap_or(0)).collect();
+    for row in rows {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        out.line(cells.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+fn state(key: &Key, now: i64) -> &'static str {
+    match key {
+        Key { revoked_at: Some(_), .. } => "revoked",
+        key if is_valid(key, now) => "valid",
+        key if is_live(key, now) => "not_yet_valid",
+        _ => "expired",
+    }
+}
+
+fn describe(key: &Key, now: i64) -> String {
+    match (state(key, now), key.not_after) {
+        ("valid", Some(end)) => format!("{} (until {})", key.key, when::show(end)),
+        ("valid", None) => key.key.to_string(),
+        (state, _) => format!("{} ({})", key.key, state.replace('_', " ")),
+    }
+}

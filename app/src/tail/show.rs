@@ -1,0 +1,178 @@
+//! Records as lines for people, and as JSON for programs.
+
+use std::fmt::Write;
+
+use logystera_processor::core::rule::show as show_value;
+use logystera_schemas::avro::DecodeError;
+use logystera_schemas::batch::{Batch, Signal, Value};
+use logystera_schemas::catalogue::FieldKind;
+use logystera_schemas::delivery::Attempt;
+use logystera_schemas::detection::{Detection, DetectionState};
+use logystera_schemas::ids::BatchId;
+use logystera_schemas::schema;
+use logystera_schemas::topic::{DetectionsRecord, SignalsRecord};
+use serde_json::{Map, json};
+
+use crate::cli::{CliError, Out};
+use crate::when;
+
+/// One line.
+pub(super) struct Line {
+    /// Whose it is.
+    pub(super) site: String,
+    /// When it was, milliseconds since the epoch.
+    pub(super) at: i64,
+    text: String,
+    json: serde_json::Value,
+}
+
+impl Line {
+    pub(super) fn print(&self, as_json: bool, out: &mut Out) -> Result<(), CliError> {
+        Ok(if as_json { out.json(&self.json)? } else { out.line(&self.text)? })
+    }
+}
+
+/// A record of topic `signals`: a line for each signal of a batch, and one for what was refused or configured. Ticks are
+/// not shown.
+pub(super) fn signals(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
+    match SignalsRecord::decode(value)? {
+        SignalsRecord::Batch(batch) => batch_lines(&batch),
+        SignalsRecord::Tick(_) => Ok(Vec::new()),
+        SignalsRecord::Refused(refused) => {
+            let (site, reason, count) = (&refused.site, &refused.reason, refused.count);
+            let text = format!("                     {site}  -- refused: {count} × {reason}");
+            let json =
+                json!({"record": "refused", "site": site, "spool": refused.spool, "reason": reason, "count": count});
+            Ok(vec![Line { site: site.to_string(), at: i64::MAX, text, json }])
+        }
+        SignalsRecord::SiteConfigured(configured) => {
+            let (site, digest) = (&configured.site, configured.digest.to_string());
+            let text = format!("                     {site}  -- configured: rules {:.12}", digest);
+            let json =
+                json!({"record": "site_configured", "site": site, "tenant": configured.tenant, "digest": digest});
+            Ok(vec![Line { site: site.to_string(), at: i64::MAX, text, json }])
+        }
+        SignalsRecord::SiteClosed(closed) => {
+            let text = format!("                     {}  -- closed", closed.site);
+            let json = json!({"record": "site_closed", "site": closed.site});
+            Ok(vec![Line { site: closed.site.to_string(), at: i64::MAX, text, json }])
+        }
+    }
+}
+
+fn batch_lines(batch: &Batch<'_>) -> Result<Vec<Line>, DecodeError> {
+    let head = &batch.head;
+    let id = BatchId { spool: head.spool, seq: head.seq }.to_string();
+    let mut lines = Vec::new();
+    for signal in batch.signals() {
+        let signal = signal?;
+        let mut json = signal_json(&signal);
+        json.insert("site".to_owned(), json!(head.site));
+        json.insert("batch".to_owned(), json!(id));
+        json.insert("received_at".to_owned(), json!(head.received_at));
+        let text = signal_text(&head.site, &signal);
+        lines.push(Line { site: head.site.to_string(), at: head.received_at, text, json: json.into() });
+    }
+    Ok(lines)
+}
+
+fn signal_text(site: &logystera_schemas::ids::SiteId, signal: &Signal<'_>) -> String {
+    let mut text = format!("{}  {site}  {}", when::show(signal.at), signal.kind.name());
+    for (place, field) in signal.def().fields.iter().enumerate() {
+        if signal.fields[place] != Value::Absent {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "  {}=", field.name);
+            let _ = show_value(signal.kind, place, &signal.fields[place], &mut text);
+        }
+    }
+    text
+}
+
+/// The sender's object.
+fn signal_json(signal: &Signal<'_>) -> Map<String, serde_json::Value> {
+    let mut json = Map::new();
+    json.insert("type".to_owned(), json!(signal.kind.name()));
+    json.insert("at".to_owned(), json!(signal.at));
+    for (field, value) in signal.def().fields.iter().zip(&signal.fields) {
+        let (FieldKind::Enum(symbols) | FieldKind::EnumList(symbols)) = &field.kind else {
+            match value {
+                Value::Absent | Value::Enum(_) | Value::List(_) => {}
+                Value::Int(number) => drop(json.insert(field.name.clone(), json!(number))),
+                Value::Bool(truth) => drop(json.insert(field.name.clone(), json!(truth))),
+                Value::Ident(text) => drop(json.insert(field.name.clone(), json!(text))),
+                Value::Hash(hash) => {
+                    let hex: String = hash.iter().flat_map(|b| [b >> 4, b & 15]).map(hex_digit).collect();
+                    json.insert(field.name.clone(), json!(hex));
+                }
+            }
+            continue;
+        };
+        match value {
+            Value::Enum(place) => drop(json.insert(field.name.clone(), json!(symbols.get(usize::from(*place))))),
+            Value::List(bits) => {
+                let chosen: Vec<_> =
+                    symbols.iter().enumerate().filter(|(i, _)| bits & 1 << i != 0).map(|(_, s)| s).collect();
+                json.insert(field.name.clone(), json!(chosen));
+            }
+            _ => {}
+        }
+    }
+    json
+}
+
+fn hex_digit(nibble: u8) -> char {
+    char::from_digit(u32::from(nibble), 16).unwrap_or('0')
+}
+
+/// A record of topic `detections`: a detection is a line, the rest is the planner's.
+pub(super) fn detections(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
+    Ok(match DetectionsRecord::decode(value)? {
+        DetectionsRecord::Detection(detection) => vec![detection_line(&detection)],
+        _ => Vec::new(),
+    })
+}
+
+fn detection_line(detection: &Detection) -> Line {
+    let at = detection.last_evaluated_at;
+    Line { site: detection.site.to_string(), at, text: detection_text(detection), json: json!(detection) }
+}
+
+/// A detection in one line.
+pub(crate) fn detection_text(detection: &Detection) -> String {
+    let state = match detection.state {
+        DetectionState::Firing => "FIRING",
+        DetectionState::Resolved => "resolved",
+        DetectionState::Suppressed => "suppressed",
+    };
+    let group: Vec<String> = detection.group.iter().map(|l| format!("{}={}", l.field, l.value)).collect();
+    let group = if group.is_empty() { String::new() } else { format!(" {}", group.join(" ")) };
+    let reason = if detection.reason.as_str() == detection.state.as_str() {
+        String::new()
+    } else {
+        format!(" ({})", detection.reason.as_str().replace('_', " "))
+    };
+    format!(
+        "{}  {}  {state}{reason}  {}  {}{group}: {}",
+        when::show(detection.last_evaluated_at),
+        detection.site,
+        detection.severity,
+        detection.rule,
+        detection.message
+    )
+}
+
+/// A record of topic `attempts`.
+pub(super) fn attempts(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
+    let attempt: Attempt = schema::decode(value)?;
+    let channel = if attempt.channel.is_empty() { "-" } else { &attempt.channel };
+    let mut text = format!("{}  {}  {}", when::show(attempt.at.0), attempt.site, attempt.rule);
+    // Writing to a string cannot fail.
+    let _ = write!(text, " #{}  {channel}  attempt {}: {}", attempt.seq, attempt.attempt, attempt.state);
+    if attempt.reason != attempt.state.as_str() {
+        let _ = write!(text, " ({})", attempt.reason);
+    }
+    if let Some(next) = attempt.next_attempt_at {
+        let _ = write!(text, ", again at {}", when::show(next.0));
+    }
+    Ok(vec![Line { site: attempt.site.to_string(), at: attempt.at.0, text, json: json!(attempt) }])
+}

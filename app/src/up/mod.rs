@@ -1,0 +1,213 @@
+//! `logystera up`: everything in one process, on a folder.
+
+mod config;
+mod greeting;
+mod secrets;
+mod tasks;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use logystera_infra::clock::{Clock, SystemClock};
+use logystera_infra::control::{DirectoryView, DirectoryWatch};
+use logystera_infra::embedded::{Embedded, EmbeddedLog};
+use logystera_infra::secrets::MasterKey;
+use logystera_infra::shutdown::Shutdown;
+use logystera_infra::telemetry::{self, LogFormat, Metrics};
+use logystera_ingest::tls::Tls;
+use logystera_ingest::{Gateway, GatewayConfig};
+use logystera_processor::core::rule::RuleSet;
+use tokio::net::TcpListener;
+
+use crate::admin::{self, Office, configure_sites};
+use crate::cli::{CliError, DONE, finish};
+use crate::demo;
+use crate::deployment::Deployment;
+
+pub use config::Args;
+use config::Config;
+
+/// How often the histograms' samples are folded, whether or not somebody scrapes.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// Runs it.
+pub fn run(args: Args) -> ExitCode {
+    finish("up", up(args))
+}
+
+fn up(args: Args) -> Result<u8, CliError> {
+    let config = Config::new(args)?;
+    let format = if config.log_json { LogFormat::Json } else { LogFormat::Text };
+    telemetry::init_logs(format, &config.log).map_err(CliError::wrong_use)?;
+    // Anybody in this process may have installed one: any will do.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let metrics = Metrics::install().map_err(CliError::not_available)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::not_available)?;
+    let done = runtime.block_on(serve(config, metrics));
+    // What still runs there only waits for strangers.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    done
+}
+
+/// Reads rule files as one set: a file, or a folder of them.
+pub fn load_rules(path: &Path) -> Result<RuleSet, CliError> {
+    crate::rules::load(&[path.to_owned()])?.map_err(|errors| {
+        let listed: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        CliError::wrong_use(format!("the rules cannot be used:\n\n{}", listed.join("\n\n")))
+    })
+}
+
+/// What a running installation is made of, for those who use it from inside.
+#[derive(Clone)]
+pub(crate) struct Running {
+    /// The folder.
+    pub(crate) data: PathBuf,
+    /// The log.
+    pub(crate) log: EmbeddedLog,
+    /// What is configured.
+    pub(crate) directory: DirectoryView,
+    /// Its deployment.
+    pub(crate) deployment: Deployment,
+    /// Opens its secrets.
+    pub(crate) master: MasterKey,
+    /// Where senders connect.
+    pub(crate) listen: SocketAddr,
+    /// Where operators connect.
+    pub(crate) admin_listen: SocketAddr,
+    /// When to stop.
+    pub(crate) shutdown: Shutdown,
+}
+
+impl Running {
+    /// Makes changes of sites and channels.
+    pub(crate) fn office(&self) -> Office<EmbeddedLog> {
+        let (log, clock) = (self.log.clone(), Arc::new(SystemClock::new()));
+        Office::new(log, self.master.clone(), self.deployment.clone(), clock).serving(self.directory.clone())
+    }
+}
+
+async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
+    let shutdown = Shutdown::new();
+    shutdown.on_signals().map_err(CliError::not_available)?;
+    let rules = match &config.rules {
+        Some(path) => load_rules(path)?,
+        None => logystera_processor::rules::default_pack()
+            .map_err(|_| CliError::not_available("the default rules cannot be read"))?,
+    };
+    let tls = match &config.tls {
+        Some((certificate, key)) => Some(Tls::from_files(certificate, key).map_err(CliError::wrong_use)?),
+        None => None,
+    };
+    let embedded = Embedded::open(&config.data)?;
+    let listener = bind(config.listen, "--listen").await?;
+    let admin_listener = bind(config.admin_listen, "--admin-listen").await?;
+    let address = |l: &TcpListener| l.local_addr().map_err(CliError::not_available);
+    let (listen, admin_listen) = (address(&listener)?, address(&admin_listener)?);
+
+    let log = embedded.log();
+    let watch = DirectoryWatch::load(log.clone())?;
+    let directory = watch.view();
+    let deployment = deploy(&config, listen, &log, &directory, &rules).await?;
+    let master = MasterKey::load_or_create(&config.data).map_err(CliError::not_available)?;
+    let control = watch.spawn(shutdown.clone()).map_err(CliError::not_available)?;
+    let data = config.data.clone();
+    let running =
+        Running { data, log, directory, deployment, master, listen, admin_listen, shutdown: shutdown.clone() };
+
+    let gateway = gateway(&running);
+    let tasks = tasks::spawn(&embedded, &running)?;
+    let upkeep = tokio::spawn(upkeep(metrics.clone()));
+    let render: logystera_ingest::Render = Arc::new(move || metrics.render());
+    let socket = {
+        let (data, office, shutdown) = (running.data.clone(), running.office(), shutdown.clone());
+        tokio::spawn(async move { admin::serve(&data, office, shutdown).await })
+    };
+    let timers = tokio::spawn({
+        let (gateway, shutdown) = (gateway.clone(), shutdown.clone());
+        async move { gateway.run_timers(shutdown.wait()).await }
+    });
+    let admin = tokio::spawn({
+        let (gateway, shutdown) = (gateway.clone(), shutdown.clone());
+        async move { gateway.serve_admin(admin_listener, render, shutdown.wait()).await }
+    });
+    let story = config.demo.then(|| tokio::spawn(demo::tell(running.clone())));
+    if !config.demo {
+        greeting::print(&running, &config, tls.is_some())?;
+    }
+    gateway.serve(listener, tls, shutdown.wait()).await;
+
+    // From here on no batch is taken. What was accepted is on disk; the tasks commit what they have applied.
+    let (_, _, socket) = tokio::join!(timers, admin, socket);
+    if let Some(story) = story {
+        drop(story.await);
+    }
+    upkeep.abort();
+    tokio::task::spawn_blocking(move || {
+        tasks.into_iter().chain([control]).for_each(|thread| drop(thread.join()));
+        embedded.close();
+    })
+    .await
+    .map_err(CliError::not_available)?;
+    if config.demo {
+        println!("Stopped. The data stays in {}.", config.data.display());
+    }
+    match socket {
+        Ok(Ok(())) => Ok(DONE),
+        Ok(Err(error)) => Err(CliError::not_available(format!("{}: {error}", admin::SOCKET_FILE))),
+        Err(error) => Err(CliError::not_available(error)),
+    }
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, CliError> {
+    TcpListener::bind(address).await.map_err(|error| {
+        CliError::not_available(format!("{address}: {error}; choose another address with {flag} HOST:PORT"))
+    })
+}
+
+/// Writes down what this run was told of its deployment, and configures the sites with its rules.
+async fn deploy(
+    config: &Config,
+    listen: SocketAddr,
+    log: &EmbeddedLog,
+    directory: &DirectoryView,
+    rules: &RuleSet,
+) -> Result<Deployment, CliError> {
+    let mut deployment = Deployment::load(&config.data)?;
+    if let Some(audience) = &config.audience {
+        deployment.audience.clone_from(audience);
+    }
+    deployment.url = config.public_url.clone().unwrap_or_else(|| own_url(listen, config.tls.is_some()));
+    deployment.allow_private_addresses = config.allow_private_addresses;
+    let before = deployment.rules.take();
+    deployment.rules = Some(configure_sites(log, &directory.current(), rules, before.as_ref()).await?);
+    deployment.save(&config.data)?;
+    Ok(deployment)
+}
+
+/// The address that reaches this process from its own machine.
+fn own_url(listen: SocketAddr, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    let mut address = listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    format!("{scheme}://{address}")
+}
+
+fn gateway(running: &Running) -> Gateway<EmbeddedLog> {
+    let config = GatewayConfig::new(running.deployment.audience.clone());
+    let keys = Arc::new(secrets::SiteKeys::new(running.directory.clone(), running.master.clone()));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    Gateway::new(config, running.log.clone(), keys, clock)
+}
+
+async fn upkeep(metrics: Metrics) {
+    let mut every = tokio::time::interval(METRICS_UPKEEP);
+    loop {
+        every.tick().await;
+        metrics.upkeep();
+    }
+}

@@ -1,0 +1,108 @@
+//! The engine and the planner, each on a thread of its own, taken over anew when the log was away.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use logystera_alerter::channels::courier::HttpCourier;
+use logystera_alerter::channels::webhook::{Webhook, WebhookConfig};
+use logystera_alerter::task::{self as alerter, PlannerMachine};
+use logystera_infra::clock::{Clock, SystemClock};
+use logystera_infra::control::DirectoryWatch;
+use logystera_infra::embedded::{Embedded, EmbeddedLog, EmbeddedTask};
+use logystera_infra::log::LogError;
+use logystera_infra::runtime::CycleError;
+use logystera_infra::shutdown::Shutdown;
+use logystera_processor::task::{self as processor, Bodies, EngineMachine};
+use logystera_schemas::ids::Sha256Digest;
+use logystera_schemas::limits::{TASK_RETRY_MS_MAX, TASK_RETRY_MS_MIN};
+use logystera_schemas::topic::Topic;
+use tokio::runtime::Handle;
+
+use super::Running;
+use super::secrets::ChannelTargets;
+use crate::cli::CliError;
+
+/// Takes both tasks over and runs them until `running.shutdown`.
+pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHandle<()>>, CliError> {
+    // The first takeover is made here, so that a folder that cannot be used says so before anything is served.
+    let engine = embedded.task(processor::APP, Topic::Signals)?;
+    let planner = embedded.task(alerter::APP, Topic::Detections)?;
+    let webhook = Webhook::new(WebhookConfig::new(running.deployment.address_policy()));
+    let webhook = webhook.map_err(CliError::not_available)?;
+    let engine = {
+        let (log, shutdown) = (running.log.clone(), running.shutdown.clone());
+        let run = move |task: EmbeddedTask| {
+            let machine = EngineMachine::new(0, 1, ControlBodies(log.clone()));
+            processor::run(machine, task, &SystemClock::new(), &shutdown)
+        };
+        let log = running.log.clone();
+        let again = move || log.task(processor::APP, Topic::Signals);
+        keep_running("processor", running.shutdown.clone(), engine, again, run)?
+    };
+    let planner = {
+        let (running, runtime) = (running.clone(), Handle::current());
+        let (log, shutdown) = (running.log.clone(), running.shutdown.clone());
+        let run = move |task: EmbeddedTask| {
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+            let targets = ChannelTargets::new(running.directory.clone(), running.master.clone());
+            let (outcome, outcomes) = alerter::outcomes();
+            let url = running.deployment.url.clone();
+            let courier = HttpCourier::new(webhook.clone(), Arc::new(targets), clock, url, runtime.clone(), outcome);
+            alerter::run(PlannerMachine::new(0), task, &courier, outcomes, &SystemClock::new(), &running.shutdown)
+        };
+        let again = move || log.task(alerter::APP, Topic::Detections);
+        keep_running("alerter", shutdown, planner, again, run)?
+    };
+    Ok(vec![engine, planner])
+}
+
+/// The configurations' bodies, read from the log itself: the snapshot in memory can be behind the record that names one.
+struct ControlBodies(EmbeddedLog);
+
+impl Bodies for ControlBodies {
+    fn find(&mut self, digest: &Sha256Digest) -> Option<String> {
+        let directory = DirectoryWatch::load(self.0.clone()).ok()?.view().current();
+        String::from_utf8(directory.rule_set(digest)?.body.0.clone()).ok()
+    }
+}
+
+/// Runs a task on a thread until `shutdown`. When it fails it is taken over anew, after a pause that doubles.
+fn keep_running(
+    name: &'static str,
+    shutdown: Shutdown,
+    first: EmbeddedTask,
+    again: impl Fn() -> Result<EmbeddedTask, LogError> + Send + 'static,
+    run: impl Fn(EmbeddedTask) -> Result<(), CycleError> + Send + 'static,
+) -> Result<JoinHandle<()>, CliError> {
+    let running = metrics_gauge(name);
+    let body = move || {
+        let mut task = Ok(first);
+        let mut pause_ms = TASK_RETRY_MS_MIN;
+        let clock = SystemClock::new();
+        loop {
+            let started_ms = clock.monotonic_ms();
+            running.set(1.0);
+            let Err(error) = task.map_err(CycleError::from).and_then(&run) else { return running.set(0.0) };
+            running.set(0.0);
+            if let CycleError::Log(LogError::Fenced) = error {
+                tracing::error!(task = name, %error, "stopped for good");
+                return;
+            }
+            if clock.monotonic_ms() - started_ms > TASK_RETRY_MS_MAX as i64 {
+                pause_ms = TASK_RETRY_MS_MIN;
+            }
+            tracing::error!(task = name, %error, again_in_ms = pause_ms, "stopped; batches are still taken and kept");
+            if shutdown.wait_timeout(Duration::from_millis(pause_ms)) {
+                return;
+            }
+            pause_ms = (pause_ms * 2).min(TASK_RETRY_MS_MAX);
+            task = again();
+        }
+    };
+    std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(CliError::not_available)
+}
+
+fn metrics_gauge(name: &'static str) -> metrics::Gauge {
+    metrics::gauge!("logystera_task_running", "task" => name)
+}

@@ -1,0 +1,134 @@
+//! Times as people write and read them: UTC, to the second.
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 86_400_000;
+
+/// `2026-01-01 00:00:00` of milliseconds since the epoch, in UTC.
+pub(crate) fn show(ms: i64) -> String {
+    let (days, of_day) = (ms.div_euclid(DAY_MS), ms.rem_euclid(DAY_MS) / 1_000);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+}
+
+/// Reads `2026-01-01T00:00:00Z` (the time, its seconds and the `Z` may be left out), milliseconds since the epoch, or a span
+/// before `now_ms` such as `90s`, `15m`, `2h` or `3d`.
+pub(crate) fn parse(text: &str, now_ms: i64) -> Option<i64> {
+    if let Some(ms) = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten() {
+        return Some(ms);
+    }
+    if let Some((digits, unit)) = text.split_at_checked(text.len().checked_sub(1)?)
+        && let Some(unit_ms) = unit_ms(unit)
+        && let Some(number) = number(digits, 0..=1_000_000)
+    {
+        return Some(now_ms - number * unit_ms);
+    }
+    let text = text.strip_suffix('Z').unwrap_or(text);
+    let (date, time) = text.split_once(['T', ' ']).unwrap_or((text, "00:00"));
+    Some(days_of(date)? * DAY_MS + ms_of(time)?)
+}
+
+fn unit_ms(unit: &str) -> Option<i64> {
+    match unit {
+        "s" => Some(1_000),
+        "m" => Some(60_000),
+        "h" => Some(3_600_000),
+        "d" => Some(DAY_MS),
+        _ => None,
+    }
+}
+
+fn number(text: &str, range: std::ops::RangeInclusive<i64>) -> Option<i64> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten().filter(|n| range.contains(n))
+}
+
+fn days_of(date: &str) -> Option<i64> {
+    let mut parts = date.split('-');
+    let mut next = |range| number(parts.next()?, range);
+    let (year, month, day) = (next(1970..=9999)?, next(1..=12)?, next(1..=31)?);
+    let days = days(year, month, day);
+    // The 31st of a shorter month is no day.
+    (parts.next().is_none() && civil(days) == (year, month, day)).then_some(days)
+}
+
+fn ms_of(time: &str) -> Option<i64> {
+    let mut parts = time.split(':');
+    let (hour, minute) = (number(parts.next()?, 0..=23)?, number(parts.next()?, 0..=59)?);
+    let second = parts.next().map_or(Some(0), |s| number(s, 0..=59))?;
+    parts.next().is_none().then_some(((hour * 60 + minute) * 60 + second) * 1_000)
+}
+
+/// Days since the epoch of a date of the Gregorian calendar. A year counts from March, so that the leap day is its last.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let before_year = 365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    before_year + (153 * month + 2) / 5 + day - 1 - 719_468
+}
+
+/// The date of a day since the epoch: the year whose first of March is the last not after it.
+fn civil(day: i64) -> (i64, i64, i64) {
+    let mut year = 1970 + day.div_euclid(366);
+    while days(year + 1, 3, 1) <= day {
+        year += 1;
+    }
+    while days(year, 3, 1) > day {
+        year -= 1;
+    }
+    let in_year = day - days(year, 3, 1);
+    let month = (5 * in_year + 2) / 153;
+    let in_month = in_year - (153 * month + 2) / 5;
+    if month < 10 { (year, month + 3, in_month + 1) } else { (year + 1, month - 9, in_month + 1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_and_read_back() {
+        // From `date -u -d @… '+%F %T'`.
+        for (ms, text) in [
+            (0, "1970-01-01 00:00:00"),
+            (951_782_400_000, "2000-02-29 00:00:00"),
+            (951_868_800_000, "2000-03-01 00:00:00"),
+            (1_767_225_599_999, "2025-12-31 23:59:59"),
+            (1_767_225_600_000, "2026-01-01 00:00:00"),
+            (4_107_542_400_000, "2100-03-01 00:00:00"),
+            (253_402_300_799_000, "9999-12-31 23:59:59"),
+        ] {
+            assert_eq!(show(ms), text);
+            assert_eq!(parse(text, 0), Some(ms / 1_000 * 1_000), "{text}");
+        }
+        for day in 0..150_000 {
+            let (year, month, date) = civil(day);
+            assert_eq!(days(year, month, date), day);
+        }
+    }
+
+    #[test]
+    fn times_have_several_spellings_and_nonsense_none() {
+        let now = 1_767_225_600_000;
+        for (text, expected) in [
+            ("2026-01-01T00:00:00Z", Some(now)),
+            ("2026-01-01", Some(now)),
+            ("2026-01-01T00:01", Some(now + 60_000)),
+            ("1767225600000", Some(now)),
+            ("90s", Some(now - 90_000)),
+            ("15m", Some(now - 900_000)),
+            ("2h", Some(now - 7_200_000)),
+            ("3d", Some(now - 3 * DAY_MS)),
+            ("", None),
+            ("h", None),
+            ("-2h", None),
+            ("yesterday", None),
+            ("2026-02-29", None),
+            ("2026-13-01", None),
+            ("2026-01-01T24:00", None),
+            ("2026-01-01T00:00:00+01:00", None),
+            ("é", None),
+        ] {
+            assert_eq!(parse(text, now), expected, "{text:?}");
+        }
+    }
+}
