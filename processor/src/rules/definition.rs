@@ -285,7 +285,9 @@ pub(super) fn field_name(signal: Option<SignalType>, place: usize) -> Option<&'s
 
 /// How many groups a rule can have; none: as many as its limit allows.
 pub(super) fn groups_max(rule: &Rule) -> Option<usize> {
-    let fields = &rule.signal?.def().fields;
+    // A silent site is one group.
+    let Some(signal) = rule.signal else { return Some(1) };
+    let fields = &signal.def().fields;
     rule.group_by.iter().try_fold(1, |groups: usize, place| {
         let field = &fields[*place];
         let values = match &field.kind {

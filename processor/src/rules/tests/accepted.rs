@@ -8,7 +8,7 @@ use logystera_schemas::time::SiteMs;
 
 use crate::core::group::{Group, GroupKey, key_of};
 use crate::core::program::Program;
-use crate::core::rule::{Condition, Piece, Rule, RuleSet, Test};
+use crate::core::rule::{Condition, Piece, Rule, RuleSet, StateLimits, Test};
 use crate::rules::{RuleError, WorstCase};
 
 /// The one rule of a file that has these keys besides the ones that every rule needs.
@@ -262,5 +262,19 @@ fn no_group_is_larger_than_its_worst_case() {
         let bytes = group.cost(&key);
         assert!(bytes <= worst.group_bytes, "{condition}: {bytes} of {worst:?}");
         assert!(bytes * 2 > worst.group_bytes, "{condition}: {bytes} of {worst:?}");
+    }
+}
+
+#[test]
+fn groups_are_counted_where_they_can_be() {
+    for (keys, groups) in [
+        ("signal: cron.run\nthreshold: {count: 1, within: 1m}", 1),
+        ("signal: cron.run\ngroup_by: [outcome]\nthreshold: {count: 1, within: 1m}", 3),
+        ("signal: auth.attempt\ngroup_by: [reason, method]\nthreshold: {count: 1, within: 1m}", 6 * 7),
+        ("signal: auth.attempt\ngroup_by: [privileged]\nthreshold: {count: 1, within: 1m}", 3),
+        ("signal: auth.attempt\ngroup_by: [outcome, source]\nthreshold: {count: 1, within: 1m}", 1_000),
+        ("absent: {blind_after: 1h}", 1),
+    ] {
+        assert_eq!(WorstCase::of(&rule(keys), &StateLimits::default()).groups, groups, "{keys}");
     }
 }

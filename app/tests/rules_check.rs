@@ -1,0 +1,74 @@
+//! `logystera rules check` as a user meets it: output and exit codes.
+
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// Runs `rules check` in `folder`; returns the exit code, standard output and standard error.
+fn check(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let done = Command::new(env!("CARGO_BIN_EXE_logystera"))
+        .args(["rules", "check"])
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (done.status.code(), text(done.stdout), text(done.stderr))
+}
+
+fn folder(files: &[(&str, &[u8])]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (name, bytes) in files {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    folder
+}
+
+const GOOD: &str = "format: 1\nrules:\n- {name: good, title: T, subsystem: s, message: m, why: Because., do: This., signal: cron.run, threshold: {count: 1, within: 1m}}\n";
+
+#[test]
+fn files_and_folders_that_can_be_used_exit_with_0() {
+    let folder = folder(&[("a.yaml", GOOD.as_bytes()), ("b.yml", b"format: 1\n"), ("notes.txt", b"not a rule")]);
+    for arguments in [["."].as_slice(), &["a.yaml"], &["a.yaml", "b.yml"]] {
+        let (code, out, err) = check(folder.path(), arguments);
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+        assert!(out.contains("good      ") && out.contains("1 rule, no errors; digest "), "{out}");
+        assert!(!out.contains("Because."), "{out}");
+    }
+    let (_, out, _) = check(folder.path(), &["--explain", "a.yaml"]);
+    assert!(out.starts_with("good: T\n  why: Because.\n  do:  This.\n"), "{out}");
+    let (code, out, _) = check(folder.path(), &["--json", "a.yaml"]);
+    let lines: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((code, lines.len()), (Some(0), 2));
+    assert_eq!((&lines[0]["rule"], &lines[0]["worst_case"]["groups"]), (&"good".into(), &1.into()));
+}
+
+#[test]
+fn errors_of_all_files_exit_with_1() {
+    let folder =
+        folder(&[("a.yaml", b"format: 1\nrulez: []\n"), ("b.yaml", b"format: \xff\n"), ("c.yaml", GOOD.as_bytes())]);
+    let (code, out, _) = check(folder.path(), &["a.yaml", "b.yaml", "c.yaml"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        out.contains("--> a.yaml:2:1\n") && out.contains("--> b.yaml:1:9\n") && out.ends_with("2 errors\n"),
+        "{out}"
+    );
+    let (code, out, _) = check(folder.path(), &["--json", "."]);
+    assert_eq!(code, Some(1));
+    let lines: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(
+        lines.iter().any(|l| l["file"] == "./a.yaml" && l["line"] == 2 && l["help"] == "did you mean `rules`?"),
+        "{out}"
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_wrong_use() {
+    let folder = folder(&[("notes.txt", b"")]);
+    for arguments in [[].as_slice(), &["missing.yaml"], &["."], &["--explain", "--json", "notes.txt"]] {
+        let (code, _, err) = check(folder.path(), arguments);
+        assert_eq!(code, Some(2), "{arguments:?}: {err}");
+        assert!(!err.is_empty());
+    }
+}
