@@ -163,7 +163,11 @@ impl Input {
 /// `t` as a person reads it in a trace: seconds since the start of simulated time.
 pub fn show_time(t: i64) -> String {
     let since = t - START_MS;
-    if since.abs() > 400 * 86_400_000 { t.to_string() } else { format!("{}.{:03}s", since / 1_000, (since % 1_000).abs()) }
+    if since.abs() > 400 * 86_400_000 {
+        t.to_string()
+    } else {
+        format!("{}.{:03}s", since / 1_000, (since % 1_000).abs())
+    }
 }
 
 /// Where simulated time starts: 2026-01-01T00:00:00Z, a multiple of every pane that rules use.
@@ -187,8 +191,21 @@ impl fmt::Display for Input {
 impl fmt::Display for BatchIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digest = &self.digest.to_string()[..6];
-        write!(f, "batch site={} {}.{} digest={digest} received={}", self.site, self.spool, self.seq, show_time(self.received_at))?;
-        write!(f, " through={} offset={} flush={}s", show_time(self.through), self.clock_offset_ms, self.flush_every_s)?;
+        write!(
+            f,
+            "batch site={} {}.{} digest={digest} received={}",
+            self.site,
+            self.spool,
+            self.seq,
+            show_time(self.received_at)
+        )?;
+        write!(
+            f,
+            " through={} offset={} flush={}s",
+            show_time(self.through),
+            self.clock_offset_ms,
+            self.flush_every_s
+        )?;
         write!(f, " enabled={:?}", self.enabled.iter().map(SignalType::name).collect::<Vec<_>>())?;
         for signal in &self.signals {
             write!(f, "\n        {} {}", show_time(signal.at), signal.kind.name())?;

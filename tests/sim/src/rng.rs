@@ -66,11 +66,10 @@ mod tests {
     fn it_is_the_published_generator() {
         // The first outputs for seed 1234567, from the reference implementation in C.
         let mut rng = Rng::new(1_234_567);
-        assert_eq!([rng.word(), rng.word(), rng.word()], [
-            6_457_827_717_110_365_317,
-            3_203_168_211_198_807_973,
-            9_817_491_932_198_370_423
-        ]);
+        assert_eq!(
+            [rng.word(), rng.word(), rng.word()],
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
+        );
     }
 
     #[test]

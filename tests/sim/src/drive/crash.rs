@@ -1,6 +1,7 @@
 //! The engine in its runtime, on a log that fails at every effect: what is committed in the end must be what an undisturbed
 //! run says, each record once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +9,12 @@ use logystera_infra::log::{Entry, Record};
 use logystera_infra::runtime::{Cycle, Halt, StateMachine};
 use logystera_processor::core::engine::{Engine, EngineError, Output as EngineOutput};
 use logystera_processor::core::rule::RuleSet;
+use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::schema;
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
 
-use super::memory::Memory;
 use super::Difference;
+use super::memory::Memory;
 use crate::generate::Log;
 use crate::model::Output;
 use crate::rng::Rng;
@@ -41,6 +43,14 @@ pub fn encode(output: &Output) -> Vec<u8> {
     }
 }
 
+fn decode(value: &[u8]) -> Option<Output> {
+    match DetectionsRecord::decode(value).ok()? {
+        DetectionsRecord::Detection(d) => Some(Output::Detection(d)),
+        DetectionsRecord::Tick(t) => Some(Output::Tick(t)),
+        _ => None,
+    }
+}
+
 impl StateMachine for Machine {
     fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), Halt> {
         self.0.restore(key, value).map_err(|e| halt(0, &e))
@@ -51,8 +61,8 @@ impl StateMachine for Machine {
     }
 
     fn apply(&mut self, record: &Record, outputs: &mut Vec<Entry>) -> Result<(), Halt> {
-        let decoded = SignalsRecord::decode(&record.value)
-            .map_err(|e| Halt { offset: record.offset, what: e.to_string() })?;
+        let decoded =
+            SignalsRecord::decode(&record.value).map_err(|e| Halt { offset: record.offset, what: e.to_string() })?;
         let mut out: Vec<EngineOutput> = Vec::new();
         self.0.apply(record.offset, &decoded, &mut out).map_err(|e| halt(record.offset, &e))?;
         outputs.extend(out.into_iter().map(|output| Entry {
@@ -84,11 +94,53 @@ pub fn run(seed: u64, log: &Log, expected: &[Output]) -> Result<(), Difference> 
     let records: Vec<Record> = records.collect();
     let fault_percent = *rng.pick(&[0, 10, 30, 60]);
     let memory = Memory::new(records, rng.word(), fault_percent);
-    live(&memory, &log.bodies, &mut rng).map_err(|what| {
-        compare(&memory, expected).err().unwrap_or_else(|| difference(what))
+    let lived = live(&memory, &log.bodies, &mut rng);
+    compare(&memory, expected).map_err(|found| match &lived {
+        Err(what) => Difference { what: format!("{what}; {}", found.what), ..found },
+        Ok(()) => found,
     })?;
-    compare(&memory, expected)
+    lived.map_err(difference)
 }
+
+/// Runs `log` with a commit and a restart after about one record of `every`. Which ones depends on the records' bytes alone,
+/// so that a log with records left out is disturbed at the same ones.
+pub fn restart_often(every: u8, log: &Log, expected: &[Output]) -> Result<(), Difference> {
+    let mut state: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+    let mut said = Vec::new();
+    let mut machine = Machine::new(&log.bodies);
+    for (place, input) in log.inputs.iter().enumerate() {
+        let fails = |what: String| Difference { drive: RESTARTS, place: Some(place), ..difference(what) };
+        let record = Record { offset: place as u64, key: Vec::new(), value: input.encode() };
+        let before = said.len();
+        machine.apply(&record, &mut said).map_err(|e| fails(e.to_string()))?;
+        let same = said[before..].iter().zip(expected.iter().skip(before)).all(|(e, wanted)| e.value == encode(wanted));
+        if !same || said.len() > expected.len() {
+            let got = said[before..].iter().filter_map(|entry| decode(&entry.value)).collect();
+            let expected = expected.iter().skip(before).take(said.len() - before + 1).cloned().collect();
+            return Err(Difference { expected, got, ..fails("restarts change what is said".to_owned()) });
+        }
+        if !Sha256Digest::of(&record.value).0[0].is_multiple_of(every) {
+            continue;
+        }
+        for (key, value) in machine.take_puts() {
+            match value {
+                Some(value) => drop(state.insert(key, value)),
+                None => drop(state.remove(&key)),
+            }
+        }
+        machine = Machine::new(&log.bodies);
+        for (key, value) in &state {
+            machine.restore(key, value).map_err(|e| fails(format!("it does not start again: {e}")))?;
+        }
+        machine.restored();
+    }
+    if said.len() == expected.len() {
+        return Ok(());
+    }
+    Err(Difference { drive: RESTARTS, ..difference("too little is said".to_owned()) })
+}
+
+const RESTARTS: &str = "with restarts";
 
 /// Lives, is killed and comes back until the input is done.
 fn live(memory: &Memory, bodies: &[Arc<RuleSet>], rng: &mut Rng) -> Result<(), String> {
@@ -134,12 +186,7 @@ fn compare(memory: &Memory, expected: &[Output]) -> Result<(), Difference> {
         None if durable.outputs.len() == expected.len() => return Ok(()),
         None => durable.outputs.len().min(expected.len()),
     };
-    let got = durable.outputs.get(at).and_then(|entry| DetectionsRecord::decode(&entry.value).ok());
-    let got = got.and_then(|record| match record {
-        DetectionsRecord::Detection(d) => Some(Output::Detection(d)),
-        DetectionsRecord::Tick(t) => Some(Output::Tick(t)),
-        _ => None,
-    });
+    let got = durable.outputs.get(at).and_then(|entry| decode(&entry.value));
     Err(Difference {
         expected: expected.get(at).cloned().into_iter().collect(),
         got: got.into_iter().collect(),

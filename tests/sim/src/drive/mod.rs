@@ -31,6 +31,8 @@ pub struct Difference {
 /// Runs everything that the simulator knows on one log.
 pub fn check(seed: u64, log: &Log) -> Result<Figures, Difference> {
     let run = direct::run(log)?;
+    crash::restart_often(1, log, &run.outputs)?;
+    crash::restart_often(8, log, &run.outputs)?;
     crash::run(seed, log, &run.outputs)?;
     Ok(run.figures)
 }
@@ -55,8 +57,16 @@ impl Figures {
     }
 }
 
+/// Logs that are tried to find a smaller one.
+const TRIES_MAX: usize = 3_000;
+
 /// The smallest log found by leaving records out for which `fails` still holds. Any part of a log is a log.
 pub fn shrink(log: &Log, fails: impl Fn(&Log) -> bool) -> Log {
+    let tries = std::cell::Cell::new(0);
+    let fails = |candidate: &Log| {
+        tries.set(tries.get() + 1);
+        tries.get() < TRIES_MAX && fails(candidate)
+    };
     let mut smallest = log.clone();
     let mut chunk = smallest.inputs.len() / 2;
     while chunk > 0 {
@@ -75,7 +85,7 @@ pub fn shrink(log: &Log, fails: impl Fn(&Log) -> bool) -> Log {
             chunk /= 2;
         }
     }
-    drop_signals(&mut smallest, fails);
+    drop_signals(&mut smallest, &fails);
     smallest
 }
 
@@ -138,11 +148,15 @@ impl fmt::Display for Difference {
         if let Some(place) = self.place {
             writeln!(f, "at record {place}")?;
         }
+        let same = self.expected.iter().zip(&self.got).take_while(|(a, b)| a == b).count();
+        if same > 0 {
+            writeln!(f, "the first {same} outputs of the record are the same; then:")?;
+        }
         for (who, outputs) in [("model ", &self.expected), ("engine", &self.got)] {
-            if outputs.is_empty() {
+            if outputs.len() == same {
                 writeln!(f, "{who}: nothing")?;
             }
-            for output in outputs {
+            for output in outputs.iter().skip(same).take(SHOWN_MAX) {
                 match output {
                     Output::Detection(d) => writeln!(f, "{who}: {}", show_detection(d))?,
                     Output::Tick(t) => writeln!(f, "{who}: tick {}", show_time(t.at.0))?,
@@ -153,6 +167,9 @@ impl fmt::Display for Difference {
     }
 }
 
+/// Outputs of each side that a difference shows.
+const SHOWN_MAX: usize = 4;
+
 /// The log as a person reads it: the rule sets, then record by record.
 pub fn show_log(log: &Log) -> String {
     use std::fmt::Write as _;
@@ -160,7 +177,8 @@ pub fn show_log(log: &Log) -> String {
     let named = |digest| log.inputs.iter().any(|i| matches!(i, Input::Configured(c) if c.digest == digest));
     for body in log.bodies.iter().filter(|b| named(b.digest)) {
         // Writing to a string does not fail.
-        let _ = writeln!(text, "configuration {} {:?}", body.digest, body.limits);
+        let disabled: Vec<&str> = body.disabled.iter().map(|t| t.name()).collect();
+        let _ = writeln!(text, "configuration {} {:?} disabled={disabled:?}", body.digest, body.limits);
         for r in &body.rules {
             let kind = r.signal.map_or("-", |s| s.name());
             let _ = writeln!(

@@ -29,7 +29,17 @@ impl Palette {
     pub fn draw(rng: &mut Rng) -> Self {
         let all: Vec<SignalType> = SignalType::all().collect();
         let types = (0..rng.range(1, 3)).map(|_| *rng.pick(&all)).collect();
-        Self { types, step_ms: *rng.pick(&[1_000, 1_000, 500, 250, 1]), values: 1 + rng.below(3) }
+        Self { types, step_ms: *rng.pick(&[1_000, 1_000, 500, 250, 1, 60_000]), values: 1 + rng.below(3) }
+    }
+
+    /// Milliseconds of true time from one step of the world to the next.
+    pub fn pace_ms(&self) -> i64 {
+        if self.is_slow() { 20_000 } else { 1_000 }
+    }
+
+    /// Whether hours may pass. Where spans are short, a rule that fires on would say so ten thousand times.
+    pub fn is_slow(&self) -> bool {
+        self.step_ms >= 60_000
     }
 
     /// A value for a field.
@@ -45,7 +55,8 @@ impl Palette {
             FieldKind::Bool => Field::Bool(nth == 0),
             FieldKind::Hash => Field::Hash([nth as u8; 16]),
             FieldKind::Ident { class, max } => {
-                let text = if *class == IdentClass::Path { ["/", "/a", "/a/b"] } else { ["a", "ab", "b"] }[nth as usize % 3];
+                let text =
+                    if *class == IdentClass::Path { ["/", "/a", "/a/b"] } else { ["a", "ab", "b"] }[nth as usize % 3];
                 let long = text.len() + 70 < *max && rng.chance(5);
                 Field::Ident(if long { format!("{text}{}", "x".repeat(70)) } else { text.to_owned() })
             }
@@ -64,7 +75,15 @@ pub fn draw_set(palette: &Palette, rng: &mut Rng) -> Arc<RuleSet> {
         site_groups: *rng.pick(&[2, 4, 5_000, 5_000]),
         site_bytes: 4 << 20,
     };
-    finish(rules, limits)
+    finish(rules, limits, draw_disabled(palette, rng))
+}
+
+fn draw_disabled(palette: &Palette, rng: &mut Rng) -> SignalTypes {
+    let mut disabled = SignalTypes::default();
+    if rng.chance(10) {
+        disabled.insert(*rng.pick(&palette.types));
+    }
+    disabled
 }
 
 /// An edit of a set: one rule fewer, one more, one other, or one that only tells differently.
@@ -94,17 +113,17 @@ pub fn edit_set(old: &RuleSet, palette: &Palette, rng: &mut Rng) -> Arc<RuleSet>
     }
     rules.sort_by(|a, b| a.name.cmp(&b.name));
     rules.dedup_by(|a, b| a.name == b.name);
-    finish(rules, old.limits)
+    finish(rules, old.limits, if rng.chance(20) { draw_disabled(palette, rng) } else { old.disabled })
 }
 
-fn finish(mut rules: Vec<Rule>, limits: StateLimits) -> Arc<RuleSet> {
+fn finish(mut rules: Vec<Rule>, limits: StateLimits, disabled: SignalTypes) -> Arc<RuleSet> {
     for rule in &mut rules {
         let counted = format!("{:?}{:?}{:?}{:?}", rule.signal, rule.filter, rule.condition, rule.group_by);
         rule.counts = Sha256Digest::of(counted.as_bytes());
         rule.revision = Sha256Digest::of(format!("{rule:?}").as_bytes()).to_string()[..12].to_owned();
     }
-    let body = format!("{rules:?}{limits:?}");
-    Arc::new(RuleSet { digest: Sha256Digest::of(body.as_bytes()), body, rules, limits, disabled: SignalTypes::default() })
+    let body = format!("{rules:?}{limits:?}{disabled:?}");
+    Arc::new(RuleSet { digest: Sha256Digest::of(body.as_bytes()), body, rules, limits, disabled })
 }
 
 fn copy(rule: &Rule) -> Rule {

@@ -73,7 +73,8 @@ pub fn log_of(seed: u64) -> Log {
     let mut rng = Rng::new(seed);
     let palette = Palette::draw(&mut rng);
     let weather = Weather::draw(&mut rng);
-    let gateway_skews = (0..rng.range(1, 2)).map(|_| if rng.chance(70) { 0 } else { rng.range(-20_000, 20_000) }).collect();
+    let gateway_skews =
+        (0..rng.range(1, 2)).map(|_| if rng.chance(70) { 0 } else { rng.range(-20_000, 20_000) }).collect();
     let steps = *rng.pick(&[30, 60, 120, 240]);
     let log = Log { bodies: Vec::new(), inputs: Vec::new() };
     let mut world = World { rng, palette, weather, now: START_MS, gateway_skews, sites: Vec::new(), log };
@@ -91,7 +92,9 @@ impl World {
             self.tick();
         }
         for n in 0..self.rng.range(1, 2) {
-            let (Ok(id), Ok(tenant)) = (format!("site{n}").parse::<SiteId>(), "t".parse::<TenantId>()) else { continue };
+            let (Ok(id), Ok(tenant)) = (format!("site{n}").parse::<SiteId>(), "t".parse::<TenantId>()) else {
+                continue;
+            };
             let rules = rules::draw_set(&self.palette, &mut self.rng);
             let spools = *self.rng.pick(&[1, 1, 2, 3]);
             let senders =
@@ -127,7 +130,7 @@ impl World {
 
     /// One second in which things go their way, or do not.
     fn step(&mut self) {
-        self.now += 1_000;
+        self.now += self.palette.pace_ms();
         if self.rng.chance(95) {
             self.tick();
         }
@@ -149,9 +152,11 @@ impl World {
             }
         }
         if self.rng.rarely(weather.door_shut) {
-            let away = *self.rng.pick(&[3_000, 30_000, 59_000, 60_000, 61_000, 600_000, 4 * 3_600_000]);
+            let slow = self.palette.is_slow();
+            let away =
+                *self.rng.pick(&[3_000, 30_000, 59_000, 60_000, 61_000, if slow { 4 * 3_600_000 } else { 300_000 }]);
             self.now += away;
-            if self.rng.rarely(100) {
+            if slow && self.rng.chance(5) {
                 self.now += 9 * 86_400_000;
             }
         }
@@ -159,7 +164,7 @@ impl World {
             let ticks = *self.rng.pick(&[10, 40, 61, 130, 200]);
             self.idle(ticks);
         }
-        if self.rng.rarely(weather.idle / 8) {
+        if self.palette.is_slow() && self.rng.rarely(weather.idle / 4) {
             self.idle(1_900);
         }
         if self.rng.rarely(weather.clock_jump) {
@@ -227,7 +232,8 @@ impl World {
     }
 
     fn jump(&mut self, site: usize) {
-        let by = *self.rng.pick(&[-3_600_000, -30_000, -1_000, 1_000, 30_000, 100_000, 3_600_000]);
+        let far = if self.palette.is_slow() { 3_600_000 } else { 300_000 };
+        let by = *self.rng.pick(&[-far, -30_000, -1_000, 1_000, 30_000, 100_000, far]);
         if self.rng.chance(50) {
             let gateway = self.rng.index(self.gateway_skews.len());
             self.gateway_skews[gateway] += by;
@@ -353,7 +359,7 @@ impl World {
 
 /// Signals out of order, past the `through`, from another day, or from the future.
 fn spoil(batch: &mut BatchIn, palette: &Palette, rng: &mut Rng) {
-    let far = *rng.pick(&[5_000, 5_001, 60_000, 86_400_000]);
+    let far = *rng.pick(&[5_000, 5_001, 60_000, if palette.is_slow() { 86_400_000 } else { 600_000 }]);
     for signal in &mut batch.signals {
         signal.at += palette.step_ms * rng.range(-10, 10);
     }

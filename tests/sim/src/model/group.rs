@@ -4,9 +4,13 @@ use logystera_processor::core::rule::{Condition, Expected, Rule};
 use logystera_schemas::avro::Writer;
 use logystera_schemas::detection::{DetectionReason, DetectionState, Label};
 use logystera_schemas::ids::Sha256Digest;
+use logystera_schemas::limits::REMINDERS_MAX;
 
 use super::show;
 use crate::input::{Field, SignalIn};
+
+/// How often the end of a suppression tells an episode again; then it is left at that.
+const REMINDERS: u32 = 200;
 
 /// A match that joined its window.
 #[derive(Clone, Debug)]
@@ -32,8 +36,12 @@ pub struct Episode {
     pub announced: bool,
     /// Whether a suppression ended while the condition was false.
     pub owed: bool,
+    /// How often the end of a suppression has told it again.
+    pub reminders: u32,
     /// When it ends; while the condition is false.
     pub resolve_at: Option<i64>,
+    /// How often the end of a suppression told it again.
+    pub reminders: u32,
 }
 
 /// What a change of a group says to the world.
@@ -215,7 +223,12 @@ impl Group {
             Timer::Suppression => {
                 self.suppressed_until = None;
                 match &mut self.episode {
+                    // Told often enough.
+                    Some(episode) if episode.firing && self.condition && episode.reminders >= REMINDERS_MAX => {
+                        Vec::new()
+                    }
                     Some(episode) if episode.firing && self.condition => {
+                        episode.reminders += 1;
                         self.announce(rule, DetectionReason::SuppressionExpired, now)
                     }
                     Some(episode) if episode.firing => {
@@ -245,7 +258,9 @@ impl Group {
             for_at: now + rule.for_ms,
             announced: false,
             owed: false,
+            reminders: 0,
             resolve_at: None,
+            reminders: 0,
         });
         if rule.for_ms == 0 { self.fire(rule, now) } else { Vec::new() }
     }
@@ -313,7 +328,9 @@ pub fn is_absence(rule: &Rule) -> bool {
 /// When a match at `at` leaves the window `(t - W, t]`, or the panes of which that is made. An absence's window is its span.
 pub fn leaves_at(rule: &Rule, at: i64) -> i64 {
     match rule.condition {
-        Condition::Count { within_ms, resolution_ms: Some(pane), .. } => (at.div_euclid(pane) + within_ms / pane) * pane,
+        Condition::Count { within_ms, resolution_ms: Some(pane), .. } => {
+            (at.div_euclid(pane) + within_ms / pane) * pane
+        }
         Condition::Count { within_ms, .. } | Condition::Distinct { within_ms, .. } => at + within_ms,
         Condition::Absent { for_ms, .. } => at + for_ms,
         Condition::Blind { .. } => i64::MAX,

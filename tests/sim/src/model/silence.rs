@@ -18,7 +18,7 @@ pub struct Silence {
     heard_wall: i64,
     /// Rules that fire, each with the wall time at which the silence began.
     blind: BTreeMap<String, i64>,
-    /// Whether the batch that ends the wait of the other absences is still to come.
+    /// Whether a blindness ended and the watermark has not moved since: the other absences wait for that.
     wait: bool,
 }
 
@@ -52,6 +52,11 @@ impl Silence {
     /// A rule fires; false where it does already.
     pub fn begin(&mut self, rule: &str) -> bool {
         self.blind.insert(rule.to_owned(), self.heard_wall).is_none()
+    }
+
+    /// When the silence began for which a rule fires.
+    pub fn began(&self, rule: &str) -> Option<i64> {
+        self.blind.get(rule).copied()
     }
 
     /// A rule's alert ends; none where it did not fire.

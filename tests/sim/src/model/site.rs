@@ -124,19 +124,22 @@ impl Site {
             self.judge(at, signal, now);
         }
         self.advance(clock);
-        self.settle();
     }
 
     /// A refusal after the signature held: a sign of life.
     pub fn refused(&mut self, spool: Option<SpoolId>, clock: &LogTime) {
         self.forget_spools(clock);
         self.hear(spool.filter(|id| self.spools.contains_key(id)), clock);
-        self.advance(clock);
+        if self.watermark.is_some() {
+            self.advance(clock);
+        }
     }
 
     /// A tick, after the clocks took it.
     pub fn tick(&mut self, clock: &LogTime) {
-        self.advance(clock);
+        if self.watermark.is_some_and(|w| self.lowest_through(clock).is_some_and(|lowest| w < lowest)) {
+            self.advance(clock);
+        }
         let longest_flush = self.spools.values().map(|s| s.flush_every_s).max().unwrap_or(0);
         for rule in Arc::clone(&self.rules).rules.iter() {
             let Condition::Blind { after_ms } = rule.condition else { continue };
@@ -152,6 +155,7 @@ impl Site {
     /// A configuration.
     pub fn configure(&mut self, config: &SiteConfigured, rules: Arc<RuleSet>) {
         let now = self.watermark.unwrap_or(0);
+        let before = self.enabled();
         let old = std::mem::replace(&mut self.rules, Arc::clone(&rules));
         for rule in &old.rules {
             match rules.rules.iter().find(|r| r.name == rule.name) {
@@ -167,6 +171,8 @@ impl Site {
         }
         self.config = config.clone();
         self.expect();
+        self.switched(before, now);
+        self.run_until(now);
     }
 
     /// What is always expected has its one group from the start.
@@ -196,7 +202,9 @@ impl Site {
                 }
             }
         }
-        if let Some(said) = self.silence.end(rule.name.as_str(), reason, now) {
+        // What a blindness says is in wall time, which must not run backwards.
+        let at = self.silence.began(rule.name.as_str()).map_or(now, |began| now.max(began));
+        if let Some(said) = self.silence.end(rule.name.as_str(), reason, at) {
             self.emit(rule, &[], &Group::default(), said);
         }
         self.overflows.remove(rule.name.as_str());
@@ -230,14 +238,28 @@ impl Site {
 
     // ---- site time
 
+    /// The lowest `through` of the live spools.
+    fn lowest_through(&self, clock: &LogTime) -> Option<i64> {
+        self.spools.values().filter(|s| s.is_live(clock.open)).map(|s| s.through).min()
+    }
+
     /// Moves the watermark to the lowest `through` of the live spools and runs what lies at or below it, in the order of
     /// time: at one time the signals, then the deadlines, then the switches.
     fn advance(&mut self, clock: &LogTime) {
-        let live = self.spools.values().filter(|s| s.is_live(clock.open));
-        let Some(to) = live.map(|s| s.through).min() else { return };
-        if self.watermark.is_some_and(|w| to <= w) {
-            return;
+        let Some(lowest) = self.lowest_through(clock) else { return };
+        // It never goes back; but a late signal may have made a deadline of the very time that was reached.
+        let to = self.watermark.map_or(lowest, |w| w.max(lowest));
+        let moved = self.watermark.is_none_or(|w| w < to);
+        self.run_until(to);
+        self.watermark = Some(to);
+        if moved {
+            self.end_wait(to);
         }
+        self.settle(to);
+    }
+
+    /// Runs what lies at or below `to`.
+    fn run_until(&mut self, to: i64) {
         loop {
             let held = self.held.keys().next().map(|place| (place.0, false));
             let deadline = self.next_deadline().map(|d| (d.0, true));
@@ -256,24 +278,21 @@ impl Site {
                 }
             }
         }
-        self.watermark = Some(to);
-        self.settle_expected();
     }
 
-    /// After a batch: absences that waited for a watermark have one.
-    fn settle(&mut self) {
-        self.settle_expected();
-        let Some(watermark) = self.watermark.filter(|_| self.silence.take_wait()) else { return };
-        self.each_absence(|group, _| {
-            if group.absent_since.is_some() {
-                group.absent_since = group.absent_since.max(Some(watermark));
-            }
-        });
+    /// The watermark has moved: absences that a blindness held are counted from it.
+    fn end_wait(&mut self, watermark: i64) {
+        if self.silence.take_wait() {
+            self.each_absence(|group, _| {
+                if group.absent_since.is_some() {
+                    group.absent_since = group.absent_since.max(Some(watermark));
+                }
+            });
+        }
     }
 
     /// What is expected but not seen yet counts from the first watermark.
-    fn settle_expected(&mut self) {
-        let Some(watermark) = self.watermark else { return };
+    fn settle(&mut self, watermark: i64) {
         let enabled = self.enabled();
         self.each_absence(|group, rule| {
             let is_on = rule.signal.is_some_and(|t| enabled.contains(t));
@@ -318,8 +337,10 @@ impl Site {
         });
     }
 
+    /// What is switched on by a spool and not disabled by the configuration.
     fn enabled(&self) -> SignalTypes {
-        SignalTypes(self.spools.values().fold(0, |all, s| all | s.enabled.0))
+        let said = self.spools.values().fold(0, |all, s| all | s.enabled.0);
+        SignalTypes(said & !self.rules.disabled.0)
     }
 
     /// The first deadline in the order of time, rule, group.
@@ -349,6 +370,9 @@ impl Site {
     /// Shows a signal to every rule, at site time `now`.
     fn judge(&mut self, at: i64, signal: &SignalIn, now: i64) {
         let rules = Arc::clone(&self.rules);
+        if rules.disabled.contains(signal.kind) {
+            return;
+        }
         for rule in rules.rules.iter().filter(|r| show::matches(r, signal)) {
             if leaves_at(rule, at) <= now || lacks_value(rule, signal) {
                 continue;
