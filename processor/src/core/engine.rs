@@ -147,10 +147,14 @@ impl Engine {
     fn tick(&mut self, tick: &Tick, said: &mut Vec<Detection>) -> Result<(), EngineError> {
         self.time.tick(tick.at);
         self.time_changed = true;
+        // An entry can be too early, and is exact again after a restore: the order of the sites must not tell.
+        let mut due = BTreeSet::new();
         while let Some((at, _)) = self.wakes.first()
             && *at <= self.time.open
         {
-            let Some((_, id)) = self.wakes.pop_first() else { break };
+            due.extend(self.wakes.pop_first().map(|(_, id)| id));
+        }
+        for id in due {
             self.wake_of.remove(&id);
             self.with_site(&id, |site, time| site.time_passed(time, said))?;
         }

@@ -108,6 +108,9 @@ impl Group {
                 (values.clears_at(size), values.len() as u64, new)
             }
             (Watch::Absence(absence), Watches::Absence(for_ms, _)) => {
+                if at.plus(*for_ms) <= now {
+                    return Matched::Outside;
+                }
                 absence.seen = true;
                 self.last_seen = self.last_seen.max(at);
                 if !on {
@@ -115,8 +118,7 @@ impl Group {
                 }
                 let base = absence.base.map_or(at, |base| base.max(at));
                 absence.base = Some(base);
-                let ends = self.episode.holds() && base.plus(*for_ms) > now;
-                return if ends { Matched::Turned(Event::False) } else { Matched::Taken };
+                return if self.episode.holds() { Matched::Turned(Event::False) } else { Matched::Taken };
             }
             // A group is made from its rule's plan, and dropped when that changes.
             _ => return Matched::Outside,

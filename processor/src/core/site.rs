@@ -164,6 +164,8 @@ impl Site {
         self.head.voice.name = to.name.clone();
         self.head.digest = to.digest;
         self.store_flags();
+        // What ended with the old configuration may have left a deadline at the very time that was reached.
+        self.run_deadlines_before(now.plus(1), out);
     }
 
     /// The site is closed: its alerts resolve.
