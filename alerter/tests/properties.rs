@@ -6,7 +6,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{START_MS, apply, channels, ended, fired, started, tick};
+use common::{START_MS, Store, apply, channels, commit, ended, fired, restored, started, tick};
 use logystera_alerter::core::{AttemptRef, Due, Planner};
 use logystera_schemas::delivery::{Attempt, AttemptOutcome, AttemptState};
 use logystera_schemas::detection::DetectionState;
@@ -143,27 +143,6 @@ fn live(steps: &[Step]) -> (Vec<DetectionsRecord>, Planner, Vec<Attempt>) {
         records.push(record);
     }
     (records, planner, rows)
-}
-
-type Store = BTreeMap<Vec<u8>, Vec<u8>>;
-
-fn commit(planner: &mut Planner, store: &mut Store) {
-    let puts = planner.take_puts();
-    assert!(puts.is_sorted_by(|a, b| a.0 < b.0), "each key once, in order");
-    for (key, value) in puts {
-        match value {
-            Some(value) => store.insert(key, value),
-            None => store.remove(&key),
-        };
-    }
-}
-
-fn restored(store: &Store) -> Planner {
-    let mut planner = Planner::new();
-    for (key, value) in store {
-        planner.restore(key, value).unwrap();
-    }
-    planner
 }
 
 /// Applies the records with a commit after those whose number is in `commits` and a crash after those in `crashes`: what

@@ -6,7 +6,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{START_MS, apply, channels, ended, fired, play, started, tick};
+use common::{START_MS, Store, apply, channels, commit, ended, fired, play, restored, started, tick};
 use logystera_alerter::core::{AttemptRef, Due, Planner};
 use logystera_schemas::delivery::{AttemptOutcome, AttemptState};
 use logystera_schemas::detection::DetectionState;
@@ -340,7 +340,7 @@ fn deliver(planner: &mut Planner, due: &Due) {
 
 #[test]
 fn no_tenant_channel_or_crowd_has_more_in_the_air_than_it_may() {
-    let mut planner = Planner::new();
+    let (mut planner, mut store) = (Planner::new(), Store::new());
     apply(&mut planner, tick(0, START_MS));
     let tenants: Vec<String> = (0..12).map(|i| format!("t{i:02}")).collect();
     for tenant in &tenants {
@@ -349,6 +349,7 @@ fn no_tenant_channel_or_crowd_has_more_in_the_air_than_it_may() {
             apply(&mut planner, fired(tenant, seq, DetectionState::Firing));
         }
     }
+    commit(&mut planner, &mut store);
     let due = start_all(&mut planner);
     assert_eq!(due.len(), ATTEMPTS_IN_FLIGHT_MAX);
     assert_eq!(due_of(&planner), []);
@@ -368,6 +369,8 @@ fn no_tenant_channel_or_crowd_has_more_in_the_air_than_it_may() {
     let next = due_of(&planner);
     assert_eq!(next.len(), 1);
     assert!(next[0].tenant > last, "{} after {last}", next[0].tenant);
+    commit(&mut planner, &mut store);
+    assert_eq!(due_of(&restored(&store)), next, "whose turn it is is stored");
 }
 
 #[test]

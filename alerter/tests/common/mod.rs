@@ -116,15 +116,52 @@ pub(crate) fn apply(planner: &mut Planner, record: DetectionsRecord) -> Vec<Atte
 /// | `end a1#1 ok` | rows; ends this attempt, in the air or not |
 ///
 /// A row is `<channel><seq>#<attempt> <state> <reason>` and `next <delay>`; `~` stands for the jitter.
+///
+/// Every script is played twice: by one planner, and by one that is stored and restored after each line.
 pub(crate) fn play(script: &str) {
+    for restoring in [false, true] {
+        play_one(script, restoring);
+    }
+}
+
+fn play_one(script: &str, restoring: bool) {
     let mut stage = Stage { planner: Planner::new(), names: BTreeMap::new() };
+    let mut store = Store::new();
     stage.act("at 0s");
     for (number, line) in
         script.lines().map(str::trim).enumerate().filter(|(_, l)| !l.is_empty() && !l.starts_with("//"))
     {
         let (action, expected) = line.split_once("=>").map_or((line, ""), |(a, e)| (a.trim(), e.trim()));
-        assert_eq!(stage.act(action), expected, "line {number}: {line}\n{script}");
+        assert_eq!(stage.act(action), expected, "line {number}, restoring: {restoring}: {line}\n{script}");
+        if restoring {
+            commit(&mut stage.planner, &mut store);
+            stage.planner = restored(&store);
+        }
     }
+}
+
+/// Stored entries, by key.
+pub(crate) type Store = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Stores what changed.
+pub(crate) fn commit(planner: &mut Planner, store: &mut Store) {
+    let puts = planner.take_puts();
+    assert!(puts.is_sorted_by(|a, b| a.0 < b.0), "each key once, in order");
+    for (key, value) in puts {
+        match value {
+            Some(value) => store.insert(key, value),
+            None => store.remove(&key),
+        };
+    }
+}
+
+/// A planner of what is stored.
+pub(crate) fn restored(store: &Store) -> Planner {
+    let mut planner = Planner::new();
+    for (key, value) in store {
+        planner.restore(key, value).unwrap();
+    }
+    planner
 }
 
 struct Stage {
