@@ -9,9 +9,6 @@ use logystera_schemas::limits::REMINDERS_MAX;
 use super::show;
 use crate::input::{Field, SignalIn};
 
-/// How often the end of a suppression tells an episode again; then it is left at that.
-const REMINDERS: u32 = 200;
-
 /// A match that joined its window.
 #[derive(Clone, Debug)]
 pub struct Match {
@@ -36,8 +33,6 @@ pub struct Episode {
     pub announced: bool,
     /// Whether a suppression ended while the condition was false.
     pub owed: bool,
-    /// How often the end of a suppression has told it again.
-    pub reminders: u32,
     /// When it ends; while the condition is false.
     pub resolve_at: Option<i64>,
     /// How often the end of a suppression told it again.
@@ -258,7 +253,6 @@ impl Group {
             for_at: now + rule.for_ms,
             announced: false,
             owed: false,
-            reminders: 0,
             resolve_at: None,
             reminders: 0,
         });
