@@ -24,7 +24,7 @@ pub const DATA_DEFAULT: &str = "logystera.data";
 #[derive(clap::Args, Clone, Debug)]
 pub struct DataArgs {
     /// Folder with the log and the state
-    #[arg(long, value_name = "DIR", env = "LOGYSTERA_DATA", default_value = DATA_DEFAULT)]
+    #[arg(long, value_name = "DIR", env = "LOGYSTERA_DATA", default_value = DATA_DEFAULT, global = true)]
     pub data: PathBuf,
 }
 

@@ -272,8 +272,8 @@ fn verify(reader: &EmbeddedReader, args: &Args, from_ms: i64) -> Result<u8, CliE
         out.json(&json!({"verified": true, "records": records, "batches": replayed.batches, "detections": compared, "sites": sites, "not_yet_recorded": unrecorded}))?;
     } else {
         out.line(format_args!(
-            "Verified: {records} records of topic signals from the log's start give the {compared} recorded detections, \
-             byte for byte; the chains of {sites} sites hold."
+            "Verified: {records} records of topic signals, from the log's start on, give the recorded detections byte for \
+             byte ({compared} detections, {sites} chains)."
         ))?;
         if unrecorded > 0 {
             out.line(format_args!("{unrecorded} more are due: the processor has not come so far."))?;

@@ -114,7 +114,7 @@ fn detected(story: &Story, detection: &Detection) {
         DetectionState::Resolved => "RESOLVED",
         DetectionState::Suppressed => "Detected again, and not told again:",
     };
-    story.say(&format!("{state} {} {}: {}{}", detection.severity, detection.rule, detection.message, group.concat()));
+    story.say(&format!("{state} {} {}: {}", detection.severity, detection.rule, detection.message));
 }
 
 /// The receiver's line tells of the delivery itself.

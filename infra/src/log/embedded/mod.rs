@@ -20,7 +20,7 @@ mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use logystera_schemas::topic::Topic;
@@ -165,8 +165,6 @@ impl Embedded {
             tracing::error!("the log's writer panicked; what it had not answered may be missing");
         }
         self.shared.progress.close();
-        // The last connection that closes folds the write-ahead log into the file.
-        self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 

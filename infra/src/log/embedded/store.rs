@@ -12,6 +12,8 @@
 //! Every record, state entry and position carries the CRC32C of all that it says, its place included, so that a row can
 //! neither be altered nor moved unnoticed.
 
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -79,7 +81,8 @@ pub(super) fn open_error(dir: &Path, error: &rusqlite::Error) -> OpenError {
 
 /// The connection of the writer. Creates the tables in a new file.
 pub(super) fn open_for_writing(dir: &Path, pages_max: Option<u32>) -> Result<Connection, OpenError> {
-    let opened = connect(dir, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE);
+    create_private(&dir.join(DATA_FILE))?;
+    let opened = connect(dir, OpenFlags::SQLITE_OPEN_READ_WRITE);
     let mut connection = opened.map_err(|e| open_error(dir, &e))?;
     // Refuse a newer file before anything in it is touched.
     let format = format(&connection).map_err(|e| open_error(dir, &e))?;
@@ -89,6 +92,13 @@ pub(super) fn open_for_writing(dir: &Path, pages_max: Option<u32>) -> Result<Con
     set_up(&mut connection, format.is_none(), pages_max).map_err(|e| open_error(dir, &e))?;
     sync_folder(dir)?;
     Ok(connection)
+}
+
+/// Makes the file readable by its owner alone, also in a folder that others can read; SQLite gives the files beside it the
+/// same mode.
+fn create_private(path: &Path) -> Result<(), OpenError> {
+    let made = File::options().write(true).create(true).truncate(false).mode(0o600).open(path);
+    made.map(drop).map_err(|source| OpenError::Io { path: path.to_owned(), source })
 }
 
 /// A connection for reading in a process that need not be the writer's.
@@ -159,7 +169,7 @@ fn set_up(connection: &mut Connection, create: bool, pages_max: Option<u32>) -> 
 
 /// Makes the names of new files durable: without it a power cut can take a whole new database away.
 fn sync_folder(dir: &Path) -> Result<(), OpenError> {
-    let synced = std::fs::File::open(dir).and_then(|folder| folder.sync_all());
+    let synced = File::open(dir).and_then(|folder| folder.sync_all());
     synced.map_err(|source| OpenError::Io { path: dir.to_owned(), source })
 }
 

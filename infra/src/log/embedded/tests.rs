@@ -211,7 +211,8 @@ fn a_folder_has_one_writer_and_any_number_of_readers() {
     let dir = parent.path().join("new/data");
     assert!(matches!(EmbeddedReader::open(&dir), Err(OpenError::NoData { .. })));
     let embedded = Embedded::open(&dir).unwrap();
-    assert_eq!(std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&dir), 0o700);
 
     let error = Embedded::open(&dir).unwrap_err();
     let pid = std::process::id();
@@ -227,8 +228,10 @@ fn a_folder_has_one_writer_and_any_number_of_readers() {
         "a reader sees what is committed since"
     );
     assert_eq!(reader.bounds(Topic::Signals).unwrap(), 0..2);
-    embedded.close();
+    assert_eq!(mode(&dir.join(DATA_FILE)), 0o600);
     drop(reader);
+    embedded.close();
+    assert!(!dir.join("logystera.sqlite-wal").exists(), "what is closed is one file");
     let reader = EmbeddedReader::open(&dir).unwrap();
     assert_eq!(reader.read(Topic::Signals, 0, READ_BYTES_MAX).unwrap().len(), 2, "also where nobody writes");
     Embedded::open(&dir).unwrap();

@@ -104,6 +104,12 @@ impl Writer {
         while let Some(requests) = self.shared.queue.take_all() {
             self.serve(requests.into());
         }
+        // Fold the write-ahead log into the file: a read-only connection that closes last could not.
+        self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let folded = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        if let Err(error) = folded {
+            tracing::warn!(%error, "the write-ahead log stays beside the file; the next start takes it in");
+        }
     }
 
     fn serve(&mut self, requests: Vec<Request>) {
