@@ -16,10 +16,6 @@ use super::program::{Program, Watches};
 use super::rule::Rule;
 use super::voice::{Saying, Voice};
 
-/// Shortest time between two detections that say that a rule overflowed, in milliseconds: a rule without suppression must
-/// not tell of each group.
-const OVERFLOW_MS_MIN: i64 = 60_000;
-
 /// What one rule keeps for a site.
 #[derive(Debug, Default)]
 pub struct RuleState {
@@ -56,13 +52,15 @@ pub struct Board {
     /// Signal types that are switched on at the site.
     pub said: SignalTypes,
     /// Those of them that the configuration does not disable.
-    enabled: SignalTypes,
+    pub(super) enabled: SignalTypes,
     /// Since a blindness ended absences stand still, until the watermark moves.
     pub absences_wait: bool,
     /// Whether an absence waits for the next watermark to be counted from.
     pub absences_unset: bool,
-    groups: usize,
-    bytes: usize,
+    /// Groups of all rules.
+    pub(super) groups: usize,
+    /// Bytes of all groups.
+    pub(super) bytes: usize,
     /// Groups that changed or went since they were put.
     pub changed: BTreeSet<(u16, GroupKey)>,
     /// Groups of rules that are no longer there, since the state was put.
@@ -228,7 +226,7 @@ impl Board {
     }
 
     /// Removes a group; the caller says what is to be said.
-    fn remove(&mut self, place: u16, key: &GroupKey) -> Option<Group> {
+    pub(super) fn remove(&mut self, place: u16, key: &GroupKey) -> Option<Group> {
         let group = self.rules[usize::from(place)].groups.remove(key)?;
         self.groups -= 1;
         self.bytes -= group.cost(key);
@@ -239,170 +237,8 @@ impl Board {
         Some(group)
     }
 
-    /// Drops groups until the rule may have one more.
-    fn make_room(&mut self, program: &Program, place: u16, now: SiteMs, voice: &mut Voice, out: &mut Vec<Detection>) {
-        let limits = program.set.limits;
-        while self.rules[usize::from(place)].groups.len() >= limits.rule_groups {
-            let own = std::iter::once(place);
-            if !self.evict(program, own, None, place, now, voice, out) {
-                break;
-            }
-        }
-        while self.groups >= limits.site_groups {
-            if !self.evict(program, 0..self.rules.len() as u16, None, place, now, voice, out) {
-                break;
-            }
-        }
-    }
-
-    /// Drops groups until the site's bytes fit, but never the one that has just grown.
-    fn shrink(
-        &mut self,
-        program: &Program,
-        place: u16,
-        key: &GroupKey,
-        now: SiteMs,
-        voice: &mut Voice,
-        out: &mut Vec<Detection>,
-    ) {
-        while self.bytes > program.set.limits.site_bytes {
-            if !self.evict(program, 0..self.rules.len() as u16, Some((place, key)), place, now, voice, out) {
-                break;
-            }
-        }
-    }
-
-    /// Drops the group that is missed least; false where there is none to drop. Order: class, least recently seen, rule,
-    /// key. An absence that is always expected stays: nothing would watch for it any more.
-    #[expect(clippy::too_many_arguments, reason = "the choice, what it spares and what it tells belong together")]
-    fn evict(
-        &mut self,
-        program: &Program,
-        among: impl Iterator<Item = u16>,
-        spared: Option<(u16, &GroupKey)>,
-        cause: u16,
-        now: SiteMs,
-        voice: &mut Voice,
-        out: &mut Vec<Detection>,
-    ) -> bool {
-        let victim = among
-            .filter(|place| !matches!(program.plan(*place).watches, Watches::Absence(_, true)))
-            .flat_map(|place| self.rules[usize::from(place)].groups.iter().map(move |(key, group)| (place, key, group)))
-            .filter(|(place, key, _)| spared != Some((*place, *key)))
-            .min_by_key(|(place, key, group)| (group.eviction_class(), group.last_seen, *place, *key))
-            .map(|(place, key, _)| (place, key.clone()));
-        let Some((place, key)) = victim else { return false };
-        let Some(group) = self.remove(place, &key) else { return false };
-        self.evicted += 1;
-        if group.episode.announced {
-            out.push(say_end(voice, program.rule(place), &key, &group, DetectionReason::Evicted, now));
-        }
-        self.tell_overflow(program.rule(cause), cause, now, voice, out);
-        true
-    }
-
-    /// One detection per rule and suppression says that the rule, or its site, had more groups than it may.
-    fn tell_overflow(&mut self, rule: &Rule, place: u16, now: SiteMs, voice: &mut Voice, out: &mut Vec<Detection>) {
-        let extra = &mut self.rules[usize::from(place)].extra;
-        extra.dropped += 1;
-        self.rules[usize::from(place)].extra_dirty = true;
-        let extra = &mut self.rules[usize::from(place)].extra;
-        if extra.overflow_until.is_some_and(|until| now < until) {
-            return;
-        }
-        extra.overflow_until = Some(now.plus(rule.suppress_ms.max(OVERFLOW_MS_MIN)));
-        let count = std::mem::take(&mut extra.dropped);
-        out.push(voice.speak(
-            rule,
-            Saying {
-                group: &[],
-                state: DetectionState::Firing,
-                reason: DetectionReason::Overflow,
-                count,
-                held: 0,
-                started_at: now.0,
-                now: now.0,
-                evidence: Vec::new(),
-            },
-        ));
-    }
-
-    /// The site reached `watermark`, `moved` from where it was: absences that waited for that are counted from it.
-    pub fn reached(&mut self, watermark: SiteMs, moved: bool) {
-        if !self.absences_unset && !(self.absences_wait && moved) {
-            return;
-        }
-        let after_blindness = moved && std::mem::take(&mut self.absences_wait);
-        self.absences_unset = false;
-        self.each_absence(|group, expected, on| {
-            let Watch::Absence(absence) = &mut group.watch else { return false };
-            match absence.base {
-                Some(base) if after_blindness => absence.base = Some(base.max(watermark)),
-                None if on && expected => absence.base = Some(watermark),
-                _ => return false,
-            }
-            true
-        });
-    }
-
-    /// The types as they were stored; nothing happens.
-    pub fn restore_switches(&mut self, said: SignalTypes) {
-        self.said = said;
-        self.enabled = self.allowed(said);
-    }
-
-    fn allowed(&self, said: SignalTypes) -> SignalTypes {
-        SignalTypes(said.0 & !self.program.set.disabled.0)
-    }
-
-    /// Other signal types are switched on from `now`: absences of those switched off stand still and their alerts clear,
-    /// those switched on are counted anew.
-    pub fn switch(&mut self, said: SignalTypes, now: SiteMs) {
-        self.said = said;
-        let enabled = self.allowed(said);
-        let before = std::mem::replace(&mut self.enabled, enabled);
-        if before == enabled {
-            return;
-        }
-        let program = Arc::clone(&self.program);
-        // Before the first watermark there is no time to count from: `reached` will give one.
-        let known = now != SiteMs::MIN;
-        self.absences_unset |= !known;
-        for (place, plan) in program.plans.iter().enumerate() {
-            let Some(signal) = program.set.rules[place].signal else { continue };
-            if before.contains(signal) == enabled.contains(signal) {
-                continue;
-            }
-            let (on, Watches::Absence(_, always)) = (enabled.contains(signal), plan.watches) else { continue };
-            self.each_group(place as u16, |group| {
-                let Watch::Absence(absence) = &mut group.watch else { return false };
-                absence.base = (on && known && (always || absence.seen)).then_some(now);
-                if !on {
-                    // The end of the condition emits nothing by itself.
-                    let _ = group.episode.step(Event::False, now, &plan.spans);
-                }
-                true
-            });
-        }
-    }
-
-    fn each_absence(&mut self, mut change: impl FnMut(&mut Group, bool, bool) -> bool) {
-        let program = Arc::clone(&self.program);
-        for (place, plan) in program.plans.iter().enumerate() {
-            let (Watches::Absence(_, always), Some(signal)) = (plan.watches, program.set.rules[place].signal) else {
-                continue;
-            };
-            let on = self.enabled.contains(signal);
-            self.each_group(place as u16, |group| {
-                let Watch::Absence(absence) = &group.watch else { return false };
-                let expected = always || absence.seen;
-                change(group, expected, on)
-            });
-        }
-    }
-
     /// Lets `change` change each group of a rule, in the order of the keys; it says whether it did.
-    fn each_group(&mut self, place: u16, mut change: impl FnMut(&mut Group) -> bool) {
+    pub(super) fn each_group(&mut self, place: u16, mut change: impl FnMut(&mut Group) -> bool) {
         let program = Arc::clone(&self.program);
         for (key, group) in &mut self.rules[usize::from(place)].groups {
             // Even one that did not change may have stood still.
@@ -532,7 +368,7 @@ fn say(voice: &mut Voice, rule: &Rule, key: &GroupKey, group: &Group, emit: Emit
     )
 }
 
-fn say_end(
+pub(super) fn say_end(
     voice: &mut Voice,
     rule: &Rule,
     key: &GroupKey,

@@ -10,10 +10,11 @@ use logystera_schemas::signals_topic::{SiteConfigured, Tick};
 use logystera_schemas::time::OpenMs;
 use logystera_schemas::topic::SignalsRecord;
 
+use super::head::Outcomes;
 use super::log_time::LogTime;
 use super::program::Program;
 use super::rule::RuleSet;
-use super::site::{Outcomes, Site};
+use super::site::Site;
 
 /// The version of what a log means. Raised when a fix changes results.
 pub const SEMANTICS: u32 = 1;

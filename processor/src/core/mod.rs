@@ -4,8 +4,9 @@
 //! give the same detections, byte for byte. Data flows downwards:
 //!
 //! - [`engine`]: the sites of a partition, and log time ([`log_time`])
-//! - [`site`]: dedup, spools ([`spool`]), the hold, the watermark, silence ([`blind`])
-//! - [`board`]: groups and deadlines of the site's rules ([`program`] is the rule set made ready)
+//! - [`site`]: dedup, spools ([`spool`]), the hold, the watermark, silence ([`blind`]); [`head`] is what it keeps
+//! - [`board`]: groups and deadlines of the site's rules ([`program`] is the rule set made ready), what makes room
+//!   ([`evict`]), when absences count ([`absence`])
 //! - [`group`]: one group: its [`window`], its [`episode`] (the state machine), its [`evidence`]
 //! - [`voice`]: detections, numbered and chained
 //! - [`state`]: all of it as entries of a store
@@ -16,11 +17,14 @@ pub mod engine;
 pub mod log_time;
 pub mod state;
 
+pub mod head;
 pub mod site;
 pub mod spool;
 
+pub mod absence;
 pub mod blind;
 pub mod board;
+pub mod evict;
 pub mod program;
 
 pub mod episode;

@@ -24,8 +24,9 @@ use logystera_schemas::time::SiteMs;
 use super::board::Extra;
 use super::engine::{Engine, EngineError};
 use super::group::{Group, GroupKey};
+use super::head::{Head, Held, HeldKey};
 use super::log_time::LogTime;
-use super::site::{Head, Held, HeldKey, Site};
+use super::site::Site;
 use super::spool::Spool;
 
 /// A state entry: its key, and its value or none where it was deleted.

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::time::SiteMs;
 
-/// The newest matches of a group, as many as can matter: the shortest run of panes from the newest back whose sum reaches
-/// the threshold. Everything older can't change whether, or until when, the condition holds.
+/// The newest matches of a group, as many as can matter: those in the window, and of these the shortest run of panes from
+/// the newest back whose sum reaches the threshold. Everything older can't change whether, or until when, the condition
+/// holds.
 ///
 /// An exact window is one with panes of a millisecond. With panes of `r`, the window at `t` is the panes
 /// `floor(t / r) - W / r + 1 ..= floor(t / r)`, and the condition clears at `(p + W / r) * r` for `p` the pane of the
@@ -50,6 +51,7 @@ impl Panes {
         if size.leaves(pane) <= now {
             return false;
         }
+        self.forget(now, size);
         self.rebase(pane);
         let offset = (pane - self.base) as u32;
         match self.panes.back_mut() {
@@ -65,6 +67,16 @@ impl Panes {
             self.panes.pop_front();
         }
         true
+    }
+
+    /// Drops panes that have left the window. One that leaves right now stays: the deadline that says so is still to run.
+    fn forget(&mut self, now: SiteMs, size: &WindowSize) {
+        while let Some((oldest, count)) = self.panes.front()
+            && size.leaves(self.base + i64::from(*oldest)) < now
+        {
+            self.total -= u64::from(*count);
+            self.panes.pop_front();
+        }
     }
 
     fn insert(&mut self, offset: u32) {

@@ -3,4 +3,5 @@
 
 pub mod process;
 pub mod receiver;
+pub mod send;
 pub mod wire;

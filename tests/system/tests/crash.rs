@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
@@ -195,7 +195,7 @@ fn fifty_kills_change_nothing() {
     let (data, calm) = (folder.path().join("data"), folder.path().join("calm"));
     let rules = folder.path().join("rules.yaml");
     std::fs::write(&rules, RULES).expect("a file can be written");
-    let more = ["--rules", rules.to_str().expect("a path of ASCII")];
+    let more = ["--allow-private-addresses", "--rules", rules.to_str().expect("a path of ASCII")];
     let text = data.display().to_string();
     let receiver = Receiver::start(Duration::from_millis(40));
     let (port, admin) = (free_port(), free_port());

@@ -240,7 +240,7 @@ fn no_group_is_larger_than_its_worst_case() {
         let worst = WorstCase::of(rule, &program.set.limits);
         let mut group = Group::new(&plan.watches);
         let mut key = GroupKey::new();
-        for i in 0..700 {
+        for i in 0..2_000 {
             let hash = [i as u8; 16];
             let signal = signal(
                 "http.request",

@@ -1,0 +1,97 @@
+//! What a site keeps besides its rules' groups: its head, what it holds, and what changed since it was put.
+
+use std::collections::BTreeSet;
+
+use logystera_schemas::avro_record;
+use logystera_schemas::catalogue::SignalTypes;
+use logystera_schemas::ids::{Sha256Digest, SpoolId};
+use logystera_schemas::time::{OpenMs, SiteMs, WallMs};
+
+use super::voice::Voice;
+
+avro_record! {
+    /// What happened to a site's batches and signals, counted from the site's start.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Outcomes {
+        /// Batches that were taken.
+        pub batches: u64,
+        /// Signals in them.
+        pub signals: u64,
+        /// Batches that had been taken before.
+        pub duplicates: u64,
+        /// Batches with the id of another one.
+        pub conflicts: u64,
+        /// Batches too far below their spool's newest to tell whether they were taken.
+        pub below_window: u64,
+        /// Batches of one spool more than a site may have.
+        pub spool_overflows: u64,
+        /// Batches that lay ahead of the gateway's clock and were shifted back.
+        pub shifted: u64,
+        /// Signals that came after the watermark had passed them.
+        pub late: u64,
+        /// Signals that were judged before the watermark passed them, because too many were held.
+        pub released_early: u64,
+        /// Batches and signals that the gateway turned away.
+        pub refused: u64,
+        /// Groups that were dropped to make room.
+        pub evicted: u64,
+    }
+}
+
+avro_record! {
+    /// What is stored of a site besides its spools, rules, groups and held signals.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Head {
+        /// Numbering and chain of its detections.
+        pub voice: Voice,
+        /// Digest of its configuration.
+        pub digest: Sha256Digest,
+        /// Up to where its signals were judged; none before the first batch.
+        pub watermark: Option<SiteMs>,
+        /// When it was last heard, or configured first.
+        pub heard_open: OpenMs,
+        /// The same in wall time.
+        pub heard_wall: WallMs,
+        /// Signal types that are switched on.
+        pub enabled: SignalTypes,
+        /// Whether an absence waits for the next watermark.
+        pub absences_unset: bool,
+        /// Whether absences stand still until the watermark moves.
+        pub absences_wait: bool,
+        /// What happened to its batches.
+        pub outcomes: Outcomes,
+    }
+}
+
+/// Place of something held: site time, spool, batch, index in the batch. It is judged in this order.
+pub type HeldKey = (SiteMs, SpoolId, u64, u32);
+
+/// Something that waits until the watermark passes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// A signal as [`Signal::bytes`] has it.
+    Signal(Box<[u8]>),
+    /// The spool's set of switched-on signal types from here on.
+    Enabled(SignalTypes),
+}
+
+impl Held {
+    /// Bytes that it counts for.
+    pub fn cost(&self) -> usize {
+        match self {
+            Self::Signal(bytes) => bytes.len(),
+            Self::Enabled(_) => 2,
+        }
+    }
+}
+
+/// What changed of a site since it was put.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// The head.
+    pub head: bool,
+    /// Spools that changed or went.
+    pub spools: BTreeSet<SpoolId>,
+    /// Held things that came or went.
+    pub held: BTreeSet<HeldKey>,
+}
