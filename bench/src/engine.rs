@@ -77,10 +77,22 @@ impl Replayed {
     }
 }
 
+/// The replay of `rounds` that took the least CPU: what else the machine did is least in it.
+pub fn fastest(recording: &Recording, rules: &Arc<RuleSet>, rounds: usize) -> Result<Replayed, BenchError> {
+    let mut best = replay(recording, rules)?;
+    for _ in 1..rounds {
+        let done = replay(recording, rules)?;
+        if done.cpu_s < best.cpu_s {
+            best = done;
+        }
+    }
+    Ok(best)
+}
+
 /// Replays `recording` under `rules`: the whole work of a task but for its reads and its commits.
-pub fn replay(recording: &Recording, rules: RuleSet) -> Result<Replayed, BenchError> {
+pub fn replay(recording: &Recording, rules: &Arc<RuleSet>) -> Result<Replayed, BenchError> {
     let mut engine = Engine::new(0);
-    engine.learn(Arc::new(rules));
+    engine.learn(Arc::clone(rules));
     let (mut detections, mut detection_bytes, mut state_bytes) = (Vec::new(), 0, 0);
     let mut out = Vec::new();
     let (watch, cpu_before) = (Stopwatch::start(), cpu::process_cpu_s("self")?);
@@ -179,9 +191,9 @@ mod tests {
     /// The peers' README gives the digest for 2,000 batches in the order of time: what every right system must find.
     #[test]
     fn first_firings_are_the_peers() {
-        let rules = w1_rules().unwrap();
+        let rules = Arc::new(w1_rules().unwrap());
         let recording = Recording::w1(42, 2_000, 0, rules.digest);
-        let replayed = replay(&recording, rules).unwrap();
+        let replayed = replay(&recording, &rules).unwrap();
         assert_eq!((replayed.digest_first.as_str(), recording.signals), ("c56521ad3d377108", 200_000));
     }
 }

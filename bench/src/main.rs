@@ -1,5 +1,7 @@
 //! Runs the benchmarks: see `logystera-bench --help` and `bench/README.md`.
 
+use std::sync::Arc;
+
 use clap::{Parser, Subcommand};
 use logystera_bench::engine::StateSize;
 use logystera_bench::gateway::{self, GatewayRun};
@@ -27,6 +29,9 @@ enum Command {
         /// Only these rules: w1 or pack.
         #[arg(long)]
         rules: Option<String>,
+        /// Replays of the log, each by a new engine; the fastest counts.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
     },
     /// Encoded and heap bytes of a group, as JSON. One kind of window a process: memory that is given back is not seen.
     State {
@@ -45,6 +50,9 @@ enum Command {
         /// Batches of 100 signals for the gateway.
         #[arg(long, default_value_t = 50_000)]
         requests: usize,
+        /// Replays of the engine's log; the fastest counts.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
     },
     /// The gateway with durable commits: the real `logystera up` over loopback.
     Gateway {
@@ -93,13 +101,15 @@ enum Command {
 
 fn main() -> Result<(), BenchError> {
     match Arguments::parse().command {
-        Command::Engine { batches, disorder_ms, rules } => engine_figures(batches, disorder_ms, rules.as_deref()),
+        Command::Engine { batches, disorder_ms, rules, rounds } => {
+            engine_figures(batches, disorder_ms, rules.as_deref(), rounds)
+        }
         Command::State { batches, exact } => {
             let rules = if exact { engine::w1_rules_exact()? } else { engine::w1_rules()? };
             let recording = Recording::w1(42, batches, 0, rules.digest);
             print_json(&engine::state_size(&recording, rules)?)
         }
-        Command::Table { batches, requests } => tables(batches, requests),
+        Command::Table { batches, requests, rounds } => tables(batches, requests, rounds),
         Command::Gateway { requests, connections, sites } => gateway_figures(requests, connections, sites),
         Command::Load { port, credentials, requests, connections } => {
             let report = load::run(port, &credentials, requests, connections)?;
@@ -116,14 +126,14 @@ fn main() -> Result<(), BenchError> {
     }
 }
 
-fn engine_figures(batches: usize, disorder_ms: u32, only: Option<&str>) -> Result<(), BenchError> {
+fn engine_figures(batches: usize, disorder_ms: u32, only: Option<&str>, rounds: usize) -> Result<(), BenchError> {
     for (name, rules) in [("w1", engine::w1_rules()?), ("pack", engine::pack_rules()?)] {
         if only.is_some_and(|only| only != name) {
             continue;
         }
         let recording = Recording::w1(42, batches, disorder_ms, rules.digest);
         let bytes = recording.batch_bytes as f64 / recording.signals as f64;
-        let done = engine::replay(&recording, rules)?;
+        let done = engine::fastest(&recording, &Arc::new(rules), rounds)?;
         println!(
             "{name}: {} signals, {bytes:.1} B each; {:.2} M/s, {:.3} CPU s/M; {} firings of {} detections ({} B); \
              state puts {:.1} B a signal; digest_first {}",
@@ -145,10 +155,10 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), BenchError> {
     Ok(())
 }
 
-fn tables(batches: usize, requests: usize) -> Result<(), BenchError> {
+fn tables(batches: usize, requests: usize, rounds: usize) -> Result<(), BenchError> {
     let replayed = |rules: RuleSet| {
         let recording = Recording::w1(42, batches, 0, rules.digest);
-        engine::replay(&recording, rules)
+        engine::fastest(&recording, &Arc::new(rules), rounds)
     };
     table::engine(&replayed(engine::w1_rules()?)?, &replayed(engine::pack_rules()?)?);
     let sizes = [("panes of 5 s", None), ("exact", Some("--exact"))].map(|(name, flag)| state_of(batches, name, flag));
