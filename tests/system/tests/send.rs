@@ -123,7 +123,10 @@ fn a_stream_goes_on_over_kills_of_both() {
             input.write_all(line(i, now_ms()).as_bytes()).expect("the sender reads");
         }
     };
-    let in_log = || logged(&place.text("data")).len();
+    let in_log = || {
+        std::thread::sleep(Duration::from_millis(300));
+        logged(&place.text("data")).len()
+    };
     write(&mut input, 0..1_500);
     wait_for("the first signals", PATIENCE, || (in_log() >= 1_500).then_some(()));
 

@@ -118,7 +118,10 @@ fn check(log: &Path, lines: u64) {
     got.sort();
     assert_eq!(sent, got);
 
-    wait_for("the detections", PATIENCE, || (probes(&text("data"), end).len() == expected.probes.len()).then_some(()));
+    wait_for("the detections", PATIENCE, || {
+        std::thread::sleep(Duration::from_millis(300));
+        (probes(&text("data"), end).len() == expected.probes.len()).then_some(())
+    });
     let mut wanted = expected.probes;
     wanted.sort_by_key(ToString::to_string);
     assert!(!wanted.is_empty());
