@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use logystera_schemas::avro::Writer;
 use logystera_schemas::batch::{self, Batch};
+use logystera_schemas::catalogue::SignalTypes;
 use logystera_schemas::topic::SignalsRecord;
 
 use crate::clock::Stopwatch;
@@ -22,6 +23,8 @@ pub fn run(rounds: usize) {
 
     let decode = best(rounds, || records.iter().map(|record| decoded(record)).sum());
     println!("decode  {:6.1} ns a signal", decode / signals as f64);
+    let skipped = best(rounds, || records.iter().map(|record| skipped(record)).sum());
+    println!("skip    {:6.1} ns a signal", skipped / signals as f64);
     let copy = best(rounds, || records.iter().map(|record| encoded(record)).sum());
     println!("encode  {:6.1} ns a signal", (copy - decode) / signals as f64);
 }
@@ -42,6 +45,17 @@ fn decoded(record: &[u8]) -> usize {
         matches += usize::from(black_box(signal).fields[0] == batch::Value::Enum(1));
     }
     matches
+}
+
+/// Goes through a batch of which no rule reads a field.
+fn skipped(record: &[u8]) -> usize {
+    let Some(batch) = open(record) else { return 0 };
+    let mut signals = batch.signals().reading(SignalTypes::default());
+    let mut count = 0;
+    while let Ok(Some(signal)) = signals.step() {
+        count += usize::from(black_box(signal).at != 0);
+    }
+    count
 }
 
 fn encoded(record: &[u8]) -> usize {

@@ -59,6 +59,9 @@ impl SignalType {
 pub struct SignalTypes(pub u16);
 
 impl SignalTypes {
+    /// Every type.
+    pub const ALL: Self = Self((1 << SIGNAL_TYPES) - 1);
+
     /// Whether the set holds the type.
     pub fn contains(self, signal: SignalType) -> bool {
         self.0 & 1 << signal.index() != 0

@@ -7,7 +7,9 @@ use crate::avro::{Datum, DecodeError, Reader, Writer};
 use crate::ids::Sha256Digest;
 use crate::limits::{REPLAY_DIGESTS, REPLAY_WINDOW};
 
-const WORDS: usize = (REPLAY_WINDOW / 64) as usize;
+/// Words of the bitmap: one more than the window needs, for the highest number itself.
+const WORDS: usize = (REPLAY_WINDOW / 64) as usize + 1;
+const BITS: u64 = 64 * WORDS as u64;
 
 /// What the window says of a batch number and its digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +28,7 @@ pub enum Seen {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplayWindow {
     highest: u64,
-    /// Bit `seq % REPLAY_WINDOW` tells whether `seq` was seen, for the newest `REPLAY_WINDOW` numbers.
+    /// Bit `seq % BITS` tells whether `seq` was seen, for the highest number and the `REPLAY_WINDOW` below it.
     bitmap: [u64; WORDS],
     /// First 8 bytes of the digests of the highest `REPLAY_DIGESTS` numbers that were seen.
     digests: BTreeMap<u64, [u8; 8]>,
@@ -43,7 +45,7 @@ impl ReplayWindow {
         if seq > self.highest {
             return Seen::New;
         }
-        if self.highest - seq >= REPLAY_WINDOW {
+        if self.highest - seq > REPLAY_WINDOW {
             return Seen::BelowWindow;
         }
         if !self.bit(seq) {
@@ -58,13 +60,13 @@ impl ReplayWindow {
     /// Marks a batch as seen. One below the window is left unmarked.
     pub fn mark(&mut self, seq: u64, digest: &Sha256Digest) {
         if seq > self.highest {
-            if seq - self.highest >= REPLAY_WINDOW {
+            if seq - self.highest >= BITS {
                 self.bitmap = [0; WORDS];
             } else {
                 (self.highest + 1..seq).for_each(|skipped| self.set(skipped, false));
             }
             self.highest = seq;
-        } else if self.highest - seq >= REPLAY_WINDOW {
+        } else if self.highest - seq > REPLAY_WINDOW {
             return;
         }
         self.set(seq, true);
@@ -75,12 +77,12 @@ impl ReplayWindow {
     }
 
     fn bit(&self, seq: u64) -> bool {
-        let place = seq % REPLAY_WINDOW;
+        let place = seq % BITS;
         self.bitmap[(place / 64) as usize] & 1 << (place % 64) != 0
     }
 
     fn set(&mut self, seq: u64, seen: bool) {
-        let place = seq % REPLAY_WINDOW;
+        let place = seq % BITS;
         let word = &mut self.bitmap[(place / 64) as usize];
         *word = *word & !(1 << (place % 64)) | u64::from(seen) << (place % 64);
     }
@@ -142,8 +144,11 @@ mod tests {
             (3, 3, Seen::Duplicate),
             (2_000, 0, Seen::New),
             (5, 5, Seen::BelowWindow),
-            (2_000 - REPLAY_WINDOW, 0, Seen::BelowWindow),
-            (2_001 - REPLAY_WINDOW, 0, Seen::New),
+            (1_999 - REPLAY_WINDOW, 0, Seen::BelowWindow),
+            (2_000 - REPLAY_WINDOW, 0, Seen::New),
+            (u64::MAX, 0, Seen::New),
+            (u64::MAX, 0, Seen::Duplicate),
+            (2_000, 0, Seen::BelowWindow),
         ] {
             assert_eq!(window.look(seq, &digest(bytes)), seen, "{seq}");
             window.mark(seq, &digest(if seen == Seen::Conflict { 1 } else { bytes }));
@@ -159,7 +164,7 @@ mod tests {
                 base += if leap { jump % 97 } else { 0 };
                 let seq = base + step;
                 let highest = seen.last().copied().unwrap_or(0);
-                let expected = if seq + REPLAY_WINDOW <= highest {
+                let expected = if seq + REPLAY_WINDOW < highest {
                     Seen::BelowWindow
                 } else if seen.contains(&seq) {
                     Seen::Duplicate
