@@ -28,7 +28,7 @@ use crate::deployment::{Configured, Deployment};
 
 pub use channels::{IssuedChannel, Tested, target};
 pub use sites::IssuedKey;
-pub use socket::{SOCKET_FILE, serve};
+pub use socket::{AdminSocket, serve};
 
 /// Tenant of sites and channels where none is named.
 pub const TENANT_DEFAULT: &str = "default";

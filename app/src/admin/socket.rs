@@ -4,7 +4,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use logystera_infra::log::Log;
@@ -16,7 +16,7 @@ use super::{Answer, Office, Refusal, Request};
 use crate::cli::CliError;
 
 /// Name of the socket in the data folder.
-pub const SOCKET_FILE: &str = "logystera.sock";
+const SOCKET_FILE: &str = "logystera.sock";
 
 /// Bytes of a request or an answer.
 const LINE_BYTES_MAX: u64 = 64 << 10;
@@ -52,16 +52,34 @@ fn exchange(stream: &mut UnixStream, request: &Request) -> io::Result<Result<Ans
     Ok(serde_json::from_str(&answer)?)
 }
 
-/// Serves the folder's socket until `shutdown`, one request at a time. The caller holds the folder's lock.
-pub async fn serve<L: Log>(dir: &Path, office: Office<L>, shutdown: Shutdown) -> io::Result<()> {
-    let path = dir.join(SOCKET_FILE);
-    // What a killed process left is nobody's: the folder's lock is ours.
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+/// The folder's socket, which removes itself. The caller holds the folder's lock.
+pub struct AdminSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl AdminSocket {
+    /// Makes the socket.
+    pub fn bind(dir: &Path) -> Result<Self, CliError> {
+        let path = dir.join(SOCKET_FILE);
+        // What a killed process left is nobody's: the folder's lock is ours.
+        let bound = match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => UnixListener::bind(&path),
+        };
+        let owned = |listener: UnixListener| {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map(|()| listener)
+        };
+        match bound.and_then(owned) {
+            Ok(listener) => Ok(Self { listener, path }),
+            Err(error) => Err(failed(dir, &error)),
+        }
     }
-    let listener = UnixListener::bind(&path)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+}
+
+/// Serves the socket until `shutdown`, one request at a time.
+pub async fn serve<L: Log>(socket: AdminSocket, office: Office<L>, shutdown: Shutdown) {
+    let AdminSocket { listener, path } = socket;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -75,7 +93,9 @@ pub async fn serve<L: Log>(dir: &Path, office: Office<L>, shutdown: Shutdown) ->
             tracing::warn!(%error, "a request on the folder's socket came to nothing");
         }
     }
-    std::fs::remove_file(&path)
+    if let Err(error) = std::fs::remove_file(&path) {
+        tracing::warn!(%error, "the folder's socket stays; the next start removes it");
+    }
 }
 
 async fn answer<L: Log>(mut stream: tokio::net::UnixStream, office: &Office<L>) -> io::Result<()> {

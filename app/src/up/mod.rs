@@ -2,6 +2,7 @@
 
 mod config;
 mod greeting;
+mod memory;
 mod secrets;
 mod tasks;
 
@@ -13,16 +14,17 @@ use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::control::{DirectoryView, DirectoryWatch};
-use logystera_infra::embedded::{Embedded, EmbeddedLog};
+use logystera_infra::embedded::{Embedded, EmbeddedLog, OpenError};
 use logystera_infra::secrets::MasterKey;
 use logystera_infra::shutdown::Shutdown;
 use logystera_infra::telemetry::{self, LogFormat, Metrics};
 use logystera_ingest::tls::Tls;
-use logystera_ingest::{Gateway, GatewayConfig};
+use logystera_ingest::{Gateway, GatewayConfig, Render};
 use logystera_processor::core::rule::RuleSet;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
-use crate::admin::{self, Office, configure_sites};
+use crate::admin::{self, AdminSocket, Office, configure_sites};
 use crate::cli::{CliError, DONE, finish};
 use crate::demo;
 use crate::deployment::Deployment;
@@ -30,6 +32,8 @@ use crate::deployment::Deployment;
 pub use config::Args;
 use config::Config;
 
+/// How long `up` waits for a command that has the folder.
+const OPEN_WAIT_MS: i64 = 2_000;
 /// How often the histograms' samples are folded, whether or not somebody scrapes.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
@@ -101,9 +105,10 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
         Some((certificate, key)) => Some(Tls::from_files(certificate, key).map_err(CliError::wrong_use)?),
         None => None,
     };
-    let embedded = Embedded::open(&config.data)?;
+    let embedded = open(&config.data, &shutdown).await?;
     let listener = bind(config.listen, "--listen").await?;
     let admin_listener = bind(config.admin_listen, "--admin-listen").await?;
+    let socket = AdminSocket::bind(&config.data)?;
     let address = |l: &TcpListener| l.local_addr().map_err(CliError::not_available);
     let (listen, admin_listen) = (address(&listener)?, address(&admin_listener)?);
 
@@ -112,52 +117,81 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
     let directory = watch.view();
     let deployment = deploy(&config, listen, &log, &directory, &rules).await?;
     let master = MasterKey::load_or_create(&config.data).map_err(CliError::not_available)?;
-    let control = watch.spawn(shutdown.clone()).map_err(CliError::not_available)?;
+    let mut threads = vec![watch.spawn(shutdown.clone()).map_err(CliError::not_available)?];
     let data = config.data.clone();
-    let running =
-        Running { data, log, directory, deployment, master, listen, admin_listen, shutdown: shutdown.clone() };
+    let running = Running { data, log, directory, deployment, master, listen, admin_listen, shutdown };
+    threads.extend(tasks::spawn(&embedded, &running)?);
 
-    let gateway = gateway(&running);
-    let tasks = tasks::spawn(&embedded, &running)?;
-    let upkeep = tokio::spawn(upkeep(metrics.clone()));
-    let render: logystera_ingest::Render = Arc::new(move || metrics.render());
-    let socket = {
-        let (data, office, shutdown) = (running.data.clone(), running.office(), shutdown.clone());
-        tokio::spawn(async move { admin::serve(&data, office, shutdown).await })
-    };
-    let timers = tokio::spawn({
-        let (gateway, shutdown) = (gateway.clone(), shutdown.clone());
-        async move { gateway.run_timers(shutdown.wait()).await }
-    });
-    let admin = tokio::spawn({
-        let (gateway, shutdown) = (gateway.clone(), shutdown.clone());
-        async move { gateway.serve_admin(admin_listener, render, shutdown.wait()).await }
-    });
-    let story = config.demo.then(|| tokio::spawn(demo::tell(running.clone())));
-    if !config.demo {
+    let servers = serve_all(
+        &running,
+        Listeners { senders: listener, tls: tls.clone(), operators: admin_listener, socket },
+        metrics,
+    )?;
+    if config.demo {
+        demo::tell(running.clone()).await;
+    } else {
         greeting::print(&running, &config, tls.is_some())?;
     }
-    gateway.serve(listener, tls, shutdown.wait()).await;
-
-    // From here on no batch is taken. What was accepted is on disk; the tasks commit what they have applied.
-    let (_, _, socket) = tokio::join!(timers, admin, socket);
-    if let Some(story) = story {
-        drop(story.await);
+    // Once told to stop, no batch is taken. What was accepted is on disk; the tasks commit what they have applied.
+    for server in servers {
+        server.await.map_err(CliError::not_available)?;
     }
-    upkeep.abort();
-    tokio::task::spawn_blocking(move || {
-        tasks.into_iter().chain([control]).for_each(|thread| drop(thread.join()));
+    let finish = move || {
+        threads.into_iter().for_each(|thread| drop(thread.join()));
         embedded.close();
-    })
-    .await
-    .map_err(CliError::not_available)?;
+    };
+    tokio::task::spawn_blocking(finish).await.map_err(CliError::not_available)?;
     if config.demo {
         println!("Stopped. The data stays in {}.", config.data.display());
     }
-    match socket {
-        Ok(Ok(())) => Ok(DONE),
-        Ok(Err(error)) => Err(CliError::not_available(format!("{}: {error}", admin::SOCKET_FILE))),
-        Err(error) => Err(CliError::not_available(error)),
+    Ok(DONE)
+}
+
+/// Where others come in.
+struct Listeners {
+    senders: TcpListener,
+    tls: Option<Tls>,
+    operators: TcpListener,
+    socket: AdminSocket,
+}
+
+/// Starts everything that serves. Each ends after `running.shutdown`, when what it had begun is finished.
+fn serve_all(running: &Running, listeners: Listeners, metrics: Metrics) -> Result<Vec<JoinHandle<()>>, CliError> {
+    let Listeners { senders, tls, operators, socket } = listeners;
+    let gateway = gateway(running);
+    memory::recall(&gateway, &running.data)?;
+    let until = || {
+        let shutdown = running.shutdown.clone();
+        async move { shutdown.wait().await }
+    };
+    let (senders_until, operators_until, timers_until, upkeep_until) = (until(), until(), until(), until());
+    let (for_senders, for_operators) = (gateway.clone(), gateway.clone());
+    let upkept = metrics.clone();
+    let render: Render = Arc::new(move || metrics.render());
+    Ok(vec![
+        tokio::spawn(async move { for_senders.serve(senders, tls, senders_until).await }),
+        tokio::spawn(async move { for_operators.serve_admin(operators, render, operators_until).await }),
+        tokio::spawn(async move { gateway.run_timers(timers_until).await }),
+        tokio::spawn(admin::serve(socket, running.office(), running.shutdown.clone())),
+        tokio::spawn(async move {
+            tokio::select! {
+                () = upkeep(upkept) => {}
+                () = upkeep_until => {}
+            }
+        }),
+    ])
+}
+
+/// Opens the folder. A command that changes something has it for a moment: that is waited for.
+async fn open(dir: &Path, shutdown: &Shutdown) -> Result<Embedded, CliError> {
+    let clock = SystemClock::new();
+    loop {
+        match Embedded::open(dir) {
+            Err(OpenError::InUse { .. }) if clock.monotonic_ms() < OPEN_WAIT_MS && !shutdown.is_set() => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            opened => return Ok(opened?),
+        }
     }
 }
 

@@ -1,0 +1,35 @@
+//! What the gateway remembers across a restart: which batches the log has, so that a sender whose answer was lost is told
+//! `duplicate` and nothing is stored twice.
+
+use std::path::Path;
+
+use logystera_infra::embedded::{EmbeddedLog, EmbeddedReader};
+use logystera_ingest::Gateway;
+use logystera_processor::core::state::stored_spool;
+use logystera_processor::task::APP;
+use logystera_schemas::limits::READ_BYTES_MAX;
+use logystera_schemas::topic::{SignalsRecord, Topic};
+
+use crate::cli::CliError;
+
+/// Tells `gateway` what the engine's state knows, and what stands in the log behind it.
+pub(super) fn recall(gateway: &Gateway<EmbeddedLog>, data: &Path) -> Result<(), CliError> {
+    let reader = EmbeddedReader::open(data)?;
+    // The position first: what the engine applies meanwhile is then seen twice, which changes nothing.
+    let mut next = reader.position(APP)?.unwrap_or_default();
+    reader.state(APP, &mut |entry| {
+        if let Ok(Some((site, id, spool))) = stored_spool(entry.key, entry.value) {
+            gateway.remember_spool(&site, id, spool.window, spool.last_batch.0);
+        }
+    })?;
+    loop {
+        let records = reader.read(Topic::Signals, next, READ_BYTES_MAX)?;
+        let Some(last) = records.last() else { return Ok(()) };
+        next = last.offset + 1;
+        for record in &records {
+            if let Ok(SignalsRecord::Batch(batch)) = SignalsRecord::decode(&record.value) {
+                gateway.remember_batch(&batch.head);
+            }
+        }
+    }
+}

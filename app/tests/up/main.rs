@@ -1,0 +1,5 @@
+//! The real binary, as its users call it.
+
+mod commands;
+mod replay;
+mod support;
