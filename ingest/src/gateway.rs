@@ -9,8 +9,9 @@ use axum::http::{HeaderMap, HeaderName, Request, Response};
 use logystera_infra::clock::Clock;
 use logystera_infra::log::{Entry, Log};
 use logystera_schemas::batch::{BatchHead, encode};
-use logystera_schemas::ids::{BatchId, KeyGroup, SiteId, TenantId};
+use logystera_schemas::ids::{BatchId, KeyGroup, SiteId, SpoolId, TenantId};
 use logystera_schemas::limits::{LARGE_BODIES_MAX, LARGE_BODY_BYTES};
+use logystera_schemas::replay::ReplayWindow;
 use logystera_schemas::topic::Topic;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -98,6 +99,17 @@ impl<L: Log> Gateway<L> {
         }))
     }
 
+    /// Takes what is known of a spool from before this process, so that a repetition across a restart is not stored twice.
+    pub fn remember_spool(&self, site: &SiteId, spool: SpoolId, seen: ReplayWindow, last_ms: i64) {
+        lock(&self.0.replay).restore(site, spool, seen, last_ms);
+    }
+
+    /// Takes a batch that stands in the log.
+    pub fn remember_batch(&self, head: &BatchHead) {
+        let batch = BatchId { spool: head.spool, seq: head.seq };
+        lock(&self.0.replay).insert(&head.site, batch, &head.digest, head.received_at);
+    }
+
     /// Answers one request for `/v1/batches`.
     pub(crate) async fn take(&self, request: Request<Body>) -> Response<Body> {
         let version = request.version();
@@ -156,7 +168,10 @@ impl<L: Log> Gateway<L> {
 
     /// Counts a refusal of a batch whose signature holds.
     fn turn(&self, header: &SignatureHeader, refusal: Refusal) -> Box<Turned> {
-        lock(&self.0.tally).add(&header.site, Some(header.batch.spool), refusal.row().code, 1);
+        // A request that was captured holds its signature for ever: sent again later, it must not keep a dead site alive.
+        let sign_of_life = refusal != Refusal::ClockSkew;
+        let spool = sign_of_life.then_some(header.batch.spool);
+        lock(&self.0.tally).add(&header.site, spool, refusal.row().code, 1);
         Box::new(Turned { batch: Some(header.batch), ..refusal.into() })
     }
 
@@ -268,7 +283,7 @@ impl<L: Log> Gateway<L> {
         if !self.append(vec![entry]).await {
             return Err(self.turn(&header, Refusal::LogAway));
         }
-        lock(&self.0.replay).insert(&header.site, header.batch, digest, received_at);
+        lock(&self.0.replay).insert(&header.site, header.batch, &digest, received_at);
         Ok(self.accepted(&header, admitted.accepted, admitted.refused))
     }
 

@@ -179,6 +179,7 @@ fn report(engine: &Engine) {
     }
     total[8] = engine.ignored();
     for (name, count) in names.into_iter().zip(total) {
-        metrics::gauge!("logystera_processor_outcomes", "outcome" => name).set(count as f64);
+        metrics::gauge!("logystera_processor_outcomes", "outcome" => name)
+            .set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
     }
 }

@@ -56,7 +56,7 @@ proptest! {
             }
             prop_assert_eq!(&stored(&panes), &panes);
             let most = (size.threshold as usize).min(size.panes as usize + 1);
-            prop_assert!(panes.len() <= most, "bounded by the threshold and by the window");
+            prop_assert!(panes.count() <= most, "bounded by the threshold and by the window");
         }
     }
 

@@ -137,7 +137,10 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
         server.await.map_err(CliError::not_available)?;
     }
     let finish = move || {
-        threads.into_iter().for_each(|thread| drop(thread.join()));
+        for thread in threads {
+            // A thread that panicked has said so.
+            drop(thread.join());
+        }
         embedded.close();
     };
     tokio::task::spawn_blocking(finish).await.map_err(CliError::not_available)?;

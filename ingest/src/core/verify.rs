@@ -4,6 +4,8 @@
 use logystera_schemas::limits::SKEW_S_MAX;
 
 use super::refusal::Refusal;
+use logystera_schemas::replay;
+
 use super::replay::Seen;
 
 /// How the key that a header names stands at the gateway's time.
@@ -83,9 +85,9 @@ pub const CHECKS: &[Check] = &[
     ("ts", |f| refuse_unless(f.now_s.abs_diff(f.ts) <= SKEW_S_MAX, Refusal::ClockSkew)),
     ("site", |f| refuse_unless(!f.site_closed, Refusal::SiteClosed)),
     ("replay", |f| match (f.replay)() {
-        Seen::New => None,
-        Seen::Same | Seen::Below => Some(Verdict::Duplicate),
-        Seen::Conflict => Some(Verdict::Refuse(Refusal::Conflict)),
+        Seen::Window(replay::Seen::New) => None,
+        Seen::Window(replay::Seen::Duplicate | replay::Seen::BelowWindow) => Some(Verdict::Duplicate),
+        Seen::Window(replay::Seen::Conflict) => Some(Verdict::Refuse(Refusal::Conflict)),
         Seen::TooManySpools => Some(Verdict::Refuse(Refusal::TooManySpools)),
     }),
     ("content type", |f| {
@@ -113,7 +115,7 @@ mod tests {
             now_s: 1_767_225_600,
             ts: 1_767_225_600,
             site_closed: false,
-            replay: &|| Seen::New,
+            replay: &|| Seen::Window(replay::Seen::New),
             content_type: Some(b"application/json"),
             content_encoding: Some(b"identity"),
         };
@@ -131,9 +133,9 @@ mod tests {
         assert_eq!(decided(|f| f.key = KeyState::OutOfTime), Refuse(Refusal::KeyOutOfTime));
         assert_eq!(decided(|f| f.mac_holds = false), Refuse(Refusal::SignatureWrong));
         assert_eq!(decided(|f| f.site_closed = true), Refuse(Refusal::SiteClosed));
-        assert_eq!(decided(|f| f.replay = &|| Seen::Same), Verdict::Duplicate);
-        assert_eq!(decided(|f| f.replay = &|| Seen::Below), Verdict::Duplicate);
-        assert_eq!(decided(|f| f.replay = &|| Seen::Conflict), Refuse(Refusal::Conflict));
+        assert_eq!(decided(|f| f.replay = &|| Seen::Window(replay::Seen::Duplicate)), Verdict::Duplicate);
+        assert_eq!(decided(|f| f.replay = &|| Seen::Window(replay::Seen::BelowWindow)), Verdict::Duplicate);
+        assert_eq!(decided(|f| f.replay = &|| Seen::Window(replay::Seen::Conflict)), Refuse(Refusal::Conflict));
         assert_eq!(decided(|f| f.replay = &|| Seen::TooManySpools), Refuse(Refusal::TooManySpools));
         for content_type in [None, Some(&b"application/json; charset=utf-8"[..]), Some(b"text/plain"), Some(b"")] {
             assert_eq!(decided(|f| f.content_type = content_type), Refuse(Refusal::ContentType));
@@ -169,7 +171,7 @@ mod tests {
                     |f| f.mac_holds = false,
                     |f| f.ts = 0,
                     |f| f.site_closed = true,
-                    |f| f.replay = &|| Seen::Conflict,
+                    |f| f.replay = &|| Seen::Window(replay::Seen::Conflict),
                     |f| f.content_type = None,
                     |f| f.content_encoding = None,
                 ];
@@ -196,7 +198,7 @@ mod tests {
         let asked = std::cell::Cell::new(false);
         let look = || {
             asked.set(true);
-            Seen::New
+            Seen::Window(replay::Seen::New)
         };
         for (mac_holds, reaches) in [(false, false), (true, true)] {
             decide(&Facts {

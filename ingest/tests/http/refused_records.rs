@@ -28,9 +28,9 @@ async fn each_refusal_of_a_known_site_is_counted() {
     world.gateway.flush_refused().await;
     insta::assert_snapshot!(world.log.refused().join("\n"), @r#"
     other - signature_wrong 1 false
+    site_7qd - clock_skew 1 false
     site_7qd - key_unknown 1 false
     site_7qd - signature_wrong 2 false
-    site_7qd 9f86d081884c7d65 clock_skew 1 true
     site_7qd 9f86d081884c7d65 conflict 1 true
     site_7qd 9f86d081884c7d65 duplicate 1 true
     site_7qd 9f86d081884c7d65 field_missing 1 true

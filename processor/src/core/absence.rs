@@ -13,7 +13,8 @@ use super::program::Watches;
 impl Board {
     /// The site reached `watermark`, `moved` from where it was: absences that waited for that are counted from it.
     pub fn reached(&mut self, watermark: SiteMs, moved: bool) {
-        if !self.absences_unset && !(self.absences_wait && moved) {
+        let waits = self.absences_unset || self.absences_wait && moved;
+        if !waits {
             return;
         }
         let after_blindness = moved && std::mem::take(&mut self.absences_wait);

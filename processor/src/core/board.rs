@@ -250,9 +250,9 @@ impl Board {
     }
 
     /// Goes on under another program: rules that count the same keep their groups, the alerts of the others resolve.
-    pub fn reprogram(&mut self, program: Arc<Program>, now: SiteMs, voice: &mut Voice, out: &mut Vec<Detection>) {
+    pub fn reprogram(&mut self, program: &Arc<Program>, now: SiteMs, voice: &mut Voice, out: &mut Vec<Detection>) {
         let old = Arc::clone(&self.program);
-        let mut next = Self::new(Arc::clone(&program));
+        let mut next = Self::new(Arc::clone(program));
         next.enabled = self.enabled;
         next.absences_wait = self.absences_wait;
         next.evicted = self.evicted;

@@ -168,23 +168,14 @@ impl Engine {
         }
         let unknown = EngineError::UnknownConfiguration(configured.digest);
         let program = Arc::clone(self.programs.get(&configured.digest).ok_or(unknown)?);
-        match self.sites.get_mut(&configured.site) {
-            Some(site) => {
-                let voice = &site.head.voice;
-                let same = site.head.digest == configured.digest
-                    && voice.tenant == configured.tenant
-                    && voice.name == configured.name;
-                if same {
-                    return Ok(());
-                }
-                site.configure(configured, program, said);
-                site.changes.head = true;
+        if let Some(site) = self.sites.get_mut(&configured.site) {
+            if site.is_configured(configured) {
+                return Ok(());
             }
-            None => {
-                let mut site = Site::new(configured, program, &self.time);
-                site.changes.head = true;
-                self.sites.insert(configured.site.clone(), site);
-            }
+            site.configure(configured, &program, said);
+        } else {
+            let site = Site::new(configured, program, &self.time);
+            self.sites.insert(configured.site.clone(), site);
         }
         self.changed.insert(configured.site.clone());
         self.wake(&configured.site);

@@ -137,13 +137,13 @@ impl Episode {
                         self.reminders += 1;
                         Some(self.announce(DetectionReason::SuppressionExpired, now, spans))
                     }
-                    // Told often enough: a site that comes back after a year must not bring a year of reminders.
-                    Phase::Firing => None,
                     Phase::Clearing { .. } => {
                         self.owed = true;
                         None
                     }
-                    Phase::Inactive | Phase::Pending { .. } => None,
+                    // A firing one was told often enough: a site that comes back after a year must not bring a year of
+                    // reminders.
+                    Phase::Firing | Phase::Inactive | Phase::Pending { .. } => None,
                 }
             }
             // The condition says what it was, or a deadline that no longer stands: nothing changes.

@@ -105,7 +105,7 @@ impl Group {
                 let Some(new) = values.add(value_key(&signal.fields[*field]), at, now, size) else {
                     return Matched::Outside;
                 };
-                (values.clears_at(size), values.len() as u64, new)
+                (values.clears_at(size), values.count() as u64, new)
             }
             (Watch::Absence(absence), Watches::Absence(for_ms, _)) => {
                 if at.plus(*for_ms) <= now {
@@ -168,8 +168,8 @@ impl Group {
     /// Bytes that the group counts for against its site's bound.
     pub fn cost(&self, key: &GroupKey) -> usize {
         let watch = match &self.watch {
-            Watch::Count(panes) => 8 * panes.len(),
-            Watch::Distinct(values) => 24 * values.len(),
+            Watch::Count(panes) => 8 * panes.count(),
+            Watch::Distinct(values) => 24 * values.count(),
             Watch::Absence(_) => 0,
         };
         GROUP_BYTES + key.len() + watch + self.evidence.bytes()

@@ -62,7 +62,9 @@ mod tests {
     /// Feeds ticks and gives (wall, open, end of the newest gap).
     fn check(ticks: &[i64], wall: i64, open: i64, gap_end: Option<i64>) {
         let mut time = LogTime::default();
-        ticks.iter().for_each(|at| time.tick(WallMs(*at)));
+        for at in ticks {
+            time.tick(WallMs(*at));
+        }
         assert_eq!((time.wall().0, time.open.0, time.gap_end.map(|g| g.0)), (wall, open, gap_end), "{ticks:?}");
     }
 

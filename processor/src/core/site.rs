@@ -62,20 +62,28 @@ impl Site {
         board.restore_switches(head.enabled);
         board.absences_unset = head.absences_unset;
         board.absences_wait = head.absences_wait;
-        Self { head, spools: BTreeMap::new(), held: BTreeMap::new(), held_bytes: 0, board, changes: Changes::default() }
+        let changes = Changes { head: true, ..Changes::default() };
+        Self { head, spools: BTreeMap::new(), held: BTreeMap::new(), held_bytes: 0, board, changes }
     }
 
     fn now(&self) -> SiteMs {
         self.head.watermark.unwrap_or(SiteMs::MIN)
     }
 
+    /// Whether this configuration is the one it has.
+    pub fn is_configured(&self, to: &SiteConfigured) -> bool {
+        let voice = &self.head.voice;
+        self.head.digest == to.digest && voice.tenant == to.tenant && voice.name == to.name
+    }
+
     /// Goes on under another configuration.
-    pub fn configure(&mut self, to: &SiteConfigured, program: Arc<Program>, out: &mut Vec<Detection>) {
+    pub fn configure(&mut self, to: &SiteConfigured, program: &Arc<Program>, out: &mut Vec<Detection>) {
         let now = self.head.watermark.unwrap_or_default();
         self.board.reprogram(program, now, &mut self.head.voice, out);
         self.head.voice.tenant = to.tenant.clone();
-        self.head.voice.name = to.name.clone();
+        self.head.voice.name.clone_from(&to.name);
         self.head.digest = to.digest;
+        self.changes.head = true;
         self.store_flags();
         // What ended with the old configuration may have left a deadline at the very time that was reached.
         self.run_deadlines_before(now.plus(1), out);
@@ -202,7 +210,6 @@ impl Site {
     }
 
     /// The batch's watermark and signals in site time. One that lies ahead of the gateway's clock is shifted back whole.
-    #[expect(clippy::type_complexity, reason = "a list of signals with their times, used once")]
     fn in_site_time<'a>(&mut self, batch: &Batch<'a>) -> Result<(SiteMs, Vec<(SiteMs, Signal<'a>)>), DecodeError> {
         let head = &batch.head;
         let mut signals = Vec::with_capacity(128);

@@ -118,8 +118,24 @@ impl Engine {
     /// Ends the restoring: works out what is not stored.
     pub fn restored(&mut self) {
         let ids: Vec<SiteId> = self.sites.keys().cloned().collect();
-        ids.iter().for_each(|id| self.wake(id));
+        for id in &ids {
+            self.wake(id);
+        }
     }
+}
+
+/// The spool that a stored entry is of; none where it is of something else. For the gateway, which wants to know after a
+/// restart what the log has.
+pub fn stored_spool(key: &[u8], value: &[u8]) -> Result<Option<(SiteId, SpoolId, Spool)>, DecodeError> {
+    let mut key = Reader::new(key);
+    if key.raw(3)?[2] != SPOOL {
+        return Ok(None);
+    }
+    let (site, spool) = split(key.rest())?;
+    let site = std::str::from_utf8(site).map_err(|_| DecodeError::Utf8)?.parse()?;
+    let mut value = Reader::new(value);
+    Option::<String>::read(&mut value)?;
+    Ok(Some((site, SpoolId(*Reader::new(spool).fixed()?), Spool::read(&mut value)?)))
 }
 
 fn split(key: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
@@ -166,7 +182,7 @@ fn put_site(id: &SiteId, site: &mut Site, puts: &mut Vec<Put>) {
         puts.push((site_key(HEAD, id), Some(value(&site.head))));
     }
     for spool in changes.spools {
-        puts.push((spool_key(id, &spool), site.spools.get(&spool).map(value)));
+        puts.push((spool_key(id, spool), site.spools.get(&spool).map(value)));
     }
     for key in changes.held {
         puts.push((held_key(id, &key), site.held.get(&key).map(value)));
@@ -198,7 +214,7 @@ fn delete_site(id: &SiteId, site: &mut Site, puts: &mut Vec<Put>) {
     puts.push((site_key(HEAD, id), None));
     site.changes.spools.extend(site.spools.keys());
     site.changes.held.extend(site.held.keys());
-    puts.extend(site.changes.spools.iter().map(|spool| (spool_key(id, spool), None)));
+    puts.extend(site.changes.spools.iter().map(|spool| (spool_key(id, *spool), None)));
     puts.extend(site.changes.held.iter().map(|key| (held_key(id, key), None)));
     puts.extend(site.board.gone.iter().map(|(rule, key)| (group_key(id, rule.as_str(), key), None)));
     puts.extend(site.board.gone_rules.iter().map(|rule| (rule_key(EXTRA, id, rule.as_str()), None)));
@@ -238,7 +254,7 @@ fn part_key(tag: u8, id: &SiteId) -> Vec<u8> {
     key
 }
 
-fn spool_key(id: &SiteId, spool: &SpoolId) -> Vec<u8> {
+fn spool_key(id: &SiteId, spool: SpoolId) -> Vec<u8> {
     let mut key = part_key(SPOOL, id);
     key.extend_from_slice(&spool.0);
     key

@@ -17,7 +17,7 @@ pub struct Panes {
     /// The pane that the offsets are counted from.
     base: i64,
     /// (pane - base, matches), oldest first.
-    panes: VecDeque<(u32, u32)>,
+    kept: VecDeque<(u32, u32)>,
     /// Sum of the matches.
     total: u64,
 }
@@ -54,35 +54,35 @@ impl Panes {
         self.forget(now, size);
         self.rebase(pane);
         let offset = (pane - self.base) as u32;
-        match self.panes.back_mut() {
+        match self.kept.back_mut() {
             Some((last, count)) if *last == offset => *count += 1,
             Some((last, _)) if *last > offset => self.insert(offset),
-            _ => self.panes.push_back((offset, 1)),
+            _ => self.kept.push_back((offset, 1)),
         }
         self.total += 1;
-        while let Some((_, oldest)) = self.panes.front()
+        while let Some((_, oldest)) = self.kept.front()
             && self.total - u64::from(*oldest) >= u64::from(size.threshold)
         {
             self.total -= u64::from(*oldest);
-            self.panes.pop_front();
+            self.kept.pop_front();
         }
         true
     }
 
     /// Drops panes that have left the window. One that leaves right now stays: the deadline that says so is still to run.
     fn forget(&mut self, now: SiteMs, size: &WindowSize) {
-        while let Some((oldest, count)) = self.panes.front()
+        while let Some((oldest, count)) = self.kept.front()
             && size.leaves(self.base + i64::from(*oldest)) < now
         {
             self.total -= u64::from(*count);
-            self.panes.pop_front();
+            self.kept.pop_front();
         }
     }
 
     fn insert(&mut self, offset: u32) {
-        match self.panes.binary_search_by_key(&offset, |(o, _)| *o) {
-            Ok(place) => self.panes[place].1 += 1,
-            Err(place) => self.panes.insert(place, (offset, 1)),
+        match self.kept.binary_search_by_key(&offset, |(o, _)| *o) {
+            Ok(place) => self.kept[place].1 += 1,
+            Err(place) => self.kept.insert(place, (offset, 1)),
         }
     }
 
@@ -90,27 +90,27 @@ impl Panes {
     /// 7 days, and 32 bits of milliseconds are 49.
     fn rebase(&mut self, pane: i64) {
         let fits = |base: i64| pane.checked_sub(base).is_some_and(|o| (0..=i64::from(u32::MAX)).contains(&o));
-        if self.panes.is_empty() {
+        if self.kept.is_empty() {
             self.base = pane;
         } else if !fits(self.base) {
             let old = self.base;
-            let kept: Vec<(i64, u32)> = self.panes.iter().map(|(o, n)| (old + i64::from(*o), *n)).collect();
-            self.base = kept.iter().map(|(p, _)| *p).chain([pane]).filter(|p| fits(*p)).min().unwrap_or(pane);
-            self.panes =
-                kept.iter().filter(|(p, _)| *p >= self.base).map(|(p, n)| ((p - self.base) as u32, *n)).collect();
-            self.total = self.panes.iter().map(|(_, n)| u64::from(*n)).sum();
+            let all: Vec<(i64, u32)> = self.kept.iter().map(|(o, n)| (old + i64::from(*o), *n)).collect();
+            self.base = all.iter().map(|(p, _)| *p).chain([pane]).filter(|p| fits(*p)).min().unwrap_or(pane);
+            self.kept =
+                all.iter().filter(|(p, _)| *p >= self.base).map(|(p, n)| ((p - self.base) as u32, *n)).collect();
+            self.total = self.kept.iter().map(|(_, n)| u64::from(*n)).sum();
         }
     }
 
     /// Until when the condition holds with the matches there are; none where they are too few.
     pub fn clears_at(&self, size: &WindowSize) -> Option<SiteMs> {
-        let (oldest, _) = self.panes.front()?;
+        let (oldest, _) = self.kept.front()?;
         (self.total >= u64::from(size.threshold)).then(|| size.leaves(self.base + i64::from(*oldest)))
     }
 
     /// When the newest match leaves the window.
     pub fn empties_at(&self, size: &WindowSize) -> SiteMs {
-        self.panes.back().map_or(SiteMs::MIN, |(newest, _)| size.leaves(self.base + i64::from(*newest)))
+        self.kept.back().map_or(SiteMs::MIN, |(newest, _)| size.leaves(self.base + i64::from(*newest)))
     }
 
     /// Matches that are kept. When the condition becomes true, these are the matches in the window.
@@ -119,17 +119,17 @@ impl Panes {
     }
 
     /// Panes that are kept.
-    pub fn len(&self) -> usize {
-        self.panes.len()
+    pub fn count(&self) -> usize {
+        self.kept.len()
     }
 }
 
 impl Datum for Panes {
     fn write(&self, to: &mut Writer) {
         self.base.write(to);
-        to.long(self.panes.len() as i64);
+        to.long(self.kept.len() as i64);
         let mut previous = 0;
-        for (offset, count) in &self.panes {
+        for (offset, count) in &self.kept {
             to.long(i64::from(offset - previous));
             to.long(i64::from(*count));
             previous = *offset;
@@ -146,7 +146,7 @@ impl Datum for Panes {
             total += u64::from(count);
             panes.push_back((offset, count));
         }
-        Ok(Self { base, panes, total })
+        Ok(Self { base, kept: panes, total })
     }
 }
 
@@ -155,7 +155,7 @@ impl Datum for Panes {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Values {
     /// (newest time, value), in the order of time, then value.
-    values: Vec<(SiteMs, [u8; 16])>,
+    kept: Vec<(SiteMs, [u8; 16])>,
 }
 
 impl Values {
@@ -165,40 +165,40 @@ impl Values {
         if at.plus(size.panes) <= now {
             return None;
         }
-        let known = self.values.iter().position(|(_, v)| *v == value);
+        let known = self.kept.iter().position(|(_, v)| *v == value);
         let newest = match known {
-            Some(place) => self.values.remove(place).0.max(at),
+            Some(place) => self.kept.remove(place).0.max(at),
             None => at,
         };
-        let place = self.values.partition_point(|entry| *entry < (newest, value));
-        self.values.insert(place, (newest, value));
-        if self.values.len() > size.threshold as usize {
-            self.values.remove(0);
+        let place = self.kept.partition_point(|entry| *entry < (newest, value));
+        self.kept.insert(place, (newest, value));
+        if self.kept.len() > size.threshold as usize {
+            self.kept.remove(0);
         }
         Some(known.is_none())
     }
 
     /// Until when the condition holds with the values there are; none where they are too few.
     pub fn clears_at(&self, size: &WindowSize) -> Option<SiteMs> {
-        (self.values.len() >= size.threshold as usize).then(|| self.values[0].0.plus(size.panes))
+        (self.kept.len() >= size.threshold as usize).then(|| self.kept[0].0.plus(size.panes))
     }
 
     /// When the newest value leaves the window.
     pub fn empties_at(&self, size: &WindowSize) -> SiteMs {
-        self.values.last().map_or(SiteMs::MIN, |(newest, _)| newest.plus(size.panes))
+        self.kept.last().map_or(SiteMs::MIN, |(newest, _)| newest.plus(size.panes))
     }
 
     /// Values that are kept.
-    pub fn len(&self) -> usize {
-        self.values.len()
+    pub fn count(&self) -> usize {
+        self.kept.len()
     }
 }
 
 impl Datum for Values {
     fn write(&self, to: &mut Writer) {
-        to.long(self.values.len() as i64);
+        to.long(self.kept.len() as i64);
         let mut previous = 0;
-        for (at, value) in &self.values {
+        for (at, value) in &self.kept {
             to.long(at.0 - previous);
             to.raw(value);
             previous = at.0;
@@ -212,7 +212,7 @@ impl Datum for Values {
             at = at.checked_add(from.long()?).ok_or(DecodeError::Range)?;
             values.push((SiteMs(at), *from.fixed()?));
         }
-        Ok(Self { values })
+        Ok(Self { kept: values })
     }
 }
 

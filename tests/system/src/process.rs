@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::wire;
 
 /// How long anything may take that a user would wait for.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Path of the binary, built from this tree.
 pub fn binary() -> &'static Path {
