@@ -120,7 +120,7 @@ fn site(args: &Args) -> Result<u8, CliError> {
             )?;
         }
         Answer::Revoked { live } => {
-            out.line(format_args!("Revoked: refused within 5 seconds. Live keys left: {live}."))?
+            out.line(format_args!("Revoked: refused within 5 seconds. Live keys left: {live}."))?;
         }
         _ => return Err(CliError::not_available("the running logystera gave an answer to something else")),
     }

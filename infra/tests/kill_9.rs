@@ -4,6 +4,8 @@
 //! The test starts itself as the process to kill. SIGKILL leaves the page cache alone: that a commit also survives a power
 //! cut rests on `synchronous=FULL`, which a unit test holds.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};

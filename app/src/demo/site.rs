@@ -115,14 +115,14 @@ fn body(n: u64, now_ms: i64) -> Value {
         json!({"type": "http.request", "method": "GET", "path": "/", "status": 200, "route_group": "page", "duration_ms": 80 + n % 40, "source": hash(n % 7)}),
         json!({"type": "http.request", "method": "POST", "path": "/cart", "status": 200, "route_group": "page", "duration_ms": 140 + n % 60, "source": hash(n % 5)}),
     ];
-    if n % 2 == 0 {
+    if n.is_multiple_of(2) {
         signals.push(json!({"type": "auth.attempt", "outcome": "success", "method": "form", "user_hash": hash(100 + n % 9), "source": hash(n % 9), "privileged": false}));
     }
     if n % 5 == 1 {
         signals.push(json!({"type": "cron.run", "job": "shop_sync", "outcome": "ok", "duration_ms": 900}));
     }
     if n < CALM_BATCHES {
-        if n % 3 == 0 {
+        if n.is_multiple_of(3) {
             signals.push(json!({"type": "mail.outcome", "outcome": "sent", "transport": "smtp", "recipients": 1}));
         }
     } else {

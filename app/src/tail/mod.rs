@@ -109,12 +109,14 @@ fn tail(args: &Args) -> Result<(), CliError> {
     };
     let mut next = each(&reader, args, next..u64::MAX, &mut |line| wanted(line, &mut out))?;
     out.flush()?;
-    while args.follow {
+    if !args.follow {
+        return Ok(());
+    }
+    loop {
         std::thread::sleep(FOLLOW_EVERY);
         next = each(&reader, args, next..u64::MAX, &mut |line| wanted(line, &mut out))?;
         out.flush()?;
     }
-    Ok(())
 }
 
 /// The newest lines, oldest first: looks back further until there are enough.

@@ -28,7 +28,8 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn print(&self, as_json: bool, out: &mut Out) -> Result<(), CliError> {
-        Ok(if as_json { out.json(&self.json)? } else { out.line(&self.text)? })
+        let printed = if as_json { out.json(&self.json) } else { out.line(&self.text) };
+        Ok(printed?)
     }
 }
 
@@ -47,7 +48,7 @@ pub(super) fn signals(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
         }
         SignalsRecord::SiteConfigured(configured) => {
             let (site, digest) = (&configured.site, configured.digest.to_string());
-            let text = format!("                     {site}  -- configured: rules {:.12}", digest);
+            let text = format!("                     {site}  -- configured: rules {digest:.12}");
             let json =
                 json!({"record": "site_configured", "site": site, "tenant": configured.tenant, "digest": digest});
             Ok(vec![Line { site: site.to_string(), at: i64::MAX, text, json }])

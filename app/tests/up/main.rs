@@ -1,5 +1,7 @@
 //! The real binary, as its users call it.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+
 mod commands;
 mod replay;
 mod support;
