@@ -73,9 +73,9 @@ impl SourceFile {
 pub fn has_word(text: &str, word: &str) -> bool {
     let part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     text.match_indices(word).any(|(at, _)| {
-        let before = text[..at].chars().next_back();
-        let after = text[at + word.len()..].chars().next();
-        !(part(before) && part(word.chars().next())) && !(part(after) && part(word.chars().next_back()))
+        let joined_before = part(text[..at].chars().next_back()) && part(word.chars().next());
+        let joined_after = part(text[at + word.len()..].chars().next()) && part(word.chars().next_back());
+        !joined_before && !joined_after
     })
 }
 

@@ -1,8 +1,9 @@
 //! What the documents promise is there.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use logystera_tidy::{Finding, SourceFile, files, holds, root};
+use logystera_tidy::{Finding, SourceFile, files, has_word, holds, root};
 
 /// `[text](target)` of a Markdown file, code blocks aside.
 fn links(file: &SourceFile) -> Vec<(String, String)> {
@@ -104,6 +105,29 @@ fn every_guide_is_listed() {
     holds("docs/README.md lists every guide", &missing);
 }
 
+/// Names of metrics in the product's code, `logystera_<word>_<word>…`.
+fn metric_names() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for file in files(&[".rs"]).iter().filter(|f| f.path.contains("/src/") && !f.path.starts_with("tests/")) {
+        for (at, _) in file.text.match_indices("\"logystera_") {
+            let name = file.text[at + 1..].split('"').next().unwrap_or_default();
+            if name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
+                names.insert(name.to_owned());
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn every_metric_is_documented() {
+    let guide = std::fs::read_to_string(root().join("docs/running.md")).unwrap();
+    let names = metric_names();
+    assert!(names.len() > 15, "only {names:?}");
+    let missing: Vec<_> = names.iter().filter(|n| !has_word(&guide, n)).map(|n| Finding(n.clone())).collect();
+    holds("docs/running.md tells every metric", &missing);
+}
+
 /// What stands in the tree must make sense on any machine.
 #[test]
 fn nothing_points_outside_the_tree() {
@@ -157,11 +181,8 @@ fn every_subcommand_is_documented() {
     let documents: String = files(&[".md"]).iter().map(|f| f.text.as_str()).collect();
     let commands = subcommands();
     assert!(commands.contains(&"up".to_owned()), "the subcommands were not found: {commands:?}");
-    let missing: Vec<_> = commands
-        .iter()
-        .filter(|name| !logystera_tidy::has_word(&documents, name))
-        .map(|name| Finding(name.clone()))
-        .collect();
+    let missing: Vec<_> =
+        commands.iter().filter(|name| !has_word(&documents, name)).map(|name| Finding(name.clone())).collect();
     holds("the documents show every subcommand", &missing);
     assert_eq!([kebab("RotateKey"), kebab("Up")], ["rotate-key", "up"]);
 }
