@@ -145,14 +145,11 @@ fn a_small_log_is_judged_as_a_recount_says() {
     check(&root().join("tests/clients/access.log"), 22);
 }
 
-/// The log of a public web server, which lies beside the checkout.
+/// Any server's log of 10,000 lines in the combined format: `REAL_LOG=access.log.gz tests/run system`.
 #[test]
 fn a_real_log_is_judged_as_a_recount_says() {
-    let log = root().join("../shared/data/apache_access_10k.log.gz");
-    if log.exists() {
-        check(&log, 10_000);
-    } else {
-        assert!(std::env::var_os("CI").is_none(), "{} is not there", log.display());
-        println!("not run: {} is not there", log.display());
+    match std::env::var_os("REAL_LOG") {
+        Some(log) => check(Path::new(&log), 10_000),
+        None => println!("not run: REAL_LOG names no log; the small one is judged in any case"),
     }
 }
