@@ -9,6 +9,7 @@ use logystera_infra::control::Directory;
 use logystera_infra::embedded::EmbeddedReader;
 use logystera_infra::log::{Entry, Record};
 use logystera_infra::runtime::StateMachine;
+use logystera_processor::core::engine::SEMANTICS;
 use logystera_processor::core::rule::RuleSet;
 use logystera_processor::task::{APP, Bodies, EngineMachine};
 use logystera_schemas::detection::Detection;
@@ -142,7 +143,7 @@ impl<'a> Replay<'a> {
             }
             let record = self.with_rules(record)?;
             self.batches += u64::from(!record.key.is_empty());
-            self.machine.apply(&record, &mut outputs).map_err(|halt| halted(&halt.to_string()))?;
+            self.machine.apply(&record, &mut outputs).map_err(|halt| altered(&halt.to_string()))?;
             for entry in outputs.drain(..) {
                 if let Ok(DetectionsRecord::Detection(detection)) = DetectionsRecord::decode(&entry.value) {
                     detections.push((record.offset, *detection));
@@ -163,26 +164,25 @@ impl<'a> Replay<'a> {
 
     /// The record, with the given rules in place of those that it names.
     fn with_rules(&self, record: Record) -> Result<Record, CliError> {
-        let Some(digest) = self.rules else { return Ok(record) };
-        match SignalsRecord::decode(&record.value) {
-            Ok(SignalsRecord::SiteConfigured(configured)) => {
-                let value = schema::encode(&SiteConfigured { digest, ..configured });
-                Ok(Record { value, ..record })
-            }
-            Ok(_) => Ok(record),
-            Err(error) => Err(halted(&format!("offset {}: {error}", record.offset))),
+        let decoded = SignalsRecord::decode(&record.value);
+        let decoded = decoded.map_err(|error| altered(&format!("offset {}: {error}", record.offset)))?;
+        let SignalsRecord::SiteConfigured(configured) = decoded else { return Ok(record) };
+        if configured.semantics > SEMANTICS {
+            return Err(CliError::not_available(format!(
+                "topic signals offset {}: it was written for version {} of the engine's semantics; this binary knows up to \
+                 {SEMANTICS}: use a newer one",
+                record.offset, configured.semantics
+            )));
         }
+        let digest = self.rules.unwrap_or(configured.digest);
+        let value = schema::encode(&SiteConfigured { digest, ..configured });
+        Ok(Record { value, ..record })
     }
 }
 
-/// A record that the engine cannot apply. One of a newer version is no finding: this binary is too old to judge.
-fn halted(what: &str) -> CliError {
-    let message = format!("topic signals {what}");
-    if what.contains("use a newer one") {
-        CliError::not_available(message)
-    } else {
-        CliError { code: FINDING, message }
-    }
+/// A record that the engine cannot apply.
+fn altered(what: &str) -> CliError {
+    CliError { code: FINDING, message: format!("topic signals {what}") }
 }
 
 /// The recorded detections, in the order of the topic.
