@@ -128,6 +128,7 @@ mod tests {
             ("/reset/9f86d081884c7d659a2feaa0c55ad015", "/reset/*"),
             ("/verify/eyJhbGciOiJIUzI1NiIsInR5cCI6/now", "/verify/*/now"),
             ("/order/550e8400-e29b-41d4-a716-446655440000", "/order/*"),
+            ("/order/ABCDEFAB-cdef-abcd-efab-cdefabcdefab", "/order/*"),
             ("/user/alice@example.org/edit", "/user/*/edit"),
             ("/user/alice%40example.org", "/user/*"),
             ("/ban/203.0.113.9", "/ban/*"),
