@@ -8,21 +8,22 @@ use logystera_schemas::ids::Sha256Digest;
 use serde_json::Value;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a folder up").to_owned()
 }
 
 fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap()
+    fs::read_to_string(root().join(path)).expect("the file is in the tree")
 }
 
 fn text<'a>(vector: &'a Value, name: &str) -> &'a str {
-    vector[name].as_str().unwrap_or_else(|| panic!("no {name} in {vector}"))
+    vector[name].as_str().expect("each vector has each name")
 }
 
 /// Base64 of RFC 4648, section 4.
 fn base64(text: &str) -> Vec<u8> {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digits = text.bytes().filter(|b| *b != b'=').map(|b| ALPHABET.iter().position(|a| *a == b).unwrap() as u32);
+    let digits =
+        text.bytes().filter(|b| *b != b'=').map(|b| ALPHABET.iter().position(|a| *a == b).expect("Base64") as u32);
     let mut bytes = Vec::new();
     let (mut bits, mut count) = (0_u32, 0);
     for digit in digits {
