@@ -9,3 +9,5 @@ pub mod model;
 pub mod drive;
 pub mod generate;
 pub mod rng;
+
+pub mod outage;

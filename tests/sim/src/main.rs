@@ -6,12 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use logystera_sim::drive::{self, Figures};
 use logystera_sim::generate::world;
+use logystera_sim::outage;
 
 const HELP: &str = "\
 Runs seeds through the engine and the naive model until they differ.
 
     sim [--seeds N] [--from N] [--threads N]    N seeds (10000) from N (0) on
     sim --seed N [--trace]                      one seed; --trace prints its whole log
+    --outages                                   plays stories punctually and through outages instead
+    --quiet                                     one line: no progress, and no smaller log
 
 Exit: 0 all agree, 1 a difference, 2 wrong use.
 ";
@@ -21,10 +24,12 @@ struct Options {
     seeds: u64,
     threads: u64,
     trace: bool,
+    quiet: bool,
+    outages: bool,
 }
 
 fn options() -> Result<Options, String> {
-    let mut options = Options { from: 0, seeds: 10_000, threads: 2, trace: false };
+    let mut options = Options { from: 0, seeds: 10_000, threads: 2, trace: false, quiet: false, outages: false };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut number = || {
@@ -36,6 +41,8 @@ fn options() -> Result<Options, String> {
             "--from" => options.from = number()?,
             "--threads" => options.threads = number()?.clamp(1, 64),
             "--seed" => (options.from, options.seeds) = (number()?, 1),
+            "--outages" => options.outages = true,
+            "--quiet" => options.quiet = true,
             "--trace" => options.trace = true,
             _ => return Err(format!("unknown: {arg}")),
         }
@@ -63,7 +70,11 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(seed) => {
-            report(seed);
+            if options.quiet {
+                println!("seed {seed} differs");
+            } else {
+                report(&options, seed);
+            }
             ExitCode::from(1)
         }
     }
@@ -84,13 +95,13 @@ fn run(options: &Options) -> Result<Figures, u64> {
                     if seed >= end || seed > failed.load(Ordering::SeqCst) {
                         break;
                     }
-                    match drive::check(seed, &world::log_of(seed)) {
+                    match check(options, seed) {
                         Ok(run) => figures.add(run),
                         Err(_) => {
                             failed.fetch_min(seed, Ordering::SeqCst);
                         }
                     }
-                    if (seed + 1 - options.from) % 1_000 == 0 {
+                    if !options.quiet && (seed + 1 - options.from).is_multiple_of(1_000) {
                         println!("{} seeds", seed + 1 - options.from);
                     }
                 }
@@ -106,8 +117,18 @@ fn run(options: &Options) -> Result<Figures, u64> {
     }
 }
 
+fn check(options: &Options, seed: u64) -> Result<Figures, drive::Difference> {
+    if options.outages { outage::check(seed) } else { drive::check(seed, &world::log_of(seed)) }
+}
+
 /// Prints the smallest log found that still fails, and how.
-fn report(seed: u64) {
+fn report(options: &Options, seed: u64) {
+    if options.outages {
+        if let Err(difference) = outage::check(seed) {
+            println!("seed {seed} differs\n{difference}");
+        }
+        return;
+    }
     let log = world::log_of(seed);
     let drive_of = |log: &_| drive::check(seed, log).err().map(|d| d.drive);
     let found_by = drive_of(&log);

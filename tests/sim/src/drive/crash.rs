@@ -26,7 +26,9 @@ struct Machine(Engine);
 impl Machine {
     fn new(bodies: &[Arc<RuleSet>]) -> Self {
         let mut engine = Engine::new(0);
-        bodies.iter().for_each(|body| engine.learn(Arc::clone(body)));
+        for body in bodies {
+            engine.learn(Arc::clone(body));
+        }
         Self(engine)
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use logystera_infra::log::{Commit, Entry, LogError, Record, Task};
 
+use logystera_schemas::topic::Topic;
+
 use crate::rng::Rng;
 
 /// Everything that is durable.
@@ -18,22 +20,44 @@ pub struct Durable {
     state: BTreeMap<Vec<u8>, Vec<u8>>,
     position: u64,
     epoch: u64,
+    /// Whether records of topic `detections` go to the end of the input: the planner's topic is its own.
+    pub feeds_itself: bool,
+    /// Ticks that still come, one each time when nothing else is left to read.
+    pub ticks: Vec<Vec<u8>>,
+}
+
+impl Durable {
+    /// Appends to the input.
+    pub fn append(&mut self, value: Vec<u8>) {
+        let offset = self.input.last().map_or(0, |r| r.offset + 1);
+        self.input.push(Record { offset, key: Vec::new(), value });
+    }
 }
 
 /// The durable part, shared by the tasks of all takeovers.
 #[derive(Clone, Debug)]
 pub struct Memory {
     durable: Arc<Mutex<Durable>>,
-    /// Input records that may be read so far.
-    faults: Arc<Mutex<Rng>>,
-    fault_percent: u64,
+    faults: Arc<Mutex<Faults>>,
+}
+
+/// What will fail.
+#[derive(Debug)]
+struct Faults {
+    rng: Rng,
+    percent: u64,
+    /// Faults that may still happen.
+    left: u64,
+    /// Whether the process is dead: everything that it does fails until it is taken over.
+    is_dead: bool,
 }
 
 impl Memory {
     /// A memory with this input, of whose effects so many percent fail.
     pub fn new(input: Vec<Record>, seed: u64, fault_percent: u64) -> Self {
         let durable = Durable { input, ..Durable::default() };
-        Self { durable: Arc::new(Mutex::new(durable)), faults: Arc::new(Mutex::new(Rng::new(seed))), fault_percent }
+        let faults = Faults { rng: Rng::new(seed), percent: fault_percent, left: u64::MAX, is_dead: false };
+        Self { durable: Arc::new(Mutex::new(durable)), faults: Arc::new(Mutex::new(faults)) }
     }
 
     /// What is durable now.
@@ -41,17 +65,41 @@ impl Memory {
         self.durable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Draws from the faults' generator.
     pub fn draw(&self, end: u64) -> u64 {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner).below(end)
+        self.faults().rng.below(end)
+    }
+
+    /// At most so many more faults.
+    pub fn limit_faults(&self, left: u64) {
+        self.faults().left = left;
+    }
+
+    /// Draws whether the process dies now, with `percent`.
+    pub fn may_die(&self, percent: u64) {
+        let mut faults = self.faults();
+        if faults.left > 0 && faults.rng.chance(percent) {
+            (faults.left, faults.is_dead) = (faults.left - 1, true);
+        }
     }
 
     fn fails(&self) -> bool {
-        self.draw(100) < self.fault_percent
+        let mut faults = self.faults();
+        let percent = faults.percent;
+        let fails = faults.is_dead || (faults.left > 0 && faults.rng.chance(percent));
+        if fails && !faults.is_dead {
+            faults.left = faults.left.saturating_sub(1);
+        }
+        fails
     }
 
     /// Takes the input over: the owner before is fenced.
     pub fn take_over(&self) -> MemoryTask {
+        self.faults().is_dead = false;
         let mut durable = self.durable();
         durable.epoch += 1;
         let (epoch, position) = (durable.epoch, durable.position);
@@ -91,7 +139,12 @@ impl Task for MemoryTask {
             return Err(LogError::Away("reading".to_owned()));
         }
         let most = 1 + self.memory.draw(40) as usize;
-        let durable = self.memory.durable();
+        let mut durable = self.memory.durable();
+        if durable.input.last().is_none_or(|r| r.offset < self.read_from)
+            && let Some(tick) = durable.ticks.pop()
+        {
+            durable.append(tick);
+        }
         let from = durable.input.partition_point(|r| r.offset < self.read_from);
         let records: Vec<Record> = durable.input[from..].iter().take(most).cloned().collect();
         self.read_from = records.last().map_or(self.read_from, |r| r.offset + 1);
@@ -99,8 +152,9 @@ impl Task for MemoryTask {
     }
 
     fn commit(&mut self, commit: Commit) -> Result<(), LogError> {
+        let is_dead = self.memory.faults().is_dead;
         let fate = if self.memory.fails() { self.memory.draw(4) } else { 4 };
-        if fate == 0 {
+        if fate == 0 || is_dead {
             return Err(LogError::Away("committing".to_owned()));
         }
         if fate == 1 {
@@ -110,7 +164,13 @@ impl Task for MemoryTask {
         if durable.epoch != self.epoch {
             return Err(LogError::Fenced);
         }
-        durable.outputs.extend(commit.outputs);
+        for entry in commit.outputs {
+            if durable.feeds_itself && entry.topic == Topic::Detections {
+                durable.append(entry.value);
+            } else {
+                durable.outputs.push(entry);
+            }
+        }
         durable.position = commit.position;
         for (key, value) in commit.puts {
             match value {

@@ -1,12 +1,14 @@
 //! Drives the engine with a log and holds what it says against the model: undisturbed, record by record ([`direct`]), and
 //! through the runtime on a log whose every effect can fail ([`crash`]).
 
+pub mod alerts;
 pub mod crash;
 pub mod direct;
 pub mod memory;
 
 use std::fmt;
 
+use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::detection::Detection;
 
 use crate::generate::Log;
@@ -34,6 +36,7 @@ pub fn check(seed: u64, log: &Log) -> Result<Figures, Difference> {
     crash::restart_often(1, log, &run.outputs)?;
     crash::restart_often(8, log, &run.outputs)?;
     crash::run(seed, log, &run.outputs)?;
+    alerts::run(seed, &run.outputs)?;
     Ok(run.figures)
 }
 
@@ -85,7 +88,7 @@ pub fn shrink(log: &Log, fails: impl Fn(&Log) -> bool) -> Log {
             chunk /= 2;
         }
     }
-    drop_signals(&mut smallest, &fails);
+    drop_signals(&mut smallest, fails);
     smallest
 }
 
@@ -177,7 +180,7 @@ pub fn show_log(log: &Log) -> String {
     let named = |digest| log.inputs.iter().any(|i| matches!(i, Input::Configured(c) if c.digest == digest));
     for body in log.bodies.iter().filter(|b| named(b.digest)) {
         // Writing to a string does not fail.
-        let disabled: Vec<&str> = body.disabled.iter().map(|t| t.name()).collect();
+        let disabled: Vec<&str> = body.disabled.iter().map(SignalType::name).collect();
         let _ = writeln!(text, "configuration {} {:?} disabled={disabled:?}", body.digest, body.limits);
         for r in &body.rules {
             let kind = r.signal.map_or("-", |s| s.name());

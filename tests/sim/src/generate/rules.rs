@@ -120,7 +120,8 @@ fn finish(mut rules: Vec<Rule>, limits: StateLimits, disabled: SignalTypes) -> A
     for rule in &mut rules {
         let counted = format!("{:?}{:?}{:?}{:?}", rule.signal, rule.filter, rule.condition, rule.group_by);
         rule.counts = Sha256Digest::of(counted.as_bytes());
-        rule.revision = Sha256Digest::of(format!("{rule:?}").as_bytes()).to_string()[..12].to_owned();
+        let revision = Sha256Digest::of(format!("{rule:?}").as_bytes()).to_string();
+        rule.revision = revision.chars().take(12).collect();
     }
     let body = format!("{rules:?}{limits:?}{disabled:?}");
     Arc::new(RuleSet { digest: Sha256Digest::of(body.as_bytes()), body, rules, limits, disabled })

@@ -40,7 +40,7 @@ pub struct Episode {
 }
 
 /// What a change of a group says to the world.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Said {
     /// State reached.
     pub state: DetectionState,

@@ -1,12 +1,15 @@
 //! The naive model: what the design says, with no thought of cost. It keeps every match, recomputes each window by
 //! scanning, derives each deadline anew and looks for the next one among all of them.
 
+mod absences;
 pub mod group;
 pub mod log_time;
+mod room;
 pub mod show;
 pub mod silence;
 pub mod site;
 pub mod spool;
+mod told;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,12 +65,11 @@ impl Model {
             }
             Input::Configured(config) => {
                 if let Some(rules) = self.bodies.get(&config.digest) {
-                    match self.sites.get_mut(&config.site) {
-                        Some(site) => site.configure(config, Arc::clone(rules)),
-                        None => {
-                            let site = Site::new(config, Arc::clone(rules), &self.clock);
-                            self.sites.insert(config.site.clone(), site);
-                        }
+                    if let Some(site) = self.sites.get_mut(&config.site) {
+                        site.configure(config, rules);
+                    } else {
+                        let site = Site::new(config, Arc::clone(rules), &self.clock);
+                        self.sites.insert(config.site.clone(), site);
                     }
                 }
             }

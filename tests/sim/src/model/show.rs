@@ -4,6 +4,7 @@ use logystera_processor::core::rule::{Piece, Predicate, Rule, Test};
 use logystera_schemas::avro::Writer;
 use logystera_schemas::catalogue::{FieldDef, FieldKind, SignalType};
 use logystera_schemas::detection::{Evidence, Label};
+use logystera_schemas::ids::EpisodeId;
 
 use crate::input::{Field, SignalIn};
 
@@ -46,7 +47,7 @@ pub fn text(_kind: SignalType, def: &FieldDef, field: &Field) -> String {
         }
         (Field::Int(number), _) => number.to_string(),
         (Field::Bool(truth), _) => truth.to_string(),
-        (Field::Hash(hash), _) => hash.iter().map(|b| format!("{b:02x}")).collect(),
+        (Field::Hash(hash), _) => EpisodeId(*hash).to_string(),
         (Field::Ident(text), _) => text.clone(),
         (other, kind) => format!("{other:?} is not {kind:?}"),
     }
@@ -81,7 +82,9 @@ pub fn encode(field: &Field, to: &mut Writer) {
             let symbols: Vec<i64> = (0..32).filter(|i| (bits >> i) % 2 == 1).collect();
             if !symbols.is_empty() {
                 to.long(symbols.len() as i64);
-                symbols.iter().for_each(|symbol| to.long(*symbol));
+                for symbol in symbols {
+                    to.long(symbol);
+                }
             }
             to.long(0);
         }

@@ -34,9 +34,9 @@ impl Silence {
         (self.heard_open, self.heard_wall) = (clock.open, clock.wall());
     }
 
-    /// How long nothing was heard.
-    pub fn so_far(&self, clock: &LogTime) -> i64 {
-        clock.open - self.heard_open
+    /// Open time of the last sign of life.
+    pub fn heard_open(&self) -> i64 {
+        self.heard_open
     }
 
     /// Open time at which a rule fires: never under three times the longest flush, and an hour more after a gap, so that

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use logystera_processor::core::rule::{Condition, Expected, Rule, RuleSet};
 use logystera_schemas::catalogue::SignalTypes;
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
-use logystera_schemas::ids::{EpisodeId, Sha256Digest, SiteId, SpoolId};
+use logystera_schemas::ids::{Sha256Digest, SiteId, SpoolId};
 use logystera_schemas::signals_topic::SiteConfigured;
 
-use super::group::{Group, Said, Timer, is_absence, leaves_at};
+use super::group::{Group, Timer, leaves_at};
 use super::log_time::LogTime;
 use super::show;
 use super::silence::Silence;
@@ -36,22 +36,22 @@ enum Waiting {
 /// A configured site.
 #[derive(Debug)]
 pub struct Site {
-    id: SiteId,
-    config: SiteConfigured,
-    rules: Arc<RuleSet>,
-    spools: BTreeMap<SpoolId, Spool>,
+    pub(super) id: SiteId,
+    pub(super) config: SiteConfigured,
+    pub(super) rules: Arc<RuleSet>,
+    pub(super) spools: BTreeMap<SpoolId, Spool>,
     /// What lies above the watermark.
     held: BTreeMap<Place, Waiting>,
     /// Signals up to here were released.
     watermark: Option<i64>,
     /// Groups by rule's name, then key.
-    groups: BTreeMap<(String, Vec<u8>), Group>,
+    pub(super) groups: BTreeMap<(String, Vec<u8>), Group>,
     /// For each rule, until when it says no more that it overflowed, and how many groups it dropped since it last did.
-    overflows: BTreeMap<String, (Option<i64>, u64)>,
-    silence: Silence,
-    seq: u64,
-    chain: Sha256Digest,
-    said: Vec<Detection>,
+    pub(super) overflows: BTreeMap<String, (Option<i64>, u64)>,
+    pub(super) silence: Silence,
+    pub(super) seq: u64,
+    pub(super) chain: Sha256Digest,
+    pub(super) said: Vec<Detection>,
 }
 
 impl Site {
@@ -95,7 +95,7 @@ impl Site {
         let ahead = (latest + batch.clock_offset_ms - batch.received_at - AHEAD).max(0);
         let site_time = |at: i64| at + batch.clock_offset_ms - ahead;
 
-        let spool = self.spools.entry(batch.spool).or_insert_with(Spool::new);
+        let spool = self.spools.entry(batch.spool).or_insert_with(Spool::unheard);
         spool.accept(batch.seq, batch.digest);
         let previous = spool.through;
         spool.through = previous.max(site_time(batch.through));
@@ -103,9 +103,7 @@ impl Site {
         spool.last_batch_wall = clock.wall();
         let differs = std::mem::replace(&mut spool.said_enabled, batch.enabled) != batch.enabled;
         let now = self.watermark.unwrap_or(i64::MIN);
-        if is_first {
-            self.switch(batch.spool, batch.enabled, now);
-        } else if differs && previous < now {
+        if is_first || (differs && previous < now) {
             self.switch(batch.spool, batch.enabled, now);
         } else if differs {
             // A switch holds for what comes after the spool's last word.
@@ -123,7 +121,7 @@ impl Site {
         for ((at, _), signal) in late {
             self.judge(at, signal, now);
         }
-        self.advance(clock);
+        self.advance();
     }
 
     /// A refusal after the signature held: a sign of life.
@@ -131,17 +129,17 @@ impl Site {
         self.forget_spools(clock);
         self.hear(spool.filter(|id| self.spools.contains_key(id)), clock);
         if self.watermark.is_some() {
-            self.advance(clock);
+            self.advance();
         }
     }
 
     /// A tick, after the clocks took it.
     pub fn tick(&mut self, clock: &LogTime) {
-        if self.watermark.is_some_and(|w| self.lowest_through(clock).is_some_and(|lowest| w < lowest)) {
-            self.advance(clock);
+        if self.watermark.is_some_and(|w| self.lowest_through().is_some_and(|lowest| w < lowest)) {
+            self.advance();
         }
         let longest_flush = self.spools.values().map(|s| s.flush_every_s).max().unwrap_or(0);
-        for rule in Arc::clone(&self.rules).rules.iter() {
+        for rule in &Arc::clone(&self.rules).rules {
             let Condition::Blind { after_ms } = rule.condition else { continue };
             if self.silence.deadline(after_ms, longest_flush, clock) <= clock.open
                 && self.silence.begin(rule.name.as_str())
@@ -153,10 +151,10 @@ impl Site {
     }
 
     /// A configuration.
-    pub fn configure(&mut self, config: &SiteConfigured, rules: Arc<RuleSet>) {
+    pub fn configure(&mut self, config: &SiteConfigured, rules: &Arc<RuleSet>) {
         let now = self.watermark.unwrap_or(0);
         let before = self.enabled();
-        let old = std::mem::replace(&mut self.rules, Arc::clone(&rules));
+        let old = std::mem::replace(&mut self.rules, Arc::clone(rules));
         for rule in &old.rules {
             match rules.rules.iter().find(|r| r.name == rule.name) {
                 Some(new) if new.counts == rule.counts => {
@@ -172,6 +170,9 @@ impl Site {
         self.config = config.clone();
         self.expect();
         self.switched(before, now);
+        while let Some((at, key, timer)) = self.next_deadline().filter(|(at, ..)| *at <= now) {
+            self.run(&key, timer, at);
+        }
         self.run_until(now);
     }
 
@@ -225,12 +226,16 @@ impl Site {
             }
         }
         if let Some(heard) = spool {
-            let after_outage = self.silence.so_far(clock) > 2 * 60_000;
-            for (_, other) in self.spools.iter_mut().filter(|(id, s)| **id != heard && s.silent_from.is_none()) {
-                (other.silent_from, other.after_outage) = (Some(clock.open), after_outage);
+            let last = self.silence.heard_open();
+            let after_outage = clock.open - last > 2 * 60_000 || clock.gap_end.is_some_and(|end| end > last);
+            for (_, other) in self.spools.iter_mut().filter(|(id, _)| **id != heard) {
+                let comes_back = after_outage && !other.after_outage && other.is_live(last);
+                if other.silent_from.is_none() || comes_back {
+                    (other.silent_from, other.after_outage) = (Some(clock.open), after_outage);
+                }
             }
             if let Some(spool) = self.spools.get_mut(&heard) {
-                spool.silent_from = None;
+                (spool.silent_from, spool.after_outage) = (None, false);
             }
         }
         self.silence.heard(clock);
@@ -239,14 +244,14 @@ impl Site {
     // ---- site time
 
     /// The lowest `through` of the live spools.
-    fn lowest_through(&self, clock: &LogTime) -> Option<i64> {
-        self.spools.values().filter(|s| s.is_live(clock.open)).map(|s| s.through).min()
+    fn lowest_through(&self) -> Option<i64> {
+        self.spools.values().filter(|s| s.is_live(self.silence.heard_open())).map(|s| s.through).min()
     }
 
     /// Moves the watermark to the lowest `through` of the live spools and runs what lies at or below it, in the order of
     /// time: at one time the signals, then the deadlines, then the switches.
-    fn advance(&mut self, clock: &LogTime) {
-        let Some(lowest) = self.lowest_through(clock) else { return };
+    fn advance(&mut self) {
+        let Some(lowest) = self.lowest_through() else { return };
         // It never goes back; but a late signal may have made a deadline of the very time that was reached.
         let to = self.watermark.map_or(lowest, |w| w.max(lowest));
         let moved = self.watermark.is_none_or(|w| w < to);
@@ -280,36 +285,6 @@ impl Site {
         }
     }
 
-    /// The watermark has moved: absences that a blindness held are counted from it.
-    fn end_wait(&mut self, watermark: i64) {
-        if self.silence.take_wait() {
-            self.each_absence(|group, _| {
-                if group.absent_since.is_some() {
-                    group.absent_since = group.absent_since.max(Some(watermark));
-                }
-            });
-        }
-    }
-
-    /// What is expected but not seen yet counts from the first watermark.
-    fn settle(&mut self, watermark: i64) {
-        let enabled = self.enabled();
-        self.each_absence(|group, rule| {
-            let is_on = rule.signal.is_some_and(|t| enabled.contains(t));
-            if is_on && group.absent_since.is_none() && group.is_expected(rule) {
-                group.absent_since = Some(watermark);
-            }
-        });
-    }
-
-    fn each_absence(&mut self, change: impl Fn(&mut Group, &Rule)) {
-        for ((name, _), group) in &mut self.groups {
-            if let Some(rule) = self.rules.rules.iter().find(|r| r.name.as_str() == name && is_absence(r)) {
-                change(group, rule);
-            }
-        }
-    }
-
     fn switch(&mut self, spool: SpoolId, enabled: SignalTypes, now: i64) {
         let before = self.enabled();
         if let Some(spool) = self.spools.get_mut(&spool) {
@@ -318,27 +293,8 @@ impl Site {
         self.switched(before, now);
     }
 
-    /// Absences of a type that was switched off stand still, and their condition is false; of one that was switched on they
-    /// are counted from `now`.
-    fn switched(&mut self, before: SignalTypes, now: i64) {
-        let after = self.enabled();
-        self.each_absence(|group, rule| {
-            let Some(kind) = rule.signal else { return };
-            match (before.contains(kind), after.contains(kind)) {
-                (true, false) => {
-                    group.absent_since = None;
-                    if group.condition {
-                        group.become_false(rule, now);
-                    }
-                }
-                (false, true) => group.absent_since = (now > i64::MIN && group.is_expected(rule)).then_some(now),
-                _ => {}
-            }
-        });
-    }
-
     /// What is switched on by a spool and not disabled by the configuration.
-    fn enabled(&self) -> SignalTypes {
+    pub(super) fn enabled(&self) -> SignalTypes {
         let said = self.spools.values().fold(0, |all, s| all | s.enabled.0);
         SignalTypes(said & !self.rules.disabled.0)
     }
@@ -392,108 +348,6 @@ impl Site {
             }
             self.groups.insert(key, group);
         }
-    }
-
-    /// Evicts what has to go before one more group of the rule fits.
-    fn make_room(&mut self, rule: &Rule, now: i64) {
-        let limits = self.rules.limits;
-        let name = rule.name.as_str();
-        while self.groups.keys().filter(|(of, _)| of == name).count() >= limits.rule_groups {
-            if !self.evict(Some(name), rule, now) {
-                break;
-            }
-        }
-        while self.groups.len() >= limits.site_groups {
-            if !self.evict(None, rule, now) {
-                break;
-            }
-        }
-    }
-
-    /// Inactive groups without a suppression go first, then inactive ones with, then pending, then firing ones, those that
-    /// were announced last; among those the least recently seen, then by rule and key. What is always expected stays.
-    /// `cause` is the rule that needs the room, and says so.
-    fn evict(&mut self, among: Option<&str>, cause: &Rule, now: i64) -> bool {
-        let rules = Arc::clone(&self.rules);
-        let rank = |group: &Group| match (&group.episode, group.suppressed_until) {
-            (None, None) => 0,
-            (None, Some(_)) => 1,
-            (Some(episode), _) if !episode.firing => 2,
-            (Some(episode), _) => 3 + u8::from(episode.announced),
-        };
-        let candidates = self.groups.iter().filter_map(|(key, group)| {
-            let rule = rules.rules.iter().find(|r| r.name.as_str() == key.0)?;
-            let stays = matches!(rule.condition, Condition::Absent { expected: Expected::Always, .. });
-            let place = (rank(group), group.last_match(), key.clone());
-            (!stays && among.is_none_or(|name| name == key.0)).then_some((place, rule))
-        });
-        let Some(((_, _, key), rule)) = candidates.min_by(|(a, _), (b, _)| a.cmp(b)) else { return false };
-        if let Some(mut group) = self.groups.remove(&key) {
-            for said in group.end(DetectionReason::Evicted, now) {
-                self.emit(rule, &key.1, &group, said);
-            }
-        }
-        self.overflowed(cause, now);
-        true
-    }
-
-    /// One detection per rule and suppression, but at least a minute, says that groups were dropped, and how many.
-    fn overflowed(&mut self, rule: &Rule, now: i64) {
-        let (until, dropped) = self.overflows.entry(rule.name.as_str().to_owned()).or_default();
-        *dropped += 1;
-        if until.is_some_and(|until| now < until) {
-            return;
-        }
-        *until = Some(now + rule.suppress_ms.max(60_000));
-        let count = std::mem::take(dropped);
-        let (state, reason) = (DetectionState::Firing, DetectionReason::Overflow);
-        let said = Said { state, reason, at: now, started_at: now, count, held: 0 };
-        self.emit(rule, &[], &Group::default(), said);
-    }
-
-    fn emit(&mut self, rule: &Rule, key: &[u8], group: &Group, said: Said) {
-        self.seq += 1;
-        let mut identity = Vec::new();
-        for part in [self.id.as_str().as_bytes(), rule.name.as_str().as_bytes(), key] {
-            identity.extend_from_slice(part);
-            identity.push(0);
-        }
-        identity.pop();
-        identity.extend_from_slice(&said.started_at.to_be_bytes());
-        let mut id = EpisodeId([0; 16]);
-        id.0.copy_from_slice(&Sha256Digest::of(&identity).0[..16]);
-        let mut detection = Detection {
-            id,
-            tenant: self.config.tenant.clone(),
-            site: self.id.clone(),
-            encryption_key: None,
-            rule: rule.name.clone(),
-            revision: rule.revision.clone(),
-            title: rule.title.clone(),
-            severity: rule.severity,
-            subsystem: rule.subsystem.clone(),
-            state: said.state,
-            reason: said.reason,
-            group: group.labels.clone(),
-            count: said.count,
-            held: said.held,
-            started_at: said.started_at,
-            last_evaluated_at: said.at,
-            evidence: group.evidence(rule),
-            message: match said.reason {
-                DetectionReason::Overflow => format!(
-                    "More groups on {} than the rule may keep: the least recently seen were dropped, {} so far",
-                    self.config.name, said.count
-                ),
-                _ => show::message(rule, said.count, &self.config.name, &group.labels),
-            },
-            url: format!("/sites/{}/alerts/{id}", self.id),
-            seq: self.seq,
-            chain: self.chain,
-        };
-        detection.chain = detection.link(&self.chain);
-        self.chain = detection.chain;
-        self.said.push(detection);
     }
 }
 

@@ -41,15 +41,16 @@ pub struct Spool {
     pub said_enabled: SignalTypes,
     /// Wall time of its last batch.
     pub last_batch_wall: i64,
-    /// Open time at which another spool of the site was first heard after it; none where none was.
+    /// Open time at which another spool of the site was first heard after it, or, where the whole site was cut off since,
+    /// after that; none where none was.
     pub silent_from: Option<i64>,
-    /// Whether at that moment the whole site had been silent for more than two minutes.
+    /// Whether that was after the whole site had been cut off: silent for more than two minutes, or over a gap in the ticks.
     pub after_outage: bool,
 }
 
 impl Spool {
     /// A spool of which nothing is known yet.
-    pub fn new() -> Self {
+    pub fn unheard() -> Self {
         Self {
             accepted: Vec::new(),
             through: i64::MIN,
@@ -84,10 +85,11 @@ impl Spool {
     }
 
     /// Whether the watermark waits for it: it does until its silence exceeds three flushes (2 minutes to 1 hour), and an
-    /// hour more after an outage of the whole site.
-    pub fn is_live(&self, open: i64) -> bool {
+    /// hour more after an outage of the whole site. Its silence is counted while others are heard: up to `heard`, the open
+    /// time at which a spool of the site was last heard.
+    pub fn is_live(&self, heard: i64) -> bool {
         let limit = (3 * 1_000 * self.flush_every_s).clamp(2 * MINUTE, HOUR) + if self.after_outage { HOUR } else { 0 };
-        self.silent_from.is_none_or(|from| open - from <= limit)
+        self.silent_from.is_none_or(|from| heard - from <= limit)
     }
 
     /// Whether it is so long silent that it counts no more.

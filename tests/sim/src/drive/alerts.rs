@@ -1,0 +1,269 @@
+//! The planner in its runtime behind a courier that follows a script, on a log that fails at every effect: each detection
+//! that was told reaches each channel at least once, always under the same key, and every attempt has its rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use logystera_alerter::core::Due;
+use logystera_alerter::task::{Courier, PlannerMachine, outcomes, run as run_planner};
+use logystera_infra::clock::{Clock, ManualClock};
+use logystera_infra::log::Record;
+use logystera_infra::runtime::CycleError;
+use logystera_infra::shutdown::Shutdown;
+use logystera_schemas::delivery::{
+    Attempt, AttemptEnded, AttemptOutcome, AttemptState, ChannelRef, ChannelsConfigured,
+};
+use logystera_schemas::detection::{Detection, DetectionState};
+use logystera_schemas::ids::{DeliveryId, Sha256Digest};
+use logystera_schemas::schema;
+use logystera_schemas::signals_topic::Tick;
+use logystera_schemas::time::WallMs;
+use logystera_schemas::topic::Topic;
+
+use super::memory::Memory;
+use super::{Difference, crash};
+use crate::model::Output;
+use crate::rng::Rng;
+
+/// Detections of a run that are delivered.
+const DETECTIONS: usize = 40;
+/// Faults of a run: fewer than attempts of a delivery could still be dead of bad luck.
+const FAULTS: u64 = 12;
+/// From this attempt on the courier always succeeds.
+const SUCCEEDS_FROM: u32 = 4;
+const CHANNELS: [&str; 2] = ["a", "b"];
+
+/// Calls a function for each attempt.
+struct Script<F>(F);
+
+impl<F: Fn(Due)> Courier for Script<F> {
+    fn send(&self, due: Due) {
+        (self.0)(due);
+    }
+}
+
+/// A clock of which a little passes whenever somebody looks.
+struct Passing(ManualClock);
+
+impl Clock for Passing {
+    fn wall_ms(&self) -> i64 {
+        self.0.wall_ms()
+    }
+
+    fn monotonic_ms(&self) -> i64 {
+        self.0.pass(20);
+        self.0.monotonic_ms()
+    }
+}
+
+/// What a receiver saw: (channel, key, site, number of the detection), and whether it took it.
+type Arrival = ((String, DeliveryId, String, u64), bool);
+
+/// Delivers the first of `outputs` with faults drawn from `seed`.
+pub fn run(seed: u64, outputs: &[Output]) -> Result<(), Difference> {
+    let mut rng = Rng::new(seed).part(6);
+    let told = story(outputs);
+    let memory = memory(&told, &mut rng);
+    let arrivals: Mutex<Vec<Arrival>> = Mutex::new(Vec::new());
+    live(&memory, &arrivals, rng.word()).map_err(fails)?;
+    let durable = memory.durable();
+    let mut rows = Vec::new();
+    for entry in durable.outputs.iter().filter(|e| e.topic == Topic::Attempts) {
+        rows.push(schema::decode::<Attempt>(&entry.value).map_err(|e| fails(e.to_string()))?);
+    }
+    let arrivals = arrivals.into_inner().unwrap_or_else(PoisonError::into_inner);
+    judge(&told, &arrivals, &rows).map_err(fails)
+}
+
+fn fails(what: String) -> Difference {
+    Difference { drive: "through the alerter", place: None, expected: Vec::new(), got: Vec::new(), what }
+}
+
+/// The first detections and the ticks between them.
+fn story(outputs: &[Output]) -> Vec<Output> {
+    let mut left = DETECTIONS;
+    let mut told = Vec::new();
+    for output in outputs {
+        if matches!(output, Output::Detection(_)) {
+            left -= 1;
+        }
+        // A tick now and then is as good as all.
+        let is_kept =
+            matches!(output, Output::Detection(_)) || matches!(told.last(), None | Some(Output::Detection(_)));
+        if is_kept {
+            told.push(output.clone());
+        }
+        if left == 0 {
+            break;
+        }
+    }
+    told
+}
+
+fn detections(told: &[Output]) -> impl Iterator<Item = &Detection> {
+    told.iter().filter_map(|output| match output {
+        Output::Detection(detection) => Some(&**detection),
+        Output::Tick(_) => None,
+    })
+}
+
+fn memory(told: &[Output], rng: &mut Rng) -> Memory {
+    let memory = Memory::new(Vec::<Record>::new(), rng.word(), *rng.pick(&[0, 5, 20]));
+    memory.limit_faults(FAULTS);
+    let mut durable = memory.durable();
+    durable.feeds_itself = true;
+    if let Some(tenant) = detections(told).next().map(|d| d.tenant.clone()) {
+        let channels =
+            CHANNELS.iter().filter_map(|id| Some(ChannelRef { channel: id.parse().ok()?, kind: "webhook".to_owned() }));
+        durable.append(schema::encode(&ChannelsConfigured { tenant, channels: channels.collect() }));
+    }
+    for output in told {
+        durable.append(crash::encode(output));
+    }
+    let mut wall = told.iter().map(|o| if let Output::Tick(t) = o { t.at.0 } else { 0 }).max().unwrap_or(0);
+    // Ten minutes each, until long after the last retry.
+    let ticks = (0..400).map(|_| {
+        wall += 600_000;
+        schema::encode(&Tick { partition: 0, at: WallMs(wall) })
+    });
+    durable.ticks = ticks.collect();
+    durable.ticks.reverse();
+    drop(durable);
+    memory
+}
+
+/// Lives, is killed and comes back until no tick is left.
+fn live(memory: &Memory, arrivals: &Mutex<Vec<Arrival>>, script: u64) -> Result<(), String> {
+    let clock = Passing(ManualClock::at(0));
+    for _ in 0..1_000 {
+        let shutdown = Shutdown::new();
+        let (ended, received) = outcomes();
+        let courier = Script(|due: Due| {
+            let outcome = outcome_of(&due, script);
+            let taken = outcome == AttemptOutcome::Delivered;
+            let detection = &due.detection;
+            let place = (due.channel.to_string(), due.delivery, detection.site.to_string(), detection.seq);
+            arrivals.lock().unwrap_or_else(PoisonError::into_inner).push((place, taken));
+            memory.may_die(10);
+            let status = (outcome == AttemptOutcome::Refused).then_some(503);
+            let Due { tenant, delivery, attempt, .. } = due;
+            let end = AttemptEnded { tenant, delivery, attempt, outcome, status, retry_after_s: None, duration_ms: 1 };
+            // The channel holds as many as can be in the air.
+            let _ = ended.try_send(end);
+        });
+        let task = Watched { task: memory.take_over(), memory, shutdown: &shutdown };
+        match run_planner(PlannerMachine::new(0), task, &courier, received, &clock, &shutdown) {
+            Ok(()) if memory.durable().ticks.is_empty() => return Ok(()),
+            Ok(()) | Err(CycleError::Log(_)) => {}
+            Err(halt) => return Err(format!("the planner stops: {halt}")),
+        }
+    }
+    Err("the planner gets nowhere".to_owned())
+}
+
+fn outcome_of(due: &Due, script: u64) -> AttemptOutcome {
+    if due.attempt >= SUCCEEDS_FROM {
+        return AttemptOutcome::Delivered;
+    }
+    let mut text = due.delivery.0.to_vec();
+    text.extend(due.attempt.to_be_bytes());
+    text.extend(script.to_be_bytes());
+    match Sha256Digest::of(&text).0[0] % 6 {
+        0 => AttemptOutcome::Refused,
+        1 => AttemptOutcome::Unreachable,
+        2 => AttemptOutcome::Timeout,
+        _ => AttemptOutcome::Delivered,
+    }
+}
+
+/// Asks the planner to stop when the last tick was read.
+struct Watched<'a, T> {
+    task: T,
+    memory: &'a Memory,
+    shutdown: &'a Shutdown,
+}
+
+impl<T: logystera_infra::log::Task> logystera_infra::log::Task for Watched<'_, T> {
+    fn position(&self) -> u64 {
+        self.task.position()
+    }
+
+    fn restore(&mut self, restore: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), logystera_infra::log::LogError> {
+        self.task.restore(restore)
+    }
+
+    fn input_end(&mut self) -> Result<u64, logystera_infra::log::LogError> {
+        self.task.input_end()
+    }
+
+    fn read(&mut self, wait: std::time::Duration) -> Result<Vec<Record>, logystera_infra::log::LogError> {
+        let records = self.task.read(wait)?;
+        if records.is_empty() && self.memory.durable().ticks.is_empty() {
+            self.shutdown.trigger();
+        }
+        Ok(records)
+    }
+
+    fn commit(&mut self, commit: logystera_infra::log::Commit) -> Result<(), logystera_infra::log::LogError> {
+        self.task.commit(commit)
+    }
+}
+
+/// The key as `docs/deliveries.md` has it: over tenant, channel, site and number.
+fn key_of(detection: &Detection, channel: &str) -> DeliveryId {
+    let text = format!("{}\n{channel}\n{}\n{}", detection.tenant, detection.site, detection.seq);
+    let mut id = DeliveryId([0; 16]);
+    id.0.copy_from_slice(&Sha256Digest::of(text.as_bytes()).0[..16]);
+    id
+}
+
+fn judge(told: &[Output], arrivals: &[Arrival], rows: &[Attempt]) -> Result<(), String> {
+    let mut expected = BTreeMap::new();
+    for detection in detections(told) {
+        let name = format!("{} {} {}", detection.site, detection.seq, detection.state);
+        if detection.state == DetectionState::Suppressed {
+            let of = |r: &&Attempt| r.site == detection.site && r.seq == detection.seq;
+            let states: BTreeSet<&str> = rows.iter().filter(of).map(|r| r.state.as_str()).collect();
+            if states != BTreeSet::from([AttemptState::NotSent.as_str()]) {
+                return Err(format!("{name}: its rows are {states:?}"));
+            }
+            continue;
+        }
+        for channel in CHANNELS {
+            expected
+                .insert((detection.site.to_string(), detection.seq, channel.to_owned()), key_of(detection, channel));
+        }
+    }
+    for ((channel, key, site, seq), _) in arrivals {
+        if expected.get(&(site.clone(), *seq, channel.clone())) != Some(key) {
+            return Err(format!("{site} {seq}: arrived at {channel} under the key {key}"));
+        }
+    }
+    for ((site, seq, channel), key) in &expected {
+        let own: Vec<&Attempt> = rows.iter().filter(|r| r.delivery == *key).collect();
+        let taken = arrivals.iter().any(|((_, k, ..), taken)| k == key && *taken);
+        let last = own.last().map(|r| r.state);
+        let name = format!("{site} {seq} to {channel}");
+        match last {
+            Some(AttemptState::Delivered) if taken => {}
+            Some(AttemptState::Dead) => {}
+            _ => return Err(format!("{name}: taken {taken}, its last row is {last:?}")),
+        }
+        rows_are_complete(&own).map_err(|what| format!("{name}: {what}"))?;
+    }
+    Ok(())
+}
+
+/// Each attempt has the row of its start and one of its end, in order, numbers rising by one.
+fn rows_are_complete(own: &[&Attempt]) -> Result<(), String> {
+    let states: Vec<(u32, AttemptState)> = own.iter().map(|r| (r.attempt, r.state)).collect();
+    for (n, pair) in states.chunks(2).enumerate() {
+        let [(first, AttemptState::Started), (second, end)] = pair else {
+            return Err(format!("rows {states:?}"));
+        };
+        if *first != n as u32 + 1 || second != first || *end == AttemptState::Started {
+            return Err(format!("rows {states:?}"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! The model's own tables: what a person can check against the design by hand.
+
+use logystera_schemas::ids::Sha256Digest;
+use logystera_sim::model::log_time::LogTime;
+use logystera_sim::model::spool::{Spool, Verdict};
+
+fn spool_with(numbers: impl IntoIterator<Item = u64>) -> Spool {
+    let mut spool = Spool::unheard();
+    numbers.into_iter().for_each(|n| spool.accept(n, digest(n)));
+    spool
+}
+
+fn digest(n: u64) -> Sha256Digest {
+    Sha256Digest::of(&n.to_be_bytes())
+}
+
+#[test]
+fn a_batch_is_told_from_its_like() {
+    let seen = spool_with(1_000..=2_100);
+    for (seq, body, expected) in [
+        (2_101, 2_101, Verdict::New),
+        (2_100, 2_100, Verdict::Duplicate),
+        (2_100, 1, Verdict::Conflict),
+        (2_037, 1, Verdict::Conflict),
+        // The 65th newest: its digest is forgotten.
+        (2_036, 1, Verdict::Duplicate),
+        (1_076, 1_076, Verdict::Duplicate),
+        (1_075, 1_075, Verdict::BelowWindow),
+    ] {
+        assert_eq!(seen.judge(seq, digest(body)), expected, "{seq}");
+    }
+    assert_eq!(spool_with([5, 7]).judge(6, digest(6)), Verdict::New, "a gap in the numbers");
+}
+
+#[test]
+fn a_spool_is_live_until_its_silence_exceeds_its_limit() {
+    let minute = 60_000;
+    for (flush_every_s, after_outage, silence, expected) in [
+        (1, false, 2 * minute, true),
+        (1, false, 2 * minute + 1, false),
+        (60, false, 3 * minute, true),
+        (60, false, 3 * minute + 1, false),
+        (86_400, false, 60 * minute, true),
+        (86_400, false, 60 * minute + 1, false),
+        (1, true, 62 * minute, true),
+        (1, true, 62 * minute + 1, false),
+    ] {
+        let mut spool = Spool::unheard();
+        (spool.flush_every_s, spool.after_outage, spool.silent_from) = (flush_every_s, after_outage, Some(1_000));
+        assert_eq!(spool.is_live(1_000 + silence), expected, "{flush_every_s} {after_outage} {silence}");
+    }
+    assert!(Spool::unheard().is_live(i64::MAX), "nobody was heard after it");
+}
+
+#[test]
+fn ticks_move_the_clocks() {
+    for (ticks, wall, open, gap_end) in [
+        (vec![], 0, 0, None),
+        (vec![5_000, 6_000, 6_000, 8_000], 8_000, 3_000, None),
+        (vec![0, 60_000], 60_000, 2_000, None),
+        (vec![0, 60_001], 60_001, 2_000, Some(2_000)),
+        (vec![9_000, 1_000, 2_000, 10_000], 10_000, 1_000, None),
+        (std::iter::once(900_000).chain(1..=59).collect(), 900_000, 0, None),
+        (std::iter::once(900_000).chain(1..=60).collect(), 60, 0, None),
+    ] {
+        let mut clock = LogTime::default();
+        for at in &ticks {
+            clock.tick(*at);
+        }
+        assert_eq!((clock.wall(), clock.open, clock.gap_end), (wall, open, gap_end), "{ticks:?}");
+    }
+}
