@@ -25,21 +25,21 @@ const GROUP_TAG: u8 = 4;
 
 /// The two rules of W1, as the peers' job has them.
 pub fn w1_rules() -> Result<RuleSet, BenchError> {
-    RuleSet::from_yaml(&[("w1.yaml", include_str!("../rules/w1.yaml"))]).map_err(unusable)
+    RuleSet::from_yaml(&[("w1.yaml", include_str!("../rules/w1.yaml"))]).map_err(|errors| unusable(&errors))
 }
 
 /// The two rules with exact windows instead of panes: what a threshold of 20 costs by default.
 pub fn w1_rules_exact() -> Result<RuleSet, BenchError> {
     let exact = include_str!("../rules/w1.yaml").replace(", resolution: 5s", "");
-    RuleSet::from_yaml(&[("w1.yaml", &exact)]).map_err(unusable)
+    RuleSet::from_yaml(&[("w1.yaml", &exact)]).map_err(|errors| unusable(&errors))
 }
 
 /// The rules that sites have by default.
 pub fn pack_rules() -> Result<RuleSet, BenchError> {
-    default_pack().map_err(unusable)
+    default_pack().map_err(|errors| unusable(&errors))
 }
 
-fn unusable(errors: Vec<RuleError>) -> BenchError {
+fn unusable(errors: &[RuleError]) -> BenchError {
     BenchError::Rules(errors.iter().map(RuleError::to_string).collect::<Vec<_>>().join("\n"))
 }
 

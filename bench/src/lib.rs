@@ -1,5 +1,7 @@
 //! Benchmarks of the engine and the gateway, beside the peers' figures (`bench/README.md`).
 
+#![expect(clippy::cast_precision_loss, reason = "figures for people, of a few digits")]
+
 pub mod body;
 pub mod clock;
 pub mod codec;
