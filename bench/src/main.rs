@@ -1,5 +1,8 @@
 //! Runs the benchmarks: see `logystera-bench --help` and `bench/README.md`.
 
+#![expect(clippy::cast_precision_loss, reason = "figures for people, of a few digits")]
+#![expect(clippy::cast_precision_loss, reason = "figures for people, of a few digits")]
+
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};

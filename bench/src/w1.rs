@@ -62,7 +62,9 @@ fn zipf_cdf(n: usize) -> Vec<f64> {
             total
         })
         .collect();
-    cdf.iter_mut().for_each(|c| *c /= total);
+    for share in &mut cdf {
+        *share /= total;
+    }
     cdf
 }
 

@@ -1,5 +1,12 @@
 //! A small world around the engine: records in, one line a detection out. Times are in seconds.
 
+#![expect(
+    clippy::panic,
+    clippy::cast_precision_loss,
+    clippy::format_push_string,
+    reason = "a test's figures and failures"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -171,7 +178,7 @@ impl World {
             Output::Detection(detection) => Some(*detection),
             Output::Tick(_) => None,
         });
-        detections.map(|d| self.tell(d)).collect()
+        detections.map(|d| self.tell(&d)).collect()
     }
 
     /// Forgets everything but what is stored.
@@ -184,14 +191,16 @@ impl World {
         self.engine.restored();
     }
 
-    fn tell(&mut self, detection: Detection) -> String {
+    fn tell(&mut self, detection: &Detection) -> String {
         assert_eq!(detection.chain, detection.link(&self.chain), "the chain is linked");
         self.chain = detection.chain;
         self.detections.push(detection.clone());
         assert_eq!(detection.seq, self.detections.len() as u64, "numbered from 1");
         let seconds = |at: i64| (at - T0_MS) as f64 / 1_000.0;
-        let group: String =
-            detection.group.iter().map(|l| format!(" {}={}", l.field, &l.value[..l.value.len().min(4)])).collect();
+        let mut group = String::new();
+        for label in &detection.group {
+            group += &format!(" {}={}", label.field, &label.value[..label.value.len().min(4)]);
+        }
         let held = if detection.held > 0 { format!(" held {}", detection.held) } else { String::new() };
         format!(
             "{}: {}{group} {}/{} count {}{held} since {}",
