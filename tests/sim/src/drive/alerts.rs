@@ -79,13 +79,18 @@ fn fails(what: String) -> Difference {
     Difference { drive: "through the alerter", place: None, expected: Vec::new(), got: Vec::new(), what }
 }
 
-/// The first detections and the ticks between them.
+/// The first detections and the ticks between them; up to where a site that was closed begins to number anew, because
+/// (site, number) names a delivery.
 fn story(outputs: &[Output]) -> Vec<Output> {
     let mut left = DETECTIONS;
     let mut told = Vec::new();
+    let mut named = BTreeSet::new();
     for output in outputs {
-        if matches!(output, Output::Detection(_)) {
+        if let Output::Detection(detection) = output {
             left -= 1;
+            if !named.insert((detection.site.clone(), detection.seq)) {
+                break;
+            }
         }
         // A tick now and then is as good as all.
         let is_kept =
