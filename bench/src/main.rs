@@ -1,7 +1,6 @@
 //! Runs the benchmarks: see `logystera-bench --help` and `bench/README.md`.
 
 #![expect(clippy::cast_precision_loss, reason = "figures for people, of a few digits")]
-#![expect(clippy::cast_precision_loss, reason = "figures for people, of a few digits")]
 
 use std::sync::Arc;
 
