@@ -17,9 +17,10 @@ else
     trap 'rm -rf "$scratch"' EXIT
 fi
 tree=$scratch/tree
+# Files are new (-m): what an earlier run built with a bug in it must not pass for this tree.
 rm -rf "$tree"
 mkdir -p "$tree"
-(cd "$root" && git ls-files -z | tar --null -cf - -T -) | tar xf - -C "$tree"
+(cd "$root" && git ls-files -z | tar --null -cf - -T -) | tar xmf - -C "$tree"
 
 run() {
     (cd "$tree" && CARGO_TARGET_DIR="$scratch/target" cargo build -q -p logystera-sim 2> "$scratch/build.log") || return 2
