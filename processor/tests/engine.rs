@@ -75,9 +75,25 @@ fn a_dead_spool_is_not_waited_for() {
     world.batch(2, 0.0, &[]);
     world.ticks(1, 10);
     world.batch(1, 10.0, &mails(&[1.0, 2.0, 3.0]));
-    // First outlived at 10; three flushes of 60 s, and silence must exceed them.
-    assert_eq!(world.ticks(11, 190), [""; 0]);
-    assert_eq!(world.tick(191.0), ["3: mail firing/firing count 3 since 3"]);
+    // First outlived at 10: three flushes of 60 s, and silence must exceed them; it counts while the other is heard.
+    for at in [70, 130, 190] {
+        world.ticks(at - 59, at);
+        assert_eq!(world.batch(1, f64::from(at), &[]), [""; 0], "waited for at {at}");
+    }
+    world.tick(191.0);
+    assert_eq!(world.batch(1, 191.0, &[]), ["3: mail firing/firing count 3 since 3"]);
+}
+
+#[test]
+fn an_outage_of_the_whole_site_kills_no_spool() {
+    let mut world = World::new(&mail_rule(""));
+    world.tick(0.0);
+    world.batch(1, 0.0, &[]);
+    world.batch(2, 0.0, &[]);
+    world.ticks(1, 3_000);
+    assert_eq!(world.batch(1, 3_000.0, &mails(&[1.0, 2.0])), [""; 0], "spool 2 may take an hour more to come back");
+    world.ticks(3_001, 6_000);
+    assert_eq!(world.batch(2, 3_000.0, &mails(&[3.0])), ["3: mail firing/firing count 3 since 3"]);
 }
 
 #[test]

@@ -107,6 +107,7 @@ impl Board {
     /// Adds a group as it was stored.
     pub fn insert(&mut self, place: u16, key: GroupKey, mut group: Group) {
         self.bytes += group.cost(&key);
+        group.scheduled = SiteMs::MAX;
         let plan = self.program.plan(place);
         if let Some((at, _)) = group.next(plan, self.absences_wait) {
             group.scheduled = at;

@@ -62,7 +62,7 @@ pub struct Engine {
     wakes: BTreeSet<(OpenMs, SiteId)>,
     wake_of: BTreeMap<SiteId, OpenMs>,
     pub(super) changed: BTreeSet<SiteId>,
-    pub(super) closed: BTreeMap<SiteId, Site>,
+    pub(super) closed: Vec<(SiteId, Site)>,
     pub(super) time_changed: bool,
     said: Vec<Detection>,
     ignored: u64,
@@ -120,7 +120,7 @@ impl Engine {
                 if let Some(mut site) = self.sites.remove(&closed.site) {
                     site.close(said);
                     self.changed.remove(&closed.site);
-                    self.closed.insert(closed.site.clone(), site);
+                    self.closed.push((closed.site.clone(), site));
                 }
                 Ok(())
             }
@@ -157,7 +157,10 @@ impl Engine {
         }
         for id in due {
             self.wake_of.remove(&id);
-            self.with_site(&id, |site, time| site.time_passed(time, said))?;
+            self.with_site(&id, |site, time| {
+                site.time_passed(time, said);
+                Ok(())
+            })?;
         }
         Ok(())
     }

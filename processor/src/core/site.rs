@@ -18,7 +18,7 @@ use super::board::Board;
 use super::head::{Changes, Head, Held, HeldKey, Outcomes};
 use super::log_time::LogTime;
 use super::program::{Program, Watches};
-use super::spool::Spool;
+use super::spool::{Heard, Spool};
 use super::voice::Voice;
 
 /// One site.
@@ -111,7 +111,7 @@ impl Site {
             self.hold_or_switch(from, head.spool, head.seq, head.enabled);
         }
         let now = self.now();
-        let watermark = self.lowest_through(time.open).max(now);
+        let watermark = self.lowest_through().max(now);
         if !signals.is_sorted_by_key(|(at, _)| *at) {
             signals.sort_by_key(|(at, _)| *at);
         }
@@ -149,15 +149,14 @@ impl Site {
             self.hear_spool(spool, time);
         }
         self.hear_site(time, out);
-        self.time_passed(time, out)
+        match self.head.watermark {
+            Some(now) => self.release(self.lowest_through().max(now), out),
+            None => Ok(()),
+        }
     }
 
-    /// Judges what the watermark passes now that open time has moved on, or a spool was heard.
-    pub fn time_passed(&mut self, time: &LogTime, out: &mut Vec<Detection>) -> Result<(), DecodeError> {
-        if self.head.watermark.is_some() {
-            let watermark = self.lowest_through(time.open).max(self.now());
-            self.release(watermark, out)?;
-        }
+    /// Open time has moved on: the site may have been silent for too long.
+    pub fn time_passed(&mut self, time: &LogTime, out: &mut Vec<Detection>) {
         for place in 0..self.board.rules.len() {
             let Watches::Blind(after_ms) = self.board.program.plans[place].watches else { continue };
             let from = self.blind_from(after_ms, time);
@@ -170,18 +169,16 @@ impl Site {
                 self.changes.head = true;
             }
         }
-        Ok(())
     }
 
     /// Open time at which the site must be looked at again, should nothing be heard until then.
     pub fn next_open(&self, time: &LogTime) -> Option<OpenMs> {
         let plans = self.board.program.plans.iter().zip(&self.board.rules);
-        let blind = plans.filter_map(|(plan, state)| match plan.watches {
+        let blind_at = plans.filter_map(|(plan, state)| match plan.watches {
             Watches::Blind(after_ms) if !state.extra.blind.firing => Some(self.blind_from(after_ms, time)),
             _ => None,
         });
-        let dead = self.spools.values().filter_map(Spool::dead_from).filter(|dead| *dead > time.open);
-        blind.chain(dead).min()
+        blind_at.min()
     }
 
     fn blind_from(&self, after_ms: i64, time: &LogTime) -> OpenMs {
@@ -253,12 +250,12 @@ impl Site {
     }
 
     fn hear_spool(&mut self, heard: SpoolId, time: &LogTime) {
-        let silent_ms = time.open.since(self.head.heard_open);
+        let by = Heard::new(self.head.heard_open, time.open, time.gap_end);
         for (id, spool) in &mut self.spools {
             if *id == heard {
                 spool.outlived = None;
                 self.changes.spools.insert(*id);
-            } else if spool.other_heard(time.open, silent_ms) {
+            } else if spool.other_heard(&by) {
                 self.changes.spools.insert(*id);
             }
         }
@@ -281,8 +278,9 @@ impl Site {
         self.head.absences_wait = self.board.absences_wait;
     }
 
-    fn lowest_through(&self, open: OpenMs) -> SiteMs {
-        let live = self.spools.values().filter(|s| s.is_live(open));
+    /// The lowest `through` of the live spools.
+    fn lowest_through(&self) -> SiteMs {
+        let live = self.spools.values().filter(|s| s.is_live(self.head.heard_open));
         live.map(|s| s.through).min().unwrap_or(SiteMs::MIN)
     }
 

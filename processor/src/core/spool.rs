@@ -18,7 +18,7 @@ pub const SENDER_PAUSE_MS_MAX: i64 = 3_600_000;
 const SITE_SILENT_MS: i64 = 120_000;
 
 avro_record! {
-    /// The moment at which another spool of the site was first heard after this one.
+    /// Since when a spool is silent while others are heard.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Outlived {
         /// When.
@@ -50,18 +50,13 @@ avro_record! {
 }
 
 impl Spool {
-    /// Open time from which on the spool no longer holds the watermark back; none while it is the newest heard.
-    pub fn dead_from(&self) -> Option<OpenMs> {
+    /// Whether the watermark waits for it, with the site last heard at `heard`: it does until its silence exceeds three
+    /// flushes, and an hour more after an outage of the whole site. Its silence counts only while others are heard.
+    pub fn is_live(&self, heard: OpenMs) -> bool {
+        let Some(outlived) = self.outlived else { return true };
         let flushes_ms = FLUSHES * 1_000 * i64::from(self.flush_every_s);
-        let outlived = self.outlived?;
         let pause_ms = if outlived.after_outage { SENDER_PAUSE_MS_MAX } else { 0 };
-        // Silence must exceed the limit, hence the millisecond more.
-        Some(outlived.at.plus(flushes_ms.clamp(LIVENESS_MS_MIN, LIVENESS_MS_MAX) + pause_ms + 1))
-    }
-
-    /// Whether the watermark waits for it.
-    pub fn is_live(&self, open: OpenMs) -> bool {
-        self.dead_from().is_none_or(|dead| open < dead)
+        heard.since(outlived.at) <= flushes_ms.clamp(LIVENESS_MS_MIN, LIVENESS_MS_MAX) + pause_ms
     }
 
     /// Whether its last batch is so long ago that it can be forgotten.
@@ -69,12 +64,35 @@ impl Spool {
         wall.since(self.last_batch) > SPOOL_FORGOTTEN_MS
     }
 
-    /// Another spool was heard at `open`, after the site had been silent for `site_silent_ms`.
-    pub fn other_heard(&mut self, open: OpenMs, site_silent_ms: i64) -> bool {
-        let first = self.outlived.is_none();
-        if first {
-            self.outlived = Some(Outlived { at: open, after_outage: site_silent_ms > SITE_SILENT_MS });
+    /// Another spool was heard. Its silence is counted from the first time, or, where the whole site was cut off since and
+    /// it was live until then, anew from the first time after that. Gives whether anything changed.
+    pub fn other_heard(&mut self, heard: &Heard) -> bool {
+        let starts = match self.outlived {
+            None => true,
+            Some(before) => heard.after_outage && !before.after_outage && self.is_live(heard.last),
+        };
+        if starts {
+            self.outlived = Some(Outlived { at: heard.now, after_outage: heard.after_outage });
         }
-        first
+        starts
+    }
+}
+
+/// A sign of life of a site, and the one before.
+#[derive(Clone, Copy, Debug)]
+pub struct Heard {
+    /// Open time of it.
+    pub now: OpenMs,
+    /// Open time of the one before.
+    pub last: OpenMs,
+    /// Whether the whole site was cut off between them.
+    after_outage: bool,
+}
+
+impl Heard {
+    /// A site that was last heard at `last` is heard at `now`; the newest gap in the ticks ended at `gap_end`.
+    pub fn new(last: OpenMs, now: OpenMs, gap_end: Option<OpenMs>) -> Self {
+        let after_outage = now.since(last) > SITE_SILENT_MS || gap_end.is_some_and(|end| end > last);
+        Self { now, last, after_outage }
     }
 }
