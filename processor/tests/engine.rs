@@ -93,7 +93,8 @@ fn an_outage_of_the_whole_site_kills_no_spool() {
     world.ticks(1, 3_000);
     assert_eq!(world.batch(1, 3_000.0, &mails(&[1.0, 2.0])), [""; 0], "spool 2 may take an hour more to come back");
     world.ticks(3_001, 6_000);
-    assert_eq!(world.batch(2, 3_000.0, &mails(&[3.0])), ["3: mail firing/firing count 3 since 3"]);
+    let told = world.batch(2, 3_000.0, &mails(&[3.0]));
+    assert_eq!(told, ["3: mail firing/firing count 3 since 3", "911: mail resolved/resolved count 3 since 3"]);
 }
 
 #[test]
