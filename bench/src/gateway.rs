@@ -1,6 +1,7 @@
 //! The gateway under load: the real `logystera up`, measured from outside.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -26,7 +27,22 @@ pub struct GatewayRun {
     pub connections: usize,
     /// Sites, each with its key.
     pub sites: usize,
+    /// Whether the engine has the default pack to judge by, or one rule that none of the signals concerns.
+    pub judged: bool,
 }
+
+/// A rule that W1's signals do not concern: the engine then only reads them and keeps its place.
+const IDLE_RULES: &str = "\
+format: 1
+rules:
+- name: idle
+  title: Nothing here
+  severity: info
+  subsystem: files
+  signal: file.edit
+  threshold: {count: 5, within: 5m}
+  message: \"{count} files were edited on {site}\"
+";
 
 /// What came of it.
 #[derive(Debug)]
@@ -39,6 +55,35 @@ pub struct GatewayFigures {
     pub thread_cpu_s: BTreeMap<String, f64>,
     /// Resident memory at the end, bytes.
     pub resident_bytes: u64,
+    /// The log's commits.
+    pub commits: Commits,
+}
+
+/// Where the time of an append goes, from the process's own metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct Commits {
+    /// How many.
+    pub count: f64,
+    /// Mean time of one, fsync included, milliseconds.
+    pub mean_ms: f64,
+    /// Appends and task commits that one served.
+    pub requests_mean: f64,
+}
+
+impl Commits {
+    fn scrape(admin_port: u16) -> Result<Self, BenchError> {
+        let answer = wire::get(admin_port, "/metrics").ok_or_else(|| BenchError::Broken("no metrics".to_owned()))?;
+        let value = |name: &str| {
+            let line = answer.body.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
+            line.and_then(|v| v.trim().parse::<f64>().ok()).unwrap_or(f64::NAN)
+        };
+        let count = value("logystera_log_commit_seconds_count");
+        Ok(Self {
+            count,
+            mean_ms: value("logystera_log_commit_seconds_sum") / count * 1e3,
+            requests_mean: value("logystera_log_commit_requests_sum") / count,
+        })
+    }
 }
 
 impl GatewayFigures {
@@ -83,8 +128,12 @@ fn run_in(folder: &Path, run: &GatewayRun) -> Result<GatewayFigures, BenchError>
     let (port, admin) = (free_port(), free_port());
     let data = folder.join("data");
     let log = std::fs::File::create(folder.join("up.log"))?;
+    let rules = folder.join("rules.yaml");
+    std::fs::write(&rules, IDLE_RULES)?;
+    let rules: &[&OsStr] = if run.judged { &[] } else { &[OsStr::new("--rules"), rules.as_os_str()] };
     let up = Command::new(binary()?)
         .arg("up")
+        .args(rules)
         .arg("--data")
         .arg(&data)
         .args(["--listen", &format!("127.0.0.1:{port}"), "--admin-listen", &format!("127.0.0.1:{admin}")])
@@ -121,6 +170,7 @@ fn run_in(folder: &Path, run: &GatewayRun) -> Result<GatewayFigures, BenchError>
         process_cpu_s: after.process_s - before.process_s,
         thread_cpu_s: after.since(&before),
         resident_bytes: cpu::resident_bytes(&pid)?,
+        commits: Commits::scrape(admin)?,
     })
 }
 

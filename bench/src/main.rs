@@ -67,6 +67,9 @@ enum Command {
         /// Sites.
         #[arg(long, default_value_t = 200)]
         sites: usize,
+        /// Let the engine judge by the default pack meanwhile, instead of by one rule that concerns no signal.
+        #[arg(long)]
+        judged: bool,
     },
     /// The load generator that `gateway` starts.
     #[command(hide = true)]
@@ -112,7 +115,9 @@ fn main() -> Result<(), BenchError> {
             print_json(&engine::state_size(&recording, rules)?)
         }
         Command::Table { batches, requests, rounds } => tables(batches, requests, rounds),
-        Command::Gateway { requests, connections, sites } => gateway_figures(requests, connections, sites),
+        Command::Gateway { requests, connections, sites, judged } => {
+            gateway_figures(&GatewayRun { requests, connections, sites, judged })
+        }
         Command::Load { port, credentials, requests, connections } => {
             let report = load::run(port, &credentials, requests, connections)?;
             print_json(&report)
@@ -165,7 +170,8 @@ fn tables(batches: usize, requests: usize, rounds: usize) -> Result<(), BenchErr
     table::engine(&replayed(engine::w1_rules()?)?, &replayed(engine::pack_rules()?)?);
     let sizes = [("panes of 5 s", None), ("exact", Some("--exact"))].map(|(name, flag)| state_of(batches, name, flag));
     table::state(&sizes.into_iter().collect::<Result<Vec<_>, _>>()?);
-    table::gateway(&gateway::run(&GatewayRun { requests, connections: 64, sites: 200 })?);
+    let run = |judged| gateway::run(&GatewayRun { requests, connections: 64, sites: 200, judged });
+    table::gateway(&run(false)?, &run(true)?);
     Ok(())
 }
 
@@ -179,8 +185,9 @@ fn state_of(batches: usize, name: &str, flag: Option<&str>) -> Result<(String, S
     Ok((name.to_owned(), size))
 }
 
-fn gateway_figures(requests: usize, connections: usize, sites: usize) -> Result<(), BenchError> {
-    let done = gateway::run(&GatewayRun { requests, connections, sites })?;
+fn gateway_figures(run: &GatewayRun) -> Result<(), BenchError> {
+    let done = gateway::run(run)?;
+    let (connections, sites) = (run.connections, run.sites);
     let load = &done.load;
     println!(
         "{} requests of {:.1} KB over {connections} connections, {sites} sites: {:.0} requests/s, {:.2} M signals/s; \
@@ -197,6 +204,11 @@ fn gateway_figures(requests: usize, connections: usize, sites: usize) -> Result<
         "whole process {:.3} CPU s/M, engine and alerter included; {} MB resident",
         done.whole_cpu_s_per_million(),
         done.resident_bytes >> 20
+    );
+    let commits = done.commits;
+    println!(
+        "{:.0} commits of the log, {:.2} ms each with its fsync, for {:.1} appends each",
+        commits.count, commits.mean_ms, commits.requests_mean
     );
     for (thread, cpu_s) in &done.thread_cpu_s {
         println!("  {thread:16} {:.3} CPU s/M", cpu_s / load.signals as f64 * 1e6);

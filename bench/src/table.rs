@@ -51,26 +51,36 @@ pub fn state(sizes: &[(String, StateSize)]) {
     }
 }
 
-/// The gateway's table.
-pub fn gateway(done: &GatewayFigures) {
-    let load = &done.load;
+/// The gateway's table: `alone`, with an engine that has nothing to judge, and `judged`, with the default pack.
+pub fn gateway(alone: &GatewayFigures, judged: &GatewayFigures) {
     println!("\nGateway, 100 signals a batch, 64 connections\n");
     println!("| | M signals/s | p50 / p99 ms | CPU s/M | target |");
     println!("| --- | --- | --- | --- | --- |");
-    let (rate, p50, p99) = (load.signals as f64 / load.wall_s / 1e6, load.p50_ms, load.p99_ms);
-    println!(
-        "| **Logystera, gateway and log: parsed, checked, on disk before 202** | {rate:.2} | {p50:.1} / {p99:.1} | {:.2} | 0.8 |",
-        done.gateway_cpu_s_per_million()
+    row(
+        "Logystera, gateway and log: parsed, checked, on disk before 202",
+        alone,
+        alone.gateway_cpu_s_per_million(),
+        "0.8",
     );
-    println!(
-        "| **the same process whole: engine and alerter included** | | | {:.2} | |",
-        done.whole_cpu_s_per_million()
-    );
+    row("the same process whole: engine without a rule for them", alone, alone.whole_cpu_s_per_million(), "");
+    row("the process whole, judging by the default pack", judged, judged.whole_cpu_s_per_million(), "");
     for (name, rate, times, cpu) in GATEWAY_PEERS {
         println!("| {name}: forwarded unparsed | {rate} | {times} | {cpu} | |");
     }
-    println!("\nAnswers: {:?}. CPU s/M by thread:", load.statuses);
-    for (thread, cpu_s) in &done.thread_cpu_s {
-        println!("  {thread:16} {:.3}", cpu_s / load.signals as f64 * 1e6);
+    for (name, done) in [("gateway alone", alone), ("judging", judged)] {
+        let commits = done.commits;
+        println!(
+            "\n{name}: {:.0} commits of the log, {:.2} ms each with its fsync, for {:.1} appends each; answers {:?}; CPU s/M by thread:",
+            commits.count, commits.mean_ms, commits.requests_mean, done.load.statuses
+        );
+        for (thread, cpu_s) in &done.thread_cpu_s {
+            println!("  {thread:16} {:.3}", cpu_s / done.load.signals as f64 * 1e6);
+        }
     }
+}
+
+fn row(name: &str, done: &GatewayFigures, cpu_s_per_million: f64, target: &str) {
+    let load = &done.load;
+    let (rate, p50, p99) = (load.signals as f64 / load.wall_s / 1e6, load.p50_ms, load.p99_ms);
+    println!("| **{name}** | {rate:.2} | {p50:.1} / {p99:.1} | {cpu_s_per_million:.2} | {target} |");
 }
