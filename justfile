@@ -19,6 +19,14 @@ test *STEPS:
 up *ARGS:
     cargo run --release -- up {{ ARGS }}
 
+# Random seeds of the simulator: `just sim --seeds 100000`, `just sim --seed 42 --trace`, `just sim --outages`.
+sim *ARGS:
+    cargo run --release -q -p logystera-sim --bin sim -- {{ ARGS }}
+
+# Plants each bug, or those named, and demands that the simulator finds it.
+bugs *NAMES:
+    tests/sim/bugs.sh {{ NAMES }}
+
 # Engine and gateway beside the peers' figures.
 bench *ARGS:
     bench/run {{ ARGS }}
