@@ -73,13 +73,15 @@ fn prepare(sites: &[Credentials], requests: usize, connections: usize) -> (Vec<V
     let mut generator = Generator::new(42, 0);
     let mut seqs = vec![0_u64; sites.len()];
     let mut queues = vec![Vec::new(); connections];
-    let shift_ms = now_ms() - PAST_MS - crate::w1::START_MS;
+    let start_ms = now_ms() - PAST_MS;
     let mut body_bytes = 0;
-    for _ in 0..requests {
-        let peer = generator.batch();
-        let place = peer.site % sites.len();
+    for number in 0..requests {
+        let mut peer = generator.batch();
+        // In turn, so that every connection has as much to do: the workload's own skew would leave all but one idle.
+        let place = number % sites.len();
+        peer.site = place;
+        let shift_ms = start_ms + seqs[place] as i64 * BATCH_SIGNALS as i64 - (peer.sent_at - BATCH_SIGNALS as i64);
         seqs[place] += 1;
-        // Two of the workload's sites may share one of ours: their batches then overlap in time, as two workers' would.
         let body = body::json(&peer, shift_ms);
         body_bytes += body.len();
         let batch = format!("{:016x}.{}", crate::w1::mix(place as u64), seqs[place]);
