@@ -67,7 +67,7 @@ refusals! {
     /// The gateway is stopping.
     ShuttingDown = "shutting_down", 503, again, BACK_OFF;
     /// The request has a `Transfer-Encoding`, alone or beside a `Content-Length`: a body must state its length (RFC 9112, sections 6.1 and 6.3).
-    LengthRequired = "length_required", 400, last, MEND;
+    LengthRequired = "length_required", 411, again, BACK_OFF;
     /// The signature header is missing, repeated or not of the grammar.
     SignatureMalformed = "signature_malformed", 401 as "unauthorized", again, WAIT;
     /// The body is over 1 MiB as sent.
@@ -77,7 +77,7 @@ refusals! {
     /// The body did not come in time.
     BodyTimeout = "body_timeout", 408, again, BACK_OFF;
     /// The body broke off.
-    BodyBroken = "body_broken", 400, last, MEND;
+    BodyBroken = "body_broken", 408, again, BACK_OFF;
     /// The site has no key of this name, or there is no such site.
     KeyUnknown = "key_unknown", 401 as "unauthorized", again, WAIT;
     /// The key was revoked.
@@ -194,11 +194,20 @@ mod tests {
             let row = refusal.row();
             let expected = match row.status {
                 400 | 409 | 410 | 413 | 415 | 422 => true,
-                401 | 404 | 405 | 408 | 429 | 503 => false,
+                401 | 404 | 405 | 408 | 411 | 429 | 503 => false,
                 other => unreachable!("{other} is not in the design"),
             };
             assert_eq!(row.is_final, expected, "{}", row.code);
             assert!(row.answer == row.code || (row.status == 401 && row.answer == "unauthorized"), "{}", row.code);
+        }
+    }
+
+    /// What comes before the signature was checked may be a proxy's doing, which cut the body or sent it in chunks: no batch
+    /// is dropped for it. One that is too large is not dropped either, but split.
+    #[test]
+    fn nothing_is_dropped_for_what_the_sender_did_not_sign() {
+        for refusal in Refusal::ALL.iter().take_while(|r| **r != Refusal::ClockSkew) {
+            assert_eq!(refusal.row().is_final, *refusal == Refusal::BodyTooLarge, "{}", refusal.row().code);
         }
     }
 
