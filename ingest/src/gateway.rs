@@ -13,7 +13,7 @@ use logystera_schemas::ids::{BatchId, KeyGroup, SiteId, SpoolId, TenantId};
 use logystera_schemas::limits::{LARGE_BODIES_MAX, LARGE_BODY_BYTES};
 use logystera_schemas::replay::ReplayWindow;
 use logystera_schemas::topic::Topic;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::answer::{Outcome, Turned, answer};
 use crate::body::{Received, receive};
@@ -22,10 +22,10 @@ use crate::core::admit::{Admitted, BodyFault, RefusedSignals, Terms, admit};
 use crate::core::inflate::inflate;
 use crate::core::quota::Quotas;
 use crate::core::refusal::{Refusal, SignalRefusal};
-use crate::core::replay::Replay;
+use crate::core::replay::{Replay, Seen};
 use crate::core::signature::{HEADER, IDENTITY, Secret, SignatureHeader, Signed};
 use crate::core::tally::Tally;
-use crate::core::verify::{Facts, KeyState, Verdict, decide};
+use crate::core::verify::{Facts, KeyState, Verdict, decide, replayed};
 use crate::keys::Keys;
 use crate::meters::Meters;
 
@@ -52,6 +52,8 @@ pub(crate) struct Inner<L> {
     pub(crate) replay: Mutex<Replay>,
     pub(crate) quotas: Mutex<Quotas>,
     pub(crate) tally: Mutex<Tally>,
+    /// Tells those who wait for another try of their batch that one of those ended.
+    pub(crate) some_ended: Notify,
     unauthenticated: Arc<Semaphore>,
     unwritten: Arc<Semaphore>,
     large_bodies: Semaphore,
@@ -87,6 +89,7 @@ impl<L: Log> Gateway<L> {
             replay: Mutex::new(Replay::new()),
             quotas: Mutex::new(Quotas::new(config.quota)),
             tally: Mutex::new(Tally::default()),
+            some_ended: Notify::new(),
             unauthenticated: budget(config.unauthenticated_bytes_max),
             unwritten: budget(config.unwritten_bytes_max),
             large_bodies: Semaphore::new(LARGE_BODIES_MAX),
@@ -132,7 +135,6 @@ impl<L: Log> Gateway<L> {
         let received = received.map_err(|refusal| self.turn_stranger(&header.site, refusal))?;
         let batch = header.batch;
         let Some(verified) = self.verify(header, &parts.headers, received)? else {
-            self.0.meters.duplicate.increment(1);
             return Ok(Outcome::Duplicate { batch });
         };
         self.write(verified).await
@@ -214,7 +216,7 @@ impl<L: Log> Gateway<L> {
         });
         let tenant = match (found, verdict) {
             (Some(_), Verdict::Duplicate) => {
-                lock(&self.0.tally).add(&header.site, Some(header.batch.spool), DUPLICATE, 1);
+                self.count_duplicate(&header);
                 return Ok(None);
             }
             (Some(found), Verdict::Admit) => found.tenant,
@@ -280,11 +282,31 @@ impl<L: Log> Gateway<L> {
         let site = header.site.as_str();
         let partition = KeyGroup::of(site).partition(self.0.config.partitions);
         let entry = Entry { topic: Topic::Signals, partition, key: site.as_bytes().to_vec(), value };
-        if !self.append(vec![entry]).await {
+        let reserved = match self.reserve(&header, &digest, received_at).await {
+            Ok(reserved) => reserved,
+            Err(seen) => return self.answer_as(&header, seen),
+        };
+        if !self.in_time(reserved.append(entry, room)).await {
             return Err(self.turn(&header, Refusal::LogAway));
         }
-        lock(&self.0.replay).insert(&header.site, header.batch, &digest, received_at);
         Ok(self.accepted(&header, admitted.accepted, admitted.refused))
+    }
+
+    /// The answer to a batch that another try was before, as that turned out; none: it did not turn out in time.
+    fn answer_as(&self, header: &SignatureHeader, first: Option<Seen>) -> Result<Outcome, Box<Turned>> {
+        match first.map(replayed) {
+            Some(Some(Verdict::Refuse(refusal))) => Err(self.turn(header, refusal)),
+            Some(Some(Verdict::Duplicate)) => {
+                self.count_duplicate(header);
+                Ok(Outcome::Duplicate { batch: header.batch })
+            }
+            Some(Some(Verdict::Admit) | None) | None => Err(self.turn(header, Refusal::LogAway)),
+        }
+    }
+
+    fn count_duplicate(&self, header: &SignatureHeader) {
+        self.0.meters.duplicate.increment(1);
+        lock(&self.0.tally).add(&header.site, Some(header.batch.spool), DUPLICATE, 1);
     }
 
     fn accepted(&self, header: &SignatureHeader, accepted: usize, refused: RefusedSignals) -> Outcome {

@@ -12,6 +12,7 @@ mod gateway;
 
 mod body;
 
+mod once;
 mod publish;
 
 mod answer;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::atomic::Ordering;
 
 use logystera_infra::clock::Stopwatch;
-use logystera_infra::log::{Entry, Log};
+use logystera_infra::log::{Entry, Log, LogError};
 use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::limits::REFUSED_APPEND_MAX;
 use logystera_schemas::schema;
@@ -21,8 +21,13 @@ const TICKS_PER_MINUTE: u32 = 60;
 impl<L: Log> Gateway<L> {
     /// Appends, and waits until the entries are durable, but not for ever. False: they may or may not be in the log.
     pub(crate) async fn append(&self, entries: Vec<Entry>) -> bool {
+        self.in_time(self.0.log.append(entries)).await
+    }
+
+    /// Waits for an append, but not for ever.
+    pub(crate) async fn in_time(&self, append: impl Future<Output = Result<(), LogError>>) -> bool {
         let watch = Stopwatch::start();
-        let appended = tokio::time::timeout(self.0.config.timing.append, self.0.log.append(entries)).await;
+        let appended = tokio::time::timeout(self.0.config.timing.append, append).await;
         let error = match appended {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),

@@ -67,7 +67,8 @@ pub const HEADER_READ_MS_MAX: u64 = 10_000;
 pub const BODY_READ_MS_MAX: u64 = 30_000;
 /// Milliseconds after which a connection is asked to end: a peer that only answers pings cannot hold its place for ever.
 pub const CONNECTION_AGE_MS_MAX: u64 = 600_000;
-/// Milliseconds that the gateway waits for the log before it answers 503.
+/// Milliseconds that the gateway waits for the log before it answers 503: for the append of a batch, or for that of another
+/// try of the same batch.
 pub const APPEND_WAIT_MS_MAX: u64 = 10_000;
 /// Milliseconds that a stopping gateway waits for requests in flight: longer than the log may take.
 pub const SHUTDOWN_WAIT_MS_MAX: u64 = 15_000;

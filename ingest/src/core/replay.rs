@@ -1,7 +1,11 @@
 //! The replay window: which batches of a spool are in the log already (RFC 6479, with digests to tell a repetition from a
 //! conflict). The gateway's is a cache that lets it answer at once; the engine's is the one that counts.
+//!
+//! A number is reserved while it is appended: of two tries at the same time only the first goes to the log, and the
+//! second is answered as the first turns out.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use logystera_schemas::ids::{BatchId, Sha256Digest, SiteId, SpoolId};
 use logystera_schemas::limits::{REPLAY_SPOOLS_CACHED_MAX, SPOOL_FORGOTTEN_MS, SPOOLS_MAX};
@@ -16,6 +20,18 @@ pub enum Seen {
     TooManySpools,
 }
 
+/// What a batch that could be appended has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Its number is reserved for it: append it, then [`Replay::settle`] it.
+    Append,
+    /// Another try of its number is being appended: wait until [`Replay::is_reserved`] ends, then look again. What is new
+    /// then failed.
+    Wait,
+    /// It was settled in the meantime.
+    Known(Seen),
+}
+
 /// It may be new.
 const NEW: Seen = Seen::Window(replay::Seen::New);
 
@@ -26,11 +42,20 @@ struct Window {
     last_ms: i64,
 }
 
-/// The windows of all sites.
+/// A number that is being appended.
+#[derive(Debug)]
+struct Reservation {
+    digest: Sha256Digest,
+    /// Whether another try waits for its end.
+    awaited: bool,
+}
+
+/// The windows of all sites, and the numbers that are being appended. Of these there are no more than appends under way.
 #[derive(Debug, Default)]
 pub struct Replay {
     sites: BTreeMap<SiteId, BTreeMap<SpoolId, Window>>,
     spools: usize,
+    reserved: BTreeMap<(SiteId, BatchId), Reservation>,
 }
 
 impl Replay {
@@ -47,6 +72,38 @@ impl Replay {
             None if spools.values().filter(|w| !forgotten(w, now_ms)).count() >= SPOOLS_MAX => Seen::TooManySpools,
             None => NEW,
         }
+    }
+
+    /// Reserves the batch's number, where nobody has it.
+    pub fn claim(&mut self, site: &SiteId, batch: BatchId, digest: &Sha256Digest, now_ms: i64) -> Claim {
+        match self.look(site, batch, digest, now_ms) {
+            NEW => {}
+            seen => return Claim::Known(seen),
+        }
+        match self.reserved.entry((site.clone(), batch)) {
+            Entry::Vacant(free) => {
+                free.insert(Reservation { digest: *digest, awaited: false });
+                Claim::Append
+            }
+            Entry::Occupied(taken) => {
+                taken.into_mut().awaited = true;
+                Claim::Wait
+            }
+        }
+    }
+
+    /// Whether the number is being appended.
+    pub fn is_reserved(&self, site: &SiteId, batch: BatchId) -> bool {
+        self.reserved.contains_key(&(site.clone(), batch))
+    }
+
+    /// Ends a reservation; the log has the batch if it is `durable`. Returns whether another try waits for it.
+    pub fn settle(&mut self, site: &SiteId, batch: BatchId, durable: bool, now_ms: i64) -> bool {
+        let Some(reservation) = self.reserved.remove(&(site.clone(), batch)) else { return false };
+        if durable {
+            self.insert(site, batch, &reservation.digest, now_ms);
+        }
+        reservation.awaited
     }
 
     /// Notes that the log has this batch.
@@ -136,6 +193,54 @@ mod tests {
             assert_eq!(seen, Seen::Window(expected), "{spool}.{seq}");
         }
         assert_eq!(replay.look(&"other".parse().unwrap(), batch(1, 7), &digest(1), 0), NEW);
+    }
+
+    enum Step {
+        /// A try with these bytes.
+        Try(u8, Claim),
+        /// The try that appends ends: whether it is durable, whether another one waits.
+        Ends(bool, bool),
+    }
+    use Step::{Ends, Try};
+
+    /// One number from claim to claim: what happens, and what comes of it.
+    #[test]
+    fn a_number_is_appended_by_one_try_at_a_time() {
+        use replay::Seen::{Conflict, Duplicate};
+        let known = |seen| Claim::Known(Seen::Window(seen));
+        for (name, steps) in [
+            ("alone", &[Try(1, Claim::Append), Ends(true, false), Try(1, known(Duplicate))][..]),
+            ("failed", &[Try(1, Claim::Append), Ends(false, false), Try(2, Claim::Append), Ends(true, false)]),
+            ("again", &[Try(1, Claim::Append), Try(1, Claim::Wait), Ends(true, true), Try(1, known(Duplicate))]),
+            ("other bytes", &[Try(1, Claim::Append), Try(2, Claim::Wait), Ends(true, true), Try(2, known(Conflict))]),
+            ("again, failed", &[Try(1, Claim::Append), Try(1, Claim::Wait), Ends(false, true), Try(1, Claim::Append)]),
+            (
+                "other bytes, failed",
+                &[Try(1, Claim::Append), Try(2, Claim::Wait), Ends(false, true), Try(2, Claim::Append)],
+            ),
+            ("ended twice", &[Try(1, Claim::Append), Ends(false, false), Ends(true, false), Try(2, Claim::Append)]),
+        ] {
+            let mut replay = Replay::new();
+            for (i, step) in steps.iter().enumerate() {
+                match *step {
+                    Try(body, expected) => {
+                        let claim = replay.claim(&site(), batch(1, 7), &digest(body), 0);
+                        assert_eq!(claim, expected, "{name}, step {i}");
+                        let reserved = matches!(claim, Claim::Append | Claim::Wait);
+                        assert_eq!(replay.is_reserved(&site(), batch(1, 7)), reserved, "{name}, step {i}");
+                    }
+                    Ends(durable, waits) => {
+                        assert_eq!(replay.settle(&site(), batch(1, 7), durable, 0), waits, "{name}, step {i}");
+                        assert!(!replay.is_reserved(&site(), batch(1, 7)), "{name}, step {i}");
+                    }
+                }
+            }
+            // Other numbers, spools and sites are not concerned.
+            let other = "other".parse().unwrap();
+            for (site, batch) in [(site(), batch(1, 8)), (site(), batch(2, 7)), (other, batch(1, 7))] {
+                assert_eq!(replay.claim(&site, batch, &digest(1), 0), Claim::Append, "{name}");
+            }
+        }
     }
 
     #[test]

@@ -84,12 +84,7 @@ pub const CHECKS: &[Check] = &[
     ("mac", |f| refuse_unless(f.mac_holds, Refusal::SignatureWrong)),
     ("ts", |f| refuse_unless(f.now_s.abs_diff(f.ts) <= SKEW_S_MAX, Refusal::ClockSkew)),
     ("site", |f| refuse_unless(!f.site_closed, Refusal::SiteClosed)),
-    ("replay", |f| match (f.replay)() {
-        Seen::Window(replay::Seen::New) => None,
-        Seen::Window(replay::Seen::Duplicate | replay::Seen::BelowWindow) => Some(Verdict::Duplicate),
-        Seen::Window(replay::Seen::Conflict) => Some(Verdict::Refuse(Refusal::Conflict)),
-        Seen::TooManySpools => Some(Verdict::Refuse(Refusal::TooManySpools)),
-    }),
+    ("replay", |f| replayed((f.replay)())),
     ("content type", |f| {
         refuse_unless(f.content_type == Some(super::signature::CONTENT_TYPE.as_bytes()), Refusal::ContentType)
     }),
@@ -97,6 +92,16 @@ pub const CHECKS: &[Check] = &[
         refuse_unless(matches!(f.content_encoding, Some(b"gzip" | b"identity")), Refusal::ContentEncoding)
     }),
 ];
+
+/// What the replay window's answer makes of a batch; none where it may be new.
+pub fn replayed(seen: Seen) -> Option<Verdict> {
+    match seen {
+        Seen::Window(replay::Seen::New) => None,
+        Seen::Window(replay::Seen::Duplicate | replay::Seen::BelowWindow) => Some(Verdict::Duplicate),
+        Seen::Window(replay::Seen::Conflict) => Some(Verdict::Refuse(Refusal::Conflict)),
+        Seen::TooManySpools => Some(Verdict::Refuse(Refusal::TooManySpools)),
+    }
+}
 
 /// Runs the checks in order; the first that does not pass decides.
 pub fn decide(facts: &Facts<'_>) -> Verdict {

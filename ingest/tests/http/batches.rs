@@ -1,12 +1,15 @@
 //! What a sender gets that speaks the protocol.
 
+use std::time::Duration;
+
 use insta::assert_snapshot;
 use logystera_infra::embedded::Embedded;
 use logystera_infra::log::{Entry, Log};
 use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::topic::{SignalsRecord, Topic};
+use tokio::io::AsyncWriteExt;
 
-use super::support::{GOOD_SIGNAL, Mood, NOW, Post, World, body, gzip, live_key};
+use super::support::{GOOD_SIGNAL, Mood, NOW, Post, World, body, gzip, live_key, read_answer};
 
 #[tokio::test]
 async fn a_batch_is_taken_once() {
@@ -82,10 +85,57 @@ async fn without_the_log_nothing_is_acknowledged() {
     }
     assert_eq!(world.log.batches(), []);
     world.log.set(Mood::Takes);
-    for seq in [1, 2] {
-        assert_eq!(world.send(&Post::seq(seq)).await.status, 202, "what was not acknowledged is not a duplicate");
-    }
+    assert_eq!(world.send(&Post::seq(1)).await.status, 202, "what the log did not take is no duplicate");
+    assert_eq!(world.send(&Post::seq(2)).await.status, 200, "what the log took too late is one");
     world.still_serves().await;
+}
+
+#[tokio::test]
+async fn a_retry_meets_the_first_try_in_the_log() {
+    for (mood, same_bytes, expected) in [
+        (Mood::Takes, true, (200, "duplicate")),
+        (Mood::Takes, false, (409, "conflict")),
+        (Mood::Away, true, (503, "log_away")),
+        (Mood::Away, false, (503, "log_away")),
+        // The first one's sender and the second's are told to come again.
+        (Mood::Hangs, true, (503, "log_away")),
+    ] {
+        let world = World::with(|c| c.timing.append = Duration::from_secs(2), None).await;
+        world.log.set(Mood::Hangs);
+        let mut first = world.connect().await;
+        first.write_all(&Post::default().request()).await.unwrap();
+        world.log.waiting(1).await;
+        let (second, settle) = (if same_bytes { Post::default() } else { Post::of(body("")) }, async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            world.log.set(mood);
+        });
+        let (answer, ()) = tokio::join!(world.send(&second), settle);
+        assert_eq!((answer.status, answer.code().as_str()), expected, "{mood:?}, same bytes: {same_bytes}");
+        assert_eq!(answer.header("retry-after"), (expected.0 == 503).then_some("5"));
+        let first = read_answer(&mut first).await;
+        assert_eq!(first.status, if mood == Mood::Takes { 202 } else { 503 });
+        world.log.set(Mood::Takes);
+        let again = world.send(&Post::default()).await;
+        assert_eq!(again.status, if mood == Mood::Away { 202 } else { 200 }, "{mood:?}: {again:?}");
+        assert_eq!(world.log.batches(), [("9f86d081884c7d65.1".into(), 1)], "{mood:?}, same bytes: {same_bytes}");
+    }
+}
+
+#[tokio::test]
+async fn a_sender_that_gave_up_and_comes_again_is_stored_once() {
+    let world = World::with(|c| c.timing.append = Duration::from_secs(5), None).await;
+    world.log.set(Mood::Hangs);
+    let mut first = world.connect().await;
+    first.write_all(&Post::default().request()).await.unwrap();
+    world.log.waiting(1).await;
+    drop(first);
+    let mut second = world.connect().await;
+    second.write_all(&Post::default().request()).await.unwrap();
+    // The gateway has seen by then that the first one is gone.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    world.log.set(Mood::Takes);
+    assert_eq!(read_answer(&mut second).await.status, 200);
+    assert_eq!(world.log.batches(), [("9f86d081884c7d65.1".into(), 1)]);
 }
 
 #[tokio::test]

@@ -342,7 +342,7 @@ async fn verified_batches_that_wait_for_the_log_share_a_budget() {
     let large = |seq| Post { body: [body(GOOD_SIGNAL), vec![b' '; 60_000]].concat(), ..Post::seq(seq) };
     let mut first = world.connect().await;
     first.write_all(&large(1).request()).await.unwrap();
-    world.log.someone_waits().await;
+    world.log.waiting(1).await;
     let answer = world.send(&large(2)).await;
     assert_eq!((answer.status, answer.code().as_str()), (503, "busy"));
     world.log.set(super::support::Mood::Takes);

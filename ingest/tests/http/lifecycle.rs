@@ -99,7 +99,7 @@ async fn stopping_loses_no_batch_and_takes_no_new_one() {
     world.log.set(Mood::Hangs);
     let mut in_flight = world.connect().await;
     in_flight.write_all(&Post::seq(2).request()).await.unwrap();
-    world.log.someone_waits().await;
+    world.log.waiting(1).await;
     // A second request stands behind the one that is in flight, on the same connection.
     in_flight.write_all(&Post::seq(3).request()).await.unwrap();
     // And one is in the middle of its headers.
@@ -136,7 +136,7 @@ async fn stopping_does_not_wait_for_ever() {
     world.log.set(Mood::Hangs);
     let mut stuck = world.connect().await;
     stuck.write_all(&Post::default().request()).await.unwrap();
-    world.log.someone_waits().await;
+    world.log.waiting(1).await;
     world.shutdown.trigger();
     patiently(world.serving).await.unwrap();
     assert_eq!(read_answer(&mut stuck).await.status, 0, "it was not acknowledged");

@@ -53,9 +53,9 @@ impl FakeLog {
         self.entries.lock().unwrap().clone()
     }
 
-    /// Waits until an append hangs.
-    pub(crate) async fn someone_waits(&self) {
-        while self.mood.receiver_count() == 0 {
+    /// Waits until so many appends hang.
+    pub(crate) async fn waiting(&self, appends: usize) {
+        while self.mood.receiver_count() < appends {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
