@@ -3,7 +3,11 @@
 
 #![expect(clippy::panic, reason = "a test fails by it")]
 
+pub mod hostile;
+pub mod leak;
+pub mod post;
 pub mod process;
 pub mod receiver;
+pub mod refusals;
 pub mod send;
 pub mod wire;

@@ -65,8 +65,8 @@ fn from_hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(byte).collect()
 }
 
-/// The signature header of a batch, now.
-pub fn signature(by: &Credentials, batch: &str, ts: i64, encoding: &str, body: &[u8]) -> String {
+/// The signature header of a batch. `forms` are its content type and its content encoding.
+pub fn signature(by: &Credentials, batch: &str, ts: i64, forms: [&str; 2], body: &[u8]) -> String {
     let digest = to_hex(&Sha256::digest(body));
     let signed = [
         "v1",
@@ -75,22 +75,22 @@ pub fn signature(by: &Credentials, batch: &str, ts: i64, encoding: &str, body: &
         &by.audience,
         &by.site,
         &by.key,
-        &ts.to_string(),
+        &format!("{ts:010}"),
         batch,
-        "application/json",
-        encoding,
+        forms[0],
+        forms[1],
         &digest,
     ]
     .join("\n");
     let mut mac = Hmac::<Sha256>::new_from_slice(&by.secret).expect("a key of any length");
     mac.update(signed.as_bytes());
     let sig = to_hex(&mac.finalize().into_bytes());
-    format!("v1 site={},key={},ts={ts},batch={batch},sig={sig}", by.site, by.key)
+    format!("v1 site={},key={},ts={ts:010},batch={batch},sig={sig}", by.site, by.key)
 }
 
 /// Sends a batch. None: there was no answer.
 pub fn post_batch(port: u16, by: &Credentials, batch: &str, body: &[u8]) -> Option<Answer> {
-    let header = signature(by, batch, now_ms() / 1_000, "identity", body);
+    let header = signature(by, batch, now_ms() / 1_000, ["application/json", "identity"], body);
     let head = format!(
         "POST /v1/batches HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
          Logystera-Signature: {header}\r\nContent-Length: {}\r\n\r\n",
