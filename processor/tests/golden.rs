@@ -3,7 +3,7 @@
 //!
 //! `tests/golden/<name>.log.gz` has a record of topic `signals` a line, in hex; `<name>.rules.ndjson` the bodies of the
 //! configurations that it names; `<name>.snap` the detections, a JSON object a line. `tests/golden/record.sh` makes the first
-//! two from a data folder.
+//! two from a data folder, `tests/golden/record_sim.sh` from a seed of the simulator.
 
 #![expect(clippy::panic, reason = "a test fails by it")]
 
@@ -15,6 +15,7 @@ use std::sync::Arc;
 use flate2::read::GzDecoder;
 use logystera_processor::core::engine::{Engine, Output};
 use logystera_processor::core::rule::RuleSet;
+use logystera_schemas::detection::{DetectionReason, DetectionState};
 use logystera_schemas::topic::SignalsRecord;
 
 fn folder() -> PathBuf {
@@ -78,19 +79,34 @@ fn replay(name: &str, crash_every: Option<usize>) -> String {
     told
 }
 
-#[test]
-fn recorded_logs_give_what_they_gave() {
+/// The recordings, by name.
+fn names() -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder())
         .expect("tests/golden is there")
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".log.gz").map(str::to_owned))
         .collect();
     names.sort();
     assert!(!names.is_empty(), "no recorded log in tests/golden");
-    for name in names {
+    names
+}
+
+#[test]
+fn recorded_logs_give_what_they_gave() {
+    for name in names() {
         let told = replay(&name, None);
         insta::with_settings!({ snapshot_path => folder(), prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(name.clone(), told);
         });
         assert_eq!(replay(&name, Some(7)), told, "{name}: with a crash every seven records");
     }
+}
+
+/// What no recording holds could change unnoticed.
+#[test]
+fn the_recordings_have_every_state_and_every_reason() {
+    let told: String = names().iter().map(|name| replay(name, None)).collect();
+    let states = DetectionState::ALL.iter().map(|state| format!("\"state\":\"{state}\""));
+    let reasons = DetectionReason::ALL.iter().map(|reason| format!("\"reason\":\"{reason}\""));
+    let missing: Vec<String> = states.chain(reasons).filter(|field| !told.contains(field)).collect();
+    assert!(missing.is_empty(), "in no recording: {missing:?}");
 }

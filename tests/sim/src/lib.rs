@@ -11,3 +11,4 @@ pub mod generate;
 pub mod rng;
 
 pub mod outage;
+pub mod record;

@@ -1,12 +1,13 @@
 //! `sim`: runs seeds until the engine and the model differ.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use logystera_sim::drive::{self, Figures};
 use logystera_sim::generate::world;
-use logystera_sim::outage;
+use logystera_sim::{outage, record};
 
 const HELP: &str = "\
 Runs seeds through the engine and the naive model until they differ.
@@ -14,6 +15,7 @@ Runs seeds through the engine and the naive model until they differ.
     sim [--seeds N] [--from N] [--threads N]    N seeds (10000) from N (0) on
     sim --seed N [--trace]                      one seed; --trace prints its whole log
     --outages                                   plays stories punctually and through outages instead
+    sim --seed N --record FOLDER                writes the seed's log and rules, as tests/golden has them
     --quiet                                     one line: no progress, and no smaller log
 
 Exit: 0 all agree, 1 a difference, 2 wrong use.
@@ -26,12 +28,18 @@ struct Options {
     trace: bool,
     quiet: bool,
     outages: bool,
+    record: Option<PathBuf>,
 }
 
 fn options() -> Result<Options, String> {
-    let mut options = Options { from: 0, seeds: 10_000, threads: 2, trace: false, quiet: false, outages: false };
+    let mut options =
+        Options { from: 0, seeds: 10_000, threads: 2, trace: false, quiet: false, outages: false, record: None };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
+        if arg == "--record" {
+            options.record = Some(args.next().ok_or("--record needs a folder")?.into());
+            continue;
+        }
         let mut number = || {
             let text = args.next().ok_or(format!("{arg} needs a number"))?;
             text.parse::<u64>().map_err(|_| format!("{arg} needs a number, not {text}"))
@@ -61,6 +69,9 @@ fn main() -> ExitCode {
     if options.trace {
         print!("{}", drive::show_log(&world::log_of(options.from)));
     }
+    if let Some(folder) = &options.record {
+        return write_recording(options.from, folder);
+    }
     match run(&options) {
         Ok(figures) => {
             println!(
@@ -78,6 +89,29 @@ fn main() -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// Writes the recording of a seed, and says what happens in it.
+fn write_recording(seed: u64, folder: &Path) -> ExitCode {
+    let recording = match record::record(seed) {
+        Ok(recording) => recording,
+        Err(difference) => {
+            println!("seed {seed} differs\n{difference}");
+            return ExitCode::from(1);
+        }
+    };
+    if let Err(error) = recording.write(folder, &format!("sim-{seed}")) {
+        eprintln!("{}: {error}", folder.display());
+        return ExitCode::from(2);
+    }
+    let covers: Vec<&str> = recording.covers.iter().map(String::as_str).collect();
+    println!(
+        "sim-{seed}: {} records, {} detections: {}",
+        recording.log.inputs.len(),
+        recording.detections,
+        covers.join(", ")
+    );
+    ExitCode::SUCCESS
 }
 
 /// Runs the seeds on all threads; the lowest seed that fails is the error.
