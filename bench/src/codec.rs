@@ -4,7 +4,6 @@ use std::hint::black_box;
 
 use logystera_schemas::avro::Writer;
 use logystera_schemas::batch::{self, Batch};
-use logystera_schemas::catalogue::SignalTypes;
 use logystera_schemas::topic::SignalsRecord;
 
 use crate::clock::Stopwatch;
@@ -40,8 +39,7 @@ fn open(record: &[u8]) -> Option<Batch<'_>> {
 fn decoded(record: &[u8]) -> usize {
     let Some(batch) = open(record) else { return 0 };
     let mut matches = 0;
-    let mut signals = batch.signals();
-    while let Ok(Some(signal)) = signals.step() {
+    for signal in batch.signals().flatten() {
         matches += usize::from(black_box(signal).fields[0] == batch::Value::Enum(1));
     }
     matches
@@ -50,10 +48,9 @@ fn decoded(record: &[u8]) -> usize {
 /// Goes through a batch of which no rule reads a field.
 fn skipped(record: &[u8]) -> usize {
     let Some(batch) = open(record) else { return 0 };
-    let mut signals = batch.signals().reading(SignalTypes::default());
     let mut count = 0;
-    while let Ok(Some(signal)) = signals.step() {
-        count += usize::from(black_box(signal).at != 0);
+    for frame in batch.frames().flatten() {
+        count += usize::from(black_box(frame).at != 0);
     }
     count
 }
@@ -61,11 +58,10 @@ fn skipped(record: &[u8]) -> usize {
 fn encoded(record: &[u8]) -> usize {
     let Some(batch) = open(record) else { return 0 };
     let mut to = Writer::with(Vec::with_capacity(record.len()));
-    let mut signals = batch.signals();
-    while let Ok(Some(signal)) = signals.step() {
+    for signal in batch.signals().flatten() {
         batch::write_signal(&mut to, signal.kind, signal.at, batch.head.base_at, &signal.fields);
     }
-    batch::encode(&batch.head, BATCH_SIGNALS, &to.into_bytes()).len()
+    batch::encode(&batch.head, &to.into_bytes()).len()
 }
 
 /// Nanoseconds of the fastest run: what else the machine did is not in it.

@@ -82,7 +82,7 @@ impl Converter {
             refused: 0,
             base_at,
         };
-        let record = batch::encode(&head, peer.signals.len(), &signals);
+        let record = batch::encode(&head, &signals);
         self.signals = Writer::with(signals);
         record
     }

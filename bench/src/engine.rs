@@ -8,6 +8,7 @@ use logystera_processor::core::rule::RuleSet;
 use logystera_processor::rules::{RuleError, default_pack};
 use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::Sha256Digest;
+use logystera_schemas::limits::COMMIT_INTERVAL_MS;
 use logystera_schemas::schema;
 use logystera_schemas::topic::SignalsRecord;
 
@@ -16,8 +17,6 @@ use crate::clock::Stopwatch;
 use crate::cpu;
 use crate::recording::Recording;
 
-/// Records between two commits: at a million signals a second, what 100 ms hold.
-const COMMIT_RECORDS: usize = 1_000;
 /// Length of a pane of the rules of W1, milliseconds.
 const PANE_MS: i64 = 5_000;
 /// State entries of groups carry this tag after the two bytes of the key group.
@@ -95,6 +94,7 @@ pub fn replay(recording: &Recording, rules: &Arc<RuleSet>) -> Result<Replayed, B
     engine.learn(Arc::clone(rules));
     let (mut detections, mut detection_bytes, mut state_bytes) = (Vec::new(), 0, 0);
     let mut out = Vec::new();
+    let mut commit_at_s = 0.0;
     let (watch, cpu_before) = (Stopwatch::start(), cpu::process_cpu_s("self")?);
     for (offset, record) in recording.records().enumerate() {
         let record = SignalsRecord::decode(record)?;
@@ -105,8 +105,9 @@ pub fn replay(recording: &Recording, rules: &Arc<RuleSet>) -> Result<Replayed, B
                 detections.push(detection);
             }
         }
-        if offset % COMMIT_RECORDS == 0 {
+        if watch.elapsed_s() >= commit_at_s {
             state_bytes += put_bytes(&mut engine);
+            commit_at_s = watch.elapsed_s() + COMMIT_INTERVAL_MS as f64 / 1e3;
         }
     }
     state_bytes += put_bytes(&mut engine);

@@ -275,7 +275,7 @@ impl<L: Log> Gateway<L> {
             refused: admitted.refused.total(),
             base_at: admitted.base_at,
         };
-        let value = encode(&head, admitted.accepted, &admitted.signals);
+        let value = encode(&head, &admitted.signals);
         let more = value.len().saturating_sub(room.num_permits()) as u32;
         let more = self.0.unwritten.clone().try_acquire_many_owned(more);
         room.merge(more.map_err(|_| self.turn(&header, Refusal::Busy))?);

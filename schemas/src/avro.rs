@@ -57,6 +57,11 @@ impl Writer {
         self.bytes
     }
 
+    /// What was written so far.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Length so far, in bytes.
     pub fn len(&self) -> usize {
         self.bytes.len()
@@ -74,7 +79,7 @@ impl Writer {
 
     /// An int or a long: zigzag, then 7 bits a byte, low ones first.
     pub fn long(&mut self, value: i64) {
-        let mut rest = (value.wrapping_shl(1) ^ (value >> 63)) as u64;
+        let mut rest = zigzag(value);
         while rest >= 0x80 {
             self.bytes.push(rest as u8 | 0x80);
             rest >>= 7;
@@ -92,11 +97,37 @@ impl Writer {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// A block of `count` items of an array, with its size in bytes, so that a reader can move past it unread.
+    pub fn sized_block(&mut self, count: i64, items: impl FnOnce(&mut Self)) {
+        self.long(-count);
+        let start = self.bytes.len();
+        // The size stands before the items and is known after them. Most take one byte.
+        self.bytes.push(0);
+        items(self);
+        let end = self.bytes.len();
+        let mut size = zigzag((end - start - 1) as i64);
+        let len = (64 - (size | 1).leading_zeros()).div_ceil(7) as usize;
+        if len > 1 {
+            self.bytes.resize(end + len - 1, 0);
+            self.bytes.copy_within(start + 1..end, start + len);
+        }
+        for byte in &mut self.bytes[start..start + len - 1] {
+            *byte = size as u8 | 0x80;
+            size >>= 7;
+        }
+        self.bytes[start + len - 1] = size as u8;
+    }
+
     /// Bytes or a string: length, then the bytes.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.long(bytes.len() as i64);
         self.raw(bytes);
     }
+}
+
+/// Small numbers of either sign as small numbers without one.
+fn zigzag(value: i64) -> u64 {
+    (value.wrapping_shl(1) ^ (value >> 63)) as u64
 }
 
 /// Reads values from the front of a buffer.
@@ -128,6 +159,12 @@ impl<'a> Reader<'a> {
     }
 
     fn long_of_many_bytes(&mut self) -> Result<i64, DecodeError> {
+        // A time counted from the batch's first, a length.
+        if let [low, high @ ..0x80, rest @ ..] = self.rest {
+            self.rest = rest;
+            let value = u16::from(low & 0x7f) | u16::from(*high) << 7;
+            return Ok(i64::from(value >> 1) ^ -i64::from(value & 1));
+        }
         let mut value = 0_u64;
         for (i, &byte) in self.rest.iter().enumerate().take(10) {
             value |= u64::from(byte & 0x7f) << (7 * i);
@@ -185,10 +222,22 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.bytes()?).map_err(|_| DecodeError::Utf8)
     }
 
-    /// The item count of an array's next block; 0 ends the array. Blocks with a byte size (a negative count) are not ours.
+    /// The item count of an array's next block; 0 ends the array. For arrays whose blocks say no size in bytes.
     #[inline]
     pub fn block(&mut self) -> Result<usize, DecodeError> {
         usize::try_from(self.long()?).map_err(|_| DecodeError::Range)
+    }
+
+    /// The item count of an array's next block, and its size in bytes where it says one; 0 ends the array.
+    #[inline]
+    pub fn sized_block(&mut self) -> Result<(usize, Option<usize>), DecodeError> {
+        let count = self.long()?;
+        let items = usize::try_from(count.unsigned_abs()).map_err(|_| DecodeError::Range)?;
+        if count >= 0 {
+            return Ok((items, None));
+        }
+        let bytes = usize::try_from(self.long()?).map_err(|_| DecodeError::Range)?;
+        Ok((items, Some(bytes)))
     }
 
     /// Succeeds where everything was read.

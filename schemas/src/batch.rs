@@ -3,10 +3,9 @@
 
 use crate::avro::{Datum, DecodeError, Reader, Writer};
 use crate::catalogue::{
-    FieldKind, LAYOUTS, Layouts, SIGNAL_TYPES, Shape, SignalType, SignalTypes, TYPE_FIELDS_MAX, TypeDef,
+    FieldKind, FieldLayout, LAYOUTS, Layouts, SIGNAL_TYPES, Shape, SignalType, SignalTypes, TYPE_FIELDS_MAX, TypeDef,
 };
 use crate::ids::{Sha256Digest, SpoolId};
-use crate::limits::BATCH_SIGNALS_MAX;
 use crate::schema::{self, Kind};
 use crate::{avro_enum, avro_record};
 
@@ -76,68 +75,150 @@ impl<'a> Batch<'a> {
         Ok(Self { head, signals: reader })
     }
 
-    /// The signals, in the order of the body.
-    pub fn signals(&self) -> Signals<'a> {
-        let (reader, base_at) = (self.signals, self.head.base_at);
-        Signals {
-            reader,
-            layouts: &LAYOUTS,
-            base_at,
-            wanted: SignalTypes::ALL,
-            left: 0,
-            done: false,
-            current: Signal::blank(),
-        }
+    /// The signals, in the order of the body, found but not read.
+    pub fn frames(&self) -> Frames<'a> {
+        Frames { reader: self.signals, layouts: &LAYOUTS, base_at: self.head.base_at, left: 0, done: false }
+    }
+
+    /// The signals, in the order of the body, read whole.
+    pub fn signals(&self) -> impl Iterator<Item = Result<Signal<'a>, DecodeError>> {
+        self.frames().map(|frame| frame?.signal())
     }
 }
 
-/// Reads the signals of a batch one after the other. [`Self::step`] is the fast way: an iterator's item is copied twice.
+/// Finds the signals of a batch one after the other. Each stands in an array block of its own, whose size says where the
+/// next one starts; in other blocks it is found by reading over the fields.
 #[derive(Clone, Debug)]
-pub struct Signals<'a> {
+pub struct Frames<'a> {
     reader: Reader<'a>,
     layouts: &'static Layouts,
     base_at: i64,
-    wanted: SignalTypes,
+    /// Signals left in the block.
     left: usize,
     done: bool,
-    current: Signal<'a>,
 }
 
-impl<'a> Signals<'a> {
-    /// Reads the fields of signals of these types only. The others have their type, time and bytes, and every field is
-    /// absent: what no rule reads is skipped, which takes a third less time.
-    #[must_use]
-    pub fn reading(self, types: SignalTypes) -> Self {
-        Self { wanted: types, ..self }
-    }
-
-    /// The next signal; none after the last one, or after an error.
+impl<'a> Frames<'a> {
     #[inline]
-    pub fn step(&mut self) -> Result<Option<&Signal<'a>>, DecodeError> {
-        if self.done {
-            return Ok(None);
-        }
-        // An error leaves it set.
-        self.done = true;
+    fn step(&mut self) -> Result<Option<Frame<'a>>, DecodeError> {
         if self.left == 0 {
-            self.left = self.reader.block()?;
-            if self.left == 0 {
+            let (count, bytes) = self.reader.sized_block()?;
+            if count == 0 {
                 self.reader.end()?;
                 return Ok(None);
             }
+            self.left = count;
+            if let (1, Some(bytes)) = (count, bytes) {
+                self.left = 0;
+                let mut body = Reader::new(self.reader.raw(bytes)?);
+                return Frame::open(&mut body, self.base_at).map(Some);
+            }
         }
         self.left -= 1;
-        self.current.fill(self.layouts, self.wanted, &mut self.reader, self.base_at)?;
-        self.done = false;
-        Ok(Some(&self.current))
+        let start = self.reader.rest();
+        let mut frame = Frame::open(&mut self.reader, self.base_at)?;
+        self.layouts[frame.kind.index()].iter().try_for_each(|field| skip_field(&mut self.reader, *field))?;
+        frame.bytes = &start[..start.len() - self.reader.rest().len()];
+        Ok(Some(frame))
     }
 }
 
-impl<'a> Iterator for Signals<'a> {
-    type Item = Result<Signal<'a>, DecodeError>;
+impl<'a> Iterator for Frames<'a> {
+    type Item = Result<Frame<'a>, DecodeError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.step().map(Option::<&Signal<'a>>::copied).transpose()
+        if self.done {
+            return None;
+        }
+        let step = self.step();
+        self.done = !matches!(step, Ok(Some(_)));
+        step.transpose()
+    }
+}
+
+/// A signal of which only the type and the time were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// Its type.
+    pub kind: SignalType,
+    /// Its time by the sender's clock, milliseconds since the epoch.
+    pub at: i64,
+    /// The whole encoded signal: the union's branch, then the record. [`Frame::of`] reads it again.
+    pub bytes: &'a [u8],
+    /// Where its fields begin in `bytes`.
+    fields_at: u8,
+}
+
+impl<'a> Frame<'a> {
+    /// The signal that these bytes are.
+    pub fn of(bytes: &'a [u8], base_at: i64) -> Result<Self, DecodeError> {
+        Self::open(&mut Reader::new(bytes), base_at)
+    }
+
+    /// Reads the branch and the time; `bytes` is the rest of the reader's.
+    #[inline]
+    fn open(reader: &mut Reader<'a>, base_at: i64) -> Result<Self, DecodeError> {
+        let bytes = reader.rest();
+        let kind = SignalType::from_index(reader.index(SIGNAL_TYPES)?).ok_or(DecodeError::Range)?;
+        let at = base_at.checked_add(reader.long()?).ok_or(DecodeError::Range)?;
+        // A branch and a time take at most 20 bytes.
+        Ok(Self { kind, at, bytes, fields_at: (bytes.len() - reader.rest().len()) as u8 })
+    }
+
+    /// Reads every field.
+    pub fn signal(&self) -> Result<Signal<'a>, DecodeError> {
+        let mut signal = Signal { kind: self.kind, at: self.at, fields: Default::default(), bytes: self.bytes };
+        self.read(FieldSet::ALL, &mut signal.fields)?.end()?;
+        Ok(signal)
+    }
+
+    /// Reads the `wanted` fields into their places and leaves the others as they are. What follows the last wanted one is
+    /// not looked at.
+    #[inline]
+    pub fn read_fields(&self, wanted: FieldSet, into: &mut Fields<'a>) -> Result<(), DecodeError> {
+        self.read(wanted, into).map(drop)
+    }
+
+    fn read(&self, wanted: FieldSet, into: &mut Fields<'a>) -> Result<Reader<'a>, DecodeError> {
+        let mut reader = Reader::new(&self.bytes[usize::from(self.fields_at)..]);
+        let mut wanted = wanted.0;
+        for (field, value) in LAYOUTS[self.kind.index()].iter().zip(into) {
+            if wanted == 0 {
+                break;
+            }
+            if wanted & 1 == 0 {
+                skip_field(&mut reader, *field)?;
+            } else if !field.optional || reader.index(2)? == 1 {
+                *value = read_shape(&mut reader, field.shape, usize::from(field.symbols))?;
+            } else {
+                *value = Value::Absent;
+            }
+            wanted >>= 1;
+        }
+        Ok(reader)
+    }
+}
+
+/// Values of a signal's fields, in the order of [`TypeDef::fields`]; the rest is absent.
+pub type Fields<'a> = [Value<'a>; TYPE_FIELDS_MAX];
+
+/// A set of a signal type's fields: a bit for each place in [`TypeDef::fields`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FieldSet(u16);
+
+impl FieldSet {
+    /// Every field.
+    pub const ALL: Self = Self(u16::MAX);
+
+    /// Adds the field at `place`.
+    pub fn insert(&mut self, place: usize) {
+        self.0 |= 1 << place;
+    }
+
+    /// Adds all fields of `other`.
+    pub fn extend(&mut self, other: Self) {
+        self.0 |= other.0;
     }
 }
 
@@ -168,54 +249,13 @@ pub struct Signal<'a> {
     pub kind: SignalType,
     /// Its time by the sender's clock, milliseconds since the epoch.
     pub at: i64,
-    /// Its fields, in the order of [`TypeDef::fields`]; the rest is absent.
-    pub fields: [Value<'a>; TYPE_FIELDS_MAX],
-    /// The whole encoded signal: the union's branch, then the record. [`Signal::read`] reads it again.
+    /// Its fields.
+    pub fields: Fields<'a>,
+    /// The whole encoded signal, as [`Frame::bytes`].
     pub bytes: &'a [u8],
 }
 
-impl<'a> Signal<'a> {
-    /// Reads one signal: the union's branch, then the record.
-    pub fn read(reader: &mut Reader<'a>, base_at: i64) -> Result<Self, DecodeError> {
-        let mut signal = Self::blank();
-        signal.fill(&LAYOUTS, SignalTypes::ALL, reader, base_at)?;
-        Ok(signal)
-    }
-
-    fn blank() -> Self {
-        Self { kind: SignalType::FIRST, at: 0, fields: [Value::Absent; TYPE_FIELDS_MAX], bytes: &[] }
-    }
-
-    /// Makes this the next signal of `reader`. After an error it is none.
-    fn fill(
-        &mut self,
-        layouts: &Layouts,
-        wanted: SignalTypes,
-        reader: &mut Reader<'a>,
-        base_at: i64,
-    ) -> Result<(), DecodeError> {
-        let start = reader.rest();
-        self.kind = SignalType::from_index(reader.index(SIGNAL_TYPES)?).ok_or(DecodeError::Range)?;
-        self.at = base_at.checked_add(reader.long()?).ok_or(DecodeError::Range)?;
-        self.fields = [Value::Absent; TYPE_FIELDS_MAX];
-        let layout = &layouts[self.kind.index()];
-        if wanted.contains(self.kind) {
-            for (field, value) in layout.iter().zip(&mut self.fields) {
-                if !field.optional || reader.index(2)? == 1 {
-                    *value = read_shape(reader, field.shape, usize::from(field.symbols))?;
-                }
-            }
-        } else {
-            for field in layout {
-                if !field.optional || reader.index(2)? == 1 {
-                    skip_shape(reader, field.shape, usize::from(field.symbols))?;
-                }
-            }
-        }
-        self.bytes = &start[..start.len() - reader.rest().len()];
-        Ok(())
-    }
-
+impl Signal<'_> {
     /// What the catalogue says of its type.
     pub fn def(&self) -> &'static TypeDef {
         self.kind.def()
@@ -240,11 +280,15 @@ fn read_shape<'a>(reader: &mut Reader<'a>, shape: Shape, symbols: usize) -> Resu
     })
 }
 
+/// Moves past a field, its branch included.
 #[inline]
-fn skip_shape(reader: &mut Reader<'_>, shape: Shape, symbols: usize) -> Result<(), DecodeError> {
-    match shape {
+fn skip_field(reader: &mut Reader<'_>, field: FieldLayout) -> Result<(), DecodeError> {
+    if field.optional && reader.index(2)? == 0 {
+        return Ok(());
+    }
+    match field.shape {
         Shape::Enum | Shape::Int => reader.long().map(drop),
-        Shape::EnumList => read_list(reader, symbols).map(drop),
+        Shape::EnumList => read_list(reader, usize::from(field.symbols)).map(drop),
         Shape::Bool => reader.raw(1).map(drop),
         Shape::Hash => reader.raw(16).map(drop),
         Shape::Ident => reader.bytes().map(drop),
@@ -285,28 +329,27 @@ pub fn write_value(to: &mut Writer, value: &Value<'_>) {
     }
 }
 
-/// Appends one signal; `fields` as in [`Signal::fields`], checked by the caller against the catalogue.
+/// Appends one signal, a block of the array `signals`; `fields` as in [`Signal::fields`], checked by the caller against the
+/// catalogue.
 pub fn write_signal(to: &mut Writer, kind: SignalType, at: i64, base_at: i64, fields: &[Value<'_>]) {
-    to.long(kind.index() as i64);
-    to.long(at.saturating_sub(base_at));
-    for (field, value) in LAYOUTS[kind.index()].iter().zip(fields) {
-        if field.optional {
-            to.long(i64::from(*value != Value::Absent));
+    to.sized_block(1, |to| {
+        to.long(kind.index() as i64);
+        to.long(at.saturating_sub(base_at));
+        for (field, value) in LAYOUTS[kind.index()].iter().zip(fields) {
+            if field.optional {
+                to.long(i64::from(*value != Value::Absent));
+            }
+            write_value(to, value);
         }
-        write_value(to, value);
-    }
+    });
 }
 
-/// The log's record for a batch: `head`, and `count` signals that [`write_signal`] wrote to `signals`.
-pub fn encode(head: &BatchHead, count: usize, signals: &[u8]) -> Vec<u8> {
-    debug_assert!(count <= BATCH_SIGNALS_MAX);
+/// The log's record for a batch: `head`, and the signals that [`write_signal`] wrote to `signals`.
+pub fn encode(head: &BatchHead, signals: &[u8]) -> Vec<u8> {
     let mut to = Writer::with(Vec::with_capacity(256 + signals.len()));
     schema::begin(Kind::Batch, &mut to);
     head.write(&mut to);
-    if count > 0 {
-        to.long(count as i64);
-        to.raw(signals);
-    }
+    to.raw(signals);
     to.long(0);
     to.into_bytes()
 }

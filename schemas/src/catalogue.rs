@@ -20,9 +20,6 @@ const _: () = assert!(TYPE_FIELDS_MAX + 2 <= SIGNAL_FIELDS_MAX, "a signal's JSON
 pub struct SignalType(u8);
 
 impl SignalType {
-    /// The catalogue's first type.
-    pub(crate) const FIRST: Self = Self(0);
-
     /// The type at `index` of the catalogue.
     pub fn from_index(index: usize) -> Option<Self> {
         (index < SIGNAL_TYPES).then_some(Self(index as u8))

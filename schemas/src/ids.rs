@@ -123,7 +123,7 @@ macro_rules! bytes_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+                write_hex(&self.0, f)
             }
         }
 
@@ -231,6 +231,16 @@ impl KeyGroup {
     pub fn partition(self, partitions: u32) -> u32 {
         u32::from(self.0) % partitions
     }
+}
+
+/// Writes bytes as lowercase hex digits.
+pub fn write_hex(bytes: &[u8], to: &mut impl fmt::Write) -> fmt::Result {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        to.write_char(char::from(DIGITS[usize::from(byte >> 4)]))?;
+        to.write_char(char::from(DIGITS[usize::from(byte & 15)]))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use std::fmt::Debug;
 use apache_avro::GenericSingleObjectWriter;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value as Avro;
-use logystera_schemas::batch::{self, Batch, BatchHead};
-use logystera_schemas::catalogue::{SIGNAL_TYPES, SignalType, SignalTypes, TYPE_FIELDS_MAX};
+use logystera_schemas::batch::{self, Batch, BatchHead, FieldSet, Frame};
+use logystera_schemas::catalogue::{SIGNAL_TYPES, SignalType, TYPE_FIELDS_MAX};
 use logystera_schemas::schema::{self, HEADER_BYTES, Kind, TopicRecord};
 use logystera_schemas::topic::SignalsRecord;
 use logystera_schemas::{avro, control, delivery, detection, signals_topic};
@@ -38,14 +38,21 @@ fn for_all(test: impl Fn(&mut Entropy<'_>)) {
 
 /// Holds `ours`, a single-object encoding, against what `apache-avro` reads and writes for `value`.
 fn agrees(schema: &apache_avro::Schema, ours: &[u8], value: &Avro) {
+    reads_alike(schema, ours, value);
+    assert_eq!(avro_writes(schema, value), ours, "apache-avro writes other bytes");
+}
+
+fn reads_alike(schema: &apache_avro::Schema, ours: &[u8], value: &Avro) {
     let mut rest = &ours[HEADER_BYTES..];
     let read = GenericDatumReader::builder(schema).build().unwrap().read_value(&mut rest).unwrap();
     assert_eq!(rest, &[0_u8; 0], "apache-avro has bytes left");
     assert_eq!(&read, value, "apache-avro reads another value");
+}
 
+fn avro_writes(schema: &apache_avro::Schema, value: &Avro) -> Vec<u8> {
     let mut theirs = Vec::new();
     GenericSingleObjectWriter::new_with_capacity(schema, 0).unwrap().write_value_ref(value, &mut theirs).unwrap();
-    assert_eq!(theirs, ours, "apache-avro writes other bytes");
+    theirs
 }
 
 fn record_agrees<R: TopicRecord + Model + PartialEq + Debug>() {
@@ -90,23 +97,29 @@ fn every_kind_is_held_against_avro() {
     assert_eq!(missing, Vec::<&Kind>::new());
 }
 
-/// Encodes a batch with these signals, holds it against `apache-avro`, and reads it back with our reader.
+/// Encodes a batch with these signals, holds it against `apache-avro`, and reads it back with our reader; then what
+/// `apache-avro` writes, which has all signals in one block where ours has each in its own.
 fn batch_agrees(schema: &apache_avro::Schema, head: &BatchHead, signals: &[DrawnSignal]) {
     let mut datum = avro::Writer::new();
     for signal in signals {
         let fields: Vec<_> = signal.fields.iter().map(model::signals::Drawn::value).collect();
         batch::write_signal(&mut datum, signal.kind, signal.at, head.base_at, &fields);
     }
-    let ours = batch::encode(head, signals.len(), &datum.into_bytes());
+    let ours = batch::encode(head, &datum.into_bytes());
 
     let Avro::Record(mut record) = head.avro() else { unreachable!("a head is a record") };
     record.push(("signals".to_owned(), Avro::Array(signals.iter().map(|s| s.avro(head.base_at)).collect())));
-    agrees(schema, &ours, &Avro::Record(record));
+    let record = Avro::Record(record);
+    reads_alike(schema, &ours, &record);
 
-    let SignalsRecord::Batch(read) = SignalsRecord::decode(&ours).unwrap() else { unreachable!("a batch was written") };
-    assert_eq!(&read.head, head);
-    reads_back(&read, signals);
-    skips(&read, SignalTypes(head.seq as u16 & SignalTypes::ALL.0));
+    for bytes in [&ours, &avro_writes(schema, &record)] {
+        let SignalsRecord::Batch(read) = SignalsRecord::decode(bytes).unwrap() else {
+            unreachable!("a batch was written")
+        };
+        assert_eq!(&read.head, head);
+        reads_back(&read, signals);
+        reads_some(&read, head.seq);
+    }
 }
 
 fn reads_back(batch: &Batch<'_>, signals: &[DrawnSignal]) {
@@ -116,7 +129,7 @@ fn reads_back(batch: &Batch<'_>, signals: &[DrawnSignal]) {
         let mut fields: Vec<_> = written.fields.iter().map(model::signals::Drawn::value).collect();
         fields.resize(TYPE_FIELDS_MAX, batch::Value::Absent);
         assert_eq!((read.kind, read.at, &read.fields[..]), (written.kind, written.at, &fields[..]));
-        let again = batch::Signal::read(&mut avro::Reader::new(read.bytes), batch.head.base_at).unwrap();
+        let again = Frame::of(read.bytes, batch.head.base_at).unwrap().signal().unwrap();
         assert_eq!(again, *read, "a signal's own bytes read again");
     }
 }
@@ -126,15 +139,20 @@ fn draw_head(entropy: &mut Entropy<'_>) -> BatchHead {
     BatchHead { base_at: head.base_at.clamp(-(1 << 50), 1 << 50), ..head }
 }
 
-/// Signals whose fields nobody asked for keep their type, time and bytes, wherever they stand among the others.
-fn skips(batch: &Batch<'_>, wanted: SignalTypes) {
-    let whole: Vec<_> = batch.signals().collect::<Result<_, _>>().unwrap();
-    let read: Vec<_> = batch.signals().reading(wanted).collect::<Result<_, _>>().unwrap();
-    assert_eq!(read.len(), whole.len());
-    for (read, whole) in read.iter().zip(&whole) {
-        let absent = [batch::Value::Absent; TYPE_FIELDS_MAX];
-        let fields = if wanted.contains(whole.kind) { whole.fields } else { absent };
-        assert_eq!(*read, batch::Signal { fields, ..*whole });
+/// A frame has its signal's type, time and bytes, and gives the fields that are asked for and no other.
+fn reads_some(batch: &Batch<'_>, entropy: u64) {
+    for (index, (frame, whole)) in batch.frames().zip(batch.signals()).enumerate() {
+        let (frame, whole) = (frame.unwrap(), whole.unwrap());
+        assert_eq!((frame.kind, frame.at, frame.bytes), (whole.kind, whole.at, whole.bytes));
+        let wanted = |place: usize| entropy >> ((index + place) % 64) & 1 != 0;
+        let mut set = FieldSet::default();
+        (0..TYPE_FIELDS_MAX).filter(|place| wanted(*place)).for_each(|place| set.insert(place));
+        let mut fields = [batch::Value::Bool(true); TYPE_FIELDS_MAX];
+        frame.read_fields(set, &mut fields).unwrap();
+        for (place, _) in whole.def().fields.iter().enumerate() {
+            let expected = if wanted(place) { whole.fields[place] } else { batch::Value::Bool(true) };
+            assert_eq!(fields[place], expected, "field {place} of {}", whole.kind.name());
+        }
     }
 }
 

@@ -5,7 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a failure is the test's")]
 
+use logystera_schemas::catalogue::SIGNAL_TYPES;
 use logystera_schemas::schema::{self, Kind};
+use logystera_schemas::topic::SignalsRecord;
 
 mod samples;
 
@@ -23,14 +25,15 @@ fn the_bytes_of_each_record_are_what_they_were() {
     Batch
       c301d62edab3c7ba960b
       0861636d6510736974655f377164046b32009f9f9f9f9f9f9f9f0ed1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1
-      d1d1d1d1d1d1d1d1d1f6a1d5edee6680a0d5edee669f1f78020a312e302e30040004000480a0d5edee661600cf0f02020202
-      02abababababababababababababababab02f606abababababababababababababababab020102cd0f020202020202f60604
-      cb0f042f780202f60602f60606c90f02042f78abababababababababababababababab02f606abababababababababababab
-      abababab08c70f042f780202abababababababababababababababab02abababababababababababababababab02abababab
-      abababababababababababab0ac50f02042f78abababababababababababababababab02f60602ababababababababababab
-      ababababab0cc30f0202042f7802f60602abababababababababababababababab0ec10f02042f78f606042f7802042f7802
-      f60602abababababababababababababababab10bf0f02042f780202042f7802042f7802abababababababababababababab
-      abab12bd0f042f78f6060400080002abababababababababababababababab14bb0f042f78f606f6060200
+      d1d1d1d1d1d1d1d1d1f6a1d5edee6680a0d5edee669f1f78020a312e302e30040004000480a0d5edee66015a00cf0f020202
+      0202abababababababababababababababab02f606abababababababababababababababab0201011602cd0f020202020202
+      f606011a04cb0f042f780202f60602f606015406c90f02042f78abababababababababababababababab02f606ababababab
+      ababababababababababab017408c70f042f780202abababababababababababababababab02abababababababababababab
+      abababab02abababababababababababababababab01560ac50f02042f78abababababababababababababababab02f60602
+      abababababababababababababababab01380cc30f0202042f7802f60602abababababababababababababababab01480ec1
+      0f02042f78f606042f7802042f7802f60602abababababababababababababababab014210bf0f02042f780202042f780204
+      2f7802abababababababababababababababab013a12bd0f042f78f6060400080002abababababababababababababababab
+      011614bb0f042f78f606f6060200
     Refused
       c30178b6f6bcf27e21a0
       10736974655f377164029f9f9f9f9f9f9f9f18726174655f6c696d69746564d80401
@@ -79,4 +82,34 @@ fn the_bytes_of_each_record_are_what_they_were() {
       c301ea18b2d69591ece6
       08686f6f6b0861636d65000601020380a0d5edee6600
     ");
+}
+
+/// The datum of the same batch as the first gateways wrote it: all signals in one block of the array.
+const ONE_BLOCK: &[&str] = &[
+    "0861636d6510736974655f377164046b32009f9f9f9f9f9f9f9f0ed1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1",
+    "d1d1d1d1d1d1d1d1d1f6a1d5edee6680a0d5edee669f1f78020a312e302e30040004000480a0d5edee661600cf0f02020202",
+    "02abababababababababababababababab02f606abababababababababababababababab020102cd0f020202020202f60604",
+    "cb0f042f780202f60602f60606c90f02042f78abababababababababababababababab02f606abababababababababababab",
+    "abababab08c70f042f780202abababababababababababababababab02abababababababababababababababab02abababab",
+    "abababababababababababab0ac50f02042f78abababababababababababababababab02f60602ababababababababababab",
+    "ababababab0cc30f0202042f7802f60602abababababababababababababababab0ec10f02042f78f606042f7802042f7802",
+    "f60602abababababababababababababababab10bf0f02042f780202042f7802042f7802abababababababababababababab",
+    "abab12bd0f042f78f6060400080002abababababababababababababababab14bb0f042f78f606f6060200",
+];
+
+#[test]
+fn a_batch_of_one_block_is_still_read() {
+    let now = samples::of(Kind::Batch);
+    let digits = ONE_BLOCK.concat();
+    let datum =
+        digits.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap());
+    let before: Vec<u8> = now[..schema::HEADER_BYTES].iter().copied().chain(datum).collect();
+    let signals = |bytes: &[u8]| match SignalsRecord::decode(bytes).unwrap() {
+        SignalsRecord::Batch(batch) => {
+            batch.signals().map(|signal| format!("{:?}", signal.unwrap())).collect::<Vec<_>>()
+        }
+        other => unreachable!("{other:?}"),
+    };
+    assert_eq!(signals(&before).len(), SIGNAL_TYPES);
+    assert_eq!(signals(&before), signals(&now));
 }

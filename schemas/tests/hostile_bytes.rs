@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a failure is the test's")]
 
 use logystera_schemas::avro::{DecodeError, Reader, Writer};
-use logystera_schemas::batch::Signal;
+use logystera_schemas::batch::Frame;
 use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::control::Entity;
 use logystera_schemas::delivery::{Attempt, ChannelsConfigured};
@@ -115,7 +115,7 @@ fn numbers_out_of_their_range_are_refused() {
         for number in numbers {
             bytes.long(*number);
         }
-        Signal::read(&mut Reader::new(&bytes.into_bytes()), base_at).map(|s| s.at)
+        Frame::of(&bytes.into_bytes(), base_at)?.signal().map(|s| s.at)
     };
     let types = SignalType::all().count() as i64;
     let mail = SignalType::from_name("mail.outcome").unwrap().index() as i64;

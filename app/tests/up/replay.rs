@@ -57,7 +57,7 @@ fn with_altered(field: &str, value: &[u8]) -> Option<Vec<u8>> {
         write_signal(&mut signals, signal.kind, signal.at, batch.head.base_at, &fields);
         count += 1;
     }
-    (count == 5).then(|| encode(&batch.head, count, &signals.into_bytes()))
+    (count == 5).then(|| encode(&batch.head, &signals.into_bytes()))
 }
 
 fn detection(value: &[u8]) -> Option<Detection> {

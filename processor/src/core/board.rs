@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use logystera_schemas::batch::{Signal, Value};
-use logystera_schemas::catalogue::SignalTypes;
+use logystera_schemas::avro::{DecodeError, Writer};
+use logystera_schemas::batch::{Fields, Frame, Value};
+use logystera_schemas::catalogue::{SignalType, SignalTypes};
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
 use logystera_schemas::ids::RuleName;
 use logystera_schemas::time::SiteMs;
@@ -40,6 +41,14 @@ logystera_schemas::avro_record! {
     }
 }
 
+/// A signal that a rule's filter lets through.
+#[derive(Clone, Copy)]
+struct Match<'a> {
+    kind: SignalType,
+    fields: &'a Fields<'a>,
+    at: SiteMs,
+}
+
 /// The rules of a site at work.
 #[derive(Debug)]
 pub struct Board {
@@ -61,14 +70,17 @@ pub struct Board {
     pub(super) groups: usize,
     /// Bytes of all groups.
     pub(super) bytes: usize,
-    /// Groups that changed or went since they were put.
-    pub changed: BTreeSet<(u16, GroupKey)>,
+    /// Groups that changed or went since they were put, in the order in which they did; one that went and came back stands
+    /// here more than once.
+    pub changed: Vec<(u16, GroupKey)>,
     /// Groups of rules that are no longer there, since the state was put.
     pub gone: BTreeSet<(RuleName, GroupKey)>,
     /// Rules that are no longer there, since the state was put.
     pub gone_rules: BTreeSet<RuleName>,
     /// Groups that were dropped to make room.
     pub evicted: u64,
+    /// A buffer that is used again.
+    scratch: Writer,
 }
 
 impl Board {
@@ -85,10 +97,11 @@ impl Board {
             absences_unset: true,
             groups: 0,
             bytes: 0,
-            changed: BTreeSet::new(),
+            changed: Vec::new(),
             gone: BTreeSet::new(),
             gone_rules: BTreeSet::new(),
             evicted: 0,
+            scratch: Writer::new(),
         };
         board.add_standing_groups();
         board
@@ -99,7 +112,7 @@ impl Board {
         for place in 0..self.rules.len() {
             let standing = matches!(self.program.plans[place].watches, Watches::Absence(_, true));
             if standing && self.rules[place].groups.is_empty() {
-                self.insert(place as u16, GroupKey::new(), Group::new(&self.program.plans[place].watches));
+                self.insert(place as u16, GroupKey::default(), Group::new(&self.program.plans[place].watches));
             }
         }
     }
@@ -133,52 +146,71 @@ impl Board {
         self.deadlines.first().map(|(at, _, _)| *at)
     }
 
-    /// Judges one signal at site time `at`, with the site's time at `now`.
-    pub fn judge(&mut self, signal: &Signal<'_>, at: SiteMs, now: SiteMs, voice: &mut Voice, out: &mut Vec<Detection>) {
-        if self.program.watching(signal.kind).is_empty() {
-            return;
-        }
-        let program = Arc::clone(&self.program);
-        for place in program.watching(signal.kind) {
-            let rule = program.rule(*place);
-            if rule.matches(signal) && has_value(&program.plan(*place).watches, signal) {
-                self.take(&program, *place, signal, at, now, voice, out);
-            }
-        }
+    /// Whether a rule watches this type.
+    pub fn watches(&self, signal: SignalType) -> bool {
+        !self.program.watching(signal).places.is_empty()
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a step of `judge`, split off for its length")]
-    fn take(
+    /// Judges one signal at site time `at`, with the site's time at `now`. Reads only what the rules' filters test, and
+    /// the rest of what they need once one of them matches.
+    pub fn judge(
         &mut self,
-        program: &Program,
-        place: u16,
-        signal: &Signal<'_>,
+        frame: &Frame<'_>,
         at: SiteMs,
         now: SiteMs,
         voice: &mut Voice,
         out: &mut Vec<Detection>,
-    ) {
-        let (rule, plan) = (program.rule(place), program.plan(place));
-        let key = key_of(rule, signal);
-        if !self.rules[usize::from(place)].groups.contains_key(&key) {
-            let mut fresh = Group::new(&plan.watches);
-            if fresh.take(plan, signal, at, now, true) == Matched::Outside {
-                return;
+    ) -> Result<(), DecodeError> {
+        let watchers = self.program.watching(frame.kind);
+        let mut fields = Fields::default();
+        frame.read_fields(watchers.tested, &mut fields)?;
+        let Some(first) = watchers.places.iter().position(|place| self.program.rule(*place).matches(&fields)) else {
+            return Ok(());
+        };
+        frame.read_fields(watchers.read, &mut fields)?;
+        let program = Arc::clone(&self.program);
+        for (i, place) in program.watching(frame.kind).places.iter().enumerate().skip(first) {
+            let has_value = match program.plan(*place).watches {
+                Watches::Distinct(field, _) => fields[field] != Value::Absent,
+                _ => true,
+            };
+            if has_value && (i == first || program.rule(*place).matches(&fields)) {
+                self.take(&program, *place, &Match { kind: frame.kind, fields: &fields, at }, now, voice, out);
             }
-            self.make_room(program, place, now, voice, out);
-            self.bytes += fresh_cost(plan, &key);
-            self.groups += 1;
-            self.rules[usize::from(place)].groups.insert(key.clone(), Group::new(&plan.watches));
         }
-        let on = self.enabled.contains(signal.kind);
-        let state = &mut self.rules[usize::from(place)];
-        let Some(group) = state.groups.get_mut(&key) else { return };
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        program: &Program,
+        place: u16,
+        matching: &Match<'_>,
+        now: SiteMs,
+        voice: &mut Voice,
+        out: &mut Vec<Detection>,
+    ) {
+        let Match { kind, fields, at } = *matching;
+        let (rule, plan) = (program.rule(place), program.plan(place));
+        let key = key_of(rule, fields);
+        let on = self.enabled.contains(kind);
+        let Some(group) = self.rules[usize::from(place)].groups.get_mut(&key) else {
+            let fresh = Group::new(&plan.watches);
+            if fresh.clone().take(plan, fields, at, now, true) != Matched::Outside {
+                self.make_room(program, place, now, voice, out);
+                self.bytes += fresh.cost(&key);
+                self.groups += 1;
+                self.rules[usize::from(place)].groups.insert(key, fresh);
+                self.take(program, place, matching, now, voice, out);
+            }
+            return;
+        };
         let cost_before = group.cost(&key);
-        let matched = group.take(plan, signal, at, now, on);
+        let matched = group.take(plan, fields, at, now, on);
         if matched == Matched::Outside {
             return;
         }
-        group.evidence.add(rule, signal, at);
+        group.evidence.add(rule, kind, fields, at, &mut self.scratch);
         if let Matched::Turned(event) = matched
             && let Some(emit) = group.episode.step(event, now, &plan.spans)
         {
@@ -186,9 +218,15 @@ impl Board {
         }
         self.bytes = self.bytes + group.cost(&key) - cost_before;
         if !std::mem::replace(&mut group.dirty, true) {
-            self.changed.insert((place, key.clone()));
+            self.changed.push((place, key.clone()));
         }
-        reschedule(&mut self.deadlines, self.absences_wait, program, place, &key, group);
+        // Another match in a window only puts its deadlines off, and an entry that is too early finds its new time itself.
+        let put_off =
+            matched == Matched::Taken && group.scheduled != SiteMs::MAX && !matches!(group.watch, Watch::Absence(_));
+        debug_assert!(!put_off || group.next(plan, self.absences_wait).is_none_or(|(next, _)| next >= group.scheduled));
+        if !put_off {
+            reschedule(&mut self.deadlines, self.absences_wait, program, place, &key, group);
+        }
         if self.bytes > program.set.limits.site_bytes {
             self.shrink(program, place, &key, now, voice, out);
         }
@@ -221,7 +259,7 @@ impl Board {
             out.push(say(voice, rule, &key, group, emit, at));
         }
         if !std::mem::replace(&mut group.dirty, true) {
-            self.changed.insert((place, key.clone()));
+            self.changed.push((place, key.clone()));
         }
         reschedule(&mut self.deadlines, self.absences_wait, &program, place, &key, group);
     }
@@ -234,7 +272,7 @@ impl Board {
         if group.scheduled != SiteMs::MAX {
             self.deadlines.remove(&(group.scheduled, place, key.clone()));
         }
-        self.changed.insert((place, key.clone()));
+        self.changed.push((place, key.clone()));
         Some(group)
     }
 
@@ -244,7 +282,7 @@ impl Board {
         for (key, group) in &mut self.rules[usize::from(place)].groups {
             // Even one that did not change may have stood still.
             if change(group) && !std::mem::replace(&mut group.dirty, true) {
-                self.changed.insert((place, key.clone()));
+                self.changed.push((place, key.clone()));
             }
             reschedule(&mut self.deadlines, self.absences_wait, &program, place, key, group);
         }
@@ -282,7 +320,7 @@ impl Board {
                     group.evidence.clear();
                 }
                 group.dirty = true;
-                next.changed.insert((new_place as u16, key.clone()));
+                next.changed.push((new_place as u16, key.clone()));
                 next.insert(new_place as u16, key, group);
             }
         }
@@ -296,17 +334,6 @@ impl Board {
         for (rule, state) in program.set.rules.iter().zip(&mut self.rules) {
             out.extend(end_all(voice, rule, state, reason, now));
         }
-    }
-}
-
-fn fresh_cost(plan: &super::program::Plan, key: &GroupKey) -> usize {
-    Group::new(&plan.watches).cost(key)
-}
-
-fn has_value(watches: &Watches, signal: &Signal<'_>) -> bool {
-    match watches {
-        Watches::Distinct(field, _) => signal.fields[*field] != Value::Absent,
-        _ => true,
     }
 }
 

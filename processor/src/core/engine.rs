@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use logystera_schemas::avro::DecodeError;
 use logystera_schemas::detection::Detection;
-use logystera_schemas::ids::{Sha256Digest, SiteId};
+use logystera_schemas::ids::{KeyGroup, Sha256Digest, SiteId};
 use logystera_schemas::signals_topic::{SiteConfigured, Tick};
 use logystera_schemas::time::OpenMs;
 use logystera_schemas::topic::SignalsRecord;
@@ -50,6 +50,9 @@ pub enum EngineError {
     State(DecodeError),
 }
 
+/// When sites must be looked at though nothing is heard of them.
+pub(super) type Wakes = BTreeSet<(OpenMs, SiteId)>;
+
 /// The engine of one partition.
 #[derive(Debug, Default)]
 pub struct Engine {
@@ -57,11 +60,10 @@ pub struct Engine {
     pub(super) time: LogTime,
     pub(super) programs: BTreeMap<Sha256Digest, Arc<Program>>,
     pub(super) sites: BTreeMap<SiteId, Site>,
-    /// (open time, site): when a site must be looked at though nothing is heard of it; at most one a site, at or before
-    /// its true time.
-    wakes: BTreeSet<(OpenMs, SiteId)>,
-    wake_of: BTreeMap<SiteId, OpenMs>,
-    pub(super) changed: BTreeSet<SiteId>,
+    /// At most one entry a site, at or before its true time.
+    pub(super) wakes: Wakes,
+    /// Sites that changed since they were put; a closed one may still stand here.
+    pub(super) changed: Vec<(KeyGroup, SiteId)>,
     pub(super) closed: Vec<(SiteId, Site)>,
     pub(super) time_changed: bool,
     said: Vec<Detection>,
@@ -119,7 +121,7 @@ impl Engine {
             SignalsRecord::SiteClosed(closed) => {
                 if let Some(mut site) = self.sites.remove(&closed.site) {
                     site.close(said);
-                    self.changed.remove(&closed.site);
+                    self.wakes.remove(&(site.wake_at.unwrap_or_default(), closed.site.clone()));
                     self.closed.push((closed.site.clone(), site));
                 }
                 Ok(())
@@ -138,10 +140,8 @@ impl Engine {
             return Ok(());
         };
         take(site, &self.time).map_err(|cause| EngineError::Batch { site: id.clone(), cause })?;
-        if !self.changed.contains(id) {
-            self.changed.insert(id.clone());
-        }
-        self.wake(id);
+        list(&mut self.changed, id, site);
+        wake(&mut self.wakes, id, site, &self.time);
         Ok(())
     }
 
@@ -156,8 +156,8 @@ impl Engine {
             due.extend(self.wakes.pop_first().map(|(_, id)| id));
         }
         for id in due {
-            self.wake_of.remove(&id);
             self.with_site(&id, |site, time| {
+                site.wake_at = None;
                 site.time_passed(time, said);
                 Ok(())
             })?;
@@ -171,35 +171,16 @@ impl Engine {
         }
         let unknown = EngineError::UnknownConfiguration(configured.digest);
         let program = Arc::clone(self.programs.get(&configured.digest).ok_or(unknown)?);
-        if let Some(site) = self.sites.get_mut(&configured.site) {
+        let id = &configured.site;
+        if let Some(site) = self.sites.get_mut(id) {
             if site.is_configured(configured) {
                 return Ok(());
             }
             site.configure(configured, &program, said);
         } else {
-            let site = Site::new(configured, program, &self.time);
-            self.sites.insert(configured.site.clone(), site);
+            self.sites.insert(id.clone(), Site::new(configured, program, &self.time));
         }
-        self.changed.insert(configured.site.clone());
-        self.wake(&configured.site);
-        Ok(())
-    }
-
-    /// Notes when the site must be looked at next. An entry that is too early is harmless: it is put off when it is found.
-    pub(super) fn wake(&mut self, id: &SiteId) {
-        let Some(next) = self.sites.get(id).and_then(|site| site.next_open(&self.time)) else { return };
-        match self.wake_of.get_mut(id) {
-            Some(at) if *at <= next => {}
-            Some(at) => {
-                self.wakes.remove(&(*at, id.clone()));
-                *at = next;
-                self.wakes.insert((next, id.clone()));
-            }
-            None => {
-                self.wake_of.insert(id.clone(), next);
-                self.wakes.insert((next, id.clone()));
-            }
-        }
+        self.with_site(id, |_, _| Ok(()))
     }
 
     /// The clocks of the log.
@@ -216,4 +197,25 @@ impl Engine {
     pub fn ignored(&self) -> u64 {
         self.ignored
     }
+}
+
+/// Notes that a site changed.
+fn list(changed: &mut Vec<(KeyGroup, SiteId)>, id: &SiteId, site: &mut Site) {
+    if !std::mem::replace(&mut site.changes.listed, true) {
+        changed.push((site.key_group, id.clone()));
+    }
+}
+
+/// Notes when a site must be looked at next. An entry that is too early is harmless: it is put off when it is found.
+pub(super) fn wake(wakes: &mut Wakes, id: &SiteId, site: &mut Site, time: &LogTime) {
+    let Some(next) = site.next_open(time) else { return };
+    match site.wake_at {
+        Some(at) if at <= next => return,
+        Some(at) => {
+            wakes.remove(&(at, id.clone()));
+        }
+        None => {}
+    }
+    site.wake_at = Some(next);
+    wakes.insert((next, id.clone()));
 }

@@ -1,66 +1,87 @@
 //! Evidence: the newest matching signals of a group, cut to the fields that the rule allows.
 
-use std::collections::VecDeque;
-
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
-use logystera_schemas::batch::{Signal, Value, read_value, write_value};
-use logystera_schemas::catalogue::SignalType;
+use logystera_schemas::batch::{Fields, Value, read_value, write_value};
+use logystera_schemas::catalogue::{SignalType, TYPE_FIELDS_MAX};
 use logystera_schemas::detection::{self, Label};
 use logystera_schemas::limits::{EVIDENCE_BYTES_MAX, EVIDENCE_SIGNALS_MAX, EVIDENCE_VALUE_BYTES_MAX};
 use logystera_schemas::time::SiteMs;
-use smallvec::SmallVec;
 
 use super::rule::{Rule, show};
+
+/// No signal has values of more bytes than this: every field at its longest.
+const VALUES_BYTES_MAX: usize = TYPE_FIELDS_MAX * (EVIDENCE_VALUE_BYTES_MAX + 8);
 
 /// Evidence of one group: at most 10 signals, 64 bytes a value, 512 bytes of values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// In the order in which they were matched.
-    signals: VecDeque<Kept>,
-    /// Sum of `Kept::shown`.
-    shown: usize,
+    /// The signals in the order in which they were matched, each a [`Kept`] as it is stored: a group is put far more often
+    /// than its evidence is shown.
+    kept: Vec<u8>,
+    /// How many they are.
+    signals: u8,
+    /// Bytes of their values as they are shown.
+    shown: u16,
+    /// Bytes that they count for.
+    cost: u16,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Kept {
+/// One signal.
+struct Kept<'a> {
     at: SiteMs,
     /// Bytes of the values as they are shown.
     shown: u16,
     /// The rule's evidence fields in its order, each with the branch that says whether it is there.
-    values: SmallVec<[u8; 32]>,
+    values: &'a [u8],
 }
 
 impl Evidence {
-    /// Takes a matching signal.
-    pub fn add(&mut self, rule: &Rule, signal: &Signal<'_>, at: SiteMs) {
+    /// Takes a matching signal of type `signal`. `scratch` is a buffer whose contents do not matter.
+    pub fn add(&mut self, rule: &Rule, signal: SignalType, fields: &Fields<'_>, at: SiteMs, scratch: &mut Writer) {
         if rule.evidence.is_empty() {
             return;
         }
-        let (mut values, mut shown) = (Writer::new(), 0);
-        let mut text = String::new();
+        let mut shown = 0;
+        scratch.truncate(0);
         for field in &rule.evidence {
-            let value = cut(signal.fields[*field]);
-            write_present(&mut values, &value);
-            text.clear();
-            // Writing to a string does not fail.
-            let _ = show(signal.kind, *field, &value, &mut text);
-            shown += text.len().min(EVIDENCE_VALUE_BYTES_MAX);
+            let value = cut(fields[*field]);
+            write_present(scratch, &value);
+            shown += shown_bytes(signal, *field, &value).min(EVIDENCE_VALUE_BYTES_MAX);
         }
-        self.signals.push_back(Kept { at, shown: shown as u16, values: SmallVec::from_vec(values.into_bytes()) });
-        self.shown += shown;
-        while self.signals.len() > EVIDENCE_SIGNALS_MAX || self.shown > EVIDENCE_BYTES_MAX {
-            self.shown -= self.signals.pop_front().map_or(0, |kept| usize::from(kept.shown));
+        self.push(&Kept { at, shown: shown as u16, values: scratch.as_bytes() });
+        while usize::from(self.signals) > EVIDENCE_SIGNALS_MAX || usize::from(self.shown) > EVIDENCE_BYTES_MAX {
+            self.drop_oldest();
         }
+    }
+
+    fn push(&mut self, kept: &Kept<'_>) {
+        let mut to = Writer::with(std::mem::take(&mut self.kept));
+        kept.write(&mut to);
+        self.kept = to.into_bytes();
+        self.signals += 1;
+        self.shown += kept.shown;
+        self.cost += kept.cost();
+    }
+
+    fn drop_oldest(&mut self) {
+        let mut reader = Reader::new(&self.kept);
+        let Ok(oldest) = Kept::read(&mut reader) else { return self.clear() };
+        self.signals -= 1;
+        self.shown -= oldest.shown;
+        self.cost -= oldest.cost();
+        let len = self.kept.len() - reader.rest().len();
+        self.kept.drain(..len);
     }
 
     /// The evidence as a detection shows it, oldest first.
     pub fn list(&self, rule: &Rule, signal: SignalType) -> Vec<detection::Evidence> {
-        self.signals.iter().map(|kept| kept.list(rule, signal)).collect()
+        let mut reader = Reader::new(&self.kept);
+        (0..self.signals).map_while(|_| Kept::read(&mut reader).ok()).map(|kept| kept.list(rule, signal)).collect()
     }
 
-    /// Bytes that it holds.
-    pub fn bytes(&self) -> usize {
-        self.signals.iter().map(|kept| 16 + kept.values.len()).sum()
+    /// Bytes that it counts for.
+    pub fn cost(&self) -> usize {
+        usize::from(self.cost)
     }
 
     /// Drops everything: the rule's evidence fields have changed.
@@ -69,10 +90,24 @@ impl Evidence {
     }
 }
 
-impl Kept {
+impl<'a> Kept<'a> {
+    fn cost(&self) -> u16 {
+        16 + self.values.len() as u16
+    }
+
+    fn write(&self, to: &mut Writer) {
+        self.at.write(to);
+        self.shown.write(to);
+        to.bytes(self.values);
+    }
+
+    fn read(from: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Ok(Self { at: SiteMs::read(from)?, shown: u16::read(from)?, values: from.bytes()? })
+    }
+
     fn list(&self, rule: &Rule, signal: SignalType) -> detection::Evidence {
-        let mut reader = Reader::new(&self.values);
-        let mut fields = Vec::new();
+        let mut reader = Reader::new(self.values);
+        let mut fields = Vec::with_capacity(rule.evidence.len());
         for field in &rule.evidence {
             let def = &signal.def().fields[*field];
             let Ok(value) = read_present(&mut reader, &def.kind) else { break };
@@ -90,6 +125,23 @@ fn shown(signal: SignalType, field: usize, value: &Value<'_>) -> String {
     let _ = show(signal, field, value, &mut text);
     text.truncate(EVIDENCE_VALUE_BYTES_MAX);
     text
+}
+
+/// Length of what [`show`] writes: at every match, where only a detection needs the text.
+fn shown_bytes(signal: SignalType, field: usize, value: &Value<'_>) -> usize {
+    match value {
+        Value::Absent => 0,
+        Value::Hash(hash) => 2 * hash.len(),
+        Value::Ident(text) => text.len(),
+        Value::Bool(truth) => 5 - usize::from(*truth),
+        Value::Int(number) => {
+            usize::from(*number < 0) + number.unsigned_abs().checked_ilog10().map_or(1, |n| n as usize + 1)
+        }
+        Value::Enum(symbol) => {
+            signal.def().fields[field].kind.symbols().get(usize::from(*symbol)).map_or(0, String::len)
+        }
+        Value::List(_) => shown(signal, field, value).len(),
+    }
 }
 
 fn cut(value: Value<'_>) -> Value<'_> {
@@ -115,20 +167,18 @@ pub fn read_present<'a>(
 
 impl Datum for Evidence {
     fn write(&self, to: &mut Writer) {
-        to.long(self.signals.len() as i64);
-        for kept in &self.signals {
-            kept.at.write(to);
-            to.long(i64::from(kept.shown));
-            to.bytes(&kept.values);
-        }
+        to.long(i64::from(self.signals));
+        to.raw(&self.kept);
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let mut evidence = Self::default();
         for _ in 0..from.index(EVIDENCE_SIGNALS_MAX + 1)? {
-            let (at, shown) = (SiteMs::read(from)?, u16::read(from)?);
-            evidence.shown += usize::from(shown);
-            evidence.signals.push_back(Kept { at, shown, values: SmallVec::from_slice(from.bytes()?) });
+            let kept = Kept::read(from)?;
+            if kept.values.len() > VALUES_BYTES_MAX || usize::from(kept.shown) > VALUES_BYTES_MAX {
+                return Err(DecodeError::Range);
+            }
+            evidence.push(&kept);
         }
         Ok(evidence)
     }

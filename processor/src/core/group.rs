@@ -1,7 +1,10 @@
 //! A group of a rule: its window, its episode, and the next moment at which time alone changes it.
 
+use std::cmp::Ordering;
+use std::ops::Deref;
+
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
-use logystera_schemas::batch::{Signal, Value};
+use logystera_schemas::batch::{Fields, Value};
 use logystera_schemas::detection::Label;
 use logystera_schemas::time::SiteMs;
 use sha2::{Digest, Sha256};
@@ -14,8 +17,47 @@ use super::rule::{Rule, show};
 use super::window::{Absence, Panes, Values};
 
 /// What tells a group from the others of its rule: the `group_by` fields in order, each with the branch that says whether
-/// it is there, in Avro's encoding.
-pub type GroupKey = SmallVec<[u8; 24]>;
+/// it is there, in Avro's encoding. Ordered as its bytes are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupKey(SmallVec<[u8; 24]>);
+
+impl GroupKey {
+    /// The key with these bytes.
+    pub fn from_slice(bytes: &[u8]) -> Self {
+        Self(SmallVec::from_slice(bytes))
+    }
+}
+
+impl Deref for GroupKey {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Ord for GroupKey {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (own, others): (&[u8], &[u8]) = (self, other);
+        // The head of a hash nearly always tells two keys apart, at the cost of one comparison.
+        if let (Some((head, _)), Some((other_head, _))) = (own.split_first_chunk(), others.split_first_chunk()) {
+            let heads = u64::from_be_bytes(*head).cmp(&u64::from_be_bytes(*other_head));
+            if heads.is_ne() {
+                return heads;
+            }
+        }
+        own.cmp(others)
+    }
+}
+
+impl PartialOrd for GroupKey {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// Bytes that a group counts for besides what grows with it.
 const GROUP_BYTES: usize = 96;
@@ -93,7 +135,7 @@ impl Group {
     }
 
     /// Takes a match at `at`, judged at `now`. `on` tells whether the site's operator has the signal type switched on.
-    pub fn take(&mut self, plan: &Plan, signal: &Signal<'_>, at: SiteMs, now: SiteMs, on: bool) -> Matched {
+    pub fn take(&mut self, plan: &Plan, fields: &Fields<'_>, at: SiteMs, now: SiteMs, on: bool) -> Matched {
         let (clears_at, begins_with, counts) = match (&mut self.watch, &plan.watches) {
             (Watch::Count(panes), Watches::Count(size)) => {
                 if !panes.add(at, now, size) {
@@ -102,7 +144,7 @@ impl Group {
                 (panes.clears_at(size), panes.total(), true)
             }
             (Watch::Distinct(values), Watches::Distinct(field, size)) => {
-                let Some(new) = values.add(value_key(&signal.fields[*field]), at, now, size) else {
+                let Some(new) = values.add(value_key(&fields[*field]), at, now, size) else {
                     return Matched::Outside;
                 };
                 (values.clears_at(size), values.count() as u64, new)
@@ -172,7 +214,7 @@ impl Group {
             Watch::Distinct(values) => 24 * values.count(),
             Watch::Absence(_) => 0,
         };
-        GROUP_BYTES + key.len() + watch + self.evidence.bytes()
+        GROUP_BYTES + key.len() + watch + self.evidence.cost()
     }
 
     /// How gladly it makes room for another group: idle ones first, firing ones last.
@@ -186,21 +228,21 @@ impl Group {
 }
 
 /// The group that a signal belongs to.
-pub fn key_of(rule: &Rule, signal: &Signal<'_>) -> GroupKey {
+pub fn key_of(rule: &Rule, fields: &Fields<'_>) -> GroupKey {
     if rule.group_by.is_empty() {
-        return GroupKey::new();
+        return GroupKey::default();
     }
     // The usual case, a single hash, without a detour.
-    if let ([field], true) = (rule.group_by.as_slice(), true)
-        && let Value::Hash(hash) = &signal.fields[*field]
+    if let [field] = rule.group_by.as_slice()
+        && let Value::Hash(hash) = &fields[*field]
     {
-        let mut key = GroupKey::from_slice(&[2]);
-        key.extend_from_slice(*hash);
-        return key;
+        let mut key = [2; 17];
+        key[1..].copy_from_slice(*hash);
+        return GroupKey::from_slice(&key);
     }
     let mut to = Writer::new();
-    rule.group_by.iter().for_each(|field| write_present(&mut to, &signal.fields[*field]));
-    GroupKey::from_vec(to.into_bytes())
+    rule.group_by.iter().for_each(|field| write_present(&mut to, &fields[*field]));
+    GroupKey::from_slice(to.as_bytes())
 }
 
 /// The group's fields and values as a detection shows them.

@@ -69,7 +69,7 @@ pub type HeldKey = (SiteMs, SpoolId, u64, u32);
 /// Something that waits until the watermark passes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Held {
-    /// A signal as [`Signal::bytes`] has it.
+    /// A signal as [`logystera_schemas::batch::Frame::bytes`] has it.
     Signal(Box<[u8]>),
     /// The spool's set of switched-on signal types from here on.
     Enabled(SignalTypes),
@@ -88,6 +88,8 @@ impl Held {
 /// What changed of a site since it was put.
 #[derive(Debug, Default)]
 pub struct Changes {
+    /// Whether the site is in the engine's list of changed ones.
+    pub listed: bool,
     /// The head.
     pub head: bool,
     /// Spools that changed or went.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use logystera_schemas::batch::FieldSet;
 use logystera_schemas::catalogue::{SIGNAL_TYPES, SignalType};
 
 use super::episode::Spans;
@@ -15,8 +16,18 @@ pub struct Program {
     pub set: Arc<RuleSet>,
     /// For each rule, what the engine needs at every step.
     pub plans: Vec<Plan>,
-    /// For each signal type that is not disabled, the places of the rules that watch it, in order.
-    by_type: [Vec<u16>; SIGNAL_TYPES],
+    by_type: [Watchers; SIGNAL_TYPES],
+}
+
+/// Who watches a signal type.
+#[derive(Debug, Default)]
+pub struct Watchers {
+    /// Places of the rules, in order; none where the type is disabled.
+    pub places: Vec<u16>,
+    /// Fields that their filters test.
+    pub tested: FieldSet,
+    /// Fields that they read of a signal that passes.
+    pub read: FieldSet,
 }
 
 /// The numbers of a rule.
@@ -44,18 +55,18 @@ pub enum Watches {
 impl Program {
     /// Makes a set ready.
     pub fn new(set: Arc<RuleSet>) -> Self {
-        let mut by_type = [const { Vec::new() }; SIGNAL_TYPES];
+        let mut by_type: [Watchers; SIGNAL_TYPES] = std::array::from_fn(|_| Watchers::default());
         for (place, rule) in set.rules.iter().enumerate() {
             if let Some(signal) = rule.signal.filter(|signal| !set.disabled.contains(*signal)) {
-                by_type[signal.index()].push(place as u16);
+                by_type[signal.index()].add(place as u16, rule);
             }
         }
         let plans = set.rules.iter().map(Plan::new).collect();
         Self { set, plans, by_type }
     }
 
-    /// Places of the rules that watch a type.
-    pub fn watching(&self, signal: SignalType) -> &[u16] {
+    /// Who watches a type.
+    pub fn watching(&self, signal: SignalType) -> &Watchers {
         &self.by_type[signal.index()]
     }
 
@@ -67,6 +78,18 @@ impl Program {
     /// The numbers of the rule at a place.
     pub fn plan(&self, place: u16) -> &Plan {
         &self.plans[usize::from(place)]
+    }
+}
+
+impl Watchers {
+    fn add(&mut self, place: u16, rule: &Rule) {
+        self.places.push(place);
+        rule.filter.iter().for_each(|predicate| self.tested.insert(predicate.field));
+        rule.group_by.iter().chain(&rule.evidence).for_each(|field| self.read.insert(*field));
+        if let Condition::Distinct { field, .. } = rule.condition {
+            self.read.insert(field);
+        }
+        self.read.extend(self.tested);
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use logystera_schemas::batch::{Signal, Value};
+use logystera_schemas::batch::{Fields, Value};
 use logystera_schemas::catalogue::{SignalType, SignalTypes};
 use logystera_schemas::detection::Severity;
-use logystera_schemas::ids::{RuleName, Sha256Digest};
+use logystera_schemas::ids::{RuleName, Sha256Digest, write_hex};
 use logystera_schemas::limits::{RULE_GROUPS_MAX, SITE_GROUPS_MAX, SITE_STATE_BYTES_MAX};
 
 /// A checked set of rules and limits: what a `SiteConfigured` names.
@@ -163,8 +163,8 @@ pub enum Test {
 
 impl Rule {
     /// Whether a signal of the rule's type passes the filter.
-    pub fn matches(&self, signal: &Signal<'_>) -> bool {
-        self.filter.iter().all(|p| p.holds(&signal.fields[p.field]))
+    pub fn matches(&self, fields: &Fields<'_>) -> bool {
+        self.filter.iter().all(|p| p.holds(&fields[p.field]))
     }
 }
 
@@ -249,7 +249,7 @@ pub fn show(signal_type: SignalType, field: usize, value: &Value<'_>, to: &mut i
         }
         Value::Int(number) => write!(to, "{number}"),
         Value::Bool(truth) => write!(to, "{truth}"),
-        Value::Hash(hash) => hash.iter().try_for_each(|b| write!(to, "{b:02x}")),
+        Value::Hash(hash) => write_hex(*hash, to),
         Value::Ident(text) => to.write_str(text),
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use logystera_schemas::avro::{DecodeError, Reader};
-use logystera_schemas::batch::{Batch, Signal};
+use logystera_schemas::avro::DecodeError;
+use logystera_schemas::batch::{Batch, Frame};
 use logystera_schemas::catalogue::SignalTypes;
 use logystera_schemas::detection::{Detection, DetectionReason};
-use logystera_schemas::ids::SpoolId;
+use logystera_schemas::ids::{KeyGroup, SpoolId};
 use logystera_schemas::limits::{AHEAD_MS_MAX, HELD_BYTES_MAX, HELD_SIGNALS_MAX, SPOOLS_MAX};
 use logystera_schemas::replay::{ReplayWindow, Seen};
 use logystera_schemas::signals_topic::{Refused, SiteConfigured};
@@ -24,6 +24,8 @@ use super::voice::Voice;
 /// One site.
 #[derive(Debug)]
 pub struct Site {
+    /// Which state is kept together with its own.
+    pub key_group: KeyGroup,
     /// What is stored of it at every change.
     pub head: Head,
     /// Its spools.
@@ -36,6 +38,8 @@ pub struct Site {
     pub board: Board,
     /// What changed since it was put.
     pub changes: Changes,
+    /// Open time of its entry among those that must be looked at.
+    pub wake_at: Option<OpenMs>,
 }
 
 impl Site {
@@ -63,7 +67,17 @@ impl Site {
         board.absences_unset = head.absences_unset;
         board.absences_wait = head.absences_wait;
         let changes = Changes { head: true, ..Changes::default() };
-        Self { head, spools: BTreeMap::new(), held: BTreeMap::new(), held_bytes: 0, board, changes }
+        let key_group = KeyGroup::of(head.voice.site.as_str());
+        Self {
+            key_group,
+            head,
+            spools: BTreeMap::new(),
+            held: BTreeMap::new(),
+            held_bytes: 0,
+            board,
+            changes,
+            wake_at: None,
+        }
     }
 
     fn now(&self) -> SiteMs {
@@ -118,14 +132,18 @@ impl Site {
         let late = signals.partition_point(|(at, _)| *at <= now);
         self.head.outcomes.late += late as u64;
         for (at, signal) in &signals[..late] {
-            self.board.judge(signal, *at, now, &mut self.head.voice, out);
+            if self.board.watches(signal.kind) {
+                self.board.judge(signal, *at, now, &mut self.head.voice, out)?;
+            }
         }
         let fresh = &signals[late..];
         if self.held.is_empty() && fresh.last().is_none_or(|(at, _)| *at <= watermark) {
             // Nothing waits and nothing will: the usual case of one spool goes straight from the log's bytes.
             for (at, signal) in fresh {
-                self.run_deadlines_before(*at, out);
-                self.board.judge(signal, *at, *at, &mut self.head.voice, out);
+                if self.board.watches(signal.kind) {
+                    self.run_deadlines_before(*at, out);
+                    self.board.judge(signal, *at, *at, &mut self.head.voice, out)?;
+                }
             }
         } else {
             for (index, (at, signal)) in fresh.iter().enumerate() {
@@ -207,11 +225,11 @@ impl Site {
     }
 
     /// The batch's watermark and signals in site time. One that lies ahead of the gateway's clock is shifted back whole.
-    fn in_site_time<'a>(&mut self, batch: &Batch<'a>) -> Result<(SiteMs, Vec<(SiteMs, Signal<'a>)>), DecodeError> {
+    fn in_site_time<'a>(&mut self, batch: &Batch<'a>) -> Result<(SiteMs, Vec<(SiteMs, Frame<'a>)>), DecodeError> {
         let head = &batch.head;
         let mut signals = Vec::with_capacity(128);
         let mut latest = head.through;
-        for signal in batch.signals() {
+        for signal in batch.frames() {
             let signal = signal?;
             latest = latest.max(signal.at);
             signals.push((SiteMs(signal.at), signal));
@@ -341,8 +359,10 @@ impl Site {
             match held {
                 Held::Signal(bytes) => {
                     // The time that counts is the key's; the one in the bytes was the sender's.
-                    let signal = Signal::read(&mut Reader::new(&bytes), 0)?;
-                    self.board.judge(&signal, key.0, key.0, &mut self.head.voice, out);
+                    let signal = Frame::of(&bytes, 0)?;
+                    if self.board.watches(signal.kind) {
+                        self.board.judge(&signal, key.0, key.0, &mut self.head.voice, out)?;
+                    }
                 }
                 Held::Enabled(enabled) => self.switch_spool(key.1, enabled, key.0),
             }

@@ -18,11 +18,11 @@ use std::sync::Arc;
 
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::catalogue::SignalTypes;
-use logystera_schemas::ids::{KeyGroup, SiteId, SpoolId};
+use logystera_schemas::ids::{KeyGroup, RuleName, SiteId, SpoolId};
 use logystera_schemas::time::SiteMs;
 
 use super::board::Extra;
-use super::engine::{Engine, EngineError};
+use super::engine::{Engine, EngineError, wake};
 use super::group::{Group, GroupKey};
 use super::head::{Head, Held, HeldKey};
 use super::log_time::LogTime;
@@ -47,7 +47,7 @@ impl Engine {
         const HEAD_BYTES: usize = 300;
         const SPOOL_BYTES: usize = 800;
         const GROUP_BYTES: usize = 200;
-        let sites = self.changed.iter().filter_map(|id| self.sites.get(id));
+        let sites = self.changed.iter().filter_map(|(_, id)| self.sites.get(id));
         sites
             .map(|s| {
                 HEAD_BYTES
@@ -59,24 +59,22 @@ impl Engine {
 
     /// The entries that changed since the last call, in the order of their keys.
     pub fn take_puts(&mut self) -> Vec<Put> {
-        let mut puts = Vec::new();
+        let mut puts = Puts::default();
         if std::mem::take(&mut self.time_changed) {
-            puts.push((time_key(), Some(value(&self.time))));
+            puts.time(&self.time);
         }
         for (id, mut site) in std::mem::take(&mut self.closed) {
-            delete_site(&id, &mut site, &mut puts);
+            puts.delete_site(&id, &mut site);
         }
-        for id in std::mem::take(&mut self.changed) {
-            if let Some(site) = self.sites.get_mut(&id) {
-                put_site(&id, site, &mut puts);
+        let mut changed = std::mem::take(&mut self.changed);
+        // Nearly in the order of the keys: the sort at the end has little left to do.
+        changed.sort_unstable();
+        for (_, id) in changed {
+            if let Some(site) = self.sites.get_mut(&id).filter(|site| site.changes.listed) {
+                puts.put_site(&id, site);
             }
         }
-        puts.sort();
-        // A site that was closed and came back: the put stands, not the deletion, which sorts before it.
-        puts.reverse();
-        puts.dedup_by(|later, earlier| later.0 == earlier.0);
-        puts.reverse();
-        puts
+        puts.in_order()
     }
 
     /// Takes a stored entry. Called for each, in the order of the keys, before the first record; the configurations that
@@ -117,9 +115,8 @@ impl Engine {
 
     /// Ends the restoring: works out what is not stored.
     pub fn restored(&mut self) {
-        let ids: Vec<SiteId> = self.sites.keys().cloned().collect();
-        for id in &ids {
-            self.wake(id);
+        for (id, site) in &mut self.sites {
+            wake(&mut self.wakes, id, site, &self.time);
         }
     }
 }
@@ -176,110 +173,128 @@ fn restore_part(site: &mut Site, tag: u8, key: &[u8], value: &mut Reader<'_>) ->
     Ok(())
 }
 
-fn put_site(id: &SiteId, site: &mut Site, puts: &mut Vec<Put>) {
-    let changes = std::mem::take(&mut site.changes);
-    if changes.head {
-        puts.push((site_key(HEAD, id), Some(value(&site.head))));
+/// Gathers entries, each written in a buffer that is used again.
+#[derive(Default)]
+struct Puts {
+    all: Vec<Put>,
+    key: Vec<u8>,
+    value: Writer,
+}
+
+impl Puts {
+    /// The entries in the order of their keys, each key once.
+    fn in_order(mut self) -> Vec<Put> {
+        self.all.sort();
+        // A site that was closed and came back: the put stands, not the deletion, which sorts before it.
+        self.all.reverse();
+        self.all.dedup_by(|later, earlier| later.0 == earlier.0);
+        self.all.reverse();
+        self.all
     }
-    for spool in changes.spools {
-        puts.push((spool_key(id, spool), site.spools.get(&spool).map(value)));
+
+    fn time(&mut self, time: &LogTime) {
+        self.key.clear();
+        self.key.extend_from_slice(&NO_KEY_GROUP.to_be_bytes());
+        self.key.push(TIME);
+        self.put(Some(time));
     }
-    for key in changes.held {
-        puts.push((held_key(id, &key), site.held.get(&key).map(value)));
-    }
-    for (rule, key) in std::mem::take(&mut site.board.gone) {
-        puts.push((group_key(id, rule.as_str(), &key), None));
-    }
-    for rule in std::mem::take(&mut site.board.gone_rules) {
-        puts.push((rule_key(EXTRA, id, rule.as_str()), None));
-    }
-    let program = Arc::clone(&site.board.program);
-    for (rule, state) in program.set.rules.iter().zip(&mut site.board.rules) {
-        if std::mem::take(&mut state.extra_dirty) {
-            puts.push((rule_key(EXTRA, id, rule.name.as_str()), Some(value(&state.extra))));
+
+    fn put_site(&mut self, id: &SiteId, site: &mut Site) {
+        let changes = std::mem::take(&mut site.changes);
+        let at = Place { key_group: site.key_group, site: id };
+        if changes.head {
+            self.entry(at, HEAD, &[], Some(&site.head));
+        }
+        for spool in changes.spools {
+            self.entry(at, SPOOL, &[&spool.0], site.spools.get(&spool));
+        }
+        let program = Arc::clone(&site.board.program);
+        for rule in std::mem::take(&mut site.board.gone_rules) {
+            self.entry(at, EXTRA, &[rule.as_str().as_bytes()], None::<&Extra>);
+        }
+        for (rule, state) in program.set.rules.iter().zip(&mut site.board.rules) {
+            if std::mem::take(&mut state.extra_dirty) {
+                self.entry(at, EXTRA, &[rule.name.as_str().as_bytes()], Some(&state.extra));
+            }
+        }
+        for (rule, key) in std::mem::take(&mut site.board.gone) {
+            self.group(at, &rule, &key, None);
+        }
+        let mut changed = std::mem::take(&mut site.board.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        for (place, key) in changed {
+            let mut group = site.board.rules[usize::from(place)].groups.get_mut(&key);
+            if let Some(group) = &mut group {
+                group.dirty = false;
+            }
+            self.group(at, &program.rule(place).name, &key, group.as_deref());
+        }
+        for key in changes.held {
+            self.held(at, &key, site.held.get(&key));
         }
     }
-    for (place, key) in std::mem::take(&mut site.board.changed) {
-        let group = site.board.rules[usize::from(place)].groups.get_mut(&key);
-        let put = group.map(|group| {
-            group.dirty = false;
-            value(group)
+
+    /// Deletes everything of a site that may be stored.
+    fn delete_site(&mut self, id: &SiteId, site: &mut Site) {
+        let at = Place { key_group: site.key_group, site: id };
+        self.entry(at, HEAD, &[], None::<&Head>);
+        site.changes.spools.extend(site.spools.keys());
+        for spool in &site.changes.spools {
+            self.entry(at, SPOOL, &[&spool.0], None::<&Spool>);
+        }
+        site.changes.held.extend(site.held.keys());
+        site.changes.held.iter().for_each(|key| self.held(at, key, None));
+        site.board.gone.iter().for_each(|(rule, key)| self.group(at, rule, key, None));
+        for rule in &site.board.gone_rules {
+            self.entry(at, EXTRA, &[rule.as_str().as_bytes()], None::<&Extra>);
+        }
+        let program = Arc::clone(&site.board.program);
+        for (rule, state) in program.set.rules.iter().zip(&site.board.rules) {
+            self.entry(at, EXTRA, &[rule.name.as_str().as_bytes()], None::<&Extra>);
+            state.groups.keys().for_each(|key| self.group(at, &rule.name, key, None));
+        }
+        site.board.changed.iter().for_each(|(place, key)| self.group(at, &program.rule(*place).name, key, None));
+    }
+
+    fn group(&mut self, at: Place<'_>, rule: &RuleName, key: &[u8], group: Option<&Group>) {
+        self.entry(at, GROUP, &[rule.as_str().as_bytes(), b"/", key], group);
+    }
+
+    fn held(&mut self, place: Place<'_>, (at, spool, seq, index): &HeldKey, held: Option<&Held>) {
+        let at = (at.0 as u64 ^ 1 << 63).to_be_bytes();
+        self.entry(place, HELD, &[&at, &spool.0, &seq.to_be_bytes(), &index.to_be_bytes()], held);
+    }
+
+    /// Key: key group, tag, site, and where there are `parts` a slash and they.
+    fn entry(&mut self, at: Place<'_>, tag: u8, parts: &[&[u8]], value: Option<&impl Datum>) {
+        self.key.clear();
+        self.key.extend_from_slice(&at.key_group.0.to_be_bytes());
+        self.key.push(tag);
+        self.key.extend_from_slice(at.site.as_str().as_bytes());
+        if !parts.is_empty() {
+            self.key.push(b'/');
+        }
+        parts.iter().for_each(|part| self.key.extend_from_slice(part));
+        self.put(value);
+    }
+
+    fn put(&mut self, value: Option<&impl Datum>) {
+        let value = value.map(|value| {
+            self.value.truncate(0);
+            None::<String>.write(&mut self.value);
+            value.write(&mut self.value);
+            self.value.as_bytes().to_vec()
         });
-        puts.push((group_key(id, program.rule(place).name.as_str(), &key), put));
+        self.all.push((self.key.clone(), value));
     }
 }
 
-/// Deletes everything of a site that may be stored.
-fn delete_site(id: &SiteId, site: &mut Site, puts: &mut Vec<Put>) {
-    puts.push((site_key(HEAD, id), None));
-    site.changes.spools.extend(site.spools.keys());
-    site.changes.held.extend(site.held.keys());
-    puts.extend(site.changes.spools.iter().map(|spool| (spool_key(id, *spool), None)));
-    puts.extend(site.changes.held.iter().map(|key| (held_key(id, key), None)));
-    puts.extend(site.board.gone.iter().map(|(rule, key)| (group_key(id, rule.as_str(), key), None)));
-    puts.extend(site.board.gone_rules.iter().map(|rule| (rule_key(EXTRA, id, rule.as_str()), None)));
-    let program = Arc::clone(&site.board.program);
-    for (rule, state) in program.set.rules.iter().zip(&site.board.rules) {
-        puts.push((rule_key(EXTRA, id, rule.name.as_str()), None));
-        puts.extend(state.groups.keys().map(|key| (group_key(id, rule.name.as_str(), key), None)));
-    }
-    for (place, key) in &site.board.changed {
-        puts.push((group_key(id, program.rule(*place).name.as_str(), key), None));
-    }
-}
-
-fn value(of: &impl Datum) -> Vec<u8> {
-    let mut to = Writer::new();
-    None::<String>.write(&mut to);
-    of.write(&mut to);
-    to.into_bytes()
-}
-
-fn time_key() -> Vec<u8> {
-    let mut key = NO_KEY_GROUP.to_be_bytes().to_vec();
-    key.push(TIME);
-    key
-}
-
-fn site_key(tag: u8, id: &SiteId) -> Vec<u8> {
-    let mut key = KeyGroup::of(id.as_str()).0.to_be_bytes().to_vec();
-    key.push(tag);
-    key.extend_from_slice(id.as_str().as_bytes());
-    key
-}
-
-fn part_key(tag: u8, id: &SiteId) -> Vec<u8> {
-    let mut key = site_key(tag, id);
-    key.push(b'/');
-    key
-}
-
-fn spool_key(id: &SiteId, spool: SpoolId) -> Vec<u8> {
-    let mut key = part_key(SPOOL, id);
-    key.extend_from_slice(&spool.0);
-    key
-}
-
-fn rule_key(tag: u8, id: &SiteId, rule: &str) -> Vec<u8> {
-    let mut key = part_key(tag, id);
-    key.extend_from_slice(rule.as_bytes());
-    key
-}
-
-fn group_key(id: &SiteId, rule: &str, group: &[u8]) -> Vec<u8> {
-    let mut key = rule_key(GROUP, id, rule);
-    key.push(b'/');
-    key.extend_from_slice(group);
-    key
-}
-
-fn held_key(id: &SiteId, (at, spool, seq, index): &HeldKey) -> Vec<u8> {
-    let mut key = part_key(HELD, id);
-    key.extend_from_slice(&(at.0 as u64 ^ 1 << 63).to_be_bytes());
-    key.extend_from_slice(&spool.0);
-    key.extend_from_slice(&seq.to_be_bytes());
-    key.extend_from_slice(&index.to_be_bytes());
-    key
+/// Whose entries are put.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    key_group: KeyGroup,
+    site: &'a SiteId,
 }
 
 impl Datum for Held {

@@ -133,7 +133,7 @@ impl World {
             refused: 0,
             base_at: T0_MS,
         };
-        self.record(&encode(&head, signals.len(), &body))
+        self.record(&encode(&head, &body))
     }
 
     /// The gateway turned a batch away.

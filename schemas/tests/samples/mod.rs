@@ -48,7 +48,7 @@ pub(crate) fn batch() -> Vec<u8> {
         let fields: Vec<_> = kind.def().fields.iter().map(|f| sample_value(&f.kind)).collect();
         batch::write_signal(&mut signals, kind, AT - 1_000 + kind.index() as i64, AT, &fields);
     }
-    batch::encode(&head, SignalType::all().count(), &signals.into_bytes())
+    batch::encode(&head, &signals.into_bytes())
 }
 
 fn sample_value(kind: &logystera_schemas::catalogue::FieldKind) -> Value<'static> {

@@ -132,7 +132,7 @@ impl BatchIn {
             let fields: Vec<Value<'_>> = signal.fields.iter().map(Field::value).collect();
             batch::write_signal(&mut signals, signal.kind, signal.at, base_at, &fields);
         }
-        batch::encode(&head, self.signals.len(), &signals.into_bytes())
+        batch::encode(&head, &signals.into_bytes())
     }
 }
 

@@ -37,7 +37,7 @@ fn head_of(admitted: &Admitted) -> BatchHead {
 }
 
 fn with_record<R>(admitted: &Admitted, read: impl FnOnce(Batch<'_>) -> R) -> R {
-    let record = encode(&head_of(admitted), admitted.accepted, &admitted.signals);
+    let record = encode(&head_of(admitted), &admitted.signals);
     match SignalsRecord::decode(&record).unwrap() {
         SignalsRecord::Batch(batch) => read(batch),
         other => unreachable!("{other:?}"),
