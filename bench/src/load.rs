@@ -85,7 +85,8 @@ fn prepare(sites: &[Credentials], requests: usize, connections: usize) -> (Vec<V
         let body = body::json(&peer, shift_ms);
         body_bytes += body.len();
         let batch = format!("{:016x}.{}", crate::w1::mix(place as u64), seqs[place]);
-        let header = signature(&sites[place], &batch, now_ms() / 1_000, "identity", body.as_bytes());
+        let header =
+            signature(&sites[place], &batch, now_ms() / 1_000, ["application/json", "identity"], body.as_bytes());
         let request = format!(
             "POST /v1/batches HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
              Logystera-Signature: {header}\r\nContent-Length: {}\r\n\r\n{body}",

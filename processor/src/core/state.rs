@@ -220,10 +220,10 @@ impl Puts {
         for (rule, key) in std::mem::take(&mut site.board.gone) {
             self.group(at, &rule, &key, None);
         }
-        let mut changed = std::mem::take(&mut site.board.changed);
-        changed.sort_unstable();
-        changed.dedup();
-        for (place, key) in changed {
+        let mut groups = std::mem::take(&mut site.board.changed);
+        groups.sort_unstable();
+        groups.dedup();
+        for (place, key) in groups {
             let mut group = site.board.rules[usize::from(place)].groups.get_mut(&key);
             if let Some(group) = &mut group {
                 group.dirty = false;
@@ -275,7 +275,9 @@ impl Puts {
         if !parts.is_empty() {
             self.key.push(b'/');
         }
-        parts.iter().for_each(|part| self.key.extend_from_slice(part));
+        for part in parts {
+            self.key.extend_from_slice(part);
+        }
         self.put(value);
     }
 
