@@ -175,15 +175,26 @@ pub enum IdentClass {
 
 impl IdentClass {
     /// Whether `text` is a non-empty identifier of this class.
+    #[inline]
     pub fn admits(self, text: &str) -> bool {
-        let word = |b: u8, more: &[u8]| b.is_ascii_alphanumeric() || more.contains(&b);
-        let mut bytes = text.bytes();
+        let starts = if self == Self::Path { text.starts_with('/') } else { !text.is_empty() };
+        starts && text.bytes().all(|b| CLASSES[usize::from(b)] & self.bit() != 0)
+    }
+
+    /// Its bit in [`CLASSES`].
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+
+    /// Whether the byte may stand in an identifier of this class.
+    const fn has(self, byte: u8) -> bool {
+        let word = byte.is_ascii_alphanumeric();
         match self {
-            Self::Name => !text.is_empty() && bytes.all(|b| word(b, b"_.:/\\-")),
-            Self::Slug => !text.is_empty() && bytes.all(|b| word(b, b"_.-")),
-            Self::Version => !text.is_empty() && bytes.all(|b| word(b, b"._+~-")),
-            Self::Path => bytes.next() == Some(b'/') && bytes.all(|b| b.is_ascii_graphic() && !b"?#@".contains(&b)),
-            Self::Printable => !text.is_empty() && bytes.all(|b| b.is_ascii_graphic() || b == b' '),
+            Self::Name => word || matches!(byte, b'_' | b'.' | b':' | b'/' | b'\\' | b'-'),
+            Self::Slug => word || matches!(byte, b'_' | b'.' | b'-'),
+            Self::Version => word || matches!(byte, b'.' | b'_' | b'+' | b'~' | b'-'),
+            Self::Path => byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'@'),
+            Self::Printable => byte.is_ascii_graphic() || byte == b' ',
         }
     }
 
@@ -198,6 +209,24 @@ impl IdentClass {
         }
     }
 }
+
+/// For each byte, a bit for each class that has it: a check is one look for each byte.
+static CLASSES: [u8; 256] = {
+    let classes = [IdentClass::Name, IdentClass::Slug, IdentClass::Version, IdentClass::Path, IdentClass::Printable];
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        let mut class = 0;
+        while class < classes.len() {
+            if classes[class].has(byte as u8) {
+                table[byte] |= classes[class].bit();
+            }
+            class += 1;
+        }
+        byte += 1;
+    }
+    table
+};
 
 /// All signal types.
 #[derive(Debug)]

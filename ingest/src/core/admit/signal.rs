@@ -24,7 +24,7 @@ impl Encoded {
         Self { writer, base_at: None, count: 0 }
     }
 
-    fn push(&mut self, kind: SignalType, at: i64, fields: &[Value<'_>]) {
+    pub(super) fn push(&mut self, kind: SignalType, at: i64, fields: &[Value<'_>]) {
         let base_at = *self.base_at.get_or_insert(at);
         write_signal(&mut self.writer, kind, at, base_at, fields);
         self.count += 1;
@@ -164,13 +164,13 @@ struct Draft<'de> {
 }
 
 /// The place of `name` in `fields`, looked for from `next` on.
-fn find(fields: &[FieldDef], name: &str, next: usize) -> Option<usize> {
+pub(super) fn find(fields: &[FieldDef], name: &str, next: usize) -> Option<usize> {
     let found = |i: &usize| fields.get(*i).is_some_and(|f| f.name.len() == name.len() && f.name == name);
     (next..fields.len()).find(found).or_else(|| (0..next).find(found))
 }
 
 /// The type of this name, tried first at `hint`.
-fn find_type(name: &str, hint: &mut usize) -> Option<SignalType> {
+pub(super) fn find_type(name: &str, hint: &mut usize) -> Option<SignalType> {
     let types = &CATALOGUE.types;
     if types.get(*hint).is_none_or(|t| t.name != name) {
         *hint = types.iter().position(|t| t.name.len() == name.len() && t.name == name)?;
@@ -239,7 +239,7 @@ impl<'de> Draft<'de> {
 
     /// Checks the signal against the catalogue and encodes it, or says why not: the type first, then names that are not
     /// in the catalogue, then the time, then the fields in the catalogue's order, and its age last.
-    fn judge(self, walk: &mut Walk<'de>) -> Result<(), (SignalRefusal, Option<String>)> {
+    fn judge(&self, walk: &mut Walk<'de>) -> Result<(), (SignalRefusal, Option<String>)> {
         let about = |code, field: &str| (code, Some(field.to_owned()));
         let Some(kind) = self.kind else {
             let code = if self.type_seen { SignalRefusal::TypeUnknown } else { SignalRefusal::FieldMissing };
@@ -316,10 +316,10 @@ fn check<'a>(
     }
 }
 
-fn symbol(symbols: &[String], text: &str) -> Option<u8> {
+pub(super) fn symbol(symbols: &[String], text: &str) -> Option<u8> {
     symbols.iter().position(|s| s.len() == text.len() && s == text).map(|i| i as u8)
 }
 
-fn hash(text: &str, to: &mut [u8; 16]) -> bool {
+pub(super) fn hash(text: &str, to: &mut [u8; 16]) -> bool {
     logystera_schemas::ids::from_hex(text).map(|bytes| *to = bytes).is_some()
 }

@@ -1,0 +1,354 @@
+//! The quick way through a body in which there is nothing unusual: no escapes, no unknown or repeated names, `type` first in
+//! each signal, and every value one that the catalogue allows. Nearly all bodies are like that.
+//!
+//! It never refuses anything. Where it meets what it does not expect it gives up, and the body is read from its start on by
+//! the careful way, whose judgement is the only one; what it does take, the careful way would take with the same outcome.
+
+use std::sync::LazyLock;
+
+use logystera_schemas::avro::Writer;
+use logystera_schemas::batch::{Platform, Value};
+use logystera_schemas::catalogue::{
+    CATALOGUE, FieldDef, FieldKind, IdentClass, SIGNAL_TYPES, SignalType, SignalTypes, TYPE_FIELDS_MAX,
+};
+use logystera_schemas::limits::{
+    BATCH_SIGNALS_MAX, CLOCK_OFFSET_MS_MAX, FLUSH_EVERY_S_DEFAULT, FLUSH_EVERY_S_MAX, INTEGRATION_VERSION_CHARS_MAX,
+    LIST_ITEMS_MAX, TIME_MS_MAX,
+};
+
+use super::signal::{Encoded, find, find_type, hash, symbol};
+use super::{Admitted, RefusedSignals, Terms};
+
+/// Reads a body; none where it is not plain.
+pub(super) fn admit(text: &str, terms: &Terms) -> Option<Admitted> {
+    let mut scan = Scan { text, at: 0 };
+    let mut head = Head::default();
+    let oldest_at = terms.received_at.saturating_sub(terms.signal_age_ms_max);
+    let mut signals = None;
+    scan.object(|scan, name| {
+        match name {
+            "through" => once(&mut head.through, scan.int(0, TIME_MS_MAX)?),
+            "clock_offset_ms" => {
+                let offset = scan.int(-CLOCK_OFFSET_MS_MAX, CLOCK_OFFSET_MS_MAX)?;
+                // The age of signals that stand before it was judged without it.
+                if signals.is_some() && offset != 0 {
+                    return None;
+                }
+                once(&mut head.clock_offset_ms, offset)
+            }
+            "flush_every_s" => once(&mut head.flush_every_s, scan.int(1, i64::from(FLUSH_EVERY_S_MAX))?),
+            "integration" => once(&mut head.integration, integration(scan)?),
+            "signals" => {
+                let oldest_at = oldest_at.saturating_sub(head.clock_offset_ms.unwrap_or(0));
+                once(&mut signals, self::signals(scan, oldest_at)?)
+            }
+            _ => None,
+        }
+    })?;
+    scan.end()?;
+    let integration = head.integration?;
+    let through = head.through?;
+    let (base_at, accepted, signals) = signals?.finish(through);
+    Some(Admitted {
+        through,
+        clock_offset_ms: head.clock_offset_ms.unwrap_or(0),
+        flush_every_s: head.flush_every_s.map_or(FLUSH_EVERY_S_DEFAULT, |s| s as u32),
+        platform: integration.platform?,
+        integration_version: integration.version.unwrap_or_default().to_owned(),
+        enabled: integration.enabled?,
+        base_at,
+        accepted,
+        signals,
+        refused: RefusedSignals::default(),
+    })
+}
+
+/// For each type, its fields' names as they mostly stand in a body: quoted, with the colon.
+type Names = [Vec<Vec<u8>>; SIGNAL_TYPES];
+
+static NAMES: LazyLock<Names> = LazyLock::new(|| {
+    let name = |field: &FieldDef| format!("\"{}\":", field.name).into_bytes();
+    std::array::from_fn(|i| CATALOGUE.types[i].fields.iter().map(name).collect())
+});
+
+#[derive(Default)]
+struct Head<'a> {
+    through: Option<i64>,
+    clock_offset_ms: Option<i64>,
+    flush_every_s: Option<i64>,
+    integration: Option<Integration<'a>>,
+}
+
+#[derive(Default)]
+struct Integration<'a> {
+    platform: Option<Platform>,
+    version: Option<&'a str>,
+    enabled: Option<SignalTypes>,
+}
+
+/// Puts a value in its place; none where one stands there.
+fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
+    place.replace(value).is_none().then_some(())
+}
+
+fn integration<'a>(scan: &mut Scan<'a>) -> Option<Integration<'a>> {
+    let mut integration = Integration::default();
+    scan.object(|scan, name| match name {
+        "platform" => once(&mut integration.platform, Platform::from_symbol(scan.string()?)?),
+        "version" => {
+            let version = scan.string()?;
+            let holds = version.len() <= INTEGRATION_VERSION_CHARS_MAX && IdentClass::Version.admits(version);
+            once(&mut integration.version, holds.then_some(version)?)
+        }
+        "enabled" => {
+            let mut types = SignalTypes::default();
+            scan.list(LIST_ITEMS_MAX, |scan| {
+                types.insert(SignalType::from_name(scan.string()?)?);
+                Some(())
+            })?;
+            once(&mut integration.enabled, types)
+        }
+        _ => None,
+    })?;
+    Some(integration)
+}
+
+fn signals(scan: &mut Scan<'_>, oldest_at: i64) -> Option<Encoded> {
+    let mut encoded = Encoded::new(Writer::with(Vec::with_capacity(scan.text.len() / 2)));
+    let (names, mut hint) = (LazyLock::force(&NAMES), 0);
+    scan.list(BATCH_SIGNALS_MAX, |scan| signal(scan, names, &mut hint, oldest_at, &mut encoded))?;
+    Some(encoded)
+}
+
+/// `hint` as [`find_type`] has it.
+fn signal(scan: &mut Scan<'_>, names: &Names, hint: &mut usize, oldest_at: i64, encoded: &mut Encoded) -> Option<()> {
+    let mut hashes = [[0; 16]; TYPE_FIELDS_MAX];
+    let mut rooms = hashes.iter_mut();
+    let mut values = [Value::Absent; TYPE_FIELDS_MAX];
+    scan.byte(b'{')?;
+    if !scan.skip(b"\"type\":") && scan.name()? != "type" {
+        return None;
+    }
+    let kind = find_type(scan.string()?, hint)?;
+    let (fields, names) = (kind.def().fields.as_slice(), names[kind.index()].as_slice());
+    let (mut at, mut next) = (None, 0);
+    while scan.more(b'}')? {
+        // Senders keep an order: the name that is expected is compared where it stands.
+        let place = if names.get(next).is_some_and(|name| scan.skip(name)) {
+            next
+        } else {
+            let name = if scan.skip(b"\"at\":") { "at" } else { scan.name()? };
+            if name == "at" {
+                once(&mut at, scan.int(0, TIME_MS_MAX)?)?;
+                continue;
+            }
+            find(fields, name, next)?
+        };
+        next = place + 1;
+        let value = match &fields[place].kind {
+            FieldKind::Enum(symbols) => Value::Enum(symbol(symbols, scan.string()?)?),
+            FieldKind::EnumList(symbols) => Value::List(list(scan, symbols)?),
+            FieldKind::Int { min, max } => Value::Int(scan.int(*min, *max)?),
+            FieldKind::Bool => Value::Bool(scan.boolean()?),
+            FieldKind::Hash => {
+                let room = rooms.next()?;
+                hash(scan.quoted(2 * room.len())?, room).then_some(Value::Hash(room))?
+            }
+            FieldKind::Ident { class, max } => {
+                let text = scan.string()?;
+                (text.len() <= *max && class.admits(text)).then_some(Value::Ident(text))?
+            }
+        };
+        if std::mem::replace(&mut values[place], value) != Value::Absent {
+            return None;
+        }
+    }
+    let at = at.filter(|at| *at >= oldest_at)?;
+    let values = &values[..fields.len()];
+    let complete = fields.iter().zip(values).all(|(field, value)| field.optional || *value != Value::Absent);
+    complete.then(|| encoded.push(kind, at, values))
+}
+
+/// The bits of a list's symbols, each of which stands there once.
+fn list(scan: &mut Scan<'_>, symbols: &[String]) -> Option<u32> {
+    let mut bits = 0_u32;
+    scan.list(LIST_ITEMS_MAX, |scan| {
+        let bit = 1 << symbol(symbols, scan.string()?)?;
+        let new = bits & bit == 0;
+        bits |= bit;
+        new.then_some(())
+    })?;
+    Some(bits)
+}
+
+/// A place in a body. What is read there is JSON (RFC 8259), in the plainest of its spellings.
+struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scan<'a> {
+    #[inline]
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// The next byte that is no white space.
+    #[inline]
+    fn token(&mut self) -> Option<u8> {
+        loop {
+            match self.peek()? {
+                b' ' | b'\n' | b'\r' | b'\t' => self.at += 1,
+                byte => return Some(byte),
+            }
+        }
+    }
+
+    #[inline]
+    fn byte(&mut self, byte: u8) -> Option<()> {
+        (self.token()? == byte).then(|| self.at += 1)
+    }
+
+    /// Whether another member or item follows, or the `end`. Not for the first one.
+    #[inline]
+    fn more(&mut self, end: u8) -> Option<bool> {
+        let token = self.token()?;
+        self.at += 1;
+        if token == b',' { Some(true) } else { (token == end).then_some(false) }
+    }
+
+    fn end(&mut self) -> Option<()> {
+        self.token().is_none().then_some(())
+    }
+
+    /// An object that has members: `member` reads the value of each.
+    fn object(&mut self, mut member: impl FnMut(&mut Self, &'a str) -> Option<()>) -> Option<()> {
+        self.byte(b'{')?;
+        loop {
+            let name = self.name()?;
+            member(self, name)?;
+            if !self.more(b'}')? {
+                return Some(());
+            }
+        }
+    }
+
+    /// A list of at most `max` items: `item` reads each.
+    fn list(&mut self, max: usize, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.byte(b'[')?;
+        if self.token()? == b']' {
+            self.at += 1;
+            return Some(());
+        }
+        for _ in 0..max {
+            item(self)?;
+            if !self.more(b']')? {
+                return Some(());
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn name(&mut self) -> Option<&'a str> {
+        let name = self.string()?;
+        self.byte(b':')?;
+        Some(name)
+    }
+
+    /// Moves past `expected`, if that stands here.
+    #[inline]
+    fn skip(&mut self, expected: &[u8]) -> bool {
+        let stands = self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(expected));
+        self.at += if stands { expected.len() } else { 0 };
+        stands
+    }
+
+    /// A string of `length` bytes, for a caller who looks at each of them.
+    #[inline]
+    fn quoted(&mut self, length: usize) -> Option<&'a str> {
+        self.byte(b'"')?;
+        let start = self.at;
+        self.at += length;
+        self.quoted_from(start)
+    }
+
+    /// A string of ASCII without escapes.
+    #[inline]
+    fn string(&mut self) -> Option<&'a str> {
+        self.byte(b'"')?;
+        let start = self.at;
+        let bytes = self.text.as_bytes();
+        while let Some(word) = bytes.get(self.at..).and_then(<[u8]>::first_chunk::<8>) {
+            let odd = odd_bytes(u64::from_le_bytes(*word));
+            if odd != 0 {
+                self.at += (odd.trailing_zeros() / 8) as usize;
+                return self.quoted_from(start);
+            }
+            self.at += 8;
+        }
+        while self.peek().is_some_and(|b| (b' '..0x80).contains(&b) && b != b'"' && b != b'\\') {
+            self.at += 1;
+        }
+        self.quoted_from(start)
+    }
+
+    #[inline]
+    fn quoted_from(&mut self, start: usize) -> Option<&'a str> {
+        if self.peek()? != b'"' {
+            return None;
+        }
+        let text = self.text.get(start..self.at);
+        self.at += 1;
+        text
+    }
+
+    /// A whole number of at most 18 digits.
+    #[inline]
+    fn int(&mut self, min: i64, max: i64) -> Option<i64> {
+        let negative = self.token()? == b'-';
+        self.at += usize::from(negative);
+        let start = self.at;
+        let mut number = 0_i64;
+        while let Some(digit @ b'0'..=b'9') = self.peek() {
+            number = number.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'));
+            self.at += 1;
+        }
+        let digits = self.at - start;
+        let leading_zero = self.text.as_bytes().get(start) == Some(&b'0') && (digits > 1 || negative);
+        // A fraction, an exponent: not a whole number's plainest spelling.
+        if !(1..=18).contains(&digits) || leading_zero || matches!(self.peek(), Some(b'.' | b'e' | b'E')) {
+            return None;
+        }
+        let number = if negative { -number } else { number };
+        (min..=max).contains(&number).then_some(number)
+    }
+
+    fn boolean(&mut self) -> Option<bool> {
+        self.token()?;
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let (truth, length) = if rest.starts_with(b"true") { (true, 4) } else { (false, 5) };
+        if !truth && !rest.starts_with(b"false") {
+            return None;
+        }
+        self.at += length;
+        Some(truth)
+    }
+}
+
+/// The highest bit of each of the eight bytes that ends a string or is not plain in one: quotes, backslashes, control
+/// characters, what is not ASCII. Right up to the first such byte (a subtraction borrows only from later ones).
+#[inline]
+const fn odd_bytes(word: u64) -> u64 {
+    const fn each(byte: u8) -> u64 {
+        u64::from_ne_bytes([byte; 8])
+    }
+    const fn zero(word: u64) -> u64 {
+        word.wrapping_sub(each(1)) & !word
+    }
+    let control = word.wrapping_sub(each(b' ')) & !word;
+    (zero(word ^ each(b'"')) | zero(word ^ each(b'\\')) | control | word) & each(0x80)
+}
+
+#[cfg(test)]
+mod tests;

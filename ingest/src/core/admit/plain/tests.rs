@@ -1,0 +1,167 @@
+use logystera_schemas::catalogue::{FieldKind, SignalType};
+use proptest::prelude::*;
+
+use super::super::carefully;
+use super::*;
+
+const NOW: i64 = 1_767_225_600_000;
+const TERMS: Terms = Terms { received_at: NOW, signal_age_ms_max: 7 * 86_400_000 };
+
+fn value(kind: &FieldKind) -> String {
+    match kind {
+        FieldKind::Enum(symbols) => format!("{:?}", symbols[symbols.len() - 1]),
+        FieldKind::EnumList(symbols) => format!("{:?}", &symbols[..2]).replace(", ", ","),
+        FieldKind::Int { min, .. } => min.to_string(),
+        FieldKind::Bool => "true".into(),
+        FieldKind::Hash => r#""0123456789abcdef0123456789abcdef""#.into(),
+        FieldKind::Ident { class: IdentClass::Path, .. } => r#""/a/b.php""#.into(),
+        FieldKind::Ident { .. } => r#""1.2.3""#.into(),
+    }
+}
+
+/// A signal of this type with all its fields, or only those that it must have.
+fn signal(kind: SignalType, all: bool) -> String {
+    let fields = kind.def().fields.iter().filter(|f| all || !f.optional);
+    let members: Vec<_> = fields.map(|f| format!(",\"{}\":{}", f.name, value(&f.kind))).collect();
+    format!(r#"{{"type":"{}","at":{NOW}{}}}"#, kind.name(), members.concat())
+}
+
+fn body(signals: &str) -> String {
+    let integration = r#"{"platform":"drupal","version":"1.2.3","enabled":["cron.run","file.edit"]}"#;
+    let numbers = format!(r#""through":{NOW},"clock_offset_ms":-20,"flush_every_s":30"#);
+    format!(r#"{{{numbers},"integration":{integration},"signals":[{signals}]}}"#)
+}
+
+/// A body with a signal of every type, with and without what it need not have.
+fn every_type() -> String {
+    let signals: Vec<_> = SignalType::all().flat_map(|kind| [signal(kind, true), signal(kind, false)]).collect();
+    body(&signals.join(","))
+}
+
+/// The quick way takes it, and as the careful one does.
+fn is_plain(text: &str) {
+    let quick = admit(text, &TERMS);
+    assert_eq!(quick.as_ref(), carefully(text, &TERMS).as_ref().ok(), "{text}");
+    assert!(quick.is_some(), "{text}");
+}
+
+#[test]
+fn what_senders_send_is_plain() {
+    let text = every_type();
+    is_plain(&text);
+    is_plain(&body(""));
+    is_plain(&text.replace(':', ": ").replace(',', ",\n\t").replace('[', "[ ").replace('}', "\r\n}"));
+    is_plain(&body(&[signal(SignalType::from_index(0).unwrap(), true).as_str(); BATCH_SIGNALS_MAX].join(",")));
+    // Members in another order; only a signal's type comes first.
+    is_plain(&format!(
+        r#"{{"signals":[{{"type":"cron.run","outcome":"ok","job":"a","at":{NOW}}}],"integration":{{"enabled":[],"platform":"other"}},"through":0}}"#
+    ));
+}
+
+#[test]
+fn what_is_unusual_is_left_to_the_careful_way() {
+    let cron = format!(r#"{{"type":"cron.run","at":{NOW},"job":"a","outcome":"ok"}}"#);
+    let good = body(&cron);
+    is_plain(&good);
+    for (from, to) in [
+        ("cron.run\",\"at", "cron\\u002erun\",\"at"),
+        ("\"a\"", "\"\\u0061\""),
+        ("\"a\"", "\"\u{e9}\""),
+        ("\"a\"", "\"\u{1}\""),
+        ("\"a\"", "\"\""),
+        ("\"a\"", "null"),
+        ("\"ok\"", "\"OK\""),
+        ("\"ok\"", "\"ok\",\"outcome\":\"ok\""),
+        ("\"ok\"", "\"ok\",\"late_s\":1.0"),
+        ("\"ok\"", "\"ok\",\"late_s\":-0"),
+        ("\"ok\"", "\"ok\",\"late_s\":01"),
+        ("\"ok\"", "\"ok\",\"late_s\":1e2"),
+        ("\"ok\"", "\"ok\",\"late_s\":9999999999999999999"),
+        ("\"ok\"", "\"ok\",\"late_s\":null"),
+        ("\"ok\"", "\"ok\",\"password\":1"),
+        (",\"outcome\":\"ok\"", ""),
+        (",\"outcome\":\"ok\"", ","),
+        ("{\"type\"", "{\"job\":\"a\",\"type\""),
+        ("}]", "},{}]"),
+        ("}]", "},]"),
+        ("]}", "]}{}"),
+        ("]}", "],\"x\":1}"),
+        ("]}", "],\"through\":1}"),
+        ("]}", "],\"signals\":[]}"),
+        ("\"version\":\"1.2.3\"", "\"version\":\"\""),
+        ("\"cron.run\",\"file.edit\"", "\"cron.run\",\"of.tomorrow\""),
+        ("\"through\"", "\"throug\""),
+        ("\"clock_offset_ms\":-20,", "\"clock_offset_ms\":-800000000000000,"),
+    ] {
+        let text = good.replacen(from, to, 1);
+        assert_ne!(text, good, "{from}");
+        assert_eq!(admit(&text, &TERMS), None, "{text}");
+    }
+    let many = [cron.as_str(); BATCH_SIGNALS_MAX + 1].join(",");
+    let old = cron.replace(&NOW.to_string(), &(NOW - TERMS.signal_age_ms_max - 1).to_string());
+    let late = good.replace("\"clock_offset_ms\":-20,", "").replace("]}", "],\"clock_offset_ms\":1}");
+    for text in [body(&many), body(&old), late, String::new(), "{}".into(), good[..good.len() - 1].into()] {
+        assert_eq!(admit(&text, &TERMS), None, "{text}");
+    }
+}
+
+/// What a body is spoilt with: all of JSON's own characters, and what could be taken for something else.
+const SPLINTERS: [&str; 26] = [
+    "",
+    "\"",
+    "\\",
+    ",",
+    ":",
+    "{",
+    "}",
+    "[",
+    "]",
+    " ",
+    "\n",
+    "-",
+    "0",
+    "1",
+    "e5",
+    ".5",
+    "null",
+    "true",
+    "false",
+    "\\n",
+    "\\u0061",
+    "\u{e9}",
+    "\u{1f}",
+    "\u{7f}",
+    "a",
+    "\"at\":1,",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+    #[test]
+    fn the_quick_way_takes_nothing_that_the_careful_one_does_not(
+        kind in 0_usize..logystera_schemas::catalogue::SIGNAL_TYPES,
+        all in any::<bool>(),
+        cuts in proptest::collection::vec((any::<prop::sample::Index>(), 0_usize..3, 0..SPLINTERS.len()), 1..4),
+    ) {
+        let mut text = body(&signal(SignalType::from_index(kind).unwrap(), all));
+        for (at, len, splinter) in cuts {
+            let at = at.index(text.len());
+            if text.is_char_boundary(at) && text.is_char_boundary(at + len) {
+                text.replace_range(at..(at + len).min(text.len()), SPLINTERS[splinter]);
+            }
+        }
+        if let Some(quick) = admit(&text, &TERMS) {
+            prop_assert_eq!(Ok(quick), carefully(&text, &TERMS), "{}", text);
+        }
+    }
+
+    #[test]
+    fn odd_bytes_are_found(bytes in any::<[u8; 8]>(), plain in any::<[bool; 8]>()) {
+        let mut word = bytes;
+        word.iter_mut().zip(plain).filter(|(_, plain)| *plain).for_each(|(b, _)| *b = b'a' + (*b & 0xf));
+        let odd = |b: &u8| *b < 0x20 || *b >= 0x80 || *b == b'"' || *b == b'\\';
+        let first = odd_bytes(u64::from_le_bytes(word)).trailing_zeros() as usize / 8;
+        prop_assert_eq!(first, word.iter().position(odd).unwrap_or(8));
+    }
+}
