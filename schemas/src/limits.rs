@@ -171,6 +171,9 @@ pub const READ_BYTES_MAX: usize = 4 << 20;
 pub const LOG_QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Appends that wait for the embedded log's writer; who comes then waits for room.
 pub const LOG_QUEUE_APPENDS_MAX: usize = 4_096;
+/// Microseconds between the beginnings of two commits of the embedded log where several appends wait: under load one fsync
+/// then serves more of them.
+pub const LOG_COMMIT_SPACING_US: u64 = 2_000;
 /// Connections for reading that the embedded log keeps open between reads; a read beyond them opens its own.
 pub const LOG_READERS_KEPT_MAX: usize = 4;
 /// Milliseconds between two looks at topic `control`: a revocation takes effect within 5 s (design, section 3).

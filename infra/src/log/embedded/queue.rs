@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use logystera_schemas::limits::{LOG_QUEUE_APPENDS_MAX, LOG_QUEUE_BYTES_MAX};
 use logystera_schemas::topic::Topic;
@@ -38,17 +39,34 @@ pub(super) struct Queue {
     inner: Mutex<Inner>,
     filled: Condvar,
     room: Arc<Semaphore>,
+    length: Length,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     requests: VecDeque<Request>,
     closed: bool,
+    /// The writer waits to be notified: to notify it where it does not would be a system call for each request.
+    writer_waits: bool,
+}
+
+/// The metric of what waits. A handle: to look it up by name for each request costs more than all else here.
+struct Length(metrics::Gauge);
+
+impl std::fmt::Debug for Length {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Length")
+    }
 }
 
 impl Queue {
     pub(super) fn new() -> Self {
-        Self { inner: Mutex::default(), filled: Condvar::new(), room: Arc::new(Semaphore::new(LOG_QUEUE_BYTES_MAX)) }
+        Self {
+            inner: Mutex::default(),
+            filled: Condvar::new(),
+            room: Arc::new(Semaphore::new(LOG_QUEUE_BYTES_MAX)),
+            length: Length(metrics::gauge!("logystera_log_queue_requests")),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -72,19 +90,31 @@ impl Queue {
             return Err(closed());
         }
         inner.requests.push_back(request);
-        metrics::gauge!("logystera_log_queue_requests").set(f64::from(inner.requests.len() as u32));
+        self.length.0.set(f64::from(inner.requests.len() as u32));
+        let notify = std::mem::take(&mut inner.writer_waits);
         drop(inner);
-        self.filled.notify_one();
+        if notify {
+            self.filled.notify_one();
+        }
         Ok(())
     }
 
-    /// Waits until something is there and takes all of it. None: the queue is closed and empty.
-    pub(super) fn take_all(&self) -> Option<VecDeque<Request>> {
+    /// Waits until something is there and takes all of it; where several things are there, `pause` is waited for more. None:
+    /// the queue is closed and empty.
+    pub(super) fn take_all(&self, pause: Duration) -> Option<VecDeque<Request>> {
         let inner = self.lock();
-        let idle = |inner: &mut Inner| inner.requests.is_empty() && !inner.closed;
+        let idle = |inner: &mut Inner| {
+            inner.writer_waits = inner.requests.is_empty() && !inner.closed;
+            inner.writer_waits
+        };
         let mut inner = self.filled.wait_while(inner, idle).unwrap_or_else(PoisonError::into_inner);
+        if inner.requests.len() > 1 && !pause.is_zero() {
+            let gathering = |inner: &mut Inner| !inner.closed;
+            let waited = self.filled.wait_timeout_while(inner, pause, gathering);
+            inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
         let requests = std::mem::take(&mut inner.requests);
-        metrics::gauge!("logystera_log_queue_requests").set(0.0);
+        self.length.0.set(0.0);
         (!requests.is_empty()).then_some(requests)
     }
 
