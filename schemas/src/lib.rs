@@ -11,6 +11,7 @@ pub mod time;
 
 pub mod avro;
 pub mod catalogue;
+pub mod declare;
 pub mod schema;
 
 pub mod batch;

@@ -1,0 +1,220 @@
+//! The changelog: an application's state as a compacted topic, from which whoever takes a partition over restores it.
+//!
+//! | key | value | partition |
+//! | --- | --- | --- |
+//! | `s`, state key that starts with its key group (2 bytes, big-endian, below 1,024) | version, state value | key group mod partitions |
+//! | `p`, generation, input partition (4 bytes each), state key | version, state value | input partition mod partitions |
+//! | `c`, generation, input partition | version, position | input partition mod partitions |
+//!
+//! `s` is what moves with its key group, `p` what belongs to an input partition, such as its clocks, `c` its newest commit. A
+//! version is generation · 2⁴⁸ + (offset of the last input record applied) + 1, 8 bytes, big-endian; a position is 8 bytes.
+//! A deleted entry has no value.
+
+use std::collections::BTreeMap;
+
+use logystera_schemas::ids::KEY_GROUPS;
+
+/// Names the tasks of an input partition's owners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Owner {
+    /// How often the input had grown.
+    pub(super) generation: u32,
+    /// The input partition.
+    pub(super) partition: u32,
+    /// How many the input has.
+    pub(super) partitions: u32,
+}
+
+const STATE: u8 = b's';
+const OWN: u8 = b'p';
+const COMMIT: u8 = b'c';
+/// Bytes of a version, and of a position.
+const NUMBER: usize = 8;
+
+/// The key group that a state key starts with, where it starts with one.
+fn key_group(state_key: &[u8]) -> Option<u32> {
+    let (head, _) = state_key.split_first_chunk::<2>()?;
+    let key_group = u16::from_be_bytes(*head);
+    (key_group < KEY_GROUPS).then_some(u32::from(key_group))
+}
+
+impl Owner {
+    /// The version of what is written when everything below `position` was applied.
+    pub(super) fn version(&self, position: u64) -> u64 {
+        (u64::from(self.generation) << 48) + position
+    }
+
+    fn own(&self, tag: u8) -> Vec<u8> {
+        let mut key = vec![tag];
+        key.extend_from_slice(&self.generation.to_be_bytes());
+        key.extend_from_slice(&self.partition.to_be_bytes());
+        key
+    }
+
+    /// The record key of a state entry, and the changelog partition that holds it.
+    pub(super) fn entry_key(&self, state_key: &[u8], changelog_partitions: u32) -> (Vec<u8>, u32) {
+        match key_group(state_key) {
+            Some(key_group) => ([&[STATE], state_key].concat(), key_group % changelog_partitions),
+            None => ([&self.own(OWN), state_key].concat(), self.partition % changelog_partitions),
+        }
+    }
+
+    /// The record key of the commit, and the changelog partition that holds it.
+    pub(super) fn commit_key(&self, changelog_partitions: u32) -> (Vec<u8>, u32) {
+        (self.own(COMMIT), self.partition % changelog_partitions)
+    }
+
+    /// The changelog partitions that hold something of this owner's.
+    pub(super) fn changelog_partitions(&self, changelog_partitions: u32) -> Vec<u32> {
+        let holds = |place: &u32| {
+            *place == self.partition % changelog_partitions
+                || (0..u32::from(KEY_GROUPS))
+                    .any(|key_group| key_group % changelog_partitions == *place && self.has(key_group))
+        };
+        (0..changelog_partitions).filter(holds).collect()
+    }
+
+    fn has(&self, key_group: u32) -> bool {
+        key_group % self.partitions == self.partition
+    }
+}
+
+/// Appends the version to a state entry's value.
+pub(super) fn entry_value(version: u64, value: &[u8]) -> Vec<u8> {
+    [&version.to_be_bytes(), value].concat()
+}
+
+/// The value of a commit.
+pub(super) fn commit_value(version: u64, position: u64) -> Vec<u8> {
+    [version.to_be_bytes(), position.to_be_bytes()].concat()
+}
+
+/// What a changelog says of one owner.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Restored {
+    /// State entries by their keys.
+    pub(super) entries: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Position of the newest commit.
+    pub(super) position: u64,
+}
+
+/// A record of the changelog that is none of ours.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+impl Restored {
+    /// Takes the changelog's next record in. Records of other owners change nothing.
+    pub(super) fn take(&mut self, owner: &Owner, key: &[u8], value: Option<&[u8]>) -> Result<(), Malformed> {
+        let (tag, rest) = key.split_first().ok_or(Malformed)?;
+        let state_key = match *tag {
+            STATE if owner.has(key_group(rest).ok_or(Malformed)?) => rest,
+            STATE => return Ok(()),
+            OWN | COMMIT => match rest.strip_prefix(&owner.own(*tag)[1..]) {
+                Some(state_key) => state_key,
+                None => return Ok(()),
+            },
+            _ => return Err(Malformed),
+        };
+        let value = match value {
+            None => None,
+            Some(value) => Some(value.split_at_checked(NUMBER).ok_or(Malformed)?.1),
+        };
+        match (*tag, value) {
+            (COMMIT, value) => {
+                self.position = u64::from_be_bytes(value.unwrap_or_default().try_into().map_err(|_| Malformed)?);
+            }
+            (_, Some(value)) => drop(self.entries.insert(state_key.to_vec(), value.to_vec())),
+            (_, None) => drop(self.entries.remove(state_key)),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHANGELOG: u32 = 8;
+
+    fn owner(partition: u32, partitions: u32) -> Owner {
+        Owner { generation: 3, partition, partitions }
+    }
+
+    fn state_key(key_group: u16) -> Vec<u8> {
+        [&key_group.to_be_bytes(), b"site".as_slice()].concat()
+    }
+
+    #[test]
+    fn what_is_written_is_restored_by_its_owner_alone() {
+        for partitions in [1, 4, 8, 16, 5] {
+            let mut records = Vec::new();
+            for partition in 0..partitions {
+                let owner = owner(partition, partitions);
+                let version = owner.version(u64::from(partition) + 7);
+                for key in [state_key(partition as u16), b"\xff\xff\x00".to_vec(), b"".to_vec()] {
+                    let (record_key, place) = owner.entry_key(&key, CHANGELOG);
+                    let value = [b"of ", partition.to_string().as_bytes()].concat();
+                    records.push((place, record_key, entry_value(version, &value)));
+                }
+                let (record_key, place) = owner.commit_key(CHANGELOG);
+                records.push((place, record_key, commit_value(version, u64::from(partition) + 7)));
+            }
+            for partition in 0..partitions {
+                let (owner, mut restored) = (owner(partition, partitions), Restored::default());
+                let places = owner.changelog_partitions(CHANGELOG);
+                for (place, key, value) in records.iter().filter(|(place, ..)| places.contains(place)) {
+                    restored.take(&owner, key, Some(value)).unwrap_or_else(|_| unreachable!("{place} {key:?}"));
+                }
+                let value = format!("of {partition}").into_bytes();
+                let keys = [state_key(partition as u16), b"\xff\xff\x00".to_vec(), b"".to_vec()];
+                let entries = keys.into_iter().map(|key| (key, value.clone())).collect();
+                assert_eq!(
+                    restored,
+                    Restored { entries, position: u64::from(partition) + 7 },
+                    "{partition} of {partitions}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_newest_value_stands_and_a_deletion_removes() {
+        let (owner, mut restored) = (owner(0, 1), Restored::default());
+        let (key, _) = owner.entry_key(b"k", CHANGELOG);
+        restored.take(&owner, &key, Some(&entry_value(1, b"old"))).unwrap();
+        restored.take(&owner, &key, Some(&entry_value(2, b"new"))).unwrap();
+        assert_eq!(restored.entries.get(b"k".as_slice()).map(Vec::as_slice), Some(b"new".as_slice()));
+        restored.take(&owner, &key, None).unwrap();
+        assert_eq!(restored, Restored::default());
+    }
+
+    #[test]
+    fn few_changelog_partitions_are_read_where_they_are_shared_out_evenly() {
+        assert_eq!(owner(1, 4).changelog_partitions(8), [1, 5]);
+        assert_eq!(owner(9, 16).changelog_partitions(8), [1]);
+        assert_eq!(owner(0, 1).changelog_partitions(8).len(), 8);
+    }
+
+    #[test]
+    fn strange_records_are_refused() {
+        let (owner, mut restored) = (owner(0, 1), Restored::default());
+        let own = owner.entry_key(b"k", CHANGELOG).0;
+        let strange: [(&[u8], Option<&[u8]>); 6] = [
+            (b"", Some(b"12345678")),
+            (b"x", Some(b"12345678")),
+            (b"s\x00", Some(b"12345678")),
+            (b"s\x04\x00", Some(b"12345678")),
+            (&own, Some(b"1234567")),
+            (&owner.own(COMMIT), None),
+        ];
+        for (key, value) in strange {
+            assert_eq!(restored.take(&owner, key, value), Err(Malformed), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn versions_rise_with_the_position_and_the_generation() {
+        let version = |generation, position| Owner { generation, partition: 0, partitions: 1 }.version(position);
+        assert!(version(0, 1) < version(0, 2) && version(0, u64::from(u32::MAX)) < version(1, 0));
+    }
+}

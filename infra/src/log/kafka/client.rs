@@ -1,0 +1,92 @@
+//! Settings of librdkafka's clients, and what its errors mean here.
+
+use rdkafka::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::KafkaConfig;
+use crate::log::LogError;
+
+/// Largest record, with room for a batch whose body was 8 MiB.
+pub(super) const RECORD_BYTES_MAX: usize = 16 << 20;
+/// How long a record may wait for the broker's acknowledgement, milliseconds. Less than an append waits
+/// (`APPEND_WAIT_MS_MAX`), so that a batch that was refused can't turn up later.
+pub(super) const DELIVERY_MS_MAX: u64 = 8_000;
+/// How long a producer may wait with its first record for others, milliseconds.
+const LINGER_MS: u64 = 2;
+/// How long the broker may wait for records that a consumer asks for, milliseconds. Short, because an assignment waits for
+/// the answer before it.
+const FETCH_WAIT_MS: u64 = 20;
+/// Bytes that a producer keeps in its queue, in KiB.
+const QUEUE_KIB_MAX: u64 = 64 << 10;
+/// Bytes that a consumer fetches ahead, in KiB.
+const AHEAD_KIB_MAX: u64 = 16 << 10;
+
+/// What every client has.
+fn common(config: &KafkaConfig) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    for (name, value) in &config.properties {
+        client.set(name, value);
+    }
+    client.set("bootstrap.servers", &config.brokers).set("client.id", "logystera");
+    client
+}
+
+/// A client of the cluster's administration.
+pub(super) fn admin(config: &KafkaConfig) -> ClientConfig {
+    common(config)
+}
+
+/// A producer whose records are there once and in order, on every copy of the partition, before they count.
+pub(super) fn producer(config: &KafkaConfig) -> ClientConfig {
+    let mut client = common(config);
+    client
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("linger.ms", LINGER_MS.to_string())
+        .set("message.timeout.ms", DELIVERY_MS_MAX.to_string())
+        .set("message.max.bytes", RECORD_BYTES_MAX.to_string())
+        .set("queue.buffering.max.kbytes", QUEUE_KIB_MAX.to_string());
+    client
+}
+
+/// A producer that commits. `timeout_ms` is how long a transaction of one that died stays open where nobody takes over.
+pub(super) fn transactional(config: &KafkaConfig, id: &str, timeout_ms: u64) -> ClientConfig {
+    let mut client = producer(config);
+    client.set("transactional.id", id).set("transaction.timeout.ms", timeout_ms.to_string()).set("linger.ms", "1");
+    client
+}
+
+/// A consumer of committed records that reads what it is assigned. It joins no group.
+pub(super) fn consumer(config: &KafkaConfig) -> ClientConfig {
+    let mut client = common(config);
+    client
+        .set("group.id", format!("{}logystera-reader", config.prefix))
+        .set("isolation.level", "read_committed")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("check.crcs", "true")
+        .set("fetch.wait.max.ms", FETCH_WAIT_MS.to_string())
+        .set("fetch.message.max.bytes", RECORD_BYTES_MAX.to_string())
+        .set("fetch.max.bytes", RECORD_BYTES_MAX.to_string())
+        .set("receive.message.max.bytes", (2 * RECORD_BYTES_MAX).to_string())
+        .set("queued.max.messages.kbytes", AHEAD_KIB_MAX.to_string());
+    client
+}
+
+/// The log cannot be reached, or does not do what it was asked.
+pub(super) fn away(what: &str, error: &KafkaError) -> LogError {
+    LogError::Away(format!("{what}: {error}"))
+}
+
+/// Whether another owner has taken the transactional id.
+pub(super) fn is_fenced(error: &KafkaError) -> bool {
+    let code = match error {
+        KafkaError::Transaction(e) => Some(e.code()),
+        other => other.rdkafka_error_code(),
+    };
+    matches!(
+        code,
+        Some(RDKafkaErrorCode::Fenced | RDKafkaErrorCode::InvalidProducerEpoch | RDKafkaErrorCode::ProducerFenced)
+    )
+}

@@ -1,0 +1,214 @@
+//! Reads committed records.
+//!
+//! A reader keeps to one partition: librdkafka aborts the process where an assignment is changed before it has begun.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::KafkaConfig;
+use super::client::{away, consumer};
+use crate::clock::Stopwatch;
+use crate::log::{LogError, Record};
+
+/// How long a question for a partition's bounds may take.
+const BOUNDS_WAIT: Duration = Duration::from_secs(10);
+/// How long a partition without a leader is left alone before it is asked again.
+const MOVING_STEP: Duration = Duration::from_millis(50);
+/// How long going to another offset may take.
+const SEEK_WAIT: Duration = Duration::from_secs(10);
+/// How long what the brokers say is there is waited for.
+const READ_WAIT: Duration = Duration::from_secs(10);
+/// The same after the end was seen once: what is left then may only be marks of transactions.
+const END_WAIT: Duration = Duration::from_millis(100);
+/// How long a changelog may stay behind an open transaction of another owner.
+const CHANGELOG_WAIT: Duration = Duration::from_secs(30);
+
+/// Answers where partitions begin and end. It reads nothing itself: of a client that reads, the question takes half a second.
+pub(super) struct Bounds {
+    consumer: BaseConsumer,
+}
+
+impl Bounds {
+    /// Of what is committed.
+    pub(super) fn committed(config: &KafkaConfig) -> Result<Self, LogError> {
+        Self::of(config, "read_committed")
+    }
+
+    /// Of everything, open transactions included.
+    pub(super) fn uncommitted(config: &KafkaConfig) -> Result<Self, LogError> {
+        Self::of(config, "read_uncommitted")
+    }
+
+    fn of(config: &KafkaConfig, isolation: &str) -> Result<Self, LogError> {
+        let mut settings = consumer(config);
+        settings.set("isolation.level", isolation);
+        Ok(Self { consumer: settings.create().map_err(|e| away("the consumer", &e))? })
+    }
+
+    /// Offsets from the oldest record to one past the newest.
+    pub(super) fn get(&self, topic: &str, partition: u32) -> Result<Range<u64>, LogError> {
+        let stopwatch = Stopwatch::start();
+        loop {
+            match self.consumer.fetch_watermarks(topic, partition as i32, BOUNDS_WAIT) {
+                Ok((low, high)) => return Ok(low.max(0) as u64..high.max(0) as u64),
+                // Leadership is moving, or has not begun.
+                Err(error) if is_moving(&error) && stopwatch.elapsed() < BOUNDS_WAIT => std::thread::sleep(MOVING_STEP),
+                Err(error) => return Err(away(topic, &error)),
+            }
+        }
+    }
+}
+
+/// Reads one partition.
+pub(super) struct Reader {
+    consumer: BaseConsumer,
+    topic: String,
+    partition: u32,
+    /// Offset to read next.
+    next: u64,
+    /// One that did not fit the read before.
+    left: Option<Record>,
+    /// Whether the end was seen since the newest record.
+    end_seen: bool,
+}
+
+impl Reader {
+    /// A reader that stands at `from`.
+    pub(super) fn open(config: &KafkaConfig, topic: &str, partition: u32, from: u64) -> Result<Self, LogError> {
+        let consumer = assigned(config, topic, [(partition, from)].into_iter())?;
+        Ok(Self { consumer, topic: topic.to_owned(), partition, next: from, left: None, end_seen: false })
+    }
+
+    /// Whether it reads this partition.
+    pub(super) fn is_of(&self, topic: &str, partition: u32) -> bool {
+        self.topic == topic && self.partition == partition
+    }
+
+    /// Goes to an offset.
+    pub(super) fn go_to(&mut self, from: u64) -> Result<(), LogError> {
+        if self.next == from {
+            return Ok(());
+        }
+        let (offset, partition) = (Offset::Offset(from as i64), self.partition as i32);
+        self.consumer.seek(&self.topic, partition, offset, SEEK_WAIT).map_err(|e| away(&self.topic, &e))?;
+        (self.next, self.left, self.end_seen) = (from, None, false);
+        Ok(())
+    }
+
+    /// The next records before the partition's end, which is at `end`: at least one where there is one, then as many as have
+    /// arrived and fit `bytes_max`.
+    pub(super) fn read_before(&mut self, end: u64, bytes_max: usize) -> Result<Vec<Record>, LogError> {
+        if self.next >= end {
+            return Ok(Vec::new());
+        }
+        self.read_some(if self.end_seen { END_WAIT } else { READ_WAIT }, bytes_max, true)
+    }
+
+    /// The next records, waiting up to `wait` for the first, then as many as have arrived and fit `bytes_max`.
+    pub(super) fn read(&mut self, wait: Duration, bytes_max: usize) -> Result<Vec<Record>, LogError> {
+        self.read_some(wait, bytes_max, false)
+    }
+
+    fn read_some(&mut self, wait: Duration, bytes_max: usize, to_end: bool) -> Result<Vec<Record>, LogError> {
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        let stopwatch = Stopwatch::start();
+        loop {
+            let left = if records.is_empty() { wait.saturating_sub(stopwatch.elapsed()) } else { Duration::ZERO };
+            let record = match self.left.take() {
+                Some(record) => record,
+                None => match self.consumer.poll(left) {
+                    Some(Ok(message)) => record(&message),
+                    Some(Err(KafkaError::PartitionEOF(_))) => {
+                        self.end_seen = true;
+                        if to_end {
+                            return Ok(records);
+                        }
+                        continue;
+                    }
+                    Some(Err(error)) => return Err(away(&self.topic, &error)),
+                    None if !records.is_empty() || stopwatch.elapsed() >= wait => return Ok(records),
+                    None => continue,
+                },
+            };
+            let size = record.key.len() + record.value.len();
+            if !records.is_empty() && bytes + size > bytes_max {
+                self.left = Some(record);
+                return Ok(records);
+            }
+            (self.next, self.end_seen) = (record.offset + 1, false);
+            bytes += size;
+            records.push(record);
+        }
+    }
+}
+
+/// Gives every committed record of these partitions of a changelog to `take`; with each, one past its newest record.
+pub(super) fn read_changelog(
+    config: &KafkaConfig,
+    topic: &str,
+    mut ends: BTreeMap<u32, u64>,
+    mut take: impl FnMut(&[u8], Option<&[u8]>) -> Result<(), LogError>,
+) -> Result<(), LogError> {
+    ends.retain(|_, end| *end > 0);
+    if ends.is_empty() {
+        return Ok(());
+    }
+    let committed = Bounds::committed(config)?;
+    let consumer = assigned(config, topic, ends.keys().map(|partition| (*partition, 0)))?;
+    let (mut heard, mut waiting) = (Stopwatch::start(), Vec::new());
+    while !ends.is_empty() {
+        match consumer.poll(END_WAIT) {
+            Some(Ok(message)) => take(message.key().unwrap_or_default(), message.payload())?,
+            Some(Err(KafkaError::PartitionEOF(partition))) => waiting.push(partition as u32),
+            Some(Err(error)) => return Err(away(topic, &error)),
+            None if heard.elapsed() < CHANGELOG_WAIT => {}
+            None => return Err(LogError::Away(format!("{topic}: another owner's transaction stays open"))),
+        }
+        // The end of what is committed; an open transaction of another owner can hide what stands behind it.
+        while let Some(partition) = waiting.pop() {
+            if ends.get(&partition).is_some_and(|end| committed.get(topic, partition).is_ok_and(|b| b.end >= *end)) {
+                ends.remove(&partition);
+            }
+            heard = Stopwatch::start();
+        }
+    }
+    Ok(())
+}
+
+fn assigned(
+    config: &KafkaConfig,
+    topic: &str,
+    partitions: impl Iterator<Item = (u32, u64)>,
+) -> Result<BaseConsumer, LogError> {
+    let mut settings = consumer(config);
+    settings.set("enable.partition.eof", "true");
+    let consumer: BaseConsumer = settings.create().map_err(|e| away("the consumer", &e))?;
+    let mut list = TopicPartitionList::new();
+    for (partition, from) in partitions {
+        let added = list.add_partition_offset(topic, partition as i32, Offset::Offset(from as i64));
+        added.map_err(|e| away(topic, &e))?;
+    }
+    consumer.assign(&list).map_err(|e| away(topic, &e))?;
+    Ok(consumer)
+}
+
+fn is_moving(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
+    )
+}
+
+fn record(message: &BorrowedMessage<'_>) -> Record {
+    Record {
+        offset: message.offset().max(0) as u64,
+        key: message.key().unwrap_or_default().to_vec(),
+        value: message.payload().unwrap_or_default().to_vec(),
+    }
+}

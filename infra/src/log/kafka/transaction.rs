@@ -1,0 +1,181 @@
+//! Transactions, with librdkafka's traps behind one small type.
+//!
+//! A commit through the library alone waits in steps of 100 ms, because its flush polls for that long; an abort with
+//! undelivered records waits out its whole timeout. So everything is delivered, or thrown away, before either is called.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::ClientContext;
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::error::KafkaError;
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig};
+use rdkafka::types::RDKafkaErrorCode;
+
+use super::KafkaConfig;
+use super::client::{DELIVERY_MS_MAX, away, is_fenced, transactional};
+use crate::clock::Stopwatch;
+use crate::log::LogError;
+
+/// How long a transaction stays open whose owner died, where nobody takes over.
+const TRANSACTION_MS_MAX: u64 = 10_000;
+/// How long fencing the owner before, a commit, or an abort may take.
+const COORDINATOR_WAIT: Duration = Duration::from_secs(20);
+/// How long a delivery is waited for at a time. Short, because a commit waits for the last one.
+const DELIVERY_STEP: Duration = Duration::from_micros(200);
+/// How often a commit that the coordinator asks to be repeated is.
+const COMMIT_TRIES: u32 = 10;
+
+/// Notes the first record that could not be delivered.
+#[derive(Default)]
+struct Deliveries {
+    failed: Mutex<Option<KafkaError>>,
+}
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.clone());
+        }
+    }
+}
+
+/// A record of a transaction.
+#[derive(Debug)]
+pub(super) struct Outgoing<'a> {
+    pub(super) topic: &'a str,
+    pub(super) partition: u32,
+    pub(super) key: &'a [u8],
+    /// None deletes the key from a compacted topic.
+    pub(super) value: Option<&'a [u8]>,
+}
+
+/// The one producer with a transactional id: whoever makes the next one with the id fences it.
+pub(super) struct Transactions {
+    producer: BaseProducer<Deliveries>,
+    fenced: bool,
+}
+
+impl std::fmt::Debug for Transactions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transactions").field("fenced", &self.fenced).finish_non_exhaustive()
+    }
+}
+
+impl Transactions {
+    /// Fences every producer that had this id, and aborts what it had open.
+    pub(super) fn take_over(config: &KafkaConfig, id: &str) -> Result<Self, LogError> {
+        let settings = transactional(config, id, TRANSACTION_MS_MAX);
+        let producer = BaseProducer::from_config_and_context(&settings, Deliveries::default());
+        let producer = producer.map_err(|e| away("the transactional producer", &e))?;
+        producer.init_transactions(COORDINATOR_WAIT).map_err(|e| away("fencing the owner before", &e))?;
+        Ok(Self { producer, fenced: false })
+    }
+
+    /// Makes all records visible at once, or none.
+    pub(super) fn commit<'a>(&mut self, records: impl Iterator<Item = Outgoing<'a>>) -> Result<(), LogError> {
+        if self.fenced {
+            return Err(LogError::Fenced);
+        }
+        let done = self.try_commit(records);
+        self.fenced = matches!(done, Err(LogError::Fenced));
+        done
+    }
+
+    fn try_commit<'a>(&mut self, records: impl Iterator<Item = Outgoing<'a>>) -> Result<(), LogError> {
+        *self.producer.context().failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.producer.begin_transaction().map_err(|e| self.gone("beginning a transaction", &e))?;
+        if let Err(error) = self.deliver(records) {
+            return Err(self.abort(&error));
+        }
+        for _ in 0..COMMIT_TRIES {
+            match self.producer.commit_transaction(COORDINATOR_WAIT) {
+                Ok(()) => return Ok(()),
+                Err(KafkaError::Transaction(e)) if e.txn_requires_abort() => {
+                    return Err(self.abort(&KafkaError::Transaction(e)));
+                }
+                Err(KafkaError::Transaction(e)) if e.is_retriable() => {}
+                Err(error) if is_fenced(&error) => return Err(self.gone("committing", &error)),
+                Err(error) => return Err(LogError::Ambiguous(error.to_string())),
+            }
+        }
+        Err(LogError::Ambiguous("the coordinator does not answer".to_owned()))
+    }
+
+    /// Hands all records to the brokers and waits until they have them.
+    fn deliver<'a>(&self, records: impl Iterator<Item = Outgoing<'a>>) -> Result<(), KafkaError> {
+        for record in records {
+            self.send(&record)?;
+        }
+        let stopwatch = Stopwatch::start();
+        while self.producer.in_flight_count() > 0 {
+            if stopwatch.elapsed() > Duration::from_millis(DELIVERY_MS_MAX) + COORDINATOR_WAIT {
+                return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
+            }
+            self.serve();
+        }
+        match self.producer.context().failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn send(&self, record: &Outgoing<'_>) -> Result<(), KafkaError> {
+        let mut outgoing =
+            BaseRecord::<[u8], [u8]>::to(record.topic).partition(record.partition as i32).key(record.key);
+        if let Some(value) = record.value {
+            outgoing = outgoing.payload(value);
+        }
+        loop {
+            match self.producer.send(outgoing) {
+                Ok(()) => return Ok(()),
+                // The queue's bound: deliveries make room, and their own timeout ends the wait.
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) => {
+                    outgoing = again;
+                    self.serve();
+                }
+                Err((error, _)) => return Err(error),
+            }
+        }
+    }
+
+    /// Takes the delivery reports that are there. The library's poll waits for its whole timeout even where one is there.
+    fn serve(&self) {
+        let before = self.producer.in_flight_count();
+        self.producer.poll(Duration::ZERO);
+        if self.producer.in_flight_count() == before {
+            std::thread::sleep(DELIVERY_STEP);
+        }
+    }
+
+    /// Ends the transaction as if it had never begun; what for, as the log's error.
+    fn abort(&mut self, cause: &KafkaError) -> LogError {
+        if is_fenced(cause) {
+            return self.gone("a transaction", cause);
+        }
+        self.producer.purge(PurgeConfig::default().queue().inflight());
+        while self.producer.in_flight_count() > 0 {
+            self.serve();
+        }
+        match self.producer.abort_transaction(COORDINATOR_WAIT) {
+            Ok(()) => away("a transaction was aborted", cause),
+            Err(error) => self.gone("aborting a transaction", &error),
+        }
+    }
+
+    fn gone(&self, what: &str, error: &KafkaError) -> LogError {
+        if is_fenced(error) || self.producer.client().fatal_error().is_some_and(|(code, _)| is_fence(code)) {
+            return LogError::Fenced;
+        }
+        away(what, error)
+    }
+}
+
+fn is_fence(code: RDKafkaErrorCode) -> bool {
+    is_fenced(&KafkaError::Global(code))
+}
