@@ -8,7 +8,7 @@ use logystera_infra::embedded::EmbeddedReader;
 use serde_json::json;
 
 use crate::admin::{Answer, IssuedChannel, Request, TENANT_DEFAULT, Tested, ask};
-use crate::cli::{CliError, DONE, DataArgs, FINDING, Out, finish};
+use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, FINDING, Out, finish};
 use crate::site::table;
 use crate::when;
 
@@ -29,6 +29,8 @@ pub struct Args {
     command: Command,
     #[command(flatten)]
     data: DataArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
     /// Print JSON, one object a line
     #[arg(long, global = true)]
     json: bool,
@@ -85,7 +87,7 @@ fn channel(args: &Args) -> Result<u8, CliError> {
     };
     let mut out = Out::new();
     let mut code = DONE;
-    match ask(dir, &request, create)? {
+    match ask(dir, &args.cluster, &request, create)? {
         Answer::Channel(channel) if args.json => out.json(&channel)?,
         Answer::Channel(channel) => print_channel(&mut out, &channel)?,
         Answer::Tested(tested) => {

@@ -28,6 +28,15 @@ pub struct DataArgs {
     pub data: PathBuf,
 }
 
+/// Flag of the commands that also work on an installation on Kafka.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ClusterArgs {
+    /// File of an installation on Kafka, instead of --data
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+}
+
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]

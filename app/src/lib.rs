@@ -3,6 +3,9 @@
 
 pub mod up;
 
+#[cfg(feature = "kafka")]
+pub mod cluster;
+
 pub mod channel;
 pub mod site;
 

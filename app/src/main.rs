@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+#[cfg(feature = "kafka")]
+use logystera_app::cluster::{self, Role};
 use logystera_app::{channel, convert, replay, rules, send, sign, site, tail, up};
 
 /// Behavioural monitoring for web applications
@@ -23,6 +25,12 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Up(up::Args),
+    #[cfg(feature = "kafka")]
+    Gateway(cluster::Args),
+    #[cfg(feature = "kafka")]
+    Processor(cluster::Args),
+    #[cfg(feature = "kafka")]
+    Alerter(cluster::Args),
     Site(site::Args),
     Channel(channel::Args),
     Send(send::Args),
@@ -36,6 +44,12 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Up(args) => up::run(args),
+        #[cfg(feature = "kafka")]
+        Command::Gateway(args) => cluster::run(Role::Gateway, &args),
+        #[cfg(feature = "kafka")]
+        Command::Processor(args) => cluster::run(Role::Processor, &args),
+        #[cfg(feature = "kafka")]
+        Command::Alerter(args) => cluster::run(Role::Alerter, &args),
         Command::Site(args) => site::run(&args),
         Command::Channel(args) => channel::run(&args),
         Command::Send(args) => send::run(args),

@@ -15,7 +15,7 @@ use logystera_schemas::limits::ROTATION_OVERLAP_DAYS;
 use serde_json::json;
 
 use crate::admin::{Answer, IssuedKey, Request, TENANT_DEFAULT, ask};
-use crate::cli::{CliError, DONE, DataArgs, Out, finish};
+use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, Out, finish};
 use crate::when;
 
 /// Add sites, and rotate or revoke their keys
@@ -36,6 +36,8 @@ pub struct Args {
     command: Command,
     #[command(flatten)]
     data: DataArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
     /// Print JSON, one object a line
     #[arg(long, global = true)]
     json: bool,
@@ -106,7 +108,7 @@ fn site(args: &Args) -> Result<u8, CliError> {
     // Made before the key, whose secret is told only once.
     let file = keep.map(new_file).transpose()?;
     let mut out = Out::new();
-    match ask(dir, &request, create)? {
+    match ask(dir, &args.cluster, &request, create)? {
         Answer::Key(key) => {
             if let Some(mut file) = file {
                 writeln!(file, "{}", key.dsn)?;

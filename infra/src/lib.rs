@@ -7,6 +7,8 @@ pub mod log;
 pub mod runtime;
 
 pub use log::embedded;
+#[cfg(feature = "kafka")]
+pub use log::kafka;
 
 pub mod control;
 pub mod secrets;

@@ -178,6 +178,8 @@ pub const LOG_COMMIT_SPACING_US: u64 = 2_000;
 pub const LOG_READERS_KEPT_MAX: usize = 4;
 /// Milliseconds between two looks at topic `control`: a revocation takes effect within 5 s (design, section 3).
 pub const CONTROL_REFRESH_MS: u64 = 500;
+/// Partitions that one process may own: each has a transactional producer, and 64 in a process collapse.
+pub const PARTITIONS_OWNED_MAX: usize = 16;
 /// First pause before a task that failed is taken over anew, in milliseconds; it doubles each time.
 pub const TASK_RETRY_MS_MIN: u64 = 1_000;
 /// Longest pause before a task that failed is taken over anew, in milliseconds.

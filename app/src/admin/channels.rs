@@ -11,7 +11,7 @@ use logystera_infra::log::{Entry, Log};
 use logystera_infra::secrets::{MasterKey, random_bytes};
 use logystera_schemas::control::{Channel, ChannelKind, Entity};
 use logystera_schemas::delivery::{AttemptOutcome, ChannelRef, ChannelsConfigured};
-use logystera_schemas::ids::{ChannelId, TenantId};
+use logystera_schemas::ids::{ChannelId, KeyGroup, TenantId};
 use logystera_schemas::limits::CHANNELS_MAX;
 use logystera_schemas::schema;
 use logystera_schemas::topic::Topic;
@@ -89,7 +89,7 @@ impl<L: Log> Office<L> {
         channels.push(id.clone());
         let mut entries = new_tenant(&directory, &tenant, now);
         entries.push(entry(&Entity::Channel(channel)));
-        entries.push(channels_configured(&tenant, channels));
+        entries.push(channels_configured(&tenant, channels, &self.log));
         self.log.append(entries).await?;
         let (tenant, channel, secret) = (tenant.to_string(), id.to_string(), secret.as_str().to_owned());
         Ok(IssuedChannel { tenant, channel, url: url.into(), secret })
@@ -126,7 +126,7 @@ impl<L: Log> Office<L> {
             .collect();
         let count = left.len();
         let removed = Channel { removed_at: Some(self.clock.wall_ms()), ..found.clone() };
-        let entries = vec![entry(&Entity::Channel(removed)), channels_configured(&found.tenant, left)];
+        let entries = vec![entry(&Entity::Channel(removed)), channels_configured(&found.tenant, left, &self.log)];
         self.log.append(entries).await?;
         Ok(count)
     }
@@ -154,12 +154,13 @@ fn known_channel<'a>(directory: &'a Directory, channel: &str) -> Result<&'a Chan
 }
 
 /// The record that makes these the tenant's channels from here on.
-fn channels_configured(tenant: &TenantId, channels: Vec<ChannelId>) -> Entry {
+fn channels_configured(tenant: &TenantId, channels: Vec<ChannelId>, log: &impl Log) -> Entry {
     let kind = ChannelKind::Webhook;
     let channels = channels.into_iter().map(|channel| ChannelRef { channel, kind: kind.as_str().to_owned() }).collect();
     let record = ChannelsConfigured { tenant: tenant.clone(), channels };
-    let key = tenant.as_str().as_bytes().to_vec();
-    Entry { topic: Topic::Detections, partition: 0, key, value: schema::encode(&record) }
+    let key = tenant.as_str();
+    let partition = KeyGroup::of(key).partition(log.partitions(Topic::Detections));
+    Entry { topic: Topic::Detections, partition, key: key.as_bytes().to_vec(), value: schema::encode(&record) }
 }
 
 /// An id that nobody has: `ch_` and 10 hex digits.

@@ -16,14 +16,14 @@ use logystera_infra::embedded::{Embedded, OpenError};
 use logystera_infra::log::{Entry, Log, LogError};
 use logystera_infra::secrets::MasterKey;
 use logystera_schemas::control::{Entity, RuleSet as RuleSetRecord, Site};
-use logystera_schemas::ids::Sha256Digest;
+use logystera_schemas::ids::{KeyGroup, Sha256Digest};
 use logystera_schemas::limits::CONTROL_REFRESH_MS;
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::SiteConfigured;
 use logystera_schemas::topic::Topic;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::{CliError, NOT_AVAILABLE, WRONG_USE};
+use crate::cli::{CliError, ClusterArgs, NOT_AVAILABLE, WRONG_USE};
 use crate::deployment::{Configured, Deployment};
 
 pub use channels::{IssuedChannel, Tested, target};
@@ -179,7 +179,7 @@ impl<L: Log> Office<L> {
 }
 
 /// The record that makes `configured` hold for a site from here on.
-pub fn site_configured(site: &Site, configured: &Configured) -> Result<Entry, CliError> {
+pub fn site_configured(site: &Site, configured: &Configured, log: &impl Log) -> Result<Entry, CliError> {
     let digest: Sha256Digest =
         configured.digest.parse().map_err(|e| CliError::not_available(format!("deployment.toml: {e}")))?;
     let record = SiteConfigured {
@@ -189,8 +189,9 @@ pub fn site_configured(site: &Site, configured: &Configured) -> Result<Entry, Cl
         digest,
         semantics: configured.semantics,
     };
-    let key = site.site.as_str().as_bytes().to_vec();
-    Ok(Entry { topic: Topic::Signals, partition: 0, key, value: schema::encode(&record) })
+    let key = site.site.as_str();
+    let partition = KeyGroup::of(key).partition(log.partitions(Topic::Signals));
+    Ok(Entry { topic: Topic::Signals, partition, key: key.as_bytes().to_vec(), value: schema::encode(&record) })
 }
 
 /// Configures every open site with `set`, where they were last configured with another one: the body first, then the sites.
@@ -210,14 +211,24 @@ pub async fn configure_sites(
     }
     if before != Some(&configured) {
         let open = directory.sites().filter(|s| s.closed_at.is_none());
-        let entries: Result<Vec<Entry>, CliError> = open.map(|site| site_configured(site, &configured)).collect();
+        let entries: Result<Vec<Entry>, CliError> = open.map(|site| site_configured(site, &configured, log)).collect();
         log.append(entries?).await?;
     }
     Ok(configured)
 }
 
-/// Has a change made: by `up` where it runs on `dir`, else here. `create`: a folder that is not there is made.
-pub fn ask(dir: &Path, request: &Request, create: bool) -> Result<Answer, CliError> {
+/// Has a change made: on the installation on Kafka where `cluster` names one, else on the folder `dir`.
+pub fn ask(dir: &Path, cluster: &ClusterArgs, request: &Request, create: bool) -> Result<Answer, CliError> {
+    #[cfg(feature = "kafka")]
+    if let Some(file) = &cluster.config {
+        return crate::cluster::ask(file, request.clone());
+    }
+    let ClusterArgs { .. } = cluster;
+    ask_folder(dir, request, create)
+}
+
+/// By `up` where it runs on `dir`, else here. `create`: a folder that is not there is made.
+fn ask_folder(dir: &Path, request: &Request, create: bool) -> Result<Answer, CliError> {
     let clock = SystemClock::new();
     let give_up_at = clock.monotonic_ms() + PATIENCE.as_millis() as i64;
     if !create && !dir.join(logystera_infra::embedded::DATA_FILE).exists() {

@@ -52,7 +52,7 @@ impl<L: Log> Office<L> {
         let site = free_id(&directory, name)?;
         let site = Site { site, tenant, name: name.to_owned(), created_at: now, closed_at: None };
         entries.push(entry(&Entity::Site(site.clone())));
-        entries.push(site_configured(&site, configured)?);
+        entries.push(site_configured(&site, configured, &self.log)?);
         let (key, issued) = self.new_key(&directory, &site, now)?;
         entries.push(entry(&Entity::Key(key)));
         self.log.append(entries).await?;

@@ -31,6 +31,8 @@ use crate::deployment::Deployment;
 
 pub use config::Args;
 use config::Config;
+#[cfg(feature = "kafka")]
+pub(crate) use secrets::{ChannelTargets, SiteKeys};
 
 /// How long `up` waits for a command that has the folder.
 const OPEN_WAIT_MS: i64 = 2_000;
@@ -106,8 +108,8 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
         None => None,
     };
     let embedded = open(&config.data, &shutdown).await?;
-    let listener = bind(config.listen, "--listen").await?;
-    let admin_listener = bind(config.admin_listen, "--admin-listen").await?;
+    let listener = bind(config.listen, "--listen HOST:PORT").await?;
+    let admin_listener = bind(config.admin_listen, "--admin-listen HOST:PORT").await?;
     let socket = AdminSocket::bind(&config.data)?;
     let address = |l: &TcpListener| l.local_addr().map_err(CliError::not_available);
     let (listen, admin_listen) = (address(&listener)?, address(&admin_listener)?);
@@ -198,10 +200,10 @@ async fn open(dir: &Path, shutdown: &Shutdown) -> Result<Embedded, CliError> {
     }
 }
 
-async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, CliError> {
-    TcpListener::bind(address).await.map_err(|error| {
-        CliError::not_available(format!("{address}: {error}; choose another address with {flag} HOST:PORT"))
-    })
+pub(crate) async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, CliError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| CliError::not_available(format!("{address}: {error}; choose another address with {flag}")))
 }
 
 /// Writes down what this run was told of its deployment, and configures the sites with its rules.

@@ -11,13 +11,13 @@ use logystera_schemas::ids::{ChannelId, TenantId};
 use crate::admin;
 
 /// The sites' keys.
-pub(super) struct SiteKeys {
+pub(crate) struct SiteKeys {
     directory: DirectoryView,
     master: MasterKey,
 }
 
 impl SiteKeys {
-    pub(super) fn new(directory: DirectoryView, master: MasterKey) -> Self {
+    pub(crate) fn new(directory: DirectoryView, master: MasterKey) -> Self {
         Self { directory, master }
     }
 }
@@ -47,13 +47,13 @@ impl Keys for SiteKeys {
 }
 
 /// The channels' addresses and secrets.
-pub(super) struct ChannelTargets {
+pub(crate) struct ChannelTargets {
     directory: DirectoryView,
     master: MasterKey,
 }
 
 impl ChannelTargets {
-    pub(super) fn new(directory: DirectoryView, master: MasterKey) -> Self {
+    pub(crate) fn new(directory: DirectoryView, master: MasterKey) -> Self {
         Self { directory, master }
     }
 }

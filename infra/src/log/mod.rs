@@ -72,6 +72,9 @@ pub enum LogError {
 
 /// The log as those see it who append records of their own or only read: the gateway, commands, replays.
 pub trait Log: Clone + Send + Sync + 'static {
+    /// Partitions of a topic.
+    fn partitions(&self, topic: Topic) -> u32;
+
     /// Appends all entries or none, in order. Resolves when they are durable.
     fn append(&self, entries: Vec<Entry>) -> impl Future<Output = Result<(), LogError>> + Send;
 

@@ -85,6 +85,10 @@ impl FakeLog {
 }
 
 impl Log for FakeLog {
+    fn partitions(&self, _topic: Topic) -> u32 {
+        1
+    }
+
     async fn append(&self, entries: Vec<Entry>) -> Result<(), LogError> {
         let mut mood = self.mood.subscribe();
         let mood = *mood.wait_for(|m| *m != Mood::Hangs).await.unwrap();

@@ -92,6 +92,10 @@ impl KafkaLog {
 }
 
 impl Log for KafkaLog {
+    fn partitions(&self, topic: Topic) -> u32 {
+        self.shared.config.partitions(topic)
+    }
+
     async fn append(&self, entries: Vec<Entry>) -> Result<(), LogError> {
         if let [entry] = entries.as_slice() {
             return self.append_one(entry).await;

@@ -8,6 +8,7 @@
 mod changelog;
 mod client;
 mod log;
+mod member;
 mod reader;
 mod task;
 mod topics;
@@ -21,6 +22,7 @@ use logystera_schemas::topic::Topic;
 use crate::log::LogError;
 
 pub use log::KafkaLog;
+pub use member::Member;
 pub use task::KafkaTask;
 
 /// Where the cluster is, and how its topics are laid out.
@@ -95,6 +97,11 @@ impl Kafka {
     /// The log, for those who append records of their own or only read.
     pub fn log(&self) -> Result<KafkaLog, LogError> {
         KafkaLog::connect(&self.config)
+    }
+
+    /// Joins those that share the partitions of `input` for `app`. `instance` names this process among them, also after a restart.
+    pub fn join(&self, app: &str, input: Topic, instance: &str) -> Result<Member, LogError> {
+        Member::join(&self.config, app, self.config.topic(input), instance)
     }
 
     /// Takes over the task of `app` that reads this partition of `input`. Every earlier owner of it is fenced from here on.

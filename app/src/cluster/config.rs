@@ -1,0 +1,178 @@
+//! The settings of an installation on Kafka: one file, the same for every process.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use logystera_infra::kafka::KafkaConfig;
+use serde::Deserialize;
+
+use crate::cli::CliError;
+use crate::deployment::{base_url, is_audience};
+
+/// Most partitions that a topic may have: as many as there are key groups.
+const PARTITIONS_MAX: u32 = 1_024;
+
+/// The settings, checked.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Config {
+    /// Name of the deployment: a batch signed for another is refused.
+    pub audience: String,
+    /// Address that senders and readers of alerts use.
+    pub public_url: String,
+    /// Folder of the master key. Each machine has the same key.
+    pub secrets: PathBuf,
+    /// The cluster.
+    kafka: KafkaSettings,
+    /// Where senders connect.
+    #[serde(default = "local::<8080>")]
+    pub listen: SocketAddr,
+    /// Where operators connect: health and metrics.
+    #[serde(default = "local::<8081>")]
+    pub admin_listen: SocketAddr,
+    /// Rules of all sites; the default pack where it is not there.
+    pub rules: Option<PathBuf>,
+    /// Certificate chain, PEM.
+    pub tls_cert: Option<PathBuf>,
+    /// Its key, PEM.
+    pub tls_key: Option<PathBuf>,
+    /// Name of this process among those of its role; the host's name where it is not there.
+    pub instance: Option<String>,
+    /// Whether channels may point to private networks.
+    #[serde(default)]
+    pub allow_private_addresses: bool,
+    /// What is logged.
+    #[serde(default = "info")]
+    pub log: String,
+    /// Whether the log is JSON.
+    #[serde(default)]
+    pub log_json: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct KafkaSettings {
+    brokers: String,
+    #[serde(default)]
+    prefix: String,
+    #[serde(default = "many::<16>")]
+    signals_partitions: u32,
+    #[serde(default = "many::<4>")]
+    detections_partitions: u32,
+    #[serde(default = "many::<64>")]
+    changelog_partitions: u32,
+    #[serde(default = "many::<3>")]
+    replication: u32,
+    #[serde(default)]
+    properties: BTreeMap<String, String>,
+}
+
+fn local<const PORT: u16>() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], PORT))
+}
+
+const fn many<const N: u32>() -> u32 {
+    N
+}
+
+fn info() -> String {
+    "info".to_owned()
+}
+
+impl Config {
+    /// Reads and checks a file.
+    pub fn read(path: &Path) -> Result<Self, CliError> {
+        let failed = |error: &dyn std::fmt::Display| CliError::wrong_use(format!("{}: {error}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|e| failed(&e))?;
+        Self::parse(&text).map_err(|what| failed(&what))
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = toml::from_str(text).map_err(|e| e.to_string())?;
+        if !is_audience(&config.audience) {
+            return Err(format!("audience = {:?}: expected 1 to 64 of letters, digits, - _ .", config.audience));
+        }
+        let Some(public_url) = base_url(&config.public_url) else {
+            let url = config.public_url;
+            return Err(format!("public-url = {url:?}: expected scheme and host, such as https://in.example.com"));
+        };
+        if config.tls_cert.is_some() != config.tls_key.is_some() {
+            return Err("tls-cert and tls-key belong together".to_owned());
+        }
+        let kafka = &config.kafka;
+        for (name, value) in [
+            ("signals-partitions", kafka.signals_partitions),
+            ("detections-partitions", kafka.detections_partitions),
+            ("changelog-partitions", kafka.changelog_partitions),
+        ] {
+            if !(1..=PARTITIONS_MAX).contains(&value) {
+                return Err(format!("kafka.{name} = {value}: expected 1 to {PARTITIONS_MAX}"));
+            }
+        }
+        if kafka.brokers.trim().is_empty() {
+            return Err("kafka.brokers is empty: expected host:port, with commas between".to_owned());
+        }
+        Ok(Self { public_url, ..config })
+    }
+
+    /// Name of this process among those of its role.
+    pub fn instance(&self) -> Result<String, CliError> {
+        if let Some(instance) = &self.instance {
+            return Ok(instance.clone());
+        }
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        match name.trim() {
+            "" => Err(CliError::wrong_use("the host has no name: set instance in the file, another for each process")),
+            name => Ok(name.to_owned()),
+        }
+    }
+
+    /// What the log needs to know.
+    pub fn kafka(&self) -> KafkaConfig {
+        let kafka = self.kafka.clone();
+        KafkaConfig {
+            brokers: kafka.brokers,
+            prefix: kafka.prefix,
+            generation: 0,
+            signals_partitions: kafka.signals_partitions,
+            detections_partitions: kafka.detections_partitions,
+            changelog_partitions: kafka.changelog_partitions,
+            replication: kafka.replication,
+            properties: kafka.properties,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str = "audience = \"a\"\npublic-url = \"https://in.example.com\"\nsecrets = \"s\"\n";
+
+    #[test]
+    fn the_least_file_has_defaults() {
+        let config = Config::parse(&format!("{LEAST}[kafka]\nbrokers = \"b:9092\"")).unwrap();
+        let kafka = config.kafka();
+        assert_eq!((kafka.signals_partitions, kafka.changelog_partitions, kafka.replication), (16, 64, 3));
+        assert_eq!((config.listen.port(), config.log.as_str(), config.tls_cert), (8080, "info", None));
+    }
+
+    #[test]
+    fn wrong_settings_say_what_is_expected() {
+        let kafka = "[kafka]\nbrokers = \"b:9092\"";
+        for (file, says) in [
+            (LEAST.to_owned(), "missing field `kafka`"),
+            (format!("{LEAST}lisen = 1\n{kafka}"), "unknown field `lisen`"),
+            (format!("{LEAST}tls-cert = \"c\"\n{kafka}"), "belong together"),
+            (format!("{LEAST}{kafka}\nsignals-partitions = 0"), "expected 1 to 1024"),
+            (format!("{LEAST}{kafka}\nchangelog-partitions = 1025"), "expected 1 to 1024"),
+            (format!("{LEAST}[kafka]\nbrokers = \" \""), "host:port"),
+            (format!("{}{kafka}", LEAST.replace("https://in.example.com", "in")), "such as https://"),
+            (format!("{}{kafka}", LEAST.replace("\"a\"", "\"a b\"")), "letters, digits"),
+        ] {
+            let error = Config::parse(&file).unwrap_err();
+            assert!(error.contains(says), "{file}: {error}");
+        }
+    }
+}

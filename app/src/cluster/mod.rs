@@ -1,0 +1,178 @@
+//! `logystera gateway`, `processor` and `alerter`: the roles as processes of their own, on Kafka.
+
+mod alerter;
+pub mod config;
+mod gateway;
+pub mod partitions;
+pub mod processor;
+
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use logystera_infra::clock::SystemClock;
+use logystera_infra::control::DirectoryWatch;
+use logystera_infra::kafka::{Kafka, KafkaLog};
+use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey};
+use logystera_infra::shutdown::Shutdown;
+use logystera_infra::telemetry::{self, LogFormat};
+use logystera_processor::core::rule::RuleSet;
+
+use crate::admin::{Answer, Office, Request, configure_sites};
+use crate::cli::{CliError, DONE, finish};
+use crate::deployment::Deployment;
+use crate::up::load_rules;
+use config::Config;
+
+/// Applications that keep state.
+pub const APPS: [&str; 2] = [logystera_processor::task::APP, logystera_alerter::task::APP];
+
+/// A role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Takes batches.
+    Gateway,
+    /// Judges signals.
+    Processor,
+    /// Delivers alerts.
+    Alerter,
+}
+
+impl Role {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Processor => "processor",
+            Self::Alerter => "alerter",
+        }
+    }
+}
+
+/// Run one role of an installation on Kafka
+///
+/// Any number of processes of a role share its work. What each needs to know stands in one file, the same for all of them.
+#[derive(clap::Args)]
+#[command(after_help = "A file for one broker on this machine:
+  audience = \"eu-prod\"
+  public-url = \"https://in.example.com\"
+  secrets = \"/etc/logystera\"            # folder of the master key, the same on each machine
+  [kafka]
+  brokers = \"127.0.0.1:9092\"
+  signals-partitions = 16
+  detections-partitions = 4
+  replication = 1
+  [kafka.properties]                    # librdkafka's, passed through
+  \"security.protocol\" = \"plaintext\"
+
+Then: logystera site add \"My shop\" --config FILE")]
+pub struct Args {
+    /// TOML file with the settings
+    #[arg(long, value_name = "FILE", env = "LOGYSTERA_CONFIG")]
+    config: PathBuf,
+    /// Name of this process among those of its role, the same after a restart [default: the host's]
+    #[arg(long, value_name = "NAME", env = "LOGYSTERA_INSTANCE")]
+    instance: Option<String>,
+    /// Say whether the file can be used, and stop
+    #[arg(long)]
+    check_config: bool,
+}
+
+/// Runs a role until it is told to stop.
+pub fn run(role: Role, args: &Args) -> ExitCode {
+    finish(role.name(), serve(role, args))
+}
+
+fn serve(role: Role, args: &Args) -> Result<u8, CliError> {
+    let mut config = Config::read(&args.config)?;
+    config.instance = args.instance.clone().or(config.instance);
+    if args.check_config {
+        println!("{}: the settings can be used", args.config.display());
+        return Ok(DONE);
+    }
+    let format = if config.log_json { LogFormat::Json } else { LogFormat::Text };
+    telemetry::init_logs(format, &config.log).map_err(CliError::wrong_use)?;
+    // Anybody in this process may have installed one: any will do.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let shutdown = Shutdown::new();
+    let installation = Installation::connect(config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::not_available)?;
+    let done = runtime.block_on(async {
+        shutdown.on_signals().map_err(CliError::not_available)?;
+        match role {
+            Role::Gateway => gateway::run(&installation, &shutdown).await,
+            Role::Processor => processor::serve(&installation, &shutdown).await,
+            Role::Alerter => alerter::serve(&installation, &shutdown).await,
+        }
+    });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    done.map(|()| DONE)
+}
+
+/// An installation on Kafka, as one process sees it.
+pub(crate) struct Installation {
+    pub(crate) config: Config,
+    pub(crate) kafka: Kafka,
+    pub(crate) log: KafkaLog,
+    pub(crate) master: MasterKey,
+}
+
+impl Installation {
+    /// Connects, and creates the topics that are not there.
+    pub(crate) fn connect(config: Config) -> Result<Self, CliError> {
+        let kafka = Kafka::new(config.kafka());
+        kafka.create_topics(&APPS)?;
+        let log = kafka.log()?;
+        let master = master_key(&config.secrets, &log)?;
+        Ok(Self { config, kafka, log, master })
+    }
+
+    fn rules(&self) -> Result<RuleSet, CliError> {
+        match &self.config.rules {
+            Some(path) => load_rules(path),
+            None => logystera_processor::rules::default_pack()
+                .map_err(|_| CliError::not_available("the default rules cannot be read")),
+        }
+    }
+
+    /// Configures the sites with the rules of the file, and says how the deployment is called.
+    pub(crate) async fn deploy(&self) -> Result<Deployment, CliError> {
+        let directory = DirectoryWatch::load(self.log.clone())?.view().current();
+        let rules = configure_sites(&self.log, &directory, &self.rules()?, None).await?;
+        Ok(Deployment {
+            audience: self.config.audience.clone(),
+            url: self.config.public_url.clone(),
+            allow_private_addresses: self.config.allow_private_addresses,
+            rules: Some(rules),
+        })
+    }
+}
+
+/// The master key. Only a new installation makes one: a machine without it must get the one that the secrets are sealed under.
+fn master_key(folder: &Path, log: &KafkaLog) -> Result<MasterKey, CliError> {
+    if !folder.join(MASTER_KEY_FILE).exists() {
+        let directory = DirectoryWatch::load(log.clone())?.view().current();
+        if directory.sites().next().is_some() || directory.tenants().next().is_some() {
+            return Err(CliError::not_available(format!(
+                "{} has no {MASTER_KEY_FILE}: copy it from a machine of this installation that has it",
+                folder.display()
+            )));
+        }
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|e| CliError::not_available(format!("{}: {e}", folder.display())))?;
+    }
+    MasterKey::load_or_create(folder).map_err(CliError::not_available)
+}
+
+/// Has a change of sites or channels made on the installation that a file describes.
+pub fn ask(file: &Path, request: Request) -> Result<Answer, CliError> {
+    let installation = Installation::connect(Config::read(file)?)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(CliError::not_available)?.block_on(async {
+        let deployment = installation.deploy().await?;
+        let (log, master) = (installation.log.clone(), installation.master.clone());
+        let office = Office::new(log, master, deployment, Arc::new(SystemClock::new()));
+        office.execute(request).await.map_err(CliError::from)
+    })
+}

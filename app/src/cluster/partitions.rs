@@ -1,0 +1,117 @@
+//! The partitions of a process: a task on a thread of its own for each that the group gives it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use logystera_infra::clock::{Clock, SystemClock};
+use logystera_infra::kafka::{Kafka, KafkaTask};
+use logystera_infra::log::LogError;
+use logystera_infra::runtime::CycleError;
+use logystera_infra::shutdown::Shutdown;
+use logystera_schemas::limits::{PARTITIONS_OWNED_MAX, TASK_RETRY_MS_MAX, TASK_RETRY_MS_MIN};
+use logystera_schemas::topic::Topic;
+
+/// How long the group is served at a time.
+const SERVE: Duration = Duration::from_millis(100);
+
+/// What a task does until its shutdown: the partition, the task, when to stop.
+pub type Work = Arc<dyn Fn(u32, KafkaTask, &Shutdown) -> Result<(), CycleError> + Send + Sync>;
+
+/// Whose partitions are run.
+#[derive(Clone, Debug)]
+pub struct Share {
+    /// The cluster.
+    pub kafka: Kafka,
+    /// The application.
+    pub app: &'static str,
+    /// What it reads.
+    pub input: Topic,
+    /// Name of this process in the group.
+    pub instance: String,
+}
+
+/// A partition's thread.
+struct Worker {
+    stop: Shutdown,
+    started_ms: i64,
+    thread: JoinHandle<()>,
+}
+
+/// Why a partition is not run again at once.
+struct Paused {
+    until_ms: i64,
+    pause_ms: u64,
+}
+
+/// Runs a task for each partition that is this process's, until `shutdown`. Blocks its thread.
+///
+/// A task that stops is taken over anew after a pause that doubles, and only while the group says that the partition is ours:
+/// two owners must not fence each other for ever.
+pub fn run(share: &Share, work: &Work, shutdown: &Shutdown) -> Result<(), LogError> {
+    let mut member = share.kafka.join(share.app, share.input, &share.instance)?;
+    let clock = SystemClock::new();
+    let mut workers: BTreeMap<u32, Worker> = BTreeMap::new();
+    let mut paused: BTreeMap<u32, Paused> = BTreeMap::new();
+    let owned = metrics::gauge!("logystera_partitions_owned", "app" => share.app);
+    while !shutdown.is_set() {
+        let own = member.serve(SERVE)?;
+        let now_ms = clock.monotonic_ms();
+        for (partition, worker) in &workers {
+            if !own.contains(partition) {
+                worker.stop.trigger();
+            }
+        }
+        for (partition, worker) in workers.extract_if(.., |_, worker| worker.thread.is_finished()) {
+            let lasted = now_ms - worker.started_ms > TASK_RETRY_MS_MAX as i64;
+            let last = if lasted { 0 } else { paused.get(&partition).map_or(0, |p| p.pause_ms) };
+            let pause_ms = (2 * last).clamp(TASK_RETRY_MS_MIN, TASK_RETRY_MS_MAX);
+            paused.insert(partition, Paused { until_ms: now_ms + pause_ms as i64, pause_ms });
+        }
+        // What was given away and comes back starts at once.
+        paused.retain(|partition, _| own.contains(partition));
+        for partition in own {
+            if workers.contains_key(partition) || paused.get(partition).is_some_and(|p| now_ms < p.until_ms) {
+                continue;
+            }
+            if workers.len() >= PARTITIONS_OWNED_MAX {
+                tracing::error!(
+                    partition,
+                    "{PARTITIONS_OWNED_MAX} partitions are as many as a process may own: start another"
+                );
+                paused.insert(*partition, Paused { until_ms: now_ms + TASK_RETRY_MS_MAX as i64, pause_ms: 0 });
+                continue;
+            }
+            workers.insert(*partition, start(share, *partition, work, now_ms)?);
+        }
+        owned.set(f64::from(u16::try_from(workers.len()).unwrap_or(u16::MAX)));
+    }
+    for worker in workers.values() {
+        worker.stop.trigger();
+    }
+    for worker in workers.into_values() {
+        // A thread that panicked has said so.
+        drop(worker.thread.join());
+    }
+    Ok(())
+}
+
+fn start(share: &Share, partition: u32, work: &Work, started_ms: i64) -> Result<Worker, LogError> {
+    let (app, stop) = (share.app, Shutdown::new());
+    let (share, work, own_stop) = (share.clone(), Arc::clone(work), stop.clone());
+    let body = move || {
+        let task = share.kafka.task(app, share.input, partition);
+        metrics::counter!("logystera_takeovers_total", "app" => app).increment(1);
+        match task.map_err(CycleError::from).and_then(|task| work(partition, task, &own_stop)) {
+            Ok(()) => {}
+            Err(CycleError::Log(LogError::Fenced)) => {
+                tracing::info!(app, partition, "another process owns the partition");
+            }
+            Err(error) => tracing::error!(app, partition, %error, "stopped; the partition is taken over anew"),
+        }
+    };
+    let name = format!("{app}-{partition}");
+    let thread = std::thread::Builder::new().name(name).spawn(body);
+    thread.map(|thread| Worker { stop, started_ms, thread }).map_err(|e| LogError::Away(e.to_string()))
+}

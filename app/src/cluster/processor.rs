@@ -1,0 +1,46 @@
+//! The role that judges signals.
+
+use std::sync::Arc;
+
+use logystera_infra::clock::SystemClock;
+use logystera_infra::control::DirectoryWatch;
+use logystera_infra::log::Log;
+use logystera_infra::shutdown::Shutdown;
+use logystera_processor::task::{self, Bodies, EngineMachine};
+use logystera_schemas::ids::Sha256Digest;
+use logystera_schemas::topic::Topic;
+
+use super::Installation;
+use super::partitions::{self, Share, Work};
+use crate::cli::CliError;
+
+/// The configurations' bodies, read from the log itself: the snapshot in memory can be behind the record that names one.
+pub struct ControlBodies<L>(pub L);
+
+impl<L: Log> Bodies for ControlBodies<L> {
+    fn find(&mut self, digest: &Sha256Digest) -> Option<String> {
+        let directory = DirectoryWatch::load(self.0.clone()).ok()?.view().current();
+        String::from_utf8(directory.rule_set(digest)?.body.0.clone()).ok()
+    }
+}
+
+/// What a processor does for each of its partitions.
+pub fn work(log: impl Log) -> Work {
+    let detections_partitions = log.partitions(Topic::Detections);
+    Arc::new(move |partition, task, stop| {
+        let machine = EngineMachine::new(partition, detections_partitions, ControlBodies(log.clone()));
+        task::run(machine, task, &SystemClock::new(), stop)
+    })
+}
+
+pub(super) async fn serve(installation: &Installation, shutdown: &Shutdown) -> Result<(), CliError> {
+    let share = Share {
+        kafka: installation.kafka.clone(),
+        app: task::APP,
+        input: Topic::Signals,
+        instance: installation.config.instance()?,
+    };
+    let (work, shutdown) = (work(installation.log.clone()), shutdown.clone());
+    let done = tokio::task::spawn_blocking(move || partitions::run(&share, &work, &shutdown)).await;
+    Ok(done.map_err(CliError::not_available)??)
+}

@@ -1,0 +1,203 @@
+//! The golden logs on a real Apache Kafka: the same detections as on the embedded log, byte for byte, compared per site by `seq`,
+//! with any number of partitions and of processors.
+//!
+//! `tests/run services` starts the broker. Without one, `LOGYSTERA_TEST_KAFKA=host:port` names it; where that is not set
+//! nothing is tested, and CI fails.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use flate2::read::GzDecoder;
+use logystera_app::cluster::APPS;
+use logystera_app::cluster::partitions::{self, Share};
+use logystera_app::cluster::processor::work;
+use logystera_infra::clock::{Clock, SystemClock};
+use logystera_infra::control;
+use logystera_infra::kafka::{Kafka, KafkaConfig, KafkaLog};
+use logystera_infra::log::{Entry, Log};
+use logystera_infra::secrets::random_bytes;
+use logystera_infra::shutdown::Shutdown;
+use logystera_processor::core::rule::RuleSet;
+use logystera_schemas::avro::Blob;
+use logystera_schemas::control::{Entity, RuleSet as RuleSetRecord};
+use logystera_schemas::ids::KeyGroup;
+use logystera_schemas::limits::READ_BYTES_MAX;
+use logystera_schemas::schema;
+use logystera_schemas::signals_topic::Tick;
+use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
+
+/// How long a log may take: far more than it should.
+const PATIENCE_MS: i64 = 120_000;
+/// Records that are appended at once.
+const APPEND: usize = 500;
+
+#[expect(clippy::disallowed_methods, reason = "a test is told where its broker is by the script that started it")]
+fn brokers() -> Option<String> {
+    let brokers = std::env::var("LOGYSTERA_TEST_KAFKA").ok();
+    assert!(
+        brokers.is_some() || std::env::var_os("CI").is_none(),
+        "LOGYSTERA_TEST_KAFKA names no broker: run this by `tests/run services`"
+    );
+    if brokers.is_none() {
+        println!("not tested: LOGYSTERA_TEST_KAFKA names no broker");
+    }
+    brokers
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden")
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let reader: Box<dyn BufRead> = if path.extension().is_some_and(|e| e == "gz") {
+        Box::new(BufReader::new(GzDecoder::new(file)))
+    } else {
+        Box::new(BufReader::new(file))
+    };
+    reader.lines().collect::<Result<_, _>>().unwrap()
+}
+
+fn from_hex(line: &str) -> Vec<u8> {
+    let nibble = |b: u8| char::from(b).to_digit(16).unwrap() as u8;
+    line.as_bytes().chunks_exact(2).map(|pair| nibble(pair[0]) << 4 | nibble(pair[1])).collect()
+}
+
+/// Detections as JSON, by site, in the order of `seq`.
+type BySite = BTreeMap<String, BTreeMap<u64, String>>;
+
+fn add(told: &mut BySite, line: String) {
+    let detection: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let seq = detection["seq"].as_u64().unwrap();
+    let site = detection["site"].as_str().unwrap().to_owned();
+    let before = told.entry(site.clone()).or_default().insert(seq, line);
+    assert_eq!(before, None, "{site} {seq} stands there twice");
+}
+
+/// The recorded log as the records of `partitions`: each site's in its partition, every tick in each of them, in its place.
+fn repartitioned(name: &str, partitions: u32) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for line in lines(&folder().join(format!("{name}.log.gz"))) {
+        let value = from_hex(&line);
+        let site = match SignalsRecord::decode(&value).unwrap() {
+            SignalsRecord::Tick(tick) => {
+                entries.extend((0..partitions).map(|partition| Entry {
+                    topic: Topic::Signals,
+                    partition,
+                    key: Vec::new(),
+                    value: schema::encode(&Tick { partition, at: tick.at }),
+                }));
+                continue;
+            }
+            SignalsRecord::Batch(batch) => batch.head.site.clone(),
+            SignalsRecord::Refused(refused) => refused.site,
+            SignalsRecord::SiteConfigured(configured) => configured.site,
+            SignalsRecord::SiteClosed(closed) => closed.site,
+        };
+        let partition = KeyGroup::of(site.as_str()).partition(partitions);
+        entries.push(Entry { topic: Topic::Signals, partition, key: site.as_str().as_bytes().to_vec(), value });
+    }
+    entries
+}
+
+/// Everything that stands in topic `detections`.
+fn told(log: &KafkaLog, ends: &mut BTreeMap<u32, u64>, told: &mut BySite) {
+    for partition in 0..log.partitions(Topic::Detections) {
+        let next = ends.entry(partition).or_default();
+        loop {
+            let records = log.read(Topic::Detections, partition, *next, READ_BYTES_MAX).unwrap();
+            let Some(last) = records.last() else { break };
+            *next = last.offset + 1;
+            for record in &records {
+                if let DetectionsRecord::Detection(detection) = DetectionsRecord::decode(&record.value).unwrap() {
+                    add(told, serde_json::to_string(&detection).unwrap());
+                }
+            }
+        }
+    }
+}
+
+/// Judges a recorded log on Kafka.
+fn judged(brokers: &str, name: &str, partitions: u32, processors: usize) -> BySite {
+    let mut expected = BySite::new();
+    lines(&folder().join(format!("{name}.snap")))
+        .into_iter()
+        .filter(|l| l.starts_with('{'))
+        .for_each(|l| add(&mut expected, l));
+
+    let kafka = Kafka::new(KafkaConfig {
+        prefix: format!("golden-{:08x}-", u32::from_be_bytes(random_bytes())),
+        signals_partitions: partitions,
+        detections_partitions: 2,
+        changelog_partitions: 16,
+        ..KafkaConfig::new(brokers)
+    });
+    kafka.create_topics(&APPS).unwrap();
+    let log = kafka.log().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let append = |entries: Vec<Entry>| runtime.block_on(log.append(entries)).unwrap();
+    for body in lines(&folder().join(format!("{name}.rules.ndjson"))) {
+        let set = RuleSet::from_canonical(&body).unwrap();
+        let record = RuleSetRecord { digest: set.digest, body: Blob(body.into_bytes()) };
+        append(vec![control::entry(&Entity::RuleSet(record))]);
+    }
+    let entries = repartitioned(name, partitions);
+
+    let shutdown = Shutdown::new();
+    let mut found = BySite::new();
+    std::thread::scope(|scope| {
+        for processor in 0..processors {
+            let share = Share {
+                kafka: kafka.clone(),
+                app: APPS[0],
+                input: Topic::Signals,
+                instance: format!("processor-{processor}"),
+            };
+            let (log, shutdown) = (log.clone(), shutdown.clone());
+            scope.spawn(move || partitions::run(&share, &work(log), &shutdown).unwrap());
+        }
+        // While the processors still share out the partitions.
+        entries.chunks(APPEND).for_each(|chunk| append(chunk.to_vec()));
+        let (clock, mut ends) = (SystemClock::new(), BTreeMap::new());
+        let wanted: usize = expected.values().map(BTreeMap::len).sum();
+        while found.values().map(BTreeMap::len).sum::<usize>() < wanted && clock.monotonic_ms() < PATIENCE_MS {
+            std::thread::sleep(Duration::from_millis(50));
+            told(&log, &mut ends, &mut found);
+        }
+        shutdown.trigger();
+    });
+    assert_eq!(found, expected, "{name}, {partitions} partitions, {processors} processors");
+    found
+}
+
+/// The golden logs, as they lie in the folder.
+fn names() -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder())
+        .unwrap()
+        .filter_map(|entry| Some(entry.unwrap().file_name().to_str()?.strip_suffix(".log.gz")?.to_owned()))
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn golden_logs_give_the_same_on_kafka() {
+    let Some(brokers) = brokers() else { return };
+    let names = names();
+    assert!(names.len() >= 8, "{names:?}");
+    for name in &names {
+        for (partitions, processors) in [(1, 1), (1, 3), (4, 1), (4, 3), (16, 1), (16, 3)] {
+            let found = judged(&brokers, name, partitions, processors);
+            let detections: usize = found.values().map(BTreeMap::len).sum();
+            println!(
+                "{name}: {partitions} partitions, {processors} processors: {detections} detections of {} sites",
+                found.len()
+            );
+        }
+    }
+}
