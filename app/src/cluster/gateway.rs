@@ -10,20 +10,24 @@ use logystera_infra::telemetry::Metrics;
 use logystera_ingest::tls::Tls;
 use logystera_ingest::{Gateway, GatewayConfig, Render};
 use logystera_schemas::topic::Topic;
+use tokio::net::TcpListener;
 
 use super::Installation;
 use crate::cli::CliError;
 use crate::up::{SiteKeys, bind};
 
-pub(super) async fn run(installation: &Installation, shutdown: &Shutdown) -> Result<(), CliError> {
+pub(super) async fn run(
+    installation: &Installation,
+    operators: TcpListener,
+    metrics: Metrics,
+    shutdown: &Shutdown,
+) -> Result<(), CliError> {
     let config = &installation.config;
     let tls = match (&config.tls_cert, &config.tls_key) {
         (Some(certificate), Some(key)) => Some(Tls::from_files(certificate, key).map_err(CliError::wrong_use)?),
         _ => None,
     };
-    let metrics = Metrics::install().map_err(CliError::not_available)?;
     let senders = bind(config.listen, "listen in the file").await?;
-    let operators = bind(config.admin_listen, "admin-listen in the file").await?;
     installation.deploy().await?;
     let watch = DirectoryWatch::load(installation.log.clone())?;
     let keys = Arc::new(SiteKeys::new(watch.view(), installation.master.clone()));

@@ -3,9 +3,11 @@
 mod alerter;
 pub mod config;
 mod gateway;
+mod operators;
 pub mod partitions;
 pub mod processor;
 
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,13 +19,13 @@ use logystera_infra::control::DirectoryWatch;
 use logystera_infra::kafka::{Kafka, KafkaLog};
 use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey};
 use logystera_infra::shutdown::Shutdown;
-use logystera_infra::telemetry::{self, LogFormat};
+use logystera_infra::telemetry::{self, LogFormat, Metrics};
 use logystera_processor::core::rule::RuleSet;
 
 use crate::admin::{Answer, Office, Request, configure_sites};
 use crate::cli::{CliError, DONE, finish};
 use crate::deployment::Deployment;
-use crate::up::load_rules;
+use crate::up::{bind, load_rules};
 use config::Config;
 
 /// Applications that keep state.
@@ -74,6 +76,9 @@ pub struct Args {
     /// Name of this process among those of its role, the same after a restart [default: the host's]
     #[arg(long, value_name = "NAME", env = "LOGYSTERA_INSTANCE")]
     instance: Option<String>,
+    /// Where operators connect, instead of the file's admin-listen: for several processes on one machine
+    #[arg(long, value_name = "ADDRESS", env = "LOGYSTERA_ADMIN_LISTEN")]
+    admin_listen: Option<SocketAddr>,
     /// Say whether the file can be used, and stop
     #[arg(long)]
     check_config: bool,
@@ -87,6 +92,7 @@ pub fn run(role: Role, args: &Args) -> ExitCode {
 fn serve(role: Role, args: &Args) -> Result<u8, CliError> {
     let mut config = Config::read(&args.config)?;
     config.instance = args.instance.clone().or(config.instance);
+    config.admin_listen = args.admin_listen.unwrap_or(config.admin_listen);
     if args.check_config {
         println!("{}: the settings can be used", args.config.display());
         return Ok(DONE);
@@ -96,15 +102,22 @@ fn serve(role: Role, args: &Args) -> Result<u8, CliError> {
     // Anybody in this process may have installed one: any will do.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let shutdown = Shutdown::new();
+    let metrics = Metrics::install().map_err(CliError::not_available)?;
     let installation = Installation::connect(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::not_available)?;
     let done = runtime.block_on(async {
         shutdown.on_signals().map_err(CliError::not_available)?;
-        match role {
-            Role::Gateway => gateway::run(&installation, &shutdown).await,
-            Role::Processor => processor::serve(&installation, &shutdown).await,
-            Role::Alerter => alerter::serve(&installation, &shutdown).await,
+        let operators = bind(installation.config.admin_listen, "--admin-listen ADDRESS").await?;
+        if role == Role::Gateway {
+            return gateway::run(&installation, operators, metrics, &shutdown).await;
         }
+        let until = shutdown.clone();
+        let served = tokio::spawn(operators::serve(operators, metrics, async move { until.wait().await }));
+        match role {
+            Role::Processor => processor::serve(&installation, &shutdown).await?,
+            _ => alerter::serve(&installation, &shutdown).await?,
+        }
+        served.await.map_err(CliError::not_available)?
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     done.map(|()| DONE)

@@ -97,8 +97,10 @@ impl Log for KafkaLog {
     }
 
     async fn append(&self, entries: Vec<Entry>) -> Result<(), LogError> {
-        if let [entry] = entries.as_slice() {
-            return self.append_one(entry).await;
+        match entries.as_slice() {
+            [] => return Ok(()),
+            [entry] => return self.append_one(entry).await,
+            _ => {}
         }
         let log = self.clone();
         let done = tokio::task::spawn_blocking(move || log.append_all(&entries)).await;

@@ -1,0 +1,114 @@
+//! An installation of its own, its processes, and what stands in its topics.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use logystera_infra::kafka::{Kafka, KafkaConfig, KafkaLog};
+use logystera_infra::log::{Log, Record};
+use logystera_infra::secrets::random_bytes;
+use logystera_schemas::limits::READ_BYTES_MAX;
+use logystera_schemas::topic::Topic;
+use logystera_system::process::{PATIENCE, free_port, wait_for};
+use logystera_system::wire;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_logystera");
+
+/// Topics with a prefix of their own, and a folder.
+pub(crate) struct Installation {
+    folder: tempfile::TempDir,
+    log: KafkaLog,
+    pub(crate) port: u16,
+    admin_port: u16,
+}
+
+impl Installation {
+    /// With these rules, or the default pack. None: no broker was named.
+    #[expect(clippy::disallowed_methods, reason = "a test is told where its broker is by the script that started it")]
+    pub(crate) fn new(partitions: u32, rules: Option<&str>) -> Option<Self> {
+        let Ok(brokers) = std::env::var("LOGYSTERA_TEST_KAFKA") else {
+            assert!(std::env::var_os("CI").is_none(), "LOGYSTERA_TEST_KAFKA names no broker: `tests/run services`");
+            println!("not tested: LOGYSTERA_TEST_KAFKA names no broker");
+            return None;
+        };
+        let prefix = format!("roles-{:08x}-", u32::from_be_bytes(random_bytes()));
+        let (port, admin_port) = (free_port(), free_port());
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = String::new();
+        if let Some(rules) = rules {
+            std::fs::write(folder.path().join("rules.yaml"), rules).unwrap();
+            writeln!(settings, "rules = \"{}\"", folder.path().join("rules.yaml").display()).unwrap();
+        }
+        write!(
+            settings,
+            "audience = \"test\"\npublic-url = \"http://127.0.0.1:{port}\"\nsecrets = \"{}\"\n\
+             listen = \"127.0.0.1:{port}\"\nallow-private-addresses = true\n\
+             [kafka]\nbrokers = \"{brokers}\"\nprefix = \"{prefix}\"\nsignals-partitions = {partitions}\n\
+             detections-partitions = 1\nchangelog-partitions = 4\nreplication = 1\n",
+            folder.path().join("secrets").display(),
+        )
+        .unwrap();
+        std::fs::write(folder.path().join("logystera.toml"), settings).unwrap();
+        let layout = KafkaConfig::new(&brokers);
+        let kafka =
+            Kafka::new(KafkaConfig { prefix, signals_partitions: partitions, detections_partitions: 1, ..layout });
+        Some(Self { folder, log: kafka.log().unwrap(), port, admin_port })
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Starts a process of a role.
+    pub(crate) fn start(&self, role: &str, instance: &str) -> Role {
+        let log = File::options().create(true).append(true).open(self.path(&format!("{role}-{instance}.log"))).unwrap();
+        let admin_port = if role == "gateway" { self.admin_port } else { free_port() };
+        let child = Command::new(BINARY)
+            .args([role, "--instance", instance, "--admin-listen", &format!("127.0.0.1:{admin_port}"), "--config"])
+            .arg(self.path("logystera.toml"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn();
+        Role(child.unwrap())
+    }
+
+    /// Starts the gateway and waits until it takes batches.
+    pub(crate) fn gateway(&self) -> Role {
+        let gateway = self.start("gateway", "g1");
+        let ready = || wire::get(self.admin_port, "/health/ready").filter(|answer| answer.status == 200);
+        wait_for("the gateway is ready", PATIENCE, ready);
+        gateway
+    }
+
+    /// Runs a command in the folder that must succeed; gives its output.
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
+        let output = Command::new(BINARY).args(args).current_dir(self.folder.path()).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{args:?}: {}\n{out}{err}", output.status);
+        out
+    }
+
+    /// Every record of a partition.
+    pub(crate) fn records(&self, topic: Topic, partition: u32) -> Vec<Record> {
+        let (mut found, mut next) = (Vec::new(), 0);
+        loop {
+            let records = self.log.read(topic, partition, next, READ_BYTES_MAX).unwrap();
+            let Some(last) = records.last() else { return found };
+            next = last.offset + 1;
+            found.extend(records);
+        }
+    }
+}
+
+/// A process of a role. Dropped, it is killed: nothing may rest on an orderly end.
+pub(crate) struct Role(Child);
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
