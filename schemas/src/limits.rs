@@ -233,6 +233,11 @@ pub const SPOOL_BYTES_MAX: u64 = 4 << 20;
 pub const ANSWER_BYTES_MAX: u64 = 256 << 10;
 /// First back-off of a sender, in milliseconds; it doubles with each failure (issue: 30 s, 2 to the n).
 pub const SEND_BACKOFF_MS: u64 = 30_000;
+/// How long a key may take to reach every gateway, in milliseconds: what a sender waits where its key is not known (design,
+/// section 3: a revocation takes no longer).
+pub const SEND_NEW_KEY_MS: u64 = 5_000;
+/// Refusals in a row that a sender puts down to a new key; then it waits for the operator.
+pub const SEND_NEW_KEY_TRIES: u32 = 3;
 /// Longest pause of a sender, in milliseconds: an hour, on which the engine relies (design, section 5).
 pub const SEND_PAUSE_MS_MAX: u64 = 3_600_000;
 /// Failures in a row after which a sender only probes, once in [`SEND_PAUSE_MS_MAX`].

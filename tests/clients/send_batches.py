@@ -50,7 +50,7 @@ def post(batch, body):  # one try; status 0 is no answer, or one that no gateway
 
 DSN, PATH = urllib.parse.urlsplit(open(sys.argv[1]).read().strip()), sys.argv[2]
 (SITE, KEY), AUDIENCE = DSN.username.split("."), urllib.parse.parse_qs(DSN.query)["audience"][0]
-URL, failures, skewed = f"{DSN.scheme}://{DSN.netloc.rpartition('@')[2]}/v1/batches", 0, False
+URL, failures, strange, skewed = f"{DSN.scheme}://{DSN.netloc.rpartition('@')[2]}/v1/batches", 0, 0, False
 assert DSN.scheme == "https" or DSN.hostname in ("127.0.0.1", "::1", "localhost"), "http:// only to this machine"
 fcntl.flock(lock := open(PATH + ".lock", "w"), fcntl.LOCK_EX)  # one sender per spool
 state = json.load(open(PATH)) if os.path.exists(PATH) else {"owner": None, "pending": [], "through": -1, "offset_ms": 0}
@@ -65,14 +65,15 @@ while state["pending"]:
     count, skewed = state["batch"]["count"], answer.get("code") == "clock_skew" and not skewed
     if status in (200, 202, 400, 415, 422) or (status == 413 and count == 1):  # final
         print(status, state["batch"]["id"], answer.get("code", ""), answer.get("refused", ""), file=sys.stderr)
-        own, state["pending"], state["batch"], failures = state["pending"][:count], state["pending"][count:], None, 0
-        drop(own if status >= 400 else [], "refused")
+        own, state["pending"], failures, strange = state["pending"][:count], state["pending"][count:], 0, 0
+        drop(own if status >= 400 else [], "refused") or state.update(batch=None)
     elif status in (409, 413):  # the id was used by a copy of this spool; or too large: goes out in two
         state.update({"limit": count // 2} if status == 413 else {"spool": os.urandom(8).hex(), "seq": 0}, batch=None)
     elif status == 410:
         sys.exit("the gateway closed this site: tell the operator, send nothing more")
     elif not skewed:  # not final (a corrected clock: at once): the same id and bytes again, later
         longest_s, failures = min(3600, 30 * 2 ** failures), failures if asked_s else min(failures + 1, 8)
-        wait_s = 3600 if status in (401, 404, 405) or failures == 8 else random.uniform(0, longest_s)
+        strange = strange + 1 if status in (401, 404, 405) else 0  # a new key takes a moment to reach every gateway
+        wait_s = 5 if 0 < strange < 4 else 3600 if strange or failures == 8 else random.uniform(0, longest_s)
         time.sleep(max(1, min(3600, int(asked_s))) if asked_s else wait_s)
     save()

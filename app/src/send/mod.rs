@@ -194,7 +194,7 @@ fn courier(args: &Args, target: Target, clock: SystemClock, state: &State) -> Re
     Ok(Courier {
         gateway: Gateway::new(target)?,
         clock,
-        delays: Delays { base_ms: args.backoff_ms, probe_ms: args.probe_ms },
+        delays: Delays { base_ms: args.backoff_ms, probe_ms: args.probe_ms, ..Delays::default() },
         give_up_after_ms: args.give_up_after_s.map(|s| s.saturating_mul(1_000)),
         progress: Progress::new(clock, state.totals),
         total: state.input.as_ref().map(|i| i.signals),

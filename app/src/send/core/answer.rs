@@ -1,7 +1,7 @@
 //! What an answer of the gateway means for the batch and for the sender: the final/not-final contract of design,
 //! section 3, as one function over facts.
 
-use logystera_schemas::limits::{SEND_FAILURES_MAX, SPOOLS_DRAWN_MAX};
+use logystera_schemas::limits::{SEND_FAILURES_MAX, SEND_NEW_KEY_TRIES, SPOOLS_DRAWN_MAX};
 use serde::Deserialize;
 
 use super::backoff::Delays;
@@ -61,6 +61,8 @@ pub struct Health {
     pub skewed: bool,
     /// Answers 409 in a row.
     pub conflicts: u32,
+    /// Answers in a row that say that the key or the address is wrong.
+    pub strange: u32,
 }
 
 /// What to do next.
@@ -125,7 +127,11 @@ pub fn decide(answer: &Answer, health: &mut Health, delays: Delays, random: u64)
         }
         // 404 and 405: a gateway, but not at this address.
         401 | 404 | 405 if ours && code != Some("clock_skew") => {
-            return Next::Wait { ms: delays.probe_ms, why: Why::Operator };
+            health.strange = before.strange.saturating_add(1);
+            // A key that was made a moment ago may not have reached this gateway yet.
+            let new = health.strange <= SEND_NEW_KEY_TRIES;
+            let ms = if new { delays.new_key_ms.min(delays.probe_ms) } else { delays.probe_ms };
+            return Next::Wait { ms, why: Why::Operator };
         }
         _ => return wait(answer, health, delays, random),
     };
@@ -147,7 +153,7 @@ fn wait(answer: &Answer, health: &mut Health, delays: Delays, random: u64) -> Ne
 mod tests {
     use super::*;
 
-    const DELAYS: Delays = Delays { base_ms: 100, probe_ms: 5_000 };
+    const DELAYS: Delays = Delays { base_ms: 100, new_key_ms: 50, probe_ms: 5_000 };
 
     fn answer(status: u16, code: &str) -> Answer {
         let code = (!code.is_empty()).then(|| code.to_owned());
@@ -160,6 +166,10 @@ mod tests {
 
     fn asking(status: u16, seconds: u64) -> Answer {
         Answer { retry_after_s: Some(seconds), ..answer(status, "") }
+    }
+
+    const fn operator(ms: u64) -> Next {
+        Next::Wait { ms, why: Why::Operator }
     }
 
     const fn failed(ms: u64) -> Next {
@@ -178,7 +188,7 @@ mod tests {
             (answer(409, "conflict"), Next::NewSpool),
             (answer(410, "site_closed"), Next::Stop),
             (answer(401, "clock_skew"), Next::RetryNow),
-            (answer(401, "unauthorized"), Next::Wait { ms: 5_000, why: Why::Operator }),
+            (answer(401, "unauthorized"), operator(50)),
             (asking(429, 3), Next::Wait { ms: 3_000, why: Why::Asked }),
             (asking(503, 2), Next::Wait { ms: 2_000, why: Why::Asked }),
             (answer(429, "too_many_spools"), failed(77)),
@@ -196,8 +206,8 @@ mod tests {
             (stranger(422), failed(77)),
             (stranger(413), Next::Split),
             (answer(302, ""), failed(77)),
-            (answer(404, "not_found"), Next::Wait { ms: 5_000, why: Why::Operator }),
-            (answer(405, "method_not_allowed"), Next::Wait { ms: 5_000, why: Why::Operator }),
+            (answer(404, "not_found"), operator(50)),
+            (answer(405, "method_not_allowed"), operator(50)),
             (stranger(404), failed(77)),
             (answer(408, "body_timeout"), failed(77)),
             (answer(204, ""), failed(77)),
@@ -225,6 +235,21 @@ mod tests {
         steps.push((answer(202, ""), Next::Done));
         steps.push((stranger(0), failed(77)));
         timeline(&steps);
+    }
+
+    #[test]
+    fn a_key_that_stays_unknown_is_probed_seldom() {
+        let unauthorized = || answer(401, "unauthorized");
+        timeline(&[
+            (unauthorized(), operator(50)),
+            (stranger(0), failed(77)),
+            (unauthorized(), operator(50)),
+            (unauthorized(), operator(50)),
+            (unauthorized(), operator(5_000)),
+            (unauthorized(), operator(5_000)),
+            (answer(202, ""), Next::Done),
+            (unauthorized(), operator(50)),
+        ]);
     }
 
     #[test]

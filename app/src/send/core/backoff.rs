@@ -1,19 +1,21 @@
 //! How long to wait between tries.
 
-use logystera_schemas::limits::{SEND_BACKOFF_MS, SEND_FAILURES_MAX, SEND_PAUSE_MS_MAX};
+use logystera_schemas::limits::{SEND_BACKOFF_MS, SEND_FAILURES_MAX, SEND_NEW_KEY_MS, SEND_PAUSE_MS_MAX};
 
 /// The delays of a sender; tests shorten them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delays {
     /// First back-off.
     pub base_ms: u64,
+    /// How long a new key may take to reach every gateway.
+    pub new_key_ms: u64,
     /// Longest pause, and the time between two probes.
     pub probe_ms: u64,
 }
 
 impl Default for Delays {
     fn default() -> Self {
-        Self { base_ms: SEND_BACKOFF_MS, probe_ms: SEND_PAUSE_MS_MAX }
+        Self { base_ms: SEND_BACKOFF_MS, new_key_ms: SEND_NEW_KEY_MS, probe_ms: SEND_PAUSE_MS_MAX }
     }
 }
 
@@ -53,7 +55,7 @@ mod tests {
         }
         assert_eq!(delays.after(SEND_FAILURES_MAX, 0), 3_600_000, "the circuit is open");
         assert_eq!(delays.after(u32::MAX, 7), 3_600_000);
-        let short = Delays { base_ms: 4_000_000, probe_ms: 10 };
+        let short = Delays { base_ms: 4_000_000, probe_ms: 10, ..delays };
         assert!(short.after(1, 9_999) <= 10);
     }
 
