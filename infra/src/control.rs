@@ -158,11 +158,16 @@ fn follow(
         if records.is_empty() {
             return Ok(());
         }
-        for record in &records {
-            directory.put(Entity::decode(&record.value).map_err(|e| unreadable(record.offset, &e))?);
-            directory.end = record.offset + 1;
-        }
+        take(directory, &records)?;
     }
+}
+
+fn take(directory: &mut Directory, records: &[Record]) -> Result<(), LogError> {
+    for record in records {
+        directory.put(Entity::decode(&record.value).map_err(|e| unreadable(record.offset, &e))?);
+        directory.end = record.offset + 1;
+    }
+    Ok(())
 }
 
 fn unreadable(offset: u64, error: &DecodeError) -> LogError {
@@ -225,13 +230,16 @@ impl<L: Log> DirectoryWatch<L> {
 
     /// Takes in what was appended since the last look. True: something was. On an error the last snapshot holds.
     pub fn refresh(&mut self) -> Result<bool, LogError> {
-        // Most looks find nothing: no copy for them.
+        let read = |from| self.log.read(Topic::Control, 0, from, READ_BYTES_MAX);
         let end = self.sender.borrow().end;
-        if self.log.read(Topic::Control, 0, end, 1)?.is_empty() {
+        let records = read(end)?;
+        // Most looks find nothing: no copy for them.
+        if records.is_empty() {
             return Ok(false);
         }
         let mut directory = Directory::clone(&self.sender.borrow());
-        follow(&mut directory, |from| self.log.read(Topic::Control, 0, from, READ_BYTES_MAX))?;
+        take(&mut directory, &records)?;
+        follow(&mut directory, read)?;
         self.sender.send_replace(Arc::new(directory));
         Ok(true)
     }

@@ -1,6 +1,8 @@
 //! Settings of librdkafka's clients, and what its errors mean here.
 
 use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::KafkaConfig;
@@ -72,6 +74,28 @@ pub(super) fn consumer(config: &KafkaConfig) -> ClientConfig {
         .set("receive.message.max.bytes", (2 * RECORD_BYTES_MAX).to_string())
         .set("queued.max.messages.kbytes", AHEAD_KIB_MAX.to_string());
     client
+}
+
+/// What a consumer says of itself goes to the log of this process, except that it came to the end of a partition: every reader
+/// does, several times a second.
+pub(super) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            tracing::warn!(%error, reason, "the consumer");
+        }
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// Any of our consumers.
+pub(super) type Consuming = BaseConsumer<Quiet>;
+
+/// A consumer with these settings.
+pub(super) fn consuming(settings: &ClientConfig, what: &str) -> Result<Consuming, LogError> {
+    settings.create_with_context(Quiet).map_err(|e| away(what, &e))
 }
 
 /// The log cannot be reached, or does not do what it was asked.

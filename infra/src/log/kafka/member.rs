@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::KafkaConfig;
-use super::client::{away, consumer};
+use super::client::{Consuming, away, consumer, consuming};
 use crate::log::LogError;
 
 /// How long a member may be silent before its partitions go to others, milliseconds. One that comes back under its name sooner
@@ -20,7 +20,7 @@ const HEARTBEAT_MS: u64 = 1_500;
 /// A member of a consumer group. It only learns which partitions are its own: their tasks read for themselves, and what fences an
 /// owner is its transactional id, not the group.
 pub struct Member {
-    consumer: BaseConsumer,
+    consumer: Consuming,
     topic: String,
     own: BTreeSet<u32>,
 }
@@ -41,7 +41,7 @@ impl Member {
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", SESSION_MS.to_string())
             .set("heartbeat.interval.ms", HEARTBEAT_MS.to_string());
-        let consumer: BaseConsumer = settings.create().map_err(|e| away("the group's consumer", &e))?;
+        let consumer = consuming(&settings, "the group's consumer")?;
         consumer.subscribe(&[&topic]).map_err(|e| away(&topic, &e))?;
         Ok(Self { consumer, topic, own: BTreeSet::new() })
     }

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::KafkaConfig;
-use super::client::{away, consumer};
+use super::client::{Consuming, away, consumer, consuming};
 use crate::clock::Stopwatch;
 use crate::log::{LogError, Record};
 
@@ -24,14 +24,15 @@ const MOVING_STEP: Duration = Duration::from_millis(50);
 const SEEK_WAIT: Duration = Duration::from_secs(10);
 /// How long what the brokers say is there is waited for.
 const READ_WAIT: Duration = Duration::from_secs(10);
-/// The same after the end was seen once: what is left then may only be marks of transactions.
+/// The same once the end was seen: what is left then may only be marks of transactions, but the end may also be an older one,
+/// from before the newest records came.
 const END_WAIT: Duration = Duration::from_millis(100);
 /// How long a changelog may stay behind an open transaction of another owner.
 const CHANGELOG_WAIT: Duration = Duration::from_secs(30);
 
 /// Answers where partitions begin and end. It reads nothing itself: of a client that reads, the question takes half a second.
 pub(super) struct Bounds {
-    consumer: BaseConsumer,
+    consumer: Consuming,
 }
 
 impl Bounds {
@@ -48,7 +49,7 @@ impl Bounds {
     fn of(config: &KafkaConfig, isolation: &str) -> Result<Self, LogError> {
         let mut settings = consumer(config);
         settings.set("isolation.level", isolation);
-        Ok(Self { consumer: settings.create().map_err(|e| away("the consumer", &e))? })
+        Ok(Self { consumer: consuming(&settings, "the consumer")? })
     }
 
     /// Offsets from the oldest record to one past the newest.
@@ -57,7 +58,6 @@ impl Bounds {
         loop {
             match self.consumer.fetch_watermarks(topic, partition as i32, BOUNDS_WAIT) {
                 Ok((low, high)) => return Ok(low.max(0) as u64..high.max(0) as u64),
-                // Leadership is moving, or has not begun.
                 Err(error) if is_moving(&error) && stopwatch.elapsed() < BOUNDS_WAIT => std::thread::sleep(MOVING_STEP),
                 Err(error) => return Err(away(topic, &error)),
             }
@@ -67,7 +67,7 @@ impl Bounds {
 
 /// Reads one partition.
 pub(super) struct Reader {
-    consumer: BaseConsumer,
+    consumer: Consuming,
     topic: String,
     partition: u32,
     /// Offset to read next.
@@ -117,7 +117,7 @@ impl Reader {
 
     fn read_some(&mut self, wait: Duration, bytes_max: usize, to_end: bool) -> Result<Vec<Record>, LogError> {
         let (mut records, mut bytes) = (Vec::new(), 0);
-        let stopwatch = Stopwatch::start();
+        let (stopwatch, mut wait) = (Stopwatch::start(), wait);
         loop {
             let left = if records.is_empty() { wait.saturating_sub(stopwatch.elapsed()) } else { Duration::ZERO };
             let record = match self.left.take() {
@@ -127,7 +127,7 @@ impl Reader {
                     Some(Err(KafkaError::PartitionEOF(_))) => {
                         self.end_seen = true;
                         if to_end {
-                            return Ok(records);
+                            wait = wait.min(stopwatch.elapsed() + END_WAIT);
                         }
                         continue;
                     }
@@ -185,10 +185,10 @@ fn assigned(
     config: &KafkaConfig,
     topic: &str,
     partitions: impl Iterator<Item = (u32, u64)>,
-) -> Result<BaseConsumer, LogError> {
+) -> Result<Consuming, LogError> {
     let mut settings = consumer(config);
     settings.set("enable.partition.eof", "true");
-    let consumer: BaseConsumer = settings.create().map_err(|e| away("the consumer", &e))?;
+    let consumer = consuming(&settings, "the consumer")?;
     let mut list = TopicPartitionList::new();
     for (partition, from) in partitions {
         let added = list.add_partition_offset(topic, partition as i32, Offset::Offset(from as i64));
@@ -198,10 +198,14 @@ fn assigned(
     Ok(consumer)
 }
 
+/// Whether a partition's leadership is moving or has not begun, or a topic that was just created is not known everywhere yet.
 fn is_moving(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{
+        LeaderNotAvailable, NotLeaderForPartition, UnknownPartition, UnknownTopic, UnknownTopicOrPartition,
+    };
     matches!(
         error.rdkafka_error_code(),
-        Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
+        Some(NotLeaderForPartition | LeaderNotAvailable | UnknownPartition | UnknownTopic | UnknownTopicOrPartition)
     )
 }
 
