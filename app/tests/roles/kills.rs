@@ -86,6 +86,8 @@ fn send(port: u16, by: &Credentials, site: u64, more: &AtomicBool) -> u64 {
         loop {
             match wire::post_batch(port, by, &id, &body) {
                 Some(answer) if matches!(answer.status, 200 | 202) => break,
+                // The site is so new that the gateway may not know it yet.
+                Some(answer) if n == 0 && answer.status == 401 => {}
                 Some(answer) => assert!(answer.status >= 500, "{}: {}", answer.status, answer.body),
                 None => {}
             }
@@ -202,6 +204,8 @@ fn kills_of_every_role_change_nothing() {
         assert!(recorded(&place) == expected, "the detections are not those of an undisturbed engine");
         let told: usize = expected.values().map(BTreeMap::len).sum();
         assert_eq!(expected.len() as u64, SITES, "every site told something");
+        // What was in the air at a kill is tried again when its time comes: the gateway's ticks tell the time.
+        let _gateway = place.gateway();
         wait_for("every site's first alert is delivered", PATIENCE, || {
             let bodies: String = receiver.deliveries().iter().map(|d| d.body.to_string()).collect();
             expected.keys().all(|site| bodies.contains(site.as_str())).then_some(())

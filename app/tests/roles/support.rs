@@ -15,6 +15,9 @@ use logystera_system::wire;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_logystera");
 
+/// How much of each process's log a failed test shows.
+const SHOWN_LINES: usize = 40;
+
 /// Topics with a prefix of their own, and a folder.
 pub(crate) struct Installation {
     folder: tempfile::TempDir,
@@ -76,8 +79,12 @@ impl Installation {
 
     /// Starts the gateway and waits until it takes batches.
     pub(crate) fn gateway(&self) -> Role {
-        let gateway = self.start("gateway", "g1");
-        let ready = || wire::get(self.admin_port, "/health/ready").filter(|answer| answer.status == 200);
+        let mut gateway = self.start("gateway", "g1");
+        let ready = || {
+            let ended = gateway.0.try_wait().unwrap();
+            assert!(ended.is_none(), "the gateway ended: {ended:?}");
+            wire::get(self.admin_port, "/health/ready").filter(|answer| answer.status == 200)
+        };
         wait_for("the gateway is ready", PATIENCE, ready);
         gateway
     }
@@ -99,6 +106,23 @@ impl Installation {
             let Some(last) = records.last() else { return found };
             next = last.offset + 1;
             found.extend(records);
+        }
+    }
+}
+
+impl Drop for Installation {
+    /// A test that failed shows what its processes said.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for entry in std::fs::read_dir(self.folder.path()).into_iter().flatten().flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            if path.extension().is_some_and(|extension| extension == "log") {
+                let text = std::fs::read_to_string(path).unwrap_or_default();
+                let skipped = text.lines().count().saturating_sub(SHOWN_LINES);
+                text.lines().skip(skipped).for_each(|line| println!("{}: {line}", name.display()));
+            }
         }
     }
 }

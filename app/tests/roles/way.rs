@@ -11,11 +11,11 @@ use logystera_system::receiver::{Delivery, Receiver};
 
 use crate::support::Installation;
 
-/// Signals a second apart, the last of them now.
+/// Signals within a moment, the last of them now. A file that goes back in time would wait for the one before it.
 fn signals(now_ms: i64, signal: &str, times: i64) -> String {
     let mut lines = String::new();
     for i in 0..times {
-        let at = now_ms - 1_000 * (times - i);
+        let at = now_ms - times + i;
         writeln!(lines, "{{\"at\":{at},{signal}}}").unwrap();
     }
     lines
@@ -35,7 +35,7 @@ fn an_alert_goes_all_the_way_and_a_dead_processor_is_replaced() {
     let _alerter = place.start("alerter", "a1");
     let send = |name: &str, lines: String| {
         std::fs::write(place.path(name), lines).unwrap();
-        place.ok(&["send", name, "--dsn-file", "dsn", "--spool", "spool"]);
+        place.ok(&["send", name, "--dsn-file", "dsn", "--spool", "spool", "--give-up-after-s", "60"]);
     };
     let heard = |rule: &str| {
         let tells = |delivery: &Delivery| delivery.body.to_string().contains(rule);
