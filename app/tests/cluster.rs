@@ -4,15 +4,11 @@
 //! `tests/run services` starts the broker. Without one, `LOGYSTERA_TEST_KAFKA=host:port` names it; where that is not set
 //! nothing is tested, and CI fails.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use flate2::read::GzDecoder;
 use logystera_app::cluster::APPS;
 use logystera_app::cluster::partitions::{self, Share};
 use logystera_app::cluster::processor::work;
@@ -30,43 +26,12 @@ use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
+use logystera_system::{golden, services};
 
 /// How long a log may take: far more than it should.
 const PATIENCE_MS: i64 = 120_000;
 /// Records that are appended at once.
 const APPEND: usize = 500;
-
-#[expect(clippy::disallowed_methods, reason = "a test is told where its broker is by the script that started it")]
-fn brokers() -> Option<String> {
-    let brokers = std::env::var("LOGYSTERA_TEST_KAFKA").ok();
-    assert!(
-        brokers.is_some() || std::env::var_os("CI").is_none(),
-        "LOGYSTERA_TEST_KAFKA names no broker: run this by `tests/run services`"
-    );
-    if brokers.is_none() {
-        println!("not tested: LOGYSTERA_TEST_KAFKA names no broker");
-    }
-    brokers
-}
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden")
-}
-
-fn lines(path: &Path) -> Vec<String> {
-    let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let reader: Box<dyn BufRead> = if path.extension().is_some_and(|e| e == "gz") {
-        Box::new(BufReader::new(GzDecoder::new(file)))
-    } else {
-        Box::new(BufReader::new(file))
-    };
-    reader.lines().collect::<Result<_, _>>().unwrap()
-}
-
-fn from_hex(line: &str) -> Vec<u8> {
-    let nibble = |b: u8| char::from(b).to_digit(16).unwrap() as u8;
-    line.as_bytes().chunks_exact(2).map(|pair| nibble(pair[0]) << 4 | nibble(pair[1])).collect()
-}
 
 /// Detections as JSON, by site, in the order of `seq`.
 type BySite = BTreeMap<String, BTreeMap<u64, String>>;
@@ -82,8 +47,7 @@ fn add(told: &mut BySite, line: String) {
 /// The recorded log as the records of `partitions`: each site's in its partition, every tick in each of them, in its place.
 fn repartitioned(name: &str, partitions: u32) -> Vec<Entry> {
     let mut entries = Vec::new();
-    for line in lines(&folder().join(format!("{name}.log.gz"))) {
-        let value = from_hex(&line);
+    for value in golden::records(name) {
         let site = match SignalsRecord::decode(&value).unwrap() {
             SignalsRecord::Tick(tick) => {
                 entries.extend((0..partitions).map(|partition| Entry {
@@ -125,10 +89,9 @@ fn told(log: &KafkaLog, ends: &mut BTreeMap<u32, u64>, told: &mut BySite) {
 /// Judges a recorded log on Kafka.
 fn judged(brokers: &str, name: &str, partitions: u32, processors: usize) -> BySite {
     let mut expected = BySite::new();
-    lines(&folder().join(format!("{name}.snap")))
-        .into_iter()
-        .filter(|l| l.starts_with('{'))
-        .for_each(|l| add(&mut expected, l));
+    for line in golden::detections(name) {
+        add(&mut expected, line);
+    }
 
     let kafka = Kafka::new(KafkaConfig {
         prefix: format!("golden-{:08x}-", u32::from_be_bytes(random_bytes())),
@@ -141,7 +104,7 @@ fn judged(brokers: &str, name: &str, partitions: u32, processors: usize) -> BySi
     let log = kafka.log().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let append = |entries: Vec<Entry>| runtime.block_on(log.append(entries)).unwrap();
-    for body in lines(&folder().join(format!("{name}.rules.ndjson"))) {
+    for body in golden::bodies(name) {
         let set = RuleSet::from_canonical(&body).unwrap();
         let record = RuleSetRecord { digest: set.digest, body: Blob(body.into_bytes()) };
         append(vec![control::entry(&Entity::RuleSet(record))]);
@@ -175,22 +138,10 @@ fn judged(brokers: &str, name: &str, partitions: u32, processors: usize) -> BySi
     found
 }
 
-/// The golden logs, as they lie in the folder.
-fn names() -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(folder())
-        .unwrap()
-        .filter_map(|entry| Some(entry.unwrap().file_name().to_str()?.strip_suffix(".log.gz")?.to_owned()))
-        .collect();
-    names.sort();
-    names
-}
-
 #[test]
 fn golden_logs_give_the_same_on_kafka() {
-    let Some(brokers) = brokers() else { return };
-    let names = names();
-    assert!(names.len() >= 8, "{names:?}");
-    for name in &names {
+    let Some(brokers) = services::kafka() else { return };
+    for name in &golden::names() {
         for (partitions, processors) in [(1, 1), (1, 3), (4, 1), (4, 3), (16, 1), (16, 3)] {
             let found = judged(&brokers, name, partitions, processors);
             let detections: usize = found.values().map(BTreeMap::len).sum();

@@ -14,8 +14,6 @@ use crate::core::quota::Quota;
 pub struct GatewayConfig {
     /// The deployment's name: every signature covers it.
     pub audience: String,
-    /// Partitions of topic signals. 1 when embedded.
-    pub partitions: u32,
     /// What each site may send.
     pub quota: Quota,
     /// Milliseconds before the gateway's clock at which a signal is too old.
@@ -31,11 +29,10 @@ pub struct GatewayConfig {
 }
 
 impl GatewayConfig {
-    /// The design's bounds, for one partition.
+    /// The design's bounds.
     pub fn new(audience: impl Into<String>) -> Self {
         Self {
             audience: audience.into(),
-            partitions: 1,
             quota: Quota::default(),
             signal_age_ms_max: SIGNAL_AGE_MS_MAX,
             unauthenticated_bytes_max: UNAUTHENTICATED_BYTES_MAX,

@@ -280,7 +280,7 @@ impl<L: Log> Gateway<L> {
         let more = self.0.unwritten.clone().try_acquire_many_owned(more);
         room.merge(more.map_err(|_| self.turn(&header, Refusal::Busy))?);
         let site = header.site.as_str();
-        let partition = KeyGroup::of(site).partition(self.0.config.partitions);
+        let partition = KeyGroup::of(site).partition(self.0.log.partitions(Topic::Signals));
         let entry = Entry { topic: Topic::Signals, partition, key: site.as_bytes().to_vec(), value };
         let reserved = match self.reserve(&header, &digest, received_at).await {
             Ok(reserved) => reserved,

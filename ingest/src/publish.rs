@@ -85,7 +85,7 @@ impl<L: Log> Gateway<L> {
             value: schema::encode(&Tick { partition, at }),
         };
         // Each for itself: together they would be one transaction, whose crash would hold up the readers of every partition.
-        for entry in (0..self.0.config.partitions).map(tick) {
+        for entry in (0..self.0.log.partitions(Topic::Signals)).map(tick) {
             if !self.append(vec![entry]).await {
                 return self.0.meters.ticks_missed.increment(1);
             }
@@ -114,7 +114,7 @@ impl<L: Log> Gateway<L> {
 
     fn refused_entry(&self, refused: &Refused) -> Entry {
         let site = refused.site.as_str();
-        let partition = KeyGroup::of(site).partition(self.0.config.partitions);
+        let partition = KeyGroup::of(site).partition(self.0.log.partitions(Topic::Signals));
         Entry { topic: Topic::Signals, partition, key: site.as_bytes().to_vec(), value: schema::encode(refused) }
     }
 }

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::{CliError, ClusterArgs, NOT_AVAILABLE, WRONG_USE};
 use crate::deployment::{Configured, Deployment};
+use crate::up::rules_or_default;
 
 pub use channels::{IssuedChannel, Tested, target};
 pub use sites::IssuedKey;
@@ -194,6 +195,21 @@ pub fn site_configured(site: &Site, configured: &Configured, log: &impl Log) -> 
     Ok(Entry { topic: Topic::Signals, partition, key: key.as_bytes().to_vec(), value: schema::encode(&record) })
 }
 
+/// Has the body of `set` in topic `control`, so that sites can be configured with it.
+pub async fn publish_rules(
+    log: &impl Log,
+    directory: &Directory,
+    set: &logystera_processor::core::rule::RuleSet,
+) -> Result<Configured, CliError> {
+    if directory.rule_set(&set.digest).is_none() {
+        let body = logystera_schemas::avro::Blob(set.body.clone().into_bytes());
+        let record = Entity::RuleSet(RuleSetRecord { digest: set.digest, body });
+        log.append(vec![logystera_infra::control::entry(&record)]).await?;
+    }
+    let semantics = logystera_processor::core::engine::SEMANTICS;
+    Ok(Configured { digest: set.digest.to_string(), semantics })
+}
+
 /// Configures every open site with `set`, where they were last configured with another one: the body first, then the sites.
 /// A crash in between is mended by the next start; the same configuration again changes nothing.
 pub async fn configure_sites(
@@ -202,13 +218,7 @@ pub async fn configure_sites(
     set: &logystera_processor::core::rule::RuleSet,
     before: Option<&Configured>,
 ) -> Result<Configured, CliError> {
-    let semantics = logystera_processor::core::engine::SEMANTICS;
-    let configured = Configured { digest: set.digest.to_string(), semantics };
-    if directory.rule_set(&set.digest).is_none() {
-        let body = logystera_schemas::avro::Blob(set.body.clone().into_bytes());
-        let record = Entity::RuleSet(RuleSetRecord { digest: set.digest, body });
-        log.append(vec![logystera_infra::control::entry(&record)]).await?;
-    }
+    let configured = publish_rules(log, directory, set).await?;
     if before != Some(&configured) {
         let open = directory.sites().filter(|s| s.closed_at.is_none());
         let entries: Result<Vec<Entry>, CliError> = open.map(|site| site_configured(site, &configured, log)).collect();
@@ -261,8 +271,7 @@ fn act(dir: &Path, embedded: Embedded, request: Request) -> Result<Answer, CliEr
         let mut deployment = Deployment::load(dir)?;
         if deployment.rules.is_none() {
             // No `up` has run here yet: its first start replaces the default pack where it is told of other rules.
-            let set = logystera_processor::rules::default_pack()
-                .map_err(|_| CliError::not_available("the default rules cannot be read"))?;
+            let set = rules_or_default(None)?;
             let directory = DirectoryWatch::load(log.clone())?.view().current();
             deployment.rules = Some(configure_sites(&log, &directory, &set, None).await?);
             deployment.save(dir)?;

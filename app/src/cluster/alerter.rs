@@ -20,7 +20,7 @@ pub(super) async fn serve(installation: &Installation, shutdown: &Shutdown) -> R
     let watch = DirectoryWatch::load(installation.log.clone())?;
     let (directory, master) = (watch.view(), installation.master.clone());
     let control = watch.spawn(shutdown.clone()).map_err(CliError::not_available)?;
-    let deployment = installation.deploy().await?;
+    let deployment = installation.deployment(None);
     let webhook = Webhook::new(WebhookConfig::new(deployment.address_policy())).map_err(CliError::not_available)?;
     let runtime = Handle::current();
     let work: Work = Arc::new(move |partition, task, stop| {

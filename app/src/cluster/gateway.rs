@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::control::DirectoryWatch;
-use logystera_infra::log::Log;
 use logystera_infra::shutdown::Shutdown;
 use logystera_infra::telemetry::Metrics;
 use logystera_ingest::tls::Tls;
 use logystera_ingest::{Gateway, GatewayConfig, Render};
-use logystera_schemas::topic::Topic;
 use tokio::net::TcpListener;
 
 use super::Installation;
@@ -28,15 +26,12 @@ pub(super) async fn run(
         _ => None,
     };
     let senders = bind(config.listen, "listen in the file").await?;
-    installation.deploy().await?;
+    installation.configure_sites().await?;
     let watch = DirectoryWatch::load(installation.log.clone())?;
     let keys = Arc::new(SiteKeys::new(watch.view(), installation.master.clone()));
     let control = watch.spawn(shutdown.clone()).map_err(CliError::not_available)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let settings = GatewayConfig {
-        partitions: installation.log.partitions(Topic::Signals),
-        ..GatewayConfig::new(config.audience.clone())
-    };
+    let settings = GatewayConfig::new(config.audience.clone());
     let gateway = Gateway::new(settings, installation.log.clone(), keys, clock);
     tracing::info!(listen = %config.listen, admin = %config.admin_listen, "gateway started");
     let render: Render = Arc::new(move || metrics.render());

@@ -6,6 +6,7 @@ mod gateway;
 mod operators;
 pub mod partitions;
 pub mod processor;
+mod watched;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -19,13 +20,11 @@ use logystera_infra::control::DirectoryWatch;
 use logystera_infra::kafka::{Kafka, KafkaLog};
 use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey};
 use logystera_infra::shutdown::Shutdown;
-use logystera_infra::telemetry::{self, LogFormat, Metrics};
-use logystera_processor::core::rule::RuleSet;
 
-use crate::admin::{Answer, Office, Request, configure_sites};
+use crate::admin::{Answer, Office, Request, configure_sites, publish_rules};
 use crate::cli::{CliError, DONE, finish};
-use crate::deployment::Deployment;
-use crate::up::{bind, load_rules};
+use crate::deployment::{Configured, Deployment};
+use crate::up::{bind, equip, rules_or_default, upkeep};
 use config::Config;
 
 /// Applications that keep state.
@@ -97,16 +96,13 @@ fn serve(role: Role, args: &Args) -> Result<u8, CliError> {
         println!("{}: the settings can be used", args.config.display());
         return Ok(DONE);
     }
-    let format = if config.log_json { LogFormat::Json } else { LogFormat::Text };
-    telemetry::init_logs(format, &config.log).map_err(CliError::wrong_use)?;
-    // Anybody in this process may have installed one: any will do.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    let metrics = equip(&config.log, config.log_json)?;
     let shutdown = Shutdown::new();
-    let metrics = Metrics::install().map_err(CliError::not_available)?;
     let installation = Installation::connect(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::not_available)?;
     let done = runtime.block_on(async {
         shutdown.on_signals().map_err(CliError::not_available)?;
+        tokio::spawn(upkeep(metrics.clone()));
         let operators = bind(installation.config.admin_listen, "--admin-listen ADDRESS").await?;
         if role == Role::Gateway {
             return gateway::run(&installation, operators, metrics, &shutdown).await;
@@ -141,24 +137,27 @@ impl Installation {
         Ok(Self { config, kafka, log, master })
     }
 
-    fn rules(&self) -> Result<RuleSet, CliError> {
-        match &self.config.rules {
-            Some(path) => load_rules(path),
-            None => logystera_processor::rules::default_pack()
-                .map_err(|_| CliError::not_available("the default rules cannot be read")),
-        }
-    }
-
-    /// Configures the sites with the rules of the file, and says how the deployment is called.
-    pub(crate) async fn deploy(&self) -> Result<Deployment, CliError> {
-        let directory = DirectoryWatch::load(self.log.clone())?.view().current();
-        let rules = configure_sites(&self.log, &directory, &self.rules()?, None).await?;
-        Ok(Deployment {
+    /// What the file says of the deployment. A new site is configured with `rules`.
+    pub(crate) fn deployment(&self, rules: Option<Configured>) -> Deployment {
+        Deployment {
             audience: self.config.audience.clone(),
             url: self.config.public_url.clone(),
             allow_private_addresses: self.config.allow_private_addresses,
-            rules: Some(rules),
-        })
+            rules,
+        }
+    }
+
+    /// Configures all sites with the rules of the file.
+    pub(crate) async fn configure_sites(&self) -> Result<(), CliError> {
+        let directory = DirectoryWatch::load(self.log.clone())?.view().current();
+        let rules = rules_or_default(self.config.rules.as_deref())?;
+        configure_sites(&self.log, &directory, &rules, None).await.map(drop)
+    }
+
+    /// Has the body of the file's rules in the log, so that sites can be configured with it.
+    async fn publish_rules(&self) -> Result<Configured, CliError> {
+        let directory = DirectoryWatch::load(self.log.clone())?.view().current();
+        publish_rules(&self.log, &directory, &rules_or_default(self.config.rules.as_deref())?).await
     }
 }
 
@@ -183,7 +182,7 @@ pub fn ask(file: &Path, request: Request) -> Result<Answer, CliError> {
     let installation = Installation::connect(Config::read(file)?)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(CliError::not_available)?.block_on(async {
-        let deployment = installation.deploy().await?;
+        let deployment = installation.deployment(Some(installation.publish_rules().await?));
         let (log, master) = (installation.log.clone(), installation.master.clone());
         let office = Office::new(log, master, deployment, Arc::new(SystemClock::new()));
         office.execute(request).await.map_err(CliError::from)

@@ -2,22 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::kafka::{Kafka, KafkaTask};
+use logystera_infra::kafka::{Kafka, Member};
 use logystera_infra::log::LogError;
 use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
 use logystera_schemas::limits::{PARTITIONS_OWNED_MAX, TASK_RETRY_MS_MAX, TASK_RETRY_MS_MIN};
 use logystera_schemas::topic::Topic;
 
+use super::watched::Watched;
+
 /// How long the group is served at a time.
 const SERVE: Duration = Duration::from_millis(100);
+/// How often the group is shown how far its partitions are.
+const SHOW_EVERY_MS: i64 = 5_000;
 
 /// What a task does until its shutdown: the partition, the task, when to stop.
-pub type Work = Arc<dyn Fn(u32, KafkaTask, &Shutdown) -> Result<(), CycleError> + Send + Sync>;
+pub type Work = Arc<dyn Fn(u32, Watched, &Shutdown) -> Result<(), CycleError> + Send + Sync>;
 
 /// Whose partitions are run.
 #[derive(Clone, Debug)]
@@ -36,6 +41,8 @@ pub struct Share {
 struct Worker {
     stop: Shutdown,
     started_ms: i64,
+    /// Position of the newest commit.
+    committed: Arc<AtomicU64>,
     thread: JoinHandle<()>,
 }
 
@@ -51,14 +58,40 @@ struct Paused {
 /// two owners must not fence each other for ever.
 pub fn run(share: &Share, work: &Work, shutdown: &Shutdown) -> Result<(), LogError> {
     let mut member = share.kafka.join(share.app, share.input, &share.instance)?;
+    let mut workers = BTreeMap::new();
+    let done = keep_running(share, work, shutdown, &mut member, &mut workers);
+    for worker in workers.values() {
+        worker.stop.trigger();
+    }
+    for worker in workers.into_values() {
+        // A thread that panicked has said so.
+        drop(worker.thread.join());
+    }
+    done
+}
+
+fn keep_running(
+    share: &Share,
+    work: &Work,
+    shutdown: &Shutdown,
+    member: &mut Member,
+    workers: &mut BTreeMap<u32, Worker>,
+) -> Result<(), LogError> {
     let clock = SystemClock::new();
-    let mut workers: BTreeMap<u32, Worker> = BTreeMap::new();
     let mut paused: BTreeMap<u32, Paused> = BTreeMap::new();
     let owned = metrics::gauge!("logystera_partitions_owned", "app" => share.app);
+    let failing = metrics::gauge!("logystera_tasks_failing", "app" => share.app);
+    let mut shown_ms = clock.monotonic_ms();
     while !shutdown.is_set() {
-        let own = member.serve(SERVE)?;
         let now_ms = clock.monotonic_ms();
-        for (partition, worker) in &workers {
+        if now_ms - shown_ms >= SHOW_EVERY_MS {
+            shown_ms = now_ms;
+            for (partition, worker) in workers.iter() {
+                member.show(*partition, worker.committed.load(Ordering::Relaxed));
+            }
+        }
+        let own = member.serve(SERVE)?;
+        for (partition, worker) in workers.iter() {
             if !own.contains(partition) {
                 worker.stop.trigger();
             }
@@ -85,25 +118,21 @@ pub fn run(share: &Share, work: &Work, shutdown: &Shutdown) -> Result<(), LogErr
             }
             workers.insert(*partition, start(share, *partition, work, now_ms)?);
         }
-        owned.set(f64::from(u16::try_from(workers.len()).unwrap_or(u16::MAX)));
-    }
-    for worker in workers.values() {
-        worker.stop.trigger();
-    }
-    for worker in workers.into_values() {
-        // A thread that panicked has said so.
-        drop(worker.thread.join());
+        let gauge = |count: usize| f64::from(u16::try_from(count).unwrap_or(u16::MAX));
+        owned.set(gauge(workers.len()));
+        failing.set(gauge(paused.values().filter(|p| p.until_ms > now_ms).count()));
     }
     Ok(())
 }
 
 fn start(share: &Share, partition: u32, work: &Work, started_ms: i64) -> Result<Worker, LogError> {
-    let (app, stop) = (share.app, Shutdown::new());
-    let (share, work, own_stop) = (share.clone(), Arc::clone(work), stop.clone());
+    let (app, stop, committed) = (share.app, Shutdown::new(), Arc::new(AtomicU64::new(0)));
+    let (share, work, own_stop, position) = (share.clone(), Arc::clone(work), stop.clone(), Arc::clone(&committed));
     let body = move || {
         let task = share.kafka.task(app, share.input, partition);
         metrics::counter!("logystera_takeovers_total", "app" => app).increment(1);
-        match task.map_err(CycleError::from).and_then(|task| work(partition, task, &own_stop)) {
+        let watched = task.map(|task| Watched::new(task, app, partition, position));
+        match watched.map_err(CycleError::from).and_then(|task| work(partition, task, &own_stop)) {
             Ok(()) => {}
             Err(CycleError::Log(LogError::Fenced)) => {
                 tracing::info!(app, partition, "another process owns the partition");
@@ -113,5 +142,5 @@ fn start(share: &Share, partition: u32, work: &Work, started_ms: i64) -> Result<
     };
     let name = format!("{app}-{partition}");
     let thread = std::thread::Builder::new().name(name).spawn(body);
-    thread.map(|thread| Worker { stop, started_ms, thread }).map_err(|e| LogError::Away(e.to_string()))
+    thread.map(|thread| Worker { stop, started_ms, committed, thread }).map_err(|e| LogError::Away(e.to_string()))
 }

@@ -3,26 +3,15 @@
 use std::sync::Arc;
 
 use logystera_infra::clock::SystemClock;
-use logystera_infra::control::DirectoryWatch;
 use logystera_infra::log::Log;
 use logystera_infra::shutdown::Shutdown;
-use logystera_processor::task::{self, Bodies, EngineMachine};
-use logystera_schemas::ids::Sha256Digest;
+use logystera_processor::task::{self, EngineMachine};
 use logystera_schemas::topic::Topic;
 
 use super::Installation;
 use super::partitions::{self, Share, Work};
 use crate::cli::CliError;
-
-/// The configurations' bodies, read from the log itself: the snapshot in memory can be behind the record that names one.
-pub struct ControlBodies<L>(pub L);
-
-impl<L: Log> Bodies for ControlBodies<L> {
-    fn find(&mut self, digest: &Sha256Digest) -> Option<String> {
-        let directory = DirectoryWatch::load(self.0.clone()).ok()?.view().current();
-        String::from_utf8(directory.rule_set(digest)?.body.0.clone()).ok()
-    }
-}
+use crate::up::ControlBodies;
 
 /// What a processor does for each of its partitions.
 pub fn work(log: impl Log) -> Work {

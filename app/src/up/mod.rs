@@ -33,10 +33,12 @@ pub use config::Args;
 use config::Config;
 #[cfg(feature = "kafka")]
 pub(crate) use secrets::{ChannelTargets, SiteKeys};
+#[cfg(feature = "kafka")]
+pub(crate) use tasks::ControlBodies;
 
 /// How long `up` waits for a command that has the folder.
 const OPEN_WAIT_MS: i64 = 2_000;
-/// How often the histograms' samples are folded, whether or not somebody scrapes.
+/// How often the histograms' samples are folded.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// Runs it.
@@ -46,16 +48,30 @@ pub fn run(args: Args) -> ExitCode {
 
 fn up(args: Args) -> Result<u8, CliError> {
     let config = Config::new(args)?;
-    let format = if config.log_json { LogFormat::Json } else { LogFormat::Text };
-    telemetry::init_logs(format, &config.log).map_err(CliError::wrong_use)?;
-    // Anybody in this process may have installed one: any will do.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let metrics = Metrics::install().map_err(CliError::not_available)?;
+    let metrics = equip(&config.log, config.log_json)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::not_available)?;
     let done = runtime.block_on(serve(config, metrics));
     // What still runs there only waits for strangers.
     runtime.shutdown_timeout(Duration::from_secs(1));
     done
+}
+
+/// Gives a process that serves its log, its TLS and its metrics.
+pub(crate) fn equip(log: &str, json: bool) -> Result<Metrics, CliError> {
+    let format = if json { LogFormat::Json } else { LogFormat::Text };
+    telemetry::init_logs(format, log).map_err(CliError::wrong_use)?;
+    // Anybody in this process may have installed one: any will do.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Metrics::install().map_err(CliError::not_available)
+}
+
+/// The rules at a path, or the default pack where there is none.
+pub(crate) fn rules_or_default(path: Option<&Path>) -> Result<RuleSet, CliError> {
+    match path {
+        Some(path) => load_rules(path),
+        None => logystera_processor::rules::default_pack()
+            .map_err(|_| CliError::not_available("the default rules cannot be read")),
+    }
 }
 
 /// Reads rule files as one set: a file, or a folder of them.
@@ -98,11 +114,7 @@ impl Running {
 async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
     let shutdown = Shutdown::new();
     shutdown.on_signals().map_err(CliError::not_available)?;
-    let rules = match &config.rules {
-        Some(path) => load_rules(path)?,
-        None => logystera_processor::rules::default_pack()
-            .map_err(|_| CliError::not_available("the default rules cannot be read"))?,
-    };
+    let rules = rules_or_default(config.rules.as_deref())?;
     let tls = match &config.tls {
         Some((certificate, key)) => Some(Tls::from_files(certificate, key).map_err(CliError::wrong_use)?),
         None => None,
@@ -243,7 +255,8 @@ fn gateway(running: &Running) -> Gateway<EmbeddedLog> {
     Gateway::new(config, running.log.clone(), keys, clock)
 }
 
-async fn upkeep(metrics: Metrics) {
+/// Folds the histograms' samples now and then, whether or not somebody scrapes.
+pub(crate) async fn upkeep(metrics: Metrics) {
     let mut every = tokio::time::interval(METRICS_UPKEEP);
     loop {
         every.tick().await;

@@ -9,8 +9,8 @@ use logystera_alerter::channels::webhook::{Webhook, WebhookConfig};
 use logystera_alerter::task::{self as alerter, PlannerMachine};
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::control::DirectoryWatch;
-use logystera_infra::embedded::{Embedded, EmbeddedLog, EmbeddedTask};
-use logystera_infra::log::LogError;
+use logystera_infra::embedded::{Embedded, EmbeddedTask};
+use logystera_infra::log::{Log, LogError};
 use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
 use logystera_processor::task::{self as processor, Bodies, EngineMachine};
@@ -58,9 +58,9 @@ pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHa
 }
 
 /// The configurations' bodies, read from the log itself: the snapshot in memory can be behind the record that names one.
-struct ControlBodies(EmbeddedLog);
+pub(crate) struct ControlBodies<L>(pub(crate) L);
 
-impl Bodies for ControlBodies {
+impl<L: Log> Bodies for ControlBodies<L> {
     fn find(&mut self, digest: &Sha256Digest) -> Option<String> {
         let directory = DirectoryWatch::load(self.0.clone()).ok()?.view().current();
         String::from_utf8(directory.rule_set(digest)?.body.0.clone()).ok()

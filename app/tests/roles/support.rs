@@ -11,7 +11,7 @@ use logystera_infra::secrets::random_bytes;
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::Topic;
 use logystera_system::process::{PATIENCE, free_port, wait_for};
-use logystera_system::wire;
+use logystera_system::{services, wire};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_logystera");
 
@@ -28,13 +28,8 @@ pub(crate) struct Installation {
 
 impl Installation {
     /// With these rules, or the default pack. None: no broker was named.
-    #[expect(clippy::disallowed_methods, reason = "a test is told where its broker is by the script that started it")]
     pub(crate) fn new(partitions: u32, rules: Option<&str>) -> Option<Self> {
-        let Ok(brokers) = std::env::var("LOGYSTERA_TEST_KAFKA") else {
-            assert!(std::env::var_os("CI").is_none(), "LOGYSTERA_TEST_KAFKA names no broker: `tests/run services`");
-            println!("not tested: LOGYSTERA_TEST_KAFKA names no broker");
-            return None;
-        };
+        let brokers = services::kafka()?;
         let prefix = format!("roles-{:08x}-", u32::from_be_bytes(random_bytes()));
         let (port, admin_port) = (free_port(), free_port());
         let folder = tempfile::tempdir().unwrap();

@@ -13,7 +13,7 @@ use super::support::{GOOD_SIGNAL, Mood, NOW, Post, World, body, gzip, live_key, 
 
 #[tokio::test]
 async fn a_batch_is_taken_once() {
-    let world = World::with(|c| c.partitions = 64, None).await;
+    let world = World::of_partitions(64).await;
     assert_snapshot!(world.send(&Post::default()).await.text(), @r#"202 {"batch":"9f86d081884c7d65.1","accepted":1,"refused":[],"server_time":1767225600000}"#);
     assert_snapshot!(world.send(&Post::default()).await.text(), @r#"200 {"code":"duplicate","batch":"9f86d081884c7d65.1","server_time":1767225600000}"#);
     // A retry signs anew.

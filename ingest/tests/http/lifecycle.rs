@@ -51,7 +51,7 @@ async fn health_is_on_both_listeners_and_metrics_on_one() {
 
 #[tokio::test]
 async fn each_partition_has_its_tick() {
-    let world = World::with(|c| c.partitions = 3, None).await;
+    let world = World::of_partitions(3).await;
     world.gateway.tick().await;
     world.clock.pass(1_000);
     world.gateway.tick().await;

@@ -36,13 +36,14 @@ pub(crate) enum Mood {
 /// A log in memory.
 #[derive(Clone)]
 pub(crate) struct FakeLog {
+    partitions: u32,
     entries: Arc<Mutex<Vec<Entry>>>,
     mood: watch::Sender<Mood>,
 }
 
 impl FakeLog {
-    pub(crate) fn new() -> Self {
-        Self { entries: Arc::default(), mood: watch::Sender::new(Mood::Takes) }
+    pub(crate) fn new(partitions: u32) -> Self {
+        Self { partitions, entries: Arc::default(), mood: watch::Sender::new(Mood::Takes) }
     }
 
     pub(crate) fn set(&self, mood: Mood) {
@@ -86,7 +87,7 @@ impl FakeLog {
 
 impl Log for FakeLog {
     fn partitions(&self, _topic: Topic) -> u32 {
-        1
+        self.partitions
     }
 
     async fn append(&self, entries: Vec<Entry>) -> Result<(), LogError> {
@@ -139,9 +140,17 @@ impl World {
         Self::with(|_| {}, None).await
     }
 
+    pub(crate) async fn of_partitions(partitions: u32) -> Self {
+        Self::serve(config(), partitions, None).await
+    }
+
     pub(crate) async fn with(change: impl FnOnce(&mut GatewayConfig), tls: Option<Tls>) -> Self {
         let mut config = config();
         change(&mut config);
+        Self::serve(config, 1, tls).await
+    }
+
+    async fn serve(config: GatewayConfig, partitions: u32, tls: Option<Tls>) -> Self {
         let keys = Arc::new(MemoryKeys::new());
         for (site, tenant, key, fill) in [("site_7qd", "acme", "k2", 7), ("other", "rival", "k1", 9)] {
             let (site, tenant) = (site.parse().unwrap(), tenant.parse().unwrap());
@@ -149,7 +158,7 @@ impl World {
             keys.put_key(&site, &key.parse().unwrap(), live_key(fill));
         }
         let clock = ManualClock::at(NOW);
-        let log = FakeLog::new();
+        let log = FakeLog::new(partitions);
         let gateway = Gateway::new(config, log.clone(), keys.clone(), Arc::new(clock.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -3,6 +3,7 @@
 
 #![expect(clippy::panic, reason = "a test fails by it")]
 
+pub mod golden;
 pub mod hostile;
 pub mod leak;
 pub mod post;
@@ -10,4 +11,5 @@ pub mod process;
 pub mod receiver;
 pub mod refusals;
 pub mod send;
+pub mod services;
 pub mod wire;

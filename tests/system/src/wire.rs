@@ -60,7 +60,8 @@ pub fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
 }
 
-fn from_hex(text: &str) -> Vec<u8> {
+/// The bytes of some hex.
+pub fn from_hex(text: &str) -> Vec<u8> {
     let byte = |i| u8::from_str_radix(&text[i..i + 2], 16).expect("hex digits");
     (0..text.len()).step_by(2).map(byte).collect()
 }
