@@ -4,13 +4,12 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use logystera_infra::control::Directory;
-use logystera_infra::embedded::EmbeddedReader;
 use serde_json::json;
 
 use crate::admin::{Answer, IssuedChannel, Request, TENANT_DEFAULT, Tested, ask};
 use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, FINDING, Out, finish};
 use crate::site::table;
-use crate::when;
+use crate::{reading, when};
 
 /// Add, list, test and remove the channels that alerts go to
 ///
@@ -76,7 +75,7 @@ fn channel(args: &Args) -> Result<u8, CliError> {
     let dir = &args.data.data;
     let (request, create) = match &args.command {
         Command::List => {
-            list(&Directory::read_from(&EmbeddedReader::open(dir)?)?, args.json)?;
+            list(&reading::open(&args.data, &args.cluster)?.directory()?, args.json)?;
             return Ok(DONE);
         }
         Command::Add(Kind::Webhook { url, tenant }) => {

@@ -21,4 +21,5 @@ pub mod admin;
 pub mod cli;
 mod demo;
 pub mod deployment;
+mod reading;
 mod when;

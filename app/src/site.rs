@@ -9,14 +9,13 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::control::{Directory, is_live, is_valid};
-use logystera_infra::embedded::EmbeddedReader;
 use logystera_schemas::control::Key;
 use logystera_schemas::limits::ROTATION_OVERLAP_DAYS;
 use serde_json::json;
 
 use crate::admin::{Answer, IssuedKey, Request, TENANT_DEFAULT, ask};
 use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, Out, finish};
-use crate::when;
+use crate::{reading, when};
 
 /// Add sites, and rotate or revoke their keys
 ///
@@ -92,7 +91,7 @@ fn site(args: &Args) -> Result<u8, CliError> {
     let dir = &args.data.data;
     let (request, create) = match &args.command {
         Command::List => {
-            list(&Directory::read_from(&EmbeddedReader::open(dir)?)?, args.json)?;
+            list(&reading::open(&args.data, &args.cluster)?.directory()?, args.json)?;
             return Ok(DONE);
         }
         Command::Add { name, tenant, .. } => (Request::SiteAdd { name: name.clone(), tenant: tenant.clone() }, true),

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use logystera_app::cluster::APPS;
@@ -120,6 +121,7 @@ fn judged(brokers: &str, name: &str, partitions: u32, processors: usize) -> BySi
                 app: APPS[0],
                 input: Topic::Signals,
                 instance: format!("processor-{processor}"),
+                ready: Arc::default(),
             };
             let (log, shutdown) = (log.clone(), shutdown.clone());
             scope.spawn(move || partitions::run(&share, &work(log), &shutdown).unwrap());

@@ -61,8 +61,12 @@ impl MasterKey {
             Ok(file) => Self::load(file, path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let key = Self(Zeroizing::new(random_bytes()));
-                key.save(dir, &path).map_err(|source| MasterKeyError::Io { path, source })?;
-                Ok(key)
+                match key.save(dir, &path) {
+                    Ok(()) => Ok(key),
+                    // Another process made one meanwhile: there is one key for a folder.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::load_or_create(dir),
+                    Err(source) => Err(MasterKeyError::Io { path, source }),
+                }
             }
             Err(source) => Err(MasterKeyError::Io { path, source }),
         }
@@ -84,16 +88,21 @@ impl MasterKey {
     }
 
     /// Writes the key under another name first, so that a crash leaves a whole key or none.
+    /// Writes the key whole or not at all, and never over another one.
     fn save(&self, dir: &Path, path: &Path) -> io::Result<()> {
-        let unfinished = dir.join("master.key.new");
-        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        let unfinished = dir.join(format!("master.key.{:08x}", u32::from_be_bytes(random_bytes())));
+        let done = self.write(&unfinished).and_then(|()| std::fs::hard_link(&unfinished, path));
+        drop(std::fs::remove_file(&unfinished));
+        done.and_then(|()| File::open(dir)?.sync_all())
+    }
+
+    fn write(&self, path: &Path) -> io::Result<()> {
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
         for byte in self.0.iter() {
             write!(file, "{byte:02x}")?;
         }
         writeln!(file)?;
-        file.sync_all()?;
-        std::fs::rename(&unfinished, path)?;
-        File::open(dir)?.sync_all()
+        file.sync_all()
     }
 
     fn cipher(&self) -> ChaCha20Poly1305 {
@@ -146,6 +155,19 @@ mod tests {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         std::fs::write(&path, "0123").unwrap();
         assert!(matches!(MasterKey::load_or_create(dir.path()), Err(MasterKeyError::Malformed)));
+    }
+
+    #[test]
+    fn processes_that_start_together_have_one_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let sealed: Vec<_> = std::thread::scope(|scope| {
+            let make = || MasterKey::load_or_create(dir.path()).unwrap().seal(b"secret", "key/a/k1");
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let key = MasterKey::load_or_create(dir.path()).unwrap();
+        assert!(sealed.iter().all(|sealed| key.open(sealed, "key/a/k1").is_ok()));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing unfinished stays");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The role that delivers alerts.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use logystera_alerter::channels::courier::HttpCourier;
 use logystera_alerter::channels::webhook::{Webhook, WebhookConfig};
@@ -16,7 +17,11 @@ use super::partitions::{self, Share, Work};
 use crate::cli::CliError;
 use crate::up::ChannelTargets;
 
-pub(super) async fn serve(installation: &Installation, shutdown: &Shutdown) -> Result<(), CliError> {
+pub(super) async fn serve(
+    installation: &Installation,
+    ready: Arc<AtomicBool>,
+    shutdown: &Shutdown,
+) -> Result<(), CliError> {
     let watch = DirectoryWatch::load(installation.log.clone())?;
     let (directory, master) = (watch.view(), installation.master.clone());
     let control = watch.spawn(shutdown.clone()).map_err(CliError::not_available)?;
@@ -36,6 +41,7 @@ pub(super) async fn serve(installation: &Installation, shutdown: &Shutdown) -> R
         app: task::APP,
         input: Topic::Detections,
         instance: installation.config.instance()?,
+        ready,
     };
     let until = shutdown.clone();
     let done = tokio::task::spawn_blocking(move || {

@@ -6,6 +6,7 @@ mod gateway;
 mod operators;
 pub mod partitions;
 pub mod processor;
+mod reading;
 mod watched;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use logystera_infra::clock::SystemClock;
@@ -26,6 +28,7 @@ use crate::cli::{CliError, DONE, finish};
 use crate::deployment::{Configured, Deployment};
 use crate::up::{bind, equip, rules_or_default, upkeep};
 use config::Config;
+pub(crate) use reading::ClusterLog;
 
 /// Applications that keep state.
 pub const APPS: [&str; 2] = [logystera_processor::task::APP, logystera_alerter::task::APP];
@@ -108,10 +111,12 @@ fn serve(role: Role, args: &Args) -> Result<u8, CliError> {
             return gateway::run(&installation, operators, metrics, &shutdown).await;
         }
         let until = shutdown.clone();
-        let served = tokio::spawn(operators::serve(operators, metrics, async move { until.wait().await }));
+        let ready = Arc::new(AtomicBool::new(false));
+        let served =
+            tokio::spawn(operators::serve(operators, metrics, Arc::clone(&ready), async move { until.wait().await }));
         match role {
-            Role::Processor => processor::serve(&installation, &shutdown).await?,
-            _ => alerter::serve(&installation, &shutdown).await?,
+            Role::Processor => processor::serve(&installation, ready, &shutdown).await?,
+            _ => alerter::serve(&installation, ready, &shutdown).await?,
         }
         served.await.map_err(CliError::not_available)?
     });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -35,15 +35,26 @@ pub struct Share {
     pub input: Topic,
     /// Name of this process in the group.
     pub instance: String,
+    /// Whether the group has taken this process in and it runs what it was given.
+    pub ready: Arc<AtomicBool>,
 }
+
+/// Stands for the position of a partition whose owner before is not fenced yet, or whose state is not read.
+const NOT_TAKEN_OVER: u64 = u64::MAX;
 
 /// A partition's thread.
 struct Worker {
     stop: Shutdown,
     started_ms: i64,
-    /// Position of the newest commit.
+    /// Position of the newest commit; [`NOT_TAKEN_OVER`] before there is one.
     committed: Arc<AtomicU64>,
     thread: JoinHandle<()>,
+}
+
+impl Worker {
+    fn is_taken_over(&self) -> bool {
+        self.committed.load(Ordering::Relaxed) != NOT_TAKEN_OVER
+    }
 }
 
 /// Why a partition is not run again at once.
@@ -86,7 +97,7 @@ fn keep_running(
         let now_ms = clock.monotonic_ms();
         if now_ms - shown_ms >= SHOW_EVERY_MS {
             shown_ms = now_ms;
-            for (partition, worker) in workers.iter() {
+            for (partition, worker) in workers.iter().filter(|(_, worker)| worker.is_taken_over()) {
                 member.show(*partition, worker.committed.load(Ordering::Relaxed));
             }
         }
@@ -118,6 +129,9 @@ fn keep_running(
             }
             workers.insert(*partition, start(share, *partition, work, now_ms)?);
         }
+        let running = own.iter().all(|partition| workers.get(partition).is_some_and(Worker::is_taken_over));
+        let ready = running && member.has_joined();
+        share.ready.store(ready, Ordering::Relaxed);
         let gauge = |count: usize| f64::from(u16::try_from(count).unwrap_or(u16::MAX));
         owned.set(gauge(workers.len()));
         failing.set(gauge(paused.values().filter(|p| p.until_ms > now_ms).count()));
@@ -126,7 +140,7 @@ fn keep_running(
 }
 
 fn start(share: &Share, partition: u32, work: &Work, started_ms: i64) -> Result<Worker, LogError> {
-    let (app, stop, committed) = (share.app, Shutdown::new(), Arc::new(AtomicU64::new(0)));
+    let (app, stop, committed) = (share.app, Shutdown::new(), Arc::new(AtomicU64::new(NOT_TAKEN_OVER)));
     let (share, work, own_stop, position) = (share.clone(), Arc::clone(work), stop.clone(), Arc::clone(&committed));
     let body = move || {
         let task = share.kafka.task(app, share.input, partition);

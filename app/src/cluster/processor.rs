@@ -1,6 +1,7 @@
 //! The role that judges signals.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use logystera_infra::clock::SystemClock;
 use logystera_infra::log::Log;
@@ -22,12 +23,17 @@ pub fn work(log: impl Log) -> Work {
     })
 }
 
-pub(super) async fn serve(installation: &Installation, shutdown: &Shutdown) -> Result<(), CliError> {
+pub(super) async fn serve(
+    installation: &Installation,
+    ready: Arc<AtomicBool>,
+    shutdown: &Shutdown,
+) -> Result<(), CliError> {
     let share = Share {
         kafka: installation.kafka.clone(),
         app: task::APP,
         input: Topic::Signals,
         instance: installation.config.instance()?,
+        ready,
     };
     let (work, shutdown) = (work(installation.log.clone()), shutdown.clone());
     let done = tokio::task::spawn_blocking(move || partitions::run(&share, &work, &shutdown)).await;

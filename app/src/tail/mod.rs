@@ -4,18 +4,20 @@ mod show;
 
 pub(crate) use show::detection_text;
 
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::embedded::EmbeddedReader;
 use logystera_infra::log::Record;
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::Topic;
 
-use crate::cli::{CliError, DONE, DataArgs, FINDING, Out, finish};
-use crate::when;
+use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, FINDING, Out, finish};
+use crate::reading::Reading;
+use crate::{reading, when};
 use show::Line;
 
 /// Show signals, detections or attempts as they stand in the log
@@ -35,6 +37,8 @@ pub struct Args {
     what: What,
     #[command(flatten)]
     data: DataArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
     /// Start here
     #[arg(long, value_name = "beginning|TIME")]
     from: Option<String>,
@@ -89,79 +93,137 @@ fn tail(args: &Args) -> Result<(), CliError> {
                 CliError::wrong_use(format!("--from {text}: not a time; see `logystera tail --help`"))
             })?),
         };
-    let reader = EmbeddedReader::open(&args.data.data)?;
+    let log = reading::open(&args.data, &args.cluster)?;
     let topic = args.what.topic();
-    let bounds = reader.bounds(topic)?;
+    let partitions = 0..log.partitions(topic);
+    let bounds = partitions.map(|p| log.bounds(topic, p)).collect::<Result<Vec<_>, _>>()?;
     let mut out = Out::new();
-    let next = match (&args.from, args.follow) {
-        (Some(_), _) => bounds.start,
-        (None, true) => bounds.end,
+    let starts = match (&args.from, args.follow) {
+        (Some(_), _) => bounds.iter().map(|b| b.start).collect(),
+        (None, true) => bounds.iter().map(|b| b.end).collect(),
         (None, false) => {
-            for line in newest(&reader, args, bounds.clone())? {
+            for line in newest(&*log, args, &bounds)? {
                 line.print(args.json, &mut out)?;
             }
-            bounds.end
+            out.flush()?;
+            return Ok(());
         }
     };
-    let wanted = |line: Line, out: &mut Out| match from_ms {
-        Some(from_ms) if line.at < from_ms => Ok(()),
-        _ => line.print(args.json, out),
-    };
-    let mut next = each(&reader, args, next..u64::MAX, &mut |line| wanted(line, &mut out))?;
-    out.flush()?;
-    if !args.follow {
-        return Ok(());
-    }
+    let mut merged = Merged::new(&*log, args, starts);
     loop {
-        std::thread::sleep(FOLLOW_EVERY);
-        next = each(&reader, args, next..u64::MAX, &mut |line| wanted(line, &mut out))?;
+        while let Some(line) = merged.next()? {
+            if from_ms.is_none_or(|from_ms| line.at >= from_ms) {
+                line.print(args.json, &mut out)?;
+            }
+        }
         out.flush()?;
+        if !args.follow {
+            return Ok(());
+        }
+        std::thread::sleep(FOLLOW_EVERY);
+        merged.look_again();
     }
 }
 
-/// The newest lines, oldest first: looks back further until there are enough.
-fn newest(reader: &EmbeddedReader, args: &Args, bounds: std::ops::Range<u64>) -> Result<Vec<Line>, CliError> {
+/// The newest lines of all partitions, oldest first.
+fn newest(log: &dyn Reading, args: &Args, bounds: &[Range<u64>]) -> Result<Vec<Line>, CliError> {
+    let mut lines = Vec::new();
+    for (partition, bounds) in (0..).zip(bounds) {
+        lines.extend(newest_of(log, args, partition, bounds.clone())?);
+    }
+    lines.sort_by_key(|(order, _)| *order);
+    let skipped = lines.len().saturating_sub(LINES);
+    Ok(lines.into_iter().skip(skipped).map(|(_, line)| line).collect())
+}
+
+/// The newest lines of a partition: looks back further until there are enough.
+fn newest_of(
+    log: &dyn Reading,
+    args: &Args,
+    partition: u32,
+    bounds: Range<u64>,
+) -> Result<VecDeque<(i64, Line)>, CliError> {
     let mut look_back = LOOK_BACK_RECORDS;
     loop {
         let start = bounds.end.saturating_sub(look_back).max(bounds.start);
-        let mut lines = std::collections::VecDeque::new();
-        each(reader, args, start..bounds.end, &mut |line| {
-            lines.push_back(line);
-            if lines.len() > LINES {
-                lines.pop_front();
-            }
-            Ok(())
-        })?;
+        let mut stream = Stream::new(partition, start);
+        let mut lines = VecDeque::new();
+        while stream.fill(log, args, bounds.end)? {
+            lines.extend(stream.waiting.drain(..));
+            let surplus = lines.len().saturating_sub(LINES);
+            lines.drain(..surplus);
+        }
         if lines.len() == LINES || start == bounds.start {
-            return Ok(lines.into());
+            return Ok(lines);
         }
         look_back *= 4;
     }
 }
 
-/// Visits the lines of the records in `range`, and returns the offset after the last one read.
-fn each(
-    reader: &EmbeddedReader,
-    args: &Args,
-    range: std::ops::Range<u64>,
-    visit: &mut dyn FnMut(Line) -> Result<(), CliError>,
-) -> Result<u64, CliError> {
-    let topic = args.what.topic();
-    let mut next = range.start;
-    loop {
-        let records = reader.read(topic, next, READ_BYTES_MAX)?;
-        if records.is_empty() {
-            return Ok(next);
-        }
-        for record in records {
-            if record.offset >= range.end {
-                return Ok(next);
+/// The lines of a partition, in the order of its records.
+struct Stream {
+    partition: u32,
+    next: u64,
+    /// The newest time so far: what has none of its own stands behind what came before it.
+    newest: i64,
+    /// Lines that were read, each with its place in time.
+    waiting: VecDeque<(i64, Line)>,
+    /// Whether the log had no more.
+    at_end: bool,
+}
+
+impl Stream {
+    fn new(partition: u32, next: u64) -> Self {
+        Self { partition, next, newest: i64::MIN, waiting: VecDeque::new(), at_end: false }
+    }
+
+    /// Reads until a line waits. False: there is none before `end`.
+    fn fill(&mut self, log: &dyn Reading, args: &Args, end: u64) -> Result<bool, CliError> {
+        while self.waiting.is_empty() && self.next < end && !self.at_end {
+            let records = log.read(args.what.topic(), self.partition, self.next, READ_BYTES_MAX)?;
+            self.at_end = records.is_empty();
+            let Some(last) = records.last() else { break };
+            self.next = last.offset + 1;
+            for record in records.iter().filter(|record| record.offset < end) {
+                for line in lines(args, record)? {
+                    self.newest = if line.at == i64::MAX { self.newest } else { line.at };
+                    self.waiting.push_back((self.newest, line));
+                }
             }
-            next = record.offset + 1;
-            for line in lines(args, &record)? {
-                visit(line)?;
+        }
+        Ok(!self.waiting.is_empty())
+    }
+}
+
+/// The lines of all partitions, in the order of their times.
+struct Merged<'a> {
+    log: &'a dyn Reading,
+    args: &'a Args,
+    streams: Vec<Stream>,
+}
+
+impl<'a> Merged<'a> {
+    fn new(log: &'a dyn Reading, args: &'a Args, starts: Vec<u64>) -> Self {
+        Self { log, args, streams: (0..).zip(starts).map(|(partition, next)| Stream::new(partition, next)).collect() }
+    }
+
+    /// Looks for more where the log had no more.
+    fn look_again(&mut self) {
+        self.streams.iter_mut().for_each(|stream| stream.at_end = false);
+    }
+
+    /// The next line that is there.
+    fn next(&mut self) -> Result<Option<Line>, CliError> {
+        let mut oldest: Option<(i64, usize)> = None;
+        for (i, stream) in self.streams.iter_mut().enumerate() {
+            stream.fill(self.log, self.args, u64::MAX)?;
+            if let Some((order, _)) = stream.waiting.front()
+                && oldest.is_none_or(|(before, _)| *order < before)
+            {
+                oldest = Some((*order, i));
             }
         }
+        Ok(oldest.and_then(|(_, i)| self.streams[i].waiting.pop_front()).map(|(_, line)| line))
     }
 }
 

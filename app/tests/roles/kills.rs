@@ -204,6 +204,9 @@ fn kills_of_every_role_change_nothing() {
         assert!(recorded(&place) == expected, "the detections are not those of an undisturbed engine");
         let told: usize = expected.values().map(BTreeMap::len).sum();
         assert_eq!(expected.len() as u64, SITES, "every site told something");
+        let verified = place.ok(&["replay", "--verify", "--json", "--config", "logystera.toml"]);
+        let verified: serde_json::Value = serde_json::from_str(&verified).unwrap();
+        assert_eq!((&verified["verified"], &verified["detections"]), (&true.into(), &told.into()), "{verified}");
         // What was in the air at a kill is tried again when its time comes: the gateway's ticks tell the time.
         let _gateway = place.gateway();
         wait_for("every site's first alert is delivered", PATIENCE, || {

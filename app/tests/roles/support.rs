@@ -69,18 +69,13 @@ impl Installation {
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn();
-        Role(child.unwrap())
+        Role { child: child.unwrap(), admin_port }
     }
 
     /// Starts the gateway and waits until it takes batches.
     pub(crate) fn gateway(&self) -> Role {
         let mut gateway = self.start("gateway", "g1");
-        let ready = || {
-            let ended = gateway.0.try_wait().unwrap();
-            assert!(ended.is_none(), "the gateway ended: {ended:?}");
-            wire::get(self.admin_port, "/health/ready").filter(|answer| answer.status == 200)
-        };
-        wait_for("the gateway is ready", PATIENCE, ready);
+        gateway.is_ready();
         gateway
     }
 
@@ -123,11 +118,25 @@ impl Drop for Installation {
 }
 
 /// A process of a role. Dropped, it is killed: nothing may rest on an orderly end.
-pub(crate) struct Role(Child);
+pub(crate) struct Role {
+    child: Child,
+    admin_port: u16,
+}
+
+impl Role {
+    /// Waits until it says that it is ready.
+    pub(crate) fn is_ready(&mut self) {
+        wait_for("a process is ready", PATIENCE, || {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the process ended: {ended:?}");
+            wire::get(self.admin_port, "/health/ready").filter(|answer| answer.status == 200)
+        });
+    }
+}
 
 impl Drop for Role {
     fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }

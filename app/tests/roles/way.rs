@@ -31,8 +31,10 @@ fn an_alert_goes_all_the_way_and_a_dead_processor_is_replaced() {
     let url = format!("http://127.0.0.1:{}/alerts", receiver.port);
     place.ok(&["channel", "add", "webhook", &url, "--config", "logystera.toml"]);
 
-    let first = place.start("processor", "p1");
-    let _alerter = place.start("alerter", "a1");
+    let mut first = place.start("processor", "p1");
+    let mut alerter = place.start("alerter", "a1");
+    first.is_ready();
+    alerter.is_ready();
     let send = |name: &str, lines: String| {
         std::fs::write(place.path(name), lines).unwrap();
         place.ok(&["send", name, "--dsn-file", "dsn", "--spool", "spool", "--give-up-after-s", "60"]);
@@ -46,12 +48,13 @@ fn an_alert_goes_all_the_way_and_a_dead_processor_is_replaced() {
     wait_for("the alert of the failed mails", PATIENCE, || heard("mail-delivery-failing"));
 
     drop(first);
-    let _second = place.start("processor", "p2");
+    let mut second = place.start("processor", "p2");
     let source = "ab".repeat(16);
     let attempt =
         format!("\"type\":\"auth.attempt\",\"outcome\":\"failure\",\"method\":\"form\",\"source\":\"{source}\"");
     send("attempts.ndjson", signals(clock.wall_ms(), &attempt, 25));
     wait_for("the alert of the failed sign-ins", PATIENCE, || heard("login-brute-force"));
+    second.is_ready();
     drop(gateway);
 
     let told: Vec<Detection> = place
@@ -64,6 +67,24 @@ fn an_alert_goes_all_the_way_and_a_dead_processor_is_replaced() {
         .collect();
     let seqs: Vec<u64> = told.iter().map(|d| d.seq).collect();
     assert_eq!(seqs, (1..=told.len() as u64).collect::<Vec<_>>(), "no gap, nothing twice");
+    let shown = |args: &[&str]| -> Vec<serde_json::Value> {
+        let out = place.ok(&[args, &["--json", "--config", "logystera.toml"]].concat());
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let as_json: Vec<_> = told.iter().map(|d| serde_json::to_value(d).unwrap()).collect();
+    let site = told[0].site.as_str();
+    assert_eq!(shown(&["tail", "detections", "--from", "beginning"]), as_json);
+    assert_eq!(shown(&["replay", "--site", site]), as_json);
+    assert_eq!(
+        shown(&["tail", "detections", "--site", "another", "--from", "beginning"]),
+        [] as [serde_json::Value; 0]
+    );
+    assert_eq!(shown(&["site", "list"])[0]["site"], site);
+    let signals = shown(&["tail", "signals", "--from", "beginning"]);
+    assert_eq!(signals.iter().filter(|s| s["type"] == "auth.attempt").count(), 25);
+    let attempts = shown(&["tail", "attempts", "--from", "beginning"]);
+    assert!(attempts.len() >= 2 && attempts[0]["site"] == site, "{attempts:?}");
+
     let mut chain = Detection::genesis(&told[0].site);
     for detection in &told {
         assert_eq!(detection.link(&chain), detection.chain, "the chain holds at {}", detection.seq);

@@ -1,8 +1,10 @@
 //! Settings of librdkafka's clients, and what its errors mean here.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::KafkaConfig;
@@ -78,7 +80,17 @@ pub(super) fn consumer(config: &KafkaConfig) -> ClientConfig {
 
 /// What a consumer says of itself goes to the log of this process, except that it came to the end of a partition: every reader
 /// does, several times a second.
-pub(super) struct Quiet;
+#[derive(Default)]
+pub(super) struct Quiet {
+    joined: AtomicBool,
+}
+
+impl Quiet {
+    /// Whether the group has ever said which partitions are this consumer's, even if none.
+    pub(super) fn has_joined(&self) -> bool {
+        self.joined.load(Ordering::Relaxed)
+    }
+}
 
 impl ClientContext for Quiet {
     fn error(&self, error: KafkaError, reason: &str) {
@@ -88,14 +100,20 @@ impl ClientContext for Quiet {
     }
 }
 
-impl ConsumerContext for Quiet {}
+impl ConsumerContext for Quiet {
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if matches!(rebalance, Rebalance::Assign(_)) {
+            self.joined.store(true, Ordering::Relaxed);
+        }
+    }
+}
 
 /// Any of our consumers.
 pub(super) type Consuming = BaseConsumer<Quiet>;
 
 /// A consumer with these settings.
 pub(super) fn consuming(settings: &ClientConfig, what: &str) -> Result<Consuming, LogError> {
-    settings.create_with_context(Quiet).map_err(|e| away(what, &e))
+    settings.create_with_context(Quiet::default()).map_err(|e| away(what, &e))
 }
 
 /// The log cannot be reached, or does not do what it was asked.

@@ -66,6 +66,11 @@ impl Member {
         Ok(&self.own)
     }
 
+    /// Whether the group has taken it in: what it owns is what it was given, even if that is nothing.
+    pub fn has_joined(&self) -> bool {
+        self.consumer.context().has_joined()
+    }
+
     /// Shows how far a partition is to those who look at the group. Nothing rests on it.
     pub fn show(&self, partition: u32, position: u64) {
         let mut list = TopicPartitionList::new();

@@ -9,6 +9,7 @@ mod changelog;
 mod client;
 mod log;
 mod member;
+mod position;
 mod reader;
 mod task;
 mod topics;
@@ -102,6 +103,11 @@ impl Kafka {
     /// Joins those that share the partitions of `input` for `app`. `instance` names this process among them, also after a restart.
     pub fn join(&self, app: &str, input: Topic, instance: &str) -> Result<Member, LogError> {
         Member::join(&self.config, app, self.config.topic(input), instance)
+    }
+
+    /// The input offset that `app` reads next in this partition of `input`, as its newest commit has it; 0 where it never ran.
+    pub fn position(&self, app: &str, input: Topic, partition: u32) -> Result<u64, LogError> {
+        position::position(&self.config, app, self.config.partitions(input), partition)
     }
 
     /// Takes over the task of `app` that reads this partition of `input`. Every earlier owner of it is fenced from here on.

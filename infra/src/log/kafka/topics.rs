@@ -29,6 +29,11 @@ impl KafkaConfig {
     }
 }
 
+/// Copies that must have a record before it counts: one may be away, where there are enough for that.
+fn in_sync_min(replication: u32) -> u32 {
+    if replication > 2 { replication - 1 } else { replication.min(1) }
+}
+
 /// Creates what is not there.
 pub(super) fn create(config: &KafkaConfig, apps: &[&str]) -> Result<(), LogError> {
     let mut wanted: Vec<(String, u32, bool)> = Vec::new();
@@ -40,12 +45,14 @@ pub(super) fn create(config: &KafkaConfig, apps: &[&str]) -> Result<(), LogError
     }
     let record_bytes_max = RECORD_BYTES_MAX.to_string();
     let delete_retention_ms = DELETE_RETENTION_MS.to_string();
+    let in_sync_min = in_sync_min(config.replication).to_string();
     let new: Vec<NewTopic<'_>> = wanted
         .iter()
         .map(|(name, partitions, compacted)| {
             let replication = TopicReplication::Fixed(config.replication as i32);
-            let topic =
-                NewTopic::new(name, *partitions as i32, replication).set("max.message.bytes", &record_bytes_max);
+            let topic = NewTopic::new(name, *partitions as i32, replication)
+                .set("max.message.bytes", &record_bytes_max)
+                .set("min.insync.replicas", &in_sync_min);
             if *compacted {
                 topic.set("cleanup.policy", "compact").set("delete.retention.ms", &delete_retention_ms)
             } else {

@@ -1,0 +1,60 @@
+//! How far a replay is, on the terminal of whoever waits for it.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use logystera_infra::clock::Stopwatch;
+use logystera_schemas::topic::Topic;
+
+use super::{Asked, Replay};
+use crate::cli::CliError;
+
+/// How often it is shown.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// Progress over all partitions. Says nothing where standard error is no terminal.
+pub(super) struct Progress {
+    shown: bool,
+    /// Offsets of all partitions together.
+    total: u64,
+    /// Of those, what the partitions before had.
+    before: u64,
+    records: u64,
+    started: Stopwatch,
+    newest: Stopwatch,
+}
+
+impl Progress {
+    pub(super) fn new(asked: &Asked<'_>) -> Result<Self, CliError> {
+        let mut total = 0;
+        for partition in &asked.partitions {
+            total += asked.log.bounds(Topic::Signals, *partition)?.end;
+        }
+        let shown = std::io::stderr().is_terminal();
+        Ok(Self { shown, total, before: 0, records: 0, started: Stopwatch::start(), newest: Stopwatch::start() })
+    }
+
+    /// Shows how far it is, now and then.
+    pub(super) fn show(&mut self, replayed: &Replay<'_>) {
+        if self.shown && self.newest.elapsed() >= EVERY {
+            self.newest = Stopwatch::start();
+            self.print(self.before + replayed.next, self.records + replayed.records, "");
+        }
+    }
+
+    /// A partition is done.
+    pub(super) fn done(&mut self, replayed: &Replay<'_>) {
+        self.before += replayed.next;
+        self.records += replayed.records;
+        if self.shown && self.before >= self.total {
+            self.print(self.total, self.records, "\n");
+        }
+    }
+
+    fn print(&self, offset: u64, records: u64, end: &str) {
+        let percent = 100 * offset.min(self.total) / self.total.max(1);
+        let per_second = u128::from(records) * 1_000 / self.started.elapsed().as_millis().max(1);
+        // A terminal that is gone is no reason to stop.
+        drop(write!(std::io::stderr(), "\rreplaying: {percent:3} %, {records} records, {per_second} a second{end}"));
+    }
+}
