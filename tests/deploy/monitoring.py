@@ -47,6 +47,9 @@ class Query:
             return self.selector(node, call, ranged=False)
         if isinstance(node, promql_parser.Call):
             call = node.func.name
+        if isinstance(node, promql_parser.BinaryExpr) and str(node.op) == "unless":
+            # A counter that was not there before is told as it is.
+            call = "unless"
         below = set()
         for name in ("lhs", "rhs", "expr"):
             if getattr(node, name, None) is not None:
@@ -69,7 +72,7 @@ class Query:
         self.labels |= labels
         self.wrong += [f"{name} has no label {m.name!r}" for m in selector.matchers.matchers if m.name not in labels]
         counts = name.endswith(("_total", "_bucket", "_count", "_sum"))
-        if counts != (call in RATES):
+        if counts != (call in RATES) and call != "unless":
             self.wrong.append(f"{name}: {'a counter wants' if counts else 'a gauge has no'} rate or increase")
         if ranged and call is None:
             self.wrong.append(f"{name}: a range that no function takes")
