@@ -10,6 +10,9 @@ pub use log::embedded;
 #[cfg(feature = "kafka")]
 pub use log::kafka;
 
+#[cfg(feature = "kafka")]
+pub mod store;
+
 pub mod control;
 pub mod secrets;
 

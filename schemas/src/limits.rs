@@ -180,6 +180,25 @@ pub const LOG_READERS_KEPT_MAX: usize = 4;
 pub const CONTROL_REFRESH_MS: u64 = 500;
 /// Partitions that one process may own: each has a transactional producer, and 64 in a process collapse.
 pub const PARTITIONS_OWNED_MAX: usize = 16;
+/// Bytes of state that wait for the store in one task; at this its input pauses (design, section 7).
+pub const WRITE_BEHIND_BYTES_MAX: usize = 256 << 20;
+/// Bytes of one batch of state writes, all of one partition of the store (design, section 7).
+pub const STORE_BATCH_BYTES_MAX: usize = 32 << 10;
+/// Batches that one task has in the air to the store.
+pub const STORE_WRITES_MAX: usize = 16;
+/// Partitions of the store that a takeover reads at once.
+pub const STORE_READS_MAX: usize = 32;
+/// Milliseconds between the beginnings of two rounds of a task's writes: what changes often is written once a round.
+pub const STORE_ROUND_MS_MIN: u64 = 200;
+/// First pause before a write that failed is tried again, in milliseconds; it doubles each time.
+pub const STORE_RETRY_MS_MIN: u64 = 50;
+/// Longest pause before a write that failed is tried again, in milliseconds.
+pub const STORE_RETRY_MS_MAX: u64 = 5_000;
+/// Milliseconds that a takeover waits for a store that is away before it restores from the changelog alone.
+pub const STORE_TAKEOVER_WAIT_MS_MAX: u64 = 3_000;
+/// Age of a position in the store, in milliseconds, past which a takeover ignores the store: 3 days, where the changelog keeps
+/// the marks of deletions for 7.
+pub const POSITION_AGE_MS_MAX: u64 = 3 * 86_400_000;
 /// First pause before a task that failed is taken over anew, in milliseconds; it doubles each time.
 pub const TASK_RETRY_MS_MIN: u64 = 1_000;
 /// Longest pause before a task that failed is taken over anew, in milliseconds.

@@ -10,9 +10,9 @@
 //! version is generation · 2⁴⁸ + (offset of the last input record applied) + 1, 8 bytes, big-endian; a position is 8 bytes.
 //! A deleted entry has no value.
 
-use std::collections::BTreeMap;
-
 use logystera_schemas::ids::KEY_GROUPS;
+
+use crate::store::{Change, Changes};
 
 /// Names the tasks of an input partition's owners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ const COMMIT: u8 = b'c';
 const NUMBER: usize = 8;
 
 /// The key group that a state key starts with, where it starts with one.
-fn key_group(state_key: &[u8]) -> Option<u32> {
+pub(crate) fn key_group(state_key: &[u8]) -> Option<u32> {
     let (head, _) = state_key.split_first_chunk::<2>()?;
     let key_group = u16::from_be_bytes(*head);
     (key_group < KEY_GROUPS).then_some(u32::from(key_group))
@@ -74,6 +74,11 @@ impl Owner {
         (0..changelog_partitions).filter(holds).collect()
     }
 
+    /// The key groups that are this owner's.
+    pub(super) fn key_groups(&self) -> Vec<u16> {
+        (0..KEY_GROUPS).filter(|key_group| self.has(u32::from(*key_group))).collect()
+    }
+
     fn has(&self, key_group: u32) -> bool {
         key_group % self.partitions == self.partition
     }
@@ -89,13 +94,13 @@ pub(super) fn commit_value(version: u64, position: u64) -> Vec<u8> {
     [version.to_be_bytes(), position.to_be_bytes()].concat()
 }
 
-/// What a changelog says of one owner.
+/// What a changelog, or its tail, says of one owner.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Restored {
-    /// State entries by their keys.
-    pub(super) entries: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// Position of the newest commit.
-    pub(super) position: u64,
+    /// The newest change of each key. A deletion's version is not in the log: it is 0.
+    pub(super) entries: Changes,
+    /// Position of the newest commit, where there is one.
+    pub(super) position: Option<u64>,
 }
 
 /// A record of the changelog that is none of ours.
@@ -115,23 +120,40 @@ impl Restored {
             },
             _ => return Err(Malformed),
         };
-        let value = match value {
-            None => None,
-            Some(value) => Some(value.split_at_checked(NUMBER).ok_or(Malformed)?.1),
-        };
-        match (*tag, value) {
-            (COMMIT, value) => {
-                self.position = u64::from_be_bytes(value.unwrap_or_default().try_into().map_err(|_| Malformed)?);
+        let change = match value {
+            None => Change { version: 0, value: None },
+            Some(value) => {
+                let (version, value) = value.split_first_chunk::<NUMBER>().ok_or(Malformed)?;
+                Change { version: u64::from_be_bytes(*version), value: Some(value.to_vec()) }
             }
-            (_, Some(value)) => drop(self.entries.insert(state_key.to_vec(), value.to_vec())),
-            (_, None) => drop(self.entries.remove(state_key)),
+        };
+        if *tag == COMMIT {
+            let position = change.value.unwrap_or_default().try_into().map_err(|_| Malformed)?;
+            self.position = Some(u64::from_be_bytes(position));
+        } else {
+            self.entries.insert(state_key.to_vec(), change);
         }
         Ok(())
+    }
+
+    /// The entries that are left when these changes come over what is there. The higher version stands; a deletion is newer
+    /// than what a changelog has before it.
+    pub(super) fn over(&self, mut entries: Changes) -> Changes {
+        for (key, change) in &self.entries {
+            if change.value.is_none() {
+                entries.remove(key);
+            } else if entries.get(key).is_none_or(|before| before.version <= change.version) {
+                entries.insert(key.clone(), change.clone());
+            }
+        }
+        entries
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     const CHANGELOG: u32 = 8;
@@ -167,12 +189,10 @@ mod tests {
                 }
                 let value = format!("of {partition}").into_bytes();
                 let keys = [state_key(partition as u16), b"\xff\xff\x00".to_vec(), b"".to_vec()];
-                let entries = keys.into_iter().map(|key| (key, value.clone())).collect();
-                assert_eq!(
-                    restored,
-                    Restored { entries, position: u64::from(partition) + 7 },
-                    "{partition} of {partitions}"
-                );
+                let change = Change { version: owner.version(u64::from(partition) + 7), value: Some(value) };
+                let entries = keys.into_iter().map(|key| (key, change.clone())).collect();
+                let position = Some(u64::from(partition) + 7);
+                assert_eq!(restored, Restored { entries, position }, "{partition} of {partitions}");
             }
         }
     }
@@ -183,9 +203,30 @@ mod tests {
         let (key, _) = owner.entry_key(b"k", CHANGELOG);
         restored.take(&owner, &key, Some(&entry_value(1, b"old"))).unwrap();
         restored.take(&owner, &key, Some(&entry_value(2, b"new"))).unwrap();
-        assert_eq!(restored.entries.get(b"k".as_slice()).map(Vec::as_slice), Some(b"new".as_slice()));
+        let new = Change { version: 2, value: Some(b"new".to_vec()) };
+        assert_eq!(restored.over(Changes::new()), BTreeMap::from([(b"k".to_vec(), new)]));
         restored.take(&owner, &key, None).unwrap();
-        assert_eq!(restored, Restored::default());
+        assert_eq!(restored.over(Changes::new()), Changes::new());
+    }
+
+    #[test]
+    fn a_tail_goes_over_the_rows_of_a_store() {
+        let change = |version, value: &str| Change { version, value: Some(value.as_bytes().to_vec()) };
+        let deleted = Change { version: 0, value: None };
+        for (what, row, tail, left) in [
+            ("only a row", Some(change(5, "row")), None, Some("row")),
+            ("only in the tail", None, Some(change(5, "tail")), Some("tail")),
+            ("a newer one in the tail", Some(change(5, "row")), Some(change(6, "tail")), Some("tail")),
+            ("the same in both", Some(change(5, "same")), Some(change(5, "same")), Some("same")),
+            ("an overlap: the row is newer", Some(change(6, "row")), Some(change(5, "tail")), Some("row")),
+            ("deleted in the tail", Some(change(5, "row")), Some(deleted.clone()), None),
+            ("deleted, and never a row", None, Some(deleted), None),
+        ] {
+            let entries = |change: Option<Change>| change.map(|change| (b"k".to_vec(), change)).into_iter().collect();
+            let tail = Restored { entries: entries(tail), position: None };
+            let value = tail.over(entries(row)).remove(b"k".as_slice()).and_then(|change| change.value);
+            assert_eq!(value, left.map(|value| value.as_bytes().to_vec()), "{what}");
+        }
     }
 
     #[test]
@@ -193,6 +234,8 @@ mod tests {
         assert_eq!(owner(1, 4).changelog_partitions(8), [1, 5]);
         assert_eq!(owner(9, 16).changelog_partitions(8), [1]);
         assert_eq!(owner(0, 1).changelog_partitions(8).len(), 8);
+        assert_eq!(owner(1, 4).key_groups()[..3], [1, 5, 9]);
+        assert_eq!(owner(0, 1).key_groups().len(), usize::from(KEY_GROUPS));
     }
 
     #[test]

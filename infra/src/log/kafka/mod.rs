@@ -11,6 +11,7 @@ mod log;
 mod member;
 mod position;
 mod reader;
+mod takeover;
 mod task;
 mod topics;
 mod transaction;
@@ -21,7 +22,9 @@ use std::sync::Arc;
 use logystera_schemas::topic::Topic;
 
 use crate::log::LogError;
+use crate::store::Store;
 
+pub(crate) use changelog::key_group;
 pub use log::KafkaLog;
 pub use member::Member;
 pub use task::KafkaTask;
@@ -77,12 +80,19 @@ impl KafkaConfig {
 #[derive(Clone, Debug)]
 pub struct Kafka {
     config: Arc<KafkaConfig>,
+    store: Option<Store>,
 }
 
 impl Kafka {
     /// The cluster that `config` describes. Nothing is connected yet.
     pub fn new(config: KafkaConfig) -> Self {
-        Self { config: Arc::new(config) }
+        Self { config: Arc::new(config), store: None }
+    }
+
+    /// The same, where tasks keep a copy of their state in `store` and restore from it.
+    #[must_use]
+    pub fn with_store(self, store: Store) -> Self {
+        Self { store: Some(store), ..self }
     }
 
     /// How the topics are laid out.
@@ -112,6 +122,6 @@ impl Kafka {
 
     /// Takes over the task of `app` that reads this partition of `input`. Every earlier owner of it is fenced from here on.
     pub fn task(&self, app: &str, input: Topic, partition: u32) -> Result<KafkaTask, LogError> {
-        KafkaTask::take_over(&self.config, app, input, partition)
+        KafkaTask::take_over(&self.config, self.store.as_ref(), app, input, partition)
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
+use metrics::Gauge;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
@@ -50,6 +51,12 @@ impl Bounds {
         let mut settings = consumer(config);
         settings.set("isolation.level", isolation);
         Ok(Self { consumer: consuming(&settings, "the consumer")? })
+    }
+
+    /// The cluster's id.
+    pub(super) fn cluster(&self) -> Result<String, LogError> {
+        let id = self.consumer.client().fetch_cluster_id(BOUNDS_WAIT);
+        id.ok_or_else(|| LogError::Away("the cluster does not say its id".to_owned()))
     }
 
     /// Offsets from the oldest record to one past the newest.
@@ -148,23 +155,29 @@ impl Reader {
     }
 }
 
-/// Gives every committed record of these partitions of a changelog to `take`; with each, one past its newest record.
+/// Gives every committed record in these ranges of a changelog's partitions to `take`. The ends are of everything, committed or
+/// not. `remaining` falls from what is to be read to nothing.
 pub(super) fn read_changelog(
     config: &KafkaConfig,
     topic: &str,
-    mut ends: BTreeMap<u32, u64>,
+    mut ranges: BTreeMap<u32, Range<u64>>,
+    remaining: &Gauge,
     mut take: impl FnMut(&[u8], Option<&[u8]>) -> Result<(), LogError>,
 ) -> Result<(), LogError> {
-    ends.retain(|_, end| *end > 0);
-    if ends.is_empty() {
+    ranges.retain(|_, range| !range.is_empty());
+    if ranges.is_empty() {
         return Ok(());
     }
+    let mut remaining = Remaining::new(remaining, &ranges);
     let committed = Bounds::committed(config)?;
-    let consumer = assigned(config, topic, ends.keys().map(|partition| (*partition, 0)))?;
+    let consumer = assigned(config, topic, ranges.iter().map(|(partition, range)| (*partition, range.start)))?;
     let (mut heard, mut waiting) = (Stopwatch::start(), Vec::new());
-    while !ends.is_empty() {
+    while !ranges.is_empty() {
         match consumer.poll(END_WAIT) {
-            Some(Ok(message)) => take(message.key().unwrap_or_default(), message.payload())?,
+            Some(Ok(message)) => {
+                take(message.key().unwrap_or_default(), message.payload())?;
+                remaining.read(&mut ranges, &message);
+            }
             Some(Err(KafkaError::PartitionEOF(partition))) => waiting.push(partition as u32),
             Some(Err(error)) => return Err(away(topic, &error)),
             None if heard.elapsed() < CHANGELOG_WAIT => {}
@@ -172,13 +185,54 @@ pub(super) fn read_changelog(
         }
         // The end of what is committed; an open transaction of another owner can hide what stands behind it.
         while let Some(partition) = waiting.pop() {
-            if ends.get(&partition).is_some_and(|end| committed.get(topic, partition).is_ok_and(|b| b.end >= *end)) {
-                ends.remove(&partition);
+            let end = ranges.get(&partition).map(|range| range.end);
+            if end.is_some_and(|end| committed.get(topic, partition).is_ok_and(|b| b.end >= end)) {
+                ranges.remove(&partition);
             }
             heard = Stopwatch::start();
         }
     }
     Ok(())
+}
+
+/// Shows how much of a changelog is still to be read; tasks of one application share the gauge.
+struct Remaining<'a> {
+    gauge: &'a Gauge,
+    shown: f64,
+    read: u64,
+}
+
+/// Records between two looks at what remains.
+const REMAINING_STEP: u64 = 1_000;
+
+impl<'a> Remaining<'a> {
+    fn new(gauge: &'a Gauge, ranges: &BTreeMap<u32, Range<u64>>) -> Self {
+        let mut remaining = Self { gauge, shown: 0.0, read: 0 };
+        remaining.show(ranges);
+        remaining
+    }
+
+    fn show(&mut self, ranges: &BTreeMap<u32, Range<u64>>) {
+        let now: u64 = ranges.values().map(|range| range.end.saturating_sub(range.start)).sum();
+        self.gauge.increment(now as f64 - self.shown);
+        self.shown = now as f64;
+    }
+
+    fn read(&mut self, ranges: &mut BTreeMap<u32, Range<u64>>, message: &BorrowedMessage<'_>) {
+        if let Some(range) = ranges.get_mut(&(message.partition() as u32)) {
+            range.start = message.offset() as u64 + 1;
+        }
+        self.read += 1;
+        if self.read.is_multiple_of(REMAINING_STEP) {
+            self.show(ranges);
+        }
+    }
+}
+
+impl Drop for Remaining<'_> {
+    fn drop(&mut self) {
+        self.gauge.decrement(self.shown);
+    }
 }
 
 fn assigned(

@@ -5,17 +5,22 @@ use std::time::Duration;
 
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::Topic;
+use metrics::Histogram;
 
 use super::KafkaConfig;
-use super::changelog::{Owner, Restored, commit_value, entry_value};
-use super::reader::{Bounds, Reader, read_changelog};
+use super::changelog::{Owner, commit_value, entry_value};
+use super::reader::{Bounds, Reader};
+use super::takeover::{Changelog, Copy, Taken};
 use super::transaction::{Outgoing, Transactions};
+use crate::clock::Stopwatch;
 use crate::log::{Commit, LogError, Record, Task};
+use crate::store::{Change, Changes, Store};
 
 /// A task on Kafka. It blocks: give it a thread of its own.
 pub struct KafkaTask {
     config: Arc<KafkaConfig>,
     owner: Owner,
+    app: String,
     changelog: String,
     input: String,
     transactions: Transactions,
@@ -23,8 +28,11 @@ pub struct KafkaTask {
     reader: Option<Reader>,
     ends: Bounds,
     committed: u64,
-    /// What the changelog had at the takeover, until it is asked for or overtaken.
-    restored: Option<Restored>,
+    /// What there was at the takeover, until it is asked for or overtaken.
+    restored: Option<Arc<Changes>>,
+    /// The copy of the state in the store, where there is one.
+    copy: Option<Copy>,
+    commit_seconds: Histogram,
 }
 
 impl std::fmt::Debug for KafkaTask {
@@ -37,73 +45,43 @@ impl KafkaTask {
     /// Fences the owner before, then reads what it committed: in this order, so that nothing can be committed in between.
     pub(super) fn take_over(
         config: &Arc<KafkaConfig>,
+        store: Option<&Store>,
         app: &str,
         input: Topic,
         partition: u32,
     ) -> Result<Self, LogError> {
+        let stopwatch = Stopwatch::start();
         let owner = Owner { generation: config.generation, partition, partitions: config.partitions(input) };
         let id = format!("{}{app}-{}-{partition}", config.prefix, config.generation);
-        let transactions = Transactions::take_over(config, &id)?;
-        let mut task = Self {
+        let aborted = metrics::counter!("logystera_transactions_aborted_total", "app" => app.to_owned());
+        let changelog = config.changelog(app);
+        let noted = store.is_some().then(|| changelog.clone());
+        let transactions = Transactions::noting(config, &id, noted, aborted)?;
+        let Taken { entries, position, copy } = Changelog::of(config, &owner, app)?.restore(store)?;
+        let seconds = metrics::histogram!("logystera_takeover_seconds", "app" => app.to_owned());
+        seconds.record(stopwatch.elapsed());
+        Ok(Self {
             owner,
-            changelog: config.changelog(app),
+            app: app.to_owned(),
+            changelog,
             input: config.topic(input),
             transactions,
             reader: None,
             ends: Bounds::committed(config)?,
-            committed: 0,
-            restored: None,
+            committed: position,
+            restored: Some(entries),
+            copy,
+            commit_seconds: metrics::histogram!("logystera_commit_seconds", "app" => app.to_owned()),
             config: Arc::clone(config),
-        };
-        let restored = task.read_changelog()?;
-        task.committed = restored.position;
-        task.restored = Some(restored);
-        Ok(task)
+        })
     }
 
-    fn read_changelog(&self) -> Result<Restored, LogError> {
-        // Everything that stands there, committed or not: another owner's open transaction must not hide the end of ours.
-        let uncommitted = Bounds::uncommitted(&self.config)?;
-        let places = self.owner.changelog_partitions(self.config.changelog_partitions);
-        let end = |place| Ok((place, uncommitted.get(&self.changelog, place)?.end));
-        let ends = places.into_iter().map(end).collect::<Result<_, LogError>>()?;
-        let mut restored = Restored::default();
-        read_changelog(&self.config, &self.changelog, ends, |key, value| {
-            restored
-                .take(&self.owner, key, value)
-                .map_err(|_| LogError::Unusable(format!("{}: a record that is not of this version", self.changelog)))
-        })?;
-        Ok(restored)
-    }
-}
-
-impl Task for KafkaTask {
-    fn position(&self) -> u64 {
-        self.committed
+    /// Waits up to `wait` until the store has everything that is committed. Whether it has.
+    pub fn wait_until_stored(&self, wait: Duration) -> bool {
+        self.copy.as_ref().is_none_or(|copy| copy.writer.wait_until_written(wait))
     }
 
-    fn restore(&mut self, restore: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), LogError> {
-        let restored = match self.restored.take() {
-            Some(restored) => restored,
-            None => self.read_changelog()?,
-        };
-        restored.entries.iter().for_each(|(key, value)| restore(key, value));
-        Ok(())
-    }
-
-    fn input_end(&mut self) -> Result<u64, LogError> {
-        Ok(self.ends.get(&self.input, self.owner.partition)?.end)
-    }
-
-    fn read(&mut self, wait: Duration) -> Result<Vec<Record>, LogError> {
-        let reader = match self.reader.take() {
-            Some(reader) => reader,
-            None => Reader::open(&self.config, &self.input, self.owner.partition, self.committed)?,
-        };
-        self.reader.insert(reader).read(wait, READ_BYTES_MAX)
-    }
-
-    fn commit(&mut self, commit: Commit) -> Result<(), LogError> {
+    fn try_commit(&mut self, commit: &Commit) -> Result<(), LogError> {
         let (owner, partitions) = (self.owner, self.config.changelog_partitions);
         let version = owner.version(commit.position);
         let topics: Vec<String> = commit.outputs.iter().map(|entry| self.config.topic(entry.topic)).collect();
@@ -127,9 +105,55 @@ impl Task for KafkaTask {
         let last = std::iter::once((&commit_key, commit_place, Some(commit_value.as_slice())));
         let changes =
             puts.chain(last).map(|(key, partition, value)| Outgoing { topic: &self.changelog, partition, key, value });
-        self.transactions.commit(outputs.chain(changes))?;
+        self.transactions.commit(outputs.chain(changes))
+    }
+}
+
+impl Task for KafkaTask {
+    fn position(&self) -> u64 {
+        self.committed
+    }
+
+    fn restore(&mut self, restore: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), LogError> {
+        let entries = match self.restored.take() {
+            Some(entries) => entries,
+            None => Arc::new(Changelog::of(&self.config, &self.owner, &self.app)?.read_all()?.0),
+        };
+        for (key, change) in entries.iter() {
+            if let Some(value) = &change.value {
+                restore(key, value);
+            }
+        }
+        Ok(())
+    }
+
+    fn input_end(&mut self) -> Result<u64, LogError> {
+        Ok(self.ends.get(&self.input, self.owner.partition)?.end)
+    }
+
+    fn read(&mut self, wait: Duration) -> Result<Vec<Record>, LogError> {
+        // So much waits for the store that the input has to. Who calls goes on to see a shutdown, and commits to see a fence.
+        if self.copy.as_ref().is_some_and(|copy| !copy.writer.wait_for_room(wait)) {
+            return Ok(Vec::new());
+        }
+        let reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => Reader::open(&self.config, &self.input, self.owner.partition, self.committed)?,
+        };
+        self.reader.insert(reader).read(wait, READ_BYTES_MAX)
+    }
+
+    fn commit(&mut self, commit: Commit) -> Result<(), LogError> {
+        let stopwatch = Stopwatch::start();
+        self.try_commit(&commit)?;
+        self.commit_seconds.record(stopwatch.elapsed());
         self.committed = commit.position;
         self.restored = None;
+        if let Some(copy) = &mut self.copy {
+            let version = self.owner.version(commit.position);
+            let changes = commit.puts.into_iter().map(|(key, value)| (key, Change { version, value })).collect();
+            copy.push(version, commit.position, changes, self.transactions.ends());
+        }
         Ok(())
     }
 }

@@ -3,13 +3,15 @@
 //! A commit through the library alone waits in steps of 100 ms, because its flush polls for that long; an abort with
 //! undelivered records waits out its whole timeout. So everything is delivered, or thrown away, before either is called.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use metrics::Counter;
 use rdkafka::ClientContext;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::KafkaError;
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode;
 
@@ -27,10 +29,14 @@ const DELIVERY_STEP: Duration = Duration::from_micros(200);
 /// How often a commit that the coordinator asks to be repeated is.
 const COMMIT_TRIES: u32 = 10;
 
-/// Notes the first record that could not be delivered.
+/// Notes the first record that could not be delivered, and how far those of one topic reach.
 #[derive(Default)]
 struct Deliveries {
     failed: Mutex<Option<KafkaError>>,
+    /// The topic.
+    noted: Option<String>,
+    /// For each of its partitions that got a record, one past the newest one.
+    ends: Mutex<BTreeMap<u32, u64>>,
 }
 
 impl ClientContext for Deliveries {}
@@ -39,8 +45,16 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.clone());
+        match result {
+            Ok(message) if self.noted.as_deref() == Some(message.topic()) => {
+                let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+                let end = ends.entry(message.partition() as u32).or_default();
+                *end = (*end).max(message.offset() as u64 + 1);
+            }
+            Ok(_) => {}
+            Err((error, _)) => {
+                self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.clone());
+            }
         }
     }
 }
@@ -59,6 +73,7 @@ pub(super) struct Outgoing<'a> {
 pub(super) struct Transactions {
     producer: BaseProducer<Deliveries>,
     fenced: bool,
+    aborted: Counter,
 }
 
 impl std::fmt::Debug for Transactions {
@@ -70,11 +85,27 @@ impl std::fmt::Debug for Transactions {
 impl Transactions {
     /// Fences every producer that had this id, and aborts what it had open.
     pub(super) fn take_over(config: &KafkaConfig, id: &str) -> Result<Self, LogError> {
+        Self::noting(config, id, None, Counter::noop())
+    }
+
+    /// The same; notes how far the records of one topic reach, and counts what it aborts.
+    pub(super) fn noting(
+        config: &KafkaConfig,
+        id: &str,
+        noted: Option<String>,
+        aborted: Counter,
+    ) -> Result<Self, LogError> {
         let settings = transactional(config, id, TRANSACTION_MS_MAX);
-        let producer = BaseProducer::from_config_and_context(&settings, Deliveries::default());
+        let context = Deliveries { noted, ..Deliveries::default() };
+        let producer = BaseProducer::from_config_and_context(&settings, context);
         let producer = producer.map_err(|e| away("the transactional producer", &e))?;
         producer.init_transactions(COORDINATOR_WAIT).map_err(|e| away("fencing the owner before", &e))?;
-        Ok(Self { producer, fenced: false })
+        Ok(Self { producer, fenced: false, aborted })
+    }
+
+    /// For each partition of the noted topic that got a record in the newest transaction, one past the last one.
+    pub(super) fn ends(&self) -> BTreeMap<u32, u64> {
+        self.producer.context().ends.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Makes all records visible at once, or none.
@@ -88,7 +119,9 @@ impl Transactions {
     }
 
     fn try_commit<'a>(&mut self, records: impl Iterator<Item = Outgoing<'a>>) -> Result<(), LogError> {
-        *self.producer.context().failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let deliveries = self.producer.context();
+        *deliveries.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        deliveries.ends.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.producer.begin_transaction().map_err(|e| self.gone("beginning a transaction", &e))?;
         if let Err(error) = self.deliver(records) {
             return Err(self.abort(&error));
@@ -158,6 +191,7 @@ impl Transactions {
         if is_fenced(cause) {
             return self.gone("a transaction", cause);
         }
+        self.aborted.increment(1);
         self.producer.purge(PurgeConfig::default().queue().inflight());
         while self.producer.in_flight_count() > 0 {
             self.serve();

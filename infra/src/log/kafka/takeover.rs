@@ -1,0 +1,178 @@
+//! Restores a task's state when it is taken over: from the store and the changelog's tail, or from the changelog alone.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use metrics::Gauge;
+
+use super::KafkaConfig;
+use super::changelog::{Owner, Restored};
+use super::reader::{Bounds, read_changelog};
+use crate::log::LogError;
+use crate::store::claim::{Facts, Layout, Verdict, judge};
+use crate::store::{Changes, Claim, Rewrite, StateOwner, Store, StoreError, WriteBehind};
+
+/// A changelog as an owner sees it that has just fenced the one before.
+pub(super) struct Changelog<'a> {
+    config: &'a KafkaConfig,
+    owner: &'a Owner,
+    app: &'a str,
+    /// What stands there of each partition that holds something of the owner's, committed or not: another owner's open
+    /// transaction must not hide the end of ours.
+    bounds: BTreeMap<u32, Range<u64>>,
+    cluster: String,
+    remaining: Gauge,
+}
+
+/// State as it was committed last.
+pub(super) struct Taken {
+    pub(super) entries: Arc<Changes>,
+    pub(super) position: u64,
+    pub(super) copy: Option<Copy>,
+}
+
+/// The copy of a task's state in the store.
+pub(super) struct Copy {
+    pub(super) writer: WriteBehind,
+    store: Store,
+    layout: Layout,
+    /// For each partition of the changelog that holds something of the owner's, one past its newest record.
+    offsets: BTreeMap<u32, u64>,
+}
+
+impl Copy {
+    /// Leaves a commit to be written. `ends` is how far its records reach in the changelog.
+    pub(super) fn push(&mut self, version: u64, position: u64, changes: Changes, ends: BTreeMap<u32, u64>) {
+        self.offsets.extend(ends);
+        self.writer.push(changes, self.claim(version, position));
+    }
+
+    fn claim(&self, version: u64, position: u64) -> Claim {
+        let (layout, offsets) = (self.layout.clone(), self.offsets.clone());
+        Claim { committed_at_ms: self.store.now_ms(), version, position, layout, offsets }
+    }
+}
+
+impl<'a> Changelog<'a> {
+    /// The owner before must be fenced already.
+    pub(super) fn of(config: &'a KafkaConfig, owner: &'a Owner, app: &'a str) -> Result<Self, LogError> {
+        let uncommitted = Bounds::uncommitted(config)?;
+        let places = owner.changelog_partitions(config.changelog_partitions);
+        let topic = config.changelog(app);
+        let bounds = places.into_iter().map(|place| Ok((place, uncommitted.get(&topic, place)?)));
+        let bounds = bounds.collect::<Result<_, LogError>>()?;
+        let remaining = metrics::gauge!("logystera_restore_remaining_records", "app" => app.to_owned());
+        Ok(Self { config, owner, app, bounds, cluster: uncommitted.cluster()?, remaining })
+    }
+
+    /// Reads each partition from its offset in `from` to its end.
+    fn read(&self, from: impl Fn(u32, &Range<u64>) -> u64) -> Result<Restored, LogError> {
+        let ranges = self.bounds.iter().map(|(place, range)| (*place, from(*place, range)..range.end)).collect();
+        let (topic, mut restored) = (self.config.changelog(self.app), Restored::default());
+        read_changelog(self.config, &topic, ranges, &self.remaining, |key, value| {
+            restored
+                .take(self.owner, key, value)
+                .map_err(|_| LogError::Unusable(format!("{topic}: a record that is not of this version")))
+        })?;
+        Ok(restored)
+    }
+
+    /// The state as the changelog alone has it, and the position.
+    pub(super) fn read_all(&self) -> Result<(Changes, u64), LogError> {
+        let mut restored = self.read(|_, range| range.start)?;
+        restored.entries.retain(|_, change| change.value.is_some());
+        self.count("changelog", restored.entries.len());
+        Ok((restored.entries, restored.position.unwrap_or(0)))
+    }
+
+    fn count(&self, from: &'static str, entries: usize) {
+        let counter =
+            metrics::counter!("logystera_restored_entries_total", "app" => self.app.to_owned(), "from" => from);
+        counter.increment(entries as u64);
+    }
+
+    /// The state, from the store where there is one that can be used.
+    pub(super) fn restore(&self, store: Option<&Store>) -> Result<Taken, LogError> {
+        let Some(store) = store else {
+            let (entries, position) = self.read_all()?;
+            return Ok(Taken { entries: Arc::new(entries), position, copy: None });
+        };
+        let layout = Layout {
+            log: self.cluster.clone(),
+            changelog_partitions: self.config.changelog_partitions,
+            partitions: self.owner.partitions,
+        };
+        let owner = StateOwner {
+            app: format!("{}{}", self.config.prefix, self.app),
+            label: self.app.to_owned(),
+            generation: self.owner.generation,
+            partition: self.owner.partition,
+            key_groups: self.owner.key_groups(),
+        };
+        let facts = Facts { layout: &layout, bounds: &self.bounds, now_ms: store.now_ms() };
+        let why = match store.claim(&owner) {
+            Ok(claim) => match (judge(claim.as_ref(), &facts), claim) {
+                (Verdict::Foreign(why), _) => {
+                    return Err(LogError::Unusable(format!("{why}: empty its keyspace, or use another one")));
+                }
+                (Verdict::Usable, Some(claim)) => match self.restore_from(store, &owner, &layout, &claim)? {
+                    Ok(taken) => return Ok(taken),
+                    Err(error) => error.to_string(),
+                },
+                (Verdict::Rewrite(why), _) => why.to_owned(),
+                (Verdict::Usable, None) => "the store has no position".to_owned(),
+            },
+            Err(error) => error.to_string(),
+        };
+        tracing::info!(app = self.app, partition = owner.partition, why, "restoring from the changelog alone");
+        let (entries, position) = self.read_all()?;
+        let entries = Arc::new(entries);
+        let offsets = self.ends();
+        let version = self.owner.version(position);
+        let claim = Claim {
+            committed_at_ms: store.now_ms(),
+            version,
+            position,
+            layout: layout.clone(),
+            offsets: offsets.clone(),
+        };
+        let rewrite = Rewrite { entries: Arc::clone(&entries), claim };
+        let writer = store.write_behind(owner, Some(rewrite));
+        Ok(Taken { entries, position, copy: Some(Copy { writer, store: store.clone(), layout, offsets }) })
+    }
+
+    /// The rows of the store with the changelog's tail over them, or what the store said.
+    fn restore_from(
+        &self,
+        store: &Store,
+        owner: &StateOwner,
+        layout: &Layout,
+        claim: &Claim,
+    ) -> Result<Result<Taken, StoreError>, LogError> {
+        let rows = store.load(owner);
+        let mut tail = self.read(|place, range| claim.offsets.get(&place).copied().unwrap_or(range.start))?;
+        let rows = match rows.wait() {
+            Ok(rows) => rows,
+            Err(error) => return Ok(Err(error)),
+        };
+        let position = tail.position.unwrap_or(claim.position);
+        let version = self.owner.version(position);
+        self.count("store", rows.len());
+        self.count("changelog", tail.entries.len());
+        let entries = tail.over(rows);
+        // What the owner before committed and may not have written.
+        for change in tail.entries.values_mut().filter(|change| change.value.is_none()) {
+            change.version = version;
+        }
+        let writer = store.write_behind(owner.clone(), None);
+        let (store, layout, offsets) = (store.clone(), layout.clone(), self.ends());
+        let mut copy = Copy { writer, store, layout, offsets };
+        copy.push(version, position, tail.entries, BTreeMap::new());
+        Ok(Ok(Taken { entries: Arc::new(entries), position, copy: Some(copy) }))
+    }
+
+    fn ends(&self) -> BTreeMap<u32, u64> {
+        self.bounds.iter().map(|(place, range)| (*place, range.end)).collect()
+    }
+}
