@@ -32,6 +32,8 @@ pub(crate) use writer::WriteBehind;
 
 /// Threads that serve the store's connections.
 const THREADS: usize = 2;
+/// How long connecting may take, and creating the tables.
+const CONNECT_WAIT: Duration = Duration::from_secs(30);
 /// How often the age of what waits is shown.
 const SHOW_EVERY: Duration = Duration::from_millis(500);
 /// Entries that are copied at a time where everything is written anew.
@@ -200,7 +202,9 @@ fn chunk(entries: &Changes, last: Option<&[u8]>, version: u64) -> Vec<(Vec<u8>, 
 async fn connect(config: StoreConfig, connected: watch::Sender<Option<Arc<Db>>>) {
     let mut pause_ms = STORE_RETRY_MS_MIN;
     loop {
-        match Db::connect(&config).await {
+        // The driver would wait for ever for a node that takes connections and answers nothing.
+        let db = tokio::time::timeout(CONNECT_WAIT, Db::connect(&config)).await;
+        match db.map_err(|e| away(&e)).flatten() {
             Ok(db) => {
                 connected.send_replace(Some(Arc::new(db)));
                 tracing::info!(keyspace = config.keyspace, "the store is connected");

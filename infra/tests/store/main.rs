@@ -1,0 +1,258 @@
+//! State in a real ScyllaDB or Cassandra beside a real Kafka.
+//!
+//! `tests/run services` starts both. Without it, `LOGYSTERA_TEST_KAFKA=host:port` and `LOGYSTERA_TEST_CQL=host:port` name them, and
+//! `LOGYSTERA_TEST_CASSANDRA_DIR` the folder of tests/services/cassandra; where they are not set nothing is tested, and CI fails.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+mod recovery;
+mod rig;
+
+use std::time::Duration;
+
+use logystera_infra::clock::Stopwatch;
+use logystera_infra::conformance::{Backend, append, conformance, entry};
+use logystera_infra::log::kafka::{Kafka, KafkaLog, KafkaTask};
+use logystera_infra::log::{LogError, Task};
+use logystera_infra::store::Store;
+use logystera_schemas::limits::POSITION_AGE_MS_MAX;
+use logystera_schemas::topic::Topic;
+use rig::*;
+
+struct WithStore {
+    kafka: Kafka,
+    store: Store,
+}
+
+impl Backend for WithStore {
+    type Log = KafkaLog;
+    type Task = KafkaTask;
+
+    fn log(&self) -> KafkaLog {
+        self.kafka.log().unwrap()
+    }
+
+    fn task(&self, app: &str, input: Topic) -> Result<KafkaTask, LogError> {
+        self.kafka.task(app, input, 0)
+    }
+
+    fn restart(self) -> Self {
+        let kafka = Kafka::new(self.kafka.config().clone()).with_store(self.store.clone());
+        Self { kafka, ..self }
+    }
+}
+
+#[test]
+fn kafka_keeps_the_promises_of_the_log_with_a_store() {
+    let Some(rig) = Rig::new("engine") else { return };
+    let store = rig.store();
+    assert!(store.is_connected(PATIENCE));
+    let rig = std::cell::RefCell::new(rig);
+    conformance(|| {
+        rig.borrow_mut().fresh(&["engine", "alerter"]);
+        let kafka = Kafka::new(rig.borrow().kafka.clone()).with_store(store.clone());
+        WithStore { kafka, store: store.clone() }
+    });
+    assert!(restored("engine").0 > 0, "some of it came from the store");
+}
+
+#[test]
+fn an_owner_that_comes_late_changes_nothing() {
+    const APP: &str = "late";
+    let Some(rig) = Rig::new(APP) else { return };
+    let (late_store, store) = (rig.store(), rig.store());
+    let mut late = rig.task(APP, Some(&late_store));
+    commit(&mut late, 1, vec![put(2, "a", "1"), put(2, "b", "1"), put(2, "c", "1"), put(2, "same", "1")]);
+    stored(&late);
+    late_store.hold_writes(true);
+    commit(&mut late, 2, vec![put(2, "a", "late"), delete(2, "b"), put(2, "c", "late")]);
+
+    let mut owner = rig.task(APP, Some(&store));
+    assert_eq!(state(&mut owner), model(&[(2, "a", "late"), (2, "c", "late"), (2, "same", "1")]));
+    commit(&mut owner, 3, vec![put(2, "a", "owner"), put(2, "b", "owner"), delete(2, "c")]);
+    stored(&owner);
+
+    late_store.hold_writes(false);
+    stored(&late);
+    let (cql, app) = (rig.cql(), rig.app(APP));
+    let rows = cql.rows(&app, 2);
+    let expected = [("a", "owner", 3), ("b", "owner", 3), ("same", "1", 1)];
+    let expected = expected.map(|(name, value, version)| (key(2, name), (value.as_bytes().to_vec(), version)));
+    assert_eq!(rows, expected.into_iter().collect(), "neither its write nor its deletion wins");
+    assert_eq!(cql.claim(&app), Some((3, 3)), "nor what it claims");
+
+    let (before, _) = restored(APP);
+    let mut next = rig.task(APP, Some(&store));
+    assert_eq!(restored(APP).0 - before, 3, "from the store");
+    assert_eq!(state(&mut next), model(&[(2, "a", "owner"), (2, "b", "owner"), (2, "same", "1")]));
+}
+
+/// The changelog forgets what was deleted after a week; a store that missed the deletion must not bring it back.
+#[test]
+fn a_store_that_is_far_behind_is_written_anew() {
+    const APP: &str = "behind";
+    let Some(rig) = Rig::new(APP) else { return };
+    let store = rig.store();
+    let mut task = rig.task(APP, Some(&store));
+    commit(&mut task, 7, vec![put(2, "lives", "1"), put(4, "lives", "2"), (b"own".to_vec(), Some(b"3".to_vec()))]);
+    stored(&task);
+    drop(task);
+    let (cql, app) = (rig.cql(), rig.app(APP));
+    let dead = "INSERT INTO state (app, key_group, state_key, version, value) VALUES (?, 2, ?, 5, ?) USING TIMESTAMP 5";
+    cql.run(dead, (&app, key(2, "dead"), b"gone"));
+    let dead = "INSERT INTO own_state (app, generation, input_partition, state_key, version, value) \
+                VALUES (?, 0, 0, ?, 5, ?) USING TIMESTAMP 5";
+    cql.run(dead, (&app, b"\xffdead", b"gone"));
+
+    // The rows count while they are young, so this is about what they say.
+    let mut task = rig.task(APP, Some(&store));
+    assert_eq!(state(&mut task).len(), 5);
+    stored(&task);
+    drop(task);
+
+    rig.clock.pass(POSITION_AGE_MS_MAX as u32 + 1);
+    let living = [(key(2, "lives"), b"1".to_vec()), (key(4, "lives"), b"2".to_vec()), (b"own".to_vec(), b"3".to_vec())];
+    let living = Model::from(living);
+    let before = restored(APP);
+    let mut task = rig.task(APP, Some(&store));
+    assert_eq!(state(&mut task), living, "the dead do not come back");
+    assert_eq!((restored(APP).0 - before.0, restored(APP).1 - before.1), (0, 3), "from the changelog alone");
+    stored(&task);
+    drop(task);
+
+    assert_eq!(cql.rows(&app, 2).len(), 1, "the dead row is gone");
+    let before = restored(APP);
+    let mut task = rig.task(APP, Some(&store));
+    assert_eq!((restored(APP).0 - before.0, task.position()), (3, 7), "from the store");
+    assert_eq!(state(&mut task), living);
+    // What was written anew gives way to what is newer.
+    commit(&mut task, 8, vec![put(2, "lives", "again"), delete(4, "lives")]);
+    stored(&task);
+    drop(task);
+    let mut task = rig.task(APP, Some(&store));
+    assert_eq!(state(&mut task), Model::from([(key(2, "lives"), b"again".to_vec()), (b"own".to_vec(), b"3".to_vec())]));
+}
+
+/// An owner that dies while it writes everything anew leaves rows that nobody may go by, whatever the one before it claims late.
+#[test]
+fn a_store_that_was_half_written_anew_is_not_believed() {
+    const APP: &str = "half";
+    let Some(rig) = Rig::new(APP) else { return };
+    let (late_store, store) = (rig.store(), rig.store());
+    let mut late = rig.task(APP, Some(&late_store));
+    commit(&mut late, 1, vec![put(2, "a", "1"), put(4, "b", "1")]);
+    stored(&late);
+    late_store.hold_writes(true);
+    commit(&mut late, 2, vec![put(2, "a", "2")]);
+
+    // What the next owner does first: it takes the claim back at its write time, and deletes what is older than version 2.
+    let (cql, app) = (rig.cql(), rig.app(APP));
+    let back =
+        "DELETE FROM positions USING TIMESTAMP 9 WHERE app = ? AND generation = 0 AND input_partition = 0";
+    cql.run(back, (&app,));
+    cql.run("DELETE FROM state USING TIMESTAMP 1 WHERE app = ? AND key_group = 4", (&app,));
+    late_store.hold_writes(false);
+    stored(&late);
+    assert_eq!(cql.claim(&app), None, "a late claim does not bring it back");
+
+    let before = restored(APP);
+    let mut task = rig.task(APP, Some(&store));
+    assert_eq!(state(&mut task), model(&[(2, "a", "2"), (4, "b", "1")]));
+    assert_eq!(restored(APP).0, before.0, "not from the store");
+    stored(&task);
+    assert_eq!((cql.claim(&app), cql.rows(&app, 4).len()), (Some((2, 2)), 1), "it is whole again");
+}
+
+#[test]
+fn a_store_that_is_away_holds_the_input_up_and_loses_nothing() {
+    const APP: &str = "outage";
+    const WAIT: Duration = Duration::from_millis(200);
+    let Some(mut rig) = Rig::new(APP) else { return };
+    rig.store.queue_bytes_max = 64 << 10;
+    let store = rig.store();
+    let mut task = rig.task(APP, Some(&store));
+    let kafka = Kafka::new(rig.kafka.clone());
+    append(&kafka.log().unwrap(), (0..50).map(|at| entry(Topic::Signals, "s", &format!("{at}"))).collect());
+    commit(&mut task, 0, vec![put(2, "first", "1")]);
+    stored(&task);
+    let Some(paused) = rig.pause() else { return };
+    let labels = format!("app=\"{APP}\"");
+    let waiting = || metric("logystera_store_queue_bytes", &labels);
+    let (mut expected, mut position) = (model(&[(2, "first", "1")]), 0);
+    for record in task.read(PATIENCE).unwrap() {
+        position = record.offset + 1;
+    }
+    for at in 0.. {
+        assert!(at < 20, "the input pauses");
+        let name = format!("k{at}");
+        let value = "x".repeat(8 << 10);
+        commit(&mut task, position + at, vec![put(2, &name, &value), delete(2, "first")]);
+        expected.insert(key(2, &name), value.into_bytes());
+        if waiting() >= rig.store.queue_bytes_max as f64 {
+            break;
+        }
+    }
+    expected.remove(&key(2, "first"));
+    append(&kafka.log().unwrap(), vec![entry(Topic::Signals, "s", "more")]);
+    let stopwatch = Stopwatch::start();
+    assert!(task.read(WAIT).unwrap().is_empty(), "nothing is read");
+    assert!(stopwatch.elapsed() >= WAIT, "and who asks waits");
+    while metric("logystera_store_retries_total", &labels) == 0.0 {
+        assert!(stopwatch.elapsed() < PATIENCE, "it is tried again");
+        std::thread::sleep(WAIT);
+    }
+    rig.clock.pass(90_000);
+    while metric("logystera_store_flush_age_seconds", &labels) != 90.0 {
+        assert!(stopwatch.elapsed() < PATIENCE, "its age is shown");
+        std::thread::sleep(WAIT);
+    }
+
+    // A takeover does without.
+    let (away, stopwatch) = (rig.store(), Stopwatch::start());
+    let kafka = kafka.with_store(away);
+    let mut next = kafka.task(APP, Topic::Signals, 0).unwrap();
+    println!("taken over without the store in {:?}", stopwatch.elapsed());
+    assert_eq!(state(&mut next), expected);
+    let position = next.position();
+    commit(&mut next, position + 1, vec![put(4, "later", "1")]);
+    expected.insert(key(4, "later"), b"1".to_vec());
+
+    drop(paused);
+    stored(&next);
+    // The owner before is fenced, and still writes what it had committed.
+    stored(&task);
+    assert_eq!(waiting(), 0.0);
+    assert_eq!(task.read(PATIENCE).unwrap().len(), 1, "the input goes on");
+    drop((task, next));
+    let (before, _) = restored(APP);
+    let mut task = rig.task(APP, Some(&store));
+    assert_eq!(state(&mut task), expected);
+    assert_eq!((restored(APP).0 - before) as usize, expected.len(), "from the store");
+}
+
+/// A report: what it takes depends on the machine.
+#[test]
+fn takeovers_are_timed() {
+    for rows in rig::rows() {
+        const APP: &str = "timed";
+        let Some(rig) = Rig::new(APP) else { return };
+        let store = rig.store();
+        let mut task = rig.task(APP, Some(&store));
+        let stopwatch = Stopwatch::start();
+        for (at, first) in (0..rows).step_by(5_000).enumerate() {
+            let row = |n: usize| (key((n % 512 * 2) as u16, &format!("site-{n:012}")), Some(vec![n as u8; 150]));
+            commit(&mut task, at as u64 + 1, (first..rows.min(first + 5_000)).map(row).collect());
+        }
+        let committed = stopwatch.elapsed();
+        stored(&task);
+        println!("{rows} rows: committed in {committed:?}, stored after {:?}", stopwatch.elapsed());
+        drop(task);
+        for from in [Some(&store), None] {
+            let stopwatch = Stopwatch::start();
+            let mut task = rig.task(APP, from);
+            let taken = stopwatch.elapsed();
+            assert_eq!(state(&mut task).len(), rows);
+            println!("{rows} rows: taken over from the {} in {taken:?}", if from.is_some() { "store" } else { "changelog" });
+        }
+    }
+}
