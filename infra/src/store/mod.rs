@@ -127,6 +127,12 @@ pub(crate) struct Rewrite {
     pub(crate) claim: Claim,
 }
 
+/// A number as a gauge takes it.
+#[expect(clippy::cast_precision_loss, reason = "bytes, records and milliseconds that are shown stay far below 2^53")]
+pub(crate) fn shown(number: u64) -> f64 {
+    number as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,7 +18,7 @@ use scylla::serialize::row::SerializeRow;
 use tokio::runtime::Runtime;
 
 /// Far more than writing what waits should take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// State as a test expects it, or finds it.
 pub(crate) type Model = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -26,7 +26,7 @@ pub(crate) type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 /// One test at a time: they count what the process did, and one of them stops the server.
 static ALONE: Mutex<()> = Mutex::new(());
 static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
-    init_logs(LogFormat::Text, "warn,scylla=error,librdkafka=off,logystera_infra::store=error").unwrap();
+    init_logs(LogFormat::Text, "warn,scylla=error,rdkafka=off,logystera_infra=error").unwrap();
     Metrics::install().unwrap()
 });
 /// A keyspace for all of them, since creating one takes a while.
@@ -35,10 +35,7 @@ static KEYSPACE: LazyLock<String> = LazyLock::new(|| format!("test_{:08x}", u32:
 #[expect(clippy::disallowed_methods, reason = "a test is told where its servers are by the script that started them")]
 fn variable(name: &str) -> Option<String> {
     let value = std::env::var(name).ok();
-    assert!(
-        value.is_some() || std::env::var_os("CI").is_none(),
-        "{name} is not set: run this by `tests/run services`"
-    );
+    assert!(value.is_some() || std::env::var_os("CI").is_none(), "{name} is not set: run this by `tests/run services`");
     if value.is_none() {
         println!("not tested: {name} is not set");
     }
@@ -106,7 +103,7 @@ impl Rig {
     }
 
     /// Stops the store's server until what this gives is dropped. None where the script that started it is not known.
-    pub(crate) fn pause(&self) -> Option<Paused> {
+    pub(crate) fn pause() -> Option<Paused> {
         let folder = variable("LOGYSTERA_TEST_CASSANDRA_DIR")?;
         serve("pause", &folder);
         Some(Paused { folder })
@@ -140,6 +137,9 @@ impl Drop for Paused {
     }
 }
 
+/// A claim as table `positions` has it.
+type Cell = (i64, i64, i64, String, i32, i32, BTreeMap<i32, i64>);
+
 /// Whoever looks at the tables, or changes them, behind our back.
 pub(crate) struct Cql {
     session: Session,
@@ -164,7 +164,6 @@ impl Cql {
     pub(crate) fn claim(&self, app: &str) -> Option<(i64, i64)> {
         let statement = "SELECT claim FROM positions WHERE app = ? AND generation = 0 AND input_partition = 0";
         let found = self.runtime.block_on(self.session.query_unpaged(statement, (app,))).unwrap();
-        type Cell = (i64, i64, i64, String, i32, i32, BTreeMap<i32, i64>);
         let cell = found.into_rows_result().unwrap().maybe_first_row::<(Cell,)>().unwrap();
         cell.map(|(cell,)| (cell.1, cell.2))
     }
@@ -208,15 +207,15 @@ pub(crate) fn model(entries: &[(u16, &str, &str)]) -> Model {
     entries.iter().map(|(key_group, name, value)| (key(*key_group, name), value.as_bytes().to_vec())).collect()
 }
 
-/// A metric's value, with its labels as they are rendered.
-pub(crate) fn metric(name: &str, labels: &str) -> f64 {
+/// A metric's value as a whole number, with its labels as they are rendered.
+pub(crate) fn metric(name: &str, labels: &str) -> u64 {
     let text = METRICS.render();
     let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}{{{labels}}} ")));
-    line.map_or(0.0, |value| value.parse().unwrap())
+    line.map_or(0, |value| value.parse::<f64>().unwrap() as u64)
 }
 
 /// How many entries were restored from the store and from the changelog.
 pub(crate) fn restored(app: &str) -> (u64, u64) {
-    let from = |from| metric("logystera_restored_entries_total", &format!("app=\"{app}\",from=\"{from}\"")) as u64;
+    let from = |from| metric("logystera_restored_entries_total", &format!("app=\"{app}\",from=\"{from}\""));
     (from("store"), from("changelog"))
 }

@@ -16,6 +16,7 @@ use super::KafkaConfig;
 use super::client::{Consuming, away, consumer, consuming};
 use crate::clock::Stopwatch;
 use crate::log::{LogError, Record};
+use crate::store::shown;
 
 /// How long a question for a partition's bounds may take.
 const BOUNDS_WAIT: Duration = Duration::from_secs(10);
@@ -214,8 +215,8 @@ impl<'a> Remaining<'a> {
 
     fn show(&mut self, ranges: &BTreeMap<u32, Range<u64>>) {
         let now: u64 = ranges.values().map(|range| range.end.saturating_sub(range.start)).sum();
-        self.gauge.increment(now as f64 - self.shown);
-        self.shown = now as f64;
+        self.gauge.increment(shown(now) - self.shown);
+        self.shown = shown(now);
     }
 
     fn read(&mut self, ranges: &mut BTreeMap<u32, Range<u64>>, message: &BorrowedMessage<'_>) {

@@ -9,6 +9,7 @@ use metrics::Gauge;
 use super::KafkaConfig;
 use super::changelog::{Owner, Restored};
 use super::reader::{Bounds, read_changelog};
+use crate::clock::Stopwatch;
 use crate::log::LogError;
 use crate::store::claim::{Facts, Layout, Verdict, judge};
 use crate::store::{Changes, Claim, Rewrite, StateOwner, Store, StoreError, WriteBehind};
@@ -150,12 +151,15 @@ impl<'a> Changelog<'a> {
         layout: &Layout,
         claim: &Claim,
     ) -> Result<Result<Taken, StoreError>, LogError> {
-        let rows = store.load(owner);
+        let (stopwatch, rows) = (Stopwatch::start(), store.load(owner));
         let mut tail = self.read(|place, range| claim.offsets.get(&place).copied().unwrap_or(range.start))?;
+        let tail_read = stopwatch.elapsed();
         let rows = match rows.wait() {
             Ok(rows) => rows,
             Err(error) => return Ok(Err(error)),
         };
+        let (app, partition, tail_entries) = (self.app, owner.partition, tail.entries.len());
+        tracing::info!(app, partition, rows = rows.len(), tail_entries, ?tail_read, rows_read = ?stopwatch.elapsed(), "restored from the store");
         let position = tail.position.unwrap_or(claim.position);
         let version = self.owner.version(position);
         self.count("store", rows.len());

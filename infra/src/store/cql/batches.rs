@@ -54,9 +54,9 @@ impl<I: Iterator<Item = (Vec<u8>, Change)>> Iterator for Batches<I> {
         let first = self.changes.next()?;
         let (place, mut bytes) = (Place::of(&first.0), row_bytes(&first));
         let mut rows = vec![first];
-        while let Some(row) = self.changes.next_if(|row| {
-            Place::of(&row.0) == place && bytes + row_bytes(row) <= STORE_BATCH_BYTES_MAX
-        }) {
+        while let Some(row) =
+            self.changes.next_if(|row| Place::of(&row.0) == place && bytes + row_bytes(row) <= STORE_BATCH_BYTES_MAX)
+        {
             bytes += row_bytes(&row);
             rows.push(row);
         }
@@ -74,8 +74,8 @@ mod tests {
     }
 
     /// Places and numbers of rows of the batches.
-    fn shape(rows: Vec<(Vec<u8>, Change)>) -> Vec<(Place, usize)> {
-        let batches: Vec<Batch> = Batches::of(rows.clone()).collect();
+    fn shape(rows: &[(Vec<u8>, Change)]) -> Vec<(Place, usize)> {
+        let batches: Vec<Batch> = Batches::of(rows.to_vec()).collect();
         let kept: Vec<_> = batches.iter().flat_map(|batch| batch.rows.clone()).collect();
         assert_eq!(kept, rows, "every row is in one batch, in order");
         batches.iter().map(|batch| (batch.place, batch.rows.len())).collect()
@@ -98,7 +98,7 @@ mod tests {
                 vec![(one, 1), (one, 1), (one, 1)],
             ),
         ] {
-            assert_eq!(shape(rows), expected, "{what}");
+            assert_eq!(shape(&rows), expected, "{what}");
         }
     }
 
@@ -106,8 +106,7 @@ mod tests {
     fn what_has_no_key_group_is_its_partitions() {
         let key = |bytes: &[u8]| (bytes.to_vec(), Change { version: 1, value: None });
         let rows = vec![key(b""), key(&[0]), key(&[0, 0]), key(&[3, 255]), key(&[4, 0]), key(b"clock")];
-        let expected =
-            [(Place::Own, 2), (Place::KeyGroup(0), 1), (Place::KeyGroup(1023), 1), (Place::Own, 2)];
-        assert_eq!(shape(rows), expected);
+        let expected = [(Place::Own, 2), (Place::KeyGroup(0), 1), (Place::KeyGroup(1023), 1), (Place::Own, 2)];
+        assert_eq!(shape(&rows), expected);
     }
 }

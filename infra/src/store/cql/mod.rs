@@ -16,14 +16,12 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use logystera_schemas::limits::{
-    STORE_READS_MAX, STORE_RETRY_MS_MAX, STORE_RETRY_MS_MIN, STORE_TAKEOVER_WAIT_MS_MAX,
-};
+use logystera_schemas::limits::{STORE_READS_MAX, STORE_RETRY_MS_MAX, STORE_RETRY_MS_MIN, STORE_TAKEOVER_WAIT_MS_MAX};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::{Change, Changes, Claim, Rewrite, StateOwner, StoreConfig, StoreError, is_keyspace};
+use super::{Change, Changes, Claim, Rewrite, StateOwner, StoreConfig, StoreError, is_keyspace, shown};
 use crate::clock::Clock;
 use batches::Place;
 use session::{Db, away};
@@ -229,14 +227,16 @@ async fn show(store: Weak<Inner>) {
         tokio::time::sleep(SHOW_EVERY).await;
         let Some(store) = store.upgrade() else { return };
         let writers = store.writers.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        ages.values_mut().for_each(|age_ms| *age_ms = 0);
+        for age_ms in ages.values_mut() {
+            *age_ms = 0;
+        }
         for writer in writers.iter().filter_map(Weak::upgrade) {
             let age_ms = ages.entry(writer.owner.label.clone()).or_default();
             *age_ms = (*age_ms).max(writer.age_ms());
         }
         for (app, age_ms) in &ages {
             let gauge = metrics::gauge!("logystera_store_flush_age_seconds", "app" => app.clone());
-            gauge.set(*age_ms as f64 / 1_000.0);
+            gauge.set(shown(age_ms.unsigned_abs()) / 1_000.0);
         }
     }
 }

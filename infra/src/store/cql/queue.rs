@@ -101,8 +101,8 @@ mod tests {
     }
 
     fn changes(version: u64, entries: &[(&str, Option<&str>)]) -> Changes {
-        let change = |value: &Option<&str>| Change { version, value: value.map(|v| v.as_bytes().to_vec()) };
-        entries.iter().map(|(key, value)| (key.as_bytes().to_vec(), change(value))).collect()
+        let change = |value: Option<&str>| Change { version, value: value.map(|v| v.as_bytes().to_vec()) };
+        entries.iter().map(|(key, value)| (key.as_bytes().to_vec(), change(*value))).collect()
     }
 
     #[test]

@@ -48,6 +48,9 @@ pub(super) struct Db {
     delete_claim: PreparedStatement,
 }
 
+/// Finds what is an owner's.
+const OWNER: &str = "app = ? AND generation = ? AND input_partition = ?";
+
 pub(super) fn away(error: &(impl std::fmt::Display + ?Sized)) -> StoreError {
     StoreError::Away(error.to_string())
 }
@@ -85,7 +88,6 @@ impl Db {
             statement.set_page_size(PAGE_ROWS);
             Ok(statement)
         };
-        const OWNER: &str = "app = ? AND generation = ? AND input_partition = ?";
         Ok(Self {
             put: prepare(
                 "INSERT INTO state (app, key_group, state_key, version, value) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?",
@@ -182,8 +184,8 @@ impl Db {
         let found = self.session.execute_unpaged(&self.claim, ids(owner)).await.map_err(|e| away(&e))?;
         let rows = found.into_rows_result().map_err(|e| away(&e))?;
         let cell = rows.maybe_first_row::<(Option<ClaimCell>,)>().map_err(|e| away(&e))?;
-        Ok(cell.and_then(|(cell,)| cell).map(|(at, version, position, log, changelog_partitions, partitions, offsets)| {
-            Claim {
+        Ok(cell.and_then(|(cell,)| cell).map(
+            |(at, version, position, log, changelog_partitions, partitions, offsets)| Claim {
                 committed_at_ms: at,
                 version: version as u64,
                 position: position as u64,
@@ -193,8 +195,8 @@ impl Db {
                     partitions: partitions as u32,
                 },
                 offsets: offsets.into_iter().map(|(place, offset)| (place as u32, offset as u64)).collect(),
-            }
-        }))
+            },
+        ))
     }
 
     /// Writes a claim at a write time that [`super::times`] gives.
@@ -235,7 +237,11 @@ struct RowWrite<'a> {
 }
 
 impl SerializeRow for RowWrite<'_> {
-    fn serialize(&self, ctx: &RowSerializationContext<'_>, writer: &mut RowWriter<'_>) -> Result<(), SerializationError> {
+    fn serialize(
+        &self,
+        ctx: &RowSerializationContext<'_>,
+        writer: &mut RowWriter<'_>,
+    ) -> Result<(), SerializationError> {
         let (app, generation, partition) = ids(self.owner);
         let (key, version) = (self.key, self.change.version as i64);
         match (self.place, self.change.value.as_deref()) {

@@ -22,7 +22,8 @@ mod tests {
 
     #[test]
     fn a_claim_that_was_taken_back_stays_so_and_the_next_one_counts() {
-        let in_order = [claim(0), mark(0), rewritten(0), claim(1), mark(1), rewritten(1), claim(1 << 48), claim(8_191 << 48)];
+        let in_order =
+            [claim(0), mark(0), rewritten(0), claim(1), mark(1), rewritten(1), claim(1 << 48), claim(8_191 << 48)];
         assert!(in_order.is_sorted_by(|a, b| a < b), "{in_order:?}");
     }
 }

@@ -13,7 +13,7 @@ use super::queue::{Queue, Round};
 use super::session::Db;
 use super::{Store, times};
 use crate::clock::Clock;
-use crate::store::{Changes, Claim, Rewrite, StateOwner, StoreError};
+use crate::store::{Changes, Claim, Rewrite, StateOwner, StoreError, shown};
 
 /// Where a task leaves what it has committed. Dropped, it ends the writing where it is.
 pub(crate) struct WriteBehind {
@@ -52,7 +52,7 @@ impl Shared {
 
     /// Shows the queue's bytes; tasks of one application share the gauge.
     fn show(&self, state: &mut State, bytes: usize) {
-        self.queue_bytes.increment(bytes as f64 - state.shown_bytes as f64);
+        self.queue_bytes.increment(shown(bytes as u64) - shown(state.shown_bytes as u64));
         state.shown_bytes = bytes;
     }
 
@@ -66,7 +66,8 @@ impl WriteBehind {
     /// Starts a writer. What `rewrite` has is written first.
     pub(super) fn start(store: &Store, owner: StateOwner, rewrite: Option<Rewrite>) -> Self {
         let app = owner.label.clone();
-        let rows = |kind: &'static str| metrics::counter!("logystera_store_rows_total", "app" => app.clone(), "kind" => kind);
+        let rows =
+            |kind: &'static str| metrics::counter!("logystera_store_rows_total", "app" => app.clone(), "kind" => kind);
         let queue = Queue::new(store.inner.config.queue_bytes_max);
         let shared = Arc::new(Shared {
             state: Mutex::new(State { queue, rewriting: rewrite.is_some(), shown_bytes: 0 }),
@@ -79,7 +80,8 @@ impl WriteBehind {
             retries: metrics::counter!("logystera_store_retries_total", "app" => app.clone()),
             owner,
         });
-        let writer = Writer { shared: Arc::clone(&shared), db: store.inner.db.clone(), held: store.inner.held.subscribe() };
+        let writer =
+            Writer { shared: Arc::clone(&shared), db: store.inner.db.clone(), held: store.inner.held.subscribe() };
         let writing = store.inner.handle().spawn(writer.run(rewrite)).abort_handle();
         Self { shared, writing, _store: store.clone() }
     }
@@ -144,7 +146,11 @@ impl Writer {
         let Ok(db) = self.db.wait_for(Option::is_some).await.map(|db| db.clone()) else { return };
         let Some(db) = db else { return };
         if self.write_all(&db, rewrite).await.is_err() {
-            tracing::error!(app = self.shared.owner.label, partition = self.shared.owner.partition, "the writer failed");
+            tracing::error!(
+                app = self.shared.owner.label,
+                partition = self.shared.owner.partition,
+                "the writer failed"
+            );
         }
     }
 
