@@ -10,7 +10,7 @@ mod rig;
 
 use std::time::Duration;
 
-use logystera_infra::clock::Stopwatch;
+use logystera_infra::clock::{Clock, ManualClock, Stopwatch};
 use logystera_infra::conformance::{Backend, append, conformance, entry};
 use logystera_infra::log::kafka::{Kafka, KafkaLog, KafkaTask};
 use logystera_infra::log::{LogError, Task};
@@ -160,6 +160,31 @@ fn a_store_that_was_half_written_anew_is_not_believed() {
     assert_eq!(restored(APP).0, before.0, "not from the store");
     stored(&task);
     assert_eq!((cql.claim(&app), cql.rows(&app, 4).len()), (Some((2, 2)), 1), "it is whole again");
+}
+
+/// The same, by an owner that dies at some moment while it does so, where the next one would think the claim young.
+#[test]
+fn a_crash_while_rows_are_written_anew_loses_nothing() {
+    const APP: &str = "anew";
+    const ROWS: u16 = 2_000;
+    let Some(rig) = Rig::new(APP) else { return };
+    let (store, ahead) = (rig.store(), ManualClock::at(rig.clock.wall_ms()));
+    ahead.pass(POSITION_AGE_MS_MAX as u32 + 1);
+    let hasty = rig.store_with(&ahead);
+    let mut task = rig.task(APP, Some(&store));
+    commit(&mut task, 1, (0..ROWS).map(|row| put(row % 512 * 2, &row.to_string(), "1")).collect());
+    stored(&task);
+    drop(task);
+    for crash_ms in [10, 40, 80, 160] {
+        drop(rig.task(APP, Some(&store)));
+        let task = rig.task(APP, Some(&hasty));
+        std::thread::sleep(Duration::from_millis(crash_ms));
+        drop(task);
+        let mut task = rig.task(APP, Some(&store));
+        assert_eq!(state(&mut task).len(), usize::from(ROWS), "after {crash_ms} ms");
+        commit(&mut task, 1 + crash_ms, Vec::new());
+        stored(&task);
+    }
 }
 
 #[test]

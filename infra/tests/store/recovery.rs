@@ -6,7 +6,7 @@ use logystera_infra::secrets::random_bytes;
 use crate::rig::*;
 
 const APP: &str = "recovery";
-const CRASHES: usize = 30;
+const CRASHES: usize = 20;
 const COMMITS_MAX: u64 = 12;
 const KEYS: u64 = 40;
 

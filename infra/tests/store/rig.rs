@@ -86,7 +86,12 @@ impl Rig {
 
     /// A store as a process of its own would have it.
     pub(crate) fn store(&self) -> Store {
-        Store::open(self.store.clone(), Arc::new(self.clock.clone())).unwrap()
+        self.store_with(&self.clock)
+    }
+
+    /// The same, by a clock of its own.
+    pub(crate) fn store_with(&self, clock: &ManualClock) -> Store {
+        Store::open(self.store.clone(), Arc::new(clock.clone())).unwrap()
     }
 
     /// Takes partition 0 of `signals` over. Without a store: from the changelog alone.

@@ -24,6 +24,7 @@ use logystera_schemas::topic::Topic;
 use crate::log::LogError;
 use crate::store::Store;
 
+#[cfg(feature = "scylla")]
 pub(crate) use changelog::key_group;
 pub use log::KafkaLog;
 pub use member::Member;
