@@ -37,7 +37,7 @@ pub(super) async fn serve(
         task::run(PlannerMachine::new(partition), task, &courier, outcomes, &SystemClock::new(), stop)
     });
     let share = Share {
-        kafka: installation.kafka.clone(),
+        kafka: installation.with_store()?,
         app: task::APP,
         input: Topic::Detections,
         instance: installation.config.instance()?,

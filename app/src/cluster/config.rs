@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use logystera_infra::kafka::KafkaConfig;
+use logystera_infra::store::{StoreConfig, is_keyspace};
 use serde::Deserialize;
 
 use crate::cli::CliError;
@@ -25,6 +26,8 @@ pub struct Config {
     pub secrets: PathBuf,
     /// The cluster.
     kafka: KafkaSettings,
+    /// Where state is kept beside the changelog; nowhere where it is not there.
+    store: Option<StoreSettings>,
     /// Where senders connect.
     #[serde(default = "local::<8080>")]
     pub listen: SocketAddr,
@@ -66,6 +69,31 @@ struct KafkaSettings {
     replication: u32,
     #[serde(default)]
     properties: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct StoreSettings {
+    nodes: String,
+    #[serde(default = "logystera")]
+    keyspace: String,
+    #[serde(default = "many::<3>")]
+    replication: u32,
+    local_datacenter: Option<String>,
+    user: Option<String>,
+    password: Option<String>,
+    tls_ca: Option<PathBuf>,
+}
+
+/// Without the password.
+impl std::fmt::Debug for StoreSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoreSettings").field("nodes", &self.nodes).finish_non_exhaustive()
+    }
+}
+
+fn logystera() -> String {
+    "logystera".to_owned()
 }
 
 fn local<const PORT: u16>() -> SocketAddr {
@@ -113,6 +141,20 @@ impl Config {
         if kafka.brokers.trim().is_empty() {
             return Err("kafka.brokers is empty: expected host:port, with commas between".to_owned());
         }
+        if let Some(store) = &config.store {
+            if store.nodes.split(',').any(|node| node.trim().is_empty()) {
+                return Err("store.nodes: expected host:port, with commas between".to_owned());
+            }
+            if !is_keyspace(&store.keyspace) {
+                return Err(format!("store.keyspace = {:?}: expected lower case, digits, _", store.keyspace));
+            }
+            if store.replication == 0 {
+                return Err("store.replication = 0: expected at least 1".to_owned());
+            }
+            if store.user.is_some() != store.password.is_some() {
+                return Err("store.user and store.password belong together".to_owned());
+            }
+        }
         Ok(Self { public_url, ..config })
     }
 
@@ -126,6 +168,19 @@ impl Config {
             "" => Err(CliError::wrong_use("the host has no name: set instance in the file, another for each process")),
             name => Ok(name.to_owned()),
         }
+    }
+
+    /// What the store needs to know, where there is one.
+    pub fn store(&self) -> Option<StoreConfig> {
+        let store = self.store.clone()?;
+        Some(StoreConfig {
+            keyspace: store.keyspace,
+            replication: store.replication,
+            local_datacenter: store.local_datacenter,
+            credentials: store.user.zip(store.password),
+            tls_ca: store.tls_ca,
+            ..StoreConfig::new(store.nodes.split(',').map(str::trim))
+        })
     }
 
     /// What the log needs to know.
@@ -155,7 +210,30 @@ mod tests {
         let config = Config::parse(&format!("{LEAST}[kafka]\nbrokers = \"b:9092\"")).unwrap();
         let kafka = config.kafka();
         assert_eq!((kafka.signals_partitions, kafka.changelog_partitions, kafka.replication), (16, 64, 3));
+        assert_eq!(config.store(), None);
         assert_eq!((config.listen.port(), config.log.as_str(), config.tls_cert), (8080, "info", None));
+    }
+
+    #[test]
+    fn a_store_is_described_in_full() {
+        let config = format!("{LEAST}[kafka]\nbrokers = \"b:9092\"\n[store]\nnodes = \"c-1:9042, c-2:9042\"");
+        let expected = StoreConfig::new(["c-1:9042", "c-2:9042"]);
+        assert_eq!(Config::parse(&config).unwrap().store(), Some(expected.clone()));
+        let config = format!(
+            "{config}\nkeyspace = \"k\"\nreplication = 1\nlocal-datacenter = \"eu\"\nuser = \"me\"\npassword = \"s3cret\"\n\
+             tls-ca = \"ca.pem\""
+        );
+        let config = Config::parse(&config).unwrap();
+        let expected = StoreConfig {
+            keyspace: "k".to_owned(),
+            replication: 1,
+            local_datacenter: Some("eu".to_owned()),
+            credentials: Some(("me".to_owned(), "s3cret".to_owned())),
+            tls_ca: Some("ca.pem".into()),
+            ..expected
+        };
+        assert_eq!(config.store(), Some(expected));
+        assert!(!format!("{config:?}").contains("s3cret"));
     }
 
     #[test]
@@ -168,6 +246,11 @@ mod tests {
             (format!("{LEAST}{kafka}\nsignals-partitions = 0"), "expected 1 to 1024"),
             (format!("{LEAST}{kafka}\nchangelog-partitions = 1025"), "expected 1 to 1024"),
             (format!("{LEAST}[kafka]\nbrokers = \" \""), "host:port"),
+            (format!("{LEAST}{kafka}\n[store]\nnodes = \"\""), "host:port"),
+            (format!("{LEAST}{kafka}\n[store]\nnodes = \"a:1\"\nkeyspace = \"K\""), "lower case"),
+            (format!("{LEAST}{kafka}\n[store]\nnodes = \"a:1\"\nreplication = 0"), "at least 1"),
+            (format!("{LEAST}{kafka}\n[store]\nnodes = \"a:1\"\nuser = \"me\""), "belong together"),
+            (format!("{LEAST}{kafka}\n[store]\nnode = \"a:1\""), "unknown field"),
             (format!("{}{kafka}", LEAST.replace("https://in.example.com", "in")), "such as https://"),
             (format!("{}{kafka}", LEAST.replace("\"a\"", "\"a b\"")), "letters, digits"),
         ] {

@@ -22,6 +22,7 @@ use logystera_infra::control::DirectoryWatch;
 use logystera_infra::kafka::{Kafka, KafkaLog};
 use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey};
 use logystera_infra::shutdown::Shutdown;
+use logystera_infra::store::Store;
 
 use crate::admin::{Answer, Office, Request, configure_sites, publish_rules};
 use crate::cli::{CliError, DONE, finish};
@@ -140,6 +141,13 @@ impl Installation {
         let log = kafka.log()?;
         let master = master_key(&config.secrets, &log)?;
         Ok(Self { config, kafka, log, master })
+    }
+
+    /// The cluster for tasks: with the store, where there is one.
+    pub(crate) fn with_store(&self) -> Result<Kafka, CliError> {
+        let Some(config) = self.config.store() else { return Ok(self.kafka.clone()) };
+        let store = Store::open(config, Arc::new(SystemClock::new())).map_err(CliError::wrong_use)?;
+        Ok(self.kafka.clone().with_store(store))
     }
 
     /// What the file says of the deployment. A new site is configured with `rules`.

@@ -29,7 +29,7 @@ pub(super) async fn serve(
     shutdown: &Shutdown,
 ) -> Result<(), CliError> {
     let share = Share {
-        kafka: installation.kafka.clone(),
+        kafka: installation.with_store()?,
         app: task::APP,
         input: Topic::Signals,
         instance: installation.config.instance()?,
