@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use metrics::Gauge;
+
 use super::KafkaConfig;
 use super::changelog::{Owner, Restored};
 use super::reader::{Bounds, read_changelog};
@@ -14,14 +16,14 @@ pub(super) fn position(config: &Arc<KafkaConfig>, app: &str, partitions: u32, pa
     let owner = Owner { generation: config.generation, partition, partitions };
     let changelog = config.changelog(app);
     let (commit_key, place) = owner.commit_key(config.changelog_partitions);
-    let end = Bounds::committed(config)?.get(&changelog, place)?.end;
+    let bounds = Bounds::committed(config)?.get(&changelog, place)?;
     let mut restored = Restored::default();
-    read_changelog(config, &changelog, BTreeMap::from([(place, end)]), |key, value| {
+    read_changelog(config, &changelog, BTreeMap::from([(place, bounds)]), &Gauge::noop(), |key, value| {
         if key != commit_key {
             return Ok(());
         }
         let taken = restored.take(&owner, key, value);
         taken.map_err(|_| LogError::Unusable(format!("{changelog}: a record that is not of this version")))
     })?;
-    Ok(restored.position)
+    Ok(restored.position.unwrap_or(0))
 }
