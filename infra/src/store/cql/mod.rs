@@ -7,7 +7,6 @@ mod batches;
 mod migrations;
 mod queue;
 mod session;
-mod times;
 mod tls;
 mod writer;
 

@@ -45,7 +45,6 @@ pub(super) struct Db {
     read_own: PreparedStatement,
     claim: PreparedStatement,
     put_claim: PreparedStatement,
-    delete_claim: PreparedStatement,
 }
 
 /// Finds what is an owner's.
@@ -113,7 +112,6 @@ impl Db {
                 "INSERT INTO positions (app, generation, input_partition, claim) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
             )
             .await?,
-            delete_claim: prepare(&format!("DELETE FROM positions USING TIMESTAMP ? WHERE {OWNER}")).await?,
             session,
         })
     }
@@ -199,8 +197,8 @@ impl Db {
         ))
     }
 
-    /// Writes a claim at a write time that [`super::times`] gives.
-    pub(super) async fn put_claim(&self, owner: &StateOwner, claim: &Claim, time: i64) -> Result<(), StoreError> {
+    /// Writes a claim, at its version too.
+    pub(super) async fn put_claim(&self, owner: &StateOwner, claim: &Claim) -> Result<(), StoreError> {
         let offsets = claim.offsets.iter().map(|(place, offset)| (*place as i32, *offset as i64)).collect();
         let cell: ClaimCell = (
             claim.committed_at_ms,
@@ -212,14 +210,8 @@ impl Db {
             offsets,
         );
         let own = ids(owner);
-        let done = self.session.execute_unpaged(&self.put_claim, (own.0, own.1, own.2, cell, time)).await;
-        done.map(drop).map_err(|e| away(&e))
-    }
-
-    /// Takes back whatever the rows were known to hold.
-    pub(super) async fn delete_claim(&self, owner: &StateOwner, time: i64) -> Result<(), StoreError> {
-        let own = ids(owner);
-        let done = self.session.execute_unpaged(&self.delete_claim, (time, own.0, own.1, own.2)).await;
+        let done =
+            self.session.execute_unpaged(&self.put_claim, (own.0, own.1, own.2, cell, claim.version as i64)).await;
         done.map(drop).map_err(|e| away(&e))
     }
 }

@@ -8,10 +8,10 @@ use metrics::{Counter, Gauge};
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::Store;
 use super::batches::{Batch, Batches, Place};
 use super::queue::{Queue, Round};
 use super::session::Db;
-use super::{Store, times};
 use crate::clock::Clock;
 use crate::store::{Changes, Claim, Rewrite, StateOwner, StoreError, shown};
 
@@ -127,8 +127,7 @@ impl Drop for WriteBehind {
 enum Request {
     Write(Batch),
     WipeBefore(Place, u64),
-    DeleteClaim(i64),
-    PutClaim(Claim, i64),
+    PutClaim(Claim),
 }
 
 /// The writer could not go on: it says nothing more of what the store has.
@@ -184,28 +183,26 @@ impl Writer {
 
     /// The claim comes last: it speaks for all that is before it.
     async fn round(&self, db: &Arc<Db>, round: Round) -> Result<(), Stopped> {
-        let time = times::claim(round.claim.version);
         self.all(db, Batches::of(round.changes).map(Request::Write)).await?;
-        self.one(db, &Request::PutClaim(round.claim, time)).await;
+        self.one(db, &Request::PutClaim(round.claim)).await;
         Ok(())
     }
 
-    /// The claim that is there goes first: until everything stands anew, the rows are nothing to go by.
+    /// What lives is written before what is older is deleted: each row is true at its version all the while, so that a crash, or
+    /// an owner that comes late with this, takes nothing from a claim that stands.
     async fn rewrite(&self, db: &Arc<Db>, rewrite: Rewrite) -> Result<(), Stopped> {
         let version = rewrite.claim.version;
-        self.one(db, &Request::DeleteClaim(times::mark(version))).await;
-        let key_groups = self.shared.owner.key_groups.clone();
-        let places = key_groups.into_iter().map(Place::KeyGroup).chain([Place::Own]);
-        self.all(db, places.map(|place| Request::WipeBefore(place, version))).await?;
-        let entries = Arc::clone(&rewrite.entries);
         let mut last: Option<Vec<u8>> = None;
         loop {
-            let some = super::chunk(&entries, last.as_deref(), version);
+            let some = super::chunk(&rewrite.entries, last.as_deref(), version);
             let Some((key, _)) = some.last() else { break };
             last = Some(key.clone());
             self.all(db, Batches::of(some).map(Request::Write)).await?;
         }
-        self.one(db, &Request::PutClaim(rewrite.claim, times::rewritten(version))).await;
+        let key_groups = self.shared.owner.key_groups.clone();
+        let places = key_groups.into_iter().map(Place::KeyGroup).chain([Place::Own]);
+        self.all(db, places.map(|place| Request::WipeBefore(place, version))).await?;
+        self.one(db, &Request::PutClaim(rewrite.claim)).await;
         Ok(())
     }
 
@@ -248,7 +245,6 @@ async fn perform(db: &Db, owner: &StateOwner, request: &Request) -> Result<(), S
     match request {
         Request::Write(batch) => db.write(owner, batch).await,
         Request::WipeBefore(place, version) => db.wipe_before(owner, *place, *version).await,
-        Request::DeleteClaim(time) => db.delete_claim(owner, *time).await,
-        Request::PutClaim(claim, time) => db.put_claim(owner, claim, *time).await,
+        Request::PutClaim(claim) => db.put_claim(owner, claim).await,
     }
 }
