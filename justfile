@@ -27,6 +27,10 @@ sim *ARGS:
 bugs *NAMES:
     tests/sim/bugs.sh {{ NAMES }}
 
+# Twenty rounds of killed and stopped processes and servers, under load, on a real Kafka and Cassandra.
+chaos ROUNDS="20":
+    LOGYSTERA_TEST_ROUNDS={{ ROUNDS }} tests/run services
+
 # Engine and gateway beside the peers' figures.
 bench *ARGS:
     bench/run {{ ARGS }}

@@ -45,17 +45,33 @@ pub struct CliError {
     pub code: u8,
     /// For people: what is wrong, and the way out.
     pub message: String,
+    #[cfg_attr(
+        not(feature = "kafka"),
+        expect(dead_code, reason = "only processes that start beside a cluster wait for it")
+    )]
+    away: bool,
 }
 
 impl CliError {
     /// Wrong use.
     pub fn wrong_use(message: impl Display) -> Self {
-        Self { code: WRONG_USE, message: message.to_string() }
+        Self::new(WRONG_USE, message)
+    }
+
+    /// An error that ends the command with this code.
+    pub fn new(code: u8, message: impl Display) -> Self {
+        Self { code, message: message.to_string(), away: false }
+    }
+
+    /// Whether the same may be done later: the log did not answer.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn is_away(&self) -> bool {
+        self.away
     }
 
     /// What is needed is not available.
     pub fn not_available(message: impl Display) -> Self {
-        Self { code: NOT_AVAILABLE, message: message.to_string() }
+        Self::new(NOT_AVAILABLE, message)
     }
 }
 
@@ -67,11 +83,12 @@ impl From<OpenError> for CliError {
 
 impl From<LogError> for CliError {
     fn from(error: LogError) -> Self {
-        let code = match error {
+        let code = match &error {
             LogError::Checksum { .. } => FINDING,
             _ => NOT_AVAILABLE,
         };
-        Self { code, message: error.to_string() }
+        let away = matches!(error, LogError::Away(_) | LogError::Ambiguous(_));
+        Self { away, ..Self::new(code, error) }
     }
 }
 
@@ -79,7 +96,7 @@ impl From<io::Error> for CliError {
     /// Standard output. A reader that had enough, such as `head`, is no error.
     fn from(error: io::Error) -> Self {
         let code = if error.kind() == io::ErrorKind::BrokenPipe { DONE } else { NOT_AVAILABLE };
-        Self { code, message: format!("standard output: {error}") }
+        Self::new(code, format_args!("standard output: {error}"))
     }
 }
 

@@ -111,7 +111,7 @@ impl From<LogError> for Refusal {
 
 impl From<Refusal> for CliError {
     fn from(refusal: Refusal) -> Self {
-        Self { code: refusal.code, message: refusal.message }
+        Self::new(refusal.code, refusal.message)
     }
 }
 

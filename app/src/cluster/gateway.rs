@@ -10,7 +10,7 @@ use logystera_ingest::tls::Tls;
 use logystera_ingest::{Gateway, GatewayConfig, Render};
 use tokio::net::TcpListener;
 
-use super::Installation;
+use super::{AWAY_PAUSE, Installation};
 use crate::cli::CliError;
 use crate::up::{SiteKeys, bind};
 
@@ -26,7 +26,13 @@ pub(super) async fn run(
         _ => None,
     };
     let senders = bind(config.listen, "listen in the file").await?;
-    installation.configure_sites().await?;
+    while let Err(error) = installation.configure_sites().await {
+        if !error.is_away() || shutdown.is_set() {
+            return Err(error);
+        }
+        tracing::warn!(%error, "waiting for the cluster");
+        tokio::time::sleep(AWAY_PAUSE).await;
+    }
     let watch = DirectoryWatch::load(installation.log.clone())?;
     let keys = Arc::new(SiteKeys::new(watch.view(), installation.master.clone()));
     let control = watch.spawn(shutdown.clone()).map_err(CliError::not_available)?;

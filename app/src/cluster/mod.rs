@@ -34,6 +34,9 @@ pub(crate) use reading::ClusterLog;
 /// Applications that keep state.
 pub const APPS: [&str; 2] = [logystera_processor::task::APP, logystera_alerter::task::APP];
 
+/// How long a process that starts waits before it asks a cluster again that did not answer.
+const AWAY_PAUSE: Duration = Duration::from_secs(1);
+
 /// A role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -102,7 +105,7 @@ fn serve(role: Role, args: &Args) -> Result<u8, CliError> {
     }
     let metrics = equip(&config.log, config.log_json)?;
     let shutdown = Shutdown::new();
-    let installation = Installation::connect(config)?;
+    let installation = patiently(&shutdown, || Installation::connect(config.clone()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::not_available)?;
     let done = runtime.block_on(async {
         shutdown.on_signals().map_err(CliError::not_available)?;
@@ -123,6 +126,19 @@ fn serve(role: Role, args: &Args) -> Result<u8, CliError> {
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     done.map(|()| DONE)
+}
+
+/// Tries until the cluster answers: it may be starting, too. What is wrong with the settings is said at once.
+fn patiently<T>(shutdown: &Shutdown, mut attempt: impl FnMut() -> Result<T, CliError>) -> Result<T, CliError> {
+    loop {
+        match attempt() {
+            Err(error) if error.is_away() => tracing::warn!(%error, "waiting for the cluster"),
+            done => return done,
+        }
+        if shutdown.wait_timeout(AWAY_PAUSE) {
+            return Err(CliError::not_available("told to stop before the cluster answered"));
+        }
+    }
 }
 
 /// An installation on Kafka, as one process sees it.

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::kafka::{Kafka, Member};
+use logystera_infra::kafka::Kafka;
 use logystera_infra::log::LogError;
 use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
@@ -18,6 +18,9 @@ use super::watched::Watched;
 
 /// How long the group is served at a time.
 const SERVE: Duration = Duration::from_millis(100);
+/// How long a process that the group has thrown out waits before it joins again. A restarted broker does that; so does another
+/// process under the same name, and then neither must spin.
+const REJOIN_PAUSE: Duration = Duration::from_secs(1);
 /// How often the group is shown how far its partitions are.
 const SHOW_EVERY_MS: i64 = 5_000;
 
@@ -68,9 +71,8 @@ struct Paused {
 /// A task that stops is taken over anew after a pause that doubles, and only while the group says that the partition is ours:
 /// two owners must not fence each other for ever.
 pub fn run(share: &Share, work: &Work, shutdown: &Shutdown) -> Result<(), LogError> {
-    let mut member = share.kafka.join(share.app, share.input, &share.instance)?;
     let mut workers = BTreeMap::new();
-    let done = keep_running(share, work, shutdown, &mut member, &mut workers);
+    let done = keep_running(share, work, shutdown, &mut workers);
     for worker in workers.values() {
         worker.stop.trigger();
     }
@@ -85,9 +87,9 @@ fn keep_running(
     share: &Share,
     work: &Work,
     shutdown: &Shutdown,
-    member: &mut Member,
     workers: &mut BTreeMap<u32, Worker>,
 ) -> Result<(), LogError> {
+    let mut member = share.kafka.join(share.app, share.input, &share.instance)?;
     let clock = SystemClock::new();
     let mut paused: BTreeMap<u32, Paused> = BTreeMap::new();
     let owned = metrics::gauge!("logystera_partitions_owned", "app" => share.app);
@@ -101,7 +103,19 @@ fn keep_running(
                 member.show(*partition, worker.committed.load(Ordering::Relaxed));
             }
         }
-        let own = member.serve(SERVE)?;
+        if let Err(error) = member.serve(SERVE) {
+            // What runs goes on: who is given a partition of ours fences us.
+            tracing::warn!(app = share.app, %error, "out of the group; joining it anew");
+            share.ready.store(false, Ordering::Relaxed);
+            drop(member);
+            shutdown.wait_timeout(REJOIN_PAUSE);
+            member = share.kafka.join(share.app, share.input, &share.instance)?;
+            continue;
+        }
+        if !member.has_joined() {
+            continue;
+        }
+        let own = member.own();
         for (partition, worker) in workers.iter() {
             if !own.contains(partition) {
                 worker.stop.trigger();
@@ -130,8 +144,7 @@ fn keep_running(
             workers.insert(*partition, start(share, *partition, work, now_ms)?);
         }
         let running = own.iter().all(|partition| workers.get(partition).is_some_and(Worker::is_taken_over));
-        let ready = running && member.has_joined();
-        share.ready.store(ready, Ordering::Relaxed);
+        share.ready.store(running, Ordering::Relaxed);
         let gauge = |count: usize| f64::from(u16::try_from(count).unwrap_or(u16::MAX));
         owned.set(gauge(workers.len()));
         failing.set(gauge(paused.values().filter(|p| p.until_ms > now_ms).count()));

@@ -221,5 +221,5 @@ impl<'a> Replay<'a> {
 
 /// A record that the engine cannot apply.
 fn altered(what: &str) -> CliError {
-    CliError { code: FINDING, message: format!("topic signals {what}") }
+    CliError::new(FINDING, format_args!("topic signals {what}"))
 }

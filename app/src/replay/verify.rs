@@ -35,9 +35,8 @@ impl<'a> Recorded<'a> {
             let Some(last) = records.last() else { break };
             self.next = last.offset + 1;
             for record in records.iter().filter(|r| r.offset < self.end) {
-                let decoded = DetectionsRecord::decode(&record.value).map_err(|error| CliError {
-                    code: FINDING,
-                    message: format!("topic detections offset {}: {error}", record.offset),
+                let decoded = DetectionsRecord::decode(&record.value).map_err(|error| {
+                    CliError::new(FINDING, format_args!("topic detections offset {}: {error}", record.offset))
                 })?;
                 if let DetectionsRecord::Detection(detection) = decoded
                     && self.concerns(&detection.site)

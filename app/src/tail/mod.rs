@@ -233,9 +233,9 @@ fn lines(args: &Args, record: &Record) -> Result<Vec<Line>, CliError> {
         What::Detections => show::detections(&record.value),
         What::Attempts => show::attempts(&record.value),
     };
-    let mut lines = shown.map_err(|error| CliError {
-        code: FINDING,
-        message: format!("topic {} offset {}: {error}", args.what.topic().name(), record.offset),
+    let mut lines = shown.map_err(|error| {
+        let (topic, offset) = (args.what.topic().name(), record.offset);
+        CliError::new(FINDING, format_args!("topic {topic} offset {offset}: {error}"))
     })?;
     if let Some(site) = &args.site {
         lines.retain(|line| line.site == *site);

@@ -5,6 +5,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
-mod kills;
+mod chaos;
 mod support;
 mod way;

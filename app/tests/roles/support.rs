@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use logystera_infra::kafka::{Kafka, KafkaConfig, KafkaLog};
 use logystera_infra::log::{Log, Record};
@@ -18,9 +19,13 @@ const BINARY: &str = env!("CARGO_BIN_EXE_logystera");
 /// How much of each process's log a failed test shows.
 const SHOWN_LINES: usize = 40;
 
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// Topics with a prefix of their own, and a folder.
 pub(crate) struct Installation {
     folder: tempfile::TempDir,
+    /// One at a time: a test may disturb the servers.
+    _alone: MutexGuard<'static, ()>,
     log: KafkaLog,
     pub(crate) port: u16,
     admin_port: u16,
@@ -30,6 +35,7 @@ impl Installation {
     /// With these rules, or the default pack. None: no broker was named.
     pub(crate) fn new(partitions: u32, rules: Option<&str>) -> Option<Self> {
         let brokers = services::kafka()?;
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let prefix = format!("roles-{:08x}-", u32::from_be_bytes(random_bytes()));
         let (port, admin_port) = (free_port(), free_port());
         let folder = tempfile::tempdir().unwrap();
@@ -47,11 +53,15 @@ impl Installation {
             folder.path().join("secrets").display(),
         )
         .unwrap();
+        if let Some(node) = services::cql() {
+            let keyspace = prefix.replace('-', "_");
+            write!(settings, "[store]\nnodes = \"{node}\"\nkeyspace = \"{keyspace}\"\nreplication = 1\n").unwrap();
+        }
         std::fs::write(folder.path().join("logystera.toml"), settings).unwrap();
         let layout = KafkaConfig::new(&brokers);
         let kafka =
             Kafka::new(KafkaConfig { prefix, signals_partitions: partitions, detections_partitions: 1, ..layout });
-        Some(Self { folder, log: kafka.log().unwrap(), port, admin_port })
+        Some(Self { folder, _alone: alone, log: kafka.log().unwrap(), port, admin_port })
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -124,6 +134,12 @@ pub(crate) struct Role {
 }
 
 impl Role {
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success(), "kill -{name}");
+    }
+
     /// Waits until it says that it is ready.
     pub(crate) fn is_ready(&mut self) {
         wait_for("a process is ready", PATIENCE, || {

@@ -78,8 +78,8 @@ pub(super) fn consumer(config: &KafkaConfig) -> ClientConfig {
     client
 }
 
-/// What a consumer says of itself goes to the log of this process, except that it came to the end of a partition: every reader
-/// does, several times a second.
+/// Keeps what librdkafka has logged already from being told twice, and the ends of partitions from being told at all: every
+/// reader comes to one several times a second.
 #[derive(Default)]
 pub(super) struct Quiet {
     joined: AtomicBool,
@@ -95,7 +95,7 @@ impl Quiet {
 impl ClientContext for Quiet {
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
-            tracing::warn!(%error, reason, "the consumer");
+            tracing::debug!(%error, reason, "the consumer");
         }
     }
 }

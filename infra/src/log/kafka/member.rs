@@ -46,8 +46,13 @@ impl Member {
         Ok(Self { consumer, topic, own: BTreeSet::new() })
     }
 
-    /// Serves the group for about `wait`; the partitions that are this member's now.
-    pub fn serve(&mut self, wait: Duration) -> Result<&BTreeSet<u32>, LogError> {
+    /// The partitions that are this member's, as of the last time that it was served.
+    pub fn own(&self) -> &BTreeSet<u32> {
+        &self.own
+    }
+
+    /// Serves the group for about `wait`. On an error the group has to be joined anew.
+    pub fn serve(&mut self, wait: Duration) -> Result<(), LogError> {
         match self.consumer.poll(wait) {
             // A record that came before the partition was paused: its task reads it.
             Some(Ok(_) | Err(KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition))) | None => {}
@@ -63,7 +68,7 @@ impl Member {
             self.consumer.pause(&assigned).map_err(|e| away(&self.topic, &e))?;
             self.own = own;
         }
-        Ok(&self.own)
+        Ok(())
     }
 
     /// Whether the group has taken it in: what it owns is what it was given, even if that is nothing.

@@ -1,7 +1,8 @@
-//! `kill -9` of every role in turn, under load: every acknowledged batch counts once, and the detections are those of an engine
-//! that reads the same topic undisturbed, byte for byte.
+//! `kill -9` of every role, of the broker and of the CQL server in turn, under load, and processes that are stopped for so long that
+//! others take their work and then go on: every acknowledged batch counts once, and the detections are those of an engine that
+//! reads the same topic undisturbed, byte for byte.
 //!
-//! `LOGYSTERA_TEST_KILLS` sets how many; CI is content with a few.
+//! `LOGYSTERA_TEST_ROUNDS` sets how many rounds; CI is content with one of each kind, `just chaos` runs 20.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,11 +18,40 @@ use logystera_schemas::schema;
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
 use logystera_system::process::wait_for;
 use logystera_system::receiver::Receiver;
+use logystera_system::services::{self, Server};
 use logystera_system::wire::{self, Credentials};
 
 use crate::support::{Installation, Role};
 
-const KILLS: usize = 8;
+/// What happens in a round.
+#[derive(Clone, Copy, Debug)]
+enum Disturbance {
+    KillProcessor(usize),
+    /// Stopped for so long that its transaction and its session end; then it wakes up and tries to write.
+    StopProcessor(usize),
+    KillGateway,
+    KillAlerter,
+    StopAlerter,
+    KillBroker,
+    KillStore,
+}
+
+use Disturbance::{KillAlerter, KillBroker, KillGateway, KillProcessor, KillStore, StopAlerter, StopProcessor};
+
+const ROUNDS: [Disturbance; 10] = [
+    KillProcessor(0),
+    KillGateway,
+    StopProcessor(1),
+    KillAlerter,
+    KillStore,
+    KillProcessor(1),
+    KillBroker,
+    StopAlerter,
+    KillGateway,
+    StopProcessor(0),
+];
+/// Longer than a member may be silent (6 s) and than an owner's transaction stays open (10 s).
+const STOPPED: Duration = Duration::from_secs(12);
 const SITES: u64 = 4;
 const PARTITIONS: u32 = 4;
 /// How long the processors may take to catch up: a dead owner's transaction stays open for ten seconds.
@@ -77,10 +107,10 @@ fn batch(site: u64, n: u64, now_ms: i64) -> (String, Vec<u8>) {
     (format!("{:016x}.{}", 0xbeef_0000 + site, n + 1), body.into_bytes())
 }
 
-/// Sends batches, each until it is acknowledged, while `more`. Gives how many.
-fn send(port: u16, by: &Credentials, site: u64, more: &AtomicBool) -> u64 {
+/// Sends batches, each until it is acknowledged, while `more`. Gives their ids.
+fn send(port: u16, by: &Credentials, site: u64, more: &AtomicBool) -> Vec<String> {
     let clock = SystemClock::new();
-    let mut n = 0;
+    let (mut n, mut acknowledged) = (0, Vec::new());
     while more.load(Ordering::Relaxed) {
         let (id, body) = batch(site, n, clock.wall_ms());
         loop {
@@ -89,14 +119,16 @@ fn send(port: u16, by: &Credentials, site: u64, more: &AtomicBool) -> u64 {
                 // The site is so new that the gateway may not know it yet.
                 Some(answer) if n == 0 && answer.status == 401 => {}
                 Some(answer) => assert!(answer.status >= 500, "{}: {}", answer.status, answer.body),
+                None if !more.load(Ordering::Relaxed) => return acknowledged,
                 None => {}
             }
             sleep(Duration::from_millis(50));
         }
         n += 1;
+        acknowledged.push(id);
         sleep(Duration::from_millis(20));
     }
-    n
+    acknowledged
 }
 
 /// What an engine makes of topic `signals`, and the ids of the batches that stand there.
@@ -150,12 +182,54 @@ fn again(role: &mut Option<Role>, start: impl FnOnce() -> Role) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the long form is asked for by the environment")]
-fn kills() -> usize {
-    std::env::var("LOGYSTERA_TEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(KILLS)
+fn rounds() -> usize {
+    std::env::var("LOGYSTERA_TEST_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(ROUNDS.len())
+}
+
+/// As long as it is there the senders go on. They end also where the test fails.
+struct Going<'a>(&'a AtomicBool);
+
+impl Drop for Going<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// What is disturbed.
+struct Running<'a> {
+    place: &'a Installation,
+    gateway: Option<Role>,
+    processors: [Option<Role>; 2],
+    alerter: Option<Role>,
+    broker: Server,
+    store: Server,
+}
+
+impl Running<'_> {
+    fn disturb(&mut self, disturbance: Disturbance) {
+        let place = self.place;
+        match disturbance {
+            KillProcessor(i) => again(&mut self.processors[i], || place.start("processor", &format!("p{i}"))),
+            StopProcessor(i) => stopped(self.processors[i].as_ref()),
+            KillGateway => again(&mut self.gateway, || place.gateway()),
+            KillAlerter => again(&mut self.alerter, || place.start("alerter", "a1")),
+            StopAlerter => stopped(self.alerter.as_ref()),
+            KillBroker => self.broker.kill_and_start(),
+            KillStore => self.store.kill_and_start(),
+        }
+    }
+}
+
+fn stopped(role: Option<&Role>) {
+    let role = role.unwrap();
+    role.signal("STOP");
+    sleep(STOPPED);
+    role.signal("CONT");
 }
 
 #[test]
-fn kills_of_every_role_change_nothing() {
+fn what_is_killed_and_stopped_changes_nothing() {
+    let (Some(broker), Some(store)) = (services::kafka_server(), services::cql_server()) else { return };
     let Some(place) = Installation::new(PARTITIONS, Some(RULES)) else { return };
     let gateway = place.gateway();
     let sites: Vec<Credentials> = (0..SITES)
@@ -167,7 +241,8 @@ fn kills_of_every_role_change_nothing() {
     place.ok(&["channel", "add", "webhook", &url, "--config", "logystera.toml"]);
 
     let more = AtomicBool::new(true);
-    let acknowledged: u64 = thread::scope(|scope| {
+    let acknowledged = thread::scope(|scope| {
+        let going = Going(&more);
         let senders: Vec<_> = (0..SITES)
             .zip(&sites)
             .map(|(i, by)| {
@@ -178,25 +253,23 @@ fn kills_of_every_role_change_nothing() {
             })
             .collect();
         let start = |role: &str, name: &str| Some(place.start(role, name));
-        let mut processors = [start("processor", "p1"), start("processor", "p2")];
-        let mut alerter = start("alerter", "a1");
-        let mut gateway = Some(gateway);
-        for round in 0..kills() {
+        let processors = [start("processor", "p0"), start("processor", "p1")];
+        let alerter = start("alerter", "a1");
+        let mut running = Running { place: &place, gateway: Some(gateway), processors, alerter, broker, store };
+        for round in 0..rounds() {
             sleep(Duration::from_millis(500 + 370 * (round as u64 % 7)));
-            let name = format!("p{}", round / 2 % 2 + 1);
-            match round % 4 {
-                0 | 2 => again(&mut processors[round / 2 % 2], || place.start("processor", &name)),
-                1 => again(&mut gateway, || place.gateway()),
-                _ => again(&mut alerter, || place.start("alerter", "a1")),
-            }
+            let disturbance = ROUNDS[round % ROUNDS.len()];
+            println!("round {round}: {disturbance:?}");
+            running.disturb(disturbance);
         }
         sleep(Duration::from_secs(1));
-        more.store(false, Ordering::Relaxed);
-        let acknowledged = senders.into_iter().map(|sender| sender.join().unwrap()).sum();
-        drop(gateway);
+        drop(going);
+        let acknowledged: Vec<String> = senders.into_iter().flat_map(|sender| sender.join().unwrap()).collect();
+        drop(running.gateway.take());
 
         let (expected, batches) = undisturbed(&place);
-        assert!(batches.len() as u64 >= acknowledged, "{acknowledged} acknowledged, {} in the log", batches.len());
+        let lost: Vec<_> = acknowledged.iter().filter(|id| !batches.contains(*id)).collect();
+        assert!(lost.is_empty(), "acknowledged, and not in the log: {lost:?}");
         wait_for("the processors catch up", PATIENCE, || {
             let count = |told: &BySite| told.values().map(BTreeMap::len).sum::<usize>();
             (count(&recorded(&place)) >= count(&expected)).then_some(())
@@ -208,18 +281,13 @@ fn kills_of_every_role_change_nothing() {
         let verified: serde_json::Value = serde_json::from_str(&verified).unwrap();
         assert_eq!((&verified["verified"], &verified["detections"]), (&true.into(), &told.into()), "{verified}");
         // What was in the air at a kill is tried again when its time comes: the gateway's ticks tell the time.
-        let _gateway = place.gateway();
+        running.gateway = Some(place.gateway());
         wait_for("every site's first alert is delivered", PATIENCE, || {
             let bodies: String = receiver.deliveries().iter().map(|d| d.body.to_string()).collect();
             expected.keys().all(|site| bodies.contains(site.as_str())).then_some(())
         });
-        println!(
-            "{} kills, {acknowledged} acknowledged batches, {told} detections of {} sites",
-            kills(),
-            expected.len()
-        );
-        drop((processors, alerter));
-        acknowledged
+        acknowledged.len()
     });
-    assert!(acknowledged > SITES * kills() as u64, "the senders did some work: {acknowledged}");
+    println!("{} rounds, {acknowledged} acknowledged batches", rounds());
+    assert!(acknowledged > SITES as usize * rounds(), "the senders did some work: {acknowledged}");
 }
