@@ -33,8 +33,29 @@ fn stat_cpu_s(path: &str) -> io::Result<f64> {
 
 /// Resident bytes of the process now.
 pub fn resident_bytes(pid: &str) -> io::Result<u64> {
+    memory(pid, "VmRSS:")
+}
+
+/// The most resident bytes that the process has had.
+pub fn peak_bytes(pid: &str) -> io::Result<u64> {
+    memory(pid, "VmHWM:")
+}
+
+fn memory(pid: &str, field: &str) -> io::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|l| l.strip_prefix(field));
     let kib = line.and_then(|l| l.split_whitespace().next()).and_then(|k| k.parse::<u64>().ok());
-    kib.map(|k| k * 1024).ok_or_else(|| io::Error::other("the status file has no VmRSS"))
+    kib.map(|k| k * 1024).ok_or_else(|| io::Error::other(format!("the status file has no {field}")))
+}
+
+/// CPU seconds that everything on the machine has used.
+pub fn machine_cpu_s() -> io::Result<f64> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    // proc(5): user, nice, system, idle, iowait, irq, softirq, steal. What the host stole is nobody's.
+    let line = stat.lines().next().unwrap_or_default();
+    let ticks: Vec<u64> = line.split_whitespace().skip(1).filter_map(|field| field.parse().ok()).collect();
+    match ticks[..] {
+        [user, nice, system, _, _, irq, softirq, ..] => Ok((user + nice + system + irq + softirq) as f64 / 100.0),
+        _ => Err(io::Error::other("the stat file has no times")),
+    }
 }

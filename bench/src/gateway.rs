@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
 use logystera_system::process::free_port;
 use logystera_system::wire;
 
-use crate::load::LoadReport;
+use crate::load::{LoadReport, Plan};
 use crate::{BenchError, cpu};
 
 /// Names of the threads that are not the gateway's: the engine's and the alerter's. The log's writer serves all; it is
@@ -32,7 +32,7 @@ pub struct GatewayRun {
 }
 
 /// A rule that W1's signals do not concern: the engine then only reads them and keeps its place.
-const IDLE_RULES: &str = "\
+pub const IDLE_RULES: &str = "\
 format: 1
 rules:
 - name: idle
@@ -110,7 +110,7 @@ impl Drop for Running {
 }
 
 /// Path of the binary `logystera`, beside this one.
-fn binary() -> Result<PathBuf, BenchError> {
+pub fn binary() -> Result<PathBuf, BenchError> {
     let path = std::env::current_exe()?.with_file_name("logystera");
     if path.exists() { Ok(path) } else { Err(BenchError::Broken(format!("{} is not built", path.display()))) }
 }
@@ -146,23 +146,10 @@ fn run_in(folder: &Path, run: &GatewayRun) -> Result<GatewayFigures, BenchError>
     let credentials = folder.join("sites.ndjson");
     add_sites(&data, run.sites, &credentials)?;
 
-    let mut load = Running(
-        Command::new(std::env::current_exe()?)
-            .args(["load", "--port", &port.to_string(), "--requests", &run.requests.to_string()])
-            .args(["--connections", &run.connections.to_string(), "--credentials"])
-            .arg(&credentials)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?,
-    );
-    let mut lines = BufReader::new(load.0.stdout.take().ok_or(std::io::Error::other("no output"))?).lines();
-    lines.next().transpose()?;
+    let plan = Plan { requests: run.requests, connections: run.connections, rate: None };
+    let loading = Loading::start(port, &credentials, &plan)?;
     let before = Sample::take(&pid)?;
-    let mut go = load.0.stdin.take().ok_or(std::io::Error::other("no input"))?;
-    go.write_all(b"go\n")?;
-    let line = lines.next().transpose()?.unwrap_or_default();
-    let report: LoadReport = serde_json::from_str(&line)
-        .map_err(|e| BenchError::Broken(format!("the load generator said {line:?}: {e}")))?;
+    let (report, _) = loading.go()?;
     settle(&pid)?;
     let after = Sample::take(&pid)?;
     Ok(GatewayFigures {
@@ -172,6 +159,44 @@ fn run_in(folder: &Path, run: &GatewayRun) -> Result<GatewayFigures, BenchError>
         resident_bytes: cpu::resident_bytes(&pid)?,
         commits: Commits::scrape(admin)?,
     })
+}
+
+/// The load generator, a process of its own, ready to send.
+pub struct Loading {
+    child: Running,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Loading {
+    /// Has it prepare its requests.
+    pub fn start(port: u16, credentials: &Path, plan: &Plan) -> Result<Self, BenchError> {
+        let mut child = Running(
+            Command::new(std::env::current_exe()?)
+                .args(["load", "--port", &port.to_string(), "--requests", &plan.requests.to_string()])
+                .args(["--connections", &plan.connections.to_string()])
+                .args(plan.rate.map(|rate| format!("--rate={rate}")))
+                .arg("--credentials")
+                .arg(credentials)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()?,
+        );
+        let mut lines = BufReader::new(child.0.stdout.take().ok_or(std::io::Error::other("no output"))?).lines();
+        lines.next().transpose()?;
+        Ok(Self { child, lines })
+    }
+
+    /// Has it send; what it saw, and its CPU seconds meanwhile, to the answers.
+    pub fn go(mut self) -> Result<(LoadReport, f64), BenchError> {
+        let pid = self.child.0.id().to_string();
+        let before_s = cpu::process_cpu_s(&pid)?;
+        let mut go = self.child.0.stdin.take().ok_or(std::io::Error::other("no input"))?;
+        go.write_all(b"go\n")?;
+        let line = self.lines.next().transpose()?.unwrap_or_default();
+        let report = serde_json::from_str(&line)
+            .map_err(|e| BenchError::Broken(format!("the load generator said {line:?}: {e}")))?;
+        Ok((report, cpu::process_cpu_s(&pid).unwrap_or(before_s) - before_s))
+    }
 }
 
 fn add_sites(data: &Path, sites: usize, credentials: &Path) -> Result<(), BenchError> {
@@ -200,7 +225,7 @@ fn wait_until(what: &str, mut done: impl FnMut() -> Result<bool, BenchError>) ->
 }
 
 /// Waits until the process is idle: whatever it had to do after the last answer is done and counted.
-fn settle(pid: &str) -> Result<(), BenchError> {
+pub fn settle(pid: &str) -> Result<(), BenchError> {
     let mut last = cpu::process_cpu_s(pid)?;
     wait_until("the process comes to rest", || {
         sleep(Duration::from_millis(500));

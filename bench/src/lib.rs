@@ -9,7 +9,10 @@ pub mod convert;
 pub mod cpu;
 pub mod engine;
 pub mod gateway;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod load;
+pub mod oracle;
 pub mod recording;
 pub mod table;
 pub mod w1;
@@ -26,6 +29,10 @@ pub enum BenchError {
     /// A record of ours could not be read.
     #[error(transparent)]
     Decode(#[from] logystera_schemas::avro::DecodeError),
+    /// The log is away.
+    #[cfg(feature = "kafka")]
+    #[error(transparent)]
+    Log(#[from] logystera_infra::log::LogError),
     /// A file, a process or a connection.
     #[error(transparent)]
     Io(#[from] std::io::Error),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use logystera_system::wire::{Credentials, now_ms, signature};
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use crate::w1::{BATCH_SIGNALS, Generator};
 use crate::{BenchError, body};
 
 /// How far in the past the signals lie, milliseconds: none may lie ahead of the gateway's clock.
-const PAST_MS: i64 = 600_000;
+pub const PAST_MS: i64 = 600_000;
 
 /// What the load generator saw. Printed as one JSON object.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,34 +36,75 @@ pub struct LoadReport {
     pub statuses: BTreeMap<u16, usize>,
 }
 
-/// Prepares `requests` batches spread over the sites of `credentials` (a file of `site add --json`, an object a line), waits
-/// for a line on standard input, and sends them over `connections`. A site's batches go over one connection, in order.
-pub fn run(port: u16, credentials: &Path, requests: usize, connections: usize) -> Result<LoadReport, BenchError> {
+/// What to send, and how fast.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Batches.
+    pub requests: usize,
+    /// Keep-alive connections.
+    pub connections: usize,
+    /// Signals a second, over all connections; as fast as answers come where it is not there.
+    pub rate: Option<f64>,
+}
+
+/// An answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered {
+    /// Its status.
+    pub status: u16,
+    /// From when the request was due to its answer's last byte, seconds.
+    pub time_s: f64,
+    /// When the answer's last byte came, seconds on the clock of the whole.
+    pub at_s: f64,
+}
+
+/// Prepares batches spread over the sites of `credentials` (a file of `site add --json`, an object a line), waits for a line on
+/// standard input, and sends them. A site's batches go over one connection, in order.
+pub fn run(port: u16, credentials: &Path, plan: &Plan) -> Result<LoadReport, BenchError> {
+    let requests = plan.requests;
     let sites = read_sites(credentials)?;
-    let (queues, body_bytes) = prepare(&sites, requests, connections);
+    let (queues, body_bytes) = prepare(&sites, requests, plan.connections);
     println!("ready");
     std::io::stdin().read_line(&mut String::new())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let (clock, mut statuses) = (Stopwatch::start(), BTreeMap::new());
+    let answers = send(port, queues, plan.rate, clock)?;
+    let wall_s = clock.elapsed_s();
+    answers.iter().flatten().for_each(|answer| *statuses.entry(answer.status).or_default() += 1);
+    let [p50_ms, p99_ms] = quantiles(answers.iter().flatten().map(|answer| answer.time_s * 1e3).collect(), [0.5, 0.99]);
+    Ok(LoadReport { requests, signals: requests * BATCH_SIGNALS, body_bytes, wall_s, p50_ms, p99_ms, statuses })
+}
+
+/// These quantiles of some times; 0 of none.
+pub fn quantiles<const N: usize>(mut times: Vec<f64>, of: [f64; N]) -> [f64; N] {
+    times.sort_by(f64::total_cmp);
+    of.map(|q| times.get((times.len() as f64 * q) as usize).copied().unwrap_or(0.0))
+}
+
+/// Sends each connection's requests in order; with a rate, each when it is due. Gives each connection's answers.
+pub fn send(
+    port: u16,
+    queues: Vec<Vec<Vec<u8>>>,
+    rate: Option<f64>,
+    clock: Stopwatch,
+) -> Result<Vec<Vec<Answered>>, BenchError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let watch = Stopwatch::start();
-        let senders: Vec<_> = queues.into_iter().map(|queue| tokio::spawn(send_all(port, queue))).collect();
-        let (mut times, mut statuses) = (Vec::with_capacity(requests), BTreeMap::new());
-        for sender in senders {
-            let answers = sender.await.map_err(|e| BenchError::Broken(e.to_string()))??;
-            for (status, time_s) in answers {
-                *statuses.entry(status).or_default() += 1;
-                times.push(time_s * 1e3);
-            }
+        let (start_s, connections) = (clock.elapsed_s(), queues.len());
+        let between_s = rate.map(|rate| BATCH_SIGNALS as f64 / rate);
+        let senders = queues.into_iter().enumerate().map(|(place, queue)| {
+            let due = between_s.map(|s| (start_s + s * place as f64, s * connections as f64));
+            tokio::spawn(send_all(port, queue, due, clock))
+        });
+        let mut answers = Vec::with_capacity(connections);
+        for sender in senders.collect::<Vec<_>>() {
+            answers.push(sender.await.map_err(|e| BenchError::Broken(e.to_string()))??);
         }
-        let wall_s = watch.elapsed_s();
-        times.sort_by(f64::total_cmp);
-        let quantile = |q: f64| times.get((times.len() as f64 * q) as usize).copied().unwrap_or(0.0);
-        let (p50_ms, p99_ms) = (quantile(0.5), quantile(0.99));
-        Ok(LoadReport { requests, signals: requests * BATCH_SIGNALS, body_bytes, wall_s, p50_ms, p99_ms, statuses })
+        Ok(answers)
     })
 }
 
-fn read_sites(path: &Path) -> Result<Vec<Credentials>, BenchError> {
+/// The sites of a file of `site add --json`.
+pub fn read_sites(path: &Path) -> Result<Vec<Credentials>, BenchError> {
     let text = std::fs::read_to_string(path)?;
     let parse = |line: &str| serde_json::from_str(line).map(|json| Credentials::from_json(&json));
     text.lines().map(parse).collect::<Result<_, _>>().map_err(|e| BenchError::Broken(e.to_string()))
@@ -85,29 +127,47 @@ fn prepare(sites: &[Credentials], requests: usize, connections: usize) -> (Vec<V
         let body = body::json(&peer, shift_ms);
         body_bytes += body.len();
         let batch = format!("{:016x}.{}", crate::w1::mix(place as u64), seqs[place]);
-        let header =
-            signature(&sites[place], &batch, now_ms() / 1_000, ["application/json", "identity"], body.as_bytes());
-        let request = format!(
-            "POST /v1/batches HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
-             Logystera-Signature: {header}\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        queues[place % connections].push(request.into_bytes());
+        queues[place % connections].push(request(&sites[place], &batch, &body));
     }
     (queues, body_bytes)
 }
 
-async fn send_all(port: u16, queue: Vec<Vec<u8>>) -> Result<Vec<(u16, f64)>, std::io::Error> {
+/// A request, whole.
+pub fn request(by: &Credentials, batch: &str, body: &str) -> Vec<u8> {
+    let header = signature(by, batch, now_ms() / 1_000, ["application/json", "identity"], body.as_bytes());
+    let request = format!(
+        "POST /v1/batches HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
+         Logystera-Signature: {header}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    request.into_bytes()
+}
+
+/// `due`: when the first request is due, and the time between two; none: at once.
+async fn send_all(
+    port: u16,
+    queue: Vec<Vec<u8>>,
+    due: Option<(f64, f64)>,
+    clock: Stopwatch,
+) -> Result<Vec<Answered>, std::io::Error> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
     stream.set_nodelay(true)?;
     let mut answers = Vec::with_capacity(queue.len());
     let mut buffer = Vec::with_capacity(4_096);
-    for request in queue {
-        let watch = Stopwatch::start();
+    for (number, request) in queue.into_iter().enumerate() {
+        let due_s = match due {
+            None => clock.elapsed_s(),
+            Some((first_s, between_s)) => {
+                let due_s = first_s + between_s * number as f64;
+                tokio::time::sleep(Duration::from_secs_f64((due_s - clock.elapsed_s()).max(0.0))).await;
+                due_s
+            }
+        };
         stream.write_all(&request).await?;
         buffer.clear();
         let status = read_answer(&mut stream, &mut buffer).await?;
-        answers.push((status, watch.elapsed_s()));
+        let at_s = clock.elapsed_s();
+        answers.push(Answered { status, time_s: at_s - due_s, at_s });
     }
     Ok(answers)
 }

@@ -86,6 +86,9 @@ enum Command {
         /// Keep-alive connections.
         #[arg(long)]
         connections: usize,
+        /// Signals a second; as fast as answers come where it is not given.
+        #[arg(long)]
+        rate: Option<f64>,
     },
     /// Nanoseconds a signal of the batch codec.
     Codec {
@@ -93,6 +96,9 @@ enum Command {
         #[arg(long, default_value_t = 100)]
         rounds: usize,
     },
+    #[cfg(feature = "kafka")]
+    #[command(flatten)]
+    Kafka(logystera_bench::kafka::cli::KafkaCommand),
     /// SHA-256 over the peers' bytes of the workload: whether our port of its generator is exact.
     W1Digest {
         /// Seed.
@@ -118,14 +124,16 @@ fn main() -> Result<(), BenchError> {
         Command::Gateway { requests, connections, sites, judged } => {
             gateway_figures(&GatewayRun { requests, connections, sites, judged })
         }
-        Command::Load { port, credentials, requests, connections } => {
-            let report = load::run(port, &credentials, requests, connections)?;
+        Command::Load { port, credentials, requests, connections, rate } => {
+            let report = load::run(port, &credentials, &load::Plan { requests, connections, rate })?;
             print_json(&report)
         }
         Command::Codec { rounds } => {
             codec::run(rounds);
             Ok(())
         }
+        #[cfg(feature = "kafka")]
+        Command::Kafka(command) => logystera_bench::kafka::cli::run(command),
         Command::W1Digest { seed, batches } => {
             println!("{}", w1::peer_digest(seed, batches));
             Ok(())

@@ -9,7 +9,7 @@ use crate::convert::{Converter, TENANT};
 use crate::w1::{BATCH_SIGNALS, Generator, SITES, START_MS, site_name};
 
 /// Batches between two ticks: a gateway at 100,000 signals a second writes one a second.
-const TICK_BATCHES: usize = 1_000;
+pub const TICK_BATCHES: usize = 1_000;
 
 /// Records one after the other, without the cost of a vector for each.
 #[derive(Debug, Default)]
@@ -59,8 +59,9 @@ impl Recording {
     }
 }
 
+/// A site of W1 with the configuration of this digest.
 #[expect(clippy::expect_used, reason = "the names are ours")]
-fn configured(site: usize, digest: Sha256Digest) -> SiteConfigured {
+pub fn configured(site: usize, digest: Sha256Digest) -> SiteConfigured {
     SiteConfigured {
         site: site_name(site).parse().expect("a site id"),
         tenant: TENANT.parse().expect("a tenant id"),

@@ -64,9 +64,7 @@ pub fn gateway(alone: &GatewayFigures, judged: &GatewayFigures) {
     );
     row("the same process whole: engine without a rule for them", alone, alone.whole_cpu_s_per_million(), "");
     row("the process whole, judging by the default pack", judged, judged.whole_cpu_s_per_million(), "");
-    for (name, rate, times, cpu) in GATEWAY_PEERS {
-        println!("| {name}: forwarded unparsed | {rate} | {times} | {cpu} | |");
-    }
+    gateway_peers();
     for (name, done) in [("gateway alone", alone), ("judging", judged)] {
         let commits = done.commits;
         println!(
@@ -76,6 +74,13 @@ pub fn gateway(alone: &GatewayFigures, judged: &GatewayFigures) {
         for (thread, cpu_s) in &done.thread_cpu_s {
             println!("  {thread:16} {:.3}", cpu_s / done.load.signals as f64 * 1e6);
         }
+    }
+}
+
+/// The peers' rows of the gateway's table.
+pub fn gateway_peers() {
+    for (name, rate, times, cpu) in GATEWAY_PEERS {
+        println!("| {name}: forwarded unparsed | {rate} | {times} | {cpu} | |");
     }
 }
 

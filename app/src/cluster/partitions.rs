@@ -156,7 +156,11 @@ fn start(share: &Share, partition: u32, work: &Work, started_ms: i64) -> Result<
     let (app, stop, committed) = (share.app, Shutdown::new(), Arc::new(AtomicU64::new(NOT_TAKEN_OVER)));
     let (share, work, own_stop, position) = (share.clone(), Arc::clone(work), stop.clone(), Arc::clone(&committed));
     let body = move || {
+        tracing::info!(app, partition, "taking a partition over");
         let task = share.kafka.task(app, share.input, partition);
+        if task.is_ok() {
+            tracing::info!(app, partition, "fenced the owner before and read what it committed");
+        }
         metrics::counter!("logystera_takeovers_total", "app" => app).increment(1);
         let watched = task.map(|task| Watched::new(task, app, partition, position));
         match watched.map_err(CycleError::from).and_then(|task| work(partition, task, &own_stop)) {
