@@ -33,6 +33,10 @@ pub enum BenchError {
     #[cfg(feature = "kafka")]
     #[error(transparent)]
     Log(#[from] logystera_infra::log::LogError),
+    /// The broker.
+    #[cfg(feature = "kafka")]
+    #[error(transparent)]
+    Kafka(#[from] rdkafka::error::KafkaError),
     /// A file, a process or a connection.
     #[error(transparent)]
     Io(#[from] std::io::Error),

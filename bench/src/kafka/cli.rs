@@ -13,6 +13,7 @@ use crate::w1::BATCH_SIGNALS;
 pub enum KafkaCommand {
     /// The real processor drains the peers' workload W1 from Kafka, exactly once.
     KafkaW1 {
+        /// The broker and the topics.
         #[command(flatten)]
         cluster: Cluster,
         /// Signals, in millions: 10 or 50 as the peers have them.
@@ -24,6 +25,7 @@ pub enum KafkaCommand {
     },
     /// A processor is killed with a transaction open, and another takes over.
     Takeover {
+        /// The broker and the topics.
         #[command(flatten)]
         cluster: Cluster,
         /// Groups in its state: 102000 is W1's own state, any other number is made for it.
@@ -35,6 +37,7 @@ pub enum KafkaCommand {
     },
     /// The real gateway under load over loopback, saturated and paced.
     KafkaGateway {
+        /// The broker and the topics.
         #[command(flatten)]
         cluster: Cluster,
         /// Batches of 100 signals of the saturated load.
@@ -52,6 +55,7 @@ pub enum KafkaCommand {
     },
     /// From the gateway's answer to the detection that can be read, and to the webhook.
     Latency {
+        /// The broker and the topics.
         #[command(flatten)]
         cluster: Cluster,
         /// Signals a second.

@@ -1,7 +1,6 @@
 //! W1 on Kafka: the real processor drains the topic, exactly once, and what it told is held against what had to be found.
 
 use std::collections::BTreeMap;
-use std::thread::sleep;
 use std::time::Duration;
 
 use logystera_schemas::detection::{Detection, DetectionState};
@@ -15,8 +14,8 @@ use super::workload::{Loaded, Loader};
 use crate::oracle::{Firings, Oracle, Order, digest_all, digest_first};
 use crate::{BenchError, engine};
 
-/// How often the topic `detections` is asked for more.
-const ASK: Duration = Duration::from_millis(20);
+/// How long the consumer of topic `detections` waits at a time.
+const ASK: Duration = Duration::from_millis(50);
 /// How long a drain may take.
 const PATIENCE_S: f64 = 900.0;
 
@@ -86,7 +85,7 @@ pub struct Beside {
     pub again_ours: usize,
 }
 
-/// Loads W1 and has it drained. `keep`: the processor is given back as it runs.
+/// Loads W1 and has it drained.
 pub fn run(cluster: &Cluster, batches: usize, disorder_ms: u32) -> Result<Drained, BenchError> {
     let rules = engine::w1_rules()?;
     let place = Place::new(cluster, include_str!("../../rules/w1.yaml"))?;
@@ -112,8 +111,8 @@ struct Seen {
 
 /// Waits until each partition's last record is committed.
 fn drain(place: &Place, mut processor: Process, admin: u16, last_tick: i64) -> Result<Seen, BenchError> {
-    let mut told = Told::new(place);
-    let detections = until_tick(place, &mut told, &mut processor, last_tick)?;
+    let told = Told::new(place)?;
+    let detections = until_tick(place, &told, &mut processor, last_tick)?;
     let done_s = place.clock.elapsed_s();
     let started = processor.said("processor started").first().map_or(processor.started_s, |line| line.at_s);
     let metrics = wire::get(admin, "/metrics").map(|answer| answer.body).unwrap_or_default();
@@ -124,12 +123,7 @@ fn drain(place: &Place, mut processor: Process, admin: u16, last_tick: i64) -> R
 }
 
 /// Reads detections until the tick of this time was passed on by every partition of `signals`.
-pub fn until_tick(
-    place: &Place,
-    told: &mut Told<'_>,
-    processor: &mut Process,
-    at: i64,
-) -> Result<Vec<Detection>, BenchError> {
+pub fn until_tick(place: &Place, told: &Told, processor: &mut Process, at: i64) -> Result<Vec<Detection>, BenchError> {
     use logystera_infra::log::Log;
     let mut left = place.log.partitions(logystera_schemas::topic::Topic::Signals);
     let (mut detections, until_s) = (Vec::new(), place.clock.elapsed_s() + PATIENCE_S);
@@ -138,15 +132,12 @@ pub fn until_tick(
         if place.clock.elapsed_s() > until_s {
             return Err(BenchError::Broken(format!("not drained within {PATIENCE_S:.0} s")));
         }
-        let found = told.read()?;
+        let found = told.read(ASK)?;
         detections.extend(found.detections);
         left -= found.ticks.iter().filter(|tick| tick.at.0 == at).count() as u32;
-        if left > 0 {
-            sleep(ASK);
-        }
     }
     // The last tick of one partition may be read before another partition's detections are.
-    detections.extend(told.read()?.detections);
+    detections.extend(told.read(ASK)?.detections);
     Ok(detections)
 }
 

@@ -201,12 +201,10 @@ fn prepare(sites: &[Credentials], requests: usize) -> Queues {
 }
 
 fn read_detections(place: &Place, told: &Seen, more: &AtomicBool) -> Result<(), BenchError> {
-    let mut reader = Told::from_now(place)?;
+    let reader = Told::from_now(place)?;
     while more.load(Ordering::Relaxed) {
-        for detection in reader.read()?.detections {
-            told.note(probe(&detection), place.clock.elapsed_s());
-        }
-        sleep(Duration::from_millis(1));
+        let (found, at_s) = (reader.read(Duration::from_millis(20))?, place.clock.elapsed_s());
+        found.detections.iter().for_each(|detection| told.note(probe(detection), at_s));
     }
     Ok(())
 }

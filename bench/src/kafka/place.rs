@@ -26,6 +26,9 @@ pub struct Cluster {
     /// Partitions of topic `signals`.
     #[arg(long, default_value_t = 4)]
     pub partitions: u32,
+    /// Partitions of the state's changelogs.
+    #[arg(long, default_value_t = 64)]
+    pub changelog_partitions: u32,
 }
 
 /// The installation.
@@ -33,6 +36,8 @@ pub struct Place {
     folder: PathBuf,
     /// What stands before the names of its topics.
     pub prefix: String,
+    /// Address of a broker.
+    pub brokers: String,
     /// Its log.
     pub log: KafkaLog,
     /// Where senders connect.
@@ -62,17 +67,28 @@ impl Place {
             settings,
             "audience = \"bench\"\npublic-url = \"http://127.0.0.1:{port}\"\nsecrets = \"{folder}/secrets\"\n\
              rules = \"{folder}/rules.yaml\"\nlisten = \"127.0.0.1:{port}\"\nallow-private-addresses = true\n\
-             [kafka]\nbrokers = \"{brokers}\"\nprefix = \"{prefix}\"\nsignals-partitions = {partitions}\nreplication = 1\n",
+             [kafka]\nbrokers = \"{brokers}\"\nprefix = \"{prefix}\"\nsignals-partitions = {partitions}\n\
+             changelog-partitions = {changelog}\nreplication = 1\n",
+            changelog = cluster.changelog_partitions,
             folder = folder.display(),
         );
         std::fs::write(folder.join("logystera.toml"), settings)?;
         // The settings' own defaults.
         let layout =
             KafkaConfig { detections_partitions: 4, signals_partitions: partitions, ..KafkaConfig::new(brokers) };
+        let layout = KafkaConfig { changelog_partitions: cluster.changelog_partitions, ..layout };
         let kafka = Kafka::new(KafkaConfig { prefix: prefix.clone(), ..layout });
         kafka.create_topics(&[logystera_processor::task::APP, logystera_alerter::task::APP])?;
         let broker = brokers.rsplit(':').next().and_then(|port| port.parse().ok()).and_then(listener);
-        Ok(Self { folder, prefix, log: kafka.log()?, port, broker, clock: Stopwatch::start() })
+        Ok(Self {
+            folder,
+            prefix,
+            brokers: cluster.brokers.clone(),
+            log: kafka.log()?,
+            port,
+            broker,
+            clock: Stopwatch::start(),
+        })
     }
 
     /// A file of its folder.

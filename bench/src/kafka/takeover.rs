@@ -91,8 +91,8 @@ pub fn run(cluster: &Cluster, groups: usize, heir: Heir) -> Result<Takeover, Ben
         (Generator::new(43, 0), GROUPS_MS)
     };
     let (mut owner, _) = place.start("processor", "p1")?;
-    let mut told = Told::new(&place);
-    until_tick(&place, &mut told, &mut owner, loader.loaded.last_tick)?;
+    let told = Told::new(&place)?;
+    until_tick(&place, &told, &mut owner, loader.loaded.last_tick)?;
     eprintln!("the state is there; {:.1} s", place.clock.elapsed_s());
     let (more, newest) = (AtomicBool::new(true), AtomicI64::new(0));
     thread::scope(|scope| {
@@ -144,8 +144,8 @@ fn watch(
     sleep(Duration::from_secs(2));
     let marker = Marker::new(place);
     let (tries, died_s) = kill_within_transaction(&owner, &marker)?;
-    let mut told = Told::from_now(place)?;
-    let (before, end) = (newest.load(Ordering::SeqCst), told.ends()[WATCHED as usize]);
+    let told = Told::from_now(place)?;
+    let (before, end) = (newest.load(Ordering::SeqCst), place.log.bounds(Topic::Detections, WATCHED)?.end);
     let input_records = (0..place.log.partitions(Topic::Signals))
         .map(|partition| Ok(place.log.bounds(Topic::Signals, partition)?.end))
         .sum::<Result<u64, BenchError>>()?;
@@ -166,7 +166,7 @@ fn watch(
             aborted_s = Some(place.clock.elapsed_s());
         }
         let taken: Vec<_> = after(heir.said(BEGUN)).iter().filter_map(partition_of).collect();
-        if told.read()?.ticks.iter().any(|tick| is_heirs(tick, &taken)) {
+        if told.read(Duration::from_millis(1))?.ticks.iter().any(|tick| is_heirs(tick, &taken)) {
             first_s = Some(place.clock.elapsed_s());
         }
         Ok(first_s.is_some())

@@ -1,14 +1,20 @@
 //! What stands in topic `detections` for a reader of committed records, and since when.
 
+use std::time::Duration;
+
 use logystera_infra::log::Log;
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
-use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 use super::place::Place;
 use crate::BenchError;
 use crate::oracle::{Firing, Firings, Key, PANE_MS};
+
+/// How long the broker may wait for more, milliseconds: longer costs less, and delays nothing.
+const FETCH_WAIT_MS: &str = "100";
 
 /// What a read found.
 #[derive(Debug, Default)]
@@ -19,48 +25,51 @@ pub struct Found {
     pub ticks: Vec<Tick>,
 }
 
-/// Reads on in all partitions.
-#[derive(Debug)]
-pub struct Told<'a> {
-    place: &'a Place,
-    next: Vec<u64>,
+/// A consumer of all partitions, such as anybody would have. The log's own `read` is for those who come now and then: it asks
+/// for a partition's end each time, and waits there for what may be marks of transactions only.
+pub struct Told {
+    consumer: BaseConsumer,
 }
 
-impl<'a> Told<'a> {
+impl Told {
     /// From the start.
-    pub fn new(place: &'a Place) -> Self {
-        let partitions = place.log.partitions(Topic::Detections);
-        Self { place, next: vec![0; partitions as usize] }
+    pub fn new(place: &Place) -> Result<Self, BenchError> {
+        Self::open(place, |_| Ok(0))
     }
 
-    /// From where it ends now for a reader of committed records.
-    pub fn from_now(place: &'a Place) -> Result<Self, BenchError> {
-        let partitions = 0..place.log.partitions(Topic::Detections);
-        let end = |partition| Ok(place.log.bounds(Topic::Detections, partition)?.end);
-        Ok(Self { place, next: partitions.map(end).collect::<Result<_, BenchError>>()? })
+    /// From where they end now for a reader of committed records.
+    pub fn from_now(place: &Place) -> Result<Self, BenchError> {
+        Self::open(place, |partition| Ok(place.log.bounds(Topic::Detections, partition)?.end))
     }
 
-    /// Where it reads on.
-    pub fn ends(&self) -> &[u64] {
-        &self.next
+    fn open(place: &Place, from: impl Fn(u32) -> Result<u64, BenchError>) -> Result<Self, BenchError> {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &place.brokers)
+            .set("group.id", format!("{}bench", place.prefix))
+            .set("isolation.level", "read_committed")
+            .set("enable.auto.commit", "false")
+            .set("fetch.wait.max.ms", FETCH_WAIT_MS)
+            .create()?;
+        let mut list = TopicPartitionList::new();
+        let topic = format!("{}{}", place.prefix, Topic::Detections.name());
+        for partition in 0..place.log.partitions(Topic::Detections) {
+            list.add_partition_offset(&topic, partition as i32, Offset::Offset(from(partition)? as i64))?;
+        }
+        consumer.assign(&list)?;
+        Ok(Self { consumer })
     }
 
-    /// What is committed and was not given before.
-    pub fn read(&mut self) -> Result<Found, BenchError> {
-        let mut found = Found::default();
-        for (partition, next) in self.next.iter_mut().enumerate() {
-            loop {
-                let records = self.place.log.read(Topic::Detections, partition as u32, *next, READ_BYTES_MAX)?;
-                let Some(last) = records.last() else { break };
-                *next = last.offset + 1;
-                for record in &records {
-                    match DetectionsRecord::decode(&record.value)? {
-                        DetectionsRecord::Detection(detection) => found.detections.push(*detection),
-                        // Every partition has each tick.
-                        DetectionsRecord::Tick(tick) if partition == 0 => found.ticks.push(tick),
-                        _ => {}
-                    }
-                }
+    /// What is committed and was not given before; waits for the first of it, at most so long.
+    pub fn read(&self, wait: Duration) -> Result<Found, BenchError> {
+        let (mut found, mut wait) = (Found::default(), wait);
+        while let Some(message) = self.consumer.poll(wait) {
+            wait = Duration::ZERO;
+            let message = message?;
+            match DetectionsRecord::decode(message.payload().unwrap_or_default())? {
+                DetectionsRecord::Detection(detection) => found.detections.push(*detection),
+                // Every partition has each tick.
+                DetectionsRecord::Tick(tick) if message.partition() == 0 => found.ticks.push(tick),
+                _ => {}
             }
         }
         Ok(found)
