@@ -23,7 +23,7 @@ use crate::{BenchError, body};
 /// Sites, each over a connection of its own.
 const SITES: usize = 32;
 /// One batch of so many makes a rule fire.
-const PROBE_EVERY: usize = 10;
+const PROBE_EVERY: usize = 100;
 /// What is answered in the first seconds does not count.
 const WARM_S: f64 = 3.0;
 /// How long the last detection and the last delivery are waited for.
