@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::kafka::Kafka;
-use logystera_infra::log::LogError;
+use logystera_infra::log::{LogError, Task};
 use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
 use logystera_schemas::limits::{PARTITIONS_OWNED_MAX, TASK_RETRY_MS_MAX, TASK_RETRY_MS_MIN};
@@ -158,8 +158,13 @@ fn start(share: &Share, partition: u32, work: &Work, started_ms: i64) -> Result<
     let body = move || {
         tracing::info!(app, partition, "taking a partition over");
         let task = share.kafka.task(app, share.input, partition);
-        if task.is_ok() {
-            tracing::info!(app, partition, "fenced the owner before and read what it committed");
+        if let Ok(task) = &task {
+            tracing::info!(
+                app,
+                partition,
+                position = task.position(),
+                "fenced the owner before and read what it committed"
+            );
         }
         metrics::counter!("logystera_takeovers_total", "app" => app).increment(1);
         let watched = task.map(|task| Watched::new(task, app, partition, position));

@@ -71,7 +71,7 @@ pub enum KafkaCommand {
 const PACED_S: f64 = 20.0;
 
 fn millions(text: &str) -> Result<usize, String> {
-    let number = text.strip_suffix('M').map(|n| (n, 1_000_000)).unwrap_or((text, 1));
+    let number = text.strip_suffix('M').map_or((text, 1), |n| (n, 1_000_000));
     let signals = number.0.parse::<usize>().map_err(|e| e.to_string())? * number.1;
     if signals >= 100 { Ok(signals) } else { Err("at least one batch of 100 signals".to_owned()) }
 }

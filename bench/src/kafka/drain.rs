@@ -91,13 +91,13 @@ pub fn run(cluster: &Cluster, batches: usize, disorder_ms: u32) -> Result<Draine
     let place = Place::new(cluster, include_str!("../../rules/w1.yaml"))?;
     let mut loader = Loader::new(&place, &rules)?;
     loader.w1(batches, disorder_ms)?;
-    let loaded = loader.loaded;
-    eprintln!("{} signals are in {}signals; {:.1} s", loaded.signals, place.prefix, place.clock.elapsed_s());
+    let input = loader.loaded;
+    eprintln!("{} signals are in {}signals; {:.1} s", input.signals, place.prefix, place.clock.elapsed_s());
     let before = Machine::now(place.broker.as_deref())?;
     let (processor, admin) = place.start("processor", "p1")?;
-    let drain = drain(&place, processor, admin, loaded.last_tick)?;
+    let seen = drain(&place, processor, admin, input.last_tick)?;
     let machine = Machine::now(place.broker.as_deref())?.since(before);
-    Ok(figures(&loaded, batches, disorder_ms, &drain, machine))
+    Ok(figures(&input, batches, disorder_ms, &seen, machine))
 }
 
 /// What was seen of a drain.

@@ -131,10 +131,8 @@ pub fn run(cluster: &Cluster, rate: f64, seconds: f64) -> Result<Latency, BenchE
     let expected = probes.iter().flatten().flatten().count();
     let (before, begun_s) = (used()?, place.clock.elapsed_s());
     let (answers, after, lasted_s) = thread::scope(|scope| {
-        let readers = [
-            scope.spawn(|| read_detections(&place, &told, &more)),
-            scope.spawn(|| hear(&place, &receiver, &delivered, &more)),
-        ];
+        let reader = scope.spawn(|| read_detections(&place, &told, &more));
+        scope.spawn(|| hear(&place, &receiver, &delivered, &more));
         let answers = send(place.port, queues, Some(rate), place.clock);
         let (after, lasted_s) = (used(), place.clock.elapsed_s() - begun_s);
         let came = wait_until("every probe", PATIENCE_S, || Ok(told.count().min(delivered.count()) >= expected));
@@ -142,9 +140,7 @@ pub fn run(cluster: &Cluster, rate: f64, seconds: f64) -> Result<Latency, BenchE
             eprintln!("{error}");
         }
         more.store(false, Ordering::Relaxed);
-        for reader in readers {
-            reader.join().map_err(|_| BenchError::Broken("a reader ended".to_owned()))??;
-        }
+        reader.join().map_err(|_| BenchError::Broken("the reader ended".to_owned()))??;
         Ok::<_, BenchError>((answers?, after?, lasted_s))
     })?;
 
@@ -214,7 +210,7 @@ fn probe(detection: &Detection) -> Probe {
     format!("{} {source}", detection.site)
 }
 
-fn hear(place: &Place, receiver: &Receiver, delivered: &Seen, more: &AtomicBool) -> Result<(), BenchError> {
+fn hear(place: &Place, receiver: &Receiver, delivered: &Seen, more: &AtomicBool) {
     let mut heard = 0;
     while more.load(Ordering::Relaxed) {
         receiver.wait_for_next(Duration::from_millis(20));
@@ -227,7 +223,6 @@ fn hear(place: &Place, receiver: &Receiver, delivered: &Seen, more: &AtomicBool)
         }
         heard = deliveries.len();
     }
-    Ok(())
 }
 
 /// The first field of this name, however deep it is.

@@ -25,6 +25,14 @@ pub struct Line {
     pub text: String,
 }
 
+impl Line {
+    /// A number that the line names.
+    pub fn field(&self, name: &str) -> Option<String> {
+        let rest = self.text.split(&format!("{name}=")).nth(1)?;
+        Some(rest.chars().take_while(char::is_ascii_digit).collect())
+    }
+}
+
 /// A process that runs. Dropped, it is killed.
 pub struct Process {
     child: Child,

@@ -1,5 +1,6 @@
 //! How long it takes from a processor's death with a transaction open until another one's first output can be read.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::{self, sleep};
 use std::time::Duration;
@@ -64,18 +65,18 @@ pub struct Takeover {
     pub noticed_s: f64,
     /// The same from the start of the heir's process, where it was started for it.
     pub joined_s: Option<f64>,
-    /// From that step until all partitions' tasks had fenced the owner before; until the open transaction was aborted.
-    pub fenced_s: f64,
-    /// From there until the last partition had read its changelog.
+    /// From that step until the dead one's transaction was aborted: `init_transactions` of that partition's task.
+    pub aborted_s: f64,
+    /// From that step until the partition that told something first had fenced the owner before and read its changelog.
     pub read_s: f64,
-    /// From there until the last partition was restored.
+    /// From there until it was restored.
     pub restored_s: f64,
-    /// From there until the first output could be read.
+    /// From there until its first output could be read.
     pub first_commit_s: f64,
-    /// From the first step until the first output could be read: the sum of the above where all partitions begin at once.
+    /// From the first step until the first output could be read.
     pub takeover_s: f64,
-    /// For each partition: fenced and changelog read, restored, seconds from its own beginning.
-    pub partitions: Vec<[f64; 2]>,
+    /// For each partition, from the first step: until its changelog was read, until it was restored.
+    pub partitions: BTreeMap<String, [f64; 2]>,
 }
 
 /// Builds the state, kills its owner and watches the heir.
@@ -99,8 +100,8 @@ pub fn run(cluster: &Cluster, groups: usize, heir: Heir) -> Result<Takeover, Ben
         let load = scope.spawn(|| light_load(loader, generator, shift_ms, &newest, &more));
         let done = watch(&place, owner, groups, heir, &newest);
         more.store(false, Ordering::Relaxed);
-        let loaded = load.join().map_err(|_| BenchError::Broken("the load ended".to_owned()))?;
-        loaded.and(done)
+        let ended = load.join().map_err(|_| BenchError::Broken("the load ended".to_owned()))?;
+        ended.and(done)
     })
 }
 
@@ -157,7 +158,7 @@ fn watch(
     // What it had of its own before counts for nothing.
     let after = |lines: Vec<Line>| lines.into_iter().filter(|line| line.at_s > died_s).collect::<Vec<_>>();
     let mut aborted_s = None;
-    let mut first_s = None;
+    let mut first = None;
     // What the dead one had committed may be hidden behind what it had not, and a process beside it tells of its own partitions.
     let is_heirs = |tick: &Tick, taken: &[String]| tick.at.0 > before && taken.contains(&tick.partition.to_string());
     wait_until("the first output", PATIENCE_S, || {
@@ -165,32 +166,38 @@ fn watch(
         if aborted_s.is_none() && place.log.bounds(Topic::Detections, WATCHED)?.end > end {
             aborted_s = Some(place.clock.elapsed_s());
         }
-        let taken: Vec<_> = after(heir.said(BEGUN)).iter().filter_map(partition_of).collect();
-        if told.read(Duration::from_millis(1))?.ticks.iter().any(|tick| is_heirs(tick, &taken)) {
-            first_s = Some(place.clock.elapsed_s());
-        }
-        Ok(first_s.is_some())
+        let taken: Vec<_> = after(heir.said(BEGUN)).iter().filter_map(|line| line.field("partition")).collect();
+        let found = told.read(Duration::from_millis(1))?;
+        let tick = found.ticks.iter().find(|tick| is_heirs(tick, &taken));
+        first = tick.map(|tick| (tick.partition.to_string(), place.clock.elapsed_s()));
+        Ok(first.is_some())
     })?;
-    let first_s = first_s.unwrap_or_default();
+    let (first_partition, first_s) = first.unwrap_or_default();
     let expected = after(heir.said(BEGUN)).len();
     wait_until("all partitions", PATIENCE_S, || Ok(after(heir.said(READY)).len() >= expected))?;
-    let [begun, read, ready] = [BEGUN, READ, READY].map(|what| after(heir.said(what)));
+    let [begun, fenced, restored] = [BEGUN, READ, READY].map(|what| after(heir.said(what)));
     let begin_s = begun.first().map_or(died_s, |line| line.at_s);
-    let last = |lines: &[Line]| lines.iter().map(|line| line.at_s).filter(|at| *at <= first_s).fold(begin_s, f64::max);
-    let (read_s, ready_s) = (last(&read), last(&ready));
-    let fenced_s = aborted_s.unwrap_or(begin_s).clamp(begin_s, read_s.max(begin_s));
+    let aborted_s = aborted_s.unwrap_or(begin_s);
+    // What a task says when it is ready names its position, not its partition.
+    let mut partitions = BTreeMap::new();
+    for line in &fenced {
+        let ready = restored.iter().find(|ready| ready.field("position") == line.field("position"));
+        let times = [line.at_s, ready.map_or(line.at_s, |ready| ready.at_s)];
+        partitions.insert(line.field("partition").unwrap_or_default(), times);
+    }
+    let [read_s, restored_s] = partitions.get(&first_partition).copied().unwrap_or([first_s; 2]);
     Ok(Takeover {
         groups,
         input_records,
         tries,
         noticed_s: begin_s - died_s,
         joined_s: started.then_some(begin_s - heir.started_s),
-        fenced_s: fenced_s - begin_s,
-        read_s: read_s - fenced_s,
-        restored_s: ready_s - read_s,
-        first_commit_s: first_s - ready_s.max(read_s),
+        aborted_s: aborted_s - begin_s,
+        read_s: read_s - begin_s,
+        restored_s: restored_s - read_s,
+        first_commit_s: first_s - restored_s,
         takeover_s: first_s - begin_s,
-        partitions: read.iter().zip(&ready).map(|(read, ready)| [read.at_s - begin_s, ready.at_s - begin_s]).collect(),
+        partitions: partitions.into_iter().map(|(name, at)| (name, at.map(|at_s| at_s - begin_s))).collect(),
     })
 }
 
@@ -246,10 +253,4 @@ impl<'a> Marker<'a> {
         sleep(Duration::from_millis(50));
         Ok(end()? == before)
     }
-}
-
-/// The partition that a line of a log names.
-fn partition_of(line: &Line) -> Option<String> {
-    let rest = line.text.split("partition=").nth(1)?;
-    Some(rest.chars().take_while(char::is_ascii_digit).collect())
 }
