@@ -45,10 +45,7 @@ pub struct CliError {
     pub code: u8,
     /// For people: what is wrong, and the way out.
     pub message: String,
-    #[cfg_attr(
-        not(feature = "kafka"),
-        expect(dead_code, reason = "only processes that start beside a cluster wait for it")
-    )]
+    /// Whether the same may be done later: the log did not answer.
     away: bool,
 }
 

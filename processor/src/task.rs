@@ -125,6 +125,8 @@ pub fn run<B: Bodies, T: Task>(
     tracing::info!(position = cycle.position(), "processor started");
     let interval_ms = COMMIT_INTERVAL.as_millis() as i64;
     let mut commit_at: Option<i64> = None;
+    let mut tally = Tally::new(cycle.machine.engine());
+    let mut tell_at = clock.monotonic_ms() + TELL_EVERY_MS;
     while !shutdown.is_set() {
         let wait = match commit_at {
             Some(at) => Duration::from_millis(at.saturating_sub(clock.monotonic_ms()).max(0) as u64),
@@ -139,47 +141,70 @@ pub fn run<B: Bodies, T: Task>(
         if commit_at.is_some_and(|at| now >= at) || cycle.is_full() {
             cycle.commit(Vec::new())?;
             commit_at = None;
-            report(cycle.machine.engine());
+            if now >= tell_at {
+                tally.tell(cycle.machine.engine());
+                tell_at = now + TELL_EVERY_MS;
+            }
         }
     }
     if commit_at.is_some() {
         cycle.commit(Vec::new())?;
     }
+    tally.tell(cycle.machine.engine());
     tracing::info!(position = cycle.position(), "processor stopped");
     Ok(())
 }
 
-/// Tells what happened to batches and signals, all sites together: a site is no label.
-fn report(engine: &Engine) {
-    let mut total = [0_u64; 9];
-    let names = [
-        "duplicate",
-        "conflict",
-        "below_window",
-        "spool_overflow",
-        "shifted",
-        "late",
-        "released_early",
-        "evicted",
-        "ignored",
-    ];
-    for (_, o) in engine.outcomes() {
-        let counts = [
-            o.duplicates,
-            o.conflicts,
-            o.below_window,
-            o.spool_overflows,
-            o.shifted,
-            o.late,
-            o.released_early,
-            o.evicted,
-            0,
-        ];
-        total.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+/// How often it is told what happened to batches and signals: every site has to be looked at.
+const TELL_EVERY_MS: i64 = 5_000;
+
+/// What can happen to batches and signals.
+const OUTCOMES: [&str; 9] = [
+    "duplicate",
+    "conflict",
+    "below_window",
+    "spool_overflow",
+    "shifted",
+    "late",
+    "released_early",
+    "evicted",
+    "ignored",
+];
+
+/// What happened to batches and signals as far as it was told, all sites together: a site is no label.
+struct Tally([u64; OUTCOMES.len()]);
+
+impl Tally {
+    /// What owners before have told.
+    fn new(engine: &Engine) -> Self {
+        Self(Self::count(engine))
     }
-    total[8] = engine.ignored();
-    for (name, count) in names.into_iter().zip(total) {
-        metrics::gauge!("logystera_processor_outcomes", "outcome" => name)
-            .set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+
+    fn count(engine: &Engine) -> [u64; OUTCOMES.len()] {
+        let mut total = [0; OUTCOMES.len()];
+        for (_, o) in engine.outcomes() {
+            let counts = [
+                o.duplicates,
+                o.conflicts,
+                o.below_window,
+                o.spool_overflows,
+                o.shifted,
+                o.late,
+                o.released_early,
+                o.evicted,
+            ];
+            total.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        }
+        total[OUTCOMES.len() - 1] = engine.ignored();
+        total
+    }
+
+    /// Tells what has happened since the last time. A site that was closed takes its counts along.
+    fn tell(&mut self, engine: &Engine) {
+        let before = std::mem::replace(&mut self.0, Self::count(engine));
+        for ((outcome, before), now) in OUTCOMES.into_iter().zip(before).zip(self.0) {
+            metrics::counter!("logystera_processor_outcomes_total", "outcome" => outcome)
+                .increment(now.saturating_sub(before));
+        }
     }
 }

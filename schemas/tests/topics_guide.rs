@@ -7,9 +7,9 @@ fn the_guide_has_every_record_and_its_first_bytes() {
     let guide = include_str!("../../docs/topics.md");
     let mut missing = Vec::new();
     for kind in Kind::ALL {
-        let head: String = fingerprint(*kind).to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let head = fingerprint(*kind).swap_bytes();
         let name = kind.source().split("\"name\": \"").nth(1).and_then(|rest| rest.split('"').next());
-        let row = format!("| `{}` | `c301{head}` |", name.unwrap_or_default());
+        let row = format!("| `{}` | `c301{head:016x}` |", name.unwrap_or_default());
         if !guide.contains(&row) {
             missing.push(row);
         }

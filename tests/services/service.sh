@@ -70,6 +70,11 @@ wait_until() {
 }
 
 port_answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+is_quiet() {
+  local own
+  own=$(cat "$folder/port")
+  ! port_answers "$own" && ! port_answers $((own + 1))
+}
 address() { echo "127.0.0.1:$(cat "$folder/port")"; }
 
 # hold DESCRIPTOR FILE SECONDS: waits for the lock on what is open there. Where there is no flock, nothing is held.
@@ -211,6 +216,8 @@ kill_hard() {
   demand_running
   kill -KILL "$pid"
   wait_until "$kill_s" is_gone || die "process $pid is still there"
+  # Its first thread may be gone while others still hold the sockets.
+  wait_until "$kill_s" is_quiet || die "port $(cat "$folder/port") still answers"
   rm -f "$folder/pid"
   say "process $pid killed"
 }
