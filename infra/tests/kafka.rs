@@ -10,20 +10,7 @@ use logystera_infra::log::LogError;
 use logystera_infra::log::kafka::{Kafka, KafkaConfig, KafkaLog, KafkaTask};
 use logystera_infra::secrets::random_bytes;
 use logystera_schemas::topic::Topic;
-
-/// The broker to test against.
-#[expect(clippy::disallowed_methods, reason = "a test is told where its broker is by the script that started it")]
-fn brokers() -> Option<String> {
-    let brokers = std::env::var("LOGYSTERA_TEST_KAFKA").ok();
-    assert!(
-        brokers.is_some() || std::env::var_os("CI").is_none(),
-        "LOGYSTERA_TEST_KAFKA names no broker: run this by `tests/run services`"
-    );
-    if brokers.is_none() {
-        println!("not tested: LOGYSTERA_TEST_KAFKA names no broker");
-    }
-    brokers
-}
+use logystera_system::services;
 
 struct OnKafka(Kafka);
 
@@ -64,6 +51,6 @@ impl Backend for OnKafka {
 
 #[test]
 fn kafka_keeps_the_promises_of_the_log() {
-    let Some(brokers) = brokers() else { return };
+    let Some(brokers) = services::kafka() else { return };
     conformance(|| OnKafka::fresh(&brokers));
 }

@@ -1,7 +1,6 @@
 //! A Kafka and a store for one test, with topics, an application and a clock of its own.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use logystera_infra::secrets::random_bytes;
 use logystera_infra::store::{Store, StoreConfig};
 use logystera_infra::telemetry::{LogFormat, Metrics, init_logs};
 use logystera_schemas::topic::Topic;
+use logystera_system::services::{self, Server};
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::serialize::row::SerializeRow;
@@ -32,16 +32,6 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
 /// A keyspace for all of them, since creating one takes a while.
 static KEYSPACE: LazyLock<String> = LazyLock::new(|| format!("test_{:08x}", u32::from_be_bytes(random_bytes())));
 
-#[expect(clippy::disallowed_methods, reason = "a test is told where its servers are by the script that started them")]
-fn variable(name: &str) -> Option<String> {
-    let value = std::env::var(name).ok();
-    assert!(value.is_some() || std::env::var_os("CI").is_none(), "{name} is not set: run this by `tests/run services`");
-    if value.is_none() {
-        println!("not tested: {name} is not set");
-    }
-    value
-}
-
 /// How many rows a timing report takes, where it is said.
 #[expect(clippy::disallowed_methods, reason = "whoever wants larger figures says so")]
 pub(crate) fn rows() -> Vec<usize> {
@@ -59,7 +49,7 @@ pub(crate) struct Rig {
 impl Rig {
     /// None where no servers are named.
     pub(crate) fn new(app: &str) -> Option<Self> {
-        let (brokers, node) = (variable("LOGYSTERA_TEST_KAFKA")?, variable("LOGYSTERA_TEST_CQL")?);
+        let (brokers, node) = (services::kafka()?, services::cql()?);
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         LazyLock::force(&METRICS);
         let mut rig = Self {
@@ -109,9 +99,9 @@ impl Rig {
 
     /// Stops the store's server until what this gives is dropped. None where the script that started it is not known.
     pub(crate) fn pause() -> Option<Paused> {
-        let folder = variable("LOGYSTERA_TEST_CASSANDRA_DIR")?;
-        serve("pause", &folder);
-        Some(Paused { folder })
+        let server = services::cql_server()?;
+        server.pause();
+        Some(Paused { server })
     }
 
     /// Name of the application in the store.
@@ -126,19 +116,14 @@ impl Rig {
     }
 }
 
-fn serve(command: &str, folder: &str) {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/services/cassandra");
-    assert!(Command::new(script).arg(command).env("CASSANDRA_DIR", folder).status().unwrap().success());
-}
-
 /// A server that takes connections and answers nothing.
 pub(crate) struct Paused {
-    folder: String,
+    server: Server,
 }
 
 impl Drop for Paused {
     fn drop(&mut self) {
-        serve("continue", &self.folder);
+        self.server.go_on();
     }
 }
 

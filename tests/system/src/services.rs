@@ -39,6 +39,16 @@ impl Server {
         self.run("start");
     }
 
+    /// SIGSTOP: it takes connections and answers nothing.
+    pub fn pause(&self) {
+        self.run("pause");
+    }
+
+    /// SIGCONT.
+    pub fn go_on(&self) {
+        self.run("continue");
+    }
+
     fn run(&self, command: &str) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services").join(self.script);
         let port = self.address.rsplit(':').next().unwrap_or_default();
