@@ -86,6 +86,10 @@ impl StateMachine for PlannerMachine {
         Ok(())
     }
 
+    fn is_sealed(&self) -> bool {
+        self.planner.is_sealed()
+    }
+
     fn dirty_bytes(&self) -> usize {
         self.planner.dirty_bytes()
     }
@@ -95,8 +99,8 @@ impl StateMachine for PlannerMachine {
     }
 }
 
-/// Runs the cycle until `shutdown`; then starts nothing more, and waits a bounded time for what is in the air. Blocks its
-/// thread. On an error the task has to be taken over anew.
+/// Runs the cycle until `shutdown`; then starts nothing more, and waits a bounded time for what is in the air. At the
+/// partition's end it leaves what is in the air to those who go on with its tenants. Blocks its thread. On an error the task has to be taken over anew.
 pub fn run<T: Task>(
     machine: PlannerMachine,
     task: T,
@@ -110,7 +114,7 @@ pub fn run<T: Task>(
     if !alerter.take_over(shutdown)? {
         return Ok(());
     }
-    while !shutdown.is_set() {
+    while !shutdown.is_set() && !alerter.planner().is_sealed() {
         alerter.step(true)?;
     }
     alerter.stop()
@@ -134,7 +138,7 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
     /// Applies up to the end found after fencing, then ends what the predecessor left in the air. False: told to stop.
     fn take_over(&mut self, shutdown: &Shutdown) -> Result<bool, CycleError> {
         let end = self.cycle.input_end()?;
-        while self.cycle.position() < end {
+        while !self.cycle.has_applied(end) && !self.planner().is_sealed() {
             if shutdown.is_set() {
                 return Ok(false);
             }
@@ -144,7 +148,9 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
             }
         }
         let machine = &self.cycle.machine;
-        let unknown: Vec<Entry> = machine.planner.unfinished().map(|a| machine.ended(&unknown(a))).collect();
+        // Behind a seal nobody would read it.
+        let unfinished = machine.planner.unfinished().filter(|_| !machine.is_sealed());
+        let unknown: Vec<Entry> = unfinished.map(|a| machine.ended(&unknown(a))).collect();
         tracing::info!(position = self.cycle.position(), unknown = unknown.len(), "alerter started");
         self.cycle.commit(unknown)?;
         Ok(true)
@@ -158,6 +164,9 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
             self.commit_at = Some(now + COMMIT_INTERVAL.as_millis() as i64);
         }
         let mut entries = Vec::new();
+        if self.planner().is_sealed() {
+            return Ok(());
+        }
         while let Ok(ended) = self.outcomes.try_recv() {
             metrics::counter!("logystera_alerter_attempts_total", "outcome" => ended.outcome.as_str()).increment(1);
             entries.push(self.cycle.machine.ended(&ended));
@@ -178,9 +187,12 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
 
     /// Reads the starts back and hands those over that the planner still wants.
     fn dispatch(&mut self, due: Vec<Due>) -> Result<(), CycleError> {
-        let end = self.cycle.input_end()?;
-        while self.cycle.position() < end {
+        let end = self.cycle.own_end()?;
+        while self.cycle.position() < end && !self.planner().is_sealed() {
             self.cycle.apply_next(COMMIT_INTERVAL)?;
+        }
+        if self.planner().is_sealed() {
+            return Ok(());
         }
         self.commit_at = Some(self.clock.monotonic_ms() + COMMIT_INTERVAL.as_millis() as i64);
         for due in due {
@@ -195,7 +207,7 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
     /// Waits for what is in the air and records it; what does not end in time ends as unknown when the next one starts.
     fn stop(mut self) -> Result<(), CycleError> {
         let deadline = self.clock.monotonic_ms() + ALERTER_STOP_MS as i64;
-        while self.planner().in_flight() > 0 && self.clock.monotonic_ms() < deadline {
+        while self.planner().in_flight() > 0 && !self.planner().is_sealed() && self.clock.monotonic_ms() < deadline {
             self.step(false)?;
         }
         self.cycle.commit(Vec::new())?;

@@ -6,11 +6,13 @@ mod common;
 
 use std::fmt::Write as _;
 
-use common::{START_MS, apply, channels, ended, fired, started, tick};
+use common::{START_MS, Store, apply, channels, commit, ended, fired, restored, started, tick};
 use logystera_alerter::core::state::StateError;
 use logystera_alerter::core::{AttemptRef, Due, Planner};
 use logystera_schemas::delivery::AttemptOutcome;
 use logystera_schemas::detection::DetectionState;
+use logystera_schemas::signals_topic::Seal;
+use logystera_schemas::topic::DetectionsRecord;
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -48,16 +50,17 @@ fn entries_have_golden_bytes() {
     assert_eq!(lines.join("\n"), expected.trim_end(), "\n{}", lines.join("\n"));
 }
 
-#[test]
-fn golden_entries_are_restored() {
+/// Entries as a file has them, in the order of their keys.
+fn entries(file: &str) -> Store {
     let unhex = |text: &str| -> Vec<u8> {
         (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()).collect()
     };
-    let mut restored = Planner::new();
-    for line in include_str!("golden/state.txt").lines() {
-        let (key, value) = line.split_once(' ').unwrap();
-        restored.restore(&unhex(key), &unhex(value)).unwrap();
-    }
+    file.lines().map(|line| line.split_once(' ').unwrap()).map(|(key, value)| (unhex(key), unhex(value))).collect()
+}
+
+#[test]
+fn golden_entries_are_restored() {
+    let mut restored = restored(&entries(include_str!("golden/state.txt")));
     let original = planner();
     assert_eq!(restored.wall(), original.wall());
     assert_eq!(restored.unfinished().collect::<Vec<_>>(), original.unfinished().collect::<Vec<_>>());
@@ -69,13 +72,34 @@ fn golden_entries_are_restored() {
 }
 
 #[test]
+fn entries_of_the_first_versions_are_written_anew_under_their_key_group() {
+    let mut store = entries(include_str!("golden/state_without_key_groups.txt"));
+    assert_eq!(store.keys().map(|key| key[0]).collect::<Vec<_>>(), b"abcdd");
+    let mut planner = restored(&store);
+    commit(&mut planner, &mut store);
+    assert_eq!(store, entries(include_str!("golden/state.txt")));
+    assert_eq!(planner.take_puts(), []);
+}
+
+#[test]
+fn a_seal_is_the_end() {
+    let mut planner = planner();
+    planner.take_puts();
+    apply(&mut planner, DetectionsRecord::Seal(Seal { generation: 0, partition: 0, next_partitions: 4 }));
+    assert!(planner.is_sealed());
+    assert_eq!(apply(&mut planner, fired("t", 2, DetectionState::Firing)), []);
+    apply(&mut planner, tick(3, START_MS + 60_000));
+    assert_eq!((planner.take_puts(), planner.wall().0), (vec![], START_MS));
+}
+
+#[test]
 fn an_entry_that_ended_is_deleted() {
     let mut planner = planner();
     planner.take_puts();
     let attempt = planner.unfinished().next().unwrap();
     apply(&mut planner, ended(&attempt, AttemptOutcome::Delivered, Some(200), None));
     let kept = |puts: Vec<(Vec<u8>, Option<Vec<u8>>)>| -> Vec<(char, bool)> {
-        puts.into_iter().map(|(key, value)| (char::from(key[0]), value.is_some())).collect()
+        puts.into_iter().map(|(key, value)| (char::from(key[2]), value.is_some())).collect()
     };
     assert_eq!(kept(planner.take_puts()), [('b', true), ('d', false)], "the other delivery still needs the detection");
     apply(&mut planner, channels("t", &[]));
@@ -86,12 +110,14 @@ fn an_entry_that_ended_is_deleted() {
 #[test]
 fn what_is_not_ours_is_refused() {
     let puts = planner().take_puts();
-    let clock = puts[0].1.clone().unwrap();
-    let delivery = puts.last().unwrap().clone();
+    let clock = puts.last().unwrap().1.clone().unwrap();
+    let delivery = puts[puts.len() - 2].clone();
     for (key, value, expected) in [
         (b"".to_vec(), clock.clone(), StateError::Key),
         (b"ax".to_vec(), clock.clone(), StateError::Key),
         (b"z".to_vec(), clock.clone(), StateError::Key),
+        (b"\xff\xff".to_vec(), clock.clone(), StateError::Key),
+        (b"\x00\x01bt".to_vec(), clock.clone(), StateError::Key),
         (b"bNOT AN ID".to_vec(), clock.clone(), StateError::Key),
         (b"ct\0t-site\0\x01".to_vec(), clock.clone(), StateError::Key),
         (b"dt\0short".to_vec(), clock.clone(), StateError::Key),

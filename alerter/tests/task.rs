@@ -19,6 +19,7 @@ use logystera_infra::shutdown::Shutdown;
 use logystera_schemas::delivery::{Attempt, AttemptEnded, AttemptOutcome, AttemptState};
 use logystera_schemas::detection::DetectionState;
 use logystera_schemas::schema;
+use logystera_schemas::signals_topic::Seal;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
 use tokio::sync::mpsc;
 
@@ -29,6 +30,7 @@ struct Memory {
     attempts: Vec<Attempt>,
     state: BTreeMap<Vec<u8>, Vec<u8>>,
     position: u64,
+    sealed: bool,
     owner: u64,
     /// The commit, counted from now, that does not come about: the owner finds itself fenced.
     fails_in: Option<u32>,
@@ -47,6 +49,7 @@ impl Shared {
             DetectionsRecord::ChannelsConfigured(r) => schema::encode(&r),
             DetectionsRecord::AttemptStarted(r) => schema::encode(&r),
             DetectionsRecord::AttemptEnded(r) => schema::encode(&r),
+            DetectionsRecord::Seal(r) => schema::encode(&r),
         };
         self.0.lock().unwrap().detections.push(value);
     }
@@ -138,6 +141,7 @@ impl Task for MemoryTask {
             };
         }
         memory.position = commit.position;
+        memory.sealed = commit.sealed;
         Ok(())
     }
 }
@@ -257,6 +261,41 @@ fn an_attempt_without_an_outcome_is_unknown_and_sent_again_under_the_same_key() 
     assert!(matches!(first.thread.join().unwrap(), Err(CycleError::Log(LogError::Fenced))));
     let states: Vec<AttemptState> = shared.rows().into_iter().map(|row| row.2).collect();
     assert_eq!(states, [Started, Unknown, Started, Delivered]);
+}
+
+#[test]
+fn at_a_seal_what_is_in_the_air_is_left_to_those_who_go_on() {
+    use AttemptState::{Delivered, Started, Unknown};
+
+    let shared = seeded(1);
+    let first = start(&shared, None);
+    until("sent", || first.sent().len() == 1);
+    shared.append(DetectionsRecord::Seal(Seal { generation: 0, partition: 0, next_partitions: 4 }));
+    shared.append(DetectionsRecord::Detection(Box::new(detection("t", 2, DetectionState::Firing))));
+    first.thread.join().unwrap().unwrap();
+    let at_the_seal = {
+        let memory = shared.0.lock().unwrap();
+        assert!(memory.sealed, "its last commit says so");
+        memory.position
+    };
+    assert_eq!(shared.count(|r| matches!(r, DetectionsRecord::AttemptEnded(_))), 0, "nobody would read it");
+    assert_eq!(
+        shared.0.lock().unwrap().detections.len() as u64,
+        at_the_seal + 1,
+        "and nothing stands behind the seal of ours"
+    );
+
+    // The next generation begins with its state, and nothing in it.
+    let next = Shared::default();
+    next.0.lock().unwrap().state = shared.0.lock().unwrap().state.clone();
+    let second = start(&next, OK);
+    until("told of", || next.rows().iter().any(|row| row.2 == Unknown));
+    next.append(tick(0, START_MS + 10_000));
+    until("delivered", || next.rows().iter().any(|row| row.2 == Delivered));
+    let (before, after) = (first.sent.lock().unwrap()[0].delivery, second.sent());
+    assert_eq!((after.len(), after[0].delivery), (1, before), "under the same key");
+    second.stop().unwrap();
+    assert_eq!(next.rows().into_iter().map(|row| row.2).collect::<Vec<_>>(), [Unknown, Started, Delivered]);
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub mod convert;
 pub mod send;
 pub mod sign;
 
+pub mod partitions;
 pub mod replay;
 pub mod rules;
 pub mod tail;

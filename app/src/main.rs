@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 #[cfg(feature = "kafka")]
 use logystera_app::cluster::{self, Role};
-use logystera_app::{channel, convert, replay, rules, send, sign, site, tail, up};
+use logystera_app::{channel, convert, partitions, replay, rules, send, sign, site, tail, up};
 
 /// Behavioural monitoring for web applications
 ///
@@ -39,6 +39,7 @@ enum Command {
     Tail(tail::Args),
     Rules(rules::Args),
     Replay(replay::Args),
+    Partitions(partitions::Args),
 }
 
 fn main() -> ExitCode {
@@ -58,5 +59,6 @@ fn main() -> ExitCode {
         Command::Tail(args) => tail::run(&args),
         Command::Rules(args) => rules::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Partitions(args) => partitions::run(&args),
     }
 }

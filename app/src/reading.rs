@@ -6,26 +6,52 @@ use logystera_infra::control::Directory;
 use logystera_infra::embedded::EmbeddedReader;
 use logystera_infra::log::{LogError, Record};
 use logystera_processor::task::APP;
+use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::topic::Topic;
 
 use crate::cli::{CliError, ClusterArgs, DataArgs};
 
+/// A partition of a generation of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Part {
+    /// How often the topic had grown.
+    pub(crate) generation: u32,
+    /// Partition.
+    pub(crate) partition: u32,
+}
+
 /// A log that is only read.
 pub(crate) trait Reading {
-    /// Partitions of a topic.
-    fn partitions(&self, topic: Topic) -> u32;
+    /// Partitions of each generation of a topic, the oldest first.
+    fn generations(&self, topic: Topic) -> Vec<u32>;
 
     /// Offsets from the oldest record to one past the newest committed one.
-    fn bounds(&self, topic: Topic, partition: u32) -> Result<Range<u64>, LogError>;
+    fn bounds(&self, topic: Topic, part: Part) -> Result<Range<u64>, LogError>;
 
     /// Committed records from offset `from` on, at least one where there is one, then as many as fit `bytes_max`.
-    fn read(&self, topic: Topic, partition: u32, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError>;
+    fn read(&self, topic: Topic, part: Part, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError>;
 
-    /// What is configured.
+    /// What is configured now, and how the topics are laid out: from here on this log knows the generations that there are.
     fn directory(&self) -> Result<Directory, LogError>;
 
     /// Offset of `signals` that the processor of a partition reads next.
-    fn position(&self, partition: u32) -> Result<u64, LogError>;
+    fn position(&self, part: Part) -> Result<u64, LogError>;
+}
+
+impl dyn Reading + '_ {
+    /// Every partition of a topic, the oldest generation first.
+    pub(crate) fn parts(&self, topic: Topic) -> Vec<Part> {
+        let generations = (0..).zip(self.generations(topic));
+        generations
+            .flat_map(|(generation, count)| (0..count).map(move |partition| Part { generation, partition }))
+            .collect()
+    }
+
+    /// The partitions of a topic that a key is in, the oldest generation first.
+    pub(crate) fn parts_of(&self, topic: Topic, key_group: KeyGroup) -> Vec<Part> {
+        let generations = (0..).zip(self.generations(topic));
+        generations.map(|(generation, count)| Part { generation, partition: key_group.partition(count) }).collect()
+    }
 }
 
 /// Opens the cluster's log where `cluster` names one, else the folder's.
@@ -40,15 +66,15 @@ pub(crate) fn open(data: &DataArgs, cluster: &ClusterArgs) -> Result<Box<dyn Rea
 
 /// A folder has one partition of each topic.
 impl Reading for EmbeddedReader {
-    fn partitions(&self, _: Topic) -> u32 {
-        1
+    fn generations(&self, _: Topic) -> Vec<u32> {
+        vec![1]
     }
 
-    fn bounds(&self, topic: Topic, _: u32) -> Result<Range<u64>, LogError> {
+    fn bounds(&self, topic: Topic, _: Part) -> Result<Range<u64>, LogError> {
         Self::bounds(self, topic)
     }
 
-    fn read(&self, topic: Topic, _: u32, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError> {
+    fn read(&self, topic: Topic, _: Part, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError> {
         Self::read(self, topic, from, bytes_max)
     }
 
@@ -56,7 +82,7 @@ impl Reading for EmbeddedReader {
         Directory::read_from(self)
     }
 
-    fn position(&self, _: u32) -> Result<u64, LogError> {
+    fn position(&self, _: Part) -> Result<u64, LogError> {
         Ok(Self::position(self, APP)?.unwrap_or(0))
     }
 }

@@ -7,15 +7,17 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use logystera_app::cluster::APPS;
-use logystera_app::cluster::partitions::{self, Share};
+use logystera_app::cluster::partitions::{self, Control, Share};
 use logystera_app::cluster::processor::work;
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control;
-use logystera_infra::kafka::{Kafka, KafkaConfig, KafkaLog};
+use logystera_infra::control::{self, DirectoryWatch};
+use logystera_infra::kafka::{Kafka, KafkaConfig, KafkaLog, Layouts};
 use logystera_infra::log::{Entry, Log};
 use logystera_infra::secrets::random_bytes;
 use logystera_infra::shutdown::Shutdown;
@@ -59,6 +61,7 @@ fn repartitioned(name: &str, partitions: u32) -> Vec<Entry> {
                 }));
                 continue;
             }
+            SignalsRecord::Seal(_) => continue,
             SignalsRecord::Batch(batch) => batch.head.site.clone(),
             SignalsRecord::Refused(refused) => refused.site,
             SignalsRecord::SiteConfigured(configured) => configured.site,
@@ -87,15 +90,24 @@ fn told(log: &KafkaLog, ends: &mut BTreeMap<u32, u64>, told: &mut BySite) {
     }
 }
 
-/// Judges a recorded log on Kafka.
-fn judged(brokers: &str, name: &str, partitions: u32, processors: usize) -> BySite {
+/// Judges a recorded log on Kafka. Where `grown` is above `partitions`, topic `signals` grows to that in the middle of it.
+fn judged(brokers: &str, name: &str, partitions: u32, grown: u32, processors: usize) -> BySite {
     let mut expected = BySite::new();
     for line in golden::detections(name) {
         add(&mut expected, line);
     }
 
+    let prefix = format!("golden-{:08x}-", u32::from_be_bytes(random_bytes()));
+    let settings = tempfile::NamedTempFile::new().unwrap();
+    let text = format!(
+        "audience = \"test\"\npublic-url = \"http://localhost\"\nsecrets = \"{}.secrets\"\n[kafka]\nbrokers = \"{brokers}\"\n\
+         prefix = \"{prefix}\"\nsignals-partitions = {partitions}\ndetections-partitions = 2\nchangelog-partitions = 16\n\
+         replication = 1\n",
+        settings.path().display()
+    );
+    std::fs::write(settings.path(), text).unwrap();
     let kafka = Kafka::new(KafkaConfig {
-        prefix: format!("golden-{:08x}-", u32::from_be_bytes(random_bytes())),
+        prefix,
         signals_partitions: partitions,
         detections_partitions: 2,
         changelog_partitions: 16,
@@ -111,13 +123,18 @@ fn judged(brokers: &str, name: &str, partitions: u32, processors: usize) -> BySi
         append(vec![control::entry(&Entity::RuleSet(record))]);
     }
     let entries = repartitioned(name, partitions);
+    let cut = if grown > partitions { entries.len() / 2 } else { entries.len() };
 
     let shutdown = Shutdown::new();
+    let watch = DirectoryWatch::load(log.clone()).unwrap();
+    let control = Control { log: log.clone(), view: watch.view() };
+    let following = watch.spawn(shutdown.clone()).unwrap();
     let mut found = BySite::new();
     std::thread::scope(|scope| {
         for processor in 0..processors {
             let share = Share {
                 kafka: kafka.clone(),
+                control: control.clone(),
                 app: APPS[0],
                 input: Topic::Signals,
                 instance: format!("processor-{processor}"),
@@ -127,7 +144,16 @@ fn judged(brokers: &str, name: &str, partitions: u32, processors: usize) -> BySi
             scope.spawn(move || partitions::run(&share, &work(log), &shutdown).unwrap());
         }
         // While the processors still share out the partitions.
-        entries.chunks(APPEND).for_each(|chunk| append(chunk.to_vec()));
+        entries[..cut].chunks(APPEND).for_each(|chunk| append(chunk.to_vec()));
+        if grown > partitions {
+            grow(settings.path(), grown);
+            let layouts = Layouts::of(kafka.config(), &DirectoryWatch::load(log.clone()).unwrap().view().current());
+            assert_eq!(layouts.written(Topic::Signals).partitions, grown);
+            let log = log.with_layouts(layouts);
+            for chunk in regrouped(&entries[cut..], grown).chunks(APPEND) {
+                runtime.block_on(log.append(chunk.to_vec())).unwrap();
+            }
+        }
         let (clock, mut ends) = (SystemClock::new(), BTreeMap::new());
         let wanted: usize = expected.values().map(BTreeMap::len).sum();
         while found.values().map(BTreeMap::len).sum::<usize>() < wanted && clock.monotonic_ms() < PATIENCE_MS {
@@ -136,8 +162,34 @@ fn judged(brokers: &str, name: &str, partitions: u32, processors: usize) -> BySi
         }
         shutdown.trigger();
     });
-    assert_eq!(found, expected, "{name}, {partitions} partitions, {processors} processors");
+    following.join().unwrap();
+    assert_eq!(found, expected, "{name}, {partitions} partitions, then {grown}, {processors} processors");
     found
+}
+
+/// The entries of fewer partitions as those of more: each tick once for each of them.
+fn regrouped(entries: &[Entry], partitions: u32) -> Vec<Entry> {
+    let mut regrouped = Vec::new();
+    for entry in entries {
+        if let Ok(SignalsRecord::Tick(tick)) = SignalsRecord::decode(&entry.value) {
+            // The first one stands for all of them.
+            if tick.partition == 0 {
+                regrouped.extend((0..partitions).map(|partition| Entry { partition, ..entry.clone() }));
+            }
+        } else {
+            let key_group = KeyGroup::of(std::str::from_utf8(&entry.key).unwrap());
+            regrouped.push(Entry { partition: key_group.partition(partitions), ..entry.clone() });
+        }
+    }
+    regrouped
+}
+
+/// `logystera partitions grow`.
+fn grow(settings: &Path, partitions: u32) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_logystera"));
+    let output =
+        command.args(["partitions", "grow", &partitions.to_string(), "--config"]).arg(settings).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
@@ -145,12 +197,23 @@ fn golden_logs_give_the_same_on_kafka() {
     let Some(brokers) = services::kafka() else { return };
     for name in &golden::names() {
         for (partitions, processors) in [(1, 1), (1, 3), (4, 1), (4, 3), (16, 1), (16, 3)] {
-            let found = judged(&brokers, name, partitions, processors);
+            let found = judged(&brokers, name, partitions, partitions, processors);
             let detections: usize = found.values().map(BTreeMap::len).sum();
             println!(
                 "{name}: {partitions} partitions, {processors} processors: {detections} detections of {} sites",
                 found.len()
             );
+        }
+    }
+}
+
+#[test]
+fn golden_logs_give_the_same_through_a_growth() {
+    let Some(brokers) = services::kafka() else { return };
+    for name in &golden::names() {
+        for (partitions, grown, processors) in [(1, 3, 1), (4, 16, 3)] {
+            let found = judged(&brokers, name, partitions, grown, processors);
+            println!("{name}: {partitions} partitions, then {grown}: {} sites", found.len());
         }
     }
 }

@@ -38,6 +38,7 @@ pub fn conformance<B: Backend>(fresh: impl Fn() -> B) {
     everything_appended_at_once_is_there_exactly_once(&fresh());
     a_commit_shows_whole_and_lasts(fresh());
     what_is_not_committed_is_read_again(&fresh());
+    a_task_reads_back_what_it_appends_to_its_own_input(&fresh());
     state_is_restored_in_the_order_of_its_keys(&fresh());
     a_takeover_fences_the_owner_before(fresh());
     apps_do_not_see_each_other(&fresh());
@@ -202,12 +203,12 @@ fn a_commit_shows_whole_and_lasts<B: Backend>(backend: B) {
     let position = records[0].offset + 1;
     let outputs = vec![entry(Topic::Detections, "t", "d1"), entry(Topic::Detections, "t", "d2")];
     let puts = vec![put("g1", "one"), put("g2", "two")];
-    task.commit(Commit { outputs, puts, position }).expect("the commit succeeds");
+    task.commit(Commit { outputs, puts, position, sealed: false }).expect("the commit succeeds");
     assert_eq!(task.position(), position);
     settled(&log, Topic::Detections, &["d1", "d2"]);
 
     let puts = vec![(b"g1".to_vec(), None), put("g2", "two, again"), (b"never".to_vec(), None)];
-    task.commit(Commit { outputs: vec![], puts, position }).expect("the commit succeeds");
+    task.commit(Commit { outputs: vec![], puts, position, sealed: false }).expect("the commit succeeds");
     drop((task, log));
 
     let backend = backend.restart();
@@ -236,6 +237,27 @@ fn what_is_not_committed_is_read_again(backend: &impl Backend) {
     assert!(next.input_end().expect("the end") > first[2].offset);
 }
 
+/// Where nobody else writes, too: the alerter must get to its work while no gateway ticks.
+#[expect(clippy::expect_used, reason = "a failure here is the suite's")]
+fn a_task_reads_back_what_it_appends_to_its_own_input(backend: &impl Backend) {
+    let mut task = take(backend, "engine");
+    for own in ["1", "2"] {
+        let outputs = vec![entry(Topic::Signals, "s", own)];
+        task.commit(Commit { outputs, ..Commit::default() }).expect("the commit succeeds");
+        let end = task.own_end().expect("the end");
+        assert_eq!(read(&mut task, &[own])[0].offset + 1, end, "the end is right behind what was appended");
+    }
+    let mut next = take(backend, "engine");
+    let end = next.input_end().expect("the end");
+    let last = read(&mut next, &["1", "2"])[1].offset;
+    let mut reached = || {
+        let more = next.read(Duration::from_millis(100)).expect("the read succeeds");
+        assert!(more.is_empty(), "nothing more is there");
+        last + 1 >= end || next.has_read(end)
+    };
+    assert!(std::iter::repeat_with(&mut reached).take(50).any(|reached| reached), "it comes to the end");
+}
+
 #[expect(clippy::expect_used, reason = "a failure here is the suite's")]
 fn state_is_restored_in_the_order_of_its_keys(backend: &impl Backend) {
     let keys: [&[u8]; 6] = [b"\xff", b"b", b"", b"a\x00", b"a", b"a\x00\x01"];
@@ -256,6 +278,7 @@ fn a_takeover_fences_the_owner_before<B: Backend>(backend: B) {
         outputs: vec![entry(Topic::Detections, "t", value)],
         puts: vec![put("g", value)],
         position: read[0].offset + 1,
+        sealed: false,
     };
     let mut owner = take(&backend, "engine");
     assert!(matches!(zombie.commit(commit("zombie")), Err(LogError::Fenced)));
@@ -277,7 +300,9 @@ fn apps_do_not_see_each_other(backend: &impl Backend) {
     let (mut engine, mut alerter) = (take(backend, "engine"), take(backend, "alerter"));
     append(&backend.log(), vec![entry(Topic::Signals, "s", "1")]);
     let end = engine.input_end().expect("the end");
-    engine.commit(Commit { puts: vec![put("g", "e")], position: end, outputs: vec![] }).expect("the commit succeeds");
+    engine
+        .commit(Commit { puts: vec![put("g", "e")], position: end, outputs: vec![], sealed: false })
+        .expect("the commit succeeds");
     alerter.commit(Commit { puts: vec![put("g", "a")], ..Commit::default() }).expect("neither fences the other");
     for (app, position, value) in [("engine", end, "e"), ("alerter", 0, "a")] {
         let mut task = take(backend, app);

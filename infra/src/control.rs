@@ -8,7 +8,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use logystera_schemas::avro::{Blob, DecodeError};
-use logystera_schemas::control::{Channel, Entity, Key, RuleSet, Site, Tenant};
+use logystera_schemas::control::{
+    Channel, Entity, GrowingTopic, Key, Lease, Partitions, ProcessRole, RuleSet, Site, Tenant,
+};
 use logystera_schemas::ids::{ChannelId, KeyId, Sha256Digest, SiteId, TenantId};
 use logystera_schemas::limits::{CONTROL_REFRESH_MS, READ_BYTES_MAX};
 use logystera_schemas::topic::Topic;
@@ -29,6 +31,8 @@ pub struct Directory {
     keys: BTreeMap<SiteId, BTreeMap<KeyId, Arc<Key>>>,
     rule_sets: BTreeMap<Sha256Digest, Arc<RuleSet>>,
     channels: BTreeMap<ChannelId, Arc<Channel>>,
+    partitions: BTreeMap<GrowingTopic, Arc<Partitions>>,
+    leases: BTreeMap<(ProcessRole, String), Arc<Lease>>,
     end: u64,
 }
 
@@ -53,6 +57,9 @@ impl Directory {
             Entity::Key(k) => drop(self.keys.entry(k.site.clone()).or_default().insert(k.key.clone(), Arc::new(k))),
             Entity::RuleSet(r) => drop(self.rule_sets.insert(r.digest, Arc::new(r))),
             Entity::Channel(c) => drop(self.channels.insert(c.channel.clone(), Arc::new(c))),
+            Entity::Partitions(p) => drop(self.partitions.insert(p.topic, Arc::new(p))),
+            Entity::Lease(l) if l.released => drop(self.leases.remove(&(l.role, l.instance))),
+            Entity::Lease(l) => drop(self.leases.insert((l.role, l.instance.clone()), Arc::new(l))),
         }
     }
 
@@ -94,6 +101,21 @@ impl Directory {
     /// A channel; a removed one too.
     pub fn channel(&self, channel: &str) -> Option<&Arc<Channel>> {
         self.channels.get(channel)
+    }
+
+    /// How a topic has grown; none where it never did.
+    pub fn partitions(&self, topic: GrowingTopic) -> Option<&Arc<Partitions>> {
+        self.partitions.get(&topic)
+    }
+
+    /// The leases that were not released, by role and instance.
+    pub fn leases(&self) -> impl Iterator<Item = &Arc<Lease>> {
+        self.leases.values()
+    }
+
+    /// A process's lease.
+    pub fn lease(&self, role: ProcessRole, instance: &str) -> Option<&Arc<Lease>> {
+        self.leases.get(&(role, instance.to_owned()))
     }
 
     /// The channels of a tenant that were not removed, by id.
@@ -198,6 +220,13 @@ impl DirectoryView {
             std::future::pending::<()>().await;
         }
         Arc::clone(&self.receiver.borrow_and_update())
+    }
+
+    /// What is configured when this is called, read on to the topic's end.
+    pub fn caught_up(&self, log: &impl Log) -> Result<Directory, LogError> {
+        let mut directory = Directory::clone(&self.current());
+        follow(&mut directory, |from| log.read(Topic::Control, 0, from, READ_BYTES_MAX))?;
+        Ok(directory)
     }
 
     /// Resolves when everything before offset `end` of the topic is in. Pending for good once nobody follows the topic.

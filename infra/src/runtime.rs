@@ -27,6 +27,11 @@ pub trait StateMachine {
     /// Applies one record and appends what it brings about to `outputs`.
     fn apply(&mut self, record: &Record, outputs: &mut Vec<Entry>) -> Result<(), Halt>;
 
+    /// Whether the newest record was the end of the partition. Nothing behind it is applied.
+    fn is_sealed(&self) -> bool {
+        false
+    }
+
     /// About how many bytes [`Self::take_puts`] would give now.
     fn dirty_bytes(&self) -> usize;
 
@@ -81,14 +86,28 @@ impl<M: StateMachine, T: Task> Cycle<M, T> {
         Ok(self.task.input_end()?)
     }
 
-    /// Reads once, waiting up to `wait`, and applies what came. Returns how many records that were.
+    /// One past the newest record that was appended to the input by a commit of this cycle.
+    pub fn own_end(&mut self) -> Result<u64, CycleError> {
+        Ok(self.task.own_end()?)
+    }
+
+    /// Whether everything below `end` was applied, [`Self::input_end`] as it was before the first read.
+    pub fn has_applied(&self, end: u64) -> bool {
+        self.position >= end || self.task.has_read(end)
+    }
+
+    /// Reads once, waiting up to `wait`, and applies what came, up to the partition's end. Returns how many records that were.
     pub fn apply_next(&mut self, wait: Duration) -> Result<usize, CycleError> {
-        let records = self.task.read(wait)?;
-        for record in &records {
+        let mut applied = 0;
+        for record in &self.task.read(wait)? {
+            if self.machine.is_sealed() {
+                break;
+            }
             self.machine.apply(record, &mut self.outputs)?;
             self.position = record.offset + 1;
+            applied += 1;
         }
-        Ok(records.len())
+        Ok(applied)
     }
 
     /// Whether so much has gathered that the commit should not wait for its interval.
@@ -102,7 +121,7 @@ impl<M: StateMachine, T: Task> Cycle<M, T> {
         let mut outputs = std::mem::take(&mut self.outputs);
         outputs.extend(more);
         let puts = self.machine.take_puts();
-        Ok(self.task.commit(Commit { outputs, puts, position: self.position })?)
+        Ok(self.task.commit(Commit { outputs, puts, position: self.position, sealed: self.machine.is_sealed() })?)
     }
 }
 

@@ -5,10 +5,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
+use std::collections::BTreeMap;
+
 use logystera_infra::conformance::{Backend, conformance};
-use logystera_infra::log::LogError;
-use logystera_infra::log::kafka::{Kafka, KafkaConfig, KafkaLog, KafkaTask};
+use logystera_infra::log::kafka::{Committed, Kafka, KafkaConfig, KafkaLog, KafkaTask, Place};
+use logystera_infra::log::{Commit, Entry, Log, LogError, Task};
 use logystera_infra::secrets::random_bytes;
+use logystera_schemas::control::{GrowingTopic, GrowthPhase, Partitions};
 use logystera_schemas::topic::Topic;
 use logystera_system::services;
 
@@ -53,4 +56,93 @@ impl Backend for OnKafka {
 fn kafka_keeps_the_promises_of_the_log() {
     let Some(brokers) = services::kafka() else { return };
     conformance(|| OnKafka::fresh(&brokers));
+}
+
+/// A key group's state entry.
+fn entry_of(key_group: u16, value: &str) -> (Vec<u8>, Option<Vec<u8>>) {
+    ([&key_group.to_be_bytes(), b"site".as_slice()].concat(), Some(value.as_bytes().to_vec()))
+}
+
+fn state(task: &mut KafkaTask) -> BTreeMap<Vec<u8>, String> {
+    let mut state = BTreeMap::new();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    task.restore(&mut |key, value| drop(state.insert(key.to_vec(), text(value)))).unwrap();
+    state
+}
+
+fn state_of(entries: &[(Vec<u8>, Option<Vec<u8>>)]) -> BTreeMap<Vec<u8>, String> {
+    let text = |bytes: &Option<Vec<u8>>| String::from_utf8(bytes.clone().unwrap()).unwrap();
+    entries.iter().map(|(key, value)| (key.clone(), text(value))).collect()
+}
+
+/// State travels with the key group, and a partition's own entries go to each of those that it became.
+#[test]
+fn a_grown_partition_goes_on_where_the_one_before_was_sealed() {
+    let Some(brokers) = services::kafka() else { return };
+    let kafka = OnKafka::fresh(&brokers).0;
+    let grown = Partitions { topic: GrowingTopic::Signals, generations: vec![2, 4], phase: GrowthPhase::Moving };
+    let layouts = kafka.layouts().clone().with(grown);
+    let generations = layouts.generations(Topic::Signals);
+    kafka.create_generation(GrowingTopic::Signals, generations[1]).unwrap();
+    kafka.create_generation(GrowingTopic::Signals, generations[1]).unwrap();
+    let place = |generation: usize, partition| Place { generation: generations[generation], partition };
+    let after = kafka.clone().with_layouts(layouts);
+
+    let own = (b"\xff\xff\x00".to_vec(), Some(b"time".to_vec()));
+    let commit = |puts, position, sealed| Commit { outputs: vec![], puts, position, sealed };
+    let mut before = kafka.task("engine", Topic::Signals, 1).unwrap();
+    before.commit(commit(vec![entry_of(1, "one"), entry_of(3, "three"), own.clone()], 7, false)).unwrap();
+    assert_eq!(after.committed("engine", place(0, 1)).unwrap(), Committed { position: 7, sealed: false });
+    let early = after.task_at("engine", Topic::Signals, place(1, 3));
+    assert!(matches!(early, Err(LogError::Away(_))), "the partition before goes on: {early:?}");
+
+    before.commit(commit(vec![entry_of(3, "three, again")], 9, true)).unwrap();
+    assert_eq!(after.committed("engine", place(0, 1)).unwrap(), Committed { position: 9, sealed: true });
+    assert!(matches!(kafka.task("engine", Topic::Signals, 1), Err(LogError::Unusable(_))), "nothing is left there");
+    for (partition, entry) in [(1, entry_of(1, "one")), (3, entry_of(3, "three, again"))] {
+        let expected = state_of(&[entry.clone(), own.clone()]);
+        // Taken over and lost before it committed, too.
+        for _ in 0..2 {
+            let mut task = after.task_at("engine", Topic::Signals, place(1, partition)).unwrap();
+            assert_eq!((task.position(), state(&mut task)), (0, expected.clone()), "partition {partition}");
+        }
+        let mut task = after.task_at("engine", Topic::Signals, place(1, partition)).unwrap();
+        task.commit(commit(vec![], 1, false)).unwrap();
+        let mut next = after.task_at("engine", Topic::Signals, place(1, partition)).unwrap();
+        assert_eq!((next.position(), state(&mut next)), (1, expected), "from here on the own entries are its own");
+        let other = (own.0.clone(), Some(b"later".to_vec()));
+        next.commit(commit(vec![other.clone()], 2, false)).unwrap();
+        let mut last = after.task_at("engine", Topic::Signals, place(1, partition)).unwrap();
+        assert_eq!(state(&mut last), state_of(&[entry, other]));
+    }
+    // One whose parent is another partition, which nobody ever sealed.
+    assert!(matches!(after.task_at("engine", Topic::Signals, place(1, 2)), Err(LogError::Away(_))));
+    let other = Partitions { topic: GrowingTopic::Signals, generations: vec![2, 8], phase: GrowthPhase::Moving };
+    let other = kafka.layouts().clone().with(other).generations(Topic::Signals)[1];
+    let refused = kafka.create_generation(GrowingTopic::Signals, other).unwrap_err().to_string();
+    assert!(refused.contains("4 partitions instead of 8"), "{refused}");
+}
+
+#[test]
+fn the_one_writer_fences_the_one_before() {
+    let Some(brokers) = services::kafka() else { return };
+    let kafka = OnKafka::fresh(&brokers).0;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let entry = |value: &str| Entry {
+        topic: Topic::Control,
+        partition: 0,
+        key: b"k".to_vec(),
+        value: value.as_bytes().to_vec(),
+    };
+    let first = kafka.log().unwrap().alone("office").unwrap();
+    runtime.block_on(first.append(vec![entry("1")])).unwrap();
+    let second = kafka.log().unwrap().alone("office").unwrap();
+    for _ in 0..2 {
+        let refused = runtime.block_on(first.append(vec![entry("lost")]));
+        assert!(matches!(refused, Err(LogError::Fenced)), "{refused:?}");
+    }
+    runtime.block_on(second.append(vec![entry("2")])).unwrap();
+    let values: Vec<Vec<u8>> =
+        second.read(Topic::Control, 0, 0, 1_000).unwrap().into_iter().map(|record| record.value).collect();
+    assert_eq!(values, [b"1", b"2"]);
 }

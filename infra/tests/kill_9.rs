@@ -91,7 +91,7 @@ fn child(dir: &Path) -> ! {
                 let position = last.offset + 1;
                 let outputs = records.iter().map(|r| entry(Topic::Detections, &r.value)).collect();
                 let puts = vec![(b"counted".to_vec(), Some(counted.to_le_bytes().to_vec()))];
-                task.commit(Commit { outputs, puts, position }).unwrap();
+                task.commit(Commit { outputs, puts, position, sealed: false }).unwrap();
             }
         });
     });

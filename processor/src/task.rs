@@ -105,6 +105,10 @@ impl<B: Bodies> StateMachine for EngineMachine<B> {
         Ok(())
     }
 
+    fn is_sealed(&self) -> bool {
+        self.engine.is_sealed()
+    }
+
     fn dirty_bytes(&self) -> usize {
         self.engine.dirty_bytes()
     }
@@ -114,7 +118,8 @@ impl<B: Bodies> StateMachine for EngineMachine<B> {
     }
 }
 
-/// Runs the cycle until `shutdown`: commits every 100 ms, or sooner where much has gathered. Blocks its thread.
+/// Runs the cycle until `shutdown` or the partition's end: commits every 100 ms, or sooner where much has gathered. Blocks its
+/// thread.
 pub fn run<B: Bodies, T: Task>(
     machine: EngineMachine<B>,
     task: T,
@@ -138,12 +143,16 @@ pub fn run<B: Bodies, T: Task>(
         if applied > 0 && commit_at.is_none() {
             commit_at = Some(now + interval_ms);
         }
-        if commit_at.is_some_and(|at| now >= at) || cycle.is_full() {
+        let sealed = cycle.machine.is_sealed();
+        if sealed || commit_at.is_some_and(|at| now >= at) || cycle.is_full() {
             cycle.commit(Vec::new())?;
             commit_at = None;
             if now >= tell_at {
                 tally.tell(cycle.machine.engine());
                 tell_at = now + TELL_EVERY_MS;
+            }
+            if sealed {
+                break;
             }
         }
     }

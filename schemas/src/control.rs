@@ -95,6 +95,74 @@ avro_record! {
     }
 }
 
+avro_enum! {
+    /// A topic whose partitions can grow.
+    pub enum GrowingTopic {
+        /// Written by gateways.
+        Signals = "signals",
+        /// Written by processors and alerters. `attempts` grows with it.
+        Detections = "detections",
+    }
+}
+
+avro_enum! {
+    /// How far a growth is.
+    pub enum GrowthPhase {
+        /// The newest generation alone is written and read.
+        Open = "open",
+        /// The one before is written no more, the newest not yet.
+        Closing = "closing",
+        /// The newest is written; the one before is read to its seals.
+        Moving = "moving",
+    }
+}
+
+avro_record! {
+    /// How often a topic has grown, and to how many partitions. Written by `partitions grow`; absent until it was first used:
+    /// the topic has one generation then, with the partitions of the settings.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Partitions {
+        /// The topic.
+        pub topic: GrowingTopic,
+        /// Partitions of each generation, the oldest first; each a multiple of the one before.
+        pub generations: Vec<u32>,
+        /// How far the newest growth is.
+        pub phase: GrowthPhase,
+    }
+}
+
+avro_enum! {
+    /// What a process does.
+    pub enum ProcessRole {
+        /// Takes batches; writes to `signals`.
+        Gateway = "gateway",
+        /// Judges signals; writes to `detections`.
+        Processor = "processor",
+        /// Delivers alerts; writes to `detections`.
+        Alerter = "alerter",
+    }
+}
+
+avro_record! {
+    /// The right of a process to write to a topic that may grow, from when it asked for it for `LEASE_MS`. Written by the
+    /// process itself.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Lease {
+        /// What the process does.
+        pub role: ProcessRole,
+        /// Its name among those of its role.
+        pub instance: String,
+        /// Drawn when it starts: whoever finds a newer record with another one under its own name stops.
+        pub incarnation: i64,
+        /// Counts its renewals.
+        pub renewal: u64,
+        /// The newest generation that it has stopped writing to: nothing of it is on its way there any more.
+        pub left: Option<u32>,
+        /// Whether the process has ended.
+        pub released: bool,
+    }
+}
+
 /// A record of topic `control`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entity {
@@ -108,6 +176,10 @@ pub enum Entity {
     RuleSet(RuleSet),
     /// A channel.
     Channel(Channel),
+    /// How a topic has grown.
+    Partitions(Partitions),
+    /// A process's right to write.
+    Lease(Lease),
 }
 
 impl Entity {
@@ -119,6 +191,8 @@ impl Entity {
             Self::Key(k) => format!("key/{}/{}", k.site, k.key),
             Self::RuleSet(r) => format!("rules/{}", r.digest),
             Self::Channel(c) => format!("channel/{}", c.channel),
+            Self::Partitions(p) => format!("partitions/{}", p.topic),
+            Self::Lease(l) => format!("lease/{}/{}", l.role, l.instance),
         }
     }
 }
@@ -137,4 +211,10 @@ impl TopicRecord for RuleSet {
 }
 impl TopicRecord for Channel {
     const KIND: Kind = Kind::Channel;
+}
+impl TopicRecord for Partitions {
+    const KIND: Kind = Kind::Partitions;
+}
+impl TopicRecord for Lease {
+    const KIND: Kind = Kind::Lease;
 }

@@ -178,6 +178,12 @@ pub const LOG_COMMIT_SPACING_US: u64 = 2_000;
 pub const LOG_READERS_KEPT_MAX: usize = 4;
 /// Milliseconds between two looks at topic `control`: a revocation takes effect within 5 s (design, section 3).
 pub const CONTROL_REFRESH_MS: u64 = 500;
+/// How long a gateway may write to topic `signals` from when it asked, in milliseconds (design, section 5).
+pub const LEASE_MS: i64 = 15_000;
+/// How often it asks anew, in milliseconds.
+pub const LEASE_RENEW_MS: i64 = 5_000;
+/// How long a growth waits for those who do not say that they stopped, in milliseconds: two leases.
+pub const GROWTH_WAIT_MS: i64 = 2 * LEASE_MS;
 /// Partitions that one process may own: each has a transactional producer, and 64 in a process collapse.
 pub const PARTITIONS_OWNED_MAX: usize = 16;
 /// Bytes of state that wait for the store in one task; at this its input pauses (design, section 7).

@@ -41,6 +41,8 @@ kinds! {
     SiteConfigured = "site_configured",
     /// Topic signals: the site's end.
     SiteClosed = "site_closed",
+    /// Topics signals and detections: the end of a partition.
+    Seal = "seal",
     /// Topic detections: a change of a group's state.
     Detection = "detection",
     /// Topic detections: a tenant's channels from here on.
@@ -61,6 +63,10 @@ kinds! {
     RuleSet = "control_rule_set",
     /// Topic control: a channel.
     Channel = "control_channel",
+    /// Topic control: how a topic has grown.
+    Partitions = "control_partitions",
+    /// Topic control: a process's right to write.
+    Lease = "control_lease",
 }
 
 /// Schemas that others refer to by name: the hash and the signal types, in the order of the batch's union.

@@ -62,6 +62,20 @@ avro_record! {
     }
 }
 
+avro_record! {
+    /// The end of a partition, of `signals` or of `detections`. Nothing behind it was ever acknowledged: it is ignored. The
+    /// partition's keys go on in the next generation of the topic.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Seal {
+        /// The generation that ends.
+        pub generation: u32,
+        /// The partition that it stands in.
+        pub partition: u32,
+        /// Partitions of the next generation: a multiple of this one's.
+        pub next_partitions: u32,
+    }
+}
+
 impl TopicRecord for Refused {
     const KIND: Kind = Kind::Refused;
 }
@@ -73,4 +87,7 @@ impl TopicRecord for SiteConfigured {
 }
 impl TopicRecord for SiteClosed {
     const KIND: Kind = Kind::SiteClosed;
+}
+impl TopicRecord for Seal {
+    const KIND: Kind = Kind::Seal;
 }

@@ -6,7 +6,7 @@ use crate::control::Entity;
 use crate::delivery::{AttemptEnded, AttemptStarted, ChannelsConfigured};
 use crate::detection::Detection;
 use crate::schema::{self, Kind};
-use crate::signals_topic::{Refused, SiteClosed, SiteConfigured, Tick};
+use crate::signals_topic::{Refused, Seal, SiteClosed, SiteConfigured, Tick};
 
 /// A topic of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +55,8 @@ pub enum SignalsRecord<'a> {
     SiteConfigured(SiteConfigured),
     /// The site's end.
     SiteClosed(SiteClosed),
+    /// The partition's end.
+    Seal(Seal),
 }
 
 impl<'a> SignalsRecord<'a> {
@@ -67,6 +69,7 @@ impl<'a> SignalsRecord<'a> {
             Kind::Tick => Self::Tick(whole(reader)?),
             Kind::SiteConfigured => Self::SiteConfigured(whole(reader)?),
             Kind::SiteClosed => Self::SiteClosed(whole(reader)?),
+            Kind::Seal => Self::Seal(whole(reader)?),
             other => return Err(DecodeError::UnknownSchema(schema::fingerprint(other))),
         })
     }
@@ -85,6 +88,8 @@ pub enum DetectionsRecord {
     AttemptStarted(AttemptStarted),
     /// How an attempt ended.
     AttemptEnded(AttemptEnded),
+    /// The partition's end.
+    Seal(Seal),
 }
 
 impl DetectionsRecord {
@@ -97,6 +102,7 @@ impl DetectionsRecord {
             Kind::ChannelsConfigured => Self::ChannelsConfigured(whole(reader)?),
             Kind::AttemptStarted => Self::AttemptStarted(whole(reader)?),
             Kind::AttemptEnded => Self::AttemptEnded(whole(reader)?),
+            Kind::Seal => Self::Seal(whole(reader)?),
             other => return Err(DecodeError::UnknownSchema(schema::fingerprint(other))),
         })
     }
@@ -112,6 +118,8 @@ impl Entity {
             Kind::Key => Self::Key(whole(reader)?),
             Kind::RuleSet => Self::RuleSet(whole(reader)?),
             Kind::Channel => Self::Channel(whole(reader)?),
+            Kind::Partitions => Self::Partitions(whole(reader)?),
+            Kind::Lease => Self::Lease(whole(reader)?),
             other => return Err(DecodeError::UnknownSchema(schema::fingerprint(other))),
         })
     }
@@ -124,6 +132,8 @@ impl Entity {
             Self::Key(r) => schema::encode(r),
             Self::RuleSet(r) => schema::encode(r),
             Self::Channel(r) => schema::encode(r),
+            Self::Partitions(r) => schema::encode(r),
+            Self::Lease(r) => schema::encode(r),
         }
     }
 }

@@ -79,6 +79,7 @@ records_agree! {
     tick_agrees: signals_topic::Tick,
     site_configured_agrees: signals_topic::SiteConfigured,
     site_closed_agrees: signals_topic::SiteClosed,
+    seal_agrees: signals_topic::Seal,
     detection_agrees: detection::Detection,
     channels_configured_agrees: delivery::ChannelsConfigured,
     attempt_started_agrees: delivery::AttemptStarted,
@@ -89,6 +90,8 @@ records_agree! {
     key_agrees: control::Key,
     rule_set_agrees: control::RuleSet,
     channel_agrees: control::Channel,
+    partitions_agrees: control::Partitions,
+    lease_agrees: control::Lease,
 }
 
 #[test]

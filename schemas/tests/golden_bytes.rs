@@ -47,6 +47,9 @@ fn the_bytes_of_each_record_are_what_they_were() {
     SiteClosed
       c301bd638badd4a9c30e
       10736974655f3771640861636d65
+    Seal
+      c301aa3334702427634e
+      020620
     Detection
       c3019d739533236a4ceb
       e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e10861636d6510736974655f377164020465311662727574652d666f72636518303132
@@ -81,6 +84,12 @@ fn the_bytes_of_each_record_are_what_they_were() {
     Channel
       c301ea18b2d69591ece6
       08686f6f6b0861636d65000601020380a0d5edee6600
+    Partitions
+      c301bb36f1af4d3844ef
+      020408200002
+    Lease
+      c301b369d414b7b8a380
+      020c686f73742d310dd804020200
     ");
 }
 

@@ -33,6 +33,7 @@ pub struct Planner {
     /// Derived: attempts started and not ended.
     pub(super) in_flight: usize,
     counters: Counters,
+    sealed: bool,
 }
 
 /// What happened since this planner was made, for metrics. No part of the state.
@@ -93,9 +94,18 @@ impl Planner {
         self.counters
     }
 
+    /// Whether the partition has ended: what follows is ignored, and its tenants go on in the topic's next generation.
+    pub fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
     /// Applies one record and appends the rows it brings about to `rows`.
     pub fn apply(&mut self, record: DetectionsRecord, rows: &mut Vec<Attempt>) {
+        if self.sealed {
+            return;
+        }
         match record {
+            DetectionsRecord::Seal(_) => self.sealed = true,
             DetectionsRecord::Detection(detection) => self.plan(&Arc::from(detection), rows),
             DetectionsRecord::Tick(tick) => self.tick(&tick),
             DetectionsRecord::ChannelsConfigured(configured) => self.configure(configured, rows),

@@ -1,14 +1,17 @@
 //! The planner's state entries. The planner's task is their only writer, in the commit of the records that changed them;
 //! they are read at a takeover only. Values are Avro (binary encoding, no header); the first field is the layout's number.
 //!
-//! | key | value | how long it lives | absence means |
+//! A key is the tenant's key group (2 bytes, big-endian; 65,535 for the clocks), and what follows. The first versions wrote it
+//! without the key group: such entries are read, and written anew under their key with the next commit.
+//!
+//! | key goes on with | value | how long it lives | absence means |
 //! | --- | --- | --- | --- |
 //! | `a` | [`ClockEntry`]: the partitions' clocks, the tenant served last | from the first tick on; one | no tick came yet |
 //! | `b` tenant | [`ChannelsEntry`]: its channels, their pauses and breakers | as long as the tenant has a channel; one a tenant | the tenant has no channel |
 //! | `c` tenant NUL site NUL seq (8 bytes, big-endian) | [`DetectionEntry`]: what a delivery rests on; carries signal values, and in `detection.encryption_key` the id of the key they are encrypted under | until the last of its deliveries ends; at most a delivery's number of them | no delivery of it waits or is in the air |
 //! | `d` tenant NUL delivery (16 bytes) | [`DeliveryEntry`] | until the delivery ends; at most `DELIVERIES_MAX` a tenant | it ended, or was never planned: topic `attempts` tells which |
 //!
-//! Restored in the order of the keys, a delivery finds its detection there.
+//! Restored in the order of the keys, a delivery finds its detection there: a tenant's entries lie together.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +19,7 @@ use std::sync::Arc;
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::avro_record;
 use logystera_schemas::detection::Detection;
-use logystera_schemas::ids::{ChannelId, DeliveryId, SiteId, TenantId};
+use logystera_schemas::ids::{ChannelId, DeliveryId, KEY_GROUPS, KeyGroup, SiteId, TenantId};
 
 use super::channel::Channel;
 use super::clock::{LogClock, PartitionClock, Timer};
@@ -43,7 +46,10 @@ pub enum StateError {
     Orphan,
 }
 
-/// Names a state entry. Ordered as its bytes are.
+/// Stands for the partition itself, after all key groups.
+const NO_KEY_GROUP: u16 = u16::MAX;
+
+/// Names a state entry. Ordered as its bytes are behind the key group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
     Clock,
@@ -110,19 +116,32 @@ avro_record! {
     }
 }
 
-/// The entries that changed since the last commit.
+/// The entries that changed since the last commit, by key group.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Dirty(BTreeSet<Key>);
+pub(super) struct Dirty {
+    keys: BTreeSet<(u16, Key)>,
+    /// Keys without a key group that were restored: written anew, they go.
+    old: Vec<Vec<u8>>,
+}
 
 impl Dirty {
     pub(super) fn mark(&mut self, key: Key) {
-        self.0.insert(key);
+        self.keys.insert((key.key_group(), key));
     }
 }
 
 impl Key {
-    fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
+    fn key_group(&self) -> u16 {
+        match self {
+            Self::Clock => NO_KEY_GROUP,
+            Self::Channels(tenant) | Self::Detection(tenant, ..) | Self::Delivery(tenant, _) => {
+                KeyGroup::of(tenant.as_str()).0
+            }
+        }
+    }
+
+    fn encode(&self, key_group: u16) -> Vec<u8> {
+        let mut bytes = key_group.to_be_bytes().to_vec();
         match self {
             Self::Clock => bytes.push(b'a'),
             Self::Channels(tenant) => {
@@ -147,7 +166,18 @@ impl Key {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    /// The key, and whether its key group stands before it. A tag is above every key group's first byte.
+    fn decode(bytes: &[u8]) -> Option<(Self, bool)> {
+        match bytes.split_first_chunk() {
+            Some((key_group, rest)) if is_key_group(u16::from_be_bytes(*key_group)) => {
+                let key = Self::decode_rest(rest)?;
+                (key.key_group() == u16::from_be_bytes(*key_group)).then_some((key, true))
+            }
+            _ => Some((Self::decode_rest(bytes)?, false)),
+        }
+    }
+
+    fn decode_rest(bytes: &[u8]) -> Option<Self> {
         let (tag, rest) = bytes.split_first()?;
         let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
         let cut = |bytes: &[u8]| {
@@ -172,6 +202,10 @@ impl Key {
     }
 }
 
+fn is_key_group(number: u16) -> bool {
+    number < KEY_GROUPS || number == NO_KEY_GROUP
+}
+
 fn bytes_of<D: Datum>(datum: &D) -> Vec<u8> {
     let mut to = Writer::new();
     datum.write(&mut to);
@@ -192,7 +226,12 @@ fn entry_of<D: Datum>(value: &[u8]) -> Result<D, StateError> {
 impl Planner {
     /// Takes one stored entry. Called for each of them, in the order of the keys, before the first record.
     pub fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), StateError> {
-        match Key::decode(key).ok_or(StateError::Key)? {
+        let (name, is_current) = Key::decode(key).ok_or(StateError::Key)?;
+        if !is_current {
+            self.dirty.mark(name.clone());
+            self.dirty.old.push(key.to_vec());
+        }
+        match name {
             Key::Clock => {
                 let entry: ClockEntry = entry_of(value)?;
                 let partitions = entry.partitions.into_iter().map(|p| (p.partition, p)).collect();
@@ -224,14 +263,19 @@ impl Planner {
 
     /// The entries that changed since the last call, each key once, in the order of the keys; none for one that is gone.
     pub fn take_puts(&mut self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
-        let dirty = std::mem::take(&mut self.dirty);
-        dirty.0.into_iter().map(|key| (key.encode(), self.value(&key))).collect()
+        let Dirty { keys, old } = std::mem::take(&mut self.dirty);
+        let mut puts: Vec<_> = keys.into_iter().map(|(group, key)| (key.encode(group), self.value(&key))).collect();
+        if !old.is_empty() {
+            puts.extend(old.into_iter().map(|key| (key, None)));
+            puts.sort_unstable();
+        }
+        puts
     }
 
     /// About how many bytes [`Self::take_puts`] would give now.
     pub fn dirty_bytes(&self) -> usize {
         // A delivery or a clock takes under 200 bytes; a detection about a kilobyte.
-        self.dirty.0.iter().map(|key| if matches!(key, Key::Detection(..)) { 1_200 } else { 200 }).sum()
+        self.dirty.keys.iter().map(|(_, key)| if matches!(key, Key::Detection(..)) { 1_200 } else { 200 }).sum()
     }
 
     fn value(&self, key: &Key) -> Option<Vec<u8>> {

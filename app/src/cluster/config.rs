@@ -189,7 +189,6 @@ impl Config {
         KafkaConfig {
             brokers: kafka.brokers,
             prefix: kafka.prefix,
-            generation: 0,
             signals_partitions: kafka.signals_partitions,
             detections_partitions: kafka.detections_partitions,
             changelog_partitions: kafka.changelog_partitions,

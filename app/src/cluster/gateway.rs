@@ -1,9 +1,12 @@
 //! The role that takes batches.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::control::DirectoryWatch;
+use logystera_infra::kafka::Door;
+use logystera_infra::secrets::random_bytes;
 use logystera_infra::shutdown::Shutdown;
 use logystera_infra::telemetry::Metrics;
 use logystera_ingest::tls::Tls;
@@ -13,6 +16,9 @@ use tokio::net::TcpListener;
 use super::{AWAY_PAUSE, Installation};
 use crate::cli::CliError;
 use crate::up::{SiteKeys, bind};
+
+/// How often a gateway that starts looks whether it may write.
+const DOOR_STEP: Duration = Duration::from_millis(50);
 
 pub(super) async fn run(
     installation: &Installation,
@@ -26,19 +32,28 @@ pub(super) async fn run(
         _ => None,
     };
     let senders = bind(config.listen, "listen in the file").await?;
-    while let Err(error) = installation.configure_sites().await {
+    let watch = DirectoryWatch::load(installation.log.clone())?;
+    let view = watch.view();
+    // Both end after the last batch was answered.
+    let closed = Shutdown::new();
+    let control = watch.spawn(closed.clone()).map_err(CliError::not_available)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let incarnation = i64::from_be_bytes(random_bytes());
+    let door = Door::new(installation.kafka.config(), &config.instance()?, incarnation, Arc::clone(&clock));
+    let keeper = tokio::spawn(door.clone().keep(installation.log.clone(), view.clone(), closed.clone()));
+    let log = installation.log.through(door.clone());
+    while !door.is_open() && !shutdown.is_set() {
+        tokio::time::sleep(DOOR_STEP).await;
+    }
+    while let Err(error) = installation.configure_sites(&log, &view.current()).await {
         if !error.is_away() || shutdown.is_set() {
             return Err(error);
         }
         tracing::warn!(%error, "waiting for the cluster");
         tokio::time::sleep(AWAY_PAUSE).await;
     }
-    let watch = DirectoryWatch::load(installation.log.clone())?;
-    let keys = Arc::new(SiteKeys::new(watch.view(), installation.master.clone()));
-    let control = watch.spawn(shutdown.clone()).map_err(CliError::not_available)?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let settings = GatewayConfig::new(config.audience.clone());
-    let gateway = Gateway::new(settings, installation.log.clone(), keys, clock);
+    let keys = Arc::new(SiteKeys::new(view, installation.master.clone()));
+    let gateway = Gateway::new(GatewayConfig::new(config.audience.clone()), log, keys, clock);
     tracing::info!(listen = %config.listen, admin = %config.admin_listen, "gateway started");
     let render: Render = Arc::new(move || metrics.render());
     tokio::join!(
@@ -46,5 +61,7 @@ pub(super) async fn run(
         gateway.serve_admin(operators, render, shutdown.wait()),
         gateway.run_timers(shutdown.wait()),
     );
+    closed.trigger();
+    keeper.await.map_err(CliError::not_available)?;
     tokio::task::spawn_blocking(move || drop(control.join())).await.map_err(CliError::not_available)
 }

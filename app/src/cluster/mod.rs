@@ -3,11 +3,12 @@
 mod alerter;
 pub mod config;
 mod gateway;
+mod growth;
 mod operators;
 pub mod partitions;
 pub mod processor;
 mod reading;
-mod watched;
+mod status;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -15,21 +16,27 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use logystera_infra::clock::SystemClock;
-use logystera_infra::control::DirectoryWatch;
-use logystera_infra::kafka::{Kafka, KafkaLog};
+use logystera_infra::control::{Directory, DirectoryWatch};
+use logystera_infra::kafka::{Kafka, KafkaLog, Layouts};
 use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey};
 use logystera_infra::shutdown::Shutdown;
 use logystera_infra::store::Store;
+use logystera_schemas::control::GrowingTopic;
+use logystera_schemas::topic::Topic;
 
 use crate::admin::{Answer, Office, Request, configure_sites, publish_rules};
 use crate::cli::{CliError, DONE, finish};
 use crate::deployment::{Configured, Deployment};
 use crate::up::{bind, equip, rules_or_default, upkeep};
 use config::Config;
+pub(crate) use growth::grow;
+use partitions::{Control, Share};
 pub(crate) use reading::ClusterLog;
+pub(crate) use status::status;
 
 /// Applications that keep state.
 pub const APPS: [&str; 2] = [logystera_processor::task::APP, logystera_alerter::task::APP];
@@ -155,7 +162,11 @@ impl Installation {
         let kafka = Kafka::new(config.kafka());
         kafka.create_topics(&APPS)?;
         let log = kafka.log()?;
-        let master = master_key(&config.secrets, &log)?;
+        let watch = DirectoryWatch::load(log.clone())?;
+        let directory = watch.view().current();
+        let layouts = Layouts::of(kafka.config(), &directory);
+        let (kafka, log) = (kafka.with_layouts(layouts.clone()), log.with_layouts(layouts));
+        let master = master_key(&config.secrets, &directory)?;
         Ok(Self { config, kafka, log, master })
     }
 
@@ -164,6 +175,21 @@ impl Installation {
         let Some(config) = self.config.store() else { return Ok(self.kafka.clone()) };
         let store = Store::open(config, Arc::new(SystemClock::new())).map_err(CliError::wrong_use)?;
         Ok(self.kafka.clone().with_store(store))
+    }
+
+    /// This process's share of the partitions of `input`, and the thread that follows topic `control` for it until `shutdown`.
+    fn share(
+        &self,
+        app: &'static str,
+        input: Topic,
+        ready: Arc<AtomicBool>,
+        shutdown: &Shutdown,
+    ) -> Result<(Share, JoinHandle<()>), CliError> {
+        let watch = DirectoryWatch::load(self.log.clone())?;
+        let control = Control { log: self.log.clone(), view: watch.view() };
+        let thread = watch.spawn(shutdown.clone()).map_err(CliError::not_available)?;
+        let (kafka, instance) = (self.with_store()?, self.config.instance()?);
+        Ok((Share { kafka, control, app, input, instance, ready }, thread))
     }
 
     /// What the file says of the deployment. A new site is configured with `rules`.
@@ -176,24 +202,28 @@ impl Installation {
         }
     }
 
-    /// Configures all sites with the rules of the file.
-    pub(crate) async fn configure_sites(&self) -> Result<(), CliError> {
-        let directory = DirectoryWatch::load(self.log.clone())?.view().current();
+    /// Configures all sites with the rules of the file. `log` is what the process writes to.
+    pub(crate) async fn configure_sites(&self, log: &KafkaLog, directory: &Directory) -> Result<(), CliError> {
         let rules = rules_or_default(self.config.rules.as_deref())?;
-        configure_sites(&self.log, &directory, &rules, None).await.map(drop)
+        configure_sites(log, directory, &rules, None).await.map(drop)
     }
 
-    /// Has the body of the file's rules in the log, so that sites can be configured with it.
-    async fn publish_rules(&self) -> Result<Configured, CliError> {
-        let directory = DirectoryWatch::load(self.log.clone())?.view().current();
-        publish_rules(&self.log, &directory, &rules_or_default(self.config.rules.as_deref())?).await
+    /// The log for the one command that changes something: whichever did before is fenced.
+    pub(crate) fn office_log(&self) -> Result<(KafkaLog, Arc<Directory>), CliError> {
+        let log = self.log.alone(OFFICE)?;
+        // Read after that: a growth that began before is seen, and one that begins later fences this command.
+        let directory = DirectoryWatch::load(log.clone())?.view().current();
+        let log = log.with_layouts(Layouts::of(self.kafka.config(), &directory));
+        Ok((log, directory))
     }
 }
 
+/// Name of the one writer of topic `control` among commands.
+const OFFICE: &str = "office";
+
 /// The master key. Only a new installation makes one: a machine without it must get the one that the secrets are sealed under.
-fn master_key(folder: &Path, log: &KafkaLog) -> Result<MasterKey, CliError> {
+fn master_key(folder: &Path, directory: &Directory) -> Result<MasterKey, CliError> {
     if !folder.join(MASTER_KEY_FILE).exists() {
-        let directory = DirectoryWatch::load(log.clone())?.view().current();
         if directory.sites().next().is_some() || directory.tenants().next().is_some() {
             return Err(CliError::not_available(format!(
                 "{} has no {MASTER_KEY_FILE}: copy it from a machine of this installation that has it",
@@ -211,8 +241,16 @@ pub fn ask(file: &Path, request: Request) -> Result<Answer, CliError> {
     let installation = Installation::connect(Config::read(file)?)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(CliError::not_available)?.block_on(async {
-        let deployment = installation.deployment(Some(installation.publish_rules().await?));
-        let (log, master) = (installation.log.clone(), installation.master.clone());
+        let (log, directory) = installation.office_log()?;
+        if let Some(topic) = GrowingTopic::ALL.iter().find(|topic| log.layouts().is_closing(**topic)) {
+            return Err(CliError::not_available(format!(
+                "the partitions of {topic} are growing: try again in a moment; if `logystera partitions grow` is no longer \
+                 running, run it again"
+            )));
+        }
+        let rules = rules_or_default(installation.config.rules.as_deref())?;
+        let deployment = installation.deployment(Some(publish_rules(&log, &directory, &rules).await?));
+        let master = installation.master.clone();
         let office = Office::new(log, master, deployment, Arc::new(SystemClock::new()));
         office.execute(request).await.map_err(CliError::from)
     })

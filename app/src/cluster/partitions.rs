@@ -1,37 +1,62 @@
 //! The partitions of a process: a task on a thread of its own for each that the group gives it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::kafka::Kafka;
-use logystera_infra::log::{LogError, Task};
+use logystera_infra::control::DirectoryView;
+use logystera_infra::kafka::{Kafka, KafkaLog, KafkaTask, Layouts, Place};
+use logystera_infra::log::{LogError, Task as _};
 use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
+use logystera_schemas::control::GrowingTopic;
 use logystera_schemas::limits::{PARTITIONS_OWNED_MAX, TASK_RETRY_MS_MAX, TASK_RETRY_MS_MIN};
 use logystera_schemas::topic::Topic;
-
-use super::watched::Watched;
 
 /// How long the group is served at a time.
 const SERVE: Duration = Duration::from_millis(100);
 /// How long a process that the group has thrown out waits before it joins again. A restarted broker does that; so does another
 /// process under the same name, and then neither must spin.
 const REJOIN_PAUSE: Duration = Duration::from_secs(1);
+/// How long a partition is left alone that waits for others to come to their seals, or for a growth to go on.
+const EARLY_PAUSE_MS: i64 = 200;
 /// How often the group is shown how far its partitions are.
 const SHOW_EVERY_MS: i64 = 5_000;
 
-/// What a task does until its shutdown: the partition, the task, when to stop.
-pub type Work = Arc<dyn Fn(u32, Watched, &Shutdown) -> Result<(), CycleError> + Send + Sync>;
+/// What a task needs to run.
+pub struct Run<'a> {
+    /// What it reads.
+    pub place: Place,
+    /// The task.
+    pub task: KafkaTask,
+    /// How the topics that it writes to are laid out.
+    pub layouts: Layouts,
+    /// When to stop.
+    pub stop: &'a Shutdown,
+}
+
+/// What a task does until its shutdown, or the partition's seal.
+pub type Work = Arc<dyn Fn(Run<'_>) -> Result<(), CycleError> + Send + Sync>;
+
+/// Topic `control`, as a process follows it.
+#[derive(Clone, Debug)]
+pub struct Control {
+    /// The log.
+    pub log: KafkaLog,
+    /// What it has seen.
+    pub view: DirectoryView,
+}
 
 /// Whose partitions are run.
 #[derive(Clone, Debug)]
 pub struct Share {
     /// The cluster.
     pub kafka: Kafka,
+    /// What is configured: how the topics grow.
+    pub control: Control,
     /// The application.
     pub app: &'static str,
     /// What it reads.
@@ -40,6 +65,49 @@ pub struct Share {
     pub instance: String,
     /// Whether the group has taken this process in and it runs what it was given.
     pub ready: Arc<AtomicBool>,
+}
+
+impl Share {
+    /// How the topics are laid out, as far as this process has heard.
+    fn layouts(&self) -> Layouts {
+        Layouts::of(self.kafka.config(), &self.control.view.current())
+    }
+
+    /// How they are laid out when this is called.
+    fn layouts_now(&self) -> Result<Layouts, LogError> {
+        Ok(Layouts::of(self.kafka.config(), &self.control.view.caught_up(&self.control.log)?))
+    }
+
+    /// Whether nothing is left to be done for a partition, or not yet; none: it can be taken over.
+    fn stands_back(&self, place: Place) -> Result<Option<End>, LogError> {
+        let layouts = self.layouts();
+        // Both applications write to `detections`.
+        if layouts.is_closing(GrowingTopic::Detections) {
+            return Ok(Some(End::Early));
+        }
+        let read = layouts.read(self.input);
+        if read.len() > 1 && read.first() == Some(&place.generation) && self.is_sealed(place)? {
+            return Ok(Some(End::Sealed));
+        }
+        let Some((number, partition)) = place.parent() else { return Ok(None) };
+        let Some(generation) = read.iter().find(|generation| generation.number == number) else { return Ok(None) };
+        Ok((!self.is_sealed(Place { generation: *generation, partition })?).then_some(End::Early))
+    }
+
+    fn is_sealed(&self, place: Place) -> Result<bool, LogError> {
+        Ok(self.kafka.committed(self.app, place)?.sealed)
+    }
+}
+
+/// Why a partition's thread has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// It was told to, or something failed.
+    Stopped,
+    /// What it has to wait for has not happened yet.
+    Early,
+    /// The partition has ended, and everything before its seal is committed.
+    Sealed,
 }
 
 /// Stands for the position of a partition whose owner before is not fenced yet, or whose state is not read.
@@ -51,7 +119,7 @@ struct Worker {
     started_ms: i64,
     /// Position of the newest commit; [`NOT_TAKEN_OVER`] before there is one.
     committed: Arc<AtomicU64>,
-    thread: JoinHandle<()>,
+    thread: JoinHandle<End>,
 }
 
 impl Worker {
@@ -87,11 +155,13 @@ fn keep_running(
     share: &Share,
     work: &Work,
     shutdown: &Shutdown,
-    workers: &mut BTreeMap<u32, Worker>,
+    workers: &mut BTreeMap<Place, Worker>,
 ) -> Result<(), LogError> {
-    let mut member = share.kafka.join(share.app, share.input, &share.instance)?;
+    let join = || share.kafka.join(share.app, share.input, &share.layouts().read(share.input), &share.instance);
+    let mut member = join()?;
     let clock = SystemClock::new();
-    let mut paused: BTreeMap<u32, Paused> = BTreeMap::new();
+    let mut paused: BTreeMap<Place, Paused> = BTreeMap::new();
+    let mut sealed: BTreeSet<Place> = BTreeSet::new();
     let owned = metrics::gauge!("logystera_partitions_owned", "app" => share.app);
     let failing = metrics::gauge!("logystera_tasks_failing", "app" => share.app);
     let mut shown_ms = clock.monotonic_ms();
@@ -99,8 +169,8 @@ fn keep_running(
         let now_ms = clock.monotonic_ms();
         if now_ms - shown_ms >= SHOW_EVERY_MS {
             shown_ms = now_ms;
-            for (partition, worker) in workers.iter().filter(|(_, worker)| worker.is_taken_over()) {
-                member.show(*partition, worker.committed.load(Ordering::Relaxed));
+            for (place, worker) in workers.iter().filter(|(_, worker)| worker.is_taken_over()) {
+                member.show(*place, worker.committed.load(Ordering::Relaxed));
             }
         }
         if let Err(error) = member.serve(SERVE) {
@@ -109,12 +179,13 @@ fn keep_running(
             share.ready.store(false, Ordering::Relaxed);
             drop(member);
             shutdown.wait_timeout(REJOIN_PAUSE);
-            member = share.kafka.join(share.app, share.input, &share.instance)?;
+            member = join()?;
             continue;
         }
         if !member.has_joined() {
             continue;
         }
+        member.read_generations(&share.layouts().read(share.input))?;
         let own = member.own();
         for (partition, worker) in workers.iter() {
             if !own.contains(partition) {
@@ -122,20 +193,34 @@ fn keep_running(
             }
         }
         for (partition, worker) in workers.extract_if(.., |_, worker| worker.thread.is_finished()) {
-            let lasted = now_ms - worker.started_ms > TASK_RETRY_MS_MAX as i64;
+            let started_ms = worker.started_ms;
+            // A thread that panicked has said so.
+            match worker.thread.join().unwrap_or(End::Stopped) {
+                End::Sealed => {
+                    sealed.insert(partition);
+                    continue;
+                }
+                End::Early => {
+                    paused.insert(partition, Paused { until_ms: now_ms + EARLY_PAUSE_MS, pause_ms: 0 });
+                    continue;
+                }
+                End::Stopped => {}
+            }
+            let lasted = now_ms - started_ms > TASK_RETRY_MS_MAX as i64;
             let last = if lasted { 0 } else { paused.get(&partition).map_or(0, |p| p.pause_ms) };
             let pause_ms = (2 * last).clamp(TASK_RETRY_MS_MIN, TASK_RETRY_MS_MAX);
             paused.insert(partition, Paused { until_ms: now_ms + pause_ms as i64, pause_ms });
         }
         // What was given away and comes back starts at once.
         paused.retain(|partition, _| own.contains(partition));
-        for partition in own {
+        sealed.retain(|partition| own.contains(partition));
+        for partition in own.difference(&sealed) {
             if workers.contains_key(partition) || paused.get(partition).is_some_and(|p| now_ms < p.until_ms) {
                 continue;
             }
             if workers.len() >= PARTITIONS_OWNED_MAX {
                 tracing::error!(
-                    partition,
+                    %partition,
                     "{PARTITIONS_OWNED_MAX} partitions are as many as a process may own: start another"
                 );
                 paused.insert(*partition, Paused { until_ms: now_ms + TASK_RETRY_MS_MAX as i64, pause_ms: 0 });
@@ -143,7 +228,8 @@ fn keep_running(
             }
             workers.insert(*partition, start(share, *partition, work, now_ms)?);
         }
-        let running = own.iter().all(|partition| workers.get(partition).is_some_and(Worker::is_taken_over));
+        let running =
+            own.difference(&sealed).all(|partition| workers.get(partition).is_some_and(Worker::is_taken_over));
         share.ready.store(running, Ordering::Relaxed);
         let gauge = |count: usize| f64::from(u16::try_from(count).unwrap_or(u16::MAX));
         owned.set(gauge(workers.len()));
@@ -152,31 +238,53 @@ fn keep_running(
     Ok(())
 }
 
-fn start(share: &Share, partition: u32, work: &Work, started_ms: i64) -> Result<Worker, LogError> {
+fn start(share: &Share, place: Place, work: &Work, started_ms: i64) -> Result<Worker, LogError> {
     let (app, stop, committed) = (share.app, Shutdown::new(), Arc::new(AtomicU64::new(NOT_TAKEN_OVER)));
     let (share, work, own_stop, position) = (share.clone(), Arc::clone(work), stop.clone(), Arc::clone(&committed));
     let body = move || {
-        tracing::info!(app, partition, "taking a partition over");
-        let task = share.kafka.task(app, share.input, partition);
-        if let Ok(task) = &task {
-            tracing::info!(
-                app,
-                partition,
-                position = task.position(),
-                "fenced the owner before and read what it committed"
-            );
-        }
-        metrics::counter!("logystera_takeovers_total", "app" => app).increment(1);
-        let watched = task.map(|task| Watched::new(task, app, partition, position));
-        match watched.map_err(CycleError::from).and_then(|task| work(partition, task, &own_stop)) {
-            Ok(()) => {}
+        let end = share.stands_back(place).map_err(CycleError::from).and_then(|end| match end {
+            Some(end) => Ok(end),
+            None => take_over(&share, place, position, &work, &own_stop),
+        });
+        match end {
+            Ok(end) => return end,
             Err(CycleError::Log(LogError::Fenced)) => {
-                tracing::info!(app, partition, "another process owns the partition");
+                tracing::info!(app, partition = %place, "another process owns the partition");
             }
-            Err(error) => tracing::error!(app, partition, %error, "stopped; the partition is taken over anew"),
+            Err(error) => tracing::error!(app, partition = %place, %error, "stopped; the partition is taken over anew"),
         }
+        End::Stopped
     };
-    let name = format!("{app}-{partition}");
+    let name = format!("{app}-{place}");
     let thread = std::thread::Builder::new().name(name).spawn(body);
     thread.map(|thread| Worker { stop, started_ms, committed, thread }).map_err(|e| LogError::Away(e.to_string()))
+}
+
+/// Takes a partition over and works until it is told to stop, or the partition has ended.
+fn take_over(
+    share: &Share,
+    place: Place,
+    position: Arc<AtomicU64>,
+    work: &Work,
+    stop: &Shutdown,
+) -> Result<End, CycleError> {
+    let app = share.app;
+    tracing::info!(app, partition = %place, "taking a partition over");
+    metrics::counter!("logystera_takeovers_total", "app" => app).increment(1);
+    let mut task = share.kafka.task_at(app, share.input, place)?;
+    // Asked after the owner before was fenced: a growth that is not seen here fences this one.
+    let layouts = share.layouts_now()?;
+    if layouts.is_closing(GrowingTopic::Detections) {
+        return Ok(End::Early);
+    }
+    task.write_to(layouts.clone());
+    let from = task.position();
+    tracing::info!(app, partition = %place, position = from, "fenced the owner before and read what it committed");
+    task.show(place, position);
+    work(Run { place, task, layouts, stop })?;
+    let end = if stop.is_set() { End::Stopped } else { End::Sealed };
+    if end == End::Sealed {
+        tracing::info!(app, partition = %place, "the partition has grown, and everything before its seal is committed");
+    }
+    Ok(end)
 }

@@ -10,16 +10,16 @@ use logystera_processor::task::{self, EngineMachine};
 use logystera_schemas::topic::Topic;
 
 use super::Installation;
-use super::partitions::{self, Share, Work};
+use super::partitions::{self, Run, Work};
 use crate::cli::CliError;
 use crate::up::ControlBodies;
 
 /// What a processor does for each of its partitions.
 pub fn work(log: impl Log) -> Work {
-    let detections_partitions = log.partitions(Topic::Detections);
-    Arc::new(move |partition, task, stop| {
-        let machine = EngineMachine::new(partition, detections_partitions, ControlBodies(log.clone()));
-        task::run(machine, task, &SystemClock::new(), stop)
+    Arc::new(move |run: Run<'_>| {
+        let detections = run.layouts.written(Topic::Detections).partitions;
+        let machine = EngineMachine::new(run.place.partition, detections, ControlBodies(log.clone()));
+        task::run(machine, run.task, &SystemClock::new(), run.stop)
     })
 }
 
@@ -28,14 +28,12 @@ pub(super) async fn serve(
     ready: Arc<AtomicBool>,
     shutdown: &Shutdown,
 ) -> Result<(), CliError> {
-    let share = Share {
-        kafka: installation.with_store()?,
-        app: task::APP,
-        input: Topic::Signals,
-        instance: installation.config.instance()?,
-        ready,
-    };
+    let (share, control) = installation.share(task::APP, Topic::Signals, ready, shutdown)?;
     let (work, shutdown) = (work(installation.log.clone()), shutdown.clone());
-    let done = tokio::task::spawn_blocking(move || partitions::run(&share, &work, &shutdown)).await;
-    Ok(done.map_err(CliError::not_available)??)
+    let done = tokio::task::spawn_blocking(move || {
+        let done = partitions::run(&share, &work, &shutdown);
+        drop(control.join());
+        done
+    });
+    Ok(done.await.map_err(CliError::not_available)??)
 }

@@ -3,8 +3,10 @@
 mod progress;
 mod verify;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use logystera_infra::clock::{Clock, SystemClock};
@@ -15,14 +17,14 @@ use logystera_processor::core::engine::SEMANTICS;
 use logystera_processor::core::rule::RuleSet;
 use logystera_processor::task::{Bodies, EngineMachine};
 use logystera_schemas::detection::Detection;
-use logystera_schemas::ids::{KeyGroup, Sha256Digest, SiteId};
+use logystera_schemas::ids::{KEY_GROUPS, KeyGroup, Sha256Digest, SiteId};
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::SiteConfigured;
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
 
 use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, FINDING, Out, finish};
-use crate::reading::Reading;
+use crate::reading::{Part, Reading};
 use crate::tail::detection_text;
 use crate::up::load_rules;
 use crate::{reading, when};
@@ -77,14 +79,15 @@ fn replay(args: &Args) -> Result<u8, CliError> {
     let log = reading::open(&args.data, &args.cluster)?;
     let directory = Arc::new(log.directory()?);
     let given = args.rules.as_deref().map(load_rules).transpose()?.map(Arc::new);
-    let partitions = match &args.site {
+    let parts = match &args.site {
         Some(site) if directory.site(site.as_str()).is_none() => {
             return Err(CliError::wrong_use(format!("there is no site {site}; `logystera site list` shows them")));
         }
-        Some(site) => vec![KeyGroup::of(site.as_str()).partition(log.partitions(Topic::Signals))],
-        None => (0..log.partitions(Topic::Signals)).collect(),
+        Some(site) => log.parts_of(Topic::Signals, KeyGroup::of(site.as_str())),
+        None => log.parts(Topic::Signals),
     };
-    let asked = Asked { log: &*log, args, from_ms, partitions, known: Known { directory, given } };
+    let generations = log.generations(Topic::Signals);
+    let asked = Asked { log: &*log, args, from_ms, generations, parts, known: Known { directory, given } };
     if args.verify { verify::verify(&asked) } else { show(&asked) }
 }
 
@@ -93,23 +96,61 @@ struct Asked<'a> {
     log: &'a dyn Reading,
     args: &'a Args,
     from_ms: i64,
-    /// Partitions of `signals` to replay, one after the other: sites do not concern each other.
-    partitions: Vec<u32>,
+    /// Partitions of each generation of `signals`.
+    generations: Vec<u32>,
+    /// The partitions of `signals` to replay.
+    parts: Vec<Part>,
     known: Known,
 }
 
+impl Asked<'_> {
+    /// Whether a key group is in this partition of `signals`.
+    fn holds(&self, part: Part, key_group: u32) -> bool {
+        key_group % self.generations[part.generation as usize] == part.partition
+    }
+
+    /// The partitions that those go on in that were in this one.
+    fn next(&self, part: Part) -> impl Iterator<Item = Part> + '_ {
+        let next = self.parts.iter().filter(move |next| next.generation == part.generation + 1);
+        next.copied().filter(move |next| self.holds(part, next.partition))
+    }
+
+    /// Replays one partition after the other, each behind the one that it goes on with: sites do not concern each other.
+    /// `visit` gives false to end it.
+    fn each(&self, mut visit: impl FnMut(&mut Replay<'_>) -> Result<bool, CliError>) -> Result<(), CliError> {
+        let first = self.parts.iter().filter(|part| part.generation == 0);
+        let mut left: Vec<(Part, Rc<State>)> = first.map(|part| (*part, Rc::default())).collect();
+        left.reverse();
+        while let Some((part, state)) = left.pop() {
+            let mut replayed = Replay::new(self, part, &state)?;
+            if !visit(&mut replayed)? {
+                return Ok(());
+            }
+            if replayed.machine.is_sealed() {
+                replayed.store();
+                let state = Rc::new(std::mem::take(&mut replayed.state));
+                left.extend(self.next(part).map(|next| (next, Rc::clone(&state))));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The engine's state, as it travels with the key groups.
+type State = BTreeMap<Vec<u8>, Vec<u8>>;
+
 fn show(asked: &Asked<'_>) -> Result<u8, CliError> {
     let (mut out, mut progress) = (Out::new(), Progress::new(asked)?);
-    for partition in &asked.partitions {
-        let mut replayed = Replay::new(asked, *partition)?;
+    asked.each(|replayed| {
         while let Some(found) = replayed.step()? {
-            progress.show(&replayed);
+            progress.show(replayed);
             for Found { detection, .. } in found.iter().filter(|f| f.detection.last_evaluated_at >= asked.from_ms) {
                 if asked.args.json { out.json(detection)? } else { out.line(detection_text(detection))? }
             }
         }
-        progress.done(&replayed);
-    }
+        progress.done(replayed)?;
+        Ok(true)
+    })?;
     out.flush()?;
     Ok(DONE)
 }
@@ -118,7 +159,11 @@ fn show(asked: &Asked<'_>) -> Result<u8, CliError> {
 struct Replay<'a> {
     log: &'a dyn Reading,
     machine: EngineMachine<Known>,
-    partition: u32,
+    part: Part,
+    /// What was stored so far, where others go on with it.
+    state: State,
+    /// Whether the topic has grown since.
+    has_next: bool,
     site: Option<SiteId>,
     rules: Option<Sha256Digest>,
     next: u64,
@@ -130,7 +175,7 @@ struct Replay<'a> {
 struct Found {
     /// Offset of the record that brought it about.
     applied: u64,
-    /// Partition of `detections` that it belongs to.
+    /// Partition of the newest generation of `detections` that it belongs to.
     partition: u32,
     detection: Detection,
 }
@@ -153,23 +198,48 @@ impl Bodies for Known {
 }
 
 impl<'a> Replay<'a> {
-    fn new(asked: &Asked<'a>, partition: u32) -> Result<Self, CliError> {
+    /// An engine that goes on with `state`.
+    fn new(asked: &Asked<'a>, part: Part, state: &State) -> Result<Self, CliError> {
         let (log, known) = (asked.log, asked.known.clone());
-        let start = log.bounds(Topic::Signals, partition)?.start;
+        let start = log.bounds(Topic::Signals, part)?.start;
         if start > 0 {
             return Err(CliError::not_available(format!(
-                "topic signals partition {partition} begins at offset {start}: what the engine knew then is gone"
+                "topic signals partition {} begins at offset {start}: what the engine knew then is gone",
+                part.partition
             )));
         }
         let rules = known.given.as_ref().map(|set| set.digest);
-        let machine = EngineMachine::new(partition, log.partitions(Topic::Detections), known);
-        let site = asked.args.site.clone();
-        Ok(Self { log, machine, partition, site, rules, next: 0, records: 0, batches: 0 })
+        let detections = log.generations(Topic::Detections).pop().unwrap_or(1);
+        let mut machine = EngineMachine::new(part.partition, detections, known);
+        for (key, value) in state {
+            let key_group = key.split_first_chunk().map(|(head, _)| u16::from_be_bytes(*head));
+            // What is of no key group is the partition's own, and of all that it became.
+            if key_group.is_none_or(|group| group >= KEY_GROUPS || asked.holds(part, u32::from(group))) {
+                machine.restore(key, value).map_err(|halt| altered(&halt.to_string()))?;
+            }
+        }
+        machine.restored();
+        let (site, has_next) = (asked.args.site.clone(), asked.next(part).next().is_some());
+        let state = State::new();
+        Ok(Self { log, machine, part, state, has_next, site, rules, next: 0, records: 0, batches: 0 })
     }
 
-    /// Applies the next records. None: the log's end; else what they brought about.
+    /// Takes what changed out of the machine, which keeps it for a commit that never comes.
+    fn store(&mut self) {
+        for (key, value) in self.machine.take_puts().into_iter().filter(|_| self.has_next) {
+            match value {
+                Some(value) => drop(self.state.insert(key, value)),
+                None => drop(self.state.remove(&key)),
+            }
+        }
+    }
+
+    /// Applies the next records. None: the partition's end; else what they brought about.
     fn step(&mut self) -> Result<Option<Vec<Found>>, CliError> {
-        let records = self.log.read(Topic::Signals, self.partition, self.next, READ_BYTES_MAX)?;
+        if self.machine.is_sealed() {
+            return Ok(None);
+        }
+        let records = self.log.read(Topic::Signals, self.part, self.next, READ_BYTES_MAX)?;
         if records.is_empty() {
             return Ok(None);
         }
@@ -188,9 +258,11 @@ impl<'a> Replay<'a> {
                     found.push(Found { applied: record.offset, partition: entry.partition, detection: *detection });
                 }
             }
-            // The machine keeps what changed for a commit that never comes.
             if self.machine.dirty_bytes() > READ_BYTES_MAX {
-                self.machine.take_puts();
+                self.store();
+            }
+            if self.machine.is_sealed() {
+                break;
             }
         }
         Ok(Some(found))

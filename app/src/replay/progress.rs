@@ -27,8 +27,8 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn new(asked: &Asked<'_>) -> Result<Self, CliError> {
         let mut total = 0;
-        for partition in &asked.partitions {
-            total += asked.log.bounds(Topic::Signals, *partition)?.end;
+        for part in &asked.parts {
+            total += asked.log.bounds(Topic::Signals, *part)?.end;
         }
         let shown = std::io::stderr().is_terminal();
         Ok(Self { shown, total, before: 0, records: 0, started: Stopwatch::start(), newest: Stopwatch::start() })
@@ -43,12 +43,14 @@ impl Progress {
     }
 
     /// A partition is done.
-    pub(super) fn done(&mut self, replayed: &Replay<'_>) {
-        self.before += replayed.next;
+    pub(super) fn done(&mut self, replayed: &Replay<'_>) -> Result<(), CliError> {
+        // What stands behind a seal is not read.
+        self.before += replayed.log.bounds(Topic::Signals, replayed.part)?.end;
         self.records += replayed.records;
         if self.shown && self.before >= self.total {
             self.print(self.total, self.records, "\n");
         }
+        Ok(())
     }
 
     fn print(&self, offset: u64, records: u64, end: &str) {

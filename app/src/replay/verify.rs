@@ -1,6 +1,8 @@
 //! `logystera replay --verify`: each detection that the replay gives beside the recorded one.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::rc::Rc;
 
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{KeyGroup, Sha256Digest, SiteId};
@@ -11,56 +13,100 @@ use serde_json::json;
 use super::progress::Progress;
 use super::{Args, Asked, Found, Replay};
 use crate::cli::{CliError, DONE, FINDING, Out};
+use crate::reading::Part;
+use logystera_infra::runtime::StateMachine;
 
-/// The recorded detections of a partition of `detections` whose sites are of one partition of `signals`, in order.
+/// The recorded detections of what is one partition of `detections` now, whose sites are of one partition of `signals`, in
+/// order.
 struct Recorded<'a> {
     asked: &'a Asked<'a>,
     /// Partition of `signals`.
-    source: u32,
+    source: Part,
+    /// Of the newest generation of `detections`.
     partition: u32,
-    next: u64,
-    end: u64,
+    /// Its partitions.
+    partitions: u32,
+    /// Where they stood and stand, the newest generation first.
+    left: Vec<(Part, Range<u64>)>,
     read: VecDeque<(u64, Detection)>,
+    /// The newest `seq` of each site that was compared before: those up to it are of the partition that this one goes on with.
+    before: Rc<BTreeMap<SiteId, u64>>,
 }
 
 impl<'a> Recorded<'a> {
-    fn new(asked: &'a Asked<'a>, source: u32, partition: u32) -> Result<Self, CliError> {
-        let bounds = asked.log.bounds(Topic::Detections, partition)?;
-        Ok(Self { asked, source, partition, next: bounds.start, end: bounds.end, read: VecDeque::new() })
+    fn new(
+        asked: &'a Asked<'a>,
+        source: Part,
+        partition: u32,
+        before: Rc<BTreeMap<SiteId, u64>>,
+    ) -> Result<Self, CliError> {
+        let generations = asked.log.generations(Topic::Detections);
+        let partitions = generations.last().copied().unwrap_or(1);
+        let stood = (0..).zip(generations).map(|(generation, count)| {
+            let part = Part { generation, partition: partition % count };
+            Ok((part, asked.log.bounds(Topic::Detections, part)?))
+        });
+        let mut left = stood.collect::<Result<Vec<_>, CliError>>()?;
+        left.reverse();
+        Ok(Self { asked, source, partition, partitions, left, read: VecDeque::new(), before })
     }
 
+    /// The next one that was not compared yet.
     fn next(&mut self) -> Result<Option<(u64, Detection)>, CliError> {
-        while self.read.is_empty() && self.next < self.end {
-            let records = self.asked.log.read(Topic::Detections, self.partition, self.next, READ_BYTES_MAX)?;
-            let Some(last) = records.last() else { break };
-            self.next = last.offset + 1;
-            for record in records.iter().filter(|r| r.offset < self.end) {
-                let decoded = DetectionsRecord::decode(&record.value).map_err(|error| {
-                    CliError::new(FINDING, format_args!("topic detections offset {}: {error}", record.offset))
-                })?;
-                if let DetectionsRecord::Detection(detection) = decoded
-                    && self.concerns(&detection.site)
-                {
-                    self.read.push_back((record.offset, *detection));
+        loop {
+            while self.read.is_empty() {
+                let Some((part, range)) = self.left.last().cloned() else { return Ok(None) };
+                let next = self.fill(part, &range)?;
+                match self.left.last_mut().filter(|_| next < range.end) {
+                    Some((_, range)) => range.start = next,
+                    None => drop(self.left.pop()),
                 }
             }
+            if let Some((offset, detection)) = self.read.pop_front()
+                && self.before.get(&detection.site).is_none_or(|seq| detection.seq > *seq)
+            {
+                return Ok(Some((offset, detection)));
+            }
         }
-        Ok(self.read.pop_front())
     }
 
-    fn concerns(&self, site: &SiteId) -> bool {
-        match &self.asked.args.site {
-            Some(asked) => asked == site,
-            None => KeyGroup::of(site.as_str()).partition(self.asked.log.partitions(Topic::Signals)) == self.source,
+    /// Reads on in a partition; gives where to go on.
+    fn fill(&mut self, part: Part, range: &Range<u64>) -> Result<u64, CliError> {
+        if range.is_empty() {
+            return Ok(range.end);
         }
+        let records = self.asked.log.read(Topic::Detections, part, range.start, READ_BYTES_MAX)?;
+        for record in records.iter().filter(|record| record.offset < range.end) {
+            let decoded = DetectionsRecord::decode(&record.value).map_err(|error| {
+                CliError::new(FINDING, format_args!("topic detections offset {}: {error}", record.offset))
+            })?;
+            match decoded {
+                // What stands behind it was never committed.
+                DetectionsRecord::Seal(_) => return Ok(range.end),
+                DetectionsRecord::Detection(detection) if self.concerns(&detection) => {
+                    self.read.push_back((record.offset, *detection));
+                }
+                _ => {}
+            }
+        }
+        Ok(records.last().map_or(range.end, |last| last.offset + 1))
+    }
+
+    fn concerns(&self, detection: &Detection) -> bool {
+        let site = &detection.site;
+        KeyGroup::of(detection.tenant.as_str()).partition(self.partitions) == self.partition
+            && match &self.asked.args.site {
+                Some(asked) => asked == site,
+                None => self.asked.holds(self.source, u32::from(KeyGroup::of(site.as_str()).0)),
+            }
     }
 }
 
 /// What a comparison has seen.
 #[derive(Default)]
 struct Seen {
-    /// The chain of each site, as it was recorded.
-    chains: BTreeMap<SiteId, Sha256Digest>,
+    /// The newest detection of each site, as it was recorded: its `seq` and chain.
+    chains: BTreeMap<SiteId, (u64, Sha256Digest)>,
     compared: u64,
     /// Records and batches of `signals`.
     records: u64,
@@ -79,11 +125,13 @@ struct Difference {
 /// Replays and compares; says what was found.
 pub(super) fn verify(asked: &Asked<'_>) -> Result<u8, CliError> {
     let (mut seen, mut progress) = (Seen::default(), Progress::new(asked)?);
-    for partition in &asked.partitions {
-        let difference = compare_partition(asked, *partition, &mut seen, &mut progress)?;
-        if let Some(difference) = difference {
-            return report(asked.args, &seen, &difference);
-        }
+    let mut difference = None;
+    asked.each(|replayed| {
+        difference = compare_partition(asked, replayed, &mut seen, &mut progress)?;
+        Ok(difference.is_none())
+    })?;
+    if let Some(difference) = difference {
+        return report(asked.args, &seen, &difference);
     }
     let mut out = Out::new();
     let Seen { chains, compared, records, batches, unrecorded } = seen;
@@ -105,18 +153,19 @@ pub(super) fn verify(asked: &Asked<'_>) -> Result<u8, CliError> {
 
 fn compare_partition(
     asked: &Asked<'_>,
-    partition: u32,
+    replayed: &mut Replay<'_>,
     seen: &mut Seen,
     progress: &mut Progress,
 ) -> Result<Option<Difference>, CliError> {
     // In this order: all that the engine had committed up to `position` is among the detections up to their ends.
-    let position = asked.log.position(partition)?;
-    let mut recorded = (0..asked.log.partitions(Topic::Detections))
-        .map(|of| Recorded::new(asked, partition, of))
-        .collect::<Result<Vec<_>, _>>()?;
-    let mut replayed = Replay::new(asked, partition)?;
+    let position = asked.log.position(replayed.part)?;
+    let partitions = asked.log.generations(Topic::Detections).pop().unwrap_or(1);
+    let before: BTreeMap<_, _> = seen.chains.iter().map(|(site, (seq, _))| (site.clone(), *seq)).collect();
+    let before = Rc::new(before);
+    let recorded = (0..partitions).map(|of| Recorded::new(asked, replayed.part, of, Rc::clone(&before)));
+    let mut recorded = recorded.collect::<Result<Vec<_>, _>>()?;
     while let Some(step) = replayed.step()? {
-        progress.show(&replayed);
+        progress.show(replayed);
         for Found { applied, partition, detection: computed } in step {
             match recorded[partition as usize].next()? {
                 Some((offset, other)) => {
@@ -133,10 +182,11 @@ fn compare_partition(
             }
         }
     }
-    progress.done(&replayed);
+    progress.done(replayed)?;
     seen.records += replayed.records;
     seen.batches += replayed.batches;
-    for recorded in &mut recorded {
+    // What a partition that grew leaves over is of those that go on with it.
+    for recorded in recorded.iter_mut().filter(|_| !replayed.machine.is_sealed()) {
         if let Some((offset, extra)) = recorded.next()? {
             let what = format!("it stands at offset {offset} of topic detections, and the replay does not find it");
             return Ok(Some(Difference { site: extra.site, seq: extra.seq, what }));
@@ -154,8 +204,8 @@ fn compare(
     from_ms: i64,
 ) -> Option<Difference> {
     let site = recorded.site.clone();
-    let previous = seen.chains.get(&site).copied().unwrap_or_else(|| Detection::genesis(&site));
-    seen.chains.insert(site.clone(), recorded.chain);
+    let previous = seen.chains.get(&site).map_or_else(|| Detection::genesis(&site), |(_, chain)| *chain);
+    seen.chains.insert(site.clone(), (recorded.seq, recorded.chain));
     if computed.last_evaluated_at.max(recorded.last_evaluated_at) < from_ms {
         return None;
     }

@@ -4,7 +4,7 @@ mod show;
 
 pub(crate) use show::detection_text;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::Topic;
 
 use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, FINDING, Out, finish};
-use crate::reading::Reading;
+use crate::reading::{Part, Reading};
 use crate::{reading, when};
 use show::Line;
 
@@ -77,6 +77,8 @@ impl What {
 const LINES: usize = 20;
 /// Records that the search for the newest lines looks at first; four times as many each time they do not suffice.
 const LOOK_BACK_RECORDS: u64 = 1_024;
+/// How often `--follow` looks whether the topic has grown: with each so many looks for more.
+const LOOKS_PER_GROWTH: u32 = 20;
 /// How often `--follow` looks for more.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 
@@ -95,12 +97,12 @@ fn tail(args: &Args) -> Result<(), CliError> {
         };
     let log = reading::open(&args.data, &args.cluster)?;
     let topic = args.what.topic();
-    let partitions = 0..log.partitions(topic);
-    let bounds = partitions.map(|p| log.bounds(topic, p)).collect::<Result<Vec<_>, _>>()?;
+    let bounds = log.parts(topic).into_iter().map(|part| Ok((part, log.bounds(topic, part)?)));
+    let bounds = bounds.collect::<Result<BTreeMap<_, _>, CliError>>()?;
     let mut out = Out::new();
     let starts = match (&args.from, args.follow) {
-        (Some(_), _) => bounds.iter().map(|b| b.start).collect(),
-        (None, true) => bounds.iter().map(|b| b.end).collect(),
+        (Some(_), _) => bounds.into_iter().map(|(part, bounds)| (part, bounds.start)).collect(),
+        (None, true) => bounds.into_iter().map(|(part, bounds)| (part, bounds.end)).collect(),
         (None, false) => {
             for line in newest(&*log, args, &bounds)? {
                 line.print(args.json, &mut out)?;
@@ -121,15 +123,15 @@ fn tail(args: &Args) -> Result<(), CliError> {
             return Ok(());
         }
         std::thread::sleep(FOLLOW_EVERY);
-        merged.look_again();
+        merged.look_again()?;
     }
 }
 
 /// The newest lines of all partitions, oldest first.
-fn newest(log: &dyn Reading, args: &Args, bounds: &[Range<u64>]) -> Result<Vec<Line>, CliError> {
+fn newest(log: &dyn Reading, args: &Args, bounds: &BTreeMap<Part, Range<u64>>) -> Result<Vec<Line>, CliError> {
     let mut lines = Vec::new();
-    for (partition, bounds) in (0..).zip(bounds) {
-        lines.extend(newest_of(log, args, partition, bounds.clone())?);
+    for (part, bounds) in bounds {
+        lines.extend(newest_of(log, args, *part, bounds.clone())?);
     }
     lines.sort_by_key(|(order, _)| *order);
     let skipped = lines.len().saturating_sub(LINES);
@@ -140,13 +142,13 @@ fn newest(log: &dyn Reading, args: &Args, bounds: &[Range<u64>]) -> Result<Vec<L
 fn newest_of(
     log: &dyn Reading,
     args: &Args,
-    partition: u32,
+    part: Part,
     bounds: Range<u64>,
 ) -> Result<VecDeque<(i64, Line)>, CliError> {
     let mut look_back = LOOK_BACK_RECORDS;
     loop {
         let start = bounds.end.saturating_sub(look_back).max(bounds.start);
-        let mut stream = Stream::new(partition, start);
+        let mut stream = Stream::new(part, start);
         let mut lines = VecDeque::new();
         while stream.fill(log, args, bounds.end)? {
             lines.extend(stream.waiting.drain(..));
@@ -162,7 +164,7 @@ fn newest_of(
 
 /// The lines of a partition, in the order of its records.
 struct Stream {
-    partition: u32,
+    part: Part,
     next: u64,
     /// The newest time so far: what has none of its own stands behind what came before it.
     newest: i64,
@@ -173,14 +175,14 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(partition: u32, next: u64) -> Self {
-        Self { partition, next, newest: i64::MIN, waiting: VecDeque::new(), at_end: false }
+    fn new(part: Part, next: u64) -> Self {
+        Self { part, next, newest: i64::MIN, waiting: VecDeque::new(), at_end: false }
     }
 
     /// Reads until a line waits. False: there is none before `end`.
     fn fill(&mut self, log: &dyn Reading, args: &Args, end: u64) -> Result<bool, CliError> {
         while self.waiting.is_empty() && self.next < end && !self.at_end {
-            let records = log.read(args.what.topic(), self.partition, self.next, READ_BYTES_MAX)?;
+            let records = log.read(args.what.topic(), self.part, self.next, READ_BYTES_MAX)?;
             self.at_end = records.is_empty();
             let Some(last) = records.last() else { break };
             self.next = last.offset + 1;
@@ -200,16 +202,27 @@ struct Merged<'a> {
     log: &'a dyn Reading,
     args: &'a Args,
     streams: Vec<Stream>,
+    looked: u32,
 }
 
 impl<'a> Merged<'a> {
-    fn new(log: &'a dyn Reading, args: &'a Args, starts: Vec<u64>) -> Self {
-        Self { log, args, streams: (0..).zip(starts).map(|(partition, next)| Stream::new(partition, next)).collect() }
+    fn new(log: &'a dyn Reading, args: &'a Args, starts: Vec<(Part, u64)>) -> Self {
+        Self { log, args, streams: starts.into_iter().map(|(part, next)| Stream::new(part, next)).collect(), looked: 0 }
     }
 
-    /// Looks for more where the log had no more.
-    fn look_again(&mut self) {
+    /// Looks for more where the log had no more; from time to time also for partitions that have come.
+    fn look_again(&mut self) -> Result<(), CliError> {
         self.streams.iter_mut().for_each(|stream| stream.at_end = false);
+        self.looked += 1;
+        if self.looked.is_multiple_of(LOOKS_PER_GROWTH) {
+            self.log.directory()?;
+            for part in self.log.parts(self.args.what.topic()) {
+                if self.streams.iter().all(|stream| stream.part != part) {
+                    self.streams.push(Stream::new(part, 0));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The next line that is there.

@@ -38,7 +38,7 @@ impl Line {
 pub(super) fn signals(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
     match SignalsRecord::decode(value)? {
         SignalsRecord::Batch(batch) => batch_lines(&batch),
-        SignalsRecord::Tick(_) => Ok(Vec::new()),
+        SignalsRecord::Tick(_) | SignalsRecord::Seal(_) => Ok(Vec::new()),
         SignalsRecord::Refused(refused) => {
             let (site, reason, count) = (&refused.site, &refused.reason, refused.count);
             let text = format!("                     {site}  -- refused: {count} × {reason}");

@@ -6,5 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 mod chaos;
+mod growth;
+mod oracle;
 mod support;
 mod way;

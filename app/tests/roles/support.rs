@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
+use std::io::{BufRead, BufReader, Lines};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use logystera_infra::kafka::{Kafka, KafkaConfig, KafkaLog};
-use logystera_infra::log::{Log, Record};
+use logystera_infra::control::DirectoryWatch;
+use logystera_infra::kafka::{Kafka, KafkaConfig, KafkaLog, Layouts, Place};
+use logystera_infra::log::Record;
 use logystera_infra::secrets::random_bytes;
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::Topic;
@@ -27,6 +29,7 @@ pub(crate) struct Installation {
     /// One at a time: a test may disturb the servers.
     _alone: MutexGuard<'static, ()>,
     log: KafkaLog,
+    kafka: Kafka,
     pub(crate) port: u16,
     admin_port: u16,
 }
@@ -61,7 +64,7 @@ impl Installation {
         let layout = KafkaConfig::new(&brokers);
         let kafka =
             Kafka::new(KafkaConfig { prefix, signals_partitions: partitions, detections_partitions: 1, ..layout });
-        Some(Self { folder, _alone: alone, log: kafka.log().unwrap(), port, admin_port })
+        Some(Self { folder, _alone: alone, log: kafka.log().unwrap(), kafka, port, admin_port })
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -98,11 +101,32 @@ impl Installation {
         out
     }
 
+    /// Starts a command in the folder and gives what it prints, line by line.
+    pub(crate) fn begin(&self, args: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
+        let error = File::options().create(true).append(true).open(self.path("commands.log")).unwrap();
+        let mut command = Command::new(BINARY);
+        command.args(args).current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(error);
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        (child, lines)
+    }
+
+    /// How the topics are laid out now.
+    pub(crate) fn layouts(&self) -> Layouts {
+        let directory = DirectoryWatch::load(self.log.clone()).unwrap().view().current();
+        Layouts::of(self.kafka.config(), &directory)
+    }
+
+    /// A partition of the generation that is written.
+    pub(crate) fn part(&self, topic: Topic, partition: u32) -> Place {
+        Place { generation: self.layouts().written(topic), partition }
+    }
+
     /// Every record of a partition.
-    pub(crate) fn records(&self, topic: Topic, partition: u32) -> Vec<Record> {
+    pub(crate) fn records(&self, topic: Topic, place: Place) -> Vec<Record> {
         let (mut found, mut next) = (Vec::new(), 0);
         loop {
-            let records = self.log.read(topic, partition, next, READ_BYTES_MAX).unwrap();
+            let records = self.log.read_at(topic, place, next, READ_BYTES_MAX).unwrap();
             let Some(last) = records.last() else { return found };
             next = last.offset + 1;
             found.extend(records);

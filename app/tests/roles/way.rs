@@ -58,7 +58,7 @@ fn an_alert_goes_all_the_way_and_a_dead_processor_is_replaced() {
     drop(gateway);
 
     let told: Vec<Detection> = place
-        .records(Topic::Detections, 0)
+        .records(Topic::Detections, place.part(Topic::Detections, 0))
         .iter()
         .filter_map(|record| match DetectionsRecord::decode(&record.value).unwrap() {
             DetectionsRecord::Detection(detection) => Some(*detection),

@@ -94,6 +94,8 @@ pub struct Commit {
     pub puts: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// The input offset to read next: every record below it has been applied.
     pub position: u64,
+    /// Whether that is behind the partition's seal: this is its last commit, and its state goes on in the next generation.
+    pub sealed: bool,
 }
 
 /// The one owner of one input partition of one application: it alone commits for it. Taking over fences the owner before.
@@ -106,6 +108,17 @@ pub trait Task: Send {
 
     /// One past the newest committed input record.
     fn input_end(&mut self) -> Result<u64, LogError>;
+
+    /// One past the newest record that this task has appended to its own input itself.
+    fn own_end(&mut self) -> Result<u64, LogError> {
+        self.input_end()
+    }
+
+    /// Whether everything below `end` was read, though no record may stand right before it. `end` is [`Self::input_end`] as it was
+    /// before the first read.
+    fn has_read(&self, _end: u64) -> bool {
+        false
+    }
 
     /// The input's next records after those already read, waiting up to `wait` for the first one. Empty: none came.
     fn read(&mut self, wait: Duration) -> Result<Vec<Record>, LogError>;

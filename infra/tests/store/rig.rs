@@ -179,7 +179,7 @@ pub(crate) fn delete(key_group: u16, name: &str) -> (Vec<u8>, Option<Vec<u8>>) {
 }
 
 pub(crate) fn commit(task: &mut KafkaTask, position: u64, puts: Vec<(Vec<u8>, Option<Vec<u8>>)>) {
-    task.commit(Commit { outputs: Vec::new(), puts, position }).unwrap();
+    task.commit(Commit { outputs: Vec::new(), puts, position, sealed: false }).unwrap();
 }
 
 /// Until the store has everything.

@@ -68,6 +68,7 @@ pub struct Engine {
     pub(super) time_changed: bool,
     said: Vec<Detection>,
     ignored: u64,
+    sealed: bool,
 }
 
 impl Engine {
@@ -94,6 +95,10 @@ impl Engine {
         record: &SignalsRecord<'_>,
         out: &mut Vec<Output>,
     ) -> Result<(), EngineError> {
+        if self.sealed {
+            self.ignored += 1;
+            return Ok(());
+        }
         let mut said = std::mem::take(&mut self.said);
         let done = self.apply_record(record, &mut said, out);
         out.extend(said.drain(..).map(|d| Output::Detection(Box::new(d))));
@@ -117,6 +122,10 @@ impl Engine {
             SignalsRecord::Batch(batch) => self.with_site(&batch.head.site, |site, time| site.take(batch, time, said)),
             SignalsRecord::Refused(refused) => {
                 self.with_site(&refused.site, |site, time| site.refused(refused, time, said))
+            }
+            SignalsRecord::Seal(_) => {
+                self.sealed = true;
+                Ok(())
             }
             SignalsRecord::SiteClosed(closed) => {
                 if let Some(mut site) = self.sites.remove(&closed.site) {
@@ -193,7 +202,12 @@ impl Engine {
         self.sites.iter().map(|(id, site)| (id, &site.head.outcomes))
     }
 
-    /// Records of sites that are not configured.
+    /// Whether the partition has ended: what follows is ignored, and its sites go on in the topic's next generation.
+    pub fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
+    /// Records of sites that are not configured, and behind a seal.
     pub fn ignored(&self) -> u64 {
         self.ignored
     }

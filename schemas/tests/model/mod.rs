@@ -5,7 +5,9 @@ use apache_avro::types::Value as Avro;
 use logystera_schemas::avro::Blob;
 use logystera_schemas::batch::{BatchHead, Platform};
 use logystera_schemas::catalogue::{SIGNAL_TYPES, SignalType, SignalTypes};
-use logystera_schemas::control::{Channel, ChannelKind, Key, RuleSet, Site, Tenant};
+use logystera_schemas::control::{
+    Channel, ChannelKind, GrowingTopic, GrowthPhase, Key, Lease, Partitions, ProcessRole, RuleSet, Site, Tenant,
+};
 use logystera_schemas::delivery::{
     Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelRef, ChannelsConfigured,
 };
@@ -13,7 +15,7 @@ use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, E
 use logystera_schemas::ids::{
     ChannelId, DeliveryId, EpisodeId, KeyId, RuleName, Sha256Digest, SiteId, SpoolId, TenantId,
 };
-use logystera_schemas::signals_topic::{Refused, SiteClosed, SiteConfigured, Tick};
+use logystera_schemas::signals_topic::{Refused, Seal, SiteClosed, SiteConfigured, Tick};
 use logystera_schemas::time::WallMs;
 
 pub(crate) mod signals;
@@ -188,7 +190,18 @@ macro_rules! enums {
         }
     )*};
 }
-enums!(Platform, Severity, DetectionState, DetectionReason, AttemptOutcome, AttemptState, ChannelKind);
+enums!(
+    Platform,
+    Severity,
+    DetectionState,
+    DetectionReason,
+    AttemptOutcome,
+    AttemptState,
+    ChannelKind,
+    GrowingTopic,
+    GrowthPhase,
+    ProcessRole
+);
 
 macro_rules! records {
     ($($type:ident { $($field:ident)* })*) => {$(
@@ -211,6 +224,7 @@ records! {
     Tick { partition at }
     SiteConfigured { site tenant name digest semantics }
     SiteClosed { site tenant }
+    Seal { generation partition next_partitions }
     Label { field value }
     Evidence { at fields }
     Detection {
@@ -229,4 +243,6 @@ records! {
     Key { site key sealed_secret created_at not_before not_after revoked_at }
     RuleSet { digest body }
     Channel { channel tenant kind sealed_config created_at removed_at }
+    Partitions { topic generations phase }
+    Lease { role instance incarnation renewal left released }
 }

@@ -3,14 +3,16 @@
 use logystera_schemas::avro::{Blob, Writer};
 use logystera_schemas::batch::{self, BatchHead, Platform, Value};
 use logystera_schemas::catalogue::{SignalType, SignalTypes};
-use logystera_schemas::control::{Channel, ChannelKind, Key, RuleSet, Site, Tenant};
+use logystera_schemas::control::{
+    Channel, ChannelKind, GrowingTopic, GrowthPhase, Key, Lease, Partitions, ProcessRole, RuleSet, Site, Tenant,
+};
 use logystera_schemas::delivery::{
     Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelRef, ChannelsConfigured,
 };
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
 use logystera_schemas::ids::{DeliveryId, EpisodeId, Sha256Digest, SpoolId};
 use logystera_schemas::schema::{self, Kind};
-use logystera_schemas::signals_topic::{Refused, SiteClosed, SiteConfigured, Tick};
+use logystera_schemas::signals_topic::{Refused, Seal, SiteClosed, SiteConfigured, Tick};
 use logystera_schemas::time::WallMs;
 
 const AT: i64 = 1_767_225_600_000;
@@ -128,6 +130,7 @@ pub(crate) fn of(kind: Kind) -> Vec<u8> {
             semantics: 1,
         }),
         Kind::SiteClosed => schema::encode(&SiteClosed { site: id("site_7qd"), tenant: id("acme") }),
+        Kind::Seal => schema::encode(&Seal { generation: 1, partition: 3, next_partitions: 16 }),
         Kind::Detection => schema::encode(&detection()),
         Kind::ChannelsConfigured => schema::encode(&ChannelsConfigured {
             tenant: id("acme"),
@@ -181,6 +184,19 @@ fn control_record(kind: Kind) -> Vec<u8> {
             sealed_config: sealed,
             created_at: AT,
             removed_at: None,
+        }),
+        Kind::Partitions => schema::encode(&Partitions {
+            topic: GrowingTopic::Detections,
+            generations: vec![4, 16],
+            phase: GrowthPhase::Closing,
+        }),
+        Kind::Lease => schema::encode(&Lease {
+            role: ProcessRole::Processor,
+            instance: "host-1".to_owned(),
+            incarnation: -7,
+            renewal: 300,
+            left: Some(1),
+            released: false,
         }),
         other => unreachable!("{other:?} is not a record of topic control"),
     }

@@ -111,7 +111,7 @@ fn altered_state_is_not_restored() {
         let folder = Folder::fresh();
         let mut task = folder.task("engine", Topic::Signals).unwrap();
         let puts = vec![(b"a".to_vec(), Some(b"one".to_vec())), (b"b".to_vec(), Some(b"two".to_vec()))];
-        task.commit(Commit { puts, position: 5, outputs: vec![] }).unwrap();
+        task.commit(Commit { puts, position: 5, outputs: vec![], sealed: false }).unwrap();
         let mut versions = Vec::new();
         let reader = EmbeddedReader::open(folder.dir.path()).unwrap();
         reader.state("engine", &mut |entry| versions.push(entry.version)).unwrap();
@@ -336,7 +336,7 @@ fn a_full_disk_refuses_whole_appends_and_the_process_goes_on() {
 
     let mut task = embedded.task("engine", Topic::Signals).unwrap();
     let puts = vec![(b"k".to_vec(), Some(vec![0; 1 << 20]))];
-    let refused = task.commit(Commit { outputs: signals(&["never"]), puts, position: 2 });
+    let refused = task.commit(Commit { outputs: signals(&["never"]), puts, position: 2, sealed: false });
     assert!(matches!(refused, Err(LogError::Away(_))), "{refused:?}");
     task.commit(Commit { outputs: signals(&["3"]), position: 1, ..Commit::default() }).unwrap();
 

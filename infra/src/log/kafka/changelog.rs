@@ -7,11 +7,15 @@
 //! | `c`, generation, input partition | version, position | input partition mod partitions |
 //!
 //! `s` is what moves with its key group, `p` what belongs to an input partition, such as its clocks, `c` its newest commit. A
-//! version is generation · 2⁴⁸ + (offset of the last input record applied) + 1, 8 bytes, big-endian; a position is 8 bytes.
-//! A deleted entry has no value.
+//! version is generation · 2⁴⁸ + (offset of the last input record applied) + 1, 8 bytes, big-endian; a position is 8 bytes, and
+//! one more stands behind it in the last commit of a partition that was sealed. A deleted entry has no value.
+//!
+//! Entries with a key group are found by whoever owns it, in every generation. A partition's own are not: the first owner of a
+//! new one takes over its parent's, and writes them under its own name with its first commit.
 
 use logystera_schemas::ids::KEY_GROUPS;
 
+use super::layout::{Generation, Place};
 use crate::store::{Change, Changes};
 
 /// Names the tasks of an input partition's owners.
@@ -23,6 +27,8 @@ pub(super) struct Owner {
     pub(super) partition: u32,
     /// How many the input has.
     pub(super) partitions: u32,
+    /// How many it had before it grew last; none: it never did.
+    pub(super) parents: Option<u32>,
 }
 
 const STATE: u8 = b's';
@@ -30,6 +36,8 @@ const OWN: u8 = b'p';
 const COMMIT: u8 = b'c';
 /// Bytes of a version, and of a position.
 const NUMBER: usize = 8;
+/// Ends the value of a commit behind which nothing is applied.
+const SEALED: u8 = 1;
 
 /// The key group that a state key starts with, where it starts with one.
 pub(crate) fn key_group(state_key: &[u8]) -> Option<u32> {
@@ -39,9 +47,26 @@ pub(crate) fn key_group(state_key: &[u8]) -> Option<u32> {
 }
 
 impl Owner {
+    pub(super) fn of(place: Place) -> Self {
+        let Place { generation, partition } = place;
+        let Generation { number, partitions, parents } = generation;
+        Self { generation: number, partition, partitions, parents }
+    }
+
     /// The version of what is written when everything below `position` was applied.
     pub(super) fn version(&self, position: u64) -> u64 {
         (u64::from(self.generation) << 48) + position
+    }
+
+    /// Whose state this one goes on with; none: it is of the first generation.
+    pub(super) fn parent(&self) -> Option<Self> {
+        let partitions = self.parents?;
+        Some(Self {
+            generation: self.generation - 1,
+            partition: self.partition % partitions,
+            partitions,
+            parents: None,
+        })
     }
 
     fn own(&self, tag: u8) -> Vec<u8> {
@@ -64,10 +89,12 @@ impl Owner {
         (self.own(COMMIT), self.partition % changelog_partitions)
     }
 
-    /// The changelog partitions that hold something of this owner's.
+    /// The changelog partitions that hold something of this owner's, or of its parent's own.
     pub(super) fn changelog_partitions(&self, changelog_partitions: u32) -> Vec<u32> {
+        let parent = self.parent().map(|parent| parent.partition % changelog_partitions);
         let holds = |place: &u32| {
             *place == self.partition % changelog_partitions
+                || Some(*place) == parent
                 || (0..u32::from(KEY_GROUPS))
                     .any(|key_group| key_group % changelog_partitions == *place && self.has(key_group))
         };
@@ -89,9 +116,11 @@ pub(super) fn entry_value(version: u64, value: &[u8]) -> Vec<u8> {
     [&version.to_be_bytes(), value].concat()
 }
 
-/// The value of a commit.
-pub(super) fn commit_value(version: u64, position: u64) -> Vec<u8> {
-    [version.to_be_bytes(), position.to_be_bytes()].concat()
+/// The value of a commit. The last one of a partition that was sealed has a byte more.
+pub(super) fn commit_value(version: u64, position: u64, sealed: bool) -> Vec<u8> {
+    let mut value = [version.to_be_bytes(), position.to_be_bytes()].concat();
+    value.extend(sealed.then_some(SEALED));
+    value
 }
 
 /// What a changelog, or its tail, says of one owner.
@@ -99,8 +128,33 @@ pub(super) fn commit_value(version: u64, position: u64) -> Vec<u8> {
 pub(super) struct Restored {
     /// The newest change of each key. A deletion's version is not in the log: it is 0.
     pub(super) entries: Changes,
-    /// Position of the newest commit, where there is one.
-    pub(super) position: Option<u64>,
+    /// The newest commit, where there is one.
+    pub(super) commit: Option<Committed>,
+    /// The own entries of the parent.
+    inherited: Changes,
+    /// The newest commit of the parent, where there is one.
+    parent: Option<Committed>,
+}
+
+/// How far an owner is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// The input offset to read next.
+    pub position: u64,
+    /// Whether nothing behind it is applied: the partition was sealed.
+    pub sealed: bool,
+}
+
+impl Committed {
+    fn read(value: &[u8]) -> Option<Self> {
+        let (position, rest) = value.split_first_chunk::<NUMBER>()?;
+        let sealed = match rest {
+            [] => false,
+            [SEALED] => true,
+            _ => return None,
+        };
+        Some(Self { position: u64::from_be_bytes(*position), sealed })
+    }
 }
 
 /// A record of the changelog that is none of ours.
@@ -111,14 +165,21 @@ impl Restored {
     /// Takes the changelog's next record in. Records of other owners change nothing.
     pub(super) fn take(&mut self, owner: &Owner, key: &[u8], value: Option<&[u8]>) -> Result<(), Malformed> {
         let (tag, rest) = key.split_first().ok_or(Malformed)?;
-        let state_key = match *tag {
-            STATE if owner.has(key_group(rest).ok_or(Malformed)?) => rest,
-            STATE => return Ok(()),
-            OWN | COMMIT => match rest.strip_prefix(&owner.own(*tag)[1..]) {
-                Some(state_key) => state_key,
+        let is_state = *tag == STATE;
+        if is_state && !owner.has(key_group(rest).ok_or(Malformed)?) {
+            return Ok(());
+        }
+        if !is_state && *tag != OWN && *tag != COMMIT {
+            return Err(Malformed);
+        }
+        let of_parent = || owner.parent().and_then(|parent| rest.strip_prefix(&parent.own(*tag)[1..]));
+        let (state_key, own) = match rest.strip_prefix(&owner.own(*tag)[1..]) {
+            _ if is_state => (rest, true),
+            Some(state_key) => (state_key, true),
+            None => match of_parent() {
+                Some(state_key) => (state_key, false),
                 None => return Ok(()),
             },
-            _ => return Err(Malformed),
         };
         let change = match value {
             None => Change { version: 0, value: None },
@@ -128,12 +189,23 @@ impl Restored {
             }
         };
         if *tag == COMMIT {
-            let position = change.value.unwrap_or_default().try_into().map_err(|_| Malformed)?;
-            self.position = Some(u64::from_be_bytes(position));
+            let commit = Committed::read(&change.value.unwrap_or_default()).ok_or(Malformed)?;
+            *(if own { &mut self.commit } else { &mut self.parent }) = Some(commit);
         } else {
-            self.entries.insert(state_key.to_vec(), change);
+            (if own { &mut self.entries } else { &mut self.inherited }).insert(state_key.to_vec(), change);
         }
         Ok(())
+    }
+
+    /// Ends the reading of a whole changelog: who has not committed yet goes on with the parent's own entries. False: it can't,
+    /// because the parent has not come to its end.
+    pub(super) fn inherit(&mut self, owner: &Owner) -> bool {
+        let inherited = std::mem::take(&mut self.inherited);
+        if self.commit.is_some() || owner.parents.is_none() {
+            return true;
+        }
+        self.entries.extend(inherited.into_iter().filter(|(_, change)| change.value.is_some()));
+        self.parent.is_some_and(|parent| parent.sealed)
     }
 
     /// The entries that are left when these changes come over what is there. The higher version stands; a deletion is newer
@@ -159,7 +231,7 @@ mod tests {
     const CHANGELOG: u32 = 8;
 
     fn owner(partition: u32, partitions: u32) -> Owner {
-        Owner { generation: 3, partition, partitions }
+        Owner { generation: 3, partition, partitions, parents: None }
     }
 
     fn state_key(key_group: u16) -> Vec<u8> {
@@ -179,7 +251,7 @@ mod tests {
                     records.push((place, record_key, entry_value(version, &value)));
                 }
                 let (record_key, place) = owner.commit_key(CHANGELOG);
-                records.push((place, record_key, commit_value(version, u64::from(partition) + 7)));
+                records.push((place, record_key, commit_value(version, u64::from(partition) + 7, false)));
             }
             for partition in 0..partitions {
                 let (owner, mut restored) = (owner(partition, partitions), Restored::default());
@@ -191,10 +263,49 @@ mod tests {
                 let keys = [state_key(partition as u16), b"\xff\xff\x00".to_vec(), b"".to_vec()];
                 let change = Change { version: owner.version(u64::from(partition) + 7), value: Some(value) };
                 let entries = keys.into_iter().map(|key| (key, change.clone())).collect();
-                let position = Some(u64::from(partition) + 7);
-                assert_eq!(restored, Restored { entries, position }, "{partition} of {partitions}");
+                let commit = Some(Committed { position: u64::from(partition) + 7, sealed: false });
+                assert_eq!(
+                    restored,
+                    Restored { entries, commit, ..Restored::default() },
+                    "{partition} of {partitions}"
+                );
             }
         }
+    }
+
+    #[test]
+    fn a_new_partition_goes_on_with_what_its_parent_left() {
+        let before = owner(1, 4);
+        let after = |partition| Owner { generation: 4, partition, partitions: 16, parents: Some(4) };
+        let records = |sealed| {
+            let entry = |key: &[u8]| (before.entry_key(key, CHANGELOG).0, entry_value(before.version(7), b"v"));
+            let commit = (before.commit_key(CHANGELOG).0, commit_value(before.version(7), 7, sealed));
+            [entry(&state_key(5)), entry(&state_key(9)), entry(b"\xff\xff\x00"), commit]
+        };
+        let restored = |partition, sealed| {
+            let mut restored = Restored::default();
+            for (key, value) in records(sealed) {
+                restored.take(&after(partition), &key, Some(&value)).unwrap();
+            }
+            restored
+        };
+        let keys = |restored: &Restored| restored.entries.keys().cloned().collect::<Vec<_>>();
+
+        let mut open = restored(5, false);
+        assert!(!open.inherit(&after(5)), "what it goes on with may still change");
+        let mut five = restored(5, true);
+        assert!(five.inherit(&after(5)));
+        assert_eq!((keys(&five), five.commit), (vec![state_key(5), b"\xff\xff\x00".to_vec()], None));
+        let mut other = restored(6, true);
+        assert!(!other.inherit(&after(6)) && other.entries.is_empty(), "another one's");
+
+        // From its first commit on it has entries of its own.
+        let mut later = restored(5, true);
+        let (key, value) = (after(5).commit_key(CHANGELOG).0, commit_value(after(5).version(1), 1, false));
+        later.take(&after(5), &key, Some(&value)).unwrap();
+        assert!(later.inherit(&after(5)));
+        assert_eq!((keys(&later), later.commit.map(|c| c.position)), (vec![state_key(5)], Some(1)));
+        assert_eq!(after(5).changelog_partitions(CHANGELOG), [1, 5]);
     }
 
     #[test]
@@ -223,7 +334,7 @@ mod tests {
             ("deleted, and never a row", None, Some(deleted), None),
         ] {
             let entries = |change: Option<Change>| change.map(|change| (b"k".to_vec(), change)).into_iter().collect();
-            let tail = Restored { entries: entries(tail), position: None };
+            let tail = Restored { entries: entries(tail), ..Restored::default() };
             let value = tail.over(entries(row)).remove(b"k".as_slice()).and_then(|change| change.value);
             assert_eq!(value, left.map(|value| value.as_bytes().to_vec()), "{what}");
         }
@@ -242,13 +353,16 @@ mod tests {
     fn strange_records_are_refused() {
         let (owner, mut restored) = (owner(0, 1), Restored::default());
         let own = owner.entry_key(b"k", CHANGELOG).0;
-        let strange: [(&[u8], Option<&[u8]>); 6] = [
+        let commit = owner.commit_key(CHANGELOG).0;
+        let strange: [(&[u8], Option<&[u8]>); 8] = [
             (b"", Some(b"12345678")),
             (b"x", Some(b"12345678")),
             (b"s\x00", Some(b"12345678")),
             (b"s\x04\x00", Some(b"12345678")),
             (&own, Some(b"1234567")),
-            (&owner.own(COMMIT), None),
+            (&commit, None),
+            (&commit, Some(b"1234567812345678\x02")),
+            (&commit, Some(b"1234567812345678\x01\x01")),
         ];
         for (key, value) in strange {
             assert_eq!(restored.take(&owner, key, value), Err(Malformed), "{key:?}");
@@ -257,7 +371,8 @@ mod tests {
 
     #[test]
     fn versions_rise_with_the_position_and_the_generation() {
-        let version = |generation, position| Owner { generation, partition: 0, partitions: 1 }.version(position);
+        let version =
+            |generation, position| Owner { generation, partition: 0, partitions: 1, parents: None }.version(position);
         assert!(version(0, 1) < version(0, 2) && version(0, u64::from(u32::MAX)) < version(1, 0));
     }
 }

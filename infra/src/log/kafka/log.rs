@@ -3,12 +3,15 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::limits::LOG_READERS_KEPT_MAX;
 use logystera_schemas::topic::Topic;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use super::KafkaConfig;
 use super::client::{away, producer};
+use super::door::{Door, Pass};
+use super::layout::{Generation, Layouts, Place};
 use super::reader::{Bounds, Reader};
 use super::transaction::{Outgoing, Transactions};
 use crate::log::{Entry, Log, LogError, Record};
@@ -18,12 +21,25 @@ use crate::secrets::random_bytes;
 #[derive(Clone)]
 pub struct KafkaLog {
     shared: Arc<Shared>,
+    layouts: Arc<Layouts>,
+    writes: Writes,
+}
+
+/// How a log is written to.
+#[derive(Clone)]
+enum Writes {
+    /// At any time, by whoever knows that nothing grows.
+    Freely,
+    /// To topic `signals` through a door.
+    Through(Door),
+    /// In transactions of the one writer of its name alone.
+    Alone,
 }
 
 struct Shared {
     config: Arc<KafkaConfig>,
     producer: FutureProducer,
-    /// Appends several records at once; made when it is needed first.
+    /// Appends several records at once; made when it is needed first, but for the one writer.
     transactions: Mutex<Option<Transactions>>,
     /// Readers of partitions that were read lately, the newest last.
     readers: Mutex<Vec<Reader>>,
@@ -37,7 +53,7 @@ impl std::fmt::Debug for KafkaLog {
 }
 
 impl KafkaLog {
-    pub(super) fn connect(config: &Arc<KafkaConfig>) -> Result<Self, LogError> {
+    pub(super) fn connect(config: &Arc<KafkaConfig>, layouts: &Arc<Layouts>) -> Result<Self, LogError> {
         let producer = producer(config).create().map_err(|e| away("the producer", &e))?;
         let shared = Shared {
             config: Arc::clone(config),
@@ -46,38 +62,98 @@ impl KafkaLog {
             readers: Mutex::default(),
             bounds: Bounds::committed(config)?,
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self { shared: Arc::new(shared), layouts: Arc::clone(layouts), writes: Writes::Freely })
+    }
+
+    /// The same log, with its topics laid out like this.
+    #[must_use]
+    pub fn with_layouts(&self, layouts: Layouts) -> Self {
+        Self { layouts: Arc::new(layouts), ..self.clone() }
+    }
+
+    /// The same log, written to while `door` is open, and laid out as that says.
+    #[must_use]
+    pub fn through(&self, door: Door) -> Self {
+        Self { writes: Writes::Through(door), ..self.clone() }
+    }
+
+    /// The same log for the one writer that `name` stands for. Who was that before is fenced: what it has not committed yet will
+    /// not be.
+    pub fn alone(&self, name: &str) -> Result<Self, LogError> {
+        let id = format!("{}{name}", self.shared.config.prefix);
+        let transactions = Transactions::take_over(&self.shared.config, &id)?;
+        *self.shared.transactions.lock().unwrap_or_else(PoisonError::into_inner) = Some(transactions);
+        Ok(Self { writes: Writes::Alone, ..self.clone() })
+    }
+
+    /// How the topics are laid out, as far as this log knows.
+    pub fn layouts(&self) -> &Layouts {
+        &self.layouts
+    }
+
+    /// Offsets of a partition of any generation.
+    pub fn bounds_at(&self, topic: Topic, place: Place) -> Result<Range<u64>, LogError> {
+        self.shared.bounds.get(&self.shared.config.topic(topic, place.generation.number), place.partition)
+    }
+
+    fn generation(&self, topic: Topic) -> Generation {
+        match &self.writes {
+            Writes::Through(door) if topic == Topic::Signals => door.generation(),
+            _ => self.layouts.written(topic),
+        }
+    }
+
+    fn place(&self, topic: Topic, partition: u32) -> Place {
+        Place { generation: self.generation(topic), partition }
+    }
+
+    /// Lets the entries through, or not. What is keyed must be in its key's partition: they may have grown since that was asked.
+    fn pass(&self, entries: &[Entry]) -> Result<Option<Pass<'_>>, LogError> {
+        let Writes::Through(door) = &self.writes else { return Ok(None) };
+        if entries.iter().all(|entry| entry.topic != Topic::Signals) {
+            return Ok(None);
+        }
+        let pass = door.enter()?;
+        let partitions = pass.generation.partitions;
+        let strays = |entry: &&Entry| {
+            let own = std::str::from_utf8(&entry.key).map(|key| KeyGroup::of(key).partition(partitions));
+            entry.topic == Topic::Signals && !entry.key.is_empty() && own != Ok(entry.partition)
+        };
+        match entries.iter().find(strays) {
+            Some(_) => Err(LogError::Away("the partitions of topic signals have just grown".to_owned())),
+            None => Ok(Some(pass)),
+        }
     }
 
     /// One record: nothing else has to be there with it, so that it waits for its own acknowledgement alone.
-    async fn append_one(&self, entry: &Entry) -> Result<(), LogError> {
-        let topic = self.shared.config.topic(entry.topic);
-        let record = FutureRecord::<[u8], [u8]>::to(&topic)
+    async fn append_one(&self, entry: &Entry, topic: &str) -> Result<(), LogError> {
+        let record = FutureRecord::<[u8], [u8]>::to(topic)
             .partition(entry.partition as i32)
             .key(&entry.key)
             .payload(&entry.value);
         // A full queue is the bound: who appends is told at once.
-        let sent = self.shared.producer.send_result(record).map_err(|(error, _)| away(&topic, &error))?;
+        let sent = self.shared.producer.send_result(record).map_err(|(error, _)| away(topic, &error))?;
         match sent.await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err((error, _))) => Err(away(&topic, &error)),
+            Ok(Err((error, _))) => Err(away(topic, &error)),
             Err(_) => Err(LogError::Away("the producer was closed".to_owned())),
         }
     }
 
-    fn append_all(&self, entries: &[Entry]) -> Result<(), LogError> {
+    fn append_all(&self, entries: &[Entry], topics: &[String]) -> Result<(), LogError> {
         let config = &self.shared.config;
         let mut transactions = self.shared.transactions.lock().unwrap_or_else(PoisonError::into_inner);
         let open = if let Some(open) = transactions.take() {
             open
+        } else if let Writes::Alone = self.writes {
+            return Err(LogError::Fenced);
         } else {
             let id = format!("{}append-{:016x}", config.prefix, u64::from_be_bytes(random_bytes()));
             Transactions::take_over(config, &id)?
         };
         // One that failed is not used again.
         let open = transactions.insert(open);
-        let topics: Vec<String> = entries.iter().map(|entry| config.topic(entry.topic)).collect();
-        let records = entries.iter().zip(&topics).map(|(entry, topic)| Outgoing {
+        let records = entries.iter().zip(topics).map(|(entry, topic)| Outgoing {
             topic,
             partition: entry.partition,
             key: &entry.key,
@@ -93,26 +169,43 @@ impl KafkaLog {
 
 impl Log for KafkaLog {
     fn partitions(&self, topic: Topic) -> u32 {
-        self.shared.config.partitions(topic)
+        self.generation(topic).partitions
     }
 
     async fn append(&self, entries: Vec<Entry>) -> Result<(), LogError> {
-        match entries.as_slice() {
-            [] => return Ok(()),
-            [entry] => return self.append_one(entry).await,
-            _ => {}
+        let pass = self.pass(&entries)?;
+        // The generation that was let through, even where it is no longer the one that is written.
+        let generation = |topic| match &pass {
+            Some(pass) if topic == Topic::Signals => pass.generation,
+            _ => self.generation(topic),
+        };
+        let name = |entry: &Entry| self.shared.config.topic(entry.topic, generation(entry.topic).number);
+        let topics: Vec<String> = entries.iter().map(name).collect();
+        match (entries.as_slice(), topics.as_slice()) {
+            ([], _) => return Ok(()),
+            ([entry], [topic]) if !matches!(self.writes, Writes::Alone) => self.append_one(entry, topic).await?,
+            _ => {
+                let log = self.clone();
+                let done = tokio::task::spawn_blocking(move || log.append_all(&entries, &topics)).await;
+                done.unwrap_or_else(|error| Err(LogError::Away(error.to_string())))?;
+            }
         }
-        let log = self.clone();
-        let done = tokio::task::spawn_blocking(move || log.append_all(&entries)).await;
-        done.unwrap_or_else(|error| Err(LogError::Away(error.to_string())))
+        pass.map_or(Ok(()), |pass| pass.check())
     }
 
     fn bounds(&self, topic: Topic, partition: u32) -> Result<Range<u64>, LogError> {
-        self.shared.bounds.get(&self.shared.config.topic(topic), partition)
+        self.bounds_at(topic, self.place(topic, partition))
     }
 
     fn read(&self, topic: Topic, partition: u32, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError> {
-        let name = self.shared.config.topic(topic);
+        self.read_at(topic, self.place(topic, partition), from, bytes_max)
+    }
+}
+
+impl KafkaLog {
+    /// Records of a partition of any generation, as [`Log::read`].
+    pub fn read_at(&self, topic: Topic, place: Place, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError> {
+        let (name, partition) = (self.shared.config.topic(topic, place.generation.number), place.partition);
         let bounds = self.shared.bounds.get(&name, partition)?;
         let from = from.max(bounds.start);
         if from >= bounds.end {

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use logystera_schemas::topic::Topic;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::KafkaConfig;
 use super::client::{Consuming, away, consumer, consuming};
+use super::layout::{Generation, Place};
 use crate::log::LogError;
 
 /// How long a member may be silent before its partitions go to others, milliseconds. One that comes back under its name sooner
@@ -21,51 +23,78 @@ const HEARTBEAT_MS: u64 = 1_500;
 /// owner is its transactional id, not the group.
 pub struct Member {
     consumer: Consuming,
-    topic: String,
-    own: BTreeSet<u32>,
+    config: KafkaConfig,
+    input: Topic,
+    /// The generations that are read.
+    read: Vec<Generation>,
+    own: BTreeSet<Place>,
 }
 
 impl std::fmt::Debug for Member {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Member").field("topic", &self.topic).field("own", &self.own).finish_non_exhaustive()
+        f.debug_struct("Member").field("input", &self.input).field("own", &self.own).finish_non_exhaustive()
     }
 }
 
 impl Member {
     /// Joins the group of `app` under a name that stays the same across restarts of the process.
-    pub(super) fn join(config: &KafkaConfig, app: &str, topic: String, instance: &str) -> Result<Self, LogError> {
+    pub(super) fn join(
+        config: &KafkaConfig,
+        app: &str,
+        input: Topic,
+        read: &[Generation],
+        instance: &str,
+    ) -> Result<Self, LogError> {
         let mut settings = consumer(config);
         settings
-            .set("group.id", format!("{}logystera-{app}", config.prefix))
+            .set("group.id", config.group(app))
             .set("group.instance.id", instance)
+            .set("client.id", instance)
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", SESSION_MS.to_string())
             .set("heartbeat.interval.ms", HEARTBEAT_MS.to_string());
         let consumer = consuming(&settings, "the group's consumer")?;
-        consumer.subscribe(&[&topic]).map_err(|e| away(&topic, &e))?;
-        Ok(Self { consumer, topic, own: BTreeSet::new() })
+        let mut member = Self { consumer, config: config.clone(), input, read: Vec::new(), own: BTreeSet::new() };
+        member.read_generations(read)?;
+        Ok(member)
+    }
+
+    /// Shares out the partitions of these generations from now on.
+    pub fn read_generations(&mut self, read: &[Generation]) -> Result<(), LogError> {
+        if self.read != read {
+            let names: Vec<String> = read.iter().map(|g| self.config.topic(self.input, g.number)).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            self.consumer.subscribe(&names).map_err(|e| away(self.input.name(), &e))?;
+            self.read = read.to_vec();
+        }
+        Ok(())
     }
 
     /// The partitions that are this member's, as of the last time that it was served.
-    pub fn own(&self) -> &BTreeSet<u32> {
+    pub fn own(&self) -> &BTreeSet<Place> {
         &self.own
     }
 
     /// Serves the group for about `wait`. On an error the group has to be joined anew.
     pub fn serve(&mut self, wait: Duration) -> Result<(), LogError> {
+        let topic = self.input.name();
         match self.consumer.poll(wait) {
             // A record that came before the partition was paused: its task reads it.
             Some(Ok(_) | Err(KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition))) | None => {}
             Some(Err(error)) if self.consumer.client().fatal_error().is_some() => {
-                return Err(away(&self.topic, &error));
+                return Err(away(topic, &error));
             }
             // The library goes on by itself.
-            Some(Err(error)) => tracing::warn!(%error, topic = self.topic, "the group's consumer"),
+            Some(Err(error)) => tracing::warn!(%error, topic, "the group's consumer"),
         }
-        let assigned = self.consumer.assignment().map_err(|e| away(&self.topic, &e))?;
-        let own: BTreeSet<u32> = assigned.elements().iter().map(|e| e.partition() as u32).collect();
+        let assigned = self.consumer.assignment().map_err(|e| away(topic, &e))?;
+        let place = |name: &str, partition: i32| {
+            let generation = self.read.iter().find(|g| self.config.topic(self.input, g.number) == name)?;
+            Some(Place { generation: *generation, partition: partition as u32 })
+        };
+        let own: BTreeSet<Place> = assigned.elements().iter().filter_map(|e| place(e.topic(), e.partition())).collect();
         if own != self.own {
-            self.consumer.pause(&assigned).map_err(|e| away(&self.topic, &e))?;
+            self.consumer.pause(&assigned).map_err(|e| away(topic, &e))?;
             self.own = own;
         }
         Ok(())
@@ -77,10 +106,10 @@ impl Member {
     }
 
     /// Shows how far a partition is to those who look at the group. Nothing rests on it.
-    pub fn show(&self, partition: u32, position: u64) {
+    pub fn show(&self, place: Place, position: u64) {
         let mut list = TopicPartitionList::new();
-        let offset = Offset::Offset(position as i64);
-        if list.add_partition_offset(&self.topic, partition as i32, offset).is_ok() {
+        let (topic, offset) = (self.config.topic(self.input, place.generation.number), Offset::Offset(position as i64));
+        if list.add_partition_offset(&topic, place.partition as i32, offset).is_ok() {
             drop(self.consumer.commit(&list, CommitMode::Async));
         }
     }

@@ -7,6 +7,9 @@
 
 mod changelog;
 mod client;
+mod door;
+mod group;
+mod layout;
 mod log;
 mod member;
 mod position;
@@ -15,20 +18,27 @@ mod takeover;
 mod task;
 mod topics;
 mod transaction;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use logystera_schemas::control::GrowingTopic;
 use logystera_schemas::topic::Topic;
 
 use crate::log::LogError;
 use crate::store::Store;
 
+pub use changelog::Committed;
 #[cfg(feature = "scylla")]
 pub(crate) use changelog::key_group;
+pub use door::Door;
+pub use layout::{Generation, Layouts, Place};
 pub use log::KafkaLog;
 pub use member::Member;
 pub use task::KafkaTask;
+
+use changelog::Owner;
 
 /// Where the cluster is, and how its topics are laid out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,11 +48,9 @@ pub struct KafkaConfig {
     /// What stands before the name of each topic and each transactional id, so that installations can share a cluster; often
     /// nothing.
     pub prefix: String,
-    /// How often the topics have grown.
-    pub generation: u32,
-    /// Partitions of `signals`.
+    /// Partitions of `signals` before it first grows.
     pub signals_partitions: u32,
-    /// Partitions of `detections` and of `attempts`: a tenant's is the same in both.
+    /// Partitions of `detections` and of `attempts`, before they first grow: a tenant's is the same in both.
     pub detections_partitions: u32,
     /// Partitions of the changelogs. Never changes.
     pub changelog_partitions: u32,
@@ -58,21 +66,11 @@ impl KafkaConfig {
         Self {
             brokers: brokers.to_owned(),
             prefix: String::new(),
-            generation: 0,
             signals_partitions: 16,
             detections_partitions: 16,
             changelog_partitions: 64,
             replication: 1,
             properties: BTreeMap::new(),
-        }
-    }
-
-    /// Partitions of a topic.
-    pub fn partitions(&self, topic: Topic) -> u32 {
-        match topic {
-            Topic::Signals => self.signals_partitions,
-            Topic::Detections | Topic::Attempts => self.detections_partitions,
-            Topic::Control => 1,
         }
     }
 }
@@ -81,13 +79,21 @@ impl KafkaConfig {
 #[derive(Clone, Debug)]
 pub struct Kafka {
     config: Arc<KafkaConfig>,
+    layouts: Arc<Layouts>,
     store: Option<Store>,
 }
 
 impl Kafka {
-    /// The cluster that `config` describes. Nothing is connected yet.
+    /// The cluster that `config` describes, whose topics never grew. Nothing is connected yet.
     pub fn new(config: KafkaConfig) -> Self {
-        Self { config: Arc::new(config), store: None }
+        let layouts = Arc::new(Layouts::initial(&config));
+        Self { config: Arc::new(config), layouts, store: None }
+    }
+
+    /// The same, with its topics laid out like this.
+    #[must_use]
+    pub fn with_layouts(self, layouts: Layouts) -> Self {
+        Self { layouts: Arc::new(layouts), ..self }
     }
 
     /// The same, where tasks keep a copy of their state in `store` and restore from it.
@@ -96,9 +102,14 @@ impl Kafka {
         Self { store: Some(store), ..self }
     }
 
-    /// How the topics are laid out.
+    /// The settings.
     pub fn config(&self) -> &KafkaConfig {
         &self.config
+    }
+
+    /// How the topics are laid out.
+    pub fn layouts(&self) -> &Layouts {
+        &self.layouts
     }
 
     /// Creates the topics that are not there, and the changelogs of `apps`. Those that are there keep their partitions.
@@ -106,23 +117,45 @@ impl Kafka {
         topics::create(&self.config, apps)
     }
 
+    /// Creates a generation of a topic, and of those that grow with it, where it is not there.
+    pub fn create_generation(&self, topic: GrowingTopic, generation: Generation) -> Result<(), LogError> {
+        topics::create_generation(&self.config, topic, generation)
+    }
+
     /// The log, for those who append records of their own or only read.
     pub fn log(&self) -> Result<KafkaLog, LogError> {
-        KafkaLog::connect(&self.config)
+        KafkaLog::connect(&self.config, &self.layouts)
     }
 
-    /// Joins those that share the partitions of `input` for `app`. `instance` names this process among them, also after a restart.
-    pub fn join(&self, app: &str, input: Topic, instance: &str) -> Result<Member, LogError> {
-        Member::join(&self.config, app, self.config.topic(input), instance)
+    /// Joins those that share the partitions of these generations of `input` for `app`. `instance` names this process among
+    /// them, also after a restart.
+    pub fn join(&self, app: &str, input: Topic, read: &[Generation], instance: &str) -> Result<Member, LogError> {
+        Member::join(&self.config, app, input, read, instance)
     }
 
-    /// The input offset that `app` reads next in this partition of `input`, as its newest commit has it; 0 where it never ran.
-    pub fn position(&self, app: &str, input: Topic, partition: u32) -> Result<u64, LogError> {
-        position::position(&self.config, app, self.config.partitions(input), partition)
+    /// Name of the process that owns each partition of a generation of `input` for `app`, where one does.
+    pub fn owners(&self, app: &str, input: Topic, generation: Generation) -> Result<BTreeMap<u32, String>, LogError> {
+        group::owners(&self.config, app, input, generation)
     }
 
-    /// Takes over the task of `app` that reads this partition of `input`. Every earlier owner of it is fenced from here on.
+    /// How far `app` is that reads this partition, as its newest commit has it; at 0 where it never ran.
+    pub fn committed(&self, app: &str, place: Place) -> Result<Committed, LogError> {
+        position::committed(&self.config, app, &Owner::of(place))
+    }
+
+    /// Takes over the task of `app` that reads this partition of the generation of `input` that is written. Every earlier owner
+    /// of it is fenced from here on.
     pub fn task(&self, app: &str, input: Topic, partition: u32) -> Result<KafkaTask, LogError> {
-        KafkaTask::take_over(&self.config, self.store.as_ref(), app, input, partition)
+        self.task_at(app, input, Place { generation: self.layouts.written(input), partition })
+    }
+
+    /// The same, of any generation.
+    pub fn task_at(&self, app: &str, input: Topic, place: Place) -> Result<KafkaTask, LogError> {
+        KafkaTask::take_over(self, app, input, place)
+    }
+
+    /// Fences the owner of a partition, whoever that is: what it has open is aborted, and it commits nothing more.
+    pub fn fence(&self, app: &str, place: Place) -> Result<(), LogError> {
+        transaction::Transactions::take_over(&self.config, &self.config.transactional_id(app, place)).map(drop)
     }
 }

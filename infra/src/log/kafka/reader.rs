@@ -98,6 +98,11 @@ impl Reader {
         self.topic == topic && self.partition == partition
     }
 
+    /// Whether the partition's end was seen behind the newest record.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.end_seen && self.left.is_none()
+    }
+
     /// Goes to an offset.
     pub(super) fn go_to(&mut self, from: u64) -> Result<(), LogError> {
         if self.next == from {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use metrics::Gauge;
 
 use super::KafkaConfig;
-use super::changelog::{Owner, Restored};
+use super::changelog::{Committed, Owner, Restored};
 use super::reader::{Bounds, read_changelog};
 use crate::clock::Stopwatch;
 use crate::log::LogError;
@@ -29,7 +29,7 @@ pub(super) struct Changelog<'a> {
 /// State as it was committed last.
 pub(super) struct Taken {
     pub(super) entries: Arc<Changes>,
-    pub(super) position: u64,
+    pub(super) commit: Committed,
     pub(super) copy: Option<Copy>,
 }
 
@@ -79,12 +79,17 @@ impl<'a> Changelog<'a> {
         Ok(restored)
     }
 
-    /// The state as the changelog alone has it, and the position.
-    pub(super) fn read_all(&self) -> Result<(Changes, u64), LogError> {
+    /// The state as the changelog alone has it, and how far that is.
+    pub(super) fn read_all(&self) -> Result<(Changes, Committed), LogError> {
         let mut restored = self.read(|_, range| range.start)?;
+        if !restored.inherit(self.owner) {
+            return Err(LogError::Away(
+                "the partition whose state it goes on with has not come to its seal".to_owned(),
+            ));
+        }
         restored.entries.retain(|_, change| change.value.is_some());
         self.count("changelog", restored.entries.len());
-        Ok((restored.entries, restored.position.unwrap_or(0)))
+        Ok((restored.entries, restored.commit.unwrap_or_default()))
     }
 
     fn count(&self, from: &'static str, entries: usize) {
@@ -96,8 +101,8 @@ impl<'a> Changelog<'a> {
     /// The state, from the store where there is one that can be used.
     pub(super) fn restore(&self, store: Option<&Store>) -> Result<Taken, LogError> {
         let Some(store) = store else {
-            let (entries, position) = self.read_all()?;
-            return Ok(Taken { entries: Arc::new(entries), position, copy: None });
+            let (entries, commit) = self.read_all()?;
+            return Ok(Taken { entries: Arc::new(entries), commit, copy: None });
         };
         let layout = Layout {
             log: self.cluster.clone(),
@@ -127,20 +132,20 @@ impl<'a> Changelog<'a> {
             Err(error) => error.to_string(),
         };
         tracing::info!(app = self.app, partition = owner.partition, why, "restoring from the changelog alone");
-        let (entries, position) = self.read_all()?;
+        let (entries, commit) = self.read_all()?;
         let entries = Arc::new(entries);
         let offsets = self.ends();
-        let version = self.owner.version(position);
+        let version = self.owner.version(commit.position);
         let claim = Claim {
             committed_at_ms: store.now_ms(),
             version,
-            position,
+            position: commit.position,
             layout: layout.clone(),
             offsets: offsets.clone(),
         };
         let rewrite = Rewrite { entries: Arc::clone(&entries), claim };
         let writer = store.write_behind(owner, Some(rewrite));
-        Ok(Taken { entries, position, copy: Some(Copy { writer, store: store.clone(), layout, offsets }) })
+        Ok(Taken { entries, commit, copy: Some(Copy { writer, store: store.clone(), layout, offsets }) })
     }
 
     /// The rows of the store with the changelog's tail over them, or what the store said.
@@ -160,8 +165,8 @@ impl<'a> Changelog<'a> {
         };
         let (app, partition, tail_entries) = (self.app, owner.partition, tail.entries.len());
         tracing::info!(app, partition, rows = rows.len(), tail_entries, ?tail_read, rows_read = ?stopwatch.elapsed(), "restored from the store");
-        let position = tail.position.unwrap_or(claim.position);
-        let version = self.owner.version(position);
+        let commit = tail.commit.unwrap_or(Committed { position: claim.position, sealed: false });
+        let version = self.owner.version(commit.position);
         self.count("store", rows.len());
         self.count("changelog", tail.entries.len());
         let entries = tail.over(rows);
@@ -172,8 +177,8 @@ impl<'a> Changelog<'a> {
         let writer = store.write_behind(owner.clone(), None);
         let (store, layout, offsets) = (store.clone(), layout.clone(), self.ends());
         let mut copy = Copy { writer, store, layout, offsets };
-        copy.push(version, position, tail.entries, BTreeMap::new());
-        Ok(Ok(Taken { entries: Arc::new(entries), position, copy: Some(copy) }))
+        copy.push(version, commit.position, tail.entries, BTreeMap::new());
+        Ok(Ok(Taken { entries: Arc::new(entries), commit, copy: Some(copy) }))
     }
 
     fn ends(&self) -> BTreeMap<u32, u64> {

@@ -1,20 +1,28 @@
 //! A task: the one owner of an application's input partition.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::Topic;
 use metrics::Histogram;
 
-use super::KafkaConfig;
-use super::changelog::{Owner, commit_value, entry_value};
+use super::changelog::{Owner, commit_value, entry_value, key_group};
+use super::layout::{Layouts, Place};
 use super::reader::{Bounds, Reader};
 use super::takeover::{Changelog, Copy, Taken};
 use super::transaction::{Outgoing, Transactions};
+use super::watch::Watch;
+use super::{Kafka, KafkaConfig};
 use crate::clock::Stopwatch;
-use crate::log::{Commit, LogError, Record, Task};
-use crate::store::{Change, Changes, Store};
+use crate::log::{Commit, Entry, LogError, Record, Task};
+use crate::store::{Change, Changes};
+
+/// Places of the topics whose ends a task's transactions note.
+const CHANGELOG: usize = 0;
+const INPUT: usize = 1;
 
 /// A task on Kafka. It blocks: give it a thread of its own.
 pub struct KafkaTask {
@@ -23,6 +31,12 @@ pub struct KafkaTask {
     app: String,
     changelog: String,
     input: String,
+    outputs: Outputs,
+    /// The parent's own entries that the first commit makes this owner's.
+    inherited: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// One past the newest record of its own in its input.
+    own_end: u64,
+    watch: Option<Watch>,
     transactions: Transactions,
     /// Made when something is read first: restoring may take a while.
     reader: Option<Reader>,
@@ -35,6 +49,25 @@ pub struct KafkaTask {
     commit_seconds: Histogram,
 }
 
+/// Which generation of each topic a task writes to.
+struct Outputs {
+    layouts: Arc<Layouts>,
+    /// What it reads.
+    input: Topic,
+    /// Of what generation.
+    generation: u32,
+}
+
+impl Outputs {
+    /// Who reads `detections` answers in the same generation, so that its answers come before the seal or not at all.
+    fn generation(&self, topic: Topic) -> u32 {
+        match (self.input, topic) {
+            (Topic::Detections, Topic::Detections | Topic::Attempts) => self.generation,
+            _ => self.layouts.written(topic).number,
+        }
+    }
+}
+
 impl std::fmt::Debug for KafkaTask {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("KafkaTask").field("input", &self.input).field("owner", &self.owner).finish_non_exhaustive()
@@ -43,37 +76,54 @@ impl std::fmt::Debug for KafkaTask {
 
 impl KafkaTask {
     /// Fences the owner before, then reads what it committed: in this order, so that nothing can be committed in between.
-    pub(super) fn take_over(
-        config: &Arc<KafkaConfig>,
-        store: Option<&Store>,
-        app: &str,
-        input: Topic,
-        partition: u32,
-    ) -> Result<Self, LogError> {
-        let stopwatch = Stopwatch::start();
-        let owner = Owner { generation: config.generation, partition, partitions: config.partitions(input) };
-        let id = format!("{}{app}-{}-{partition}", config.prefix, config.generation);
+    pub(super) fn take_over(kafka: &Kafka, app: &str, input: Topic, place: Place) -> Result<Self, LogError> {
+        let Kafka { config, layouts, store } = kafka;
+        let (stopwatch, store) = (Stopwatch::start(), store.as_ref());
+        let (owner, id) = (Owner::of(place), config.transactional_id(app, place));
         let aborted = metrics::counter!("logystera_transactions_aborted_total", "app" => app.to_owned());
-        let changelog = config.changelog(app);
-        let noted = store.is_some().then(|| changelog.clone());
+        let (changelog, input_name) = (config.changelog(app), config.topic(input, place.generation.number));
+        let noted = vec![changelog.clone(), input_name.clone()];
         let transactions = Transactions::noting(config, &id, noted, aborted)?;
-        let Taken { entries, position, copy } = Changelog::of(config, &owner, app)?.restore(store)?;
+        let Taken { entries, commit, copy } = Changelog::of(config, &owner, app)?.restore(store)?;
+        if commit.sealed {
+            return Err(LogError::Unusable(format!(
+                "{app} partition {place} was sealed: nothing is left to be done there"
+            )));
+        }
+        // Until it has committed something, what it took over from its parent is not its own.
+        let is_new = owner.parent().is_some() && commit.position == 0;
+        let own = entries.iter().filter(|(key, _)| is_new && key_group(key).is_none());
+        let inherited = own.filter_map(|(key, change)| Some((key.clone(), change.value.clone()?))).collect();
         let seconds = metrics::histogram!("logystera_takeover_seconds", "app" => app.to_owned());
         seconds.record(stopwatch.elapsed());
         Ok(Self {
             owner,
             app: app.to_owned(),
             changelog,
-            input: config.topic(input),
+            input: input_name,
+            own_end: 0,
+            watch: None,
+            outputs: Outputs { layouts: Arc::clone(layouts), input, generation: place.generation.number },
+            inherited,
             transactions,
             reader: None,
             ends: Bounds::committed(config)?,
-            committed: position,
+            committed: commit.position,
             restored: Some(entries),
             copy,
             commit_seconds: metrics::histogram!("logystera_commit_seconds", "app" => app.to_owned()),
             config: Arc::clone(config),
         })
+    }
+
+    /// Appends to the topics as they are laid out now. Whoever takes over asks that after it has fenced the owner before.
+    pub fn write_to(&mut self, layouts: Layouts) {
+        self.outputs.layouts = Arc::new(layouts);
+    }
+
+    /// Shows how far it is from now on: its position in `committed`, and its lag as a metric under this partition's name.
+    pub fn show(&mut self, place: Place, committed: Arc<AtomicU64>) {
+        self.watch = Some(Watch::new(&self.app, place, committed, self.committed));
     }
 
     /// Waits up to `wait` until the store has everything that is committed. Whether it has.
@@ -84,7 +134,8 @@ impl KafkaTask {
     fn try_commit(&mut self, commit: &Commit) -> Result<(), LogError> {
         let (owner, partitions) = (self.owner, self.config.changelog_partitions);
         let version = owner.version(commit.position);
-        let topics: Vec<String> = commit.outputs.iter().map(|entry| self.config.topic(entry.topic)).collect();
+        let name = |entry: &Entry| self.config.topic(entry.topic, self.outputs.generation(entry.topic));
+        let topics: Vec<String> = commit.outputs.iter().map(name).collect();
         let outputs = commit.outputs.iter().zip(&topics).map(|(entry, topic)| Outgoing {
             topic,
             partition: entry.partition,
@@ -101,7 +152,7 @@ impl KafkaTask {
             .collect();
         let puts = puts.iter().map(|(key, place, value)| (key, *place, value.as_deref()));
         let (commit_key, commit_place) = owner.commit_key(partitions);
-        let commit_value = commit_value(version, commit.position);
+        let commit_value = commit_value(version, commit.position, commit.sealed);
         let last = std::iter::once((&commit_key, commit_place, Some(commit_value.as_slice())));
         let changes =
             puts.chain(last).map(|(key, partition, value)| Outgoing { topic: &self.changelog, partition, key, value });
@@ -131,6 +182,15 @@ impl Task for KafkaTask {
         Ok(self.ends.get(&self.input, self.owner.partition)?.end)
     }
 
+    fn own_end(&mut self) -> Result<u64, LogError> {
+        Ok(self.own_end)
+    }
+
+    fn has_read(&self, _: u64) -> bool {
+        // The reader was opened after the end was asked: the first one that it comes to is that, or a later one.
+        self.reader.as_ref().is_some_and(Reader::is_at_end)
+    }
+
     fn read(&mut self, wait: Duration) -> Result<Vec<Record>, LogError> {
         // So much waits for the store that the input has to. Who calls goes on to see a shutdown, and commits to see a fence.
         if self.copy.as_ref().is_some_and(|copy| !copy.writer.wait_for_room(wait)) {
@@ -143,16 +203,28 @@ impl Task for KafkaTask {
         self.reader.insert(reader).read(wait, READ_BYTES_MAX)
     }
 
-    fn commit(&mut self, commit: Commit) -> Result<(), LogError> {
+    fn commit(&mut self, mut commit: Commit) -> Result<(), LogError> {
         let stopwatch = Stopwatch::start();
+        if !self.inherited.is_empty() {
+            let mut inherited = self.inherited.clone();
+            commit.puts.iter().for_each(|(key, _)| drop(inherited.remove(key)));
+            commit.puts.extend(inherited.into_iter().map(|(key, value)| (key, Some(value))));
+        }
         self.try_commit(&commit)?;
         self.commit_seconds.record(stopwatch.elapsed());
         self.committed = commit.position;
-        self.restored = None;
+        (self.restored, self.inherited) = (None, BTreeMap::new());
         if let Some(copy) = &mut self.copy {
             let version = self.owner.version(commit.position);
             let changes = commit.puts.into_iter().map(|(key, value)| (key, Change { version, value })).collect();
-            copy.push(version, commit.position, changes, self.transactions.ends());
+            copy.push(version, commit.position, changes, self.transactions.ends(CHANGELOG));
+        }
+        if let Some(end) = self.transactions.ends(INPUT).get(&self.owner.partition) {
+            self.own_end = self.own_end.max(*end);
+        }
+        if self.watch.as_mut().is_some_and(|watch| watch.committed(self.committed)) {
+            let end = self.input_end()?;
+            self.watch.iter().for_each(|watch| watch.lags(end.saturating_sub(self.committed)));
         }
         Ok(())
     }

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use logystera_schemas::control::GrowingTopic;
 use logystera_schemas::topic::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::Consumer;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::KafkaConfig;
-use super::client::{RECORD_BYTES_MAX, admin, away};
+use super::client::{RECORD_BYTES_MAX, admin, away, consumer, consuming};
+use super::layout::{Generation, Layouts, Place};
 use crate::log::LogError;
 
 /// How long the cluster may take to create the topics.
@@ -16,11 +19,26 @@ const CREATE_WAIT: Duration = Duration::from_secs(30);
 /// How long a compacted topic keeps the mark of a deletion, milliseconds: 7 days. Who restores from an older store must not
 /// miss it.
 const DELETE_RETENTION_MS: u64 = 7 * 86_400_000;
+/// How long the newest part of topic `control` is left uncompacted, milliseconds: processes renew their leases in it.
+const CONTROL_SEGMENT_MS: u64 = 3_600_000;
 
 impl KafkaConfig {
-    /// Name of a topic.
-    pub(super) fn topic(&self, topic: Topic) -> String {
-        format!("{}{}", self.prefix, topic.name())
+    /// Name of a generation of a topic: the first one's is the topic's.
+    pub(super) fn topic(&self, topic: Topic, generation: u32) -> String {
+        match generation {
+            0 => format!("{}{}", self.prefix, topic.name()),
+            number => format!("{}{}-{number}", self.prefix, topic.name()),
+        }
+    }
+
+    /// Name of the group that shares out an application's input.
+    pub(super) fn group(&self, app: &str) -> String {
+        format!("{}logystera-{app}", self.prefix)
+    }
+
+    /// What fences the owners of a partition.
+    pub(super) fn transactional_id(&self, app: &str, place: Place) -> String {
+        format!("{}{app}-{}-{}", self.prefix, place.generation.number, place.partition)
     }
 
     /// Name of an application's changelog.
@@ -34,30 +52,86 @@ fn in_sync_min(replication: u32) -> u32 {
     if replication > 2 { replication - 1 } else { replication.min(1) }
 }
 
-/// Creates what is not there.
+/// A topic of Kafka's that should be there.
+struct Wanted {
+    name: String,
+    partitions: u32,
+    cleanup: Cleanup,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cleanup {
+    /// The cluster's retention.
+    ByTime,
+    /// The newest record of each key stays.
+    Compacted,
+    /// The same, of a topic that every process reads from its start: it is compacted soon.
+    CompactedSoon,
+}
+
+/// Creates what is not there of the first generation.
 pub(super) fn create(config: &KafkaConfig, apps: &[&str]) -> Result<(), LogError> {
-    let mut wanted: Vec<(String, u32, bool)> = Vec::new();
+    let first = Layouts::initial(config);
+    let mut wanted: Vec<Wanted> = Vec::new();
     for topic in Topic::ALL {
-        wanted.push((config.topic(topic), config.partitions(topic), topic == Topic::Control));
+        let cleanup = if topic == Topic::Control { Cleanup::CompactedSoon } else { Cleanup::ByTime };
+        wanted.push(Wanted { name: config.topic(topic, 0), partitions: first.written(topic).partitions, cleanup });
     }
     for app in apps {
-        wanted.push((config.changelog(app), config.changelog_partitions, true));
+        let (name, partitions) = (config.changelog(app), config.changelog_partitions);
+        wanted.push(Wanted { name, partitions, cleanup: Cleanup::Compacted });
     }
+    create_all(config, &wanted).map(drop)
+}
+
+/// Creates a generation where it is not there. One that is there must have the partitions: somebody else may have made it.
+pub(super) fn create_generation(
+    config: &KafkaConfig,
+    topic: GrowingTopic,
+    generation: Generation,
+) -> Result<(), LogError> {
+    let topics: &[Topic] = match topic {
+        GrowingTopic::Signals => &[Topic::Signals],
+        GrowingTopic::Detections => &[Topic::Detections, Topic::Attempts],
+    };
+    let wanted = topics.iter().map(|topic| Wanted {
+        name: config.topic(*topic, generation.number),
+        partitions: generation.partitions,
+        cleanup: Cleanup::ByTime,
+    });
+    let wanted: Vec<Wanted> = wanted.collect();
+    let there = create_all(config, &wanted)?;
+    let consumer = consuming(&consumer(config), "the cluster")?;
+    for Wanted { name, partitions, .. } in wanted.iter().filter(|wanted| there.contains(&wanted.name)) {
+        let metadata = consumer.fetch_metadata(Some(name), CREATE_WAIT).map_err(|e| away(name, &e))?;
+        let found = metadata.topics().iter().map(|topic| topic.partitions().len()).sum::<usize>();
+        if found != *partitions as usize {
+            return Err(LogError::Unusable(format!(
+                "topic {name} is there already, with {found} partitions instead of {partitions}; nothing uses it yet: delete it"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Creates what is not there; gives the names of what was.
+fn create_all(config: &KafkaConfig, wanted: &[Wanted]) -> Result<Vec<String>, LogError> {
     let record_bytes_max = RECORD_BYTES_MAX.to_string();
     let delete_retention_ms = DELETE_RETENTION_MS.to_string();
     let in_sync_min = in_sync_min(config.replication).to_string();
+    let segment_ms = CONTROL_SEGMENT_MS.to_string();
     let new: Vec<NewTopic<'_>> = wanted
         .iter()
-        .map(|(name, partitions, compacted)| {
+        .map(|Wanted { name, partitions, cleanup }| {
             let replication = TopicReplication::Fixed(config.replication as i32);
             let topic = NewTopic::new(name, *partitions as i32, replication)
                 .set("max.message.bytes", &record_bytes_max)
                 .set("min.insync.replicas", &in_sync_min);
-            if *compacted {
-                topic.set("cleanup.policy", "compact").set("delete.retention.ms", &delete_retention_ms)
-            } else {
-                topic
+            if *cleanup == Cleanup::ByTime {
+                return topic;
             }
+            let topic = topic.set("cleanup.policy", "compact").set("delete.retention.ms", &delete_retention_ms);
+            if *cleanup == Cleanup::CompactedSoon { topic.set("segment.ms", &segment_ms) } else { topic }
         })
         .collect();
 
@@ -66,11 +140,13 @@ pub(super) fn create(config: &KafkaConfig, apps: &[&str]) -> Result<(), LogError
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| LogError::Away(e.to_string()))?;
     let created = runtime.block_on(client.create_topics(&new, &options)).map_err(|e| away("creating topics", &e))?;
+    let mut there = Vec::new();
     for done in created {
         match done {
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Ok(_) => {}
+            Err((name, RDKafkaErrorCode::TopicAlreadyExists)) => there.push(name),
             Err((name, code)) => return Err(LogError::Unusable(format!("topic {name} cannot be created: {code}"))),
         }
     }
-    Ok(())
+    Ok(there)
 }

@@ -29,14 +29,14 @@ const DELIVERY_STEP: Duration = Duration::from_micros(200);
 /// How often a commit that the coordinator asks to be repeated is.
 const COMMIT_TRIES: u32 = 10;
 
-/// Notes the first record that could not be delivered, and how far those of one topic reach.
+/// Notes the first record that could not be delivered, and how far those of some topics reach.
 #[derive(Default)]
 struct Deliveries {
     failed: Mutex<Option<KafkaError>>,
-    /// The topic.
-    noted: Option<String>,
-    /// For each of its partitions that got a record, one past the newest one.
-    ends: Mutex<BTreeMap<u32, u64>>,
+    /// The topics.
+    noted: Vec<String>,
+    /// For each of their partitions that got a record, one past the newest one: by place among the topics, and partition.
+    ends: Mutex<BTreeMap<(usize, u32), u64>>,
 }
 
 impl ClientContext for Deliveries {}
@@ -46,12 +46,13 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         match result {
-            Ok(message) if self.noted.as_deref() == Some(message.topic()) => {
-                let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-                let end = ends.entry(message.partition() as u32).or_default();
-                *end = (*end).max(message.offset() as u64 + 1);
+            Ok(message) => {
+                if let Some(place) = self.noted.iter().position(|topic| topic == message.topic()) {
+                    let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+                    let end = ends.entry((place, message.partition() as u32)).or_default();
+                    *end = (*end).max(message.offset() as u64 + 1);
+                }
             }
-            Ok(_) => {}
             Err((error, _)) => {
                 self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.clone());
             }
@@ -85,14 +86,14 @@ impl std::fmt::Debug for Transactions {
 impl Transactions {
     /// Fences every producer that had this id, and aborts what it had open.
     pub(super) fn take_over(config: &KafkaConfig, id: &str) -> Result<Self, LogError> {
-        Self::noting(config, id, None, Counter::noop())
+        Self::noting(config, id, Vec::new(), Counter::noop())
     }
 
-    /// The same; notes how far the records of one topic reach, and counts what it aborts.
+    /// The same; notes how far the records of these topics reach, and counts what it aborts.
     pub(super) fn noting(
         config: &KafkaConfig,
         id: &str,
-        noted: Option<String>,
+        noted: Vec<String>,
         aborted: Counter,
     ) -> Result<Self, LogError> {
         let settings = transactional(config, id, TRANSACTION_MS_MAX);
@@ -103,9 +104,10 @@ impl Transactions {
         Ok(Self { producer, fenced: false, aborted })
     }
 
-    /// For each partition of the noted topic that got a record in the newest transaction, one past the last one.
-    pub(super) fn ends(&self) -> BTreeMap<u32, u64> {
-        self.producer.context().ends.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// For each partition of a noted topic that got a record in the newest transaction, one past the last one.
+    pub(super) fn ends(&self, topic: usize) -> BTreeMap<u32, u64> {
+        let ends = self.producer.context().ends.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.iter().filter(|((of, _), _)| *of == topic).map(|((_, partition), end)| (*partition, *end)).collect()
     }
 
     /// Makes all records visible at once, or none.

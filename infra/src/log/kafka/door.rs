@@ -1,0 +1,332 @@
+//! Who may write to a topic that is about to grow: a gateway writes to `signals` only while it holds a lease, which it asks for
+//! anew every few seconds in topic `control`.
+//!
+//! A growth begins with a record in the same topic. A gateway that reads on to its own newest lease has seen that record, if it
+//! stands before it, and stops; one that has not seen it stops when the lease is over. So once every gateway has said that it
+//! stopped, or two leases have passed, nothing more is acknowledged in the old generation.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use logystera_schemas::control::{Entity, GrowingTopic, Lease, ProcessRole};
+use logystera_schemas::limits::{LEASE_MS, LEASE_RENEW_MS};
+use logystera_schemas::topic::Topic;
+use tokio::sync::Notify;
+
+use super::KafkaConfig;
+use super::layout::{Generation, Layouts};
+use crate::clock::Clock;
+use crate::control::{Directory, DirectoryView, entry};
+use crate::log::{Log, LogError};
+use crate::shutdown::Shutdown;
+
+/// How long the end of a process may wait for its lease to be given back.
+const RELEASE_WAIT: Duration = Duration::from_secs(2);
+/// How long a lease that could not be written is left alone.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// What a lease says, and what follows from it. Times are of a clock that never goes back.
+#[derive(Debug)]
+struct Tenure {
+    instance: String,
+    incarnation: i64,
+    layouts: Layouts,
+    /// Renewals asked for so far.
+    renewal: u64,
+    /// When those were asked for that topic `control` has not shown yet, and the newest that it has.
+    asked_ms: BTreeMap<u64, i64>,
+    /// Until when the lease holds.
+    until_ms: i64,
+    /// Appends under way.
+    inside: usize,
+    /// The newest generation that was left.
+    left: Option<u32>,
+    /// Another process has the name.
+    is_superseded: bool,
+}
+
+impl Tenure {
+    /// What has to be written now: the next renewal, or that the closing generation was left.
+    fn due(&mut self, now_ms: i64) -> Option<Lease> {
+        let written = self.layouts.written(Topic::Signals).number;
+        let leaves = self.layouts.is_closing(GrowingTopic::Signals) && self.inside == 0 && self.left < Some(written);
+        let last_ms = self.asked_ms.get(&self.renewal).copied();
+        let pause_ms = if now_ms < self.until_ms { LEASE_RENEW_MS } else { RETRY_PAUSE.as_millis() as i64 };
+        let renews = last_ms.is_none_or(|last_ms| now_ms - last_ms >= pause_ms);
+        if self.is_superseded || !(leaves || renews) {
+            return None;
+        }
+        if leaves {
+            self.left = Some(written);
+        }
+        self.renewal += 1;
+        self.asked_ms.retain(|_, asked_ms| now_ms - *asked_ms < LEASE_MS);
+        self.asked_ms.insert(self.renewal, now_ms);
+        Some(self.lease(false))
+    }
+
+    fn lease(&self, released: bool) -> Lease {
+        let (role, instance, incarnation) = (ProcessRole::Gateway, self.instance.clone(), self.incarnation);
+        Lease { role, instance, incarnation, renewal: self.renewal, left: self.left, released }
+    }
+
+    /// Takes in what topic `control` says.
+    fn see(&mut self, layouts: Layouts, lease: Option<&Lease>) {
+        self.layouts = layouts;
+        let Some(lease) = lease else { return };
+        self.is_superseded = lease.incarnation != self.incarnation && self.renewal > 0;
+        // While a growth shuts the door nothing prolongs what was promised before it.
+        if lease.incarnation != self.incarnation || self.layouts.is_closing(GrowingTopic::Signals) {
+            return;
+        }
+        if let Some(asked_ms) = self.asked_ms.get(&lease.renewal) {
+            self.until_ms = asked_ms + LEASE_MS;
+            self.asked_ms = self.asked_ms.split_off(&lease.renewal);
+        }
+    }
+
+    /// The generation to write to, if that may be done now.
+    fn writes(&self, now_ms: i64) -> Result<Generation, &'static str> {
+        if self.is_superseded {
+            return Err("another process has this one's name: give each its own --instance");
+        }
+        if self.layouts.is_closing(GrowingTopic::Signals) {
+            return Err("the partitions of topic signals are growing");
+        }
+        self.holds(now_ms)?;
+        Ok(self.layouts.written(Topic::Signals))
+    }
+
+    fn holds(&self, now_ms: i64) -> Result<(), &'static str> {
+        if now_ms < self.until_ms { Ok(()) } else { Err("the lease to write to topic signals is over") }
+    }
+
+    /// Whether what the broker has acknowledged now, in this generation, may be acknowledged to the sender.
+    fn counts(&self, generation: Generation, now_ms: i64) -> Result<(), &'static str> {
+        let before = "it was written to partitions that have grown since";
+        if self.layouts.written(Topic::Signals) == generation { self.holds(now_ms) } else { Err(before) }
+    }
+}
+
+/// Lets a gateway write to `signals` while its lease holds; its clones are the same.
+#[derive(Clone)]
+pub struct Door {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: KafkaConfig,
+    tenure: Mutex<Tenure>,
+    clock: Arc<dyn Clock>,
+    /// The last append under way has ended.
+    emptied: Notify,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Door").field(&self.tenure()).finish()
+    }
+}
+
+impl Door {
+    /// The door of the gateway with this name, shut until [`Self::keep`] has got a lease. `incarnation` must be another one for
+    /// each process.
+    pub fn new(config: &KafkaConfig, instance: &str, incarnation: i64, clock: Arc<dyn Clock>) -> Self {
+        let tenure = Tenure {
+            instance: instance.to_owned(),
+            incarnation,
+            layouts: Layouts::initial(config),
+            renewal: 0,
+            asked_ms: BTreeMap::new(),
+            until_ms: i64::MIN,
+            inside: 0,
+            left: None,
+            is_superseded: false,
+        };
+        let shared = Shared { config: config.clone(), tenure: Mutex::new(tenure), clock, emptied: Notify::new() };
+        Self { shared: Arc::new(shared) }
+    }
+
+    fn tenure(&self) -> MutexGuard<'_, Tenure> {
+        self.shared.tenure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The generation of `signals` that is written.
+    pub(super) fn generation(&self) -> Generation {
+        self.tenure().layouts.written(Topic::Signals)
+    }
+
+    /// Whether `signals` can be written to now.
+    pub fn is_open(&self) -> bool {
+        self.tenure().writes(self.shared.clock.monotonic_ms()).is_ok()
+    }
+
+    /// Begins an append.
+    pub(super) fn enter(&self) -> Result<Pass<'_>, LogError> {
+        let mut tenure = self.tenure();
+        let generation = tenure.writes(self.shared.clock.monotonic_ms()).map_err(shut)?;
+        tenure.inside += 1;
+        Ok(Pass { door: self, generation })
+    }
+
+    fn see(&self, directory: &Directory) {
+        let layouts = Layouts::of(&self.shared.config, directory);
+        let mut tenure = self.tenure();
+        let lease = directory.lease(ProcessRole::Gateway, &tenure.instance).cloned();
+        let was_closing = tenure.layouts.is_closing(GrowingTopic::Signals);
+        tenure.see(layouts, lease.as_deref());
+        match (was_closing, tenure.layouts.is_closing(GrowingTopic::Signals)) {
+            (false, true) => tracing::info!("the partitions of topic signals grow: senders are told to come again"),
+            (true, false) => {
+                let Generation { number, partitions, .. } = tenure.layouts.written(Topic::Signals);
+                tracing::info!(generation = number, partitions, "the partitions of topic signals have grown");
+            }
+            _ => {}
+        }
+    }
+
+    /// Keeps the lease until `shutdown`; then gives it back. `log` must not be one that goes through this door.
+    pub async fn keep(self, log: impl Log, mut view: DirectoryView, shutdown: Shutdown) {
+        let mut was_away = false;
+        self.see(&view.current());
+        while !shutdown.is_set() {
+            let due = self.tenure().due(self.shared.clock.monotonic_ms());
+            if let Some(lease) = due {
+                match log.append(vec![entry(&Entity::Lease(lease))]).await {
+                    Ok(()) => was_away = false,
+                    Err(error) if !was_away => {
+                        was_away = true;
+                        tracing::warn!(%error, "the lease to write to topic signals cannot be renewed");
+                    }
+                    Err(_) => {}
+                }
+            }
+            tokio::select! {
+                directory = view.changed() => self.see(&directory),
+                () = self.shared.emptied.notified() => {}
+                () = tokio::time::sleep(RETRY_PAUSE) => {}
+                () = shutdown.wait() => {}
+            }
+        }
+        let released = self.tenure().lease(true);
+        drop(tokio::time::timeout(RELEASE_WAIT, log.append(vec![entry(&Entity::Lease(released))])).await);
+    }
+}
+
+fn shut(why: &str) -> LogError {
+    LogError::Away(why.to_owned())
+}
+
+/// An append under way.
+pub(super) struct Pass<'a> {
+    door: &'a Door,
+    pub(super) generation: Generation,
+}
+
+impl Pass<'_> {
+    /// Whether what the broker has acknowledged counts.
+    pub(super) fn check(&self) -> Result<(), LogError> {
+        self.door.tenure().counts(self.generation, self.door.shared.clock.monotonic_ms()).map_err(shut)
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        let mut tenure = self.door.tenure();
+        tenure.inside -= 1;
+        if tenure.inside == 0 {
+            self.door.shared.emptied.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use logystera_schemas::control::{GrowthPhase, Partitions};
+
+    use super::*;
+    use crate::clock::SystemClock;
+
+    fn layouts(generations: &[u32], phase: GrowthPhase) -> Layouts {
+        let mut directory = Directory::default();
+        let (topic, generations) = (GrowingTopic::Signals, generations.to_vec());
+        directory.put(Entity::Partitions(Partitions { topic, generations, phase }));
+        Layouts::of(&KafkaConfig::new("b"), &directory)
+    }
+
+    /// A tenure of incarnation 1 that has seen its first lease, asked for at 0.
+    fn tenure() -> Tenure {
+        let door = Door::new(&KafkaConfig::new("b"), "g", 1, Arc::new(SystemClock::new()));
+        let mut tenure = Arc::into_inner(door.shared).unwrap().tenure.into_inner().unwrap();
+        assert!(tenure.writes(0).is_err(), "shut at first");
+        let lease = tenure.due(0).unwrap();
+        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&lease));
+        tenure
+    }
+
+    #[test]
+    fn a_lease_holds_from_when_it_was_asked_for() {
+        let mut tenure = tenure();
+        assert!(tenure.writes(LEASE_MS - 1).is_ok() && tenure.writes(LEASE_MS).is_err());
+        assert_eq!(tenure.due(LEASE_RENEW_MS - 1), None);
+        let second = tenure.due(LEASE_RENEW_MS).unwrap();
+        // Seen late: it counts from the asking.
+        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&second));
+        assert!(tenure.writes(LEASE_RENEW_MS + LEASE_MS - 1).is_ok());
+        assert!(tenure.writes(LEASE_RENEW_MS + LEASE_MS).is_err());
+        // Seen again it renews nothing; and one that is seen when the next is on its way counts.
+        let third = tenure.due(2 * LEASE_RENEW_MS).unwrap();
+        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&second));
+        assert!(tenure.writes(LEASE_RENEW_MS + LEASE_MS).is_err());
+        let fourth = tenure.due(3 * LEASE_RENEW_MS).unwrap();
+        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&third));
+        assert!(tenure.writes(2 * LEASE_RENEW_MS + LEASE_MS - 1).is_ok());
+        assert_eq!((second.renewal, third.renewal, fourth.renewal), (2, 3, 4));
+    }
+
+    #[test]
+    fn a_growth_shuts_the_door_and_is_answered_when_nobody_is_inside() {
+        let mut tenure = tenure();
+        let before = tenure.writes(0).unwrap();
+        tenure.inside = 1;
+        let asked = tenure.due(LEASE_RENEW_MS).unwrap();
+        tenure.see(layouts(&[4, 16], GrowthPhase::Closing), Some(&asked));
+        assert!(tenure.writes(LEASE_RENEW_MS).is_err(), "nobody gets in");
+        assert!(tenure.counts(before, LEASE_RENEW_MS).is_ok(), "who is inside still counts");
+        assert!(tenure.counts(before, LEASE_MS).is_err(), "the lease was not renewed");
+        tenure.inside = 0;
+        let left = tenure.due(LEASE_RENEW_MS + 1).unwrap();
+        assert_eq!((left.left, left.released), (Some(0), false));
+        assert_eq!(tenure.due(LEASE_RENEW_MS + 2), None, "said once");
+
+        // It goes on in the new generation, with a lease asked for anew.
+        tenure.see(layouts(&[4, 16], GrowthPhase::Moving), Some(&left));
+        let after = tenure.writes(LEASE_RENEW_MS + 2).unwrap();
+        assert_eq!((after.number, after.partitions), (1, 16));
+        assert!(tenure.counts(before, LEASE_RENEW_MS + 2).is_err(), "too late for the old one");
+        assert!(tenure.writes(LEASE_RENEW_MS + 1 + LEASE_MS).is_err());
+    }
+
+    #[test]
+    fn a_second_process_under_the_name_is_the_one() {
+        let mut tenure = tenure();
+        let other = Lease { incarnation: 2, ..tenure.lease(false) };
+        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&other));
+        assert!(tenure.writes(1).unwrap_err().contains("--instance") && tenure.due(LEASE_MS).is_none());
+    }
+
+    #[test]
+    fn what_an_earlier_process_left_behind_does_not_shut_the_door() {
+        let door = Door::new(&KafkaConfig::new("b"), "g", 1, Arc::new(SystemClock::new()));
+        let mut tenure = Arc::into_inner(door.shared).unwrap().tenure.into_inner().unwrap();
+        let stale = Lease { incarnation: 7, ..tenure.lease(false) };
+        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&stale));
+        let first = tenure.due(0).unwrap();
+        // Read before the first one is there.
+        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&stale));
+        assert!(tenure.writes(0).is_err());
+        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&first));
+        assert!(tenure.writes(0).is_ok());
+    }
+}

@@ -1,0 +1,51 @@
+//! A task's progress, for others to see.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use metrics::Gauge;
+
+use super::layout::Place;
+use crate::clock::Stopwatch;
+use crate::store::shown;
+
+/// How often a task looks how far behind it is.
+const LAG_EVERY: Duration = Duration::from_secs(5);
+
+/// Says how far a task is, and how far behind.
+pub(super) struct Watch {
+    committed: Arc<AtomicU64>,
+    lag: Gauge,
+    looked: Option<Stopwatch>,
+}
+
+impl Watch {
+    pub(super) fn new(app: &str, place: Place, committed: Arc<AtomicU64>, position: u64) -> Self {
+        committed.store(position, Ordering::Relaxed);
+        let labels = [("app", app.to_owned()), ("partition", place.to_string())];
+        Self { committed, lag: metrics::gauge!("logystera_lag_records", &labels), looked: None }
+    }
+
+    /// Takes a commit in. True: it is time to look how far behind the task is.
+    pub(super) fn committed(&mut self, position: u64) -> bool {
+        self.committed.store(position, Ordering::Relaxed);
+        let due = self.looked.as_ref().is_none_or(|looked| looked.elapsed() >= LAG_EVERY);
+        if due {
+            self.looked = Some(Stopwatch::start());
+        }
+        due
+    }
+
+    /// Shows how far behind it is.
+    pub(super) fn lags(&self, records: u64) {
+        self.lag.set(shown(records));
+    }
+}
+
+impl Drop for Watch {
+    /// The partition's next owner tells its lag.
+    fn drop(&mut self) {
+        self.lag.set(0.0);
+    }
+}
