@@ -235,6 +235,8 @@ fn a_gateway_that_is_stopped_through_a_growth_acknowledges_nothing_behind_a_seal
         let overdue = growing.until("overdue").unwrap();
         assert_eq!(overdue["instances"], serde_json::json!(["g1"]));
         assert!(growing.until("sealed").is_some());
+        // So long that the senders, who gave up waiting, wait for it anew.
+        sleep(ASLEEP);
         gateway.signal("CONT");
         growing.ends();
     });
