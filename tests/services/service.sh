@@ -4,7 +4,8 @@
 #
 #   name           of the server: it starts each line that we say
 #   asked_folder asked_port asked_version     what the environment asks for, empty where it asks for nothing
-#   default_port   the server takes this port and the next one
+#   default_port   the server takes this port
+#   ports          and so many in all, one after the other
 #   ready_line     what it logs when it serves
 #   configure      writes its configuration to $folder and makes an empty $folder/data ready
 #   server         sets the array `arguments`: what Java is to run
@@ -70,11 +71,14 @@ wait_until() {
 }
 
 port_answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-is_quiet() {
-  local own
-  own=$(cat "$folder/port")
-  ! port_answers "$own" && ! port_answers $((own + 1))
+# one_answers PORT: sets `taken` to the first of the server's ports from there on that somebody has.
+one_answers() {
+  for ((taken = $1; taken < $1 + ports; taken++)); do
+    if port_answers "$taken"; then return 0; fi
+  done
+  return 1
 }
+is_quiet() { ! one_answers "$(cat "$folder/port")"; }
 address() { echo "127.0.0.1:$(cat "$folder/port")"; }
 
 # hold DESCRIPTOR FILE SECONDS: waits for the lock on what is open there. Where there is no flock, nothing is held.
@@ -126,16 +130,13 @@ download() {
 choose_port() {
   port=${asked_port:-$default_port}
   if [ "$port" != 0 ]; then
-    local one
-    for one in "$port" $((port + 1)); do
-      if port_answers "$one"; then die "port $one is taken, and not by the $name of $folder"; fi
-    done
+    if one_answers "$port"; then die "port $taken is taken, and not by the $name of $folder"; fi
     return 0
   fi
   port=$(cat "$folder/port" 2>/dev/null || echo 0)
   local tries=0
   # Below 32768, where systems take the ports of outgoing connections from.
-  while [ "$port" = 0 ] || port_answers "$port" || port_answers $((port + 1)); do
+  while [ "$port" = 0 ] || one_answers "$port"; do
     tries=$((tries + 1))
     [ "$tries" -le 100 ] || die "100 ports were tried and none is free"
     port=$((20000 + RANDOM % 10000))
@@ -258,8 +259,8 @@ main() {
   if [ -d "$folder" ]; then folder=$(cd "$folder" && pwd -P); fi
   # Servers divide lists at these, in settings that have no way to write them otherwise.
   if [[ $folder == *[,:\"\\]* ]]; then die "the folder's name has one of , : \" \\ in it: $folder"; fi
-  if [ -n "$asked_port" ] && ! { [[ $asked_port =~ ^(0|[1-9][0-9]{0,4})$ ]] && [ "$asked_port" -lt 65535 ]; }; then
-    die "$asked_port is no port below 65535"
+  if [ -n "$asked_port" ] && ! { [[ $asked_port =~ ^(0|[1-9][0-9]{0,4})$ ]] && [ "$asked_port" -le $((65536 - ports)) ]; }; then
+    die "$asked_port is no port that has $((ports - 1)) after it"
   fi
   version=${asked_version:-$(sed -n 's:.*<server.version>\(.*\)</server.version>.*:\1:p' "$pom")}
   starting='' partial=''
