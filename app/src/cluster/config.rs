@@ -1,13 +1,13 @@
 //! The settings of an installation on Kafka: one file, the same for every process.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use logystera_infra::kafka::KafkaConfig;
+use logystera_infra::kafka::{KafkaConfig, Properties};
 use logystera_infra::store::{StoreConfig, is_keyspace};
 use serde::Deserialize;
 
+use super::discreet;
 use crate::cli::CliError;
 use crate::deployment::{base_url, is_audience};
 
@@ -67,8 +67,8 @@ struct KafkaSettings {
     changelog_partitions: u32,
     #[serde(default = "many::<3>")]
     replication: u32,
-    #[serde(default)]
-    properties: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "discreet::properties")]
+    properties: Properties,
 }
 
 #[derive(Clone, Deserialize)]
@@ -116,8 +116,8 @@ impl Config {
         Self::parse(&text).map_err(|what| failed(&what))
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        let config: Self = toml::from_str(text).map_err(|e| e.to_string())?;
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = discreet::parse(text)?;
         if !is_audience(&config.audience) {
             return Err(format!("audience = {:?}: expected 1 to 64 of letters, digits, - _ .", config.audience));
         }

@@ -2,6 +2,7 @@
 
 mod alerter;
 pub mod config;
+mod discreet;
 mod gateway;
 mod growth;
 mod operators;

@@ -8,5 +8,7 @@
 mod chaos;
 mod growth;
 mod oracle;
+#[cfg(feature = "kafka-tls")]
+mod secured;
 mod support;
 mod way;

@@ -98,3 +98,20 @@ fn every_package_has_a_licence_that_we_may_link() {
         .collect();
     holds("a package's licence must allow linking", &findings);
 }
+
+/// Who has no headers of OpenSSL builds everything else.
+#[test]
+fn only_the_feature_kafka_tls_needs_openssl() {
+    for (feature, needs) in [("kafka", false), ("kafka-tls", true)] {
+        let output = Command::new(env!("CARGO"))
+            .args(["tree", "--locked", "-p", "logystera", "--edges", "normal,build", "--prefix", "none", "--features"])
+            .arg(feature)
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let tree = String::from_utf8_lossy(&output.stdout);
+        assert!(tree.contains("rdkafka-sys "), "{tree}");
+        assert_eq!(tree.contains("openssl-sys "), needs, "feature {feature}");
+    }
+}

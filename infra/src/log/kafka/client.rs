@@ -8,6 +8,7 @@ use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::KafkaConfig;
+use super::security::mistrust;
 use crate::log::LogError;
 
 /// Largest record, with room for a batch whose body was 8 MiB.
@@ -28,7 +29,7 @@ const AHEAD_KIB_MAX: u64 = 16 << 10;
 /// What every client has.
 fn common(config: &KafkaConfig) -> ClientConfig {
     let mut client = ClientConfig::new();
-    for (name, value) in &config.properties {
+    for (name, value) in config.properties.iter() {
         client.set(name, value);
     }
     client.set("bootstrap.servers", &config.brokers).set("client.id", "logystera");
@@ -94,7 +95,10 @@ impl Quiet {
 
 impl ClientContext for Quiet {
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+        // The library repeats one that stays the same every 30 s.
+        if let Some(reason) = mistrust(&error, reason) {
+            tracing::warn!(reason, "a broker cannot be used");
+        } else if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
             tracing::debug!(%error, reason, "the consumer");
         }
     }
@@ -116,9 +120,15 @@ pub(super) fn consuming(settings: &ClientConfig, what: &str) -> Result<Consuming
     settings.create_with_context(Quiet::default()).map_err(|e| away(what, &e))
 }
 
-/// The log cannot be reached, or does not do what it was asked.
+/// The log cannot be reached, or does not do what it was asked; or the settings can't be used, and waiting does not mend them.
 pub(super) fn away(what: &str, error: &KafkaError) -> LogError {
-    LogError::Away(format!("{what}: {error}"))
+    match error {
+        // Without the value, which may be a secret.
+        KafkaError::ClientConfig(_, why, ..) | KafkaError::ClientCreation(why) => {
+            LogError::Unusable(format!("{what}: {why}"))
+        }
+        error => LogError::Away(format!("{what}: {error}")),
+    }
 }
 
 /// Whether another owner has taken the transactional id.

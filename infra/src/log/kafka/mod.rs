@@ -14,6 +14,7 @@ mod log;
 mod member;
 mod position;
 mod reader;
+mod security;
 mod takeover;
 mod task;
 mod topics;
@@ -36,6 +37,7 @@ pub use door::Door;
 pub use layout::{Generation, Layouts, Place};
 pub use log::KafkaLog;
 pub use member::Member;
+pub use security::{Properties, PropertyError};
 pub use task::KafkaTask;
 
 use changelog::Owner;
@@ -57,7 +59,7 @@ pub struct KafkaConfig {
     /// Copies of each partition.
     pub replication: u32,
     /// Settings of librdkafka that are passed through, such as `security.protocol`.
-    pub properties: BTreeMap<String, String>,
+    pub properties: Properties,
 }
 
 impl KafkaConfig {
@@ -70,7 +72,7 @@ impl KafkaConfig {
             detections_partitions: 16,
             changelog_partitions: 64,
             replication: 1,
-            properties: BTreeMap::new(),
+            properties: Properties::default(),
         }
     }
 }
@@ -114,6 +116,7 @@ impl Kafka {
 
     /// Creates the topics that are not there, and the changelogs of `apps`. Those that are there keep their partitions.
     pub fn create_topics(&self, apps: &[&str]) -> Result<(), LogError> {
+        security::demand_entry(&self.config)?;
         topics::create(&self.config, apps)
     }
 
@@ -124,6 +127,7 @@ impl Kafka {
 
     /// The log, for those who append records of their own or only read.
     pub fn log(&self) -> Result<KafkaLog, LogError> {
+        security::demand_entry(&self.config)?;
         KafkaLog::connect(&self.config, &self.layouts)
     }
 
@@ -151,7 +155,8 @@ impl Kafka {
 
     /// The same, of any generation.
     pub fn task_at(&self, app: &str, input: Topic, place: Place) -> Result<KafkaTask, LogError> {
-        KafkaTask::take_over(self, app, input, place)
+        let task = KafkaTask::take_over(self, app, input, place);
+        task.map_err(|error| security::explained(&self.config, error))
     }
 
     /// Fences the owner of a partition, whoever that is: what it has open is aborted, and it commits nothing more.
