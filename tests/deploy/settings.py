@@ -9,7 +9,15 @@ from kubernetes import overlays, render
 
 COMPOSE = "infra/deploy/logystera.toml"
 # As a Secret's `credentials.toml` goes on where the settings end, see infra/deploy/README.md.
-CREDENTIALS = 'user = "logystera"\npassword = "x"\n\n[kafka.properties]\n"sasl.password" = "x"\n'
+CREDENTIALS = """user = "logystera"
+password = "x"
+
+[kafka.properties]
+"security.protocol" = "sasl_ssl"
+"sasl.mechanism" = "SCRAM-SHA-512"
+"sasl.username" = "logystera"
+"sasl.password" = "x"
+"""
 
 
 def refused(text: str) -> str:
