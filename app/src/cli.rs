@@ -84,6 +84,9 @@ impl From<LogError> for CliError {
             LogError::Checksum { .. } => FINDING,
             _ => NOT_AVAILABLE,
         };
+        if matches!(error, LogError::Fenced) {
+            return Self::new(code, "another command has written to this installation meanwhile: try again");
+        }
         let away = matches!(error, LogError::Away(_) | LogError::Ambiguous(_));
         Self { away, ..Self::new(code, error) }
     }

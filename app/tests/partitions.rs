@@ -1,7 +1,5 @@
 //! `logystera partitions` where there is nothing that it could show or grow.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by it")]
-
 use std::process::Command;
 
 #[test]
@@ -12,7 +10,8 @@ fn a_data_folder_has_no_partitions_to_grow() {
         (&["partitions", "grow", "4", "--topic", "detections"], "nothing to grow"),
         (&["partitions", "status", "--json"], "nothing to show"),
     ] {
-        let done = Command::new(env!("CARGO_BIN_EXE_logystera")).args(args).current_dir(folder.path()).output().unwrap();
+        let done =
+            Command::new(env!("CARGO_BIN_EXE_logystera")).args(args).current_dir(folder.path()).output().unwrap();
         let err = String::from_utf8(done.stderr).unwrap();
         assert_eq!((done.status.code(), done.stdout.len()), (Some(3), 0), "{err}");
         assert!(err.contains(says) && err.contains("--config FILE"), "{err}");

@@ -32,6 +32,8 @@ use plan::{Plan, plan, processes, stragglers};
 
 /// How often it is looked what others have done.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How long what was recorded may take until it can be read.
+const VISIBLE_WAIT: Duration = Duration::from_secs(30);
 /// How long the readers are waited for between two words about it.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
@@ -184,6 +186,14 @@ impl Growth<'_> {
 
     /// Fences whoever writes to `detections`. Who takes over after that sees that the topic is closing, and waits.
     fn fence_writers(&mut self, layouts: &Layouts) -> Result<(), LogError> {
+        // What is committed can be read a moment later. Whoever takes over after its fence has to find it.
+        let waited = Stopwatch::start();
+        while !self.layouts()?.is_closing(self.topic) {
+            if waited.elapsed() >= VISIBLE_WAIT {
+                return Err(LogError::Away("what was recorded in topic control cannot be read yet".to_owned()));
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
         (self.tell)(Step::Closing { waiting_for: Vec::new() });
         for (app, input) in [(PROCESSOR, Topic::Signals), (ALERTER, Topic::Detections)] {
             let generation = layouts.written(input);
