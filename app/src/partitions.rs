@@ -66,15 +66,17 @@ fn serve(args: &Args) -> Result<u8, CliError> {
     }
     let Args { command, cluster: ClusterArgs { .. }, json: _ } = args;
     let what = match command {
-        Command::Status => "show",
-        Command::Grow { partitions, topic } => {
-            tracing::debug!(partitions, ?topic);
-            "grow"
+        Command::Status => "there is nothing to show".to_owned(),
+        Command::Grow { partitions, topic: GrownTopic::Signals } => {
+            format!("signals can't grow to {partitions} partitions")
+        }
+        Command::Grow { partitions, topic: GrownTopic::Detections } => {
+            format!("detections can't grow to {partitions} partitions")
         }
     };
     Err(CliError::not_available(format!(
-        "there is nothing to {what}: a data folder has one partition of each topic. An installation on Kafka has more: name its \
-         file with --config FILE{}",
+        "{what}: a data folder has one partition of each topic. An installation on Kafka has more: name its file with \
+         --config FILE{}",
         if cfg!(feature = "kafka") { "" } else { " (this binary was built without --features kafka)" }
     )))
 }

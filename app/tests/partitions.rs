@@ -6,8 +6,8 @@ use std::process::Command;
 fn a_data_folder_has_no_partitions_to_grow() {
     let folder = tempfile::tempdir().unwrap();
     for (args, says) in [
-        (["partitions", "grow", "4"].as_slice(), "nothing to grow: a data folder has one partition of each topic"),
-        (&["partitions", "grow", "4", "--topic", "detections"], "nothing to grow"),
+        (["partitions", "grow", "4"].as_slice(), "signals can't grow to 4 partitions: a data folder has one"),
+        (&["partitions", "grow", "4", "--topic", "detections"], "detections can't grow to 4 partitions"),
         (&["partitions", "status", "--json"], "nothing to show"),
     ] {
         let done =

@@ -13,6 +13,7 @@ use logystera_infra::log::{Commit, Entry, Log, LogError, Task};
 use logystera_infra::secrets::random_bytes;
 use logystera_schemas::control::{GrowingTopic, GrowthPhase, Partitions};
 use logystera_schemas::topic::Topic;
+use logystera_system::process::{PATIENCE, wait_for};
 use logystera_system::services;
 
 struct OnKafka(Kafka);
@@ -75,6 +76,12 @@ fn state_of(entries: &[(Vec<u8>, Option<Vec<u8>>)]) -> BTreeMap<Vec<u8>, String>
     entries.iter().map(|(key, value)| (key.clone(), text(value))).collect()
 }
 
+/// Waits until this is the newest commit that is seen: a moment after it was made.
+fn settles(kafka: &Kafka, place: Place, expected: Committed) {
+    let seen = || kafka.committed("engine", place).unwrap();
+    wait_for("the commit is seen", PATIENCE, || (seen() == expected).then_some(()));
+}
+
 /// State travels with the key group, and a partition's own entries go to each of those that it became.
 #[test]
 fn a_grown_partition_goes_on_where_the_one_before_was_sealed() {
@@ -92,12 +99,12 @@ fn a_grown_partition_goes_on_where_the_one_before_was_sealed() {
     let commit = |puts, position, sealed| Commit { outputs: vec![], puts, position, sealed };
     let mut before = kafka.task("engine", Topic::Signals, 1).unwrap();
     before.commit(commit(vec![entry_of(1, "one"), entry_of(3, "three"), own.clone()], 7, false)).unwrap();
-    assert_eq!(after.committed("engine", place(0, 1)).unwrap(), Committed { position: 7, sealed: false });
+    settles(&after, place(0, 1), Committed { position: 7, sealed: false });
     let early = after.task_at("engine", Topic::Signals, place(1, 3));
     assert!(matches!(early, Err(LogError::Away(_))), "the partition before goes on: {early:?}");
 
     before.commit(commit(vec![entry_of(3, "three, again")], 9, true)).unwrap();
-    assert_eq!(after.committed("engine", place(0, 1)).unwrap(), Committed { position: 9, sealed: true });
+    settles(&after, place(0, 1), Committed { position: 9, sealed: true });
     assert!(matches!(kafka.task("engine", Topic::Signals, 1), Err(LogError::Unusable(_))), "nothing is left there");
     for (partition, entry) in [(1, entry_of(1, "one")), (3, entry_of(3, "three, again"))] {
         let expected = state_of(&[entry.clone(), own.clone()]);

@@ -86,6 +86,10 @@ impl Share {
             return Ok(Some(End::Early));
         }
         let read = layouts.read(self.input);
+        // The group will hear of it.
+        if !read.contains(&place.generation) {
+            return Ok(Some(End::Early));
+        }
         if read.len() > 1 && read.first() == Some(&place.generation) && self.is_sealed(place)? {
             return Ok(Some(End::Sealed));
         }
