@@ -99,7 +99,9 @@ impl Growth<'_> {
             Plan::Resume => (self.tell)(Step::Resumed { phase: now.phase }),
             Plan::Begin(next) => {
                 let next_layouts = layouts.clone().with(next.clone());
-                let generation = newest(&next_layouts, self.topic);
+                // What is written as soon as it no longer closes.
+                let moved = Partitions { phase: GrowthPhase::Moving, ..next.clone() };
+                let generation = layouts.clone().with(moved).written(self.input());
                 self.kafka.create_generation(self.topic, generation)?;
                 let Generation { number, partitions, .. } = generation;
                 (self.tell)(Step::Created { generation: number, partitions, processes: processes(partitions) });
@@ -245,12 +247,4 @@ impl Growth<'_> {
             count += records.len() as u64;
         }
     }
-}
-
-fn newest(layouts: &Layouts, topic: GrowingTopic) -> Generation {
-    let topic = match topic {
-        GrowingTopic::Signals => Topic::Signals,
-        GrowingTopic::Detections => Topic::Detections,
-    };
-    layouts.generations(topic).pop().unwrap_or_else(|| layouts.written(topic))
 }

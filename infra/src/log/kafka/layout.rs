@@ -98,13 +98,22 @@ impl Layouts {
         }
     }
 
+    /// How a topic grew; none: it never does.
+    fn grown(&self, topic: Topic) -> Option<&Partitions> {
+        match topic {
+            Topic::Signals => Some(&self.signals),
+            Topic::Detections | Topic::Attempts => Some(&self.detections),
+            Topic::Control => None,
+        }
+    }
+
+    fn is_in(&self, topic: Topic, phase: GrowthPhase) -> bool {
+        self.grown(topic).is_some_and(|partitions| partitions.phase == phase)
+    }
+
     /// Every generation of a topic, the oldest first. `control` never grows.
     pub fn generations(&self, topic: Topic) -> Vec<Generation> {
-        let partitions: &[u32] = match topic {
-            Topic::Signals => &self.signals.generations,
-            Topic::Detections | Topic::Attempts => &self.detections.generations,
-            Topic::Control => &[1],
-        };
+        let partitions = self.grown(topic).map_or(&[1][..], |partitions| &partitions.generations);
         let parents = std::iter::once(None).chain(partitions.iter().copied().map(Some));
         let generations = (0..).zip(partitions).zip(parents);
         generations
@@ -115,12 +124,7 @@ impl Layouts {
     /// The generation that is written; while one closes, the one that was written last.
     pub fn written(&self, topic: Topic) -> Generation {
         let generations = self.generations(topic);
-        let phase = match topic {
-            Topic::Signals => self.signals.phase,
-            Topic::Detections | Topic::Attempts => self.detections.phase,
-            Topic::Control => GrowthPhase::Open,
-        };
-        let back = if phase == GrowthPhase::Closing { 2 } else { 1 };
+        let back = if self.is_in(topic, GrowthPhase::Closing) { 2 } else { 1 };
         generations[generations.len().saturating_sub(back)]
     }
 
@@ -128,12 +132,7 @@ impl Layouts {
     pub fn read(&self, topic: Topic) -> Vec<Generation> {
         let mut generations = self.generations(topic);
         let written = self.written(topic);
-        let moving = match topic {
-            Topic::Signals => self.signals.phase == GrowthPhase::Moving,
-            Topic::Detections | Topic::Attempts => self.detections.phase == GrowthPhase::Moving,
-            Topic::Control => false,
-        };
-        let from = written.number.saturating_sub(u32::from(moving));
+        let from = written.number.saturating_sub(u32::from(self.is_in(topic, GrowthPhase::Moving)));
         generations.retain(|generation| (from..=written.number).contains(&generation.number));
         generations
     }
