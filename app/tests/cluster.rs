@@ -6,7 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use logystera_app::cluster::partitions::{self, Control, Share};
 use logystera_app::cluster::processor::work;
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::control::{self, DirectoryWatch};
-use logystera_infra::kafka::{Kafka, KafkaConfig, KafkaLog, Layouts};
+use logystera_infra::kafka::{Kafka, KafkaConfig, KafkaLog, Layouts, Place};
 use logystera_infra::log::{Entry, Log};
 use logystera_infra::secrets::random_bytes;
 use logystera_infra::shutdown::Shutdown;
@@ -30,6 +30,7 @@ use logystera_schemas::schema;
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
 use logystera_system::{golden, services};
+use tempfile::NamedTempFile;
 
 /// How long a log may take: far more than it should.
 const PATIENCE_MS: i64 = 120_000;
@@ -90,15 +91,24 @@ fn told(log: &KafkaLog, ends: &mut BTreeMap<u32, u64>, told: &mut BySite) {
     }
 }
 
+/// A log that was judged on Kafka.
+struct Judged {
+    kafka: Kafka,
+    /// The installation's settings.
+    settings: NamedTempFile,
+    detections: usize,
+    sites: usize,
+}
+
 /// Judges a recorded log on Kafka. Where `grown` is above `partitions`, topic `signals` grows to that in the middle of it.
-fn judged(brokers: &str, name: &str, partitions: u32, grown: u32, processors: usize) -> BySite {
+fn judged(brokers: &str, name: &str, partitions: u32, grown: u32, processors: usize) -> Judged {
     let mut expected = BySite::new();
     for line in golden::detections(name) {
         add(&mut expected, line);
     }
 
     let prefix = format!("golden-{:08x}-", u32::from_be_bytes(random_bytes()));
-    let settings = tempfile::NamedTempFile::new().unwrap();
+    let settings = NamedTempFile::new().unwrap();
     let text = format!(
         "audience = \"test\"\npublic-url = \"http://localhost\"\nsecrets = \"{}.secrets\"\n[kafka]\nbrokers = \"{brokers}\"\n\
          prefix = \"{prefix}\"\nsignals-partitions = {partitions}\ndetections-partitions = 2\nchangelog-partitions = 16\n\
@@ -131,6 +141,7 @@ fn judged(brokers: &str, name: &str, partitions: u32, grown: u32, processors: us
     let following = watch.spawn(shutdown.clone()).unwrap();
     let mut found = BySite::new();
     std::thread::scope(|scope| {
+        let _stop = StopsAtEnd(shutdown.clone());
         for processor in 0..processors {
             let share = Share {
                 kafka: kafka.clone(),
@@ -160,11 +171,20 @@ fn judged(brokers: &str, name: &str, partitions: u32, grown: u32, processors: us
             std::thread::sleep(Duration::from_millis(50));
             told(&log, &mut ends, &mut found);
         }
-        shutdown.trigger();
     });
     following.join().unwrap();
     assert_eq!(found, expected, "{name}, {partitions} partitions, then {grown}, {processors} processors");
-    found
+    let (detections, sites) = (found.values().map(BTreeMap::len).sum(), found.len());
+    Judged { kafka, settings, detections, sites }
+}
+
+/// Also where the test fails: who waits for the processors would wait for ever.
+struct StopsAtEnd(Shutdown);
+
+impl Drop for StopsAtEnd {
+    fn drop(&mut self) {
+        self.0.trigger();
+    }
 }
 
 /// The entries of fewer partitions as those of more: each tick once for each of them.
@@ -186,10 +206,15 @@ fn regrouped(entries: &[Entry], partitions: u32) -> Vec<Entry> {
 
 /// `logystera partitions grow`.
 fn grow(settings: &Path, partitions: u32) {
+    logystera(settings, &["partitions", "grow", &partitions.to_string()]);
+}
+
+/// A command that must succeed; gives its standard output.
+fn logystera(settings: &Path, args: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_logystera"));
-    let output =
-        command.args(["partitions", "grow", &partitions.to_string(), "--config"]).arg(settings).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = command.args(args).arg("--config").arg(settings).output().unwrap();
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
@@ -198,10 +223,9 @@ fn golden_logs_give_the_same_on_kafka() {
     for name in &golden::names() {
         for (partitions, processors) in [(1, 1), (1, 3), (4, 1), (4, 3), (16, 1), (16, 3)] {
             let found = judged(&brokers, name, partitions, partitions, processors);
-            let detections: usize = found.values().map(BTreeMap::len).sum();
             println!(
-                "{name}: {partitions} partitions, {processors} processors: {detections} detections of {} sites",
-                found.len()
+                "{name}: {partitions} partitions, {processors} processors: {} detections of {} sites",
+                found.detections, found.sites
             );
         }
     }
@@ -213,7 +237,47 @@ fn golden_logs_give_the_same_through_a_growth() {
     for name in &golden::names() {
         for (partitions, grown, processors) in [(1, 3, 1), (4, 16, 3)] {
             let found = judged(&brokers, name, partitions, grown, processors);
-            println!("{name}: {partitions} partitions, then {grown}: {} sites", found.len());
+            println!("{name}: {partitions} partitions, then {grown}: {} sites", found.sites);
         }
     }
+}
+
+/// Retention takes what is oldest, then a whole generation. What is left is verified from snapshots on.
+#[test]
+fn a_cluster_whose_beginning_is_gone_is_verified_from_snapshots_on() {
+    let Some(brokers) = services::kafka() else { return };
+    let judged = judged(&brokers, "days", 1, 3, 1);
+    let settings = judged.settings.path();
+    let verify = |args: &[&str]| -> serde_json::Value {
+        let verified = logystera(settings, &[&["replay", "--verify", "--json"], args].concat());
+        println!("{verified}");
+        serde_json::from_str(&verified).unwrap()
+    };
+    assert_eq!(verify(&[])["detections"].as_u64(), Some(judged.detections as u64));
+
+    let first = Place { generation: Layouts::initial(judged.kafka.config()).written(Topic::Signals), partition: 0 };
+    let end = judged.kafka.log().unwrap().bounds(Topic::Signals, 0).unwrap().end;
+    let mut compared = judged.detections as u64;
+    // A third of the first generation, then all of it.
+    for below in [end / 3, end] {
+        judged.kafka.delete_records(Topic::Signals, first, below).unwrap();
+        let cut = verify(&[]);
+        assert_eq!(cut["began_with_snapshots"]["count"], 1_024, "{cut}");
+        assert_eq!(cut["key_groups_without_snapshot"], 0, "{cut}");
+        let left = cut["detections"].as_u64().unwrap();
+        assert!((1..compared).contains(&left), "{left} of {compared}");
+        compared = left;
+    }
+    let whole: Vec<String> = golden::detections("days").into_iter().filter(|line| is_late(line)).collect();
+    let late = logystera(settings, &["replay", "--json", "--from", LATE]);
+    let sorted = |lines: &mut dyn Iterator<Item = &str>| lines.map(str::to_owned).collect::<BTreeSet<String>>();
+    assert_eq!(sorted(&mut late.lines()), sorted(&mut whole.iter().map(String::as_str)));
+}
+
+/// A time on the last of the three days.
+const LATE: &str = "2026-01-04T00:00:00Z";
+
+fn is_late(detection: &str) -> bool {
+    let detection: serde_json::Value = serde_json::from_str(detection).unwrap();
+    detection["last_evaluated_at"].as_i64().unwrap() >= 1_767_484_800_000
 }

@@ -9,10 +9,12 @@ use logystera_infra::runtime::{COMMIT_INTERVAL, Cycle, CycleError, Halt, StateMa
 use logystera_infra::shutdown::Shutdown;
 use logystera_schemas::ids::{KeyGroup, Sha256Digest};
 use logystera_schemas::schema;
+use logystera_schemas::snapshot::Snapshot;
 use logystera_schemas::topic::{SignalsRecord, Topic};
 
 use crate::core::engine::{Engine, EngineError, Output};
 use crate::core::rule::RuleSet;
+use crate::core::snapshot::Home;
 
 /// Name of the application whose state and position these are.
 pub const APP: &str = "processor";
@@ -30,13 +32,27 @@ pub trait Bodies {
 pub struct EngineMachine<B> {
     engine: Engine,
     bodies: B,
-    detections_partitions: u32,
+    outputs: OutputPartitions,
+}
+
+/// Partitions of the topics that the engine writes.
+#[derive(Clone, Copy, Debug)]
+pub struct OutputPartitions {
+    /// Of `detections`.
+    pub detections: u32,
+    /// Of `snapshots`.
+    pub snapshots: u32,
+}
+
+impl OutputPartitions {
+    /// One of each.
+    pub const ALONE: Self = Self { detections: 1, snapshots: 1 };
 }
 
 impl<B: Bodies> EngineMachine<B> {
-    /// The machine of one partition of `signals`; `detections` has `detections_partitions`.
-    pub fn new(partition: u32, detections_partitions: u32, bodies: B) -> Self {
-        Self { engine: Engine::new(partition), bodies, detections_partitions }
+    /// The machine of the partition `home` of `signals`.
+    pub fn new(home: Home, outputs: OutputPartitions, bodies: B) -> Self {
+        Self { engine: Engine::new(home), bodies, outputs }
     }
 
     /// The engine.
@@ -71,11 +87,11 @@ impl<B: Bodies> EngineMachine<B> {
         outputs.into_iter().flat_map(|output| match output {
             Output::Detection(detection) => {
                 let tenant = detection.tenant.as_str();
-                let partition = KeyGroup::of(tenant).partition(self.detections_partitions);
+                let partition = KeyGroup::of(tenant).partition(self.outputs.detections);
                 let key = tenant.as_bytes().to_vec();
                 vec![Entry { topic: Topic::Detections, partition, key, value: schema::encode(&*detection) }]
             }
-            Output::Tick(tick) => (0..self.detections_partitions)
+            Output::Tick(tick) => (0..self.outputs.detections)
                 .map(|partition| Entry {
                     topic: Topic::Detections,
                     partition,
@@ -83,7 +99,18 @@ impl<B: Bodies> EngineMachine<B> {
                     value: schema::encode(&tick),
                 })
                 .collect(),
+            Output::Snapshot(snapshot) => vec![self.snapshot(&snapshot)],
         })
+    }
+
+    fn snapshot(&self, snapshot: &Snapshot) -> Entry {
+        let key_group = KeyGroup(snapshot.key_group as u16);
+        Entry {
+            topic: Topic::Snapshots,
+            partition: key_group.partition(self.outputs.snapshots),
+            key: key_group.0.to_be_bytes().to_vec(),
+            value: schema::encode(snapshot),
+        }
     }
 }
 

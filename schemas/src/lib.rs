@@ -20,4 +20,5 @@ pub mod delivery;
 pub mod detection;
 pub mod replay;
 pub mod signals_topic;
+pub mod snapshot;
 pub mod topic;

@@ -167,6 +167,12 @@ pub const COMMIT_BYTES_MAX: usize = 8 << 20;
 pub const COMMIT_INTERVAL_MS: u64 = 100;
 /// Bytes of log records that a task or a reader takes at once.
 pub const READ_BYTES_MAX: usize = 4 << 20;
+/// Bytes of the state entries in one record of a snapshot: far below what a broker takes.
+pub const SNAPSHOT_PART_BYTES_MAX: usize = 1 << 20;
+/// Bytes of snapshots from which on a tick leaves the others to the next one.
+pub const SNAPSHOT_TICK_BYTES_MAX: usize = 4 << 20;
+/// Key groups whose snapshots one tick takes at most: each looks at all sites of the partition.
+pub const SNAPSHOT_TICK_SLOTS_MAX: usize = 16;
 /// Bytes of records that wait for the embedded log's writer; who comes then waits for room.
 pub const LOG_QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Appends that wait for the embedded log's writer; who comes then waits for room.

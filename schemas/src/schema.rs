@@ -53,6 +53,8 @@ kinds! {
     AttemptEnded = "attempt_ended",
     /// Topic attempts: a row of the delivery history.
     Attempt = "attempt",
+    /// Topic snapshots: a part of a key group's state.
+    Snapshot = "snapshot",
     /// Topic control: a tenant.
     Tenant = "control_tenant",
     /// Topic control: a site.

@@ -2,7 +2,7 @@
 
 use crate::avro::{Datum, DecodeError, Reader};
 use crate::batch::Batch;
-use crate::control::Entity;
+use crate::control::{Entity, GrowingTopic};
 use crate::delivery::{AttemptEnded, AttemptStarted, ChannelsConfigured};
 use crate::detection::Detection;
 use crate::schema::{self, Kind};
@@ -19,11 +19,13 @@ pub enum Topic {
     Attempts,
     /// What is configured. Key: [`Entity::key`]. Compacted.
     Control,
+    /// The engine's state, once a day for each key group. Key: the key group. Its partition count never changes.
+    Snapshots,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 4] = [Self::Signals, Self::Detections, Self::Attempts, Self::Control];
+    pub const ALL: [Self; 5] = [Self::Signals, Self::Detections, Self::Attempts, Self::Control, Self::Snapshots];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -32,6 +34,16 @@ impl Topic {
             Self::Detections => "detections",
             Self::Attempts => "attempts",
             Self::Control => "control",
+            Self::Snapshots => "snapshots",
+        }
+    }
+}
+
+impl From<GrowingTopic> for Topic {
+    fn from(topic: GrowingTopic) -> Self {
+        match topic {
+            GrowingTopic::Signals => Self::Signals,
+            GrowingTopic::Detections => Self::Detections,
         }
     }
 }

@@ -12,7 +12,7 @@ use logystera_schemas::batch::{self, Batch, BatchHead, FieldSet, Frame};
 use logystera_schemas::catalogue::{SIGNAL_TYPES, SignalType, TYPE_FIELDS_MAX};
 use logystera_schemas::schema::{self, HEADER_BYTES, Kind, TopicRecord};
 use logystera_schemas::topic::SignalsRecord;
-use logystera_schemas::{avro, control, delivery, detection, signals_topic};
+use logystera_schemas::{avro, control, delivery, detection, signals_topic, snapshot};
 use model::signals::DrawnSignal;
 use model::{Entropy, Model};
 use proptest::prelude::*;
@@ -85,6 +85,7 @@ records_agree! {
     attempt_started_agrees: delivery::AttemptStarted,
     attempt_ended_agrees: delivery::AttemptEnded,
     attempt_agrees: delivery::Attempt,
+    snapshot_agrees: snapshot::Snapshot,
     tenant_agrees: control::Tenant,
     site_agrees: control::Site,
     key_agrees: control::Key,

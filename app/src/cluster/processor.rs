@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicBool;
 use logystera_infra::clock::SystemClock;
 use logystera_infra::log::Log;
 use logystera_infra::shutdown::Shutdown;
-use logystera_processor::task::{self, EngineMachine};
+use logystera_processor::core::snapshot::Home;
+use logystera_processor::task::{self, EngineMachine, OutputPartitions};
 use logystera_schemas::topic::Topic;
 
 use super::Installation;
@@ -17,8 +18,13 @@ use crate::up::ControlBodies;
 /// What a processor does for each of its partitions.
 pub fn work(log: impl Log) -> Work {
     Arc::new(move |run: Run<'_>| {
-        let detections = run.layouts.written(Topic::Detections).partitions;
-        let machine = EngineMachine::new(run.place.partition, detections, ControlBodies(log.clone()));
+        let generation = run.place.generation;
+        let home =
+            Home { generation: generation.number, partition: run.place.partition, partitions: generation.partitions };
+        let partitions = |topic| run.layouts.written(topic).partitions;
+        let outputs =
+            OutputPartitions { detections: partitions(Topic::Detections), snapshots: partitions(Topic::Snapshots) };
+        let machine = EngineMachine::new(home, outputs, ControlBodies(log.clone()));
         task::run(machine, run.task, &SystemClock::new(), run.stop)
     })
 }

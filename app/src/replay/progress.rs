@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_millis(500);
 /// Progress over all partitions. Says nothing where standard error is no terminal.
 pub(super) struct Progress {
     shown: bool,
-    /// Offsets of all partitions together.
+    /// Offsets of all partitions together, each from where it is replayed.
     total: u64,
     /// Of those, what the partitions before had.
     before: u64,
@@ -27,8 +27,8 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn new(asked: &Asked<'_>) -> Result<Self, CliError> {
         let mut total = 0;
-        for part in &asked.parts {
-            total += asked.log.bounds(Topic::Signals, *part)?.end;
+        for part in asked.parts() {
+            total += asked.log.bounds(Topic::Signals, part)?.end - asked.begin(part);
         }
         let shown = std::io::stderr().is_terminal();
         Ok(Self { shown, total, before: 0, records: 0, started: Stopwatch::start(), newest: Stopwatch::start() })
@@ -38,14 +38,14 @@ impl Progress {
     pub(super) fn show(&mut self, replayed: &Replay<'_>) {
         if self.shown && self.newest.elapsed() >= EVERY {
             self.newest = Stopwatch::start();
-            self.print(self.before + replayed.next, self.records + replayed.records, "");
+            self.print(self.before + replayed.next - replayed.begin, self.records + replayed.records, "");
         }
     }
 
     /// A partition is done.
     pub(super) fn done(&mut self, replayed: &Replay<'_>) -> Result<(), CliError> {
         // What stands behind a seal is not read.
-        self.before += replayed.log.bounds(Topic::Signals, replayed.part)?.end;
+        self.before += replayed.log.bounds(Topic::Signals, replayed.part)?.end - replayed.begin;
         self.records += replayed.records;
         if self.shown && self.before >= self.total {
             self.print(self.total, self.records, "\n");

@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::rc::Rc;
 
+use logystera_infra::runtime::StateMachine;
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{KeyGroup, Sha256Digest, SiteId};
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
 use serde_json::json;
 
+use super::engine::{Found, Replay};
 use super::progress::Progress;
-use super::{Args, Asked, Found, Replay};
+use super::{Args, Asked};
 use crate::cli::{CliError, DONE, FINDING, Out};
 use crate::reading::Part;
-use logystera_infra::runtime::StateMachine;
+use crate::when;
 
 /// The recorded detections of what is one partition of `detections` now, whose sites are of one partition of `signals`, in
 /// order.
@@ -29,8 +31,10 @@ struct Recorded<'a> {
     /// Where they stood and stand, the newest generation first.
     left: Vec<(Part, Range<u64>)>,
     read: VecDeque<(u64, Detection)>,
-    /// The newest `seq` of each site that was compared before: those up to it are of the partition that this one goes on with.
+    /// The newest `seq` of each site that was compared before, or that a snapshot has: those up to it are not this one's.
     before: Rc<BTreeMap<SiteId, u64>>,
+    /// Whether older ones than the oldest that stands here have passed their time, and that one was not compared yet.
+    is_cut: bool,
 }
 
 impl<'a> Recorded<'a> {
@@ -48,7 +52,21 @@ impl<'a> Recorded<'a> {
         });
         let mut left = stood.collect::<Result<Vec<_>, CliError>>()?;
         left.reverse();
-        Ok(Self { asked, source, partition, partitions, left, read: VecDeque::new(), before })
+        let is_cut = left.iter().any(|(_, range)| range.start > 0);
+        Ok(Self { asked, source, partition, partitions, left, read: VecDeque::new(), before, is_cut })
+    }
+
+    /// What stands beside a computed one.
+    fn beside(&mut self, computed: &Detection) -> Result<Beside, CliError> {
+        let Some((offset, next)) = self.next()? else {
+            return Ok(if self.is_cut { Beside::Gone } else { Beside::End });
+        };
+        self.is_cut &= (&next.site, next.seq) != (&computed.site, computed.seq);
+        if self.is_cut {
+            self.read.push_front((offset, next));
+            return Ok(Beside::Gone);
+        }
+        Ok(Beside::Recorded(offset, Box::new(next)))
     }
 
     /// The next one that was not compared yet.
@@ -94,12 +112,22 @@ impl<'a> Recorded<'a> {
 
     fn concerns(&self, detection: &Detection) -> bool {
         let site = &detection.site;
+        let key_group = u32::from(KeyGroup::of(site.as_str()).0);
         KeyGroup::of(detection.tenant.as_str()).partition(self.partitions) == self.partition
-            && match &self.asked.args.site {
-                Some(asked) => asked == site,
-                None => self.asked.holds(self.source, u32::from(KeyGroup::of(site.as_str()).0)),
-            }
+            && self.asked.args.site.as_ref().is_none_or(|asked| asked == site)
+            && self.asked.holds(self.source, key_group)
+            && self.asked.entries.get(&key_group).is_some_and(|entry| entry.generation() <= self.source.generation)
     }
+}
+
+/// What stands beside a computed detection.
+enum Beside {
+    /// The next recorded one, at its offset.
+    Recorded(u64, Box<Detection>),
+    /// Nothing, and the oldest one that is recorded is newer: it has passed its time.
+    Gone,
+    /// Nothing: the topic ends here.
+    End,
 }
 
 /// What a comparison has seen.
@@ -113,6 +141,8 @@ struct Seen {
     batches: u64,
     /// Detections that the processor has not come to yet.
     unrecorded: u64,
+    /// Detections that have passed their time.
+    gone: u64,
 }
 
 /// The first thing that is not as it should be.
@@ -133,22 +163,57 @@ pub(super) fn verify(asked: &Asked<'_>) -> Result<u8, CliError> {
     if let Some(difference) = difference {
         return report(asked.args, &seen, &difference);
     }
-    let mut out = Out::new();
-    let Seen { chains, compared, records, batches, unrecorded } = seen;
-    let sites = chains.len();
-    if asked.args.json {
-        out.json(&json!({"verified": true, "records": records, "batches": batches, "detections": compared, "sites": sites, "not_yet_recorded": unrecorded}))?;
-    } else {
-        out.line(format_args!(
-            "Verified: {records} records of topic signals, from the log's start on, give the recorded detections byte for \
-             byte ({compared} detections, {sites} chains)."
-        ))?;
-        if unrecorded > 0 {
-            out.line(format_args!("{unrecorded} more are due: the processor has not come so far."))?;
-        }
-    }
-    out.flush()?;
+    tell(asked, &seen)?;
     Ok(DONE)
+}
+
+/// Says what was verified, and what was not.
+fn tell(asked: &Asked<'_>, seen: &Seen) -> Result<(), CliError> {
+    let mut out = Out::new();
+    let Seen { chains, compared, records, batches, unrecorded, gone } = seen;
+    let (sites, missing) = (chains.len(), asked.missing);
+    let taken: Vec<i64> = asked.entries.values().filter_map(|entry| Some(entry.taken()?.at_ms)).collect();
+    // The first and the last of the snapshots that it began with.
+    let span = taken.iter().min().zip(taken.iter().max());
+    if asked.args.json {
+        let snapshots = span.map(|(first, last)| json!({"count": taken.len(), "first_at": first, "last_at": last}));
+        out.json(&json!({
+            "verified": true, "records": records, "batches": batches, "detections": compared, "sites": sites,
+            "not_yet_recorded": unrecorded, "recorded_no_longer": gone, "began_with_snapshots": snapshots,
+            "key_groups_without_snapshot": missing,
+        }))?;
+        return Ok(out.flush()?);
+    }
+    let begin = match span {
+        None => "from the log's start on".to_owned(),
+        Some((first, last)) => {
+            format!(
+                "from snapshots on ({}, taken from {} to {} UTC)",
+                taken.len(),
+                when::show(*first),
+                when::show(*last)
+            )
+        }
+    };
+    out.line(format_args!(
+        "Verified: {records} records of topic signals, {begin}, give the recorded detections byte for byte ({compared} \
+         detections, {sites} chains)."
+    ))?;
+    if *unrecorded > 0 {
+        out.line(format_args!("{unrecorded} more are due: the processor has not come so far."))?;
+    }
+    if *gone > 0 {
+        out.line(format_args!(
+            "{gone} more are no longer recorded: they are older than topic detections reaches back."
+        ))?;
+    }
+    if missing > 0 {
+        out.line(format_args!(
+            "Not verified: the sites of {missing} of 1,024 key groups. The log's start is gone, and they have had no snapshot \
+             since: each has one a day."
+        ))?;
+    }
+    Ok(out.flush()?)
 }
 
 fn compare_partition(
@@ -160,6 +225,9 @@ fn compare_partition(
     // In this order: all that the engine had committed up to `position` is among the detections up to their ends.
     let position = asked.log.position(replayed.part)?;
     let partitions = asked.log.generations(Topic::Detections).pop().unwrap_or(1);
+    for site in replayed.sites_ahead().filter(|site| site.seq > 0) {
+        seen.chains.insert(site.site.clone(), (site.seq, site.chain));
+    }
     let before: BTreeMap<_, _> = seen.chains.iter().map(|(site, (seq, _))| (site.clone(), *seq)).collect();
     let before = Rc::new(before);
     let recorded = (0..partitions).map(|of| Recorded::new(asked, replayed.part, of, Rc::clone(&before)));
@@ -167,15 +235,19 @@ fn compare_partition(
     while let Some(step) = replayed.step()? {
         progress.show(replayed);
         for Found { applied, partition, detection: computed } in step {
-            match recorded[partition as usize].next()? {
-                Some((offset, other)) => {
+            match recorded[partition as usize].beside(&computed)? {
+                Beside::Recorded(offset, other) => {
                     if let Some(difference) = compare(seen, &computed, &other, offset, asked.from_ms) {
                         return Ok(Some(difference));
                     }
                 }
                 // The engine has not come so far, or was stopped before it committed.
-                None if applied >= position => seen.unrecorded += 1,
-                None => {
+                Beside::End | Beside::Gone if applied >= position => seen.unrecorded += 1,
+                Beside::Gone => {
+                    seen.gone += 1;
+                    seen.chains.insert(computed.site, (computed.seq, computed.chain));
+                }
+                Beside::End => {
                     let what = "the replay finds it, and topic detections ends before it".to_owned();
                     return Ok(Some(Difference { site: computed.site, seq: computed.seq, what }));
                 }

@@ -13,7 +13,8 @@ use logystera_infra::embedded::{Embedded, EmbeddedTask};
 use logystera_infra::log::{Log, LogError};
 use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
-use logystera_processor::task::{self as processor, Bodies, EngineMachine};
+use logystera_processor::core::snapshot::Home;
+use logystera_processor::task::{self as processor, Bodies, EngineMachine, OutputPartitions};
 use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::limits::{TASK_RETRY_MS_MAX, TASK_RETRY_MS_MIN};
 use logystera_schemas::topic::Topic;
@@ -33,7 +34,7 @@ pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHa
     let engine = {
         let (log, shutdown) = (running.log.clone(), running.shutdown.clone());
         let run = move |task: EmbeddedTask| {
-            let machine = EngineMachine::new(0, 1, ControlBodies(log.clone()));
+            let machine = EngineMachine::new(Home::ALONE, OutputPartitions::ALONE, ControlBodies(log.clone()));
             processor::run(machine, task, &SystemClock::new(), &shutdown)
         };
         let log = running.log.clone();

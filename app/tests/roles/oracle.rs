@@ -11,6 +11,7 @@ use logystera_infra::kafka::Place;
 use logystera_infra::log::Record;
 use logystera_processor::core::engine::{Engine, Output};
 use logystera_processor::core::rule::RuleSet;
+use logystera_processor::core::snapshot::Home;
 use logystera_schemas::control::Entity;
 use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::schema;
@@ -132,7 +133,9 @@ pub(crate) fn undisturbed(place: &Installation) -> (BySite, BTreeSet<String>) {
     });
     let sets: Vec<Arc<RuleSet>> = bodies.map(|body| Arc::new(RuleSet::from_canonical(&body).unwrap())).collect();
     for (part, records) in histories(place, Topic::Signals) {
-        let mut engine = Engine::new(part.partition);
+        let Place { generation, partition } = part;
+        let mut engine =
+            Engine::new(Home { generation: generation.number, partition, partitions: generation.partitions });
         for set in &sets {
             engine.learn(Arc::clone(set));
         }

@@ -4,4 +4,5 @@
 
 mod commands;
 mod replay;
+mod snapshots;
 mod support;

@@ -27,7 +27,7 @@ fn table(topic: Topic) -> String {
 }
 
 /// The records of a topic whose value `wanted` can read, with their offsets.
-fn find<T>(folder: &Folder, topic: Topic, wanted: impl Fn(&[u8]) -> Option<T>) -> Vec<(u64, Vec<u8>, T)> {
+pub(crate) fn find<T>(folder: &Folder, topic: Topic, wanted: impl Fn(&[u8]) -> Option<T>) -> Vec<(u64, Vec<u8>, T)> {
     let store = Connection::open(folder.data().join("logystera.sqlite")).unwrap();
     let mut rows = store.prepare(&format!("SELECT offset, key, value FROM {} ORDER BY offset", table(topic))).unwrap();
     let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?))).unwrap();
@@ -35,7 +35,7 @@ fn find<T>(folder: &Folder, topic: Topic, wanted: impl Fn(&[u8]) -> Option<T>) -
 }
 
 /// Replaces a record's value and mends its checksum.
-fn replace(folder: &Folder, topic: Topic, offset: u64, key: &[u8], value: &[u8]) {
+pub(crate) fn replace(folder: &Folder, topic: Topic, offset: u64, key: &[u8], value: &[u8]) {
     let store = Connection::open(folder.data().join("logystera.sqlite")).unwrap();
     let crc = record_checksum(topic, offset, key, value);
     let sql = format!("UPDATE {} SET value = ?2, crc = ?3 WHERE offset = ?1", table(topic));

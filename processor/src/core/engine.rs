@@ -7,6 +7,7 @@ use logystera_schemas::avro::DecodeError;
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{KeyGroup, Sha256Digest, SiteId};
 use logystera_schemas::signals_topic::{SiteConfigured, Tick};
+use logystera_schemas::snapshot::Snapshot;
 use logystera_schemas::time::OpenMs;
 use logystera_schemas::topic::SignalsRecord;
 
@@ -15,6 +16,7 @@ use super::log_time::LogTime;
 use super::program::Program;
 use super::rule::RuleSet;
 use super::site::Site;
+use super::snapshot::{Home, Schedule};
 
 /// The version of what a log means. Raised when a fix changes results.
 pub const SEMANTICS: u32 = 1;
@@ -26,6 +28,8 @@ pub enum Output {
     Detection(Box<Detection>),
     /// The clock goes on to the planner.
     Tick(Tick),
+    /// A part of a key group's state.
+    Snapshot(Box<Snapshot>),
 }
 
 /// Why the engine can't go on. To skip a record would make its state a lie.
@@ -56,8 +60,9 @@ pub(super) type Wakes = BTreeSet<(OpenMs, SiteId)>;
 /// The engine of one partition.
 #[derive(Debug, Default)]
 pub struct Engine {
-    partition: u32,
+    pub(super) home: Home,
     pub(super) time: LogTime,
+    pub(super) schedule: Schedule,
     pub(super) programs: BTreeMap<Sha256Digest, Arc<Program>>,
     pub(super) sites: BTreeMap<SiteId, Site>,
     /// At most one entry a site, at or before its true time.
@@ -72,9 +77,9 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The engine of `partition`, with no state.
-    pub fn new(partition: u32) -> Self {
-        Self { partition, ..Self::default() }
+    /// The engine of the partition `home`, with no state.
+    pub fn new(home: Home) -> Self {
+        Self { home, ..Self::default() }
     }
 
     /// Makes a configuration's body known. It must be before a record, or stored state, names it.
@@ -89,18 +94,13 @@ impl Engine {
 
     /// Applies the next record of the partition and appends what it brings about. After an error nothing has changed where
     /// it is [`EngineError::UnknownConfiguration`]; after any other the engine must not go on.
-    pub fn apply(
-        &mut self,
-        _offset: u64,
-        record: &SignalsRecord<'_>,
-        out: &mut Vec<Output>,
-    ) -> Result<(), EngineError> {
+    pub fn apply(&mut self, offset: u64, record: &SignalsRecord<'_>, out: &mut Vec<Output>) -> Result<(), EngineError> {
         if self.sealed {
             self.ignored += 1;
             return Ok(());
         }
         let mut said = std::mem::take(&mut self.said);
-        let done = self.apply_record(record, &mut said, out);
+        let done = self.apply_record(offset, record, &mut said, out);
         out.extend(said.drain(..).map(|d| Output::Detection(Box::new(d))));
         self.said = said;
         done
@@ -108,6 +108,7 @@ impl Engine {
 
     fn apply_record(
         &mut self,
+        offset: u64,
         record: &SignalsRecord<'_>,
         said: &mut Vec<Detection>,
         out: &mut Vec<Output>,
@@ -115,7 +116,8 @@ impl Engine {
         match record {
             SignalsRecord::Tick(tick) => {
                 self.tick(tick, said)?;
-                out.push(Output::Tick(Tick { partition: self.partition, at: tick.at }));
+                out.push(Output::Tick(Tick { partition: self.home.partition, at: tick.at }));
+                self.take_snapshots(offset + 1, out);
                 Ok(())
             }
             SignalsRecord::SiteConfigured(configured) => self.configure(configured, said),

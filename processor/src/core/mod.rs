@@ -9,12 +9,13 @@
 //!   ([`evict`]), when absences count ([`absence`])
 //! - [`group`]: one group: its [`window`], its [`episode`] (the state machine), its [`evidence`]
 //! - [`voice`]: detections, numbered and chained
-//! - [`state`]: all of it as entries of a store
+//! - [`state`]: all of it as entries of a store, and a key group's at a place in the log ([`snapshot`])
 
 pub mod rule;
 
 pub mod engine;
 pub mod log_time;
+pub mod snapshot;
 pub mod state;
 
 pub mod head;

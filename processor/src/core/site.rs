@@ -66,6 +66,7 @@ impl Site {
         board.restore_switches(head.enabled);
         board.absences_unset = head.absences_unset;
         board.absences_wait = head.absences_wait;
+        board.evicted = head.outcomes.evicted;
         let changes = Changes { head: true, ..Changes::default() };
         let key_group = KeyGroup::of(head.voice.site.as_str());
         Self {

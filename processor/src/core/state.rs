@@ -4,7 +4,7 @@
 //!
 //! | tag | key goes on with | value | written | absent means |
 //! |---|---|---|---|---|
-//! | 0 | nothing (key group 65,535) | [`LogTime`] | at every tick | no tick yet |
+//! | 0 | nothing (key group 65,535) | [`LogTime`], [`Schedule`] (none: of the first versions) | at every tick | no tick yet |
 //! | 1 | site | [`Head`] | at every record of the site | not configured |
 //! | 2 | site `/`, spool (8 bytes) | [`Spool`] | at every batch of the spool | never heard, or forgotten |
 //! | 3 | site `/`, rule | [`Extra`] | at an overflow or a blindness | never |
@@ -27,6 +27,7 @@ use super::group::{Group, GroupKey};
 use super::head::{Head, Held, HeldKey};
 use super::log_time::LogTime;
 use super::site::Site;
+use super::snapshot::Schedule;
 use super::spool::Spool;
 
 /// A state entry: its key, and its value or none where it was deleted.
@@ -61,7 +62,7 @@ impl Engine {
     pub fn take_puts(&mut self) -> Vec<Put> {
         let mut puts = Puts::default();
         if std::mem::take(&mut self.time_changed) {
-            puts.time(&self.time);
+            puts.time(&self.time, &self.schedule);
         }
         for (id, mut site) in std::mem::take(&mut self.closed) {
             puts.delete_site(&id, &mut site);
@@ -77,8 +78,20 @@ impl Engine {
         puts.in_order()
     }
 
-    /// Takes a stored entry. Called for each, in the order of the keys, before the first record; the configurations that
-    /// the sites name must be known.
+    /// Every entry of a key group, in the order of their keys, after that of the clocks.
+    pub(super) fn entries_of(&self, key_group: KeyGroup) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+        let mut puts = Puts::default();
+        for (id, site) in self.sites.iter().filter(|(_, site)| site.key_group == key_group) {
+            puts.whole_site(Place { key_group, site: id }, site, true);
+        }
+        let mut clocks = Puts::default();
+        clocks.time(&self.time, &self.schedule);
+        let all = clocks.all.into_iter().chain(puts.in_order());
+        all.filter_map(|(key, value)| value.map(|value| (key, value)))
+    }
+
+    /// Takes a stored entry. Called for each, in the order of the keys, before the first record, or a whole key group's before
+    /// its first one; the configurations that the sites name must be known.
     pub fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
         let mut key = Reader::new(key);
         let tag = key.raw(3).map_err(EngineError::State)?[2];
@@ -94,7 +107,10 @@ impl Engine {
         value: &mut Reader<'_>,
     ) -> Result<Option<EngineError>, DecodeError> {
         match tag {
-            TIME => self.time = LogTime::read(value)?,
+            TIME => {
+                self.time = LogTime::read(value)?;
+                self.schedule = if value.rest().is_empty() { Schedule::default() } else { Schedule::read(value)? };
+            }
             HEAD => {
                 let head = Head::read(value)?;
                 let Some(program) = self.programs.get(&head.digest) else {
@@ -173,6 +189,14 @@ fn restore_part(site: &mut Site, tag: u8, key: &[u8], value: &mut Reader<'_>) ->
     Ok(())
 }
 
+logystera_schemas::avro_record! {
+    /// What is stored of the partition itself.
+    struct Clocks {
+        time: LogTime,
+        schedule: Schedule,
+    }
+}
+
 /// Gathers entries, each written in a buffer that is used again.
 #[derive(Default)]
 struct Puts {
@@ -192,11 +216,11 @@ impl Puts {
         self.all
     }
 
-    fn time(&mut self, time: &LogTime) {
+    fn time(&mut self, time: &LogTime, schedule: &Schedule) {
         self.key.clear();
         self.key.extend_from_slice(&NO_KEY_GROUP.to_be_bytes());
         self.key.push(TIME);
-        self.put(Some(time));
+        self.put(Some(&Clocks { time: *time, schedule: *schedule }));
     }
 
     fn put_site(&mut self, id: &SiteId, site: &mut Site) {
@@ -238,23 +262,28 @@ impl Puts {
     /// Deletes everything of a site that may be stored.
     fn delete_site(&mut self, id: &SiteId, site: &mut Site) {
         let at = Place { key_group: site.key_group, site: id };
-        self.entry(at, HEAD, &[], None::<&Head>);
-        site.changes.spools.extend(site.spools.keys());
-        for spool in &site.changes.spools {
-            self.entry(at, SPOOL, &[&spool.0], None::<&Spool>);
-        }
-        site.changes.held.extend(site.held.keys());
+        self.whole_site(at, site, false);
+        site.changes.spools.iter().for_each(|spool| self.entry(at, SPOOL, &[&spool.0], None::<&Spool>));
         site.changes.held.iter().for_each(|key| self.held(at, key, None));
         site.board.gone.iter().for_each(|(rule, key)| self.group(at, rule, key, None));
         for rule in &site.board.gone_rules {
             self.entry(at, EXTRA, &[rule.as_str().as_bytes()], None::<&Extra>);
         }
-        let program = Arc::clone(&site.board.program);
-        for (rule, state) in program.set.rules.iter().zip(&site.board.rules) {
-            self.entry(at, EXTRA, &[rule.name.as_str().as_bytes()], None::<&Extra>);
-            state.groups.keys().for_each(|key| self.group(at, &rule.name, key, None));
-        }
+        let program = &site.board.program;
         site.board.changed.iter().for_each(|(place, key)| self.group(at, &program.rule(*place).name, key, None));
+    }
+
+    /// Puts, or deletes, everything that a site has.
+    fn whole_site(&mut self, at: Place<'_>, site: &Site, put: bool) {
+        self.entry(at, HEAD, &[], put.then_some(&site.head));
+        site.spools.iter().for_each(|(id, spool)| self.entry(at, SPOOL, &[&id.0], put.then_some(spool)));
+        site.held.iter().for_each(|(key, held)| self.held(at, key, put.then_some(held)));
+        for (rule, state) in site.board.program.set.rules.iter().zip(&site.board.rules) {
+            if !put || state.extra != Extra::default() {
+                self.entry(at, EXTRA, &[rule.name.as_str().as_bytes()], put.then_some(&state.extra));
+            }
+            state.groups.iter().for_each(|(key, group)| self.group(at, &rule.name, key, put.then_some(group)));
+        }
     }
 
     fn group(&mut self, at: Place<'_>, rule: &RuleName, key: &[u8], group: Option<&Group>) {

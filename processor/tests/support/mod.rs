@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use logystera_processor::core::engine::{Engine, Output};
 use logystera_processor::core::rule::RuleSet;
+use logystera_processor::core::snapshot::Home;
 use logystera_schemas::avro::Writer;
 use logystera_schemas::batch::{BatchHead, Platform, Value, encode, write_signal};
 use logystera_schemas::catalogue::{FieldKind, SignalType, SignalTypes};
@@ -60,7 +61,7 @@ impl World {
     /// A world with one site under these rules.
     pub(crate) fn new(rules: &str) -> Self {
         let mut world = Self {
-            engine: Engine::new(0),
+            engine: Engine::new(Home::ALONE),
             sets: Vec::new(),
             stored: BTreeMap::new(),
             offset: 0,
@@ -176,14 +177,14 @@ impl World {
         }
         let detections = out.into_iter().filter_map(|output| match output {
             Output::Detection(detection) => Some(*detection),
-            Output::Tick(_) => None,
+            Output::Tick(_) | Output::Snapshot(_) => None,
         });
         detections.map(|d| self.tell(&d)).collect()
     }
 
     /// Forgets everything but what is stored.
     fn crash(&mut self) {
-        self.engine = Engine::new(0);
+        self.engine = Engine::new(Home::ALONE);
         self.sets.iter().for_each(|set| self.engine.learn(Arc::clone(set)));
         for (key, value) in &self.stored {
             self.engine.restore(key, value).expect("what was stored can be restored");

@@ -16,6 +16,7 @@ use logystera_schemas::ids::{
     ChannelId, DeliveryId, EpisodeId, KeyId, RuleName, Sha256Digest, SiteId, SpoolId, TenantId,
 };
 use logystera_schemas::signals_topic::{Refused, Seal, SiteClosed, SiteConfigured, Tick};
+use logystera_schemas::snapshot::{Snapshot, SnapshotEntry, SnapshotSite};
 use logystera_schemas::time::WallMs;
 
 pub(crate) mod signals;
@@ -238,6 +239,9 @@ records! {
     Attempt {
         tenant site encryption_key detection seq rule channel delivery attempt state reason status at next_attempt_at
     }
+    SnapshotSite { site digest seq chain }
+    SnapshotEntry { key value }
+    Snapshot { key_group generation partition position at part parts encryption_key sites entries }
     Tenant { tenant name created_at }
     Site { site tenant name created_at closed_at }
     Key { site key sealed_secret created_at not_before not_after revoked_at }

@@ -13,6 +13,7 @@ use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, E
 use logystera_schemas::ids::{DeliveryId, EpisodeId, Sha256Digest, SpoolId};
 use logystera_schemas::schema::{self, Kind};
 use logystera_schemas::signals_topic::{Refused, Seal, SiteClosed, SiteConfigured, Tick};
+use logystera_schemas::snapshot::{Snapshot, SnapshotEntry, SnapshotSite};
 use logystera_schemas::time::WallMs;
 
 const AT: i64 = 1_767_225_600_000;
@@ -152,7 +153,28 @@ pub(crate) fn of(kind: Kind) -> Vec<u8> {
             duration_ms: 87,
         }),
         Kind::Attempt => schema::encode(&attempt()),
+        Kind::Snapshot => schema::encode(&snapshot()),
         control => control_record(control),
+    }
+}
+
+fn snapshot() -> Snapshot {
+    Snapshot {
+        key_group: 115,
+        generation: 1,
+        partition: 3,
+        position: 300,
+        at: WallMs(AT),
+        part: 1,
+        parts: 2,
+        encryption_key: None,
+        sites: vec![SnapshotSite {
+            site: id("site_7qd"),
+            digest: Sha256Digest([0xd2; 32]),
+            seq: 3,
+            chain: Sha256Digest([0xc0; 32]),
+        }],
+        entries: vec![SnapshotEntry { key: Blob(vec![0, 115, 1]), value: Blob(vec![0, 1, 2]) }],
     }
 }
 

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use logystera_sim::drive::{self, Figures};
+use logystera_sim::drive::{self, Difference, Figures};
 use logystera_sim::generate::world;
-use logystera_sim::{outage, record};
+use logystera_sim::outage;
+use logystera_sim::record::{self, Recording};
 
 const HELP: &str = "\
 Runs seeds through the engine and the naive model until they differ.
@@ -16,6 +17,7 @@ Runs seeds through the engine and the naive model until they differ.
     sim --seed N [--trace]                      one seed; --trace prints its whole log
     --outages                                   plays stories punctually and through outages instead
     sim --seed N --record FOLDER                writes the seed's log and rules, as tests/golden has them
+    sim --record-days FOLDER                    the same, of a log of three days that is no seed's
     --quiet                                     one line: no progress, and no smaller log
 
 Exit: 0 all agree, 1 a difference, 2 wrong use.
@@ -29,15 +31,28 @@ struct Options {
     quiet: bool,
     outages: bool,
     record: Option<PathBuf>,
+    record_days: Option<PathBuf>,
 }
 
 fn options() -> Result<Options, String> {
-    let mut options =
-        Options { from: 0, seeds: 10_000, threads: 2, trace: false, quiet: false, outages: false, record: None };
+    let mut options = Options {
+        from: 0,
+        seeds: 10_000,
+        threads: 2,
+        trace: false,
+        quiet: false,
+        outages: false,
+        record: None,
+        record_days: None,
+    };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
-        if arg == "--record" {
-            options.record = Some(args.next().ok_or("--record needs a folder")?.into());
+        if let Some(folder) = match arg.as_str() {
+            "--record" => Some(&mut options.record),
+            "--record-days" => Some(&mut options.record_days),
+            _ => None,
+        } {
+            *folder = Some(args.next().ok_or(format!("{arg} needs a folder"))?.into());
             continue;
         }
         let mut number = || {
@@ -70,7 +85,10 @@ fn main() -> ExitCode {
         print!("{}", drive::show_log(&world::log_of(options.from)));
     }
     if let Some(folder) = &options.record {
-        return write_recording(options.from, folder);
+        return write_recording(&format!("sim-{}", options.from), record::record(options.from), folder);
+    }
+    if let Some(folder) = &options.record_days {
+        return write_recording("days", record::record_days(), folder);
     }
     match run(&options) {
         Ok(figures) => {
@@ -91,26 +109,22 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes the recording of a seed, and says what happens in it.
-fn write_recording(seed: u64, folder: &Path) -> ExitCode {
-    let recording = match record::record(seed) {
+/// Writes a recording, and says what happens in it.
+fn write_recording(name: &str, recorded: Result<Recording, Difference>, folder: &Path) -> ExitCode {
+    let recording = match recorded {
         Ok(recording) => recording,
         Err(difference) => {
-            println!("seed {seed} differs\n{difference}");
+            println!("{name} differs\n{difference}");
             return ExitCode::from(1);
         }
     };
-    if let Err(error) = recording.write(folder, &format!("sim-{seed}")) {
+    if let Err(error) = recording.write(folder, name) {
         eprintln!("{}: {error}", folder.display());
         return ExitCode::from(2);
     }
     let covers: Vec<&str> = recording.covers.iter().map(String::as_str).collect();
-    println!(
-        "sim-{seed}: {} records, {} detections: {}",
-        recording.log.inputs.len(),
-        recording.detections,
-        covers.join(", ")
-    );
+    let (records, detections) = (recording.log.inputs.len(), recording.detections);
+    println!("{name}: {records} records, {detections} detections: {}", covers.join(", "));
     ExitCode::SUCCESS
 }
 

@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use logystera_processor::core::engine::Engine;
 use logystera_processor::core::rule::{Condition, Expected, Predicate, Rule, RuleSet, Test};
+use logystera_processor::core::snapshot::Home;
 use logystera_schemas::catalogue::{FieldDef, FieldKind, SignalType};
 use logystera_schemas::limits::BLIND_AFTER_MS_MIN;
 use logystera_schemas::topic::SignalsRecord;
 
 use crate::drive::{self, Difference, direct};
-use crate::generate::{Log, world};
+use crate::generate::{Log, days, world};
 use crate::input::Input;
 use crate::model::Output;
 
@@ -29,9 +30,18 @@ pub struct Recording {
     pub covers: BTreeSet<String>,
 }
 
-/// Records a seed. The engine and the model agree on it, or it is no recording.
+/// Records a seed.
 pub fn record(seed: u64) -> Result<Recording, Difference> {
-    let log = with_rule_files(&world::log_of(seed));
+    record_log(seed, with_rule_files(&world::log_of(seed)))
+}
+
+/// Records the log of three days.
+pub fn record_days() -> Result<Recording, Difference> {
+    record_log(0, days::log())
+}
+
+/// The engine and the model agree on it, or it is no recording.
+fn record_log(seed: u64, log: Log) -> Result<Recording, Difference> {
     drive::check(seed, &log)?;
     let outputs = direct::run(&log)?.outputs;
     let mut covers = happenings(&log);
@@ -58,7 +68,7 @@ impl Recording {
 
 /// What the engine counted, and how many spools its busiest site had.
 fn happenings(log: &Log) -> BTreeSet<String> {
-    let mut engine = Engine::new(0);
+    let mut engine = Engine::new(Home::ALONE);
     log.bodies.iter().for_each(|body| engine.learn(Arc::clone(body)));
     let (mut covers, mut spools) = (BTreeSet::new(), BTreeMap::<_, BTreeSet<_>>::new());
     for (place, input) in log.inputs.iter().enumerate() {

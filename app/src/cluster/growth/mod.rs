@@ -131,10 +131,7 @@ impl Growth<'_> {
     }
 
     fn input(&self) -> Topic {
-        match self.topic {
-            GrowingTopic::Signals => Topic::Signals,
-            GrowingTopic::Detections => Topic::Detections,
-        }
+        self.topic.into()
     }
 
     fn reader(&self) -> &'static str {

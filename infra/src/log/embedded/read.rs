@@ -29,14 +29,15 @@ pub(super) fn end(connection: &Connection, topic: Topic) -> Result<u64, rusqlite
 
 /// Offsets from the oldest record to one past the newest.
 pub(super) fn bounds(connection: &Connection, topic: Topic) -> Result<Range<u64>, LogError> {
-    let sql =
-        format!("SELECT (SELECT min(offset) FROM {}), (SELECT next_offset FROM topics WHERE topic = ?1)", table(topic));
-    let read = || -> Result<(Option<u64>, Option<u64>), rusqlite::Error> {
-        connection.prepare_cached(&sql)?.query_row([topic.name()], |row| Ok((row.get(0)?, row.get(1)?)))
-    };
-    let (first, end) = read().map_err(|e| away(&e))?;
-    let end = end.unwrap_or(0);
-    Ok(first.unwrap_or(end)..end)
+    // In this order: an older file, which is only read, lacks the table of a topic that it has no record of.
+    let end = end(connection, topic).map_err(|e| away(&e))?;
+    if end == 0 {
+        return Ok(0..0);
+    }
+    let sql = format!("SELECT min(offset) FROM {}", table(topic));
+    let first =
+        || -> Result<Option<u64>, rusqlite::Error> { connection.prepare_cached(&sql)?.query_row([], |row| row.get(0)) };
+    Ok(first().map_err(|e| away(&e))?.unwrap_or(end)..end)
 }
 
 /// Records from `from` on: at least one where there is one, then as many as fit `bytes_max`. The records before one

@@ -4,7 +4,7 @@
 //! | --- | --- | --- | --- | --- |
 //! | `meta` | `format`: version of the data's format | whoever creates the file, and an upgrade | for good | the file is new |
 //! | `topics` | the offset that the topic's next record gets | every commit that appends to the topic | for good | nothing was ever appended |
-//! | `log_signals`, `log_detections`, `log_attempts` | one record of the topic | an append or a task's commit, once | as long as the topic is kept | the offset was never given, or its record has passed its time |
+//! | `log_signals`, `log_detections`, `log_attempts`, `log_snapshots` | one record of the topic | an append or a task's commit, once | as long as the topic is kept | the offset was never given, or its record has passed its time |
 //! | `log_control` | the newest record of its key | whoever configures | until a newer one of the key is written | the key was never written, at this offset |
 //! | `state` | one state entry of one app | the app's task, in its commit | until the task deletes it | the machine holds nothing under the key |
 //! | `positions` | where one app stands: its input, the epoch of its newest owner, the next input offset | a takeover (epoch) and every commit (position) | for good | the app never ran |
@@ -52,6 +52,11 @@ CREATE TABLE log_control (offset INTEGER PRIMARY KEY, key BLOB NOT NULL, value B
 CREATE INDEX log_control_key ON log_control (key);
 CREATE TABLE state (app TEXT NOT NULL, key BLOB NOT NULL, version INTEGER NOT NULL, value BLOB NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (app, key)) STRICT;
 CREATE TABLE positions (app TEXT PRIMARY KEY, input TEXT NOT NULL, epoch INTEGER NOT NULL, position INTEGER NOT NULL, version INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;
+";
+
+/// What files of the first versions lack. Versions that do not know it leave it alone.
+const CREATE_LATER: &str = "
+CREATE TABLE IF NOT EXISTS log_snapshots (offset INTEGER PRIMARY KEY, key BLOB NOT NULL, value BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;
 ";
 
 /// The CRC32C of a record: of its topic, its offset, the length of its key, its key and its value.
@@ -168,7 +173,7 @@ fn set_up(connection: &mut Connection, create: bool, pages_max: Option<u32>) -> 
         transaction.execute("INSERT INTO meta (name, value) VALUES ('format', ?1)", [FORMAT])?;
         transaction.commit()?;
     }
-    Ok(())
+    connection.execute_batch(CREATE_LATER)
 }
 
 /// Makes the names of new files durable: without it a power cut can take a whole new database away.
@@ -193,5 +198,6 @@ pub(super) const fn table(topic: Topic) -> &'static str {
         Topic::Detections => "log_detections",
         Topic::Attempts => "log_attempts",
         Topic::Control => "log_control",
+        Topic::Snapshots => "log_snapshots",
     }
 }

@@ -50,6 +50,8 @@ pub struct Layouts {
     signals: Partitions,
     /// Of `attempts` too.
     detections: Partitions,
+    /// Partitions of `snapshots`, which never grows, nor does a changelog, whose number it has.
+    snapshots: u32,
 }
 
 impl Layouts {
@@ -59,6 +61,7 @@ impl Layouts {
         Self {
             signals: first(GrowingTopic::Signals, config.signals_partitions),
             detections: first(GrowingTopic::Detections, config.detections_partitions),
+            snapshots: config.changelog_partitions,
         }
     }
 
@@ -103,7 +106,7 @@ impl Layouts {
         match topic {
             Topic::Signals => Some(&self.signals),
             Topic::Detections | Topic::Attempts => Some(&self.detections),
-            Topic::Control => None,
+            Topic::Control | Topic::Snapshots => None,
         }
     }
 
@@ -111,9 +114,12 @@ impl Layouts {
         self.grown(topic).is_some_and(|partitions| partitions.phase == phase)
     }
 
-    /// Every generation of a topic, the oldest first. `control` never grows.
+    /// Every generation of a topic, the oldest first. `control` and `snapshots` never grow.
     pub fn generations(&self, topic: Topic) -> Vec<Generation> {
-        let partitions = self.grown(topic).map_or(&[1][..], |partitions| &partitions.generations);
+        let partitions = self.grown(topic).map_or(
+            if topic == Topic::Snapshots { std::slice::from_ref(&self.snapshots) } else { &[1] },
+            |partitions| &partitions.generations,
+        );
         let parents = std::iter::once(None).chain(partitions.iter().copied().map(Some));
         let generations = (0..).zip(partitions).zip(parents);
         generations

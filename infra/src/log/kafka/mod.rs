@@ -125,6 +125,11 @@ impl Kafka {
         topics::create_generation(&self.config, topic, generation)
     }
 
+    /// Deletes the records of a partition of a topic below an offset, as their retention would.
+    pub fn delete_records(&self, topic: Topic, place: Place, below: u64) -> Result<(), LogError> {
+        topics::delete_records(&self.config, topic, place, below)
+    }
+
     /// The log, for those who append records of their own or only read.
     pub fn log(&self) -> Result<KafkaLog, LogError> {
         security::demand_entry(&self.config)?;

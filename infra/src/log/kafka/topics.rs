@@ -7,6 +7,7 @@ use logystera_schemas::topic::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::Consumer;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::KafkaConfig;
@@ -114,6 +115,23 @@ pub(super) fn create_generation(
     Ok(())
 }
 
+/// Deletes the records of a partition below `below`: the brokers keep none of them, in no copy.
+pub(super) fn delete_records(config: &KafkaConfig, topic: Topic, place: Place, below: u64) -> Result<(), LogError> {
+    let name = config.topic(topic, place.generation.number);
+    let mut offsets = TopicPartitionList::new();
+    let added = offsets.add_partition_offset(&name, place.partition as i32, Offset::Offset(below as i64));
+    added.map_err(|e| away(&name, &e))?;
+    let client: AdminClient<DefaultClientContext> = admin(config).create().map_err(|e| away("the cluster", &e))?;
+    let options = AdminOptions::new().operation_timeout(Some(CREATE_WAIT)).request_timeout(Some(CREATE_WAIT));
+    let deleted = blocking()?.block_on(client.delete_records(&offsets, &options)).map_err(|e| away(&name, &e))?;
+    deleted.elements().iter().try_for_each(|element| element.error().map_err(|e| away(&name, &e)))
+}
+
+fn blocking() -> Result<tokio::runtime::Runtime, LogError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|e| LogError::Away(e.to_string()))
+}
+
 /// Creates what is not there; gives the names of what was.
 fn create_all(config: &KafkaConfig, wanted: &[Wanted]) -> Result<Vec<String>, LogError> {
     let record_bytes_max = RECORD_BYTES_MAX.to_string();
@@ -137,9 +155,8 @@ fn create_all(config: &KafkaConfig, wanted: &[Wanted]) -> Result<Vec<String>, Lo
 
     let client: AdminClient<DefaultClientContext> = admin(config).create().map_err(|e| away("the cluster", &e))?;
     let options = AdminOptions::new().operation_timeout(Some(CREATE_WAIT)).request_timeout(Some(CREATE_WAIT));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|e| LogError::Away(e.to_string()))?;
-    let created = runtime.block_on(client.create_topics(&new, &options)).map_err(|e| away("creating topics", &e))?;
+    let created =
+        blocking()?.block_on(client.create_topics(&new, &options)).map_err(|e| away("creating topics", &e))?;
     let mut there = Vec::new();
     for done in created {
         match done {

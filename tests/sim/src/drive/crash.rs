@@ -9,6 +9,7 @@ use logystera_infra::log::{Entry, Record};
 use logystera_infra::runtime::{Cycle, Halt, StateMachine};
 use logystera_processor::core::engine::{Engine, EngineError, Output as EngineOutput};
 use logystera_processor::core::rule::RuleSet;
+use logystera_processor::core::snapshot::Home;
 use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::schema;
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
@@ -25,7 +26,7 @@ struct Machine(Engine);
 
 impl Machine {
     fn new(bodies: &[Arc<RuleSet>]) -> Self {
-        let mut engine = Engine::new(0);
+        let mut engine = Engine::new(Home::ALONE);
         for body in bodies {
             engine.learn(Arc::clone(body));
         }
@@ -67,11 +68,11 @@ impl StateMachine for Machine {
             SignalsRecord::decode(&record.value).map_err(|e| Halt { offset: record.offset, what: e.to_string() })?;
         let mut out: Vec<EngineOutput> = Vec::new();
         self.0.apply(record.offset, &decoded, &mut out).map_err(|e| halt(record.offset, &e))?;
-        outputs.extend(out.into_iter().map(|output| Entry {
+        outputs.extend(out.into_iter().filter_map(super::direct::own).map(|output| Entry {
             topic: Topic::Detections,
             partition: 0,
             key: Vec::new(),
-            value: encode(&super::direct::own(output)),
+            value: encode(&output),
         }));
         Ok(())
     }

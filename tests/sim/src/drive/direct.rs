@@ -1,8 +1,12 @@
 //! The engine beside the model, record by record.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use logystera_processor::core::engine::{Engine, Output as EngineOutput};
+use logystera_processor::core::snapshot::Home;
+use logystera_schemas::ids::{KeyGroup, Sha256Digest};
+use logystera_schemas::snapshot::Snapshot;
 use logystera_schemas::topic::SignalsRecord;
 
 use super::{Difference, Figures};
@@ -15,18 +19,23 @@ use crate::model::{Model, Output};
 pub struct Run {
     /// Everything that was said, in order.
     pub outputs: Vec<Output>,
+    /// For each of them the place of the record that brought it about, and its own.
+    pub outputs_at: Vec<(usize, usize)>,
+    /// Snapshots of all key groups that have sites, taken behind some of the records.
+    pub snapshots: Vec<Snapshot>,
     /// What it was like.
     pub figures: Figures,
 }
 
 /// Drives both with `log` until they differ.
 pub fn run(log: &Log) -> Result<Run, Difference> {
-    let (mut model, mut engine) = (Model::default(), Engine::new(0));
+    let (mut model, mut engine) = (Model::default(), Engine::new(Home::ALONE));
     for body in &log.bodies {
         model.learn(Arc::clone(body));
         engine.learn(Arc::clone(body));
     }
-    let mut run = Run { outputs: Vec::new(), figures: Figures::default() };
+    let mut run =
+        Run { outputs: Vec::new(), outputs_at: Vec::new(), snapshots: Vec::new(), figures: Figures::default() };
     for (place, input) in log.inputs.iter().enumerate() {
         let expected = model.apply(input);
         let differs = |got: Vec<Output>, what: String| Difference {
@@ -40,7 +49,7 @@ pub fn run(log: &Log) -> Result<Run, Difference> {
         let record = SignalsRecord::decode(&bytes).map_err(|e| differs(Vec::new(), e.to_string()))?;
         let mut out = Vec::new();
         engine.apply(place as u64, &record, &mut out).map_err(|e| differs(Vec::new(), e.to_string()))?;
-        let got: Vec<Output> = out.into_iter().map(own).collect();
+        let got: Vec<Output> = out.into_iter().filter_map(own).collect();
         if got != expected {
             return Err(differs(got, String::new()));
         }
@@ -49,15 +58,31 @@ pub fn run(log: &Log) -> Result<Run, Difference> {
             run.figures.signals += batch.signals.len() as u64;
         }
         run.figures.detections += got.iter().filter(|o| matches!(o, Output::Detection(_))).count() as u64;
+        run.snapshots.extend(snapshots(&engine, place, &bytes));
+        run.outputs_at.extend((run.outputs.len()..).take(got.len()).map(|output| (place, output)));
         run.outputs.extend(got);
     }
     Ok(run)
 }
 
-/// The engine's output as the model's type.
-pub fn own(output: EngineOutput) -> Output {
+/// A snapshot of each key group that has sites, behind about one record of [`SNAPSHOTS_EVERY`]. Which ones depends on the records'
+/// bytes alone, so that a log with records left out has the same ones.
+pub fn snapshots(engine: &Engine, place: usize, record: &[u8]) -> Vec<Snapshot> {
+    if !Sha256Digest::of(record).0[1].is_multiple_of(SNAPSHOTS_EVERY) {
+        return Vec::new();
+    }
+    let of: BTreeSet<KeyGroup> = engine.outcomes().map(|(site, _)| KeyGroup::of(site.as_str())).collect();
+    of.into_iter().flat_map(|of| engine.snapshot(of, place as u64 + 1)).collect()
+}
+
+/// How rare they are.
+const SNAPSHOTS_EVERY: u8 = 32;
+
+/// The engine's output as the model's type, which has no snapshots.
+pub fn own(output: EngineOutput) -> Option<Output> {
     match output {
-        EngineOutput::Detection(detection) => Output::Detection(detection),
-        EngineOutput::Tick(tick) => Output::Tick(tick),
+        EngineOutput::Detection(detection) => Some(Output::Detection(detection)),
+        EngineOutput::Tick(tick) => Some(Output::Tick(tick)),
+        EngineOutput::Snapshot(_) => None,
     }
 }

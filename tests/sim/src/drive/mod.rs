@@ -1,10 +1,11 @@
 //! Drives the engine with a log and holds what it says against the model: undisturbed, record by record ([`direct`]), and
-//! through the runtime on a log whose every effect can fail ([`crash`]).
+//! through the runtime on a log whose every effect can fail ([`crash`]), and from the middle on ([`snapshots`]).
 
 pub mod alerts;
 pub mod crash;
 pub mod direct;
 pub mod memory;
+pub mod snapshots;
 
 use std::fmt;
 
@@ -36,6 +37,7 @@ pub fn check(seed: u64, log: &Log) -> Result<Figures, Difference> {
     crash::restart_often(1, log, &run.outputs)?;
     crash::restart_often(8, log, &run.outputs)?;
     crash::run(seed, log, &run.outputs)?;
+    snapshots::run(log, &run)?;
     alerts::run(seed, &run.outputs)?;
     Ok(run.figures)
 }
