@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use logystera_schemas::limits::{COMMIT_BYTES_MAX, COMMIT_INTERVAL_MS};
+use logystera_schemas::limits::{COMMIT_BYTES_MAX, COMMIT_INTERVAL_BEHIND_MS, COMMIT_INTERVAL_MS};
 
 use crate::log::{Commit, Entry, LogError, Record, Task};
 
@@ -127,3 +127,5 @@ impl<M: StateMachine, T: Task> Cycle<M, T> {
 
 /// Longest time between two commits.
 pub const COMMIT_INTERVAL: Duration = Duration::from_millis(COMMIT_INTERVAL_MS);
+/// The same, while it is behind: each commit then has more to say, and says less of what changed twice.
+pub const COMMIT_INTERVAL_BEHIND: Duration = Duration::from_millis(COMMIT_INTERVAL_BEHIND_MS);

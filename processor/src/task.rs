@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use logystera_infra::clock::Clock;
 use logystera_infra::log::{Entry, Record, Task};
-use logystera_infra::runtime::{COMMIT_INTERVAL, Cycle, CycleError, Halt, StateMachine};
+use logystera_infra::runtime::{COMMIT_INTERVAL, COMMIT_INTERVAL_BEHIND, Cycle, CycleError, Halt, StateMachine};
 use logystera_infra::shutdown::Shutdown;
 use logystera_schemas::ids::{KeyGroup, Sha256Digest};
+use logystera_schemas::limits::BEHIND_MS;
 use logystera_schemas::schema;
 use logystera_schemas::snapshot::Snapshot;
 use logystera_schemas::topic::{SignalsRecord, Topic};
@@ -145,8 +146,8 @@ impl<B: Bodies> StateMachine for EngineMachine<B> {
     }
 }
 
-/// Runs the cycle until `shutdown` or the partition's end: commits every 100 ms, or sooner where much has gathered. Blocks its
-/// thread.
+/// Runs the cycle until `shutdown` or the partition's end: commits every 100 ms, every second while it is behind, or sooner where
+/// much has gathered. Blocks its thread.
 pub fn run<B: Bodies, T: Task>(
     machine: EngineMachine<B>,
     task: T,
@@ -155,8 +156,8 @@ pub fn run<B: Bodies, T: Task>(
 ) -> Result<(), CycleError> {
     let mut cycle = Cycle::start(machine, task)?;
     tracing::info!(position = cycle.position(), "processor started");
-    let interval_ms = COMMIT_INTERVAL.as_millis() as i64;
     let mut commit_at: Option<i64> = None;
+    let mut has_committed = false;
     let mut tally = Tally::new(cycle.machine.engine());
     let mut tell_at = clock.monotonic_ms() + TELL_EVERY_MS;
     while !shutdown.is_set() {
@@ -168,12 +169,15 @@ pub fn run<B: Bodies, T: Task>(
         metrics::counter!("logystera_processor_records_total").increment(applied as u64);
         let now = clock.monotonic_ms();
         if applied > 0 && commit_at.is_none() {
-            commit_at = Some(now + interval_ms);
+            let is_behind = clock.wall_ms() - cycle.machine.engine().time().wall().0 > BEHIND_MS;
+            // Whoever took over shows soon that it has.
+            let interval = if is_behind && has_committed { COMMIT_INTERVAL_BEHIND } else { COMMIT_INTERVAL };
+            commit_at = Some(now + interval.as_millis() as i64);
         }
         let sealed = cycle.machine.is_sealed();
         if sealed || commit_at.is_some_and(|at| now >= at) || cycle.is_full() {
             cycle.commit(Vec::new())?;
-            commit_at = None;
+            (commit_at, has_committed) = (None, true);
             if now >= tell_at {
                 tally.tell(cycle.machine.engine());
                 tell_at = now + TELL_EVERY_MS;

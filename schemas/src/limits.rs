@@ -165,6 +165,10 @@ pub const RULE_TEST_TIMES_MAX: i64 = 10_000;
 pub const COMMIT_BYTES_MAX: usize = 8 << 20;
 /// Longest time between two commits of a task, in milliseconds (design, section 7).
 pub const COMMIT_INTERVAL_MS: u64 = 100;
+/// Longest time between two commits of a processor that is behind, in milliseconds: it has more to do than to be quick with each.
+pub const COMMIT_INTERVAL_BEHIND_MS: u64 = 1_000;
+/// Milliseconds that log time lies back from which on a processor is behind: more than ticks and commits explain.
+pub const BEHIND_MS: i64 = 3_000;
 /// Bytes of log records that a task or a reader takes at once.
 pub const READ_BYTES_MAX: usize = 4 << 20;
 /// Bytes of the state entries in one record of a snapshot: far below what a broker takes.

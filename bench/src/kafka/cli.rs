@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::place::Cluster;
-use super::{drain, gateway, latency, takeover};
+use super::{drain, gateway, latency, outage, takeover};
 use crate::BenchError;
 use crate::load::Plan;
 use crate::w1::BATCH_SIGNALS;
@@ -53,6 +53,18 @@ pub enum KafkaCommand {
         #[arg(long, default_value_t = 50_000.0)]
         rate: f64,
     },
+    /// The store is away for minutes under load.
+    StoreOutage {
+        /// The broker, the store and the topics. One partition, so that its queue comes to its bound.
+        #[command(flatten)]
+        cluster: Cluster,
+        /// How long it is away.
+        #[arg(long, default_value_t = 600.0)]
+        seconds: f64,
+        /// New groups in that time: each is a row that waits.
+        #[arg(long, default_value_t = 2_000_000)]
+        groups: usize,
+    },
     /// From the gateway's answer to the detection that can be read, and to the webhook.
     Latency {
         /// The broker and the topics.
@@ -64,6 +76,9 @@ pub enum KafkaCommand {
         /// How long.
         #[arg(long, default_value_t = 30.0)]
         seconds: f64,
+        /// Kill the processor with -9 every so many seconds, and start it again at once.
+        #[arg(long)]
+        kill_every: Option<f64>,
     },
 }
 
@@ -94,7 +109,10 @@ pub fn run(command: KafkaCommand) -> Result<(), BenchError> {
             crate::table::gateway_peers();
             Ok(())
         }
-        KafkaCommand::Latency { cluster, rate, seconds } => print(&latency::run(&cluster, rate, seconds)?),
+        KafkaCommand::StoreOutage { cluster, seconds, groups } => print(&outage::run(&cluster, seconds, groups)?),
+        KafkaCommand::Latency { cluster, rate, seconds, kill_every } => {
+            print(&latency::run(&cluster, rate, seconds, kill_every)?)
+        }
     }
 }
 

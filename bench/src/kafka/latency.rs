@@ -13,7 +13,7 @@ use logystera_system::wire::{Credentials, now_ms};
 use serde::Serialize;
 
 use super::place::{Cluster, Place, wait_until};
-use super::process::Machine;
+use super::process::{Machine, Process};
 use super::told::Told;
 use super::workload::failed;
 use crate::load::{Answered, PAST_MS, quantiles, read_sites, request, send};
@@ -26,6 +26,8 @@ const SITES: usize = 32;
 const PROBE_EVERY: usize = 100;
 /// What is answered in the first seconds does not count.
 const WARM_S: f64 = 3.0;
+/// How long a death is felt: longer than a takeover takes.
+const AFTERMATH_S: f64 = 5.0;
 /// How long the last detection and the last delivery are waited for.
 const PATIENCE_S: f64 = 30.0;
 
@@ -71,6 +73,10 @@ pub struct Latency {
     pub detection: Times,
     /// From the answer to the webhook.
     pub webhook: Times,
+    /// The two of the probes that were answered within [`AFTERMATH_S`] of a processor's death, where it was killed.
+    pub detection_after_death: Option<Times>,
+    /// The second of them.
+    pub webhook_after_death: Option<Times>,
     /// Answers by status.
     pub statuses: BTreeMap<u16, usize>,
     /// CPU seconds in a second: gateway, processor, alerter, broker, everything on the machine.
@@ -101,14 +107,15 @@ impl Seen {
 /// The requests of each connection, and for each the probe in it.
 type Queues = (Vec<Vec<Vec<u8>>>, Vec<Vec<Option<Probe>>>);
 
-/// Runs all roles under a paced load.
-pub fn run(cluster: &Cluster, rate: f64, seconds: f64) -> Result<Latency, BenchError> {
+/// Runs all roles under a paced load. With `kill_every_s` the processor is killed with -9 that often, and started again at once.
+pub fn run(cluster: &Cluster, rate: f64, seconds: f64, kill_every_s: Option<f64>) -> Result<Latency, BenchError> {
     let place = Place::new(cluster, RULES)?;
     let sites = read_sites(&place.add_sites(SITES)?)?;
     let receiver = Receiver::start(Duration::ZERO);
     place.command(&["channel", "add", "webhook", &format!("http://127.0.0.1:{}/alerts", receiver.port)])?;
     let gateway = place.gateway()?;
     let (mut processor, _) = place.start("processor", "p1")?;
+    let processor_pid = processor.pid();
     let (mut alerter, _) = place.start("alerter", "a1")?;
     wait_until("the processor has all partitions", 60.0, || {
         processor.check()?;
@@ -118,7 +125,12 @@ pub fn run(cluster: &Cluster, rate: f64, seconds: f64) -> Result<Latency, BenchE
     let (queues, probes) = prepare(&sites, (rate * seconds / BATCH_SIGNALS as f64) as usize);
     sleep(Duration::from_secs(3));
 
-    let pids = [Some(gateway.pid()), Some(processor.pid()), Some(alerter.pid()), place.broker.clone()];
+    let pids = [
+        Some(gateway.pid()),
+        Some(processor_pid).filter(|_| kill_every_s.is_none()),
+        Some(alerter.pid()),
+        place.broker.clone(),
+    ];
     let used = || -> Result<[Option<f64>; 5], BenchError> {
         let mut used = [None; 5];
         for (to, pid) in used.iter_mut().zip(&pids) {
@@ -130,9 +142,10 @@ pub fn run(cluster: &Cluster, rate: f64, seconds: f64) -> Result<Latency, BenchE
     let (told, delivered, more) = (Seen::default(), Seen::default(), AtomicBool::new(true));
     let expected = probes.iter().flatten().flatten().count();
     let (before, begun_s) = (used()?, place.clock.elapsed_s());
-    let (answers, after, lasted_s) = thread::scope(|scope| {
+    let (answers, after, lasted_s, deaths) = thread::scope(|scope| {
         let reader = scope.spawn(|| read_detections(&place, &told, &more));
         scope.spawn(|| hear(&place, &receiver, &delivered, &more));
+        let killer = scope.spawn(|| kill_often(&place, processor, kill_every_s, &more));
         let answers = send(place.port, queues, Some(rate), place.clock);
         let (after, lasted_s) = (used(), place.clock.elapsed_s() - begun_s);
         let came = wait_until("every probe", PATIENCE_S, || Ok(told.count().min(delivered.count()) >= expected));
@@ -141,7 +154,8 @@ pub fn run(cluster: &Cluster, rate: f64, seconds: f64) -> Result<Latency, BenchE
         }
         more.store(false, Ordering::Relaxed);
         reader.join().map_err(|_| BenchError::Broken("the reader ended".to_owned()))??;
-        Ok::<_, BenchError>((answers?, after?, lasted_s))
+        let deaths = killer.join().map_err(|_| BenchError::Broken("the killer ended".to_owned()))??;
+        Ok::<_, BenchError>((answers?, after?, lasted_s, deaths))
     })?;
 
     let mut statuses = BTreeMap::new();
@@ -154,13 +168,50 @@ pub fn run(cluster: &Cluster, rate: f64, seconds: f64) -> Result<Latency, BenchE
         .filter_map(|(probe, answer)| Some((probe.as_ref()?, *answer)))
         .filter(|(_, answer)| warm(answer))
         .collect();
-    let since = |seen: &Seen| times(sent.iter().map(|(probe, answer)| Some(seen.at(probe)? - answer.at_s)).collect());
+    let of = |seen: &Seen, answered: &dyn Fn(f64) -> bool| {
+        let sent = sent.iter().filter(|(_, answer)| answered(answer.at_s));
+        times(sent.map(|(probe, answer)| Some(seen.at(probe)? - answer.at_s)).collect())
+    };
+    let since = |seen: &Seen| of(seen, &|_| true);
+    let after_death = |seen: &Seen| {
+        let felt = |at_s: f64| deaths.iter().any(|death_s| (0.0..AFTERMATH_S).contains(&(at_s - death_s)));
+        (!deaths.is_empty()).then(|| of(seen, &felt))
+    };
     let mut cores = [None; 5];
     for (to, (after, before)) in cores.iter_mut().zip(after.iter().zip(&before)) {
         *to = after.zip(*before).map(|(after, before)| (after - before) / lasted_s);
     }
     let answer = times(answers.iter().flatten().filter(|a| warm(a)).map(|a| Some(a.time_s)).collect());
-    Ok(Latency { rate, answer, detection: since(&told), webhook: since(&delivered), statuses, cores })
+    Ok(Latency {
+        rate,
+        answer,
+        detection: since(&told),
+        webhook: since(&delivered),
+        detection_after_death: after_death(&told),
+        webhook_after_death: after_death(&delivered),
+        statuses,
+        cores,
+    })
+}
+
+/// Kills the processor now and then as long as there is more, and starts it again. Gives when.
+fn kill_often(
+    place: &Place,
+    mut processor: Process,
+    every_s: Option<f64>,
+    more: &AtomicBool,
+) -> Result<Vec<f64>, BenchError> {
+    let (mut deaths, mut newest_s) = (Vec::new(), place.clock.elapsed_s());
+    while more.load(Ordering::Relaxed) {
+        sleep(Duration::from_millis(20));
+        if every_s.is_some_and(|every_s| place.clock.elapsed_s() >= newest_s + every_s) {
+            newest_s = place.clock.elapsed_s();
+            deaths.push(newest_s);
+            drop(processor);
+            (processor, _) = place.start("processor", "p1")?;
+        }
+    }
+    Ok(deaths)
 }
 
 fn times(times: Vec<Option<f64>>) -> Times {

@@ -4,6 +4,7 @@ pub mod cli;
 pub mod drain;
 pub mod gateway;
 pub mod latency;
+pub mod outage;
 pub mod place;
 pub mod process;
 pub mod takeover;

@@ -29,6 +29,9 @@ pub struct Cluster {
     /// Partitions of the state's changelogs.
     #[arg(long, default_value_t = 64)]
     pub changelog_partitions: u32,
+    /// Address of a node of the store, `host:port`; without one there is no store.
+    #[arg(long)]
+    pub cql: Option<String>,
 }
 
 /// The installation.
@@ -38,6 +41,8 @@ pub struct Place {
     pub prefix: String,
     /// Address of a broker.
     pub brokers: String,
+    /// Partitions of topic `signals`.
+    pub partitions: u32,
     /// Its log.
     pub log: KafkaLog,
     /// Where senders connect.
@@ -72,6 +77,10 @@ impl Place {
             changelog = cluster.changelog_partitions,
             folder = folder.display(),
         );
+        if let Some(node) = &cluster.cql {
+            let keyspace = prefix.replace('-', "_");
+            let _ = write!(settings, "[store]\nnodes = \"{node}\"\nkeyspace = \"{keyspace}\"\nreplication = 1\n");
+        }
         std::fs::write(folder.join("logystera.toml"), settings)?;
         // The settings' own defaults.
         let layout =
@@ -84,6 +93,7 @@ impl Place {
             folder,
             prefix,
             brokers: cluster.brokers.clone(),
+            partitions,
             log: kafka.log()?,
             port,
             broker,

@@ -1,5 +1,7 @@
 //! What is put into topic `signals` as the gateways would have put it there.
 
+use std::ops::Range;
+
 use logystera_infra::log::{Entry, Log};
 use logystera_processor::core::rule::RuleSet;
 use logystera_schemas::avro::Blob;
@@ -44,6 +46,8 @@ pub struct Loader<'a> {
     partitions: u32,
     converter: Converter,
     waiting: Vec<Entry>,
+    /// When each site's newest batch was sent.
+    newest: Vec<i64>,
     /// So far.
     pub loaded: Loaded,
 }
@@ -55,8 +59,8 @@ impl<'a> Loader<'a> {
         let body = Blob(rules.body.clone().into_bytes());
         let record = Entity::RuleSet(RuleSetRecord { digest: rules.digest, body });
         place.append(vec![logystera_infra::control::entry(&record)])?;
-        let mut loader =
-            Self { place, partitions, converter: Converter::new(), waiting: Vec::new(), loaded: Loaded::default() };
+        let (converter, newest) = (Converter::new(), vec![START_MS; SITES]);
+        let mut loader = Self { place, partitions, converter, waiting: Vec::new(), newest, loaded: Loaded::default() };
         loader.configure(rules.digest);
         loader.flush()?;
         Ok(loader)
@@ -77,6 +81,7 @@ impl<'a> Loader<'a> {
     /// Puts a batch there, when as many wait as are appended at once.
     pub fn batch(&mut self, batch: &PeerBatch) -> Result<(), BenchError> {
         let value = self.converter.record(batch);
+        self.newest[batch.site] = self.newest[batch.site].max(batch.sent_at);
         self.loaded.signals += batch.signals.len();
         self.loaded.bytes += value.len();
         self.waiting.push(self.entry(batch.site, value));
@@ -122,17 +127,33 @@ impl<'a> Loader<'a> {
         }
         self.tick(START_MS);
         for site in 0..SITES {
-            let sources = (0..of_site).flat_map(|source| std::iter::repeat_n(source, GROUP_SIGNALS));
-            let sources: Vec<_> = sources.collect();
-            for (number, sources) in sources.chunks(100).enumerate() {
-                let sent_at = START_MS + (number as i64 + 1) * 100;
-                let failed = |(place, source): (usize, &usize)| failed(site, *source, sent_at - 99 + place as i64);
-                let signals = sources.iter().enumerate().map(failed).collect();
-                self.batch(&PeerBatch { site, sent_at, signals })?;
-            }
+            self.groups_of(site, 0..of_site)?;
         }
         self.tick(START_MS + 1_000);
         self.flush()
+    }
+
+    /// The same of those groups, counted over all sites, that a range has: a site has as many as it may.
+    pub fn new_groups(&mut self, groups: Range<usize>) -> Result<(), BenchError> {
+        let mut from = groups.start;
+        while from < groups.end {
+            let (site, first) = (from / GROUPS_OF_SITE, from % GROUPS_OF_SITE);
+            let last = (first + groups.end - from).min(GROUPS_OF_SITE);
+            self.groups_of(site % SITES, first..last)?;
+            from += last - first;
+        }
+        Ok(())
+    }
+
+    fn groups_of(&mut self, site: usize, sources: Range<usize>) -> Result<(), BenchError> {
+        let sources: Vec<_> = sources.flat_map(|source| std::iter::repeat_n(source, GROUP_SIGNALS)).collect();
+        for sources in sources.chunks(100) {
+            let sent_at = self.newest[site] + 100;
+            let failed = |(place, source): (usize, &usize)| failed(site, *source, sent_at - 99 + place as i64);
+            let signals = sources.iter().enumerate().map(failed).collect();
+            self.batch(&PeerBatch { site, sent_at, signals })?;
+        }
+        Ok(())
     }
 }
 

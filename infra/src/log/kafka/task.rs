@@ -131,6 +131,15 @@ impl KafkaTask {
         self.copy.as_ref().is_none_or(|copy| copy.writer.wait_until_written(wait))
     }
 
+    /// Shows now and then how far behind it is: also while its input pauses and nothing is committed.
+    fn tell_lag(&mut self) -> Result<(), LogError> {
+        if self.watch.as_mut().is_some_and(Watch::is_due) {
+            let end = self.input_end()?;
+            self.watch.iter().for_each(|watch| watch.lags(end.saturating_sub(self.committed)));
+        }
+        Ok(())
+    }
+
     fn try_commit(&mut self, commit: &Commit) -> Result<(), LogError> {
         let (owner, partitions) = (self.owner, self.config.changelog_partitions);
         let version = owner.version(commit.position);
@@ -194,6 +203,7 @@ impl Task for KafkaTask {
     fn read(&mut self, wait: Duration) -> Result<Vec<Record>, LogError> {
         // So much waits for the store that the input has to. Who calls goes on to see a shutdown, and commits to see a fence.
         if self.copy.as_ref().is_some_and(|copy| !copy.writer.wait_for_room(wait)) {
+            self.tell_lag()?;
             return Ok(Vec::new());
         }
         let reader = match self.reader.take() {
@@ -222,10 +232,7 @@ impl Task for KafkaTask {
         if let Some(end) = self.transactions.ends(INPUT).get(&self.owner.partition) {
             self.own_end = self.own_end.max(*end);
         }
-        if self.watch.as_mut().is_some_and(|watch| watch.committed(self.committed)) {
-            let end = self.input_end()?;
-            self.watch.iter().for_each(|watch| watch.lags(end.saturating_sub(self.committed)));
-        }
-        Ok(())
+        self.watch.iter().for_each(|watch| watch.committed(self.committed));
+        self.tell_lag()
     }
 }

@@ -13,10 +13,13 @@ use rdkafka::types::RDKafkaErrorCode;
 use super::KafkaConfig;
 use super::client::{RECORD_BYTES_MAX, admin, away, consumer, consuming};
 use super::layout::{Generation, Layouts, Place};
+use crate::clock::Stopwatch;
 use crate::log::LogError;
 
 /// How long the cluster may take to create the topics.
 const CREATE_WAIT: Duration = Duration::from_secs(30);
+/// How often a topic that was just made is asked for.
+const KNOWN_STEP: Duration = Duration::from_millis(50);
 /// How long a compacted topic keeps the mark of a deletion, milliseconds: 7 days. Who restores from an older store must not
 /// miss it.
 const DELETE_RETENTION_MS: u64 = 7 * 86_400_000;
@@ -104,8 +107,16 @@ pub(super) fn create_generation(
     let there = create_all(config, &wanted)?;
     let consumer = consuming(&consumer(config), "the cluster")?;
     for Wanted { name, partitions, .. } in wanted.iter().filter(|wanted| there.contains(&wanted.name)) {
-        let metadata = consumer.fetch_metadata(Some(name), CREATE_WAIT).map_err(|e| away(name, &e))?;
-        let found = metadata.topics().iter().map(|topic| topic.partitions().len()).sum::<usize>();
+        let stopwatch = Stopwatch::start();
+        let found = loop {
+            let metadata = consumer.fetch_metadata(Some(name), CREATE_WAIT).map_err(|e| away(name, &e))?;
+            let found = metadata.topics().iter().map(|topic| topic.partitions().len()).sum::<usize>();
+            // What was made a moment ago is known to have none yet.
+            if found > 0 || stopwatch.elapsed() >= CREATE_WAIT {
+                break found;
+            }
+            std::thread::sleep(KNOWN_STEP);
+        };
         if found != *partitions as usize {
             return Err(LogError::Unusable(format!(
                 "topic {name} is there already, with {found} partitions instead of {partitions}; nothing uses it yet: delete it"

@@ -27,9 +27,13 @@ impl Watch {
         Self { committed, lag: metrics::gauge!("logystera_lag_records", &labels), looked: None }
     }
 
-    /// Takes a commit in. True: it is time to look how far behind the task is.
-    pub(super) fn committed(&mut self, position: u64) -> bool {
+    /// Takes a commit in.
+    pub(super) fn committed(&self, position: u64) {
         self.committed.store(position, Ordering::Relaxed);
+    }
+
+    /// Whether it is time to look how far behind the task is.
+    pub(super) fn is_due(&mut self) -> bool {
         let due = self.looked.as_ref().is_none_or(|looked| looked.elapsed() >= LAG_EVERY);
         if due {
             self.looked = Some(Stopwatch::start());
