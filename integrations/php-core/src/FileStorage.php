@@ -1,0 +1,139 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera;
+
+/** A folder of the file system, readable by its owner only. */
+final class FileStorage implements Storage
+{
+    /** Tries to lock a file that is replaced again and again. */
+    private const LOCK_TRIES_MAX = 100;
+
+    /** @var string */
+    private $folder;
+
+    public function __construct(string $folder)
+    {
+        $this->folder = rtrim($folder, '/');
+    }
+
+    public function folder(): string
+    {
+        return $this->folder;
+    }
+
+    public function lock(string $name, bool $waits)
+    {
+        $path = $this->path($name);
+        for ($try = 0; $try < self::LOCK_TRIES_MAX; $try++) {
+            if (!is_dir($this->folder)) {
+                @mkdir($this->folder, 0700, true);
+            }
+            $file = @fopen($path, 'c');
+            if ($file === false) {
+                return null;
+            }
+            if (!flock($file, $waits ? LOCK_EX : LOCK_EX | LOCK_NB)) {
+                fclose($file);
+                return null;
+            }
+            // Who waited may hold a file that was removed meanwhile: others then lock the new one, and both would write.
+            clearstatcache(true, $path);
+            $held = fstat($file);
+            $named = @stat($path);
+            if ($named !== false && [$named['dev'], $named['ino']] === [$held['dev'], $held['ino']]) {
+                return $file;
+            }
+            fclose($file);
+        }
+        return null;
+    }
+
+    public function unlock($lock): void
+    {
+        flock($lock, LOCK_UN);
+        fclose($lock);
+    }
+
+    public function read(string $name, int $offset = 0, int $length = PHP_INT_MAX): ?string
+    {
+        $file = @fopen($this->path($name), 'rb');
+        if ($file === false) {
+            return null;
+        }
+        $bytes = $length === PHP_INT_MAX
+            ? stream_get_contents($file, -1, $offset)
+            : stream_get_contents($file, $length, $offset);
+        fclose($file);
+        return $bytes === false ? '' : $bytes;
+    }
+
+    public function size(string $name): ?int
+    {
+        $path = $this->path($name);
+        clearstatcache(true, $path);
+        $size = @filesize($path);
+        return $size === false ? null : $size;
+    }
+
+    public function append(string $name, string $bytes): bool
+    {
+        $file = @fopen($this->path($name), 'ab');
+        if ($file === false) {
+            return false;
+        }
+        $size = fstat($file)['size'];
+        $written = @fwrite($file, $bytes);
+        $isWhole = $written === strlen($bytes) && fflush($file);
+        if (!$isWhole) {
+            ftruncate($file, $size);
+        }
+        fclose($file);
+        return $isWhole;
+    }
+
+    public function write(string $name, string $bytes, bool $durably): bool
+    {
+        $path = $this->path($name);
+        $file = @fopen($path . '.new', 'wb');
+        if ($file === false) {
+            return false;
+        }
+        $isWhole = @fwrite($file, $bytes) === strlen($bytes) && fflush($file);
+        // PHP can sync from 8.1 on; before, a power cut can take the last seconds.
+        if ($isWhole && $durably && function_exists('fsync')) {
+            $sync = 'fsync';
+            $isWhole = $sync($file);
+        }
+        fclose($file);
+        @chmod($path . '.new', 0600);
+        if ($isWhole && @rename($path . '.new', $path)) {
+            return true;
+        }
+        @unlink($path . '.new');
+        return false;
+    }
+
+    public function rename(string $from, string $to): bool
+    {
+        return @rename($this->path($from), $this->path($to));
+    }
+
+    public function delete(string $name): void
+    {
+        @unlink($this->path($name));
+    }
+
+    public function identity(): string
+    {
+        $stat = @stat($this->folder);
+        return $stat === false ? '' : (string) $stat['ino'];
+    }
+
+    /** Every name ends like a script: where a server hands files of the folder out, it runs them, and they say nothing. */
+    private function path(string $name): string
+    {
+        return $this->folder . '/' . $name . '.php';
+    }
+}

@@ -1,0 +1,67 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera;
+
+/** Every bound of an integration, with its unit and why. */
+final class Limits
+{
+    /** Signals in one batch: the gateway refuses more. */
+    public const BATCH_SIGNALS_MAX = 1000;
+    /** JSON of one batch's signals, in bytes: below the gateway's 1 MiB on the wire even where gzip does not pay. */
+    public const BATCH_BYTES_MAX = 524288;
+    /** A body from this size on is compressed, in bytes. */
+    public const GZIP_BYTES_MIN = 512;
+    /** Signals on disk, in bytes: what a site can spare, and some twenty thousand signals. */
+    public const SPOOL_BYTES_MAX = 4194304;
+    /** Oldest signal that is still sent, in milliseconds: a day less than the gateway takes. */
+    public const SIGNAL_AGE_MS_MAX = 6 * 86400000;
+    /** Longest line of a spool, in bytes: the longest signal of the catalogue has half of it. */
+    public const LINE_BYTES_MAX = 4096;
+    /** Signals that a request keeps in memory before it writes them. */
+    public const BUFFERED_SIGNALS_MAX = 64;
+    /** Signals of one type in one request; what is beyond is counted as dropped. */
+    public const REQUEST_SIGNALS_MAX = 500;
+    /** Age of the oldest signal from which the end of a request sends, in milliseconds. */
+    public const FLUSH_AGE_MS = 10000;
+    /** Longest time of one flush within a web request, in milliseconds. */
+    public const WEB_BUDGET_MS = 3000;
+    /** Longest time of one flush from cron, in milliseconds. */
+    public const CRON_BUDGET_MS = 10000;
+    /** A try needs at least so much of the budget, in milliseconds. */
+    public const TRY_MS_MIN = 500;
+    /** Longest answer that is read, in bytes. */
+    public const ANSWER_BYTES_MAX = 262144;
+    /** First back-off, in milliseconds; it doubles with each failure. */
+    public const BACKOFF_MS = 30000;
+    /** Longest pause and time between two probes, in milliseconds: the gateway takes a spool that is silent for longer to be dead. */
+    public const PAUSE_MS_MAX = 3600000;
+    /** Failures in a row that open the circuit. */
+    public const FAILURES_MAX = 8;
+    /** Tries with a key that the gateway does not know yet, and the time between them in milliseconds. */
+    public const NEW_KEY_TRIES = 3;
+    public const NEW_KEY_MS = 5000;
+    /** New spools drawn in a row after conflicts. */
+    public const CONFLICTS_MAX = 3;
+    /** A measured clock offset counts if it differs from the kept one by more than this, in milliseconds. */
+    public const CLOCK_STEP_MS = 2000;
+    /** Largest clock offset that the gateway takes, in milliseconds: a century. */
+    public const CLOCK_OFFSET_MS_MAX = 100 * 366 * 86400000;
+    /** How often a sender may promise to speak, in seconds, and how often it does by default. */
+    public const FLUSH_EVERY_S_MIN = 60;
+    public const FLUSH_EVERY_S_MAX = 86400;
+    public const FLUSH_EVERY_S_DEFAULT = 60;
+    /** A heartbeat goes out so much before it is due, in milliseconds, because cron is not punctual. */
+    public const HEARTBEAT_SLACK_MS = 10000;
+    /** Entries of the look-up store; the least recently seen go first. */
+    public const LOOKUP_ENTRIES_MAX = 20000;
+    /** Bytes of meanings that wait to be merged into the look-up store; beyond, new ones are left out until the next merge. */
+    public const LOOKUP_PENDING_BYTES_MAX = 1048576;
+    /** Characters of a meaning. */
+    public const MEANING_CHARS_MAX = 300;
+    /** Days after which a meaning is forgotten. */
+    public const LOOKUP_DAYS_MAX = 90;
+    /** Most of a dropped type's count that one signal can tell. */
+    public const DROPPED_COUNT_MAX = 1000000000;
+}

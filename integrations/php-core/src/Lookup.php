@@ -1,0 +1,107 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera;
+
+/**
+ * What the hashes stand for: on the site, for its operator, and nowhere else. New meanings are appended to `meanings`, a line each,
+ * and merged into `lookup` from cron. It holds names, addresses, file names and shapes of messages; never a setting's value.
+ */
+final class Lookup
+{
+    /** @var Storage */
+    private $storage;
+    /** @var Clock */
+    private $clock;
+    /** @var Hasher */
+    private $hasher;
+    /** @var array<string, string> lines of this request, by hash */
+    private $pending = [];
+
+    public function __construct(Storage $storage, Clock $clock, Hasher $hasher)
+    {
+        $this->storage = $storage;
+        $this->clock = $clock;
+        $this->hasher = $hasher;
+    }
+
+    /**
+     * The hash of $value, whose meaning is kept: the value itself, or what $meaning says of one that must not be kept.
+     */
+    public function hash(string $kind, string $value, ?string $meaning = null): string
+    {
+        $hash = $this->hasher->hash($kind, $value);
+        $text = (string) preg_replace('/[\x00-\x1f\x7f]+/', ' ', $meaning ?? $value);
+        $text = function_exists('mb_strcut') ? mb_strcut($text, 0, Limits::MEANING_CHARS_MAX, 'UTF-8')
+            : substr($text, 0, Limits::MEANING_CHARS_MAX);
+        $this->pending[$hash] = "$hash\t" . intdiv($this->clock->nowMs(), 1000) . "\t$kind\t$text\n";
+        return $hash;
+    }
+
+    /** Puts this request's meanings on disk. Where too many wait, they are left out: they come again with their signals. */
+    public function write(): void
+    {
+        $lines = implode('', $this->pending);
+        $this->pending = [];
+        if ($lines === '') {
+            return;
+        }
+        $lock = $this->storage->lock('lookups', true);
+        if ($lock === null) {
+            return;
+        }
+        $size = $this->storage->size('meanings');
+        if ((int) $size + strlen($lines) <= Limits::LOOKUP_PENDING_BYTES_MAX) {
+            $this->storage->append('meanings', ($size === null ? Spool::GUARD : '') . $lines);
+        }
+        $this->storage->unlock($lock);
+    }
+
+    /** Merges what waits: the newest of each hash, not older than 90 days, 20,000 at most. */
+    public function merge(): void
+    {
+        $lock = $this->storage->lock('lookups', true);
+        if ($lock === null) {
+            return;
+        }
+        if ($this->storage->size('meanings') !== null) {
+            $oldest = intdiv($this->clock->nowMs(), 1000) - Limits::LOOKUP_DAYS_MAX * 86400;
+            $entries = array_filter($this->entries(), static fn (array $e): bool => $e['seen'] >= $oldest);
+            uasort($entries, static fn (array $a, array $b): int => $b['seen'] <=> $a['seen']);
+            $text = Spool::GUARD;
+            foreach (array_slice($entries, 0, Limits::LOOKUP_ENTRIES_MAX, true) as $hash => $entry) {
+                $text .= "$hash\t{$entry['seen']}\t{$entry['kind']}\t{$entry['meaning']}\n";
+            }
+            if ($this->storage->write('lookup', $text, false)) {
+                $this->storage->delete('meanings');
+            }
+        }
+        $this->storage->unlock($lock);
+    }
+
+    /**
+     * What a hash stands for.
+     *
+     * @return array{seen: int, kind: string, meaning: string}|null `seen` in seconds since 1970
+     */
+    public function find(string $hash): ?array
+    {
+        return $this->entries()[strtolower(trim($hash))] ?? null;
+    }
+
+    /** @return array<string, array{seen: int, kind: string, meaning: string}> */
+    private function entries(): array
+    {
+        $entries = [];
+        foreach (['lookup', 'meanings'] as $name) {
+            foreach (explode("\n", (string) $this->storage->read($name, strlen(Spool::GUARD))) as $line) {
+                $parts = explode("\t", $line, 4);
+                if (count($parts) === 4 && strlen($parts[0]) === 32) {
+                    $entries[$parts[0]] = ['seen' => (int) $parts[1], 'kind' => $parts[2], 'meaning' => $parts[3]];
+                }
+            }
+        }
+        return $entries;
+    }
+}

@@ -1,0 +1,72 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera;
+
+/**
+ * Takes a request's signals: checks them against the catalogue, keeps some in memory, and writes them to the spool together, for
+ * a write costs a page a lock.
+ */
+final class Recorder
+{
+    /** @var Spool */
+    private $spool;
+    /** @var Clock */
+    private $clock;
+    /** @var array<string, true> */
+    private $enabled;
+    /** @var bool whether each signal is written at once: where nobody waits for a page */
+    private $isImmediate;
+    /** @var array<int, array{0: int, 1: array<string, mixed>}> */
+    private $buffer = [];
+    /** @var array<string, int> by type, in this request */
+    private $counts = [];
+    /** @var array<string, array{0: int, 1: int}> */
+    private $dropped = [];
+
+    /** @param string[] $enabled signal types that are switched on */
+    public function __construct(Spool $spool, Clock $clock, array $enabled, bool $isImmediate)
+    {
+        $this->spool = $spool;
+        $this->clock = $clock;
+        $this->enabled = array_fill_keys($enabled, true);
+        $this->isImmediate = $isImmediate;
+    }
+
+    /**
+     * Takes a signal. One of a type that is switched off is none; one that the catalogue does not allow, or that is one too many
+     * for a request, is counted as dropped.
+     *
+     * @param array<string, mixed> $fields
+     */
+    public function record(string $type, array $fields): void
+    {
+        if (!isset($this->enabled[$type])) {
+            return;
+        }
+        $now = $this->clock->nowMs();
+        $signal = Catalogue::signal($type, $fields);
+        $this->counts[$type] = ($this->counts[$type] ?? 0) + 1;
+        if ($signal === null || $this->counts[$type] > Limits::REQUEST_SIGNALS_MAX) {
+            $reason = $signal === null ? 'refused' : 'overflow';
+            $this->dropped = Spool::sum($this->dropped, ["$type|$reason" => [1, $now]]);
+            return;
+        }
+        $this->buffer[] = [$now, $signal];
+        if ($this->isImmediate || count($this->buffer) >= Limits::BUFFERED_SIGNALS_MAX) {
+            $this->write();
+        }
+    }
+
+    /** Puts on disk what is in memory. @return int|null `at` of the oldest signal that waits, if any was written */
+    public function write(): ?int
+    {
+        if ($this->buffer === [] && $this->dropped === []) {
+            return null;
+        }
+        [$signals, $dropped] = [$this->buffer, $this->dropped];
+        [$this->buffer, $this->dropped] = [[], []];
+        return $this->spool->append($signals, $dropped);
+    }
+}

@@ -1,0 +1,218 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera;
+
+/**
+ * The signals on disk, in the order of their times.
+ *
+ * `open` takes what comes, a line each: `<at> <json>`. The flusher renames it to `segment`, one at a time, and cuts batches
+ * from that without a lock. Both begin with a guard, by which a web server that hands the file out says nothing, and a head:
+ * `<number> <floor>`. The number grows by one with each file; no signal's `at` is below the floor, which is the `through` that the
+ * file before ended with, plus 1. `dropped` counts what found no room, by type and reason, in generations: one that was told is
+ * told once. All of this changes under the lock `lock` only.
+ */
+final class Spool
+{
+    public const GUARD = "<?php http_response_code(404); __halt_compiler();\n";
+    private const HEAD = '/^(\d+) (-?\d+)\n/';
+    private const HEAD_BYTES_MAX = 64;
+
+    /** @var Storage */
+    private $storage;
+    /** @var Clock */
+    private $clock;
+    /** @var int */
+    private $bytesMax;
+
+    public function __construct(Storage $storage, Clock $clock, int $bytesMax = Limits::SPOOL_BYTES_MAX)
+    {
+        $this->storage = $storage;
+        $this->clock = $clock;
+        $this->bytesMax = $bytesMax;
+    }
+
+    /**
+     * Takes signals in, each `[time in ms, signal]`. What finds no room is counted.
+     *
+     * @param array<int, array{0: int, 1: array<string, mixed>}> $signals
+     * @param array<string, array{0: int, 1: int}> $dropped counts of the caller, `type|reason` => [count, since]
+     * @return int|null `at` of the oldest signal that waits in `open`; null where nothing could be kept
+     */
+    public function append(array $signals, array $dropped = []): ?int
+    {
+        $lock = $this->storage->lock('lock', true);
+        if ($lock === null) {
+            return null;
+        }
+        try {
+            return $this->appendLocked($signals, $dropped);
+        } finally {
+            $this->storage->unlock($lock);
+        }
+    }
+
+    /** @return array{number: int, through: int, hasSegment: bool}|null what `rotate` found; null where it cannot be written */
+    public function rotate(): ?array
+    {
+        $lock = $this->storage->lock('lock', true);
+        if ($lock === null) {
+            return null;
+        }
+        try {
+            return $this->rotateLocked();
+        } finally {
+            $this->storage->unlock($lock);
+        }
+    }
+
+    /** What `open` or `segment` is: number, floor, where its lines begin, and its size. Null if it is not there. */
+    public function head(string $file): ?array
+    {
+        $start = $this->storage->read($file, strlen(self::GUARD), self::HEAD_BYTES_MAX);
+        if ($start === null || preg_match(self::HEAD, $start, $m) !== 1) {
+            return null;
+        }
+        return [
+            'number' => (int) $m[1], 'floor' => (int) $m[2], 'begin' => strlen(self::GUARD) + strlen($m[0]),
+            'size' => (int) $this->storage->size($file),
+        ];
+    }
+
+    /** `at` of the oldest signal in `open`; null if there is none. */
+    public function oldestOpen(): ?int
+    {
+        $start = (string) $this->storage->read('open', strlen(self::GUARD), 2 * self::HEAD_BYTES_MAX);
+        return preg_match('/^\d+ -?\d+\n(\d+) /', $start, $m) === 1 ? (int) $m[1] : null;
+    }
+
+    /** Bytes of signals that wait in `open` and `segment`. */
+    public function bytes(): int
+    {
+        return (int) $this->storage->size('open') + (int) $this->storage->size('segment');
+    }
+
+    /** What found no room and was not told yet: its generation, and `type|reason` => [count, since]. */
+    public function dropped(int $toldGeneration): array
+    {
+        $text = (string) $this->storage->read('dropped', strlen(self::GUARD));
+        $dropped = json_decode($text, true);
+        $generation = (int) ($dropped['generation'] ?? 0);
+        if (!is_array($dropped['counts'] ?? null) || $generation <= $toldGeneration) {
+            return ['generation' => $toldGeneration + 1, 'counts' => []];
+        }
+        return ['generation' => $generation, 'counts' => $dropped['counts']];
+    }
+
+    /** Adds counts to counts. */
+    public static function sum(array $counts, array $more): array
+    {
+        foreach ($more as $key => [$count, $since]) {
+            [$before, $first] = $counts[$key] ?? [0, $since];
+            $counts[$key] = [$before + $count, min($first, $since)];
+        }
+        return $counts;
+    }
+
+    private function appendLocked(array $signals, array $dropped): ?int
+    {
+        $head = $this->head('open') ?? $this->begin();
+        if ($head === null) {
+            return null;
+        }
+        $now = $this->clock->nowMs();
+        [$last, $isTorn] = $this->tail('open', $head);
+        $last = max($last, $head['floor']);
+        $room = $this->bytesMax - $head['size'] - (int) $this->storage->size('segment');
+        // A line without its end was being written when its writer died: the next one must not join it.
+        $lines = $isTorn ? "\n" : '';
+        $kept = [];
+        foreach ($signals as [$time, $signal]) {
+            $at = max(min($time, $now), $last);
+            $line = self::line($at, $signal);
+            if ($line === null || strlen($lines) + strlen($line) > $room || strlen($line) > Limits::LINE_BYTES_MAX) {
+                $dropped = self::sum($dropped, [$signal['type'] . '|overflow' => [1, $at]]);
+                continue;
+            }
+            $lines .= $line;
+            $kept[$signal['type'] . '|disk'][] = $at;
+            $last = $at;
+        }
+        if ($kept !== [] && !$this->storage->append('open', $lines)) {
+            foreach ($kept as $key => $times) {
+                $dropped = self::sum($dropped, [$key => [count($times), $times[0]]]);
+            }
+        }
+        if ($dropped !== []) {
+            $this->countDropped($dropped);
+        }
+        return $this->oldestOpen();
+    }
+
+    private static function line(int $at, array $signal): ?string
+    {
+        $fields = ['type' => $signal['type'], 'at' => $at] + $signal;
+        $json = json_encode($fields, JSON_UNESCAPED_SLASHES | JSON_PRESERVE_ZERO_FRACTION);
+        return $json === false ? null : "$at $json\n";
+    }
+
+    /** Starts `open` where there is none: a new spool, or a rotation that died between its two names. */
+    private function begin(): ?array
+    {
+        $segment = $this->head('segment');
+        if ($segment !== null) {
+            [$last] = $this->tail('segment', $segment);
+            $number = $segment['number'] + 1;
+            $floor = max($last, $segment['floor'], $this->clock->nowMs()) + 1;
+        } else {
+            $state = State::peek($this->storage);
+            $number = $state['done'] + 1;
+            $floor = max($state['through'] + 1, 0);
+        }
+        return $this->storage->write('open', self::GUARD . "$number $floor\n", false) ? $this->head('open') : null;
+    }
+
+    /** `at` of the file's last line, or its floor; and whether the last line lacks its end. */
+    private function tail(string $file, array $head): array
+    {
+        $from = max($head['begin'], $head['size'] - 2 * Limits::LINE_BYTES_MAX);
+        $text = (string) $this->storage->read($file, $from);
+        $isTorn = $text !== '' && substr($text, -1) !== "\n";
+        $lines = explode("\n", $text);
+        for ($i = count($lines) - 2; $i >= 0; $i--) {
+            if (preg_match('/^(\d+) \{/', $lines[$i], $m) === 1) {
+                return [(int) $m[1], $isTorn];
+            }
+        }
+        return [$head['floor'], $isTorn];
+    }
+
+    private function countDropped(array $counts): void
+    {
+        $all = $this->dropped(State::peek($this->storage)['told']);
+        $all['counts'] = self::sum($all['counts'], $counts);
+        $this->storage->write('dropped', self::GUARD . json_encode($all), false);
+    }
+
+    private function rotateLocked(): ?array
+    {
+        $head = $this->head('open') ?? $this->begin();
+        if ($head === null) {
+            return null;
+        }
+        [$last] = $this->tail('open', $head);
+        $through = max($this->clock->nowMs(), $last, $head['floor']);
+        $hasSegment = $head['size'] > $head['begin'];
+        $number = $head['number'] + ($hasSegment ? 1 : 0);
+        $next = self::GUARD . $number . ' ' . ($through + 1) . "\n";
+        if (!$this->storage->write('next', $next, false)) {
+            return null;
+        }
+        if ($hasSegment && !$this->storage->rename('open', 'segment')) {
+            return null;
+        }
+        $this->storage->rename('next', 'open');
+        return ['number' => $head['number'], 'through' => $through, 'hasSegment' => $hasSegment];
+    }
+}

@@ -1,0 +1,69 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera;
+
+/**
+ * What a sender remembers between flushes: the file `state`, replaced whole under the lock `flush`. Its absence means a spool
+ * that was never flushed, or one whose state was lost: then a new spool id is drawn, and what lies in the files goes out under it.
+ */
+final class State
+{
+    /** @var array<string, mixed> */
+    public $values;
+    /** @var Health */
+    public $health;
+
+    /** Values of a spool that was never flushed. */
+    private const FRESH = [
+        // 16 hex digits, and the number of the newest batch.
+        'spool' => '', 'seq' => 0,
+        // Whose spool it is: see Owner.
+        'owner' => [],
+        // What was spoken for; number of the newest segment that is done; where the next batch begins in the one after it, 0 at its
+        // beginning; the generation of dropped counts that was told.
+        'through' => -1, 'done' => 0, 'offset' => 0, 'told' => 0,
+        // The claimed batch: see Claims. Signals that a batch may have at most, after one was too large.
+        'batch' => null, 'limit' => Limits::BATCH_SIGNALS_MAX,
+        // Counts of what was dropped after it was taken in, and of all times; a batch tells the former.
+        'untold' => [], 'lost' => [],
+        'clock_offset_ms' => 0, 'health' => [],
+        // Times in ms by the site's clock, 0 for never.
+        'next_try_at' => 0, 'claimed_at' => 0, 'succeeded_at' => 0, 'tried_at' => 0, 'cron_at' => 0,
+        // Whether the gateway closed the site; the last answer, for the operator; signals that were taken.
+        'closed' => false, 'last_answer' => [], 'accepted' => 0,
+    ];
+
+    private function __construct(array $values)
+    {
+        $this->values = array_merge(self::FRESH, array_intersect_key($values, self::FRESH));
+        $this->health = Health::fromArray((array) $this->values['health']);
+    }
+
+    public static function load(Storage $storage): self
+    {
+        $values = json_decode((string) $storage->read('state', strlen(Spool::GUARD)), true);
+        return new self(is_array($values) ? $values : []);
+    }
+
+    /** The values of which appenders need some, without the lock: they only grow. */
+    public static function peek(Storage $storage): array
+    {
+        return self::load($storage)->values;
+    }
+
+    /** Puts it on disk, synced. */
+    public function save(Storage $storage): bool
+    {
+        $this->values['health'] = $this->health->toArray();
+        return $storage->write('state', Spool::GUARD . json_encode($this->values, JSON_UNESCAPED_SLASHES), true);
+    }
+
+    /** Adds to what was dropped and is to be told. */
+    public function lose(array $counts): void
+    {
+        $this->values['untold'] = Spool::sum($this->values['untold'], $counts);
+        $this->values['lost'] = Spool::sum($this->values['lost'], $counts);
+    }
+}

@@ -1,0 +1,184 @@
+<?php
+
+/** Doubles of the clock, of chance, of the folder and of the gateway. */
+
+declare(strict_types=1);
+
+namespace Logystera\Tests;
+
+use Logystera\Answer;
+use Logystera\Clock;
+use Logystera\FileStorage;
+use Logystera\Randomness;
+use Logystera\Storage;
+use Logystera\Transport;
+
+final class FakeClock implements Clock
+{
+    public $now = 1767225600000;
+
+    public function nowMs(): int
+    {
+        return $this->now;
+    }
+
+    public function monotonicMs(): int
+    {
+        return $this->now;
+    }
+}
+
+/** The same bytes in the same order every time; the largest delays. */
+final class FakeRandomness implements Randomness
+{
+    public $drawn = 0;
+
+    public function bytes(int $count): string
+    {
+        return substr(hash('sha256', (string) $this->drawn++, true), 0, $count);
+    }
+
+    public function upTo(int $max): int
+    {
+        return $max;
+    }
+}
+
+/** The process dies at the n-th change of the disk. */
+final class Crash extends \RuntimeException
+{
+}
+
+/** A folder that crashes the process before or after its n-th change, or has no room. */
+final class FragileStorage implements Storage
+{
+    private $inner;
+    public $changesLeft = PHP_INT_MAX;
+    public $isFull = false;
+    private $locks = [];
+
+    public function __construct(string $folder)
+    {
+        $this->inner = new FileStorage($folder);
+    }
+
+    public function lock(string $name, bool $waits)
+    {
+        return $this->inner->lock($name, $waits);
+    }
+
+    public function unlock($lock): void
+    {
+        $this->inner->unlock($lock);
+    }
+
+    public function read(string $name, int $offset = 0, int $length = PHP_INT_MAX): ?string
+    {
+        return $this->inner->read($name, $offset, $length);
+    }
+
+    public function size(string $name): ?int
+    {
+        return $this->inner->size($name);
+    }
+
+    public function append(string $name, string $bytes): bool
+    {
+        $this->change();
+        return !$this->isFull && $this->inner->append($name, $bytes);
+    }
+
+    public function write(string $name, string $bytes, bool $durably): bool
+    {
+        $this->change();
+        return $this->inner->write($name, $bytes, false);
+    }
+
+    public function rename(string $from, string $to): bool
+    {
+        $this->change();
+        return $this->inner->rename($from, $to);
+    }
+
+    public function delete(string $name): void
+    {
+        $this->change();
+        $this->inner->delete($name);
+    }
+
+    public function identity(): string
+    {
+        return $this->inner->identity();
+    }
+
+    private function change(): void
+    {
+        if ($this->changesLeft-- <= 0) {
+            throw new Crash('crash');
+        }
+    }
+}
+
+/** A gateway that knows each batch once, or answers what it is told to. */
+final class FakeGateway implements Transport
+{
+    /** @var FakeClock */
+    private $clock;
+    /** @var Answer[] what it says next, before it goes back to taking batches */
+    public $script = [];
+    /** @var array<string, string> body by batch id */
+    public $taken = [];
+    /** @var array<int, array{id: string, bytes: string, ts: int, timeoutMs: int}> */
+    public $tries = [];
+    /** @var int how far its clock is ahead */
+    public $aheadMs = 0;
+    /** @var bool the answer to the next batch is lost */
+    public $losesAnswer = false;
+    /** @var bool signatures are looked at */
+    public $dsn = null;
+
+    public function __construct(FakeClock $clock)
+    {
+        $this->clock = $clock;
+    }
+
+    public function post(string $url, array $headers, string $body, int $timeoutMs): Answer
+    {
+        $pattern = '/^v1 site=(\S+?),key=(\S+?),ts=(\d{10}),batch=([0-9a-f]{16}\.[1-9]\d*),sig=([0-9a-f]{64})$/D';
+        if (preg_match($pattern, $headers['Logystera-Signature'], $m) !== 1) {
+            throw new \RuntimeException('no signature');
+        }
+        $encoding = $headers['Content-Encoding'] ?? 'identity';
+        $this->tries[] = ['id' => $m[4], 'bytes' => $body, 'ts' => (int) $m[3], 'timeoutMs' => $timeoutMs];
+        if ($this->script !== []) {
+            return array_shift($this->script);
+        }
+        $plain = $encoding === 'gzip' ? (string) gzdecode($body) : $body;
+        $known = $this->taken[$m[4]] ?? null;
+        if ($known !== null) {
+            return $this->answer($known === $plain ? 200 : 409, $known === $plain ? 'duplicate' : 'conflict');
+        }
+        $this->taken[$m[4]] = $plain;
+        if ($this->losesAnswer) {
+            $this->losesAnswer = false;
+            return new Answer(0);
+        }
+        return $this->answer(202);
+    }
+
+    public function answer(int $status, string $code = '', ?string $retryAfter = null): Answer
+    {
+        $body = ['server_time' => $this->clock->now + $this->aheadMs] + ($code === '' ? [] : ['code' => $code]);
+        return new Answer($status, (string) json_encode($body), $retryAfter);
+    }
+
+    /** All signals that were taken, in the order of their batches. */
+    public function signals(): array
+    {
+        $signals = [];
+        foreach ($this->taken as $body) {
+            $signals = array_merge($signals, json_decode($body, true)['signals']);
+        }
+        return $signals;
+    }
+}

@@ -1,0 +1,74 @@
+<?php
+
+/** Several processes on one spool. */
+
+declare(strict_types=1);
+
+namespace Logystera\Tests;
+
+use Logystera\FileStorage;
+use Logystera\Spool;
+use Logystera\SystemClock;
+
+/** Runs this file's other half with the arguments, and gives the process. */
+function worker(string ...$arguments)
+{
+    $command = array_merge([PHP_BINARY, '-n', __DIR__ . '/worker.php'], $arguments);
+    return proc_open($command, [], $pipes);
+}
+
+return [
+    'four append while a fifth rotates: 100,000 lines, none lost, none torn' => static function (): void {
+        $folder = Site::scratch();
+        $perWorker = 25000;
+        $workers = [];
+        for ($i = 0; $i < 4; $i++) {
+            $workers[] = worker('append', $folder, "w$i", (string) $perWorker);
+        }
+        $storage = new FileStorage($folder);
+        $spool = new Spool($storage, new SystemClock(), PHP_INT_MAX);
+        [$seen, $last, $rotations] = [[], 0, 0];
+        do {
+            $running = array_filter($workers, static fn ($w): bool => proc_get_status($w)['running']);
+            $rotated = $spool->rotate();
+            if ($rotated['hasSegment']) {
+                $rotations++;
+                $head = $spool->head('segment');
+                $text = (string) $storage->read('segment', $head['begin']);
+                foreach (explode("\n", rtrim($text, "\n")) as $line) {
+                    same(1, preg_match('/^(\d+) \{"type":"cron.run","at":\1,"job":"(w\d-\d+)","outcome":"ok"\}$/D', $line, $m), $line);
+                    same(true, (int) $m[1] >= $last, 'order');
+                    $last = (int) $m[1];
+                    $seen[$m[2]] = ($seen[$m[2]] ?? 0) + 1;
+                }
+                same(true, $last <= $rotated['through'], 'through');
+                $last = $rotated['through'] + 1;
+                $storage->delete('segment');
+            }
+        } while ($running !== [] || $rotated['hasSegment']);
+        same(4 * $perWorker, count($seen), 'lost');
+        same([1], array_values(array_unique($seen)), 'twice');
+        same(true, $rotations > 20, "only $rotations rotations");
+    },
+
+    'of flushers at the same time one sends' => static function (): void {
+        $site = new Site();
+        $site->record(1);
+        $lock = $site->storage->lock('flush', false);
+        same('busy', $site->flush()->outcome);
+        $site->storage->unlock($lock);
+        same('sent', $site->flush()->outcome);
+    },
+
+    'a lock whose file was replaced is not taken for the lock' => static function (): void {
+        $folder = Site::scratch();
+        $storage = new FileStorage($folder);
+        $old = $storage->lock('lock', true);
+        unlink("$folder/lock.php");
+        $new = $storage->lock('lock', false);
+        same(true, is_resource($new), 'the new file is free');
+        $storage->unlock($old);
+        same(null, $storage->lock('lock', false), 'and then it is held');
+        $storage->unlock($new);
+    },
+];

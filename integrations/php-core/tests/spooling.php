@@ -1,0 +1,257 @@
+<?php
+
+/** The spool: its bounds, its owner, and a crash at each step. */
+
+declare(strict_types=1);
+
+namespace Logystera\Tests;
+
+use Logystera\Hasher;
+use Logystera\Lookup;
+use Logystera\Recorder;
+use Logystera\Spool;
+
+/** What a gateway was told is missing, by type and reason, and how many signals it has. */
+function tally(FakeGateway ...$gateways): array
+{
+    $tally = ['signals' => 0];
+    foreach ($gateways as $gateway) {
+        foreach ($gateway->signals() as $s) {
+            if ($s['type'] === 'integration.dropped') {
+                $key = "{$s['dropped_type']}|{$s['reason']}";
+                $tally[$key] = ($tally[$key] ?? 0) + $s['count'];
+            } else {
+                $tally['signals']++;
+            }
+        }
+    }
+    return $tally;
+}
+
+/** Copies a folder of a spool, as a backup or a staging copy does. */
+function copyFolder(string $from): string
+{
+    $to = Site::scratch();
+    foreach (glob("$from/*") ?: [] as $file) {
+        copy($file, $to . '/' . basename($file));
+    }
+    return $to;
+}
+
+return [
+    'what finds no room is counted, exactly' => static function (): void {
+        $site = new Site();
+        $site->bytesMax = 10000;
+        $site->gateway->script = array_fill(0, 3, new \Logystera\Answer(0));
+        for ($i = 0; $i < 50; $i++) {
+            $site->record(7);
+            $site->clock->now += 5000;
+            $site->flush();
+        }
+        same(true, $site->spool()->bytes() <= 10000);
+        $site->clock->now += 4000000;
+        $site->flush();
+        $site->flush();
+        $tally = tally($site->gateway);
+        same(true, ($tally['cron.run|overflow'] ?? 0) > 100, json_encode($tally));
+        same(350, $tally['signals'] + $tally['cron.run|overflow'], json_encode($tally));
+        same(false, array_key_exists('integration.dropped|overflow', $tally));
+    },
+
+    'what is older than six days is counted, also while nothing can be sent' => static function (): void {
+        $site = new Site();
+        $site->record(3);
+        $site->gateway->script = array_fill(0, 400, new \Logystera\Answer(0));
+        $site->flush();
+        $site->record(2);
+        for ($hour = 0; $hour < 6 * 24; $hour++) {
+            $site->clock->now += 3600000;
+            $site->flush();
+        }
+        $site->record(5);
+        same(true, $site->state()->values['next_try_at'] > $site->clock->now, 'the circuit is open');
+        $site->clock->now += 1000;
+        $site->flush();
+        same(['cron.run|expired' => [5, 1767225600000]], $site->state()->values['untold']);
+        $site->gateway->script = [];
+        $site->flush(true);
+        same(['signals' => 5, 'cron.run|expired' => 5], tally($site->gateway));
+    },
+
+    'a full disk is counted once it has room again' => static function (): void {
+        $site = new Site();
+        $site->record(1);
+        $site->storage->isFull = true;
+        $site->record(4);
+        $site->storage->isFull = false;
+        $site->record(1);
+        $site->flush();
+        same(['j0', 'j5', 'cron.run/disk: 4'], $site->told());
+    },
+
+    'a line that was torn by a crash is counted and takes no other with it' => static function (): void {
+        $site = new Site();
+        $site->record(2);
+        $site->storage->append('open', $site->clock->now . ' {"type":"cron.run","at":17672256000');
+        $site->record(2);
+        $site->flush();
+        same(['j0', 'j1', 'j2', 'j3', 'cron.run/disk: 1'], $site->told());
+    },
+
+    'a refused report makes no other' => static function (): void {
+        $site = new Site();
+        $site->gateway->script = [$site->gateway->answer(422), $site->gateway->answer(422)];
+        $site->record(2);
+        $site->flush();
+        same([], $site->told());
+        $site->clock->now += 60000;
+        $site->flush();
+        same([[], 3], [$site->told(), count($site->gateway->tries)]);
+    },
+
+    'a copy of the site draws a new spool, and neither loses a signal' => static function (): void {
+        foreach (['another address', 'another machine'] as $how) {
+            $site = new Site();
+            $site->record(3);
+            $site->gateway->script = [new \Logystera\Answer(0)];
+            $site->flush(); // claimed, not answered
+            $site->record(2);
+            $copy = new Site(copyFolder(folderOf($site)));
+            $copy->randomness->drawn = 100;
+            $how === 'another address' ? $copy->url = 'https://staging.example.org' : $copy->host = 'web2';
+            $copy->gateway = new FakeGateway($copy->clock);
+            $site->clock->now = $copy->clock->now += 31000;
+            $site->flush();
+            $copy->flush();
+            same(['j0', 'j1', 'j2', 'j3', 'j4'], $site->told(), "$how: the site");
+            same(['j0', 'j1', 'j2', 'j3', 'j4'], $copy->told(), "$how: the copy");
+            $spools = array_map(
+                static fn (Site $s): array => array_unique(array_map(
+                    static fn (string $id): string => substr($id, 0, 16),
+                    array_keys($s->gateway->taken)
+                )),
+                [$site, $copy]
+            );
+            same([], array_intersect($spools[0], $spools[1]), "$how: spools");
+        }
+    },
+
+    'machines that share a folder and a container with a new name are no copies' => static function (): void {
+        $site = new Site();
+        foreach (['web1', 'web2', 'web1', 'c0ffee'] as $host) {
+            $site->host = $host;
+            $site->record(1);
+            $site->clock->now += 60000;
+            $site->flush();
+        }
+        $spools = array_unique(array_map(static fn ($id) => substr((string) $id, 0, 16), array_keys($site->gateway->taken)));
+        same([1, ['j0', 'j1', 'j2', 'j3']], [count($spools), $site->told()]);
+    },
+
+    'a crash at any change of the disk loses nothing and repeats nothing' => static function (): void {
+        $crashes = 0;
+        for ($changes = 0; $changes < 60; $changes++) {
+            $site = new Site();
+            $site->bytesMax = 3000;
+            $steps = [
+                static fn () => $site->record(20), static fn () => $site->flush(), static fn () => $site->record(60),
+                static fn () => $site->flush(), static fn () => $site->record(3), static fn () => $site->flush(),
+            ];
+            $site->storage->changesLeft = $changes;
+            $site->gateway->script = $changes % 3 === 0 ? [$site->gateway->answer(409)] : [];
+            $recorded = 0;
+            foreach ($steps as $i => $step) {
+                $site->clock->now += 31000;
+                try {
+                    $step();
+                } catch (Crash $crash) {
+                    $crashes++;
+                    $site->storage->changesLeft = PHP_INT_MAX;
+                    // What was not taken in yet is the caller's loss; count what was.
+                    $recorded -= $i === 0 || $i === 2 || $i === 4 ? 1 : 0;
+                }
+            }
+            $site->storage->changesLeft = PHP_INT_MAX;
+            for ($i = 0; $i < 4; $i++) {
+                $site->clock->now += 61000;
+                $site->flush();
+            }
+            $jobs = array_column($site->gateway->signals(), 'job');
+            same(count($jobs), count(array_unique($jobs)), "crash at change $changes: twice");
+            $tally = tally($site->gateway);
+            $known = $tally['signals'] + ($tally['cron.run|overflow'] ?? 0);
+            if ($recorded === 0) {
+                same(83, $known, "crash at change $changes: " . json_encode($tally));
+            }
+        }
+        same(true, $crashes > 20, "only $crashes crashes");
+    },
+
+    'a spool whose state is lost goes on under a new id' => static function (): void {
+        $site = new Site();
+        $site->record(2);
+        $site->flush();
+        $site->storage->delete('state');
+        $site->storage->delete('open');
+        $site->record(2);
+        $site->clock->now += 1000;
+        $site->flush();
+        same(['j0', 'j1', 'j2', 'j3'], $site->told());
+    },
+
+    'a recorder takes what is switched on and allowed, and counts the rest' => static function (): void {
+        $site = new Site();
+        $recorder = new Recorder($site->spool(), $site->clock, ['cron.run'], false);
+        $recorder->record('mail.outcome', ['outcome' => 'sent']);
+        $recorder->record('cron.run', ['job' => 'a', 'outcome' => 'ok']);
+        $recorder->record('cron.run', ['job' => 'b', 'outcome' => 'perhaps']);
+        same(null, $site->spool()->oldestOpen(), 'nothing is written yet');
+        same($site->clock->now, $recorder->write());
+        for ($i = 0; $i < 600; $i++) {
+            $recorder->record('cron.run', ['job' => 'c', 'outcome' => 'ok']);
+        }
+        $recorder->write();
+        $site->flush();
+        same(['signals' => 499, 'cron.run|refused' => 1, 'cron.run|overflow' => 102], tally($site->gateway));
+    },
+
+    'hashes are looked up on the site, newest first, and forgotten' => static function (): void {
+        $site = new Site();
+        $lookup = static fn (): Lookup => new Lookup($site->storage, $site->clock, new Hasher(str_repeat('k', 32)));
+        $first = $lookup();
+        $user = $first->hash(Hasher::USER, 'alice');
+        $value = $first->hash(Hasher::VALUE, 'hunter2', "a value of\tblogname");
+        $first->write();
+        same('alice', $lookup()->find(strtoupper(" $user "))['meaning']);
+        same('a value of blogname', $lookup()->find($value)['meaning']);
+        $lookup()->merge();
+        same(Hasher::USER, $lookup()->find($user)['kind']);
+        same(false, strpos((string) $site->storage->read('lookup'), 'hunter2'));
+        $site->clock->now += 91 * 86400000;
+        $later = $lookup();
+        $later->hash(Hasher::USER, 'bob');
+        $later->write();
+        $later->merge();
+        same(null, $lookup()->find($user));
+    },
+
+    'files say nothing to who runs them' => static function (): void {
+        $site = new Site();
+        $site->record(5);
+        $site->flush();
+        $site->record(5);
+        foreach (glob(folderOf($site) . '/*') ?: [] as $file) {
+            same('', (string) shell_exec(escapeshellarg(PHP_BINARY) . ' -n ' . escapeshellarg($file)), $file);
+        }
+        same(true, count(glob(folderOf($site) . '/*') ?: []) >= 4);
+        same(0, strpos((string) $site->storage->read('open'), Spool::GUARD));
+    },
+];
+
+/** Where a site's spool lies. */
+function folderOf(Site $site): string
+{
+    $property = new \ReflectionProperty($site->storage, 'inner');
+    $property->setAccessible(true);
+    return $property->getValue($site->storage)->folder();
+}
