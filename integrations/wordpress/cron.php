@@ -1,0 +1,49 @@
+<?php
+
+/**
+ * Sends what waits, from the system's cron and without WP-CLI:
+ *
+ *   * * * * * php /path/to/wp-content/plugins/logystera/cron.php
+ *
+ * Run it as the user that the web server runs PHP as. Options: --wp=FOLDER (where wp-load.php is, if the plugin is linked from
+ * elsewhere), --url=URL (a site of a network). Exit codes: 0 done, 1 nothing got through, 2 wrong use, 3 not set up.
+ */
+
+declare(strict_types=1);
+
+namespace Logystera\WordPress;
+
+use Logystera\Flushed;
+
+if (PHP_SAPI !== 'cli') {
+    http_response_code(404);
+    exit;
+}
+$logysteraOptions = getopt('', ['wp:', 'url:']);
+$logysteraFolder = $logysteraOptions['wp'] ?? dirname(__DIR__, 3);
+if (!is_string($logysteraFolder) || !is_file("$logysteraFolder/wp-load.php")) {
+    fwrite(STDERR, "logystera: no wp-load.php in $logysteraFolder: give its folder with --wp=FOLDER\n");
+    exit(2);
+}
+if (isset($logysteraOptions['url'])) {
+    $logysteraUrl = (array) parse_url((string) $logysteraOptions['url']);
+    $_SERVER['HTTP_HOST'] = ($logysteraUrl['host'] ?? '') . (isset($logysteraUrl['port']) ? ":{$logysteraUrl['port']}" : '');
+    $_SERVER['REQUEST_URI'] = $logysteraUrl['path'] ?? '/';
+}
+require "$logysteraFolder/wp-load.php";
+
+exit((static function (): int {
+    $site = Plugin::site();
+    if ($site === null) {
+        fwrite(STDERR, "logystera: not set up here: agree on the settings page first\n");
+        return 3;
+    }
+    $owner = fileowner((string) SpoolFolder::known());
+    if (function_exists('posix_geteuid') && $owner !== false && $owner !== posix_geteuid()) {
+        fwrite(STDERR, "logystera: the signals belong to user $owner: run this as that user, or the site cannot read them\n");
+        return 2;
+    }
+    $flushed = Plugin::background();
+    echo 'logystera: ' . esc_html($flushed->outcome . ', ' . $flushed->batches . ' batches') . "\n";
+    return $flushed->outcome === Flushed::FAILED ? 1 : 0;
+})());

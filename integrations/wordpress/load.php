@@ -1,0 +1,17 @@
+<?php
+
+/** Loads the plugin's classes from src/ and the core's from core/, which the build puts beside it. */
+
+declare(strict_types=1);
+
+defined('ABSPATH') || exit;
+
+spl_autoload_register(static function (string $class): void {
+    if (strncmp($class, 'Logystera\\WordPress\\', 20) === 0) {
+        $file = __DIR__ . '/src/' . str_replace('\\', '/', substr($class, 20)) . '.php';
+        if (is_file($file)) {
+            require $file;
+        }
+    }
+});
+require_once __DIR__ . '/core/autoload.php';

@@ -1,0 +1,128 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera\WordPress\Admin;
+
+use Logystera\Dsn;
+use Logystera\DsnError;
+use Logystera\Limits;
+use Logystera\WordPress\Plugin;
+use Logystera\WordPress\Settings;
+use Logystera\WordPress\Site;
+use Logystera\WordPress\SpoolFolder;
+
+/** The settings page: what it does. What it shows is View. Each action wants the right and a nonce of its own. */
+final class Page
+{
+    public const SLUG = 'logystera';
+    public const RIGHT = 'manage_options';
+    public const ACTIONS = ['save', 'test', 'withdraw'];
+    /** Note for the page after an action, kept for a minute. */
+    private const NOTE = 'logystera_note_';
+
+    public static function register(): void
+    {
+        add_action('admin_menu', [self::class, 'menu']);
+        foreach (self::ACTIONS as $action) {
+            add_action("admin_post_logystera_$action", [self::class, $action]);
+        }
+    }
+
+    public static function menu(): void
+    {
+        add_options_page('Logystera', 'Logystera', self::RIGHT, self::SLUG, [View::class, 'show']);
+    }
+
+    public static function url(): string
+    {
+        return admin_url('options-general.php?page=' . self::SLUG);
+    }
+
+    /** Saves the DSN, the toggles and the agreement. */
+    public static function save(): void
+    {
+        self::demandRight('save');
+        // phpcs:disable -- the nonce was checked; each value is parsed or compared below
+        $text = isset($_POST['dsn']) ? trim((string) wp_unslash($_POST['dsn'])) : '';
+        $types = isset($_POST['types']) && is_array($_POST['types']) ? array_map('strval', $_POST['types']) : [];
+        $everyS = isset($_POST['flush_every_s']) ? (int) $_POST['flush_every_s'] : Limits::FLUSH_EVERY_S_DEFAULT;
+        $agrees = isset($_POST['agree']);
+        // phpcs:enable
+        if ($text !== '' && !Settings::isDsnFixed()) {
+            try {
+                Dsn::parse($text);
+            } catch (DsnError $error) {
+                self::back(__('The DSN was not saved:', 'logystera') . ' ' . $error->getMessage());
+            }
+            update_option(Settings::OPTION_DSN, $text);
+        }
+        $values = Settings::all();
+        foreach (array_keys(Plugin::SOURCES) as $type) {
+            $values['types'][$type] = in_array($type, $types, true);
+        }
+        $values['flush_every_s'] = max(Limits::FLUSH_EVERY_S_MIN, min(Limits::FLUSH_EVERY_S_MAX, $everyS));
+        update_option(Settings::OPTION, $values);
+        $dsn = Settings::dsn();
+        if ($dsn === null) {
+            self::back(__('Saved. Nothing is sent without a DSN.', 'logystera'));
+        }
+        if ($agrees) {
+            Settings::agree($dsn);
+        }
+        if (!Settings::isAgreed($dsn)) {
+            self::back(__('Saved. Nothing is recorded or sent until you agree to it.', 'logystera'));
+        }
+        if (Site::open() === null) {
+            self::back(__('Saved, but there is no folder for signals that can be written.', 'logystera'));
+        }
+        self::back(__('Saved. Signals are recorded from the next request on.', 'logystera'));
+    }
+
+    /** Sends what waits, or an empty batch, and tells what the gateway said. */
+    public static function test(): void
+    {
+        self::demandRight('test');
+        $site = Plugin::site();
+        if ($site === null) {
+            self::back(__('Nothing was sent: agree first.', 'logystera'));
+        }
+        $flushed = $site->flush(Limits::CRON_BUDGET_MS, true);
+        self::back(Status::outcome($flushed, $site->state()->values['last_answer']));
+    }
+
+    /** Stops, and removes what was recorded. */
+    public static function withdraw(): void
+    {
+        self::demandRight('withdraw');
+        Plugin::silence();
+        Settings::withdraw();
+        SpoolFolder::remove();
+        self::back(__('Nothing is recorded or sent any more. What waited here was deleted.', 'logystera'));
+    }
+
+    /** The note of the action before, once. */
+    public static function note(): string
+    {
+        $name = self::NOTE . get_current_user_id();
+        $note = (string) get_transient($name);
+        delete_transient($name);
+        return $note;
+    }
+
+    private static function demandRight(string $action): void
+    {
+        if (!current_user_can(self::RIGHT)) {
+            wp_die(esc_html__('You may not change these settings.', 'logystera'), '', ['response' => 403]);
+        }
+        check_admin_referer("logystera_$action");
+    }
+
+    /** @return never */
+    private static function back(string $note): void
+    {
+        set_transient(self::NOTE . get_current_user_id(), $note, 60);
+        wp_safe_redirect(self::url());
+        exit;
+    }
+}

@@ -1,0 +1,122 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera\WordPress;
+
+use Logystera\Hasher;
+use Logystera\Redact;
+
+/** Gives signals of one type to the spool, and turns users, addresses, files and messages into hashes that the site can look up. */
+final class Emitter
+{
+    /** Longest user name that a length is told of, in characters: the catalogue's bound. */
+    private const USER_LENGTH_MAX = 1024;
+
+    /** @var string */
+    private $type;
+    /** @var Site */
+    private $site;
+
+    public function __construct(string $type, Site $site)
+    {
+        $this->type = $type;
+        $this->site = $site;
+    }
+
+    /** @param array<string, mixed> $fields as the catalogue has them; null for one that is not told */
+    public function emit(array $fields): void
+    {
+        $this->site->recorder->record($this->type, $fields);
+    }
+
+    public function hash(string $kind, string $value, ?string $meaning = null): string
+    {
+        return $this->site->lookup->hash($kind, $value, $meaning);
+    }
+
+    /** Hash of an account's login, or of the name that was typed where there is no such account. */
+    public function user(string $login): string
+    {
+        $name = Hasher::normalUser($login);
+        return $this->hash(Hasher::USER, $name);
+    }
+
+    public function userLength(string $login): int
+    {
+        $length = function_exists('mb_strlen') ? mb_strlen($login, 'UTF-8') : strlen($login);
+        return min($length, self::USER_LENGTH_MAX);
+    }
+
+    /** Hash of who is signed in; null if nobody is. */
+    public function actor(): ?string
+    {
+        if (!function_exists('wp_get_current_user') || !did_action('set_current_user')) {
+            return null;
+        }
+        $login = (string) wp_get_current_user()->user_login;
+        return $login === '' ? null : $this->user($login);
+    }
+
+    /** Hash of the client's address. Behind a proxy a filter has to say which that is. */
+    public function source(): string
+    {
+        // phpcs:ignore -- hashed, and kept as an address only if it is one
+        $address = isset($_SERVER['REMOTE_ADDR']) ? (string) $_SERVER['REMOTE_ADDR'] : '';
+        /**
+         * The client's address.
+         *
+         * @param string $address what the web server says
+         */
+        $address = (string) apply_filters('logystera_client_address', $address);
+        if (filter_var($address, FILTER_VALIDATE_IP) === false) {
+            $address = PHP_SAPI === 'cli' ? 'command line' : 'unknown';
+        }
+        return $this->hash(Hasher::ADDRESS, Hasher::normalAddress($address));
+    }
+
+    /** Hash of a file's path below the site's root. */
+    public function file(string $path): string
+    {
+        return $this->hash(Hasher::FILE, self::relative($path));
+    }
+
+    /** Hash of a setting's value; only what it was a value of can be looked up. */
+    public function value(string $name, $value): string
+    {
+        return $this->hash(Hasher::VALUE, (string) maybe_serialize($value), 'a value of ' . Redact::name($name));
+    }
+
+    /** A file's path below the site's root, beginning with a slash; of one that lies elsewhere the name only. */
+    public static function relative(string $path): string
+    {
+        $path = wp_normalize_path($path);
+        $roots = ['' => wp_normalize_path(ABSPATH), '/wp-content' => wp_normalize_path(WP_CONTENT_DIR . '/')];
+        foreach ($roots as $prefix => $root) {
+            if (strpos($path, $root) === 0) {
+                return $prefix . '/' . substr($path, strlen($root));
+            }
+        }
+        return '/' . basename($path);
+    }
+
+    /** Slug of the plugin or theme that a file belongs to; `core` or `other`. */
+    public static function component(string $path): string
+    {
+        $path = wp_normalize_path($path);
+        $homes = [WP_PLUGIN_DIR, WPMU_PLUGIN_DIR, function_exists('get_theme_root') ? get_theme_root() : ''];
+        foreach ($homes as $home) {
+            $home = wp_normalize_path((string) $home) . '/';
+            if (strlen($home) > 1 && strpos($path, $home) === 0) {
+                $name = strtok(substr($path, strlen($home)), '/');
+                return Redact::slug(preg_replace('/\.php$/', '', (string) $name) ?? '');
+            }
+        }
+        foreach (['wp-includes/', 'wp-admin/'] as $folder) {
+            if (strpos($path, wp_normalize_path(ABSPATH) . $folder) === 0) {
+                return 'core';
+            }
+        }
+        return dirname($path) . '/' === wp_normalize_path(ABSPATH) ? 'core' : 'other';
+    }
+}

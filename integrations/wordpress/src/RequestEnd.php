@@ -1,0 +1,77 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera\WordPress;
+
+use Logystera\Limits;
+use Logystera\WordPress\Signals\Source;
+
+/** What happens when a request ends: signals go to disk, and what has waited for long enough is sent after the page. */
+final class RequestEnd
+{
+    /** @var Site */
+    private $site;
+    /** @var array<string, Source> */
+    private $sources;
+
+    /** @param array<string, Source> $sources */
+    public function __construct(Site $site, array $sources)
+    {
+        $this->site = $site;
+        $this->sources = $sources;
+    }
+
+    public function register(): void
+    {
+        // Registered anew when the request ends, to run after all others: their output still belongs to the page.
+        register_shutdown_function(function (): void {
+            register_shutdown_function([$this, 'end']);
+        });
+    }
+
+    public function end(): void
+    {
+        foreach ($this->sources as $source) {
+            $source->finish();
+        }
+        if (Plugin::isSilenced()) {
+            return;
+        }
+        $this->site->recorder->write();
+        $this->site->lookup->write();
+        if (!self::maySend() || !$this->site->isFlushDue(Limits::FLUSH_AGE_MS)) {
+            return;
+        }
+        if (self::finishAnswer()) {
+            $this->site->flush(Limits::WEB_BUDGET_MS);
+        } elseif ($this->site->mayKick(Limits::FLUSH_AGE_MS)) {
+            Kick::send();
+        }
+    }
+
+    /** Cron sends by itself. The editor's scrape wants to say what it found, to whoever waits for it. */
+    private static function maySend(): bool
+    {
+        // phpcs:ignore -- only asked whether it is there
+        $isScrape = isset($_REQUEST['wp_scrape_key']);
+        return PHP_SAPI !== 'cli' && !$isScrape && !wp_doing_cron() && !Kick::isOurs();
+    }
+
+    /** Ends the answer, where PHP can: the client has its page, and this process goes on. */
+    private static function finishAnswer(): bool
+    {
+        foreach (['fastcgi_finish_request', 'litespeed_finish_request'] as $function) {
+            if (function_exists($function)) {
+                // Another request of the same visitor must not wait for the session.
+                if (session_status() === PHP_SESSION_ACTIVE) {
+                    session_write_close();
+                }
+                ignore_user_abort(true);
+                $function();
+                return true;
+            }
+        }
+        return false;
+    }
+}

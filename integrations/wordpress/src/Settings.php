@@ -1,0 +1,115 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera\WordPress;
+
+use Logystera\Dsn;
+use Logystera\DsnError;
+use Logystera\Limits;
+
+/** What an administrator decided. The plugin's options all begin with `logystera_`; uninstalling removes each. */
+final class Settings
+{
+    /** What was agreed to, which types are on, how often to speak. */
+    public const OPTION = 'logystera_settings';
+    /** The DSN, unless the constant or the environment has it. */
+    public const OPTION_DSN = 'logystera_dsn';
+    /** The key of hashes, in hex. It never leaves the site. */
+    public const OPTION_KEY = 'logystera_key';
+    /** Where the spool lies: see SpoolFolder. */
+    public const OPTION_SPOOL = 'logystera_spool';
+    /** What Watch found when it looked last. */
+    public const OPTION_WATCH = 'logystera_watch';
+
+    public const OPTIONS = [self::OPTION, self::OPTION_DSN, self::OPTION_KEY, self::OPTION_SPOOL, self::OPTION_WATCH];
+
+    /** Event of WP-Cron. */
+    public const EVENT = 'logystera_flush';
+
+    /** Name of the constant and of the variable of the environment that may hold the DSN. */
+    public const DSN_NAME = 'LOGYSTERA_DSN';
+
+    /** @return array{consent: array, types: array<string, bool>, flush_every_s: int} */
+    public static function all(): array
+    {
+        $values = get_option(self::OPTION, []);
+        $values = is_array($values) ? $values : [];
+        return [
+            'consent' => is_array($values['consent'] ?? null) ? $values['consent'] : [],
+            'types' => is_array($values['types'] ?? null) ? $values['types'] : [],
+            'flush_every_s' => max(
+                Limits::FLUSH_EVERY_S_MIN,
+                min(Limits::FLUSH_EVERY_S_MAX, (int) ($values['flush_every_s'] ?? Limits::FLUSH_EVERY_S_DEFAULT))
+            ),
+        ];
+    }
+
+    /** Whether the DSN comes from the configuration, where no field can change it. */
+    public static function isDsnFixed(): bool
+    {
+        return self::fixedDsn() !== '';
+    }
+
+    private static function fixedDsn(): string
+    {
+        if (defined(self::DSN_NAME)) {
+            return (string) constant(self::DSN_NAME);
+        }
+        return (string) getenv(self::DSN_NAME);
+    }
+
+    /** The DSN; null if there is none, or one that cannot be used. */
+    public static function dsn(): ?Dsn
+    {
+        $text = self::fixedDsn();
+        if ($text === '') {
+            $text = (string) get_option(self::OPTION_DSN, '');
+        }
+        if ($text === '') {
+            return null;
+        }
+        try {
+            return Dsn::parse($text);
+        } catch (DsnError $error) {
+            return null;
+        }
+    }
+
+    /** Whether an administrator agreed to send to this gateway. Another gateway needs another agreement. */
+    public static function isAgreed(?Dsn $dsn): bool
+    {
+        return $dsn !== null && (self::all()['consent']['gateway'] ?? null) === $dsn->host();
+    }
+
+    public static function agree(Dsn $dsn): void
+    {
+        $values = self::all();
+        $values['consent'] = ['gateway' => $dsn->host(), 'at' => time(), 'by' => get_current_user_id()];
+        update_option(self::OPTION, $values);
+    }
+
+    public static function withdraw(): void
+    {
+        $values = self::all();
+        $values['consent'] = [];
+        update_option(self::OPTION, $values);
+        wp_clear_scheduled_hook(self::EVENT);
+    }
+
+    public static function isOn(string $type): bool
+    {
+        return (bool) (self::all()['types'][$type] ?? true);
+    }
+
+    /** 32 random bytes, drawn when they are first needed. */
+    public static function hashKey(): string
+    {
+        $hex = (string) get_option(self::OPTION_KEY, '');
+        if (preg_match('/^[0-9a-f]{64}$/D', $hex) !== 1) {
+            $hex = bin2hex(random_bytes(32));
+            update_option(self::OPTION_KEY, $hex);
+        }
+        return (string) hex2bin($hex);
+    }
+}

@@ -1,0 +1,160 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera\WordPress\Signals;
+
+use Logystera\WordPress\Emitter;
+
+/** Sign-ins: by the form, XML-RPC, REST, an application password, a cookie that was forged. One signal for each attempt. */
+final class Auth implements Source
+{
+    private const REASONS = [
+        'invalid_username' => 'unknown_user', 'invalid_email' => 'unknown_user', 'invalidcombo' => 'unknown_user',
+        'incorrect_password' => 'bad_password', 'expired_key' => 'expired', 'expired_session' => 'expired',
+    ];
+
+    /** @var Emitter */
+    private $emitter;
+    /** @var bool whether an application password was good: then XML-RPC's own success is the same one */
+    private $isAppPassword = false;
+    /** @var bool whether WordPress looked at a password in this request */
+    private $isAuthenticating = false;
+    /** @var bool whether a cookie was told of in this request: WordPress looks at it several times */
+    private $isCookieTold = false;
+
+    public function __construct(Emitter $emitter)
+    {
+        $this->emitter = $emitter;
+    }
+
+    public function register(): void
+    {
+        add_filter('authenticate', [$this, 'begin'], -PHP_INT_MAX);
+        add_filter('authenticate', [$this, 'end'], PHP_INT_MAX);
+        add_action('wp_login_failed', [$this, 'failed'], 10, 2);
+        add_action('wp_login', [$this, 'succeeded'], 10, 2);
+        add_action('application_password_failed_authentication', [$this, 'appPasswordFailed']);
+        add_action('application_password_did_authenticate', [$this, 'appPasswordSucceeded']);
+        add_action('auth_cookie_bad_hash', [$this, 'cookieFailed']);
+        add_action('auth_cookie_bad_username', [$this, 'cookieFailed']);
+    }
+
+    public function finish(): void
+    {
+    }
+
+    /** @param mixed $user */
+    public function begin($user)
+    {
+        $this->isAuthenticating = true;
+        return $user;
+    }
+
+    /**
+     * XML-RPC tells of no success itself.
+     *
+     * @param mixed $user
+     */
+    public function end($user)
+    {
+        if ($user instanceof \WP_User && self::method() === 'xmlrpc' && !$this->isAppPassword) {
+            $this->tell('success', 'xmlrpc', null, (string) $user->user_login, $user);
+        }
+        return $user;
+    }
+
+    /**
+     * @param mixed $name
+     * @param mixed $error
+     */
+    public function failed($name, $error = null): void
+    {
+        $code = is_wp_error($error) ? (string) $error->get_error_code() : '';
+        $isLockout = preg_match('/lock|too_many|blocked/i', $code) === 1;
+        $reason = $isLockout ? 'blocked' : (self::REASONS[$code] ?? 'other');
+        $this->tell($isLockout ? 'lockout' : 'failure', self::method(), $reason, (string) $name, self::account((string) $name));
+    }
+
+    /**
+     * @param mixed $login
+     * @param mixed $user
+     */
+    public function succeeded($login, $user = null): void
+    {
+        // Who signs somebody in without WordPress looking at a password has looked elsewhere.
+        $method = $this->isAuthenticating ? self::method() : 'sso';
+        $this->tell('success', $method, null, (string) $login, $user instanceof \WP_User ? $user : null);
+    }
+
+    /** @param mixed $error */
+    public function appPasswordFailed($error): void
+    {
+        // XML-RPC tries the password as an application password too, and tells of the failure itself.
+        if (doing_filter('authenticate')) {
+            return;
+        }
+        $code = is_wp_error($error) ? (string) $error->get_error_code() : '';
+        // phpcs:ignore -- hashed
+        $name = isset($_SERVER['PHP_AUTH_USER']) ? (string) wp_unslash($_SERVER['PHP_AUTH_USER']) : '';
+        $this->tell('failure', 'app_password', self::REASONS[$code] ?? 'other', $name, self::account($name));
+    }
+
+    /** @param mixed $user */
+    public function appPasswordSucceeded($user): void
+    {
+        if ($user instanceof \WP_User) {
+            $this->isAppPassword = true;
+            $this->tell('success', 'app_password', null, (string) $user->user_login, $user);
+        }
+    }
+
+    /**
+     * A cookie that WordPress did not sign. Told only where it asks for the admin area and is sent on to the form: on other pages a
+     * browser goes on sending a cookie that the site's new keys made worthless, and is nobody's attack.
+     *
+     * @param mixed $cookie
+     */
+    public function cookieFailed($cookie): void
+    {
+        if ($this->isCookieTold || !is_admin() || wp_doing_ajax()) {
+            return;
+        }
+        $this->isCookieTold = true;
+        $name = is_array($cookie) && is_string($cookie['username'] ?? null) ? $cookie['username'] : '';
+        $reason = current_filter() === 'auth_cookie_bad_username' ? 'unknown_user' : 'other';
+        $this->tell('failure', 'cookie', $reason, $name, self::account($name));
+    }
+
+    private function tell(string $outcome, string $method, ?string $reason, string $name, ?\WP_User $account): void
+    {
+        $login = $account !== null ? (string) $account->user_login : $name;
+        $this->emitter->emit([
+            'outcome' => $outcome, 'method' => $method, 'reason' => $reason,
+            'user_hash' => $login === '' ? null : $this->emitter->user($login),
+            'user_length' => $login === '' ? null : $this->emitter->userLength($name),
+            'source' => $this->emitter->source(),
+            'privileged' => $account === null ? null : user_can($account, 'manage_options'),
+        ]);
+    }
+
+    private static function account(string $name): ?\WP_User
+    {
+        $user = $name === '' ? false : get_user_by('login', $name);
+        if ($user === false && is_email($name)) {
+            $user = get_user_by('email', $name);
+        }
+        return $user instanceof \WP_User ? $user : null;
+    }
+
+    private static function method(): string
+    {
+        if (defined('XMLRPC_REQUEST') && XMLRPC_REQUEST) {
+            return 'xmlrpc';
+        }
+        if (defined('REST_REQUEST') && REST_REQUEST) {
+            return 'rest';
+        }
+        return PHP_SAPI === 'cli' ? 'cli' : 'form';
+    }
+}

@@ -1,0 +1,145 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera\WordPress\Signals;
+
+use Logystera\Redact;
+use Logystera\WordPress\Components;
+use Logystera\WordPress\Emitter;
+use Logystera\WordPress\Watch;
+
+/** Plugins, themes and the core, where WordPress itself changes them. What is changed behind its back is found by Watch. */
+final class Component implements Source
+{
+    /** @var Emitter */
+    private $emitter;
+    /** @var array<string, string> versions before this request changed anything, by `kind slug` */
+    private $before = [];
+    /** @var bool */
+    private $isChanged = false;
+
+    public function __construct(Emitter $emitter)
+    {
+        $this->emitter = $emitter;
+    }
+
+    public function register(): void
+    {
+        add_action('activated_plugin', [$this, 'pluginActivated']);
+        add_action('deactivated_plugin', [$this, 'pluginDeactivated']);
+        add_action('delete_plugin', [$this, 'remember']);
+        add_action('deleted_plugin', [$this, 'pluginDeleted'], 10, 2);
+        add_action('delete_theme', [$this, 'remember']);
+        add_action('deleted_theme', [$this, 'themeDeleted'], 10, 2);
+        add_action('switch_theme', [$this, 'themeSwitched'], 10, 3);
+        add_filter('upgrader_pre_install', [$this, 'remember']);
+        add_action('upgrader_process_complete', [$this, 'upgraded'], 10, 2);
+        add_action('_core_updated_successfully', [$this, 'coreUpdated']);
+    }
+
+    public function finish(): void
+    {
+        if ($this->isChanged) {
+            // Told already: the watch must not find it again.
+            Watch::rememberComponents();
+        }
+    }
+
+    /** @param mixed $value */
+    public function remember($value)
+    {
+        $this->before = $this->before === [] ? Components::versions() : $this->before;
+        return $value;
+    }
+
+    /** @param mixed $file */
+    public function pluginActivated($file): void
+    {
+        $slug = Components::slug((string) $file);
+        $this->tell('plugin', $slug, 'activated', null, Components::versions()["plugin $slug"] ?? null);
+    }
+
+    /** @param mixed $file */
+    public function pluginDeactivated($file): void
+    {
+        $slug = Components::slug((string) $file);
+        $this->tell('plugin', $slug, 'deactivated', Components::versions()["plugin $slug"] ?? null, null);
+    }
+
+    /**
+     * @param mixed $file
+     * @param mixed $isDeleted
+     */
+    public function pluginDeleted($file, $isDeleted): void
+    {
+        if ($isDeleted) {
+            $slug = Components::slug((string) $file);
+            $this->tell('plugin', $slug, 'deleted', $this->before["plugin $slug"] ?? null, null);
+        }
+    }
+
+    /**
+     * @param mixed $slug
+     * @param mixed $isDeleted
+     */
+    public function themeDeleted($slug, $isDeleted): void
+    {
+        if ($isDeleted) {
+            $this->tell('theme', (string) $slug, 'deleted', $this->before["theme $slug"] ?? null, null);
+        }
+    }
+
+    /**
+     * @param mixed $name
+     * @param mixed $new
+     * @param mixed $old
+     */
+    public function themeSwitched($name, $new = null, $old = null): void
+    {
+        if ($old instanceof \WP_Theme) {
+            $this->tell('theme', $old->get_stylesheet(), 'deactivated', (string) $old->get('Version'), null);
+        }
+        if ($new instanceof \WP_Theme) {
+            $this->tell('theme', $new->get_stylesheet(), 'activated', null, (string) $new->get('Version'));
+        }
+    }
+
+    /**
+     * An installation or an update is over, of one or of several.
+     *
+     * @param mixed $upgrader
+     * @param mixed $what
+     */
+    public function upgraded($upgrader, $what): void
+    {
+        $kind = is_array($what) ? (string) ($what['type'] ?? '') : '';
+        if (!in_array($kind, ['plugin', 'theme'], true)) {
+            return;
+        }
+        $after = Components::versions();
+        foreach (Components::difference($this->before, $after) as [$changed, $slug, $action, $from, $to]) {
+            if ($changed === $kind && $action !== 'deleted') {
+                $this->tell($kind, $slug, $action, $from, $to);
+            }
+        }
+        $this->before = $after;
+    }
+
+    /** @param mixed $version */
+    public function coreUpdated($version): void
+    {
+        global $wp_version;
+        $this->tell('core', 'wordpress', 'updated', (string) $wp_version, (string) $version);
+    }
+
+    private function tell(string $kind, string $slug, string $action, ?string $from, ?string $to): void
+    {
+        $this->isChanged = true;
+        $this->emitter->emit([
+            'kind' => $kind, 'slug' => Redact::slug($slug), 'action' => $action,
+            'from_version' => Redact::version($from), 'to_version' => Redact::version($to),
+            'actor_hash' => $this->emitter->actor(),
+        ]);
+    }
+}

@@ -1,0 +1,96 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera\WordPress\Signals;
+
+use Logystera\Redact;
+use Logystera\WordPress\Emitter;
+
+/** Options that were added, updated or deleted: which, by whom, and whether a value is one that was seen before. Never a value. */
+final class Config implements Source
+{
+    /** What WordPress and plugins keep among the options although nobody sets it. */
+    private const STATE = '/^(_transient_|_site_transient_|logystera_|action_scheduler|recovery_|wp_force_deactivated)'
+        . '|^(cron|doing_cron|rewrite_rules|recently_edited|recently_activated|auto_core_update_notified|fresh_site'
+        . '|can_compress_scripts|https_detection_errors|db_upgraded|user_count|finished_updating_comment_type)$'
+        . '|\.lock$|_lock$|_cache$|_children$/D';
+
+    /** @var Emitter */
+    private $emitter;
+    /** @var array<string, mixed> values of what is about to be deleted */
+    private $before = [];
+
+    public function __construct(Emitter $emitter)
+    {
+        $this->emitter = $emitter;
+    }
+
+    public function register(): void
+    {
+        add_action('added_option', [$this, 'added'], 10, 2);
+        add_action('updated_option', [$this, 'updated'], 10, 3);
+        add_action('delete_option', [$this, 'deleting']);
+        add_action('deleted_option', [$this, 'deleted']);
+    }
+
+    public function finish(): void
+    {
+    }
+
+    /**
+     * @param mixed $name
+     * @param mixed $value
+     */
+    public function added($name, $value): void
+    {
+        if (self::isSetting($name)) {
+            $this->tell($name, 'added', null, $this->emitter->value($name, $value));
+        }
+    }
+
+    /**
+     * @param mixed $name
+     * @param mixed $before
+     * @param mixed $after
+     */
+    public function updated($name, $before, $after): void
+    {
+        if (self::isSetting($name)) {
+            $hashes = [$this->emitter->value($name, $before), $this->emitter->value($name, $after)];
+            $this->tell($name, 'updated', $hashes[0], $hashes[1]);
+        }
+    }
+
+    /** @param mixed $name */
+    public function deleting($name): void
+    {
+        if (self::isSetting($name)) {
+            $this->before[$name] = get_option($name);
+        }
+    }
+
+    /** @param mixed $name */
+    public function deleted($name): void
+    {
+        if (self::isSetting($name)) {
+            $hasBefore = array_key_exists($name, $this->before);
+            $this->tell($name, 'deleted', $hasBefore ? $this->emitter->value($name, $this->before[$name]) : null, null);
+            unset($this->before[$name]);
+        }
+    }
+
+    /** @param mixed $name */
+    public static function isSetting($name): bool
+    {
+        return is_string($name) && $name !== '' && preg_match(self::STATE, $name) !== 1;
+    }
+
+    private function tell(string $name, string $action, ?string $before, ?string $after): void
+    {
+        $this->emitter->emit([
+            'key' => Redact::name($name), 'action' => $action, 'before_hash' => $before, 'after_hash' => $after,
+            'actor_hash' => $this->emitter->actor(),
+        ]);
+    }
+}

@@ -1,0 +1,95 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera\WordPress\Signals;
+
+use Logystera\Hasher;
+use Logystera\Redact;
+use Logystera\WordPress\Emitter;
+
+/**
+ * PHP's errors, as far as PHP is set to report them: what is silenced is none. An error that repeats in a request is told once.
+ */
+final class PhpError implements Source
+{
+    private const LEVELS = [
+        E_WARNING => 'warning', E_USER_WARNING => 'warning', E_CORE_WARNING => 'warning', E_COMPILE_WARNING => 'warning',
+        E_NOTICE => 'notice', E_USER_NOTICE => 'notice', E_DEPRECATED => 'deprecated',
+        E_USER_DEPRECATED => 'deprecated', E_USER_ERROR => 'fatal', E_RECOVERABLE_ERROR => 'fatal',
+    ];
+    /** Errors that end the request and go to no handler. */
+    private const ENDS = [E_ERROR => 'fatal', E_CORE_ERROR => 'fatal', E_COMPILE_ERROR => 'fatal', E_PARSE => 'parse'];
+    /** Memory that is given back when a request ends for want of it, in bytes, and how much more it may take then. */
+    private const RESERVE_BYTES = 65536;
+    private const MORE_BYTES = 4194304;
+
+    /** @var Emitter */
+    private $emitter;
+    /** @var callable|null */
+    private $previous = null;
+    /** @var array<string, true> */
+    private $told = [];
+    /** @var array|null the error that ends the request */
+    private $fatal = null;
+    /** @var string|null */
+    private $reserve = null;
+
+    public function __construct(Emitter $emitter)
+    {
+        $this->emitter = $emitter;
+    }
+
+    public function register(): void
+    {
+        $this->reserve = str_repeat("\0", self::RESERVE_BYTES);
+        $this->previous = set_error_handler([$this, 'handle']);
+    }
+
+    public function finish(): void
+    {
+        $this->noteFatal();
+        if ($this->fatal !== null) {
+            $error = $this->fatal;
+            $this->reserve = null;
+            $limit = wp_convert_hr_to_bytes((string) ini_get('memory_limit'));
+            if ($limit > 0) {
+                @ini_set('memory_limit', (string) ($limit + self::MORE_BYTES));
+            }
+            $this->tell(self::ENDS[$error['type']], $error['message'], $error['file'], $error['line']);
+            $this->fatal = null;
+        }
+    }
+
+    /** What PHP calls for each error that ends no request. Tells of it, and leaves the rest to whoever was asked before. */
+    public function handle(int $level, string $message, string $file = '', int $line = 0): bool
+    {
+        $this->noteFatal();
+        if ((error_reporting() & $level) !== 0) {
+            $this->tell(self::LEVELS[$level] ?? 'warning', $message, $file, $line);
+        }
+        return $this->previous !== null && ($this->previous)($level, $message, $file, $line) !== false;
+    }
+
+    /** An error in what runs after a fatal one takes its place in PHP's memory. */
+    private function noteFatal(): void
+    {
+        $last = error_get_last();
+        if ($this->fatal === null && $last !== null && isset(self::ENDS[$last['type']])) {
+            $this->fatal = $last;
+        }
+    }
+
+    private function tell(string $level, string $message, string $file, int $line): void
+    {
+        $shape = Redact::message($message);
+        if (isset($this->told["$level $file $line $shape"])) {
+            return;
+        }
+        $this->told["$level $file $line $shape"] = true;
+        $this->emitter->emit([
+            'level' => $level, 'component' => Emitter::component($file), 'file_hash' => $this->emitter->file($file),
+            'line' => $line, 'message_hash' => $this->emitter->hash(Hasher::MESSAGE, $shape),
+        ]);
+    }
+}

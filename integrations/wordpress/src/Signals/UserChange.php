@@ -1,0 +1,167 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera\WordPress\Signals;
+
+use Logystera\Redact;
+use Logystera\WordPress\Emitter;
+
+/**
+ * Accounts and their roles. Roles are watched where they are kept, in the account's meta: that is the same place for who uses
+ * WordPress's functions and for who writes the meta by hand.
+ */
+final class UserChange implements Source
+{
+    /** The role that is told of an account that has none. */
+    private const NO_ROLE = 'none';
+
+    /** @var Emitter */
+    private $emitter;
+    /** @var array<int, string[]> roles before a change, by account */
+    private $before = [];
+    /** @var bool whether an account is being made: its first roles are part of that */
+    private $isCreating = false;
+    /** @var array<int, array{0: string, 1: string}> login and role of accounts that are being deleted */
+    private $deleting = [];
+
+    public function __construct(Emitter $emitter)
+    {
+        $this->emitter = $emitter;
+    }
+
+    public function register(): void
+    {
+        add_filter('wp_pre_insert_user_data', [$this, 'inserting'], PHP_INT_MAX, 2);
+        add_action('user_register', [$this, 'created']);
+        add_action('delete_user', [$this, 'deleting']);
+        add_action('deleted_user', [$this, 'deleted']);
+        add_action('wpmu_delete_user', [$this, 'deleting']);
+        foreach (['update_user_meta', 'delete_user_meta'] as $hook) {
+            add_action($hook, [$this, 'changing'], 10, 3);
+        }
+        foreach (['added_user_meta', 'updated_user_meta', 'deleted_user_meta'] as $hook) {
+            add_action($hook, [$this, 'changed'], 10, 3);
+        }
+        add_action('granted_super_admin', [$this, 'superGranted']);
+        add_action('revoked_super_admin', [$this, 'superRevoked']);
+    }
+
+    public function finish(): void
+    {
+    }
+
+    /**
+     * @param mixed $data
+     * @param mixed $isUpdate
+     */
+    public function inserting($data, $isUpdate)
+    {
+        $this->isCreating = !$isUpdate;
+        return $data;
+    }
+
+    /** @param mixed $id */
+    public function created($id): void
+    {
+        $this->isCreating = false;
+        $roles = self::roles((int) $id);
+        $this->tell('created', array_shift($roles) ?? self::NO_ROLE, self::login((int) $id));
+        foreach ($roles as $role) {
+            $this->tell('role_granted', $role, self::login((int) $id));
+        }
+    }
+
+    /** @param mixed $id */
+    public function deleting($id): void
+    {
+        $this->deleting[(int) $id] = [self::login((int) $id), self::roles((int) $id)[0] ?? self::NO_ROLE];
+        if (current_filter() === 'wpmu_delete_user') {
+            $this->deleted($id);
+        }
+    }
+
+    /** @param mixed $id */
+    public function deleted($id): void
+    {
+        [$login, $role] = $this->deleting[(int) $id] ?? ['', self::NO_ROLE];
+        if ($login !== '') {
+            $this->tell('deleted', $role, $login);
+        }
+    }
+
+    /**
+     * @param mixed $metaIds
+     * @param mixed $id
+     * @param mixed $key
+     */
+    public function changing($metaIds, $id, $key): void
+    {
+        if (self::isRoles($key)) {
+            $this->before[(int) $id] = self::roles((int) $id);
+        }
+    }
+
+    /**
+     * @param mixed $metaIds
+     * @param mixed $id
+     * @param mixed $key
+     */
+    public function changed($metaIds, $id, $key): void
+    {
+        $id = (int) $id;
+        if (!self::isRoles($key) || $this->isCreating || isset($this->deleting[$id])) {
+            return;
+        }
+        [$before, $after] = [$this->before[$id] ?? [], self::roles($id)];
+        unset($this->before[$id]);
+        foreach (array_diff($before, $after) as $role) {
+            $this->tell('role_revoked', $role, self::login($id));
+        }
+        foreach (array_diff($after, $before) as $role) {
+            $this->tell('role_granted', $role, self::login($id));
+        }
+    }
+
+    /** @param mixed $id */
+    public function superGranted($id): void
+    {
+        $this->tell('role_granted', 'super_admin', self::login((int) $id));
+    }
+
+    /** @param mixed $id */
+    public function superRevoked($id): void
+    {
+        $this->tell('role_revoked', 'super_admin', self::login((int) $id));
+    }
+
+    /** @param mixed $key */
+    private static function isRoles($key): bool
+    {
+        global $wpdb;
+        return $key === $wpdb->get_blog_prefix() . 'capabilities';
+    }
+
+    /** @return string[] roles as they stand in the account's meta; single capabilities are none */
+    private static function roles(int $id): array
+    {
+        global $wpdb;
+        $capabilities = get_user_meta($id, $wpdb->get_blog_prefix() . 'capabilities', true);
+        $held = is_array($capabilities) ? array_keys(array_filter($capabilities)) : [];
+        return array_values(array_filter($held, static fn ($role): bool => wp_roles()->is_role((string) $role)));
+    }
+
+    private static function login(int $id): string
+    {
+        $user = get_userdata($id);
+        return $user === false ? '' : (string) $user->user_login;
+    }
+
+    private function tell(string $action, string $role, string $login): void
+    {
+        $this->emitter->emit([
+            'action' => $action, 'role' => Redact::slug($role), 'user_hash' => $this->emitter->user($login),
+            'user_length' => $this->emitter->userLength($login), 'actor_hash' => $this->emitter->actor(),
+        ]);
+    }
+}

@@ -1,0 +1,128 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera\WordPress;
+
+/**
+ * Where the spool lies: outside the web root where that can be written, else in a folder of the uploads that nobody can guess and whose
+ * files say nothing to a browser. The name has a hash of WordPress's own folder, so that a staging copy beside the
+ * site has a folder of its own although it has the same options.
+ */
+final class SpoolFolder
+{
+    /** Name of the constant that fixes the folder. */
+    public const CONSTANT = 'LOGYSTERA_SPOOL_DIR';
+
+    /** The folder, which exists and can be written; null where there is none. */
+    public static function find(): ?string
+    {
+        if (defined(self::CONSTANT)) {
+            return self::usable((string) constant(self::CONSTANT));
+        }
+        $stored = get_option(Settings::OPTION_SPOOL, []);
+        $stored = is_array($stored) ? $stored : [];
+        if (($stored['root'] ?? null) === ABSPATH && is_string($stored['folder'] ?? null)) {
+            $folder = self::usable($stored['folder']);
+            if ($folder !== null) {
+                return $folder;
+            }
+        }
+        $token = is_string($stored['token'] ?? null) ? $stored['token'] : bin2hex(random_bytes(8));
+        $folder = self::choose($token);
+        if ($folder === null) {
+            return null;
+        }
+        self::adopt($stored, $folder);
+        update_option(Settings::OPTION_SPOOL, ['token' => $token, 'root' => ABSPATH, 'folder' => $folder]);
+        return $folder;
+    }
+
+    /** The folder that was found last, if it is there; nothing is made. */
+    public static function known(): ?string
+    {
+        if (defined(self::CONSTANT)) {
+            return is_dir((string) constant(self::CONSTANT)) ? (string) constant(self::CONSTANT) : null;
+        }
+        $stored = get_option(Settings::OPTION_SPOOL, []);
+        $folder = is_array($stored) && ($stored['root'] ?? null) === ABSPATH ? (string) ($stored['folder'] ?? '') : '';
+        return $folder !== '' && is_dir($folder) ? $folder : null;
+    }
+
+    public static function isOutsideWebRoot(string $folder): bool
+    {
+        $roots = [ABSPATH];
+        // phpcs:ignore -- only compared with paths, never shown or stored
+        $roots[] = isset($_SERVER['DOCUMENT_ROOT']) ? (string) $_SERVER['DOCUMENT_ROOT'] : '';
+        foreach ($roots as $root) {
+            $root = rtrim((string) realpath($root), '/');
+            if ($root !== '' && strpos(rtrim((string) realpath(dirname($folder)), '/') . '/', $root . '/') === 0) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private static function choose(string $token): ?string
+    {
+        $name = 'logystera-' . substr(hash('sha256', ABSPATH . "\0" . $token), 0, 24);
+        $outside = dirname(rtrim(ABSPATH, '/')) . '/.' . $name;
+        // From a command line the web root is not known: what only a web server can tell is left to it.
+        $isWeb = !empty($_SERVER['DOCUMENT_ROOT']) || is_dir($outside);
+        if ($isWeb && self::isOutsideWebRoot($outside) && self::usable($outside) !== null) {
+            return $outside;
+        }
+        $uploads = wp_upload_dir(null, false);
+        $inside = self::usable($uploads['basedir'] . '/' . $name);
+        if ($inside !== null) {
+            self::protect($inside);
+        }
+        return $inside;
+    }
+
+    /** A site that was moved on its machine takes its signals along; a copy leaves the original's where they are. */
+    private static function adopt(array $stored, string $folder): void
+    {
+        $old = (string) ($stored['folder'] ?? '');
+        $isMoved = $old !== '' && $old !== $folder && is_dir($old) && !is_dir((string) ($stored['root'] ?? ''));
+        if ($isMoved && @rmdir($folder)) {
+            @rename($old, $folder);
+        }
+    }
+
+    private static function usable(string $folder): ?string
+    {
+        if (!is_dir($folder)) {
+            @mkdir($folder, 0700, true);
+        }
+        return is_dir($folder) && is_writable($folder) ? $folder : null;
+    }
+
+    /** For servers that know these files; all others run the spool's own, which say nothing. */
+    private static function protect(string $folder): void
+    {
+        $files = [
+            '.htaccess' => "Require all denied\n", 'index.php' => "<?php\n",
+            'web.config' => '<configuration><system.webServer><authorization><deny users="*"/></authorization>'
+                . "</system.webServer></configuration>\n",
+        ];
+        foreach ($files as $name => $text) {
+            if (!is_file("$folder/$name")) {
+                @file_put_contents("$folder/$name", $text);
+            }
+        }
+    }
+
+    /** Removes the folder and what is in it. */
+    public static function remove(): void
+    {
+        $folder = self::known();
+        if ($folder === null) {
+            return;
+        }
+        foreach (array_merge(glob("$folder/*") ?: [], ["$folder/.htaccess"]) as $file) {
+            @unlink($file);
+        }
+        @rmdir($folder);
+    }
+}

@@ -1,0 +1,126 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera\WordPress;
+
+use Logystera\Redact;
+
+/** Looks, from the background, at what no hook tells: components that came and went as files, new security keys, missed jobs. */
+final class Watch
+{
+    /** Pause between two looks, in seconds: each reads the heads of all plugins' files. */
+    private const EVERY_S = 300;
+    /** A job that is so late was missed, in seconds. */
+    private const MISSED_S = 3600;
+    /** Jobs that are told of as missed, in one look. */
+    private const MISSED_MAX = 20;
+    private const KEYS = [
+        'AUTH_KEY', 'SECURE_AUTH_KEY', 'LOGGED_IN_KEY', 'NONCE_KEY', 'AUTH_SALT', 'SECURE_AUTH_SALT', 'LOGGED_IN_SALT',
+        'NONCE_SALT',
+    ];
+
+    /** @var Site */
+    private $site;
+
+    public function __construct(Site $site)
+    {
+        $this->site = $site;
+    }
+
+    /** Looks if it is time. The first look only remembers. */
+    public function look(): void
+    {
+        $seen = get_option(Settings::OPTION_WATCH, []);
+        $seen = is_array($seen) ? $seen : [];
+        $since = time() - (int) ($seen['at'] ?? 0);
+        if ($since >= 0 && $since < self::EVERY_S) {
+            return;
+        }
+        $now = [
+            'at' => time(), 'components' => Components::versions(), 'core' => (string) $GLOBALS['wp_version'],
+            'keys' => $this->keys(), 'missed' => $this->missed($seen['missed'] ?? []),
+        ];
+        // Kept before it is told: told twice is worse than found once more by hand.
+        update_option(Settings::OPTION_WATCH, $now, false);
+        if (isset($seen['components'], $seen['keys'], $seen['core'])) {
+            $this->tellComponents($seen, $now);
+            $this->tellKeys($seen['keys'], $now['keys']);
+        }
+    }
+
+    /** After a change that a hook told of. */
+    public static function rememberComponents(): void
+    {
+        $seen = get_option(Settings::OPTION_WATCH, []);
+        if (is_array($seen) && isset($seen['components'])) {
+            $seen['components'] = Components::versions();
+            update_option(Settings::OPTION_WATCH, $seen, false);
+        }
+    }
+
+    private function tellComponents(array $seen, array $now): void
+    {
+        $emitter = new Emitter('component.lifecycle', $this->site);
+        $changes = Components::difference((array) $seen['components'], $now['components']);
+        if ($seen['core'] !== $now['core']) {
+            $changes[] = ['core', 'wordpress', 'updated', $seen['core'], $now['core']];
+        }
+        foreach ($changes as [$kind, $slug, $action, $from, $to]) {
+            $emitter->emit([
+                'kind' => $kind, 'slug' => Redact::slug($slug), 'action' => $action,
+                'from_version' => Redact::version($from), 'to_version' => Redact::version($to),
+            ]);
+        }
+    }
+
+    /** @return array<string, string> keyed hash of each security key that is set */
+    private function keys(): array
+    {
+        $emitter = new Emitter('config.change', $this->site);
+        $hashes = [];
+        foreach (self::KEYS as $name) {
+            if (defined($name)) {
+                $hashes[$name] = $emitter->value($name, (string) constant($name));
+            }
+        }
+        return $hashes;
+    }
+
+    private function tellKeys(array $before, array $after): void
+    {
+        $emitter = new Emitter('config.change', $this->site);
+        foreach (self::KEYS as $name) {
+            [$old, $new] = [$before[$name] ?? null, $after[$name] ?? null];
+            if ($old !== $new) {
+                $action = $old === null ? 'added' : ($new === null ? 'deleted' : 'updated');
+                $emitter->emit(['key' => $name, 'action' => $action, 'before_hash' => $old, 'after_hash' => $new]);
+            }
+        }
+    }
+
+    /**
+     * Tells of jobs whose time is long over, once for each time. Not from cron, which is about to run them.
+     *
+     * @param mixed $told due times that were told, by hook
+     * @return array<string, int>
+     */
+    private function missed($told): array
+    {
+        $emitter = new Emitter('cron.run', $this->site);
+        $told = is_array($told) ? $told : [];
+        $missed = [];
+        foreach (wp_doing_cron() ? [] : (array) _get_cron_array() as $due => $hooks) {
+            if (time() - (int) $due < self::MISSED_S || count($missed) >= self::MISSED_MAX) {
+                break;
+            }
+            foreach (array_keys((array) $hooks) as $hook) {
+                $missed[$hook] = (int) $due;
+                if (($told[$hook] ?? null) !== (int) $due) {
+                    $emitter->emit(['job' => Redact::name((string) $hook), 'outcome' => 'missed', 'late_s' => time() - (int) $due]);
+                }
+            }
+        }
+        return $missed;
+    }
+}

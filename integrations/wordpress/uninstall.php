@@ -1,0 +1,28 @@
+<?php
+
+/** Removes every option, event and file of the plugin, on every site of a network. */
+
+declare(strict_types=1);
+
+namespace Logystera\WordPress;
+
+defined('WP_UNINSTALL_PLUGIN') || exit;
+
+require_once __DIR__ . '/load.php';
+
+$logysteraRemove = static function (): void {
+    SpoolFolder::remove();
+    wp_clear_scheduled_hook(Settings::EVENT);
+    foreach (Settings::OPTIONS as $option) {
+        delete_option($option);
+    }
+};
+if (is_multisite()) {
+    foreach (get_sites(['fields' => 'ids', 'number' => 0]) as $logysteraSite) {
+        switch_to_blog((int) $logysteraSite);
+        $logysteraRemove();
+        restore_current_blog();
+    }
+} else {
+    $logysteraRemove();
+}
