@@ -14,6 +14,7 @@ declare(strict_types=1);
 namespace Logystera\WordPress;
 
 use Logystera\Flushed;
+use Logystera\Limits;
 
 if (PHP_SAPI !== 'cli') {
     http_response_code(404);
@@ -43,7 +44,7 @@ exit((static function (): int {
         fwrite(STDERR, "logystera: the signals belong to user $owner: run this as that user, or the site cannot read them\n");
         return 2;
     }
-    $flushed = Plugin::background();
+    $flushed = Plugin::background(Limits::CRON_BUDGET_MS, true);
     echo 'logystera: ' . esc_html($flushed->outcome . ', ' . $flushed->batches . ' batches') . "\n";
     return $flushed->outcome === Flushed::FAILED ? 1 : 0;
 })());

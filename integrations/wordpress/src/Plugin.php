@@ -85,12 +85,12 @@ final class Plugin
     }
 
     /** Runs from cron: looks at what no hook tells, sends, and merges what the hashes stand for. */
-    public static function background(int $budgetMs = Limits::CRON_BUDGET_MS): Flushed
+    public static function background(int $budgetMs = Limits::CRON_BUDGET_MS, bool $isAsked = false): Flushed
     {
         if (self::$site === null) {
             return new Flushed(Flushed::IDLE);
         }
-        (new Watch(self::$site))->look();
+        (new Watch(self::$site))->look($isAsked);
         self::$site->recorder->write();
         self::$site->lookup->write();
         $flushed = self::$site->flush($budgetMs);

@@ -28,13 +28,13 @@ final class Watch
         $this->site = $site;
     }
 
-    /** Looks if it is time. The first look only remembers. */
-    public function look(): void
+    /** Looks if it is time, or asked to. The first look only remembers. */
+    public function look(bool $isAsked = false): void
     {
         $seen = get_option(Settings::OPTION_WATCH, []);
         $seen = is_array($seen) ? $seen : [];
         $since = time() - (int) ($seen['at'] ?? 0);
-        if ($since >= 0 && $since < self::EVERY_S) {
+        if (!$isAsked && $since >= 0 && $since < self::EVERY_S) {
             return;
         }
         $now = [
