@@ -3,7 +3,7 @@ LOGYSTERA names the binary [target/debug/logystera]; KEEP=1 leaves the scratch f
 import concurrent.futures, importlib, os, sys, time, traceback
 from world import World
 
-MODULES = ["brute_force", "table", "components"]
+MODULES = ["brute_force", "table", "components", "admin"]
 AT_ONCE = 4
 
 

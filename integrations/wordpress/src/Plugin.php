@@ -33,7 +33,6 @@ final class Plugin
 
     public static function boot(): void
     {
-        register_deactivation_hook(FILE, [self::class, 'deactivate']);
         if (is_admin()) {
             Admin\Page::register();
             Admin\Health::register();
@@ -51,6 +50,7 @@ final class Plugin
         }
         (new RequestEnd(self::$site, $sources))->register();
         Kick::register();
+        register_deactivation_hook(FILE, [self::class, 'deactivate']);
         add_filter('cron_schedules', [self::class, 'schedules']);
         add_action(Settings::EVENT, static function (): void {
             self::background();

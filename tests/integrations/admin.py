@@ -1,0 +1,225 @@
+"""What an administrator decides and sees, what others may not, and what is left when the plugin goes."""
+import html, json, os, re, subprocess
+from door import Door
+from wordpress import PASSWORD, WordPress
+from world import TYPES
+
+# Classes of the plugin whose hooks are registered, and whether PHP's errors go to it.
+HOOKS = """$found = [];
+foreach ($GLOBALS['wp_filter'] as $hook) { foreach ($hook->callbacks as $callbacks) { foreach ($callbacks as $callback) {
+    $f = $callback['function']; $c = is_array($f) ? (is_object($f[0]) ? get_class($f[0]) : (string) $f[0]) : '';
+    if (strpos($c, 'Logystera') === 0) { $found[$c] = true; } } } }
+$h = set_error_handler(null); if (is_array($h) && is_object($h[0])) { $found[get_class($h[0])] = true; }
+echo json_encode(array_keys($found));"""
+SOURCES = {"auth.attempt": "Auth", "component.lifecycle": "Component", "config.change": "Config", "cron.run": "Cron", "file.edit": "FileEdit",
+           "mail.outcome": "Mail", "php.error": "PhpError", "user.change": "UserChange"}
+BUSY = """wp_mail('a@example.test', 's', 'b'); update_option('blogname', wp_generate_password()); wp_create_user('u' . wp_rand(), 'p');
+$GLOBALS['wpdb']->suppress_errors(); $GLOBALS['wpdb']->query('SELECT * FROM nowhere'); trigger_error('w', E_USER_WARNING);
+wp_schedule_single_event(time() - 5, 'probe_job'); wp_authenticate('admin', 'wrong');"""
+
+
+def be_busy(site):
+    site.eval(BUSY)
+    site.cron()
+    site.get("/", cookies=False)
+
+
+def traces(site):
+    """What the plugin has left in a site: options, transients, events, folders."""
+    options = site.database.query("SELECT option_name FROM wp_options WHERE option_name LIKE '%logystera%'", site.name).split()
+    if "logystera" in site.database.query("SELECT option_value FROM wp_options WHERE option_name = 'cron'", site.name):
+        options.append("an event")
+    folders = [*site.folder.parent.glob(".logystera*"), *(site.folder / "wp-content/uploads").glob("logystera*")]
+    return options + [str(f) for f in folders]
+
+
+def test_nothing_happens_before_an_administrator_agrees(world):
+    site = world.bare_site("consent")
+    door = Door(world.gateway)
+    made = world.gateway.add_site("consent")
+    site.id, dsn = made["site"], door.dsn(made["dsn"])
+    assert json.loads(site.eval(HOOKS)) == []
+    be_busy(site)
+    assert traces(site) == [], traces(site)
+    site.log_in()
+    note = site.settings("save", dsn=dsn, **{"types[]": TYPES})
+    assert "until you agree" in note, note
+    be_busy(site)
+    assert [t for t in traces(site) if "logystera_settings" not in t and "logystera_dsn" not in t] == [], traces(site)
+    assert json.loads(site.eval(HOOKS)) == [] and door.requests == []
+    site.settings("save", agree="on", **{"types[]": TYPES})
+    be_busy(site)
+    site.command()
+    assert {s["type"] for s in world.gateway.signals(site)} >= {"auth.attempt", "mail.outcome", "config.change", "http.request"}
+    # Another gateway needs another agreement.
+    count = len(door.requests)
+    site.settings("save", dsn=re.sub(r"@127\.0\.0\.1:\d+", "@[::1]:9", dsn), **{"types[]": TYPES})
+    be_busy(site)
+    assert json.loads(site.eval(HOOKS)) == [] and site.command().returncode == 3 and len(door.requests) == count
+    # Withdrawn: what waited is gone, and nothing comes any more.
+    site.settings("save", dsn=dsn, agree="on", **{"types[]": TYPES})
+    be_busy(site)
+    folder = site.spool()
+    assert folder.is_dir()
+    site.settings("withdraw")
+    be_busy(site)
+    assert not folder.exists() and json.loads(site.eval(HOOKS)) == []
+
+
+def test_a_type_that_is_off_has_no_hook_and_no_signal(world):
+    site = world.site("toggles", types=TYPES)
+    namespace = "Logystera\\WordPress\\Signals\\"
+    assert {namespace + c for c in SOURCES.values()} <= set(json.loads(site.eval(HOOKS)))
+    for off in TYPES:
+        site.eval(f"$s = get_option('logystera_settings'); $s['types'] = ['{off}' => false]; update_option('logystera_settings', $s);")
+        hooks = set(json.loads(site.eval(HOOKS)))
+        expected = {namespace + c for kind, c in SOURCES.items() if kind != off}
+        assert {h for h in hooks if h.startswith(namespace)} == expected, (off, hooks)
+        be_busy(site)
+        before = world.gateway.signals(site)
+        site.command()
+        new = world.gateway.signals(site)[len(before):]
+        # The switch itself was flipped while the type was on.
+        kinds = [s["type"] for s in new]
+        assert off not in kinds and len(set(kinds)) >= 5, (off, kinds)
+    site.settings("save", agree="on", **{"types[]": []})
+    site.command()
+    before = len(world.gateway.signals(site))
+    be_busy(site)
+    assert site.command().returncode == 0
+    assert len(world.gateway.signals(site)) == before
+    return f"{len(TYPES)} types"
+
+
+def test_who_may_not_is_refused_and_the_secret_is_never_shown(world):
+    site = world.site("rights")
+    secret = re.search(r":([0-9a-f]{64})@", site.dsn).group(1)
+    page = site.get("/wp-admin/options-general.php?page=logystera").text
+    assert secret not in page and site.id in page and world.gateway.admin
+    before = site.option("logystera_settings")
+    for action in ["save", "test", "withdraw"]:
+        assert site.post("/wp-admin/admin-post.php", {"action": f"logystera_{action}"}).status == 403, "no nonce"
+        nonce = site.form("/wp-admin/options-general.php?page=logystera", f"logystera_{action}")["_wpnonce"]
+        other = "save" if action != "save" else "test"
+        assert site.post("/wp-admin/admin-post.php", {"action": f"logystera_{other}", "_wpnonce": nonce}).status == 403, "another's nonce"
+    nonces = {a: site.form("/wp-admin/options-general.php?page=logystera", f"logystera_{a}") for a in ["save", "test", "withdraw"]}
+    site.eval(f"wp_insert_user(['user_login' => 'sub', 'user_pass' => '{PASSWORD}', 'role' => 'subscriber']);")
+    site.log_in("sub")
+    for action, fields in nonces.items():
+        answer = site.post("/wp-admin/admin-post.php", {**fields, "agree": "on", "dsn": site.dsn})
+        assert answer.status == 403, (action, answer.status)
+    assert site.get("/wp-admin/options-general.php?page=logystera").status == 403
+    for token in ["", "0" * 64]:
+        assert site.post("/wp-admin/admin-ajax.php", {"action": "logystera_kick", "token": token}, cookies=False).status == 403
+    assert site.option("logystera_settings") == before
+    site.log_in()
+    for host, note in [("http://in.example.com", "https:// is used"), ("http://127.0.0.1.example.com", "https:// is used"),
+                       ("nonsense", "looks like")]:
+        shown = site.settings("save", dsn=f"{host.replace('://', f'://s.k:{secret}@')}/v1/batches?audience=a", **{"types[]": TYPES})
+        assert note in shown and secret not in shown, shown
+    assert site.option("logystera_dsn") == site.dsn
+    assert "took the batch" in site.settings("test")
+    site.settings("save", dsn=site.dsn.replace(secret, "0" * 64), **{"types[]": TYPES})
+    assert "does not accept the key" in site.settings("test")
+    site.settings("save", dsn=site.dsn, **{"types[]": TYPES})
+    site.settings("test")
+    shown = html.unescape(re.search(r"<textarea readonly[^>]*>(.*?)</textarea>",
+                                    site.get("/wp-admin/options-general.php?page=logystera").text, re.S).group(1))
+    assert json.loads(shown)["integration"]["platform"] == "wordpress"
+    signal = world.signals(site, "user.change")[0]
+    page = site.get("/wp-admin/options-general.php?page=logystera").text
+    nonce = re.search(r'name="logystera_nonce" value="(\w+)"', page).group(1)
+    found = site.get(f"/wp-admin/options-general.php?page=logystera&logystera_nonce={nonce}&hash={signal['user_hash']}").text
+    assert "user: sub" in found
+    health = json.loads(site.eval("require ABSPATH . 'wp-admin/includes/admin.php'; "
+                                  "echo json_encode(Logystera\\WordPress\\Admin\\Health::test());"))
+    assert health["status"] == "good", health
+    # From the configuration the DSN has no field and is not shown either.
+    site.configure(f"define('LOGYSTERA_DSN', '{site.dsn}');")
+    site.eval("delete_option('logystera_dsn');")
+    page = site.get("/wp-admin/options-general.php?page=logystera").text
+    assert secret not in page, page[max(0, page.find(secret) - 300):][:400]
+    assert "comes from the configuration" in page and 'name="dsn"' not in page, page[:300]
+    assert "took the batch" in site.settings("test")
+
+
+def test_the_spool_gives_nothing_by_url(world):
+    outside = world.site("outside")
+    folder = outside.spool()
+    assert outside.folder not in folder.parents and folder.parent == outside.folder.parent, folder
+    inside = world.bare_site("inside")
+    if os.geteuid() == 0:
+        os.chown(inside.folder.parent, 0, 0)
+    inside.folder.parent.chmod(0o755 if os.geteuid() == 0 else 0o555)
+    world.agree(inside)
+    be_busy(inside)
+    inside.command()
+    be_busy(inside)
+    folder = inside.spool()
+    assert inside.folder in folder.parents, folder
+    files = [f for f in folder.iterdir() if f.is_file()]
+    assert len(files) >= 6, files
+    for file in files:
+        answer = inside.get("/" + str(file.relative_to(inside.folder)), cookies=False)
+        if file.name not in (".htaccess", "web.config"):
+            assert answer.text == "", (file, answer.text[:200])
+        assert file.stat().st_mode & 0o007 == 0 or folder.stat().st_mode & 0o077 == 0
+    listing = inside.get("/" + str(folder.relative_to(inside.folder)) + "/", cookies=False)
+    assert "open.php" not in listing.text
+    inside.folder.parent.chmod(0o755)
+
+
+def test_uninstalling_leaves_nothing(world):
+    site = world.site("uninstall")
+    be_busy(site)
+    site.command()
+    assert len(traces(site)) >= 6
+    site.log_in()
+    site.eval("require ABSPATH . 'wp-admin/includes/admin.php'; deactivate_plugins('logystera/logystera.php');")
+    site.eval("require ABSPATH . 'wp-admin/includes/admin.php'; $r = delete_plugins(['logystera/logystera.php']);"
+              "if ($r !== true) { fwrite(STDERR, print_r($r, true)); exit(1); }")
+    be_busy(site)
+    assert traces(site) == [], traces(site)
+    assert not (site.folder / "wp-content/plugins/logystera").exists()
+
+
+def test_a_copy_of_the_site_is_another_sender(world):
+    """Files and database copied, another address: each has a spool of its own, and nothing of either is lost."""
+    site = world.site("original")
+    door = Door(world.gateway)
+    site.settings("save", dsn=door.dsn(site.dsn), agree="on", **{"types[]": TYPES})
+    site.command()
+    door.close()
+    for i in range(5):
+        site.eval(f"update_option('probe_original_{i}', '{i}');")
+    site.command()  # a batch is claimed, and does not arrive
+    site.eval("update_option('probe_original_5', '5');")
+    site.stop()
+    copy = WordPress.__new__(WordPress)
+    copy.__dict__.update(site.__dict__, name="copied", folder=world.scratch / "copied" / "www", jar={}, server=None)
+    copy.port += 0
+    subprocess.run(["cp", "-a", site.folder.parent, copy.folder.parent], check=True)
+    world.database.query("CREATE DATABASE copied")
+    dump = subprocess.run(["mariadb-dump", "--no-defaults", "-uroot", "-S", world.database.socket, site.name], capture_output=True, check=True)
+    subprocess.run(["mariadb", "--no-defaults", "-uroot", "-S", world.database.socket, "copied"], input=dump.stdout, check=True)
+    from wordpress import free_port
+    copy.port = free_port()
+    copy.url = f"http://127.0.0.1:{copy.port}"
+    copy.configure()
+    copy.own(copy.folder.parent)
+    world.sites.append(copy)
+    site.serve()
+    copy.serve()
+    site.eval("update_option('probe_only_original', '1');")
+    copy.eval("update_option('probe_only_copy', '1');")
+    door.open()
+    site.command(), copy.command()
+    state = lambda s: json.loads(re.sub(r"^.*?\n", "", (s.spool() / "state.php").read_text(), count=1))
+    spools = {state(site)["spool"], state(copy)["spool"]}
+    assert len(spools) == 2 and site.spool() != copy.spool(), (spools, site.spool(), copy.spool())
+    for s in [site, copy]:  # what the pause after the closed door kept back
+        wait = "Logystera\\WordPress\\Plugin::site()->flush(10000, true);"
+        s.eval(wait)
+    keys = [s["key"] for s in world.signals(site, "config.change") if s["key"].startswith("probe")]
+    wanted = {f"probe_original_{i}" for i in range(6)} | {"probe_only_original", "probe_only_copy"}
+    assert set(keys) == wanted, (sorted(keys), wanted)
