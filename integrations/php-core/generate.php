@@ -96,8 +96,8 @@ function source(array $types): string
     final class CatalogueData
     {
         /**
-         * Type => field => [whether a signal may lack it, kind, what bounds it]: `enum` and `list` name their symbols, `int` its
-         * smallest and largest value, `ident` its class of characters and its length.
+         * Type => field => [whether a signal may lack it, kind, what bounds it]: `enum` and `list` name their
+         * symbols, `int` its smallest and largest value, `ident` its class of characters and its length.
          */
         public const TYPES = [
     $body

@@ -5,8 +5,9 @@
  *
  *   * * * * * php /path/to/wp-content/plugins/logystera/cron.php
  *
- * Run it as the user that the web server runs PHP as. Options: --wp=FOLDER (where wp-load.php is, if the plugin is linked from
- * elsewhere), --url=URL (a site of a network). Exit codes: 0 done, 1 nothing got through, 2 wrong use, 3 not set up.
+ * Run it as the user that the web server runs PHP as. Options: --wp=FOLDER (where wp-load.php is, if the plugin is
+ * linked from elsewhere), --url=URL (a site of a network). Exit codes: 0 done, 1 nothing got through, 2 wrong use, 3
+ * not set up.
  */
 
 declare(strict_types=1);

@@ -123,7 +123,9 @@ class WordPress:
             subprocess.run(["chown", "-R", "nobody:nogroup", path], check=True)
 
     def settings_of_php(self):
-        settings = {"memory_limit": "256M", "sendmail_path": "/bin/true", "log_errors": "1", "error_log": self.log, "display_errors": "0"}
+        settings = {"memory_limit": "256M", "sendmail_path": "/bin/true", "log_errors": "1", "error_log": self.log, "display_errors": "0",
+                    # A file that a test has written is read anew at once.
+                    "opcache.revalidate_freq": "0"}
         return [part for name, value in settings.items() for part in ("-d", f"{name}={value}")]
 
     def serve(self, *options):

@@ -22,8 +22,9 @@ final class Catalogue
     }
 
     /**
-     * The signal as the catalogue has it: fields in its order, numbers within their bounds, texts cut to their length. A field
-     * that may be missing is left out where its value does not fit; null where one that may not does not.
+     * The signal as the catalogue has it: fields in its order, numbers within their bounds, texts cut to their
+     * length. A field that may be missing is left out where its value does not fit; null where one that may not does
+     * not.
      *
      * @param array<string, mixed> $fields
      * @return array<string, mixed>|null with `type` first and without `at`

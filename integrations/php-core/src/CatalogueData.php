@@ -13,8 +13,8 @@ namespace Logystera;
 final class CatalogueData
 {
     /**
-     * Type => field => [whether a signal may lack it, kind, what bounds it]: `enum` and `list` name their symbols, `int` its
-     * smallest and largest value, `ident` its class of characters and its length.
+     * Type => field => [whether a signal may lack it, kind, what bounds it]: `enum` and `list` name their
+     * symbols, `int` its smallest and largest value, `ident` its class of characters and its length.
      */
     public const TYPES = [
         'auth.attempt' => [

@@ -5,12 +5,13 @@ declare(strict_types=1);
 namespace Logystera;
 
 /**
- * Cuts batches from the segment, fixes their id and bytes on disk, and settles them. Everything here is done by the one process
- * that has the lock `flush`.
+ * Cuts batches from the segment, fixes their id and bytes on disk, and settles them. Everything here is done by the
+ * one process that has the lock `flush`.
  *
- * A claimed batch lies in `batch`, and `State` has under `batch`: its number `seq`, `encoding`, the bytes' `digest`, `count` of signals,
- * the segment's `number` (0 for none) with the batch's place in it `from`, `to`, `counts` of its signals by type, the dropped counts that it has
- * `told`, its `oldest` signal's time, and `through_before`. The state is saved after the bytes, so that a crash leaves either no claim or a whole one.
+ * A claimed batch lies in `batch`, and `State` has under `batch`: its number `seq`, `encoding`, the bytes' `digest`,
+ * `count` of signals, the segment's `number` (0 for none) with the batch's place in it `from`, `to`, `counts` of its
+ * signals by type, the dropped counts that it has `told`, its `oldest` signal's time, and `through_before`. The state
+ * is saved after the bytes, so that a crash leaves either no claim or a whole one.
  */
 final class Claims
 {
@@ -188,8 +189,8 @@ final class Claims
         if ($open === null) {
             return false;
         }
-        // Nobody may add to the dropped counts between their being read and their generation's being told. Where there are none, no
-        // page waits for our disk.
+        // Nobody may add to the dropped counts between their being read and their generation's being told. Where
+        // there are none, no page waits for our disk.
         $tells = $cut->nextAt === null && $this->spool->dropped($state->values['told'])['counts'] !== [];
         $lock = $tells ? $this->storage->lock('lock', true) : null;
         try {

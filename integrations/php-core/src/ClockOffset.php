@@ -8,8 +8,8 @@ namespace Logystera;
 final class ClockOffset
 {
     /**
-     * The offset to keep, in milliseconds: server minus sender, rounded to a second; the kept one unless the measured one
-     * differs by more than two seconds, so that the way's jitter does not move the signals' times.
+     * The offset to keep, in milliseconds: server minus sender, rounded to a second; the kept one unless the measured
+     * one differs by more than two seconds, so that the way's jitter does not move the signals' times.
      */
     public static function learn(int $keptMs, int $serverMs, int $senderMs): int
     {

@@ -38,7 +38,8 @@ final class FileStorage implements Storage
                 fclose($file);
                 return null;
             }
-            // Who waited may hold a file that was removed meanwhile: others then lock the new one, and both would write.
+            // Who waited may hold a file that was removed meanwhile: others then lock the new one, and both would
+            // write.
             clearstatcache(true, $path);
             $held = fstat($file);
             $named = @stat($path);
@@ -131,7 +132,9 @@ final class FileStorage implements Storage
         return $stat === false ? '' : (string) $stat['ino'];
     }
 
-    /** Every name ends like a script: where a server hands files of the folder out, it runs them, and they say nothing. */
+    /**
+     * Every name ends like a script: where a server hands files of the folder out, it runs them, and they say nothing.
+     */
     private function path(string $name): string
     {
         return $this->folder . '/' . $name . '.php';

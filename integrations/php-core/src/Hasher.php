@@ -27,8 +27,8 @@ final class Hasher
     }
 
     /**
-     * 32 hex digits: HMAC-SHA256 over the kind, a zero byte and the value, cut to 16 bytes. The kind keeps a user who is named
-     * like a file apart from it.
+     * 32 hex digits: HMAC-SHA256 over the kind, a zero byte and the value, cut to 16 bytes. The kind keeps a user who
+     * is named like a file apart from it.
      */
     public function hash(string $kind, string $value): string
     {

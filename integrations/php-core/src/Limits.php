@@ -35,7 +35,10 @@ final class Limits
     public const ANSWER_BYTES_MAX = 262144;
     /** First back-off, in milliseconds; it doubles with each failure. */
     public const BACKOFF_MS = 30000;
-    /** Longest pause and time between two probes, in milliseconds: the gateway takes a spool that is silent for longer to be dead. */
+    /**
+     * Longest pause and time between two probes, in milliseconds: the gateway takes a spool that is silent for longer
+     * to be dead.
+     */
     public const PAUSE_MS_MAX = 3600000;
     /** Failures in a row that open the circuit. */
     public const FAILURES_MAX = 8;
@@ -56,7 +59,10 @@ final class Limits
     public const HEARTBEAT_SLACK_MS = 10000;
     /** Entries of the look-up store; the least recently seen go first. */
     public const LOOKUP_ENTRIES_MAX = 20000;
-    /** Bytes of meanings that wait to be merged into the look-up store; beyond, new ones are left out until the next merge. */
+    /**
+     * Bytes of meanings that wait to be merged into the look-up store; beyond, new ones are left out until the next
+     * merge.
+     */
     public const LOOKUP_PENDING_BYTES_MAX = 1048576;
     /** Characters of a meaning. */
     public const MEANING_CHARS_MAX = 300;

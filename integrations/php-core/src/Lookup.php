@@ -5,8 +5,9 @@ declare(strict_types=1);
 namespace Logystera;
 
 /**
- * What the hashes stand for: on the site, for its operator, and nowhere else. New meanings are appended to `meanings`, a line each,
- * and merged into `lookup` from cron. It holds names, addresses, file names and shapes of messages; never a setting's value.
+ * What the hashes stand for: on the site, for its operator, and nowhere else. New meanings are appended to
+ * `meanings`, a line each, and merged into `lookup` from cron. It holds names, addresses, file names and shapes of
+ * messages; never a setting's value.
  */
 final class Lookup
 {
@@ -39,7 +40,10 @@ final class Lookup
         return $hash;
     }
 
-    /** Puts this request's meanings on disk. Where too many wait, they are left out: they come again with their signals. */
+    /**
+     * Puts this request's meanings on disk. Where too many wait, they are left out: they come again with their
+     * signals.
+     */
     public function write(): void
     {
         $lines = implode('', $this->pending);

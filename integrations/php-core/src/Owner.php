@@ -4,7 +4,10 @@ declare(strict_types=1);
 
 namespace Logystera;
 
-/** Whose spool a folder is. A copy of a site that goes on with the original's batch ids would have its batches taken for repeats. */
+/**
+ * Whose spool a folder is. A copy of a site that goes on with the original's batch ids would have its batches taken
+ * for repeats.
+ */
 final class Owner
 {
     /** @var array{url: string, gateway: string, site: string, host: string, folder: string} */
@@ -28,8 +31,9 @@ final class Owner
     }
 
     /**
-     * Whether a spool that was left by $other is this owner's: same site, same gateway, and the same machine or the same folder.
-     * Of machines that share a folder each has its name, and a container has a new one with every start: neither is a copy.
+     * Whether a spool that was left by $other is this owner's: same site, same gateway, and the same machine or the
+     * same folder. Of machines that share a folder each has its name, and a container has a new one with every start:
+     * neither is a copy.
      */
     public function owns(array $other): bool
     {

@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace Logystera;
 
 /**
- * Takes a request's signals: checks them against the catalogue, keeps some in memory, and writes them to the spool together, for
- * a write costs a page a lock.
+ * Takes a request's signals: checks them against the catalogue, keeps some in memory, and writes them to the spool
+ * together, for a write costs a page a lock.
  */
 final class Recorder
 {
@@ -35,8 +35,8 @@ final class Recorder
     }
 
     /**
-     * Takes a signal. One of a type that is switched off is none; one that the catalogue does not allow, or that is one too many
-     * for a request, is counted as dropped.
+     * Takes a signal. One of a type that is switched off is none; one that the catalogue does not allow, or that is
+     * one too many for a request, is counted as dropped.
      *
      * @param array<string, mixed> $fields
      */

@@ -25,7 +25,10 @@ final class Redact
         'magic', 'magic-link', 'unsubscribe', 'share', 'key', 'login',
     ];
 
-    /** The path of a request target, without query, and with `*` for what looks like a token, an address or a one-time link. */
+    /**
+     * The path of a request target, without query, and with `*` for what looks like a token, an address or a one-time
+     * link.
+     */
     public static function path(string $target): string
     {
         if ($target === '' || $target[0] !== '/') {
@@ -78,7 +81,10 @@ final class Redact
             || ($changes >= self::CASE_CHANGES_MIN && $length >= self::MIXED_CHARS_MIN);
     }
 
-    /** A client's name for itself: visible ASCII, cut, without words that hold an `@` or look like a token. Null if nothing is left. */
+    /**
+     * A client's name for itself: visible ASCII, cut, without words that hold an `@` or look like a token. Null if
+     * nothing is left.
+     */
     public static function userAgent(string $agent): ?string
     {
         $words = preg_split('/[^\x21-\x7e]+/', $agent, -1, PREG_SPLIT_NO_EMPTY) ?: [];
@@ -121,7 +127,9 @@ final class Redact
         return $version === '' ? null : $version;
     }
 
-    /** An error message without what it quotes, so that one fault has one hash and the look-up store holds no content. */
+    /**
+     * An error message without what it quotes, so that one fault has one hash and the look-up store holds no content.
+     */
     public static function message(string $message): string
     {
         $patterns = [

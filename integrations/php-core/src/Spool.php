@@ -7,11 +7,11 @@ namespace Logystera;
 /**
  * The signals on disk, in the order of their times.
  *
- * `open` takes what comes, a line each: `<at> <json>`. The flusher renames it to `segment`, one at a time, and cuts batches
- * from that without a lock. Both begin with a guard, by which a web server that hands the file out says nothing, and a head:
- * `<number> <floor>`. The number grows by one with each file; no signal's `at` is below the floor, which is the `through` that the
- * file before ended with, plus 1. `dropped` counts what found no room, by type and reason, in generations: one that was told is
- * told once. All of this changes under the lock `lock` only.
+ * `open` takes what comes, a line each: `<at> <json>`. The flusher renames it to `segment`, one at a time, and cuts
+ * batches from that without a lock. Both begin with a guard, by which a web server that hands the file out says
+ * nothing, and a head: `<number> <floor>`. The number grows by one with each file; no signal's `at` is below the
+ * floor, which is the `through` that the file before ended with, plus 1. `dropped` counts what found no room, by type
+ * and reason, in generations: one that was told is told once. All of this changes under the lock `lock` only.
  */
 final class Spool
 {
@@ -53,7 +53,10 @@ final class Spool
         }
     }
 
-    /** @return array{number: int, through: int, hasSegment: bool}|null what `rotate` found; null where it cannot be written */
+    /**
+     * @return array{number: int, through: int, hasSegment: bool}|null what `rotate` found; null where it cannot be
+     * written
+     */
     public function rotate(): ?array
     {
         $lock = $this->storage->lock('lock', true);

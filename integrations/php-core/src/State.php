@@ -5,8 +5,9 @@ declare(strict_types=1);
 namespace Logystera;
 
 /**
- * What a sender remembers between flushes: the file `state`, replaced whole under the lock `flush`. Its absence means a spool
- * that was never flushed, or one whose state was lost: then a new spool id is drawn, and what lies in the files goes out under it.
+ * What a sender remembers between flushes: the file `state`, replaced whole under the lock `flush`. Its absence means
+ * a spool that was never flushed, or one whose state was lost: then a new spool id is drawn, and what lies in the
+ * files goes out under it.
  */
 final class State
 {
@@ -21,8 +22,8 @@ final class State
         'spool' => '', 'seq' => 0,
         // Whose spool it is: see Owner.
         'owner' => [],
-        // What was spoken for; number of the newest segment that is done; where the next batch begins in the one after it, 0 at its
-        // beginning; the generation of dropped counts that was told.
+        // What was spoken for; number of the newest segment that is done; where the next batch begins in the one
+        // after it, 0 at its beginning; the generation of dropped counts that was told.
         'through' => -1, 'done' => 0, 'offset' => 0, 'told' => 0,
         // The claimed batch: see Claims. Signals that a batch may have at most, after one was too large.
         'batch' => null, 'limit' => Limits::BATCH_SIGNALS_MAX,

@@ -8,10 +8,11 @@ namespace Logystera;
 interface Storage
 {
     /**
-     * Takes an exclusive lock that no other process has, and that is still the one others will take: the file that was locked
-     * is the one that now has the name.
+     * Takes an exclusive lock that no other process has, and that is still the one others will take: the file that
+     * was locked is the one that now has the name.
      *
-     * @return resource|null what `unlock` wants; null where it is taken and $waits is false, or the folder cannot be written
+     * @return resource|null what `unlock` wants; null where it is taken and $waits is false, or the folder cannot be
+     * written
      */
     public function lock(string $name, bool $waits);
 

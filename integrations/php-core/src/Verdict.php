@@ -4,7 +4,10 @@ declare(strict_types=1);
 
 namespace Logystera;
 
-/** What an answer means for the batch and for the sender: the contract of docs/sending-batches.md as one function over facts. */
+/**
+ * What an answer means for the batch and for the sender: the contract of docs/sending-batches.md as one function over
+ * facts.
+ */
 final class Verdict
 {
     /** The batch is in the log, as far as it was acceptable. */
@@ -89,8 +92,8 @@ final class Verdict
     }
 
     /**
-     * The pause after so many failures in a row, in milliseconds: full jitter over 30 s · 2ⁿ⁻¹, so that senders which failed
-     * together do not return together; an hour once the circuit is open.
+     * The pause after so many failures in a row, in milliseconds: full jitter over 30 s · 2ⁿ⁻¹, so that senders which
+     * failed together do not return together; an hour once the circuit is open.
      */
     private static function pauseMs(int $failures, Randomness $randomness): int
     {

@@ -1,6 +1,8 @@
 <?php
 
-/** What the tests of the core share: checks, a run that names what failed, and doubles of everything that is injected. */
+/**
+ * What the tests of the core share: checks, a run that names what failed, and doubles of everything that is injected.
+ */
 
 declare(strict_types=1);
 

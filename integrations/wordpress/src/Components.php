@@ -34,7 +34,10 @@ final class Components
         return $versions;
     }
 
-    /** @return array<int, array{0: string, 1: string, 2: string, 3: string|null, 4: string|null}> kind, slug, action, versions */
+    /**
+     * @return array<int, array{0: string, 1: string, 2: string, 3: string|null, 4: string|null}> kind, slug, action,
+     * versions
+     */
     public static function difference(array $before, array $after): array
     {
         $found = [];

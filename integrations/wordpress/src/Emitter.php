@@ -7,7 +7,10 @@ namespace Logystera\WordPress;
 use Logystera\Hasher;
 use Logystera\Redact;
 
-/** Gives signals of one type to the spool, and turns users, addresses, files and messages into hashes that the site can look up. */
+/**
+ * Gives signals of one type to the spool, and turns users, addresses, files and messages into hashes that the site can
+ * look up.
+ */
 final class Emitter
 {
     /** Longest user name that a length is told of, in characters: the catalogue's bound. */

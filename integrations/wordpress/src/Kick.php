@@ -7,8 +7,8 @@ namespace Logystera\WordPress;
 use Logystera\Limits;
 
 /**
- * Has the site send by a request to itself, whose answer nobody waits for. That is how it is done where PHP cannot end an answer and go on:
- * a page then pays for one connection to its own machine, at most once in ten seconds.
+ * Has the site send by a request to itself, whose answer nobody waits for. That is how it is done where PHP cannot
+ * end an answer and go on: a page then pays for one connection to its own machine, at most once in ten seconds.
  */
 final class Kick
 {

@@ -5,9 +5,9 @@ declare(strict_types=1);
 namespace Logystera\WordPress;
 
 /**
- * Where the spool lies: outside the web root where that can be written, else in a folder of the uploads that nobody can guess and whose
- * files say nothing to a browser. The name has a hash of WordPress's own folder, so that a staging copy beside the
- * site has a folder of its own although it has the same options.
+ * Where the spool lies: outside the web root where that can be written, else in a folder of the uploads that nobody
+ * can guess and whose files say nothing to a browser. The name has a hash of WordPress's own folder, so that a
+ * staging copy beside the site has a folder of its own although it has the same options.
  */
 final class SpoolFolder
 {
@@ -68,6 +68,7 @@ final class SpoolFolder
         $name = 'logystera-' . substr(hash('sha256', ABSPATH . "\0" . $token), 0, 24);
         $outside = dirname(rtrim(ABSPATH, '/')) . '/.' . $name;
         // From a command line the web root is not known: what only a web server can tell is left to it.
+        // phpcs:ignore -- only asked whether it is there
         $isWeb = !empty($_SERVER['DOCUMENT_ROOT']) || is_dir($outside);
         if ($isWeb && self::isOutsideWebRoot($outside) && self::usable($outside) !== null) {
             return $outside;

@@ -6,7 +6,10 @@ namespace Logystera\WordPress;
 
 use Logystera\Redact;
 
-/** Looks, from the background, at what no hook tells: components that came and went as files, new security keys, missed jobs. */
+/**
+ * Looks, from the background, at what no hook tells: components that came and went as files, new security keys, missed
+ * jobs.
+ */
 final class Watch
 {
     /** Pause between two looks, in seconds: each reads the heads of all plugins' files. */

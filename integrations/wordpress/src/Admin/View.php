@@ -151,9 +151,10 @@ final class View
         if (isset($_GET['hash']) && wp_verify_nonce($nonce, 'logystera_lookup') !== false) {
             $hash = strtolower(sanitize_text_field(wp_unslash($_GET['hash'])));
             $found = $site->lookup->find($hash);
-            echo '<p><code>' . esc_html($hash) . '</code> ' . ($found === null
-                ? esc_html__('is not known here.', 'logystera')
-                : esc_html($found['kind'] . ': ' . $found['meaning'] . ' (' . wp_date('Y-m-d H:i', $found['seen']) . ')')) . '</p>';
+            $meaning = $found === null
+                ? __('is not known here.', 'logystera')
+                : $found['kind'] . ': ' . $found['meaning'] . ' (' . wp_date('Y-m-d H:i', $found['seen']) . ')';
+            echo '<p><code>' . esc_html($hash) . '</code> ' . esc_html($meaning) . '</p>';
         }
     }
 

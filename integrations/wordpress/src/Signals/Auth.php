@@ -6,7 +6,10 @@ namespace Logystera\WordPress\Signals;
 
 use Logystera\WordPress\Emitter;
 
-/** Sign-ins: by the form, XML-RPC, REST, an application password, a cookie that was forged. One signal for each attempt. */
+/**
+ * Sign-ins: by the form, XML-RPC, REST, an application password, a cookie that was forged. One signal for each
+ * attempt.
+ */
 final class Auth implements Source
 {
     private const REASONS = [
@@ -110,8 +113,8 @@ final class Auth implements Source
     }
 
     /**
-     * A cookie that WordPress did not sign. Told only where it asks for the admin area and is sent on to the form: on other pages a
-     * browser goes on sending a cookie that the site's new keys made worthless, and is nobody's attack.
+     * A cookie that WordPress did not sign. Told only where it asks for the admin area and is sent on to the form: on
+     * other pages a browser goes on sending a cookie that the site's new keys made worthless, and is nobody's attack.
      *
      * @param mixed $cookie
      */

@@ -9,7 +9,10 @@ use Logystera\WordPress\Components;
 use Logystera\WordPress\Emitter;
 use Logystera\WordPress\Watch;
 
-/** Plugins, themes and the core, where WordPress itself changes them. What is changed behind its back is found by Watch. */
+/**
+ * Plugins, themes and the core, where WordPress itself changes them. What is changed behind its back is found by
+ * Watch.
+ */
 final class Component implements Source
 {
     /** @var Emitter */

@@ -7,7 +7,10 @@ namespace Logystera\WordPress\Signals;
 use Logystera\Redact;
 use Logystera\WordPress\Emitter;
 
-/** Options that were added, updated or deleted: which, by whom, and whether a value is one that was seen before. Never a value. */
+/**
+ * Options that were added, updated or deleted: which, by whom, and whether a value is one that was seen before. Never
+ * a value.
+ */
 final class Config implements Source
 {
     /** What WordPress and plugins keep among the options although nobody sets it. */

@@ -8,8 +8,8 @@ use Logystera\Redact;
 use Logystera\WordPress\Emitter;
 
 /**
- * Jobs of WP-Cron. It takes each event off its list right before it runs the event's hook: from then on the job is watched, and what
- * began and did not end when the request ends has failed.
+ * Jobs of WP-Cron. It takes each event off its list right before it runs the event's hook: from then on the job is
+ * watched, and what began and did not end when the request ends has failed.
  */
 final class Cron implements Source
 {

@@ -9,8 +9,9 @@ use Logystera\Redact;
 use Logystera\WordPress\Emitter;
 
 /**
- * Errors of the database, from the list that WordPress keeps in a request; slow queries where the site has SAVEQUERIES on, for
- * nothing else measures them. A database that cannot be reached at all ends WordPress before any plugin runs.
+ * Errors of the database, from the list that WordPress keeps in a request; slow queries where the site has
+ * SAVEQUERIES on, for nothing else measures them. A database that cannot be reached at all ends WordPress before any
+ * plugin runs.
  */
 final class Database implements Source
 {

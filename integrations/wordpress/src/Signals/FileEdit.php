@@ -8,8 +8,9 @@ use Logystera\Redact;
 use Logystera\WordPress\Emitter;
 
 /**
- * Files that are written through the site: by the plugin and the theme editor, and scripts among the uploads. WordPress has no hook for
- * after a save, and takes a save back that breaks the site: so the file is compared when the request ends.
+ * Files that are written through the site: by the plugin and the theme editor, and scripts among the uploads.
+ * WordPress has no hook for after a save, and takes a save back that breaks the site: so the file is compared when
+ * the request ends.
  */
 final class FileEdit implements Source
 {

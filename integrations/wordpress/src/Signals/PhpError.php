@@ -9,7 +9,8 @@ use Logystera\Redact;
 use Logystera\WordPress\Emitter;
 
 /**
- * PHP's errors, as far as PHP is set to report them: what is silenced is none. An error that repeats in a request is told once.
+ * PHP's errors, as far as PHP is set to report them: what is silenced is none. An error that repeats in a request is
+ * told once.
  */
 final class PhpError implements Source
 {
@@ -61,7 +62,10 @@ final class PhpError implements Source
         }
     }
 
-    /** What PHP calls for each error that ends no request. Tells of it, and leaves the rest to whoever was asked before. */
+    /**
+     * What PHP calls for each error that ends no request. Tells of it, and leaves the rest to whoever was asked
+     * before.
+     */
     public function handle(int $level, string $message, string $file = '', int $line = 0): bool
     {
         $this->noteFatal();

@@ -8,8 +8,8 @@ use Logystera\Redact;
 use Logystera\WordPress\Emitter;
 
 /**
- * Accounts and their roles. Roles are watched where they are kept, in the account's meta: that is the same place for who uses
- * WordPress's functions and for who writes the meta by hand.
+ * Accounts and their roles. Roles are watched where they are kept, in the account's meta: that is the same place for
+ * who uses WordPress's functions and for who writes the meta by hand.
  */
 final class UserChange implements Source
 {

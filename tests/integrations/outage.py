@@ -1,0 +1,77 @@
+"""The gateway is down or hangs: pages go on, and afterwards everything arrives, with the ids and bytes that were fixed before."""
+import re, time
+from door import Door
+from wordpress import wait_for
+from world import TYPES
+
+FLUSH = "echo Logystera\\WordPress\\Plugin::site()->flush(%d, %s)->outcome;"
+BATCH = re.compile(r"batch=([0-9a-f]{16}\.\d+)")
+# Pages answer in some 40 ms here; one that waited for the gateway would take 3 s.
+PAGE_S_MAX = 1.0
+
+
+def behind(world, name):
+    site = world.site(name, "define('DISABLE_WP_CRON', true);", types=["config.change"])
+    door = Door(world.gateway)
+    site.settings("save", dsn=door.dsn(site.dsn), agree="on", **{"types[]": ["config.change"]})
+    site.command()
+    door.requests.clear()
+    return site, door
+
+
+def changes(world, site):
+    return [s["key"] for s in world.signals(site, "config.change") if s["key"].startswith("probe")]
+
+
+def test_an_outage_keeps_ids_and_bytes(world):
+    site, door = behind(world, "outage")
+    door.hang()
+    site.eval("add_option('probe_0', '0');")
+    start = time.monotonic()
+    assert site.eval(FLUSH % (3000, "false")) == "failed"
+    assert 2.5 < time.monotonic() - start < 5, "3 s for a try in a web request"
+    site.eval("add_option('probe_1', '0');")
+    slow = []
+    for i in range(20):
+        begun = time.monotonic()
+        site.get("/", cookies=False)
+        slow.append(time.monotonic() - begun)
+    assert max(slow) < PAGE_S_MAX, slow
+    door.close()
+    assert site.eval(FLUSH % (3000, "true")) == "failed"
+    site.eval("add_option('probe_2', '0');")
+    door.go_on()
+    door.open()
+    assert site.eval(FLUSH % (3000, "true")) == "sent"
+    tries = [(BATCH.search(h["Logystera-Signature"]).group(1), body) for h, body in door.requests]
+    assert len(tries) == 3 and tries[0] == tries[1] and tries[2][0] != tries[0][0], [t[0] for t in tries]
+    assert changes(world, site) == ["probe_0", "probe_1", "probe_2"], changes(world, site)
+    return f"slowest of 20 pages while it hung: {max(slow) * 1000:.0f} ms"
+
+
+FILL = """$site = Logystera\\WordPress\\Plugin::site();
+$clock = new Logystera\\SystemClock(); $spool = new Logystera\\Spool(new Logystera\\FileStorage('%s'), $clock);
+for ($i = 0; $i < %d; $i += 50) { $signals = [];
+  for ($j = 0; $j < 50; $j++) { $signals[] = [$clock->nowMs(), ['type' => 'config.change', 'key' => 'probe_' . ($i + $j), 'action' => 'added',
+    'before_hash' => str_repeat('0a', 16), 'after_hash' => str_repeat('0b', 16), 'actor_hash' => str_repeat('0c', 16)]]; }
+  $spool->append($signals); }"""
+
+
+def test_what_overflows_is_counted_exactly(world):
+    site, door = behind(world, "overflow")
+    door.close()
+    count = 30000
+    site.eval(FILL % (site.spool(), count))
+    size = sum((site.spool() / f"{name}.php").stat().st_size for name in ["open", "segment"] if (site.spool() / f"{name}.php").exists())
+    assert size <= 4 << 20, size
+    door.open()
+    def all_sent():
+        site.eval(FLUSH % (10000, "true"))
+        return len(changes(world, site)) and site.eval("echo Logystera\\WordPress\\Plugin::site()->waiting()['signals'];") == "0"
+    wait_for("the backlog", all_sent, 60)
+    arrived = changes(world, site)
+    dropped = [s for s in world.signals(site, "integration.dropped")]
+    assert len(arrived) == len(set(arrived)) and arrived == [f"probe_{i}" for i in range(len(arrived))]
+    assert [(s["dropped_type"], s["reason"]) for s in dropped] == [("config.change", "overflow")], dropped
+    assert len(arrived) + dropped[0]["count"] == count, (len(arrived), dropped)
+    return f"{len(arrived)} arrived, {dropped[0]['count']} counted"
