@@ -142,9 +142,20 @@ fn nothing_points_outside_the_tree() {
         concat!("/ho", "me/"),
     ];
     let mut findings = Vec::new();
-    for file in
-        files(&[".rs", ".md", ".toml", ".yaml", ".yml", ".py", ".sh", ".avsc", "justfile", "/run", "Dockerfile"])
-    {
+    for file in files(&[
+        ".rs",
+        ".md",
+        ".toml",
+        ".yaml",
+        ".yml",
+        ".py",
+        ".php",
+        ".sh",
+        ".avsc",
+        "justfile",
+        "/run",
+        "Dockerfile",
+    ]) {
         for (number, line) in file.text.lines().enumerate() {
             for path in foreign.iter().filter(|p| line.contains(**p)) {
                 findings.push(Finding(format!("{}:{}: {path}", file.path, number + 1)));
