@@ -27,9 +27,6 @@ final class FileStorage implements Storage
     {
         $path = $this->path($name);
         for ($try = 0; $try < self::LOCK_TRIES_MAX; $try++) {
-            if (!is_dir($this->folder)) {
-                @mkdir($this->folder, 0700, true);
-            }
             $file = @fopen($path, 'c');
             if ($file === false) {
                 return null;

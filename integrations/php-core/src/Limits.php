@@ -64,6 +64,8 @@ final class Limits
      * merge.
      */
     public const LOOKUP_PENDING_BYTES_MAX = 1048576;
+    /** Bytes of meanings from which a merge is worth it: it writes the whole store anew. */
+    public const LOOKUP_MERGE_BYTES_MIN = 65536;
     /** Characters of a meaning. */
     public const MEANING_CHARS_MAX = 300;
     /** Days after which a meaning is forgotten. */

@@ -62,26 +62,45 @@ final class Lookup
         $this->storage->unlock($lock);
     }
 
-    /** Merges what waits: the newest of each hash, not older than 90 days, 20,000 at most. */
-    public function merge(): void
+    /**
+     * Merges what waits, if it is worth it: the newest of each hash, not older than 90 days, 20,000 at most. Pages go on
+     * appending meanwhile: what is merged has been set aside, as `merging`.
+     */
+    public function merge(int $bytesMin = Limits::LOOKUP_MERGE_BYTES_MIN): void
     {
-        $lock = $this->storage->lock('lookups', true);
-        if ($lock === null) {
+        $merge = $this->storage->lock('merge', false);
+        if ($merge === null) {
             return;
         }
-        if ($this->storage->size('meanings') !== null) {
-            $oldest = intdiv($this->clock->nowMs(), 1000) - Limits::LOOKUP_DAYS_MAX * 86400;
-            $entries = array_filter($this->entries(), static fn (array $e): bool => $e['seen'] >= $oldest);
-            uasort($entries, static fn (array $a, array $b): int => $b['seen'] <=> $a['seen']);
-            $text = Spool::GUARD;
-            foreach (array_slice($entries, 0, Limits::LOOKUP_ENTRIES_MAX, true) as $hash => $entry) {
-                $text .= "$hash\t{$entry['seen']}\t{$entry['kind']}\t{$entry['meaning']}\n";
-            }
-            if ($this->storage->write('lookup', $text, false)) {
-                $this->storage->delete('meanings');
+        // What is there already was left by a process that died.
+        if ($this->storage->size('merging') === null && (int) $this->storage->size('meanings') >= $bytesMin) {
+            $lock = $this->storage->lock('lookups', true);
+            $this->storage->rename('meanings', 'merging');
+            if ($lock !== null) {
+                $this->storage->unlock($lock);
             }
         }
-        $this->storage->unlock($lock);
+        if ($this->storage->size('merging') !== null) {
+            $this->mergeAside();
+        }
+        $this->storage->unlock($merge);
+    }
+
+    private function mergeAside(): void
+    {
+        $oldest = intdiv($this->clock->nowMs(), 1000) - Limits::LOOKUP_DAYS_MAX * 86400;
+        $entries = array_filter(
+            $this->entries(['lookup', 'merging']),
+            static fn (array $e): bool => $e['seen'] >= $oldest
+        );
+        uasort($entries, static fn (array $a, array $b): int => $b['seen'] <=> $a['seen']);
+        $text = Spool::GUARD;
+        foreach (array_slice($entries, 0, Limits::LOOKUP_ENTRIES_MAX, true) as $hash => $entry) {
+            $text .= "$hash\t{$entry['seen']}\t{$entry['kind']}\t{$entry['meaning']}\n";
+        }
+        if ($this->storage->write('lookup', $text, false)) {
+            $this->storage->delete('merging');
+        }
     }
 
     /**
@@ -91,14 +110,17 @@ final class Lookup
      */
     public function find(string $hash): ?array
     {
-        return $this->entries()[strtolower(trim($hash))] ?? null;
+        return $this->entries(['lookup', 'merging', 'meanings'])[strtolower(trim($hash))] ?? null;
     }
 
-    /** @return array<string, array{seen: int, kind: string, meaning: string}> */
-    private function entries(): array
+    /**
+     * @param string[] $files older ones first
+     * @return array<string, array{seen: int, kind: string, meaning: string}>
+     */
+    private function entries(array $files): array
     {
         $entries = [];
-        foreach (['lookup', 'meanings'] as $name) {
+        foreach ($files as $name) {
             foreach (explode("\n", (string) $this->storage->read($name, strlen(Spool::GUARD))) as $line) {
                 $parts = explode("\t", $line, 4);
                 if (count($parts) === 4 && strlen($parts[0]) === 32) {

@@ -225,13 +225,15 @@ return [
         same('alice', $lookup()->find(strtoupper(" $user "))['meaning']);
         same('a value of blogname', $lookup()->find($value)['meaning']);
         $lookup()->merge();
+        same(null, $site->storage->read('lookup'), 'so little is not worth it');
+        $lookup()->merge(1);
         same(Hasher::USER, $lookup()->find($user)['kind']);
         same(false, strpos((string) $site->storage->read('lookup'), 'hunter2'));
         $site->clock->now += 91 * 86400000;
         $later = $lookup();
         $later->hash(Hasher::USER, 'bob');
         $later->write();
-        $later->merge();
+        $later->merge(1);
         same(null, $lookup()->find($user));
     },
 

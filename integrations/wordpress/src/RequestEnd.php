@@ -30,7 +30,18 @@ final class RequestEnd
         });
     }
 
+    /** Never throws: a fault of ours must not end what others do when a request ends. */
     public function end(): void
+    {
+        try {
+            $this->finish();
+        } catch (\Throwable $fault) {
+            // Its message could hold what somebody said.
+            error_log('logystera: ' . get_class($fault) . ' in ' . basename($fault->getFile()) . ':' . $fault->getLine());
+        }
+    }
+
+    private function finish(): void
     {
         foreach ($this->sources as $source) {
             $source->finish();

@@ -17,8 +17,9 @@ final class SpoolFolder
     /** The folder, which exists and can be written; null where there is none. */
     public static function find(): ?string
     {
-        if (defined(self::CONSTANT)) {
-            return self::usable((string) constant(self::CONSTANT));
+        $fixed = self::fixed();
+        if ($fixed !== null) {
+            return self::usable($fixed);
         }
         $stored = get_option(Settings::OPTION_SPOOL, []);
         $stored = is_array($stored) ? $stored : [];
@@ -41,12 +42,23 @@ final class SpoolFolder
     /** The folder that was found last, if it is there; nothing is made. */
     public static function known(): ?string
     {
-        if (defined(self::CONSTANT)) {
-            return is_dir((string) constant(self::CONSTANT)) ? (string) constant(self::CONSTANT) : null;
+        $fixed = self::fixed();
+        if ($fixed !== null) {
+            return is_dir($fixed) ? $fixed : null;
         }
         $stored = get_option(Settings::OPTION_SPOOL, []);
         $folder = is_array($stored) && ($stored['root'] ?? null) === ABSPATH ? (string) ($stored['folder'] ?? '') : '';
         return $folder !== '' && is_dir($folder) ? $folder : null;
+    }
+
+    /** What the configuration says: below it, each site of a network has a folder of its own. */
+    private static function fixed(): ?string
+    {
+        if (!defined(self::CONSTANT)) {
+            return null;
+        }
+        $folder = rtrim((string) constant(self::CONSTANT), '/');
+        return is_multisite() ? $folder . '/site-' . get_current_blog_id() : $folder;
     }
 
     public static function isOutsideWebRoot(string $folder): bool

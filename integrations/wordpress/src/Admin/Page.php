@@ -24,6 +24,7 @@ final class Page
     public static function register(): void
     {
         add_action('admin_menu', [self::class, 'menu']);
+        add_action('admin_init', [self::class, 'privacy']);
         foreach (self::ACTIONS as $action) {
             add_action("admin_post_logystera_$action", [self::class, $action]);
         }
@@ -32,6 +33,21 @@ final class Page
     public static function menu(): void
     {
         add_options_page('Logystera', 'Logystera', self::RIGHT, self::SLUG, [View::class, 'show']);
+    }
+
+    /** What the site's privacy policy may say of it. */
+    public static function privacy(): void
+    {
+        $dsn = Settings::dsn();
+        if ($dsn !== null && Settings::isAgreed($dsn)) {
+            /* translators: %s: a host */
+            $text = __(
+                'This site sends records of sign-ins, errors and requests to %s, to be warned of attacks and faults. They hold keyed '
+                . 'hashes of user names and addresses, whose key stays on this site, and no names, addresses or contents.',
+                'logystera'
+            );
+            wp_add_privacy_policy_content('Logystera', '<p>' . esc_html(sprintf($text, $dsn->host())) . '</p>');
+        }
     }
 
     public static function url(): string
