@@ -1,0 +1,43 @@
+"""Under PHP-FPM a page is delivered first and then its process sends."""
+import time
+import fpm
+from door import Door
+from wordpress import wait_for
+from world import TYPES
+
+PAGE_S_MAX = 1.0
+
+
+def test_under_fpm_a_page_does_not_wait_for_the_gateway(world):
+    site = world.bare_site("fpm", "define('DISABLE_WP_CRON', true);")
+    site.stop()
+    server = fpm.Server(site)
+    try:
+        world.agree(site)
+        door = Door(world.gateway)
+        site.settings("save", dsn=door.dsn(site.dsn), agree="on", **{"types[]": TYPES})
+        site.command()
+        door.requests.clear()
+        door.hang()
+        site.get("/?before", cookies=False)
+        time.sleep(10.5)
+        start = time.monotonic()
+        site.get("/?sends", cookies=False)
+        took = time.monotonic() - start
+        assert took < PAGE_S_MAX, took
+        wait_for("the try", lambda: door.requests, 2)
+        time.sleep(max(0, start + 4 - time.monotonic()))
+        door.go_on()
+        site.eval("Logystera\\WordPress\\Plugin::site()->flush(10000, true);")
+        paths = [s["path"] for s in world.signals(site, "http.request")]
+        assert paths.count("/") >= 2 and "/wp-admin/admin-ajax.php" not in paths, paths
+        assert not (site.spool() / "kick.php").exists(), "a request of its own was sent, although PHP can end the answer"
+        # And without anything in the way: page views alone bring everything to the gateway.
+        site.get("/?again", cookies=False)
+        time.sleep(10.5)
+        before = len(world.gateway.signals(site))
+        site.get("/?last", cookies=False)
+        wait_for("the signals", lambda: len(world.gateway.signals(site)) >= before + 2, 5)
+    finally:
+        server.stop()
+    return f"the page that sent took {took * 1000:.0f} ms while the gateway hung"
