@@ -131,7 +131,7 @@ def test_who_may_not_is_refused_and_the_secret_is_never_shown(world):
     nonce = re.search(r'name="logystera_nonce" value="(\w+)"', page).group(1)
     found = site.get(f"/wp-admin/options-general.php?page=logystera&logystera_nonce={nonce}&hash={signal['user_hash']}").text
     assert "user: sub" in found
-    health = json.loads(site.eval("require ABSPATH . 'wp-admin/includes/admin.php'; "
+    health = json.loads(site.eval("require_once ABSPATH . 'wp-admin/includes/admin.php'; "
                                   "echo json_encode(Logystera\\WordPress\\Admin\\Health::test());"))
     assert health["status"] == "good", health
     # From the configuration the DSN has no field and is not shown either.
@@ -175,8 +175,8 @@ def test_uninstalling_leaves_nothing(world):
     site.command()
     assert len(traces(site)) >= 6
     site.log_in()
-    site.eval("require ABSPATH . 'wp-admin/includes/admin.php'; deactivate_plugins('logystera/logystera.php');")
-    site.eval("require ABSPATH . 'wp-admin/includes/admin.php'; $r = delete_plugins(['logystera/logystera.php']);"
+    site.eval("require_once ABSPATH . 'wp-admin/includes/admin.php'; deactivate_plugins('logystera/logystera.php');")
+    site.eval("require_once ABSPATH . 'wp-admin/includes/admin.php'; $r = delete_plugins(['logystera/logystera.php']);"
               "if ($r !== true) { fwrite(STDERR, print_r($r, true)); exit(1); }")
     be_busy(site)
     assert traces(site) == [], traces(site)

@@ -16,10 +16,10 @@ def zip_of(site, version):
     return shutil.make_archive(str(site.scratch / f"{site.name}.{version}"), "zip", folder.parent, "guest")
 
 
-INSTALL = """require ABSPATH . 'wp-admin/includes/admin.php'; require_once ABSPATH . 'wp-admin/includes/class-wp-upgrader.php';
+INSTALL = """require_once ABSPATH . 'wp-admin/includes/admin.php'; require_once ABSPATH . 'wp-admin/includes/class-wp-upgrader.php';
 $u = new Plugin_Upgrader(new Automatic_Upgrader_Skin()); $r = $u->install('%s', ['overwrite_package' => %s]);
 if ($r !== true) { fwrite(STDERR, print_r($r, true)); exit(1); }"""
-NEEDS = "require ABSPATH . 'wp-admin/includes/admin.php';"
+NEEDS = "require_once ABSPATH . 'wp-admin/includes/admin.php';"
 
 
 def edit(site, page, fields, text):

@@ -78,7 +78,7 @@ def test_nothing_that_was_planted_leaks(world):
     folder = site.folder / "wp-content/plugins/probe"
     folder.mkdir()
     (folder / "probe.php").write_text(PROBE_CODE)
-    site.eval("require ABSPATH . 'wp-admin/includes/plugin.php'; activate_plugin('probe/probe.php');")
+    site.eval("require_once ABSPATH . 'wp-admin/includes/plugin.php'; activate_plugin('probe/probe.php');")
     world.agree(site)
     door = Door(world.gateway)
     site.settings("save", dsn=door.dsn(site.dsn), agree="on", **{"types[]": TYPES})

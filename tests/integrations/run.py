@@ -3,7 +3,7 @@ LOGYSTERA names the binary [target/debug/logystera]; KEEP=1 leaves the scratch f
 import concurrent.futures, importlib, os, sys, time, traceback
 from world import World
 
-MODULES = ["quiet", "brute_force", "table", "components", "admin", "leaks", "outage", "after_the_page"]
+MODULES = ["quiet", "brute_force", "table", "components", "admin", "leaks", "outage", "after_the_page", "network"]
 AT_ONCE = 4
 
 

@@ -214,7 +214,7 @@ def probe(site):
 def test_table_of_errors_and_jobs(world):
     site = world.site("errors", "define('DISABLE_WP_CRON', true); define('WP_DISABLE_FATAL_ERROR_HANDLER', false);")
     probe(site)
-    site.eval("require ABSPATH . 'wp-admin/includes/plugin.php'; activate_plugin('probe/probe.php');")
+    site.eval("require_once ABSPATH . 'wp-admin/includes/plugin.php'; activate_plugin('probe/probe.php');")
     site.cron()
     t = Table(world, site)
     ask = lambda name: lambda: site.get(f"/?probe={name}", cookies=False)

@@ -38,7 +38,7 @@ class World:
     def bare_site(self, name, config="", serve=()):
         site = WordPress(self.scratch, self.database, name, config)
         self.sites.append(site)
-        site.eval("require ABSPATH . 'wp-admin/includes/plugin.php'; $e = activate_plugin('logystera/logystera.php');"
+        site.eval("require_once ABSPATH . 'wp-admin/includes/plugin.php'; $e = activate_plugin('logystera/logystera.php');"
                   "if (is_wp_error($e)) { fwrite(STDERR, $e->get_error_message()); exit(1); }")
         site.serve(*serve)
         return site

@@ -1,0 +1,60 @@
+"""A network of sites: each has an agreement, a spool and a gateway's key of its own."""
+from door import Door
+from wordpress import WordPress
+
+MAKE = """define('WP_INSTALLING_NETWORK', true); require ABSPATH_ . 'wp-load.php';
+require ABSPATH . 'wp-admin/includes/upgrade.php'; require ABSPATH . 'wp-admin/includes/network.php';
+foreach ($wpdb->tables('ms_global') as $table => $name) { $wpdb->$table = $name; } install_network();
+$r = populate_network(1, '%s', 'admin@example.test', 'Net', '/', false);
+if (is_wp_error($r) && $r->get_error_code() !== 'no_wildcard_dns') { fwrite(STDERR, $r->get_error_message()); exit(1); }"""
+AGREE = """update_option('logystera_dsn', '%s'); $d = Logystera\\WordPress\\Settings::dsn(); Logystera\\WordPress\\Settings::agree($d);"""
+
+
+def in_site(site, path, code):
+    return site.php_file(f"require ABSPATH_ . 'wp-load.php';\n{code}", prelude=f"$_SERVER['REQUEST_URI'] = '{path}';")
+
+
+def test_each_site_of_a_network_is_one_of_its_own(world):
+    site = WordPress(world.scratch, world.database, "network")
+    world.sites.append(site)
+    host = f"127.0.0.1:{site.port}"
+    site.configure("define('WP_ALLOW_MULTISITE', true);")
+    site.php_file(MAKE % host)
+    # The addresses of a network's sites stand in the database, not among the 'WP_HOME' and 'WP_SITEURL' of the configuration.
+    site.configure(f"define('MULTISITE', true); define('SUBDOMAIN_INSTALL', false); define('DOMAIN_CURRENT_SITE', '{host}');"
+                   "define('PATH_CURRENT_SITE', '/'); define('SITE_ID_CURRENT_SITE', 1); define('BLOG_ID_CURRENT_SITE', 1);"
+                   "/* 'WP_HOME' 'WP_SITEURL' */ define('DISABLE_WP_CRON', true);")
+    in_site(site, "/", f"wp_insert_site(['domain' => '{host}', 'path' => '/two/', 'network_id' => 1, 'title' => 'Two', 'user_id' => 1]); require_once ABSPATH . 'wp-admin/includes/plugin.php';"
+                       "$e = activate_plugin('logystera/logystera.php', '', true); if (is_wp_error($e)) { exit(1); }")
+    # WordPress takes the colon of a port out of a new site's address.
+    site.database.query(f"UPDATE wp_blogs SET domain = '{host}'; "
+                        f"UPDATE wp_2_options SET option_value = '{site.url}/two' WHERE option_name IN ('siteurl', 'home')", site.name)
+    doors = [Door(world.gateway), Door(world.gateway)]
+    made = [world.gateway.add_site("network one"), world.gateway.add_site("network two")]
+    paths = ["/", "/two/"]
+    in_site(site, "/", AGREE % doors[0].dsn(made[0]["dsn"]))
+    for path in paths:
+        in_site(site, path, f"update_option('blogname', 'before {path}');")
+    site.command(f"--url=http://{host}/")
+    refused = site.command(f"--url=http://{host}/two/")
+    assert refused.returncode == 3 and doors[1].requests == [], (refused, doors[1].requests, "the second site did not agree")
+    in_site(site, "/two/", AGREE % doors[1].dsn(made[1]["dsn"]))
+    for path in paths:
+        in_site(site, path, f"add_option('probe_{path.strip('/') or 'one'}', '1'); $u = get_user_by('login', 'admin');"
+                            "if (get_current_blog_id() === 2) { $u->add_role('editor'); }")
+    folders = [in_site(site, p, "echo Logystera\\WordPress\\SpoolFolder::find();") for p in paths]
+    assert folders[0] != folders[1], folders
+    for path in paths:
+        ran = site.command(f"--url=http://{host}{path}")
+        assert ran.returncode == 0, ran.stderr
+    found = []
+    for one in made:
+        site.id = one["site"]
+        found.append([s.get("key") or s["role"] for s in world.gateway.signals(site) if s["type"] in ("config.change", "user.change")])
+    assert found == [["blogname", "probe_one"], ["probe_two", "editor"]], found
+    in_site(site, "/", "require_once ABSPATH . 'wp-admin/includes/admin.php'; deactivate_plugins('logystera/logystera.php', false, true);"
+                       "delete_plugins(['logystera/logystera.php']);")
+    left = site.database.query("SELECT option_name FROM wp_options WHERE option_name LIKE '%logystera%' UNION ALL "
+                               "SELECT option_name FROM wp_2_options WHERE option_name LIKE '%logystera%' UNION ALL "
+                               "SELECT option_name FROM wp_2_options WHERE option_name = 'cron' AND option_value LIKE '%logystera%'", site.name)
+    assert left == "" and not list(site.folder.parent.glob(".logystera*")), left
