@@ -139,14 +139,12 @@ final class Claims
         }
     }
 
-    /** `type|reason` => counts, of counts by type. A lost report makes no other. */
+    /** `type|reason` => counts, of a batch's counts by type. Reports are not among those: a lost report makes no other. */
     public static function reasoned(array $counts, string $reason): array
     {
         $reasoned = [];
         foreach ($counts as $type => $count) {
-            if ($type !== 'integration.dropped') {
-                $reasoned["$type|$reason"] = $count;
-            }
+            $reasoned["$type|$reason"] = $count;
         }
         return $reasoned;
     }
@@ -166,7 +164,7 @@ final class Claims
     {
         $state->values['done'] = $number;
         $state->values['offset'] = 0;
-        // On disk before the segment goes: else what it held would go out twice.
+        // On disk before the segment goes: else a crash in between would lose the count of what could not be sent.
         if ($state->save($this->storage)) {
             $this->storage->delete('segment');
         }

@@ -126,7 +126,6 @@ final class Spool
         }
         $now = $this->clock->nowMs();
         [$last, $isTorn] = $this->tail('open', $head);
-        $last = max($last, $head['floor']);
         $room = $this->bytesMax - $head['size'] - (int) $this->storage->size('segment');
         // A line without its end was being written when its writer died: the next one must not join it.
         $lines = $isTorn ? "\n" : '';

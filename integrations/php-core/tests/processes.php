@@ -60,15 +60,19 @@ return [
         same('sent', $site->flush()->outcome);
     },
 
-    'a lock whose file was replaced is not taken for the lock' => static function (): void {
+    'who waited for a lock whose file was replaced waits for the new one' => static function (): void {
         $folder = Site::scratch();
         $storage = new FileStorage($folder);
         $old = $storage->lock('lock', true);
+        $waiting = worker('lock', $folder, 'got', '1');
+        usleep(300000);
         unlink("$folder/lock.php");
         $new = $storage->lock('lock', false);
-        same(true, is_resource($new), 'the new file is free');
         $storage->unlock($old);
-        same(null, $storage->lock('lock', false), 'and then it is held');
+        usleep(300000);
+        same(null, $storage->read('got'), 'two have the lock');
         $storage->unlock($new);
+        same(0, proc_close($waiting));
+        same('got', $storage->read('got'));
     },
 ];

@@ -10,10 +10,12 @@ use Logystera\Answer;
 use Logystera\Catalogue;
 use Logystera\CatalogueData;
 use Logystera\ClockOffset;
+use Logystera\Cut;
 use Logystera\Dsn;
 use Logystera\DsnError;
 use Logystera\Hasher;
 use Logystera\Health;
+use Logystera\Limits;
 use Logystera\Verdict;
 
 return [
@@ -144,6 +146,14 @@ return [
         foreach ($steps as $i => [$status, $code, $expected]) {
             same($expected, $says($status, $code), "step $i");
         }
+    },
+
+    'a batch ends at either limit' => static function (): void {
+        $line = static fn (int $bytes): string => '1 ' . str_pad('{"type":"cron.run","job":"', $bytes - 2, 'j') . "\"}\n";
+        $cut = Cut::of(str_repeat($line(1023), 2000), 0, 1000, 0);
+        same([intdiv(Limits::BATCH_BYTES_MAX, 1024), 1], [count($cut->signals), $cut->nextAt]);
+        same(1000, count(Cut::of(str_repeat($line(40), 2000), 0, 1000, 0)->signals));
+        same(1, count(Cut::of($line(600000) . $line(40), 0, 1000, 0)->signals), 'one signal always goes');
     },
 
     'only a step of more than two seconds moves the clock offset' => static function (): void {

@@ -28,6 +28,22 @@ function tally(FakeGateway ...$gateways): array
     return $tally;
 }
 
+/** Each batch speaks for its own signals, and for none that comes later. */
+function checkWatermarks(FakeGateway $gateway): void
+{
+    [$through, $last] = [-1, 0];
+    foreach ($gateway->taken as $id => $body) {
+        $batch = json_decode($body, true);
+        foreach ($batch['signals'] as $signal) {
+            $isInOrder = $signal['at'] > $through && $signal['at'] >= $last;
+            same(true, $isInOrder, "$id: {$signal['at']} after $through, $last");
+            $last = $signal['at'];
+        }
+        same(true, $batch['through'] >= $through && $batch['through'] >= $last - 1, "$id: through {$batch['through']}");
+        $through = $batch['through'];
+    }
+}
+
 /** Copies a folder of a spool, as a backup or a staging copy does. */
 function copyFolder(string $from): string
 {
@@ -42,19 +58,19 @@ return [
     'what finds no room is counted, exactly' => static function (): void {
         $site = new Site();
         $site->bytesMax = 10000;
-        $site->gateway->script = array_fill(0, 3, new \Logystera\Answer(0));
+        $site->gateway->script = array_fill(0, 4, new \Logystera\Answer(0));
         for ($i = 0; $i < 50; $i++) {
-            $site->record(7);
+            $site->record(20);
+            same(true, $site->spool()->bytes() <= 10000, 'the cap');
             $site->clock->now += 5000;
             $site->flush();
         }
-        same(true, $site->spool()->bytes() <= 10000);
         $site->clock->now += 4000000;
         $site->flush();
         $site->flush();
         $tally = tally($site->gateway);
         same(true, ($tally['cron.run|overflow'] ?? 0) > 100, json_encode($tally));
-        same(350, $tally['signals'] + $tally['cron.run|overflow'], json_encode($tally));
+        same(1000, $tally['signals'] + $tally['cron.run|overflow'], json_encode($tally));
         same(false, array_key_exists('integration.dropped|overflow', $tally));
     },
 
@@ -98,6 +114,41 @@ return [
         same(['j0', 'j1', 'j2', 'j3', 'cron.run/disk: 1'], $site->told());
     },
 
+    'a torn line is counted once, also where its batch is claimed twice' => static function (): void {
+        $site = new Site();
+        $site->spool()->append([]);
+        $site->storage->append('open', $site->clock->now . ' {"type":"cron.run","at":17672256000');
+        $site->record(2);
+        $site->gateway->script = [$site->gateway->answer(409, 'conflict')];
+        $site->flush();
+        same(['j0', 'j1', 'cron.run/disk: 1'], $site->told());
+    },
+
+    'a batch whose bytes are damaged is claimed anew' => static function (): void {
+        $site = new Site();
+        $site->record(2);
+        $site->gateway->script = [new \Logystera\Answer(0)];
+        $site->flush();
+        $site->storage->append('batch', 'x');
+        $site->clock->now += 31000;
+        $site->flush();
+        same([['j0', 'j1'], '.2'], [$site->told(), substr($site->gateway->tries[1]['id'], 16)]);
+    },
+
+    'a spool whose open file is lost goes on with what comes' => static function (): void {
+        $site = new Site();
+        $site->record(2);
+        $site->flush();
+        $site->record(1);
+        $site->storage->delete('open');
+        $site->clock->now += 1000;
+        $site->record(2);
+        $site->clock->now += 1000;
+        $site->flush();
+        same(['j0', 'j1', 'j3', 'j4'], $site->told());
+        checkWatermarks($site->gateway);
+    },
+
     'a refused report makes no other' => static function (): void {
         $site = new Site();
         $site->gateway->script = [$site->gateway->answer(422), $site->gateway->answer(422)];
@@ -133,6 +184,7 @@ return [
                 [$site, $copy]
             );
             same([], array_intersect($spools[0], $spools[1]), "$how: spools");
+            same('.1', substr((string) array_key_first($copy->gateway->taken), 16), "$how: numbers");
         }
     },
 
@@ -178,6 +230,7 @@ return [
             }
             $jobs = array_column($site->gateway->signals(), 'job');
             same(count($jobs), count(array_unique($jobs)), "crash at change $changes: twice");
+            checkWatermarks($site->gateway);
             $tally = tally($site->gateway);
             $known = $tally['signals'] + ($tally['cron.run|overflow'] ?? 0);
             if ($recorded === 0) {

@@ -1,6 +1,6 @@
 <?php
 
-/** A process of the tests: `append FOLDER NAME COUNT` puts signals into the spool one by one. */
+/** A process of the tests: `append FOLDER NAME COUNT` puts signals into the spool one by one, `lock FOLDER NAME 1` notes when it has the lock. */
 
 declare(strict_types=1);
 
@@ -12,9 +12,16 @@ use Logystera\SystemClock;
 
 require __DIR__ . '/../autoload.php';
 
-[, , $folder, $name, $count] = $argv;
+[, $what, $folder, $name, $count] = $argv;
+$storage = new FileStorage($folder);
+if ($what === 'lock') {
+    $lock = $storage->lock('lock', true);
+    $storage->write($name, $name, false);
+    $storage->unlock($lock);
+    exit;
+}
 $clock = new SystemClock();
-$spool = new Spool(new FileStorage($folder), $clock, PHP_INT_MAX);
+$spool = new Spool($storage, $clock, PHP_INT_MAX);
 for ($i = 0; $i < (int) $count; $i++) {
     $spool->append([[$clock->nowMs(), ['type' => 'cron.run', 'job' => "$name-$i", 'outcome' => 'ok']]]);
 }
