@@ -21,6 +21,12 @@ def test_under_fpm_a_page_does_not_wait_for_the_gateway(world):
         door.hang()
         site.get("/?before", cookies=False)
         time.sleep(10.5)
+        # WordPress's editor asks in this way whether a save broke the site: nothing must come before its answer.
+        site.eval("set_transient('scrape_key_abc', 'y', 60);")
+        scraped = site.get("/?wp_scrape_key=abc&wp_scrape_nonce=y", cookies=False)
+        assert "wp_scraping_result_start:abc" in scraped.text, scraped.text[-200:]
+        time.sleep(1)
+        assert door.requests == [], "sent during the editor's scrape"
         start = time.monotonic()
         site.get("/?sends", cookies=False)
         took = time.monotonic() - start

@@ -39,7 +39,11 @@ def extracted():
     if not site.is_dir():
         (home / "debs").mkdir(parents=True, exist_ok=True)
         if not list((home / "debs").glob("wordpress_*.deb")):
-            subprocess.run(["apt-get", "download", "-q", *PACKAGES], cwd=home / "debs", check=True, stdout=subprocess.DEVNULL)
+            bring = lambda: subprocess.run(["apt-get", "download", "-q", *PACKAGES], cwd=home / "debs", capture_output=True).returncode == 0
+            # The list of packages is brought only where the one at hand does not do.
+            if not bring():
+                subprocess.run(["apt-get", "update", "-q"], check=True, stdout=subprocess.DEVNULL)
+                assert bring(), f"WordPress could not be downloaded: `apt-get download {' '.join(PACKAGES)}` says why"
         for deb in sorted((home / "debs").glob("*.deb")):
             subprocess.run(["dpkg-deb", "-x", deb, home / "root"], check=True)
         # A link of the package into /etc. The others lead into other packages' folders: the copy has the files themselves.
