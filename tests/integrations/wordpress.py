@@ -1,5 +1,5 @@
 """A real WordPress from Debian's packages, in a scratch folder: MariaDB without a network, PHP's own web server, our plugin."""
-import http.client, json, os, pathlib, re, shutil, signal, socket, subprocess, time, urllib.parse
+import fcntl, http.client, json, os, pathlib, re, shutil, signal, socket, subprocess, time, urllib.parse
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 PACKAGES = ["wordpress", "wordpress-theme-twentytwentyone", "php-getid3", "libjs-cropper", "libjs-underscore"]
@@ -32,26 +32,32 @@ def as_nobody():
     return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
 
 
-def extracted():
-    """WordPress as Debian packs it, extracted once into target/; packages that another run brought are taken again."""
-    home = pathlib.Path(os.environ.get("WORDPRESS_DIR") or TREE / "target/services/wordpress")
-    site = home / "site"
-    if not site.is_dir():
-        (home / "debs").mkdir(parents=True, exist_ok=True)
-        if not list((home / "debs").glob("wordpress_*.deb")):
-            bring = lambda: subprocess.run(["apt-get", "download", "-q", *PACKAGES], cwd=home / "debs", capture_output=True).returncode == 0
-            # The list of packages is brought only where the one at hand does not do.
-            if not bring():
-                subprocess.run(["apt-get", "update", "-q"], check=True, stdout=subprocess.DEVNULL)
-                assert bring(), f"WordPress could not be downloaded: `apt-get download {' '.join(PACKAGES)}` says why"
-        for deb in sorted((home / "debs").glob("*.deb")):
-            subprocess.run(["dpkg-deb", "-x", deb, home / "root"], check=True)
+def home():
+    return pathlib.Path(os.environ.get("WORDPRESS_DIR") or TREE / "target/services/wordpress")
+
+
+def extract():
+    """Brings WordPress as Debian packs it to home() / "site", once for all runs; one that runs beside waits."""
+    debs, root, new, site = home() / "debs", home() / "root", home() / "site.new", home() / "site"
+    debs.mkdir(parents=True, exist_ok=True)
+    with open(home() / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if site.is_dir():
+            return
+        for left in [root, new]:
+            shutil.rmtree(left, ignore_errors=True)
+        bring = lambda: subprocess.run(["apt-get", "download", "-q", *PACKAGES], cwd=debs, capture_output=True).returncode == 0
+        # The list of packages is brought only where the one at hand does not do.
+        if not list(debs.glob("wordpress_*.deb")) and not bring():
+            subprocess.run(["apt-get", "update", "-q"], check=True, stdout=subprocess.DEVNULL)
+            assert bring(), f"WordPress could not be downloaded: `apt-get download {' '.join(PACKAGES)}` says why"
+        for deb in sorted(debs.glob("*.deb")):
+            subprocess.run(["dpkg-deb", "-x", deb, root], check=True)
         # A link of the package into /etc. The others lead into other packages' folders: the copy has the files themselves.
-        (home / "root/usr/share/wordpress/.htaccess").unlink(missing_ok=True)
-        subprocess.run(["cp", "-aL", home / "root/usr/share/wordpress", home / "site.new"], check=True)
-        (home / "site.new").rename(site)
-        shutil.rmtree(home / "root")
-    return site
+        (root / "usr/share/wordpress/.htaccess").unlink(missing_ok=True)
+        subprocess.run(["cp", "-aL", root / "usr/share/wordpress", new], check=True)
+        new.rename(site)
+        shutil.rmtree(root)
 
 
 class Answer:
@@ -95,7 +101,7 @@ class WordPress:
         self.folder, self.log, self.jar, self.server = scratch / name / "www", scratch / f"{name}.debug.log", {}, None
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder.parent.mkdir()
-        subprocess.run(["cp", "-a", extracted(), self.folder], check=True)
+        subprocess.run(["cp", "-a", home() / "site", self.folder], check=True)
         database.query(f"CREATE DATABASE `{name}`")
         self.log.touch()
         self.own(self.log)

@@ -1,7 +1,7 @@
 """What the scenarios share: one database, one gateway, and sites in scratch folders."""
 import os, pathlib, shutil, tempfile
 from gateway import Gateway, Receiver
-from wordpress import ADMIN, PASSWORD, TREE, Database, WordPress, wait_for
+from wordpress import ADMIN, PASSWORD, TREE, Database, WordPress, extract, wait_for
 
 TYPES = ["auth.attempt", "component.lifecycle", "config.change", "cron.run", "db.event", "file.edit", "http.request",
          "mail.outcome", "php.error", "user.change"]
@@ -18,6 +18,7 @@ class World:
         self.sites, self.database, self.gateway = [], None, None
 
     def start(self):
+        extract()
         self.database = Database(self.scratch / "db")
         self.receiver = Receiver()
         self.gateway = Gateway(self.scratch / "gateway", TREE / "tests/integrations/rules.yaml", self.receiver)
