@@ -6,7 +6,8 @@ START_S = 60
 
 
 def binary():
-    return os.environ.get("LOGYSTERA") or str(TREE / "target/debug/logystera")
+    built = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or TREE / "target")
+    return os.environ.get("LOGYSTERA") or str((TREE / built / "debug/logystera").resolve())
 
 
 class Receiver:

@@ -39,8 +39,10 @@ final class Kick
         $host = (string) ($url['host'] ?? '');
         $port = (int) ($url['port'] ?? ($isTls ? 443 : 80));
         // This machine itself, where the server says its address: neither a name nor a way has to be found.
-        // phpcs:ignore -- an address, and used only as one
-        $own = isset($_SERVER['SERVER_ADDR']) ? (string) $_SERVER['SERVER_ADDR'] : '';
+        // phpcs:disable -- an address, and used only as one; behind a proxy the port is another, and the proxy is asked
+        $isOwn = isset($_SERVER['SERVER_ADDR'], $_SERVER['SERVER_PORT']) && (int) $_SERVER['SERVER_PORT'] === $port;
+        $own = $isOwn ? (string) $_SERVER['SERVER_ADDR'] : '';
+        // phpcs:enable
         $target = filter_var($own, FILTER_VALIDATE_IP) === false ? $host : (strpos($own, ':') === false ? $own : "[$own]");
         $context = stream_context_create(['ssl' => ['peer_name' => $host]]);
         $stream = @stream_socket_client(

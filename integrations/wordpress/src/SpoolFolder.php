@@ -13,6 +13,17 @@ final class SpoolFolder
 {
     /** Name of the constant that fixes the folder. */
     public const CONSTANT = 'LOGYSTERA_SPOOL_DIR';
+    /** What the spool, the look-up store and the plugin keep there. */
+    private const FILES = [
+        'lock', 'flush', 'open', 'next', 'segment', 'state', 'batch', 'last', 'dropped', 'lookups', 'lookup', 'meanings',
+        'merge', 'merging', 'kick',
+    ];
+    /** For servers that know these files; all others run the spool's own, which say nothing. */
+    private const GUARDS = [
+        '.htaccess' => "Require all denied\n", 'index.php' => "<?php\n",
+        'web.config' => '<configuration><system.webServer><authorization><deny users="*"/></authorization>'
+            . "</system.webServer></configuration>\n",
+    ];
 
     /** The folder, which exists and can be written; null where there is none. */
     public static function find(): ?string
@@ -111,30 +122,28 @@ final class SpoolFolder
         return is_dir($folder) && is_writable($folder) ? $folder : null;
     }
 
-    /** For servers that know these files; all others run the spool's own, which say nothing. */
     private static function protect(string $folder): void
     {
-        $files = [
-            '.htaccess' => "Require all denied\n", 'index.php' => "<?php\n",
-            'web.config' => '<configuration><system.webServer><authorization><deny users="*"/></authorization>'
-                . "</system.webServer></configuration>\n",
-        ];
-        foreach ($files as $name => $text) {
+        foreach (self::GUARDS as $name => $text) {
             if (!is_file("$folder/$name")) {
                 @file_put_contents("$folder/$name", $text);
             }
         }
     }
 
-    /** Removes the folder and what is in it. */
+    /** Removes our files, and the folder if nothing else is in it: a fixed one may be somebody's. */
     public static function remove(): void
     {
         $folder = self::known();
         if ($folder === null) {
             return;
         }
-        foreach (array_merge(glob("$folder/*") ?: [], ["$folder/.htaccess"]) as $file) {
-            @unlink($file);
+        foreach (self::FILES as $name) {
+            @unlink("$folder/$name.php");
+            @unlink("$folder/$name.php.new");
+        }
+        foreach (self::fixed() === null ? array_keys(self::GUARDS) : [] as $name) {
+            @unlink("$folder/$name");
         }
         @rmdir($folder);
     }
