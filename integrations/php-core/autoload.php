@@ -7,11 +7,8 @@
 declare(strict_types=1);
 
 spl_autoload_register(static function (string $class): void {
-    if (strncmp($class, 'Logystera\\', 10) !== 0) {
-        return;
-    }
-    $file = __DIR__ . '/src/' . str_replace('\\', '/', substr($class, 10)) . '.php';
-    if (is_file($file)) {
-        require $file;
+    // The core's own namespace is flat: what lies deeper is the platforms' or the tests'.
+    if (strncmp($class, 'Logystera\\', 10) === 0 && strpos($class, '\\', 10) === false) {
+        require __DIR__ . '/src/' . substr($class, 10) . '.php';
     }
 });

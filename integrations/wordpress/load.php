@@ -8,10 +8,7 @@ defined('ABSPATH') || exit;
 
 spl_autoload_register(static function (string $class): void {
     if (strncmp($class, 'Logystera\\WordPress\\', 20) === 0) {
-        $file = __DIR__ . '/src/' . str_replace('\\', '/', substr($class, 20)) . '.php';
-        if (is_file($file)) {
-            require $file;
-        }
+        require __DIR__ . '/src/' . str_replace('\\', '/', substr($class, 20)) . '.php';
     }
 });
 require_once __DIR__ . '/core/autoload.php';

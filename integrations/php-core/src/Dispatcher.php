@@ -52,20 +52,6 @@ final class Dispatcher
         }
     }
 
-    /** Whether a flush now would do more than wait: cheap enough for the end of a request. */
-    public static function isDue(Storage $storage, Clock $clock): bool
-    {
-        $values = State::peek($storage);
-        return !$values['closed'] && self::waitMs($values, $clock->nowMs()) === 0;
-    }
-
-    private static function waitMs(array $values, int $now): int
-    {
-        $wait = $values['next_try_at'] - $now;
-        // A clock that went back does not make a longer pause than any.
-        return $wait > Limits::PAUSE_MS_MAX ? 0 : max(0, $wait);
-    }
-
     /** A spool that belongs to another one is a copy: it goes on under a new id, with all that lies in it. */
     private function settleOwner(State $state, Owner $owner): void
     {
@@ -102,7 +88,7 @@ final class Dispatcher
         $end = $this->clock->monotonicMs() + $budgetMs;
         [$answer, $batches] = [null, 0];
         while (true) {
-            if (!$isAsked && self::waitMs($state->values, $this->clock->nowMs()) > 0) {
+            if (!$isAsked && $state->waitMs($this->clock->nowMs()) > 0) {
                 return new Flushed($answer === null ? Flushed::WAITING : Flushed::FAILED, $answer, $batches);
             }
             if ($state->values['batch'] === null) {

@@ -75,6 +75,14 @@ final class FileStorage implements Storage
         return $size === false ? null : $size;
     }
 
+    public function writtenAt(string $name): ?int
+    {
+        $path = $this->path($name);
+        clearstatcache(true, $path);
+        $seconds = @filemtime($path);
+        return $seconds === false ? null : $seconds * 1000;
+    }
+
     public function append(string $name, string $bytes): bool
     {
         $file = @fopen($this->path($name), 'ab');

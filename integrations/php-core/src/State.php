@@ -54,6 +54,19 @@ final class State
         return self::load($storage)->values;
     }
 
+    /** Whether a flush now would do more than wait. */
+    public function isDue(int $now): bool
+    {
+        return !$this->values['closed'] && $this->waitMs($now) === 0;
+    }
+
+    /** Until the next try, in milliseconds. A clock that went back does not make a longer pause than any. */
+    public function waitMs(int $now): int
+    {
+        $wait = $this->values['next_try_at'] - $now;
+        return $wait > Limits::PAUSE_MS_MAX ? 0 : max(0, $wait);
+    }
+
     /** Puts it on disk, synced. */
     public function save(Storage $storage): bool
     {

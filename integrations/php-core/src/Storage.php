@@ -25,6 +25,9 @@ interface Storage
     /** Bytes of the file; null if there is none. */
     public function size(string $name): ?int;
 
+    /** When the file was written last, in ms since 1970 to the second; null if there is none. */
+    public function writtenAt(string $name): ?int;
+
     /** Appends all of it or nothing. */
     public function append(string $name, string $bytes): bool;
 

@@ -82,6 +82,11 @@ final class FragileStorage implements Storage
         return $this->inner->size($name);
     }
 
+    public function writtenAt(string $name): ?int
+    {
+        return $this->inner->writtenAt($name);
+    }
+
     public function append(string $name, string $bytes): bool
     {
         $this->change();

@@ -4,7 +4,6 @@ declare(strict_types=1);
 
 namespace Logystera\WordPress;
 
-use Logystera\Catalogue;
 use Logystera\Flushed;
 use Logystera\Limits;
 use Logystera\WordPress\Signals\Source;
@@ -42,11 +41,10 @@ final class Plugin
             return;
         }
         $sources = [];
-        foreach (self::SOURCES as $type => $class) {
-            if (Settings::isOn($type)) {
-                $sources[$type] = new $class(new Emitter($type, self::$site));
-                $sources[$type]->register();
-            }
+        foreach (self::typesOn() as $type) {
+            $class = self::SOURCES[$type];
+            $sources[$type] = new $class(new Emitter($type, self::$site));
+            $sources[$type]->register();
         }
         (new RequestEnd(self::$site, $sources))->register();
         Kick::register();
@@ -78,9 +76,10 @@ final class Plugin
     /** @return string[] types that are switched on, in the catalogue's order */
     public static function typesOn(): array
     {
+        $types = Settings::all()['types'];
         return array_values(array_filter(
-            Catalogue::types(),
-            static fn (string $type): bool => isset(self::SOURCES[$type]) && Settings::isOn($type)
+            array_keys(self::SOURCES),
+            static fn (string $type): bool => (bool) ($types[$type] ?? true)
         ));
     }
 

@@ -33,7 +33,8 @@ final class Site
     /** @var Lookup */
     public $lookup;
 
-    private function __construct(Dsn $dsn, string $folder)
+    /** @param string[] $typesOn */
+    private function __construct(Dsn $dsn, string $folder, array $typesOn)
     {
         $this->dsn = $dsn;
         $this->storage = new FileStorage($folder);
@@ -41,7 +42,7 @@ final class Site
         // Where nobody waits for a page, a signal is on disk at once: a job may be killed.
         $isImmediate = wp_doing_cron() || PHP_SAPI === 'cli';
         $spool = new Spool($this->storage, $this->clock);
-        $this->recorder = new Recorder($spool, $this->clock, Plugin::typesOn(), $isImmediate);
+        $this->recorder = new Recorder($spool, $this->clock, $typesOn, $isImmediate);
         $this->lookup = new Lookup($this->storage, $this->clock, new Hasher(Settings::hashKey()));
     }
 
@@ -50,7 +51,7 @@ final class Site
     {
         $dsn = Settings::dsn();
         $folder = Settings::isAgreed($dsn) ? SpoolFolder::find() : null;
-        return $dsn === null || $folder === null ? null : new self($dsn, $folder);
+        return $dsn === null || $folder === null ? null : new self($dsn, $folder, Plugin::typesOn());
     }
 
     /** Sends what waits. $isAsked: an administrator wants an answer now. */
@@ -62,16 +63,18 @@ final class Site
         return $dispatcher->flush($this->dsn, $owner, $frame, $budgetMs, $isAsked);
     }
 
-    /** Whether the oldest signal waits for so long, or a heartbeat is due, and a try could be made now. */
+    /**
+     * Whether the oldest signal waits for so long, or a heartbeat is due, and a try could be made now. Asked at the end of each
+     * request: the state is read only where something waits.
+     */
     public function isFlushDue(int $ageMs): bool
     {
-        $spool = new Spool($this->storage, $this->clock);
-        $oldest = $spool->oldestOpen();
-        $silent = $this->clock->nowMs() - State::peek($this->storage)['claimed_at'];
-        $waits = ($oldest !== null && $this->clock->nowMs() - $oldest >= $ageMs)
+        $now = $this->clock->nowMs();
+        $oldest = (new Spool($this->storage, $this->clock))->oldestOpen();
+        $waits = ($oldest !== null && $now - $oldest >= $ageMs)
             || $this->storage->size('segment') !== null
-            || $silent >= Settings::all()['flush_every_s'] * 1000;
-        return $waits && Dispatcher::isDue($this->storage, $this->clock);
+            || $now - (int) $this->storage->writtenAt('state') >= Settings::all()['flush_every_s'] * 1000;
+        return $waits && $this->state()->isDue($now);
     }
 
     /** Whether nobody has been told within the last $ms; tells it by that. A race costs one request more. */
