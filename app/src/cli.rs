@@ -29,7 +29,7 @@ pub struct DataArgs {
 }
 
 /// Flag of the commands that also work on an installation on Kafka.
-#[derive(clap::Args, Clone, Debug)]
+#[derive(clap::Args, Clone, Debug, Default)]
 pub struct ClusterArgs {
     /// File of an installation on Kafka, instead of --data
     #[cfg(feature = "kafka")]
