@@ -1,5 +1,9 @@
 //! Times as people write and read them: UTC, to the second.
 
+use logystera_infra::clock::{Clock, SystemClock};
+
+use crate::cli::CliError;
+
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
 
@@ -9,6 +13,15 @@ pub(crate) fn show(ms: i64) -> String {
     let (year, month, day) = civil(days);
     let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+}
+
+/// What `--from` says, milliseconds since the epoch; none: from the beginning.
+pub(crate) fn from(text: Option<&str>) -> Result<Option<i64>, CliError> {
+    let Some(text) = text.filter(|text| *text != "beginning") else { return Ok(None) };
+    let at_ms = parse(text, SystemClock::new().wall_ms());
+    at_ms
+        .map(Some)
+        .ok_or_else(|| CliError::wrong_use(format!("--from {text}: not a time; see `logystera tail --help`")))
 }
 
 /// Reads `2026-01-01T00:00:00Z` (the time, its seconds and the `Z` may be left out), milliseconds since the epoch, or a span

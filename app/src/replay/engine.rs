@@ -147,8 +147,8 @@ impl<'a> Replay<'a> {
             self.machine.restored();
             self.entered.extend(parts.iter().map(|part| part.key_group));
             if let Some(given) = self.known.given.clone() {
-                let sites = parts.iter().flat_map(|part| &part.sites);
-                sites.into_iter().try_for_each(|site| self.judge_by(&given, site, offset))?;
+                let mut sites = parts.iter().flat_map(|part| &part.sites);
+                sites.try_for_each(|site| self.judge_by(&given, site, offset))?;
             }
         }
         Ok(())

@@ -15,7 +15,6 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::runtime::StateMachine;
 use logystera_schemas::ids::{KEY_GROUPS, KeyGroup, SiteId};
 use logystera_schemas::topic::Topic;
@@ -71,13 +70,7 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn replay(args: &Args) -> Result<u8, CliError> {
-    let from_ms =
-        match args.from.as_deref() {
-            None | Some("beginning") => None,
-            Some(text) => Some(when::parse(text, SystemClock::new().wall_ms()).ok_or_else(|| {
-                CliError::wrong_use(format!("--from {text}: not a time; see `logystera tail --help`"))
-            })?),
-        };
+    let from_ms = when::from(args.from.as_deref())?;
     let log = reading::open(&args.data, &args.cluster)?;
     let directory = Arc::new(log.directory()?);
     let given = args.rules.as_deref().map(load_rules).transpose()?.map(Arc::new);

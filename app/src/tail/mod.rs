@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::log::Record;
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::Topic;
@@ -88,13 +87,7 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn tail(args: &Args) -> Result<(), CliError> {
-    let from_ms =
-        match args.from.as_deref() {
-            None | Some("beginning") => None,
-            Some(text) => Some(when::parse(text, SystemClock::new().wall_ms()).ok_or_else(|| {
-                CliError::wrong_use(format!("--from {text}: not a time; see `logystera tail --help`"))
-            })?),
-        };
+    let from_ms = when::from(args.from.as_deref())?;
     let log = reading::open(&args.data, &args.cluster)?;
     let topic = args.what.topic();
     let bounds = log.parts(topic).into_iter().map(|part| Ok((part, log.bounds(topic, part)?)));
