@@ -1,11 +1,13 @@
-//! How long the batch codec takes for a signal: decode borrowed, and encode again.
+//! How long the batch codec takes for a signal: decode borrowed, and encode again; and the way from JSON.
 
 use std::hint::black_box;
 
+use logystera_ingest::core::admit::{Terms, admit};
 use logystera_schemas::avro::Writer;
 use logystera_schemas::batch::{self, Batch};
 use logystera_schemas::topic::SignalsRecord;
 
+use crate::body;
 use crate::clock::Stopwatch;
 use crate::convert::Converter;
 use crate::w1::{BATCH_SIGNALS, Generator};
@@ -26,6 +28,11 @@ pub fn run(rounds: usize) {
     println!("skip    {:6.1} ns a signal", skipped / signals as f64);
     let copy = best(rounds, || records.iter().map(|record| encoded(record)).sum());
     println!("encode  {:6.1} ns a signal", (copy - decode) / signals as f64);
+
+    let mut generator = Generator::new(42, 0);
+    let bodies: Vec<_> = (0..BATCHES).map(|_| body::json(&generator.batch(), 0)).collect();
+    let admit = best(rounds, || bodies.iter().map(|body| admitted(body)).sum());
+    println!("admit   {:6.1} ns a signal, from JSON", admit / signals as f64);
 }
 
 fn open(record: &[u8]) -> Option<Batch<'_>> {
@@ -53,6 +60,12 @@ fn skipped(record: &[u8]) -> usize {
         count += usize::from(black_box(frame).at != 0);
     }
     count
+}
+
+/// Checks the JSON of a batch against the catalogue and encodes it, as the gateway does.
+fn admitted(body: &str) -> usize {
+    let terms = Terms { received_at: 0, signal_age_ms_max: 0 };
+    admit(body.as_bytes(), &terms).map_or(0, |admitted| admitted.accepted)
 }
 
 fn encoded(record: &[u8]) -> usize {

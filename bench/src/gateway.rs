@@ -11,7 +11,7 @@ use std::time::Duration;
 use logystera_system::process::free_port;
 use logystera_system::wire;
 
-use crate::load::{LoadReport, Plan};
+use crate::load::{LoadReport, OURS, Plan};
 use crate::{BenchError, cpu};
 
 /// Names of the threads that are not the gateway's: the engine's and the alerter's. The log's writer serves all; it is
@@ -146,7 +146,7 @@ fn run_in(folder: &Path, run: &GatewayRun) -> Result<GatewayFigures, BenchError>
     let credentials = folder.join("sites.ndjson");
     add_sites(&data, run.sites, &credentials)?;
 
-    let plan = Plan { requests: run.requests, connections: run.connections, rate: None };
+    let plan = Plan { requests: run.requests, connections: run.connections, rate: None, path: OURS.to_owned() };
     let loading = Loading::start(port, &credentials, &plan)?;
     let before = Sample::take(&pid)?;
     let (report, _) = loading.go()?;
@@ -173,7 +173,7 @@ impl Loading {
         let mut child = Running(
             Command::new(std::env::current_exe()?)
                 .args(["load", "--port", &port.to_string(), "--requests", &plan.requests.to_string()])
-                .args(["--connections", &plan.connections.to_string()])
+                .args(["--connections", &plan.connections.to_string(), "--path", &plan.path])
                 .args(plan.rate.map(|rate| format!("--rate={rate}")))
                 .arg("--credentials")
                 .arg(credentials)

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use logystera_system::wire::{Credentials, now_ms, signature};
+use hmac::{Hmac, KeyInit, Mac};
+use logystera_system::wire::{Credentials, now_ms, signature, to_hex};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,9 +17,13 @@ use crate::{BenchError, body};
 
 /// How far in the past the signals lie, milliseconds: none may lie ahead of the gateway's clock.
 pub const PAST_MS: i64 = 600_000;
+/// Where our gateway takes batches.
+pub const OURS: &str = "/v1/batches";
+/// The key that a peer's gateway checks the same requests by, in headers of its own.
+pub const PEER_KEY: &str = "bench-key";
 
 /// What the load generator saw. Printed as one JSON object.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LoadReport {
     /// Requests.
     pub requests: usize,
@@ -37,7 +42,7 @@ pub struct LoadReport {
 }
 
 /// What to send, and how fast.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// Batches.
     pub requests: usize,
@@ -45,6 +50,8 @@ pub struct Plan {
     pub connections: usize,
     /// Signals a second, over all connections; as fast as answers come where it is not there.
     pub rate: Option<f64>,
+    /// Path of the gateway.
+    pub path: String,
 }
 
 /// An answer.
@@ -63,7 +70,7 @@ pub struct Answered {
 pub fn run(port: u16, credentials: &Path, plan: &Plan) -> Result<LoadReport, BenchError> {
     let requests = plan.requests;
     let sites = read_sites(credentials)?;
-    let (queues, body_bytes) = prepare(&sites, requests, plan.connections);
+    let (queues, body_bytes) = prepare(&sites, plan);
     println!("ready");
     std::io::stdin().read_line(&mut String::new())?;
     let (clock, mut statuses) = (Stopwatch::start(), BTreeMap::new());
@@ -111,13 +118,13 @@ pub fn read_sites(path: &Path) -> Result<Vec<Credentials>, BenchError> {
 }
 
 /// The requests of each connection, whole: head, signature and body.
-fn prepare(sites: &[Credentials], requests: usize, connections: usize) -> (Vec<Vec<Vec<u8>>>, usize) {
+fn prepare(sites: &[Credentials], plan: &Plan) -> (Vec<Vec<Vec<u8>>>, usize) {
     let mut generator = Generator::new(42, 0);
     let mut seqs = vec![0_u64; sites.len()];
-    let mut queues = vec![Vec::new(); connections];
+    let mut queues = vec![Vec::new(); plan.connections];
     let start_ms = now_ms() - PAST_MS;
     let mut body_bytes = 0;
-    for number in 0..requests {
+    for number in 0..plan.requests {
         let mut peer = generator.batch();
         // In turn, so that every connection has as much to do: the workload's own skew would leave all but one idle.
         let place = number % sites.len();
@@ -127,17 +134,23 @@ fn prepare(sites: &[Credentials], requests: usize, connections: usize) -> (Vec<V
         let body = body::json(&peer, shift_ms);
         body_bytes += body.len();
         let batch = format!("{:016x}.{}", crate::w1::mix(place as u64), seqs[place]);
-        queues[place % connections].push(request(&sites[place], &batch, &body));
+        queues[place % plan.connections].push(request(&plan.path, &sites[place], &batch, &body));
     }
     (queues, body_bytes)
 }
 
-/// A request, whole.
-pub fn request(by: &Credentials, batch: &str, body: &str) -> Vec<u8> {
-    let header = signature(by, batch, now_ms() / 1_000, ["application/json", "identity"], body.as_bytes());
+/// A request, whole, signed for our gateway and for a peer's: both get the same headers.
+pub fn request(path: &str, by: &Credentials, batch: &str, body: &str) -> Vec<u8> {
+    let ts = now_ms() / 1_000;
+    let header = signature(by, batch, ts, ["application/json", "identity"], body.as_bytes());
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(PEER_KEY.as_bytes()).expect("a key of any length");
+    mac.update(format!("{ts}.{body}").as_bytes());
     let request = format!(
-        "POST /v1/batches HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
-         Logystera-Signature: {header}\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
+         Logystera-Signature: {header}\r\nX-Site: {}\r\nX-Timestamp: {ts}\r\nX-Signature: {}\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        by.site,
+        to_hex(&mac.finalize().into_bytes()),
         body.len()
     );
     request.into_bytes()

@@ -89,6 +89,9 @@ enum Command {
         /// Signals a second; as fast as answers come where it is not given.
         #[arg(long)]
         rate: Option<f64>,
+        /// Path of the gateway.
+        #[arg(long, default_value = load::OURS)]
+        path: String,
     },
     /// Nanoseconds a signal of the batch codec.
     Codec {
@@ -124,9 +127,8 @@ fn main() -> Result<(), BenchError> {
         Command::Gateway { requests, connections, sites, judged } => {
             gateway_figures(&GatewayRun { requests, connections, sites, judged })
         }
-        Command::Load { port, credentials, requests, connections, rate } => {
-            let report = load::run(port, &credentials, &load::Plan { requests, connections, rate })?;
-            print_json(&report)
+        Command::Load { port, credentials, requests, connections, rate, path } => {
+            print_json(&load::run(port, &credentials, &load::Plan { requests, connections, rate, path })?)
         }
         Command::Codec { rounds } => {
             codec::run(rounds);

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::place::Cluster;
 use super::{drain, gateway, latency, outage, takeover};
 use crate::BenchError;
-use crate::load::Plan;
+use crate::load::{OURS, Plan};
 use crate::w1::BATCH_SIGNALS;
 
 /// A benchmark on Kafka.
@@ -52,6 +52,10 @@ pub enum KafkaCommand {
         /// Signals a second of the paced load, which lasts 20 s; 0: none.
         #[arg(long, default_value_t = 50_000.0)]
         rate: f64,
+        /// A peer's gateway under the same loads, before ours and after it: a command that answers `POST /ingest` on ADDRESS with
+        /// 200 when BROKER has the body in TOPIC, and checks its HMAC by KEY. These stand in its environment.
+        #[arg(long)]
+        peer: Option<String>,
     },
     /// The store is away for minutes under load.
     StoreOutage {
@@ -99,13 +103,15 @@ pub fn run(command: KafkaCommand) -> Result<(), BenchError> {
             print(&drain::run(&cluster, signals / BATCH_SIGNALS, disorder_ms)?)
         }
         KafkaCommand::Takeover { cluster, groups, heir } => print(&takeover::run(&cluster, groups, heir)?),
-        KafkaCommand::KafkaGateway { cluster, requests, connections, sites, rate } => {
-            let mut plans = vec![Plan { requests, connections, rate: None }];
+        KafkaCommand::KafkaGateway { cluster, requests, connections, sites, rate, peer } => {
+            let mut plans = vec![Plan { requests, connections, rate: None, path: OURS.to_owned() }];
             if rate > 0.0 {
                 let requests = (rate * PACED_S / BATCH_SIGNALS as f64) as usize;
-                plans.push(Plan { requests, connections, rate: Some(rate) });
+                plans.push(Plan { requests, rate: Some(rate), ..plans[0].clone() });
             }
-            print(&gateway::run(&cluster, sites, &plans)?)?;
+            let beside = || peer.as_ref().map_or(Ok(vec![]), |peer| gateway::run_peer(&cluster, sites, &plans, peer));
+            let figures = [beside()?, gateway::run(&cluster, sites, &plans)?, beside()?];
+            print(&figures.concat())?;
             crate::table::gateway_peers();
             Ok(())
         }

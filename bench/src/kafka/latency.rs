@@ -16,7 +16,7 @@ use super::place::{Cluster, Place, wait_until};
 use super::process::{Machine, Process};
 use super::told::Told;
 use super::workload::failed;
-use crate::load::{Answered, PAST_MS, quantiles, read_sites, request, send};
+use crate::load::{Answered, OURS, PAST_MS, quantiles, read_sites, request, send};
 use crate::w1::{BATCH_SIGNALS, Generator, PeerKind, SOURCES, mix, source_id};
 use crate::{BenchError, body};
 
@@ -241,7 +241,7 @@ fn prepare(sites: &[Credentials], requests: usize) -> Queues {
             format!("{} {:016x}", sites[place].site, source_id(place, source))
         });
         let batch = format!("{:016x}.{}", mix(place as u64), seq + 1);
-        queues[place].push(request(&sites[place], &batch, &body::json(&peer, shift_ms)));
+        queues[place].push(request(OURS, &sites[place], &batch, &body::json(&peer, shift_ms)));
         probes[place].push(probe);
     }
     (queues, probes)

@@ -17,7 +17,8 @@ pub(super) const RECORD_BYTES_MAX: usize = 16 << 20;
 /// (`APPEND_WAIT_MS_MAX`), so that a batch that was refused can't turn up later.
 pub(super) const DELIVERY_MS_MAX: u64 = 8_000;
 /// How long a producer may wait with its first record for others, milliseconds.
-const LINGER_MS: u64 = 2;
+/// Short: a group of records that has waited for the one before is given to it all at once.
+const LINGER_MS: f64 = 0.5;
 /// How long the broker may wait for records that a consumer asks for, milliseconds. Short, because an assignment waits for
 /// the answer before it.
 const FETCH_WAIT_MS: u64 = 20;

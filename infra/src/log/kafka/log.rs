@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::limits::LOG_READERS_KEPT_MAX;
 use logystera_schemas::topic::Topic;
-use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use super::KafkaConfig;
-use super::client::{away, producer};
 use super::door::{Door, Pass};
 use super::layout::{Generation, Layouts, Place};
 use super::reader::{Bounds, Reader};
+use super::single::Single;
 use super::transaction::{Outgoing, Transactions};
 use crate::log::{Entry, Log, LogError, Record};
 use crate::secrets::random_bytes;
@@ -38,7 +37,7 @@ enum Writes {
 
 struct Shared {
     config: Arc<KafkaConfig>,
-    producer: FutureProducer,
+    single: Single,
     /// Appends several records at once; made when it is needed first, but for the one writer.
     transactions: Mutex<Option<Transactions>>,
     /// Readers of partitions that were read lately, the newest last.
@@ -54,10 +53,9 @@ impl std::fmt::Debug for KafkaLog {
 
 impl KafkaLog {
     pub(super) fn connect(config: &Arc<KafkaConfig>, layouts: &Arc<Layouts>) -> Result<Self, LogError> {
-        let producer = producer(config).create().map_err(|e| away("the producer", &e))?;
         let shared = Shared {
             config: Arc::clone(config),
-            producer,
+            single: Single::connect(config)?,
             transactions: Mutex::default(),
             readers: Mutex::default(),
             bounds: Bounds::committed(config)?,
@@ -125,21 +123,6 @@ impl KafkaLog {
         }
     }
 
-    /// One record: nothing else has to be there with it, so that it waits for its own acknowledgement alone.
-    async fn append_one(&self, entry: &Entry, topic: &str) -> Result<(), LogError> {
-        let record = FutureRecord::<[u8], [u8]>::to(topic)
-            .partition(entry.partition as i32)
-            .key(&entry.key)
-            .payload(&entry.value);
-        // A full queue is the bound: who appends is told at once.
-        let sent = self.shared.producer.send_result(record).map_err(|(error, _)| away(topic, &error))?;
-        match sent.await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err((error, _))) => Err(away(topic, &error)),
-            Err(_) => Err(LogError::Away("the producer was closed".to_owned())),
-        }
-    }
-
     fn append_all(&self, entries: &[Entry], topics: &[String]) -> Result<(), LogError> {
         let config = &self.shared.config;
         let mut transactions = self.shared.transactions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -172,7 +155,7 @@ impl Log for KafkaLog {
         self.generation(topic).partitions
     }
 
-    async fn append(&self, entries: Vec<Entry>) -> Result<(), LogError> {
+    async fn append(&self, mut entries: Vec<Entry>) -> Result<(), LogError> {
         let pass = self.pass(&entries)?;
         // The generation that was let through, even where it is no longer the one that is written.
         let generation = |topic| match &pass {
@@ -181,9 +164,14 @@ impl Log for KafkaLog {
         };
         let name = |entry: &Entry| self.shared.config.topic(entry.topic, generation(entry.topic).number);
         let topics: Vec<String> = entries.iter().map(name).collect();
-        match (entries.as_slice(), topics.as_slice()) {
-            ([], _) => return Ok(()),
-            ([entry], [topic]) if !matches!(self.writes, Writes::Alone) => self.append_one(entry, topic).await?,
+        match topics.as_slice() {
+            [] => return Ok(()),
+            // One record: nothing else has to be there with it, so that it waits for its own acknowledgement alone.
+            [topic] if !matches!(self.writes, Writes::Alone) => {
+                if let Some(entry) = entries.pop() {
+                    self.shared.single.append(entry, topic).await?;
+                }
+            }
             _ => {
                 let log = self.clone();
                 let done = tokio::task::spawn_blocking(move || log.append_all(&entries, &topics)).await;
