@@ -196,7 +196,7 @@ pub const LEASE_RENEW_MS: i64 = 5_000;
 pub const GROWTH_WAIT_MS: i64 = 2 * LEASE_MS;
 /// Partitions that one process may own: each has a transactional producer, and 64 in a process collapse.
 pub const PARTITIONS_OWNED_MAX: usize = 16;
-/// Bytes of state that wait for the store in one task; at this its input pauses (design, section 7).
+/// Bytes of state that wait for the store in all tasks of a process; at this their input pauses (design, section 7).
 pub const WRITE_BEHIND_BYTES_MAX: usize = 256 << 20;
 /// Bytes of one batch of state writes, all of one partition of the store (design, section 7).
 pub const STORE_BATCH_BYTES_MAX: usize = 32 << 10;

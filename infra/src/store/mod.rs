@@ -42,7 +42,7 @@ pub struct StoreConfig {
     pub credentials: Option<(String, String)>,
     /// Certificates that a node's has to be signed by, PEM; without TLS where it is none.
     pub tls_ca: Option<PathBuf>,
-    /// Bytes that wait for the store in one task before its input pauses.
+    /// Bytes that wait for the store in all tasks of the process before their input pauses.
     pub queue_bytes_max: usize,
 }
 

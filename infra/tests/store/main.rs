@@ -165,8 +165,10 @@ fn a_store_that_is_away_holds_the_input_up_and_loses_nothing() {
     const WAIT: Duration = Duration::from_millis(200);
     let Some(mut rig) = Rig::new(APP) else { return };
     rig.store.queue_bytes_max = 64 << 10;
+    rig.fresh(&[APP, "beside"]);
     let store = rig.store();
     let mut task = rig.task(APP, Some(&store));
+    let mut beside = rig.task("beside", Some(&store));
     let kafka = Kafka::new(rig.kafka.clone());
     let generation = Layouts::initial(&rig.kafka).written(Topic::Signals);
     task.show(Place { generation, partition: 0 }, Arc::default());
@@ -195,6 +197,7 @@ fn a_store_that_is_away_holds_the_input_up_and_loses_nothing() {
     let stopwatch = Stopwatch::start();
     assert!(task.read(WAIT).unwrap().is_empty(), "nothing is read");
     assert!(stopwatch.elapsed() >= WAIT, "and who asks waits");
+    assert!(beside.read(WAIT).unwrap().is_empty(), "nor by a task beside it, of which nothing waits");
     while metric("logystera_store_retries_total", &labels) == 0 {
         assert!(stopwatch.elapsed() < PATIENCE, "it is tried again");
         std::thread::sleep(WAIT);
@@ -225,6 +228,7 @@ fn a_store_that_is_away_holds_the_input_up_and_loses_nothing() {
     stored(&task);
     assert_eq!(waiting(), 0);
     assert!(!task.read(PATIENCE).unwrap().is_empty(), "the input goes on");
+    assert!(!beside.read(PATIENCE).unwrap().is_empty(), "and that of the task beside it");
     drop((task, next));
     let (before, _) = restored(APP);
     let mut task = rig.task(APP, Some(&store));

@@ -23,6 +23,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::{Change, Changes, Claim, Rewrite, StateOwner, StoreConfig, StoreError, is_keyspace, shown};
 use crate::clock::Clock;
 use batches::Place;
+use queue::Budget;
 use session::{Db, away};
 use writer::Shared;
 pub(crate) use writer::WriteBehind;
@@ -51,6 +52,7 @@ struct Inner {
     /// Whether writers wait.
     held: watch::Sender<bool>,
     writers: Mutex<Vec<Weak<Shared>>>,
+    budget: Arc<Budget>,
 }
 
 impl std::fmt::Debug for Store {
@@ -92,6 +94,7 @@ impl Store {
         let (connected, db) = watch::channel(None);
         runtime.spawn(connect(config.clone(), connected));
         let inner = Inner {
+            budget: Arc::new(Budget::new(config.queue_bytes_max)),
             config,
             clock,
             runtime: Some(runtime),

@@ -1,4 +1,6 @@
-//! What waits to be written behind the commits of one task. Pure.
+//! What waits to be written behind the commits of one task, and of all tasks of a process.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::store::{Changes, Claim};
 
@@ -12,10 +14,37 @@ pub(super) struct Round {
     pub(super) claim: Claim,
 }
 
-/// Commits that wait, and how much of them is being written.
+/// How much may wait in all queues of a process together.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(super) struct Budget {
     bytes_max: usize,
+    bytes: AtomicUsize,
+}
+
+impl Budget {
+    /// One of which nothing is used, full at `bytes_max`.
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, bytes: AtomicUsize::new(0) }
+    }
+
+    /// A queue that had `before` bytes has `after`.
+    pub(super) fn change(&self, before: usize, after: usize) {
+        if after >= before {
+            self.bytes.fetch_add(after - before, Ordering::Relaxed);
+        } else {
+            self.bytes.fetch_sub(before - after, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether so much waits that the input of every task has to.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) >= self.bytes_max
+    }
+}
+
+/// Commits that wait, and how much of them is being written.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
     waiting: Option<Round>,
     waiting_bytes: usize,
     waiting_since_ms: i64,
@@ -28,11 +57,6 @@ fn entry_bytes(key: &[u8], value: Option<&Vec<u8>>) -> usize {
 }
 
 impl Queue {
-    /// An empty queue that is full at `bytes_max`.
-    pub(super) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, waiting: None, waiting_bytes: 0, waiting_since_ms: 0, writing: None }
-    }
-
     /// Takes a commit in. Of each key only the newest change waits on.
     pub(super) fn push(&mut self, changes: Changes, claim: Claim, now_ms: i64) {
         let Some(round) = &mut self.waiting else {
@@ -66,11 +90,6 @@ impl Queue {
     /// Bytes that wait or are being written.
     pub(super) fn bytes(&self) -> usize {
         self.waiting_bytes + self.writing.map_or(0, |(bytes, _)| bytes)
-    }
-
-    /// Whether so much waits that the input has to.
-    pub(super) fn is_full(&self) -> bool {
-        self.bytes() >= self.bytes_max
     }
 
     /// Since when the oldest commit waits that is not yet in the store.
@@ -107,7 +126,7 @@ mod tests {
 
     #[test]
     fn of_each_key_the_newest_change_is_written() {
-        let mut queue = Queue::new(1_000);
+        let mut queue = Queue::default();
         assert_eq!((queue.take(), queue.bytes(), queue.oldest_ms()), (None, 0, None));
         queue.push(changes(1, &[("a", Some("1")), ("b", Some("1")), ("c", Some("1"))]), claim(1), 100);
         queue.push(changes(2, &[("a", Some("two")), ("b", None)]), claim(2), 200);
@@ -130,27 +149,40 @@ mod tests {
 
     #[test]
     fn a_commit_without_changes_moves_the_position() {
-        let mut queue = Queue::new(1_000);
+        let mut queue = Queue::default();
         queue.push(Changes::new(), claim(1), 0);
         assert_eq!(queue.take(), Some(Round { changes: Changes::new(), claim: claim(1) }));
     }
 
     #[test]
-    fn it_is_full_at_its_bound_until_enough_is_written() {
-        let mut queue = Queue::new(2 * ENTRY_BYTES + 4);
+    fn what_is_being_written_counts() {
+        let mut queue = Queue::default();
         queue.push(changes(1, &[("a", Some("1"))]), claim(1), 0);
-        assert!(!queue.is_full());
         queue.take();
         queue.push(changes(2, &[("a", Some("2"))]), claim(2), 0);
-        assert!(queue.is_full(), "what is being written counts");
+        assert_eq!(queue.bytes(), 2 * (ENTRY_BYTES + 2));
         queue.written();
-        assert!(!queue.is_full());
+        assert_eq!(queue.bytes(), ENTRY_BYTES + 2);
+    }
+
+    #[test]
+    fn all_queues_together_are_full_at_the_bound_until_enough_is_written() {
+        let budget = Budget::new(100);
+        budget.change(0, 60);
+        assert!(!budget.is_full());
+        budget.change(0, 40);
+        assert!(budget.is_full(), "of two queues neither is");
+        budget.change(60, 59);
+        assert!(!budget.is_full());
+        budget.change(40, 0);
+        budget.change(59, 0);
+        assert_eq!(budget.bytes.load(Ordering::Relaxed), 0);
     }
 
     proptest! {
         #[test]
         fn bytes_agree_with_what_waits(steps in prop::collection::vec((0..6u8, prop::option::of(0..9usize)), 0..60)) {
-            let mut queue = Queue::new(1);
+            let mut queue = Queue::default();
             for (at, (key, length)) in steps.into_iter().enumerate() {
                 let change = Change { version: at as u64, value: length.map(|length| vec![0; length]) };
                 queue.push(Changes::from([(vec![key; usize::from(key)], change)]), claim(at as u64), 0);

@@ -10,7 +10,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::Store;
 use super::batches::{Batch, Batches, Place};
-use super::queue::{Queue, Round};
+use super::queue::{Budget, Queue, Round};
 use super::session::Db;
 use crate::clock::Clock;
 use crate::store::{Changes, Claim, Rewrite, StateOwner, StoreError, shown};
@@ -27,6 +27,8 @@ pub(crate) struct WriteBehind {
 pub(super) struct Shared {
     pub(super) owner: StateOwner,
     clock: Arc<dyn Clock>,
+    /// Of all tasks of the process.
+    budget: Arc<Budget>,
     state: Mutex<State>,
     pushed: Notify,
     /// Told when something was written.
@@ -41,7 +43,7 @@ struct State {
     queue: Queue,
     /// Whether what was found at the takeover still has to be written anew.
     rewriting: bool,
-    /// What the gauge has of this queue.
+    /// What the gauge and the budget have of this queue.
     shown_bytes: usize,
 }
 
@@ -50,8 +52,9 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shows the queue's bytes; tasks of one application share the gauge.
+    /// Shows the queue's bytes; tasks of one application share the gauge, and all tasks the budget.
     fn show(&self, state: &mut State, bytes: usize) {
+        self.budget.change(state.shown_bytes, bytes);
         self.queue_bytes.increment(shown(bytes as u64) - shown(state.shown_bytes as u64));
         state.shown_bytes = bytes;
     }
@@ -68,9 +71,9 @@ impl WriteBehind {
         let app = owner.label.clone();
         let rows =
             |kind: &'static str| metrics::counter!("logystera_store_rows_total", "app" => app.clone(), "kind" => kind);
-        let queue = Queue::new(store.inner.config.queue_bytes_max);
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { queue, rewriting: rewrite.is_some(), shown_bytes: 0 }),
+            budget: Arc::clone(&store.inner.budget),
+            state: Mutex::new(State { queue: Queue::default(), rewriting: rewrite.is_some(), shown_bytes: 0 }),
             clock: Arc::clone(&store.inner.clock),
             pushed: Notify::new(),
             written: Condvar::new(),
@@ -99,9 +102,9 @@ impl WriteBehind {
         self.shared.pushed.notify_one();
     }
 
-    /// Waits up to `wait` for room. Whether there is some.
+    /// Waits up to `wait` for room, which another task's writes may make too: that is seen when the wait ends. Whether there is some.
     pub(crate) fn wait_for_room(&self, wait: Duration) -> bool {
-        self.wait_while(wait, |state| state.queue.is_full())
+        self.wait_while(wait, |_| self.shared.budget.is_full())
     }
 
     /// Waits up to `wait` until everything is written. Whether it is.
