@@ -67,7 +67,7 @@ def test_what_overflows_is_counted_exactly(world):
     door.open()
     def all_sent():
         site.eval(FLUSH % (10000, "true"))
-        return len(changes(world, site)) and site.eval("echo Logystera\\WordPress\\Plugin::site()->waiting()['signals'];") == "0"
+        return len(changes(world, site)) and site.eval("echo Logystera\\WordPress\\Plugin::site()->outbox->waiting()['signals'];") == "0"
     wait_for("the backlog", all_sent, 60)
     arrived = changes(world, site)
     dropped = [s for s in world.signals(site, "integration.dropped")]

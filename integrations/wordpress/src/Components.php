@@ -33,26 +33,4 @@ final class Components
         }
         return $versions;
     }
-
-    /**
-     * @return array<int, array{0: string, 1: string, 2: string, 3: string|null, 4: string|null}> kind, slug, action,
-     * versions
-     */
-    public static function difference(array $before, array $after): array
-    {
-        $found = [];
-        foreach ($after as $name => $version) {
-            [$kind, $slug] = explode(' ', (string) $name, 2);
-            if (!isset($before[$name])) {
-                $found[] = [$kind, $slug, 'installed', null, $version];
-            } elseif ($before[$name] !== $version) {
-                $found[] = [$kind, $slug, 'updated', $before[$name], $version];
-            }
-        }
-        foreach (array_diff_key($before, $after) as $name => $version) {
-            [$kind, $slug] = explode(' ', (string) $name, 2);
-            $found[] = [$kind, $slug, 'deleted', $version, null];
-        }
-        return $found;
-    }
 }

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Logystera\WordPress;
 
 use Logystera\Limits;
+use Logystera\Loopback;
 
 /**
  * Has the site send by a request to itself, whose answer nobody waits for. That is how it is done where PHP cannot
@@ -13,10 +14,6 @@ use Logystera\Limits;
 final class Kick
 {
     public const ACTION = 'logystera_kick';
-    /** Longest time that a page gives to it, in seconds. */
-    private const CONNECT_S_MAX = 0.2;
-    /** A token is good for so long, in seconds, and for as long again. */
-    private const TOKEN_S = 60;
 
     public static function register(): void
     {
@@ -34,35 +31,11 @@ final class Kick
     /** Sends the request and does not wait. Where that fails, cron sends. */
     public static function send(): void
     {
-        $url = wp_parse_url(admin_url('admin-ajax.php'));
-        $isTls = ($url['scheme'] ?? 'http') === 'https';
-        $host = (string) ($url['host'] ?? '');
-        $port = (int) ($url['port'] ?? ($isTls ? 443 : 80));
-        // This machine itself, where the server says its address: neither a name nor a way has to be found.
-        // phpcs:disable -- an address, and used only as one; behind a proxy the port is another, and the proxy is asked
-        $isOwn = isset($_SERVER['SERVER_ADDR'], $_SERVER['SERVER_PORT']) && (int) $_SERVER['SERVER_PORT'] === $port;
-        $own = $isOwn ? (string) $_SERVER['SERVER_ADDR'] : '';
-        // phpcs:enable
-        $target = filter_var($own, FILTER_VALIDATE_IP) === false ? $host : (strpos($own, ':') === false ? $own : "[$own]");
-        $context = stream_context_create(['ssl' => ['peer_name' => $host]]);
-        $stream = @stream_socket_client(
-            ($isTls ? 'tls' : 'tcp') . "://$target:$port",
-            $code,
-            $message,
-            self::CONNECT_S_MAX,
-            STREAM_CLIENT_CONNECT,
-            $context
-        );
-        if ($stream === false) {
-            return;
-        }
-        $body = 'action=' . self::ACTION . '&token=' . self::token(0);
-        $isUsual = $port === ($isTls ? 443 : 80);
-        stream_set_timeout($stream, 0, (int) (self::CONNECT_S_MAX * 1e6));
-        @fwrite($stream, 'POST ' . ($url['path'] ?? '/') . " HTTP/1.1\r\nHost: $host" . ($isUsual ? '' : ":$port")
-            . "\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: " . strlen($body)
-            . "\r\nConnection: close\r\n\r\n$body");
-        fclose($stream);
+        $url = admin_url('admin-ajax.php');
+        // phpcs:ignore -- an address, and used only as one
+        [$address, $port] = [(string) ($_SERVER['SERVER_ADDR'] ?? ''), (int) ($_SERVER['SERVER_PORT'] ?? 0)];
+        $body = 'action=' . self::ACTION . '&token=' . Loopback::token(Settings::hashKey());
+        Loopback::post($url, Loopback::ownAddress($url, $address, $port), $body);
     }
 
     /** Answers such a request: flushes. Who knows no token gets nothing, and learns nothing. */
@@ -71,16 +44,11 @@ final class Kick
         // No nonce, for nobody is signed in: the token is a keyed hash of the time.
         // phpcs:ignore -- only compared
         $token = isset($_POST['token']) ? (string) wp_unslash($_POST['token']) : '';
-        if (!hash_equals(self::token(0), $token) && !hash_equals(self::token(1), $token)) {
+        if (!Loopback::isToken(Settings::hashKey(), $token)) {
             wp_die('', '', ['response' => 403]);
         }
         ignore_user_abort(true);
         Plugin::background(Limits::WEB_BUDGET_MS);
         wp_die('', '', ['response' => 204]);
-    }
-
-    private static function token(int $ago): string
-    {
-        return hash_hmac('sha256', 'kick ' . (intdiv(time(), self::TOKEN_S) - $ago), Settings::hashKey());
     }
 }

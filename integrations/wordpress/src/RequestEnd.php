@@ -51,12 +51,12 @@ final class RequestEnd
         }
         $this->site->recorder->write();
         $this->site->lookup->write();
-        if (!self::maySend() || !$this->site->isFlushDue(Limits::FLUSH_AGE_MS)) {
+        if (!self::maySend() || !$this->site->outbox->isFlushDue(Limits::FLUSH_AGE_MS, Settings::all()['flush_every_s'])) {
             return;
         }
         if (self::finishAnswer()) {
             $this->site->flush(Limits::WEB_BUDGET_MS);
-        } elseif ($this->site->mayKick(Limits::FLUSH_AGE_MS)) {
+        } elseif ($this->site->outbox->mayKick(Limits::FLUSH_AGE_MS)) {
             Kick::send();
         }
     }

@@ -12,6 +12,7 @@ use Logystera\Flushed;
 use Logystera\Frame;
 use Logystera\Hasher;
 use Logystera\Lookup;
+use Logystera\Outbox;
 use Logystera\Owner;
 use Logystera\Recorder;
 use Logystera\Spool;
@@ -32,6 +33,8 @@ final class Site
     public $recorder;
     /** @var Lookup */
     public $lookup;
+    /** @var Outbox */
+    public $outbox;
 
     /** @param string[] $typesOn */
     private function __construct(Dsn $dsn, string $folder, array $typesOn)
@@ -43,6 +46,7 @@ final class Site
         $isImmediate = wp_doing_cron() || PHP_SAPI === 'cli';
         $spool = new Spool($this->storage, $this->clock);
         $this->recorder = new Recorder($spool, $this->clock, $typesOn, $isImmediate);
+        $this->outbox = new Outbox($this->storage, $this->clock);
         $this->lookup = new Lookup($this->storage, $this->clock, new Hasher(Settings::hashKey()));
     }
 
@@ -63,66 +67,8 @@ final class Site
         return $dispatcher->flush($this->dsn, $owner, $frame, $budgetMs, $isAsked);
     }
 
-    /**
-     * Whether the oldest signal waits for so long, or a heartbeat is due, and a try could be made now. Asked at the end of each
-     * request: the state is read only where something waits.
-     */
-    public function isFlushDue(int $ageMs): bool
-    {
-        $now = $this->clock->nowMs();
-        $oldest = (new Spool($this->storage, $this->clock))->oldestOpen();
-        $waits = ($oldest !== null && $now - $oldest >= $ageMs)
-            || $this->storage->size('segment') !== null
-            || $now - (int) $this->storage->writtenAt('state') >= Settings::all()['flush_every_s'] * 1000;
-        return $waits && $this->state()->isDue($now);
-    }
-
-    /** Whether nobody has been told within the last $ms; tells it by that. A race costs one request more. */
-    public function mayKick(int $ms): bool
-    {
-        $last = (int) substr((string) $this->storage->read('kick', strlen(Spool::GUARD)), 0, 20);
-        $now = $this->clock->nowMs();
-        if ($now - $last < $ms && $now >= $last) {
-            return false;
-        }
-        return $this->storage->write('kick', Spool::GUARD . $now, false);
-    }
-
     public function state(): State
     {
-        return State::load($this->storage);
-    }
-
-    /** Bytes that wait, and what found no room and was not told yet. */
-    public function waiting(): array
-    {
-        $spool = new Spool($this->storage, $this->clock);
-        $state = $this->state();
-        return [
-            'bytes' => $spool->bytes(),
-            'signals' => $this->signalsWaiting($spool, $state),
-            'dropped' => Spool::sum($state->values['lost'], $spool->dropped($state->values['told'])['counts']),
-        ];
-    }
-
-    private function signalsWaiting(Spool $spool, State $state): int
-    {
-        $count = 0;
-        foreach (['segment', 'open'] as $name) {
-            $head = $spool->head($name);
-            if ($head !== null && $head['number'] > $state->values['done']) {
-                $from = $name === 'segment' ? max($head['begin'], $state->values['offset']) : $head['begin'];
-                $count += substr_count((string) $this->storage->read($name, $from), "\n");
-            }
-        }
-        return $count;
-    }
-
-    /** The body of the batch that was settled last, exactly as it was sent, uncompressed; empty if there is none. */
-    public function lastBatch(): string
-    {
-        $bytes = (string) $this->storage->read('last', strlen(Spool::GUARD));
-        $plain = strncmp($bytes, "\x1f\x8b", 2) === 0 ? gzdecode($bytes) : $bytes;
-        return $plain === false ? '' : $plain;
+        return $this->outbox->state();
     }
 }

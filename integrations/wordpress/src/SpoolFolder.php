@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace Logystera\WordPress;
 
+use Logystera\Folder;
+
 /**
  * Where the spool lies: outside the web root where that can be written, else in a folder of the uploads that nobody
  * can guess and whose files say nothing to a browser. The name has a hash of WordPress's own folder, so that a
@@ -13,29 +15,18 @@ final class SpoolFolder
 {
     /** Name of the constant that fixes the folder. */
     public const CONSTANT = 'LOGYSTERA_SPOOL_DIR';
-    /** What the spool, the look-up store and the plugin keep there. */
-    private const FILES = [
-        'lock', 'flush', 'open', 'next', 'segment', 'state', 'batch', 'last', 'dropped', 'lookups', 'lookup', 'meanings',
-        'merge', 'merging', 'kick',
-    ];
-    /** For servers that know these files; all others run the spool's own, which say nothing. */
-    private const GUARDS = [
-        '.htaccess' => "Require all denied\n", 'index.php' => "<?php\n",
-        'web.config' => '<configuration><system.webServer><authorization><deny users="*"/></authorization>'
-            . "</system.webServer></configuration>\n",
-    ];
 
     /** The folder, which exists and can be written; null where there is none. */
     public static function find(): ?string
     {
         $fixed = self::fixed();
         if ($fixed !== null) {
-            return self::usable($fixed);
+            return Folder::usable($fixed);
         }
         $stored = get_option(Settings::OPTION_SPOOL, []);
         $stored = is_array($stored) ? $stored : [];
         if (($stored['root'] ?? null) === ABSPATH && is_string($stored['folder'] ?? null)) {
-            $folder = self::usable($stored['folder']);
+            $folder = Folder::usable($stored['folder']);
             if ($folder !== null) {
                 return $folder;
             }
@@ -77,13 +68,7 @@ final class SpoolFolder
         $roots = [ABSPATH];
         // phpcs:ignore -- only compared with paths, never shown or stored
         $roots[] = isset($_SERVER['DOCUMENT_ROOT']) ? (string) $_SERVER['DOCUMENT_ROOT'] : '';
-        foreach ($roots as $root) {
-            $root = rtrim((string) realpath($root), '/');
-            if ($root !== '' && strpos(rtrim((string) realpath(dirname($folder)), '/') . '/', $root . '/') === 0) {
-                return false;
-            }
-        }
-        return true;
+        return Folder::isOutside($folder, $roots);
     }
 
     private static function choose(string $token): ?string
@@ -93,13 +78,13 @@ final class SpoolFolder
         // From a command line the web root is not known: what only a web server can tell is left to it.
         // phpcs:ignore -- only asked whether it is there
         $isWeb = !empty($_SERVER['DOCUMENT_ROOT']) || is_dir($outside);
-        if ($isWeb && self::isOutsideWebRoot($outside) && self::usable($outside) !== null) {
+        if ($isWeb && self::isOutsideWebRoot($outside) && Folder::usable($outside) !== null) {
             return $outside;
         }
         $uploads = wp_upload_dir(null, false);
-        $inside = self::usable($uploads['basedir'] . '/' . $name);
+        $inside = Folder::usable($uploads['basedir'] . '/' . $name);
         if ($inside !== null) {
-            self::protect($inside);
+            Folder::protect($inside);
         }
         return $inside;
     }
@@ -108,43 +93,17 @@ final class SpoolFolder
     private static function adopt(array $stored, string $folder): void
     {
         $old = (string) ($stored['folder'] ?? '');
-        $isMoved = $old !== '' && $old !== $folder && is_dir($old) && !is_dir((string) ($stored['root'] ?? ''));
-        if ($isMoved && @rmdir($folder)) {
-            @rename($old, $folder);
+        if ($old !== '' && $old !== $folder && !is_dir((string) ($stored['root'] ?? ''))) {
+            Folder::move($old, $folder);
         }
     }
 
-    private static function usable(string $folder): ?string
-    {
-        if (!is_dir($folder)) {
-            @mkdir($folder, 0700, true);
-        }
-        return is_dir($folder) && is_writable($folder) ? $folder : null;
-    }
-
-    private static function protect(string $folder): void
-    {
-        foreach (self::GUARDS as $name => $text) {
-            if (!is_file("$folder/$name")) {
-                @file_put_contents("$folder/$name", $text);
-            }
-        }
-    }
-
-    /** Removes our files, and the folder if nothing else is in it: a fixed one may be somebody's. */
+    /** Removes what the plugin made. */
     public static function remove(): void
     {
         $folder = self::known();
-        if ($folder === null) {
-            return;
+        if ($folder !== null) {
+            Folder::remove($folder, self::fixed() === null);
         }
-        foreach (self::FILES as $name) {
-            @unlink("$folder/$name.php");
-            @unlink("$folder/$name.php.new");
-        }
-        foreach (self::fixed() === null ? array_keys(self::GUARDS) : [] as $name) {
-            @unlink("$folder/$name");
-        }
-        @rmdir($folder);
     }
 }

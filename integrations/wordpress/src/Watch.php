@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Logystera\WordPress;
 
 use Logystera\Redact;
+use Logystera\Versions;
 
 /**
  * Looks, from the background, at what no hook tells: components that came and went as files, new security keys, missed
@@ -65,7 +66,7 @@ final class Watch
     private function tellComponents(array $seen, array $now): void
     {
         $emitter = new Emitter('component.lifecycle', $this->site);
-        $changes = Components::difference((array) $seen['components'], $now['components']);
+        $changes = Versions::difference((array) $seen['components'], $now['components']);
         if ($seen['core'] !== $now['core']) {
             $changes[] = ['core', 'wordpress', 'updated', $seen['core'], $now['core']];
         }

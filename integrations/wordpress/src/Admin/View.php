@@ -101,7 +101,7 @@ final class View
     private static function state(Site $site): void
     {
         $values = $site->state()->values;
-        $waiting = $site->waiting();
+        $waiting = $site->outbox->waiting();
         $never = __('never', 'logystera');
         $time = static fn (int $ms): string => $ms > 0 ? wp_date('Y-m-d H:i:s', intdiv($ms, 1000)) : $never;
         $folder = (string) SpoolFolder::known();
@@ -160,7 +160,7 @@ final class View
 
     private static function lastBatch(Site $site): void
     {
-        $body = $site->lastBatch();
+        $body = $site->outbox->lastBatch();
         if ($body !== '') {
             echo '<h2>' . esc_html__('The last batch, exactly as it was sent', 'logystera') . '</h2>';
             echo '<textarea readonly rows="12" class="large-text code">' . esc_textarea($body) . '</textarea>';

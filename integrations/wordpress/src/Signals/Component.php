@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Logystera\WordPress\Signals;
 
 use Logystera\Redact;
+use Logystera\Versions;
 use Logystera\WordPress\Components;
 use Logystera\WordPress\Emitter;
 use Logystera\WordPress\Watch;
@@ -121,7 +122,7 @@ final class Component implements Source
             return;
         }
         $after = Components::versions();
-        foreach (Components::difference($this->before, $after) as [$changed, $slug, $action, $from, $to]) {
+        foreach (Versions::difference($this->before, $after) as [$changed, $slug, $action, $from, $to]) {
             if ($changed === $kind && $action !== 'deleted') {
                 $this->tell($kind, $slug, $action, $from, $to);
             }

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Logystera\WordPress\Signals;
 
 use Logystera\Redact;
+use Logystera\Script;
 use Logystera\WordPress\Emitter;
 
 /**
@@ -14,14 +15,6 @@ use Logystera\WordPress\Emitter;
  */
 final class FileEdit implements Source
 {
-    /** What is read of a file for the heuristics, in bytes. */
-    private const READ_BYTES_MAX = 1048576;
-    /** A row of Base64 or hex from this length on is a payload, in characters. */
-    private const PAYLOAD = '/[A-Za-z0-9+\/=]{1000,}|(?:\\\\x[0-9a-f]{2}){100,}/i';
-    private const OBFUSCATED = '/\b(?:eval|assert|create_function)\s*\(\s*(?:base64_decode|gzinflate|gzuncompress|str_rot13|strrev|\$)'
-        . '|\bpreg_replace\s*\(\s*[\'"](.).*\1[a-z]*e[a-z]*[\'"]/i';
-    private const SCRIPT = '/\.(php\d?|phtml|phar|phps)$/i';
-
     /** @var Emitter */
     private $emitter;
     /** @var array<string, array{size: int, digest: string, mode: int}> files that may be saved in this request */
@@ -71,7 +64,7 @@ final class FileEdit implements Source
     public function uploaded($upload)
     {
         $path = is_array($upload) && is_string($upload['file'] ?? null) ? $upload['file'] : '';
-        if (preg_match(self::SCRIPT, $path) === 1) {
+        if (Script::isNamedSo($path)) {
             $none = ['size' => 0, 'digest' => '', 'mode' => 0];
             $this->tell($path, $none, self::look($path));
         }
@@ -92,12 +85,10 @@ final class FileEdit implements Source
     private function tell(string $path, array $before, array $after): void
     {
         $below = Emitter::relative($path);
-        $text = (string) @file_get_contents($path, false, null, 0, self::READ_BYTES_MAX);
+        $text = (string) @file_get_contents($path, false, null, 0, Script::READ_BYTES_MAX);
         $uploads = wp_normalize_path(wp_upload_dir(null, false)['basedir']) . '/';
-        $found = [
-            'php_in_uploads' => strpos(wp_normalize_path($path), $uploads) === 0 && preg_match(self::SCRIPT, $path) === 1,
-            'obfuscated' => preg_match(self::OBFUSCATED, $text) === 1,
-            'encoded_payload' => preg_match(self::PAYLOAD, $text) === 1,
+        $found = Script::heuristics($text) + [
+            'php_in_uploads' => strpos(wp_normalize_path($path), $uploads) === 0 && Script::isNamedSo($path),
             'permission_change' => $before['mode'] !== 0 && $before['mode'] !== $after['mode'],
             'core_file' => preg_match('~^/(wp-admin|wp-includes)/|^/[^/]+\.php$~', $below) === 1,
         ];

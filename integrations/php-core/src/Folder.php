@@ -1,0 +1,82 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera;
+
+/** The folder that a spool lies in: made for its owner alone, made unreadable where a web server sees it, removed whole. */
+final class Folder
+{
+    /** What a spool, the look-up store and an integration keep there. */
+    private const FILES = [
+        'lock', 'flush', 'open', 'next', 'segment', 'state', 'batch', 'last', 'dropped', 'lookups', 'lookup', 'meanings',
+        'merge', 'merging', 'kick',
+    ];
+    /** For servers that know these files; all others run the spool's own, which say nothing. */
+    private const GUARDS = [
+        '.htaccess' => "Require all denied\n", 'index.php' => "<?php\n",
+        'web.config' => '<configuration><system.webServer><authorization><deny users="*"/></authorization>'
+            . "</system.webServer></configuration>\n",
+    ];
+
+    /** The folder, made if it is not there; null where it cannot be made or written. */
+    public static function usable(string $folder): ?string
+    {
+        if (!is_dir($folder)) {
+            @mkdir($folder, 0700, true);
+        }
+        return is_dir($folder) && is_writable($folder) ? $folder : null;
+    }
+
+    /**
+     * Whether the folder lies outside each of the roots.
+     *
+     * @param string[] $roots empty ones stand for none
+     */
+    public static function isOutside(string $folder, array $roots): bool
+    {
+        $parent = rtrim((string) realpath(dirname($folder)), '/') . '/';
+        foreach ($roots as $root) {
+            $root = rtrim((string) realpath($root), '/');
+            if ($root !== '' && strpos($parent, $root . '/') === 0) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** For a folder that a web server may see. */
+    public static function protect(string $folder): void
+    {
+        foreach (self::GUARDS as $name => $text) {
+            if (!is_file("$folder/$name")) {
+                @file_put_contents("$folder/$name", $text);
+            }
+        }
+    }
+
+    /** A site that was moved on its machine takes its signals along. */
+    public static function move(string $old, string $new): void
+    {
+        if (is_dir($old) && @rmdir($new)) {
+            @rename($old, $new);
+        }
+    }
+
+    /**
+     * Removes our files, and the folder if nothing else is in it.
+     *
+     * @param bool $isOurs whether we chose it: one that the configuration fixes may be somebody's
+     */
+    public static function remove(string $folder, bool $isOurs): void
+    {
+        foreach (self::FILES as $name) {
+            @unlink("$folder/$name.php");
+            @unlink("$folder/$name.php.new");
+        }
+        foreach ($isOurs ? array_keys(self::GUARDS) : [] as $name) {
+            @unlink("$folder/$name");
+        }
+        @rmdir($folder);
+    }
+}

@@ -1,0 +1,83 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera;
+
+/** What waits in a spool and what was sent last, for who decides when to send and for who looks at it. */
+final class Outbox
+{
+    /** @var Storage */
+    private $storage;
+    /** @var Clock */
+    private $clock;
+
+    public function __construct(Storage $storage, Clock $clock)
+    {
+        $this->storage = $storage;
+        $this->clock = $clock;
+    }
+
+    /**
+     * Whether the oldest signal waits for so long, or a heartbeat is due, and a try could be made now. Asked at the end of each
+     * request: the state is read only where something waits.
+     */
+    public function isFlushDue(int $ageMs, int $flushEveryS): bool
+    {
+        $now = $this->clock->nowMs();
+        $oldest = (new Spool($this->storage, $this->clock))->oldestOpen();
+        $waits = ($oldest !== null && $now - $oldest >= $ageMs)
+            || $this->storage->size('segment') !== null
+            || $now - (int) $this->storage->writtenAt('state') >= $flushEveryS * 1000;
+        return $waits && $this->state()->isDue($now);
+    }
+
+    /** Whether nobody has been told within the last $ms; tells it by that. A race costs one request more. */
+    public function mayKick(int $ms): bool
+    {
+        $last = (int) substr((string) $this->storage->read('kick', strlen(Spool::GUARD)), 0, 20);
+        $now = $this->clock->nowMs();
+        if ($now - $last < $ms && $now >= $last) {
+            return false;
+        }
+        return $this->storage->write('kick', Spool::GUARD . $now, false);
+    }
+
+    public function state(): State
+    {
+        return State::load($this->storage);
+    }
+
+    /** Bytes and signals that wait, and what was dropped: `type|reason` => [count, since]. */
+    public function waiting(): array
+    {
+        $spool = new Spool($this->storage, $this->clock);
+        $state = $this->state();
+        return [
+            'bytes' => $spool->bytes(),
+            'signals' => $this->signalsWaiting($spool, $state),
+            'dropped' => Spool::sum($state->values['lost'], $spool->dropped($state->values['told'])['counts']),
+        ];
+    }
+
+    /** The body of the batch that was settled last, exactly as it was sent, uncompressed; empty if there is none. */
+    public function lastBatch(): string
+    {
+        $bytes = (string) $this->storage->read('last', strlen(Spool::GUARD));
+        $plain = strncmp($bytes, "\x1f\x8b", 2) === 0 ? gzdecode($bytes) : $bytes;
+        return $plain === false ? '' : $plain;
+    }
+
+    private function signalsWaiting(Spool $spool, State $state): int
+    {
+        $count = 0;
+        foreach (['segment', 'open'] as $name) {
+            $head = $spool->head($name);
+            if ($head !== null && $head['number'] > $state->values['done']) {
+                $from = $name === 'segment' ? max($head['begin'], $state->values['offset']) : $head['begin'];
+                $count += substr_count((string) $this->storage->read($name, $from), "\n");
+            }
+        }
+        return $count;
+    }
+}

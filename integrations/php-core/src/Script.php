@@ -1,0 +1,32 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera;
+
+/** What makes a file remarkable, by its name and its text. */
+final class Script
+{
+    /** What is looked at of a file's text, in bytes. */
+    public const READ_BYTES_MAX = 1048576;
+    private const NAME = '/\.(php\d?|phtml|phar|phps)$/i';
+    /** A row of Base64 or hex from this length on is a payload, in characters. */
+    private const PAYLOAD = '/[A-Za-z0-9+\/=]{1000,}|(?:\\\\x[0-9a-f]{2}){100,}/i';
+    private const OBFUSCATED = '/\b(?:eval|assert|create_function)\s*\(\s*(?:base64_decode|gzinflate|gzuncompress|str_rot13|strrev|\$)'
+        . '|\bpreg_replace\s*\(\s*[\'"](.).*\1[a-z]*e[a-z]*[\'"]/i';
+
+    /** Whether a server may run a file of this name. */
+    public static function isNamedSo(string $path): bool
+    {
+        return preg_match(self::NAME, $path) === 1;
+    }
+
+    /** @return array<string, bool> the heuristics of `file.edit` that the text alone decides */
+    public static function heuristics(string $text): array
+    {
+        return [
+            'obfuscated' => preg_match(self::OBFUSCATED, $text) === 1,
+            'encoded_payload' => preg_match(self::PAYLOAD, $text) === 1,
+        ];
+    }
+}

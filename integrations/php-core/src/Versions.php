@@ -1,0 +1,33 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Logystera;
+
+/** Components that came, went or changed between two looks. */
+final class Versions
+{
+    /**
+     * @param array<string, string> $before version by `kind slug`
+     * @param array<string, string> $after
+     * @return array<int, array{0: string, 1: string, 2: string, 3: string|null, 4: string|null}> kind, slug, action,
+     * versions
+     */
+    public static function difference(array $before, array $after): array
+    {
+        $found = [];
+        foreach ($after as $name => $version) {
+            [$kind, $slug] = explode(' ', (string) $name, 2);
+            if (!isset($before[$name])) {
+                $found[] = [$kind, $slug, 'installed', null, $version];
+            } elseif ($before[$name] !== $version) {
+                $found[] = [$kind, $slug, 'updated', $before[$name], $version];
+            }
+        }
+        foreach (array_diff_key($before, $after) as $name => $version) {
+            [$kind, $slug] = explode(' ', (string) $name, 2);
+            $found[] = [$kind, $slug, 'deleted', $version, null];
+        }
+        return $found;
+    }
+}
