@@ -1,0 +1,56 @@
+<?php
+
+/**
+ * Sends what waits, from the system's cron and without Drush:
+ *
+ *   * * * * * php /path/to/modules/contrib/logystera/cron.php
+ *
+ * Run it as the user that the web server runs PHP as. Options: --root=FOLDER (where Drupal's index.php is, if the module is linked
+ * from elsewhere), --url=URL (a site of a multisite). Exit codes: 0 done, 1 nothing got through, 2 wrong use, 3 not set up.
+ */
+
+declare(strict_types=1);
+
+use Drupal\Core\DrupalKernel;
+use Logystera\Flushed;
+use Logystera\Limits;
+use Symfony\Component\HttpFoundation\Request;
+
+if (PHP_SAPI !== 'cli') {
+    http_response_code(404);
+    exit;
+}
+
+exit((static function (): int {
+    $options = getopt('', ['root:', 'url:']);
+    $root = $options['root'] ?? __DIR__;
+    while (!isset($options['root']) && $root !== dirname($root) && !is_file("$root/core/lib/Drupal.php")) {
+        $root = dirname($root);
+    }
+    if (!is_string($root) || !is_file("$root/core/lib/Drupal.php") || !is_file("$root/autoload.php")) {
+        fwrite(STDERR, "logystera: no Drupal in $root: give its folder with --root=FOLDER\n");
+        return 2;
+    }
+    chdir($root);
+    $autoloader = require "$root/autoload.php";
+    $url = is_string($options['url'] ?? null) ? $options['url'] : 'http://default';
+    $script = ['SCRIPT_NAME' => '/index.php', 'SCRIPT_FILENAME' => "$root/index.php"];
+    $request = Request::create($url, 'GET', [], [], [], $script);
+    $kernel = DrupalKernel::createFromRequest($request, $autoloader, 'prod');
+    $kernel->boot();
+    $kernel->preHandle($request);
+    $container = $kernel->getContainer();
+    $runtime = $container->get('logystera.runtime');
+    if ($runtime->site() === null) {
+        fwrite(STDERR, "logystera: not set up here: agree on the settings page first\n");
+        return 3;
+    }
+    $owner = fileowner((string) $container->get('logystera.spool_folder')->known());
+    if (function_exists('posix_geteuid') && $owner !== false && $owner !== posix_geteuid()) {
+        fwrite(STDERR, "logystera: the signals belong to user $owner: run this as that user, or the site cannot read them\n");
+        return 2;
+    }
+    $flushed = $runtime->background(Limits::CRON_BUDGET_MS, true);
+    echo 'logystera: ' . $flushed->outcome . ', ' . $flushed->batches . " batches\n";
+    return $flushed->outcome === Flushed::FAILED ? 1 : 0;
+})());

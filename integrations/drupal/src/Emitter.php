@@ -1,0 +1,100 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Drupal\logystera;
+
+use Logystera\Hasher;
+use Logystera\Redact;
+
+/**
+ * Gives signals of one type to the spool, and turns users, addresses, files and messages into hashes that the site can look up.
+ */
+final class Emitter
+{
+    /** Longest user name that a length is told of, in characters: the catalogue's bound. */
+    private const USER_LENGTH_MAX = 1024;
+    /** A component's folder below Drupal's root. */
+    private const HOME = '~^/(?:sites/[^/]+/)?(?:modules|themes|profiles)/(?:contrib/|custom/)?([^/]+)/~';
+
+    public function __construct(
+        private readonly string $type,
+        private readonly Site $site,
+        private readonly Runtime $runtime
+    ) {
+    }
+
+    /** @param array<string, mixed> $fields as the catalogue has them; null for one that is not told */
+    public function emit(array $fields): void
+    {
+        $this->site->recorder->record($this->type, $fields);
+    }
+
+    public function hash(string $kind, string $value, ?string $meaning = null): string
+    {
+        return $this->site->lookup->hash($kind, $value, $meaning);
+    }
+
+    /** Hash of an account's name, or of the name that was typed where there is no such account. */
+    public function user(string $name): string
+    {
+        return $this->hash(Hasher::USER, Hasher::normalUser($name));
+    }
+
+    public function userLength(string $name): int
+    {
+        return min(mb_strlen($name, 'UTF-8'), self::USER_LENGTH_MAX);
+    }
+
+    /** Hash of who is signed in; null if nobody is. */
+    public function actor(): ?string
+    {
+        $name = $this->runtime->actor();
+        return $name === '' ? null : $this->user($name);
+    }
+
+    /** Hash of the client's address. Behind a proxy Drupal's own settings say which that is. */
+    public function source(): string
+    {
+        $address = (string) $this->runtime->request()?->getClientIp();
+        if (PHP_SAPI === 'cli' && !isset($_SERVER['REMOTE_ADDR'])) {
+            $address = 'command line';
+        } elseif (filter_var($address, FILTER_VALIDATE_IP) === false) {
+            $address = 'unknown';
+        }
+        return $this->hash(Hasher::ADDRESS, Hasher::normalAddress($address));
+    }
+
+    /** Hash of a file's path below Drupal's root. */
+    public function file(string $path): string
+    {
+        return $this->hash(Hasher::FILE, $this->relative($path));
+    }
+
+    /** Hash of a setting's value; only what it was a value of can be looked up. */
+    public function value(string $name, mixed $value): string
+    {
+        $text = is_string($value) ? $value : serialize($value);
+        return $this->hash(Hasher::VALUE, $text, 'a value of ' . Redact::name($name));
+    }
+
+    /** A file's path below Drupal's root, beginning with a slash; of one that lies elsewhere the name only. */
+    public function relative(string $path): string
+    {
+        $isInside = str_starts_with($path, $this->runtime->root . '/');
+        return $isInside ? substr($path, strlen($this->runtime->root)) : '/' . basename($path);
+    }
+
+    /** Slug of the module, theme or profile that a file belongs to; `core`, `vendor` or `other`. */
+    public function component(string $path): string
+    {
+        $below = $this->relative($path);
+        if (preg_match(self::HOME, $below, $m) === 1) {
+            return Redact::slug($m[1]);
+        }
+        if (str_starts_with($below, '/core/') || preg_match('~^/[^/]+\.php$~D', $below) === 1 && is_file($this->runtime->root . $below)) {
+            return 'core';
+        }
+        return str_contains($path, '/vendor/') ? 'vendor' : 'other';
+    }
+}

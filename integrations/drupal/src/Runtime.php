@@ -1,0 +1,155 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Drupal\logystera;
+
+use Logystera\Flushed;
+use Logystera\Limits;
+use Symfony\Component\DependencyInjection\ContainerInterface;
+use Symfony\Component\HttpFoundation\Request;
+
+/**
+ * This request's way to the spool. It opens the site when the first signal comes, and only where an administrator agreed. What is
+ * seldom needed is asked of the container then.
+ */
+final class Runtime
+{
+    private ?Site $site = null;
+    private bool $isOpened = false;
+    private bool $isSilenced = false;
+    private bool $isEnded = false;
+    /** The request that is answered, also after Symfony has forgotten it. */
+    private ?Request $request = null;
+    /** @var array<int, callable> what still has something to tell when the request ends */
+    private array $last = [];
+
+    public function __construct(
+        public readonly Settings $settings,
+        private readonly SpoolFolder $folder,
+        private readonly ContainerInterface $container,
+        public readonly string $root
+    ) {
+    }
+
+    /** The site; null before an administrator agreed, or where there is no folder for the spool. */
+    public function site(): ?Site
+    {
+        if (!$this->isOpened) {
+            $this->isOpened = true;
+            $dsn = $this->settings->dsn();
+            $folder = $this->settings->isAgreed($dsn) ? $this->folder->find() : null;
+            if ($dsn !== null && $folder !== null) {
+                $this->site = new Site($dsn, $folder, $this->settings);
+                register_shutdown_function($this->end(...));
+            }
+        }
+        return $this->isSilenced ? null : $this->site;
+    }
+
+    /** For signals of a type; null where none is wanted. */
+    public function emitter(string $type): ?Emitter
+    {
+        $site = $this->site();
+        return $site !== null && $site->isOn($type) ? new Emitter($type, $site, $this) : null;
+    }
+
+    public function begin(Request $request): void
+    {
+        $this->request = $request;
+    }
+
+    public function request(): ?Request
+    {
+        return $this->request ?? $this->container->get('request_stack')->getMainRequest();
+    }
+
+    /** Name of who is signed in; empty if nobody is. */
+    public function actor(): string
+    {
+        $user = $this->container->get('current_user');
+        return $user->isAuthenticated() ? (string) $user->getAccountName() : '';
+    }
+
+    /** Has $tell called when the request ends, whatever ends it. */
+    public function atEnd(callable $tell): void
+    {
+        $this->last[] = $tell;
+    }
+
+    /** Records and sends nothing more in this request: consent was withdrawn, or the module is being removed. */
+    public function silence(): void
+    {
+        $this->isSilenced = true;
+    }
+
+    /** Opens the site anew: what an administrator decided has changed. */
+    public function reopen(): ?Site
+    {
+        $this->isOpened = false;
+        $this->site = null;
+        return $this->site();
+    }
+
+    /** Puts on disk what is in memory. */
+    public function write(): void
+    {
+        $site = $this->site();
+        if ($site !== null) {
+            $site->recorder->write();
+            $site->lookup->write();
+        }
+    }
+
+    /** The process ends. Never throws: a fault of ours must not end what others do then. */
+    public function end(): void
+    {
+        try {
+            foreach ($this->isEnded ? [] : $this->last as $tell) {
+                $tell();
+            }
+            $this->isEnded = true;
+            $this->write();
+        } catch (\Throwable $fault) {
+            self::complain($fault);
+        }
+    }
+
+    /** From cron: looks at what nothing tells of, sends, and merges what the hashes stand for. */
+    public function background(int $budgetMs = Limits::CRON_BUDGET_MS, bool $isAsked = false): Flushed
+    {
+        $site = $this->site();
+        if ($site === null) {
+            return new Flushed(Flushed::IDLE);
+        }
+        $this->container->get('logystera.watch')->look($isAsked);
+        $this->write();
+        $flushed = $this->flush($budgetMs);
+        $site->lookup->merge();
+        return $flushed;
+    }
+
+    /** Sends what waits. $isAsked: an administrator wants an answer now. */
+    public function flush(int $budgetMs, bool $isAsked = false): Flushed
+    {
+        $site = $this->site();
+        return $site === null
+            ? new Flushed(Flushed::IDLE)
+            : $site->flush($this->container->get('logystera.transport'), $this->address(), $budgetMs, $isAsked);
+    }
+
+    /** A fault of ours, for the server's log. Its message could hold what somebody said. */
+    public static function complain(\Throwable $fault): void
+    {
+        error_log('logystera: ' . get_class($fault) . ' in ' . basename($fault->getFile()) . ':' . $fault->getLine());
+    }
+
+    /**
+     * What tells the site from a copy elsewhere. Drupal does not know its own address: the folder it lies in and its place in a
+     * multisite stand for it.
+     */
+    private function address(): string
+    {
+        return $this->root . '/' . $this->container->getParameter('site.path');
+    }
+}

@@ -1,0 +1,130 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Drupal\logystera;
+
+use Drupal\Core\Config\ConfigFactoryInterface;
+use Drupal\Core\Site\Settings as SiteSettings;
+use Drupal\Core\State\StateInterface;
+use Logystera\Dsn;
+use Logystera\DsnError;
+use Logystera\Limits;
+
+/**
+ * What an administrator decided. Types and intervals are configuration, which is exported and shared; the DSN with its secret, the
+ * agreement and the key of hashes are state, which stays in this site's database.
+ */
+final class Settings
+{
+    public const CONFIG = 'logystera.settings';
+    /** The DSN, unless settings.php or the environment has it. */
+    public const STATE_DSN = 'logystera.dsn';
+    /** `gateway`, `at`, `by`: its absence means that nobody agreed. */
+    public const STATE_CONSENT = 'logystera.consent';
+    /** The key of hashes, in hex. It never leaves the site. */
+    public const STATE_KEY = 'logystera.key';
+    /** Where the spool lies: see SpoolFolder. */
+    public const STATE_SPOOL = 'logystera.spool';
+    /** What Watch found when it looked last. */
+    public const STATE_WATCH = 'logystera.watch';
+    /** Everything above; uninstalling removes each. */
+    public const STATE_KEYS = [
+        self::STATE_DSN, self::STATE_CONSENT, self::STATE_KEY, self::STATE_SPOOL, self::STATE_WATCH,
+    ];
+
+    /** The signal types of Drupal, in the catalogue's order. */
+    public const TYPES = [
+        'auth.attempt', 'component.lifecycle', 'config.change', 'cron.run', 'db.event', 'file.edit', 'http.request',
+        'mail.outcome', 'php.error', 'user.change',
+    ];
+
+    private const SETTING = 'logystera_dsn';
+    private const VARIABLE = 'LOGYSTERA_DSN';
+
+    public function __construct(private readonly ConfigFactoryInterface $configFactory, private readonly StateInterface $state)
+    {
+        // The core's classes are not Drupal's to find.
+        require_once dirname(__DIR__) . '/core/autoload.php';
+    }
+
+    /** @return string[] types that are switched on, in the catalogue's order */
+    public function typesOn(): array
+    {
+        $off = (array) $this->configFactory->get(self::CONFIG)->get('off');
+        return array_values(array_diff(self::TYPES, $off));
+    }
+
+    public function flushEveryS(): int
+    {
+        $everyS = (int) ($this->configFactory->get(self::CONFIG)->get('flush_every_s') ?? Limits::FLUSH_EVERY_S_DEFAULT);
+        return max(Limits::FLUSH_EVERY_S_MIN, min(Limits::FLUSH_EVERY_S_MAX, $everyS));
+    }
+
+    /** @param string[] $typesOn */
+    public function save(array $typesOn, int $flushEveryS): void
+    {
+        $this->configFactory->getEditable(self::CONFIG)
+            ->set('off', array_values(array_diff(self::TYPES, $typesOn)))
+            ->set('flush_every_s', max(Limits::FLUSH_EVERY_S_MIN, min(Limits::FLUSH_EVERY_S_MAX, $flushEveryS)))
+            ->save();
+    }
+
+    /** Whether the DSN comes from settings.php or the environment, where no field can change it. */
+    public function isDsnFixed(): bool
+    {
+        return self::fixedDsn() !== '';
+    }
+
+    private static function fixedDsn(): string
+    {
+        $setting = SiteSettings::get(self::SETTING);
+        return is_string($setting) && $setting !== '' ? $setting : (string) getenv(self::VARIABLE);
+    }
+
+    public function saveDsn(string $text): void
+    {
+        $this->state->set(self::STATE_DSN, $text);
+    }
+
+    /** The DSN; null if there is none, or one that cannot be used. */
+    public function dsn(): ?Dsn
+    {
+        $text = self::fixedDsn();
+        $text = $text === '' ? (string) $this->state->get(self::STATE_DSN, '') : $text;
+        try {
+            return $text === '' ? null : Dsn::parse($text);
+        } catch (DsnError $error) {
+            return null;
+        }
+    }
+
+    /** Whether an administrator agreed to send to this gateway. Another gateway needs another agreement. */
+    public function isAgreed(?Dsn $dsn): bool
+    {
+        $consent = $dsn === null ? null : $this->state->get(self::STATE_CONSENT);
+        return $dsn !== null && is_array($consent) && ($consent['gateway'] ?? null) === $dsn->host();
+    }
+
+    public function agree(Dsn $dsn, int $userId): void
+    {
+        $this->state->set(self::STATE_CONSENT, ['gateway' => $dsn->host(), 'at' => time(), 'by' => $userId]);
+    }
+
+    public function withdraw(): void
+    {
+        // What was seen last would be compared after another agreement.
+        $this->state->deleteMultiple([self::STATE_CONSENT, self::STATE_WATCH]);
+    }
+
+    /** 32 random bytes, drawn when they are first needed. */
+    public function hashKey(): string
+    {
+        $hex = (string) $this->state->get(self::STATE_KEY, '');
+        if (preg_match('/^[0-9a-f]{64}$/D', $hex) !== 1) {
+            $hex = bin2hex(random_bytes(32));
+            $this->state->set(self::STATE_KEY, $hex);
+        }
+        return (string) hex2bin($hex);
+    }
+}

@@ -1,0 +1,65 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Drupal\logystera\Signals;
+
+use Drupal\Core\Config\ConfigCrudEvent;
+use Drupal\Core\Config\ConfigEvents;
+use Drupal\Core\Config\ConfigRenameEvent;
+use Drupal\logystera\Runtime;
+use Logystera\Redact;
+use Symfony\Component\EventDispatcher\EventSubscriberInterface;
+
+/**
+ * Configuration that was saved, renamed or deleted, by a form, by code or by an import: which object, by whom, and whether a value
+ * is one that was seen before. Never a value. An import saves object by object, so that it is told that way, too.
+ */
+final class Config implements EventSubscriberInterface
+{
+    private const TYPE = 'config.change';
+    /** Our own. */
+    private const OWN = 'logystera.';
+
+    public function __construct(private readonly Runtime $runtime)
+    {
+    }
+
+    public static function getSubscribedEvents(): array
+    {
+        return [ConfigEvents::SAVE => 'saved', ConfigEvents::DELETE => 'deleted', ConfigEvents::RENAME => 'renamed'];
+    }
+
+    public function saved(ConfigCrudEvent $event): void
+    {
+        $config = $event->getConfig();
+        $before = (array) $config->getOriginal('', false);
+        if ($before !== $config->getRawData()) {
+            $this->tell($config->getName(), $before === [] ? 'added' : 'updated', $before, $config->getRawData());
+        }
+    }
+
+    public function deleted(ConfigCrudEvent $event): void
+    {
+        $config = $event->getConfig();
+        $this->tell($config->getName(), 'deleted', (array) $config->getOriginal('', false), []);
+    }
+
+    public function renamed(ConfigRenameEvent $event): void
+    {
+        $config = $event->getConfig();
+        $this->tell($event->getOldName(), 'deleted', $config->getRawData(), []);
+        $this->tell($config->getName(), 'added', [], $config->getRawData());
+    }
+
+    private function tell(string $name, string $action, array $before, array $after): void
+    {
+        $emitter = str_starts_with($name, self::OWN) ? null : $this->runtime->emitter(self::TYPE);
+        $emitter?->emit([
+            'key' => Redact::name($name), 'action' => $action,
+            'before_hash' => $before === [] ? null : $emitter->value($name, $before),
+            'after_hash' => $after === [] ? null : $emitter->value($name, $after),
+            'actor_hash' => $emitter->actor(),
+        ]);
+    }
+}

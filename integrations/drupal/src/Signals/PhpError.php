@@ -1,0 +1,100 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Drupal\logystera\Signals;
+
+use Drupal\Component\Utility\Bytes;
+use Drupal\Core\Database\DatabaseException;
+use Drupal\logystera\Runtime;
+use Logystera\Hasher;
+use Logystera\Redact;
+use Psr\Log\LoggerInterface;
+use Psr\Log\LoggerTrait;
+use Symfony\Component\EventDispatcher\EventSubscriberInterface;
+use Symfony\Component\HttpKernel\KernelEvents;
+
+/**
+ * PHP's errors, and exceptions that nobody catches. Drupal handles them all and writes them to its log's channel `php`: what is
+ * silenced, or what PHP is not set to report, does not come there. An error that repeats in a request is told once. Errors that end
+ * PHP itself, such as want of memory, come to no handler and are looked for at the end.
+ */
+final class PhpError implements LoggerInterface, EventSubscriberInterface
+{
+    use LoggerTrait;
+
+    private const TYPE = 'php.error';
+    private const CHANNEL = 'php';
+    /** Drupal's names of the levels; every other is the class of an exception. */
+    private const LEVELS = [
+        'Warning' => 'warning', 'User warning' => 'warning', 'Core warning' => 'warning', 'Compile warning' => 'warning',
+        'Notice' => 'notice', 'User notice' => 'notice', 'Strict warning' => 'notice', 'Deprecated function' => 'deprecated',
+        'User deprecated function' => 'deprecated', 'Parse error' => 'parse', 'ParseError' => 'parse',
+    ];
+    private const ENDS = [E_ERROR => 'fatal', E_CORE_ERROR => 'fatal', E_COMPILE_ERROR => 'fatal', E_PARSE => 'parse'];
+    /** Memory that is given back when a request ends for want of it, in bytes, and how much more it may take then. */
+    private const RESERVE_BYTES = 65536;
+    private const MORE_BYTES = 8388608;
+
+    /** @var array<string, true> */
+    private array $told = [];
+    private ?string $reserve = null;
+
+    public function __construct(private readonly Runtime $runtime)
+    {
+    }
+
+    public static function getSubscribedEvents(): array
+    {
+        return [KernelEvents::REQUEST => ['begin', 999]];
+    }
+
+    public function begin(): void
+    {
+        if ($this->reserve === null) {
+            $this->reserve = str_repeat("\0", self::RESERVE_BYTES);
+            // Asked for now: there may be no memory for it later.
+            $this->runtime->emitter(self::TYPE);
+            $this->runtime->atEnd($this->finish(...));
+        }
+    }
+
+    public function log($level, string|\Stringable $message, array $context = []): void
+    {
+        if (($context['channel'] ?? '') !== self::CHANNEL || !isset($context['%type'], $context['%file'])) {
+            return;
+        }
+        $error = $context['exception'] ?? null;
+        // Drupal adds the query and its values to what the database said.
+        $text = $error instanceof DatabaseException && $error->getPrevious() !== null
+            ? $error->getPrevious()->getMessage()
+            : (string) ($context['@message'] ?? '');
+        $kind = self::LEVELS[(string) $context['%type']] ?? 'fatal';
+        $this->tell($kind, html_entity_decode($text), (string) $context['%file'], (int) ($context['%line'] ?? 0));
+    }
+
+    private function finish(): void
+    {
+        $last = error_get_last();
+        if ($last === null || !isset(self::ENDS[$last['type']])) {
+            return;
+        }
+        $this->reserve = null;
+        $limit = Bytes::toNumber((string) ini_get('memory_limit'));
+        if ($limit > 0) {
+            @ini_set('memory_limit', (string) (int) ($limit + self::MORE_BYTES));
+        }
+        $this->tell(self::ENDS[$last['type']], $last['message'], $last['file'], $last['line']);
+    }
+
+    private function tell(string $level, string $message, string $file, int $line): void
+    {
+        $shape = Redact::message($message);
+        $emitter = isset($this->told["$level $file $line $shape"]) ? null : $this->runtime->emitter(self::TYPE);
+        $this->told["$level $file $line $shape"] = true;
+        $emitter?->emit([
+            'level' => $level, 'component' => $emitter->component($file), 'file_hash' => $emitter->file($file),
+            'line' => $line, 'message_hash' => $emitter->hash(Hasher::MESSAGE, $shape),
+        ]);
+    }
+}

@@ -1,0 +1,99 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Drupal\logystera\Signals;
+
+use Drupal\logystera\RequestEnd;
+use Drupal\logystera\Runtime;
+use Logystera\Redact;
+use Symfony\Component\EventDispatcher\EventSubscriberInterface;
+use Symfony\Component\HttpFoundation\Request as HttpRequest;
+use Symfony\Component\HttpKernel\Event\RequestEvent;
+use Symfony\Component\HttpKernel\Event\TerminateEvent;
+use Symfony\Component\HttpKernel\KernelEvents;
+
+/**
+ * Each request that Drupal answers: without its query string, and without what in its path is a person's. What its page cache
+ * answers never comes here.
+ */
+final class Request implements EventSubscriberInterface
+{
+    private const TYPE = 'http.request';
+    private const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+    /** Pages whose second part is no person's name: the routes of accounts, by their paths. */
+    private const ACCOUNT_PAGES = '~^(.*)(/user/(?:login|logout|password|register))/?$~D';
+
+    /** The request that is not told of yet. */
+    private ?HttpRequest $open = null;
+
+    public function __construct(private readonly Runtime $runtime)
+    {
+    }
+
+    public static function getSubscribedEvents(): array
+    {
+        return [KernelEvents::REQUEST => ['begin', 998], KernelEvents::TERMINATE => 'end'];
+    }
+
+    public function begin(RequestEvent $event): void
+    {
+        if ($event->isMainRequest() && $this->open === null) {
+            $this->open = $event->getRequest();
+            // Where a fault or exit() ends the request, Symfony tells of no end.
+            $this->runtime->atEnd(fn () => $this->tell((int) http_response_code()));
+        }
+    }
+
+    public function end(TerminateEvent $event): void
+    {
+        $this->tell($event->getResponse()->getStatusCode());
+    }
+
+    private function tell(int $status): void
+    {
+        $request = $this->open;
+        $this->open = null;
+        if ($request === null || RequestEnd::isKick($request)) {
+            return;
+        }
+        $method = strtoupper((string) $request->server->get('REQUEST_METHOD', 'GET'));
+        $start = (float) $request->server->get('REQUEST_TIME_FLOAT', microtime(true));
+        $emitter = $this->runtime->emitter(self::TYPE);
+        $emitter?->emit([
+            'method' => in_array($method, self::METHODS, true) ? $method : 'OTHER',
+            'path' => self::path($request->getPathInfo()),
+            'status' => $status === 0 ? 200 : $status, 'route_group' => self::group($request),
+            'user_agent' => Redact::userAgent((string) $request->headers->get('User-Agent')),
+            'duration_ms' => (int) round((microtime(true) - $start) * 1000), 'source' => $emitter->source(),
+        ]);
+    }
+
+    private static function path(string $target): string
+    {
+        if (preg_match(self::ACCOUNT_PAGES, $target, $m) === 1) {
+            return ($m[1] === '' ? '' : Redact::path($m[1])) . $m[2];
+        }
+        return Redact::path($target);
+    }
+
+    /** The part of the site that answered. */
+    private static function group(HttpRequest $request): string
+    {
+        $route = (string) $request->attributes->get('_route');
+        $object = $request->attributes->get('_route_object');
+        if (preg_match('/^user\.(login|pass|reset)/', $route) === 1) {
+            return 'login';
+        }
+        if ($route === 'system.cron') {
+            return 'cron';
+        }
+        if (preg_match('/^(rest|jsonapi)\./', $route) === 1 || $request->getRequestFormat() === 'json') {
+            return 'rest';
+        }
+        if ($request->isXmlHttpRequest() || $request->query->has('_wrapper_format')) {
+            return 'ajax';
+        }
+        return is_object($object) && $object->getOption('_admin_route') ? 'admin' : 'page';
+    }
+}

@@ -1,0 +1,66 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Drupal\logystera\Signals;
+
+use Drupal\Core\Session\AccountInterface;
+use Drupal\logystera\Runtime;
+use Logystera\Redact;
+
+/** Accounts and their roles, by whatever saves an account through Drupal. Not by writing to the database itself. */
+final class UserChange
+{
+    private const TYPE = 'user.change';
+    /** The role that is told of an account that has no other. */
+    private const NO_ROLE = 'authenticated';
+
+    public function __construct(private readonly Runtime $runtime)
+    {
+    }
+
+    public function created(AccountInterface $account): void
+    {
+        $roles = self::roles($account);
+        $this->tell('created', array_shift($roles) ?? self::NO_ROLE, $account);
+        foreach ($roles as $role) {
+            $this->tell('role_granted', $role, $account);
+        }
+    }
+
+    public function updated(AccountInterface $account): void
+    {
+        // Drupal 11.2 has a method for it, and complains of the property.
+        $original = method_exists($account, 'getOriginal') ? $account->getOriginal() : ($account->original ?? null);
+        if (!$original instanceof AccountInterface) {
+            return;
+        }
+        foreach (array_diff(self::roles($original), self::roles($account)) as $role) {
+            $this->tell('role_revoked', $role, $account);
+        }
+        foreach (array_diff(self::roles($account), self::roles($original)) as $role) {
+            $this->tell('role_granted', $role, $account);
+        }
+    }
+
+    public function deleted(AccountInterface $account): void
+    {
+        $this->tell('deleted', self::roles($account)[0] ?? self::NO_ROLE, $account);
+    }
+
+    /** @return string[] the roles that somebody gave */
+    private static function roles(AccountInterface $account): array
+    {
+        return array_values(array_unique(array_map('strval', $account->getRoles(true))));
+    }
+
+    private function tell(string $action, string $role, AccountInterface $account): void
+    {
+        $emitter = $this->runtime->emitter(self::TYPE);
+        $name = (string) $account->getAccountName();
+        $emitter?->emit([
+            'action' => $action, 'role' => Redact::slug($role), 'user_hash' => $emitter->user($name),
+            'user_length' => $emitter->userLength($name), 'actor_hash' => $emitter->actor(),
+        ]);
+    }
+}

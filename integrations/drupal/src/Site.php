@@ -1,0 +1,62 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Drupal\logystera;
+
+use Logystera\Clock;
+use Logystera\Dispatcher;
+use Logystera\Dsn;
+use Logystera\FileStorage;
+use Logystera\Flushed;
+use Logystera\Frame;
+use Logystera\Hasher;
+use Logystera\Lookup;
+use Logystera\Outbox;
+use Logystera\Owner;
+use Logystera\Recorder;
+use Logystera\Spool;
+use Logystera\SystemClock;
+use Logystera\SystemRandomness;
+use Logystera\Transport;
+
+/** This site's spool and what is done with it: recording, looking up, sending. */
+final class Site
+{
+    public const VERSION = '0.1.0';
+
+    public readonly Recorder $recorder;
+    public readonly Lookup $lookup;
+    public readonly Outbox $outbox;
+    private readonly FileStorage $storage;
+    private readonly Clock $clock;
+    /** @var string[] */
+    private readonly array $typesOn;
+
+    public function __construct(private readonly Dsn $dsn, string $folder, private readonly Settings $settings)
+    {
+        $this->storage = new FileStorage($folder);
+        $this->clock = new SystemClock();
+        $this->typesOn = $settings->typesOn();
+        // Where nobody waits for a page, a signal is on disk at once: a job may be killed.
+        $isImmediate = PHP_SAPI === 'cli';
+        $spool = new Spool($this->storage, $this->clock);
+        $this->recorder = new Recorder($spool, $this->clock, $this->typesOn, $isImmediate);
+        $this->lookup = new Lookup($this->storage, $this->clock, new Hasher($settings->hashKey()));
+        $this->outbox = new Outbox($this->storage, $this->clock);
+    }
+
+    public function isOn(string $type): bool
+    {
+        return in_array($type, $this->typesOn, true);
+    }
+
+    /** @param string $address what tells this site from a copy of it */
+    public function flush(Transport $transport, string $address, int $budgetMs, bool $isAsked): Flushed
+    {
+        $frame = new Frame('drupal', self::VERSION, $this->typesOn, $this->settings->flushEveryS());
+        $owner = new Owner($address, $this->dsn, (string) gethostname(), $this->storage->identity());
+        $dispatcher = new Dispatcher($this->storage, $this->clock, new SystemRandomness(), $transport);
+        return $dispatcher->flush($this->dsn, $owner, $frame, $budgetMs, $isAsked);
+    }
+}

@@ -1,0 +1,164 @@
+"""A real Drupal that somebody has, copied into a scratch folder: SQLite, PHP's own web server, our module, and one that does things."""
+import html, http.client, json, os, pathlib, re, shutil, signal, subprocess, urllib.parse
+from wordpress import ADMIN, PASSWORD, TREE, Answer, as_nobody, free_port, wait_for
+
+START_S = 60
+PROBE = TREE / "tests/integrations/drupal/probe"
+BOOT = """<?php
+chdir(%r); $loader = require 'autoload.php';
+$request = Symfony\\Component\\HttpFoundation\\Request::create('http://default', 'GET', [], [], [], ['SCRIPT_NAME' => '/index.php']);
+$kernel = Drupal\\Core\\DrupalKernel::createFromRequest($request, $loader, 'prod'); $kernel->boot(); $kernel->preHandle($request);
+"""
+ROOTS = ["", "web", "docroot"]
+
+
+def given():
+    """The web root of the Drupal in DRUPAL_DIR, below its project's folder; None where none is given."""
+    project = pathlib.Path(os.environ.get("DRUPAL_DIR") or "/nonexistent")
+    found = [r for r in ROOTS if (project / r / "core/lib/Drupal.php").is_file()]
+    return (project, found[0]) if found else None
+
+
+class Drupal:
+    """A site: its files, its database, a web server with four workers, and a client with cookies."""
+
+    def __init__(self, scratch, name="site", settings=""):
+        project, root = given()
+        self.scratch, self.name, self.port, self.jar, self.server = scratch, name, free_port(), {}, None
+        self.url = f"http://127.0.0.1:{self.port}"
+        home = scratch / name
+        subprocess.run(["cp", "-a", project, home], check=True)
+        self.folder, self.log = home / root, scratch / f"{name}.php.log"
+        self.default = self.folder / "sites/default"
+        files = self.folder / "core/assets/scaffold/files"
+        self.default.mkdir(parents=True, exist_ok=True)
+        for source, target in [("default.settings.php", self.default / "default.settings.php"), ("index.php", self.folder / "index.php"),
+                               ("ht.router.php", self.folder / ".ht.router.php")]:
+            shutil.copy(files / source, target)
+        for left in ["settings.php", "files"]:
+            left = self.default / left
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+        self.log.touch()
+        self.build()
+        shutil.copytree(PROBE, self.folder / "modules/probe")
+        self.own(home), self.own(self.log)
+        self.php(["core/scripts/drupal", "install", "minimal", "--site-name=T", "--no-interaction"])
+        self.default.chmod(0o755), (self.default / "settings.php").chmod(0o644)
+        with open(self.default / "settings.php", "a") as out:
+            out.write(f"\n$settings['trusted_host_patterns'] = ['^127\\.0\\.0\\.1$', '^default$'];\n{settings}\n")
+        self.eval("$u = Drupal\\user\\Entity\\User::load(1); $u->setUsername('%s'); $u->setPassword('%s'); $u->save();" % (ADMIN, PASSWORD))
+        self.install("probe", "basic_auth")
+
+    def build(self):
+        subprocess.run([TREE / "integrations/drupal/build", self.folder / "modules"], check=True)
+        self.own(self.folder / "modules")
+
+    def own(self, path):
+        if os.geteuid() == 0:
+            subprocess.run(["chown", "-R", "nobody:nogroup", path], check=True)
+
+    def php(self, arguments, check=True, options=()):
+        ran = subprocess.run([*as_nobody(), "php", "-d", "display_errors=stderr", "-d", f"error_log={self.log}", "-d", "memory_limit=512M",
+                              "-d", "sendmail_path=/bin/true", *options, *map(str, arguments)], cwd=self.folder, capture_output=True, text=True)
+        if check and ran.returncode:
+            raise AssertionError(f"PHP failed: {ran.stdout[-2000:]} {ran.stderr[-2000:]}")
+        return ran if not check else ran.stdout
+
+    def eval(self, code, *options, check=True):
+        """Runs PHP within a booted Drupal, as a command does."""
+        piece = self.scratch / f"{self.name}.piece.php"
+        piece.write_text(BOOT % str(self.folder) + code)
+        return self.php([piece], check, options)
+
+    def install(self, *modules):
+        self.eval(f"Drupal::service('module_installer')->install({json.dumps(modules)});")
+
+    def uninstall(self, *modules):
+        self.eval(f"Drupal::service('module_installer')->uninstall({json.dumps(modules)});")
+
+    def state(self, name):
+        return json.loads(self.eval(f"echo json_encode(Drupal::state()->get('{name}'));"))
+
+    def option(self, name):
+        """As the table asks for it."""
+        return self.state(name.replace("logystera_", "logystera."))
+
+    def command(self, check=True):
+        ran = self.php(["modules/logystera/cron.php", f"--root={self.folder}"], check=False)
+        if check and ran.returncode:
+            raise AssertionError(f"{ran.stdout} {ran.stderr}")
+        return ran
+
+    def spool(self):
+        return pathlib.Path(self.state("logystera.spool")["folder"])
+
+    # --- Its pages ------------------------------------------------------------------------------------------------------------
+
+    def serve(self):
+        log = open(self.scratch / f"{self.name}.server.log", "ab")
+        self.server = subprocess.Popen(
+            [*as_nobody(), "php", "-d", "display_errors=0", "-d", "log_errors=1", "-d", f"error_log={self.log}", "-d", "memory_limit=256M",
+             "-d", "sendmail_path=/bin/true", "-S", f"127.0.0.1:{self.port}", "-t", self.folder, self.folder / ".ht.router.php"],
+            cwd=self.folder, stdout=log, stderr=log, env={**os.environ, "PHP_CLI_SERVER_WORKERS": "4"}, start_new_session=True)
+
+        def answers():
+            try:
+                return self.get("/user/login", cookies=False).status
+            except OSError:
+                return None
+        wait_for("the web server", answers, START_S)
+
+    def stop(self):
+        if self.server:
+            os.killpg(self.server.pid, signal.SIGTERM)
+            self.server.wait()
+            self.server = None
+
+    def request(self, method, path, body=None, headers=None, cookies=True):
+        headers = {"User-Agent": "tests", **(headers or {})}
+        if cookies and self.jar:
+            headers["Cookie"] = "; ".join(f"{k}={v}" for k, v in self.jar.items())
+        if isinstance(body, dict):
+            body = urllib.parse.urlencode(body, doseq=True)
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request(method, path, body, headers)
+        answer = Answer(connection.getresponse())
+        connection.close()
+        for cookie in answer.headers.get_all("Set-Cookie") or [] if cookies else []:
+            name, _, value = cookie.split(";")[0].partition("=")
+            self.jar[name] = value
+        return answer
+
+    def get(self, path, **more):
+        return self.request("GET", path, **more)
+
+    def post(self, path, body, **more):
+        return self.request("POST", path, body, **more)
+
+    def form(self, path, form_id, cookies=True):
+        """The fields of a form, as a browser would send them; no buttons."""
+        text = self.get(path, cookies=cookies).text
+        forms = [f for f in re.findall(r"<form.*?</form>", text, re.S) if f'value="{form_id}"' in f]
+        assert forms, f"no form {form_id} in {path}: {text[:500]}"
+        fields = {}
+        for tag in re.findall(r"<input[^>]*>", forms[0]):
+            of = dict(re.findall(r'([\w-]+)="([^"]*)"', tag))
+            if of.get("type") in ("submit", None) or "name" not in of or (of["type"] == "checkbox" and "checked" not in of):
+                continue
+            fields[html.unescape(of["name"])] = html.unescape(of.get("value", ""))
+        return fields
+
+    def sign_in(self, user=ADMIN, password=PASSWORD, cookies=False):
+        fields = {**self.form("/user/login", "user_login_form", cookies), "name": user, "pass": password, "op": "Log in"}
+        return self.post("/user/login", fields, cookies=cookies)
+
+    def settings(self, button=("op", "Save"), **changes):
+        """Presses a button of the settings page; what the page says then."""
+        path = "/admin/config/system/logystera"
+        fields = {**self.form(path, "logystera_settings"), **changes, button[0]: button[1]}
+        answer = self.post(path, {k: v for k, v in fields.items() if v is not None})
+        if answer.status == 303:
+            answer = self.get(urllib.parse.urlparse(answer.headers["Location"]).path)
+        assert answer.status == 200, answer.status
+        return html.unescape(re.sub(r"<[^>]+>", " ", answer.text))
