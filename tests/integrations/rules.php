@@ -242,6 +242,9 @@ function check(string $path, string $source): array
     if (strpos($path, 'php-core/src/') !== false && !$isShell) {
         $found = array_merge($found, layers($path, $tokens));
     }
+    if (preg_match('~wordpress/logystera\.php$~D', $path) === 1) {
+        $found = array_merge($found, pluginHeader($path, $source));
+    }
     if (strpos($path, 'wordpress/') !== false) {
         $found = array_merge(
             $found,
@@ -249,6 +252,18 @@ function check(string $path, string $source): array
             escapes($path, $tokens),
             guards($path, $tokens, $source)
         );
+    }
+    return $found;
+}
+
+/** WordPress reads each of these at the beginning of a line, and passes over what it does not find. */
+function pluginHeader(string $path, string $source): array
+{
+    $found = [];
+    foreach (['Plugin Name', 'Description', 'Version', 'Requires at least', 'Requires PHP', 'License', 'Text Domain', 'Domain Path'] as $name) {
+        if (preg_match("/^ \\* $name: +\\S/m", $source) !== 1) {
+            $found[] = "$path:1: $name does not stand on a line of its own";
+        }
     }
     return $found;
 }
@@ -301,6 +316,9 @@ function checkPlanted(): array
         if (strpos($said, $expected) === false) {
             $missed[] = "not found: $code\n  said: $said";
         }
+    }
+    if (check('integrations/wordpress/logystera.php', "<?php\n/** Version: 1.0 Requires PHP: 7.4 */\nnamespace Logystera\X;\n") === []) {
+        $missed[] = 'not found: a header in one line';
     }
     $said = check('integrations/wordpress/planted.php', "<?php\nfunction helper() {}\n");
     return $said === [] ? array_merge($missed, ['not found: a function in no namespace']) : $missed;
