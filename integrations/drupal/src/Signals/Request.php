@@ -24,6 +24,9 @@ final class Request implements EventSubscriberInterface
     /** Pages whose second part is no person's name: the routes of accounts, by their paths. */
     private const ACCOUNT_PAGES = '~^(.*)(/user/(?:login|logout|password|register))/?$~D';
 
+    /** Who knows what follows can run the site's cron. Its key has marks in it that make it look like short words. */
+    private const CRON_KEY = '~^(.*/cron)/.+$~Ds';
+
     /** The request that is not told of yet. */
     private ?HttpRequest $open = null;
 
@@ -74,7 +77,7 @@ final class Request implements EventSubscriberInterface
         if (preg_match(self::ACCOUNT_PAGES, $target, $m) === 1) {
             return ($m[1] === '' ? '' : Redact::path($m[1])) . $m[2];
         }
-        return Redact::path($target);
+        return Redact::path((string) preg_replace(self::CRON_KEY, '$1/*', $target));
     }
 
     /** The part of the site that answered. */

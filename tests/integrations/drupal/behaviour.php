@@ -1,0 +1,236 @@
+<?php
+
+/** What the module does in its container: the table, switches, agreement, leaks, decorators, sending, looking. */
+
+declare(strict_types=1);
+
+namespace Logystera\Tests\Drupal;
+
+use Drupal\Component\Plugin\Discovery\CachedDiscoveryInterface;
+use Drupal\Core\Mail\MailManagerInterface;
+use Drupal\Core\Queue\QueueWorkerManagerInterface;
+use Drupal\Core\Site\Settings as SiteSettings;
+use Drupal\logystera\Settings;
+use Logystera\Flushed;
+use Logystera\Loopback;
+use Symfony\Component\HttpFoundation\Request;
+
+use function Logystera\Tests\same;
+
+const MODULE = LOGYSTERA_MODULE;
+
+/** Does each row on a site of its own, and gives name => signals. */
+function done(array $off = [], bool $isAgreed = true): array
+{
+    $found = [];
+    foreach (require __DIR__ . '/rows.php' as $name => [$act, $expected]) {
+        $site = new Site(MODULE, $off, $isAgreed);
+        $act($site);
+        $found[$name] = [$site->signals(), $expected($site), $site];
+        $site->remove();
+    }
+    return $found;
+}
+
+/** What is left of the expected signals where some types are off. */
+function without(array $signals, array $off): array
+{
+    return array_values(array_filter($signals, static fn (array $signal): bool => !in_array($signal['type'], $off, true)));
+}
+
+/** Bytes as they are, or what they are packed of; a file of the spool has its guard before them. */
+function unpacked(string $bytes): string
+{
+    $begin = strpos($bytes, "\x1f\x8b");
+    return $begin === false ? $bytes : $bytes . gzdecode(substr($bytes, $begin));
+}
+
+return [
+    'each action makes exactly its signals' => static function (): void {
+        $rows = done();
+        foreach ($rows as $name => [$found, $expected]) {
+            same($expected, $found, $name);
+        }
+        $types = array_unique(array_merge(...array_map(static fn (array $row): array => array_column($row[0], 'type'), array_values($rows))));
+        // Scripts among the files have a test of their own.
+        same([], array_values(array_diff(Settings::TYPES, $types, ['file.edit'])), 'types that no row has');
+        echo '        ', count($rows), " actions\n";
+    },
+    'a type that is off has no service and no signal, and the others theirs' => static function (): void {
+        foreach (Settings::TYPES as $type) {
+            foreach (done([$type]) as $name => [$found, $expected, $site]) {
+                same(without($expected, [$type]), $found, "$name without $type");
+            }
+            foreach ((new Site(MODULE))->container->findTaggedServiceIds('logystera.source') as $id => $tags) {
+                same($tags[0]['type'] !== $type, $site->container->has($id), "$id without $type");
+            }
+        }
+    },
+    'nothing happens before an administrator agrees' => static function (): void {
+        foreach (done([], false) as $name => [$found, , $site]) {
+            same([], $found, $name);
+            same(false, isset($site->state->values['logystera.spool']), "$name: a folder");
+        }
+        same([], $site->container->findTaggedServiceIds('logystera.source'), 'services');
+        same(Mailer::class, get_class($site->container->get('plugin.manager.mail')), 'the mail manager');
+        same(Flushed::IDLE, $site->container->get('logystera.runtime')->background()->outcome, 'cron');
+    },
+    'an agreement with another gateway is none, whatever the container has' => static function (): void {
+        $site = new Site(MODULE);
+        $site->state->values['logystera.consent']['gateway'] = 'other.example';
+        $site->request(Request::create('/x'));
+        \logystera_user_insert(new Account(9, 'alice'));
+        same([], $site->signals(), 'signals');
+        $site->remove();
+    },
+    'a site whose state lies elsewhere has the services, and records nothing without an agreement' => static function (): void {
+        $site = new Site(MODULE, [], false);
+        \Drupal\Core\Database\Database::$answers = null;
+        $other = new \Drupal\Core\DependencyInjection\ContainerBuilder();
+        $other->setParameter('factory.keyvalue', ['default' => 'keyvalue.redis']);
+        $other->register('a', \stdClass::class)->addTag('logystera.source', ['type' => 'http.request']);
+        (new \Drupal\logystera\LogysteraServiceProvider())->alter($other);
+        same(true, $other->has('a'), 'elsewhere');
+        $other->setParameter('factory.keyvalue', []);
+        (new \Drupal\logystera\LogysteraServiceProvider())->alter($other);
+        same(false, $other->has('a'), 'no table');
+        $site->remove();
+    },
+    'nothing that was planted is found on disk' => static function (): void {
+        foreach (require __DIR__ . '/rows.php' as $name => [$act]) {
+            $site = new Site(MODULE);
+            $act($site);
+            $site->container->get('logystera.runtime')->background(1000, true);
+            $site->end();
+            foreach ($site->bytes() as $file => $bytes) {
+                // The shapes of messages stay on the site, where hashes are looked up.
+                $sought = preg_match('/meanings|lookup/', (string) $file) === 1 ? ['planted-', '@example'] : ['planted', '@example', Site::SECRET];
+                foreach ($sought as $text) {
+                    same(false, strpos(unpacked($bytes), $text), "$name: $text in $file");
+                }
+            }
+            foreach ($site->http->requests as $sent) {
+                same(false, strpos(unpacked($sent['body']) . implode(' ', $sent['headers']), 'planted'), "$name: sent");
+            }
+            $site->remove();
+        }
+    },
+    'decorators are what Drupal takes them for, and hand on the rest' => static function (): void {
+        $site = new Site(MODULE);
+        [$mail, $queues] = [$site->container->get('plugin.manager.mail'), $site->container->get('plugin.manager.queue_worker')];
+        same([true, true], [$mail instanceof MailManagerInterface, $queues instanceof QueueWorkerManagerInterface], 'interfaces');
+        $clearer = $site->container->get('plugin.cache_clearer');
+        same([$mail, $queues], $clearer->all, 'what the cache clearer clears');
+        array_map(static fn (CachedDiscoveryInterface $manager) => $manager->clearCachedDefinitions(), $clearer->all);
+        same(1, mailer($site)->cleared, 'cleared');
+        same([['a context'], ['a tag'], 7], [$mail->getCacheContexts(), $mail->getCacheTags(), $mail->getCacheMaxAge()], 'cacheability');
+        same('own x', $mail->ownMethod('x'), 'a method of its own');
+        same('planted-subject', $mail->mail('a', 'b', 'c', 'en')['subject'], 'what mail() gives');
+        $site->remove();
+    },
+    'the answer of cron is handed on' => static function (): void {
+        $site = new Site(MODULE);
+        same(true, cron($site, []), 'done');
+        bareCron($site)->isLocked = true;
+        same(false, $site->container->get('cron')->run(), 'locked');
+        $site->remove();
+    },
+    'cron sends, over HTTPS that is checked, and follows nobody' => static function (): void {
+        $site = new Site(MODULE);
+        $site->request(Request::create('/x'));
+        \logystera_cron();
+        [$sent] = $site->http->requests;
+        same(['POST', 'https://gateway.example/v1/batches'], [$sent['method'], $sent['uri']], 'where');
+        same([false, true, false, false], [$sent['allow_redirects'], $sent['verify'], $sent['http_errors'], $sent['decode_content']], 'how');
+        $body = json_decode($sent['body'][0] === '{' ? $sent['body'] : (string) gzdecode($sent['body']), true);
+        same('drupal', $body['integration']['platform'], 'platform');
+        same(array_merge(Settings::TYPES, ['integration.dropped']), $body['integration']['enabled'], 'enabled');
+        same(['http.request'], array_column($body['signals'], 'type'), 'signals');
+        same(1, preg_match('/^v1 site=shop,key=k1,ts=\d+,batch=[0-9a-f]{16}\.1,sig=[0-9a-f]{64}$/D', $sent['headers']['Logystera-Signature']), 'signature');
+        $site->http->fault = new class ('no route') extends \RuntimeException implements \GuzzleHttp\Exception\GuzzleException {
+        };
+        same(Flushed::FAILED, $site->container->get('logystera.runtime')->flush(1000, true)->outcome, 'a gateway that is away');
+        $site->remove();
+    },
+    'the request of the site to itself wants a token' => static function (): void {
+        $site = new Site(MODULE);
+        $kick = \Drupal\logystera\Controller\Kick::create($site->container);
+        same(403, $kick->serve(Request::create('/logystera/kick', 'POST', ['token' => 'planted']))->getStatusCode(), 'wrong');
+        same(403, $kick->serve(Request::create('/logystera/kick', 'POST', ['token' => ['a']]))->getStatusCode(), 'a list');
+        same([], $site->http->requests, 'nothing is sent');
+        $token = Loopback::token((string) hex2bin(Site::KEY));
+        same(204, $kick->serve(Request::create('/logystera/kick', 'POST', ['token' => $token]))->getStatusCode(), 'right');
+        same(1, count($site->http->requests), 'sent');
+        $site->remove();
+    },
+    'what comes and goes behind Drupal\'s back is found, once' => static function (): void {
+        $site = new Site(MODULE);
+        $look = static fn () => $site->container->get('logystera.watch')->look(true);
+        $modules = $site->container->get('extension.list.module');
+        $modules->extensions = ['node' => new Extension('10.3.0', 'core/modules/node'), 'shop' => new Extension('1.0', 'modules/shop')];
+        $look();
+        same([], $site->signals(), 'the first look remembers');
+        $modules->extensions = ['node' => new Extension('10.3.1', 'core/modules/node'), 'shop' => new Extension('1.1', 'modules/shop')];
+        $folder = "$site->root/sites/default/files";
+        mkdir("$folder/php/twig", 0700, true);
+        file_put_contents("$folder/php/twig/made.php", '<?php');
+        file_put_contents("$folder/a.phtml", '<?php eval(base64_decode("planted"));');
+        file_put_contents("$folder/a.txt", '<?php');
+        SiteSettings::$values['hash_salt'] = 'planted-other';
+        $look();
+        same([
+            component('module', 'shop', 'updated', ['from_version' => '1.0', 'to_version' => '1.1']),
+            ['type' => 'config.change', 'key' => 'settings.hash_salt', 'action' => 'updated',
+                'before_hash' => $site->hash('value', 'planted-salt'), 'after_hash' => $site->hash('value', 'planted-other')],
+            ['type' => 'file.edit', 'path' => '/sites/default/files/a.phtml', 'size_delta' => 37, 'heuristics' => ['php_in_uploads', 'obfuscated']],
+        ], $site->signals(), 'the second tells');
+        $look();
+        same([], $site->signals(), 'and no third');
+        $site->state->values['logystera.watch']['core'] = '10.2.9';
+        $modules->extensions = [];
+        $look();
+        same([
+            component('module', 'shop', 'deleted', ['from_version' => '1.1']),
+            component('core', 'drupal', 'updated', ['from_version' => '10.2.9', 'to_version' => \Drupal::VERSION]),
+        ], $site->signals(), 'a new core');
+        $site->remove();
+    },
+    'another set of types has the container built anew, another interval has not' => static function (): void {
+        $site = new Site(MODULE);
+        $settings = $site->container->get('logystera.settings');
+        $settings->save(Settings::TYPES, 120);
+        same(0, $site->kernel->invalidated, 'the same types');
+        $settings->save(['http.request'], 120);
+        same(1, $site->kernel->invalidated, 'others');
+        same(['http.request'], $settings->typesOn(), 'on');
+        same(['off' => array_values(array_diff(Settings::TYPES, ['http.request'])), 'flush_every_s' => 120],
+            \Drupal\Core\Config\BootstrapConfigStorageFactory::$stored['logystera.settings'], 'what is exported');
+        $site->remove();
+    },
+    'the DSN of settings.php goes before the one of the form, and http is refused' => static function (): void {
+        $site = new Site(MODULE);
+        $settings = $site->container->get('logystera.settings');
+        same(false, $settings->isDsnFixed(), 'from the form');
+        SiteSettings::$values['logystera_dsn'] = str_replace('gateway.', 'fixed.', Site::DSN);
+        same([true, 'fixed.example'], [$settings->isDsnFixed(), $settings->dsn()->host()], 'from settings.php');
+        same(false, $settings->isAgreed($settings->dsn()), 'another gateway needs another agreement');
+        SiteSettings::$values['logystera_dsn'] = str_replace('https:', 'http:', Site::DSN);
+        same(null, $settings->dsn(), 'http');
+        unset(SiteSettings::$values['logystera_dsn']);
+        putenv('LOGYSTERA_DSN=' . str_replace('gateway.', 'env.', Site::DSN));
+        same('env.example', $settings->dsn()->host(), 'from the environment');
+        putenv('LOGYSTERA_DSN');
+        $site->remove();
+    },
+    'uninstalling leaves no state and no file' => static function (): void {
+        require_once MODULE . '/logystera.install';
+        $site = new Site(MODULE);
+        $site->request(Request::create('/x'));
+        $site->container->get('logystera.runtime')->background(1000, true);
+        \logystera_uninstall();
+        $site->end();
+        same(['system.cron_last'], array_keys($site->state->values), 'state');
+        same([], array_keys($site->bytes()), 'files');
+        $site->remove();
+    },
+];
