@@ -1,10 +1,10 @@
 """The Drupal module on a real Drupal with a real gateway: DRUPAL_DIR=FOLDER python3 tests/integrations/drupal.py [WORD...]
 FOLDER is a project with Drupal 10.3 or newer in it, or in its folder web or docroot, with its libraries; it is copied, not changed.
-LOGYSTERA names the binary [target/debug/logystera]; KEEP=1 leaves the scratch folder."""
+DRUPAL_DB=mariadb has MariaDB instead of SQLite; LOGYSTERA names the binary [target/debug/logystera]; KEEP=1 leaves the scratch folder."""
 import os, pathlib, re, shutil, sys, tempfile, time, traceback
 from drupal_site import Drupal, given
 from gateway import Gateway
-from wordpress import wait_for
+from wordpress import Database
 import drupal_changes, drupal_door, drupal_sign_ins
 
 
@@ -15,10 +15,12 @@ class World:
         (self.scratch / "tmp").mkdir()
         (self.scratch / "tmp").chmod(0o1777)
         os.environ["TMPDIR"] = str(self.scratch / "tmp")
-        self.gateway, self.sites = Gateway(self.scratch / "gateway"), []
+        self.gateway, self.sites, self.database = Gateway(self.scratch / "gateway"), [], None
+        if os.environ.get("DRUPAL_DB", "sqlite") == "mariadb":
+            self.database = Database(self.scratch / "db")
 
     def bare_site(self, name, settings=""):
-        site = Drupal(self.scratch, name, settings)
+        site = Drupal(self.scratch, name, settings, self.database)
         self.sites.append(site)
         site.install("logystera")
         site.serve()
@@ -39,7 +41,7 @@ class World:
         return [s for s in self.gateway.signals(site) if s["type"] == kind]
 
     def close(self, keep):
-        for server in [*self.sites, self.gateway]:
+        for server in filter(None, [*self.sites, self.gateway, self.database]):
             server.stop()
         if not keep:
             shutil.rmtree(self.scratch, ignore_errors=True)

@@ -1,11 +1,13 @@
 """Agreement, switches, rights, leaks, outages and removal of the module on a real Drupal."""
-import gzip, json, re, time, urllib.parse
+import gzip, json, os, re, time, urllib.parse
+import fpm
 from door import Door
 from drupal_sign_ins import JSON, basic, link
 from wordpress import ADMIN, PASSWORD, wait_for
 
 TYPES = ["auth.attempt", "component.lifecycle", "config.change", "cron.run", "db.event", "file.edit", "http.request",
          "mail.outcome", "php.error", "user.change"]
+PAGE_S_MAX = 1.0
 SOURCES = ("echo json_encode(array_values(array_filter(Drupal::getContainer()->getServiceIds(), fn ($id) => str_starts_with($id, 'logystera.')"
            " && !str_contains($id, '.inner'))));")
 
@@ -113,6 +115,45 @@ def test_traffic_alone_sends(world):
     wait_for("a batch", lambda: (site.get("/probe/none", cookies=False), world.signals(site, "http.request"))[1], 30)
 
 
+def test_under_fpm_a_page_does_not_wait_for_the_gateway(world):
+    site = world.bare_site("fpm")
+    site.stop()
+    server = fpm.Server(site)
+    try:
+        door = Door(world.gateway)
+        site.settings(dsn=door.dsn(site.dsn), agree="1")
+        return sends_after_the_page(world, site, door, kicks=False)
+    finally:
+        server.stop()
+
+
+def test_elsewhere_a_page_does_not_wait_for_the_gateway(world):
+    site = world.bare_site("elsewhere")
+    door = Door(world.gateway)
+    site.settings(dsn=door.dsn(site.dsn), agree="1")
+    return sends_after_the_page(world, site, door, kicks=True)
+
+
+def sends_after_the_page(world, site, door, kicks):
+    site.command()
+    door.requests.clear()
+    door.hang()
+    site.get("/probe/before", cookies=False)
+    time.sleep(10.5)
+    start = time.monotonic()
+    site.get("/probe/sends", cookies=False)
+    took = time.monotonic() - start
+    assert took < PAGE_S_MAX, took
+    wait_for("the try", lambda: door.requests, 3)
+    assert (site.spool() / "kick.php").exists() == kicks
+    time.sleep(max(0, start + 4 - time.monotonic()))
+    door.go_on()
+    assert "(202)" in site.settings(("sendTest", "Send a test"))
+    paths = [s["path"] for s in world.signals(site, "http.request")]
+    assert {"/probe/before", "/probe/sends"} <= set(paths) and "/logystera/kick" not in paths, paths
+    return f"the page that sent took {took * 1000:.0f} ms while the gateway hung"
+
+
 def test_an_outage_keeps_every_signal(world):
     site = world.site("outage")
     site.command()
@@ -133,6 +174,21 @@ def test_an_outage_keeps_every_signal(world):
     got = [s["path"] for s in world.signals(site, "http.request") if s["path"] in paths]
     assert got == paths, got
     return f"slowest of 20 pages: {slowest * 1000:.0f} ms"
+
+
+def test_commands_of_others_leave_the_spool_to_the_site(world):
+    if os.geteuid() != 0:
+        return "skipped: only root can be somebody else"
+    site = world.site("users")
+    folder = site.spool()
+    change = lambda value, user: site.eval(f"Drupal::configFactory()->getEditable('probe.x')->set('a', {value})->save();", check=False, user=user)
+    change(1, [])
+    change(2, ["setpriv", "--reuid=daemon", "--regid=daemon", "--clear-groups"])
+    assert site.spool() == folder and {f.owner() for f in folder.iterdir()} == {"nobody"}
+    site.get("/probe/none", cookies=False)
+    site.command()
+    assert [s["action"] for s in world.signals(site, "config.change")] == ["added"] and world.signals(site, "http.request")
+    assert site.php(["modules/logystera/cron.php"], check=False, user=[]).returncode == 2
 
 
 def test_nothing_that_was_planted_leaks(world):

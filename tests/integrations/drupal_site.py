@@ -1,4 +1,4 @@
-"""A real Drupal that somebody has, copied into a scratch folder: SQLite, PHP's own web server, our module, and one that does things."""
+"""A real Drupal that somebody has, copied into a scratch folder: a database, PHP's own web server, our module, and one that does things."""
 import html, http.client, json, os, pathlib, re, shutil, signal, subprocess, urllib.parse
 from wordpress import ADMIN, PASSWORD, TREE, Answer, as_nobody, free_port, wait_for
 
@@ -8,6 +8,20 @@ BOOT = """<?php
 chdir(%r); $loader = require 'autoload.php';
 $request = Symfony\\Component\\HttpFoundation\\Request::create('http://default', 'GET', [], [], [], ['SCRIPT_NAME' => '/index.php']);
 $kernel = Drupal\\Core\\DrupalKernel::createFromRequest($request, $loader, 'prod'); $kernel->boot(); $kernel->preHandle($request);
+"""
+INSTALL = """<?php
+chdir(%r); $loader = require 'autoload.php'; require 'core/includes/install.core.inc';
+install_drupal($loader, ['interactive' => FALSE, 'parameters' => ['profile' => 'minimal', 'langcode' => 'en'], 'forms' => [
+  'install_settings_form' => ['driver' => 'Drupal\\sqlite\\Driver\\Database\\sqlite',
+    'Drupal\\sqlite\\Driver\\Database\\sqlite' => ['database' => 'sites/default/files/.sqlite', 'prefix' => '']],
+  'install_configure_form' => ['site_name' => 'T', 'site_mail' => 'site@example.test', 'enable_update_status_module' => NULL,
+    'account' => ['name' => %r, 'mail' => 'admin@example.test', 'pass' => ['pass1' => %r, 'pass2' => %r]]]]]);
+"""
+MARIADB = """
+$databases['default']['default'] = ['driver' => 'mysql', 'namespace' => 'Drupal\\mysql\\Driver\\Database\\mysql', 'prefix' => '',
+  'autoload' => 'core/modules/mysql/src/Driver/Database/mysql/', 'unix_socket' => '%s', 'database' => '%s', 'username' => 'wp', 'password' => 'wp',
+  'isolation_level' => 'READ COMMITTED'];
+$settings['hash_salt'] = 'the salt of the tests';
 """
 ROOTS = ["", "web", "docroot"]
 
@@ -22,7 +36,7 @@ def given():
 class Drupal:
     """A site: its files, its database, a web server with four workers, and a client with cookies."""
 
-    def __init__(self, scratch, name="site", settings=""):
+    def __init__(self, scratch, name="site", settings="", database=None):
         project, root = given()
         self.scratch, self.name, self.port, self.jar, self.server = scratch, name, free_port(), {}, None
         self.url = f"http://127.0.0.1:{self.port}"
@@ -42,11 +56,18 @@ class Drupal:
         self.build()
         shutil.copytree(PROBE, self.folder / "modules/probe")
         self.own(home), self.own(self.log)
-        self.php(["core/scripts/drupal", "install", "minimal", "--site-name=T", "--no-interaction"])
+        shutil.copy(files / "default.settings.php", self.default / "settings.php")
+        if database:
+            database.query(f"CREATE DATABASE `{name}`")
+            with open(self.default / "settings.php", "a") as out:
+                out.write(MARIADB % (database.socket, name))
+        self.own(home)
+        piece = scratch / f"{name}.piece.php"
+        piece.write_text(INSTALL % (str(self.folder), ADMIN, PASSWORD, PASSWORD))
+        self.php([piece])
         self.default.chmod(0o755), (self.default / "settings.php").chmod(0o644)
         with open(self.default / "settings.php", "a") as out:
             out.write(f"\n$settings['trusted_host_patterns'] = ['^127\\.0\\.0\\.1$', '^default$'];\n{settings}\n")
-        self.eval("$u = Drupal\\user\\Entity\\User::load(1); $u->setUsername('%s'); $u->setPassword('%s'); $u->save();" % (ADMIN, PASSWORD))
         self.install("probe", "basic_auth")
 
     def build(self):
@@ -57,18 +78,20 @@ class Drupal:
         if os.geteuid() == 0:
             subprocess.run(["chown", "-R", "nobody:nogroup", path], check=True)
 
-    def php(self, arguments, check=True, options=()):
-        ran = subprocess.run([*as_nobody(), "php", "-d", "display_errors=stderr", "-d", f"error_log={self.log}", "-d", "memory_limit=512M",
-                              "-d", "sendmail_path=/bin/true", *options, *map(str, arguments)], cwd=self.folder, capture_output=True, text=True)
+    def php(self, arguments, check=True, options=(), user=None):
+        """`user`: what stands before the command, as the web server's user otherwise."""
+        settings = ["-d", "display_errors=stderr", "-d", f"error_log={self.log}", "-d", "memory_limit=512M", "-d", "sendmail_path=/bin/true"]
+        ran = subprocess.run([*(as_nobody() if user is None else user), "php", *settings, *options, *map(str, arguments)],
+                             cwd=self.folder, capture_output=True, text=True)
         if check and ran.returncode:
             raise AssertionError(f"PHP failed: {ran.stdout[-2000:]} {ran.stderr[-2000:]}")
         return ran if not check else ran.stdout
 
-    def eval(self, code, *options, check=True):
+    def eval(self, code, *options, check=True, user=None):
         """Runs PHP within a booted Drupal, as a command does."""
         piece = self.scratch / f"{self.name}.piece.php"
         piece.write_text(BOOT % str(self.folder) + code)
-        return self.php([piece], check, options)
+        return self.php([piece], check, options, user)
 
     def install(self, *modules):
         self.eval(f"Drupal::service('module_installer')->install({json.dumps(modules)});")
@@ -92,13 +115,17 @@ class Drupal:
     def spool(self):
         return pathlib.Path(self.state("logystera.spool")["folder"])
 
+    def settings_of_php(self):
+        settings = {"memory_limit": "256M", "sendmail_path": "/bin/true", "log_errors": "1", "error_log": self.log, "display_errors": "0",
+                    "opcache.revalidate_freq": "0"}
+        return [part for name, value in settings.items() for part in ("-d", f"{name}={value}")]
+
     # --- Its pages ------------------------------------------------------------------------------------------------------------
 
     def serve(self):
         log = open(self.scratch / f"{self.name}.server.log", "ab")
         self.server = subprocess.Popen(
-            [*as_nobody(), "php", "-d", "display_errors=0", "-d", "log_errors=1", "-d", f"error_log={self.log}", "-d", "memory_limit=256M",
-             "-d", "sendmail_path=/bin/true", "-S", f"127.0.0.1:{self.port}", "-t", self.folder, self.folder / ".ht.router.php"],
+            [*as_nobody(), "php", *self.settings_of_php(), "-S", f"127.0.0.1:{self.port}", "-t", self.folder, self.folder / ".ht.router.php"],
             cwd=self.folder, stdout=log, stderr=log, env={**os.environ, "PHP_CLI_SERVER_WORKERS": "4"}, start_new_session=True)
 
         def answers():

@@ -48,7 +48,7 @@ def ask(port, params, body):
 
 
 class Server:
-    """Serves a WordPress by PHP-FPM."""
+    """Serves a site by PHP-FPM."""
 
     def __init__(self, site):
         self.site, self.port = site, free_port()

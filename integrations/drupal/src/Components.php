@@ -4,17 +4,24 @@ declare(strict_types=1);
 
 namespace Drupal\logystera;
 
+use Drupal\Core\Extension\ExtensionDiscovery;
+use Drupal\Core\Extension\InfoParserInterface;
 use Drupal\Core\Extension\ModuleExtensionList;
 use Drupal\Core\Extension\ThemeExtensionList;
 
 /** Which modules and themes are there as files, in which version. Drupal's own change with Drupal and are not listed. */
 final class Components
 {
-    public function __construct(private readonly ModuleExtensionList $modules, private readonly ThemeExtensionList $themes)
-    {
+    public function __construct(
+        private readonly ModuleExtensionList $modules,
+        private readonly ThemeExtensionList $themes,
+        private readonly InfoParserInterface $parser,
+        private readonly string $root,
+        private readonly string $sitePath
+    ) {
     }
 
-    /** What the component's file says; null where it says nothing. */
+    /** What Drupal knows of one that is or was installed; null where its file says nothing. */
     public function version(string $kind, string $name): ?string
     {
         $list = $kind === 'theme' ? $this->themes : $this->modules;
@@ -22,17 +29,31 @@ final class Components
         return is_string($version) ? $version : null;
     }
 
-    /** @return array<string, string> version by `kind slug`, as the files say now */
+    /**
+     * Looked for as Drupal does, but past its lists: those are caches that pages live on.
+     *
+     * @return array<string, string> version by `kind slug`, as the files say now
+     */
     public function versions(): array
     {
         $versions = [];
-        foreach (['module' => $this->modules, 'theme' => $this->themes] as $kind => $list) {
-            foreach ($list->reset()->getList() as $name => $extension) {
+        foreach (['module', 'theme'] as $kind) {
+            foreach ((new ExtensionDiscovery($this->root, false, null, $this->sitePath))->scan($kind, false) as $name => $extension) {
                 if (!str_starts_with((string) $extension->getPath(), 'core/')) {
-                    $versions["$kind $name"] = (string) ($extension->info['version'] ?? '');
+                    $versions["$kind $name"] = $this->read($this->root . '/' . $extension->getPathname());
                 }
             }
         }
         return $versions;
+    }
+
+    private function read(string $file): string
+    {
+        try {
+            return (string) ($this->parser->parse($file)['version'] ?? '');
+        } catch (\Exception $error) {
+            // A file that Drupal cannot read: it is there all the same.
+            return '';
+        }
     }
 }

@@ -12,10 +12,13 @@ final class FileStorage implements Storage
 
     /** @var string */
     private $folder;
+    /** @var bool */
+    private $isRoot;
 
     public function __construct(string $folder)
     {
         $this->folder = rtrim($folder, '/');
+        $this->isRoot = function_exists('posix_geteuid') && posix_geteuid() === 0;
     }
 
     public function folder(): string
@@ -31,6 +34,7 @@ final class FileStorage implements Storage
             if ($file === false) {
                 return null;
             }
+            $this->handOver($path);
             if (!flock($file, $waits ? LOCK_EX : LOCK_EX | LOCK_NB)) {
                 fclose($file);
                 return null;
@@ -89,6 +93,7 @@ final class FileStorage implements Storage
         if ($file === false) {
             return false;
         }
+        $this->handOver($this->path($name));
         $size = fstat($file)['size'];
         $written = @fwrite($file, $bytes);
         $isWhole = $written === strlen($bytes) && fflush($file);
@@ -114,6 +119,7 @@ final class FileStorage implements Storage
         }
         fclose($file);
         @chmod($path . '.new', 0600);
+        $this->handOver($path . '.new');
         if ($isWhole && @rename($path . '.new', $path)) {
             return true;
         }
@@ -135,6 +141,18 @@ final class FileStorage implements Storage
     {
         $stat = @stat($this->folder);
         return $stat === false ? '' : (string) $stat['ino'];
+    }
+
+    /** What a command makes as root belongs to whom the folder belongs to: the site could not go on with it otherwise. */
+    private function handOver(string $path): void
+    {
+        if ($this->isRoot) {
+            $folder = @stat($this->folder);
+            if ($folder !== false && $folder['uid'] !== 0) {
+                @chown($path, $folder['uid']);
+                @chgrp($path, $folder['gid']);
+            }
+        }
     }
 
     /**

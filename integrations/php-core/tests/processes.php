@@ -75,4 +75,18 @@ return [
         same(0, proc_close($waiting));
         same('got', $storage->read('got'));
     },
+    'what a command makes as root belongs to whom the folder belongs to' => static function (): void {
+        $folder = Site::scratch();
+        if (!function_exists('posix_geteuid') || posix_geteuid() !== 0) {
+            return;
+        }
+        chown($folder, 65534);
+        $storage = new FileStorage($folder);
+        $spool = new Spool($storage, new SystemClock());
+        $spool->append([[1, ['type' => 'cron.run']]]);
+        $storage->append('meanings', 'x');
+        $spool->rotate();
+        $owners = array_map('fileowner', (array) glob("$folder/*.php"));
+        same(array_fill(0, 4, 65534), $owners);
+    },
 ];

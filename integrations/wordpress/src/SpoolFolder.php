@@ -27,7 +27,8 @@ final class SpoolFolder
         $stored = is_array($stored) ? $stored : [];
         if (($stored['root'] ?? null) === ABSPATH && is_string($stored['folder'] ?? null)) {
             $folder = Folder::usable($stored['folder']);
-            if ($folder !== null) {
+            // A command that another user runs must not lead the site to a folder that the web server cannot write.
+            if ($folder !== null || (PHP_SAPI === 'cli' && is_dir($stored['folder']))) {
                 return $folder;
             }
         }

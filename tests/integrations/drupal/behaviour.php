@@ -7,6 +7,7 @@ declare(strict_types=1);
 namespace Logystera\Tests\Drupal;
 
 use Drupal\Component\Plugin\Discovery\CachedDiscoveryInterface;
+use Drupal\Core\Extension\ExtensionDiscovery;
 use Drupal\Core\Mail\MailManagerInterface;
 use Drupal\Core\Queue\QueueWorkerManagerInterface;
 use Drupal\Core\Site\Settings as SiteSettings;
@@ -146,7 +147,8 @@ return [
         same('drupal', $body['integration']['platform'], 'platform');
         same(array_merge(Settings::TYPES, ['integration.dropped']), $body['integration']['enabled'], 'enabled');
         same(['http.request'], array_column($body['signals'], 'type'), 'signals');
-        same(1, preg_match('/^v1 site=shop,key=k1,ts=\d+,batch=[0-9a-f]{16}\.1,sig=[0-9a-f]{64}$/D', $sent['headers']['Logystera-Signature']), 'signature');
+        $grammar = '/^v1 site=shop,key=k1,ts=\d+,batch=[0-9a-f]{16}\.1,sig=[0-9a-f]{64}$/D';
+        same(1, preg_match($grammar, $sent['headers']['Logystera-Signature']), 'signature');
         $site->http->fault = new class ('no route') extends \RuntimeException implements \GuzzleHttp\Exception\GuzzleException {
         };
         same(Flushed::FAILED, $site->container->get('logystera.runtime')->flush(1000, true)->outcome, 'a gateway that is away');
@@ -166,11 +168,13 @@ return [
     'what comes and goes behind Drupal\'s back is found, once' => static function (): void {
         $site = new Site(MODULE);
         $look = static fn () => $site->container->get('logystera.watch')->look(true);
-        $modules = $site->container->get('extension.list.module');
-        $modules->extensions = ['node' => new Extension('10.3.0', 'core/modules/node'), 'shop' => new Extension('1.0', 'modules/shop')];
+        $files = &ExtensionDiscovery::$files;
+        $files['module'] = ['node' => new Extension('10.3.0', 'core/modules/node'), 'shop' => new Extension('1.0', 'modules/shop'),
+            'odd' => new Extension('broken', 'modules/odd')];
         $look();
         same([], $site->signals(), 'the first look remembers');
-        $modules->extensions = ['node' => new Extension('10.3.1', 'core/modules/node'), 'shop' => new Extension('1.1', 'modules/shop')];
+        $files['module'] = ['node' => new Extension('10.3.1', 'core/modules/node'), 'shop' => new Extension('1.1', 'modules/shop'),
+            'odd' => new Extension('broken', 'modules/odd')];
         $folder = "$site->root/sites/default/files";
         mkdir("$folder/php/twig", 0700, true);
         file_put_contents("$folder/php/twig/made.php", '<?php');
@@ -187,10 +191,11 @@ return [
         $look();
         same([], $site->signals(), 'and no third');
         $site->state->values['logystera.watch']['core'] = '10.2.9';
-        $modules->extensions = [];
+        $files['module'] = [];
         $look();
         same([
             component('module', 'shop', 'deleted', ['from_version' => '1.1']),
+            component('module', 'odd', 'deleted'),
             component('core', 'drupal', 'updated', ['from_version' => '10.2.9', 'to_version' => \Drupal::VERSION]),
         ], $site->signals(), 'a new core');
         $site->remove();

@@ -210,19 +210,27 @@ namespace Drupal\Core\Extension {
     {
         public function moduleExists($module);
     }
+    interface InfoParserInterface
+    {
+        public function parse($filename);
+    }
+    class ExtensionDiscovery
+    {
+        /** @var array<string, array<string, object>> what lies there, by kind and name */
+        public static array $files = [];
+
+        public function __construct(string $root, $use_file_cache = true, ?array $profile_directories = null, ?string $site_path = null)
+        {
+        }
+
+        public function scan($type, $include_tests = null)
+        {
+            return self::$files[$type] ?? [];
+        }
+    }
     class ModuleExtensionList
     {
         public array $extensions = [];
-
-        public function reset()
-        {
-            return $this;
-        }
-
-        public function getList()
-        {
-            return $this->extensions;
-        }
 
         public function getAllAvailableInfo()
         {

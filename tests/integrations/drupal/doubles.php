@@ -300,6 +300,20 @@ final class Extension
     {
         return $this->path;
     }
+
+    public function getPathname(): string
+    {
+        return $this->path . '/' . $this->info['version'];
+    }
+}
+
+/** A file's name says its version, where it says anything. */
+final class InfoParser implements \Drupal\Core\Extension\InfoParserInterface
+{
+    public function parse($filename)
+    {
+        return basename($filename) === 'broken' ? throw new \RuntimeException('planted') : ['version' => basename($filename)];
+    }
 }
 
 final class Modules implements \Drupal\Core\Extension\ModuleHandlerInterface

@@ -15,8 +15,12 @@ use Drupal\Core\Queue\RequeueException;
 use Drupal\Core\Queue\SuspendQueueException;
 use Symfony\Component\HttpFoundation\Request;
 use Symfony\Component\HttpFoundation\Response;
+use Symfony\Component\HttpKernel\Controller\ControllerResolver;
+use Symfony\Component\HttpKernel\Event\RequestEvent;
 use Symfony\Component\HttpKernel\Exception\AccessDeniedHttpException;
 use Symfony\Component\HttpKernel\Exception\BadRequestHttpException;
+use Symfony\Component\HttpKernel\HttpKernel;
+use Symfony\Component\HttpKernel\HttpKernelInterface;
 
 $fault = static fn (): never => throw new \RuntimeException('planted-fault');
 $bug = static fn (): never => throw new \Error('planted-bug');
@@ -30,7 +34,11 @@ $error = static fn (Site $s, string $level, string $component, string $file, int
 $query = static fn (Site $s, string $kind, ?string $code, string $shape): array => array_filter(
     ['type' => 'db.event', 'kind' => $kind, 'code' => $code, 'query_hash' => $s->hash('query', $shape)]
 );
-$missing = static fn () => database("SQLSTATE[42S02]: 1146 Table 'planted.nowhere' doesn't exist", 'SELECT * FROM "nowhere" WHERE x = :x', ['42S02', 1146]);
+$missing = static fn () => database(
+    "SQLSTATE[42S02]: 1146 Table 'planted.nowhere' doesn't exist",
+    'SELECT * FROM "nowhere" WHERE x = :x',
+    ['42S02', 1146]
+);
 
 return [
     // --- Sign-ins -----------------------------------------------------------------------------------------------------------
@@ -82,15 +90,17 @@ return [
     'a method of nobody' => [fn ($s) => $s->request(Request::create('/x', 'PLANTED')), fn ($s) => [http($s, 'OTHER', '/x', 200, 'page')]],
     'an answer by Ajax' => [fn ($s) => $s->request(Request::create('/x?_wrapper_format=drupal_ajax', 'POST')),
         fn ($s) => [http($s, 'POST', '/x', 200, 'ajax')]],
-    'cron by URL' => [fn ($s) => $s->request(Request::create('/cron/planted-Key1planted2Key'), ['_route' => 'system.cron'], fn () => new Response('', 204)),
-        fn ($s) => [http($s, 'GET', '/cron/*', 204, 'cron')]],
+    'cron by URL' => [
+        fn ($s) => $s->request(Request::create('/cron/planted-Key1planted2Key'), ['_route' => 'system.cron'], fn () => new Response('', 204)),
+        fn ($s) => [http($s, 'GET', '/cron/*', 204, 'cron')],
+    ],
     'JSON:API' => [fn ($s) => $s->request(Request::create('/jsonapi/node'), ['_route' => 'jsonapi.node.collection']),
         fn ($s) => [http($s, 'GET', '/jsonapi/node', 200, 'rest')]],
     'our own request' => [fn ($s) => $s->request(Request::create('/logystera/kick', 'POST'), ['_route' => 'logystera.kick']), fn () => []],
     'a fault ends PHP in the middle' => [function ($s) {
         $request = Request::create('/x', 'GET', [], [], [], ['REMOTE_ADDR' => Site::ADDRESS]);
-        $kernel = new \Symfony\Component\HttpKernel\HttpKernel($s->dispatcher, new \Symfony\Component\HttpKernel\Controller\ControllerResolver());
-        $s->dispatcher->dispatch(new \Symfony\Component\HttpKernel\Event\RequestEvent($kernel, $request, 1), 'kernel.request');
+        $kernel = new HttpKernel($s->dispatcher, new ControllerResolver());
+        $s->dispatcher->dispatch(new RequestEvent($kernel, $request, HttpKernelInterface::MAIN_REQUEST), 'kernel.request');
         $s->end();
     }, fn ($s) => [http($s, 'GET', '/x', 200, 'page')]],
 
@@ -119,11 +129,18 @@ return [
         bareCron($s)->isDetailed = false;
         cron($s, ['a' => $nothing]);
     }, fn () => [job('cron')]],
-    'cron: queues' => [fn ($s) => cron($s, [], [['q', 1], ['q', 2], ['r', 3]], ['q' => new Worker('q'), 'r' => new Worker('r', new \Exception('x'))]),
-        fn () => [job('queue:q'), job('queue:r', 'failed'), job('cron')]],
+    'cron: queues' => [
+        fn ($s) => cron($s, [], [['q', 1], ['q', 2], ['r', 3]], [
+            'q' => new Worker('q'), 'r' => new Worker('r', new \Exception('x')),
+        ]),
+        fn () => [job('queue:q'), job('queue:r', 'failed'), job('cron')],
+    ],
     'cron: items that are put back' => [
-        fn ($s) => cron($s, [], [['q', 1], ['r', 2]], ['q' => new Worker('q', new RequeueException()), 'r' => new Worker('r', new SuspendQueueException())]),
-        fn () => [job('queue:q'), job('queue:r'), job('cron')]],
+        fn ($s) => cron($s, [], [['q', 1], ['r', 2]], [
+            'q' => new Worker('q', new RequeueException()), 'r' => new Worker('r', new SuspendQueueException()),
+        ]),
+        fn () => [job('queue:q'), job('queue:r'), job('cron')],
+    ],
     'a queue without cron' => [function ($s) {
         cron($s, []);
         $s->signals();

@@ -10,6 +10,7 @@ use Drupal\Component\Plugin\Discovery\CachedDiscoveryInterface;
 use Drupal\Core\Config\BootstrapConfigStorageFactory;
 use Drupal\Core\Database\Database;
 use Drupal\Core\DependencyInjection\ContainerBuilder;
+use Drupal\Core\Extension\ExtensionDiscovery;
 use Drupal\Core\Extension\ModuleExtensionList;
 use Drupal\Core\Extension\ThemeExtensionList;
 use Drupal\Core\Site\Settings;
@@ -69,6 +70,7 @@ final class Site
             'user.flood' => FLOOD,
         ];
         $_SERVER['REMOTE_ADDR'] = self::ADDRESS;
+        ExtensionDiscovery::$files = [];
         $this->compile();
     }
 
@@ -112,6 +114,7 @@ final class Site
         $container->register('config.factory', ConfigFactory::class)->addArgument(new Reference('event_dispatcher'));
         $container->register('extension.list.module', ModuleExtensionList::class);
         $container->register('extension.list.theme', ThemeExtensionList::class);
+        $container->register('info_parser', InfoParser::class);
         $container->register('module_handler', Modules::class);
         $container->register('date.formatter', Dates::class);
         $container->register('plugin.manager.mail', Mailer::class);
