@@ -64,7 +64,7 @@ def test_table_of_mail_settings_and_accounts(world):
     t.row("state", lambda: site.eval("Drupal::state()->set('probe.x', 'planted');"))
     t.row("our own", change("$f->getEditable('logystera.settings')->set('flush_every_s', 61)->save();"))
     t.row("an import of configuration", lambda: site.eval(
-        "$c = Drupal::getContainer(); $d = '/tmp/x' . bin2hex(random_bytes(4)); mkdir($d); $sync = new Drupal\\Core\\Config\\FileStorage($d);"
+        "$c = Drupal::getContainer(); $d = sys_get_temp_dir() . '/x' . bin2hex(random_bytes(4)); mkdir($d); $sync = new Drupal\\Core\\Config\\FileStorage($d);"
         "$active = $c->get('config.storage'); foreach ($active->listAll() as $n) { $sync->write($n, $active->read($n)); }"
         "$site = $sync->read('system.site'); $site['slogan'] = 'planted'; $sync->write('system.site', $site);"
         "$compare = new Drupal\\Core\\Config\\StorageComparer($sync, $active); $compare->createChangelist();"

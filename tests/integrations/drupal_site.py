@@ -59,8 +59,10 @@ class Drupal:
         shutil.copy(files / "default.settings.php", self.default / "settings.php")
         if database:
             database.query(f"CREATE DATABASE `{name}`")
+            # Again below: the installer goes by what it finds, and adds SQLite all the same.
+            settings = MARIADB % (database.socket, name) + settings
             with open(self.default / "settings.php", "a") as out:
-                out.write(MARIADB % (database.socket, name))
+                out.write(settings)
         self.own(home)
         piece = scratch / f"{name}.piece.php"
         piece.write_text(INSTALL % (str(self.folder), ADMIN, PASSWORD, PASSWORD))

@@ -14,6 +14,7 @@ return [
             '/', '/wp-login.php', '/wp-content/plugins/akismet/_inc/akismet.js',
             '/2015/05/17/a-post-with-a-long-title/', '/images/jordan-80.png', '/blog/tags/puppet', '/a%20b', '//x',
             '/files/logstash-1.1.9-monolithic.jar', '/v1.2.3.tar.gz', '/wp-json/wp/v2/posts/17', '/users/',
+            '/A-Title-With-Capitals-Of-2024', '/a_file-name-that-is-rather-long-2024.html',
             '/presentations/logstash-puppetconf-2012/images/office-space-printer-beat-down-gif.gif',
         ];
         foreach ($plain as $path) {
@@ -27,6 +28,7 @@ return [
             '/verify/eyJhbGciOiJIUzI1NiIsInR5cCI6/now' => '/verify/*/*',
             '/r/eyJhbGciOiJIUzI1NiIsInR5cCI6/now' => '/r/*/now',
             '/x/kTbQwNzVrPfHcXmJdLsG' => '/x/*', // a key of WordPress without a digit
+            '/x/Kx-dQw_fRt4-b7Yh_Zs-p0Lm-Jv_g2Ne-Aq' => '/x/*', // Base64 for URLs, in short runs
             '/order/550e8400-e29b-41d4-a716-446655440000' => '/order/*',
             '/blog/alice@example.org/edit' => '/blog/*/edit',
             '/blog/alice%40example.org' => '/blog/*',
