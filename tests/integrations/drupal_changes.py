@@ -1,5 +1,5 @@
 """What changes or fails on a real Drupal, action by action: exactly which signals each makes."""
-import re, shutil
+import shutil
 from drupal_sign_ins import DrupalTable
 from drupal_site import PROBE
 
