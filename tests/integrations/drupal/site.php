@@ -52,7 +52,8 @@ final class Site
     /** @param string[] $off types that are switched off */
     public function __construct(public readonly string $module, array $off = [], bool $isAgreed = true)
     {
-        $this->root = sys_get_temp_dir() . '/logystera-site-' . bin2hex(random_bytes(6));
+        // Beside the module, in the folder that goes when the tests end.
+        $this->root = dirname($module) . '/site-' . bin2hex(random_bytes(6));
         mkdir("$this->root/sites/default/files", 0700, true);
         $this->state = new State();
         [$this->users, $this->flood, $this->http, $this->kernel] = [new Users(), new Flood(), new Http(), new Kernel()];
