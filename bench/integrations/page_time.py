@@ -1,24 +1,39 @@
 """What the plugin costs a page: the same WordPress twice, with the plugin and without, asked in turns, in pairs.
 
-  python3 bench/integrations/page_time.py [PAIRS]      [2000] for each of: gateway up, down, hanging
+  python3 bench/integrations/page_time.py [PAIRS] [fpm|cli]      [2000] for each of: gateway up, down, hanging
+                                                                 [fpm]: PHP-FPM, which keeps compiled files; cli: PHP's own web server, which does not
 
 Prints the median and the 99th percentile of both, their difference, and its 95 % interval (bootstrap of the pairs). Exits with 1
 where an interval reaches beyond 2 ms (median) or 5 ms (99th percentile). Needs what tests/integrations/run needs."""
 import pathlib, random, statistics, sys, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests/integrations"))
+import fpm
 from door import Door
 from world import TYPES, World
 
 MEDIAN_MS_MAX, P99_MS_MAX = 2.0, 5.0
 WARM_UP, RESAMPLES = 50, 2000
 PAGE = "/?page_id=2"
+# As PHP comes: the tests have it read every file anew.
+USUAL = ("-d", "opcache.revalidate_freq=2")
 
 
-def timed(site):
+def by_fpm(site):
+    site.stop()
+    server = fpm.Server(site, *USUAL)
+    host = {"Host": f"127.0.0.1:{site.port}", "User-Agent": "tests"}
+    return server, lambda: server.ask("GET", PAGE, host)[0]
+
+
+def by_cli(site):
+    return site, lambda: site.get(PAGE, cookies=False).status
+
+
+def timed(ask):
     start = time.perf_counter()
-    answer = site.get(PAGE, cookies=False)
-    assert answer.status == 200, answer.status
+    status = ask()
+    assert status == 200, status
     return (time.perf_counter() - start) * 1000
 
 
@@ -54,26 +69,27 @@ def p99_difference(found):
     return p99([b for _, b in found]) - p99([a for a, _ in found])
 
 
-def main(count):
+def main(count, by):
     random.seed(1)
-    world, too_much = World(), False
+    world, too_much, servers = World(), False, []
     try:
         world.start()
-        # As PHP comes: the tests have it read every file anew.
-        usual = ("-d", "opcache.revalidate_freq=2")
-        without = world.bare_site("without", "define('DISABLE_WP_CRON', true);", usual)
+        without = world.bare_site("without", "define('DISABLE_WP_CRON', true);", USUAL)
         without.eval("require ABSPATH . 'wp-admin/includes/plugin.php'; deactivate_plugins('logystera/logystera.php');")
-        with_it = world.site("with_it", "define('DISABLE_WP_CRON', true);", serve=usual)
+        with_it = world.site("with_it", "define('DISABLE_WP_CRON', true);", serve=USUAL)
         door = Door(world.gateway)
         with_it.settings("save", dsn=door.dsn(with_it.dsn), agree="on", **{"types[]": TYPES})
         with_it.command()
+        site = with_it
+        (first, without), (second, with_it) = by(without), by(with_it)
+        servers = [first, second]
         pairs(without, with_it, WARM_UP)
         print(f"{count} pairs each; ms; difference with the 95 % interval\n")
         print("| gateway | median without | with | difference | p99 without | with | difference |\n| --- | --- | --- | --- | --- | --- | --- |")
         for state, change in [("up", lambda: None), ("down", door.close), ("hanging", lambda: (door.hang(), door.open()))]:
             change()
             # The pause after a failure must not be what is measured.
-            with_it.eval("$f = get_option('logystera_spool')['folder'] . '/state.php'; $t = file_get_contents($f);"
+            site.eval("$f = get_option('logystera_spool')['folder'] . '/state.php'; $t = file_get_contents($f);"
                          "file_put_contents($f, preg_replace('/\"next_try_at\":\\d+/', '\"next_try_at\":0', $t));")
             found = pairs(without, with_it, count)
             cells = [state]
@@ -84,8 +100,10 @@ def main(count):
             print(f"| {' | '.join(cells)} |", flush=True)
         door.go_on()
     finally:
+        for server in servers:
+            server.stop()
         world.close(False)
     sys.exit(1 if too_much else 0)
 
 
-main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)
+main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000, by_cli if sys.argv[2:] == ["cli"] else by_fpm)

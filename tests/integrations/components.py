@@ -1,7 +1,7 @@
 """The table of plugins, themes and files that are edited through the site."""
 import re, shutil
 from table import Table
-from wordpress import ADMIN
+from wordpress import ADMIN, THEME
 
 PLUGIN = "<?php\n/* Plugin Name: Guest\n   Version: {} */\n"
 EDITED = PLUGIN.format("1.0") + "// {}\n"
@@ -68,7 +68,7 @@ def test_table_of_components_and_edited_files(world):
     shutil.rmtree(guest)
     t.row("the folder is removed", lambda: None, t.component("plugin", "guest", "deleted", "1.0"))
 
-    theme, style = "twentytwentyone", "/wp-content/themes/twentytwentyone/style.css"
+    theme, style = THEME, f"/wp-content/themes/{THEME}/style.css"
     text = (site.folder / style[1:]).read_text()
     t.row("the theme editor saves", lambda: edit(site, f"/wp-admin/theme-editor.php?theme={theme}&file=style.css",
           {"theme": theme, "file": "style.css"}, text + "/* one */"), saved(9, path=style),

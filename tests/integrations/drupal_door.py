@@ -47,7 +47,7 @@ def test_nothing_happens_before_an_administrator_agrees(world):
     types = {s["type"] for s in world.gateway.signals(site)}
     assert types == set(TYPES), set(TYPES) - types
     folder = site.spool()
-    said = site.settings(("withdraw", "Withdraw the agreement and delete what waits"))
+    said = site.settings(("withdraw", "Withdraw and delete what waits"))
     assert "Nothing is recorded or sent any more" in said and not folder.exists(), said
     assert services() == left
     before = len(world.gateway.signals(site))

@@ -50,13 +50,13 @@ def ask(port, params, body):
 class Server:
     """Serves a site by PHP-FPM."""
 
-    def __init__(self, site):
+    def __init__(self, site, *options):
         self.site, self.port = site, free_port()
         config = site.scratch / f"{site.name}.fpm.conf"
         config.write_text(POOL.format(log=site.scratch / f"{site.name}.fpm.log", port=self.port))
         (site.scratch / f"{site.name}.fpm.log").touch()
         site.own(site.scratch / f"{site.name}.fpm.log")
-        self.process = subprocess.Popen([*as_nobody(), binary(), "-y", config, *site.settings_of_php()], stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen([*as_nobody(), binary(), "-y", config, *site.settings_of_php(), *options], stderr=subprocess.DEVNULL)
         def answers():
             with socket.socket() as s:
                 return s.connect_ex(("127.0.0.1", self.port)) == 0
@@ -66,18 +66,8 @@ class Server:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-                path, _, query = self.path.partition("?")
-                script = path if path.endswith(".php") else path.rstrip("/") + "/index.php"
-                if not (server.site.folder / script[1:]).is_file():
-                    script = "/index.php"
-                params = {"SCRIPT_FILENAME": f"{server.site.folder}{script}", "SCRIPT_NAME": script, "REQUEST_METHOD": self.command,
-                          "REQUEST_URI": self.path, "QUERY_STRING": query, "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "127.0.0.1",
-                          "SERVER_ADDR": "127.0.0.1", "SERVER_PORT": str(server.site.port), "DOCUMENT_ROOT": str(server.site.folder),
-                          "CONTENT_TYPE": self.headers["Content-Type"] or "", "CONTENT_LENGTH": str(len(body))}
-                params.update({"HTTP_" + n.upper().replace("-", "_"): v for n, v in self.headers.items()})
-                head, _, text = ask(server.port, params, body).partition(b"\r\n\r\n")
-                headers = [line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line]
-                self.send_response(int(dict(headers).get("Status", "200")[:3]))
+                status, headers, text = server.ask(self.command, self.path, self.headers, body)
+                self.send_response(status)
                 for name, value in headers:
                     if name.lower() not in ("status", "content-length", "connection"):
                         self.send_header(name, value)
@@ -92,6 +82,21 @@ class Server:
 
         self.front = http.server.ThreadingHTTPServer(("127.0.0.1", site.port), Handler)
         threading.Thread(target=self.front.serve_forever, daemon=True).start()
+
+    def ask(self, method, target, headers, body=b""):
+        """One request past the web server in front; gives status, headers and body."""
+        path, _, query = target.partition("?")
+        script = path if path.endswith(".php") else path.rstrip("/") + "/index.php"
+        if not (self.site.folder / script[1:]).is_file():
+            script = "/index.php"
+        params = {"SCRIPT_FILENAME": f"{self.site.folder}{script}", "SCRIPT_NAME": script, "REQUEST_METHOD": method,
+                  "REQUEST_URI": target, "QUERY_STRING": query, "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "127.0.0.1",
+                  "SERVER_ADDR": "127.0.0.1", "SERVER_PORT": str(self.site.port), "DOCUMENT_ROOT": str(self.site.folder),
+                  "CONTENT_TYPE": headers.get("Content-Type") or "", "CONTENT_LENGTH": str(len(body))}
+        params.update({"HTTP_" + n.upper().replace("-", "_"): v for n, v in headers.items()})
+        head, _, text = ask(self.port, params, body).partition(b"\r\n\r\n")
+        answered = [line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line]
+        return int(dict(answered).get("Status", "200")[:3]), answered, text
 
     def stop(self):
         self.front.shutdown()

@@ -2,7 +2,10 @@
 import fcntl, http.client, json, os, pathlib, re, shutil, signal, socket, subprocess, time, urllib.parse
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
-PACKAGES = ["wordpress", "wordpress-theme-twentytwentyone", "php-getid3", "libjs-cropper", "libjs-underscore"]
+# WordPress 6.1 is in Debian 12, 6.8 in Debian 13, each with another theme.
+SUITE = os.environ.get("WORDPRESS_SUITE") or "bookworm"
+THEME = {"bookworm": "twentytwentyone", "trixie": "twentytwentyfive"}[SUITE]
+PACKAGES = ["wordpress", f"wordpress-theme-{THEME}", "php-getid3", "libjs-cropper", "libjs-lodash", "libjs-underscore"]
 START_S = 60
 DB_OPTIONS = ["--skip-networking", "--innodb-log-file-size=8M", "--innodb-buffer-pool-size=32M",
               "--innodb-flush-log-at-trx-commit=0", "--performance-schema=0"]
@@ -33,31 +36,22 @@ def as_nobody():
 
 
 def home():
-    return pathlib.Path(os.environ.get("WORDPRESS_DIR") or TREE / "target/services/wordpress")
+    return pathlib.Path(os.environ.get("WORDPRESS_DIR") or TREE / f"target/services/wordpress-{SUITE}")
 
 
 def extract():
     """Brings WordPress as Debian packs it to home() / "site", once for all runs; one that runs beside waits."""
-    debs, root, new, site = home() / "debs", home() / "root", home() / "site.new", home() / "site"
-    debs.mkdir(parents=True, exist_ok=True)
+    root, new, site = home() / "root/usr/share/wordpress", home() / "site.new", home() / "site"
+    subprocess.run([TREE / "tests/services/debs", SUITE, home(), *PACKAGES], check=True)
     with open(home() / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if site.is_dir():
             return
-        for left in [root, new]:
-            shutil.rmtree(left, ignore_errors=True)
-        bring = lambda: subprocess.run(["apt-get", "download", "-q", *PACKAGES], cwd=debs, capture_output=True).returncode == 0
-        # The list of packages is brought only where the one at hand does not do.
-        if not list(debs.glob("wordpress_*.deb")) and not bring():
-            subprocess.run(["apt-get", "update", "-q"], check=True, stdout=subprocess.DEVNULL)
-            assert bring(), f"WordPress could not be downloaded: `apt-get download {' '.join(PACKAGES)}` says why"
-        for deb in sorted(debs.glob("*.deb")):
-            subprocess.run(["dpkg-deb", "-x", deb, root], check=True)
+        shutil.rmtree(new, ignore_errors=True)
         # A link of the package into /etc. The others lead into other packages' folders: the copy has the files themselves.
-        (root / "usr/share/wordpress/.htaccess").unlink(missing_ok=True)
-        subprocess.run(["cp", "-aL", root / "usr/share/wordpress", new], check=True)
+        (root / ".htaccess").unlink(missing_ok=True)
+        subprocess.run(["cp", "-aL", root, new], check=True)
         new.rename(site)
-        shutil.rmtree(root)
 
 
 class Answer:

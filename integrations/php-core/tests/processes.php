@@ -13,7 +13,7 @@ use Logystera\SystemClock;
 /** Runs this file's other half with the arguments, and gives the process. */
 function worker(string ...$arguments)
 {
-    $command = array_merge([PHP_BINARY, '-n', __DIR__ . '/worker.php'], $arguments);
+    $command = array_merge([PHP_BINARY, __DIR__ . '/worker.php'], $arguments);
     return proc_open($command, [], $pipes);
 }
 

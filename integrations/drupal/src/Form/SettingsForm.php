@@ -85,7 +85,11 @@ final class SettingsForm extends FormBase
             '#type' => 'submit', '#value' => $this->t('Save'), '#button_type' => 'primary',
         ]];
         $site = $this->runtime->site();
-        return $site === null ? $form : $form + $this->rest($site);
+        if ($site !== null) {
+            // Drupal gives actions a weight of 100, so that they would stand behind all of this.
+            $form['rest'] = ['#type' => 'container', '#weight' => 200] + $this->rest($site);
+        }
+        return $form;
     }
 
     public function validateForm(array &$form, FormStateInterface $form_state): void
@@ -168,7 +172,7 @@ final class SettingsForm extends FormBase
             ],
             'look_up' => $button($this->t('Look up'), 'lookUp'),
             'last' => $this->panels->lastBatch($site),
-            'stop' => $button($this->t('Withdraw the agreement and delete what waits'), 'withdraw'),
+            'stop' => $button($this->t('Withdraw and delete what waits'), 'withdraw'),
         ];
     }
 
