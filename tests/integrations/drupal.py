@@ -1,9 +1,10 @@
 """The Drupal module on a real Drupal with a real gateway: DRUPAL_DIR=FOLDER python3 tests/integrations/drupal.py [WORD...]
 FOLDER is a project with Drupal 10.3 or newer in it, or in its folder web or docroot, with its libraries; it is copied, not changed.
 DRUPAL_DB=mariadb has MariaDB instead of SQLite; LOGYSTERA names the binary [target/debug/logystera]; KEEP=1 leaves the scratch folder."""
-import os, pathlib, re, shutil, sys, tempfile, time, traceback
+import os, pathlib, re, shutil, sys, tempfile
 from drupal_site import Drupal, given
 from gateway import Gateway
+from scenarios import chosen, passes
 from wordpress import Database
 import drupal_changes, drupal_door, drupal_sign_ins
 
@@ -51,20 +52,14 @@ def main(words):
     if given() is None:
         print("skipped: the scenarios on a real Drupal want one: DRUPAL_DIR=FOLDER, a project with Drupal 10.3 or newer in it")
         return
-    tests = [(name, test) for module in [drupal_sign_ins, drupal_changes, drupal_door] for name, test in vars(module).items()
-             if name.startswith("test_") and (not words or any(w in name for w in words))]
+    tests = chosen([drupal_sign_ins, drupal_changes, drupal_door], words)
     world, failed = World(), []
     print(f"Drupal {re.search(r'VERSION = .(.+).;', (given()[0] / given()[1] / 'core/lib/Drupal.php').read_text()).group(1)}, "
           f"scratch folder: {world.scratch}", flush=True)
     try:
         for name, test in tests:
-            start = time.monotonic()
-            try:
-                outcome, said = "ok     ", test(world) or ""
-            except Exception:
+            if not passes(name, test, world):
                 failed.append(name)
-                outcome, said = "FAILED ", traceback.format_exc()
-            print(f"{outcome} {time.monotonic() - start:5.1f} s  {name[5:].replace('_', ' ')}  {said}", flush=True)
     finally:
         world.close(bool(failed) or "KEEP" in os.environ)
     if failed:

@@ -1,6 +1,7 @@
 """Runs the scenarios on a real WordPress and a real gateway: python3 tests/integrations/run.py [WORD...] those whose name has a word.
 LOGYSTERA names the binary [target/debug/logystera]; KEEP=1 leaves the scratch folder."""
-import concurrent.futures, importlib, os, sys, time, traceback
+import concurrent.futures, importlib, os, sys
+from scenarios import chosen, passes
 from world import World
 
 MODULES = ["quiet", "brute_force", "table", "components", "admin", "leaks", "outage", "after_the_page", "network"]
@@ -8,21 +9,15 @@ AT_ONCE = 4
 
 
 def main(words):
-    tests = [(name, value) for module in MODULES for name, value in vars(importlib.import_module(module)).items()
-             if name.startswith("test_") and (not words or any(w in name for w in words))]
+    tests = chosen(map(importlib.import_module, MODULES), words)
     if not tests:
         sys.exit(f"no scenario's name has one of: {', '.join(words)}")
     world, failed = World(), []
     print(f"scratch folder: {world.scratch}", flush=True)
 
     def run(name, test):
-        start = time.monotonic()
-        try:
-            outcome, said = "ok     ", test(world) or ""
-        except Exception:
+        if not passes(name, test, world):
             failed.append(name)
-            outcome, said = "FAILED ", traceback.format_exc()
-        print(f"{outcome} {time.monotonic() - start:5.1f} s  {name[5:].replace('_', ' ')}  {said}", flush=True)
 
     try:
         world.start()

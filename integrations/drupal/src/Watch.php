@@ -60,15 +60,8 @@ final class Watch
     private function tellComponents(array $seen, array $now): void
     {
         $emitter = $this->runtime->emitter('component.lifecycle');
-        $changes = Versions::difference((array) $seen['components'], $now['components']);
-        if ($seen['core'] !== $now['core']) {
-            $changes[] = ['core', 'drupal', 'updated', $seen['core'], $now['core']];
-        }
-        foreach ($emitter === null ? [] : $changes as [$kind, $slug, $action, $from, $to]) {
-            $emitter->emit([
-                'kind' => $kind, 'slug' => Redact::slug($slug), 'action' => $action,
-                'from_version' => Redact::version($from), 'to_version' => Redact::version($to),
-            ]);
+        foreach ($emitter === null ? [] : Versions::signals($seen, $now, 'drupal') as $fields) {
+            $emitter->emit($fields);
         }
     }
 

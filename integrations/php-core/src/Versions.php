@@ -30,4 +30,28 @@ final class Versions
         }
         return $found;
     }
+
+    /**
+     * What `component.lifecycle` tells of the difference between two looks: components, and the system they belong to.
+     *
+     * @param array $seen `components` as difference() has them, and `core`, the system's version
+     * @param array $now the same
+     * @param string $system slug of the system
+     * @return array<int, array<string, string|null>> the fields of a signal each
+     */
+    public static function signals(array $seen, array $now, string $system): array
+    {
+        $changes = self::difference((array) $seen['components'], $now['components']);
+        if ($seen['core'] !== $now['core']) {
+            $changes[] = ['core', $system, 'updated', $seen['core'], $now['core']];
+        }
+        $signals = [];
+        foreach ($changes as [$kind, $slug, $action, $from, $to]) {
+            $signals[] = [
+                'kind' => $kind, 'slug' => Redact::slug($slug), 'action' => $action,
+                'from_version' => Redact::version($from), 'to_version' => Redact::version($to),
+            ];
+        }
+        return $signals;
+    }
 }

@@ -66,15 +66,8 @@ final class Watch
     private function tellComponents(array $seen, array $now): void
     {
         $emitter = new Emitter('component.lifecycle', $this->site);
-        $changes = Versions::difference((array) $seen['components'], $now['components']);
-        if ($seen['core'] !== $now['core']) {
-            $changes[] = ['core', 'wordpress', 'updated', $seen['core'], $now['core']];
-        }
-        foreach ($changes as [$kind, $slug, $action, $from, $to]) {
-            $emitter->emit([
-                'kind' => $kind, 'slug' => Redact::slug($slug), 'action' => $action,
-                'from_version' => Redact::version($from), 'to_version' => Redact::version($to),
-            ]);
+        foreach (Versions::signals($seen, $now, 'wordpress') as $fields) {
+            $emitter->emit($fields);
         }
     }
 
