@@ -52,7 +52,7 @@ pub fn entry(topic: Topic, key: &str, value: &str) -> Entry {
 
 #[expect(clippy::expect_used, reason = "a test's own runtime")]
 fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
 }
 
 /// Appends and waits until it is durable.

@@ -99,7 +99,8 @@ impl<M: StateMachine, T: Task> Cycle<M, T> {
     /// Reads once, waiting up to `wait`, and applies what came, up to the partition's end. Returns how many records that were.
     pub fn apply_next(&mut self, wait: Duration) -> Result<usize, CycleError> {
         let mut applied = 0;
-        for record in &self.task.read(wait)? {
+        let records = self.task.read(wait)?;
+        for record in &records {
             if self.machine.is_sealed() {
                 break;
             }
@@ -107,6 +108,7 @@ impl<M: StateMachine, T: Task> Cycle<M, T> {
             self.position = record.offset + 1;
             applied += 1;
         }
+        self.task.take_back(records);
         Ok(applied)
     }
 

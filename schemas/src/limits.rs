@@ -169,8 +169,10 @@ pub const COMMIT_INTERVAL_MS: u64 = 100;
 pub const COMMIT_INTERVAL_BEHIND_MS: u64 = 1_000;
 /// Milliseconds that log time lies back from which on a processor is behind: more than ticks and commits explain.
 pub const BEHIND_MS: i64 = 3_000;
-/// Bytes of log records that a task or a reader takes at once.
+/// Bytes of log records that a reader, or a task of the embedded log, takes at once.
 pub const READ_BYTES_MAX: usize = 4 << 20;
+/// Bytes of log records that a task on Kafka takes at once. Few: they are applied while the processor's cache has them still.
+pub const TASK_READ_BYTES_MAX: usize = 256 << 10;
 /// Bytes of the state entries in one record of a snapshot: far below what a broker takes.
 pub const SNAPSHOT_PART_BYTES_MAX: usize = 1 << 20;
 /// Bytes of snapshots from which on a tick leaves the others to the next one.

@@ -148,7 +148,7 @@ impl Place {
 
     /// Appends entries, all or none. Blocks.
     pub fn append(&self, entries: Vec<Entry>) -> Result<(), BenchError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(runtime.block_on(self.log.append(entries))?)
     }
 

@@ -27,7 +27,7 @@ pub struct Entry {
 }
 
 /// A record as it stands in the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// Its place in its partition. Offsets rise; gaps are legal.
     pub offset: u64,
@@ -122,6 +122,9 @@ pub trait Task: Send {
 
     /// The input's next records after those already read, waiting up to `wait` for the first one. Empty: none came.
     fn read(&mut self, wait: Duration) -> Result<Vec<Record>, LogError>;
+
+    /// Takes back records that nobody needs any more: their memory may serve the next read.
+    fn take_back(&mut self, _records: Vec<Record>) {}
 
     /// Makes the commit durable.
     fn commit(&mut self, commit: Commit) -> Result<(), LogError>;

@@ -136,12 +136,7 @@ impl KafkaLog {
         };
         // One that failed is not used again.
         let open = transactions.insert(open);
-        let records = entries.iter().zip(topics).map(|(entry, topic)| Outgoing {
-            topic,
-            partition: entry.partition,
-            key: &entry.key,
-            value: Some(&entry.value),
-        });
+        let records = entries.iter().zip(topics).map(|(entry, topic)| Outgoing::of(entry, topic));
         let done = open.commit(records);
         if done.is_err() {
             *transactions = None;

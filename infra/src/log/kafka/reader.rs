@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
+use logystera_schemas::limits::TASK_READ_BYTES_MAX;
 use metrics::Gauge;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -29,6 +30,8 @@ const READ_WAIT: Duration = Duration::from_secs(10);
 /// The same once the end was seen: what is left then may only be marks of transactions, but the end may also be an older one,
 /// from before the newest records came.
 const END_WAIT: Duration = Duration::from_millis(100);
+/// Bytes of records that are kept for their memory: as much as a read takes, with what it is larger than what stood there.
+const SPENT_BYTES_MAX: usize = 2 * TASK_READ_BYTES_MAX;
 /// How long a changelog may stay behind an open transaction of another owner.
 const CHANGELOG_WAIT: Duration = Duration::from_secs(30);
 
@@ -82,6 +85,8 @@ pub(super) struct Reader {
     next: u64,
     /// One that did not fit the read before.
     left: Option<Record>,
+    /// Records whose memory serves again.
+    spent: Vec<Record>,
     /// Whether the end was seen since the newest record.
     end_seen: bool,
 }
@@ -90,7 +95,15 @@ impl Reader {
     /// A reader that stands at `from`.
     pub(super) fn open(config: &KafkaConfig, topic: &str, partition: u32, from: u64) -> Result<Self, LogError> {
         let consumer = assigned(config, topic, [(partition, from)].into_iter())?;
-        Ok(Self { consumer, topic: topic.to_owned(), partition, next: from, left: None, end_seen: false })
+        Ok(Self {
+            consumer,
+            topic: topic.to_owned(),
+            partition,
+            next: from,
+            left: None,
+            spent: Vec::new(),
+            end_seen: false,
+        })
     }
 
     /// Whether it reads this partition.
@@ -128,6 +141,11 @@ impl Reader {
         self.read_some(wait, bytes_max, false)
     }
 
+    /// Takes back records of a read: their memory serves the next ones.
+    pub(super) fn take_back(&mut self, records: Vec<Record>) {
+        keep(&mut self.spent, records);
+    }
+
     fn read_some(&mut self, wait: Duration, bytes_max: usize, to_end: bool) -> Result<Vec<Record>, LogError> {
         let (mut records, mut bytes) = (Vec::new(), 0);
         let (stopwatch, mut wait) = (Stopwatch::start(), wait);
@@ -135,8 +153,8 @@ impl Reader {
             let left = if records.is_empty() { wait.saturating_sub(stopwatch.elapsed()) } else { Duration::ZERO };
             let record = match self.left.take() {
                 Some(record) => record,
-                None => match self.consumer.poll(left) {
-                    Some(Ok(message)) => record(&message),
+                None => match self.consumer.poll(whole_ms(left)) {
+                    Some(Ok(message)) => record(&message, self.spent.pop()),
                     Some(Err(KafkaError::PartitionEOF(_))) => {
                         self.end_seen = true;
                         if to_end {
@@ -159,6 +177,11 @@ impl Reader {
             records.push(record);
         }
     }
+}
+
+/// The library counts in milliseconds, and goes in circles for what is left of one.
+fn whole_ms(wait: Duration) -> Duration {
+    Duration::from_millis(wait.as_micros().div_ceil(1_000) as u64)
 }
 
 /// Gives every committed record in these ranges of a changelog's partitions to `take`. The ends are of everything, committed or
@@ -269,10 +292,46 @@ fn is_moving(error: &KafkaError) -> bool {
     )
 }
 
-fn record(message: &BorrowedMessage<'_>) -> Record {
-    Record {
-        offset: message.offset().max(0) as u64,
-        key: message.key().unwrap_or_default().to_vec(),
-        value: message.payload().unwrap_or_default().to_vec(),
+/// Adds as many of `records` to the spent ones as there is room for.
+fn keep(spent: &mut Vec<Record>, records: Vec<Record>) {
+    let bytes_of = |record: &Record| record.key.capacity() + record.value.capacity();
+    let mut bytes: usize = spent.iter().map(bytes_of).sum();
+    spent.extend(records.into_iter().filter(|record| {
+        let fits = bytes + bytes_of(record) <= SPENT_BYTES_MAX;
+        bytes += if fits { bytes_of(record) } else { 0 };
+        fits
+    }));
+}
+
+/// The message as a record, in the memory of a spent one.
+fn record(message: &BorrowedMessage<'_>, spent: Option<Record>) -> Record {
+    let Record { mut key, mut value, .. } = spent.unwrap_or_default();
+    let fill = |to: &mut Vec<u8>, from: Option<&[u8]>| {
+        to.clear();
+        to.extend_from_slice(from.unwrap_or_default());
+    };
+    fill(&mut key, message.key());
+    fill(&mut value, message.payload());
+    Record { offset: message.offset().max(0) as u64, key, value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_kept_for_its_memory_than_has_room() {
+        let record = |bytes| Record { offset: 1, key: Vec::new(), value: Vec::with_capacity(bytes) };
+        let mut spent = vec![record(SPENT_BYTES_MAX - 100)];
+        keep(&mut spent, vec![record(60), record(SPENT_BYTES_MAX), record(60), record(40)]);
+        let kept: Vec<_> = spent.iter().map(|record| record.value.capacity()).collect();
+        assert_eq!(kept, [SPENT_BYTES_MAX - 100, 60, 40]);
+    }
+
+    #[test]
+    fn a_wait_is_rounded_up_to_milliseconds() {
+        for (micros, ms) in [(0, 0), (1, 1), (999, 1), (1_000, 1), (1_001, 2), (249_999, 250)] {
+            assert_eq!(whole_ms(Duration::from_micros(micros)), Duration::from_millis(ms), "{micros} us");
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
+use logystera_schemas::limits::APPEND_WAIT_MS_MAX;
 use rdkafka::ClientContext;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::KafkaError;
@@ -14,15 +15,20 @@ use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
 use tokio::sync::oneshot;
 
 use super::KafkaConfig;
-use super::client::{away, producer};
+use super::client::{DELIVERY_MS_MAX, away, producer};
 use super::lane::Lane;
 use crate::clock::{Clock, SystemClock};
 use crate::log::{Entry, LogError};
 
 /// How long a record waits for those before it, in milliseconds, before librdkafka gets it all the same.
-const WAIT_MS_MAX: i64 = 50;
-/// How long the thread listens for acknowledgements before it looks after those that wait.
-const LISTEN: Duration = Duration::from_millis(50);
+const WAIT_MS_MAX: u64 = 50;
+/// How long the thread listens for acknowledgements, in milliseconds, before it looks whether it is needed still, and after
+/// records whose senders have gone. Long, because the library's poll goes in circles for the last millisecond of it.
+const LISTEN_MS: u64 = 500;
+const _: () = assert!(
+    WAIT_MS_MAX + LISTEN_MS + DELIVERY_MS_MAX < APPEND_WAIT_MS_MAX,
+    "a batch that was refused must not turn up later"
+);
 /// Bytes of all records that wait for others. What was given to librdkafka has a bound of its own.
 const WAITING_BYTES_MAX: usize = 64 << 20;
 
@@ -100,7 +106,7 @@ impl Traffic {
     }
 
     fn send_overdue(&self) {
-        let since_ms = self.clock.monotonic_ms() - WAIT_MS_MAX;
+        let since_ms = self.clock.monotonic_ms() - WAIT_MS_MAX as i64;
         for (topic, lanes) in self.lanes().iter_mut() {
             for (partition, lane) in lanes {
                 let group = lane.overdue(since_ms);
@@ -150,7 +156,7 @@ impl Single {
             let traffic = Arc::clone(&traffic);
             move || {
                 while let Some(producer) = listened.upgrade() {
-                    producer.poll(LISTEN);
+                    producer.poll(Duration::from_millis(LISTEN_MS));
                     traffic.send_overdue();
                 }
             }
@@ -160,11 +166,19 @@ impl Single {
         Ok(Self { producer, traffic })
     }
 
-    /// Appends one record to a topic of that name; done when every copy of the partition has it.
+    /// Appends one record to a topic of that name; done when every copy of the partition has it. Needs a runtime with timers.
     pub(super) async fn append(&self, entry: Entry, topic: &str) -> Result<(), LogError> {
-        let (told, outcome) = oneshot::channel();
+        let (told, mut outcome) = oneshot::channel();
         self.start(entry, topic, told)?;
-        match outcome.await {
+        // Whoever has waited for those before it for too long sets out with all others of its lane.
+        let overdue = Duration::from_millis(WAIT_MS_MAX + 1);
+        let outcome = if let Ok(outcome) = tokio::time::timeout(overdue, &mut outcome).await {
+            outcome
+        } else {
+            self.traffic.send_overdue();
+            outcome.await
+        };
+        match outcome {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(away(topic, &error)),
             Err(_) => Err(LogError::Away("the producer was closed".to_owned())),

@@ -1,11 +1,12 @@
 //! A task: the one owner of an application's input partition.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use logystera_schemas::limits::READ_BYTES_MAX;
+use logystera_schemas::limits::TASK_READ_BYTES_MAX;
 use logystera_schemas::topic::Topic;
 use metrics::Histogram;
 
@@ -145,26 +146,18 @@ impl KafkaTask {
         let version = owner.version(commit.position);
         let name = |entry: &Entry| self.config.topic(entry.topic, self.outputs.generation(entry.topic));
         let topics: Vec<String> = commit.outputs.iter().map(name).collect();
-        let outputs = commit.outputs.iter().zip(&topics).map(|(entry, topic)| Outgoing {
-            topic,
-            partition: entry.partition,
-            key: &entry.key,
-            value: Some(&entry.value),
+        let outputs = commit.outputs.iter().zip(&topics).map(|(entry, topic)| Outgoing::of(entry, topic));
+        let puts = commit.puts.iter().map(|(key, value)| {
+            let value = value.as_ref().map(|value| entry_value(version, value));
+            (owner.entry_key(key, partitions), value)
         });
-        let puts: Vec<_> = commit
-            .puts
-            .iter()
-            .map(|(key, value)| {
-                let (key, place) = owner.entry_key(key, partitions);
-                (key, place, value.as_ref().map(|value| entry_value(version, value)))
-            })
-            .collect();
-        let puts = puts.iter().map(|(key, place, value)| (key, *place, value.as_deref()));
-        let (commit_key, commit_place) = owner.commit_key(partitions);
-        let commit_value = commit_value(version, commit.position, commit.sealed);
-        let last = std::iter::once((&commit_key, commit_place, Some(commit_value.as_slice())));
-        let changes =
-            puts.chain(last).map(|(key, partition, value)| Outgoing { topic: &self.changelog, partition, key, value });
+        let last = (owner.commit_key(partitions), Some(commit_value(version, commit.position, commit.sealed)));
+        let changes = puts.chain([last]).map(|((key, partition), value)| Outgoing {
+            topic: &self.changelog,
+            partition,
+            key: key.into(),
+            value: value.map(Cow::from),
+        });
         self.transactions.commit(outputs.chain(changes))
     }
 }
@@ -210,7 +203,13 @@ impl Task for KafkaTask {
             Some(reader) => reader,
             None => Reader::open(&self.config, &self.input, self.owner.partition, self.committed)?,
         };
-        self.reader.insert(reader).read(wait, READ_BYTES_MAX)
+        self.reader.insert(reader).read(wait, TASK_READ_BYTES_MAX)
+    }
+
+    fn take_back(&mut self, records: Vec<Record>) {
+        if let Some(reader) = &mut self.reader {
+            reader.take_back(records);
+        }
     }
 
     fn commit(&mut self, mut commit: Commit) -> Result<(), LogError> {

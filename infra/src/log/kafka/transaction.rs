@@ -3,6 +3,7 @@
 //! A commit through the library alone waits in steps of 100 ms, because its flush polls for that long; an abort with
 //! undelivered records waits out its whole timeout. So everything is delivered, or thrown away, before either is called.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use super::KafkaConfig;
 use super::client::{DELIVERY_MS_MAX, away, is_fenced, transactional};
 use crate::clock::Stopwatch;
-use crate::log::LogError;
+use crate::log::{Entry, LogError};
 
 /// How long a transaction stays open whose owner died, where nobody takes over.
 const TRANSACTION_MS_MAX: u64 = 10_000;
@@ -65,9 +66,17 @@ impl ProducerContext for Deliveries {
 pub(super) struct Outgoing<'a> {
     pub(super) topic: &'a str,
     pub(super) partition: u32,
-    pub(super) key: &'a [u8],
+    pub(super) key: Cow<'a, [u8]>,
     /// None deletes the key from a compacted topic.
-    pub(super) value: Option<&'a [u8]>,
+    pub(super) value: Option<Cow<'a, [u8]>>,
+}
+
+impl<'a> Outgoing<'a> {
+    /// The record for an entry, in the topic of that name.
+    pub(super) fn of(entry: &'a Entry, topic: &'a str) -> Self {
+        let value = Some(Cow::Borrowed(entry.value.as_slice()));
+        Self { topic, partition: entry.partition, key: Cow::Borrowed(&entry.key), value }
+    }
 }
 
 /// The one producer with a transactional id: whoever makes the next one with the id fences it.
@@ -162,8 +171,8 @@ impl Transactions {
 
     fn send(&self, record: &Outgoing<'_>) -> Result<(), KafkaError> {
         let mut outgoing =
-            BaseRecord::<[u8], [u8]>::to(record.topic).partition(record.partition as i32).key(record.key);
-        if let Some(value) = record.value {
+            BaseRecord::<[u8], [u8]>::to(record.topic).partition(record.partition as i32).key(&*record.key);
+        if let Some(value) = &record.value {
             outgoing = outgoing.payload(value);
         }
         loop {
