@@ -9,15 +9,18 @@ use std::sync::LazyLock;
 use logystera_schemas::avro::Writer;
 use logystera_schemas::batch::{Platform, Value};
 use logystera_schemas::catalogue::{
-    CATALOGUE, FieldDef, FieldKind, IdentClass, SIGNAL_TYPES, SignalType, SignalTypes, TYPE_FIELDS_MAX,
+    CATALOGUE, FieldDef, FieldKind, IdentClass, SignalType, SignalTypes, TYPE_FIELDS_MAX,
 };
 use logystera_schemas::limits::{
     BATCH_SIGNALS_MAX, CLOCK_OFFSET_MS_MAX, FLUSH_EVERY_S_DEFAULT, FLUSH_EVERY_S_MAX, INTEGRATION_VERSION_CHARS_MAX,
     LIST_ITEMS_MAX, TIME_MS_MAX,
 };
 
-use super::signal::{Encoded, find, find_type, hash, symbol};
+use super::signal::{Encoded, find, hash};
 use super::{Admitted, RefusedSignals, Terms};
+use expected::Expected;
+
+mod expected;
 
 /// Reads a body; none where it is not plain.
 pub(super) fn admit(text: &str, terms: &Terms) -> Option<Admitted> {
@@ -63,12 +66,31 @@ pub(super) fn admit(text: &str, terms: &Terms) -> Option<Admitted> {
     })
 }
 
-/// For each type, its fields' names as they mostly stand in a body: quoted, with the colon.
-type Names = [Vec<Vec<u8>>; SIGNAL_TYPES];
+/// The catalogue as it mostly stands in a body.
+struct Spelling {
+    /// Each type's name, quoted.
+    types: Vec<Expected>,
+    /// For each type, its fields.
+    fields: Vec<Vec<FieldSpelling>>,
+}
 
-static NAMES: LazyLock<Names> = LazyLock::new(|| {
-    let name = |field: &FieldDef| format!("\"{}\":", field.name).into_bytes();
-    std::array::from_fn(|i| CATALOGUE.types[i].fields.iter().map(name).collect())
+struct FieldSpelling {
+    /// Its name, quoted, with the colon.
+    name: Expected,
+    /// Its symbols, quoted, where it has some.
+    symbols: Vec<Expected>,
+}
+
+static SPELLING: LazyLock<Spelling> = LazyLock::new(|| {
+    let quoted = |text: &String| Expected::new(format!("\"{text}\""));
+    let field = |field: &FieldDef| FieldSpelling {
+        name: Expected::new(format!("\"{}\":", field.name)),
+        symbols: field.kind.symbols().iter().map(quoted).collect(),
+    };
+    Spelling {
+        types: CATALOGUE.types.iter().map(|kind| quoted(&kind.name)).collect(),
+        fields: CATALOGUE.types.iter().map(|kind| kind.fields.iter().map(field).collect()).collect(),
+    }
 });
 
 #[derive(Default)]
@@ -115,13 +137,12 @@ fn integration<'a>(scan: &mut Scan<'a>) -> Option<Integration<'a>> {
 
 fn signals(scan: &mut Scan<'_>, oldest_at: i64) -> Option<Encoded> {
     let mut encoded = Encoded::new(Writer::with(Vec::with_capacity(scan.text.len() / 2)));
-    let (names, mut hint) = (LazyLock::force(&NAMES), 0);
-    scan.list(BATCH_SIGNALS_MAX, |scan| signal(scan, names, &mut hint, oldest_at, &mut encoded))?;
+    let spelling = LazyLock::force(&SPELLING);
+    scan.list(BATCH_SIGNALS_MAX, |scan| signal(scan, spelling, oldest_at, &mut encoded))?;
     Some(encoded)
 }
 
-/// `hint` as [`find_type`] has it.
-fn signal(scan: &mut Scan<'_>, names: &Names, hint: &mut usize, oldest_at: i64, encoded: &mut Encoded) -> Option<()> {
+fn signal(scan: &mut Scan<'_>, spelling: &Spelling, oldest_at: i64, encoded: &mut Encoded) -> Option<()> {
     let mut hashes = [[0; 16]; TYPE_FIELDS_MAX];
     let mut rooms = hashes.iter_mut();
     let mut values = [Value::Absent; TYPE_FIELDS_MAX];
@@ -129,12 +150,12 @@ fn signal(scan: &mut Scan<'_>, names: &Names, hint: &mut usize, oldest_at: i64, 
     if !scan.skip(b"\"type\":") && scan.name()? != "type" {
         return None;
     }
-    let kind = find_type(scan.string()?, hint)?;
-    let (fields, names) = (kind.def().fields.as_slice(), names[kind.index()].as_slice());
+    let kind = SignalType::from_index(scan.one_of(&spelling.types)?)?;
+    let (fields, spelled) = (kind.def().fields.as_slice(), spelling.fields[kind.index()].as_slice());
     let (mut at, mut next) = (None, 0);
     while scan.more(b'}')? {
         // Senders keep an order: the name that is expected is compared where it stands.
-        let place = if names.get(next).is_some_and(|name| scan.skip(name)) {
+        let place = if spelled.get(next).is_some_and(|field| scan.skip_expected(&field.name)) {
             next
         } else {
             let name = if scan.skip(b"\"at\":") { "at" } else { scan.name()? };
@@ -146,8 +167,8 @@ fn signal(scan: &mut Scan<'_>, names: &Names, hint: &mut usize, oldest_at: i64, 
         };
         next = place + 1;
         let value = match &fields[place].kind {
-            FieldKind::Enum(symbols) => Value::Enum(symbol(symbols, scan.string()?)?),
-            FieldKind::EnumList(symbols) => Value::List(list(scan, symbols)?),
+            FieldKind::Enum(_) => Value::Enum(scan.one_of(&spelled[place].symbols)? as u8),
+            FieldKind::EnumList(_) => Value::List(list(scan, &spelled[place].symbols)?),
             FieldKind::Int { min, max } => Value::Int(scan.int(*min, *max)?),
             FieldKind::Bool => Value::Bool(scan.boolean()?),
             FieldKind::Hash => {
@@ -170,10 +191,10 @@ fn signal(scan: &mut Scan<'_>, names: &Names, hint: &mut usize, oldest_at: i64, 
 }
 
 /// The bits of a list's symbols, each of which stands there once.
-fn list(scan: &mut Scan<'_>, symbols: &[String]) -> Option<u32> {
+fn list(scan: &mut Scan<'_>, symbols: &[Expected]) -> Option<u32> {
     let mut bits = 0_u32;
     scan.list(LIST_ITEMS_MAX, |scan| {
-        let bit = 1 << symbol(symbols, scan.string()?)?;
+        let bit = 1 << scan.one_of(symbols)?;
         let new = bits & bit == 0;
         bits |= bit;
         new.then_some(())
@@ -262,6 +283,20 @@ impl<'a> Scan<'a> {
         let stands = self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(expected));
         self.at += if stands { expected.len() } else { 0 };
         stands
+    }
+
+    #[inline]
+    fn skip_expected(&mut self, expected: &Expected) -> bool {
+        let stands = self.text.as_bytes().get(self.at..).is_some_and(|rest| expected.begins(rest));
+        self.at += if stands { expected.len() } else { 0 };
+        stands
+    }
+
+    /// Which of these stands here.
+    #[inline]
+    fn one_of(&mut self, expected: &[Expected]) -> Option<usize> {
+        self.token()?;
+        expected.iter().position(|expected| self.skip_expected(expected))
     }
 
     /// A string of `length` bytes, for a caller who looks at each of them.

@@ -170,7 +170,7 @@ pub(super) fn find(fields: &[FieldDef], name: &str, next: usize) -> Option<usize
 }
 
 /// The type of this name, tried first at `hint`.
-pub(super) fn find_type(name: &str, hint: &mut usize) -> Option<SignalType> {
+fn find_type(name: &str, hint: &mut usize) -> Option<SignalType> {
     let types = &CATALOGUE.types;
     if types.get(*hint).is_none_or(|t| t.name != name) {
         *hint = types.iter().position(|t| t.name.len() == name.len() && t.name == name)?;
@@ -316,7 +316,7 @@ fn check<'a>(
     }
 }
 
-pub(super) fn symbol(symbols: &[String], text: &str) -> Option<u8> {
+fn symbol(symbols: &[String], text: &str) -> Option<u8> {
     symbols.iter().position(|s| s.len() == text.len() && s == text).map(|i| i as u8)
 }
 
