@@ -322,3 +322,32 @@ fn a_disabled_type_is_stored_and_not_judged() {
     assert_eq!(world.batch(1, 259.0, &[]), [""; 0]);
     assert_eq!(world.batch(1, 260.0, &[]), ["260: cron suppressed/stopped count 0 held 1 since 260"], "counted anew");
 }
+
+#[test]
+fn what_waits_to_be_stored_is_weighed_as_it_gathers_and_nothing_is_left_of_it() {
+    let rule = mail_rule("").replace("mail.outcome", "auth.attempt").replace("failed", "failure");
+    let rule = rule.replace("  threshold", "  group_by: [source]\n  threshold");
+    let mut world = World::new(&rule);
+    world.crashes = false;
+    let mut at = 0.0;
+    let mut weigh = |world: &mut World, sources: &[&str]| {
+        at += 1.0;
+        for source in sources {
+            let fields: &[(&str, &str)] = &[("outcome", "failure"), ("source", source)];
+            world.batch(1, at, &[("auth.attempt", at, fields)]);
+        }
+        world.engine().dirty_bytes()
+    };
+    let one = weigh(&mut world, &["a"]);
+    assert!(one > 0);
+    assert_eq!(weigh(&mut world, &["a"]), one, "the same again");
+    let three = weigh(&mut world, &["a", "b", "c"]);
+    assert!(three > one);
+    assert_eq!(weigh(&mut world, &["d", "e"]) - three, three - one, "two groups more, as before");
+    world.store();
+    assert_eq!(world.engine().dirty_bytes(), 0);
+    assert_eq!(weigh(&mut world, &["b"]), one);
+    world.close();
+    world.store();
+    assert_eq!(world.engine().dirty_bytes(), 0);
+}

@@ -70,6 +70,8 @@ pub struct Engine {
     /// Sites that changed since they were put; a closed one may still stand here.
     pub(super) changed: Vec<(KeyGroup, SiteId)>,
     pub(super) closed: Vec<(SiteId, Site)>,
+    /// About how many bytes their puts take.
+    pub(super) changed_bytes: usize,
     pub(super) time_changed: bool,
     said: Vec<Detection>,
     ignored: u64,
@@ -152,6 +154,8 @@ impl Engine {
         };
         take(site, &self.time).map_err(|cause| EngineError::Batch { site: id.clone(), cause })?;
         list(&mut self.changed, id, site);
+        let bytes = site.changed_bytes();
+        self.changed_bytes = self.changed_bytes + bytes - std::mem::replace(&mut site.changes.bytes, bytes);
         wake(&mut self.wakes, id, site, &self.time);
         Ok(())
     }

@@ -90,6 +90,8 @@ impl Held {
 pub struct Changes {
     /// Whether the site is in the engine's list of changed ones.
     pub listed: bool,
+    /// About how many bytes its puts take, as the engine counts them.
+    pub bytes: usize,
     /// The head.
     pub head: bool,
     /// Spools that changed or went.

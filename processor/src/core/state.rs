@@ -45,17 +45,7 @@ const NO_KEY_GROUP: u16 = u16::MAX;
 impl Engine {
     /// About how many bytes [`Self::take_puts`] would give now.
     pub fn dirty_bytes(&self) -> usize {
-        const HEAD_BYTES: usize = 300;
-        const SPOOL_BYTES: usize = 800;
-        const GROUP_BYTES: usize = 200;
-        let sites = self.changed.iter().filter_map(|(_, id)| self.sites.get(id));
-        sites
-            .map(|s| {
-                HEAD_BYTES
-                    + SPOOL_BYTES * s.changes.spools.len()
-                    + GROUP_BYTES * (s.board.changed.len() + s.changes.held.len())
-            })
-            .sum()
+        self.changed_bytes
     }
 
     /// The entries that changed since the last call, in the order of their keys.
@@ -67,6 +57,7 @@ impl Engine {
         for (id, mut site) in std::mem::take(&mut self.closed) {
             puts.delete_site(&id, &mut site);
         }
+        self.changed_bytes = 0;
         let mut changed = std::mem::take(&mut self.changed);
         // Nearly in the order of the keys: the sort at the end has little left to do.
         changed.sort_unstable();
@@ -194,6 +185,18 @@ logystera_schemas::avro_record! {
     struct Clocks {
         time: LogTime,
         schedule: Schedule,
+    }
+}
+
+impl Site {
+    /// About how many bytes its puts take.
+    pub(super) fn changed_bytes(&self) -> usize {
+        const HEAD_BYTES: usize = 300;
+        const SPOOL_BYTES: usize = 800;
+        const GROUP_BYTES: usize = 200;
+        HEAD_BYTES
+            + SPOOL_BYTES * self.changes.spools.len()
+            + GROUP_BYTES * (self.board.changed.len() + self.changes.held.len())
     }
 }
 
