@@ -68,6 +68,9 @@ pub(super) fn admit(text: &str, terms: &Terms) -> Option<Admitted> {
 
 /// The catalogue as it mostly stands in a body.
 struct Spelling {
+    /// The names `type` and `at`, quoted, with the colon.
+    kind: Expected,
+    at: Expected,
     /// Each type's name, quoted.
     types: Vec<Expected>,
     /// For each type, its fields.
@@ -83,11 +86,14 @@ struct FieldSpelling {
 
 static SPELLING: LazyLock<Spelling> = LazyLock::new(|| {
     let quoted = |text: &String| Expected::new(format!("\"{text}\""));
+    let member = |name: &str| Expected::new(format!("\"{name}\":"));
     let field = |field: &FieldDef| FieldSpelling {
-        name: Expected::new(format!("\"{}\":", field.name)),
+        name: member(&field.name),
         symbols: field.kind.symbols().iter().map(quoted).collect(),
     };
     Spelling {
+        kind: member("type"),
+        at: member("at"),
         types: CATALOGUE.types.iter().map(|kind| quoted(&kind.name)).collect(),
         fields: CATALOGUE.types.iter().map(|kind| kind.fields.iter().map(field).collect()).collect(),
     }
@@ -147,7 +153,7 @@ fn signal(scan: &mut Scan<'_>, spelling: &Spelling, oldest_at: i64, encoded: &mu
     let mut rooms = hashes.iter_mut();
     let mut values = [Value::Absent; TYPE_FIELDS_MAX];
     scan.byte(b'{')?;
-    if !scan.skip(b"\"type\":") && scan.name()? != "type" {
+    if !scan.skip(&spelling.kind) && scan.name()? != "type" {
         return None;
     }
     let kind = SignalType::from_index(scan.one_of(&spelling.types)?)?;
@@ -155,10 +161,10 @@ fn signal(scan: &mut Scan<'_>, spelling: &Spelling, oldest_at: i64, encoded: &mu
     let (mut at, mut next) = (None, 0);
     while scan.more(b'}')? {
         // Senders keep an order: the name that is expected is compared where it stands.
-        let place = if spelled.get(next).is_some_and(|field| scan.skip_expected(&field.name)) {
+        let place = if spelled.get(next).is_some_and(|field| scan.skip(&field.name)) {
             next
         } else {
-            let name = if scan.skip(b"\"at\":") { "at" } else { scan.name()? };
+            let name = if scan.skip(&spelling.at) { "at" } else { scan.name()? };
             if name == "at" {
                 once(&mut at, scan.int(0, TIME_MS_MAX)?)?;
                 continue;
@@ -279,14 +285,7 @@ impl<'a> Scan<'a> {
 
     /// Moves past `expected`, if that stands here.
     #[inline]
-    fn skip(&mut self, expected: &[u8]) -> bool {
-        let stands = self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(expected));
-        self.at += if stands { expected.len() } else { 0 };
-        stands
-    }
-
-    #[inline]
-    fn skip_expected(&mut self, expected: &Expected) -> bool {
+    fn skip(&mut self, expected: &Expected) -> bool {
         let stands = self.text.as_bytes().get(self.at..).is_some_and(|rest| expected.begins(rest));
         self.at += if stands { expected.len() } else { 0 };
         stands
@@ -296,7 +295,7 @@ impl<'a> Scan<'a> {
     #[inline]
     fn one_of(&mut self, expected: &[Expected]) -> Option<usize> {
         self.token()?;
-        expected.iter().position(|expected| self.skip_expected(expected))
+        expected.iter().position(|expected| self.skip(expected))
     }
 
     /// A string of `length` bytes, for a caller who looks at each of them.
