@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
-use logystera_schemas::limits::READ_BYTES_MAX;
+use logystera_schemas::limits::{BODY_BYTES_MAX, READ_BYTES_MAX};
 use logystera_schemas::topic::Topic;
 
 use crate::clock::Stopwatch;
@@ -35,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub fn conformance<B: Backend>(fresh: impl Fn() -> B) {
     appended_records_stand_in_order(&fresh());
     a_read_gives_one_record_and_then_as_many_as_fit(&fresh());
+    a_record_larger_than_a_read_is_read(&fresh());
     everything_appended_at_once_is_there_exactly_once(&fresh());
     a_commit_shows_whole_and_lasts(fresh());
     what_is_not_committed_is_read_again(&fresh());
@@ -158,6 +159,25 @@ fn a_read_gives_one_record_and_then_as_many_as_fit(backend: &impl Backend) {
         assert_eq!(read.len(), expected, "from {from}, {bytes_max} bytes");
     }
     assert!(log.read(Topic::Signals, 0, offsets[3] + 1, 1_000).expect("the read succeeds").is_empty());
+}
+
+/// A body may be as large as this, and a read, or what a client fetches at a time, is less.
+#[expect(clippy::expect_used, reason = "a failure here is the suite's")]
+fn a_record_larger_than_a_read_is_read(backend: &impl Backend) {
+    const SIZES: [usize; 4] = [1, BODY_BYTES_MAX, BODY_BYTES_MAX, 2];
+    let (log, mut task) = (backend.log(), take(backend, "engine"));
+    for size in SIZES {
+        append(&log, vec![entry(Topic::Signals, "key", &"x".repeat(size))]);
+    }
+    let mut sizes = Vec::new();
+    while sizes.len() < SIZES.len() {
+        let more = task.read(PATIENCE).expect("the read succeeds");
+        assert!(!more.is_empty(), "only the records of {sizes:?} bytes came");
+        sizes.extend(more.iter().map(|record| record.value.len()));
+    }
+    assert_eq!(sizes, SIZES);
+    let sizes: Vec<usize> = all(&log, Topic::Signals).iter().map(|record| record.value.len()).collect();
+    assert_eq!(sizes, SIZES);
 }
 
 fn everything_appended_at_once_is_there_exactly_once(backend: &impl Backend) {

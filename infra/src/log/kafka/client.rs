@@ -24,8 +24,13 @@ const LINGER_MS: f64 = 0.5;
 const FETCH_WAIT_MS: u64 = 20;
 /// Bytes that a producer keeps in its queue, in KiB.
 const QUEUE_KIB_MAX: u64 = 64 << 10;
+/// Bytes of a partition that a consumer asks for at a time; a larger batch of records still comes, alone.
+const FETCH_BYTES: usize = 4 << 20;
 /// Bytes that a consumer fetches ahead, in KiB.
 const AHEAD_KIB_MAX: u64 = 16 << 10;
+/// How long a consumer that has fetched enough ahead waits until it looks again, milliseconds. The library does not look when
+/// its queue empties, and by itself waits a second: a partition would give its 16 MiB a second and no more.
+const AHEAD_LOOK_MS: u64 = 10;
 
 /// What every client has.
 fn common(config: &KafkaConfig) -> ClientConfig {
@@ -73,10 +78,11 @@ pub(super) fn consumer(config: &KafkaConfig) -> ClientConfig {
         .set("auto.offset.reset", "earliest")
         .set("check.crcs", "true")
         .set("fetch.wait.max.ms", FETCH_WAIT_MS.to_string())
-        .set("fetch.message.max.bytes", RECORD_BYTES_MAX.to_string())
+        .set("fetch.message.max.bytes", FETCH_BYTES.to_string())
         .set("fetch.max.bytes", RECORD_BYTES_MAX.to_string())
         .set("receive.message.max.bytes", (2 * RECORD_BYTES_MAX).to_string())
-        .set("queued.max.messages.kbytes", AHEAD_KIB_MAX.to_string());
+        .set("queued.max.messages.kbytes", AHEAD_KIB_MAX.to_string())
+        .set("fetch.queue.backoff.ms", AHEAD_LOOK_MS.to_string());
     client
 }
 
