@@ -62,6 +62,11 @@ impl std::fmt::Debug for Place {
 impl Place {
     /// Creates its topics and its settings: the defaults, but for one copy of everything and these partitions.
     pub fn new(cluster: &Cluster, rules: &str) -> Result<Self, BenchError> {
+        let logystera = binary()?;
+        if !Command::new(&logystera).args(["processor", "--help"]).output()?.status.success() {
+            let what = format!("{} was built without Kafka: bench/run builds it with it", logystera.display());
+            return Err(BenchError::Broken(what));
+        }
         let prefix = format!("bench-{:08x}-", u32::from_be_bytes(random_bytes()));
         let folder = std::env::temp_dir().join(format!("logystera-{prefix}"));
         std::fs::create_dir_all(&folder)?;
