@@ -40,8 +40,8 @@ pub enum KafkaCommand {
         /// The broker and the topics.
         #[command(flatten)]
         cluster: Cluster,
-        /// Batches of 100 signals of the saturated load.
-        #[arg(long, default_value_t = 50_000)]
+        /// Batches of 100 signals of the saturated load: a quarter of a minute, so that the processes' start is little of it.
+        #[arg(long, default_value_t = 200_000)]
         requests: usize,
         /// Keep-alive connections.
         #[arg(long, default_value_t = 64)]
