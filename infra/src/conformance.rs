@@ -89,15 +89,21 @@ fn settled(log: &impl Log, topic: Topic, expected: &[&str]) -> Vec<Record> {
     }
 }
 
-/// The task's next records, as many as `expected`, whose values they must have.
+/// The task's next records, until there are as many.
 #[expect(clippy::expect_used, reason = "a failure here is the suite's")]
-fn read(task: &mut impl Task, expected: &[&str]) -> Vec<Record> {
+fn read_many(task: &mut impl Task, count: usize) -> Vec<Record> {
     let mut records = Vec::new();
-    while records.len() < expected.len() {
+    while records.len() < count {
         let more = task.read(PATIENCE).expect("the read succeeds");
-        assert!(!more.is_empty(), "{} of {} records came", records.len(), expected.len());
+        assert!(!more.is_empty(), "{} of {count} records came", records.len());
         records.extend(more);
     }
+    records
+}
+
+/// The task's next records, as many as `expected`, whose values they must have.
+fn read(task: &mut impl Task, expected: &[&str]) -> Vec<Record> {
+    let records = read_many(task, expected.len());
     assert_eq!(values(&records), expected);
     records
 }
@@ -162,22 +168,16 @@ fn a_read_gives_one_record_and_then_as_many_as_fit(backend: &impl Backend) {
 }
 
 /// A body may be as large as this, and a read, or what a client fetches at a time, is less.
-#[expect(clippy::expect_used, reason = "a failure here is the suite's")]
 fn a_record_larger_than_a_read_is_read(backend: &impl Backend) {
     const SIZES: [usize; 4] = [1, BODY_BYTES_MAX, BODY_BYTES_MAX, 2];
     let (log, mut task) = (backend.log(), take(backend, "engine"));
     for size in SIZES {
         append(&log, vec![entry(Topic::Signals, "key", &"x".repeat(size))]);
     }
-    let mut sizes = Vec::new();
-    while sizes.len() < SIZES.len() {
-        let more = task.read(PATIENCE).expect("the read succeeds");
-        assert!(!more.is_empty(), "only the records of {sizes:?} bytes came");
-        sizes.extend(more.iter().map(|record| record.value.len()));
-    }
-    assert_eq!(sizes, SIZES);
-    let sizes: Vec<usize> = all(&log, Topic::Signals).iter().map(|record| record.value.len()).collect();
-    assert_eq!(sizes, SIZES);
+    // Not their values: of a failure these would be all that is seen.
+    let sizes = |records: &[Record]| records.iter().map(|record| record.value.len()).collect::<Vec<_>>();
+    assert_eq!(sizes(&read_many(&mut task, SIZES.len())), SIZES);
+    assert_eq!(sizes(&all(&log, Topic::Signals)), SIZES);
 }
 
 fn everything_appended_at_once_is_there_exactly_once(backend: &impl Backend) {
