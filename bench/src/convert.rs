@@ -81,6 +81,7 @@ impl Converter {
             enabled: SignalTypes((1 << SIGNAL_TYPES) - 1),
             refused: 0,
             base_at,
+            ends: false,
         };
         let record = batch::encode(&head, &signals);
         self.signals = Writer::with(signals);

@@ -274,6 +274,7 @@ impl<L: Log> Gateway<L> {
             enabled: admitted.enabled,
             refused: admitted.refused.total(),
             base_at: admitted.base_at,
+            ends: admitted.ends,
         };
         let value = encode(&head, &admitted.signals);
         let more = value.len().saturating_sub(room.num_permits()) as u32;

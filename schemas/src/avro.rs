@@ -130,16 +130,46 @@ fn zigzag(value: i64) -> u64 {
     (value.wrapping_shl(1) ^ (value >> 63)) as u64
 }
 
+/// Which of a record's fields the bytes have. A record grows at its end, field by field; none is ever taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fields {
+    /// Those of this version of its schema and of the versions before, counted from 1.
+    UpTo(u8),
+    /// As many as there are bytes for: a stored value, which names no schema.
+    AsFarAsTheyGo,
+}
+
 /// Reads values from the front of a buffer.
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'a> {
     rest: &'a [u8],
+    fields: Fields,
 }
 
 impl<'a> Reader<'a> {
-    /// A reader at the start of `bytes`.
+    /// A reader at the start of `bytes`, which have every field.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, fields: Fields::UpTo(u8::MAX) }
+    }
+
+    /// A reader of a value that is stored without a schema. It may be of a version before: where its bytes end, the fields
+    /// that were added since are their defaults. Only the last fields of the whole value can be added so.
+    pub fn stored(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, fields: Fields::AsFarAsTheyGo }
+    }
+
+    /// The same reader, of a record of this version of its schema, from 1.
+    #[must_use]
+    pub fn of_version(self, version: u8) -> Self {
+        Self { fields: Fields::UpTo(version), ..self }
+    }
+
+    /// Whether a field that was added in version `since` of its schema is among the bytes.
+    pub fn has(&self, since: u8) -> bool {
+        match self.fields {
+            Fields::UpTo(version) => since <= version,
+            Fields::AsFarAsTheyGo => !self.rest.is_empty(),
+        }
     }
 
     /// What has not been read yet.

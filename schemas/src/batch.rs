@@ -57,6 +57,8 @@ avro_record! {
         pub refused: u32,
         /// Time that the signals' `at` is counted from.
         pub base_at: i64,
+        /// Whether the sender says that this is its spool's last batch: the site's watermark waits for it no more.
+        pub ends: bool where since 2,
     }
 }
 

@@ -1,9 +1,10 @@
 //! Declares records and enums together with their Avro encoding.
 
-/// Declares a record whose fields are written in the order in which they stand, as its `.avsc` has them.
+/// Declares a record whose fields are written in the order in which they stand, as its `.avsc` has them. A field that was added
+/// in a later version of the schema says so: `ends: bool where since 2`. Bytes of a version before give it its default.
 #[macro_export]
 macro_rules! avro_record {
-    ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$field_meta:meta])* $field_vis:vis $field:ident: $type:ty),* $(,)? }) => {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$field_meta:meta])* $field_vis:vis $field:ident: $type:ty $(where since $since:literal)?),* $(,)? }) => {
         $(#[$meta])*
         $vis struct $name { $($(#[$field_meta])* $field_vis $field: $type),* }
 
@@ -12,10 +13,22 @@ macro_rules! avro_record {
                 $($crate::avro::Datum::write(&self.$field, to);)*
             }
             fn read(from: &mut $crate::avro::Reader<'_>) -> Result<Self, $crate::avro::DecodeError> {
-                $(let $field = $crate::avro::Datum::read(from)?;)*
+                $(let $field = $crate::read_field!(from $(, $since)?)?;)*
                 Ok(Self { $($field),* })
             }
         }
+    };
+}
+
+/// Reads a field of [`avro_record!`]; one that was added later only where the bytes have it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! read_field {
+    ($from:ident) => {
+        $crate::avro::Datum::read($from)
+    };
+    ($from:ident, $since:literal) => {
+        if $from.has($since) { $crate::avro::Datum::read($from) } else { Ok(Default::default()) }
     };
 }
 

@@ -13,7 +13,7 @@ const MARKER: [u8; 2] = [0xc3, 0x01];
 pub const HEADER_BYTES: usize = 10;
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident = $file:literal),* $(,)?) => {
+    ($($(#[$doc:meta])* $kind:ident = $file:literal $(after [$($past:literal),+])?),* $(,)?) => {
         /// The records that stand in topics.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Kind { $($(#[$doc])* $kind),* }
@@ -26,13 +26,21 @@ macro_rules! kinds {
             pub const fn source(self) -> &'static str {
                 match self { $(Self::$kind => include_str!(concat!("../avsc/records/", $file, ".avsc"))),* }
             }
+
+            /// The schemas that this kind had before, oldest first, each whole: logs that were written then are still read. The
+            /// first is version 1, the one of [`Self::source`] the last.
+            pub const fn past(self) -> &'static [&'static str] {
+                match self {
+                    $(Self::$kind => &[$($(include_str!(concat!("../avsc/past/", $past, ".avsc"))),+)?]),*
+                }
+            }
         }
     };
 }
 
 kinds! {
     /// Topic signals: an accepted batch.
-    Batch = "batch",
+    Batch = "batch" after ["batch.1"],
     /// Topic signals: what was turned away.
     Refused = "refused",
     /// Topics signals and detections: the clock.
@@ -106,32 +114,52 @@ pub fn parsed(kind: Kind) -> Schema {
     Schema::parse_str(&whole).expect("a canonical form is a schema")
 }
 
-struct Fingerprints(Vec<(u64, Kind)>);
+/// A schema of a kind: its fingerprint, and which version of the kind's it is, from 1.
+#[derive(Clone, Copy)]
+struct Known {
+    fingerprint: u64,
+    kind: Kind,
+    version: u8,
+}
 
-static FINGERPRINTS: LazyLock<Fingerprints> = LazyLock::new(|| {
-    let of = |kind| {
-        let bytes = parsed(kind).fingerprint::<apache_avro::rabin::Rabin>().bytes;
+/// The current schemas in the order of [`Kind::ALL`], then the past ones.
+static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
+    let of = |schema: &Schema| {
+        let bytes = schema.fingerprint::<apache_avro::rabin::Rabin>().bytes;
         let mut head = [0; 8];
         head.copy_from_slice(&bytes);
         u64::from_le_bytes(head)
     };
-    Fingerprints(Kind::ALL.iter().map(|kind| (of(*kind), *kind)).collect())
+    let current = Kind::ALL.iter().map(|kind| {
+        let version = kind.past().len() as u8 + 1;
+        Known { fingerprint: of(&parsed(*kind)), kind: *kind, version }
+    });
+    let past = Kind::ALL.iter().flat_map(|kind| {
+        let versions = kind.past().iter().zip(1..);
+        versions.map(|(source, version)| Known { fingerprint: of(&parsed_past(source)), kind: *kind, version })
+    });
+    current.chain(past).collect()
 });
+
+#[expect(clippy::expect_used, reason = "the schemas are compiled in, and a test parses each of them")]
+fn parsed_past(source: &str) -> Schema {
+    Schema::parse_str(source).expect("the compiled-in schemas are valid")
+}
 
 /// The CRC-64-AVRO fingerprint of `kind`'s canonical form.
 pub fn fingerprint(kind: Kind) -> u64 {
-    FINGERPRINTS.0[kind as usize].0
+    KNOWN[kind as usize].fingerprint
 }
 
-/// The kind of a single-object encoding, and a reader at its datum.
+/// The kind of a single-object encoding, and a reader at its datum that knows which fields it has.
 pub fn open(bytes: &[u8]) -> Result<(Kind, Reader<'_>), DecodeError> {
     let mut reader = Reader::new(bytes);
     if reader.raw(2)? != MARKER {
         return Err(DecodeError::UnknownSchema(0));
     }
     let fingerprint = u64::from_le_bytes(*reader.fixed()?);
-    match FINGERPRINTS.0.iter().find(|(known, _)| *known == fingerprint) {
-        Some((_, kind)) => Ok((*kind, reader)),
+    match KNOWN.iter().find(|known| known.fingerprint == fingerprint) {
+        Some(known) => Ok((known.kind, reader.of_version(known.version))),
         None => Err(DecodeError::UnknownSchema(fingerprint)),
     }
 }

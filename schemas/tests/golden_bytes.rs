@@ -23,17 +23,17 @@ fn the_bytes_of_each_record_are_what_they_were() {
     let all: Vec<_> = Kind::ALL.iter().map(|kind| format!("{kind:?}\n  {}", hex(&samples::of(*kind)))).collect();
     insta::assert_snapshot!(all.join("\n"), @r"
     Batch
-      c301d62edab3c7ba960b
+      c301419cc6f071480fd9
       0861636d6510736974655f377164046b32009f9f9f9f9f9f9f9f0ed1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1
-      d1d1d1d1d1d1d1d1d1f6a1d5edee6680a0d5edee669f1f78020a312e302e30040004000480a0d5edee66015a00cf0f020202
-      0202abababababababababababababababab02f606abababababababababababababababab0201011602cd0f020202020202
-      f606011a04cb0f042f780202f60602f606015406c90f02042f78abababababababababababababababab02f606ababababab
-      ababababababababababab017408c70f042f780202abababababababababababababababab02abababababababababababab
-      abababab02abababababababababababababababab01560ac50f02042f78abababababababababababababababab02f60602
-      abababababababababababababababab01380cc30f0202042f7802f60602abababababababababababababababab01480ec1
-      0f02042f78f606042f7802042f7802f60602abababababababababababababababab014210bf0f02042f780202042f780204
-      2f7802abababababababababababababababab013a12bd0f042f78f6060400080002abababababababababababababababab
-      011614bb0f042f78f606f6060200
+      d1d1d1d1d1d1d1d1d1f6a1d5edee6680a0d5edee669f1f78020a312e302e30040004000480a0d5edee6600015a00cf0f0202
+      020202abababababababababababababababab02f606abababababababababababababababab0201011602cd0f0202020202
+      02f606011a04cb0f042f780202f60602f606015406c90f02042f78abababababababababababababababab02f606abababab
+      abababababababababababab017408c70f042f780202abababababababababababababababab02ababababababababababab
+      ababababab02abababababababababababababababab01560ac50f02042f78abababababababababababababababab02f606
+      02abababababababababababababababab01380cc30f0202042f7802f60602abababababababababababababababab01480e
+      c10f02042f78f606042f7802042f7802f60602abababababababababababababababab014210bf0f02042f780202042f7802
+      042f7802abababababababababababababababab013a12bd0f042f78f6060400080002ababababababababababababababab
+      ab011614bb0f042f78f606f6060200
     Refused
       c30178b6f6bcf27e21a0
       10736974655f377164029f9f9f9f9f9f9f9f18726174655f6c696d69746564d80401
@@ -98,6 +98,9 @@ fn the_bytes_of_each_record_are_what_they_were() {
     ");
 }
 
+/// The header of a batch of version 1, without `ends`.
+const VERSION_1: [u8; schema::HEADER_BYTES] = [0xc3, 0x01, 0xd6, 0x2e, 0xda, 0xb3, 0xc7, 0xba, 0x96, 0x0b];
+
 /// The datum of the same batch as the first gateways wrote it: all signals in one block of the array.
 const ONE_BLOCK: &[&str] = &[
     "0861636d6510736974655f377164046b32009f9f9f9f9f9f9f9f0ed1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1",
@@ -117,9 +120,10 @@ fn a_batch_of_one_block_is_still_read() {
     let digits = ONE_BLOCK.concat();
     let datum =
         digits.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap());
-    let before: Vec<u8> = now[..schema::HEADER_BYTES].iter().copied().chain(datum).collect();
+    let before: Vec<u8> = VERSION_1.into_iter().chain(datum).collect();
     let signals = |bytes: &[u8]| match SignalsRecord::decode(bytes).unwrap() {
         SignalsRecord::Batch(batch) => {
+            assert!(!batch.head.ends, "a batch before version 2 does not end its spool");
             batch.signals().map(|signal| format!("{:?}", signal.unwrap())).collect::<Vec<_>>()
         }
         other => unreachable!("{other:?}"),

@@ -50,6 +50,8 @@ pub struct Admitted {
     pub enabled: SignalTypes,
     /// Time that the encoded signals' `at` is counted from.
     pub base_at: i64,
+    /// Whether the sender says that this is its spool's last batch.
+    pub ends: bool,
     /// How many signals were taken.
     pub accepted: usize,
     /// The signals, each as [`logystera_schemas::batch::write_signal`] has it.
@@ -208,6 +210,11 @@ fn finish(walk: Walk<'_>, assumed_offset_ms: i64) -> Result<Parsed, BodyFault> {
     let clock_offset_ms = int(&head.clock_offset, Some(0), offset_range, "clock_offset_ms")?;
     let flush_range = 1..=i64::from(FLUSH_EVERY_S_MAX);
     let flush_every_s = int(&head.flush_every, Some(i64::from(FLUSH_EVERY_S_DEFAULT)), flush_range, "flush_every_s")?;
+    let ends = match head.ends {
+        None => false,
+        Some(Raw::Bool(ends)) => ends,
+        Some(_) => return Err(invalid("ends")),
+    };
     let platform = head.platform.ok_or(invalid("integration.platform"))?;
     let enabled = head.enabled.ok_or(invalid("integration.enabled"))?;
     let version = head.version.clone().unwrap_or_default();
@@ -228,6 +235,7 @@ fn finish(walk: Walk<'_>, assumed_offset_ms: i64) -> Result<Parsed, BodyFault> {
         integration_version: version,
         enabled,
         base_at,
+        ends,
         accepted,
         signals,
         refused: walk.refused,

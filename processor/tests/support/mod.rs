@@ -136,6 +136,7 @@ impl World {
             enabled: self.enabled,
             refused: 0,
             base_at: T0_MS,
+            ends: false,
         };
         self.record(&encode(&head, &body))
     }

@@ -219,7 +219,7 @@ macro_rules! records {
 records! {
     BatchHead {
         tenant site key encryption_key spool seq digest received_at through clock_offset_ms flush_every_s platform
-        integration_version enabled refused base_at
+        integration_version enabled refused base_at ends
     }
     Refused { site spool reason count authenticated }
     Tick { partition at }

@@ -45,6 +45,7 @@ pub(crate) fn batch() -> Vec<u8> {
         enabled: SignalTypes(0b101),
         refused: 2,
         base_at: AT,
+        ends: false,
     };
     let mut signals = Writer::new();
     for kind in SignalType::all() {

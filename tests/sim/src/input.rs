@@ -126,6 +126,7 @@ impl BatchIn {
             enabled: self.enabled,
             refused: 0,
             base_at,
+            ends: false,
         };
         let mut signals = Writer::new();
         for signal in &self.signals {

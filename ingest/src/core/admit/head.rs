@@ -18,6 +18,7 @@ pub(super) struct Head<'de> {
     pub(super) through: Option<Raw<'de>>,
     pub(super) clock_offset: Option<Raw<'de>>,
     pub(super) flush_every: Option<Raw<'de>>,
+    pub(super) ends: Option<Raw<'de>>,
     pub(super) integration_seen: bool,
     pub(super) platform: Option<Platform>,
     pub(super) version: Option<String>,
@@ -55,6 +56,7 @@ impl<'de> Visitor<'de> for HeadSeed<'_, 'de> {
                 "through" => 0,
                 "clock_offset_ms" => 1,
                 "flush_every_s" => 2,
+                "ends" => 3,
                 "integration" => {
                     if std::mem::replace(&mut walk.head.integration_seen, true) {
                         return Err(walk.fail(Refusal::JsonDuplicateName));
@@ -82,7 +84,8 @@ impl<'de> Visitor<'de> for HeadSeed<'_, 'de> {
             if let (1, Raw::Int(offset)) = (place, &value) {
                 walk.head.clock_offset_ms = *offset;
             }
-            let to = [&mut walk.head.through, &mut walk.head.clock_offset, &mut walk.head.flush_every];
+            let head = &mut walk.head;
+            let to = [&mut head.through, &mut head.clock_offset, &mut head.flush_every, &mut head.ends];
             let twice = to.into_iter().nth(place).is_some_and(|to| to.replace(value).is_some());
             if twice {
                 return Err(walk.fail(Refusal::JsonDuplicateName));

@@ -40,6 +40,7 @@ pub(super) fn admit(text: &str, terms: &Terms) -> Option<Admitted> {
                 once(&mut head.clock_offset_ms, offset)
             }
             "flush_every_s" => once(&mut head.flush_every_s, scan.int(1, i64::from(FLUSH_EVERY_S_MAX))?),
+            "ends" => once(&mut head.ends, scan.boolean()?),
             "integration" => once(&mut head.integration, integration(scan)?),
             "signals" => {
                 let oldest_at = oldest_at.saturating_sub(head.clock_offset_ms.unwrap_or(0));
@@ -60,6 +61,7 @@ pub(super) fn admit(text: &str, terms: &Terms) -> Option<Admitted> {
         integration_version: integration.version.unwrap_or_default().to_owned(),
         enabled: integration.enabled?,
         base_at,
+        ends: head.ends.unwrap_or(false),
         accepted,
         signals,
         refused: RefusedSignals::default(),
@@ -104,6 +106,7 @@ struct Head<'a> {
     through: Option<i64>,
     clock_offset_ms: Option<i64>,
     flush_every_s: Option<i64>,
+    ends: Option<bool>,
     integration: Option<Integration<'a>>,
 }
 

@@ -33,6 +33,7 @@ fn head_of(admitted: &Admitted) -> BatchHead {
         enabled: admitted.enabled,
         refused: admitted.refused.total(),
         base_at: admitted.base_at,
+        ends: admitted.ends,
     }
 }
 
@@ -113,6 +114,9 @@ fn the_head_is_read_with_its_defaults() {
     assert_eq!((admitted.clock_offset_ms, admitted.flush_every_s, admitted.through), (-5_000, 300, 0));
     assert_eq!((admitted.platform, admitted.integration_version.as_str()), (Platform::Drupal, ""));
     assert_eq!(told(other), "head: type_unknown integration.enabled");
+    for (ends, body) in [(false, other.to_owned()), (true, other.replace("\"through\"", "\"ends\":true,\"through\""))] {
+        with_record(&admit(body.as_bytes(), &TERMS).unwrap(), |batch| assert_eq!(batch.head.ends, ends, "{body}"));
+    }
 }
 
 #[test]
@@ -263,6 +267,9 @@ fn the_whole_body_is_refused() {
         (format!("{{{head},\"signals\":[],\"flush_every_s\":0}}"), "head_invalid flush_every_s"),
         (format!("{{{head},\"signals\":[],\"flush_every_s\":86401}}"), "head_invalid flush_every_s"),
         (format!("{{{head},\"signals\":[],\"clock_offset_ms\":9000000000000}}"), "head_invalid clock_offset_ms"),
+        (format!("{{{head},\"signals\":[],\"ends\":1}}"), "head_invalid ends"),
+        (format!("{{{head},\"signals\":[],\"ends\":null}}"), "head_invalid ends"),
+        (format!("{{{head},\"signals\":[],\"ends\":true,\"ends\":true}}"), "json_duplicate_name -"),
         (format!("{{{head},\"signals\":[],\"clock_offset_ms\":null}}"), "head_invalid clock_offset_ms"),
     ] {
         assert_eq!(told(&body), fault, "{}", &body[..body.len().min(200)]);

@@ -50,6 +50,8 @@ fn what_senders_send_is_plain() {
     let text = every_type();
     is_plain(&text);
     is_plain(&body(""));
+    is_plain(&body("").replacen("\"through\"", "\"ends\":true,\"through\"", 1));
+    is_plain(&body("").replacen("\"through\"", "\"ends\": false, \"through\"", 1));
     is_plain(&text.replace(':', ": ").replace(',', ",\n\t").replace('[', "[ ").replace('}', "\r\n}"));
     is_plain(&body(&[signal(SignalType::from_index(0).unwrap(), true).as_str(); BATCH_SIGNALS_MAX].join(",")));
     // Members in another order; only a signal's type comes first.
