@@ -67,6 +67,7 @@ fn repartitioned(name: &str, partitions: u32) -> Vec<Entry> {
             SignalsRecord::Refused(refused) => refused.site,
             SignalsRecord::SiteConfigured(configured) => configured.site,
             SignalsRecord::SiteClosed(closed) => closed.site,
+            SignalsRecord::KeyRevoked(revoked) => revoked.site,
         };
         let partition = KeyGroup::of(site.as_str()).partition(partitions);
         entries.push(Entry { topic: Topic::Signals, partition, key: site.as_str().as_bytes().to_vec(), value });

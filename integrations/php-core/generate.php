@@ -41,6 +41,10 @@ function catalogue(): array
     sort($files);
     foreach ($files as $file) {
         $schema = json_decode((string) file_get_contents($file), true, 64, JSON_THROW_ON_ERROR);
+        // What only the engine makes is refused from a sender.
+        if (isset($schema['made_by'])) {
+            continue;
+        }
         foreach ($schema['fields'] as $field) {
             if ($field['name'] === 'at') {
                 continue;

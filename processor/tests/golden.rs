@@ -127,6 +127,7 @@ fn site<'a>(record: &'a SignalsRecord<'_>) -> Option<&'a SiteId> {
         SignalsRecord::Refused(refused) => Some(&refused.site),
         SignalsRecord::SiteConfigured(configured) => Some(&configured.site),
         SignalsRecord::SiteClosed(closed) => Some(&closed.site),
+        SignalsRecord::KeyRevoked(revoked) => Some(&revoked.site),
         SignalsRecord::Tick(_) | SignalsRecord::Seal(_) => None,
     }
 }

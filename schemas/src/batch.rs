@@ -334,16 +334,20 @@ pub fn write_value(to: &mut Writer, value: &Value<'_>) {
 /// Appends one signal, a block of the array `signals`; `fields` as in [`Signal::fields`], checked by the caller against the
 /// catalogue.
 pub fn write_signal(to: &mut Writer, kind: SignalType, at: i64, base_at: i64, fields: &[Value<'_>]) {
-    to.sized_block(1, |to| {
-        to.long(kind.index() as i64);
-        to.long(at.saturating_sub(base_at));
-        for (field, value) in LAYOUTS[kind.index()].iter().zip(fields) {
-            if field.optional {
-                to.long(i64::from(*value != Value::Absent));
-            }
-            write_value(to, value);
+    to.sized_block(1, |to| write_frame(to, kind, at.saturating_sub(base_at), fields));
+}
+
+/// Appends one signal as [`Frame::bytes`] has it: outside of a block, with its time counted from the base that
+/// [`Frame::of`] will be given.
+pub fn write_frame(to: &mut Writer, kind: SignalType, at: i64, fields: &[Value<'_>]) {
+    to.long(kind.index() as i64);
+    to.long(at);
+    for (field, value) in LAYOUTS[kind.index()].iter().zip(fields) {
+        if field.optional {
+            to.long(i64::from(*value != Value::Absent));
         }
-    });
+        write_value(to, value);
+    }
 }
 
 /// The log's record for a batch: `head`, and the signals that [`write_signal`] wrote to `signals`.

@@ -30,6 +30,16 @@ impl SignalType {
         CATALOGUE.types.iter().position(|t| t.name == name).and_then(Self::from_index)
     }
 
+    /// The type with this name, where senders may send it.
+    pub fn from_sent_name(name: &str) -> Option<Self> {
+        Self::from_name(name).filter(|signal| signal.is_sent())
+    }
+
+    /// Whether senders may send it; if not, only the engine makes it.
+    pub fn is_sent(self) -> bool {
+        self.def().is_sent
+    }
+
     /// Every type, in the catalogue's order.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..SIGNAL_TYPES).filter_map(Self::from_index)
@@ -58,6 +68,8 @@ pub struct SignalTypes(pub u16);
 impl SignalTypes {
     /// Every type.
     pub const ALL: Self = Self((1 << SIGNAL_TYPES) - 1);
+    /// The types that only the engine makes: those whose schemas say `made_by`.
+    pub const MADE_BY_ENGINE: Self = Self(1 << 11);
 
     /// Whether the set holds the type.
     pub fn contains(self, signal: SignalType) -> bool {
@@ -106,6 +118,8 @@ pub struct TypeDef {
     pub name: String,
     /// What it means.
     pub doc: String,
+    /// Whether senders may send it; if not, only the engine makes it.
+    pub is_sent: bool,
     /// Its fields besides `at`, in the order of the encoding.
     pub fields: Vec<FieldDef>,
 }
@@ -298,8 +312,16 @@ impl FieldKind {
 #[derive(Deserialize)]
 struct RecordSchema {
     signal: String,
+    made_by: Option<Maker>,
     doc: String,
     fields: Vec<FieldSchema>,
+}
+
+/// Who alone makes signals of a type.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Maker {
+    Engine,
 }
 
 #[derive(Deserialize)]
@@ -324,7 +346,8 @@ struct TypeSchema {
 fn type_def(source: &str) -> Result<TypeDef, serde_json::Error> {
     let schema: RecordSchema = serde_json::from_str(source)?;
     let fields = schema.fields.into_iter().filter(|f| f.name != "at").map(field_def).collect::<Result<_, _>>()?;
-    Ok(TypeDef { name: schema.signal, doc: schema.doc, fields })
+    let is_sent = !matches!(schema.made_by, Some(Maker::Engine));
+    Ok(TypeDef { name: schema.signal, doc: schema.doc, is_sent, fields })
 }
 
 fn field_def(field: FieldSchema) -> Result<FieldDef, serde_json::Error> {

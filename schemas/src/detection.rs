@@ -57,6 +57,8 @@ avro_enum! {
         RuleChanged = "rule_changed",
         /// The site was closed.
         SiteClosed = "site_closed",
+        /// The clock of the log was set back, and the site's time starts anew.
+        ClockReset = "clock_reset",
     }
 }
 

@@ -49,10 +49,12 @@ kinds! {
     SiteConfigured = "site_configured",
     /// Topic signals: the site's end.
     SiteClosed = "site_closed",
+    /// Topic signals: a key that signs nothing any more.
+    KeyRevoked = "key_revoked",
     /// Topics signals and detections: the end of a partition.
     Seal = "seal",
     /// Topic detections: a change of a group's state.
-    Detection = "detection",
+    Detection = "detection" after ["detection.1"],
     /// Topic detections: a tenant's channels from here on.
     ChannelsConfigured = "channels_configured",
     /// Topic detections: an attempt is about to be made.
@@ -80,7 +82,7 @@ kinds! {
 }
 
 /// Schemas that others refer to by name: the hash and the signal types, in the order of the batch's union.
-pub const SIGNAL_SOURCES: [&str; 11] = [
+pub const SIGNAL_SOURCES: [&str; 12] = [
     include_str!("../avsc/signals/auth.attempt.avsc"),
     include_str!("../avsc/signals/mail.outcome.avsc"),
     include_str!("../avsc/signals/cron.run.avsc"),
@@ -92,6 +94,7 @@ pub const SIGNAL_SOURCES: [&str; 11] = [
     include_str!("../avsc/signals/component.lifecycle.avsc"),
     include_str!("../avsc/signals/file.edit.avsc"),
     include_str!("../avsc/signals/integration.dropped.avsc"),
+    include_str!("../avsc/signals/integration.refused.avsc"),
 ];
 /// The schema of a hash.
 pub const HASH_SOURCE: &str = include_str!("../avsc/records/hash.avsc");

@@ -1,7 +1,7 @@
 //! Topic `signals`: the engine's whole input. Key: the site. [`crate::batch::Batch`] stands in its own file.
 
 use crate::avro_record;
-use crate::ids::{Sha256Digest, SiteId, SpoolId, TenantId};
+use crate::ids::{KeyId, Sha256Digest, SiteId, SpoolId, TenantId};
 use crate::schema::{Kind, TopicRecord};
 use crate::time::WallMs;
 
@@ -63,6 +63,19 @@ avro_record! {
 }
 
 avro_record! {
+    /// A key of the site signs nothing any more. What was numbered under a stolen one binds nobody.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct KeyRevoked {
+        /// Site.
+        pub site: SiteId,
+        /// Id of the key.
+        pub key: KeyId,
+        /// Whether somebody else had it: the numbers of batches that came under it are free again.
+        pub stolen: bool,
+    }
+}
+
+avro_record! {
     /// The end of a partition, of `signals` or of `detections`. Nothing behind it was ever acknowledged: it is ignored. The
     /// partition's keys go on in the next generation of the topic.
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +100,9 @@ impl TopicRecord for SiteConfigured {
 }
 impl TopicRecord for SiteClosed {
     const KIND: Kind = Kind::SiteClosed;
+}
+impl TopicRecord for KeyRevoked {
+    const KIND: Kind = Kind::KeyRevoked;
 }
 impl TopicRecord for Seal {
     const KIND: Kind = Kind::Seal;

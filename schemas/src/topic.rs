@@ -6,7 +6,7 @@ use crate::control::{Entity, GrowingTopic};
 use crate::delivery::{AttemptEnded, AttemptStarted, ChannelsConfigured};
 use crate::detection::Detection;
 use crate::schema::{self, Kind};
-use crate::signals_topic::{Refused, Seal, SiteClosed, SiteConfigured, Tick};
+use crate::signals_topic::{KeyRevoked, Refused, Seal, SiteClosed, SiteConfigured, Tick};
 
 /// A topic of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +67,8 @@ pub enum SignalsRecord<'a> {
     SiteConfigured(SiteConfigured),
     /// The site's end.
     SiteClosed(SiteClosed),
+    /// A key that signs nothing any more.
+    KeyRevoked(KeyRevoked),
     /// The partition's end.
     Seal(Seal),
 }
@@ -81,6 +83,7 @@ impl<'a> SignalsRecord<'a> {
             Kind::Tick => Self::Tick(whole(reader)?),
             Kind::SiteConfigured => Self::SiteConfigured(whole(reader)?),
             Kind::SiteClosed => Self::SiteClosed(whole(reader)?),
+            Kind::KeyRevoked => Self::KeyRevoked(whole(reader)?),
             Kind::Seal => Self::Seal(whole(reader)?),
             other => return Err(DecodeError::UnknownSchema(schema::fingerprint(other))),
         })

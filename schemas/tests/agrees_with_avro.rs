@@ -79,6 +79,7 @@ records_agree! {
     tick_agrees: signals_topic::Tick,
     site_configured_agrees: signals_topic::SiteConfigured,
     site_closed_agrees: signals_topic::SiteClosed,
+    key_revoked_agrees: signals_topic::KeyRevoked,
     seal_agrees: signals_topic::Seal,
     detection_agrees: detection::Detection,
     channels_configured_agrees: delivery::ChannelsConfigured,

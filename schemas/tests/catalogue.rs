@@ -1,6 +1,8 @@
 //! What the catalogue makes of the schemas.
 
-use logystera_schemas::catalogue::{CATALOGUE, FieldKind, IdentClass, SIGNAL_TYPES, SignalType, TYPE_FIELDS_MAX};
+use logystera_schemas::catalogue::{
+    CATALOGUE, FieldKind, IdentClass, SIGNAL_TYPES, SignalType, SignalTypes, TYPE_FIELDS_MAX,
+};
 use logystera_schemas::schema::{self, Kind};
 
 /// A field as design and documentation write it: `name`, `?` where optional, and what it may hold.
@@ -90,6 +92,9 @@ fn the_catalogue_is_what_the_schemas_say() {
       count: 1..1000000000
       since: 0..253402300799999
       reason: overflow|expired|disk|refused
+    integration.refused
+      reason: conflict|below_window|too_many_spools|quota|too_large|malformed|nothing_acceptable|signal|other
+      count: 1..1000000000
     ");
 }
 
@@ -128,6 +133,19 @@ fn names_find_their_types() {
     assert_eq!(SignalType::from_name("auth"), None);
     assert_eq!(SignalType::from_name("auth_attempt"), None);
     assert_eq!(SignalType::from_index(SIGNAL_TYPES), None);
+}
+
+#[test]
+fn what_only_the_engine_makes_has_no_name_for_senders() {
+    let mut made_by_engine = SignalTypes::default();
+    for signal_type in SignalType::all().filter(|signal| !signal.is_sent()) {
+        made_by_engine.insert(signal_type);
+        assert_eq!(SignalType::from_sent_name(signal_type.name()), None);
+    }
+    assert_eq!(made_by_engine, SignalTypes::MADE_BY_ENGINE);
+    let names: Vec<_> = made_by_engine.iter().map(SignalType::name).collect();
+    assert_eq!(names, ["integration.refused"]);
+    assert!(SignalType::from_sent_name("cron.run").is_some());
 }
 
 /// The batch's enum of types and its union of signals must both stand in the catalogue's order.

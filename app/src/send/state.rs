@@ -136,7 +136,7 @@ impl State {
 
     /// Notes that a type is in use, if the catalogue has it: a name that no gateway knows must not spoil a batch's head.
     pub(super) fn enable(&mut self, kind: &str) {
-        if !self.enabled.contains(kind) && SignalType::from_name(kind).is_some() {
+        if !self.enabled.contains(kind) && SignalType::from_sent_name(kind).is_some() {
             self.enabled.insert(kind.to_owned());
         }
     }

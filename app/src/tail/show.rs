@@ -58,6 +58,13 @@ pub(super) fn signals(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
             let json = json!({"record": "site_closed", "site": closed.site});
             Ok(vec![Line { site: closed.site.to_string(), at: i64::MAX, text, json }])
         }
+        SignalsRecord::KeyRevoked(revoked) => {
+            let (site, key) = (&revoked.site, &revoked.key);
+            let stolen = if revoked.stolen { " as stolen" } else { "" };
+            let text = format!("                     {site}  -- key {key} revoked{stolen}");
+            let json = json!({"record": "key_revoked", "site": site, "key": key, "stolen": revoked.stolen});
+            Ok(vec![Line { site: site.to_string(), at: i64::MAX, text, json }])
+        }
     }
 }
 

@@ -131,6 +131,7 @@ impl Engine {
                 self.sealed = true;
                 Ok(())
             }
+            SignalsRecord::KeyRevoked(_) => Ok(()),
             SignalsRecord::SiteClosed(closed) => {
                 if let Some(mut site) = self.sites.remove(&closed.site) {
                     site.close(said);

@@ -11,7 +11,7 @@ const HEAD: &str = "\
      `UPDATE_DOCS=1 cargo test -p logystera-processor signals_md`. -->
 
 These are the signal types that a site can send and a rule can watch, with every field they can carry. Anything else is
-refused at the door. Each signal also has `at`, its time in milliseconds since 1970, and `type`.
+refused at the door, and so is a type of which it says that only the engine makes it: rules can watch it all the same. Each signal also has `at`, its time in milliseconds since 1970, and `type`.
 
 The test for every type and field is: can we describe what happened on the site without describing what the user said?
 A *hash* is HMAC-SHA256 under a key that never leaves the site, cut to 16 bytes and written as 32 lowercase hex digits: it
@@ -29,9 +29,13 @@ pub fn catalogue_markdown() -> String {
 
 fn write_type(def: &TypeDef, text: &mut String) {
     let rows: String = def.fields.iter().map(row).collect();
+    let maker = if def.is_sent { "" } else { " Only the engine makes it, and it is always on." };
     // Writing to a string does not fail.
-    let _ =
-        write!(text, "\n## {}\n\n{}\n\n| field | holds | meaning |\n| --- | --- | --- |\n{rows}", def.name, def.doc);
+    let _ = write!(
+        text,
+        "\n## {}\n\n{}{maker}\n\n| field | holds | meaning |\n| --- | --- | --- |\n{rows}",
+        def.name, def.doc
+    );
 }
 
 fn row(field: &FieldDef) -> String {

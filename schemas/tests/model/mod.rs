@@ -15,7 +15,7 @@ use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, E
 use logystera_schemas::ids::{
     ChannelId, DeliveryId, EpisodeId, KeyId, RuleName, Sha256Digest, SiteId, SpoolId, TenantId,
 };
-use logystera_schemas::signals_topic::{Refused, Seal, SiteClosed, SiteConfigured, Tick};
+use logystera_schemas::signals_topic::{KeyRevoked, Refused, Seal, SiteClosed, SiteConfigured, Tick};
 use logystera_schemas::snapshot::{Snapshot, SnapshotEntry, SnapshotSite};
 use logystera_schemas::time::WallMs;
 
@@ -225,6 +225,7 @@ records! {
     Tick { partition at }
     SiteConfigured { site tenant name digest semantics }
     SiteClosed { site tenant }
+    KeyRevoked { site key stolen }
     Seal { generation partition next_partitions }
     Label { field value }
     Evidence { at fields }

@@ -12,7 +12,7 @@ use logystera_schemas::delivery::{
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
 use logystera_schemas::ids::{DeliveryId, EpisodeId, Sha256Digest, SpoolId};
 use logystera_schemas::schema::{self, Kind};
-use logystera_schemas::signals_topic::{Refused, Seal, SiteClosed, SiteConfigured, Tick};
+use logystera_schemas::signals_topic::{KeyRevoked, Refused, Seal, SiteClosed, SiteConfigured, Tick};
 use logystera_schemas::snapshot::{Snapshot, SnapshotEntry, SnapshotSite};
 use logystera_schemas::time::WallMs;
 
@@ -132,6 +132,7 @@ pub(crate) fn of(kind: Kind) -> Vec<u8> {
             semantics: 1,
         }),
         Kind::SiteClosed => schema::encode(&SiteClosed { site: id("site_7qd"), tenant: id("acme") }),
+        Kind::KeyRevoked => schema::encode(&KeyRevoked { site: id("site_7qd"), key: id("k2"), stolen: true }),
         Kind::Seal => schema::encode(&Seal { generation: 1, partition: 3, next_partitions: 16 }),
         Kind::Detection => schema::encode(&detection()),
         Kind::ChannelsConfigured => schema::encode(&ChannelsConfigured {

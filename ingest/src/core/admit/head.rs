@@ -183,7 +183,7 @@ fn types(walk: &mut Walk<'_>, value: &Raw<'_>) -> Option<SignalTypes> {
     let Raw::List(range) = value else { return None };
     let mut types = SignalTypes::default();
     for raw in &walk.items[range.start as usize..range.end as usize] {
-        match SignalType::from_name(super::any::text(&walk.scratch, raw)?) {
+        match SignalType::from_sent_name(super::any::text(&walk.scratch, raw)?) {
             Some(signal) => types.insert(signal),
             None => walk.refused.push(None, SignalRefusal::TypeUnknown, Some("integration.enabled")),
         }

@@ -73,8 +73,9 @@ struct Spelling {
     /// The names `type` and `at`, quoted, with the colon.
     kind: Expected,
     at: Expected,
-    /// Each type's name, quoted.
+    /// The name of each type that senders may send, quoted, and the type.
     types: Vec<Expected>,
+    sent: Vec<SignalType>,
     /// For each type, its fields.
     fields: Vec<Vec<FieldSpelling>>,
 }
@@ -93,10 +94,12 @@ static SPELLING: LazyLock<Spelling> = LazyLock::new(|| {
         name: member(&field.name),
         symbols: field.kind.symbols().iter().map(quoted).collect(),
     };
+    let sent = || SignalType::all().filter(|kind| kind.is_sent());
     Spelling {
         kind: member("type"),
         at: member("at"),
-        types: CATALOGUE.types.iter().map(|kind| quoted(&kind.name)).collect(),
+        types: sent().map(|kind| quoted(&kind.def().name)).collect(),
+        sent: sent().collect(),
         fields: CATALOGUE.types.iter().map(|kind| kind.fields.iter().map(field).collect()).collect(),
     }
 });
@@ -134,7 +137,7 @@ fn integration<'a>(scan: &mut Scan<'a>) -> Option<Integration<'a>> {
         "enabled" => {
             let mut types = SignalTypes::default();
             scan.list(LIST_ITEMS_MAX, |scan| {
-                types.insert(SignalType::from_name(scan.string()?)?);
+                types.insert(SignalType::from_sent_name(scan.string()?)?);
                 Some(())
             })?;
             once(&mut integration.enabled, types)
@@ -159,7 +162,7 @@ fn signal(scan: &mut Scan<'_>, spelling: &Spelling, oldest_at: i64, encoded: &mu
     if !scan.skip(&spelling.kind) && scan.name()? != "type" {
         return None;
     }
-    let kind = SignalType::from_index(scan.one_of(&spelling.types)?)?;
+    let kind = *spelling.sent.get(scan.one_of(&spelling.types)?)?;
     let (fields, spelled) = (kind.def().fields.as_slice(), spelling.fields[kind.index()].as_slice());
     let (mut at, mut next) = (None, 0);
     while scan.more(b'}')? {

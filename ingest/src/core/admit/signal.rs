@@ -169,13 +169,13 @@ pub(super) fn find(fields: &[FieldDef], name: &str, next: usize) -> Option<usize
     (next..fields.len()).find(found).or_else(|| (0..next).find(found))
 }
 
-/// The type of this name, tried first at `hint`.
+/// The type of this name that senders may send, tried first at `hint`.
 fn find_type(name: &str, hint: &mut usize) -> Option<SignalType> {
     let types = &CATALOGUE.types;
     if types.get(*hint).is_none_or(|t| t.name != name) {
         *hint = types.iter().position(|t| t.name.len() == name.len() && t.name == name)?;
     }
-    SignalType::from_index(*hint)
+    SignalType::from_index(*hint).filter(|kind| kind.is_sent())
 }
 
 impl<'de> Draft<'de> {

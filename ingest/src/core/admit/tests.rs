@@ -109,11 +109,13 @@ fn the_head_is_read_with_its_defaults() {
         assert_eq!(batch.head.enabled.iter().map(SignalType::name).collect::<Vec<_>>(), ["auth.attempt"]);
         assert_eq!(batch.signals().count(), 0);
     });
-    let other = r#"{"signals":[],"integration":{"enabled":["new.type","cron.run"],"platform":"drupal"},"flush_every_s":300,"clock_offset_ms":-5000,"through":0}"#;
+    let other = r#"{"signals":[],"integration":{"enabled":["new.type","integration.refused","cron.run"],"platform":"drupal"},"flush_every_s":300,"clock_offset_ms":-5000,"through":0}"#;
     let admitted = admit(other.as_bytes(), &TERMS).unwrap();
     assert_eq!((admitted.clock_offset_ms, admitted.flush_every_s, admitted.through), (-5_000, 300, 0));
     assert_eq!((admitted.platform, admitted.integration_version.as_str()), (Platform::Drupal, ""));
-    assert_eq!(told(other), "head: type_unknown integration.enabled");
+    let unknown = "head: type_unknown integration.enabled";
+    assert_eq!(told(other), format!("{unknown}\n{unknown}"));
+    assert_eq!(admitted.enabled.iter().map(SignalType::name).collect::<Vec<_>>(), ["cron.run"]);
     for (ends, body) in [(false, other.to_owned()), (true, other.replace("\"through\"", "\"ends\":true,\"through\""))] {
         with_record(&admit(body.as_bytes(), &TERMS).unwrap(), |batch| assert_eq!(batch.head.ends, ends, "{body}"));
     }
@@ -126,6 +128,7 @@ fn one_signal_is_refused_alone() {
         (r#"{"at":1}"#, "0: field_missing type"),
         (r"{}", "0: field_missing type"),
         (r#"{"type":"user.password","at":1,"x":{"y":[1]}}"#, "0: type_unknown type"),
+        (r#"{"type":"integration.refused","at":1767225600000,"reason":"quota","count":1}"#, "0: type_unknown type"),
         (r#"{"type":7}"#, "0: type_unknown type"),
         (r#"{"type":null}"#, "0: type_unknown type"),
         (&format!(r#"{{{ok},"password":"hunter2"}}"#), "0: field_not_allowed password"),
