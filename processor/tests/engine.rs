@@ -2,6 +2,7 @@
 //! each of these is also a crash at every step.
 
 mod support;
+mod timelines;
 
 use support::{Sig, World};
 

@@ -30,6 +30,9 @@ pub const SPOOLS_MAX: usize = 64;
 pub const REPLAY_WINDOW: u64 = 1_024;
 /// Newest batches of a spool whose digests are remembered (design, section 3).
 pub const REPLAY_DIGESTS: usize = 64;
+/// Signing keys whose batches are remembered of one spool, each with its own numbers: those that live at once, and one that
+/// was revoked.
+pub const KEY_WINDOWS_MAX: usize = LIVE_KEYS_MAX + 1;
 /// Milliseconds after its last batch at which a spool is forgotten (design, section 3): a day more than a signal's age.
 pub const SPOOL_FORGOTTEN_MS: i64 = 8 * 86_400_000;
 /// Milliseconds before `received_at` at which a signal is too old, by default (design, section 5).
@@ -99,6 +102,9 @@ pub const QUOTA_SIGNALS_BURST: u32 = 1_000_000;
 pub const HELD_SIGNALS_MAX: usize = 50_000;
 /// Bytes of the signals held for one site (design, section 5).
 pub const HELD_BYTES_MAX: usize = 8 << 20;
+/// Bytes of the signals held for all sites of a partition; beyond, the site that holds most judges its oldest before their
+/// time. Thirty-two sites can hold all that one may.
+pub const HELD_BYTES_TOTAL_MAX: usize = 256 << 20;
 /// Groups of one rule, by default (design, section 6).
 pub const RULE_GROUPS_MAX: usize = 1_000;
 /// Groups of one site, by default (design, section 6).
@@ -295,6 +301,7 @@ const _: () = assert!(REPLAY_DIGESTS as u64 <= REPLAY_WINDOW, "digests are kept 
 const _: () = assert!(RULE_SPAN_MS_MAX <= u32::MAX as i64, "times in a window are u32 deltas");
 const _: () = assert!(RULE_GROUPS_MAX <= SITE_GROUPS_MAX, "one rule must fit its site");
 const _: () = assert!(BATCH_SIGNALS_MAX <= HELD_SIGNALS_MAX, "one batch must fit the hold");
+const _: () = assert!(HELD_BYTES_MAX <= HELD_BYTES_TOTAL_MAX, "one site's hold must fit all sites'");
 const _: () = assert!(BODY_BYTES_MAX <= LOG_QUEUE_BYTES_MAX, "one batch must fit the queue");
 const _: () = assert!(CONTROL_REFRESH_MS <= 2_500, "a revocation takes effect within 5 s, even if one look is missed");
 const _: () = assert!(ATTEMPTS_IN_FLIGHT_TENANT_MAX < ATTEMPTS_IN_FLIGHT_MAX, "fair between tenants");

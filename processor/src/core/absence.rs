@@ -36,8 +36,8 @@ impl Board {
         self.enabled = self.allowed(said);
     }
 
-    fn allowed(&self, said: SignalTypes) -> SignalTypes {
-        SignalTypes(said.0 & !self.program.set.disabled.0)
+    pub(super) fn allowed(&self, said: SignalTypes) -> SignalTypes {
+        SignalTypes((said.0 | SignalTypes::MADE_BY_ENGINE.0) & !self.program.set.disabled.0)
     }
 
     /// Other signal types are switched on from `now`: absences of those switched off stand still and their alerts clear,

@@ -3,6 +3,7 @@
 
 use logystera_schemas::avro_record;
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
+use logystera_schemas::limits::REMINDERS_MAX;
 use logystera_schemas::time::{OpenMs, WallMs};
 
 use super::rule::Rule;
@@ -23,6 +24,8 @@ avro_record! {
         pub suppressed_until: Option<WallMs>,
         /// Firings that were held back since the last one told.
         pub held: u64,
+        /// How often time alone has told the episode again.
+        pub reminders: u32 where since 2,
     }
 }
 
@@ -39,15 +42,33 @@ pub fn blind_from(heard: OpenMs, after_ms: i64, flush_every_s: u32, gap_end: Opt
 impl Blind {
     /// The site has been silent since `since` for too long at `wall`.
     pub fn fire(&mut self, voice: &mut Voice, rule: &Rule, since: WallMs, wall: WallMs) -> Detection {
-        self.firing = true;
-        self.started_at = since;
+        (self.firing, self.started_at, self.reminders) = (true, since, 0);
         if self.suppressed_until.is_some_and(|until| wall < until) {
             self.held += 1;
             return self.said(voice, rule, DetectionState::Suppressed, DetectionReason::Blind, wall.0);
         }
+        self.announce(voice, rule, DetectionReason::Blind, wall)
+    }
+
+    /// When the suppression of a silence that goes on ends.
+    pub fn reminds_at(&self) -> Option<WallMs> {
+        self.suppressed_until.filter(|_| self.firing)
+    }
+
+    /// The suppression has ended at `wall` and the silence goes on: it is told, be it again, but not for ever.
+    pub fn remind(&mut self, voice: &mut Voice, rule: &Rule, wall: WallMs) -> Option<Detection> {
+        self.suppressed_until = None;
+        if self.reminders >= REMINDERS_MAX {
+            return None;
+        }
+        self.reminders += 1;
+        Some(self.announce(voice, rule, DetectionReason::SuppressionExpired, wall))
+    }
+
+    fn announce(&mut self, voice: &mut Voice, rule: &Rule, reason: DetectionReason, wall: WallMs) -> Detection {
         self.announced = true;
         self.suppressed_until = (rule.suppress_ms > 0).then(|| wall.plus(rule.suppress_ms));
-        let detection = self.said(voice, rule, DetectionState::Firing, DetectionReason::Blind, wall.0);
+        let detection = self.said(voice, rule, DetectionState::Firing, reason, wall.0);
         self.held = 0;
         detection
     }

@@ -60,7 +60,7 @@ pub struct Board {
     deadlines: BTreeSet<(SiteMs, u16, GroupKey)>,
     /// Signal types that are switched on at the site.
     pub said: SignalTypes,
-    /// Those of them that the configuration does not disable.
+    /// Those of them, and of those that only the engine makes, that the configuration does not disable.
     pub(super) enabled: SignalTypes,
     /// Since a blindness ended absences stand still, until the watermark moves.
     pub absences_wait: bool,
@@ -103,6 +103,7 @@ impl Board {
             evicted: 0,
             scratch: Writer::new(),
         };
+        board.enabled = board.allowed(SignalTypes::default());
         board.add_standing_groups();
         board
     }

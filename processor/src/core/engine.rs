@@ -8,10 +8,11 @@ use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{KeyGroup, Sha256Digest, SiteId};
 use logystera_schemas::signals_topic::{SiteConfigured, Tick};
 use logystera_schemas::snapshot::Snapshot;
-use logystera_schemas::time::OpenMs;
+use logystera_schemas::time::{OpenMs, WallMs};
 use logystera_schemas::topic::SignalsRecord;
 
 use super::head::Outcomes;
+use super::holding::{Held, Holding};
 use super::log_time::LogTime;
 use super::program::Program;
 use super::rule::RuleSet;
@@ -19,7 +20,7 @@ use super::site::Site;
 use super::snapshot::{Home, Schedule};
 
 /// The version of what a log means. Raised when a fix changes results.
-pub const SEMANTICS: u32 = 1;
+pub const SEMANTICS: u32 = 2;
 
 /// What the engine brings about, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +56,13 @@ pub enum EngineError {
 }
 
 /// When sites must be looked at though nothing is heard of them.
-pub(super) type Wakes = BTreeSet<(OpenMs, SiteId)>;
+#[derive(Debug, Default)]
+pub(super) struct Wakes {
+    /// At most one entry a site, at or before its true time.
+    open: BTreeSet<(OpenMs, SiteId)>,
+    /// At most one entry a site, at its true time.
+    wall: BTreeSet<(WallMs, SiteId)>,
+}
 
 /// The engine of one partition.
 #[derive(Debug, Default)]
@@ -65,8 +72,8 @@ pub struct Engine {
     pub(super) schedule: Schedule,
     pub(super) programs: BTreeMap<Sha256Digest, Arc<Program>>,
     pub(super) sites: BTreeMap<SiteId, Site>,
-    /// At most one entry a site, at or before its true time.
     pub(super) wakes: Wakes,
+    pub(super) holding: Holding,
     /// Sites that changed since they were put; a closed one may still stand here.
     pub(super) changed: Vec<(KeyGroup, SiteId)>,
     pub(super) closed: Vec<(SiteId, Site)>,
@@ -123,9 +130,12 @@ impl Engine {
                 Ok(())
             }
             SignalsRecord::SiteConfigured(configured) => self.configure(configured, said),
-            SignalsRecord::Batch(batch) => self.with_site(&batch.head.site, |site, time| site.take(batch, time, said)),
+            SignalsRecord::Batch(batch) => {
+                self.with_site(&batch.head.site, said, |site, time, out| site.take(batch, time, out))?;
+                self.bound_held(said)
+            }
             SignalsRecord::Refused(refused) => {
-                self.with_site(&refused.site, |site, time| site.refused(refused, time, said))
+                self.with_site(&refused.site, said, |site, time, out| site.refused(refused, time, out))
             }
             SignalsRecord::Seal(_) => {
                 self.sealed = true;
@@ -135,7 +145,8 @@ impl Engine {
             SignalsRecord::SiteClosed(closed) => {
                 if let Some(mut site) = self.sites.remove(&closed.site) {
                     site.close(said);
-                    self.wakes.remove(&(site.wake_at.unwrap_or_default(), closed.site.clone()));
+                    self.wakes.forget(&closed.site, &site);
+                    self.holding.forget(&closed.site, &site);
                     self.closed.push((closed.site.clone(), site));
                 }
                 Ok(())
@@ -147,34 +158,37 @@ impl Engine {
     fn with_site(
         &mut self,
         id: &SiteId,
-        take: impl FnOnce(&mut Site, &LogTime) -> Result<(), DecodeError>,
+        said: &mut Vec<Detection>,
+        take: impl FnOnce(&mut Site, &LogTime, &mut Vec<Detection>) -> Result<(), DecodeError>,
     ) -> Result<(), EngineError> {
         let Some(site) = self.sites.get_mut(id) else {
             self.ignored += 1;
             return Ok(());
         };
-        take(site, &self.time).map_err(|cause| EngineError::Batch { site: id.clone(), cause })?;
+        take(site, &self.time, said).map_err(|cause| EngineError::Batch { site: id.clone(), cause })?;
+        site.settle();
         list(&mut self.changed, id, site);
         let bytes = site.changed_bytes();
         self.changed_bytes = self.changed_bytes + bytes - std::mem::replace(&mut site.changes.bytes, bytes);
-        wake(&mut self.wakes, id, site, &self.time);
+        self.holding.note(id, site);
+        self.wakes.set(id, site, &self.time);
+        Ok(())
+    }
+
+    /// Has the sites that hold most judge their oldest early, until all together hold no more than they may.
+    fn bound_held(&mut self, said: &mut Vec<Detection>) -> Result<(), EngineError> {
+        while let Some(id) = self.holding.must_yield() {
+            self.with_site(&id, said, |site, _, out| site.release_oldest(out).map(drop))?;
+        }
         Ok(())
     }
 
     fn tick(&mut self, tick: &Tick, said: &mut Vec<Detection>) -> Result<(), EngineError> {
         self.time.tick(tick.at);
         self.time_changed = true;
-        // An entry can be too early, and is exact again after a restore: the order of the sites must not tell.
-        let mut due = BTreeSet::new();
-        while let Some((at, _)) = self.wakes.first()
-            && *at <= self.time.open
-        {
-            due.extend(self.wakes.pop_first().map(|(_, id)| id));
-        }
-        for id in due {
-            self.with_site(&id, |site, time| {
-                site.wake_at = None;
-                site.time_passed(time, said);
+        for id in self.wakes.due(&self.time, &mut self.sites) {
+            self.with_site(&id, said, |site, time, out| {
+                site.time_passed(time, out);
                 Ok(())
             })?;
         }
@@ -196,7 +210,7 @@ impl Engine {
         } else {
             self.sites.insert(id.clone(), Site::new(configured, program, &self.time));
         }
-        self.with_site(id, |_, _| Ok(()))
+        self.with_site(id, said, |_, _, _| Ok(()))
     }
 
     /// The clocks of the log.
@@ -207,6 +221,16 @@ impl Engine {
     /// The sites and what happened to their batches.
     pub fn outcomes(&self) -> impl Iterator<Item = (&SiteId, &Outcomes)> {
         self.sites.iter().map(|(id, site)| (id, &site.head.outcomes))
+    }
+
+    /// What all sites hold until their watermarks pass it.
+    pub fn held(&self) -> Held {
+        self.holding.total()
+    }
+
+    /// The version of the semantics that a site is judged by; none of a site that is not configured.
+    pub fn semantics(&self, site: &SiteId) -> Option<u32> {
+        self.sites.get(site).map(|site| site.head.semantics.max(1))
     }
 
     /// Whether the partition has ended: what follows is ignored, and its sites go on in the topic's next generation.
@@ -227,16 +251,54 @@ fn list(changed: &mut Vec<(KeyGroup, SiteId)>, id: &SiteId, site: &mut Site) {
     }
 }
 
-/// Notes when a site must be looked at next. An entry that is too early is harmless: it is put off when it is found.
-pub(super) fn wake(wakes: &mut Wakes, id: &SiteId, site: &mut Site, time: &LogTime) {
-    let Some(next) = site.next_open(time) else { return };
-    match site.wake_at {
-        Some(at) if at <= next => return,
-        Some(at) => {
-            wakes.remove(&(at, id.clone()));
+impl Wakes {
+    /// Notes when a site must be looked at next. An entry of open time that is too early is harmless: it is put off when it is
+    /// found.
+    pub(super) fn set(&mut self, id: &SiteId, site: &mut Site, time: &LogTime) {
+        let next_wall = site.next_wall();
+        if site.wake_wall != next_wall {
+            if let Some(at) = std::mem::replace(&mut site.wake_wall, next_wall) {
+                self.wall.remove(&(at, id.clone()));
+            }
+            self.wall.extend(next_wall.map(|at| (at, id.clone())));
         }
-        None => {}
+        let Some(next) = site.next_open(time) else { return };
+        match site.wake_at {
+            Some(at) if at <= next => return,
+            Some(at) => {
+                self.open.remove(&(at, id.clone()));
+            }
+            None => {}
+        }
+        site.wake_at = Some(next);
+        self.open.insert((next, id.clone()));
     }
-    site.wake_at = Some(next);
-    wakes.insert((next, id.clone()));
+
+    fn forget(&mut self, id: &SiteId, site: &Site) {
+        self.open.remove(&(site.wake_at.unwrap_or_default(), id.clone()));
+        self.wall.remove(&(site.wake_wall.unwrap_or_default(), id.clone()));
+    }
+
+    /// The sites that must be looked at now. An entry can be too early, and is exact again after a restore: the order of the
+    /// sites must not tell.
+    fn due(&mut self, time: &LogTime, sites: &mut BTreeMap<SiteId, Site>) -> BTreeSet<SiteId> {
+        let mut due = BTreeSet::new();
+        while self.open.first().is_some_and(|(at, _)| *at <= time.open)
+            && let Some((_, id)) = self.open.pop_first()
+        {
+            if let Some(site) = sites.get_mut(&id) {
+                site.wake_at = None;
+            }
+            due.insert(id);
+        }
+        while self.wall.first().is_some_and(|(at, _)| *at <= time.wall())
+            && let Some((_, id)) = self.wall.pop_first()
+        {
+            if let Some(site) = sites.get_mut(&id) {
+                site.wake_wall = None;
+            }
+            due.insert(id);
+        }
+        due
+    }
 }

@@ -35,7 +35,22 @@ avro_record! {
         pub refused: u64,
         /// Groups that were dropped to make room.
         pub evicted: u64,
+        /// Signals that lay ahead of the gateway's clock, alone among theirs, and were cut back to it.
+        pub cut: u64 where since 2,
+        /// Spools that were dropped to make room.
+        pub spools_evicted: u64 where since 2,
+        /// How often the site's time started anew.
+        pub time_resets: u64 where since 2,
     }
+}
+
+/// A version of the semantics: what a log means. A site is judged by the one that its newest configuration asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// The first.
+    One,
+    /// Silence is told again; a site waits for fewer spools, and finds back when its clock was wrong.
+    Two,
 }
 
 avro_record! {
@@ -60,6 +75,15 @@ avro_record! {
         pub absences_wait: bool,
         /// What happened to its batches.
         pub outcomes: Outcomes,
+        /// Version of the semantics that its configuration asks for; 0 of the first one, which was not stored.
+        pub semantics: u32 where since 2,
+    }
+}
+
+impl Head {
+    /// The version that it is judged by.
+    pub fn version(&self) -> Version {
+        if self.semantics >= 2 { Version::Two } else { Version::One }
     }
 }
 

@@ -3,8 +3,9 @@
 //! It reads no clock, draws no random number, iterates no unordered map and does no I/O: the same log and the same rules
 //! give the same detections, byte for byte. Data flows downwards:
 //!
-//! - [`engine`]: the sites of a partition, and log time ([`log_time`])
-//! - [`site`]: dedup, spools ([`spool`]), the hold, the watermark, silence ([`blind`]); [`head`] is what it keeps
+//! - [`engine`]: the sites of a partition, log time ([`log_time`]), and what all hold together ([`holding`])
+//! - [`site`]: dedup and spools (`spools`, each a [`spool`]), the hold and the watermark (`hold`), refusals (`refusal`),
+//!   silence (`silence`, [`blind`]); [`head`] is what it keeps
 //! - [`board`]: groups and deadlines of the site's rules ([`program`] is the rule set made ready), what makes room
 //!   ([`evict`]), when absences count ([`absence`])
 //! - [`group`]: one group: its [`window`], its [`episode`] (the state machine), its [`evidence`]
@@ -14,13 +15,18 @@
 pub mod rule;
 
 pub mod engine;
+pub mod holding;
 pub mod log_time;
 pub mod snapshot;
 pub mod state;
 
 pub mod head;
+mod hold;
+mod refusal;
+mod silence;
 pub mod site;
 pub mod spool;
+mod spools;
 
 pub mod absence;
 pub mod blind;

@@ -8,17 +8,16 @@ use logystera_schemas::batch::{Batch, Frame};
 use logystera_schemas::catalogue::SignalTypes;
 use logystera_schemas::detection::{Detection, DetectionReason};
 use logystera_schemas::ids::{KeyGroup, SpoolId};
-use logystera_schemas::limits::{AHEAD_MS_MAX, HELD_BYTES_MAX, HELD_SIGNALS_MAX, SPOOLS_MAX};
-use logystera_schemas::replay::{ReplayWindow, Seen};
-use logystera_schemas::signals_topic::{Refused, SiteConfigured};
+use logystera_schemas::limits::AHEAD_MS_MAX;
+use logystera_schemas::signals_topic::SiteConfigured;
 use logystera_schemas::time::{OpenMs, SiteMs, WallMs};
 
-use super::blind::blind_from;
 use super::board::Board;
-use super::head::{Changes, Head, Held, HeldKey, Outcomes};
+use super::head::{Changes, Head, Held, HeldKey, Outcomes, Version};
+use super::holding::Share;
 use super::log_time::LogTime;
-use super::program::{Program, Watches};
-use super::spool::{Heard, Spool};
+use super::program::Program;
+use super::spool::Spool;
 use super::voice::Voice;
 
 /// One site.
@@ -40,6 +39,10 @@ pub struct Site {
     pub changes: Changes,
     /// Open time of its entry among those that must be looked at.
     pub wake_at: Option<OpenMs>,
+    /// The same in wall time.
+    pub wake_wall: Option<WallMs>,
+    /// What it holds, as the engine knows it.
+    pub share: Option<Share>,
 }
 
 impl Site {
@@ -56,6 +59,7 @@ impl Site {
             absences_unset: true,
             absences_wait: false,
             outcomes: Outcomes::default(),
+            semantics: configured.semantics,
         };
         Self::from_head(head, program)
     }
@@ -78,17 +82,21 @@ impl Site {
             board,
             changes,
             wake_at: None,
+            wake_wall: None,
+            share: None,
         }
     }
 
-    fn now(&self) -> SiteMs {
+    pub(super) fn now(&self) -> SiteMs {
         self.head.watermark.unwrap_or(SiteMs::MIN)
     }
 
     /// Whether this configuration is the one it has.
     pub fn is_configured(&self, to: &SiteConfigured) -> bool {
         let voice = &self.head.voice;
-        self.head.digest == to.digest && voice.tenant == to.tenant && voice.name == to.name
+        let same = self.head.digest == to.digest && voice.tenant == to.tenant && voice.name == to.name;
+        // What stands in the log before there were versions, and what was stored then, is the first one's.
+        same && self.head.semantics.max(1) == to.semantics.max(1)
     }
 
     /// Goes on under another configuration.
@@ -98,8 +106,8 @@ impl Site {
         self.head.voice.tenant = to.tenant.clone();
         self.head.voice.name.clone_from(&to.name);
         self.head.digest = to.digest;
+        self.head.semantics = to.semantics;
         self.changes.head = true;
-        self.store_flags();
         // What ended with the old configuration may have left a deadline at the very time that was reached.
         self.run_deadlines_before(now.plus(1), out);
     }
@@ -125,8 +133,9 @@ impl Site {
         if let Some(from) = switched {
             self.hold_or_switch(from, head.spool, head.seq, head.enabled);
         }
+        self.switch_as_live();
         let now = self.now();
-        let watermark = self.lowest_through().max(now);
+        let watermark = self.next_watermark(Some(head.spool));
         if !signals.is_sorted_by_key(|(at, _)| *at) {
             signals.sort_by_key(|(at, _)| *at);
         }
@@ -156,76 +165,8 @@ impl Site {
         self.release_overflow(out)
     }
 
-    /// Takes note of what the gateway turned away: a sign of life only where the MAC held.
-    pub fn refused(&mut self, refused: &Refused, time: &LogTime, out: &mut Vec<Detection>) -> Result<(), DecodeError> {
-        self.head.outcomes.refused += refused.count;
-        self.changes.head = true;
-        if !refused.authenticated {
-            return Ok(());
-        }
-        self.forget_spools(time.wall());
-        if let Some(spool) = refused.spool.filter(|s| self.spools.contains_key(s)) {
-            self.hear_spool(spool, time);
-        }
-        self.hear_site(time, out);
-        match self.head.watermark {
-            Some(now) => self.release(self.lowest_through().max(now), out),
-            None => Ok(()),
-        }
-    }
-
-    /// Open time has moved on: the site may have been silent for too long.
-    pub fn time_passed(&mut self, time: &LogTime, out: &mut Vec<Detection>) {
-        for place in 0..self.board.rules.len() {
-            let Watches::Blind(after_ms) = self.board.program.plans[place].watches else { continue };
-            let from = self.blind_from(after_ms, time);
-            let state = &mut self.board.rules[place];
-            if !state.extra.blind.firing && time.open >= from {
-                let rule = &self.board.program.set.rules[place];
-                let blind = &mut state.extra.blind;
-                out.push(blind.fire(&mut self.head.voice, rule, self.head.heard_wall, time.wall()));
-                state.extra_dirty = true;
-                self.changes.head = true;
-            }
-        }
-    }
-
-    /// Open time at which the site must be looked at again, should nothing be heard until then.
-    pub fn next_open(&self, time: &LogTime) -> Option<OpenMs> {
-        let plans = self.board.program.plans.iter().zip(&self.board.rules);
-        let blind_at = plans.filter_map(|(plan, state)| match plan.watches {
-            Watches::Blind(after_ms) if !state.extra.blind.firing => Some(self.blind_from(after_ms, time)),
-            _ => None,
-        });
-        blind_at.min()
-    }
-
-    fn blind_from(&self, after_ms: i64, time: &LogTime) -> OpenMs {
-        let flush_every_s = self.spools.values().map(|s| s.flush_every_s).max().unwrap_or(0);
-        blind_from(self.head.heard_open, after_ms, flush_every_s, time.gap_end)
-    }
-
-    /// Whether the batch was not taken before; counts it where it was.
-    fn is_new(&mut self, batch: &Batch<'_>) -> bool {
-        let outcomes = &mut self.head.outcomes;
-        self.changes.head = true;
-        let Some(spool) = self.spools.get(&batch.head.spool) else {
-            if self.spools.len() >= SPOOLS_MAX {
-                outcomes.spool_overflows += 1;
-                return false;
-            }
-            return true;
-        };
-        match spool.window.look(batch.head.seq, &batch.head.digest) {
-            Seen::New => return true,
-            Seen::Duplicate => outcomes.duplicates += 1,
-            Seen::Conflict => outcomes.conflicts += 1,
-            Seen::BelowWindow => outcomes.below_window += 1,
-        }
-        false
-    }
-
-    /// The batch's watermark and signals in site time. One that lies ahead of the gateway's clock is shifted back whole.
+    /// The batch's watermark and signals in site time. A signal that lies ahead of the gateway's clock is cut back to it;
+    /// where most of them do, or the watermark does, the batch is shifted back whole.
     fn in_site_time<'a>(&mut self, batch: &Batch<'a>) -> Result<(SiteMs, Vec<(SiteMs, Frame<'a>)>), DecodeError> {
         let head = &batch.head;
         let mut signals = Vec::with_capacity(128);
@@ -235,163 +176,37 @@ impl Site {
             latest = latest.max(signal.at);
             signals.push((SiteMs(signal.at), signal));
         }
-        let ahead = latest.saturating_add(head.clock_offset_ms).saturating_sub(head.received_at + AHEAD_MS_MAX).max(0);
-        self.head.outcomes.shifted += u64::from(ahead > 0);
-        let shift = head.clock_offset_ms.saturating_sub(ahead);
+        let limit = SiteMs(head.received_at + AHEAD_MS_MAX);
+        let in_site_time = |at: SiteMs| at.plus(head.clock_offset_ms);
+        let excess = in_site_time(SiteMs(latest)).since(limit).max(0);
+        if excess > 0 && self.head.version() >= Version::Two && in_site_time(SiteMs(head.through)) <= limit {
+            let ahead = signals.iter().filter(|(at, _)| in_site_time(*at) > limit).count();
+            if 2 * ahead <= signals.len() {
+                self.head.outcomes.cut += ahead as u64;
+                for (at, _) in &mut signals {
+                    let time = in_site_time(*at);
+                    *at = if time > limit { SiteMs(head.received_at) } else { time };
+                }
+                return Ok((in_site_time(SiteMs(head.through)), signals));
+            }
+        }
+        self.head.outcomes.shifted += u64::from(excess > 0);
+        let shift = head.clock_offset_ms.saturating_sub(excess);
         for (at, _) in &mut signals {
             *at = at.plus(shift);
         }
         Ok((SiteMs(head.through).plus(shift), signals))
     }
 
-    /// Hears a spool's batch. Gives the site time from which its set of switched-on types differs, where it does.
-    fn hear_batch(&mut self, batch: &Batch<'_>, through: SiteMs, time: &LogTime) -> Option<SiteMs> {
-        let head = &batch.head;
-        let fresh = !self.spools.contains_key(&head.spool);
-        let spool = self.spools.entry(head.spool).or_insert_with(|| Spool {
-            window: ReplayWindow::default(),
-            through,
-            flush_every_s: head.flush_every_s,
-            enabled: SignalTypes::default(),
-            said: head.enabled,
-            last_batch: time.wall(),
-            outlived: None,
-        });
-        let switched =
-            if fresh { Some(SiteMs::MIN) } else { (spool.said != head.enabled).then(|| spool.through.plus(1)) };
-        spool.said = head.enabled;
-        spool.window.mark(head.seq, &head.digest);
-        spool.through = spool.through.max(through);
-        spool.flush_every_s = head.flush_every_s;
-        spool.last_batch = time.wall();
-        self.hear_spool(head.spool, time);
-        switched
-    }
-
-    fn hear_spool(&mut self, heard: SpoolId, time: &LogTime) {
-        let by = Heard::new(self.head.heard_open, time.open, time.gap_end);
-        for (id, spool) in &mut self.spools {
-            if *id == heard {
-                spool.outlived = None;
-                self.changes.spools.insert(*id);
-            } else if spool.other_heard(&by) {
-                self.changes.spools.insert(*id);
-            }
+    /// Ends a record: what is on is what the live spools say, and what is to be stored beside the board stands in the head.
+    pub fn settle(&mut self) {
+        self.switch_as_live();
+        let (head, board) = (&mut self.head, &self.board);
+        let stored = (head.absences_unset, head.absences_wait, head.enabled);
+        if stored != (board.absences_unset, board.absences_wait, board.said) {
+            (head.absences_unset, head.absences_wait, head.enabled) =
+                (board.absences_unset, board.absences_wait, board.said);
+            self.changes.head = true;
         }
-    }
-
-    /// A sign of life: ends blindness.
-    fn hear_site(&mut self, time: &LogTime, out: &mut Vec<Detection>) {
-        self.head.heard_open = time.open;
-        self.head.heard_wall = time.wall();
-        self.changes.head = true;
-        let mut was_blind = false;
-        for (rule, state) in self.board.program.set.rules.iter().zip(&mut self.board.rules) {
-            if state.extra.blind.firing {
-                was_blind = true;
-                state.extra_dirty = true;
-                out.extend(state.extra.blind.end(&mut self.head.voice, rule, time.wall()));
-            }
-        }
-        self.board.absences_wait |= was_blind;
-        self.head.absences_wait = self.board.absences_wait;
-    }
-
-    /// The lowest `through` of the live spools.
-    fn lowest_through(&self) -> SiteMs {
-        let live = self.spools.values().filter(|s| s.is_live(self.head.heard_open));
-        live.map(|s| s.through).min().unwrap_or(SiteMs::MIN)
-    }
-
-    fn forget_spools(&mut self, wall: WallMs) {
-        let forgotten: Vec<SpoolId> =
-            self.spools.iter().filter(|(_, s)| s.is_forgotten(wall)).map(|(id, _)| *id).collect();
-        for id in &forgotten {
-            self.spools.remove(id);
-            self.changes.spools.insert(*id);
-        }
-        if !forgotten.is_empty() {
-            self.switch(self.now());
-        }
-    }
-
-    fn hold_or_switch(&mut self, from: SiteMs, spool: SpoolId, seq: u64, enabled: SignalTypes) {
-        if from > self.now() {
-            self.hold((from, spool, seq, 0), Held::Enabled(enabled));
-        } else {
-            self.switch_spool(spool, enabled, self.now());
-        }
-    }
-
-    fn switch_spool(&mut self, spool: SpoolId, enabled: SignalTypes, now: SiteMs) {
-        if let Some(spool) = self.spools.get_mut(&spool) {
-            spool.enabled = enabled;
-        }
-        self.changes.spools.insert(spool);
-        self.switch(now);
-    }
-
-    fn switch(&mut self, now: SiteMs) {
-        let union = self.spools.values().fold(0, |bits, s| bits | s.enabled.0);
-        self.board.switch(SignalTypes(union), now);
-    }
-
-    fn hold(&mut self, key: HeldKey, held: Held) {
-        self.held_bytes += held.cost();
-        self.changes.held.insert(key);
-        self.held.insert(key, held);
-    }
-
-    fn run_deadlines_before(&mut self, at: SiteMs, out: &mut Vec<Detection>) {
-        while self.board.next_deadline().is_some_and(|deadline| deadline < at) {
-            self.board.run_deadline(&mut self.head.voice, out);
-        }
-    }
-
-    /// Judges everything up to `watermark`: what is held and the deadlines in the order of time, what is held first.
-    fn release(&mut self, watermark: SiteMs, out: &mut Vec<Detection>) -> Result<(), DecodeError> {
-        while let Some(entry) = self.held.first_entry()
-            && entry.key().0 <= watermark
-        {
-            let (key, held) = entry.remove_entry();
-            self.held_bytes -= held.cost();
-            self.changes.held.insert(key);
-            self.run_deadlines_before(key.0, out);
-            match held {
-                Held::Signal(bytes) => {
-                    // The time that counts is the key's; the one in the bytes was the sender's.
-                    let signal = Frame::of(&bytes, 0)?;
-                    if self.board.watches(signal.kind) {
-                        self.board.judge(&signal, key.0, key.0, &mut self.head.voice, out)?;
-                    }
-                }
-                Held::Enabled(enabled) => self.switch_spool(key.1, enabled, key.0),
-            }
-        }
-        self.run_deadlines_before(watermark.plus(1), out);
-        let moved = self.head.watermark.is_none_or(|before| before < watermark);
-        self.head.watermark = Some(watermark);
-        self.board.reached(watermark, moved);
-        self.store_flags();
-        self.head.outcomes.evicted = self.board.evicted;
-        self.changes.head = true;
-        Ok(())
-    }
-
-    fn store_flags(&mut self) {
-        self.head.absences_unset = self.board.absences_unset;
-        self.head.absences_wait = self.board.absences_wait;
-        self.head.enabled = self.board.said;
-    }
-
-    /// Too much is held: the oldest is judged before its time, counted.
-    fn release_overflow(&mut self, out: &mut Vec<Detection>) -> Result<(), DecodeError> {
-        while self.held.len() > HELD_SIGNALS_MAX || self.held_bytes > HELD_BYTES_MAX {
-            let Some((oldest, ..)) = self.held.first_key_value().map(|(key, _)| *key) else { break };
-            let before = self.held.len();
-            self.release(oldest, out)?;
-            self.head.outcomes.released_early += (before - self.held.len()) as u64;
-        }
-        Ok(())
     }
 }

@@ -2,9 +2,12 @@
 
 use logystera_schemas::avro_record;
 use logystera_schemas::catalogue::SignalTypes;
-use logystera_schemas::limits::SPOOL_FORGOTTEN_MS;
-use logystera_schemas::replay::ReplayWindow;
+use logystera_schemas::ids::{KeyId, Sha256Digest};
+use logystera_schemas::limits::{KEY_WINDOWS_MAX, SPOOL_FORGOTTEN_MS};
+use logystera_schemas::replay::{ReplayWindow, Seen};
 use logystera_schemas::time::{OpenMs, SiteMs, WallMs};
+
+use super::head::Version;
 
 /// A spool is given three of its own flush intervals.
 pub const FLUSHES: i64 = 3;
@@ -14,6 +17,11 @@ const LIVENESS_MS_MIN: i64 = 120_000;
 const LIVENESS_MS_MAX: i64 = 3_600_000;
 /// The longest pause of a sender: its backoff, in milliseconds.
 pub const SENDER_PAUSE_MS_MAX: i64 = 3_600_000;
+/// The longest time that a spool is waited for because of a new one, in milliseconds: mostly a new one means that the site's
+/// sender was set up anew, and that the old one is gone.
+const REPLACED_PAUSE_MS_MAX: i64 = 600_000;
+/// What a sender's pause may take beyond twice the outage, in milliseconds: a try, and what follows of it.
+const PAUSE_MARGIN_MS: i64 = 60_000;
 /// A site that was silent for longer than this was cut off as a whole, in milliseconds.
 const SITE_SILENT_MS: i64 = 120_000;
 
@@ -25,14 +33,29 @@ avro_record! {
         pub at: OpenMs,
         /// Whether the whole site had been cut off before.
         pub after_outage: bool,
+        /// How much longer than after no outage it is waited for; none where the first version set it.
+        pub pause_ms: Option<i64> where since 2,
     }
 }
 
 avro_record! {
-    /// What is known of one spool. Lives until 8 days after its last batch.
+    /// The batches seen under one signing key.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct KeyWindow {
+        /// The key; none where it was heard before keys were told apart.
+        pub key: Option<KeyId>,
+        /// Whether the key was revoked.
+        pub revoked: bool,
+        /// The batches seen.
+        pub window: ReplayWindow,
+    }
+}
+
+avro_record! {
+    /// What is known of one spool. Lives until 8 days after its last batch, or until another one needs its room.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Spool {
-        /// The batches seen.
+        /// The batches seen under the key that was heard last: see `key`.
         pub window: ReplayWindow,
         /// Its watermark in site time.
         pub through: SiteMs,
@@ -46,16 +69,40 @@ avro_record! {
         pub last_batch: WallMs,
         /// Set while another spool has been heard since this one was.
         pub outlived: Option<Outlived>,
+        /// Whether its newest batch said that it is the last one.
+        pub ended: bool where since 2,
+        /// The key of `window`; none where it was heard before keys were told apart.
+        pub key: Option<KeyId> where since 2,
+        /// Whether that key was revoked.
+        pub revoked: bool where since 2,
+        /// Windows of the spool's other keys, the newest used first.
+        pub others: Vec<KeyWindow> where since 2,
     }
+}
+
+/// What a revocation did to a spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revocation {
+    /// The key was not heard on it.
+    Unconcerned,
+    /// It goes on.
+    Changed,
+    /// Nothing that was seen of it counts any more.
+    Emptied,
 }
 
 impl Spool {
     /// Whether the watermark waits for it, with the site last heard at `heard`: it does until its silence exceeds three
-    /// flushes, and an hour more after an outage of the whole site. Its silence counts only while others are heard.
-    pub fn is_live(&self, heard: OpenMs) -> bool {
+    /// flushes, and a sender's pause more after an outage of the whole site. Its silence counts only while others are heard.
+    /// One that has ended is not live.
+    pub fn is_live(&self, heard: OpenMs, version: Version) -> bool {
+        if self.ended && version >= Version::Two {
+            return false;
+        }
         let Some(outlived) = self.outlived else { return true };
         let flushes_ms = FLUSHES * 1_000 * i64::from(self.flush_every_s);
-        let pause_ms = if outlived.after_outage { SENDER_PAUSE_MS_MAX } else { 0 };
+        let longest_ms = if outlived.after_outage { SENDER_PAUSE_MS_MAX } else { 0 };
+        let pause_ms = outlived.pause_ms.filter(|_| version >= Version::Two).unwrap_or(longest_ms);
         heard.since(outlived.at) <= flushes_ms.clamp(LIVENESS_MS_MIN, LIVENESS_MS_MAX) + pause_ms
     }
 
@@ -66,15 +113,79 @@ impl Spool {
 
     /// Another spool was heard. Its silence is counted from the first time, or, where the whole site was cut off since and
     /// it was live until then, anew from the first time after that. Gives whether anything changed.
-    pub fn other_heard(&mut self, heard: &Heard) -> bool {
+    pub fn other_heard(&mut self, heard: &Heard, version: Version) -> bool {
         let starts = match self.outlived {
             None => true,
-            Some(before) => heard.after_outage && !before.after_outage && self.is_live(heard.last),
+            Some(before) => heard.after_outage && !before.after_outage && self.is_live(heard.last, version),
         };
         if starts {
-            self.outlived = Some(Outlived { at: heard.now, after_outage: heard.after_outage });
+            let pause_ms = (version >= Version::Two).then_some(heard.pause_ms);
+            self.outlived = Some(Outlived { at: heard.now, after_outage: heard.after_outage, pause_ms });
         }
         starts
+    }
+
+    /// What is known of a batch, under whichever key it came.
+    pub fn look(&self, seq: u64, digest: &Sha256Digest) -> Seen {
+        let rank = |seen: &Seen| match seen {
+            Seen::Conflict => 0,
+            Seen::Duplicate => 1,
+            Seen::BelowWindow => 2,
+            Seen::New => 3,
+        };
+        let windows = std::iter::once(&self.window).chain(self.others.iter().map(|other| &other.window));
+        windows.map(|window| window.look(seq, digest)).min_by_key(rank).unwrap_or(Seen::New)
+    }
+
+    /// Marks a batch as seen under this key; none where keys are not told apart.
+    pub fn mark(&mut self, key: Option<&KeyId>, seq: u64, digest: &Sha256Digest) {
+        if self.key.as_ref() != key {
+            self.turn_to(key);
+        }
+        self.window.mark(seq, digest);
+    }
+
+    /// Makes the window of `key` the one that was used last. The one that was used longest ago goes if there are too many.
+    fn turn_to(&mut self, key: Option<&KeyId>) {
+        let next = match self.others.iter().position(|other| other.key.as_ref() == key) {
+            Some(place) => self.others.remove(place),
+            None => KeyWindow { key: key.cloned(), revoked: false, window: ReplayWindow::default() },
+        };
+        let last = self.take_up(next);
+        self.others.insert(0, last);
+        self.others.truncate(KEY_WINDOWS_MAX - 1);
+    }
+
+    /// Puts this window in the first place; gives the one that stood there.
+    fn take_up(&mut self, next: KeyWindow) -> KeyWindow {
+        KeyWindow {
+            key: std::mem::replace(&mut self.key, next.key),
+            revoked: std::mem::replace(&mut self.revoked, next.revoked),
+            window: std::mem::replace(&mut self.window, next.window),
+        }
+    }
+
+    /// A key was revoked. What was seen under a stolen one counts no more.
+    pub fn revoke(&mut self, key: &KeyId, stolen: bool) -> Revocation {
+        let is_first = self.key.as_ref() == Some(key);
+        let among_others = self.others.iter().position(|other| other.key.as_ref() == Some(key));
+        match (is_first, among_others) {
+            (false, None) => return Revocation::Unconcerned,
+            (true, _) if !stolen => self.revoked = true,
+            (true, _) if self.others.is_empty() => return Revocation::Emptied,
+            (true, _) => {
+                let next = self.others.remove(0);
+                self.take_up(next);
+            }
+            (false, Some(place)) if stolen => drop(self.others.remove(place)),
+            (false, Some(place)) => self.others[place].revoked = true,
+        }
+        Revocation::Changed
+    }
+
+    /// Whether it was heard only under keys that were revoked since.
+    pub fn is_revoked(&self) -> bool {
+        self.revoked && self.others.iter().all(|other| other.revoked)
     }
 }
 
@@ -87,12 +198,19 @@ pub struct Heard {
     pub last: OpenMs,
     /// Whether the whole site was cut off between them.
     after_outage: bool,
+    /// How much longer spools are waited for because of that.
+    pause_ms: i64,
 }
 
 impl Heard {
-    /// A site that was last heard at `last` is heard at `now`; the newest gap in the ticks ended at `gap_end`.
-    pub fn new(last: OpenMs, now: OpenMs, gap_end: Option<OpenMs>) -> Self {
+    /// A site that was last heard at `last` is heard at `now`, `silent_ms` of wall time later; the newest gap in the ticks ended
+    /// at `gap_end`. `is_new`: it is the first that is heard of a spool.
+    ///
+    /// A sender's pauses double from 30 s on, with full jitter: its next one is hardly longer than twice the outage.
+    pub fn new(last: OpenMs, now: OpenMs, gap_end: Option<OpenMs>, silent_ms: i64, is_new: bool) -> Self {
         let after_outage = now.since(last) > SITE_SILENT_MS || gap_end.is_some_and(|end| end > last);
-        Self { now, last, after_outage }
+        let longest_ms = if is_new { REPLACED_PAUSE_MS_MAX } else { SENDER_PAUSE_MS_MAX };
+        let pause_ms = silent_ms.max(0).saturating_mul(2).saturating_add(PAUSE_MARGIN_MS).min(longest_ms);
+        Self { now, last, after_outage, pause_ms: if after_outage { pause_ms } else { 0 } }
     }
 }

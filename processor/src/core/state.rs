@@ -22,7 +22,7 @@ use logystera_schemas::ids::{KeyGroup, RuleName, SiteId, SpoolId};
 use logystera_schemas::time::SiteMs;
 
 use super::board::Extra;
-use super::engine::{Engine, EngineError, wake};
+use super::engine::{Engine, EngineError};
 use super::group::{Group, GroupKey};
 use super::head::{Head, Held, HeldKey};
 use super::log_time::LogTime;
@@ -86,7 +86,7 @@ impl Engine {
     pub fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
         let mut key = Reader::new(key);
         let tag = key.raw(3).map_err(EngineError::State)?[2];
-        let mut value = Reader::new(value);
+        let mut value = Reader::stored(value);
         let entry = Option::<String>::read(&mut value).and_then(|_| self.restore_entry(tag, key.rest(), &mut value));
         entry.map_err(EngineError::State)?.map_or(Ok(()), Err)
     }
@@ -123,7 +123,8 @@ impl Engine {
     /// Ends the restoring: works out what is not stored.
     pub fn restored(&mut self) {
         for (id, site) in &mut self.sites {
-            wake(&mut self.wakes, id, site, &self.time);
+            self.wakes.set(id, site, &self.time);
+            self.holding.note(id, site);
         }
     }
 }
@@ -137,7 +138,7 @@ pub fn stored_spool(key: &[u8], value: &[u8]) -> Result<Option<(SiteId, SpoolId,
     }
     let (site, spool) = split(key.rest())?;
     let site = std::str::from_utf8(site).map_err(|_| DecodeError::Utf8)?.parse()?;
-    let mut value = Reader::new(value);
+    let mut value = Reader::stored(value);
     Option::<String>::read(&mut value)?;
     Ok(Some((site, SpoolId(*Reader::new(spool).fixed()?), Spool::read(&mut value)?)))
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use logystera_processor::core::engine::{Engine, Output};
+use logystera_processor::core::head::Outcomes;
 use logystera_processor::core::rule::RuleSet;
 use logystera_processor::core::snapshot::Home;
 use logystera_schemas::avro::Writer;
@@ -32,6 +33,10 @@ pub(crate) type Sig<'a> = (&'a str, f64, &'a [(&'a str, &'a str)]);
 /// An engine that is restored from its puts before every record, as after a crash: what is not stored shows at once.
 pub(crate) struct World {
     engine: Engine,
+    /// Version of the semantics that configurations ask for.
+    pub(crate) semantics: u32,
+    /// The same world under the first version, which must tell the same.
+    twin: Option<Box<World>>,
     /// Whether every record is stored, and the engine restored before the next one.
     pub(crate) crashes: bool,
     sets: Vec<Arc<RuleSet>>,
@@ -46,6 +51,10 @@ pub(crate) struct World {
     pub(crate) clock_offset_ms: i64,
     /// The gateway's clock, in seconds; none: the batch's own `through`.
     pub(crate) received_at: Option<f64>,
+    /// Key that signs batches.
+    pub(crate) key: &'static str,
+    /// Whether batches say that they are their spool's last.
+    pub(crate) ends: bool,
     /// Every detection so far.
     pub(crate) detections: Vec<Detection>,
     chain: Sha256Digest,
@@ -60,10 +69,18 @@ fn ms(seconds: f64) -> i64 {
 }
 
 impl World {
-    /// A world with one site under these rules.
+    /// A world with one site under these rules, in which all versions of the semantics give the same.
     pub(crate) fn new(rules: &str) -> Self {
+        let twin = Some(Box::new(Self::of(1, rules)));
+        Self { twin, ..Self::of(2, rules) }
+    }
+
+    /// A world with one site under these rules, and one version of the semantics.
+    pub(crate) fn of(semantics: u32, rules: &str) -> Self {
         let mut world = Self {
             engine: Engine::new(Home::ALONE),
+            semantics,
+            twin: None,
             crashes: true,
             sets: Vec::new(),
             stored: BTreeMap::new(),
@@ -73,6 +90,8 @@ impl World {
             flush_every_s: 60,
             clock_offset_ms: 0,
             received_at: None,
+            key: "k1",
+            ends: false,
             detections: Vec::new(),
             chain: Detection::genesis(&site()),
         };
@@ -82,16 +101,21 @@ impl World {
 
     /// Configures the site; gives the detections as lines.
     pub(crate) fn configure(&mut self, rules: &str) -> Vec<String> {
+        let mut twin = self.twin.take();
+        let told_twin = twin.as_mut().map(|twin| twin.configure(rules));
         let set = RuleSet::from_yaml(&[("test.yaml", rules)]).unwrap_or_else(|e| panic!("{e:#?}"));
         let digest = set.digest;
         self.sets.push(Arc::new(set));
-        self.record(&schema::encode(&SiteConfigured {
+        let told = self.record(&schema::encode(&SiteConfigured {
             site: site(),
             tenant: "acme".parse().expect("an id"),
             name: "Shop".to_owned(),
             digest,
-            semantics: 1,
-        }))
+            semantics: self.semantics,
+        }));
+        assert!(told_twin.is_none_or(|twin| twin == told), "under the first version");
+        self.twin = twin;
+        told
     }
 
     /// A gateway's tick.
@@ -122,7 +146,7 @@ impl World {
         let head = BatchHead {
             tenant: "acme".parse().expect("an id"),
             site: site(),
-            key: "k1".parse().expect("an id"),
+            key: self.key.parse().expect("an id"),
             encryption_key: None,
             spool: SpoolId([spool; 8]),
             seq,
@@ -136,20 +160,36 @@ impl World {
             enabled: self.enabled,
             refused: 0,
             base_at: T0_MS,
-            ends: false,
+            ends: self.ends,
         };
         self.record(&encode(&head, &body))
     }
 
     /// The gateway turned a batch away.
     pub(crate) fn refused(&mut self, spool: Option<u8>, authenticated: bool) -> Vec<String> {
+        self.refused_for("rate_limited", 1, spool, authenticated)
+    }
+
+    /// The gateway turned so many away for this reason.
+    pub(crate) fn refused_for(
+        &mut self,
+        reason: &str,
+        count: u64,
+        spool: Option<u8>,
+        authenticated: bool,
+    ) -> Vec<String> {
         self.record(&schema::encode(&Refused {
             site: site(),
             spool: spool.map(|s| SpoolId([s; 8])),
-            reason: "rate_limited".to_owned(),
-            count: 1,
+            reason: reason.to_owned(),
+            count,
             authenticated,
         }))
+    }
+
+    /// What happened to the site's batches.
+    pub(crate) fn outcomes(&self) -> Outcomes {
+        self.engine.outcomes().next().map(|(_, outcomes)| outcomes.clone()).expect("one site")
     }
 
     /// The site is closed.
@@ -168,6 +208,10 @@ impl World {
     }
 
     fn record(&mut self, value: &[u8]) -> Vec<String> {
+        let told_twin = self.twin.as_mut().map(|twin| {
+            twin.crashes = self.crashes;
+            twin.record(value)
+        });
         if self.crashes {
             self.crash();
         }
@@ -182,16 +226,28 @@ impl World {
             Output::Detection(detection) => Some(*detection),
             Output::Tick(_) | Output::Snapshot(_) => None,
         });
-        detections.map(|d| self.tell(&d)).collect()
+        let told: Vec<String> = detections.map(|d| self.tell(&d)).collect();
+        assert!(told_twin.is_none_or(|twin| twin == told), "under the first version");
+        told
     }
 
     /// Stores what has changed.
     pub(crate) fn store(&mut self) {
+        if let Some(twin) = &mut self.twin {
+            twin.store();
+        }
         for (key, value) in self.engine.take_puts() {
             match value {
                 Some(value) => self.stored.insert(key, value),
                 None => self.stored.remove(&key),
             };
+        }
+    }
+
+    /// Takes so many bytes off the end of each stored value.
+    pub(crate) fn shorten(&mut self, by: impl Fn(&[u8]) -> usize) {
+        for (key, value) in &mut self.stored {
+            value.truncate(value.len() - by(key));
         }
     }
 

@@ -1,0 +1,153 @@
+//! What a site does with its spools: hears them, waits for them, makes room for another, and has on what they say.
+
+use logystera_schemas::batch::Batch;
+use logystera_schemas::catalogue::SignalTypes;
+use logystera_schemas::ids::SpoolId;
+use logystera_schemas::limits::SPOOLS_MAX;
+use logystera_schemas::replay::{ReplayWindow, Seen};
+use logystera_schemas::time::{SiteMs, WallMs};
+
+use super::head::Version;
+use super::log_time::LogTime;
+use super::site::Site;
+use super::spool::{Heard, Spool};
+
+impl Site {
+    /// Whether the batch was not taken before; counts it where it was.
+    pub(super) fn is_new(&mut self, batch: &Batch<'_>) -> bool {
+        let outcomes = &mut self.head.outcomes;
+        self.changes.head = true;
+        let Some(spool) = self.spools.get(&batch.head.spool) else {
+            if self.spools.len() >= SPOOLS_MAX {
+                outcomes.spool_overflows += 1;
+                return false;
+            }
+            return true;
+        };
+        match spool.look(batch.head.seq, &batch.head.digest) {
+            Seen::New => return true,
+            Seen::Duplicate => outcomes.duplicates += 1,
+            Seen::Conflict => outcomes.conflicts += 1,
+            Seen::BelowWindow => outcomes.below_window += 1,
+        }
+        false
+    }
+
+    /// Hears a spool's batch. Gives the site time from which its set of switched-on types differs, where it does.
+    pub(super) fn hear_batch(&mut self, batch: &Batch<'_>, through: SiteMs, time: &LogTime) -> Option<SiteMs> {
+        let head = &batch.head;
+        let version = self.head.version();
+        let fresh = !self.spools.contains_key(&head.spool);
+        self.hear_spool(head.spool, fresh, time);
+        let spool = self.spools.entry(head.spool).or_insert_with(|| Spool {
+            window: ReplayWindow::default(),
+            through,
+            flush_every_s: head.flush_every_s,
+            enabled: SignalTypes::default(),
+            said: head.enabled,
+            last_batch: time.wall(),
+            outlived: None,
+            ended: false,
+            key: None,
+            revoked: false,
+            others: Vec::new(),
+        });
+        let switched =
+            if fresh { Some(SiteMs::MIN) } else { (spool.said != head.enabled).then(|| spool.through.plus(1)) };
+        spool.said = head.enabled;
+        spool.mark(None, head.seq, &head.digest);
+        spool.through = spool.through.max(through);
+        spool.flush_every_s = head.flush_every_s;
+        spool.last_batch = time.wall();
+        if version >= Version::Two {
+            spool.ended = head.ends;
+        }
+        self.changes.spools.insert(head.spool);
+        switched
+    }
+
+    /// One spool was heard, and thereby the others were not. `is_new`: it is the first that is heard of it.
+    pub(super) fn hear_spool(&mut self, heard: SpoolId, is_new: bool, time: &LogTime) {
+        let silent_ms = time.wall().since(self.head.heard_wall);
+        let by = Heard::new(self.head.heard_open, time.open, time.gap_end, silent_ms, is_new);
+        let version = self.head.version();
+        for (id, spool) in &mut self.spools {
+            if *id == heard {
+                spool.outlived = None;
+                self.changes.spools.insert(*id);
+            } else if spool.other_heard(&by, version) {
+                self.changes.spools.insert(*id);
+            }
+        }
+    }
+
+    /// Up to where the site is judged now that it was heard, be it by a batch of the spool `own`: what all have said that are
+    /// waited for. It never goes back.
+    pub(super) fn next_watermark(&self, own: Option<SpoolId>) -> SiteMs {
+        let (now, version) = (self.now(), self.head.version());
+        let live = self.spools.values().filter(|spool| spool.is_live(self.head.heard_open, version));
+        let throughs = live.map(|spool| spool.through);
+        if version == Version::One {
+            return throughs.min().unwrap_or(SiteMs::MIN).max(now);
+        }
+        // One that lies behind is late anyway: to wait for it would make the others late too.
+        throughs.filter(|through| *through >= now).min().unwrap_or_else(|| {
+            let ended = own.and_then(|own| self.spools.get(&own)).filter(|spool| spool.ended);
+            ended.map_or(now, |spool| spool.through.max(now))
+        })
+    }
+
+    /// Drops spools that were silent for very long.
+    pub(super) fn forget_spools(&mut self, wall: WallMs) {
+        let forgotten: Vec<SpoolId> =
+            self.spools.iter().filter(|(_, s)| s.is_forgotten(wall)).map(|(id, _)| *id).collect();
+        for id in &forgotten {
+            self.spools.remove(id);
+            self.changes.spools.insert(*id);
+        }
+        if !forgotten.is_empty() && self.head.version() == Version::One {
+            self.switch(self.now());
+        }
+    }
+
+    /// A spool's types are switched from here on.
+    pub(super) fn switch_spool(&mut self, spool: SpoolId, enabled: SignalTypes, now: SiteMs) {
+        if let Some(spool) = self.spools.get_mut(&spool) {
+            spool.enabled = enabled;
+        }
+        self.changes.spools.insert(spool);
+        self.switch(now);
+    }
+
+    /// Has on what live spools say: also before anything is judged of a record by which a spool was found to be dead, so that
+    /// what only that one had on is not missed.
+    pub(super) fn switch_as_live(&mut self) {
+        if self.head.version() >= Version::Two {
+            self.switch(self.now());
+        }
+    }
+
+    /// Has on what the spools say.
+    pub(super) fn switch(&mut self, now: SiteMs) {
+        let said = self.said_by_spools();
+        if said != self.board.said {
+            self.board.switch(said, now);
+        }
+    }
+
+    /// The types that some spool has on: of those that are live, if there are any.
+    fn said_by_spools(&self) -> SignalTypes {
+        let version = self.head.version();
+        if version >= Version::Two {
+            let mut live = self.spools.values().filter(|s| s.is_live(self.head.heard_open, version)).peekable();
+            if live.peek().is_some() {
+                return union(live);
+            }
+        }
+        union(self.spools.values())
+    }
+}
+
+fn union<'a>(spools: impl Iterator<Item = &'a Spool>) -> SignalTypes {
+    SignalTypes(spools.fold(0, |bits, spool| bits | spool.enabled.0))
+}
