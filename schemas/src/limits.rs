@@ -30,6 +30,9 @@ pub const SPOOLS_MAX: usize = 64;
 pub const REPLAY_WINDOW: u64 = 1_024;
 /// Newest batches of a spool whose digests are remembered (design, section 3).
 pub const REPLAY_DIGESTS: usize = 64;
+/// Milliseconds of silence from which on a spool makes room for another one where there are too many: as long as a sender may
+/// pause, so that one that is only slow keeps its place.
+pub const SPOOL_ROOM_MS: i64 = SEND_PAUSE_MS_MAX as i64;
 /// Signing keys whose batches are remembered of one spool, each with its own numbers: those that live at once, and one that
 /// was revoked.
 pub const KEY_WINDOWS_MAX: usize = LIVE_KEYS_MAX + 1;

@@ -141,7 +141,10 @@ impl Engine {
                 self.sealed = true;
                 Ok(())
             }
-            SignalsRecord::KeyRevoked(_) => Ok(()),
+            SignalsRecord::KeyRevoked(revoked) => self.with_site(&revoked.site, said, |site, _, _| {
+                site.key_revoked(&revoked.key, revoked.stolen);
+                Ok(())
+            }),
             SignalsRecord::SiteClosed(closed) => {
                 if let Some(mut site) = self.sites.remove(&closed.site) {
                     site.close(said);

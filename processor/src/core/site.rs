@@ -122,7 +122,7 @@ impl Site {
     pub fn take(&mut self, batch: &Batch<'_>, time: &LogTime, out: &mut Vec<Detection>) -> Result<(), DecodeError> {
         let head = &batch.head;
         self.forget_spools(time.wall());
-        if !self.is_new(batch) {
+        if !self.is_new(batch, time.wall()) {
             return Ok(());
         }
         let (through, mut signals) = self.in_site_time(batch)?;

@@ -2,28 +2,26 @@
 
 use logystera_schemas::batch::Batch;
 use logystera_schemas::catalogue::SignalTypes;
-use logystera_schemas::ids::SpoolId;
-use logystera_schemas::limits::SPOOLS_MAX;
+use logystera_schemas::ids::{KeyId, SpoolId};
+use logystera_schemas::limits::{SPOOL_ROOM_MS, SPOOLS_MAX};
 use logystera_schemas::replay::{ReplayWindow, Seen};
 use logystera_schemas::time::{SiteMs, WallMs};
 
-use super::head::Version;
+use super::head::{Held, Version};
 use super::log_time::LogTime;
 use super::site::Site;
-use super::spool::{Heard, Spool};
+use super::spool::{Heard, Revocation, Spool};
 
 impl Site {
     /// Whether the batch was not taken before; counts it where it was.
-    pub(super) fn is_new(&mut self, batch: &Batch<'_>) -> bool {
-        let outcomes = &mut self.head.outcomes;
+    pub(super) fn is_new(&mut self, batch: &Batch<'_>, wall: WallMs) -> bool {
         self.changes.head = true;
         let Some(spool) = self.spools.get(&batch.head.spool) else {
-            if self.spools.len() >= SPOOLS_MAX {
-                outcomes.spool_overflows += 1;
-                return false;
-            }
-            return true;
+            let has_room = self.spools.len() < SPOOLS_MAX || self.make_spool_room(wall);
+            self.head.outcomes.spool_overflows += u64::from(!has_room);
+            return has_room;
         };
+        let outcomes = &mut self.head.outcomes;
         match spool.look(batch.head.seq, &batch.head.digest) {
             Seen::New => return true,
             Seen::Duplicate => outcomes.duplicates += 1,
@@ -33,10 +31,55 @@ impl Site {
         false
     }
 
+    /// Drops a spool so that there is room for another: one that was heard only under keys that were revoked, else one that has
+    /// ended or was silent for long; of several the longest silent. What it said waits on, and is judged in its place.
+    fn make_spool_room(&mut self, wall: WallMs) -> bool {
+        if self.head.version() == Version::One {
+            return false;
+        }
+        let first = |goes: &dyn Fn(&Spool) -> bool| {
+            let going = self.spools.iter().filter(|(_, spool)| goes(spool));
+            going.min_by_key(|(id, spool)| (spool.last_batch, **id)).map(|(id, _)| *id)
+        };
+        let is_done = |spool: &Spool| spool.ended || wall.since(spool.last_batch) >= SPOOL_ROOM_MS;
+        let Some(id) = first(&Spool::is_revoked).or_else(|| first(&is_done)) else { return false };
+        self.remove_spool(id);
+        self.drop_held(id, |held| matches!(held, Held::Enabled(_)));
+        self.head.outcomes.spools_evicted += 1;
+        true
+    }
+
+    /// A key was revoked. Where somebody else had it, what was numbered under it is free again, and a spool of which nothing
+    /// else was seen goes with all that waits of it.
+    pub fn key_revoked(&mut self, key: &KeyId, stolen: bool) {
+        if self.head.version() == Version::One {
+            return;
+        }
+        let mut emptied = Vec::new();
+        for (id, spool) in &mut self.spools {
+            match spool.revoke(key, stolen) {
+                Revocation::Unconcerned => continue,
+                Revocation::Changed => {}
+                Revocation::Emptied => emptied.push(*id),
+            }
+            self.changes.spools.insert(*id);
+        }
+        for id in emptied {
+            self.remove_spool(id);
+            self.drop_held(id, |_| true);
+        }
+    }
+
+    fn remove_spool(&mut self, id: SpoolId) {
+        self.spools.remove(&id);
+        self.changes.spools.insert(id);
+    }
+
     /// Hears a spool's batch. Gives the site time from which its set of switched-on types differs, where it does.
     pub(super) fn hear_batch(&mut self, batch: &Batch<'_>, through: SiteMs, time: &LogTime) -> Option<SiteMs> {
         let head = &batch.head;
         let version = self.head.version();
+        let key = (version >= Version::Two).then_some(&head.key);
         let fresh = !self.spools.contains_key(&head.spool);
         self.hear_spool(head.spool, fresh, time);
         let spool = self.spools.entry(head.spool).or_insert_with(|| Spool {
@@ -48,14 +91,14 @@ impl Site {
             last_batch: time.wall(),
             outlived: None,
             ended: false,
-            key: None,
+            key: key.cloned(),
             revoked: false,
             others: Vec::new(),
         });
         let switched =
             if fresh { Some(SiteMs::MIN) } else { (spool.said != head.enabled).then(|| spool.through.plus(1)) };
         spool.said = head.enabled;
-        spool.mark(None, head.seq, &head.digest);
+        spool.mark(key, head.seq, &head.digest);
         spool.through = spool.through.max(through);
         spool.flush_every_s = head.flush_every_s;
         spool.last_batch = time.wall();
@@ -102,8 +145,7 @@ impl Site {
         let forgotten: Vec<SpoolId> =
             self.spools.iter().filter(|(_, s)| s.is_forgotten(wall)).map(|(id, _)| *id).collect();
         for id in &forgotten {
-            self.spools.remove(id);
-            self.changes.spools.insert(*id);
+            self.remove_spool(*id);
         }
         if !forgotten.is_empty() && self.head.version() == Version::One {
             self.switch(self.now());

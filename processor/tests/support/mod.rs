@@ -20,7 +20,7 @@ use logystera_schemas::catalogue::{FieldKind, SignalType, SignalTypes};
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{Sha256Digest, SiteId, SpoolId};
 use logystera_schemas::schema;
-use logystera_schemas::signals_topic::{Refused, SiteClosed, SiteConfigured, Tick};
+use logystera_schemas::signals_topic::{KeyRevoked, Refused, SiteClosed, SiteConfigured, Tick};
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::SignalsRecord;
 
@@ -185,6 +185,12 @@ impl World {
             count,
             authenticated,
         }))
+    }
+
+    /// A key was revoked.
+    pub(crate) fn key_revoked(&mut self, key: &str, stolen: bool) -> Vec<String> {
+        let key = key.parse().expect("an id");
+        self.record(&schema::encode(&KeyRevoked { site: site(), key, stolen }))
     }
 
     /// What happened to the site's batches.
