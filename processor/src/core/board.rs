@@ -57,7 +57,7 @@ pub struct Board {
     /// For each rule of the program.
     pub rules: Vec<RuleState>,
     /// (time, rule, group): at most one a group, at or before the group's next deadline.
-    deadlines: BTreeSet<(SiteMs, u16, GroupKey)>,
+    pub(super) deadlines: BTreeSet<(SiteMs, u16, GroupKey)>,
     /// Signal types that are switched on at the site.
     pub said: SignalTypes,
     /// Those of them, and of those that only the engine makes, that the configuration does not disable.
@@ -338,7 +338,7 @@ impl Board {
     }
 }
 
-fn reschedule(
+pub(super) fn reschedule(
     deadlines: &mut BTreeSet<(SiteMs, u16, GroupKey)>,
     waiting: bool,
     program: &Program,

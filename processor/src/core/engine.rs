@@ -11,7 +11,7 @@ use logystera_schemas::snapshot::Snapshot;
 use logystera_schemas::time::{OpenMs, WallMs};
 use logystera_schemas::topic::SignalsRecord;
 
-use super::head::Outcomes;
+use super::head::{Outcomes, Version};
 use super::holding::{Held, Holding};
 use super::log_time::LogTime;
 use super::program::Program;
@@ -187,8 +187,11 @@ impl Engine {
     }
 
     fn tick(&mut self, tick: &Tick, said: &mut Vec<Detection>) -> Result<(), EngineError> {
-        self.time.tick(tick.at);
+        let set_back = self.time.tick(tick.at);
         self.time_changed = true;
+        if let Some(before) = set_back {
+            self.set_back(before, said)?;
+        }
         for id in self.wakes.due(&self.time, &mut self.sites) {
             self.with_site(&id, said, |site, time, out| {
                 site.time_passed(time, out);
@@ -196,6 +199,14 @@ impl Engine {
             })?;
         }
         Ok(())
+    }
+
+    /// Wall time was set back from `before`: what all sites of the partition have of it goes back too.
+    fn set_back(&mut self, before: WallMs, said: &mut Vec<Detection>) -> Result<(), EngineError> {
+        let second = self.sites.iter().filter(|(_, site)| site.head.version() >= Version::Two);
+        let ids: Vec<SiteId> = second.map(|(id, _)| id.clone()).collect();
+        ids.iter()
+            .try_for_each(|id| self.with_site(id, said, |site, time, out| site.set_back(before, time.wall(), out)))
     }
 
     fn configure(&mut self, configured: &SiteConfigured, said: &mut Vec<Detection>) -> Result<(), EngineError> {

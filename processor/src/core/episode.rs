@@ -161,6 +161,15 @@ impl Episode {
         std::mem::take(&mut self.announced)
     }
 
+    /// Its deadlines go back by `ms`. Its start stays: it names it.
+    pub fn move_back(&mut self, ms: i64) {
+        match &mut self.phase {
+            Phase::Pending { for_at: at } | Phase::Clearing { resolve_at: at } => *at = at.plus(-ms),
+            Phase::Inactive | Phase::Firing => {}
+        }
+        self.suppressed_until = self.suppressed_until.map(|until| until.plus(-ms));
+    }
+
     fn fire(&mut self, now: SiteMs, spans: &Spans) -> Emit {
         self.phase = Phase::Firing;
         if self.suppressed_until.is_some() {

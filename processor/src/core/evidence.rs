@@ -79,6 +79,15 @@ impl Evidence {
         (0..self.signals).map_while(|_| Kept::read(&mut reader).ok()).map(|kept| kept.list(rule, signal)).collect()
     }
 
+    /// The signals' times go back by `ms`.
+    pub fn move_back(&mut self, ms: i64) {
+        let before = std::mem::take(self);
+        let mut reader = Reader::new(&before.kept);
+        for kept in (0..before.signals).map_while(|_| Kept::read(&mut reader).ok()) {
+            self.push(&Kept { at: kept.at.plus(-ms), ..kept });
+        }
+    }
+
     /// Bytes that it counts for.
     pub fn cost(&self) -> usize {
         usize::from(self.cost)

@@ -207,6 +207,20 @@ impl Group {
         .min()
     }
 
+    /// All times go back by `ms`; the site had reached `now`. The start of an episode stays: it names it.
+    pub fn move_back(&mut self, ms: i64, now: SiteMs, plan: &Plan) {
+        match (&mut self.watch, &plan.watches) {
+            (Watch::Count(panes), Watches::Count(size)) => panes.move_back(ms, now, size),
+            (Watch::Distinct(values), _) => values.move_back(ms),
+            (Watch::Absence(absence), _) => absence.base = absence.base.map(|base| base.plus(-ms)),
+            // A group is made from its rule's plan, and dropped when that changes.
+            (Watch::Count(_), _) => {}
+        }
+        self.episode.move_back(ms);
+        self.last_seen = self.last_seen.plus(-ms);
+        self.evidence.move_back(ms);
+    }
+
     /// Bytes that the group counts for against its site's bound.
     pub fn cost(&self, key: &GroupKey) -> usize {
         let watch = match &self.watch {

@@ -26,20 +26,20 @@ avro_record! {
 }
 
 impl LogTime {
-    /// Takes a tick.
-    pub fn tick(&mut self, at: WallMs) {
+    /// Takes a tick. Gives the wall time before where that was set back.
+    pub fn tick(&mut self, at: WallMs) -> Option<WallMs> {
         let Some(wall) = self.wall else {
             self.wall = Some(at);
-            return;
+            return None;
         };
         let step = at.since(wall);
         if step < 0 {
             self.below += 1;
-            if self.below == BELOW_MAX {
-                self.below = 0;
-                self.wall = Some(at);
+            if self.below < BELOW_MAX {
+                return None;
             }
-            return;
+            self.below = 0;
+            return self.wall.replace(at);
         }
         self.below = 0;
         self.wall = Some(at);
@@ -47,6 +47,7 @@ impl LogTime {
         if step > GAP_MS {
             self.gap_end = Some(self.open);
         }
+        None
     }
 
     /// Wall time; the epoch before the first tick.
@@ -63,7 +64,9 @@ mod tests {
     fn check(ticks: &[i64], wall: i64, open: i64, gap_end: Option<i64>) {
         let mut time = LogTime::default();
         for at in ticks {
-            time.tick(WallMs(*at));
+            let before = time.wall();
+            let set_back = time.tick(WallMs(*at));
+            assert_eq!(set_back, (time.wall() < before).then_some(before), "{at} of {ticks:?}");
         }
         assert_eq!((time.wall().0, time.open.0, time.gap_end.map(|g| g.0)), (wall, open, gap_end), "{ticks:?}");
     }

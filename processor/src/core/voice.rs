@@ -1,8 +1,9 @@
 //! How a site speaks: it numbers its detections and links them into its chain.
 
 use logystera_schemas::avro_record;
-use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence};
-use logystera_schemas::ids::{EpisodeId, Sha256Digest, SiteId, TenantId};
+use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Severity};
+use logystera_schemas::ids::{EpisodeId, RuleName, Sha256Digest, SiteId, TenantId};
+use logystera_schemas::time::SiteMs;
 use sha2::{Digest, Sha256};
 
 use super::group::labels_of;
@@ -55,9 +56,8 @@ impl Voice {
 
     /// The next detection.
     pub fn speak(&mut self, rule: &Rule, saying: Saying<'_>) -> Detection {
-        let id = self.episode_id(rule, saying.group, saying.started_at);
+        let id = self.episode_id(&rule.name, saying.group, saying.started_at);
         let group = labels_of(rule, saying.group);
-        self.seq += 1;
         let message = match saying.reason {
             DetectionReason::Overflow => format!(
                 "More groups on {} than the rule may keep: the least recently seen were dropped, {} so far",
@@ -65,7 +65,7 @@ impl Voice {
             ),
             _ => rule.message.fill(saying.count, &self.name, &group),
         };
-        let mut detection = Detection {
+        self.link(Detection {
             id,
             tenant: self.tenant.clone(),
             site: self.site.clone(),
@@ -85,19 +85,54 @@ impl Voice {
             evidence: saying.evidence,
             message,
             url: format!("/sites/{}/alerts/{id}", self.site),
-            seq: self.seq,
+            seq: 0,
             chain: Sha256Digest([0; 32]),
-        };
+        })
+    }
+
+    /// What is put on record, and told to nobody, when the site's time starts anew at `to`, from `now`.
+    pub fn speak_of_reset(&mut self, to: SiteMs, now: SiteMs) -> Detection {
+        let rule = reset_rule();
+        let id = self.episode_id(&rule, &[], to.0);
+        self.link(Detection {
+            id,
+            tenant: self.tenant.clone(),
+            site: self.site.clone(),
+            encryption_key: None,
+            rule,
+            revision: "000000000000".to_owned(),
+            title: "The site's time starts anew".to_owned(),
+            severity: Severity::Info,
+            subsystem: "integration".to_owned(),
+            state: DetectionState::Suppressed,
+            reason: DetectionReason::ClockReset,
+            group: Vec::new(),
+            count: 0,
+            held: 0,
+            started_at: to.0,
+            last_evaluated_at: now.0,
+            evidence: Vec::new(),
+            message: "The clock ran ahead; judging goes on at the right time".to_owned(),
+            url: format!("/sites/{}/alerts/{id}", self.site),
+            seq: 0,
+            chain: Sha256Digest([0; 32]),
+        })
+    }
+
+    /// Gives a detection its number and its place in the chain.
+    fn link(&mut self, mut detection: Detection) -> Detection {
+        self.seq += 1;
+        detection.seq = self.seq;
         detection.chain = detection.link(&self.chain);
         self.chain = detection.chain;
         detection
     }
 
-    fn episode_id(&self, rule: &Rule, group: &[u8], started_at: i64) -> EpisodeId {
+    fn episode_id(&self, rule: &RuleName, group: &[u8], started_at: i64) -> EpisodeId {
         let mut sha = Sha256::new();
         sha.update(self.site.as_str());
         sha.update([0]);
-        sha.update(rule.name.as_str());
+        sha.update(rule.as_str());
         sha.update([0]);
         sha.update(group);
         sha.update(started_at.to_be_bytes());
@@ -106,4 +141,10 @@ impl Voice {
         id.copy_from_slice(&digest[..16]);
         EpisodeId(id)
     }
+}
+
+/// The name under which it is recorded that a site's time starts anew.
+#[expect(clippy::expect_used, reason = "a constant, and a test reads it")]
+fn reset_rule() -> RuleName {
+    "site-time".parse().expect("a rule name")
 }

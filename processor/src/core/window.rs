@@ -102,6 +102,13 @@ impl Panes {
         }
     }
 
+    /// The panes go back by `ms`, rounded down to whole ones. Those that have left the window at `now` go, or they could come
+    /// back into it.
+    pub fn move_back(&mut self, ms: i64, now: SiteMs, size: &WindowSize) {
+        self.forget(now.plus(1), size);
+        self.base = self.base.saturating_sub(ms.div_euclid(size.pane_ms));
+    }
+
     /// Until when the condition holds with the matches there are; none where they are too few.
     pub fn clears_at(&self, size: &WindowSize) -> Option<SiteMs> {
         let (oldest, _) = self.kept.front()?;
@@ -176,6 +183,11 @@ impl Values {
             self.kept.remove(0);
         }
         Some(known.is_none())
+    }
+
+    /// The values' times go back by `ms`.
+    pub fn move_back(&mut self, ms: i64) {
+        self.kept.iter_mut().for_each(|(at, _)| *at = at.plus(-ms));
     }
 
     /// Until when the condition holds with the values there are; none where they are too few.

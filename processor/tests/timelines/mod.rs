@@ -2,6 +2,7 @@
 
 use crate::support::{Sig, World};
 
+mod clock;
 mod keys;
 mod silence;
 mod spools;
