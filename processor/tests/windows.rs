@@ -84,6 +84,53 @@ proptest! {
     }
 }
 
+/// What windows say a while after their times went back is what they would have said as long after without that.
+fn goes_back_alike(
+    size: &WindowSize,
+    (start, ms): (i64, i64),
+    steps: &[(i64, i64, u8)],
+) -> Result<(), proptest::test_runner::TestCaseError> {
+    let whole = ms.div_euclid(size.pane_ms) * size.pane_ms;
+    let (mut there, mut back, mut now) = (Panes::default(), Panes::default(), start);
+    let (mut all, mut gone) = (Vec::<i64>::new(), 0);
+    for (nth, (step, late, _)) in steps.iter().enumerate() {
+        now += step;
+        if nth == steps.len() / 2 {
+            back.move_back(ms, SiteMs(now), size);
+            prop_assert!(back.empties_at(size) == SiteMs::MIN || back.empties_at(size).0 > now - whole);
+            all.retain(|at| leaves(*at, size) > now);
+            all.iter_mut().for_each(|at| *at -= whole);
+            gone = ms;
+        }
+        let at = now - late - gone;
+        if back.add(SiteMs(at), SiteMs(now - gone), size) {
+            all.push(at);
+        }
+        there.add(SiteMs(now - late), SiteMs(now), size);
+        all.sort_unstable();
+        let inside = all.iter().filter(|at| leaves(**at, size) > now - gone).count();
+        let holds = inside >= size.threshold as usize;
+        let clears_at = back.clears_at(size).filter(|clears| clears.0 > now - gone);
+        prop_assert_eq!(clears_at, holds.then(|| SiteMs(leaves(all[all.len() - size.threshold as usize], size))));
+        if whole == ms {
+            let expected = there.clears_at(size).filter(|clears| clears.0 > now).map(|clears| clears.plus(-gone));
+            prop_assert_eq!(clears_at, expected);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn times_that_go_back_keep_their_distance(
+        size in sizes(), start in 0_i64..5_000_000_000, ms in 1_i64..10_000_000, steps in matches()
+    ) {
+        goes_back_alike(&size, (start, ms), &steps)?;
+    }
+}
+
 #[test]
 fn a_window_survives_a_silence_longer_than_its_offsets() {
     let size = WindowSize { threshold: 2, pane_ms: 1, panes: 600_000 };

@@ -4,6 +4,7 @@ use crate::support::{Sig, World};
 
 mod clock;
 mod keys;
+mod refusals;
 mod silence;
 mod spools;
 

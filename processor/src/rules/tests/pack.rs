@@ -25,6 +25,7 @@ fn the_pack_has_the_rules_that_it_promises() {
             "password-spray",
             "php-fatal-errors",
             "probing-for-missing-pages",
+            "refused-by-gateway",
             "security-keys-changed",
             "signals-dropped",
             "site-silent",
