@@ -14,6 +14,7 @@ use logystera_schemas::snapshot::Snapshot;
 use logystera_schemas::topic::{SignalsRecord, Topic};
 
 use crate::core::engine::{Engine, EngineError, Output};
+use crate::core::holding::Held;
 use crate::core::rule::RuleSet;
 use crate::core::snapshot::Home;
 
@@ -32,6 +33,7 @@ pub trait Bodies {
 #[derive(Debug)]
 pub struct EngineMachine<B> {
     engine: Engine,
+    home: Home,
     bodies: B,
     outputs: OutputPartitions,
 }
@@ -53,7 +55,12 @@ impl OutputPartitions {
 impl<B: Bodies> EngineMachine<B> {
     /// The machine of the partition `home` of `signals`.
     pub fn new(home: Home, outputs: OutputPartitions, bodies: B) -> Self {
-        Self { engine: Engine::new(home), bodies, outputs }
+        Self { engine: Engine::new(home), home, bodies, outputs }
+    }
+
+    /// Where its input is.
+    pub fn home(&self) -> Home {
+        self.home
     }
 
     /// The engine.
@@ -159,6 +166,7 @@ pub fn run<B: Bodies, T: Task>(
     let mut commit_at: Option<i64> = None;
     let mut has_committed = false;
     let mut tally = Tally::new(cycle.machine.engine());
+    let mut held = HeldGauges::new(cycle.machine.home());
     let mut tell_at = clock.monotonic_ms() + TELL_EVERY_MS;
     while !shutdown.is_set() {
         let wait = match commit_at {
@@ -180,6 +188,7 @@ pub fn run<B: Bodies, T: Task>(
             (commit_at, has_committed) = (None, true);
             if now >= tell_at {
                 tally.tell(cycle.machine.engine());
+                held.tell(cycle.machine.engine());
                 tell_at = now + TELL_EVERY_MS;
             }
             if sealed {
@@ -199,7 +208,7 @@ pub fn run<B: Bodies, T: Task>(
 const TELL_EVERY_MS: i64 = 5_000;
 
 /// What can happen to batches and signals.
-const OUTCOMES: [&str; 9] = [
+const OUTCOMES: [&str; 12] = [
     "duplicate",
     "conflict",
     "below_window",
@@ -208,6 +217,9 @@ const OUTCOMES: [&str; 9] = [
     "late",
     "released_early",
     "evicted",
+    "cut",
+    "spool_evicted",
+    "time_reset",
     "ignored",
 ];
 
@@ -232,6 +244,9 @@ impl Tally {
                 o.late,
                 o.released_early,
                 o.evicted,
+                o.cut,
+                o.spools_evicted,
+                o.time_resets,
             ];
             total.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
         }
@@ -247,4 +262,50 @@ impl Tally {
                 .increment(now.saturating_sub(before));
         }
     }
+}
+
+/// What waits for the watermarks of a partition's sites, in gauges that the partitions of a process share.
+struct HeldGauges {
+    told: Held,
+    signals: metrics::Gauge,
+    bytes: metrics::Gauge,
+    age: metrics::Gauge,
+}
+
+impl HeldGauges {
+    fn new(home: Home) -> Self {
+        let (signals, bytes) = (metrics::gauge!("logystera_held_signals"), metrics::gauge!("logystera_held_bytes"));
+        let age = metrics::gauge!("logystera_held_age_seconds", "partition" => home.partition.to_string());
+        Self { told: Held::default(), signals, bytes, age }
+    }
+
+    fn tell(&mut self, engine: &Engine) {
+        let held = engine.held();
+        let age_ms = held.oldest.map_or(0, |oldest| engine.time().wall().0.saturating_sub(oldest.0).max(0));
+        self.age.set(Duration::from_millis(age_ms as u64).as_secs_f64());
+        self.set(held);
+    }
+
+    /// What the other partitions have told stays in.
+    fn set(&mut self, held: Held) {
+        let before = std::mem::replace(&mut self.told, held);
+        for (gauge, before, now) in
+            [(&self.signals, before.signals, held.signals), (&self.bytes, before.bytes, held.bytes)]
+        {
+            gauge.increment(number(now) - number(before));
+        }
+    }
+}
+
+/// The partition is another process's from here on.
+impl Drop for HeldGauges {
+    fn drop(&mut self) {
+        self.age.set(0.0);
+        self.set(Held::default());
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a metric is a float, and no count comes near 2^52")]
+fn number(count: usize) -> f64 {
+    count as f64
 }

@@ -118,9 +118,124 @@ impl Holding {
         let oldest = self.sites.values().map(|share| share.oldest).min();
         Held { signals: self.signals, bytes: self.bytes, oldest }
     }
+}
 
-    #[cfg(test)]
-    pub(super) fn limit(&mut self, bytes_max: usize) {
-        self.bytes_max = bytes_max;
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use logystera_schemas::avro::Writer;
+    use logystera_schemas::batch::{BatchHead, Platform, Value, encode, write_signal};
+    use logystera_schemas::catalogue::{SignalType, SignalTypes};
+    use logystera_schemas::ids::{Sha256Digest, SpoolId};
+    use logystera_schemas::schema;
+    use logystera_schemas::signals_topic::{SiteClosed, SiteConfigured};
+    use logystera_schemas::topic::SignalsRecord;
+
+    use super::super::engine::Engine;
+    use super::super::rule::RuleSet;
+    use super::*;
+
+    fn apply(engine: &mut Engine, value: &[u8]) {
+        engine.apply(0, &SignalsRecord::decode(value).unwrap(), &mut Vec::new()).unwrap();
+    }
+
+    fn engine(sites: &[(&str, u32)]) -> Engine {
+        let set = Arc::new(RuleSet::from_yaml(&[("none.yaml", "format: 1\nrules: []\n")]).unwrap());
+        let mut engine = Engine::default();
+        for (site, semantics) in sites {
+            let (site, tenant, name) = (site.parse().unwrap(), "acme".parse().unwrap(), String::new());
+            engine.learn(Arc::clone(&set));
+            let configured = SiteConfigured { site, tenant, name, digest: set.digest, semantics: *semantics };
+            apply(&mut engine, &schema::encode(&configured));
+        }
+        engine
+    }
+
+    /// A batch whose signals lie at these times.
+    fn batch(engine: &mut Engine, site: &str, spool: u8, through: i64, at: &[i64]) {
+        let mut signals = Writer::new();
+        let kind = SignalType::from_name("mail.outcome").unwrap();
+        for at in at {
+            write_signal(&mut signals, kind, *at, 0, &[Value::Enum(0), Value::Absent, Value::Absent, Value::Absent]);
+        }
+        let signals = signals.into_bytes();
+        let head = BatchHead {
+            tenant: "acme".parse().unwrap(),
+            site: site.parse().unwrap(),
+            key: "k1".parse().unwrap(),
+            encryption_key: None,
+            spool: SpoolId([spool; 8]),
+            seq: through as u64,
+            digest: Sha256Digest::of(&signals),
+            received_at: through,
+            through,
+            clock_offset_ms: 0,
+            flush_every_s: 60,
+            platform: Platform::Other,
+            integration_version: String::new(),
+            enabled: SignalTypes::ALL,
+            refused: 0,
+            base_at: 0,
+            ends: false,
+        };
+        apply(engine, &encode(&head, &signals));
+    }
+
+    /// A site whose second spool is waited for.
+    fn hold(engine: &mut Engine, site: &str, at: &[i64]) {
+        batch(engine, site, 2, 1, &[]);
+        batch(engine, site, 1, 1, &[]);
+        batch(engine, site, 1, 100, at);
+    }
+
+    /// For each site what it holds and what it has judged early.
+    fn held(engine: &Engine) -> Vec<(usize, u64)> {
+        engine.sites.values().map(|site| (site.held.len(), site.head.outcomes.released_early)).collect()
+    }
+
+    #[test]
+    fn it_is_kept_up_and_found_again() {
+        let mut engine = engine(&[("a", 2), ("b", 1)]);
+        hold(&mut engine, "a", &[20, 30]);
+        hold(&mut engine, "b", &[10]);
+        let total = engine.held();
+        assert_eq!((total.signals, total.oldest), (3, Some(SiteMs(10))));
+        let bytes: usize = engine.sites.values().map(|site| site.held_bytes).sum();
+        assert_eq!(total.bytes, bytes);
+        let mut again = self::engine(&[]);
+        again.programs = engine.programs.clone();
+        for (key, value) in engine.take_puts() {
+            again.restore(&key, &value.unwrap()).unwrap();
+        }
+        again.restored();
+        assert_eq!(again.held(), total);
+        batch(&mut engine, "a", 2, 25, &[]);
+        assert_eq!(engine.held().signals, 2);
+        let (site, tenant) = ("b".parse().unwrap(), "acme".parse().unwrap());
+        apply(&mut engine, &schema::encode(&SiteClosed { site, tenant }));
+        assert_eq!((engine.held().signals, engine.held().oldest), (1, Some(SiteMs(30))));
+    }
+
+    #[test]
+    fn who_holds_most_judges_early() {
+        let mut engine = engine(&[("a", 2), ("b", 2), ("c", 2), ("d", 1)]);
+        hold(&mut engine, "d", &[10, 20, 30, 40, 50]);
+        hold(&mut engine, "a", &[10, 20]);
+        let one = engine.sites.values().next().map(|site| site.held_bytes / 2).unwrap();
+        engine.holding.bytes_max = 6 * one;
+        hold(&mut engine, "b", &[10, 20, 30]);
+        assert_eq!(held(&engine), [(2, 0), (3, 0), (0, 0), (5, 0)], "the first version yields to nobody");
+        hold(&mut engine, "c", &[10, 20]);
+        assert_eq!(held(&engine), [(2, 0), (2, 1), (2, 0), (5, 0)]);
+        // Of those that hold as much the first; what lies at one time goes together.
+        batch(&mut engine, "c", 1, 101, &[30, 30]);
+        assert_eq!(held(&engine), [(2, 0), (2, 1), (2, 2), (5, 0)]);
+        // Who judged early is past the spool that it waited for.
+        batch(&mut engine, "b", 1, 101, &[40]);
+        assert_eq!(held(&engine), [(2, 0), (0, 1), (2, 2), (5, 0)]);
+        engine.holding.bytes_max = 3 * one;
+        batch(&mut engine, "d", 1, 101, &[]);
+        assert_eq!(held(&engine), [(1, 1), (0, 1), (2, 2), (5, 0)]);
     }
 }

@@ -8,6 +8,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use logystera_processor::core::engine::{Engine, Output};
@@ -58,6 +59,8 @@ pub(crate) struct World {
     /// Every detection so far.
     pub(crate) detections: Vec<Detection>,
     chain: Sha256Digest,
+    /// Every record so far.
+    records: Vec<Vec<u8>>,
 }
 
 pub(crate) fn site() -> SiteId {
@@ -94,6 +97,7 @@ impl World {
             ends: false,
             detections: Vec::new(),
             chain: Detection::genesis(&site()),
+            records: Vec::new(),
         };
         world.configure(rules);
         world
@@ -203,6 +207,19 @@ impl World {
         self.record(&schema::encode(&SiteClosed { site: site(), tenant: "acme".parse().expect("an id") }))
     }
 
+    /// Writes the log and its configurations as `tests/golden` has them, but for gzip.
+    pub(crate) fn write_recording(&self, folder: &Path, name: &str) {
+        let write = |file: String, lines: Vec<String>| {
+            let path = folder.join(file);
+            std::fs::write(&path, lines.join("\n") + "\n").unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        };
+        let hex = |bytes: &Vec<u8>| bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        write(format!("{name}.log"), self.records.iter().map(hex).collect());
+        let mut bodies: Vec<String> = self.sets.iter().map(|set| set.body.clone()).collect();
+        bodies.dedup();
+        write(format!("{name}.rules.ndjson"), bodies);
+    }
+
     /// Entries of the state.
     pub(crate) fn stored(&self) -> &BTreeMap<Vec<u8>, Vec<u8>> {
         &self.stored
@@ -214,6 +231,7 @@ impl World {
     }
 
     fn record(&mut self, value: &[u8]) -> Vec<String> {
+        self.records.push(value.to_vec());
         let told_twin = self.twin.as_mut().map(|twin| {
             twin.crashes = self.crashes;
             twin.record(value)

@@ -7,6 +7,7 @@ mod keys;
 mod refusals;
 mod silence;
 mod spools;
+mod story;
 
 const FAILED: &[(&str, &str)] = &[("outcome", "failed")];
 
