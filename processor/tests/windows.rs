@@ -99,7 +99,9 @@ fn goes_back_alike(
             back.move_back(ms, SiteMs(now), size);
             prop_assert!(back.empties_at(size) == SiteMs::MIN || back.empties_at(size).0 > now - whole);
             all.retain(|at| leaves(*at, size) > now);
-            all.iter_mut().for_each(|at| *at -= whole);
+            for at in &mut all {
+                *at -= whole;
+            }
             gone = ms;
         }
         let at = now - late - gone;

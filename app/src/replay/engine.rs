@@ -162,7 +162,7 @@ impl<'a> Replay<'a> {
             tenant: site.tenant.clone(),
             name: site.name.clone(),
             digest: given.digest,
-            semantics: SEMANTICS,
+            semantics: self.machine.engine().semantics(&of.site).unwrap_or(SEMANTICS),
         };
         let (key, value) = (of.site.as_str().as_bytes().to_vec(), schema::encode(&configured));
         let record = Record { offset, key, value };

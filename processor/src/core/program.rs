@@ -16,6 +16,8 @@ pub struct Program {
     pub set: Arc<RuleSet>,
     /// For each rule, what the engine needs at every step.
     pub plans: Vec<Plan>,
+    /// Places of the rules that watch for the site's own silence, with how long it may last: they are looked at at each record.
+    pub silences: Vec<(u16, i64)>,
     by_type: [Watchers; SIGNAL_TYPES],
 }
 
@@ -61,8 +63,12 @@ impl Program {
                 by_type[signal.index()].add(place as u16, rule);
             }
         }
-        let plans = set.rules.iter().map(Plan::new).collect();
-        Self { set, plans, by_type }
+        let plans: Vec<Plan> = set.rules.iter().map(Plan::new).collect();
+        let silences = (0..).zip(&plans).filter_map(|(place, plan)| match plan.watches {
+            Watches::Blind(after_ms) => Some((place, after_ms)),
+            _ => None,
+        });
+        Self { silences: silences.collect(), set, plans, by_type }
     }
 
     /// Who watches a type.

@@ -1,12 +1,13 @@
 //! The silence of a whole site, and its end.
 
+use std::sync::Arc;
+
 use logystera_schemas::detection::Detection;
 use logystera_schemas::time::{OpenMs, WallMs};
 
-use super::blind::blind_from;
+use super::blind::{Blind, blind_from};
 use super::head::Version;
 use super::log_time::LogTime;
-use super::program::Watches;
 use super::site::Site;
 
 impl Site {
@@ -16,10 +17,12 @@ impl Site {
         self.head.heard_wall = time.wall();
         self.changes.head = true;
         let mut was_blind = false;
-        for (rule, state) in self.board.program.set.rules.iter().zip(&mut self.board.rules) {
+        for (place, _) in &self.board.program.silences {
+            let state = &mut self.board.rules[usize::from(*place)];
             if state.extra.blind.firing {
                 was_blind = true;
                 state.extra_dirty = true;
+                let rule = self.board.program.rule(*place);
                 out.extend(state.extra.blind.end(&mut self.head.voice, rule, time.wall()));
             }
         }
@@ -28,13 +31,12 @@ impl Site {
 
     /// Time has moved on: the site may have been silent for too long, or must be told again to be.
     pub fn time_passed(&mut self, time: &LogTime, out: &mut Vec<Detection>) {
-        let has_ended = self.has_ended();
-        for place in 0..self.board.rules.len() {
-            let Watches::Blind(after_ms) = self.board.program.plans[place].watches else { continue };
-            let from = self.blind_from(after_ms, time);
-            let reminds = self.reminds();
-            let state = &mut self.board.rules[place];
-            let rule = &self.board.program.set.rules[place];
+        let (has_ended, reminds) = (self.has_ended(), self.reminds());
+        let program = Arc::clone(&self.board.program);
+        for (place, after_ms) in &program.silences {
+            let from = self.blind_from(*after_ms, time);
+            let rule = program.rule(*place);
+            let state = &mut self.board.rules[usize::from(*place)];
             let blind = &mut state.extra.blind;
             if !blind.firing && !has_ended && time.open >= from {
                 out.push(blind.fire(&mut self.head.voice, rule, self.head.heard_wall, time.wall()));
@@ -53,12 +55,8 @@ impl Site {
         if self.has_ended() {
             return None;
         }
-        let plans = self.board.program.plans.iter().zip(&self.board.rules);
-        let blind_at = plans.filter_map(|(plan, state)| match plan.watches {
-            Watches::Blind(after_ms) if !state.extra.blind.firing => Some(self.blind_from(after_ms, time)),
-            _ => None,
-        });
-        blind_at.min()
+        let waits = self.blinds().filter(|(_, blind)| !blind.firing);
+        waits.map(|(after_ms, _)| self.blind_from(after_ms, time)).min()
     }
 
     /// Wall time at which the site must be looked at again, should nothing be heard until then.
@@ -66,7 +64,13 @@ impl Site {
         if !self.reminds() {
             return None;
         }
-        self.board.rules.iter().filter_map(|state| state.extra.blind.reminds_at()).min()
+        self.blinds().filter_map(|(_, blind)| blind.reminds_at()).min()
+    }
+
+    /// What rules know of the site's silence, and how long it may last.
+    fn blinds(&self) -> impl Iterator<Item = (i64, &Blind)> {
+        let silences = self.board.program.silences.iter();
+        silences.map(|(place, after_ms)| (*after_ms, &self.board.rules[usize::from(*place)].extra.blind))
     }
 
     /// Whether a silence that goes on is told again.
