@@ -18,8 +18,8 @@ const RETRY_LATE_S: u32 = 3_600;
 pub(crate) enum Outcome {
     /// The log has the batch.
     Accepted { batch: BatchId, accepted: usize, refused: RefusedSignals },
-    /// The log had it already.
-    Duplicate { batch: BatchId },
+    /// The log had it already; `same` if the bytes were compared.
+    Duplicate { batch: BatchId, same: bool },
     /// It was turned away.
     Turned(Box<Turned>),
 }
@@ -48,6 +48,8 @@ struct Text<'a> {
     message: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    same: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     accepted: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,8 +94,9 @@ pub(crate) fn answer(outcome: &Outcome, version: Version, server_time: i64) -> R
             let text = Text { batch, accepted: Some(*accepted), refused, refused_more, server_time, ..Text::default() };
             json(StatusCode::ACCEPTED, &text)
         }
-        Outcome::Duplicate { batch } => {
-            let text = Text { code: Some("duplicate"), batch: Some(batch.to_string()), server_time, ..Text::default() };
+        Outcome::Duplicate { batch, same } => {
+            let (code, batch, same) = (Some("duplicate"), Some(batch.to_string()), Some(*same));
+            let text = Text { code, batch, same, server_time, ..Text::default() };
             json(StatusCode::OK, &text)
         }
         Outcome::Turned(turned) => turn_away(turned, version, server_time),

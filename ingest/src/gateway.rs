@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, Request, Response};
 use logystera_infra::clock::Clock;
 use logystera_infra::log::{Entry, Log};
 use logystera_schemas::batch::{BatchHead, encode};
-use logystera_schemas::ids::{BatchId, KeyGroup, SiteId, SpoolId, TenantId};
+use logystera_schemas::ids::{BatchId, KeyGroup, KeyId, Sha256Digest, SiteId, SpoolId, TenantId};
 use logystera_schemas::limits::{LARGE_BODIES_MAX, LARGE_BODY_BYTES};
 use logystera_schemas::replay::ReplayWindow;
 use logystera_schemas::topic::Topic;
@@ -22,7 +22,7 @@ use crate::core::admit::{Admitted, BodyFault, RefusedSignals, Terms, admit};
 use crate::core::inflate::inflate;
 use crate::core::quota::Quotas;
 use crate::core::refusal::{Refusal, SignalRefusal};
-use crate::core::replay::{Replay, Seen};
+use crate::core::replay::{Replay, Seen, Try};
 use crate::core::signature::{HEADER, IDENTITY, Secret, SignatureHeader, Signed};
 use crate::core::tally::Tally;
 use crate::core::verify::{Facts, KeyState, Verdict, decide, replayed};
@@ -44,7 +44,7 @@ impl<L> Clone for Gateway<L> {
 pub(crate) struct Inner<L> {
     pub(crate) config: GatewayConfig,
     pub(crate) log: L,
-    keys: Arc<dyn Keys>,
+    pub(crate) keys: Arc<dyn Keys>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) meters: Meters,
     /// Signs for keys that are not there, so that they cost as much as those that are.
@@ -79,6 +79,14 @@ struct Verified {
     room: OwnedSemaphorePermit,
 }
 
+/// What the checks make of a request.
+enum Checked {
+    /// Look into the body.
+    New(Box<Verified>),
+    /// The log has the batch; `same` if the bytes were compared.
+    Duplicate { same: bool },
+}
+
 impl<L: Log> Gateway<L> {
     /// A gateway that appends to `log`. The metrics' recorder, where there is one, must be installed before.
     pub fn new(config: GatewayConfig, log: L, keys: Arc<dyn Keys>, clock: Arc<dyn Clock>) -> Self {
@@ -102,15 +110,17 @@ impl<L: Log> Gateway<L> {
         }))
     }
 
-    /// Takes what is known of a spool from before this process, so that a repetition across a restart is not stored twice.
-    pub fn remember_spool(&self, site: &SiteId, spool: SpoolId, seen: ReplayWindow, last_ms: i64) {
-        lock(&self.0.replay).restore(site, spool, seen, last_ms);
+    /// Takes what is known of a spool under a key from before this process, so that a repetition across a restart is not stored
+    /// twice. No key: it is not known under which.
+    pub fn remember_spool(&self, site: &SiteId, spool: SpoolId, key: Option<&KeyId>, seen: ReplayWindow, last_ms: i64) {
+        lock(&self.0.replay).restore(site, spool, key, seen, last_ms);
     }
 
     /// Takes a batch that stands in the log.
     pub fn remember_batch(&self, head: &BatchHead) {
         let batch = BatchId { spool: head.spool, seq: head.seq };
-        lock(&self.0.replay).insert(&head.site, batch, &head.digest, head.received_at);
+        let BatchHead { site, key, digest, received_at, .. } = head;
+        lock(&self.0.replay).insert(&Try { site, key, batch, digest, now_ms: *received_at });
     }
 
     /// Answers one request for `/v1/batches`.
@@ -134,10 +144,10 @@ impl<L: Log> Gateway<L> {
         let received = receive(body, declared, &self.0.unauthenticated, wait).await;
         let received = received.map_err(|refusal| self.turn_stranger(&header.site, refusal))?;
         let batch = header.batch;
-        let Some(verified) = self.verify(header, &parts.headers, received)? else {
-            return Ok(Outcome::Duplicate { batch });
-        };
-        self.write(verified).await
+        match self.verify(header, &parts.headers, received)? {
+            Checked::New(verified) => self.write(verified).await,
+            Checked::Duplicate { same } => Ok(Outcome::Duplicate { batch, same }),
+        }
     }
 
     /// What is checked before the body is read.
@@ -177,13 +187,13 @@ impl<L: Log> Gateway<L> {
         Box::new(Turned { batch: Some(header.batch), ..refusal.into() })
     }
 
-    /// Checks the signature and what comes after it up to the body's content. None: a duplicate.
+    /// Checks the signature and what comes after it up to the body's content.
     fn verify(
         &self,
         header: SignatureHeader,
         headers: &HeaderMap,
         mut received: Received,
-    ) -> Result<Option<Verified>, Box<Turned>> {
+    ) -> Result<Checked, Box<Turned>> {
         let now_ms = self.0.clock.wall_ms();
         let content_type = one(headers, &CONTENT_TYPE);
         let content_encoding = match headers.get(CONTENT_ENCODING) {
@@ -210,21 +220,21 @@ impl<L: Log> Gateway<L> {
             now_s: now_ms.div_euclid(1_000),
             ts: header.ts,
             site_closed: self.0.keys.site(header.site.as_str()).is_some_and(|s| s.closed),
-            replay: &|| lock(&self.0.replay).look(&header.site, header.batch, &received.digest, now_ms),
+            replay: &|| self.look(&header, &received.digest, now_ms),
             content_type,
             content_encoding,
         });
         let tenant = match (found, verdict) {
-            (Some(_), Verdict::Duplicate) => {
+            (Some(_), Verdict::Duplicate { same }) => {
                 self.count_duplicate(&header);
-                return Ok(None);
+                return Ok(Checked::Duplicate { same });
             }
             (Some(found), Verdict::Admit) => found.tenant,
             (Some(_), Verdict::Refuse(refusal)) if key == KeyState::Live && mac_holds => {
                 return Err(self.turn(&header, refusal));
             }
             (_, Verdict::Refuse(refusal)) => return Err(self.turn_stranger(&header.site, refusal)),
-            (None, Verdict::Admit | Verdict::Duplicate) => {
+            (None, Verdict::Admit | Verdict::Duplicate { .. }) => {
                 return Err(self.turn_stranger(&header.site, Refusal::KeyUnknown));
             }
         };
@@ -238,12 +248,20 @@ impl<L: Log> Gateway<L> {
         received.room = None;
         self.0.meters.body_bytes.increment(length as u64);
         let gzip = content_encoding == Some(b"gzip");
-        Ok(Some(Verified { header, tenant, received, gzip, received_at: now_ms, room }))
+        Ok(Checked::New(Box::new(Verified { header, tenant, received, gzip, received_at: now_ms, room })))
+    }
+
+    /// What the replay cache knows of a batch whose signature holds.
+    fn look(&self, header: &SignatureHeader, digest: &Sha256Digest, now_ms: i64) -> Seen {
+        let site = &header.site;
+        let keyring = |key: &KeyId| self.0.keys.standing(site.as_str(), key.as_str());
+        let asked = Try { site, key: &header.key, batch: header.batch, digest, now_ms };
+        lock(&self.0.replay).look(&asked, &keyring)
     }
 
     /// Admits and appends.
-    async fn write(&self, verified: Verified) -> Result<Outcome, Box<Turned>> {
-        let Verified { header, tenant, received, gzip, received_at, mut room } = verified;
+    async fn write(&self, verified: Box<Verified>) -> Result<Outcome, Box<Turned>> {
+        let Verified { header, tenant, received, gzip, received_at, mut room } = *verified;
         let terms = Terms { received_at, signal_age_ms_max: self.0.config.signal_age_ms_max };
         let Received { bytes, digest, .. } = received;
         let admitted = self.admitted(bytes, gzip, terms).await.map_err(|fault| {
@@ -297,9 +315,9 @@ impl<L: Log> Gateway<L> {
     fn answer_as(&self, header: &SignatureHeader, first: Option<Seen>) -> Result<Outcome, Box<Turned>> {
         match first.map(replayed) {
             Some(Some(Verdict::Refuse(refusal))) => Err(self.turn(header, refusal)),
-            Some(Some(Verdict::Duplicate)) => {
+            Some(Some(Verdict::Duplicate { same })) => {
                 self.count_duplicate(header);
-                Ok(Outcome::Duplicate { batch: header.batch })
+                Ok(Outcome::Duplicate { batch: header.batch, same })
             }
             Some(Some(Verdict::Admit) | None) | None => Err(self.turn(header, Refusal::LogAway)),
         }

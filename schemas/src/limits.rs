@@ -30,6 +30,12 @@ pub const SPOOLS_MAX: usize = 64;
 pub const REPLAY_WINDOW: u64 = 1_024;
 /// Newest batches of a spool whose digests are remembered (design, section 3).
 pub const REPLAY_DIGESTS: usize = 64;
+/// Keys of one spool whose batch numbers are remembered apart, so that those of a stolen one can be forgotten: one more than
+/// may be live at once.
+pub const KEY_WINDOWS_MAX: usize = 4;
+/// Milliseconds without a batch after which a spool makes room for another at the gateway. The engine's bound is an hour of log
+/// time; what a gateway's clock and the log's may differ by comes on top, so that the engine has room for what was let in.
+pub const SPOOL_SILENT_MS: i64 = 65 * 60_000;
 /// Milliseconds after its last batch at which a spool is forgotten (design, section 3): a day more than a signal's age.
 pub const SPOOL_FORGOTTEN_MS: i64 = 8 * 86_400_000;
 /// Milliseconds before `received_at` at which a signal is too old, by default (design, section 5).
@@ -42,6 +48,9 @@ pub const CLOCK_OFFSET_MS_MAX: i64 = 100 * 366 * 86_400_000;
 pub const FLUSH_EVERY_S_MAX: u32 = 86_400;
 /// `flush_every_s` where the batch says none (design, section 3).
 pub const FLUSH_EVERY_S_DEFAULT: u32 = 60;
+/// Earliest time that a signal's `at` or a batch's `through` may carry: March 1973, milliseconds since the epoch. What lies below
+/// is in seconds.
+pub const TIME_MS_MIN: i64 = 100_000_000_000;
 /// Latest time that any field may carry: the end of the year 9999, milliseconds since the epoch.
 pub const TIME_MS_MAX: i64 = 253_402_300_799_999;
 
@@ -78,10 +87,12 @@ pub const UNWRITTEN_BYTES_MAX: usize = 256 << 20;
 pub const LARGE_BODY_BYTES: usize = 256 << 10;
 /// Large bodies that are parsed at once: each may hold 8 MiB inflated.
 pub const LARGE_BODIES_MAX: usize = 4;
-/// Spools that a gateway's replay cache remembers, of all sites together: about 2.5 KiB each.
+/// Spools that a gateway's replay cache remembers, of all sites and keys together: about 2.5 KiB each.
 pub const REPLAY_SPOOLS_CACHED_MAX: usize = 100_000;
 /// Rows of refusals that are counted until the next minute; above it a site's spools share a row, above its double they are only counted.
 pub const TALLY_ROWS_MAX: usize = 10_000;
+/// Milliseconds within which a log line that can repeat is written once; the others are counted.
+pub const LOG_REPEAT_MS: i64 = 30_000;
 /// Milliseconds between two ticks of a gateway (design, section 5).
 pub const TICK_MS: u64 = 1_000;
 /// `Refused` records in one append.
@@ -292,6 +303,8 @@ const _: () = assert!(WIRE_BYTES_MAX <= BODY_BYTES_MAX, "a body that is not comp
 const _: () = assert!(WIRE_BYTES_MAX <= UNAUTHENTICATED_BYTES_MAX, "one body must fit the shared budget");
 const _: () = assert!(SPOOL_FORGOTTEN_MS > SIGNAL_AGE_MS_MAX, "a forgotten spool's signals must all be too old");
 const _: () = assert!(REPLAY_DIGESTS as u64 <= REPLAY_WINDOW, "digests are kept for numbers in the window");
+const _: () = assert!(SPOOL_SILENT_MS < SPOOL_FORGOTTEN_MS, "a silent spool makes room before it is forgotten");
+const _: () = assert!(KEY_WINDOWS_MAX > LIVE_KEYS_MAX, "every live key of a site has its window in a spool");
 const _: () = assert!(RULE_SPAN_MS_MAX <= u32::MAX as i64, "times in a window are u32 deltas");
 const _: () = assert!(RULE_GROUPS_MAX <= SITE_GROUPS_MAX, "one rule must fit its site");
 const _: () = assert!(BATCH_SIGNALS_MAX <= HELD_SIGNALS_MAX, "one batch must fit the hold");

@@ -19,7 +19,8 @@ pub(super) fn recall(gateway: &Gateway<EmbeddedLog>, data: &Path) -> Result<(), 
     let mut next = reader.position(APP)?.unwrap_or_default();
     reader.state(APP, &mut |entry| {
         if let Ok(Some((site, id, spool))) = stored_spool(entry.key, entry.value) {
-            gateway.remember_spool(&site, id, spool.window, spool.last_batch.0);
+            // Of what it remembers the engine does not say under which key it was heard.
+            gateway.remember_spool(&site, id, None, spool.window, spool.last_batch.0);
         }
     })?;
     loop {

@@ -4,11 +4,18 @@
 use logystera_alerter::channels::{Channels, Target};
 use logystera_infra::control::{DirectoryView, open_key_secret};
 use logystera_infra::secrets::MasterKey;
+use logystera_ingest::core::replay::Standing;
 use logystera_ingest::core::signature::Secret;
 use logystera_ingest::{KeyEntry, Keys, SiteEntry};
+use logystera_schemas::control::Key;
 use logystera_schemas::ids::{ChannelId, TenantId};
 
 use crate::admin;
+
+/// Whether a key was revoked as stolen.
+fn is_stolen(_key: &Key) -> bool {
+    false
+}
 
 /// The sites' keys.
 pub(crate) struct SiteKeys {
@@ -36,7 +43,16 @@ impl Keys for SiteKeys {
             not_before: key.not_before,
             not_after: key.not_after,
             revoked: key.revoked_at.is_some(),
+            stolen: is_stolen(key),
         })
+    }
+
+    fn standing(&self, site: &str, key: &str) -> Standing {
+        match self.directory.current().key(site, key) {
+            Some(key) if is_stolen(key) => Standing::Stolen,
+            Some(key) if key.revoked_at.is_some() => Standing::Revoked,
+            Some(_) | None => Standing::Good,
+        }
     }
 
     fn site(&self, site: &str) -> Option<SiteEntry> {

@@ -57,6 +57,7 @@ macro_rules! is_final {
 const MEND: &str = "Drop the batch and count it as `refused`; mend the sender.";
 const BACK_OFF: &str = "Keep the batch and back off; send the same bytes with a fresh `ts`.";
 const WAIT: &str = "Keep the batch, wait for the operator, probe hourly.";
+const ANEW: &str = "Draw a new spool and claim its signals anew: this one was copied or restored.";
 const SPLIT: &str = "Retire the number; send the signals in two new batches.";
 
 refusals! {
@@ -91,8 +92,10 @@ refusals! {
     /// The site was closed.
     SiteClosed = "site_closed", 410, last, "Stop for good and tell the operator.";
     /// This batch id was used for other bytes.
-    Conflict = "conflict", 409, last, "Draw a new spool and claim its signals anew: this one was copied or restored.";
-    /// The site has 64 spools already.
+    Conflict = "conflict", 409, last, ANEW;
+    /// The number lies so far below the highest of its spool that nobody can tell any more what was sent under it.
+    BelowWindow = "below_window", 409, last, ANEW;
+    /// The site has 64 spools already, and none of them was silent for 65 minutes or heard only under revoked keys.
     TooManySpools = "too_many_spools", 429, again, BACK_OFF;
     /// The content type is not `application/json`.
     ContentType = "content_type_unsupported", 415, last, MEND;
@@ -116,6 +119,8 @@ refusals! {
     JsonTooManyNames = "json_too_many_names", 400, last, MEND;
     /// A field beside `signals` is missing or not as it must be; the answer names it.
     HeadInvalid = "head_invalid", 400, last, MEND;
+    /// `through` is not in milliseconds since the epoch (13 digits today, seconds have 10), or lies before the batch's newest signal.
+    ThroughInvalid = "through_invalid", 400, last, MEND;
     /// The batch has more than 1,000 signals.
     TooManySignals = "too_many_signals", 413, last, SPLIT;
     /// The batch has signals and every one was refused.
@@ -135,14 +140,16 @@ pub enum SignalRefusal {
     FieldMissing,
     /// A value is not one of the field's.
     ValueInvalid,
+    /// The signal's time is not in milliseconds.
+    AtNotMs,
     /// The signal is older than 7 days.
     TooOld,
 }
 
 impl SignalRefusal {
     /// Every one.
-    pub const ALL: [Self; 5] =
-        [Self::TypeUnknown, Self::FieldNotAllowed, Self::FieldMissing, Self::ValueInvalid, Self::TooOld];
+    pub const ALL: [Self; 6] =
+        [Self::TypeUnknown, Self::FieldNotAllowed, Self::FieldMissing, Self::ValueInvalid, Self::AtNotMs, Self::TooOld];
 
     /// Code in the answer, in `Refused` records and in metrics.
     pub const fn code(self) -> &'static str {
@@ -151,6 +158,7 @@ impl SignalRefusal {
             Self::FieldNotAllowed => "field_not_allowed",
             Self::FieldMissing => "field_missing",
             Self::ValueInvalid => "value_invalid",
+            Self::AtNotMs => "at_not_ms",
             Self::TooOld => "too_old",
         }
     }
@@ -162,6 +170,9 @@ impl SignalRefusal {
             Self::FieldNotAllowed => "The catalogue has no such field in this type, or the head no such name.",
             Self::FieldMissing => "A field that the type requires is missing or null.",
             Self::ValueInvalid => "A value is not one that the catalogue allows there.",
+            Self::AtNotMs => {
+                "`at` is not in milliseconds since the epoch (13 digits today): seconds, with 10, are times 1,000."
+            }
             Self::TooOld => "The signal is more than 7 days older than the gateway's clock.",
         }
     }
