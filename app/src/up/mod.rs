@@ -144,7 +144,7 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
     if config.demo {
         demo::tell(running.clone()).await;
     } else {
-        greeting::print(&running, &config, tls.is_some())?;
+        greeting::print(&running, &config, tls.is_some());
     }
     // Once told to stop, no batch is taken. What was accepted is on disk; the tasks commit what they have applied.
     for server in servers {
