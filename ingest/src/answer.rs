@@ -151,3 +151,12 @@ pub(crate) fn health(status: &str, healthy: bool, server_time: i64) -> Response<
     let text = format!("{{\"status\":\"{status}\",\"server_time\":{server_time}}}");
     raw_json(if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text.into_bytes())
 }
+
+/// The answer of `/health/ready` where the clock cannot be believed: its time, and that of the others or of the log.
+pub(crate) fn clock_differs(clock_ms: i64, log_ms: i64) -> Response<Body> {
+    let text = format!(
+        "{{\"status\":\"clock_differs\",\"clock_ms\":{clock_ms},\"log_ms\":{log_ms},\"skew_ms\":{},\"server_time\":{log_ms}}}",
+        clock_ms.saturating_sub(log_ms)
+    );
+    raw_json(StatusCode::SERVICE_UNAVAILABLE, text.into_bytes())
+}

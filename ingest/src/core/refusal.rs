@@ -67,6 +67,8 @@ refusals! {
     MethodNotAllowed = "method_not_allowed", 405, again, WAIT;
     /// The gateway is stopping.
     ShuttingDown = "shutting_down", 503, again, BACK_OFF;
+    /// The gateway's clock is more than 5 s off from the other gateways', or behind the log's: nothing that it says of the time can be believed.
+    ClockDiffers = "clock_differs", 503, again, BACK_OFF;
     /// The request has a `Transfer-Encoding`, alone or beside a `Content-Length`: a body must state its length (RFC 9112, sections 6.1 and 6.3).
     LengthRequired = "length_required", 411, again, BACK_OFF;
     /// The signature header is missing, repeated or not of the grammar.
@@ -105,6 +107,8 @@ refusals! {
     QuotaExceeded = "quota_exceeded", 429, again, "Keep the batch and wait for `Retry-After`.";
     /// The body is not one gzip member.
     GzipMalformed = "gzip_malformed", 400, last, MEND;
+    /// The body is over 1 MiB when inflated, and over 100 times what was sent.
+    GzipRatio = "gzip_ratio", 413, last, SPLIT;
     /// The body is over 8 MiB when inflated.
     InflatedTooLarge = "inflated_too_large", 413, last, SPLIT;
     /// The body is not UTF-8.

@@ -86,6 +86,9 @@ struct KeyWindow {
 struct Spool {
     windows: Vec<KeyWindow>,
     last_ms: i64,
+    /// It came to a site that had no place left before: it may have been known and made room, and under which keys the engine
+    /// heard it then is forgotten here. Only its silence makes room.
+    doubtful: bool,
 }
 
 impl Spool {
@@ -125,14 +128,14 @@ impl Spool {
 
     /// Whether it is none: forgotten, or heard under stolen keys alone.
     fn is_gone(&self, own: &KeyId, now_ms: i64, keyring: Keyring<'_>) -> bool {
-        self.is_forgotten(now_ms) || !self.windows.iter().any(|w| w.binds(own, keyring))
+        self.is_forgotten(now_ms) || !self.doubtful && !self.windows.iter().any(|w| w.binds(own, keyring))
     }
 
     /// How gladly it makes room for another: those that were heard under revoked keys alone first, then the silent ones.
     /// None: it does not.
     fn makes_room(&self, own: &KeyId, now_ms: i64, keyring: Keyring<'_>) -> Option<u8> {
         let revoked = |w: &KeyWindow| w.standing(own, keyring) != Standing::Good;
-        if self.windows.iter().all(revoked) {
+        if !self.doubtful && self.windows.iter().all(revoked) {
             return Some(0);
         }
         (now_ms.saturating_sub(self.last_ms) >= SPOOL_SILENT_MS).then_some(1)
@@ -252,7 +255,7 @@ impl Replay {
             self.windows -= spool.windows.len();
             spool.windows.retain(|w| w.binds(asked.key, keyring));
             self.windows += spool.windows.len();
-            if !spool.windows.is_empty() {
+            if spool.doubtful || !spool.windows.is_empty() {
                 return;
             }
         }
@@ -327,7 +330,11 @@ impl Replay {
         if self.windows >= REPLAY_SPOOLS_CACHED_MAX && !spools.get(&spool).is_some_and(has) {
             return;
         }
-        let spool = spools.entry(spool).or_default();
+        if !spools.contains_key(&spool) {
+            let doubtful = spools.len() + 1 >= SPOOLS_MAX || spools.values().any(|s| s.doubtful);
+            spools.insert(spool, Spool { doubtful, ..Spool::default() });
+        }
+        let Some(spool) = spools.get_mut(&spool) else { return };
         spool.last_ms = spool.last_ms.max(now_ms);
         let known = spool.windows.len();
         change(spool.window(key));
