@@ -1,6 +1,9 @@
 //! The subcommands of `logystera`, one module each, so that tests reach them. `main.rs` only parses the command line and
 //! calls a module's `run`; a new subcommand is one more line here.
 
+#[macro_use]
+pub mod terminal;
+
 pub mod up;
 
 #[cfg(feature = "kafka")]

@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use logystera_app::cli::{self, CliError};
 #[cfg(feature = "kafka")]
 use logystera_app::cluster::{self, Role};
-use logystera_app::{channel, convert, partitions, replay, rules, send, sign, site, tail, up};
+use logystera_app::{channel, convert, partitions, replay, rules, send, sign, site, tail, terminal, up};
 
 /// Behavioural monitoring for web applications
 ///
@@ -43,6 +44,14 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let done = run();
+    if terminal::lost() {
+        return cli::finish("output", Err(CliError::not_available("standard output could not be written whole")));
+    }
+    done
+}
+
+fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Up(args) => up::run(args),
         #[cfg(feature = "kafka")]

@@ -16,7 +16,9 @@ pub mod store;
 pub mod control;
 pub mod secrets;
 
+pub mod accept;
 pub mod clock;
+pub mod handles;
 pub mod shutdown;
 pub mod telemetry;
 

@@ -1,7 +1,9 @@
 //! Logs to stderr and metrics in Prometheus' text format.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 
+use logystera_schemas::limits::LOG_REPEAT_MS;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -32,10 +34,59 @@ const SECONDS: [f64; 14] =
 /// Buckets of counts: of requests in a commit, of signals in a batch.
 const COUNTS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1_024.0];
 
+/// Standard error, on which the process does not depend: a line that cannot be written, for the disk is full or nobody reads any
+/// more, is counted and lost.
+struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if io::stderr().lock().write_all(line).is_err() {
+            metrics::counter!("logystera_log_lines_lost_total").increment(1);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Keeps a log line that strangers or an outage can repeat from being written more than once in a while; the others are counted.
+#[derive(Debug)]
+pub struct Seldom {
+    every_ms: i64,
+    /// When the line was last written, and how many were left out since.
+    state: Mutex<(Option<i64>, u64)>,
+}
+
+impl Default for Seldom {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Seldom {
+    /// At most one line in [`LOG_REPEAT_MS`].
+    pub const fn new() -> Self {
+        Self { every_ms: LOG_REPEAT_MS, state: Mutex::new((None, 0)) }
+    }
+
+    /// Whether to write the line at `now_ms` of a monotonic clock: then how many were left out since the last one.
+    pub fn due(&self, now_ms: i64) -> Option<u64> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.0.is_some_and(|last_ms| now_ms.saturating_sub(last_ms) < self.every_ms) {
+            state.1 += 1;
+            return None;
+        }
+        state.0 = Some(now_ms);
+        Some(std::mem::take(&mut state.1))
+    }
+}
+
 /// Sends log lines to stderr. `filter` as in `RUST_LOG`: a level, or `target=level` with commas between.
 pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(filter).map_err(|e| TelemetryError::Filter(e.to_string()))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Stderr).log_internal_errors(false);
     match format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
@@ -83,12 +134,21 @@ fn describe() {
     metrics::describe_histogram!("logystera_log_commit_requests", "Appends and task commits that one fsync served.");
     metrics::describe_counter!("logystera_log_records_appended_total", "Records appended, by topic.");
     metrics::describe_counter!("logystera_log_commits_failed_total", "Commits that did not come about.");
+    metrics::describe_counter!("logystera_log_lines_lost_total", "Log lines that could not be written.");
     metrics::describe_gauge!("logystera_log_queue_requests", "Appends and task commits that wait for the writer.");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_repeated_line_is_written_seldom_and_counted() {
+        let seldom = Seldom::new();
+        let told: Vec<_> = (0..=2 * LOG_REPEAT_MS).step_by(1_000).filter_map(|now| seldom.due(now)).collect();
+        let between = LOG_REPEAT_MS as u64 / 1_000 - 1;
+        assert_eq!(told, [0, between, between]);
+    }
 
     #[test]
     fn metrics_are_rendered_with_buckets() {

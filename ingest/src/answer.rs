@@ -18,8 +18,8 @@ const RETRY_LATE_S: u32 = 3_600;
 pub(crate) enum Outcome {
     /// The log has the batch.
     Accepted { batch: BatchId, accepted: usize, refused: RefusedSignals },
-    /// The log had it already.
-    Duplicate { batch: BatchId },
+    /// The log had it already; `same` if the bytes were compared.
+    Duplicate { batch: BatchId, same: bool },
     /// It was turned away.
     Turned(Box<Turned>),
 }
@@ -48,6 +48,8 @@ struct Text<'a> {
     message: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    same: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     accepted: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,8 +94,9 @@ pub(crate) fn answer(outcome: &Outcome, version: Version, server_time: i64) -> R
             let text = Text { batch, accepted: Some(*accepted), refused, refused_more, server_time, ..Text::default() };
             json(StatusCode::ACCEPTED, &text)
         }
-        Outcome::Duplicate { batch } => {
-            let text = Text { code: Some("duplicate"), batch: Some(batch.to_string()), server_time, ..Text::default() };
+        Outcome::Duplicate { batch, same } => {
+            let (code, batch, same) = (Some("duplicate"), Some(batch.to_string()), Some(*same));
+            let text = Text { code, batch, same, server_time, ..Text::default() };
             json(StatusCode::OK, &text)
         }
         Outcome::Turned(turned) => turn_away(turned, version, server_time),
@@ -147,4 +150,13 @@ fn raw_json(status: StatusCode, text: Vec<u8>) -> Response<Body> {
 pub(crate) fn health(status: &str, healthy: bool, server_time: i64) -> Response<Body> {
     let text = format!("{{\"status\":\"{status}\",\"server_time\":{server_time}}}");
     raw_json(if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text.into_bytes())
+}
+
+/// The answer of `/health/ready` where the clock cannot be believed: its time, and that of the others or of the log.
+pub(crate) fn clock_differs(clock_ms: i64, log_ms: i64) -> Response<Body> {
+    let text = format!(
+        "{{\"status\":\"clock_differs\",\"clock_ms\":{clock_ms},\"log_ms\":{log_ms},\"skew_ms\":{},\"server_time\":{log_ms}}}",
+        clock_ms.saturating_sub(log_ms)
+    );
+    raw_json(StatusCode::SERVICE_UNAVAILABLE, text.into_bytes())
 }

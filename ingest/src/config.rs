@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use logystera_infra::handles::Handles;
 use logystera_schemas::limits::{
-    APPEND_WAIT_MS_MAX, BODY_READ_MS_MAX, CONNECTION_AGE_MS_MAX, CONNECTIONS_MAX, HEADER_READ_MS_MAX,
-    SHUTDOWN_WAIT_MS_MAX, SIGNAL_AGE_MS_MAX, TICK_MS, UNAUTHENTICATED_BYTES_MAX, UNWRITTEN_BYTES_MAX,
+    APPEND_WAIT_MS_MAX, BODY_READ_MS_MAX, CONNECTION_AGE_MS_MAX, CONNECTIONS_MAX, CONNECTIONS_PEER_SHARE,
+    HEADER_READ_MS_MAX, SHUTDOWN_WAIT_MS_MAX, SIGNAL_AGE_MS_MAX, TICK_MS, UNAUTHENTICATED_BYTES_MAX,
+    UNWRITTEN_BYTES_MAX,
 };
 
 use crate::core::quota::Quota;
@@ -22,8 +24,12 @@ pub struct GatewayConfig {
     pub unauthenticated_bytes_max: usize,
     /// Bytes of all verified batches that the log does not have yet.
     pub unwritten_bytes_max: usize,
-    /// Connections that one listener holds open.
+    /// Connections that the senders' listener holds open.
     pub connections_max: usize,
+    /// Of these, those of one peer that carried no batch yet.
+    pub connections_peer_max: usize,
+    /// Whether other gateways may write ticks to the same log.
+    pub among_others: bool,
     /// How long the gateway waits for what.
     pub timing: Timing,
 }
@@ -38,8 +44,18 @@ impl GatewayConfig {
             unauthenticated_bytes_max: UNAUTHENTICATED_BYTES_MAX,
             unwritten_bytes_max: UNWRITTEN_BYTES_MAX,
             connections_max: CONNECTIONS_MAX,
+            connections_peer_max: CONNECTIONS_MAX / CONNECTIONS_PEER_SHARE,
+            among_others: false,
             timing: Timing::default(),
         }
+    }
+
+    /// With as many connections as open files allow.
+    #[must_use]
+    pub fn within(mut self, handles: Handles) -> Self {
+        self.connections_max = handles.connections(CONNECTIONS_MAX);
+        self.connections_peer_max = self.connections_max / CONNECTIONS_PEER_SHARE;
+        self
     }
 }
 

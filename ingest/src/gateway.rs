@@ -8,10 +8,12 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFE
 use axum::http::{HeaderMap, HeaderName, Request, Response};
 use logystera_infra::clock::Clock;
 use logystera_infra::log::{Entry, Log};
+use logystera_infra::telemetry::Seldom;
 use logystera_schemas::batch::{BatchHead, encode};
-use logystera_schemas::ids::{BatchId, KeyGroup, SiteId, SpoolId, TenantId};
-use logystera_schemas::limits::{LARGE_BODIES_MAX, LARGE_BODY_BYTES};
+use logystera_schemas::ids::{BatchId, KeyGroup, KeyId, Sha256Digest, SiteId, SpoolId, TenantId};
+use logystera_schemas::limits::{BODY_BYTES_MAX, LARGE_BODY_BYTES};
 use logystera_schemas::replay::ReplayWindow;
+use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::Topic;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -19,15 +21,18 @@ use crate::answer::{Outcome, Turned, answer};
 use crate::body::{Received, receive};
 use crate::config::GatewayConfig;
 use crate::core::admit::{Admitted, BodyFault, RefusedSignals, Terms, admit};
-use crate::core::inflate::inflate;
+use crate::core::clock::{ClockWatch, Judgement};
+use crate::core::inflate::{Inflated, inflate};
 use crate::core::quota::Quotas;
 use crate::core::refusal::{Refusal, SignalRefusal};
-use crate::core::replay::{Replay, Seen};
+use crate::core::replay::{Replay, Seen, Try};
 use crate::core::signature::{HEADER, IDENTITY, Secret, SignatureHeader, Signed};
 use crate::core::tally::Tally;
 use crate::core::verify::{Facts, KeyState, Verdict, decide, replayed};
 use crate::keys::Keys;
 use crate::meters::Meters;
+use crate::places::Places;
+use crate::server::{Guest, Rush};
 
 /// Reason in `Refused` records for a batch that the log had already.
 const DUPLICATE: &str = "duplicate";
@@ -44,7 +49,7 @@ impl<L> Clone for Gateway<L> {
 pub(crate) struct Inner<L> {
     pub(crate) config: GatewayConfig,
     pub(crate) log: L,
-    keys: Arc<dyn Keys>,
+    pub(crate) keys: Arc<dyn Keys>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) meters: Meters,
     /// Signs for keys that are not there, so that they cost as much as those that are.
@@ -56,7 +61,14 @@ pub(crate) struct Inner<L> {
     pub(crate) some_ended: Notify,
     unauthenticated: Arc<Semaphore>,
     unwritten: Arc<Semaphore>,
-    large_bodies: Semaphore,
+    large_bodies: Places,
+    pub(crate) clock_watch: Mutex<ClockWatch>,
+    /// Whether the clock was believed when it was judged last for a tick.
+    pub(crate) clock_agreed: AtomicBool,
+    /// Whether the senders' door is too small for those who come.
+    pub(crate) rush: Arc<Rush>,
+    pub(crate) rush_told: Seldom,
+    pub(crate) log_told: Seldom,
     /// No new batch is taken.
     pub(crate) closing: AtomicBool,
     /// The log took the last append.
@@ -79,6 +91,14 @@ struct Verified {
     room: OwnedSemaphorePermit,
 }
 
+/// What the checks make of a request.
+enum Checked {
+    /// Look into the body.
+    New(Box<Verified>),
+    /// The log has the batch; `same` if the bytes were compared.
+    Duplicate { same: bool },
+}
+
 impl<L: Log> Gateway<L> {
     /// A gateway that appends to `log`. The metrics' recorder, where there is one, must be installed before.
     pub fn new(config: GatewayConfig, log: L, keys: Arc<dyn Keys>, clock: Arc<dyn Clock>) -> Self {
@@ -92,7 +112,12 @@ impl<L: Log> Gateway<L> {
             some_ended: Notify::new(),
             unauthenticated: budget(config.unauthenticated_bytes_max),
             unwritten: budget(config.unwritten_bytes_max),
-            large_bodies: Semaphore::new(LARGE_BODIES_MAX),
+            large_bodies: Places::new(),
+            clock_watch: Mutex::new(if config.among_others { ClockWatch::among_others() } else { ClockWatch::alone() }),
+            clock_agreed: AtomicBool::new(true),
+            rush: Arc::default(),
+            rush_told: Seldom::new(),
+            log_told: Seldom::new(),
             closing: AtomicBool::new(false),
             log_ready: AtomicBool::new(true),
             config,
@@ -102,20 +127,45 @@ impl<L: Log> Gateway<L> {
         }))
     }
 
-    /// Takes what is known of a spool from before this process, so that a repetition across a restart is not stored twice.
-    pub fn remember_spool(&self, site: &SiteId, spool: SpoolId, seen: ReplayWindow, last_ms: i64) {
-        lock(&self.0.replay).restore(site, spool, seen, last_ms);
+    /// Takes what is known of a spool under a key from before this process, so that a repetition across a restart is not stored
+    /// twice. No key: it is not known under which.
+    pub fn remember_spool(&self, site: &SiteId, spool: SpoolId, key: Option<&KeyId>, seen: ReplayWindow, last_ms: i64) {
+        lock(&self.0.replay).restore(site, spool, key, seen, last_ms);
     }
 
     /// Takes a batch that stands in the log.
     pub fn remember_batch(&self, head: &BatchHead) {
         let batch = BatchId { spool: head.spool, seq: head.seq };
-        lock(&self.0.replay).insert(&head.site, batch, &head.digest, head.received_at);
+        let BatchHead { site, key, digest, received_at, .. } = head;
+        lock(&self.0.replay).insert(&Try { site, key, batch, digest, now_ms: *received_at });
+    }
+
+    /// Takes a tick that stands in the log from before this process.
+    pub fn remember_tick(&self, at: WallMs) {
+        lock(&self.0.clock_watch).written(at.0);
+    }
+
+    /// Takes a tick of another gateway as soon as it is read. `instance` tells others apart, where that is known.
+    pub fn heard_tick(&self, instance: &str, at: WallMs) {
+        lock(&self.0.clock_watch).heard(instance, at.0, self.0.clock.monotonic_ms());
+    }
+
+    /// What is to be made of the clock right now.
+    pub(crate) fn judge_clock(&self) -> Judgement {
+        lock(&self.0.clock_watch).judge(self.0.clock.wall_ms(), self.0.clock.monotonic_ms())
     }
 
     /// Answers one request for `/v1/batches`.
     pub(crate) async fn take(&self, request: Request<Body>) -> Response<Body> {
         let version = request.version();
+        let judged = self.judge_clock();
+        if !judged.takes_batches() {
+            let refusal = Refusal::ClockDiffers;
+            self.0.meters.refused(refusal);
+            // Senders correct their clocks by what they are told.
+            let log_ms = if let Judgement::Differs { log_ms, .. } = judged { log_ms } else { self.0.clock.wall_ms() };
+            return answer(&Outcome::Turned(Box::new(refusal.into())), version, log_ms);
+        }
         let outcome = match self.outcome(request).await {
             Ok(outcome) => outcome,
             Err(turned) => {
@@ -127,17 +177,24 @@ impl<L: Log> Gateway<L> {
     }
 
     async fn outcome(&self, request: Request<Body>) -> Result<Outcome, Box<Turned>> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        let guest = parts.extensions.remove::<Guest>();
         let header = self.open(&parts.headers, parts.uri.query())?;
         let wait = self.0.config.timing.body_read;
         let declared = one(&parts.headers, &CONTENT_LENGTH).and_then(|v| std::str::from_utf8(v).ok()?.parse().ok());
         let received = receive(body, declared, &self.0.unauthenticated, wait).await;
         let received = received.map_err(|refusal| self.turn_stranger(&header.site, refusal))?;
         let batch = header.batch;
-        let Some(verified) = self.verify(header, &parts.headers, received)? else {
-            return Ok(Outcome::Duplicate { batch });
-        };
-        self.write(verified).await
+        let checked = self.verify(header, &parts.headers, received);
+        // It keeps its place: that of a request that may have been captured, long ago, it does not keep.
+        let proved = checked.as_ref().map_or_else(|t| t.batch.is_some() && t.refusal != Refusal::ClockSkew, |_| true);
+        if let Some(guest) = guest.filter(|_| proved) {
+            guest.verified();
+        }
+        match checked? {
+            Checked::New(verified) => self.write(verified).await,
+            Checked::Duplicate { same } => Ok(Outcome::Duplicate { batch, same }),
+        }
     }
 
     /// What is checked before the body is read.
@@ -177,13 +234,13 @@ impl<L: Log> Gateway<L> {
         Box::new(Turned { batch: Some(header.batch), ..refusal.into() })
     }
 
-    /// Checks the signature and what comes after it up to the body's content. None: a duplicate.
+    /// Checks the signature and what comes after it up to the body's content.
     fn verify(
         &self,
         header: SignatureHeader,
         headers: &HeaderMap,
         mut received: Received,
-    ) -> Result<Option<Verified>, Box<Turned>> {
+    ) -> Result<Checked, Box<Turned>> {
         let now_ms = self.0.clock.wall_ms();
         let content_type = one(headers, &CONTENT_TYPE);
         let content_encoding = match headers.get(CONTENT_ENCODING) {
@@ -210,21 +267,21 @@ impl<L: Log> Gateway<L> {
             now_s: now_ms.div_euclid(1_000),
             ts: header.ts,
             site_closed: self.0.keys.site(header.site.as_str()).is_some_and(|s| s.closed),
-            replay: &|| lock(&self.0.replay).look(&header.site, header.batch, &received.digest, now_ms),
+            replay: &|| self.look(&header, &received.digest, now_ms),
             content_type,
             content_encoding,
         });
         let tenant = match (found, verdict) {
-            (Some(_), Verdict::Duplicate) => {
+            (Some(_), Verdict::Duplicate { same }) => {
                 self.count_duplicate(&header);
-                return Ok(None);
+                return Ok(Checked::Duplicate { same });
             }
             (Some(found), Verdict::Admit) => found.tenant,
             (Some(_), Verdict::Refuse(refusal)) if key == KeyState::Live && mac_holds => {
                 return Err(self.turn(&header, refusal));
             }
             (_, Verdict::Refuse(refusal)) => return Err(self.turn_stranger(&header.site, refusal)),
-            (None, Verdict::Admit | Verdict::Duplicate) => {
+            (None, Verdict::Admit | Verdict::Duplicate { .. }) => {
                 return Err(self.turn_stranger(&header.site, Refusal::KeyUnknown));
             }
         };
@@ -238,20 +295,31 @@ impl<L: Log> Gateway<L> {
         received.room = None;
         self.0.meters.body_bytes.increment(length as u64);
         let gzip = content_encoding == Some(b"gzip");
-        Ok(Some(Verified { header, tenant, received, gzip, received_at: now_ms, room }))
+        Ok(Checked::New(Box::new(Verified { header, tenant, received, gzip, received_at: now_ms, room })))
+    }
+
+    /// What the replay cache knows of a batch whose signature holds.
+    fn look(&self, header: &SignatureHeader, digest: &Sha256Digest, now_ms: i64) -> Seen {
+        let site = &header.site;
+        let keyring = |key: &KeyId| self.0.keys.standing(site.as_str(), key.as_str());
+        let asked = Try { site, key: &header.key, batch: header.batch, digest, now_ms };
+        lock(&self.0.replay).look(&asked, &keyring)
     }
 
     /// Admits and appends.
-    async fn write(&self, verified: Verified) -> Result<Outcome, Box<Turned>> {
-        let Verified { header, tenant, received, gzip, received_at, mut room } = verified;
+    async fn write(&self, verified: Box<Verified>) -> Result<Outcome, Box<Turned>> {
+        let Verified { header, tenant, received, gzip, received_at, mut room } = *verified;
         let terms = Terms { received_at, signal_age_ms_max: self.0.config.signal_age_ms_max };
         let Received { bytes, digest, .. } = received;
-        let admitted = self.admitted(bytes, gzip, terms).await.map_err(|fault| {
+        let wire_bytes = bytes.len();
+        let Opened { cost, admitted } = self.opened(&header.site, bytes, gzip, terms).await;
+        let signals = admitted.as_ref().map_or(0, |a| a.accepted + a.refused.total() as usize);
+        let more = cost.saturating_sub(wire_bytes);
+        lock(&self.0.quotas).charge(&header.site, more, signals, self.0.clock.monotonic_ms());
+        let admitted = admitted.map_err(|fault| {
             let turned = self.turn(&header, fault.refusal);
             Box::new(Turned { fault: Some(fault), ..*turned })
         })?;
-        let seen = admitted.accepted + admitted.refused.total() as usize;
-        lock(&self.0.quotas).charge(&header.site, seen, self.0.clock.monotonic_ms());
         if admitted.accepted == 0 && admitted.refused.total() > 0 {
             self.count_refused(&header, &admitted.refused);
             let turned = self.turn(&header, Refusal::NothingAcceptable);
@@ -297,9 +365,9 @@ impl<L: Log> Gateway<L> {
     fn answer_as(&self, header: &SignatureHeader, first: Option<Seen>) -> Result<Outcome, Box<Turned>> {
         match first.map(replayed) {
             Some(Some(Verdict::Refuse(refusal))) => Err(self.turn(header, refusal)),
-            Some(Some(Verdict::Duplicate)) => {
+            Some(Some(Verdict::Duplicate { same })) => {
                 self.count_duplicate(header);
-                Ok(Outcome::Duplicate { batch: header.batch })
+                Ok(Outcome::Duplicate { batch: header.batch, same })
             }
             Some(Some(Verdict::Admit) | None) | None => Err(self.turn(header, Refusal::LogAway)),
         }
@@ -328,20 +396,39 @@ impl<L: Log> Gateway<L> {
         }
     }
 
-    /// Inflates and admits: a large body apart from the threads that serve connections, and few of them at once.
-    async fn admitted(&self, bytes: Vec<u8>, gzip: bool, terms: Terms) -> Result<Admitted, BodyFault> {
-        let weight = bytes.len() * if gzip { 8 } else { 1 };
-        if weight < LARGE_BODY_BYTES {
-            return open_body(&bytes, gzip, &terms);
+    /// Inflates and admits: a large body apart from the threads that serve connections, few of them at once, and of one site
+    /// one. How large a compressed one is shows when it is inflated: what was done of it by then is done again.
+    async fn opened(&self, site: &SiteId, bytes: Vec<u8>, gzip: bool, terms: Terms) -> Opened {
+        let small = bytes.len() * if gzip { 8 } else { 1 } < LARGE_BODY_BYTES;
+        if let Some(opened) = small.then(|| open_body(&bytes, gzip, LARGE_BODY_BYTES, &terms)).flatten() {
+            return opened;
         }
-        let Ok(_place) = self.0.large_bodies.acquire().await else { return Err(BodyFault::of(Refusal::Busy)) };
-        let admitted = tokio::task::spawn_blocking(move || open_body(&bytes, gzip, &terms)).await;
-        admitted.unwrap_or(Err(BodyFault::of(Refusal::Busy)))
+        let busy = || Opened { cost: 0, admitted: Err(BodyFault::of(Refusal::Busy)) };
+        let place = tokio::time::timeout(self.0.config.timing.append, self.0.large_bodies.take(site)).await;
+        let Ok(Some(_place)) = place else { return busy() };
+        let open = move || open_body(&bytes, gzip, BODY_BYTES_MAX, &terms);
+        tokio::task::spawn_blocking(open).await.ok().flatten().unwrap_or_else(busy)
     }
 }
 
-fn open_body(bytes: &[u8], gzip: bool, terms: &Terms) -> Result<Admitted, BodyFault> {
-    if gzip { admit(&inflate(bytes).map_err(BodyFault::of)?, terms) } else { admit(bytes, terms) }
+/// A body that was looked into.
+struct Opened {
+    /// Bytes that were read or made.
+    cost: usize,
+    admitted: Result<Admitted, BodyFault>,
+}
+
+/// None: it is larger than `wanted` when inflated.
+fn open_body(bytes: &[u8], gzip: bool, wanted: usize, terms: &Terms) -> Option<Opened> {
+    if !gzip {
+        return Some(Opened { cost: bytes.len(), admitted: admit(bytes, terms) });
+    }
+    let Inflated { cost, body } = inflate(bytes, wanted);
+    let admitted = match body {
+        Ok(body) => admit(&body?, terms),
+        Err(refusal) => Err(BodyFault::of(refusal)),
+    };
+    Some(Opened { cost, admitted })
 }
 
 /// The value of a header that stands there exactly once.

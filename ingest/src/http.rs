@@ -11,13 +11,16 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response};
 use axum::routing::{get, post};
 use logystera_infra::log::Log;
+use logystera_schemas::limits::ADMIN_CONNECTIONS_MAX;
 use tokio::net::TcpListener;
 
-use crate::answer::{Outcome, answer, health};
+use crate::answer::{Outcome, answer, clock_differs, health};
+use crate::core::clock::Judgement;
+use crate::core::crowd::Room;
 use crate::core::refusal::Refusal;
 use crate::core::signature::PATH;
 use crate::gateway::Gateway;
-use crate::server::{Listening, listen};
+use crate::server::{Listening, Rush, listen};
 use crate::tls::Tls;
 
 /// Gives all metrics in Prometheus' text format.
@@ -33,7 +36,10 @@ impl<L: Log> Gateway<L> {
             shutdown.await;
             self.0.closing.store(true, Ordering::SeqCst);
         };
-        listen(self.listening(listener, tls), router, closing).await;
+        let config = &self.0.config;
+        let room = Room { places: config.connections_max, share: config.connections_peer_max };
+        let listening = self.listening("senders", listener, room, Arc::clone(&self.0.rush));
+        listen(Listening { tls, ..listening }, router, closing).await;
         self.flush_refused().await;
     }
 
@@ -50,17 +56,14 @@ impl<L: Log> Gateway<L> {
         };
         let router = Router::new().route("/metrics", get(metrics)).merge(health_routes());
         let router = router.fallback(not_found).with_state(self.clone());
-        listen(self.listening(listener, None), router, shutdown).await;
+        // It is operators' door: what comes there does not stop the clock.
+        let room = Room { places: ADMIN_CONNECTIONS_MAX, share: ADMIN_CONNECTIONS_MAX };
+        listen(self.listening("operators", listener, room, Arc::default()), router, shutdown).await;
     }
 
-    fn listening(&self, listener: TcpListener, tls: Option<Tls>) -> Listening {
-        Listening {
-            listener,
-            tls,
-            connections_max: self.0.config.connections_max,
-            timing: self.0.config.timing,
-            open: self.0.meters.connections.clone(),
-        }
+    fn listening(&self, name: &'static str, listener: TcpListener, room: Room, rush: Arc<Rush>) -> Listening {
+        let (timing, meters) = (self.0.config.timing, self.0.meters.door.clone());
+        Listening { name, listener, tls: None, room, timing, meters, rush }
     }
 
     fn refuse(&self, request: &Request, refusal: Refusal) -> Response<Body> {
@@ -91,11 +94,17 @@ async fn live<L: Log>(State(gateway): State<Gateway<L>>) -> Response<Body> {
 
 /// Ready: batches are taken, as far as the last append can tell.
 async fn ready<L: Log>(State(gateway): State<Gateway<L>>) -> Response<Body> {
+    let clock_ms = gateway.0.clock.wall_ms();
+    match gateway.judge_clock() {
+        Judgement::Agrees { .. } => {}
+        Judgement::Listens => return health("listening", false, clock_ms),
+        Judgement::Differs { log_ms, .. } => return clock_differs(clock_ms, log_ms),
+    }
     let closing = gateway.0.closing.load(Ordering::SeqCst);
     let (status, healthy) = match (closing, gateway.0.log_ready.load(Ordering::SeqCst)) {
         (true, _) => ("shutting_down", false),
         (false, true) => ("ready", true),
         (false, false) => ("log_away", false),
     };
-    health(status, healthy, gateway.0.clock.wall_ms())
+    health(status, healthy, clock_ms)
 }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use logystera_schemas::ids::{KeyId, SiteId, TenantId};
 
+use crate::core::replay::Standing;
 use crate::core::signature::Secret;
 
 /// A key of a site. It has no `Debug`: it holds a secret.
@@ -20,6 +21,19 @@ pub struct KeyEntry {
     pub not_after: Option<i64>,
     /// Whether it was revoked.
     pub revoked: bool,
+    /// Whether it was revoked as stolen: what came under it binds nobody.
+    pub stolen: bool,
+}
+
+impl KeyEntry {
+    /// How it stands for what was heard under it before.
+    pub fn standing(&self) -> Standing {
+        match (self.revoked, self.stolen) {
+            (true, true) => Standing::Stolen,
+            (true, false) => Standing::Revoked,
+            (false, _) => Standing::Good,
+        }
+    }
 }
 
 /// A site.
@@ -39,6 +53,12 @@ pub trait Keys: Send + Sync + 'static {
 
     /// A site.
     fn site(&self, site: &str) -> Option<SiteEntry>;
+
+    /// How a site's key stands for what was heard under it before. Asked for other keys than the one that signed, of a spool
+    /// that was heard under several.
+    fn standing(&self, site: &str, key: &str) -> Standing {
+        self.find(site, key).map_or(Standing::Good, |key| key.standing())
+    }
 }
 
 /// Keys held in memory, for tests and benchmarks.

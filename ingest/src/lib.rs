@@ -12,6 +12,8 @@ mod gateway;
 
 mod body;
 
+mod places;
+
 mod once;
 mod publish;
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use logystera_infra::log::{Entry, Log, LogError};
-use logystera_schemas::ids::{BatchId, Sha256Digest, SiteId};
+use logystera_schemas::ids::{BatchId, KeyId, Sha256Digest, SiteId};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::core::replay::{Claim, Seen};
+use crate::core::replay::{Claim, Seen, Try};
 use crate::core::signature::SignatureHeader;
 use crate::gateway::{Gateway, Inner, lock};
 
@@ -25,7 +25,10 @@ impl<L: Log> Gateway<L> {
         now_ms: i64,
     ) -> Result<Reserved<L>, Option<Seen>> {
         let (site, batch) = (&header.site, header.batch);
-        match lock(&self.0.replay).claim(site, batch, digest, now_ms) {
+        let asked = Try { site, key: &header.key, batch, digest, now_ms };
+        let keyring = |key: &KeyId| self.0.keys.standing(site.as_str(), key.as_str());
+        let claimed = lock(&self.0.replay).claim(&asked, &keyring);
+        match claimed {
             Claim::Append => {
                 return Ok(Reserved { inner: Arc::clone(&self.0), site: site.clone(), batch, at_ms: now_ms });
             }
@@ -37,7 +40,7 @@ impl<L: Log> Gateway<L> {
                 let mut some_ended = std::pin::pin!(self.0.some_ended.notified());
                 some_ended.as_mut().enable();
                 if !lock(&self.0.replay).is_reserved(site, batch) {
-                    return lock(&self.0.replay).look(site, batch, digest, now_ms);
+                    return lock(&self.0.replay).look(&asked, &keyring);
                 }
                 some_ended.await;
             }

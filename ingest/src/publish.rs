@@ -13,6 +13,7 @@ use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::Topic;
 use tokio::time::MissedTickBehavior;
 
+use crate::core::clock::Judgement;
 use crate::gateway::{Gateway, lock};
 
 /// `Refused` records once a minute (design, section 3), and what has been idle is forgotten.
@@ -43,9 +44,9 @@ impl<L: Log> Gateway<L> {
                 true
             }
             Some(error) => {
-                // Once an outage, not once a batch.
-                if was_ready {
-                    tracing::warn!(error, "the log does not take appends: senders are told to come again");
+                // Once an outage, not once a batch; and of outages that follow one another, now and then.
+                if was_ready && let Some(left_out) = self.0.log_told.due(self.0.clock.monotonic_ms()) {
+                    tracing::warn!(error, left_out, "the log does not take appends: senders are told to come again");
                 }
                 false
             }
@@ -76,7 +77,19 @@ impl<L: Log> Gateway<L> {
 
     /// Writes one tick to each partition. A tick that the log does not take is not made up for: its absence tells that the
     /// door was shut.
+    ///
+    /// While connections are turned away for want of room the door is shut for whoever they are: no tick is written, so that
+    /// nobody is taken for silent who was not let in. Nor is one written by a clock that other gateways contradict.
     pub async fn tick(&self) {
+        if self.0.rush.take() {
+            if let Some(left_out) = self.0.rush_told.due(self.0.clock.monotonic_ms()) {
+                tracing::warn!(left_out, "connections find no room: the log's clock stands still meanwhile");
+            }
+            return self.0.meters.ticks_withheld.increment(1);
+        }
+        if !self.tell_clock().ticks() {
+            return self.0.meters.ticks_withheld.increment(1);
+        }
         let at = WallMs(self.0.clock.wall_ms());
         let tick = |partition| Entry {
             topic: Topic::Signals,
@@ -90,6 +103,37 @@ impl<L: Log> Gateway<L> {
                 return self.0.meters.ticks_missed.increment(1);
             }
         }
+        lock(&self.0.clock_watch).written(at.0);
+    }
+
+    /// Judges the clock, and says so where that has changed.
+    fn tell_clock(&self) -> Judgement {
+        let judged = self.judge_clock();
+        let (wall_ms, agreed) = (self.0.clock.wall_ms(), judged.takes_batches());
+        match judged {
+            Judgement::Agrees { skew_ms } | Judgement::Differs { skew_ms, .. } => {
+                self.0.meters.clock_skew(skew_ms);
+            }
+            Judgement::Listens => return judged,
+        }
+        let changed = self.0.clock_agreed.swap(agreed, Ordering::SeqCst) != agreed;
+        match judged {
+            Judgement::Differs { log_ms, skew_ms, ticks: false } if changed => tracing::error!(
+                clock_ms = wall_ms,
+                others_ms = log_ms,
+                skew_ms,
+                "this gateway's clock differs from the others': no batch is taken until it is right"
+            ),
+            Judgement::Differs { log_ms, skew_ms, .. } if changed => tracing::error!(
+                clock_ms = wall_ms,
+                log_ms,
+                skew_ms,
+                "the clock lies behind the log's newest tick: it ran ahead before, or is behind now; no batch is taken for a minute, until the log's time is set back"
+            ),
+            Judgement::Agrees { .. } if changed => tracing::info!(clock_ms = wall_ms, "the clock is believed again"),
+            _ => {}
+        }
+        judged
     }
 
     /// Writes what was turned away since the last time. Counts that the log does not take are kept.

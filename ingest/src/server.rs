@@ -7,19 +7,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
+use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use logystera_infra::accept::AcceptFaults;
 use logystera_schemas::limits::{H2_STREAMS_MAX, H2_WINDOW_BYTES, HEADER_BYTES_MAX, HEADERS_MAX};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::Timing;
+use crate::core::crowd::Room;
 use crate::tls::Tls;
 
+mod door;
 mod prefixed;
+use door::Door;
+pub(crate) use door::{DoorMeters, Guest, Rush};
 use prefixed::{PREFIX_BYTES, Prefixed};
 
 /// How an HTTP/2 connection begins (RFC 9113, section 3.4).
@@ -29,16 +38,16 @@ const READ_BUFFER_BYTES: usize = 64 << 10;
 /// How often an idle HTTP/2 peer is asked whether it is there, and how long it may take to say so.
 const H2_PING_EVERY: Duration = Duration::from_secs(20);
 const H2_PING_WAIT: Duration = Duration::from_secs(10);
-/// Pause after an accept that failed, mostly for want of file handles: to try again at once would only spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
 /// A listener with its bounds.
 pub(crate) struct Listening {
+    /// What it is called in the log.
+    pub(crate) name: &'static str,
     pub(crate) listener: TcpListener,
     pub(crate) tls: Option<Tls>,
-    pub(crate) connections_max: usize,
+    pub(crate) room: Room,
     pub(crate) timing: Timing,
-    pub(crate) open: metrics::Gauge,
+    pub(crate) meters: DoorMeters,
+    pub(crate) rush: Arc<Rush>,
 }
 
 /// What a connection should do.
@@ -53,46 +62,67 @@ enum Phase {
 
 /// Serves `router` until `shutdown` resolves and the requests in flight are finished, or took too long.
 pub(crate) async fn listen(listening: Listening, router: Router, shutdown: impl Future<Output = ()>) {
-    let Listening { listener, tls, connections_max, timing, open } = listening;
-    let places = Arc::new(Semaphore::new(connections_max));
+    let Listening { name, listener, tls, room, timing, meters, rush } = listening;
+    let door = Door::new(room, meters, rush);
+    let faults = AcceptFaults::of(name);
     let phase = watch::Sender::new(Phase::Serve);
+    // Each connection holds a sender: when the last one has ended, nothing can be received any more.
+    let (alive, mut all_ended) = mpsc::channel::<()>(1);
     let acceptor = tls.map(|tls| TlsAcceptor::from(tls.0));
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = async {
-            let place = places.clone().acquire_owned().await;
-            (place, listener.accept().await)
+            match listener.accept().await {
+                Ok((stream, peer)) => Some((stream, door.enter(peer.ip()).await)),
+                Err(error) => {
+                    faults.pause(&error).await;
+                    None
+                }
+            }
         };
-        let (place, accepted) = tokio::select! {
+        let accepted = tokio::select! {
             biased;
             () = &mut shutdown => break,
             accepted = accepted => accepted,
         };
-        let Ok(place) = place else { break };
-        match accepted {
-            Ok((stream, _)) => {
-                let serving = Serving { router: router.clone(), timing, phase: phase.subscribe() };
-                let (acceptor, open) = (acceptor.clone(), open.clone());
-                open.increment(1.0);
-                tokio::spawn(async move {
-                    serving.connection(stream, acceptor).await;
-                    open.decrement(1.0);
-                    drop(place);
-                });
+        let Some((stream, guest)) = accepted else { continue };
+        let serving = Serving { router: router.clone(), timing, phase: phase.subscribe(), guest: guest.clone() };
+        let (acceptor, alive) = (acceptor.clone(), alive.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = serving.connection(stream, acceptor) => {}
+                () = guest.out() => {}
             }
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
+            drop(alive);
+        });
     }
-    drop(listener);
+    drop((listener, alive));
     phase.send_replace(Phase::Finish);
-    let all = u32::try_from(connections_max).unwrap_or(u32::MAX);
-    if tokio::time::timeout(timing.shutdown, places.acquire_many(all)).await.is_err() {
-        let left = connections_max - places.available_permits();
-        tracing::warn!(connections = left, "requests still ran when the time to stop was over");
+    if tokio::time::timeout(timing.shutdown, all_ended.recv()).await.is_err() {
+        tracing::warn!(connections = door.len(), "requests still ran when the time to stop was over");
         phase.send_replace(Phase::End);
+    }
+}
+
+/// What answers a connection's requests: it tells each of them whose it is.
+struct Attended {
+    router: TowerToHyperService<Router>,
+    guest: Guest,
+}
+
+impl Service<Request<Incoming>> for Attended {
+    type Response = Response<Body>;
+    type Error = std::convert::Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, std::convert::Infallible>> + Send>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.guest.clone());
+        let (running, answer) = (self.guest.begins(), self.router.call(request));
+        Box::pin(async move {
+            let answer = answer.await;
+            drop(running);
+            answer
+        })
     }
 }
 
@@ -101,6 +131,7 @@ struct Serving {
     router: Router,
     timing: Timing,
     phase: watch::Receiver<Phase>,
+    guest: Guest,
 }
 
 impl Serving {
@@ -126,8 +157,8 @@ impl Serving {
     }
 
     async fn serve<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, io: I, h2: bool) {
-        let Self { router, timing, phase } = self;
-        let service = TowerToHyperService::new(router);
+        let Self { router, timing, phase, guest } = self;
+        let service = Attended { router: TowerToHyperService::new(router), guest: guest.clone() };
         let io = TokioIo::new(io);
         if h2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -139,7 +170,7 @@ impl Serving {
                 .initial_connection_window_size(H2_WINDOW_BYTES)
                 .keep_alive_interval(H2_PING_EVERY)
                 .keep_alive_timeout(H2_PING_WAIT);
-            drive(builder.serve_connection(io, service), timing, phase).await;
+            drive(builder.serve_connection(io, service), timing, phase, Some(&guest)).await;
         } else {
             let mut builder = http1::Builder::new();
             builder
@@ -148,7 +179,8 @@ impl Serving {
                 .max_headers(HEADERS_MAX)
                 .max_header_size(HEADER_BYTES_MAX)
                 .max_buf_size(READ_BUFFER_BYTES);
-            drive(builder.serve_connection(io, service), timing, phase).await;
+            // The HTTP library ends an idle one itself.
+            drive(builder.serve_connection(io, service), timing, phase, None).await;
         }
     }
 }
@@ -158,46 +190,60 @@ trait Finish: Future {
     fn finish(self: Pin<&mut Self>);
 }
 
-type Served = TowerToHyperService<Router>;
-
-impl<I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static> Finish for http1::Connection<I, Served> {
+impl<I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static> Finish for http1::Connection<I, Attended> {
     fn finish(self: Pin<&mut Self>) {
         self.graceful_shutdown();
     }
 }
 
-impl<I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static> Finish for http2::Connection<I, Served, TokioExecutor> {
+impl<I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static> Finish for http2::Connection<I, Attended, TokioExecutor> {
     fn finish(self: Pin<&mut Self>) {
         self.graceful_shutdown();
     }
 }
 
-/// Runs a connection to its end: its own, the listener's, or that of its age.
-async fn drive(connection: impl Finish, timing: Timing, mut phase: watch::Receiver<Phase>) {
+/// Runs a connection to its end: its own, the listener's, that of its age, or that of its patience: one of `guest` that has no
+/// request for as long as headers may take has no use for its place.
+async fn drive(connection: impl Finish, timing: Timing, mut phase: watch::Receiver<Phase>, guest: Option<&Guest>) {
     let mut connection = std::pin::pin!(connection);
     let mut ends = std::pin::pin!(tokio::time::sleep(timing.connection_age));
-    let mut finishing = false;
+    let mut idles = std::pin::pin!(idles(guest, timing.header_read));
+    let mut finishing = None;
     loop {
         tokio::select! {
             _ = connection.as_mut() => return,
-            changed = phase.wait_for(|p| *p == Phase::End || (*p == Phase::Finish && !finishing)) => {
+            changed = phase.wait_for(|p| *p == Phase::End || (*p == Phase::Finish && finishing.is_none())) => {
                 if changed.is_ok_and(|p| *p == Phase::End) {
                     return;
                 }
-                finishing = true;
-                connection.as_mut().finish();
+                finishing = Some(timing.shutdown);
             }
+            () = idles.as_mut(), if finishing.is_none() => finishing = Some(timing.header_read),
             () = ends.as_mut() => {
-                if finishing {
+                if finishing.is_some() {
                     return;
                 }
-                finishing = true;
-                connection.as_mut().finish();
+                finishing = Some(timing.shutdown);
             }
         }
-        if finishing {
-            ends.set(tokio::time::sleep(timing.shutdown));
+        if let Some(wait) = finishing {
+            connection.as_mut().finish();
+            ends.set(tokio::time::sleep(wait));
         }
+    }
+}
+
+/// Resolves when a connection had no request for `wait`.
+async fn idles(guest: Option<&Guest>, wait: Duration) {
+    let Some(guest) = guest else { return std::future::pending().await };
+    let mut before = None;
+    loop {
+        tokio::time::sleep(wait).await;
+        let now = guest.idle();
+        if now.is_some() && now == before {
+            return;
+        }
+        before = now;
     }
 }
 

@@ -36,6 +36,12 @@ pub const SPOOL_ROOM_MS: i64 = SEND_PAUSE_MS_MAX as i64;
 /// Signing keys whose batches are remembered of one spool, each with its own numbers: those that live at once, and one that
 /// was revoked.
 pub const KEY_WINDOWS_MAX: usize = LIVE_KEYS_MAX + 1;
+/// Keys of one spool whose batch numbers are remembered apart, so that those of a stolen one can be forgotten: one more than
+/// may be live at once.
+pub const KEY_WINDOWS_MAX: usize = 4;
+/// Milliseconds without a batch after which a spool makes room for another at the gateway. The engine's bound is an hour of log
+/// time; what a gateway's clock and the log's may differ by comes on top, so that the engine has room for what was let in.
+pub const SPOOL_SILENT_MS: i64 = 65 * 60_000;
 /// Milliseconds after its last batch at which a spool is forgotten (design, section 3): a day more than a signal's age.
 pub const SPOOL_FORGOTTEN_MS: i64 = 8 * 86_400_000;
 /// Milliseconds before `received_at` at which a signal is too old, by default (design, section 5).
@@ -48,6 +54,9 @@ pub const CLOCK_OFFSET_MS_MAX: i64 = 100 * 366 * 86_400_000;
 pub const FLUSH_EVERY_S_MAX: u32 = 86_400;
 /// `flush_every_s` where the batch says none (design, section 3).
 pub const FLUSH_EVERY_S_DEFAULT: u32 = 60;
+/// Earliest time that a signal's `at` or a batch's `through` may carry: March 1973, milliseconds since the epoch. What lies below
+/// is in seconds.
+pub const TIME_MS_MIN: i64 = 100_000_000_000;
 /// Latest time that any field may carry: the end of the year 9999, milliseconds since the epoch.
 pub const TIME_MS_MAX: i64 = 253_402_300_799_999;
 
@@ -57,8 +66,22 @@ pub const OBJECT_NAMES_MAX: usize = 1_024;
 pub const LIST_ITEMS_MAX: usize = 64;
 /// Characters of an integration's version.
 pub const INTEGRATION_VERSION_CHARS_MAX: usize = 64;
-/// Connections that one listener holds open; further ones wait in the kernel's queue.
+/// Connections that the senders' listener holds open; for further ones those make room that carried no batch.
 pub const CONNECTIONS_MAX: usize = 4_096;
+/// Fewest connections that a listener holds open, however few open files the machine allows.
+pub const CONNECTIONS_MIN: usize = 16;
+/// Of how many parts of all connections one peer may have one, not counted those that carried a batch: nobody fills the door
+/// alone. A half is room for the senders behind one proxy that shows its own address.
+pub const CONNECTIONS_PEER_SHARE: usize = 2;
+/// Connections without a batch from which on a peer is a crowd: what it loses to others does not count as turned away.
+pub const PEER_CROWD: usize = 16;
+/// Connections that the operators' listener holds open: scrapers and probes, not strangers.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// Open files that are no sender's connection: the log with its readers, operators, and attempts of alerts, which must get through
+/// when strangers hold all the rest; the rest is for brokers and the store.
+pub const HANDLES_RESERVED: usize = 256;
+/// Milliseconds that a listener pauses after an accept that failed, mostly for want of open files.
+pub const ACCEPT_PAUSE_MS: u64 = 100;
 /// Requests that one HTTP/2 connection may have open.
 pub const H2_STREAMS_MAX: u32 = 32;
 /// Bytes that one HTTP/2 connection may send ahead of what was read.
@@ -80,19 +103,39 @@ pub const APPEND_WAIT_MS_MAX: u64 = 10_000;
 pub const SHUTDOWN_WAIT_MS_MAX: u64 = 15_000;
 /// Bytes of verified batches that wait for the log, together; beyond that 503.
 pub const UNWRITTEN_BYTES_MAX: usize = 256 << 20;
-/// Bytes of a body from which it is parsed apart from the threads that serve connections; a compressed one counts eight times.
+/// How many times the bytes that were sent a body may have when it is inflated, if that is over [`WIRE_BYTES_MAX`]. Signals shrink
+/// to a tenth; a thousand that are one and the same, to a two-hundredth, stay below.
+pub const INFLATE_RATIO_MAX: usize = 100;
+/// Bytes of a body, inflated, from which it is parsed apart from the threads that serve connections; a compressed one counts eight
+/// times until it is known.
 pub const LARGE_BODY_BYTES: usize = 256 << 10;
-/// Large bodies that are parsed at once: each may hold 8 MiB inflated.
+/// Large bodies that are parsed at once, at most: each may hold 8 MiB inflated.
 pub const LARGE_BODIES_MAX: usize = 4;
-/// Spools that a gateway's replay cache remembers, of all sites together: about 2.5 KiB each.
+/// Spools that a gateway's replay cache remembers, of all sites and keys together: about 2.5 KiB each.
 pub const REPLAY_SPOOLS_CACHED_MAX: usize = 100_000;
 /// Rows of refusals that are counted until the next minute; above it a site's spools share a row, above its double they are only counted.
 pub const TALLY_ROWS_MAX: usize = 10_000;
+/// Milliseconds by which a gateway's clock may differ from the others', or lie behind the log's: what a batch may lie ahead.
+pub const CLOCK_DIFFERS_MS: i64 = AHEAD_MS_MAX;
+/// Milliseconds by which a clock moves against the monotonic one from one look to the next if it was set.
+pub const CLOCK_JUMP_MS: i64 = 1_000;
+/// Milliseconds that a gateway listens for others' ticks before it takes the first batch: three ticks.
+pub const CLOCK_LISTEN_MS: i64 = 3 * TICK_MS as i64;
+/// Milliseconds for which a gateway's tick says something of its clock: ten ticks.
+pub const TICK_HEARD_MS: i64 = 10 * TICK_MS as i64;
+/// Other gateways whose ticks are told apart.
+pub const GATEWAYS_HEARD_MAX: usize = 256;
+/// Ticks in a row below the log's wall time that set it back (design, section 5).
+pub const TICKS_BELOW: u32 = 60;
+/// Newest records of topic `signals` that a starting gateway looks through for the log's time and for batches: minutes of ticks.
+pub const RECORDS_RECALLED: u64 = 1_000;
+/// Milliseconds within which a log line that can repeat is written once; the others are counted.
+pub const LOG_REPEAT_MS: i64 = 30_000;
 /// Milliseconds between two ticks of a gateway (design, section 5).
 pub const TICK_MS: u64 = 1_000;
 /// `Refused` records in one append.
 pub const REFUSED_APPEND_MAX: usize = 1_000;
-/// Bytes of bodies that a site may send each second, by default.
+/// Bytes of bodies, inflated, that a site may send each second, by default.
 pub const QUOTA_BYTES_PER_S: u32 = 4 << 20;
 /// Bytes of bodies that a site may have saved up, by default: a minute's outage of a busy site in one go.
 pub const QUOTA_BYTES_BURST: u32 = 256 << 20;
@@ -301,12 +344,18 @@ const _: () = assert!(WIRE_BYTES_MAX <= BODY_BYTES_MAX, "a body that is not comp
 const _: () = assert!(WIRE_BYTES_MAX <= UNAUTHENTICATED_BYTES_MAX, "one body must fit the shared budget");
 const _: () = assert!(SPOOL_FORGOTTEN_MS > SIGNAL_AGE_MS_MAX, "a forgotten spool's signals must all be too old");
 const _: () = assert!(REPLAY_DIGESTS as u64 <= REPLAY_WINDOW, "digests are kept for numbers in the window");
+const _: () = assert!(SPOOL_SILENT_MS < SPOOL_FORGOTTEN_MS, "a silent spool makes room before it is forgotten");
+const _: () = assert!(KEY_WINDOWS_MAX > LIVE_KEYS_MAX, "every live key of a site has its window in a spool");
 const _: () = assert!(RULE_SPAN_MS_MAX <= u32::MAX as i64, "times in a window are u32 deltas");
 const _: () = assert!(RULE_GROUPS_MAX <= SITE_GROUPS_MAX, "one rule must fit its site");
 const _: () = assert!(BATCH_SIGNALS_MAX <= HELD_SIGNALS_MAX, "one batch must fit the hold");
 const _: () = assert!(HELD_BYTES_MAX <= HELD_BYTES_TOTAL_MAX, "one site's hold must fit all sites'");
 const _: () = assert!(BODY_BYTES_MAX <= LOG_QUEUE_BYTES_MAX, "one batch must fit the queue");
 const _: () = assert!(CONTROL_REFRESH_MS <= 2_500, "a revocation takes effect within 5 s, even if one look is missed");
+const _: () = assert!(
+    ATTEMPTS_IN_FLIGHT_MAX + ADMIN_CONNECTIONS_MAX + LOG_READERS_KEPT_MAX < HANDLES_RESERVED,
+    "alerts, operators and the log have open files when strangers hold all the rest"
+);
 const _: () = assert!(ATTEMPTS_IN_FLIGHT_TENANT_MAX < ATTEMPTS_IN_FLIGHT_MAX, "fair between tenants");
 const _: () = assert!(ATTEMPTS_IN_FLIGHT_CHANNEL_MAX < ATTEMPTS_IN_FLIGHT_TENANT_MAX, "fair between channels");
 const _: () = assert!(CHANNEL_PAUSE_MS_DEFAULT <= CHANNEL_PAUSE_MS_MAX, "a pause is at most the longest one");

@@ -57,6 +57,11 @@ impl ReplayWindow {
         }
     }
 
+    /// Whether a batch of this number can be compared with the one that was seen: its digest is still known.
+    pub fn compares(&self, seq: u64) -> bool {
+        self.digests.contains_key(&seq)
+    }
+
     /// Marks a batch as seen. One below the window is left unmarked.
     pub fn mark(&mut self, seq: u64, digest: &Sha256Digest) {
         if seq > self.highest {
@@ -153,6 +158,19 @@ mod tests {
             assert_eq!(window.look(seq, &digest(bytes)), seen, "{seq}");
             window.mark(seq, &digest(if seen == Seen::Conflict { 1 } else { bytes }));
         }
+    }
+
+    #[test]
+    fn only_the_newest_can_be_compared() {
+        let mut window = ReplayWindow::default();
+        (1..=100).for_each(|seq| window.mark(seq, &digest(seq)));
+        let newest = 100 - REPLAY_DIGESTS as u64;
+        for (seq, compares) in [(newest, false), (newest + 1, true), (100, true), (101, false)] {
+            assert_eq!(window.compares(seq), compares, "{seq}");
+        }
+        // What can't be compared is a repetition as far as anybody knows.
+        assert_eq!(window.look(newest, &digest(0)), Seen::Duplicate);
+        assert_eq!(window.look(newest + 1, &digest(0)), Seen::Conflict);
     }
 
     proptest! {

@@ -7,8 +7,11 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use logystera_infra::accept::AcceptFaults;
+use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::log::Log;
 use logystera_infra::shutdown::Shutdown;
+use logystera_infra::telemetry::Seldom;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 
@@ -80,17 +83,26 @@ impl AdminSocket {
 /// Serves the socket until `shutdown`, one request at a time.
 pub async fn serve<L: Log>(socket: AdminSocket, office: Office<L>, shutdown: Shutdown) {
     let AdminSocket { listener, path } = socket;
+    let faults = AcceptFaults::of("folder");
+    let (seldom, clock) = (Seldom::new(), SystemClock::new());
     loop {
+        let accepted = async {
+            let accepted = listener.accept().await;
+            if let Err(error) = &accepted {
+                faults.pause(error).await;
+            }
+            accepted
+        };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accepted => accepted,
             () = shutdown.wait() => break,
         };
-        let served = match accepted {
-            Ok((stream, _)) => answer(stream, &office).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = served {
-            tracing::warn!(%error, "a request on the folder's socket came to nothing");
+        let Ok((stream, _)) = accepted else { continue };
+        let served = answer(stream, &office).await;
+        if let Err(error) = served
+            && let Some(left_out) = seldom.due(clock.monotonic_ms())
+        {
+            tracing::warn!(%error, left_out, "a request on the folder's socket came to nothing");
         }
     }
     if let Err(error) = std::fs::remove_file(&path) {

@@ -10,12 +10,12 @@ use logystera_infra::secrets::random_bytes;
 use logystera_infra::shutdown::Shutdown;
 use logystera_infra::telemetry::Metrics;
 use logystera_ingest::tls::Tls;
-use logystera_ingest::{Gateway, GatewayConfig, Render};
+use logystera_ingest::{Gateway, Render};
 use tokio::net::TcpListener;
 
 use super::{AWAY_PAUSE, Installation};
 use crate::cli::CliError;
-use crate::up::{SiteKeys, bind};
+use crate::up::{SiteKeys, bind, gateway_config};
 
 /// How often a gateway that starts looks whether it may write.
 const DOOR_STEP: Duration = Duration::from_millis(50);
@@ -53,7 +53,7 @@ pub(super) async fn run(
         tokio::time::sleep(AWAY_PAUSE).await;
     }
     let keys = Arc::new(SiteKeys::new(view, installation.master.clone()));
-    let gateway = Gateway::new(GatewayConfig::new(config.audience.clone()), log, keys, clock);
+    let gateway = Gateway::new(gateway_config(&config.audience), log, keys, clock);
     tracing::info!(listen = %config.listen, admin = %config.admin_listen, "gateway started");
     let render: Render = Arc::new(move || metrics.render());
     tokio::join!(

@@ -6,13 +6,11 @@ use logystera_schemas::control::Site;
 
 use super::Running;
 use super::config::Config;
-use crate::cli::{CliError, DATA_DEFAULT, Out};
+use crate::cli::DATA_DEFAULT;
 
-pub(super) fn print(running: &Running, config: &Config, tls: bool) -> Result<(), CliError> {
-    let mut out = Out::new();
-    out.line(text(running, config, tls))?;
-    out.flush()?;
-    Ok(())
+/// Where it cannot be written the installation is up all the same.
+pub(super) fn print(running: &Running, config: &Config, tls: bool) {
+    println!("{}", text(running, config, tls));
 }
 
 fn text(running: &Running, config: &Config, tls: bool) -> String {

@@ -1,5 +1,5 @@
 //! What the gateway remembers across a restart: which batches the log has, so that a sender whose answer was lost is told
-//! `duplicate` and nothing is stored twice.
+//! `duplicate` and nothing is stored twice; and the log's time, which its clock must not be behind.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use logystera_infra::embedded::{EmbeddedLog, EmbeddedReader};
 use logystera_ingest::Gateway;
 use logystera_processor::core::state::stored_spool;
 use logystera_processor::task::APP;
-use logystera_schemas::limits::READ_BYTES_MAX;
+use logystera_schemas::limits::{READ_BYTES_MAX, RECORDS_RECALLED};
 use logystera_schemas::topic::{SignalsRecord, Topic};
 
 use crate::cli::CliError;
@@ -19,16 +19,21 @@ pub(super) fn recall(gateway: &Gateway<EmbeddedLog>, data: &Path) -> Result<(), 
     let mut next = reader.position(APP)?.unwrap_or_default();
     reader.state(APP, &mut |entry| {
         if let Ok(Some((site, id, spool))) = stored_spool(entry.key, entry.value) {
-            gateway.remember_spool(&site, id, spool.window, spool.last_batch.0);
+            // Of what it remembers the engine does not say under which key it was heard.
+            gateway.remember_spool(&site, id, None, spool.window, spool.last_batch.0);
         }
     })?;
+    // Somewhat further back, for ticks: the log's time is that of the highest of the newest.
+    next = next.min(reader.bounds(Topic::Signals)?.end.saturating_sub(RECORDS_RECALLED));
     loop {
         let records = reader.read(Topic::Signals, next, READ_BYTES_MAX)?;
         let Some(last) = records.last() else { return Ok(()) };
         next = last.offset + 1;
         for record in &records {
-            if let Ok(SignalsRecord::Batch(batch)) = SignalsRecord::decode(&record.value) {
-                gateway.remember_batch(&batch.head);
+            match SignalsRecord::decode(&record.value) {
+                Ok(SignalsRecord::Batch(batch)) => gateway.remember_batch(&batch.head),
+                Ok(SignalsRecord::Tick(tick)) => gateway.remember_tick(tick.at),
+                _ => {}
             }
         }
     }

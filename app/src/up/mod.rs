@@ -15,12 +15,14 @@ use std::time::Duration;
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::control::{DirectoryView, DirectoryWatch};
 use logystera_infra::embedded::{Embedded, EmbeddedLog, OpenError};
+use logystera_infra::handles;
 use logystera_infra::secrets::MasterKey;
 use logystera_infra::shutdown::Shutdown;
 use logystera_infra::telemetry::{self, LogFormat, Metrics};
 use logystera_ingest::tls::Tls;
 use logystera_ingest::{Gateway, GatewayConfig, Render};
 use logystera_processor::core::rule::RuleSet;
+use logystera_schemas::limits::CONNECTIONS_MAX;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -144,7 +146,7 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
     if config.demo {
         demo::tell(running.clone()).await;
     } else {
-        greeting::print(&running, &config, tls.is_some())?;
+        greeting::print(&running, &config, tls.is_some());
     }
     // Once told to stop, no batch is taken. What was accepted is on disk; the tasks commit what they have applied.
     for server in servers {
@@ -249,10 +251,17 @@ fn own_url(listen: SocketAddr, tls: bool) -> String {
 }
 
 fn gateway(running: &Running) -> Gateway<EmbeddedLog> {
-    let config = GatewayConfig::new(running.deployment.audience.clone());
+    let config = gateway_config(&running.deployment.audience);
     let keys = Arc::new(secrets::SiteKeys::new(running.directory.clone(), running.master.clone()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     Gateway::new(config, running.log.clone(), keys, clock)
+}
+
+/// A gateway's bounds on this machine, told to the log.
+pub(crate) fn gateway_config(audience: &str) -> GatewayConfig {
+    let handles = handles::raise();
+    handles.tell(CONNECTIONS_MAX);
+    GatewayConfig::new(audience).within(handles)
 }
 
 /// Folds the histograms' samples now and then, whether or not somebody scrapes.

@@ -1,24 +1,51 @@
 //! Opens the secrets of topic `control` for the gateway and the alerter. They stay sealed in memory, and are opened for each
 //! use: that takes a microsecond, and a revocation needs no cache to be told.
 
+use std::fmt::Display;
+
 use logystera_alerter::channels::{Channels, Target};
+use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::control::{DirectoryView, open_key_secret};
 use logystera_infra::secrets::MasterKey;
+use logystera_infra::telemetry::Seldom;
+use logystera_ingest::core::replay::Standing;
 use logystera_ingest::core::signature::Secret;
 use logystera_ingest::{KeyEntry, Keys, SiteEntry};
+use logystera_schemas::control::Key;
 use logystera_schemas::ids::{ChannelId, TenantId};
 
 use crate::admin;
+
+/// Whether a key was revoked as stolen.
+fn is_stolen(_key: &Key) -> bool {
+    false
+}
 
 /// The sites' keys.
 pub(crate) struct SiteKeys {
     directory: DirectoryView,
     master: MasterKey,
+    sealed: Sealed,
+}
+
+/// Tells that a secret does not open, though whoever asks for it again and again may be a stranger.
+#[derive(Default)]
+struct Sealed {
+    clock: SystemClock,
+    seldom: Seldom,
+}
+
+impl Sealed {
+    fn tell(&self, what: &str, owner: &dyn Display, id: &dyn Display) {
+        if let Some(left_out) = self.seldom.due(self.clock.monotonic_ms()) {
+            tracing::error!(%owner, %id, left_out, "the {what}'s secret does not open: another master key sealed it");
+        }
+    }
 }
 
 impl SiteKeys {
     pub(crate) fn new(directory: DirectoryView, master: MasterKey) -> Self {
-        Self { directory, master }
+        Self { directory, master, sealed: Sealed::default() }
     }
 }
 
@@ -27,7 +54,7 @@ impl Keys for SiteKeys {
         let directory = self.directory.current();
         let (site, key) = (directory.site(site)?, directory.key(site, key)?);
         let Ok(secret) = open_key_secret(&self.master, key) else {
-            tracing::error!(site = %key.site, key = %key.key, "the key's secret does not open: another master key sealed it");
+            self.sealed.tell("key", &key.site, &key.key);
             return None;
         };
         Some(KeyEntry {
@@ -36,7 +63,16 @@ impl Keys for SiteKeys {
             not_before: key.not_before,
             not_after: key.not_after,
             revoked: key.revoked_at.is_some(),
+            stolen: is_stolen(key),
         })
+    }
+
+    fn standing(&self, site: &str, key: &str) -> Standing {
+        match self.directory.current().key(site, key) {
+            Some(key) if is_stolen(key) => Standing::Stolen,
+            Some(key) if key.revoked_at.is_some() => Standing::Revoked,
+            Some(_) | None => Standing::Good,
+        }
     }
 
     fn site(&self, site: &str) -> Option<SiteEntry> {
@@ -50,11 +86,12 @@ impl Keys for SiteKeys {
 pub(crate) struct ChannelTargets {
     directory: DirectoryView,
     master: MasterKey,
+    sealed: Sealed,
 }
 
 impl ChannelTargets {
     pub(crate) fn new(directory: DirectoryView, master: MasterKey) -> Self {
-        Self { directory, master }
+        Self { directory, master, sealed: Sealed::default() }
     }
 }
 
@@ -67,7 +104,7 @@ impl Channels for ChannelTargets {
         }
         let target = admin::target(&self.master, found);
         if target.is_none() {
-            tracing::error!(%channel, "the channel's secret does not open: another master key sealed it");
+            self.sealed.tell("channel", tenant, channel);
         }
         target
     }

@@ -14,8 +14,8 @@ use logystera_schemas::avro::Writer;
 use logystera_schemas::batch::Platform;
 use logystera_schemas::catalogue::{IdentClass, SignalTypes};
 use logystera_schemas::limits::{
-    CLOCK_OFFSET_MS_MAX, FLUSH_EVERY_S_DEFAULT, FLUSH_EVERY_S_MAX, INTEGRATION_VERSION_CHARS_MAX, REFUSED_LISTED_MAX,
-    TIME_MS_MAX,
+    AHEAD_MS_MAX, CLOCK_OFFSET_MS_MAX, FLUSH_EVERY_S_DEFAULT, FLUSH_EVERY_S_MAX, INTEGRATION_VERSION_CHARS_MAX,
+    REFUSED_LISTED_MAX, TIME_MS_MAX, TIME_MS_MIN,
 };
 use serde::de::DeserializeSeed;
 use serde_json::error::Category;
@@ -31,6 +31,25 @@ pub struct Terms {
     pub received_at: i64,
     /// Milliseconds before `received_at` at which a signal is too old, in site time.
     pub signal_age_ms_max: i64,
+}
+
+/// Times of signals by their sender's clock.
+struct Span {
+    /// What lies before is too old.
+    oldest_at: i64,
+    /// What lies after is ahead of the gateway's clock.
+    ahead_at: i64,
+}
+
+impl Terms {
+    /// The times that signals may have, by a clock that is this far behind the gateway's.
+    fn span(&self, clock_offset_ms: i64) -> Span {
+        let by_sender = |at: i64| at.saturating_sub(clock_offset_ms);
+        Span {
+            oldest_at: by_sender(self.received_at.saturating_sub(self.signal_age_ms_max)),
+            ahead_at: by_sender(self.received_at.saturating_add(AHEAD_MS_MAX)),
+        }
+    }
 }
 
 /// A body that was taken, at least in part.
@@ -151,7 +170,7 @@ struct Parsed {
 struct Walk<'de> {
     /// Set before the walk is broken off with an error of serde's, which cannot carry it.
     fault: Option<(Refusal, Option<&'static str>)>,
-    oldest_at: i64,
+    terms: Terms,
     head: head::Head<'de>,
     /// Unescaped text of the object that is being read; [`Raw::Scratch`] points into it.
     scratch: String,
@@ -174,10 +193,9 @@ impl<'de> Walk<'de> {
 }
 
 fn parse(text: &str, terms: &Terms, assumed_offset_ms: i64) -> Result<Parsed, BodyFault> {
-    let age_limit = terms.received_at.saturating_sub(terms.signal_age_ms_max);
     let mut walk = Walk {
         fault: None,
-        oldest_at: age_limit,
+        terms: *terms,
         head: head::Head { clock_offset_ms: assumed_offset_ms, ..head::Head::default() },
         scratch: String::new(),
         items: Vec::new(),
@@ -226,6 +244,10 @@ fn finish(walk: Walk<'_>, assumed_offset_ms: i64) -> Result<Parsed, BodyFault> {
         return Err(invalid("signals"));
     }
     let assumed_wrongly = head.signals_before_offset && clock_offset_ms != assumed_offset_ms;
+    // Where the offset was assumed wrongly, which signals lie ahead is not known yet.
+    if through < TIME_MS_MIN || !(assumed_wrongly || walk.signals.allows(through)) {
+        return Err(BodyFault { field: Some("through"), ..BodyFault::of(Refusal::ThroughInvalid) });
+    }
     let (base_at, accepted, signals) = walk.signals.finish(through);
     let admitted = Admitted {
         through,

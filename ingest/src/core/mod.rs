@@ -6,6 +6,10 @@ pub mod verify;
 
 pub mod replay;
 
+pub mod clock;
+
+pub mod crowd;
+
 pub mod quota;
 
 pub mod admit;

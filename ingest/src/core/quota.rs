@@ -10,7 +10,7 @@ use logystera_schemas::limits::{
 /// What every site may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
-    /// Bytes of bodies, as sent, that a site gains each second.
+    /// Bytes of bodies, inflated, that a site gains each second.
     pub bytes_per_s: u32,
     /// Bytes that it can have saved up.
     pub bytes_burst: u32,
@@ -98,9 +98,11 @@ impl Quotas {
         Err(u32::try_from(wait_ms.saturating_add(999) / 1_000).unwrap_or(u32::MAX))
     }
 
-    /// Takes the signals of a batch that was parsed; the bucket may fall below zero, by one batch.
-    pub fn charge(&mut self, site: &SiteId, signals: usize, now_ms: i64) {
-        let (_, signal_bucket) = self.buckets(site, now_ms);
+    /// Takes the signals of a batch that was parsed, and the bytes that it had more than were taken before; the buckets may fall
+    /// below zero, by one batch.
+    pub fn charge(&mut self, site: &SiteId, more_bytes: usize, signals: usize, now_ms: i64) {
+        let (byte_bucket, signal_bucket) = self.buckets(site, now_ms);
+        byte_bucket.level -= more_bytes as i64 * 1_000;
         signal_bucket.level -= signals as i64 * 1_000;
     }
 
@@ -144,9 +146,9 @@ mod tests {
     #[test]
     fn signals_are_taken_after_the_fact() {
         let mut quotas = quotas();
-        quotas.charge(&site(), 999, 0);
+        quotas.charge(&site(), 0, 999, 0);
         assert_eq!(quotas.take(&site(), 1, 0), Ok(()));
-        quotas.charge(&site(), 1_000, 0);
+        quotas.charge(&site(), 0, 1_000, 0);
         // 999 below zero, and one is needed: 1,000 signals at 100 a second.
         assert_eq!(quotas.take(&site(), 1, 0), Err(10));
         assert_eq!(quotas.take(&site(), 1, 9_999), Err(1));
@@ -154,9 +156,19 @@ mod tests {
     }
 
     #[test]
+    fn what_a_body_costs_is_taken_after_the_fact() {
+        let mut quotas = quotas();
+        assert_eq!(quotas.take(&site(), 1_000, 0), Ok(()));
+        quotas.charge(&site(), 2 * MIB as usize, 0, 0);
+        // 1,000 below zero, and one is needed: 1,001 bytes at 1,000 a second.
+        assert_eq!(quotas.take(&site(), 1, 0), Err(2));
+        assert_eq!(quotas.take(&site(), 1, 1_001), Ok(()));
+    }
+
+    #[test]
     fn a_clock_that_goes_back_gives_nothing() {
         let mut quotas = quotas();
-        quotas.charge(&site(), 1_000, 10_000);
+        quotas.charge(&site(), 0, 1_000, 10_000);
         assert_eq!(quotas.take(&site(), 1, 0), Err(1));
         assert_eq!(quotas.take(&site(), 1, 10_000), Err(1));
         assert_eq!(quotas.take(&site(), 1, 10_010), Ok(()));

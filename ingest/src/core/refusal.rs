@@ -57,6 +57,7 @@ macro_rules! is_final {
 const MEND: &str = "Drop the batch and count it as `refused`; mend the sender.";
 const BACK_OFF: &str = "Keep the batch and back off; send the same bytes with a fresh `ts`.";
 const WAIT: &str = "Keep the batch, wait for the operator, probe hourly.";
+const ANEW: &str = "Draw a new spool and claim its signals anew: this one was copied or restored.";
 const SPLIT: &str = "Retire the number; send the signals in two new batches.";
 
 refusals! {
@@ -66,6 +67,8 @@ refusals! {
     MethodNotAllowed = "method_not_allowed", 405, again, WAIT;
     /// The gateway is stopping.
     ShuttingDown = "shutting_down", 503, again, BACK_OFF;
+    /// The gateway's clock is more than 5 s off from the other gateways', or behind the log's: nothing that it says of the time can be believed.
+    ClockDiffers = "clock_differs", 503, again, BACK_OFF;
     /// The request has a `Transfer-Encoding`, alone or beside a `Content-Length`: a body must state its length (RFC 9112, sections 6.1 and 6.3).
     LengthRequired = "length_required", 411, again, BACK_OFF;
     /// The signature header is missing, repeated or not of the grammar.
@@ -91,8 +94,10 @@ refusals! {
     /// The site was closed.
     SiteClosed = "site_closed", 410, last, "Stop for good and tell the operator.";
     /// This batch id was used for other bytes.
-    Conflict = "conflict", 409, last, "Draw a new spool and claim its signals anew: this one was copied or restored.";
-    /// The site has 64 spools already.
+    Conflict = "conflict", 409, last, ANEW;
+    /// The number lies so far below the highest of its spool that nobody can tell any more what was sent under it.
+    BelowWindow = "below_window", 409, last, ANEW;
+    /// The site has 64 spools already, and none of them was silent for 65 minutes or heard only under revoked keys.
     TooManySpools = "too_many_spools", 429, again, BACK_OFF;
     /// The content type is not `application/json`.
     ContentType = "content_type_unsupported", 415, last, MEND;
@@ -102,6 +107,8 @@ refusals! {
     QuotaExceeded = "quota_exceeded", 429, again, "Keep the batch and wait for `Retry-After`.";
     /// The body is not one gzip member.
     GzipMalformed = "gzip_malformed", 400, last, MEND;
+    /// The body is over 1 MiB when inflated, and over 100 times what was sent.
+    GzipRatio = "gzip_ratio", 413, last, SPLIT;
     /// The body is over 8 MiB when inflated.
     InflatedTooLarge = "inflated_too_large", 413, last, SPLIT;
     /// The body is not UTF-8.
@@ -116,6 +123,8 @@ refusals! {
     JsonTooManyNames = "json_too_many_names", 400, last, MEND;
     /// A field beside `signals` is missing or not as it must be; the answer names it.
     HeadInvalid = "head_invalid", 400, last, MEND;
+    /// `through` is not in milliseconds since the epoch (13 digits today, seconds have 10), or lies before the batch's newest signal.
+    ThroughInvalid = "through_invalid", 400, last, MEND;
     /// The batch has more than 1,000 signals.
     TooManySignals = "too_many_signals", 413, last, SPLIT;
     /// The batch has signals and every one was refused.
@@ -135,14 +144,16 @@ pub enum SignalRefusal {
     FieldMissing,
     /// A value is not one of the field's.
     ValueInvalid,
+    /// The signal's time is not in milliseconds.
+    AtNotMs,
     /// The signal is older than 7 days.
     TooOld,
 }
 
 impl SignalRefusal {
     /// Every one.
-    pub const ALL: [Self; 5] =
-        [Self::TypeUnknown, Self::FieldNotAllowed, Self::FieldMissing, Self::ValueInvalid, Self::TooOld];
+    pub const ALL: [Self; 6] =
+        [Self::TypeUnknown, Self::FieldNotAllowed, Self::FieldMissing, Self::ValueInvalid, Self::AtNotMs, Self::TooOld];
 
     /// Code in the answer, in `Refused` records and in metrics.
     pub const fn code(self) -> &'static str {
@@ -151,6 +162,7 @@ impl SignalRefusal {
             Self::FieldNotAllowed => "field_not_allowed",
             Self::FieldMissing => "field_missing",
             Self::ValueInvalid => "value_invalid",
+            Self::AtNotMs => "at_not_ms",
             Self::TooOld => "too_old",
         }
     }
@@ -162,6 +174,9 @@ impl SignalRefusal {
             Self::FieldNotAllowed => "The catalogue has no such field in this type, or the head no such name.",
             Self::FieldMissing => "A field that the type requires is missing or null.",
             Self::ValueInvalid => "A value is not one that the catalogue allows there.",
+            Self::AtNotMs => {
+                "`at` is not in milliseconds since the epoch (13 digits today): seconds, with 10, are times 1,000."
+            }
             Self::TooOld => "The signal is more than 7 days older than the gateway's clock.",
         }
     }

@@ -1,23 +1,65 @@
 //! The replay window: which batches of a spool are in the log already (RFC 6479, with digests to tell a repetition from a
 //! conflict). The gateway's is a cache that lets it answer at once; the engine's is the one that counts.
 //!
-//! A number is reserved while it is appended: of two tries at the same time only the first goes to the log, and the
-//! second is answered as the first turns out.
+//! A spool has a window for each key that was heard on it: what came under a key that was stolen binds nobody's numbers. A
+//! number is reserved while it is appended: of two tries at the same time only the first goes to the log, and the second is
+//! answered as the first turns out. Room for another spool is made when its first number is reserved, and only where the
+//! engine, which counts in log time, makes it too.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
-use logystera_schemas::ids::{BatchId, Sha256Digest, SiteId, SpoolId};
-use logystera_schemas::limits::{REPLAY_SPOOLS_CACHED_MAX, SPOOL_FORGOTTEN_MS, SPOOLS_MAX};
+use logystera_schemas::ids::{BatchId, KeyId, Sha256Digest, SiteId, SpoolId};
+use logystera_schemas::limits::{
+    KEY_WINDOWS_MAX, REPLAY_SPOOLS_CACHED_MAX, SPOOL_FORGOTTEN_MS, SPOOL_SILENT_MS, SPOOLS_MAX,
+};
 use logystera_schemas::replay::{self, ReplayWindow};
 
 /// What the cache knows of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// What the window of its spool says.
-    Window(replay::Seen),
+    /// It may be new.
+    New,
+    /// The log has a batch of this number.
+    Duplicate {
+        /// Whether its bytes were compared, and are the same; else nobody can tell any more.
+        same: bool,
+    },
+    /// The log has other bytes under this number.
+    Conflict,
+    /// Its number is too far below the highest of its spool to know anything of it.
+    BelowWindow,
     /// It would be of one spool more than a site may have.
     TooManySpools,
+}
+
+/// How a key stands, for what was heard under it before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It was not revoked, or nothing is known of it.
+    Good,
+    /// It was revoked: a spool that was heard under nothing else makes room for another.
+    Revoked,
+    /// It was revoked as stolen: what came under it binds nobody.
+    Stolen,
+}
+
+/// Looks a key of the site up.
+pub type Keyring<'a> = &'a dyn Fn(&KeyId) -> Standing;
+
+/// A try to get a batch in.
+#[derive(Clone, Copy, Debug)]
+pub struct Try<'a> {
+    /// Site.
+    pub site: &'a SiteId,
+    /// The key that signed; it is a live one.
+    pub key: &'a KeyId,
+    /// Spool and number.
+    pub batch: BatchId,
+    /// Of its bytes.
+    pub digest: &'a Sha256Digest,
+    /// The gateway's clock, milliseconds since the epoch.
+    pub now_ms: i64,
 }
 
 /// What a batch that could be appended has to do.
@@ -32,30 +74,102 @@ pub enum Claim {
     Known(Seen),
 }
 
-/// It may be new.
-const NEW: Seen = Seen::Window(replay::Seen::New);
-
-/// The window of one spool, and when its last batch came.
-#[derive(Debug, Default)]
-struct Window {
+/// What was heard of a spool under one key; of those of before, under one that is not known.
+#[derive(Debug)]
+struct KeyWindow {
+    key: Option<KeyId>,
     seen: ReplayWindow,
+}
+
+/// A spool's windows, the longest unused first, and when its last batch came.
+#[derive(Debug, Default)]
+struct Spool {
+    windows: Vec<KeyWindow>,
     last_ms: i64,
+    /// It came to a site that had no place left before: it may have been known and made room, and under which keys the engine
+    /// heard it then is forgotten here. Only its silence makes room.
+    doubtful: bool,
+}
+
+impl Spool {
+    /// Conflict before duplicate before below the window, over all that binds.
+    fn look(&self, asked: &Try<'_>, keyring: Keyring<'_>) -> Seen {
+        let mut found = Seen::New;
+        for window in self.windows.iter().filter(|w| w.binds(asked.key, keyring)) {
+            let seen = &window.seen;
+            found = match (seen.look(asked.batch.seq, asked.digest), found) {
+                (replay::Seen::Conflict, _) => return Seen::Conflict,
+                (replay::Seen::Duplicate, Seen::Duplicate { same: true }) => found,
+                (replay::Seen::Duplicate, _) => Seen::Duplicate { same: seen.compares(asked.batch.seq) },
+                (replay::Seen::BelowWindow, Seen::New) => Seen::BelowWindow,
+                (replay::Seen::BelowWindow | replay::Seen::New, found) => found,
+            };
+        }
+        found
+    }
+
+    /// The window of a key, as the one that was used last.
+    fn window(&mut self, key: Option<&KeyId>) -> &mut ReplayWindow {
+        let window = match self.windows.iter().position(|w| w.key.as_ref() == key) {
+            Some(place) => self.windows.remove(place),
+            None => KeyWindow { key: key.cloned(), seen: ReplayWindow::default() },
+        };
+        if self.windows.len() >= KEY_WINDOWS_MAX {
+            self.windows.remove(0);
+        }
+        let last = self.windows.len();
+        self.windows.push(window);
+        &mut self.windows[last].seen
+    }
+
+    fn is_forgotten(&self, now_ms: i64) -> bool {
+        now_ms.saturating_sub(self.last_ms) > SPOOL_FORGOTTEN_MS
+    }
+
+    /// Whether it is none: forgotten, or heard under stolen keys alone.
+    fn is_gone(&self, own: &KeyId, now_ms: i64, keyring: Keyring<'_>) -> bool {
+        self.is_forgotten(now_ms) || !self.doubtful && !self.windows.iter().any(|w| w.binds(own, keyring))
+    }
+
+    /// How gladly it makes room for another: those that were heard under revoked keys alone first, then the silent ones.
+    /// None: it does not.
+    fn makes_room(&self, own: &KeyId, now_ms: i64, keyring: Keyring<'_>) -> Option<u8> {
+        let revoked = |w: &KeyWindow| w.standing(own, keyring) != Standing::Good;
+        if !self.doubtful && self.windows.iter().all(revoked) {
+            return Some(0);
+        }
+        (now_ms.saturating_sub(self.last_ms) >= SPOOL_SILENT_MS).then_some(1)
+    }
+}
+
+impl KeyWindow {
+    fn standing(&self, own: &KeyId, keyring: Keyring<'_>) -> Standing {
+        match &self.key {
+            Some(key) if key != own => keyring(key),
+            Some(_) | None => Standing::Good,
+        }
+    }
+
+    fn binds(&self, own: &KeyId, keyring: Keyring<'_>) -> bool {
+        self.standing(own, keyring) != Standing::Stolen
+    }
 }
 
 /// A number that is being appended.
 #[derive(Debug)]
 struct Reservation {
+    key: KeyId,
     digest: Sha256Digest,
     /// Whether another try waits for its end.
     awaited: bool,
 }
 
-/// The windows of all sites, and the numbers that are being appended. Of these there are no more than appends under way.
+/// The spools of all sites, and the numbers that are being appended. Of these there are no more than appends under way.
 #[derive(Debug, Default)]
 pub struct Replay {
-    sites: BTreeMap<SiteId, BTreeMap<SpoolId, Window>>,
-    spools: usize,
-    reserved: BTreeMap<(SiteId, BatchId), Reservation>,
+    sites: BTreeMap<SiteId, BTreeMap<SpoolId, Spool>>,
+    windows: usize,
+    reserved: BTreeMap<SiteId, BTreeMap<BatchId, Reservation>>,
 }
 
 impl Replay {
@@ -64,215 +178,183 @@ impl Replay {
         Self::default()
     }
 
-    /// What is known of this batch at `now_ms`.
-    pub fn look(&self, site: &SiteId, batch: BatchId, digest: &Sha256Digest, now_ms: i64) -> Seen {
-        let Some(spools) = self.sites.get(site) else { return NEW };
-        match spools.get(&batch.spool).filter(|w| !forgotten(w, now_ms)) {
-            Some(window) => Seen::Window(window.seen.look(batch.seq, digest)),
-            None if spools.values().filter(|w| !forgotten(w, now_ms)).count() >= SPOOLS_MAX => Seen::TooManySpools,
-            None => NEW,
+    /// What is known of this batch.
+    pub fn look(&self, asked: &Try<'_>, keyring: Keyring<'_>) -> Seen {
+        let Some(spools) = self.sites.get(asked.site) else { return self.look_for_room(asked, keyring) };
+        match spools.get(&asked.batch.spool).filter(|s| !s.is_gone(asked.key, asked.now_ms, keyring)) {
+            Some(spool) => spool.look(asked, keyring),
+            None => self.look_for_room(asked, keyring),
         }
     }
 
-    /// Reserves the batch's number, where nobody has it.
-    pub fn claim(&mut self, site: &SiteId, batch: BatchId, digest: &Sha256Digest, now_ms: i64) -> Claim {
-        match self.look(site, batch, digest, now_ms) {
-            NEW => {}
+    /// Of a spool that is not known.
+    fn look_for_room(&self, asked: &Try<'_>, keyring: Keyring<'_>) -> Seen {
+        let room = self.occupied(asked, keyring, |makes_room| makes_room.is_none()) < SPOOLS_MAX;
+        if room { Seen::New } else { Seen::TooManySpools }
+    }
+
+    /// How many of the site's spools, but for the one that is asked for, `counts` counts by how gladly they make room; those
+    /// of which a number is being appended do not.
+    fn occupied(&self, asked: &Try<'_>, keyring: Keyring<'_>, counts: impl Fn(Option<u8>) -> bool) -> usize {
+        let appended = self.appended(asked.site);
+        let known = self.sites.get(asked.site);
+        // Nearly always there is room without a look at the keys.
+        if known.map_or(0, BTreeMap::len) + appended.len() < SPOOLS_MAX {
+            return 0;
+        }
+        let held = known.into_iter().flatten().filter(|(id, spool)| {
+            !appended.contains(*id)
+                && !spool.is_gone(asked.key, asked.now_ms, keyring)
+                && counts(spool.makes_room(asked.key, asked.now_ms, keyring))
+        });
+        let held = held.filter(|(id, _)| **id != asked.batch.spool).count();
+        held + appended.iter().filter(|id| **id != asked.batch.spool).count()
+    }
+
+    /// The site's spools of which a number is being appended.
+    fn appended(&self, site: &SiteId) -> BTreeSet<SpoolId> {
+        self.reserved.get(site).into_iter().flatten().map(|(batch, _)| batch.spool).collect()
+    }
+
+    /// Reserves the batch's number, where nobody has it, and room for its spool.
+    pub fn claim(&mut self, asked: &Try<'_>, keyring: Keyring<'_>) -> Claim {
+        match self.look(asked, keyring) {
+            Seen::New => {}
             seen => return Claim::Known(seen),
         }
-        match self.reserved.entry((site.clone(), batch)) {
-            Entry::Vacant(free) => {
-                free.insert(Reservation { digest: *digest, awaited: false });
-                Claim::Append
-            }
-            Entry::Occupied(taken) => {
+        if !self.reserved.contains_key(asked.site) {
+            self.reserved.insert(asked.site.clone(), BTreeMap::new());
+        }
+        let reserved = self.reserved.get_mut(asked.site).map(|numbers| numbers.entry(asked.batch));
+        match reserved {
+            Some(Entry::Occupied(taken)) => {
                 taken.into_mut().awaited = true;
-                Claim::Wait
+                return Claim::Wait;
+            }
+            Some(Entry::Vacant(free)) => {
+                free.insert(Reservation { key: asked.key.clone(), digest: *asked.digest, awaited: false });
+            }
+            None => {}
+        }
+        self.make_room(asked, keyring);
+        Claim::Append
+    }
+
+    /// Drops what the batch's spool heard under stolen keys, and if the spool is new and there are too many, one that makes
+    /// room.
+    fn make_room(&mut self, asked: &Try<'_>, keyring: Keyring<'_>) {
+        let Some(spool) = self.sites.get(asked.site).map(|spools| spools.get(&asked.batch.spool)) else { return };
+        let alone = |s: &Spool| s.windows.len() == 1 && s.windows[0].key.as_ref() == Some(asked.key);
+        if spool.is_some_and(|s| alone(s) && !s.is_forgotten(asked.now_ms)) {
+            return;
+        }
+        let appended = self.appended(asked.site);
+        let Some(spools) = self.sites.get_mut(asked.site) else { return };
+        let windows = |spools: &BTreeMap<SpoolId, Spool>| spools.values().map(|s| s.windows.len()).sum::<usize>();
+        if let Some(spool) = spools.get_mut(&asked.batch.spool).filter(|s| !s.is_forgotten(asked.now_ms)) {
+            self.windows -= spool.windows.len();
+            spool.windows.retain(|w| w.binds(asked.key, keyring));
+            self.windows += spool.windows.len();
+            if spool.doubtful || !spool.windows.is_empty() {
+                return;
             }
         }
+        let before = windows(spools);
+        spools.remove(&asked.batch.spool);
+        let news = appended.iter().filter(|id| !spools.contains_key(*id)).count();
+        if spools.len() + news > SPOOLS_MAX {
+            spools.retain(|id, s| appended.contains(id) || !s.is_gone(asked.key, asked.now_ms, keyring));
+        }
+        if spools.len() + news > SPOOLS_MAX {
+            let gladly = |(id, s): (&SpoolId, &Spool)| {
+                let class = s.makes_room(asked.key, asked.now_ms, keyring)?;
+                (!appended.contains(id)).then_some((class, s.last_ms, *id))
+            };
+            if let Some((.., id)) = spools.iter().filter_map(gladly).min() {
+                spools.remove(&id);
+            }
+        }
+        self.windows -= before - windows(spools);
     }
 
     /// Whether the number is being appended.
     pub fn is_reserved(&self, site: &SiteId, batch: BatchId) -> bool {
-        self.reserved.contains_key(&(site.clone(), batch))
+        self.reserved.get(site).is_some_and(|numbers| numbers.contains_key(&batch))
     }
 
     /// Ends a reservation; the log has the batch if it is `durable`. Returns whether another try waits for it.
     pub fn settle(&mut self, site: &SiteId, batch: BatchId, durable: bool, now_ms: i64) -> bool {
-        let Some(reservation) = self.reserved.remove(&(site.clone(), batch)) else { return false };
-        if durable {
-            self.insert(site, batch, &reservation.digest, now_ms);
+        let Some(numbers) = self.reserved.get_mut(site) else { return false };
+        let reservation = numbers.remove(&batch);
+        if numbers.is_empty() {
+            self.reserved.remove(site);
         }
-        reservation.awaited
+        let Some(Reservation { key, digest, awaited }) = reservation else { return false };
+        if durable {
+            self.insert(&Try { site, key: &key, batch, digest: &digest, now_ms });
+        }
+        awaited
     }
 
     /// Notes that the log has this batch.
-    pub fn insert(&mut self, site: &SiteId, batch: BatchId, digest: &Sha256Digest, now_ms: i64) {
-        if let Some(window) = self.window(site, batch.spool, now_ms) {
-            window.seen.mark(batch.seq, digest);
-            window.last_ms = window.last_ms.max(now_ms);
-        }
+    pub fn insert(&mut self, taken: &Try<'_>) {
+        let Try { batch, digest, now_ms, .. } = *taken;
+        self.put(taken.site, batch.spool, Some(taken.key), now_ms, |seen| seen.mark(batch.seq, digest));
     }
 
-    /// Takes what is known of a spool from before this process.
-    pub fn restore(&mut self, site: &SiteId, spool: SpoolId, seen: ReplayWindow, last_ms: i64) {
-        if let Some(window) = self.window(site, spool, last_ms) {
-            *window = Window { seen, last_ms };
-        }
+    /// Takes what is known of a spool under a key from before this process.
+    pub fn restore(&mut self, site: &SiteId, spool: SpoolId, key: Option<&KeyId>, seen: ReplayWindow, last_ms: i64) {
+        self.put(site, spool, key, last_ms, |window| *window = seen);
     }
 
-    /// The window of a spool, a new one where there is room for it.
-    fn window(&mut self, site: &SiteId, spool: SpoolId, now_ms: i64) -> Option<&mut Window> {
+    /// Changes the window of a spool under a key, if there is room for it.
+    fn put(
+        &mut self,
+        site: &SiteId,
+        spool: SpoolId,
+        key: Option<&KeyId>,
+        now_ms: i64,
+        change: impl FnOnce(&mut ReplayWindow),
+    ) {
         if !self.sites.contains_key(site) {
             self.sites.insert(site.clone(), BTreeMap::new());
         }
-        let spools = self.sites.get_mut(site)?;
-        if !spools.contains_key(&spool) {
-            let before = spools.len();
-            spools.retain(|_, w| !forgotten(w, now_ms));
-            self.spools -= before - spools.len();
-            // Two batches of new spools can pass the look-up at the same time; the engine refuses the one too many.
-            if spools.len() >= SPOOLS_MAX || self.spools >= REPLAY_SPOOLS_CACHED_MAX {
-                return None;
-            }
-            self.spools += 1;
+        let Some(spools) = self.sites.get_mut(site) else { return };
+        // Of what the log had before this process there can be more: the newest are kept.
+        if !spools.contains_key(&spool) && spools.len() >= SPOOLS_MAX {
+            let oldest = spools.iter().map(|(id, s)| (s.last_ms, *id)).min();
+            let Some((_, id)) = oldest.filter(|(last_ms, _)| *last_ms <= now_ms) else { return };
+            self.windows -= spools.remove(&id).map_or(0, |s| s.windows.len());
         }
-        Some(spools.entry(spool).or_default())
+        let has = |s: &Spool| s.windows.iter().any(|w| w.key.as_ref() == key);
+        if self.windows >= REPLAY_SPOOLS_CACHED_MAX && !spools.get(&spool).is_some_and(has) {
+            return;
+        }
+        if !spools.contains_key(&spool) {
+            let doubtful = spools.len() + 1 >= SPOOLS_MAX || spools.values().any(|s| s.doubtful);
+            spools.insert(spool, Spool { doubtful, ..Spool::default() });
+        }
+        let Some(spool) = spools.get_mut(&spool) else { return };
+        spool.last_ms = spool.last_ms.max(now_ms);
+        let known = spool.windows.len();
+        change(spool.window(key));
+        self.windows += spool.windows.len() - known;
     }
 
     /// Drops the spools that have been silent too long.
     pub fn forget(&mut self, now_ms: i64) {
         for spools in self.sites.values_mut() {
-            spools.retain(|_, w| !forgotten(w, now_ms));
+            spools.retain(|_, s| !s.is_forgotten(now_ms));
         }
         self.sites.retain(|_, spools| !spools.is_empty());
-        self.spools = self.sites.values().map(BTreeMap::len).sum();
+        self.windows = self.sites.values().flat_map(BTreeMap::values).map(|s| s.windows.len()).sum();
     }
 
     /// How many spools are remembered, of all sites together.
     pub fn spools(&self) -> usize {
-        self.spools
+        self.sites.values().map(BTreeMap::len).sum()
     }
-}
-
-fn forgotten(window: &Window, now_ms: i64) -> bool {
-    now_ms.saturating_sub(window.last_ms) > SPOOL_FORGOTTEN_MS
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn site() -> SiteId {
-        "s".parse().unwrap()
-    }
-
-    fn digest(n: u8) -> Sha256Digest {
-        Sha256Digest([n; 32])
-    }
-
-    fn batch(spool: u8, seq: u64) -> BatchId {
-        BatchId { spool: SpoolId([spool; 8]), seq }
-    }
-
-    #[test]
-    fn a_batch_is_known_by_site_spool_and_number() {
-        let mut replay = Replay::new();
-        replay.insert(&site(), batch(1, 7), &digest(1), 0);
-        let mut seen = ReplayWindow::default();
-        seen.mark(9, &digest(3));
-        replay.restore(&site(), SpoolId([2; 8]), seen, 0);
-        for (spool, seq, body, expected) in [
-            (1, 7, 1, replay::Seen::Duplicate),
-            (1, 7, 2, replay::Seen::Conflict),
-            (1, 8, 1, replay::Seen::New),
-            (2, 9, 3, replay::Seen::Duplicate),
-            (3, 7, 1, replay::Seen::New),
-        ] {
-            let seen = replay.look(&site(), batch(spool, seq), &digest(body), 0);
-            assert_eq!(seen, Seen::Window(expected), "{spool}.{seq}");
-        }
-        assert_eq!(replay.look(&"other".parse().unwrap(), batch(1, 7), &digest(1), 0), NEW);
-    }
-
-    enum Step {
-        /// A try with these bytes.
-        Try(u8, Claim),
-        /// The try that appends ends: whether it is durable, whether another one waits.
-        Ends(bool, bool),
-    }
-    use Step::{Ends, Try};
-
-    /// One number from claim to claim: what happens, and what comes of it.
-    #[test]
-    fn a_number_is_appended_by_one_try_at_a_time() {
-        use replay::Seen::{Conflict, Duplicate};
-        let known = |seen| Claim::Known(Seen::Window(seen));
-        for (name, steps) in [
-            ("alone", &[Try(1, Claim::Append), Ends(true, false), Try(1, known(Duplicate))][..]),
-            ("failed", &[Try(1, Claim::Append), Ends(false, false), Try(2, Claim::Append), Ends(true, false)]),
-            ("again", &[Try(1, Claim::Append), Try(1, Claim::Wait), Ends(true, true), Try(1, known(Duplicate))]),
-            ("other bytes", &[Try(1, Claim::Append), Try(2, Claim::Wait), Ends(true, true), Try(2, known(Conflict))]),
-            ("again, failed", &[Try(1, Claim::Append), Try(1, Claim::Wait), Ends(false, true), Try(1, Claim::Append)]),
-            (
-                "other bytes, failed",
-                &[Try(1, Claim::Append), Try(2, Claim::Wait), Ends(false, true), Try(2, Claim::Append)],
-            ),
-            ("ended twice", &[Try(1, Claim::Append), Ends(false, false), Ends(true, false), Try(2, Claim::Append)]),
-        ] {
-            let mut replay = Replay::new();
-            for (i, step) in steps.iter().enumerate() {
-                match *step {
-                    Try(body, expected) => {
-                        let claim = replay.claim(&site(), batch(1, 7), &digest(body), 0);
-                        assert_eq!(claim, expected, "{name}, step {i}");
-                        let reserved = matches!(claim, Claim::Append | Claim::Wait);
-                        assert_eq!(replay.is_reserved(&site(), batch(1, 7)), reserved, "{name}, step {i}");
-                    }
-                    Ends(durable, waits) => {
-                        assert_eq!(replay.settle(&site(), batch(1, 7), durable, 0), waits, "{name}, step {i}");
-                        assert!(!replay.is_reserved(&site(), batch(1, 7)), "{name}, step {i}");
-                    }
-                }
-            }
-            // Other numbers, spools and sites are not concerned.
-            let other = "other".parse().unwrap();
-            for (site, batch) in [(site(), batch(1, 8)), (site(), batch(2, 7)), (other, batch(1, 7))] {
-                assert_eq!(replay.claim(&site, batch, &digest(1), 0), Claim::Append, "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn sixty_four_spools_then_no_more_until_one_is_forgotten() {
-        let mut replay = Replay::new();
-        for spool in 0..64 {
-            assert_eq!(replay.look(&site(), batch(spool, 1), &digest(1), 0), NEW);
-            replay.insert(&site(), batch(spool, 1), &digest(1), i64::from(spool));
-        }
-        assert_eq!(replay.look(&site(), batch(64, 1), &digest(1), 100), Seen::TooManySpools);
-        assert_eq!(replay.look(&site(), batch(63, 2), &digest(1), 100), NEW);
-        assert_eq!(replay.look(&"other".parse().unwrap(), batch(64, 1), &digest(1), 100), NEW);
-        replay.insert(&site(), batch(64, 1), &digest(1), 100);
-        assert_eq!(replay.spools(), 64);
-
-        let at = SPOOL_FORGOTTEN_MS;
-        assert_eq!(replay.look(&site(), batch(64, 1), &digest(1), at), Seen::TooManySpools);
-        assert_eq!(replay.look(&site(), batch(64, 1), &digest(1), at + 1), NEW);
-        assert_eq!(replay.look(&site(), batch(0, 1), &digest(1), at + 1), NEW);
-        replay.insert(&site(), batch(64, 1), &digest(1), at + 1);
-        assert_eq!(replay.spools(), 64);
-        replay.forget(at + 40);
-        assert_eq!(replay.spools(), 25);
-        replay.forget(2 * at + 2);
-        assert_eq!((replay.spools(), replay.sites.len()), (0, 0));
-    }
-
-    #[test]
-    fn the_cache_is_bounded_over_all_sites() {
-        let mut replay = Replay::new();
-        replay.spools = REPLAY_SPOOLS_CACHED_MAX;
-        replay.insert(&site(), batch(1, 1), &digest(1), 0);
-        assert_eq!(replay.look(&site(), batch(1, 1), &digest(1), 0), NEW);
-    }
-}
+mod tests;

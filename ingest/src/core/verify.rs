@@ -4,8 +4,6 @@
 use logystera_schemas::limits::SKEW_S_MAX;
 
 use super::refusal::Refusal;
-use logystera_schemas::replay;
-
 use super::replay::Seen;
 
 /// How the key that a header names stands at the gateway's time.
@@ -58,7 +56,10 @@ pub enum Verdict {
     /// Look into the body.
     Admit,
     /// It is in the log already.
-    Duplicate,
+    Duplicate {
+        /// Whether its bytes were compared with those that are there.
+        same: bool,
+    },
     /// Turn it away.
     Refuse(Refusal),
 }
@@ -96,9 +97,10 @@ pub const CHECKS: &[Check] = &[
 /// What the replay window's answer makes of a batch; none where it may be new.
 pub fn replayed(seen: Seen) -> Option<Verdict> {
     match seen {
-        Seen::Window(replay::Seen::New) => None,
-        Seen::Window(replay::Seen::Duplicate | replay::Seen::BelowWindow) => Some(Verdict::Duplicate),
-        Seen::Window(replay::Seen::Conflict) => Some(Verdict::Refuse(Refusal::Conflict)),
+        Seen::New => None,
+        Seen::Duplicate { same } => Some(Verdict::Duplicate { same }),
+        Seen::Conflict => Some(Verdict::Refuse(Refusal::Conflict)),
+        Seen::BelowWindow => Some(Verdict::Refuse(Refusal::BelowWindow)),
         Seen::TooManySpools => Some(Verdict::Refuse(Refusal::TooManySpools)),
     }
 }
@@ -120,7 +122,7 @@ mod tests {
             now_s: 1_767_225_600,
             ts: 1_767_225_600,
             site_closed: false,
-            replay: &|| Seen::Window(replay::Seen::New),
+            replay: &|| Seen::New,
             content_type: Some(b"application/json"),
             content_encoding: Some(b"identity"),
         };
@@ -138,9 +140,11 @@ mod tests {
         assert_eq!(decided(|f| f.key = KeyState::OutOfTime), Refuse(Refusal::KeyOutOfTime));
         assert_eq!(decided(|f| f.mac_holds = false), Refuse(Refusal::SignatureWrong));
         assert_eq!(decided(|f| f.site_closed = true), Refuse(Refusal::SiteClosed));
-        assert_eq!(decided(|f| f.replay = &|| Seen::Window(replay::Seen::Duplicate)), Verdict::Duplicate);
-        assert_eq!(decided(|f| f.replay = &|| Seen::Window(replay::Seen::BelowWindow)), Verdict::Duplicate);
-        assert_eq!(decided(|f| f.replay = &|| Seen::Window(replay::Seen::Conflict)), Refuse(Refusal::Conflict));
+        let same = |same| Verdict::Duplicate { same };
+        assert_eq!(decided(|f| f.replay = &|| Seen::Duplicate { same: true }), same(true));
+        assert_eq!(decided(|f| f.replay = &|| Seen::Duplicate { same: false }), same(false));
+        assert_eq!(decided(|f| f.replay = &|| Seen::BelowWindow), Refuse(Refusal::BelowWindow));
+        assert_eq!(decided(|f| f.replay = &|| Seen::Conflict), Refuse(Refusal::Conflict));
         assert_eq!(decided(|f| f.replay = &|| Seen::TooManySpools), Refuse(Refusal::TooManySpools));
         for content_type in [None, Some(&b"application/json; charset=utf-8"[..]), Some(b"text/plain"), Some(b"")] {
             assert_eq!(decided(|f| f.content_type = content_type), Refuse(Refusal::ContentType));
@@ -176,7 +180,7 @@ mod tests {
                     |f| f.mac_holds = false,
                     |f| f.ts = 0,
                     |f| f.site_closed = true,
-                    |f| f.replay = &|| Seen::Window(replay::Seen::Conflict),
+                    |f| f.replay = &|| Seen::Conflict,
                     |f| f.content_type = None,
                     |f| f.content_encoding = None,
                 ];
@@ -203,7 +207,7 @@ mod tests {
         let asked = std::cell::Cell::new(false);
         let look = || {
             asked.set(true);
-            Seen::Window(replay::Seen::New)
+            Seen::New
         };
         for (mac_holds, reaches) in [(false, false), (true, true)] {
             decide(&Facts {

@@ -9,13 +9,15 @@ use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::topic::{SignalsRecord, Topic};
 use tokio::io::AsyncWriteExt;
 
+use logystera_ingest::KeyEntry;
+
 use super::support::{GOOD_SIGNAL, Mood, NOW, Post, World, body, gzip, live_key, read_answer};
 
 #[tokio::test]
 async fn a_batch_is_taken_once() {
     let world = World::of_partitions(64).await;
     assert_snapshot!(world.send(&Post::default()).await.text(), @r#"202 {"batch":"9f86d081884c7d65.1","accepted":1,"refused":[],"server_time":1767225600000}"#);
-    assert_snapshot!(world.send(&Post::default()).await.text(), @r#"200 {"code":"duplicate","batch":"9f86d081884c7d65.1","server_time":1767225600000}"#);
+    assert_snapshot!(world.send(&Post::default()).await.text(), @r#"200 {"code":"duplicate","batch":"9f86d081884c7d65.1","same":true,"server_time":1767225600000}"#);
     // A retry signs anew.
     let again = Post { ts: Post::default().ts + 40, ..Post::default() };
     assert_eq!(world.send(&again).await.status, 200);
@@ -32,6 +34,67 @@ async fn a_batch_is_taken_once() {
     assert_eq!((head.tenant.as_str(), head.site.as_str(), head.key.as_str()), ("acme", "site_7qd", "k2"));
     assert_eq!((head.received_at, head.through, head.refused), (NOW, NOW, 0));
     assert_eq!(head.digest.to_string(), "efbd3e3cfa72560f1b04c224c3489ac9d7dcc927bdcf712b9e53c601b88cd630");
+}
+
+/// A spool that was restored from a backup sends new signals under numbers that were used: none of them is called done.
+#[tokio::test]
+async fn what_cannot_be_compared_is_not_told_to_be_there() {
+    let world = World::new().await;
+    for seq in [1, 2, 67, 1_027] {
+        assert_eq!(world.send(&Post::seq(seq)).await.status, 202);
+    }
+    for seq in 1_028..1_092 {
+        assert_eq!(world.send(&Post::seq(seq)).await.status, 202);
+    }
+    let anew = |seq| Post { batch: Post::seq(seq).batch, ..Post::of(body("")) };
+    assert_snapshot!(world.send(&anew(1_028)).await.text(), @r#"409 {"code":"conflict","message":"This batch id was used for other bytes.","batch":"9f86d081884c7d65.1028","server_time":1767225600000}"#);
+    assert_snapshot!(world.send(&anew(67)).await.text(), @r#"200 {"code":"duplicate","batch":"9f86d081884c7d65.67","same":false,"server_time":1767225600000}"#);
+    assert_snapshot!(world.send(&anew(2)).await.text(), @r#"409 {"code":"below_window","message":"The number lies so far below the highest of its spool that nobody can tell any more what was sent under it.","batch":"9f86d081884c7d65.2","server_time":1767225600000}"#);
+    world.gateway.flush_refused().await;
+    assert_eq!(
+        world.log.refused(),
+        [
+            "site_7qd 9f86d081884c7d65 below_window 1 true",
+            "site_7qd 9f86d081884c7d65 conflict 1 true",
+            "site_7qd 9f86d081884c7d65 duplicate 1 true",
+        ]
+    );
+}
+
+/// A thief burns a spool's numbers and fills the site's slots: once the key is revoked as stolen, all of it is free again.
+#[tokio::test]
+async fn a_stolen_key_binds_nobody() {
+    let world = World::new().await;
+    let site = "site_7qd".parse().unwrap();
+    world.keys.put_key(&site, &"k9".parse().unwrap(), live_key(5));
+    let thief = |spool: String| Post { key: "k9", secret: 5, batch: spool, ..Post::default() };
+    assert_eq!(world.send(&Post::seq(7)).await.status, 202);
+    assert_eq!(world.send(&thief("9f86d081884c7d65.999999999999999999".into())).await.status, 202);
+    for n in 1..64 {
+        assert_eq!(world.send(&thief(format!("{n:016x}.1"))).await.status, 202);
+    }
+    let fresh = Post { batch: "aaaaaaaaaaaaaaaa.1".into(), ..Post::default() };
+    assert_eq!(world.send(&Post::seq(8)).await.code(), "below_window");
+    assert_eq!(world.send(&fresh).await.code(), "too_many_spools");
+    // A plain revocation makes room, but what was sent under it stays known.
+    world.keys.put_key(&site, &"k9".parse().unwrap(), KeyEntry { revoked: true, ..live_key(5) });
+    assert_eq!(world.send(&Post::seq(8)).await.code(), "below_window");
+    assert_eq!(world.send(&fresh).await.status, 202);
+    world.keys.put_key(&site, &"k9".parse().unwrap(), KeyEntry { revoked: true, stolen: true, ..live_key(5) });
+    assert_eq!(world.send(&Post::seq(8)).await.status, 202);
+    assert_eq!(world.send(&Post::seq(7)).await.status, 200, "what the good key sent stays known");
+    let taken_over = Post { batch: format!("{:016x}.1", 2), ..Post::of(body("")) };
+    assert_eq!(world.send(&taken_over).await.status, 202);
+}
+
+#[tokio::test]
+async fn times_in_seconds_are_named() {
+    let world = World::new().await;
+    let seconds = |text: &[u8]| String::from_utf8_lossy(text).replace("1767225600000", "1767225600").into_bytes();
+    assert_snapshot!(world.send(&Post::of(seconds(&body(GOOD_SIGNAL)))).await.text(), @r#"400 {"code":"through_invalid","message":"`through` is not in milliseconds since the epoch (13 digits today, seconds have 10), or lies before the batch's newest signal.","batch":"9f86d081884c7d65.1","field":"through","server_time":1767225600000}"#);
+    let at = GOOD_SIGNAL.replace("1767225599000", "1767225599");
+    assert_snapshot!(world.send(&Post::of(body(&at))).await.text(), @r#"422 {"code":"nothing_acceptable","message":"The batch has signals and every one was refused.","batch":"9f86d081884c7d65.1","refused":[{"index":0,"code":"at_not_ms","field":"at"}],"server_time":1767225600000}"#);
+    assert_eq!(world.log.batches(), []);
 }
 
 #[tokio::test]

@@ -99,11 +99,15 @@ async fn a_connection_carries_many_requests() {
 #[tokio::test]
 async fn who_comes_too_many_waits() {
     let world = World::with(|c| c.connections_max = 2, None).await;
-    let (first, _second) = (world.connect().await, world.connect().await);
+    let (mut first, mut second) = (world.connect().await, world.connect().await);
+    for (seq, stream) in [(2, &mut first), (3, &mut second)] {
+        stream.write_all(&Post::seq(seq).request()).await.unwrap();
+        assert_eq!(read_answer(stream).await.status, 202);
+    }
     let mut third = world.connect().await;
     third.write_all(&Post::default().request()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
-    assert_eq!(world.log.batches(), []);
+    assert_eq!(world.log.batches().len(), 2, "two senders hold both places");
     drop(first);
     assert_eq!(read_answer(&mut third).await.status, 202);
 }

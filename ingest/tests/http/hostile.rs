@@ -34,8 +34,9 @@ fn zipped(inner: Vec<u8>) -> Post {
 #[tokio::test]
 async fn bodies() {
     let world = World::new().await;
-    let bomb = gzip(&vec![b' '; 64 << 20]);
-    let million = body(&vec!["{}"; 1_000_000].join(","));
+    let bomb = gzip(&vec![b' '; 7 << 20]);
+    let many = body(&vec!["{}"; 300_000].join(","));
+    let noise: Vec<u8> = (0..9 << 20_u32).map(|i: u32| b'a' + (i.wrapping_mul(2_654_435_761) >> 28) as u8).collect();
     let deep = body(&format!("{{\"x\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000)));
     let twice = GOOD_SIGNAL.replace("\"job\"", "\"job\":\"a\",\"job\"");
     let number = GOOD_SIGNAL.replace("1767225599000", "1e400");
@@ -43,12 +44,13 @@ async fn bodies() {
     invalid[20] = 0xff;
     let trailing = [body(GOOD_SIGNAL), b"{}".to_vec()].concat();
     for (name, post, status, code) in [
-        ("gzip bomb", zipped(bomb.clone()), 413, "inflated_too_large"),
+        ("gzip bomb", zipped(bomb.clone()), 413, "gzip_ratio"),
+        ("more than 8 MiB", zipped(gzip(&noise)), 413, "inflated_too_large"),
         ("nested gzip bomb", zipped(gzip(&bomb)), 400, "not_utf8"),
         ("gzip that is not", zipped(body("")), 400, "gzip_malformed"),
         ("gzip, cut", zipped(gzip(&body(""))[..40].to_vec()), 400, "gzip_malformed"),
         ("gzip with a tail", zipped([gzip(&body("")), b"x".to_vec()].concat()), 400, "gzip_malformed"),
-        ("a million empty signals", zipped(gzip(&million)), 413, "too_many_signals"),
+        ("300,000 empty signals", zipped(gzip(&many)), 413, "too_many_signals"),
         ("1,001 signals", Post::of(body(&vec!["{}"; 1_001].join(","))), 413, "too_many_signals"),
         ("depth 10,000", Post::of(deep), 400, "json_too_deep"),
         ("depth 10,000 at the top", Post::of("[".repeat(10_000)), 400, "head_invalid"),
@@ -316,6 +318,62 @@ async fn quotas_are_a_sites_own_and_fill_again() {
     assert_eq!(world.send(&Post { ts: now, ..full(3) }).await.status, 202);
     let answer = world.send(&Post { ts: now, ..full(4) }).await;
     assert_eq!((answer.status, answer.code().as_str()), (429, "quota_exceeded"), "bytes count as well");
+}
+
+/// A bomb costs what it inflates to, however few bytes it is on the wire.
+#[tokio::test]
+async fn quotas_count_what_a_body_costs() {
+    let quota = Quota { bytes_per_s: 64, bytes_burst: 4 << 20, ..Quota::default() };
+    let world = World::with(|c| c.quota = quota, None).await;
+    let bomb = |seq| Post { batch: Post::seq(seq).batch, ..zipped(gzip(&[body(""), vec![b' '; 1_000_000]].concat())) };
+    for seq in 1..=5 {
+        assert!(bomb(seq).body.len() < 8_000);
+        assert_eq!(world.send(&bomb(seq)).await.status, 202, "{seq}");
+    }
+    assert_eq!(world.send(&bomb(6)).await.code(), "quota_exceeded");
+    // One that is refused costs what it came to as well.
+    let other = |post: Post| Post { site: "other", key: "k1", secret: 9, ..post };
+    let refused = |seq| other(Post { batch: Post::seq(seq).batch, ..zipped(gzip(&vec![b' '; 7 << 20])) });
+    assert_eq!(world.send(&refused(1)).await.code(), "gzip_ratio");
+    assert_eq!(world.send(&refused(2)).await.code(), "gzip_ratio");
+    assert_eq!(world.send(&other(Post::seq(3))).await.code(), "quota_exceeded", "each was inflated to its bound");
+}
+
+/// Sixteen connections of small bombs from one site, and another tenant's sender beside them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bombs_hold_up_nobody_else() {
+    let quota = Quota { bytes_per_s: u32::MAX, bytes_burst: u32::MAX, ..Quota::default() };
+    let world = std::sync::Arc::new(World::with(|c| c.quota = quota, None).await);
+    // Few bytes on the wire, a legal ratio, and nothing in it.
+    let mut state = 1_u32;
+    let mut noise = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        b'a' + (state >> 28) as u8
+    };
+    let noise: Vec<u8> = (0..30_000).map(|_| noise()).collect();
+    let bomb = gzip(&[vec![b' '; 2_400_000], noise].concat());
+    assert!(bomb.len() < 32 << 10 && bomb.len() * 100 > 2_430_000, "{}", bomb.len());
+    let bombs = (0..16_u64).map(|n| {
+        let (world, bomb) = (world.clone(), bomb.clone());
+        tokio::spawn(async move {
+            for seq in 0..200 {
+                let post = Post { batch: format!("{:016x}.{}", n, seq + 1), ..zipped(bomb.clone()) };
+                let answer = world.send(&Post { site: "other", key: "k1", secret: 9, ..post }).await;
+                assert_eq!(answer.code(), "json_malformed");
+            }
+        })
+    });
+    let bombs: Vec<_> = bombs.collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut waits = Vec::new();
+    for seq in 1..=60 {
+        let watch = logystera_infra::clock::Stopwatch::start();
+        assert_eq!(world.send(&Post::seq(seq)).await.status, 202);
+        waits.push(watch.elapsed());
+    }
+    waits.sort_unstable();
+    bombs.iter().for_each(tokio::task::JoinHandle::abort);
+    assert!(waits[54] < Duration::from_millis(250), "the slowest tenth waited for {:?} and more", waits[54]);
 }
 
 #[tokio::test]

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use logystera_infra::clock::Clock;
+use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::SignalsRecord;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::support::{Answer, Mood, Post, World, patiently, read_answer};
+use super::support::{Answer, Mood, NOW, Post, World, patiently, read_answer};
 
 async fn get(address: std::net::SocketAddr, path: &str) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -65,6 +67,55 @@ async fn each_partition_has_its_tick() {
         })
         .collect();
     assert_eq!(ticks, [(0, 0, 0, 0), (1, 1, 0, 0), (2, 2, 0, 0), (0, 0, 0, 1_000), (1, 1, 0, 1_000), (2, 2, 0, 1_000)]);
+}
+
+#[tokio::test]
+async fn a_clock_behind_the_logs_takes_no_batch_until_the_logs_time_is_set_back() {
+    let world = World::new().await;
+    world.gateway.tick().await;
+    world.clock.set_wall(NOW - 7_200_000);
+    let ready = get(world.address, "/health/ready").await.text();
+    assert_eq!(
+        ready,
+        r#"503 {"status":"clock_differs","clock_ms":1767218400000,"log_ms":1767225600000,"skew_ms":-7200000,"server_time":1767225600000}"#
+    );
+    assert_eq!(get(world.address, "/health/live").await.status, 200);
+    let answer = world.send(&Post::default()).await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "clock_differs"));
+    assert!(answer.body.contains("\"server_time\":1767225600000"), "no sender is told the wrong time: {answer:?}");
+    assert_eq!(answer.header("retry-after"), Some("5"));
+    for _ in 0..60 {
+        assert_eq!(get(world.address, "/health/ready").await.status, 503);
+        world.gateway.tick().await;
+        world.clock.pass(1_000);
+    }
+    let now = Post { ts: (NOW - 7_200_000) / 1_000 + 60, ..Post::default() };
+    assert_eq!(get(world.address, "/health/ready").await.status, 200);
+    assert_eq!(world.send(&now).await.status, 202);
+    assert_eq!(world.log.entries().len(), 62, "its ticks went on");
+}
+
+#[tokio::test]
+async fn among_others_a_clock_that_differs_takes_no_batch_and_writes_no_tick() {
+    let world = World::with(|c| c.among_others = true, None).await;
+    let heard = |off_ms: i64| world.gateway.heard_tick("other", WallMs(world.clock.wall_ms() + off_ms));
+    assert_eq!(
+        get(world.address, "/health/ready").await.text(),
+        format!(r#"503 {{"status":"listening","server_time":{NOW}}}"#)
+    );
+    heard(240_000);
+    assert_eq!(world.send(&Post::default()).await.code(), "clock_differs");
+    world.gateway.tick().await;
+    assert_eq!(world.log.entries().len(), 0);
+    // The clock is set right.
+    world.clock.set_wall(NOW + 240_000);
+    assert_eq!(get(world.address, "/health/ready").await.status, 200);
+    world.gateway.tick().await;
+    assert_eq!(world.log.entries().len(), 1);
+    // Another one that comes with a wrong clock has no say.
+    world.clock.pass(20_000);
+    heard(-3_600_000);
+    assert_eq!(get(world.address, "/health/ready").await.status, 200);
 }
 
 #[tokio::test]

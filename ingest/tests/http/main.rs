@@ -6,6 +6,7 @@ mod support;
 
 mod batches;
 mod connections;
+mod crowd;
 mod hostile;
 mod leaks;
 mod lifecycle;

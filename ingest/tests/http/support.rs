@@ -196,7 +196,14 @@ impl World {
 
 pub(crate) fn live_key(fill: u8) -> KeyEntry {
     let tenant = if fill == 9 { "rival" } else { "acme" };
-    KeyEntry { tenant: tenant.parse().unwrap(), secret: secret(fill), not_before: 0, not_after: None, revoked: false }
+    KeyEntry {
+        tenant: tenant.parse().unwrap(),
+        secret: secret(fill),
+        not_before: 0,
+        not_after: None,
+        revoked: false,
+        stolen: false,
+    }
 }
 
 /// An answer, as much of it as came.

@@ -49,6 +49,29 @@ fn nothing_is_left_for_later() {
     holds("what is not asked for is left out, not left for later", &findings);
 }
 
+/// The standard macros panic where the terminal is gone or the disk is full, and a release build aborts then.
+#[test]
+fn nothing_ends_because_it_cannot_be_printed() {
+    let libraries = ["infra/src/", "ingest/src/", "alerter/src/", "processor/src/", "schemas/src/"];
+    let mut findings = Vec::new();
+    for file in files(&[".rs"]).iter().filter(|f| libraries.iter().any(|l| f.path.starts_with(l))) {
+        for (number, line) in file.text.lines().enumerate() {
+            if line.contains("print!(") || line.contains("println!(") {
+                findings.push(Finding(format!("{}:{}", file.path, number + 1)));
+            }
+        }
+    }
+    holds("a library does not print", &findings);
+    let app = files(&[".rs"]).into_iter().find(|f| f.path == "app/src/lib.rs");
+    let code = app.iter().flat_map(|f| f.text.lines()).filter(|l| !l.starts_with("//") && !l.is_empty());
+    let first: Vec<_> = code.take(2).collect();
+    assert_eq!(
+        first,
+        ["#[macro_use]", "pub mod terminal;"],
+        "app's own macros stand in the place of the standard ones"
+    );
+}
+
 /// Every bound is used by the code that it bounds or by a test: one that nobody names bounds nothing.
 #[test]
 fn every_limit_is_in_force() {

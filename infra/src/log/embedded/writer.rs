@@ -10,8 +10,9 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, Transactio
 use super::queue::{Owner, Request};
 use super::store::{self, Ends, position_checksum, record_checksum, state_checksum};
 use super::{Shared, Stats};
-use crate::clock::Stopwatch;
+use crate::clock::{Clock, Stopwatch, SystemClock};
 use crate::log::{Commit, Entry, LogError};
+use crate::telemetry::Seldom;
 
 /// Generation of the topics: an embedded log never grows its partitions (design, section 7).
 const GENERATION: u64 = 0;
@@ -101,6 +102,8 @@ struct Meters {
     commit_seconds: metrics::Histogram,
     commit_requests: metrics::Histogram,
     appended: [metrics::Counter; Topic::ALL.len()],
+    /// A full disk fails every commit: it is told now and then.
+    failures: (SystemClock, Seldom),
 }
 
 impl Meters {
@@ -110,7 +113,14 @@ impl Meters {
             commit_requests: metrics::histogram!("logystera_log_commit_requests"),
             appended: Topic::ALL
                 .map(|topic| metrics::counter!("logystera_log_records_appended_total", "topic" => topic.name())),
+            failures: (SystemClock::new(), Seldom::new()),
         }
+    }
+
+    /// Whether to tell a failure: then how many were left out since the last one.
+    fn failure_due(&self) -> Option<u64> {
+        let (clock, seldom) = &self.failures;
+        seldom.due(clock.monotonic_ms())
     }
 }
 
@@ -155,7 +165,9 @@ impl Writer {
             }
             Err(Failure::Nothing(error)) => {
                 self.reload_ends();
-                tracing::error!(%error, "the log could not be written; nothing of the commit is there");
+                if let Some(left_out) = self.meters.failure_due() {
+                    tracing::error!(%error, left_out, "the log could not be written; nothing of the commit is there");
+                }
                 metrics::counter!("logystera_log_commits_failed_total").increment(1);
                 for request in requests {
                     request.answer(Err(LogError::Away(error.to_string())));
@@ -163,7 +175,9 @@ impl Writer {
             }
             Err(Failure::Unknown(error)) => {
                 self.reload_ends();
-                tracing::error!(%error, "the disk failed in a commit; whether it is there is not known");
+                if let Some(left_out) = self.meters.failure_due() {
+                    tracing::error!(%error, left_out, "the disk failed in a commit; whether it is there is not known");
+                }
                 metrics::counter!("logystera_log_commits_failed_total").increment(1);
                 for request in requests {
                     request.answer(Err(LogError::Ambiguous(error.to_string())));

@@ -13,11 +13,11 @@ use logystera_schemas::catalogue::{
 };
 use logystera_schemas::limits::{
     BATCH_SIGNALS_MAX, CLOCK_OFFSET_MS_MAX, FLUSH_EVERY_S_DEFAULT, FLUSH_EVERY_S_MAX, INTEGRATION_VERSION_CHARS_MAX,
-    LIST_ITEMS_MAX, TIME_MS_MAX,
+    LIST_ITEMS_MAX, TIME_MS_MAX, TIME_MS_MIN,
 };
 
 use super::signal::{Encoded, find, hash};
-use super::{Admitted, RefusedSignals, Terms};
+use super::{Admitted, RefusedSignals, Span, Terms};
 use expected::Expected;
 
 mod expected;
@@ -26,14 +26,13 @@ mod expected;
 pub(super) fn admit(text: &str, terms: &Terms) -> Option<Admitted> {
     let mut scan = Scan { text, at: 0 };
     let mut head = Head::default();
-    let oldest_at = terms.received_at.saturating_sub(terms.signal_age_ms_max);
     let mut signals = None;
     scan.object(|scan, name| {
         match name {
-            "through" => once(&mut head.through, scan.int(0, TIME_MS_MAX)?),
+            "through" => once(&mut head.through, scan.int(TIME_MS_MIN, TIME_MS_MAX)?),
             "clock_offset_ms" => {
                 let offset = scan.int(-CLOCK_OFFSET_MS_MAX, CLOCK_OFFSET_MS_MAX)?;
-                // The age of signals that stand before it was judged without it.
+                // The times of signals that stand before it were judged without it.
                 if signals.is_some() && offset != 0 {
                     return None;
                 }
@@ -43,8 +42,8 @@ pub(super) fn admit(text: &str, terms: &Terms) -> Option<Admitted> {
             "ends" => once(&mut head.ends, scan.boolean()?),
             "integration" => once(&mut head.integration, integration(scan)?),
             "signals" => {
-                let oldest_at = oldest_at.saturating_sub(head.clock_offset_ms.unwrap_or(0));
-                once(&mut signals, self::signals(scan, oldest_at)?)
+                let span = terms.span(head.clock_offset_ms.unwrap_or(0));
+                once(&mut signals, self::signals(scan, &span)?)
             }
             _ => None,
         }
@@ -52,7 +51,11 @@ pub(super) fn admit(text: &str, terms: &Terms) -> Option<Admitted> {
     scan.end()?;
     let integration = head.integration?;
     let through = head.through?;
-    let (base_at, accepted, signals) = signals?.finish(through);
+    let signals = signals?;
+    if !signals.allows(through) {
+        return None;
+    }
+    let (base_at, accepted, signals) = signals.finish(through);
     Some(Admitted {
         through,
         clock_offset_ms: head.clock_offset_ms.unwrap_or(0),
@@ -147,14 +150,14 @@ fn integration<'a>(scan: &mut Scan<'a>) -> Option<Integration<'a>> {
     Some(integration)
 }
 
-fn signals(scan: &mut Scan<'_>, oldest_at: i64) -> Option<Encoded> {
+fn signals(scan: &mut Scan<'_>, span: &Span) -> Option<Encoded> {
     let mut encoded = Encoded::new(Writer::with(Vec::with_capacity(scan.text.len() / 2)));
     let spelling = LazyLock::force(&SPELLING);
-    scan.list(BATCH_SIGNALS_MAX, |scan| signal(scan, spelling, oldest_at, &mut encoded))?;
+    scan.list(BATCH_SIGNALS_MAX, |scan| signal(scan, spelling, span, &mut encoded))?;
     Some(encoded)
 }
 
-fn signal(scan: &mut Scan<'_>, spelling: &Spelling, oldest_at: i64, encoded: &mut Encoded) -> Option<()> {
+fn signal(scan: &mut Scan<'_>, spelling: &Spelling, span: &Span, encoded: &mut Encoded) -> Option<()> {
     let mut hashes = [[0; 16]; TYPE_FIELDS_MAX];
     let mut rooms = hashes.iter_mut();
     let mut values = [Value::Absent; TYPE_FIELDS_MAX];
@@ -172,7 +175,7 @@ fn signal(scan: &mut Scan<'_>, spelling: &Spelling, oldest_at: i64, encoded: &mu
         } else {
             let name = if scan.skip(&spelling.at) { "at" } else { scan.name()? };
             if name == "at" {
-                once(&mut at, scan.int(0, TIME_MS_MAX)?)?;
+                once(&mut at, scan.int(TIME_MS_MIN, TIME_MS_MAX)?)?;
                 continue;
             }
             find(fields, name, next)?
@@ -196,10 +199,10 @@ fn signal(scan: &mut Scan<'_>, spelling: &Spelling, oldest_at: i64, encoded: &mu
             return None;
         }
     }
-    let at = at.filter(|at| *at >= oldest_at)?;
+    let at = at.filter(|at| *at >= span.oldest_at)?;
     let values = &values[..fields.len()];
     let complete = fields.iter().zip(values).all(|(field, value)| field.optional || *value != Value::Absent);
-    complete.then(|| encoded.push(kind, at, values))
+    complete.then(|| encoded.push(kind, at, values, span))
 }
 
 /// The bits of a list's symbols, each of which stands there once.

@@ -5,11 +5,11 @@ use std::fmt;
 use logystera_schemas::avro::Writer;
 use logystera_schemas::batch::{Value, write_signal};
 use logystera_schemas::catalogue::{CATALOGUE, FieldDef, FieldKind, SignalType, TYPE_FIELDS_MAX, TypeDef};
-use logystera_schemas::limits::{BATCH_SIGNALS_MAX, SIGNAL_FIELDS_MAX, TIME_MS_MAX};
+use logystera_schemas::limits::{BATCH_SIGNALS_MAX, SIGNAL_FIELDS_MAX, TIME_MS_MAX, TIME_MS_MIN};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::any::{AnySeed, NameSeed, Raw, text};
-use super::{Names, Walk, plausible};
+use super::{Names, Span, Walk, plausible};
 use crate::core::refusal::{Refusal, SignalRefusal};
 
 /// The signals that were taken, encoded.
@@ -17,17 +17,28 @@ pub(super) struct Encoded {
     writer: Writer,
     base_at: Option<i64>,
     count: usize,
+    /// The newest time of those that do not lie ahead of the gateway's clock.
+    newest_at: i64,
 }
 
 impl Encoded {
     pub(super) fn new(writer: Writer) -> Self {
-        Self { writer, base_at: None, count: 0 }
+        Self { writer, base_at: None, count: 0, newest_at: i64::MIN }
     }
 
-    pub(super) fn push(&mut self, kind: SignalType, at: i64, fields: &[Value<'_>]) {
+    pub(super) fn push(&mut self, kind: SignalType, at: i64, fields: &[Value<'_>], span: &Span) {
         let base_at = *self.base_at.get_or_insert(at);
+        if at <= span.ahead_at {
+            self.newest_at = self.newest_at.max(at);
+        }
         write_signal(&mut self.writer, kind, at, base_at, fields);
         self.count += 1;
+    }
+
+    /// Whether a spool that had these signals can be through with all up to `through`: it is at least the time before its
+    /// newest one, but for those that lie ahead of the gateway's clock.
+    pub(super) fn allows(&self, through: i64) -> bool {
+        through >= self.newest_at.saturating_sub(1)
     }
 
     /// The base of the times, the count and the bytes.
@@ -251,7 +262,8 @@ impl<'de> Draft<'de> {
         }
         let at = match self.at {
             None | Some(Raw::Null) => return Err(about(SignalRefusal::FieldMissing, "at")),
-            Some(Raw::Int(at)) if (0..=TIME_MS_MAX).contains(&at) => at,
+            Some(Raw::Int(at)) if (TIME_MS_MIN..=TIME_MS_MAX).contains(&at) => at,
+            Some(Raw::Int(0..TIME_MS_MIN)) => return Err(about(SignalRefusal::AtNotMs, "at")),
             Some(_) => return Err(about(SignalRefusal::ValueInvalid, "at")),
         };
         let def: &TypeDef = kind.def();
@@ -269,10 +281,11 @@ impl<'de> Draft<'de> {
                 }
             }
         }
-        if at.saturating_add(walk.head.clock_offset_ms) < walk.oldest_at {
+        let span = walk.terms.span(walk.head.clock_offset_ms);
+        if at < span.oldest_at {
             return Err(about(SignalRefusal::TooOld, "at"));
         }
-        walk.signals.push(kind, at, &values[..def.fields.len()]);
+        walk.signals.push(kind, at, &values[..def.fields.len()], &span);
         Ok(())
     }
 }

@@ -109,9 +109,9 @@ fn the_head_is_read_with_its_defaults() {
         assert_eq!(batch.head.enabled.iter().map(SignalType::name).collect::<Vec<_>>(), ["auth.attempt"]);
         assert_eq!(batch.signals().count(), 0);
     });
-    let other = r#"{"signals":[],"integration":{"enabled":["new.type","integration.refused","cron.run"],"platform":"drupal"},"flush_every_s":300,"clock_offset_ms":-5000,"through":0}"#;
+    let other = r#"{"signals":[],"integration":{"enabled":["new.type","integration.refused","cron.run"],"platform":"drupal"},"flush_every_s":300,"clock_offset_ms":-5000,"through":100000000000}"#;
     let admitted = admit(other.as_bytes(), &TERMS).unwrap();
-    assert_eq!((admitted.clock_offset_ms, admitted.flush_every_s, admitted.through), (-5_000, 300, 0));
+    assert_eq!((admitted.clock_offset_ms, admitted.flush_every_s, admitted.through), (-5_000, 300, TIME_MS_MIN));
     assert_eq!((admitted.platform, admitted.integration_version.as_str()), (Platform::Drupal, ""));
     let unknown = "head: type_unknown integration.enabled";
     assert_eq!(told(other), format!("{unknown}\n{unknown}"));
@@ -142,6 +142,10 @@ fn one_signal_is_refused_alone() {
         (r#"{"type":"cron.run","at":null,"job":"j","outcome":"ok"}"#, "0: field_missing at"),
         (r#"{"type":"cron.run","at":"1767225600000","job":"j","outcome":"ok"}"#, "0: value_invalid at"),
         (r#"{"type":"cron.run","at":-1,"job":"j","outcome":"ok"}"#, "0: value_invalid at"),
+        (r#"{"type":"cron.run","at":0,"job":"j","outcome":"ok"}"#, "0: at_not_ms at"),
+        (r#"{"type":"cron.run","at":1767225600,"job":"j","outcome":"ok"}"#, "0: at_not_ms at"),
+        (r#"{"type":"cron.run","at":99999999999,"job":"j","outcome":"ok"}"#, "0: at_not_ms at"),
+        (r#"{"type":"cron.run","at":100000000000,"job":"j","outcome":"ok"}"#, "0: too_old at"),
         (r#"{"type":"cron.run","at":1.5,"job":"j","outcome":"ok"}"#, "0: value_invalid at"),
         (r#"{"type":"cron.run","at":18446744073709551615,"job":"j","outcome":"ok"}"#, "0: value_invalid at"),
         (r#"{"type":"cron.run","at":253402300800000,"job":"j","outcome":"ok"}"#, "0: value_invalid at"),
@@ -204,7 +208,8 @@ fn a_refused_signal_does_not_take_the_others_with_it() {
 #[test]
 fn the_whole_body_is_refused() {
     let ok = r#"{"type":"cron.run","at":1767225600000,"job":"j","outcome":"ok"}"#;
-    let head = r#""through":1,"integration":{"platform":"other","enabled":[]}"#;
+    let head = r#""through":1767225600000,"integration":{"platform":"other","enabled":[]}"#;
+    let through = |at: &str| format!("{{{head},\"signals\":[]}}").replace("1767225600000", at);
     let nested = |depth: usize| body(&format!("{{\"x\":{}{}}}", "[".repeat(depth), "]".repeat(depth)));
     let names = |n: usize| (0..n).map(|i| format!("\"n{i}\":0")).collect::<Vec<_>>().join(",");
     for (body, fault) in [
@@ -254,19 +259,27 @@ fn the_whole_body_is_refused() {
         (format!("{{{head},\"signals\":{{}}}}"), "head_invalid signals"),
         (format!("{{{head},\"signals\":null}}"), "head_invalid signals"),
         (r#"{"integration":7}"#.into(), "head_invalid integration"),
-        (r#"{"through":1,"signals":[]}"#.into(), "head_invalid integration.platform"),
-        (r#"{"through":1,"signals":[],"integration":{"platform":"other"}}"#.into(), "head_invalid integration.enabled"),
+        (r#"{"through":1767225600000,"signals":[]}"#.into(), "head_invalid integration.platform"),
+        (
+            r#"{"through":1767225600000,"signals":[],"integration":{"platform":"other"}}"#.into(),
+            "head_invalid integration.enabled",
+        ),
         (r#"{"integration":{"platform":"joomla"}}"#.into(), "head_invalid integration.platform"),
         (r#"{"integration":{"enabled":[7]}}"#.into(), "head_invalid integration.enabled"),
         (r#"{"integration":{"enabled":"cron.run"}}"#.into(), "head_invalid integration.enabled"),
         (r#"{"integration":{"version":1}}"#.into(), "head_invalid integration.version"),
         (
-            r#"{"through":1,"signals":[],"integration":{"platform":"other","enabled":[],"version":"a b"}}"#.into(),
+            r#"{"through":1767225600000,"signals":[],"integration":{"platform":"other","enabled":[],"version":"a b"}}"#
+                .into(),
             "head_invalid integration.version",
         ),
-        (format!("{{{head},\"signals\":[]}}").replace(":1,", ":-1,"), "head_invalid through"),
-        (format!("{{{head},\"signals\":[]}}").replace(":1,", ":1.0,"), "head_invalid through"),
-        (format!("{{{head},\"signals\":[]}}").replace(":1,", ":253402300800000,"), "head_invalid through"),
+        (through("-1"), "head_invalid through"),
+        (through("1767225600000.0"), "head_invalid through"),
+        (through("253402300800000"), "head_invalid through"),
+        (through("0"), "through_invalid through"),
+        (through("1767225600"), "through_invalid through"),
+        (through("99999999999"), "through_invalid through"),
+        (body(ok).replacen("1767225600000", "1767225599998", 1), "through_invalid through"),
         (format!("{{{head},\"signals\":[],\"flush_every_s\":0}}"), "head_invalid flush_every_s"),
         (format!("{{{head},\"signals\":[],\"flush_every_s\":86401}}"), "head_invalid flush_every_s"),
         (format!("{{{head},\"signals\":[],\"clock_offset_ms\":9000000000000}}"), "head_invalid clock_offset_ms"),

@@ -24,14 +24,15 @@ pub(crate) fn bodies(target: &Target) {
     let head = |from: &str, to: &str| target.post(String::from_utf8_lossy(&with(&good)).replace(from, to));
     for (input, post, expected) in [
         ("gzip bomb, 64 MiB", zip(bomb.clone()), Refused("inflated_too_large")),
+        ("gzip bomb, 7 MiB in 32 KiB", zip(gzip(&spaces(7 << 20))), Refused("gzip_ratio")),
         ("gzip bomb in gzip", zip(gzip(&bomb)), Refused("not_utf8")),
         ("gzip that is not", zip(with(&good)), Refused("gzip_malformed")),
         ("gzip, cut", zip(gzip(&with(&good))[..40].to_vec()), Refused("gzip_malformed")),
         ("two gzip members", zip([gzip(&with(&good)), gzip(b"x")].concat()), Refused("gzip_malformed")),
         ("good gzip", target.post(with(&good)).zipped(), Taken),
         (
-            "a million empty signals",
-            target.post(with(&vec!["{}"; 1_000_000].join(","))).zipped(),
+            "300,000 empty signals",
+            target.post(with(&vec!["{}"; 300_000].join(","))).zipped(),
             Refused("too_many_signals"),
         ),
         ("1,001 signals", target.post(with(&vec!["{}"; 1_001].join(","))), Refused("too_many_signals")),
@@ -70,6 +71,13 @@ pub(crate) fn bodies(target: &Target) {
             head(&format!("{{\"through\":{now}"), "{\"through\":99999999999999999999"),
             Refused("head_invalid"),
         ),
+        ("`through` in seconds", head(&now.to_string(), &(now / 1_000).to_string()), Refused("through_invalid")),
+        (
+            "`through` before the newest signal",
+            head(&format!("{{\"through\":{now}"), &format!("{{\"through\":{}", at - 2)),
+            Refused("through_invalid"),
+        ),
+        ("`at` in seconds", head(&at.to_string(), &(at / 1_000).to_string()), Refused("nothing_acceptable")),
         ("nothing acceptable", target.post(with("{},{}")), Refused("nothing_acceptable")),
         ("over 1 MiB", target.post(spaces((1 << 20) + 1)), Refused("body_too_large")),
         ("1 MiB", target.post([with(&good), spaces((1 << 20) - with(&good).len())].concat()), Taken),

@@ -86,7 +86,7 @@ pub(crate) fn replays(target: &Target) {
     let far = |number: &str| Post { batch: format!("00000000000000cc.{number}"), ..target.good_post() }.request();
     target.check("a number of 19 digits", &far("1000000000000000000"), Refused("signature_malformed"));
     target.check("the highest number", &far("999999999999999999"), Taken);
-    target.check("a number below the window", &far("1"), Duplicate);
+    target.check("a number below the window", &far("1"), Refused("below_window"));
 }
 
 pub(crate) fn aborts(target: &Target) {

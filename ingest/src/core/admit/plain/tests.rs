@@ -3,6 +3,7 @@ use proptest::prelude::*;
 
 use super::super::carefully;
 use super::*;
+use crate::core::refusal::Refusal;
 
 const NOW: i64 = 1_767_225_600_000;
 const TERMS: Terms = Terms { received_at: NOW, signal_age_ms_max: 7 * 86_400_000 };
@@ -57,7 +58,7 @@ fn what_senders_send_is_plain() {
     is_plain(&body(&[signal(SignalType::from_index(0).unwrap(), true).as_str(); BATCH_SIGNALS_MAX].join(",")));
     // Members in another order; only a signal's type comes first.
     is_plain(&format!(
-        r#"{{"signals":[{{"type":"cron.run","outcome":"ok","job":"a","at":{NOW}}}],"integration":{{"enabled":[],"platform":"other"}},"through":0}}"#
+        r#"{{"signals":[{{"type":"cron.run","outcome":"ok","job":"a","at":{NOW}}}],"integration":{{"enabled":[],"platform":"other"}},"through":{NOW}}}"#
     ));
 }
 
@@ -100,6 +101,19 @@ fn what_is_unusual_is_left_to_the_careful_way() {
         let text = good.replacen(from, to, 1);
         assert_ne!(text, good, "{from}");
         assert_eq!(admit(&text, &TERMS), None, "{text}");
+    }
+    // Times that are none, or that the spool cannot be through with.
+    let through = format!("\"through\":{NOW}");
+    for through_at in [0, NOW / 1_000, TIME_MS_MIN - 1, NOW - 2] {
+        let text = good.replacen(&through, &format!("\"through\":{through_at}"), 1);
+        assert_eq!(admit(&text, &TERMS), None, "{text}");
+    }
+    is_plain(&good.replacen(&through, &format!("\"through\":{}", NOW - 1), 1));
+    // A signal that lies ahead of the gateway's clock does not bind it: by the sender's clock, which is 20 ms ahead.
+    for (ahead, plain) in [(5_020, false), (5_021, true)] {
+        let text = body(&cron.replace(&NOW.to_string(), &(NOW + ahead).to_string()));
+        assert_eq!(admit(&text, &TERMS).is_some(), plain, "{ahead}");
+        assert_eq!(admit(&text, &TERMS).as_ref(), carefully(&text, &TERMS).as_ref().ok(), "{ahead}");
     }
     let many = [cron.as_str(); BATCH_SIGNALS_MAX + 1].join(",");
     let engines = SignalType::all().filter(|kind| !kind.is_sent());
@@ -162,6 +176,37 @@ proptest! {
         if let Some(quick) = admit(&text, &TERMS) {
             prop_assert_eq!(Ok(quick), carefully(&text, &TERMS), "{}", text);
         }
+    }
+
+    /// Of bodies whose times alone differ both ways take the same, wherever the offset stands.
+    #[test]
+    fn both_ways_agree_on_times(
+        through in -6_000_i64..6_000,
+        ats in proptest::collection::vec(-6_000_i64..12_000, 0..5),
+        offset in -7_000_i64..7_000,
+        behind in any::<bool>(),
+        seconds in 0_u8..20,
+    ) {
+        let scale = |at: i64, now: bool| if now { (NOW + at) / 1_000 } else { NOW + at };
+        let signals: Vec<_> = ats.iter().enumerate().map(|(i, at)| {
+            let at = scale(*at, seconds == 1 && i == 0);
+            format!(r#"{{"type":"cron.run","at":{at},"job":"a","outcome":"ok"}}"#)
+        }).collect();
+        let head = format!(r#""through":{},"integration":{{"platform":"other","enabled":[]}}"#, scale(through, seconds == 0));
+        let (first, last) = (format!(r#""clock_offset_ms":{offset},"#), format!(r#","clock_offset_ms":{offset}"#));
+        let (first, last) = if behind { ("", last.as_str()) } else { (first.as_str(), "") };
+        let text = format!(r#"{{{first}{head},"signals":[{}]{last}}}"#, signals.join(","));
+        let careful = carefully(&text, &TERMS);
+        if let Some(quick) = admit(&text, &TERMS) {
+            prop_assert_eq!(Ok(&quick), careful.as_ref(), "{}", text);
+        }
+        // The rule, from its text.
+        let in_ms = |i: usize| seconds != 1 || i != 0;
+        let newest = ats.iter().enumerate().filter(|(i, at)| in_ms(*i) && **at + offset <= 5_000).map(|(_, at)| *at).max();
+        let allowed = seconds != 0 && newest.is_none_or(|newest| through >= newest - 1);
+        prop_assert_eq!(careful.as_ref().err().map(|f| (f.refusal, f.field)), (!allowed).then_some((Refusal::ThroughInvalid, Some("through"))));
+        let quick_can = allowed && (seconds != 1 || ats.is_empty()) && (!behind || offset == 0);
+        prop_assert_eq!(admit(&text, &TERMS).is_some(), quick_can, "{}", text);
     }
 
     #[test]

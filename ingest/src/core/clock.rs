@@ -1,0 +1,174 @@
+//! Whether this gateway's clock can be believed. What it stamps on batches, and what it tells senders of the time, decides
+//! which signals are late: a clock that is wrong by minutes spoils what others took too.
+//!
+//! Among other gateways it is compared with their ticks. Who comes, and whose clock has just jumped, is the odd one where they
+//! differ, not those who were there; one that drifted away from several who agree is odd as well. Alone it is compared with
+//! the log's own time, which is behind only if it was ahead before.
+
+use std::collections::BTreeMap;
+
+use logystera_schemas::limits::{
+    CLOCK_DIFFERS_MS, CLOCK_JUMP_MS, CLOCK_LISTEN_MS, GATEWAYS_HEARD_MAX, TICK_HEARD_MS, TICKS_BELOW,
+};
+
+/// What is to be made of the gateway's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It agrees, or nobody is there to disagree.
+    Agrees {
+        /// Milliseconds that it is ahead.
+        skew_ms: i64,
+    },
+    /// It does not know yet whether there are others.
+    Listens,
+    /// It differs: no batch is taken.
+    Differs {
+        /// The time that the others, or the log, have.
+        log_ms: i64,
+        /// Milliseconds that the gateway's clock is ahead.
+        skew_ms: i64,
+        /// Whether its ticks go on: only they set the log's time back where nobody else writes any.
+        ticks: bool,
+    },
+}
+
+impl Judgement {
+    /// Whether batches are taken.
+    pub fn takes_batches(self) -> bool {
+        matches!(self, Self::Agrees { .. })
+    }
+
+    /// Whether ticks are written.
+    pub fn ticks(self) -> bool {
+        matches!(self, Self::Agrees { .. } | Self::Differs { ticks: true, .. })
+    }
+}
+
+/// What is known of another gateway's clock.
+#[derive(Debug)]
+struct Other {
+    /// Its clock minus our monotonic one, by its tick that was the shortest on its way.
+    offset_ms: i64,
+    /// When that tick was heard.
+    measured_ms: i64,
+    /// When any was heard last.
+    heard_ms: i64,
+}
+
+/// The log's wall time, as the engine has it: the highest tick, unless sixty in a row lie below.
+#[derive(Debug, Default)]
+struct LogWall {
+    wall_ms: Option<i64>,
+    below: u32,
+}
+
+impl LogWall {
+    fn tick(&mut self, at_ms: i64) {
+        self.below = if self.wall_ms.is_some_and(|wall_ms| at_ms < wall_ms) { self.below + 1 } else { 0 };
+        if self.below == 0 || self.below == TICKS_BELOW {
+            (self.wall_ms, self.below) = (Some(at_ms), 0);
+        }
+    }
+}
+
+/// Compares the gateway's clock.
+#[derive(Debug)]
+pub struct ClockWatch {
+    /// Whether other gateways may write ticks too.
+    among_others: bool,
+    others: BTreeMap<String, Other>,
+    log: LogWall,
+    /// Monotonic time of the first look.
+    since_ms: Option<i64>,
+    /// Own clock minus the monotonic one, at the look before.
+    offset_ms: Option<i64>,
+    /// It agreed, or was alone, since it jumped last.
+    settled: bool,
+}
+
+impl ClockWatch {
+    /// Of a gateway that is the only one.
+    pub fn alone() -> Self {
+        Self {
+            among_others: false,
+            others: BTreeMap::new(),
+            log: LogWall::default(),
+            since_ms: None,
+            offset_ms: None,
+            settled: false,
+        }
+    }
+
+    /// Of a gateway beside which there may be others: it listens first.
+    pub fn among_others() -> Self {
+        Self { among_others: true, ..Self::alone() }
+    }
+
+    /// A tick of another gateway was read, at `monotonic_ms` of this one. `instance` tells others apart, where that is known.
+    pub fn heard(&mut self, instance: &str, at_ms: i64, monotonic_ms: i64) {
+        let offset_ms = at_ms.saturating_sub(monotonic_ms);
+        if let Some(other) = self.others.get_mut(instance) {
+            other.heard_ms = monotonic_ms;
+            // One that took longer on its way says less, but not for ever: that clock may have been set back.
+            if offset_ms >= other.offset_ms || monotonic_ms - other.measured_ms > TICK_HEARD_MS {
+                (other.offset_ms, other.measured_ms) = (offset_ms, monotonic_ms);
+            }
+            return;
+        }
+        self.others.retain(|_, other| monotonic_ms - other.heard_ms <= TICK_HEARD_MS);
+        if self.others.len() < GATEWAYS_HEARD_MAX {
+            let other = Other { offset_ms, measured_ms: monotonic_ms, heard_ms: monotonic_ms };
+            self.others.insert(instance.to_owned(), other);
+        }
+    }
+
+    /// A tick stands in the log: one of this gateway, or one from before.
+    pub fn written(&mut self, at_ms: i64) {
+        self.log.tick(at_ms);
+    }
+
+    /// Judges the clock. To be asked for each batch, and every second.
+    pub fn judge(&mut self, wall_ms: i64, monotonic_ms: i64) -> Judgement {
+        let own = wall_ms.saturating_sub(monotonic_ms);
+        let differs = |a: i64, b: i64| a.saturating_sub(b).saturating_abs() > CLOCK_DIFFERS_MS;
+        if self.offset_ms.is_some_and(|before| own.saturating_sub(before).saturating_abs() > CLOCK_JUMP_MS) {
+            self.settled = false;
+        }
+        self.offset_ms = Some(own);
+        let since_ms = *self.since_ms.get_or_insert(monotonic_ms);
+        let fresh = self.others.values().filter(|other| monotonic_ms - other.heard_ms <= TICK_HEARD_MS);
+        let mut others: Vec<i64> = fresh.map(|other| other.offset_ms).collect();
+        others.sort_unstable();
+        let Some(median) = others.get(others.len() / 2).copied() else {
+            if self.among_others && monotonic_ms - since_ms < CLOCK_LISTEN_MS {
+                return Judgement::Listens;
+            }
+            return self.judge_alone(wall_ms);
+        };
+        let skew_ms = own.saturating_sub(median);
+        let with = |offset: i64| others.iter().filter(|other| !differs(**other, offset)).count();
+        let agrees = with(own) * 2 >= others.len();
+        // One other is no majority, and of several who all differ nobody knows who is right: who was there stays.
+        let outvoted = others.len() > 1 && others.iter().any(|other| with(*other) * 2 > others.len());
+        if agrees || (self.settled && !outvoted) {
+            self.settled |= agrees;
+            return Judgement::Agrees { skew_ms };
+        }
+        self.settled = false;
+        Judgement::Differs { log_ms: median.saturating_add(monotonic_ms), skew_ms, ticks: false }
+    }
+
+    fn judge_alone(&mut self, wall_ms: i64) -> Judgement {
+        let behind = self.log.wall_ms.map_or(0, |log_ms| log_ms.saturating_sub(wall_ms)).max(0);
+        match self.log.wall_ms {
+            Some(log_ms) if behind > CLOCK_DIFFERS_MS => Judgement::Differs { log_ms, skew_ms: -behind, ticks: true },
+            Some(_) | None => {
+                self.settled = true;
+                Judgement::Agrees { skew_ms: -behind }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! Who holds a listener's places. A connection has to carry a batch whose signature holds before its place is its own: until
+//! then it makes room for others, that of the peer with the most of them first. Nobody can fill the door from one place,
+//! whoever comes from elsewhere gets in, and what idles makes room before what works.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use logystera_schemas::limits::PEER_CROWD;
+
+/// Where connections come from: an IPv4 address, or an IPv6 network of 64 bits, of which one peer has all addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Peer {
+    /// An address of IPv4.
+    V4([u8; 4]),
+    /// A network of IPv6.
+    V6([u8; 8]),
+}
+
+impl From<IpAddr> for Peer {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address.octets()),
+            IpAddr::V6(address) => {
+                let mut network = [0; 8];
+                network.copy_from_slice(&address.octets()[..8]);
+                Self::V6(network)
+            }
+        }
+    }
+}
+
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Of all peers.
+    pub places: usize,
+    /// Of one peer, not counted those that carried a batch.
+    pub share: usize,
+}
+
+/// A connection's number; a later one's is higher.
+pub type Place = u64;
+
+/// A connection that makes room, and what it was given when it came.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Left<T> {
+    /// What it was given.
+    pub guest: T,
+    /// Whether somebody lost it who may be honest: the door is too small, and its peer is not a crowd itself.
+    pub turned_away: bool,
+    /// Whether its peer had more than its share; else the places of all were taken.
+    pub beyond_share: bool,
+}
+
+/// What comes of a new connection.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Entry<T> {
+    /// It has a place, which another had to leave.
+    Enters(Place, Option<Left<T>>),
+    /// Every place is held by somebody who carried a batch: it waits until one leaves.
+    Full(T),
+}
+
+/// A connection.
+#[derive(Debug)]
+struct Guest<T> {
+    peer: Peer,
+    verified: bool,
+    guest: T,
+}
+
+/// Connections by peer, and peers by how many they have; of two with as many, the one with the older connection is first.
+#[derive(Debug, Default)]
+struct Ranks {
+    peers: BTreeMap<Peer, BTreeSet<Place>>,
+    ranked: BTreeSet<(usize, Reverse<Place>, Peer)>,
+}
+
+impl Ranks {
+    fn change(&mut self, peer: Peer, change: impl FnOnce(&mut BTreeSet<Place>) -> bool) {
+        let places = self.peers.entry(peer).or_default();
+        let rank = |places: &BTreeSet<Place>| places.first().map(|oldest| (places.len(), Reverse(*oldest), peer));
+        if let Some(rank) = rank(places) {
+            self.ranked.remove(&rank);
+        }
+        change(places);
+        if let Some(rank) = rank(places) {
+            self.ranked.insert(rank);
+        } else {
+            self.peers.remove(&peer);
+        }
+    }
+
+    fn count(&self, peer: Peer) -> usize {
+        self.peers.get(&peer).map_or(0, BTreeSet::len)
+    }
+
+    fn oldest(&self, peer: Peer) -> Option<Place> {
+        self.peers.get(&peer)?.first().copied()
+    }
+
+    /// How many the peer with the most has, and the oldest of these.
+    fn most(&self) -> Option<(usize, Place)> {
+        self.ranked.last().map(|(count, Reverse(oldest), _)| (*count, *oldest))
+    }
+}
+
+/// The connections of one listener.
+#[derive(Debug)]
+pub struct Crowd<T> {
+    room: Room,
+    next: Place,
+    guests: BTreeMap<Place, Guest<T>>,
+    unverified: Ranks,
+    verified: Ranks,
+}
+
+impl<T> Crowd<T> {
+    /// Nobody is there.
+    pub fn new(room: Room) -> Self {
+        Self { room, next: 0, guests: BTreeMap::new(), unverified: Ranks::default(), verified: Ranks::default() }
+    }
+
+    /// A connection comes.
+    pub fn enter(&mut self, peer: Peer, guest: T) -> Entry<T> {
+        let left = if self.unverified.count(peer) >= self.room.share {
+            let oldest = self.unverified.oldest(peer).and_then(|place| self.leave(place));
+            oldest.map(|guest| Left { guest, turned_away: false, beyond_share: true })
+        } else if self.guests.len() >= self.room.places {
+            // A batch's sender loses its connection only where its peer holds more than anybody's share.
+            let verified = self.verified.most().filter(|(count, _)| *count > self.room.share);
+            let Some((count, place)) = self.unverified.most().or(verified) else { return Entry::Full(guest) };
+            let left = self.leave(place);
+            left.map(|guest| Left { guest, turned_away: count <= PEER_CROWD, beyond_share: false })
+        } else {
+            None
+        };
+        self.next += 1;
+        self.guests.insert(self.next, Guest { peer, verified: false, guest });
+        self.unverified.change(peer, |places| places.insert(self.next));
+        Entry::Enters(self.next, left)
+    }
+
+    /// A connection carried a batch whose signature holds.
+    pub fn verified(&mut self, place: Place) {
+        let Some(guest) = self.guests.get_mut(&place) else { return };
+        if !std::mem::replace(&mut guest.verified, true) {
+            self.unverified.change(guest.peer, |places| places.remove(&place));
+            self.verified.change(guest.peer, |places| places.insert(place));
+        }
+    }
+
+    /// A connection ended. Without effect if it had made room before.
+    pub fn leave(&mut self, place: Place) -> Option<T> {
+        let Guest { peer, verified, guest } = self.guests.remove(&place)?;
+        let ranks = if verified { &mut self.verified } else { &mut self.unverified };
+        ranks.change(peer, |places| places.remove(&place));
+        Some(guest)
+    }
+
+    /// How many connections there are.
+    pub fn len(&self) -> usize {
+        self.guests.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.guests.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests;

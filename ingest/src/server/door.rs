@@ -1,0 +1,151 @@
+//! The places of a listener while it serves: who has one, who has to leave, and what a connection did so far.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use metrics::{Counter, Gauge};
+use tokio::sync::Notify;
+
+use crate::core::crowd::{Crowd, Entry, Place, Room};
+use crate::gateway::lock;
+
+/// Counts what the door did.
+#[derive(Clone)]
+pub(crate) struct DoorMeters {
+    pub(crate) open: Gauge,
+    /// Connections that made room for others of the same peer.
+    pub(crate) shed_for_peer: Counter,
+    /// Connections that made room because every place was taken.
+    pub(crate) shed_for_room: Counter,
+}
+
+/// Whether the door was too small for somebody who may be honest.
+#[derive(Default)]
+pub(crate) struct Rush {
+    turned_away: AtomicBool,
+    waiting: AtomicBool,
+}
+
+impl Rush {
+    /// Whether somebody was turned away since this was asked last, or waits for a place right now.
+    pub(crate) fn take(&self) -> bool {
+        self.turned_away.swap(false, Ordering::SeqCst) || self.waiting.load(Ordering::SeqCst)
+    }
+}
+
+/// The places of a listener.
+pub(super) struct Door {
+    crowd: Mutex<Crowd<Arc<Notify>>>,
+    left: Notify,
+    meters: DoorMeters,
+    rush: Arc<Rush>,
+}
+
+impl Door {
+    pub(super) fn new(room: Room, meters: DoorMeters, rush: Arc<Rush>) -> Arc<Self> {
+        Arc::new(Self { crowd: Mutex::new(Crowd::new(room)), left: Notify::new(), meters, rush })
+    }
+
+    /// Lets a connection in, for which another may have to leave. While every place is held by a sender it waits.
+    pub(super) async fn enter(self: &Arc<Self>, from: IpAddr) -> Guest {
+        let mut out = Arc::new(Notify::new());
+        loop {
+            let mut left = std::pin::pin!(self.left.notified());
+            left.as_mut().enable();
+            let entry = lock(&self.crowd).enter(from.into(), Arc::clone(&out));
+            match entry {
+                Entry::Enters(place, left) => {
+                    self.rush.waiting.store(false, Ordering::SeqCst);
+                    if let Some(left) = left {
+                        left.guest.notify_one();
+                        let meter =
+                            if left.beyond_share { &self.meters.shed_for_peer } else { &self.meters.shed_for_room };
+                        meter.increment(1);
+                        if left.turned_away {
+                            self.rush.turned_away.store(true, Ordering::SeqCst);
+                        }
+                    }
+                    self.meters.open.increment(1.0);
+                    return Guest(Arc::new(Inner {
+                        door: Arc::clone(self),
+                        place,
+                        out,
+                        verified: AtomicBool::new(false),
+                        running: AtomicUsize::new(0),
+                        begun: AtomicU64::new(0),
+                    }));
+                }
+                Entry::Full(mine) => out = mine,
+            }
+            self.rush.waiting.store(true, Ordering::SeqCst);
+            left.await;
+        }
+    }
+
+    /// How many connections there are.
+    pub(super) fn len(&self) -> usize {
+        lock(&self.crowd).len()
+    }
+}
+
+/// A connection with a place; its clones are the same one. Its place is free when the last of them goes.
+#[derive(Clone)]
+pub(crate) struct Guest(Arc<Inner>);
+
+struct Inner {
+    door: Arc<Door>,
+    place: Place,
+    /// Rings when the connection has to make room.
+    out: Arc<Notify>,
+    verified: AtomicBool,
+    /// Requests that run.
+    running: AtomicUsize,
+    /// Requests that began.
+    begun: AtomicU64,
+}
+
+impl Guest {
+    /// It carried a batch whose signature holds.
+    pub(crate) fn verified(&self) {
+        if !self.0.verified.swap(true, Ordering::SeqCst) {
+            lock(&self.0.door.crowd).verified(self.0.place);
+        }
+    }
+
+    /// Resolves when it has to make room.
+    pub(super) async fn out(&self) {
+        self.0.out.notified().await;
+    }
+
+    /// A request begins; it ends when what this returns goes.
+    pub(super) fn begins(&self) -> Running {
+        self.0.running.fetch_add(1, Ordering::SeqCst);
+        self.0.begun.fetch_add(1, Ordering::SeqCst);
+        Running(self.clone())
+    }
+
+    /// How many requests began, if none runs.
+    pub(super) fn idle(&self) -> Option<u64> {
+        (self.0.running.load(Ordering::SeqCst) == 0).then(|| self.0.begun.load(Ordering::SeqCst))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.door.meters.open.decrement(1.0);
+        let had_place = lock(&self.door.crowd).leave(self.place).is_some();
+        if had_place {
+            self.door.left.notify_waiters();
+        }
+    }
+}
+
+/// A request that runs.
+pub(super) struct Running(Guest);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.0.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
