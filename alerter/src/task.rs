@@ -4,20 +4,22 @@
 //! An attempt's request leaves only when its `AttemptStarted` was read back from the log: it is durable then, and the
 //! planner still wants it. A process that takes over ends what its predecessor left in the air as unknown.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use logystera_infra::clock::Clock;
 use logystera_infra::log::{Entry, Record, Task};
 use logystera_infra::runtime::{COMMIT_INTERVAL, Cycle, CycleError, Halt, StateMachine};
 use logystera_infra::shutdown::Shutdown;
-use logystera_schemas::delivery::{AttemptEnded, AttemptOutcome, AttemptStarted};
+use logystera_schemas::delivery::{Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState};
 use logystera_schemas::ids::TenantId;
 use logystera_schemas::limits::{ALERTER_STOP_MS, ATTEMPTS_IN_FLIGHT_MAX};
 use logystera_schemas::schema::{self, TopicRecord};
 use logystera_schemas::topic::{DetectionsRecord, Topic};
 use tokio::sync::mpsc;
 
-use crate::core::{AttemptRef, Counters, Due, Planner};
+use crate::core::reason::{QUEUE_FULL, SUPERSEDED};
+use crate::core::{AttemptRef, Counters, Due, Notice, Planner};
 
 /// Name of the application whose state and position these are.
 pub const APP: &str = "alerter";
@@ -40,12 +42,14 @@ pub fn outcomes() -> (mpsc::Sender<AttemptEnded>, mpsc::Receiver<AttemptEnded>) 
 pub struct PlannerMachine {
     planner: Planner,
     partition: u32,
+    /// Alerts that nobody gets, since the last report: by tenant, channel and reason, so that a flood of them is one line each.
+    given_up: BTreeMap<(TenantId, String, String), u64>,
 }
 
 impl PlannerMachine {
     /// The machine of one partition of `detections`. `attempts` has as many: a tenant's key group is the same in both.
     pub fn new(partition: u32) -> Self {
-        Self { planner: Planner::new(), partition }
+        Self { planner: Planner::new(), partition, given_up: BTreeMap::new() }
     }
 
     /// The planner.
@@ -67,6 +71,41 @@ impl PlannerMachine {
     fn ended(&self, ended: &AttemptEnded) -> Entry {
         self.entry(Topic::Detections, &ended.tenant, ended)
     }
+
+    fn note(&mut self, row: &Attempt) {
+        let is_lost = match row.state {
+            AttemptState::Dead => row.reason != SUPERSEDED,
+            AttemptState::NotSent => row.reason == QUEUE_FULL,
+            _ => false,
+        };
+        if is_lost {
+            let key = (row.tenant.clone(), row.channel.clone(), row.reason.clone());
+            *self.given_up.entry(key).or_default() += 1;
+        }
+    }
+
+    /// Logs what a person who runs this should know.
+    fn tell(&mut self) {
+        for ((tenant, channel, reason), alerts) in std::mem::take(&mut self.given_up) {
+            tracing::warn!(%tenant, channel, reason, alerts, "alerts were given up: nobody gets them by this channel");
+        }
+        for notice in self.planner.take_notices() {
+            match notice {
+                Notice::ChannelGone { tenant, channel, until } => {
+                    tracing::warn!(%tenant, %channel, until_ms = until.0, "a channel answered 410: it is paused, and tried once more");
+                }
+                Notice::ChannelSwitchedOff { tenant, channel, given_up } => {
+                    tracing::warn!(
+                        %tenant, %channel, given_up,
+                        "a channel answered 410 again and is switched off; `logystera channel enable {channel}` switches it on"
+                    );
+                }
+                Notice::ChannelEnabled { tenant, channel } => {
+                    tracing::info!(%tenant, %channel, "a channel was switched on");
+                }
+            }
+        }
+    }
 }
 
 impl StateMachine for PlannerMachine {
@@ -80,7 +119,10 @@ impl StateMachine for PlannerMachine {
         let mut rows = Vec::new();
         self.planner.apply(decoded, &mut rows);
         for row in &rows {
-            metrics::counter!("logystera_alerter_rows_total", "state" => row.state.as_str()).increment(1);
+            // What a newer line tells too was not given up: nobody should be called for it.
+            let state = if row.reason == SUPERSEDED { SUPERSEDED } else { row.state.as_str() };
+            metrics::counter!("logystera_alerter_rows_total", "state" => state).increment(1);
+            self.note(row);
             outputs.push(self.entry(Topic::Attempts, &row.tenant, row));
         }
         Ok(())
@@ -110,7 +152,15 @@ pub fn run<T: Task>(
     shutdown: &Shutdown,
 ) -> Result<(), CycleError> {
     let cycle = Cycle::start(machine, task)?;
-    let mut alerter = Alerter { cycle, courier, outcomes, clock, commit_at: None, reported: Counters::default() };
+    let mut alerter = Alerter {
+        cycle,
+        courier,
+        outcomes,
+        clock,
+        commit_at: None,
+        reported: Counters::default(),
+        gauges: Gauges::default(),
+    };
     if !alerter.take_over(shutdown)? {
         return Ok(());
     }
@@ -128,6 +178,7 @@ struct Alerter<'a, T, C, K> {
     /// When what was applied has to be committed.
     commit_at: Option<i64>,
     reported: Counters,
+    gauges: Gauges,
 }
 
 impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
@@ -153,6 +204,7 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
         let unknown: Vec<Entry> = unfinished.map(|a| machine.ended(&unknown(a))).collect();
         tracing::info!(position = self.cycle.position(), unknown = unknown.len(), "alerter started");
         self.cycle.commit(unknown)?;
+        self.report();
         Ok(true)
     }
 
@@ -211,6 +263,7 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
             self.step(false)?;
         }
         self.cycle.commit(Vec::new())?;
+        self.report();
         tracing::info!(position = self.cycle.position(), left = self.planner().in_flight(), "alerter stopped");
         Ok(())
     }
@@ -232,12 +285,38 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
         metrics::counter!("logystera_alerter_channel_pauses_total")
             .increment(now.channel_pauses - before.channel_pauses);
         metrics::counter!("logystera_alerter_breaker_opens_total").increment(now.breaker_opens - before.breaker_opens);
+        metrics::counter!("logystera_alerter_channels_gone_total").increment(now.channels_gone - before.channels_gone);
         metrics::counter!("logystera_alerter_channels_disabled_total")
             .increment(now.channels_disabled - before.channels_disabled);
         metrics::counter!("logystera_alerter_outcomes_ignored_total")
             .increment(now.outcomes_ignored - before.outcomes_ignored);
-        metrics::gauge!("logystera_alerter_deliveries_waiting").set(gauge(self.planner().waiting()));
-        metrics::gauge!("logystera_alerter_attempts_in_flight").set(gauge(self.planner().in_flight()));
+        let planner = self.cycle.machine.planner();
+        self.gauges.show([planner.waiting(), planner.in_flight(), planner.channels_off()]);
+        self.cycle.machine.tell();
+    }
+}
+
+/// What this task adds to the process's gauges, which its other partitions share. It is taken back when the task ends.
+#[derive(Debug, Default)]
+struct Gauges([usize; 3]);
+
+impl Gauges {
+    fn show(&mut self, now: [usize; 3]) {
+        let names = [
+            "logystera_alerter_deliveries_waiting",
+            "logystera_alerter_attempts_in_flight",
+            "logystera_alerter_channels_switched_off",
+        ];
+        for ((name, now), before) in names.into_iter().zip(now).zip(self.0) {
+            metrics::gauge!(name).increment(gauge(now) - gauge(before));
+        }
+        self.0 = now;
+    }
+}
+
+impl Drop for Gauges {
+    fn drop(&mut self) {
+        self.show([0; 3]);
     }
 }
 
@@ -250,5 +329,5 @@ fn gauge(count: usize) -> f64 {
 fn unknown(attempt: AttemptRef) -> AttemptEnded {
     let AttemptRef { tenant, delivery, attempt } = attempt;
     let outcome = AttemptOutcome::Unknown;
-    AttemptEnded { tenant, delivery, attempt, outcome, status: None, retry_after_s: None, duration_ms: 0 }
+    AttemptEnded { tenant, delivery, attempt, outcome, status: None, retry_after_s: None, duration_ms: 0, cause: None }
 }

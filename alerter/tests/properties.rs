@@ -6,10 +6,11 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{START_MS, Store, apply, channels, commit, ended, fired, restored, started, tick};
+use common::{START_MS, Store, apply, channels, commit, detection, enabled, ended, line_of, restored, started, tick};
+use logystera_alerter::core::retry::delivery_id;
 use logystera_alerter::core::{AttemptRef, Due, Planner};
 use logystera_schemas::delivery::{Attempt, AttemptOutcome, AttemptState};
-use logystera_schemas::detection::DetectionState;
+use logystera_schemas::detection::{DetectionReason, DetectionState};
 use logystera_schemas::topic::DetectionsRecord;
 use proptest::prelude::*;
 
@@ -27,9 +28,16 @@ enum Step {
         tenant: usize,
         mask: u8,
     },
+    /// An episode of a fault begins, goes on or ends; now or long ago.
     Detection {
         tenant: usize,
         state: usize,
+        fault: usize,
+        late: bool,
+    },
+    Enable {
+        tenant: usize,
+        channel: usize,
     },
     Start {
         which: usize,
@@ -50,7 +58,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..2_u32, prop_oneof![0..2_000_i64, Just(60_000), Just(7_200_000), -100_000..0_i64])
             .prop_map(|(partition, by_ms)| Step::Tick { partition, by_ms }),
         1 => (0..3_usize, 0..8_u8).prop_map(|(tenant, mask)| Step::Channels { tenant, mask }),
-        3 => (0..3_usize, 0..4_usize).prop_map(|(tenant, state)| Step::Detection { tenant, state }),
+        5 => (0..3_usize, 0..4_usize, 0..3_usize, any::<bool>())
+            .prop_map(|(tenant, state, fault, late)| Step::Detection { tenant, state, fault, late }),
+        1 => (0..3_usize, 0..3_usize).prop_map(|(tenant, channel)| Step::Enable { tenant, channel }),
         6 => any::<usize>().prop_map(|which| Step::Start { which }),
         5 => (any::<usize>(), 0..9_usize, proptest::option::of(0..100_u64))
             .prop_map(|(which, outcome, retry_after_s)| Step::End { which, outcome, retry_after_s }),
@@ -75,6 +85,8 @@ const OUTCOMES: [(AttemptOutcome, Option<u32>); 9] = [
 struct Driver {
     now_ms: i64,
     seqs: BTreeMap<usize, u64>,
+    /// The number of the detection that began the episode which a tenant's fault is in.
+    episodes: BTreeMap<(usize, usize), u64>,
     past: Vec<AttemptRef>,
 }
 
@@ -89,12 +101,8 @@ impl Driver {
                 let ids: Vec<&str> = (0..3).filter(|i| mask & (1 << i) != 0).map(|i| CHANNELS[i]).collect();
                 channels(TENANTS[*tenant], &ids)
             }
-            Step::Detection { tenant, state } => {
-                let seq = self.seqs.entry(*tenant).or_default();
-                *seq += 1;
-                let state = DetectionState::ALL[(*state).saturating_sub(1)];
-                fired(TENANTS[*tenant], *seq, state)
-            }
+            Step::Detection { tenant, state, fault, late } => self.detection(*tenant, *state, *fault, *late),
+            Step::Enable { tenant, channel } => enabled(TENANTS[*tenant], CHANNELS[*channel]),
             Step::Start { which } => {
                 let due: Vec<Due> = planner.due().collect();
                 started(due.get(which % due.len().max(1))?, planner.wall())
@@ -111,6 +119,32 @@ impl Driver {
                 ended(attempt, AttemptOutcome::Delivered, Some(200), None)
             }
         })
+    }
+}
+
+impl Driver {
+    /// What the engine would say: a resolution ends an episode, a firing within one is a reminder.
+    fn detection(&mut self, tenant: usize, state: usize, fault: usize, late: bool) -> DetectionsRecord {
+        let seq = self.seqs.entry(tenant).or_default();
+        *seq += 1;
+        let open = self.episodes.get(&(tenant, fault)).copied();
+        let state = match DetectionState::ALL[state.saturating_sub(1)] {
+            DetectionState::Resolved if open.is_none() => DetectionState::Firing,
+            state => state,
+        };
+        let episode = open.unwrap_or(*seq);
+        let at_ms = START_MS + self.now_ms - if late { 3_600_000 } else { 0 };
+        let found = detection(TENANTS[tenant], *seq, state);
+        let mut found = line_of(found, &format!("fault-{fault}"), episode as u8, at_ms);
+        if state == DetectionState::Resolved {
+            self.episodes.remove(&(tenant, fault));
+        } else {
+            self.episodes.insert((tenant, fault), episode);
+        }
+        if open.is_some() && state == DetectionState::Firing {
+            found.reason = DetectionReason::SuppressionExpired;
+        }
+        DetectionsRecord::Detection(Box::new(found))
     }
 }
 
@@ -244,6 +278,41 @@ proptest! {
     }
 
     #[test]
+    fn nobody_hears_of_a_fault_out_of_order_nor_misses_its_end(steps in proptest::collection::vec(step(), 1..160)) {
+        let (records, _, rows) = live(&steps);
+        let mut detections = BTreeMap::new();
+        for record in &records {
+            if let DetectionsRecord::Detection(d) = record {
+                detections.insert((d.tenant.clone(), d.seq), d.clone());
+            }
+        }
+        // The newest line of each fault that a channel was called with, and the episodes that it has taken a firing of.
+        let mut newest: BTreeMap<_, u64> = BTreeMap::new();
+        let mut told: BTreeSet<_> = BTreeSet::new();
+        for row in &rows {
+            let detection = &detections[&(row.tenant.clone(), row.seq)];
+            // The news of another channel is no line of the fault.
+            if row.delivery != delivery_id(detection, &row.channel, None) {
+                continue;
+            }
+            let fault = (row.tenant.clone(), row.channel.clone(), detection.group.clone().remove(0).value);
+            let episode = (row.tenant.clone(), row.channel.clone(), detection.id);
+            match row.state {
+                AttemptState::Started => {
+                    let last = newest.entry(fault).or_default();
+                    prop_assert!(*last <= row.seq, "#{} after #{last}", row.seq);
+                    *last = row.seq;
+                }
+                AttemptState::Delivered if detection.state == DetectionState::Firing => drop(told.insert(episode)),
+                _ if row.reason == "superseded" && detection.state == DetectionState::Resolved => {
+                    prop_assert!(!told.contains(&episode), "#{} is never told", row.seq);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
     fn attempts_of_a_delivery_follow_each_other_under_one_key(steps in proptest::collection::vec(step(), 1..120)) {
         let (_, _, rows) = live(&steps);
         let mut attempts: BTreeMap<_, (u32, bool, bool)> = BTreeMap::new();
@@ -260,8 +329,8 @@ proptest! {
                 AttemptState::NotSent => prop_assert!(row.attempt == 0 && *last == 0),
                 state => {
                     // A delivery that waits may end without another attempt, for its channel's sake.
-                    let ended_by_channel = row.reason.starts_with("channel_");
-                    prop_assert!(*in_the_air != ended_by_channel, "{row:?}");
+                    let ended_waiting = row.reason.starts_with("channel_") || row.reason == "superseded";
+                    prop_assert!(*in_the_air != ended_waiting, "{row:?}");
                     prop_assert_eq!(row.attempt, *last);
                     *in_the_air = false;
                     *over = matches!(state, AttemptState::Delivered | AttemptState::Dead);

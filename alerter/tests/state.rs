@@ -6,12 +6,13 @@ mod common;
 
 use std::fmt::Write as _;
 
-use common::{START_MS, Store, apply, channels, commit, ended, fired, restored, started, tick};
+use common::{START_MS, Store, apply, channels, commit, enabled, ended, fired, restored, started, tick};
 use logystera_alerter::core::state::StateError;
-use logystera_alerter::core::{AttemptRef, Due, Planner};
+use logystera_alerter::core::{AttemptRef, Condition, Due, Planner};
 use logystera_schemas::delivery::AttemptOutcome;
 use logystera_schemas::detection::DetectionState;
 use logystera_schemas::signals_topic::Seal;
+use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::DetectionsRecord;
 
 fn hex(bytes: &[u8]) -> String {
@@ -61,6 +62,7 @@ fn entries(file: &str) -> Store {
 #[test]
 fn golden_entries_are_restored() {
     let mut restored = restored(&entries(include_str!("golden/state.txt")));
+    assert_eq!(restored.take_puts(), [], "restoring changes nothing");
     let original = planner();
     assert_eq!(restored.wall(), original.wall());
     assert_eq!(restored.unfinished().collect::<Vec<_>>(), original.unfinished().collect::<Vec<_>>());
@@ -71,14 +73,46 @@ fn golden_entries_are_restored() {
     }
 }
 
+/// What the versions before wrote: two deliveries of one detection, one waiting and one in the air, both under their old keys.
 #[test]
-fn entries_of_the_first_versions_are_written_anew_under_their_key_group() {
-    let mut store = entries(include_str!("golden/state_without_key_groups.txt"));
-    assert_eq!(store.keys().map(|key| key[0]).collect::<Vec<_>>(), b"abcdd");
+fn entries_of_versions_before_are_read_and_their_deliveries_keep_their_keys() {
+    for (file, tags) in [
+        (include_str!("golden/state_without_key_groups.txt"), "abcdd"),
+        (include_str!("golden/state_without_chain.txt"), "bcdda"),
+    ] {
+        let mut store = entries(file);
+        let is_grouped = store.keys().all(|key| key.len() > 2 && key[0] != b'a');
+        let tag = |key: &Vec<u8>| char::from(if is_grouped { key[2] } else { key[0] });
+        assert_eq!(store.keys().map(tag).collect::<String>(), tags);
+        let mut planner = restored(&store);
+        commit(&mut planner, &mut store);
+        assert_eq!(planner.take_puts(), []);
+        assert!(store.keys().all(|key| key[0] != b'a' && (key[2] != b'c' || key.len() == 52)), "{:?}", store.keys());
+
+        let in_the_air = planner.unfinished().next().unwrap();
+        assert_eq!(in_the_air.delivery.to_string(), "07c333aeef2c5943a6d3a376110d5abb");
+        for mut planner in [planner, restored(&store)] {
+            let rows = apply(&mut planner, ended(&in_the_air, AttemptOutcome::Delivered, Some(200), None));
+            assert_eq!((rows.len(), rows[0].reason.as_str(), rows[0].seq), (1, "delivered", 1));
+            apply(&mut planner, tick(3, START_MS + 60_000));
+            let due: Vec<_> = planner.due().map(|d| (d.delivery.to_string(), d.attempt, d.detection.seq)).collect();
+            assert_eq!(due, [("b4da80a6cc7cb710aaf55797303f5fe2".to_owned(), 2, 1)]);
+        }
+    }
+}
+
+#[test]
+fn a_channel_that_was_switched_off_stays_so() {
+    // Tenant t, one channel a of kind webhook, disabled; as a version before wrote it.
+    let before = "027d6274 02020261 0e776562686f6f6b 01 00 00 00 00 00".replace(' ', "");
+    let store = entries(&before.replacen("027d6274", "027d6274 ", 1));
     let mut planner = restored(&store);
-    commit(&mut planner, &mut store);
-    assert_eq!(store, entries(include_str!("golden/state.txt")));
-    assert_eq!(planner.take_puts(), []);
+    assert_eq!(planner.channels_off(), 1);
+    let (tenant, channel) = ("t".parse().unwrap(), "a".parse().unwrap());
+    let condition = |p: &Planner| p.channel_status(&tenant, &channel, WallMs(START_MS)).unwrap().condition;
+    assert_eq!(condition(&planner), Condition::SwitchedOff { since: WallMs(0) });
+    apply(&mut planner, enabled("t", "a"));
+    assert_eq!((planner.channels_off(), condition(&planner)), (0, Condition::Working));
 }
 
 #[test]

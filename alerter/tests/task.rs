@@ -47,6 +47,7 @@ impl Shared {
             DetectionsRecord::Detection(r) => schema::encode(&*r),
             DetectionsRecord::Tick(r) => schema::encode(&r),
             DetectionsRecord::ChannelsConfigured(r) => schema::encode(&r),
+            DetectionsRecord::ChannelEnabled(r) => schema::encode(&r),
             DetectionsRecord::AttemptStarted(r) => schema::encode(&r),
             DetectionsRecord::AttemptEnded(r) => schema::encode(&r),
             DetectionsRecord::Seal(r) => schema::encode(&r),
@@ -166,8 +167,16 @@ impl Courier for Scripted {
         self.sent.lock().unwrap().push(due.clone());
         if let Some((outcome, status)) = self.answers {
             let Due { tenant, delivery, attempt, .. } = due;
-            let ended =
-                AttemptEnded { tenant, delivery, attempt, outcome, status, retry_after_s: None, duration_ms: 3 };
+            let ended = AttemptEnded {
+                tenant,
+                delivery,
+                attempt,
+                outcome,
+                status,
+                retry_after_s: None,
+                duration_ms: 3,
+                cause: None,
+            };
             self.outcomes.try_send(ended).expect("the channel holds all that can be in the air");
         }
     }
@@ -357,6 +366,7 @@ fn a_stop_waits_for_what_is_in_the_air() {
             status: Some(200),
             retry_after_s: None,
             duration_ms: 50,
+            cause: None,
         };
         sender.try_send(ended).unwrap();
     }

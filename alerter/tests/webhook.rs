@@ -19,11 +19,11 @@ use hyper_util::server::conn::auto;
 use logystera_alerter::channels::address::{AddressPolicy, LookedUp, Lookup};
 use logystera_alerter::channels::secret::Secret;
 use logystera_alerter::channels::webhook::{Webhook, WebhookConfig};
-use logystera_alerter::channels::{Answer, Target, message};
-use logystera_alerter::core::About;
+use logystera_alerter::channels::{Advice, Answer, Target, message};
+use logystera_alerter::core::{About, Due, Merged};
 use logystera_schemas::control::ChannelKind;
-use logystera_schemas::delivery::AttemptOutcome;
-use logystera_schemas::detection::DetectionState;
+use logystera_schemas::delivery::{AttemptCause, AttemptOutcome};
+use logystera_schemas::detection::{DetectionState, Label};
 use logystera_schemas::ids::DeliveryId;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -126,10 +126,13 @@ async fn attempt(webhook: &Webhook, url: String) -> Answer {
 async fn a_message_is_signed_and_whole() {
     let (address, log) = serve(status, None).await;
     let body =
-        message::body(&due_of_detection(detection("t", 1, DetectionState::Firing)), "https://logystera.example/");
+        message::body(&due_of_detection(detection("t", 1, DetectionState::Firing)), "https://logystera.example/", None);
     let target = target(format!("http://{address}/200?token=1"));
     let answer = webhook(|_| {}).attempt(&target, DELIVERY, body.clone(), NOW_MS).await;
-    assert_eq!(answer, Answer { outcome: AttemptOutcome::Delivered, status: Some(200), retry_after_s: None });
+    assert_eq!(
+        answer,
+        Answer { outcome: AttemptOutcome::Delivered, status: Some(200), retry_after_s: None, cause: None }
+    );
 
     let seen = log.lock().unwrap().clone();
     let [seen] = &seen[..] else { panic!("{} requests", seen.len()) };
@@ -147,15 +150,32 @@ async fn a_message_is_signed_and_whole() {
 
 #[test]
 fn bodies_are_as_documented() {
-    let firing = due_of_detection(detection("t", 1, DetectionState::Firing));
-    let resolved = due_of_detection(detection("t", 2, DetectionState::Resolved));
+    let mut found = detection("t", 1, DetectionState::Firing);
+    let label = |field: &str, value: &str| Label { field: field.to_owned(), value: value.to_owned() };
+    found.group.push(label("component", ""));
+    found.evidence[0].fields.extend([
+        label("status", "404"),
+        label("size_delta", "-7"),
+        label("privileged", "true"),
+        label("heuristics", "core_file,php_in_uploads"),
+        label("code", "404"),
+    ]);
+    let firing = due_of_detection(found);
+    let mut resolved = due_of_detection(detection("t", 2, DetectionState::Resolved));
     let mut news = firing.clone();
     news.about = About::ChannelDisabled("old".parse().unwrap());
-    let shown = [&firing, &resolved, &news].map(|due| {
-        let body = message::body(due, "https://logystera.example/");
-        assert_eq!(body, message::body(&due.clone(), "https://logystera.example"), "the same bytes again");
-        String::from_utf8(body).unwrap()
-    });
+    let whole = Advice { why: Some("Customers get no mail.".to_owned()), what_to_do: Some("Call them.".to_owned()) };
+    let mut shown = Vec::new();
+    let mut show = |due: &Due, advice: Option<&Advice>| {
+        let body = message::body(due, "https://logystera.example/", advice);
+        assert_eq!(body, message::body(&due.clone(), "https://logystera.example", advice), "the same bytes again");
+        shown.push(String::from_utf8(body).unwrap());
+    };
+    show(&firing, Some(&whole));
+    show(&resolved, None);
+    resolved.merged = Merged { lines: 143, firings: 72, since: 1_766_707_200_000, untold: true };
+    show(&resolved, Some(&Advice { why: None, ..whole.clone() }));
+    show(&news, Some(&whole));
     assert_eq!(shown.join("\n"), include_str!("golden/bodies.txt").trim_end(), "\n{}", shown.join("\n"));
 }
 
@@ -175,7 +195,7 @@ async fn each_status_is_told_and_no_redirect_followed() {
         ("500", AttemptOutcome::Refused, 500, None),
     ] {
         let answer = attempt(&webhook, format!("http://{address}/{path}")).await;
-        assert_eq!(answer, Answer { outcome, status: Some(code), retry_after_s }, "{path}");
+        assert_eq!(answer, Answer { outcome, status: Some(code), retry_after_s, cause: None }, "{path}");
     }
     assert_eq!(log.lock().unwrap().len(), 9, "one request an attempt");
 }
@@ -211,24 +231,48 @@ async fn a_channel_that_hangs_is_left_in_time() {
 
 #[tokio::test]
 async fn an_answer_counts_by_its_status_however_its_body_goes_on() {
-    let delivered = Answer { outcome: AttemptOutcome::Delivered, status: Some(200), retry_after_s: None };
+    let delivered = Answer { outcome: AttemptOutcome::Delivered, status: Some(200), retry_after_s: None, cause: None };
     let stalls = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").await;
     assert_eq!(attempt(&webhook(|_| {}), format!("http://{stalls}/")).await, delivered);
     let (endless, _) = serve(|_| Response::new(Full::from(vec![b'x'; 64 << 20])), None).await;
     assert_eq!(attempt(&webhook(|_| {}), format!("http://{endless}/")).await, delivered);
 }
 
+/// A server that ends each connection, with a reset if `rudely`.
+async fn closing(rudely: bool) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            if !rudely {
+                drop(stream.read(&mut [0; 4_096]).await);
+            }
+        }
+    });
+    address
+}
+
 #[tokio::test]
-async fn no_connection_and_no_http_are_unreachable() {
+async fn why_a_channel_is_unreachable_is_told() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let garbage = raw(b"220 mail.example ESMTP\r\n").await;
-    for url in [
-        format!("http://{closed}/"),
-        format!("http://{garbage}/"),
-        format!("https://{garbage}/"),
-        "http://nowhere.invalid/".to_owned(),
+    let (polite, rude) = (closing(false).await, closing(true).await);
+    for (url, causes) in [
+        (format!("http://{closed}/"), &[AttemptCause::Refused][..]),
+        (format!("https://{closed}/"), &[AttemptCause::Refused]),
+        (format!("http://{garbage}/"), &[AttemptCause::Other]),
+        (format!("https://{garbage}/"), &[AttemptCause::Tls]),
+        (format!("http://{polite}/"), &[AttemptCause::Reset, AttemptCause::Other]),
+        (format!("https://{polite}/"), &[AttemptCause::Reset]),
+        // Whether the end or the reset is seen first is a matter of luck.
+        (format!("http://{rude}/"), &[AttemptCause::Reset, AttemptCause::Other]),
+        ("http://nowhere.invalid/".to_owned(), &[AttemptCause::Dns]),
+        ("https://nowhere.invalid/".to_owned(), &[AttemptCause::Dns]),
     ] {
-        assert_eq!(attempt(&webhook(|_| {}), url.clone()).await, Answer::none(AttemptOutcome::Unreachable), "{url}");
+        let answer = attempt(&webhook(|_| {}), url.clone()).await;
+        assert_eq!((answer.outcome, answer.status), (AttemptOutcome::Unreachable, None), "{url}");
+        assert!(causes.contains(&answer.cause.unwrap()), "{url}: {:?}", answer.cause);
     }
 }
 
@@ -306,8 +350,9 @@ async fn tls_is_spoken_with_either_http_and_only_with_whom_is_trusted() {
 
         assert_eq!(attempt(&of(true), url("hook.example")).await.outcome, AttemptOutcome::Delivered);
         assert_eq!(log.lock().unwrap()[0].version, expected);
-        assert_eq!(attempt(&of(false), url("hook.example")).await.outcome, AttemptOutcome::Unreachable, "not trusted");
-        assert_eq!(attempt(&of(true), url("other.example")).await.outcome, AttemptOutcome::Unreachable, "another name");
+        let no_tls = Answer::unreachable(AttemptCause::Tls);
+        assert_eq!(attempt(&of(false), url("hook.example")).await, no_tls, "not trusted");
+        assert_eq!(attempt(&of(true), url("other.example")).await, no_tls, "another name");
         assert_eq!(log.lock().unwrap().len(), 1);
     }
 }

@@ -1,25 +1,31 @@
 //! `logystera channel`: where alerts go.
 
+mod list;
+mod rows;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use logystera_infra::control::Directory;
+use logystera_alerter::core::{ChannelStatus, Condition};
+use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey};
 use serde_json::json;
 
 use crate::admin::{Answer, IssuedChannel, Request, TENANT_DEFAULT, Tested, ask};
 use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, FINDING, Out, finish};
-use crate::site::table;
-use crate::{reading, when};
+use crate::reading;
+use list::Known;
 
-/// Add, list, test and remove the channels that alerts go to
+/// Add, list, test, switch on and remove the channels that alerts go to
 ///
 /// A webhook gets each alert as JSON, signed as Standard Webhooks says (standardwebhooks.com): its secret is shown once, when
 /// it is added.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   logystera channel add webhook https://example.com/logystera
-  logystera channel list
+  logystera channel list                        where alerts go, and how each channel fares
   logystera channel test ch_0123456789          send a message, and say how it fared
+  logystera channel enable ch_0123456789        after its receiver had answered 410 for good
   logystera channel remove ch_0123456789
 
 They work whether `logystera up` is running on the folder or not.")]
@@ -40,10 +46,15 @@ enum Command {
     /// Add a channel, and print its secret
     #[command(subcommand)]
     Add(Kind),
-    /// List the channels
+    /// List the channels, with their state
     List,
     /// Send a test message through a channel
     Test {
+        /// Id of the channel
+        channel: String,
+    },
+    /// Switch a channel on again, or end its pause
+    Enable {
         /// Id of the channel
         channel: String,
     },
@@ -75,13 +86,16 @@ fn channel(args: &Args) -> Result<u8, CliError> {
     let dir = &args.data.data;
     let (request, create) = match &args.command {
         Command::List => {
-            list(&reading::open(&args.data, &args.cluster)?.directory()?, args.json)?;
+            let log = reading::open(&args.data, &args.cluster)?;
+            let directory = log.directory()?;
+            list::print(&directory, &Known::read(&*log, master(args)?)?, args.json)?;
             return Ok(DONE);
         }
         Command::Add(Kind::Webhook { url, tenant }) => {
             (Request::ChannelAdd { url: url.clone(), tenant: tenant.clone() }, true)
         }
         Command::Test { channel } => (Request::ChannelTest { channel: channel.clone() }, false),
+        Command::Enable { channel } => (Request::ChannelEnable { channel: channel.clone() }, false),
         Command::Remove { channel } => (Request::ChannelRemove { channel: channel.clone() }, false),
     };
     let mut out = Out::new();
@@ -90,8 +104,23 @@ fn channel(args: &Args) -> Result<u8, CliError> {
         Answer::Channel(channel) if args.json => out.json(&channel)?,
         Answer::Channel(channel) => print_channel(&mut out, &channel)?,
         Answer::Tested(tested) => {
-            code = if tested.delivered { DONE } else { FINDING };
-            if args.json { out.json(&tested)? } else { print_tested(&mut out, &tested)? }
+            let status = status_of_tested(args)?;
+            let is_off = status.as_ref().is_some_and(|s| matches!(s.condition, Condition::SwitchedOff { .. }));
+            code = if tested.delivered && !is_off { DONE } else { FINDING };
+            if args.json {
+                let mut told = json!(tested);
+                if let Some(told) = told.as_object_mut() {
+                    told.extend(list::state(status.as_ref()));
+                }
+                out.json(&told)?;
+            } else {
+                print_tested(&mut out, &tested)?;
+                print_state(&mut out, args, status.as_ref())?;
+            }
+        }
+        Answer::Enabled if args.json => out.json(&json!({"enabled": true}))?,
+        Answer::Enabled => {
+            out.line("It is on: what comes from now on goes there. Alerts that were not sent meanwhile stay unsent.")?
         }
         Answer::Removed { left } if args.json => out.json(&json!({"removed": true, "channels_left": left}))?,
         Answer::Removed { left: 0 } => {
@@ -117,33 +146,56 @@ fn print_channel(out: &mut Out, channel: &IssuedChannel) -> Result<(), CliError>
 
 fn print_tested(out: &mut Out, tested: &Tested) -> Result<(), CliError> {
     let status = tested.status.map_or(String::new(), |status| format!(", HTTP status {status}"));
+    let cause = tested.cause.as_ref().map_or(String::new(), |cause| format!(" ({})", cause.replace('_', " ")));
     let outcome = tested.outcome.replace('_', " ");
-    out.line(format_args!("{outcome}{status}, after {} ms", tested.duration_ms))?;
+    out.line(format_args!("{outcome}{cause}{status}, after {} ms", tested.duration_ms))?;
     if tested.outcome == "address_forbidden" {
         out.line("Addresses of this machine and of private networks are not called; `logystera up --allow-private-addresses` allows it.")?;
     }
     Ok(())
 }
 
-fn list(directory: &Directory, json: bool) -> Result<(), CliError> {
-    let mut out = Out::new();
-    let mut rows = vec![["CHANNEL", "KIND", "TENANT", "CREATED"].map(str::to_owned)];
-    for tenant in directory.tenants() {
-        for channel in directory.channels(&tenant.tenant) {
-            let (id, kind, created_at) = (&channel.channel, channel.kind, channel.created_at);
-            if json {
-                out.json(&json!({"channel": id, "kind": kind, "tenant": tenant.tenant, "created_at": created_at}))?;
-            } else {
-                let columns = [id.as_str(), kind.as_str(), tenant.tenant.as_str(), &when::show(created_at)];
-                rows.push(columns.map(str::to_owned));
-            }
+/// What alerts meet with that a test does not.
+fn print_state(out: &mut Out, args: &Args, status: Option<&ChannelStatus>) -> Result<(), CliError> {
+    let Command::Test { channel } = &args.command else { return Ok(()) };
+    match status {
+        None | Some(ChannelStatus { condition: Condition::Working, .. }) => {}
+        Some(ChannelStatus { condition: Condition::SwitchedOff { .. }, .. }) => {
+            out.line(format_args!(
+                "But the channel is switched off, and gets no alerts: logystera channel enable {channel}"
+            ))?;
+        }
+        Some(status) => {
+            out.line(format_args!(
+                "Alerts: {}. To try it now: logystera channel enable {channel}",
+                list::text(status)
+            ))?;
         }
     }
-    match (json, rows.len()) {
-        (true, _) => {}
-        (false, 1) => out.line("No channels yet. Add one: logystera channel add webhook URL")?,
-        (false, _) => table(&mut out, &rows)?,
-    }
-    out.flush()?;
     Ok(())
+}
+
+fn status_of_tested(args: &Args) -> Result<Option<ChannelStatus>, CliError> {
+    let Command::Test { channel } = &args.command else { return Ok(None) };
+    let log = reading::open(&args.data, &args.cluster)?;
+    let directory = log.directory()?;
+    let known = Known::read(&*log, None)?;
+    Ok(directory.channel(channel).and_then(|channel| known.status(channel)))
+}
+
+/// The key that opens the addresses. None: it is not there.
+fn master(args: &Args) -> Result<Option<MasterKey>, CliError> {
+    let folder = secrets_folder(args)?;
+    if !folder.join(MASTER_KEY_FILE).exists() {
+        return Ok(None);
+    }
+    MasterKey::load_or_create(&folder).map(Some).map_err(CliError::not_available)
+}
+
+fn secrets_folder(args: &Args) -> Result<PathBuf, CliError> {
+    #[cfg(feature = "kafka")]
+    if let Some(file) = &args.cluster.config {
+        return Ok(crate::cluster::config::Config::read(file)?.secrets);
+    }
+    Ok(args.data.data.clone())
 }

@@ -22,6 +22,7 @@ pub mod rules;
 pub mod tail;
 
 pub mod admin;
+mod advice;
 pub mod cli;
 mod demo;
 pub mod deployment;

@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
+use logystera_alerter::core::Planner;
 use logystera_infra::control::Directory;
 use logystera_infra::embedded::EmbeddedReader;
 use logystera_infra::log::{LogError, Record};
 use logystera_processor::task::APP;
 use logystera_schemas::ids::KeyGroup;
-use logystera_schemas::topic::Topic;
+use logystera_schemas::limits::READ_BYTES_MAX;
+use logystera_schemas::topic::{DetectionsRecord, Topic};
 
 use crate::cli::{CliError, ClusterArgs, DataArgs};
 
@@ -33,6 +35,12 @@ pub(crate) trait Reading {
 
     /// What is configured now, and how the topics are laid out: from here on this log knows the generations that there are.
     fn directory(&self) -> Result<Directory, LogError>;
+
+    /// The planner of deliveries as it would be at the log's end. None: this log does not give it to readers, as a cluster's,
+    /// whose state is spread over the partitions of a changelog.
+    fn planner(&self) -> Result<Option<Planner>, LogError> {
+        Ok(None)
+    }
 
     /// Offset of `signals` that the processor of a partition reads next.
     fn position(&self, part: Part) -> Result<u64, LogError>;
@@ -80,6 +88,28 @@ impl Reading for EmbeddedReader {
 
     fn directory(&self) -> Result<Directory, LogError> {
         Directory::read_from(self)
+    }
+
+    fn planner(&self) -> Result<Option<Planner>, LogError> {
+        let (mut planner, mut outcome) = (Planner::new(), Ok(()));
+        self.state(logystera_alerter::task::APP, &mut |entry| {
+            if outcome.is_ok() {
+                outcome = planner.restore(entry.key, entry.value);
+            }
+        })?;
+        outcome.map_err(|e| LogError::Unusable(format!("state of the alerter: {e}")))?;
+        let mut from = Self::position(self, logystera_alerter::task::APP)?.unwrap_or(0);
+        // Behind that stands what it has not applied yet: while nothing runs, a command's own record too.
+        loop {
+            let records = Self::read(self, Topic::Detections, from, READ_BYTES_MAX)?;
+            let Some(last) = records.last() else { return Ok(Some(planner)) };
+            from = last.offset + 1;
+            for record in &records {
+                let decoded = DetectionsRecord::decode(&record.value)
+                    .map_err(|e| LogError::Unusable(format!("topic detections offset {}: {e}", record.offset)))?;
+                planner.apply(decoded, &mut Vec::new());
+            }
+        }
     }
 
     fn position(&self, _: Part) -> Result<u64, LogError> {

@@ -98,6 +98,11 @@ impl Directory {
         self.rule_sets.get(digest)
     }
 
+    /// Every configuration's body, by digest.
+    pub fn rule_sets(&self) -> impl Iterator<Item = &Arc<RuleSet>> {
+        self.rule_sets.values()
+    }
+
     /// A channel; a removed one too.
     pub fn channel(&self, channel: &str) -> Option<&Arc<Channel>> {
         self.channels.get(channel)

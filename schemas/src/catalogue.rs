@@ -255,6 +255,35 @@ pub static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue {
     types: SIGNAL_SOURCES.iter().map(|source| type_def(source).expect("a compiled-in schema is readable")).collect(),
 });
 
+/// What a signal's JSON has for a field whose value was kept as text, such as evidence and groups. The text of an absent
+/// value is empty. What is not what the catalogue has under this name stays text.
+pub fn json_of(field: &str, text: &str) -> serde_json::Value {
+    use serde_json::Value;
+    let as_text = || Value::from(text);
+    let Some(known) = field_named(field) else { return as_text() };
+    match &known.kind {
+        FieldKind::EnumList(_) if text.is_empty() && !known.optional => Value::Array(Vec::new()),
+        _ if text.is_empty() => Value::Null,
+        FieldKind::Int { .. } => text.parse::<i64>().map_or_else(|_| as_text(), Value::from),
+        FieldKind::Bool => text.parse::<bool>().map_or_else(|_| as_text(), Value::from),
+        FieldKind::EnumList(symbols) => {
+            let parts: Vec<&str> = text.split(',').collect();
+            let known = |part: &&str| symbols.iter().any(|symbol| symbol == part);
+            if parts.iter().all(known) { Value::from(parts) } else { as_text() }
+        }
+        FieldKind::Enum(_) | FieldKind::Hash | FieldKind::Ident { .. } => as_text(),
+    }
+}
+
+/// The field with this name in whichever type has it; none if two types have different ones.
+fn field_named(name: &str) -> Option<&'static FieldDef> {
+    let mut found = CATALOGUE.types.iter().filter_map(|def| def.field(name)).map(|(_, field)| field);
+    let first = found.next()?;
+    let same =
+        |other: &FieldDef| std::mem::discriminant(&other.kind.shape()) == std::mem::discriminant(&first.kind.shape());
+    found.all(same).then_some(first)
+}
+
 /// What the batch codec needs of a field, without the pointers of [`FieldDef`]: decoding is the engine's hot path.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FieldLayout {

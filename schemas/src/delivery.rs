@@ -30,6 +30,17 @@ avro_record! {
 }
 
 avro_record! {
+    /// An operator switched a channel on: what the planner holds against it is forgotten. One that is on is tried at once.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct ChannelEnabled {
+        /// Tenant.
+        pub tenant: TenantId,
+        /// Channel.
+        pub channel: ChannelId,
+    }
+}
+
+avro_record! {
     /// Committed by the alerter before the request leaves.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct AttemptStarted {
@@ -62,6 +73,24 @@ avro_enum! {
     }
 }
 
+avro_enum! {
+    /// Why a channel was unreachable.
+    pub enum AttemptCause {
+        /// Its name has no address.
+        Dns = "dns",
+        /// It took no connection.
+        Refused = "refused",
+        /// It spoke no TLS, or showed a certificate that is not trusted.
+        Tls = "tls",
+        /// It ended the connection without an answer.
+        Reset = "reset",
+        /// Its address is not known here: it was removed, or another master key sealed it.
+        NoAddress = "no_address",
+        /// Anything else, such as an answer that is no HTTP.
+        Other = "other",
+    }
+}
+
 avro_record! {
     /// How an attempt ended. The first one of an attempt counts.
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +109,8 @@ avro_record! {
         pub retry_after_s: Option<u64>,
         /// How long it took, in milliseconds.
         pub duration_ms: u64,
+        /// Why it was unreachable, if that was seen.
+        pub cause: Option<AttemptCause> where since 2,
     }
 }
 
@@ -126,7 +157,7 @@ avro_record! {
         pub attempt: u32,
         /// What happened.
         pub state: AttemptState,
-        /// Code that says why, such as `delivered`, `status_500`, `suppressed`, `no_channel`.
+        /// Code that says why, such as `delivered`, `status_500`, `unreachable_dns`, `superseded`, `no_channel`.
         pub reason: String,
         /// HTTP status, where there was one.
         pub status: Option<u32>,
@@ -139,6 +170,9 @@ avro_record! {
 
 impl TopicRecord for ChannelsConfigured {
     const KIND: Kind = Kind::ChannelsConfigured;
+}
+impl TopicRecord for ChannelEnabled {
+    const KIND: Kind = Kind::ChannelEnabled;
 }
 impl TopicRecord for AttemptStarted {
     const KIND: Kind = Kind::AttemptStarted;

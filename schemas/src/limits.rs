@@ -288,10 +288,38 @@ pub const CHANNELS_MAX: usize = 20;
 pub const ATTEMPTS_IN_FLIGHT_CHANNEL_MAX: usize = 4;
 /// Largest share of a retry's delay, in percent, that is added to it, so that retries do not come in step.
 pub const RETRY_JITTER_PERCENT_MAX: i64 = 20;
-/// Milliseconds that a channel is left alone after a 429 or 503 that names no time.
+/// Milliseconds that a channel is left alone after a 429 that names no time.
 pub const CHANNEL_PAUSE_MS_DEFAULT: i64 = 30_000;
+/// Shortest time, in milliseconds, that a throttling channel is left alone: the planner's time moves in ticks of a second.
+pub const CHANNEL_PAUSE_MS_MIN: i64 = 1_000;
 /// Longest time, in milliseconds, that a `Retry-After` is honoured: a channel can't silence itself for a year.
 pub const CHANNEL_PAUSE_MS_MAX: i64 = 3_600_000;
+/// Throttlings of a channel in a row after which each pause is twice the one before: it takes nothing, whatever it says.
+pub const THROTTLES_BELIEVED: u32 = 3;
+/// Milliseconds up to which such a pause grows, if the channel does not ask for more.
+pub const THROTTLE_PAUSE_MS_MAX: i64 = 60_000;
+/// Milliseconds between two attempts below which a channel that asked for less is paced no more: one at a time is as fast.
+pub const PACE_GAP_MS_MIN: i64 = 50;
+/// Milliseconds between the first attempts after a throttling, at most: who asks for minutes mostly counts by the minute,
+/// and takes many of them in the next one.
+pub const PACE_GAP_MS_START_MAX: i64 = 10_000;
+/// Milliseconds after its last throttling for which a channel is paced.
+pub const PACE_MS: i64 = 3_600_000;
+/// Milliseconds by which a paced attempt may be early: ticks are not exact, and one that comes a little before its second
+/// must not cost a whole one.
+pub const PACE_SLACK_MS: i64 = 100;
+/// Milliseconds for which one delivery is put off by a channel that throttles: as long as all its retries take, and more.
+pub const THROTTLED_MS_MAX: i64 = 86_400_000;
+/// Milliseconds that a channel is left alone after its first 410, then tried once more: longer than a receiver is wrongly
+/// configured while somebody works on it.
+pub const CHANNEL_GONE_MS: i64 = 3_600_000;
+/// Milliseconds from a detection's evaluation to its delivery's plan from which on it is of a backlog, and others of the same
+/// fault may follow at once: more than clocks and spools explain.
+pub const BACKLOG_AGE_MS: i64 = 300_000;
+/// Milliseconds that such a delivery waits for the others: little beside its age.
+pub const BACKLOG_WAIT_MS: i64 = 30_000;
+/// Rules whose advice the alerter keeps at hand; beyond that it forgets them all and reads on.
+pub const ADVICE_CACHED_MAX: usize = 1_000;
 /// Failures of a channel in a row that open its breaker.
 pub const BREAKER_FAILURES: u32 = 5;
 /// Milliseconds that a breaker stays open at first; twice as long after each probe that fails.
@@ -359,6 +387,11 @@ const _: () = assert!(
 const _: () = assert!(ATTEMPTS_IN_FLIGHT_TENANT_MAX < ATTEMPTS_IN_FLIGHT_MAX, "fair between tenants");
 const _: () = assert!(ATTEMPTS_IN_FLIGHT_CHANNEL_MAX < ATTEMPTS_IN_FLIGHT_TENANT_MAX, "fair between channels");
 const _: () = assert!(CHANNEL_PAUSE_MS_DEFAULT <= CHANNEL_PAUSE_MS_MAX, "a pause is at most the longest one");
+const _: () = assert!(CHANNEL_PAUSE_MS_MIN <= CHANNEL_PAUSE_MS_DEFAULT, "a pause is at least the shortest one");
+const _: () = assert!(CHANNEL_PAUSE_MS_MIN >= TICK_MS as i64, "a pause is at least a tick");
+const _: () = assert!(PACE_SLACK_MS * 2 <= CHANNEL_PAUSE_MS_MIN, "slack must not eat a pause up");
+const _: () = assert!(BACKLOG_WAIT_MS < BACKLOG_AGE_MS, "waiting for a backlog is little beside its age");
+const _: () = assert!(CHANNEL_PAUSE_MS_MAX < THROTTLED_MS_MAX, "the longest pause alone gives no delivery up");
 const _: () = assert!(BREAKER_OPEN_MS <= BREAKER_OPEN_MS_MAX, "a breaker starts with its shortest time");
 const _: () = assert!(WEBHOOK_CONNECT_MS < WEBHOOK_TOTAL_MS, "connecting is a part of the attempt");
 const _: () = assert!(RULE_FILE_BYTES_MAX >= RULE_SET_BYTES_MAX, "a canonical set is a rule file too");

@@ -57,10 +57,12 @@ kinds! {
     Detection = "detection" after ["detection.1"],
     /// Topic detections: a tenant's channels from here on.
     ChannelsConfigured = "channels_configured",
+    /// Topic detections: an operator switched a channel on.
+    ChannelEnabled = "channel_enabled",
     /// Topic detections: an attempt is about to be made.
     AttemptStarted = "attempt_started",
     /// Topic detections: how an attempt ended.
-    AttemptEnded = "attempt_ended",
+    AttemptEnded = "attempt_ended" after ["attempt_ended.1"],
     /// Topic attempts: a row of the delivery history.
     Attempt = "attempt",
     /// Topic snapshots: a part of a key group's state.

@@ -3,7 +3,7 @@
 use crate::avro::{Datum, DecodeError, Reader};
 use crate::batch::Batch;
 use crate::control::{Entity, GrowingTopic};
-use crate::delivery::{AttemptEnded, AttemptStarted, ChannelsConfigured};
+use crate::delivery::{AttemptEnded, AttemptStarted, ChannelEnabled, ChannelsConfigured};
 use crate::detection::Detection;
 use crate::schema::{self, Kind};
 use crate::signals_topic::{KeyRevoked, Refused, Seal, SiteClosed, SiteConfigured, Tick};
@@ -99,6 +99,8 @@ pub enum DetectionsRecord {
     Tick(Tick),
     /// A tenant's channels from here on.
     ChannelsConfigured(ChannelsConfigured),
+    /// An operator switched a channel on.
+    ChannelEnabled(ChannelEnabled),
     /// An attempt is about to be made.
     AttemptStarted(AttemptStarted),
     /// How an attempt ended.
@@ -115,6 +117,7 @@ impl DetectionsRecord {
             Kind::Detection => Self::Detection(Box::new(whole(reader)?)),
             Kind::Tick => Self::Tick(whole(reader)?),
             Kind::ChannelsConfigured => Self::ChannelsConfigured(whole(reader)?),
+            Kind::ChannelEnabled => Self::ChannelEnabled(whole(reader)?),
             Kind::AttemptStarted => Self::AttemptStarted(whole(reader)?),
             Kind::AttemptEnded => Self::AttemptEnded(whole(reader)?),
             Kind::Seal => Self::Seal(whole(reader)?),

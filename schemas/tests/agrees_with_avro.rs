@@ -83,6 +83,7 @@ records_agree! {
     seal_agrees: signals_topic::Seal,
     detection_agrees: detection::Detection,
     channels_configured_agrees: delivery::ChannelsConfigured,
+    channel_enabled_agrees: delivery::ChannelEnabled,
     attempt_started_agrees: delivery::AttemptStarted,
     attempt_ended_agrees: delivery::AttemptEnded,
     attempt_agrees: delivery::Attempt,

@@ -1,7 +1,7 @@
 //! What the catalogue makes of the schemas.
 
 use logystera_schemas::catalogue::{
-    CATALOGUE, FieldKind, IdentClass, SIGNAL_TYPES, SignalType, SignalTypes, TYPE_FIELDS_MAX,
+    CATALOGUE, FieldKind, IdentClass, SIGNAL_TYPES, SignalType, SignalTypes, TYPE_FIELDS_MAX, json_of,
 };
 use logystera_schemas::schema::{self, Kind};
 
@@ -188,5 +188,31 @@ fn identifiers_keep_to_their_class() {
         for text in refused {
             assert!(!class.admits(text), "{class:?} {text:?}");
         }
+    }
+}
+
+#[test]
+fn text_that_was_kept_becomes_the_json_that_the_signal_had() {
+    for (field, text, expected) in [
+        ("status", "404", "404"),
+        ("size_delta", "-12", "-12"),
+        ("privileged", "true", "true"),
+        ("outcome", "failed", "\"failed\""),
+        ("code", "404", "\"404\""),
+        ("user_hash", "0123456789abcdef0123456789abcdef", "\"0123456789abcdef0123456789abcdef\""),
+        ("heuristics", "core_file,php_in_uploads", "[\"core_file\",\"php_in_uploads\"]"),
+        // Cut in the middle of a symbol.
+        ("heuristics", "core_file,php_in", "\"core_file,php_in\""),
+        ("status", "", "null"),
+        ("component", "", "null"),
+        ("status", "many", "\"many\""),
+        ("no_such_field", "1", "\"1\""),
+    ] {
+        assert_eq!(json_of(field, text).to_string(), expected, "{field} {text:?}");
+    }
+    // Every name means the same kind of value in each type that has it.
+    for field in CATALOGUE.types.iter().flat_map(|def| &def.fields) {
+        let text = if matches!(field.kind, FieldKind::Int { .. }) { "1" } else { "" };
+        assert!(!json_of(&field.name, text).is_string(), "{} is ambiguous", field.name);
     }
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a failure is the test's")]
 
 use logystera_schemas::catalogue::SIGNAL_TYPES;
+use logystera_schemas::delivery::AttemptEnded;
 use logystera_schemas::schema::{self, Kind};
 use logystera_schemas::topic::SignalsRecord;
 
@@ -62,12 +63,15 @@ fn the_bytes_of_each_record_are_what_they_were() {
     ChannelsConfigured
       c3015069e76f83df32e1
       0861636d650208686f6f6b0e776562686f6f6b00
+    ChannelEnabled
+      c3019d30232aea9017b5
+      0861636d6508686f6f6b
     AttemptStarted
       c301b492f441a12b9305
       0861636d65dddddddddddddddddddddddddddddddd0480a0d5edee66
     AttemptEnded
-      c30151a62cdb4e0a68d2
-      0861636d65dddddddddddddddddddddddddddddddd040202da060278ae01
+      c3010ab2461ad9f93493
+      0861636d65dddddddddddddddddddddddddddddddd040202da060278ae010206
     Attempt
       c30149e574aef11726f0
       0861636d6510736974655f37716400e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1061662727574652d666f72636508686f6f6bdd
@@ -99,6 +103,16 @@ fn the_bytes_of_each_record_are_what_they_were() {
       c301b369d414b7b8a380
       020c686f73742d310dd804020200
     ");
+}
+
+#[test]
+fn an_attempts_end_without_a_cause_is_still_read() {
+    let digits = "c30151a62cdb4e0a68d20861636d65dddddddddddddddddddddddddddddddd040202da060278ae01";
+    let before: Vec<u8> =
+        (0..digits.len() / 2).map(|i| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).unwrap()).collect();
+    let read: AttemptEnded = schema::decode(&before).unwrap();
+    let now: AttemptEnded = schema::decode(&samples::of(Kind::AttemptEnded)).unwrap();
+    assert_eq!(read, AttemptEnded { cause: None, ..now });
 }
 
 /// The header of a batch of version 1, without `ends`.

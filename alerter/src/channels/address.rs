@@ -14,6 +14,11 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 /// Characters of a channel's address.
 const URL_CHARS_MAX: usize = 2_048;
 
+/// Bytes of a part of a path that is shown whole: services put tokens of 20 and more there.
+const PATH_PART_SHOWN_MAX: usize = 16;
+/// Characters of a longer one that are shown.
+const PATH_PART_SHOWN: usize = 4;
+
 /// What the operator allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum AddressPolicy {
@@ -72,6 +77,23 @@ pub fn vet_url(text: &str, policy: AddressPolicy) -> Result<Url, AddressError> {
         vet(address, policy)?;
     }
     Ok(url)
+}
+
+/// A channel's address for people: where it leads, and no more. Query and user are left out, and so is most of a part of the
+/// path that is long enough to be a token.
+pub fn shown(text: &str) -> String {
+    let Ok(url) = Url::parse(text) else { return "not a URL".to_owned() };
+    let port = url.port().map_or(String::new(), |port| format!(":{port}"));
+    let part = |part: &str| {
+        if part.len() <= PATH_PART_SHOWN_MAX {
+            return part.to_owned();
+        }
+        let head: String = part.chars().take(PATH_PART_SHOWN).collect();
+        format!("{head}…")
+    };
+    let path: Vec<String> = url.path().split('/').map(part).collect();
+    let query = if url.query().is_some() { "?…" } else { "" };
+    format!("{}://{}{port}{}{query}", url.scheme(), url.host_str().unwrap_or_default(), path.join("/"))
 }
 
 /// Vets one IP address.
@@ -149,6 +171,11 @@ fn not_public_v6(address: Ipv6Addr) -> Option<&'static str> {
 /// The addresses of a name, or why there are none.
 pub type LookedUp = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
+/// A name has no address.
+#[derive(Debug, thiserror::Error)]
+#[error("its name has no address: {0}")]
+pub(super) struct LookupFailed(io::Error);
+
 /// Asks a name server.
 pub trait Lookup: Send + Sync + 'static {
     /// All addresses of a host.
@@ -177,7 +204,7 @@ impl Resolve for VettingResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let (policy, looked_up) = (self.policy, self.lookup.lookup(name.as_str()));
         Box::pin(async move {
-            let addresses = looked_up.await?;
+            let addresses = looked_up.await.map_err(LookupFailed)?;
             // One address that may not be called condemns the answer: an honest name has none.
             for address in &addresses {
                 vet(*address, policy)?;
@@ -284,6 +311,23 @@ mod tests {
             "2a00::1",
         ] {
             assert_eq!(vet(text.parse().unwrap(), AddressPolicy::PublicOnly), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_shown_without_what_may_be_secret() {
+        for (text, expected) in [
+            ("https://example.com/hook", "https://example.com/hook"),
+            ("https://example.com", "https://example.com/"),
+            ("http://10.0.0.1:9000/a/b?token=secret#secret", "http://10.0.0.1:9000/a/b?…"),
+            ("https://user:secret@example.com/", "https://example.com/"),
+            (
+                "https://hooks.example.com/services/T0/0123456789abcdef01234567",
+                "https://hooks.example.com/services/T0/0123…",
+            ),
+            ("nonsense", "not a URL"),
+        ] {
+            assert_eq!(shown(text), expected);
         }
     }
 

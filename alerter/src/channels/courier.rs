@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use logystera_infra::clock::Clock;
 use logystera_schemas::control::ChannelKind;
-use logystera_schemas::delivery::{AttemptEnded, AttemptOutcome};
+use logystera_schemas::delivery::{AttemptCause, AttemptEnded, AttemptOutcome};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::webhook::Webhook;
-use super::{Answer, Channels, message};
+use super::{Advisor, Answer, Channels, message};
 use crate::core::Due;
 use crate::task::Courier;
 
@@ -24,22 +24,24 @@ pub struct HttpCourier {
 struct Inner {
     webhook: Webhook,
     channels: Arc<dyn Channels>,
+    advisor: Arc<dyn Advisor>,
     clock: Arc<dyn Clock>,
     public_url: String,
 }
 
 impl HttpCourier {
     /// A courier on `runtime` whose outcomes go to `outcomes`. `public_url` is the deployment's address, which the alerts'
-    /// paths are put behind.
+    /// paths are put behind; `advisor` knows what the rules say to a person.
     pub fn new(
         webhook: Webhook,
         channels: Arc<dyn Channels>,
+        advisor: Arc<dyn Advisor>,
         clock: Arc<dyn Clock>,
         public_url: String,
         runtime: Handle,
         outcomes: mpsc::Sender<AttemptEnded>,
     ) -> Self {
-        Self { inner: Arc::new(Inner { webhook, channels, clock, public_url }), runtime, outcomes }
+        Self { inner: Arc::new(Inner { webhook, channels, advisor, clock, public_url }), runtime, outcomes }
     }
 }
 
@@ -60,19 +62,20 @@ impl Inner {
         let answer = match self.channels.find(&due.tenant, &due.channel) {
             Some(target) => match target.kind {
                 ChannelKind::Webhook => {
-                    let body = message::body(due, &self.public_url);
+                    let advice = self.advisor.find(&due.detection.rule, &due.detection.revision);
+                    let body = message::body(due, &self.public_url, advice.as_ref());
                     self.webhook.attempt(&target, due.delivery, body, self.clock.wall_ms()).await
                 }
             },
             // It was removed just now, or the directory is behind the log: tried again.
-            None => Answer::none(AttemptOutcome::Unreachable),
+            None => Answer::unreachable(AttemptCause::NoAddress),
         };
         let duration_ms = u64::try_from(self.clock.monotonic_ms() - started_ms).unwrap_or(0);
-        let Answer { outcome, status, retry_after_s } = answer;
+        let Answer { outcome, status, retry_after_s, cause } = answer;
         if outcome != AttemptOutcome::Delivered {
             tracing::info!(
                 tenant = %due.tenant, channel = %due.channel, delivery = %due.delivery, attempt = due.attempt,
-                %outcome, status, "an alert was not delivered by this attempt"
+                %outcome, status, cause = cause.map(AttemptCause::as_str), "an alert was not delivered by this attempt"
             );
         }
         AttemptEnded {
@@ -83,6 +86,7 @@ impl Inner {
             status,
             retry_after_s,
             duration_ms,
+            cause,
         }
     }
 }

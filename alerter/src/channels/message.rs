@@ -1,11 +1,14 @@
 //! What a message says: the JSON that every generic receiver gets. The bytes are a function of the delivery, so that a
 //! retry says the same.
 
-use logystera_schemas::detection::{Detection, DetectionState};
-use logystera_schemas::ids::ChannelId;
+use logystera_schemas::catalogue::json_of;
+use logystera_schemas::detection::{Detection, DetectionState, Evidence, Label};
+use logystera_schemas::ids::{ChannelId, EpisodeId, RuleName, SiteId, TenantId};
 use serde::Serialize;
+use serde::ser::{SerializeMap, SerializeStruct, Serializer};
 
-use crate::core::{About, Due};
+use super::Advice;
+use crate::core::{About, Due, Merged};
 
 /// The envelope that Standard Webhooks recommends.
 #[derive(Serialize)]
@@ -19,7 +22,19 @@ struct Envelope<'a, D> {
 struct ChannelDisabled<'a> {
     channel: &'a ChannelId,
     reason: &'static str,
-    detection: Detection,
+    message: String,
+    detection: Named<'a>,
+}
+
+/// Names a detection without repeating it: this message is no alert.
+#[derive(Serialize)]
+struct Named<'a> {
+    id: &'a EpisodeId,
+    tenant: &'a TenantId,
+    site: &'a SiteId,
+    rule: &'a RuleName,
+    seq: u64,
+    url: &'a str,
 }
 
 #[derive(Serialize)]
@@ -28,13 +43,14 @@ struct ChannelTest<'a> {
     message: &'static str,
 }
 
-/// The body of a delivery. `public_url` is the deployment's address, without a slash at its end.
+/// The body of a delivery. `public_url` is the deployment's address, without a slash at its end; `advice` what the rule says
+/// to a person.
 ///
 /// `type` is `detection.firing`, `detection.resolved` or `channel.disabled`; `timestamp` the site time of the evaluation;
-/// `data` the detection, or what became of the channel with the detection that found it out.
-pub fn body(due: &Due, public_url: &str) -> Vec<u8> {
-    let mut detection = due.detection.as_ref().clone();
-    detection.url = format!("{}{}", public_url.trim_end_matches('/'), detection.url);
+/// `data` the detection, or what became of the channel with the name of the detection that found it out.
+pub fn body(due: &Due, public_url: &str, advice: Option<&Advice>) -> Vec<u8> {
+    let detection = due.detection.as_ref();
+    let url = format!("{}{}", public_url.trim_end_matches('/'), detection.url);
     let timestamp = rfc3339(detection.last_evaluated_at);
     match &due.about {
         About::Detection => {
@@ -43,12 +59,107 @@ pub fn body(due: &Due, public_url: &str) -> Vec<u8> {
                 // A suppressed one is never delivered.
                 DetectionState::Firing | DetectionState::Suppressed => "detection.firing",
             };
-            json(&Envelope { r#type: kind, timestamp, data: detection })
+            let data = Told { detection, url: &url, advice, merged: &due.merged };
+            json(&Envelope { r#type: kind, timestamp, data })
         }
         About::ChannelDisabled(channel) => {
-            let data = ChannelDisabled { channel, reason: "status_410", detection };
+            let Detection { id, tenant, site, rule, seq, .. } = detection;
+            let data = ChannelDisabled {
+                channel,
+                reason: "status_410",
+                message: format!(
+                    "Channel {channel} answered 410 twice, an hour apart: it is switched off and gets no more alerts. When \
+                     its receiver is there again: logystera channel enable {channel}"
+                ),
+                detection: Named { id, tenant, site, rule, seq: *seq, url: &url },
+            };
             json(&Envelope { r#type: "channel.disabled", timestamp, data })
         }
+    }
+}
+
+/// A detection as a person gets it: values as the signals had them, the rule's advice, and what else it stands for.
+struct Told<'a> {
+    detection: &'a Detection,
+    url: &'a str,
+    advice: Option<&'a Advice>,
+    merged: &'a Merged,
+}
+
+/// What a message tells besides the newest line.
+#[derive(Serialize)]
+struct StandsFor {
+    detections: u32,
+    firings: u32,
+    started_at: i64,
+    firing_told: bool,
+}
+
+impl Serialize for Told<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { detection, url, advice, merged } = self;
+        let mut map = serializer.serialize_struct("Told", 23)?;
+        map.serialize_field("id", &detection.id)?;
+        map.serialize_field("tenant", &detection.tenant)?;
+        map.serialize_field("site", &detection.site)?;
+        map.serialize_field("rule", &detection.rule)?;
+        map.serialize_field("revision", &detection.revision)?;
+        map.serialize_field("title", &detection.title)?;
+        map.serialize_field("severity", &detection.severity)?;
+        map.serialize_field("subsystem", &detection.subsystem)?;
+        map.serialize_field("state", &detection.state)?;
+        map.serialize_field("reason", &detection.reason)?;
+        map.serialize_field("group", &Typed(&detection.group, None))?;
+        map.serialize_field("count", &detection.count)?;
+        map.serialize_field("held", &detection.held)?;
+        map.serialize_field("started_at", &detection.started_at)?;
+        map.serialize_field("last_evaluated_at", &detection.last_evaluated_at)?;
+        map.serialize_field("evidence", &detection.evidence.iter().map(typed).collect::<Vec<_>>())?;
+        map.serialize_field("message", &detection.message)?;
+        if let Some(why) = advice.and_then(|a| a.why.as_ref()) {
+            map.serialize_field("why", why)?;
+        }
+        if let Some(what_to_do) = advice.and_then(|a| a.what_to_do.as_ref()) {
+            map.serialize_field("do", what_to_do)?;
+        }
+        map.serialize_field("url", url)?;
+        map.serialize_field("seq", &detection.seq)?;
+        map.serialize_field("chain", &detection.chain)?;
+        if merged.lines > 0 {
+            map.serialize_field("stands_for", &stands_for(detection, merged))?;
+        }
+        map.end()
+    }
+}
+
+fn stands_for(detection: &Detection, merged: &Merged) -> StandsFor {
+    let is_firing = detection.state == DetectionState::Firing;
+    StandsFor {
+        detections: merged.lines.saturating_add(1),
+        firings: merged.firings.saturating_add(u32::from(is_firing)),
+        started_at: merged.since.min(detection.started_at),
+        firing_told: !is_firing && !merged.untold,
+    }
+}
+
+/// Fields with the values that the signal's JSON had, and before them the signal's time.
+struct Typed<'a>(&'a [Label], Option<i64>);
+
+fn typed(evidence: &Evidence) -> Typed<'_> {
+    Typed(&evidence.fields, Some(evidence.at))
+}
+
+impl Serialize for Typed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(labels, at) = self;
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(at) = at {
+            map.serialize_entry("at", at)?;
+        }
+        for label in *labels {
+            map.serialize_entry(&label.field, &json_of(&label.field, &label.value))?;
+        }
+        map.end()
     }
 }
 

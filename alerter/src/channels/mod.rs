@@ -9,8 +9,8 @@ pub mod address;
 pub mod secret;
 
 use logystera_schemas::control::ChannelKind;
-use logystera_schemas::delivery::AttemptOutcome;
-use logystera_schemas::ids::{ChannelId, TenantId};
+use logystera_schemas::delivery::{AttemptCause, AttemptOutcome};
+use logystera_schemas::ids::{ChannelId, RuleName, TenantId};
 
 use secret::Secret;
 
@@ -31,6 +31,21 @@ pub trait Channels: Send + Sync + 'static {
     fn find(&self, tenant: &TenantId, channel: &ChannelId) -> Option<Target>;
 }
 
+/// What a rule says to the person who gets its alert.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Advice {
+    /// Why it matters.
+    pub why: Option<String>,
+    /// What to do about it.
+    pub what_to_do: Option<String>,
+}
+
+/// Finds a rule's advice, which a detection does not carry.
+pub trait Advisor: Send + Sync + 'static {
+    /// The advice of this revision of a rule; none if no configuration that is known has it.
+    fn find(&self, rule: &RuleName, revision: &str) -> Option<Advice>;
+}
+
 /// What was seen of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -40,11 +55,18 @@ pub struct Answer {
     pub status: Option<u32>,
     /// Seconds that the channel asked to be left alone.
     pub retry_after_s: Option<u64>,
+    /// Why it was unreachable, if that was seen.
+    pub cause: Option<AttemptCause>,
 }
 
 impl Answer {
     /// An attempt without an answer.
     pub const fn none(outcome: AttemptOutcome) -> Self {
-        Self { outcome, status: None, retry_after_s: None }
+        Self { outcome, status: None, retry_after_s: None, cause: None }
+    }
+
+    /// No connection, or one that broke.
+    pub const fn unreachable(cause: AttemptCause) -> Self {
+        Self { outcome: AttemptOutcome::Unreachable, status: None, retry_after_s: None, cause: Some(cause) }
     }
 }

@@ -1,10 +1,11 @@
 //! The generic webhook: JSON over HTTP, signed as Standard Webhooks asks.
 
 use std::error::Error as StdError;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use logystera_schemas::delivery::AttemptOutcome;
+use logystera_schemas::delivery::{AttemptCause, AttemptOutcome};
 use logystera_schemas::ids::{ChannelId, DeliveryId};
 use logystera_schemas::limits::{WEBHOOK_ANSWER_BYTES_MAX, WEBHOOK_CONNECT_MS, WEBHOOK_TOTAL_MS};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
@@ -16,7 +17,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
 use sha2::{Digest, Sha256};
 
-use super::address::{self, AddressError, AddressPolicy, Lookup, SystemLookup, VettingResolver};
+use super::address::{self, AddressError, AddressPolicy, Lookup, LookupFailed, SystemLookup, VettingResolver};
 use super::{Answer, Target, message};
 
 /// Time that the rest of an answer may take once its status is known: it decides nothing any more.
@@ -112,7 +113,7 @@ impl Webhook {
                 drain(response).await;
                 answer
             }
-            Ok(Err(error)) => Answer::none(outcome_of(&error)),
+            Ok(Err(error)) => failure_of(&error),
             Err(_) => Answer::none(AttemptOutcome::Timeout),
         }
     }
@@ -146,7 +147,7 @@ fn judge(response: &Response, now_ms: i64) -> Answer {
     let status = response.status();
     let outcome = if status.is_success() { AttemptOutcome::Delivered } else { AttemptOutcome::Refused };
     let retry_after_s = retry_after_s(response.headers(), now_ms);
-    Answer { outcome, status: Some(u32::from(status.as_u16())), retry_after_s }
+    Answer { outcome, status: Some(u32::from(status.as_u16())), retry_after_s, cause: None }
 }
 
 /// `Retry-After` in either form (RFC 9110, section 10.2.3).
@@ -174,15 +175,40 @@ async fn drain(mut response: Response) {
     drop(tokio::time::timeout(DRAIN, read).await);
 }
 
-fn outcome_of(error: &reqwest::Error) -> AttemptOutcome {
+/// What an attempt without an answer says of the channel. The first of its causes that is known counts.
+fn failure_of(error: &reqwest::Error) -> Answer {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(current) = cause {
         if current.is::<AddressError>() {
-            return AttemptOutcome::AddressForbidden;
+            return Answer::none(AttemptOutcome::AddressForbidden);
+        }
+        if let Some(known) = cause_of(current) {
+            return Answer::unreachable(known);
         }
         cause = current.source();
     }
-    if error.is_timeout() { AttemptOutcome::Timeout } else { AttemptOutcome::Unreachable }
+    if error.is_timeout() { Answer::none(AttemptOutcome::Timeout) } else { Answer::unreachable(AttemptCause::Other) }
+}
+
+fn cause_of(error: &(dyn StdError + 'static)) -> Option<AttemptCause> {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, UnexpectedEof};
+
+    if error.is::<LookupFailed>() {
+        return Some(AttemptCause::Dns);
+    }
+    if error.is::<rustls::Error>() {
+        return Some(AttemptCause::Tls);
+    }
+    let io = error.downcast_ref::<io::Error>()?;
+    // What an I/O error wraps is not among its sources.
+    if let Some(found) = io.get_ref().and_then(|inner| cause_of(inner)) {
+        return Some(found);
+    }
+    match io.kind() {
+        ConnectionRefused => Some(AttemptCause::Refused),
+        ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof => Some(AttemptCause::Reset),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
-//! What is known of a channel: whether it is disabled, paused, or its breaker open.
+//! What is known of a channel: whether it is switched off, paused, paced, or its breaker open.
 
+use logystera_schemas::avro_record;
 use logystera_schemas::limits::{
-    ATTEMPTS_IN_FLIGHT_CHANNEL_MAX, BREAKER_FAILURES, BREAKER_OPEN_MS, BREAKER_OPEN_MS_MAX,
+    ATTEMPTS_IN_FLIGHT_CHANNEL_MAX, BREAKER_FAILURES, BREAKER_OPEN_MS, BREAKER_OPEN_MS_MAX, CHANNEL_GONE_MS,
+    PACE_GAP_MS_MIN, PACE_GAP_MS_START_MAX, PACE_MS, PACE_SLACK_MS, THROTTLE_PAUSE_MS_MAX, THROTTLES_BELIEVED, TICK_MS,
 };
 use logystera_schemas::time::WallMs;
 
@@ -14,55 +16,183 @@ use super::retry::Verdict;
 pub(super) struct Channel {
     /// What it speaks.
     pub(super) kind: String,
-    /// It answered 410. It stays so until it is removed.
-    pub(super) disabled: bool,
-    /// It asked to be left alone.
+    /// It answered 410 twice, the last time then. It stays so until somebody switches it on, or removes it.
+    pub(super) off_since: Option<WallMs>,
+    /// It answered 410 then, and no delivery since: it gets one attempt at a time, and the next 410 switches it off.
+    pub(super) gone_since: Option<WallMs>,
+    /// It asked to be left alone, or answered 410.
     pub(super) pause: Option<Timer>,
+    /// Throttlings in a row.
+    pub(super) throttles: u32,
+    /// How fast it may be called.
+    pub(super) pace: Option<Pace>,
     /// Failures in a row.
     pub(super) failures: u32,
     /// How often the breaker opened without a sign of life between.
     pub(super) opens: u32,
     /// The breaker is open until this is over; then half open: one attempt at a time.
     pub(super) open: Option<Timer>,
+    /// Code of the newest outcome, unless that was a delivery: for people.
+    pub(super) trouble: Option<String>,
+}
+
+avro_record! {
+    /// How fast a channel may be called that asked for less: one attempt at a time, so far apart. It starts with what the
+    /// channel asks for, or a little; each success brings the attempts nearer, each throttling further apart.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(super) struct Pace {
+        /// From the start of an attempt to that of the next one, in milliseconds.
+        pub(super) gap_ms: i64,
+        /// It was throttled at its pace: from then on it moves in small steps.
+        pub(super) settled: bool,
+        /// The next attempt's time.
+        pub(super) next: Timer,
+        /// The newest throttling.
+        pub(super) throttled_at: WallMs,
+    }
+}
+
+/// What an outcome brought about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Nothing that others must know.
+    Nothing,
+    /// The first 410.
+    Gone,
+    /// The second one.
+    SwitchedOff,
+}
+
+impl Pace {
+    fn new(gap_ms: i64, wall: WallMs) -> Self {
+        let gap_ms = gap_ms.min(PACE_GAP_MS_START_MAX);
+        Self { gap_ms, settled: false, next: Timer::after(wall, gap_ms), throttled_at: wall }
+    }
+
+    fn is_open(&self, wall: WallMs) -> bool {
+        self.is_forgotten(wall) || self.next.is_over(wall.plus(PACE_SLACK_MS))
+    }
+
+    pub(super) fn is_forgotten(&self, wall: WallMs) -> bool {
+        wall.since(self.throttled_at) >= PACE_MS
+    }
+
+    /// An attempt starts. Time moves in ticks: what could not start between two of them may start after the later one.
+    fn started(&mut self, wall: WallMs) {
+        let tick = TICK_MS as i64;
+        let was_idle = wall.since(self.next.at) > tick;
+        let from = if was_idle { wall.plus((self.gap_ms - tick).min(0)) } else { self.next.at };
+        self.next = Timer { at: from.plus(self.gap_ms), delay_ms: self.gap_ms };
+    }
+
+    fn succeeded(&mut self, wall: WallMs) {
+        if self.settled {
+            self.gap_ms -= (self.gap_ms / 128).max(1);
+        } else {
+            self.gap_ms /= 2;
+            self.next.at = self.next.at.min(wall.plus(self.gap_ms));
+        }
+    }
+
+    fn throttled(&mut self, asked_ms: i64, wall: WallMs) {
+        let further = if self.settled { self.gap_ms + self.gap_ms / 8 + 1 } else { self.gap_ms * 2 };
+        self.gap_ms = further.min(asked_ms.max(THROTTLE_PAUSE_MS_MAX));
+        self.settled = true;
+        self.throttled_at = wall;
+    }
 }
 
 impl Channel {
     /// How many attempts it may have in the air now.
     pub(super) fn places(&self, wall: WallMs) -> usize {
-        let paused = self.pause.is_some_and(|p| !p.is_over(wall));
+        if self.off_since.is_some() || self.is_paused(wall) || self.pace.is_some_and(|p| !p.is_open(wall)) {
+            return 0;
+        }
         match self.open {
-            _ if self.disabled || paused => 0,
             Some(open) if !open.is_over(wall) => 0,
             Some(_) => 1,
+            None if self.gone_since.is_some() || self.pace.is_some() => 1,
             None => ATTEMPTS_IN_FLIGHT_CHANNEL_MAX,
         }
     }
 
     /// The first time at which an attempt due at `due` can be made, as far as is known now.
     pub(super) fn not_before(&self, due: WallMs) -> WallMs {
-        [self.pause, self.open].into_iter().flatten().fold(due, |at, gate| at.max(gate.at))
+        let pace = self.pace.map(|p| p.next);
+        [self.pause, self.open, pace].into_iter().flatten().fold(due, |at, gate| at.max(gate.at))
+    }
+
+    /// An attempt starts. True: that changed something.
+    pub(super) fn started(&mut self, wall: WallMs) -> bool {
+        let was_paced = self.pace.is_some();
+        self.pace = self.pace.filter(|p| !p.is_forgotten(wall));
+        if let Some(pace) = &mut self.pace {
+            pace.started(wall);
+        }
+        was_paced
     }
 
     /// An attempt ended.
-    pub(super) fn heard(&mut self, verdict: Verdict, wall: WallMs, counters: &mut Counters) {
+    pub(super) fn heard(&mut self, verdict: Verdict, wall: WallMs, counters: &mut Counters) -> Heard {
         match verdict {
-            Verdict::Delivered | Verdict::Refusal => {
-                self.failures = 0;
-                self.opens = 0;
-                self.open = None;
-                self.pause = self.pause.filter(|p| !p.is_over(wall));
+            Verdict::Delivered => {
+                // A pause for a 410 is over with it; one that it asked for is not.
+                let paused = if self.gone_since.take().is_some() { None } else { self.pause };
+                self.pause = paused;
+                self.lives(wall);
             }
-            Verdict::Pause { ms } => {
-                let pause = Timer::after(wall, ms);
-                if self.pause.is_none_or(|p| p.at < pause.at) {
-                    self.pause = Some(pause);
-                }
-                counters.channel_pauses += 1;
-            }
-            Verdict::Gone => self.disabled = true,
+            Verdict::Refusal => self.lives(wall),
+            Verdict::Throttle { ms } => self.throttled(ms, wall, counters),
+            Verdict::Gone => return self.gone(wall, counters),
             Verdict::Failure => self.failed(wall, counters),
             // It says nothing of the channel: no request may have reached it.
             Verdict::Forbidden | Verdict::Unknown => {}
+        }
+        Heard::Nothing
+    }
+
+    fn lives(&mut self, wall: WallMs) {
+        self.failures = 0;
+        self.opens = 0;
+        self.open = None;
+        self.throttles = 0;
+        self.pause = self.pause.filter(|p| !p.is_over(wall));
+        if let Some(pace) = &mut self.pace {
+            pace.succeeded(wall);
+        }
+        self.pace = self.pace.filter(|p| p.gap_ms >= PACE_GAP_MS_MIN);
+    }
+
+    fn throttled(&mut self, ms: i64, wall: WallMs, counters: &mut Counters) {
+        counters.channel_pauses += 1;
+        // What was in the air when it began to throttle says nothing new.
+        if !self.is_paused(wall) {
+            self.throttles = self.throttles.saturating_add(1);
+            match &mut self.pace {
+                Some(pace) => pace.throttled(ms, wall),
+                None => self.pace = Some(Pace::new(ms, wall)),
+            }
+        }
+        // Who throttles whatever comes is asked less and less often, whatever it says.
+        let doublings = self.throttles.saturating_sub(THROTTLES_BELIEVED).min(16);
+        self.pause_for((ms << doublings).min(THROTTLE_PAUSE_MS_MAX.max(ms)), wall);
+    }
+
+    fn gone(&mut self, wall: WallMs, counters: &mut Counters) -> Heard {
+        match self.gone_since {
+            None => {
+                self.gone_since = Some(wall);
+                self.pause_for(CHANNEL_GONE_MS, wall);
+                counters.channels_gone += 1;
+                Heard::Gone
+            }
+            // It was in the air when the first one came, or the channel is off.
+            Some(_) if self.is_paused(wall) || self.off_since.is_some() => Heard::Nothing,
+            Some(_) => {
+                self.off_since = Some(wall);
+                counters.channels_disabled += 1;
+                Heard::SwitchedOff
+            }
         }
     }
 
@@ -82,11 +212,28 @@ impl Channel {
         }
     }
 
+    fn is_paused(&self, wall: WallMs) -> bool {
+        self.pause.is_some_and(|p| !p.is_over(wall.plus(PACE_SLACK_MS)))
+    }
+
+    fn pause_for(&mut self, ms: i64, wall: WallMs) {
+        let pause = Timer::after(wall, ms);
+        if self.pause.is_none_or(|p| p.at < pause.at) {
+            self.pause = Some(pause);
+        }
+    }
+
     /// Wall time was set back.
     pub(super) fn set_back(&mut self, wall: WallMs) -> bool {
-        let before = (self.pause, self.open);
+        let before = self.clone();
         self.pause = self.pause.map(|t| t.set_back(wall));
         self.open = self.open.map(|t| t.set_back(wall));
-        before != (self.pause, self.open)
+        self.gone_since = self.gone_since.map(|t| t.min(wall));
+        self.pace = self.pace.map(|pace| Pace {
+            next: pace.next.set_back(wall),
+            throttled_at: pace.throttled_at.min(wall),
+            ..pace
+        });
+        before != *self
     }
 }

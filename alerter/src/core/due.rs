@@ -7,15 +7,15 @@ use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
 use logystera_schemas::limits::{ATTEMPTS_IN_FLIGHT_MAX, ATTEMPTS_IN_FLIGHT_TENANT_MAX};
 
+use super::delivery::{Merged, Stage};
 use super::planner::Planner;
-use super::tenant::Stage;
 
 /// What a delivery tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum About {
     /// The detection.
     Detection,
-    /// This channel of the tenant answered 410 to the detection and gets nothing more.
+    /// This channel of the tenant answered 410 to the detection, is switched off and gets nothing more.
     ChannelDisabled(ChannelId),
 }
 
@@ -34,6 +34,8 @@ pub struct Due {
     pub about: About,
     /// The detection that it is about.
     pub detection: Arc<Detection>,
+    /// What to tell besides: older lines of the same fault that wait no more. `lines` is 0 if there are none.
+    pub merged: Merged,
 }
 
 /// The name of an attempt.
@@ -74,6 +76,7 @@ impl Planner {
                     channel: delivery.channel,
                     about: delivery.disabled.map_or(About::Detection, About::ChannelDisabled),
                     detection,
+                    merged: delivery.merged,
                 });
                 if due.len() == room {
                     return due.into_iter();

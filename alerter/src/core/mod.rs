@@ -5,6 +5,9 @@ pub mod planner;
 
 mod tenant;
 
+mod delivery;
+mod lane;
+
 mod channel;
 mod clock;
 
@@ -13,6 +16,9 @@ pub mod retry;
 
 mod due;
 pub mod state;
+mod status;
 
+pub use delivery::Merged;
 pub use due::{About, AttemptRef, Due};
-pub use planner::{Counters, Planner};
+pub use planner::{Counters, Notice, Planner};
+pub use status::{ChannelStatus, Condition};

@@ -4,21 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use logystera_schemas::delivery::{
-    Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelsConfigured,
+    Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelsConfigured,
 };
 use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
-use logystera_schemas::limits::{CHANNELS_MAX, DELIVERIES_MAX};
+use logystera_schemas::limits::{CHANNEL_GONE_MS, CHANNELS_MAX, DELIVERIES_MAX};
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::DetectionsRecord;
 
-use super::channel::Channel;
-use super::clock::{LogClock, Timer};
+use super::channel::{Channel, Heard};
+use super::clock::LogClock;
+use super::delivery::{Delivery, Stage};
+use super::lane::Lane;
 use super::reason::Reason;
 use super::retry::{self, Verdict};
 use super::state::{Dirty, Key};
-use super::tenant::{Delivery, Stage, Tenant};
+use super::tenant::{Next, Tenant};
 
 /// Plans deliveries. State and rows are a function of the records, in order.
 #[derive(Debug, Default)]
@@ -32,18 +34,53 @@ pub struct Planner {
     pub(super) busy: BTreeSet<TenantId>,
     /// Derived: attempts started and not ended.
     pub(super) in_flight: usize,
+    /// Derived: channels that are switched off.
+    pub(super) channels_off: usize,
     counters: Counters,
+    notices: Vec<Notice>,
     sealed: bool,
+}
+
+/// What an operator should hear of. No part of the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A channel answered 410, and is tried once more at a time of the planner's.
+    ChannelGone {
+        /// Tenant.
+        tenant: TenantId,
+        /// Channel.
+        channel: ChannelId,
+        /// When it is tried again.
+        until: WallMs,
+    },
+    /// A channel answered 410 again, and is switched off.
+    ChannelSwitchedOff {
+        /// Tenant.
+        tenant: TenantId,
+        /// Channel.
+        channel: ChannelId,
+        /// Alerts that waited for it and are not sent.
+        given_up: usize,
+    },
+    /// Somebody switched a channel on.
+    ChannelEnabled {
+        /// Tenant.
+        tenant: TenantId,
+        /// Channel.
+        channel: ChannelId,
+    },
 }
 
 /// What happened since this planner was made, for metrics. No part of the state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Channels that were paused by a 429 or 503.
+    /// Times that a channel asked to be left alone (429, or 503 with a time).
     pub channel_pauses: u64,
     /// Breakers that opened, or opened again after a probe.
     pub breaker_opens: u64,
-    /// Channels that were disabled by a 410.
+    /// Channels that answered 410 and are tried once more.
+    pub channels_gone: u64,
+    /// Channels that were switched off by a second 410.
     pub channels_disabled: u64,
     /// Outcomes that came late or twice and changed nothing.
     pub outcomes_ignored: u64,
@@ -94,6 +131,16 @@ impl Planner {
         self.counters
     }
 
+    /// What an operator should hear of since the last call.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// How many channels are switched off.
+    pub fn channels_off(&self) -> usize {
+        self.channels_off
+    }
+
     /// Whether the partition has ended: what follows is ignored, and its tenants go on in the topic's next generation.
     pub fn is_sealed(&self) -> bool {
         self.sealed
@@ -109,6 +156,7 @@ impl Planner {
             DetectionsRecord::Detection(detection) => self.plan(&Arc::from(detection), rows),
             DetectionsRecord::Tick(tick) => self.tick(&tick),
             DetectionsRecord::ChannelsConfigured(configured) => self.configure(configured, rows),
+            DetectionsRecord::ChannelEnabled(enabled) => self.enable(enabled),
             DetectionsRecord::AttemptStarted(started) => self.started(&started, rows),
             DetectionsRecord::AttemptEnded(ended) => self.ended(&ended, rows),
         }
@@ -138,6 +186,8 @@ impl Planner {
             .collect();
         let tenant = self.tenants.entry(id.clone()).or_default();
         let removed: Vec<ChannelId> = tenant.channels.keys().filter(|c| !wanted.contains_key(*c)).cloned().collect();
+        let off = removed.iter().filter(|c| tenant.channels.get(*c).is_some_and(|c| c.off_since.is_some())).count();
+        self.channels_off -= off;
         tenant.channels.retain(|channel, _| wanted.contains_key(channel));
         for (channel, kind) in wanted {
             tenant.channels.entry(channel).or_default().kind = kind;
@@ -149,12 +199,22 @@ impl Planner {
         self.forget_if_empty(&id);
     }
 
+    /// Switches a channel on; one that is on forgets its pauses and failures, and is tried at once.
+    fn enable(&mut self, enabled: ChannelEnabled) {
+        let ChannelEnabled { tenant, channel } = enabled;
+        let Some(known) = self.tenants.get_mut(&tenant).and_then(|t| t.channels.get_mut(&channel)) else { return };
+        self.channels_off -= usize::from(known.off_since.is_some());
+        *known = Channel { kind: std::mem::take(&mut known.kind), ..Channel::default() };
+        self.dirty.mark(Key::Channels(tenant.clone()));
+        self.notices.push(Notice::ChannelEnabled { tenant, channel });
+    }
+
     fn plan(&mut self, detection: &Arc<Detection>, rows: &mut Vec<Attempt>) {
         let id = detection.tenant.clone();
         let channels: Vec<(ChannelId, bool)> = self
             .tenants
             .get(&id)
-            .map(|t| t.channels.iter().map(|(channel, c)| (channel.clone(), c.disabled)).collect())
+            .map(|t| t.channels.iter().map(|(channel, c)| (channel.clone(), c.off_since.is_some())).collect())
             .unwrap_or_default();
         let nowhere = match detection.state {
             DetectionState::Suppressed => Some(Reason::Suppressed),
@@ -188,31 +248,49 @@ impl Planner {
         if tenant.deliveries.contains_key(&delivery) {
             return;
         }
-        let full = (tenant.deliveries.len() >= DELIVERIES_MAX).then_some(Reason::QueueFull);
+        let planned = Delivery::planned(delivery, detection, channel, disabled, tenant.next_order(), wall);
+        let lane = planned.lane();
+        // One that takes the place of others needs no room of its own.
+        let takes_a_place = lane.as_ref().is_some_and(|lane| tenant.lane(lane).next().is_some());
+        let full = (tenant.deliveries.len() >= DELIVERIES_MAX && !takes_a_place).then_some(Reason::QueueFull);
         if let Some(reason) = refused.or(full) {
             let row = RowOf { detection, channel: channel.as_str(), delivery, attempt: 0 };
             rows.push(row.row(AttemptState::NotSent, reason, wall));
             return;
         }
-        let planned = Delivery {
-            channel: channel.clone(),
-            site: detection.site.clone(),
-            seq: detection.seq,
-            disabled,
-            attempts: 0,
-            refusals: 0,
-            stage: Stage::Waiting(Timer::after(wall, retry::delay_ms(delivery, 1))),
-        };
         tenant.hold(detection, &mut self.dirty);
         tenant.insert(delivery, planned);
         self.dirty.mark(Key::Delivery(id.clone(), delivery));
-        self.busy.insert(id);
+        self.busy.insert(id.clone());
+        if let Some(lane) = lane {
+            self.overtake(&id, &lane, rows);
+        }
+    }
+
+    /// Lets newer lines of a lane overtake those that wait before them, each of which gets its last row.
+    fn overtake(&mut self, id: &TenantId, lane: &Lane, rows: &mut Vec<Attempt>) {
+        let wall = self.clock.wall();
+        let Some(tenant) = self.tenants.get_mut(id) else { return };
+        for overtaken in tenant.overtake(id, lane, &mut self.dirty) {
+            let of = RowOf {
+                detection: &overtaken.detection,
+                channel: overtaken.delivery.channel.as_str(),
+                delivery: overtaken.id,
+                attempt: overtaken.delivery.attempts,
+            };
+            rows.push(of.row(unsent(overtaken.delivery.attempts), Reason::Superseded, wall));
+        }
     }
 
     fn started(&mut self, started: &AttemptStarted, rows: &mut Vec<Attempt>) {
         let Some(tenant) = self.tenants.get_mut(&started.tenant) else { return };
         if !tenant.start(started.delivery, started.attempt) {
             return;
+        }
+        let wall = self.clock.wall();
+        let channel = tenant.deliveries.get(&started.delivery).map(|d| d.channel.clone());
+        if channel.and_then(|c| tenant.channels.get_mut(&c)).is_some_and(|c| c.started(wall)) {
+            self.dirty.mark(Key::Channels(started.tenant.clone()));
         }
         self.in_flight += 1;
         self.last_served = Some(started.tenant.clone());
@@ -240,13 +318,14 @@ impl Planner {
         };
         let wall = self.clock.wall();
         let verdict = retry::judge(ended);
-        let channel = tenant.channels.get_mut(&delivery.channel);
-        let gone = verdict == Verdict::Gone && channel.as_ref().is_some_and(|c| !c.disabled);
-        if let Some(channel) = channel {
-            channel.heard(verdict, wall, &mut self.counters);
+        let mut heard = Heard::Nothing;
+        if let Some(channel) = tenant.channels.get_mut(&delivery.channel) {
+            heard = channel.heard(verdict, wall, &mut self.counters);
+            channel.trouble = (verdict != Verdict::Delivered).then(|| Reason::of(ended).to_string());
             self.dirty.mark(Key::Channels(ended.tenant.clone()));
         }
-        let next = tenant.next_attempt(ended.delivery, &delivery, verdict, wall);
+        let is_heard = retry::may_have_arrived(ended);
+        let next = tenant.next_attempt(ended.delivery, &delivery, verdict, is_heard, wall);
         self.in_flight -= 1;
         self.dirty.mark(Key::Delivery(ended.tenant.clone(), ended.delivery));
 
@@ -258,25 +337,45 @@ impl Planner {
         };
         let (state, reason) = match next {
             _ if verdict == Verdict::Delivered => (AttemptState::Delivered, Reason::Delivered),
-            Some(_) if ended.outcome == AttemptOutcome::Unknown => (AttemptState::Unknown, Reason::of(ended)),
-            Some(_) => (AttemptState::Failed, Reason::of(ended)),
-            None => (AttemptState::Dead, Reason::of(ended)),
+            Next::Again(_) if ended.outcome == AttemptOutcome::Unknown => (AttemptState::Unknown, Reason::of(ended)),
+            Next::Again(_) => (AttemptState::Failed, Reason::of(ended)),
+            Next::Over(reason) => (AttemptState::Dead, reason.unwrap_or(Reason::of(ended))),
         };
-        let row = Attempt { status: ended.status, next_attempt_at: next, ..of.row(state, reason, wall) };
+        let again_at = if let Next::Again(at) = next { Some(at) } else { None };
+        let row = Attempt { status: ended.status, next_attempt_at: again_at, ..of.row(state, reason, wall) };
         rows.push(row);
-        if next.is_none() {
+        if again_at.is_none() {
             self.remove(&ended.tenant, ended.delivery);
         }
-        if gone {
-            self.disable(&detection, &delivery.channel, rows);
+        if let Some(lane) = delivery.lane() {
+            self.overtake(&ended.tenant, &lane, rows);
+        }
+        self.tell_of(heard, &detection, &delivery.channel, rows);
+    }
+
+    /// What a 410 brought about.
+    fn tell_of(&mut self, heard: Heard, detection: &Arc<Detection>, channel: &ChannelId, rows: &mut Vec<Attempt>) {
+        let tenant = detection.tenant.clone();
+        match heard {
+            Heard::Nothing => {}
+            Heard::Gone => {
+                let until = self.clock.wall().plus(CHANNEL_GONE_MS);
+                self.notices.push(Notice::ChannelGone { tenant, channel: channel.clone(), until });
+            }
+            Heard::SwitchedOff => {
+                self.channels_off += 1;
+                let before = rows.len();
+                self.disable(detection, channel, rows);
+                let given_up = rows.len() - before;
+                self.notices.push(Notice::ChannelSwitchedOff { tenant, channel: channel.clone(), given_up });
+            }
         }
     }
 
-    /// A 410 said that `channel` is no more: nothing else goes there, and another channel of the tenant is told.
+    /// A second 410 said that `channel` is no more: nothing else goes there, and another channel of the tenant is told.
     fn disable(&mut self, detection: &Arc<Detection>, channel: &ChannelId, rows: &mut Vec<Attempt>) {
-        self.counters.channels_disabled += 1;
         self.end_waiting(&detection.tenant, channel, Reason::ChannelDisabled, rows);
-        let enabled = |(id, c): (&ChannelId, &Channel)| (!c.disabled).then(|| id.clone());
+        let enabled = |(id, c): (&ChannelId, &Channel)| c.off_since.is_none().then(|| id.clone());
         let other = self.tenants.get(&detection.tenant).and_then(|t| t.channels.iter().find_map(enabled));
         if let Some(other) = other {
             self.plan_one(detection, &other, Some(channel.clone()), None, rows);
@@ -299,8 +398,7 @@ impl Planner {
                 delivery: delivery_id,
                 attempt: delivery.attempts,
             };
-            let state = if delivery.attempts == 0 { AttemptState::NotSent } else { AttemptState::Dead };
-            rows.push(of.row(state, reason, wall));
+            rows.push(of.row(unsent(delivery.attempts), reason, wall));
             self.remove(id, delivery_id);
         }
     }
@@ -321,4 +419,9 @@ impl Planner {
             self.tenants.remove(id);
         }
     }
+}
+
+/// The last state of a delivery that ends while it waits.
+const fn unsent(attempts: u32) -> AttemptState {
+    if attempts == 0 { AttemptState::NotSent } else { AttemptState::Dead }
 }

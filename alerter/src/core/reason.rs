@@ -3,7 +3,12 @@
 
 use std::fmt;
 
-use logystera_schemas::delivery::{AttemptEnded, AttemptOutcome};
+use logystera_schemas::delivery::{AttemptCause, AttemptEnded, AttemptOutcome};
+
+/// Code of [`Reason::Superseded`].
+pub const SUPERSEDED: &str = "superseded";
+/// Code of [`Reason::QueueFull`].
+pub const QUEUE_FULL: &str = "queue_full";
 
 /// Why a row says what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,8 +21,8 @@ pub enum Reason {
     Status(u16),
     /// The channel answered with a status outside that range.
     StatusOther,
-    /// No connection, or it broke.
-    Unreachable,
+    /// No connection, or it broke: why, if that was seen.
+    Unreachable(Option<AttemptCause>),
     /// No answer in time.
     Timeout,
     /// The channel's address may not be called.
@@ -30,10 +35,14 @@ pub enum Reason {
     NoChannel,
     /// Too many deliveries of the tenant wait.
     QueueFull,
-    /// The channel answered 410 before.
+    /// The channel is switched off: it answered 410.
     ChannelDisabled,
     /// The channel was removed before the delivery could be made.
     ChannelRemoved,
+    /// A newer line of the same fault tells it too.
+    Superseded,
+    /// The channel throttled it for as long as a delivery is kept for that.
+    Throttled,
 }
 
 impl Reason {
@@ -45,7 +54,7 @@ impl Reason {
                 Some(status @ 100..=599) => Self::Status(status),
                 _ => Self::StatusOther,
             },
-            (AttemptOutcome::Unreachable, _) => Self::Unreachable,
+            (AttemptOutcome::Unreachable, _) => Self::Unreachable(ended.cause),
             (AttemptOutcome::Timeout, _) => Self::Timeout,
             (AttemptOutcome::AddressForbidden, _) => Self::AddressForbidden,
             (AttemptOutcome::Unknown, _) => Self::Unknown,
@@ -57,18 +66,21 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Status(status) => return write!(f, "status_{status}"),
+            Self::Unreachable(Some(cause)) => return write!(f, "unreachable_{cause}"),
             Self::Started => "started",
             Self::Delivered => "delivered",
             Self::StatusOther => "status_other",
-            Self::Unreachable => "unreachable",
+            Self::Unreachable(None) => "unreachable",
             Self::Timeout => "timeout",
             Self::AddressForbidden => "address_forbidden",
             Self::Unknown => "unknown",
             Self::Suppressed => "suppressed",
             Self::NoChannel => "no_channel",
-            Self::QueueFull => "queue_full",
+            Self::QueueFull => QUEUE_FULL,
             Self::ChannelDisabled => "channel_disabled",
             Self::ChannelRemoved => "channel_removed",
+            Self::Superseded => SUPERSEDED,
+            Self::Throttled => "throttled",
         })
     }
 }

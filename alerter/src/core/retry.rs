@@ -1,29 +1,32 @@
 //! Pure arithmetic of attempts: the idempotency key, the delays, and what an outcome means.
 
-use logystera_schemas::delivery::{AttemptEnded, AttemptOutcome};
+use logystera_schemas::delivery::{AttemptCause, AttemptEnded, AttemptOutcome};
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId};
 use logystera_schemas::limits::{
-    CHANNEL_PAUSE_MS_DEFAULT, CHANNEL_PAUSE_MS_MAX, RETRY_DELAYS_MS, RETRY_JITTER_PERCENT_MAX,
+    CHANNEL_PAUSE_MS_DEFAULT, CHANNEL_PAUSE_MS_MAX, CHANNEL_PAUSE_MS_MIN, RETRY_DELAYS_MS, RETRY_JITTER_PERCENT_MAX,
 };
 use sha2::{Digest, Sha256};
 
-/// The idempotency key: the first 16 bytes of SHA-256 over tenant, channel, the detection's site and `seq`, joined by LF.
-/// The news that a channel was disabled has `channel_disabled` and that channel's id besides. `channel` is empty where the
-/// tenant has none.
+/// The idempotency key: the first 16 bytes of SHA-256 over the detection's chain value (32 bytes), LF and the channel. The
+/// chain value rests on all that the site was told before, so that a log which was set back and went on otherwise has other
+/// keys. The news that a channel was switched off has LF, `channel_disabled`, LF and that channel's id besides. `channel` is
+/// empty if the tenant has none.
 pub fn delivery_id(detection: &Detection, channel: &str, disabled: Option<&ChannelId>) -> DeliveryId {
-    let mut text = format!("{}\n{channel}\n{}\n{}", detection.tenant, detection.site, detection.seq);
+    let mut sha = Sha256::new();
+    sha.update(detection.chain.0);
+    sha.update(format!("\n{channel}"));
     if let Some(disabled) = disabled {
-        text.push_str("\nchannel_disabled\n");
-        text.push_str(disabled.as_str());
+        sha.update(format!("\nchannel_disabled\n{disabled}"));
     }
+    let digest: [u8; 32] = sha.finalize().into();
     let mut id = [0; 16];
-    id.copy_from_slice(&Sha256::digest(text.as_bytes())[..16]);
+    id.copy_from_slice(&digest[..16]);
     DeliveryId(id)
 }
 
-/// Milliseconds from the failure before to attempt number `attempt` (from 1): [`RETRY_DELAYS_MS`] and up to a fifth more,
-/// from a hash of delivery and attempt. The last delay holds for every attempt beyond.
+/// Milliseconds from the failure before to step number `attempt` of the schedule (from 1): [`RETRY_DELAYS_MS`] and up to a
+/// fifth more, from a hash of delivery and step. The last delay holds for every attempt beyond.
 pub fn delay_ms(delivery: DeliveryId, attempt: u32) -> i64 {
     let index = (attempt.saturating_sub(1) as usize).min(RETRY_DELAYS_MS.len() - 1);
     let delay = RETRY_DELAYS_MS[index];
@@ -44,12 +47,12 @@ pub enum Verdict {
     Refusal,
     /// The address may not be called: one retry, then dead.
     Forbidden,
-    /// The channel asks to be left alone for so long, in milliseconds.
-    Pause {
+    /// The channel asks to be left alone for so long, in milliseconds: it works, and takes less than it gets.
+    Throttle {
         /// How long.
         ms: i64,
     },
-    /// The channel is no more.
+    /// The channel says that it is no more.
     Gone,
     /// The channel does not work now: retried until the attempts are used up; counts for the breaker.
     Failure,
@@ -61,7 +64,11 @@ pub enum Verdict {
 pub fn judge(ended: &AttemptEnded) -> Verdict {
     match (ended.outcome, ended.status) {
         (AttemptOutcome::Delivered, _) => Verdict::Delivered,
-        (AttemptOutcome::Refused, Some(429 | 503)) => Verdict::Pause { ms: pause_ms(ended.retry_after_s) },
+        (AttemptOutcome::Refused, Some(429)) => Verdict::Throttle { ms: pause_ms(ended.retry_after_s) },
+        // Without a time it may as well be broken.
+        (AttemptOutcome::Refused, Some(503)) if ended.retry_after_s.is_some() => {
+            Verdict::Throttle { ms: pause_ms(ended.retry_after_s) }
+        }
         (AttemptOutcome::Refused, Some(410)) => Verdict::Gone,
         (AttemptOutcome::Refused, Some(400..=499)) => Verdict::Refusal,
         (AttemptOutcome::AddressForbidden, _) => Verdict::Forbidden,
@@ -70,21 +77,33 @@ pub fn judge(ended: &AttemptEnded) -> Verdict {
     }
 }
 
-fn pause_ms(retry_after_s: Option<u64>) -> i64 {
-    match retry_after_s {
-        None => CHANNEL_PAUSE_MS_DEFAULT,
-        Some(s) => i64::try_from(s).unwrap_or(i64::MAX).saturating_mul(1_000).min(CHANNEL_PAUSE_MS_MAX),
+/// Whether the channel may know now what the attempt told. A channel that answers otherwise than 2xx says that it did not take it.
+pub fn may_have_arrived(ended: &AttemptEnded) -> bool {
+    match (ended.outcome, ended.cause) {
+        (AttemptOutcome::Delivered | AttemptOutcome::Timeout | AttemptOutcome::Unknown, _) => true,
+        (AttemptOutcome::Refused | AttemptOutcome::AddressForbidden, _) => false,
+        (AttemptOutcome::Unreachable, cause) => matches!(cause, None | Some(AttemptCause::Reset | AttemptCause::Other)),
     }
 }
 
-/// Whether another attempt follows after `attempts` of them, `refusals` of these being [`Verdict::Refusal`] or
-/// [`Verdict::Forbidden`], the last one included.
-pub fn goes_on(verdict: Verdict, attempts: u32, refusals: u32) -> bool {
-    let left = (attempts as usize) < RETRY_DELAYS_MS.len();
+fn pause_ms(retry_after_s: Option<u64>) -> i64 {
+    match retry_after_s {
+        None => CHANNEL_PAUSE_MS_DEFAULT,
+        Some(s) => {
+            let asked = i64::try_from(s).unwrap_or(i64::MAX).saturating_mul(1_000);
+            asked.clamp(CHANNEL_PAUSE_MS_MIN, CHANNEL_PAUSE_MS_MAX)
+        }
+    }
+}
+
+/// Whether another attempt follows after `steps` of them, `refusals` of these being [`Verdict::Refusal`] or
+/// [`Verdict::Forbidden`], the last one included. Throttlings and a 410 are no steps.
+pub fn goes_on(verdict: Verdict, steps: u32, refusals: u32) -> bool {
+    let left = (steps as usize) < RETRY_DELAYS_MS.len();
     match verdict {
-        Verdict::Delivered | Verdict::Gone => false,
+        Verdict::Delivered => false,
         Verdict::Refusal | Verdict::Forbidden => left && refusals < 2,
-        Verdict::Pause { .. } | Verdict::Failure | Verdict::Unknown => left,
+        Verdict::Throttle { .. } | Verdict::Gone | Verdict::Failure | Verdict::Unknown => left,
     }
 }
 
@@ -104,6 +123,7 @@ mod tests {
             status,
             retry_after_s,
             duration_ms: 1,
+            cause: None,
         }
     }
 
@@ -113,11 +133,12 @@ mod tests {
         for (outcome, status, retry_after_s, expected) in [
             (Delivered, Some(200), None, Verdict::Delivered),
             (Delivered, Some(204), Some(9), Verdict::Delivered),
-            (Refused, Some(429), None, Verdict::Pause { ms: 30_000 }),
-            (Refused, Some(429), Some(7), Verdict::Pause { ms: 7_000 }),
-            (Refused, Some(429), Some(0), Verdict::Pause { ms: 0 }),
-            (Refused, Some(503), Some(3_601), Verdict::Pause { ms: 3_600_000 }),
-            (Refused, Some(503), Some(u64::MAX), Verdict::Pause { ms: 3_600_000 }),
+            (Refused, Some(429), None, Verdict::Throttle { ms: 30_000 }),
+            (Refused, Some(429), Some(7), Verdict::Throttle { ms: 7_000 }),
+            (Refused, Some(429), Some(0), Verdict::Throttle { ms: 1_000 }),
+            (Refused, Some(503), Some(3_601), Verdict::Throttle { ms: 3_600_000 }),
+            (Refused, Some(503), Some(u64::MAX), Verdict::Throttle { ms: 3_600_000 }),
+            (Refused, Some(503), None, Verdict::Failure),
             (Refused, Some(410), None, Verdict::Gone),
             (Refused, Some(400), None, Verdict::Refusal),
             (Refused, Some(404), None, Verdict::Refusal),

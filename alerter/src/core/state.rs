@@ -2,29 +2,32 @@
 //! they are read at a takeover only. Values are Avro (binary encoding, no header); the first field is the layout's number.
 //!
 //! A key is the tenant's key group (2 bytes, big-endian; 65,535 for the clocks), and what follows. The first versions wrote it
-//! without the key group: such entries are read, and written anew under their key with the next commit.
+//! without the key group, and a detection's without its chain value: such entries are read, and written anew under their key
+//! with the next commit. Fields that were added since stand at a value's end; a value that lacks them is read.
 //!
 //! | key goes on with | value | how long it lives | absence means |
 //! | --- | --- | --- | --- |
 //! | `a` | [`ClockEntry`]: the partitions' clocks, the tenant served last | from the first tick on; one | no tick came yet |
-//! | `b` tenant | [`ChannelsEntry`]: its channels, their pauses and breakers | as long as the tenant has a channel; one a tenant | the tenant has no channel |
-//! | `c` tenant NUL site NUL seq (8 bytes, big-endian) | [`DetectionEntry`]: what a delivery rests on; carries signal values, and in `detection.encryption_key` the id of the key they are encrypted under | until the last of its deliveries ends; at most a delivery's number of them | no delivery of it waits or is in the air |
+//! | `b` tenant | [`ChannelsEntry`]: its channels, their pauses, paces and breakers, and since when they are off | as long as the tenant has a channel; one a tenant | the tenant has no channel |
+//! | `c` tenant NUL site NUL seq (8 bytes, big-endian) chain (32 bytes) | [`DetectionEntry`]: what a delivery rests on; carries signal values, and in `detection.encryption_key` the id of the key they are encrypted under | until the last of its deliveries ends; at most a delivery's number of them | no delivery of it waits or is in the air |
 //! | `d` tenant NUL delivery (16 bytes) | [`DeliveryEntry`] | until the delivery ends; at most `DELIVERIES_MAX` a tenant | it ended, or was never planned: topic `attempts` tells which |
 //!
 //! Restored in the order of the keys, a delivery finds its detection there: a tenant's entries lie together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::avro_record;
 use logystera_schemas::detection::Detection;
-use logystera_schemas::ids::{ChannelId, DeliveryId, KEY_GROUPS, KeyGroup, SiteId, TenantId};
+use logystera_schemas::ids::{ChannelId, DeliveryId, KEY_GROUPS, KeyGroup, Sha256Digest, SiteId, TenantId};
+use logystera_schemas::time::WallMs;
 
-use super::channel::Channel;
+use super::channel::{Channel, Pace};
 use super::clock::{LogClock, PartitionClock, Timer};
+use super::delivery::{Delivery, DetectionRef, Merged, Stage, lane_of};
 use super::planner::Planner;
-use super::tenant::{Delivery, Held, Stage};
+use super::tenant::{Held, Tenant};
 
 /// Number of the layout below. Another one is refused.
 const LAYOUT: u32 = 1;
@@ -54,7 +57,7 @@ const NO_KEY_GROUP: u16 = u16::MAX;
 pub(super) enum Key {
     Clock,
     Channels(TenantId),
-    Detection(TenantId, SiteId, u64),
+    Detection(TenantId, DetectionRef),
     Delivery(TenantId, DeliveryId),
 }
 
@@ -75,6 +78,7 @@ avro_record! {
     pub(super) struct ChannelsEntry {
         layout: u32,
         channels: Vec<ChannelEntry>,
+        more: Vec<ChannelMore> where since 2,
     }
 }
 
@@ -89,6 +93,19 @@ avro_record! {
         failures: u32,
         opens: u32,
         open: Option<Timer>,
+    }
+}
+
+avro_record! {
+    /// What else is known of a channel that is in trouble; none of the others.
+    #[derive(Debug)]
+    pub(super) struct ChannelMore {
+        channel: ChannelId,
+        off_since: Option<WallMs>,
+        gone_since: Option<WallMs>,
+        throttles: u32,
+        pace: Option<Pace>,
+        trouble: Option<String>,
     }
 }
 
@@ -113,6 +130,12 @@ avro_record! {
         attempts: u32,
         refusals: u32,
         waiting: Option<Timer>,
+        chain: Option<Sha256Digest> where since 2,
+        order: u64 where since 2,
+        due: WallMs where since 2,
+        free: u32 where since 2,
+        throttled_since: Option<WallMs> where since 2,
+        merged: Merged where since 2,
     }
 }
 
@@ -148,13 +171,14 @@ impl Key {
                 bytes.push(b'b');
                 bytes.extend_from_slice(tenant.as_str().as_bytes());
             }
-            Self::Detection(tenant, site, seq) => {
+            Self::Detection(tenant, DetectionRef { site, seq, chain }) => {
                 bytes.push(b'c');
                 bytes.extend_from_slice(tenant.as_str().as_bytes());
                 bytes.push(0);
                 bytes.extend_from_slice(site.as_str().as_bytes());
                 bytes.push(0);
                 bytes.extend_from_slice(&seq.to_be_bytes());
+                bytes.extend_from_slice(&chain.0);
             }
             Self::Delivery(tenant, delivery) => {
                 bytes.push(b'd');
@@ -166,14 +190,14 @@ impl Key {
         bytes
     }
 
-    /// The key, and whether its key group stands before it. A tag is above every key group's first byte.
-    fn decode(bytes: &[u8]) -> Option<(Self, bool)> {
+    /// What the key names. Its key group may be missing: a tag is above every key group's first byte.
+    fn decode(bytes: &[u8]) -> Option<Self> {
         match bytes.split_first_chunk() {
             Some((key_group, rest)) if is_key_group(u16::from_be_bytes(*key_group)) => {
                 let key = Self::decode_rest(rest)?;
-                (key.key_group() == u16::from_be_bytes(*key_group)).then_some((key, true))
+                (key.key_group() == u16::from_be_bytes(*key_group)).then_some(key)
             }
-            _ => Some((Self::decode_rest(bytes)?, false)),
+            _ => Self::decode_rest(bytes),
         }
     }
 
@@ -189,9 +213,12 @@ impl Key {
             b'b' => Some(Self::Channels(text(rest)?.parse().ok()?)),
             b'c' => {
                 let (tenant, rest) = cut(rest)?;
-                let (site, seq) = cut(&rest)?;
-                let seq = u64::from_be_bytes(seq.try_into().ok()?);
-                Some(Self::Detection(tenant.parse().ok()?, site.parse().ok()?, seq))
+                let (site, rest) = cut(&rest)?;
+                let (seq, chain) = rest.split_first_chunk()?;
+                // Without a chain value it is an old one: the detection has it.
+                let chain = if chain.is_empty() { [0; 32] } else { chain.try_into().ok()? };
+                let (seq, chain) = (u64::from_be_bytes(*seq), Sha256Digest(chain));
+                Some(Self::Detection(tenant.parse().ok()?, DetectionRef { site: site.parse().ok()?, seq, chain }))
             }
             b'd' => {
                 let (tenant, delivery) = cut(rest)?;
@@ -217,7 +244,7 @@ fn entry_of<D: Datum>(value: &[u8]) -> Result<D, StateError> {
     if layout != LAYOUT {
         return Err(StateError::Layout(layout));
     }
-    let mut from = Reader::new(value);
+    let mut from = Reader::stored(value);
     let entry = D::read(&mut from)?;
     from.end()?;
     Ok(entry)
@@ -226,12 +253,8 @@ fn entry_of<D: Datum>(value: &[u8]) -> Result<D, StateError> {
 impl Planner {
     /// Takes one stored entry. Called for each of them, in the order of the keys, before the first record.
     pub fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), StateError> {
-        let (name, is_current) = Key::decode(key).ok_or(StateError::Key)?;
-        if !is_current {
-            self.dirty.mark(name.clone());
-            self.dirty.old.push(key.to_vec());
-        }
-        match name {
+        let mut name = Key::decode(key).ok_or(StateError::Key)?;
+        match name.clone() {
             Key::Clock => {
                 let entry: ClockEntry = entry_of(value)?;
                 let partitions = entry.partitions.into_iter().map(|p| (p.partition, p)).collect();
@@ -240,23 +263,29 @@ impl Planner {
             }
             Key::Channels(tenant) => {
                 let entry: ChannelsEntry = entry_of(value)?;
-                let channels = entry.channels.into_iter().map(|c| (c.channel.clone(), c.into())).collect();
+                let channels = channels_of(entry);
+                self.channels_off += channels.values().filter(|c| c.off_since.is_some()).count();
                 self.tenants.entry(tenant).or_default().channels = channels;
             }
-            Key::Detection(tenant, site, seq) => {
+            Key::Detection(tenant, _) => {
                 let entry: DetectionEntry = entry_of(value)?;
+                let own = DetectionRef::of(&entry.detection);
+                name = Key::Detection(tenant.clone(), own.clone());
                 let held = Held { detection: Arc::new(entry.detection), deliveries: 0 };
-                self.tenants.entry(tenant).or_default().detections.insert((site, seq), held);
+                self.tenants.entry(tenant).or_default().detections.insert(own, held);
             }
             Key::Delivery(id, delivery_id) => {
-                let delivery = Delivery::from(entry_of::<DeliveryEntry>(value)?);
+                let entry: DeliveryEntry = entry_of(value)?;
                 let tenant = self.tenants.get_mut(&id).ok_or(StateError::Orphan)?;
-                let at = (delivery.site.clone(), delivery.seq);
-                tenant.detections.get_mut(&at).ok_or(StateError::Orphan)?.deliveries += 1;
+                let delivery = entry.delivery_of(tenant).ok_or(StateError::Orphan)?;
                 self.in_flight += usize::from(delivery.stage == Stage::InFlight);
                 tenant.insert(delivery_id, delivery);
                 self.busy.insert(id);
             }
+        }
+        if name.encode(name.key_group()) != key {
+            self.dirty.mark(name);
+            self.dirty.old.push(key.to_vec());
         }
         Ok(())
     }
@@ -288,11 +317,10 @@ impl Planner {
             })),
             Key::Channels(tenant) => {
                 let channels = &self.tenants.get(tenant)?.channels;
-                let entries = channels.iter().map(|(id, channel)| entry_of_channel(id, channel)).collect();
-                (!channels.is_empty()).then(|| bytes_of(&ChannelsEntry { layout: LAYOUT, channels: entries }))
+                (!channels.is_empty()).then(|| bytes_of(&entry_of_channels(channels)))
             }
-            Key::Detection(tenant, site, seq) => {
-                let held = self.tenants.get(tenant)?.detections.get(&(site.clone(), *seq))?;
+            Key::Detection(tenant, own) => {
+                let held = self.tenants.get(tenant)?.detections.get(own)?;
                 let detection = held.detection.as_ref().clone();
                 Some(bytes_of(&DetectionEntry { layout: LAYOUT, detection }))
             }
@@ -304,33 +332,89 @@ impl Planner {
     }
 }
 
-fn entry_of_channel(id: &ChannelId, channel: &Channel) -> ChannelEntry {
-    let Channel { kind, disabled, pause, failures, opens, open } = channel.clone();
-    ChannelEntry { channel: id.clone(), kind, disabled, pause, failures, opens, open }
+fn entry_of_channels(channels: &BTreeMap<ChannelId, Channel>) -> ChannelsEntry {
+    let (mut entries, mut more) = (Vec::new(), Vec::new());
+    for (id, channel) in channels {
+        let Channel { kind, off_since, gone_since, pause, throttles, pace, failures, opens, open, trouble } =
+            channel.clone();
+        let disabled = off_since.is_some();
+        if disabled || gone_since.is_some() || throttles > 0 || pace.is_some() || trouble.is_some() {
+            more.push(ChannelMore { channel: id.clone(), off_since, gone_since, throttles, pace, trouble });
+        }
+        entries.push(ChannelEntry { channel: id.clone(), kind, disabled, pause, failures, opens, open });
+    }
+    ChannelsEntry { layout: LAYOUT, channels: entries, more }
 }
 
-impl From<ChannelEntry> for Channel {
-    fn from(entry: ChannelEntry) -> Self {
-        let ChannelEntry { channel: _, kind, disabled, pause, failures, opens, open } = entry;
-        Self { kind, disabled, pause, failures, opens, open }
+fn channels_of(entry: ChannelsEntry) -> BTreeMap<ChannelId, Channel> {
+    let mut channels = BTreeMap::new();
+    for ChannelEntry { channel, kind, disabled, pause, failures, opens, open } in entry.channels {
+        // The first versions did not say since when.
+        let off_since = disabled.then_some(WallMs(0));
+        channels.insert(channel, Channel { kind, off_since, pause, failures, opens, open, ..Channel::default() });
     }
+    for ChannelMore { channel, off_since, gone_since, throttles, pace, trouble } in entry.more {
+        if let Some(known) = channels.get_mut(&channel) {
+            *known = Channel { off_since, gone_since, throttles, pace, trouble, ..std::mem::take(known) };
+        }
+    }
+    channels
 }
 
 impl From<Delivery> for DeliveryEntry {
     fn from(delivery: Delivery) -> Self {
-        let Delivery { channel, site, seq, disabled, attempts, refusals, stage } = delivery;
-        let waiting = match stage {
-            Stage::Waiting(timer) => Some(timer),
-            Stage::InFlight => None,
-        };
-        Self { layout: LAYOUT, channel, site, seq, disabled, attempts, refusals, waiting }
+        let waiting = delivery.waits_for();
+        let DetectionRef { site, seq, chain } = delivery.detection;
+        let Delivery { channel, disabled, attempts, free, refusals, throttled_since, order, due, merged, .. } =
+            delivery;
+        let (layout, chain) = (LAYOUT, Some(chain));
+        Self {
+            layout,
+            channel,
+            site,
+            seq,
+            disabled,
+            attempts,
+            refusals,
+            waiting,
+            chain,
+            order,
+            due,
+            free,
+            throttled_since,
+            merged,
+        }
     }
 }
 
-impl From<DeliveryEntry> for Delivery {
-    fn from(entry: DeliveryEntry) -> Self {
-        let DeliveryEntry { layout: _, channel, site, seq, disabled, attempts, refusals, waiting } = entry;
+impl DeliveryEntry {
+    /// The delivery, counted among those of its detection. None: the tenant does not hold that.
+    fn delivery_of(self, tenant: &mut Tenant) -> Option<Delivery> {
+        let Self { channel, site, seq, disabled, attempts, refusals, waiting, chain, order, due, .. } = self;
+        // The first versions named the detection by its number alone.
+        let chain = match chain {
+            Some(chain) => chain,
+            None => tenant.detections.keys().find(|d| d.site == site && d.seq == seq)?.chain,
+        };
+        let detection = DetectionRef { site, seq, chain };
+        let held = tenant.detections.get_mut(&detection)?;
+        held.deliveries += 1;
+        let lane = lane_of(&held.detection, disabled.as_ref());
         let stage = waiting.map_or(Stage::InFlight, Stage::Waiting);
-        Self { channel, site, seq, disabled, attempts, refusals, stage }
+        let (free, throttled_since, merged) = (self.free, self.throttled_since, self.merged);
+        Some(Delivery {
+            channel,
+            detection,
+            disabled,
+            attempts,
+            free,
+            refusals,
+            throttled_since,
+            order,
+            due,
+            merged,
+            stage,
+            lane,
+        })
     }
 }

@@ -5,39 +5,16 @@ use std::sync::Arc;
 
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId, SiteId, TenantId};
-use logystera_schemas::limits::ATTEMPTS_IN_FLIGHT_TENANT_MAX;
+use logystera_schemas::limits::{ATTEMPTS_IN_FLIGHT_TENANT_MAX, THROTTLED_MS_MAX};
 use logystera_schemas::time::WallMs;
 
 use super::channel::Channel;
 use super::clock::Timer;
+use super::delivery::{Delivery, DetectionRef, Stage};
+use super::lane::Lane;
+use super::reason::Reason;
 use super::retry::{self, Verdict};
 use super::state::{Dirty, Key};
-
-/// Where a delivery stands. One that ended is gone: its rows tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// For its next attempt.
-    Waiting(Timer),
-    /// Its attempt was started and has not ended.
-    InFlight,
-}
-
-/// One alert to one channel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Delivery {
-    pub(super) channel: ChannelId,
-    /// The detection's site.
-    pub(super) site: SiteId,
-    /// The detection's number there.
-    pub(super) seq: u64,
-    /// The delivery is the news that this channel was disabled, by the detection's delivery.
-    pub(super) disabled: Option<ChannelId>,
-    /// Attempts started so far: also the number of the one in the air.
-    pub(super) attempts: u32,
-    /// How many of them were refused for good.
-    pub(super) refusals: u32,
-    pub(super) stage: Stage,
-}
 
 /// A detection that deliveries rest on.
 #[derive(Clone, Debug)]
@@ -46,39 +23,60 @@ pub(super) struct Held {
     pub(super) deliveries: usize,
 }
 
-/// The order within a channel: by time, then as the site's detections came.
-type Place = (WallMs, SiteId, u64, DeliveryId);
+/// The order within a channel: by time, then as the deliveries were planned.
+type Place = (WallMs, u64, SiteId, u64, DeliveryId);
 
 /// One tenant.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tenant {
     pub(super) channels: BTreeMap<ChannelId, Channel>,
-    pub(super) detections: BTreeMap<(SiteId, u64), Held>,
+    pub(super) detections: BTreeMap<DetectionRef, Held>,
     pub(super) deliveries: BTreeMap<DeliveryId, Delivery>,
     /// Derived: what waits, by channel. No empty set.
     waiting: BTreeMap<ChannelId, BTreeSet<Place>>,
     /// Derived: attempts in the air, by channel. No zero.
     in_flight: BTreeMap<ChannelId, usize>,
+    /// Derived: the deliveries of each lane, in the order in which they were planned. No empty set.
+    lanes: BTreeMap<Lane, BTreeSet<(u64, u64, DeliveryId)>>,
+    /// Derived: the places of all deliveries in the order in which they were planned.
+    orders: BTreeSet<(u64, DeliveryId)>,
+}
+
+/// What follows an attempt that ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Another one, not before this time.
+    Again(WallMs),
+    /// None. The delivery has to be removed; a reason that is not the outcome's own.
+    Over(Option<Reason>),
 }
 
 impl Delivery {
     fn place(&self, id: DeliveryId) -> Option<Place> {
-        match self.stage {
-            Stage::Waiting(timer) => Some((timer.at, self.site.clone(), self.seq, id)),
-            Stage::InFlight => None,
-        }
+        let timer = self.waits_for()?;
+        Some((timer.at, self.order, self.detection.site.clone(), self.detection.seq, id))
+    }
+
+    /// Its lane in its channel.
+    pub(super) fn lane(&self) -> Option<Lane> {
+        Some((self.channel.clone(), Arc::clone(self.lane.as_ref()?)))
     }
 }
 
 impl Tenant {
     /// Keeps the detection for one more delivery.
     pub(super) fn hold(&mut self, detection: &Arc<Detection>, dirty: &mut Dirty) {
-        let key = (detection.site.clone(), detection.seq);
-        let held = self.detections.entry(key).or_insert_with(|| {
-            dirty.mark(Key::Detection(detection.tenant.clone(), detection.site.clone(), detection.seq));
+        let key = DetectionRef::of(detection);
+        let held = self.detections.entry(key.clone()).or_insert_with(|| {
+            dirty.mark(Key::Detection(detection.tenant.clone(), key));
             Held { detection: Arc::clone(detection), deliveries: 0 }
         });
         held.deliveries += 1;
+    }
+
+    /// Place of the next delivery in the order in which they are planned.
+    pub(super) fn next_order(&self) -> u64 {
+        self.orders.last().map_or(0, |(last, _)| last.saturating_add(1))
     }
 
     /// Adds a delivery whose detection is held.
@@ -90,65 +88,97 @@ impl Tenant {
     /// The delivery and its detection.
     pub(super) fn find(&self, id: DeliveryId) -> Option<(Delivery, Arc<Detection>)> {
         let delivery = self.deliveries.get(&id)?;
-        let held = self.detections.get(&(delivery.site.clone(), delivery.seq))?;
+        let held = self.detections.get(&delivery.detection)?;
         Some((delivery.clone(), Arc::clone(&held.detection)))
     }
 
-    /// Puts a waiting delivery in the air. False where it does not wait for this attempt.
+    /// Puts a waiting delivery in the air. False: it does not wait for this attempt.
     pub(super) fn start(&mut self, id: DeliveryId, attempt: u32) -> bool {
         let Some(delivery) = self.deliveries.get(&id).cloned() else { return false };
-        if delivery.stage == Stage::InFlight || attempt != delivery.attempts + 1 {
-            return false;
-        }
+        let Some(timer) = delivery.waits_for().filter(|_| attempt == delivery.attempts + 1) else { return false };
         self.unindex(id, &delivery);
-        self.insert(id, Delivery { attempts: attempt, stage: Stage::InFlight, ..delivery });
+        self.insert(id, Delivery { attempts: attempt, due: timer.at, stage: Stage::InFlight, ..delivery });
         true
     }
 
-    /// Plans what follows an attempt that ended, and gives the time at which the next one can be made. None: it is over, and
-    /// the delivery has to be removed.
+    /// Plans what follows an attempt that ended. `is_heard`: the channel may know of what it tells.
     pub(super) fn next_attempt(
         &mut self,
         id: DeliveryId,
         delivery: &Delivery,
         verdict: Verdict,
+        is_heard: bool,
         wall: WallMs,
-    ) -> Option<WallMs> {
+    ) -> Next {
         let refused = matches!(verdict, Verdict::Refusal | Verdict::Forbidden);
-        let refusals = delivery.refusals + u32::from(refused);
-        let channel = self.channels.get(&delivery.channel).filter(|c| !c.disabled)?;
-        if !retry::goes_on(verdict, delivery.attempts, refusals) {
-            return None;
+        let is_free = matches!(verdict, Verdict::Throttle { .. } | Verdict::Gone);
+        let mut next = delivery.clone();
+        next.refusals += u32::from(refused);
+        next.free += u32::from(is_free);
+        next.merged.untold &= !is_heard;
+        let Some(channel) = self.channels.get(&delivery.channel).filter(|c| c.off_since.is_none()) else {
+            return Next::Over(None);
+        };
+        if !retry::goes_on(verdict, next.steps(), next.refusals) {
+            return Next::Over(None);
         }
-        let timer = Timer::after(wall, retry::delay_ms(id, delivery.attempts + 1));
-        let next = channel.not_before(timer.at);
+        if matches!(verdict, Verdict::Throttle { .. }) {
+            let since = delivery.throttled_since.map_or(wall, |since| since.min(wall));
+            if wall.since(since) >= THROTTLED_MS_MAX {
+                return Next::Over(Some(Reason::Throttled));
+            }
+            next.throttled_since = Some(since);
+        }
+        // What uses no step keeps its place before those that were due after it.
+        let timer = if is_free {
+            Timer { at: delivery.due.min(wall), delay_ms: 0 }
+        } else {
+            Timer::after(wall, retry::delay_ms(id, next.steps() + 1))
+        };
+        let not_before = channel.not_before(timer.at.max(wall));
         self.unindex(id, delivery);
-        self.insert(id, Delivery { refusals, stage: Stage::Waiting(timer), ..delivery.clone() });
-        Some(next)
+        self.insert(id, Delivery { stage: Stage::Waiting(timer), ..next });
+        Next::Again(not_before)
     }
 
     /// Removes a delivery, and its detection with the last one of it.
     pub(super) fn remove(&mut self, tenant: &TenantId, id: DeliveryId, dirty: &mut Dirty) {
         let Some(delivery) = self.deliveries.remove(&id) else { return };
         self.unindex(id, &delivery);
-        let key = (delivery.site, delivery.seq);
+        let key = delivery.detection;
         if let Some(held) = self.detections.get_mut(&key) {
             held.deliveries -= 1;
             if held.deliveries == 0 {
                 self.detections.remove(&key);
-                dirty.mark(Key::Detection(tenant.clone(), key.0, key.1));
+                dirty.mark(Key::Detection(tenant.clone(), key));
             }
         }
     }
 
     /// Deliveries that wait for a channel, in their order.
     pub(super) fn waiting_for(&self, channel: &ChannelId) -> Vec<DeliveryId> {
-        self.waiting.get(channel).into_iter().flatten().map(|place| place.3).collect()
+        self.waiting.get(channel).into_iter().flatten().map(|place| place.4).collect()
     }
 
     /// How many deliveries wait.
     pub(super) fn waiting_count(&self) -> usize {
         self.waiting.values().map(BTreeSet::len).sum()
+    }
+
+    /// How many deliveries wait for a channel.
+    pub(super) fn waiting_count_for(&self, channel: &ChannelId) -> usize {
+        self.waiting.get(channel).map_or(0, BTreeSet::len)
+    }
+
+    /// Deliveries of a lane, the oldest first.
+    pub(super) fn lane(&self, lane: &Lane) -> impl Iterator<Item = DeliveryId> {
+        self.lanes.get(lane).into_iter().flatten().map(|(.., id)| *id)
+    }
+
+    /// Whether an older line of its lane has not ended yet.
+    fn is_behind(&self, id: DeliveryId) -> bool {
+        let lane = self.deliveries.get(&id).and_then(Delivery::lane);
+        lane.is_some_and(|lane| self.lane(&lane).next() != Some(id))
     }
 
     /// Deliveries whose attempt should start now: those of the channels with the fewest attempts in the air first, then by
@@ -160,13 +190,14 @@ impl Tenant {
         for (id, queue) in self.waiting.iter().filter(|_| room > 0) {
             let busy = self.in_flight.get(id).copied().unwrap_or(0);
             let free = self.channels.get(id).map_or(0, |c| c.places(wall)).saturating_sub(busy);
-            let ready = queue.iter().take_while(|place| place.0 <= wall).take(free);
-            places.extend(
-                ready.enumerate().map(|(i, (at, site, seq, delivery))| (busy + i, at, site, seq, id, delivery)),
-            );
+            if free == 0 {
+                continue;
+            }
+            let ready = queue.iter().take_while(|place| place.0 <= wall).filter(|place| !self.is_behind(place.4));
+            places.extend(ready.take(free).enumerate().map(|(i, place)| (busy + i, place)));
         }
         places.sort_unstable();
-        places.into_iter().take(room).map(|(.., delivery)| *delivery).collect()
+        places.into_iter().take(room).map(|(_, place)| place.4).collect()
     }
 
     /// Wall time was set back: no timer lies further off than its own delay.
@@ -194,6 +225,10 @@ impl Tenant {
     }
 
     fn index(&mut self, id: DeliveryId, delivery: &Delivery) {
+        self.orders.insert((delivery.order, id));
+        if let Some(lane) = delivery.lane() {
+            self.lanes.entry(lane).or_default().insert((delivery.order, delivery.detection.seq, id));
+        }
         match delivery.place(id) {
             Some(place) => {
                 self.waiting.entry(delivery.channel.clone()).or_default().insert(place);
@@ -202,16 +237,14 @@ impl Tenant {
         }
     }
 
-    fn unindex(&mut self, id: DeliveryId, delivery: &Delivery) {
+    /// Takes a delivery out of what is derived, before it changes.
+    pub(super) fn unindex(&mut self, id: DeliveryId, delivery: &Delivery) {
+        self.orders.remove(&(delivery.order, id));
+        if let Some(lane) = delivery.lane() {
+            drop_from(&mut self.lanes, &lane, &(delivery.order, delivery.detection.seq, id));
+        }
         match delivery.place(id) {
-            Some(place) => {
-                if let Some(queue) = self.waiting.get_mut(&delivery.channel) {
-                    queue.remove(&place);
-                    if queue.is_empty() {
-                        self.waiting.remove(&delivery.channel);
-                    }
-                }
-            }
+            Some(place) => drop_from(&mut self.waiting, &delivery.channel, &place),
             None => {
                 if let Some(count) = self.in_flight.get_mut(&delivery.channel) {
                     *count -= 1;
@@ -220,6 +253,16 @@ impl Tenant {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Removes an item of a set, and the set with its last one.
+fn drop_from<K: Ord, V: Ord>(sets: &mut BTreeMap<K, BTreeSet<V>>, key: &K, item: &V) {
+    if let Some(set) = sets.get_mut(key) {
+        set.remove(item);
+        if set.is_empty() {
+            sets.remove(key);
         }
     }
 }

@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 
 use logystera_alerter::core::{About, AttemptRef, Due, Planner, retry};
 use logystera_schemas::delivery::{
-    Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelRef, ChannelsConfigured,
+    Attempt, AttemptCause, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelRef,
+    ChannelsConfigured,
 };
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
 use logystera_schemas::ids::{DeliveryId, EpisodeId, Sha256Digest};
@@ -19,7 +20,7 @@ use logystera_schemas::topic::DetectionsRecord;
 /// Wall time at which scripts begin.
 pub(crate) const START_MS: i64 = 1_767_225_600_000;
 
-/// A detection of `tenant`'s site `<tenant>-site`.
+/// A detection of `tenant`'s site `<tenant>-site`, of a group and an episode of its own.
 pub(crate) fn detection(tenant: &str, seq: u64, state: DetectionState) -> Detection {
     Detection {
         id: EpisodeId([seq as u8; 16]),
@@ -33,7 +34,10 @@ pub(crate) fn detection(tenant: &str, seq: u64, state: DetectionState) -> Detect
         subsystem: "mail".to_owned(),
         state,
         reason: DetectionReason::Firing,
-        group: vec![Label { field: "transport".to_owned(), value: "smtp".to_owned() }],
+        group: vec![Label {
+            field: "transport".to_owned(),
+            value: if seq == 1 { "smtp".to_owned() } else { format!("smtp-{seq}") },
+        }],
         count: 5,
         held: 0,
         started_at: START_MS - 60_000,
@@ -45,8 +49,19 @@ pub(crate) fn detection(tenant: &str, seq: u64, state: DetectionState) -> Detect
         message: "5 mails failed on Shop within 10m".to_owned(),
         url: format!("/alerts/{seq}"),
         seq,
-        chain: Sha256Digest([7; 32]),
+        chain: Sha256Digest::of(format!("{tenant} {seq}").as_bytes()),
     }
+}
+
+/// The same of this group and episode, found at `at_ms`.
+pub(crate) fn line_of(mut detection: Detection, group: &str, episode: u8, at_ms: i64) -> Detection {
+    group.clone_into(&mut detection.group[0].value);
+    detection.id = EpisodeId([episode; 16]);
+    detection.last_evaluated_at = at_ms;
+    if detection.state == DetectionState::Resolved {
+        detection.reason = DetectionReason::Resolved;
+    }
+    detection
 }
 
 /// The first attempt of this detection's delivery to channel `a`.
@@ -93,7 +108,13 @@ pub(crate) fn ended(
         status,
         retry_after_s,
         duration_ms: 12,
+        cause: None,
     })
+}
+
+pub(crate) fn enabled(tenant: &str, channel: &str) -> DetectionsRecord {
+    let (tenant, channel) = (tenant.parse().unwrap(), channel.parse().unwrap());
+    DetectionsRecord::ChannelEnabled(ChannelEnabled { tenant, channel })
 }
 
 /// The rows of one record.
@@ -109,10 +130,12 @@ pub(crate) fn apply(planner: &mut Planner, record: DetectionsRecord) -> Vec<Atte
 /// | --- | --- |
 /// | `at 5s`, `at 5s p1` | a tick at so long after the start, of partition 0 or 1 |
 /// | `channels a b` | rows |
-/// | `firing 1`, `resolved 2`, `suppressed 3` | rows of the detection with this `seq` |
+/// | `enable a` | rows |
+/// | `firing 1`, `resolved 2`, `suppressed 3` | rows of the detection with this `seq`, of a group and an episode of its own |
+/// | `firing 1 x e1`, `resolved 2 x e1 6m` | the same, of group `x` and episode 1; found so long ago |
 /// | `due` | what is due, as `<channel><seq>#<attempt>` |
 /// | `start a1` | rows; starts what is due under that name |
-/// | `end a1 ok`, `end a1 500`, `end a1 429/30`, `end a1 timeout` | rows; ends attempt in the air |
+/// | `end a1 ok`, `end a1 500`, `end a1 429/30`, `end a1 timeout`, `end a1 dns` | rows; ends attempt in the air |
 /// | `end a1#1 ok` | rows; ends this attempt, in the air or not |
 ///
 /// A row is `<channel><seq>#<attempt> <state> <reason>` and `next <delay>`; `~` stands for the jitter.
@@ -177,17 +200,27 @@ impl Stage {
             ["at", time] => tick(0, START_MS + ms(time)),
             ["at", time, partition] => tick(partition[1..].parse().unwrap(), START_MS + ms(time)),
             ["channels", ref ids @ ..] => channels("t", ids),
+            ["enable", channel] => enabled("t", channel),
             ["due"] => return self.due(),
             ["start", name] => {
                 let due = self.planner.due().find(|d| self.name(d) == name);
                 started(&due.unwrap_or_else(|| panic!("{name} is not due")), self.planner.wall())
             }
             ["end", name, outcome] => self.end(name, outcome),
-            [state, seq] => fired("t", seq.parse().unwrap(), DetectionState::from_symbol(state).unwrap()),
+            [state, seq, ref of @ ..] => self.detection(state, seq.parse().unwrap(), of),
             _ => panic!("no such action: {action}"),
         };
         let rows = apply(&mut self.planner, record);
         rows.iter().map(|row| self.show(row)).collect::<Vec<_>>().join(", ")
+    }
+
+    fn detection(&self, state: &str, seq: u64, of: &[&str]) -> DetectionsRecord {
+        let mut found = detection("t", seq, DetectionState::from_symbol(state).unwrap());
+        let age = of.get(2).map_or(0, |age| ms(age));
+        let group = of.first().map_or(found.group[0].value.clone(), |group| (*group).to_owned());
+        let episode = of.get(1).map_or(seq as u8, |e| e[1..].parse().unwrap());
+        found = line_of(found, &group, episode, self.planner.wall().0 - age);
+        DetectionsRecord::Detection(Box::new(found))
     }
 
     fn due(&mut self) -> String {
@@ -212,7 +245,9 @@ impl Stage {
         let attempt = AttemptRef { tenant: "t".parse().unwrap(), delivery, attempt };
         let (outcome, retry_after) =
             outcome.split_once('/').map_or((outcome, None), |(o, r)| (o, Some(r.parse().unwrap())));
+        let cause = AttemptCause::from_symbol(outcome);
         let (outcome, status) = match outcome {
+            _ if cause.is_some() => (AttemptOutcome::Unreachable, None),
             "ok" => (AttemptOutcome::Delivered, Some(200)),
             "timeout" => (AttemptOutcome::Timeout, None),
             "unreachable" => (AttemptOutcome::Unreachable, None),
@@ -220,7 +255,11 @@ impl Stage {
             "unknown" => (AttemptOutcome::Unknown, None),
             status => (AttemptOutcome::Refused, Some(status.parse().unwrap())),
         };
-        ended(&attempt, outcome, status, retry_after)
+        let mut record = ended(&attempt, outcome, status, retry_after);
+        if let DetectionsRecord::AttemptEnded(ended) = &mut record {
+            ended.cause = cause;
+        }
+        record
     }
 
     fn show(&self, row: &Attempt) -> String {
@@ -235,7 +274,7 @@ impl Stage {
         if let Some(next) = row.next_attempt_at {
             let delay = next.since(self.planner.wall());
             let base = RETRY_DELAYS_MS.iter().find(|d| (**d..=**d + **d / 5).contains(&delay) && delay != **d);
-            let own = row.attempt > 0 && retry::delay_ms(row.delivery, row.attempt + 1) == delay;
+            let own = row.attempt > 0 && (2..=8).any(|step| retry::delay_ms(row.delivery, step) == delay);
             match base {
                 Some(base) if own => write!(text, " next ~{}", span(*base)).unwrap(),
                 _ => write!(text, " next {}", span(delay)).unwrap(),

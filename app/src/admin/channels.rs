@@ -10,10 +10,10 @@ use logystera_infra::control::{Directory, entry, open_channel_config, seal_chann
 use logystera_infra::log::{Entry, Log};
 use logystera_infra::secrets::{MasterKey, random_bytes};
 use logystera_schemas::control::{Channel, ChannelKind, Entity};
-use logystera_schemas::delivery::{AttemptOutcome, ChannelRef, ChannelsConfigured};
+use logystera_schemas::delivery::{AttemptCause, AttemptOutcome, ChannelEnabled, ChannelRef, ChannelsConfigured};
 use logystera_schemas::ids::{ChannelId, KeyGroup, TenantId};
 use logystera_schemas::limits::CHANNELS_MAX;
-use logystera_schemas::schema;
+use logystera_schemas::schema::{self, TopicRecord};
 use logystera_schemas::topic::Topic;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -43,6 +43,9 @@ pub struct Tested {
     pub delivered: bool,
     /// What the shell saw: `delivered`, `refused`, `unreachable`, `timeout`, `address_forbidden`.
     pub outcome: String,
+    /// Why it was unreachable, if that was seen: `dns`, `refused`, `tls`, `reset`, `other`.
+    #[serde(default)]
+    pub cause: Option<String>,
     /// HTTP status, where there was one.
     pub status: Option<u32>,
     /// How long it took, in milliseconds.
@@ -110,9 +113,19 @@ impl<L: Log> Office<L> {
         Ok(Tested {
             delivered: answer.outcome == AttemptOutcome::Delivered,
             outcome: answer.outcome.as_str().to_owned(),
+            cause: answer.cause.map(|cause: AttemptCause| cause.as_str().to_owned()),
             status: answer.status,
             duration_ms: u64::try_from(self.clock.monotonic_ms() - started_ms).unwrap_or(0),
         })
+    }
+
+    /// Switches a channel on. The planner hears of it in its own input, so that a replay does the same at the same place.
+    pub(super) async fn enable_channel(&self, channel: &str) -> Result<(), Refusal> {
+        let directory = self.directory()?;
+        let found = known_channel(&directory, channel)?;
+        let record = ChannelEnabled { tenant: found.tenant.clone(), channel: found.channel.clone() };
+        self.log.append(vec![for_planner(&found.tenant, &record, &self.log)]).await?;
+        Ok(())
     }
 
     /// Removes a channel. Returns how many its tenant has left.
@@ -157,10 +170,14 @@ fn known_channel<'a>(directory: &'a Directory, channel: &str) -> Result<&'a Chan
 fn channels_configured(tenant: &TenantId, channels: Vec<ChannelId>, log: &impl Log) -> Entry {
     let kind = ChannelKind::Webhook;
     let channels = channels.into_iter().map(|channel| ChannelRef { channel, kind: kind.as_str().to_owned() }).collect();
-    let record = ChannelsConfigured { tenant: tenant.clone(), channels };
+    for_planner(tenant, &ChannelsConfigured { tenant: tenant.clone(), channels }, log)
+}
+
+/// A record for the planner of a tenant.
+fn for_planner<R: TopicRecord>(tenant: &TenantId, record: &R, log: &impl Log) -> Entry {
     let key = tenant.as_str();
     let partition = KeyGroup::of(key).partition(log.partitions(Topic::Detections));
-    Entry { topic: Topic::Detections, partition, key: key.as_bytes().to_vec(), value: schema::encode(&record) }
+    Entry { topic: Topic::Detections, partition, key: key.as_bytes().to_vec(), value: schema::encode(record) }
 }
 
 /// An id that nobody has: `ch_` and 10 hex digits.

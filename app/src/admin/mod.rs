@@ -54,6 +54,8 @@ pub enum Request {
     ChannelAdd { url: String, tenant: String },
     /// `channel test`
     ChannelTest { channel: String },
+    /// `channel enable`
+    ChannelEnable { channel: String },
     /// `channel remove`
     ChannelRemove { channel: String },
 }
@@ -73,6 +75,8 @@ pub enum Answer {
     Channel(IssuedChannel),
     /// A test message was sent.
     Tested(Tested),
+    /// A channel was switched on.
+    Enabled,
     /// A channel was removed.
     Removed {
         /// Channels that its tenant still has.
@@ -167,6 +171,7 @@ impl<L: Log> Office<L> {
             }
             Request::ChannelAdd { url, tenant } => self.add_channel(&url, &tenant).await.map(Answer::Channel),
             Request::ChannelTest { channel } => self.test_channel(&channel).await.map(Answer::Tested),
+            Request::ChannelEnable { channel } => self.enable_channel(&channel).await.map(|()| Answer::Enabled),
             Request::ChannelRemove { channel } => {
                 self.remove_channel(&channel).await.map(|left| Answer::Removed { left })
             }

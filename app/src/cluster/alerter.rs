@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 
 use super::Installation;
 use super::partitions::{self, Run, Work};
+use crate::advice::RuleAdvice;
 use crate::cli::CliError;
 use crate::up::ChannelTargets;
 
@@ -26,12 +27,14 @@ pub(super) async fn serve(
     let deployment = installation.deployment(None);
     let webhook = Webhook::new(WebhookConfig::new(deployment.address_policy())).map_err(CliError::not_available)?;
     let runtime = Handle::current();
+    let advice = Arc::new(RuleAdvice::new(directory.clone()));
     let work: Work = Arc::new(move |run: Run<'_>| {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let targets = ChannelTargets::new(directory.clone(), master.clone());
         let (outcome, outcomes) = task::outcomes();
         let url = deployment.url.clone();
-        let courier = HttpCourier::new(webhook.clone(), Arc::new(targets), clock, url, runtime.clone(), outcome);
+        let (targets, advice) = (Arc::new(targets), Arc::clone(&advice));
+        let courier = HttpCourier::new(webhook.clone(), targets, advice, clock, url, runtime.clone(), outcome);
         let machine = PlannerMachine::new(run.place.partition);
         task::run(machine, run.task, &courier, outcomes, &SystemClock::new(), run.stop)
     });

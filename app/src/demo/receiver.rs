@@ -106,6 +106,7 @@ fn show(message: &Value, id: &str) -> String {
 fn evidence(signal: &Value) -> String {
     let at = signal["at"].as_i64().map_or(String::new(), when::show);
     let fields = signal.as_object().into_iter().flatten().filter(|(name, _)| *name != "at");
-    let fields: Vec<String> = fields.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or("?"))).collect();
+    let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let fields: Vec<String> = fields.map(|(name, value)| format!("{name}={}", shown(value))).collect();
     format!("{at} {}", fields.join(" "))
 }

@@ -22,6 +22,7 @@ use tokio::runtime::Handle;
 
 use super::Running;
 use super::secrets::ChannelTargets;
+use crate::advice::RuleAdvice;
 use crate::cli::CliError;
 
 /// Takes both tasks over and runs them until `running.shutdown`.
@@ -49,7 +50,8 @@ pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHa
             let targets = ChannelTargets::new(running.directory.clone(), running.master.clone());
             let (outcome, outcomes) = alerter::outcomes();
             let url = running.deployment.url.clone();
-            let courier = HttpCourier::new(webhook.clone(), Arc::new(targets), clock, url, runtime.clone(), outcome);
+            let (targets, advice) = (Arc::new(targets), Arc::new(RuleAdvice::new(running.directory.clone())));
+            let courier = HttpCourier::new(webhook.clone(), targets, advice, clock, url, runtime.clone(), outcome);
             alerter::run(PlannerMachine::new(0), task, &courier, outcomes, &SystemClock::new(), &running.shutdown)
         };
         let again = move || log.task(alerter::APP, Topic::Detections);

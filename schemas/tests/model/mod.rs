@@ -9,7 +9,8 @@ use logystera_schemas::control::{
     Channel, ChannelKind, GrowingTopic, GrowthPhase, Key, Lease, Partitions, ProcessRole, RuleSet, Site, Tenant,
 };
 use logystera_schemas::delivery::{
-    Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelRef, ChannelsConfigured,
+    Attempt, AttemptCause, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelRef,
+    ChannelsConfigured,
 };
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
 use logystera_schemas::ids::{
@@ -197,6 +198,7 @@ enums!(
     DetectionState,
     DetectionReason,
     AttemptOutcome,
+    AttemptCause,
     AttemptState,
     ChannelKind,
     GrowingTopic,
@@ -236,7 +238,8 @@ records! {
     ChannelRef { channel kind }
     ChannelsConfigured { tenant channels }
     AttemptStarted { tenant delivery attempt at }
-    AttemptEnded { tenant delivery attempt outcome status retry_after_s duration_ms }
+    ChannelEnabled { tenant channel }
+    AttemptEnded { tenant delivery attempt outcome status retry_after_s duration_ms cause }
     Attempt {
         tenant site encryption_key detection seq rule channel delivery attempt state reason status at next_attempt_at
     }

@@ -7,7 +7,8 @@ use logystera_schemas::control::{
     Channel, ChannelKind, GrowingTopic, GrowthPhase, Key, Lease, Partitions, ProcessRole, RuleSet, Site, Tenant,
 };
 use logystera_schemas::delivery::{
-    Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelRef, ChannelsConfigured,
+    Attempt, AttemptCause, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelRef,
+    ChannelsConfigured,
 };
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
 use logystera_schemas::ids::{DeliveryId, EpisodeId, Sha256Digest, SpoolId};
@@ -139,6 +140,7 @@ pub(crate) fn of(kind: Kind) -> Vec<u8> {
             tenant: id("acme"),
             channels: vec![ChannelRef { channel: id("hook"), kind: "webhook".to_owned() }],
         }),
+        Kind::ChannelEnabled => schema::encode(&ChannelEnabled { tenant: id("acme"), channel: id("hook") }),
         Kind::AttemptStarted => schema::encode(&AttemptStarted {
             tenant: id("acme"),
             delivery: DeliveryId([0xdd; 16]),
@@ -153,6 +155,7 @@ pub(crate) fn of(kind: Kind) -> Vec<u8> {
             status: Some(429),
             retry_after_s: Some(60),
             duration_ms: 87,
+            cause: Some(AttemptCause::Reset),
         }),
         Kind::Attempt => schema::encode(&attempt()),
         Kind::Snapshot => schema::encode(&snapshot()),

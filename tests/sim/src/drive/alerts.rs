@@ -154,7 +154,16 @@ fn live(memory: &Memory, arrivals: &Mutex<Vec<Arrival>>, script: u64) -> Result<
             memory.may_die(10);
             let (status, retry_after_s) = answer_of(&due, outcome, script);
             let Due { tenant, delivery, attempt, .. } = due;
-            let end = AttemptEnded { tenant, delivery, attempt, outcome, status, retry_after_s: None, duration_ms: 1 };
+            let end = AttemptEnded {
+                tenant,
+                delivery,
+                attempt,
+                outcome,
+                status,
+                retry_after_s: None,
+                duration_ms: 1,
+                cause: None,
+            };
             // The channel holds as many as can be in the air.
             let _ = ended.try_send(AttemptEnded { retry_after_s, ..end });
         });
@@ -244,11 +253,11 @@ impl<T: logystera_infra::log::Task> logystera_infra::log::Task for Watched<'_, T
     }
 }
 
-/// The key as `docs/deliveries.md` has it: over tenant, channel, site and number.
+/// The key as `docs/deliveries.md` has it: over the detection's chain value and the channel.
 fn key_of(detection: &Detection, channel: &str) -> DeliveryId {
-    let text = format!("{}\n{channel}\n{}\n{}", detection.tenant, detection.site, detection.seq);
+    let text = [detection.chain.0.as_slice(), b"\n", channel.as_bytes()].concat();
     let mut id = DeliveryId([0; 16]);
-    id.0.copy_from_slice(&Sha256Digest::of(text.as_bytes()).0[..16]);
+    id.0.copy_from_slice(&Sha256Digest::of(&text).0[..16]);
     id
 }
 
@@ -281,6 +290,13 @@ fn judge(told: &[Output], arrivals: &[Arrival], rows: &[Attempt]) -> Result<(), 
         let name = format!("{site} {seq} to {channel}");
         match last {
             Some(AttemptState::Delivered) if taken => {}
+            _ if is_superseded(&own) => {
+                if !is_told_later(told, site, *seq, |later| {
+                    expected.contains_key(&(site.clone(), later, channel.clone()))
+                }) {
+                    return Err(format!("{name}: superseded, and nothing of that fault came later"));
+                }
+            }
             Some(AttemptState::Dead) => {}
             _ => return Err(format!("{name}: taken {taken}, its last row is {last:?}")),
         }
@@ -289,9 +305,24 @@ fn judge(told: &[Output], arrivals: &[Arrival], rows: &[Attempt]) -> Result<(), 
     Ok(())
 }
 
+/// Whether a newer line of the same fault tells it too. It has a row that says so, behind those of its attempts.
+fn is_superseded(own: &[&Attempt]) -> bool {
+    own.last().is_some_and(|row| row.reason == "superseded")
+}
+
+/// Whether a later detection of the same rule and group is delivered.
+fn is_told_later(told: &[Output], site: &str, seq: u64, is_delivered: impl Fn(u64) -> bool) -> bool {
+    let own = |d: &&Detection| d.site.as_str() == site;
+    let Some(detection) = detections(told).filter(own).find(|d| d.seq == seq) else { return false };
+    detections(told)
+        .filter(own)
+        .any(|d| d.seq > seq && (&d.rule, &d.group) == (&detection.rule, &detection.group) && is_delivered(d.seq))
+}
+
 /// Each attempt has the row of its start and one of its end, in order, numbers rising by one.
 fn rows_are_complete(own: &[&Attempt]) -> Result<(), String> {
     let states: Vec<(u32, AttemptState)> = own.iter().map(|r| (r.attempt, r.state)).collect();
+    let states = if is_superseded(own) { &states[..states.len() - 1] } else { &states[..] };
     for (n, pair) in states.chunks(2).enumerate() {
         let [(first, AttemptState::Started), (second, end)] = pair else {
             return Err(format!("rows {states:?}"));

@@ -1,0 +1,137 @@
+//! One alert to one channel.
+
+use std::sync::Arc;
+
+use logystera_schemas::avro::{Datum, Writer};
+use logystera_schemas::avro_record;
+use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
+use logystera_schemas::ids::{ChannelId, DeliveryId, Sha256Digest, SiteId};
+use logystera_schemas::limits::{BACKLOG_AGE_MS, BACKLOG_WAIT_MS};
+use logystera_schemas::time::WallMs;
+
+use super::clock::Timer;
+use super::retry;
+
+/// Where a delivery stands. One that ended is gone: its rows tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// For its next attempt.
+    Waiting(Timer),
+    /// Its attempt was started and has not ended.
+    InFlight,
+}
+
+/// One alert to one channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Delivery {
+    pub(super) channel: ChannelId,
+    /// The detection that it tells.
+    pub(super) detection: DetectionRef,
+    /// The delivery is the news that this channel was switched off, by the detection's delivery.
+    pub(super) disabled: Option<ChannelId>,
+    /// Attempts started so far: also the number of the one in the air.
+    pub(super) attempts: u32,
+    /// How many of them use no step of the schedule.
+    pub(super) free: u32,
+    /// How many of them were refused for good.
+    pub(super) refusals: u32,
+    /// When the channel first throttled it.
+    pub(super) throttled_since: Option<WallMs>,
+    /// Place among the tenant's deliveries, in the order in which they were planned.
+    pub(super) order: u64,
+    /// When the newest attempt was due: one that uses no step keeps its place in the order.
+    pub(super) due: WallMs,
+    /// What it tells besides its own detection.
+    pub(super) merged: Merged,
+    pub(super) stage: Stage,
+    /// Derived: the fault that it is about, its lane. None: it is news of a channel, and no lane's.
+    pub(super) lane: Option<Arc<[u8]>>,
+}
+
+/// Names a detection among those that are held. A site that was closed numbers anew: the number alone would not do.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct DetectionRef {
+    /// The detection's site.
+    pub(super) site: SiteId,
+    /// Its number there.
+    pub(super) seq: u64,
+    /// Its chain value.
+    pub(super) chain: Sha256Digest,
+}
+
+avro_record! {
+    /// What a message tells besides its own detection: lines of the same fault that it has overtaken.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Merged {
+        /// How many lines.
+        pub lines: u32,
+        /// How many of them were firings.
+        pub firings: u32,
+        /// Site time at which the condition of the oldest of them became true; 0 where there is none.
+        pub since: i64,
+        /// The channel has taken no line of the episode before: a resolution tells the firing too.
+        pub untold: bool,
+    }
+}
+
+impl DetectionRef {
+    pub(super) fn of(detection: &Detection) -> Self {
+        Self { site: detection.site.clone(), seq: detection.seq, chain: detection.chain }
+    }
+}
+
+impl Delivery {
+    /// A delivery that has not been tried. A detection of long ago comes with others: it waits for them a little.
+    pub(super) fn planned(
+        id: DeliveryId,
+        detection: &Detection,
+        channel: &ChannelId,
+        disabled: Option<ChannelId>,
+        order: u64,
+        wall: WallMs,
+    ) -> Self {
+        let is_late = disabled.is_none() && wall.0.saturating_sub(detection.last_evaluated_at) >= BACKLOG_AGE_MS;
+        let delay_ms = if is_late { BACKLOG_WAIT_MS } else { retry::delay_ms(id, 1) };
+        let begins =
+            detection.state == DetectionState::Firing && detection.reason != DetectionReason::SuppressionExpired;
+        Self {
+            channel: channel.clone(),
+            detection: DetectionRef::of(detection),
+            lane: lane_of(detection, disabled.as_ref()),
+            disabled,
+            attempts: 0,
+            free: 0,
+            refusals: 0,
+            throttled_since: None,
+            order,
+            due: wall,
+            merged: Merged { untold: begins, ..Merged::default() },
+            stage: Stage::Waiting(Timer::after(wall, delay_ms)),
+        }
+    }
+
+    /// Attempts that used a step of the schedule.
+    pub(super) fn steps(&self) -> u32 {
+        self.attempts.saturating_sub(self.free)
+    }
+
+    /// When it is due, while it waits.
+    pub(super) fn waits_for(&self) -> Option<Timer> {
+        match self.stage {
+            Stage::Waiting(timer) => Some(timer),
+            Stage::InFlight => None,
+        }
+    }
+}
+
+/// The bytes that tell one fault from another: site, rule and group.
+pub(super) fn lane_of(detection: &Detection, disabled: Option<&ChannelId>) -> Option<Arc<[u8]>> {
+    if disabled.is_some() {
+        return None;
+    }
+    let mut bytes = Writer::new();
+    detection.site.write(&mut bytes);
+    detection.rule.write(&mut bytes);
+    detection.group.write(&mut bytes);
+    Some(bytes.into_bytes().into())
+}

@@ -1,0 +1,68 @@
+//! Lanes: what is told of one fault (a site's rule and group) to one channel. One line of a lane is in the air at a time, the
+//! oldest first, so that nobody hears of a firing after its end. A line that waits is overtaken by a newer one, which tells
+//! both; but a channel that may know of an episode is told of that episode's end.
+
+use std::sync::Arc;
+
+use logystera_schemas::detection::{Detection, DetectionState};
+use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
+
+use super::delivery::{Delivery, Merged, Stage};
+use super::state::{Dirty, Key};
+use super::tenant::Tenant;
+
+/// A channel and the bytes of a fault.
+pub(super) type Lane = (ChannelId, Arc<[u8]>);
+
+/// A delivery that was overtaken and is gone.
+pub(super) struct Overtaken {
+    pub(super) id: DeliveryId,
+    pub(super) delivery: Delivery,
+    pub(super) detection: Arc<Detection>,
+}
+
+impl Tenant {
+    /// Lets newer lines of a lane overtake those that wait before them.
+    pub(super) fn overtake(&mut self, tenant: &TenantId, lane: &Lane, dirty: &mut Dirty) -> Vec<Overtaken> {
+        let waiting: Vec<DeliveryId> = self.lane(lane).filter(|id| !self.is_in_flight(*id)).collect();
+        let mut overtaken = Vec::new();
+        for pair in waiting.windows(2) {
+            let (Some((older, told)), Some((newer, news))) = (self.find(pair[0]), self.find(pair[1])) else { continue };
+            let same_episode = told.id == news.id;
+            // Who may know of an episode would never hear of its end.
+            if !same_episode && told.state == DetectionState::Resolved && !older.merged.untold {
+                continue;
+            }
+            self.remove(tenant, pair[0], dirty);
+            self.unindex(pair[1], &newer);
+            self.insert(pair[1], merged(&older, &told, newer, same_episode));
+            dirty.mark(Key::Delivery(tenant.clone(), pair[0]));
+            dirty.mark(Key::Delivery(tenant.clone(), pair[1]));
+            overtaken.push(Overtaken { id: pair[0], delivery: older, detection: told });
+        }
+        overtaken
+    }
+
+    fn is_in_flight(&self, id: DeliveryId) -> bool {
+        self.deliveries.get(&id).is_some_and(|d| d.stage == Stage::InFlight)
+    }
+}
+
+/// The newer delivery, telling the older one's lines too. One that was never tried takes over its place in time.
+fn merged(older: &Delivery, told: &Detection, newer: Delivery, same_episode: bool) -> Delivery {
+    let firing = u32::from(told.state == DetectionState::Firing);
+    let oldest = if older.merged.lines > 0 { older.merged.since.min(told.started_at) } else { told.started_at };
+    let merged = Merged {
+        lines: newer.merged.lines.saturating_add(older.merged.lines).saturating_add(1),
+        firings: newer.merged.firings.saturating_add(older.merged.firings).saturating_add(firing),
+        since: if newer.merged.lines > 0 { newer.merged.since.min(oldest) } else { oldest },
+        untold: if same_episode { older.merged.untold } else { newer.merged.untold },
+    };
+    let stage = match (older.stage, newer.stage) {
+        (Stage::Waiting(before), Stage::Waiting(own)) if older.attempts == 0 && newer.attempts == 0 => {
+            Stage::Waiting(if before.at < own.at { before } else { own })
+        }
+        (_, own) => own,
+    };
+    Delivery { merged, stage, ..newer }
+}

@@ -1,0 +1,148 @@
+//! What waits and is overtaken by a newer line of the same fault. `common::play` explains the lines.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
+
+mod common;
+
+use common::play;
+
+#[test]
+fn a_resolution_overtakes_a_firing_that_waits() {
+    play(
+        "channels a
+         firing 1 x e1
+         due => a1#1
+         start a1 => a1#1 started
+         end a1 500 => a1#1 failed status_500 next ~5s
+         resolved 2 x e1 => a1#1 dead superseded
+         // One message tells both.
+         due => a2#1
+         start a2 => a2#1 started
+         end a2 ok => a2#1 delivered
+         at 99h
+         due",
+    );
+    play(
+        "channels a
+         firing 1 x e1
+         resolved 2 x e1 => a1#0 not_sent superseded
+         due => a2#1",
+    );
+}
+
+#[test]
+fn nothing_of_a_fault_leaves_while_another_line_of_it_is_in_the_air() {
+    play(
+        "channels a
+         firing 1 x e1
+         due => a1#1
+         start a1 => a1#1 started
+         resolved 2 x e1
+         // Other faults do not wait for it.
+         firing 3 y e1
+         due => a3#1
+         end a1 timeout => a1#1 failed timeout next ~5s, a1#1 dead superseded
+         due => a2#1 a3#1
+         start a2 => a2#1 started
+         end a2 ok => a2#1 delivered
+         at 99h
+         due => a3#1",
+    );
+    play(
+        "channels a
+         firing 1 x e1
+         due => a1#1
+         start a1 => a1#1 started
+         resolved 2 x e1
+         end a1 ok => a1#1 delivered
+         due => a2#1",
+    );
+}
+
+#[test]
+fn a_receiver_that_was_told_of_an_episode_is_told_of_its_end() {
+    play(
+        "channels a
+         firing 1 x e1
+         due => a1#1
+         start a1 => a1#1 started
+         end a1 ok => a1#1 delivered
+         at 1s
+         resolved 2 x e1
+         // It goes before the next episode, and the next episode's lines go as one.
+         firing 3 x e3
+         due => a2#1
+         resolved 4 x e3 => a3#0 not_sent superseded
+         firing 5 x e5 => a4#0 not_sent superseded
+         due => a2#1
+         start a2 => a2#1 started
+         end a2 ok => a2#1 delivered
+         due => a5#1
+         start a5 => a5#1 started
+         end a5 ok => a5#1 delivered
+         at 99h
+         due",
+    );
+    // What may have arrived counts as told.
+    play(
+        "channels a
+         firing 1 x e1
+         due => a1#1
+         start a1 => a1#1 started
+         end a1 unknown => a1#1 unknown next ~5s
+         resolved 2 x e1 => a1#1 dead superseded
+         firing 3 x e3
+         due => a2#1
+         start a2 => a2#1 started
+         due",
+    );
+}
+
+#[test]
+fn a_backlog_waits_a_little_and_goes_as_one_message() {
+    play(
+        "channels a
+         firing 1 x e1 144h
+         due
+         at 3s
+         resolved 2 x e1 143h => a1#0 not_sent superseded
+         at 6s
+         firing 3 x e3 142h => a2#0 not_sent superseded
+         due
+         // What is not late waits for nothing.
+         firing 4 y e4 1m
+         due => a4#1
+         at 29s
+         resolved 5 x e3 141h => a3#0 not_sent superseded
+         due => a4#1
+         // Half a minute after the first of them, however many come.
+         at 30s
+         due => a4#1 a5#1",
+    );
+}
+
+#[test]
+fn six_days_of_one_fault_are_few_messages() {
+    let mut script = vec!["channels a".to_owned()];
+    for seq in 1..=144 {
+        let (state, episode) = if seq % 2 == 1 { ("firing", seq) } else { ("resolved", seq - 1) };
+        let before = if seq == 1 { String::new() } else { format!(" => a{}#0 not_sent superseded", seq - 1) };
+        script.push(format!("{state} {seq} x e{episode} {}h{before}", 145 - seq));
+        script.push(format!("at {}s", seq / 12));
+    }
+    script.push("due".to_owned());
+    script.push("at 30s".to_owned());
+    script.push("due => a144#1".to_owned());
+    play(&script.join("\n"));
+}
+
+#[test]
+fn a_line_that_takes_anothers_place_needs_no_room_of_its_own() {
+    play(
+        "channels a b
+         firing 1 x e1
+         firing 2 x e1 => a1#0 not_sent superseded, b1#0 not_sent superseded
+         resolved 3 x e1 => a2#0 not_sent superseded, b2#0 not_sent superseded
+         due => a3#1 b3#1",
+    );
+}
