@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use logystera_infra::clock::ManualClock;
+use logystera_infra::shutdown::Shutdown;
+use logystera_ingest::Gateway;
 use logystera_schemas::topic::SignalsRecord;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::support::{Answer, Mood, Post, World, patiently, read_answer};
+use super::support::{Answer, FakeLog, MemoryKeys, Mood, Post, World, patiently, read_answer};
 
 async fn get(address: std::net::SocketAddr, path: &str) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -65,6 +68,38 @@ async fn each_partition_has_its_tick() {
         })
         .collect();
     assert_eq!(ticks, [(0, 0, 0, 0), (1, 1, 0, 0), (2, 2, 0, 0), (0, 0, 0, 1_000), (1, 1, 0, 1_000), (2, 2, 0, 1_000)]);
+}
+
+#[tokio::test]
+async fn a_partition_that_takes_no_tick_holds_up_no_other_and_does_not_shut_the_gateway() {
+    let log = FakeLog::new(3);
+    let keys: Arc<MemoryKeys> = Arc::default();
+    let mut config = super::support::config();
+    (config.timing.tick, config.timing.append) = (Duration::from_millis(10), Duration::from_secs(10));
+    let gateway = Gateway::new(config, log.clone(), keys, Arc::new(ManualClock::at(super::support::NOW)));
+    log.set(Mood::HangsAt(0));
+    let stops = Shutdown::new();
+    let timers = tokio::spawn({
+        let (gateway, stops) = (gateway.clone(), stops.clone());
+        async move { gateway.run_timers(stops.wait()).await }
+    });
+    let ticks = |partition| log.entries().iter().filter(|entry| entry.partition == partition).count();
+    patiently(async {
+        while ticks(1) < 5 || ticks(2) < 5 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert_eq!(ticks(0), 0, "it has no leader");
+    log.set(Mood::Takes);
+    patiently(async {
+        while ticks(0) < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    stops.trigger();
+    timers.await.unwrap();
 }
 
 #[tokio::test]
