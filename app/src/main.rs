@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 #[cfg(feature = "kafka")]
 use logystera_app::cluster::{self, Role};
-use logystera_app::{channel, convert, partitions, replay, rules, send, sign, site, tail, up};
+use logystera_app::{channel, convert, log, partitions, replay, rules, send, sign, site, tail, up};
 
 /// Behavioural monitoring for web applications
 ///
@@ -40,6 +40,7 @@ enum Command {
     Rules(rules::Args),
     Replay(replay::Args),
     Partitions(partitions::Args),
+    Log(log::Args),
 }
 
 fn main() -> ExitCode {
@@ -60,5 +61,6 @@ fn main() -> ExitCode {
         Command::Rules(args) => rules::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Partitions(args) => partitions::run(&args),
+        Command::Log(args) => log::run(&args),
     }
 }

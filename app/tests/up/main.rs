@@ -4,5 +4,6 @@
 
 mod commands;
 mod replay;
+mod skip;
 mod snapshots;
 mod support;
