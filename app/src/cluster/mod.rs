@@ -284,12 +284,14 @@ fn persistently<T>(mut attempt: impl FnMut() -> Result<T, CliError>) -> Result<T
         let pause_ms = u64::from_be_bytes(random_bytes()) % longest_ms;
         std::thread::sleep(Duration::from_millis(pause_ms));
     }
-    attempt().map_err(|error| match error.fenced {
-        true => CliError::not_available(format!(
+    attempt().map_err(|error| {
+        if !error.fenced {
+            return error;
+        }
+        CliError::not_available(format!(
             "{OFFICE_TRIES} times another command has written to this installation meanwhile: nothing was changed; try again when \
              fewer of them run"
-        )),
-        false => error,
+        ))
     })
 }
 

@@ -165,6 +165,61 @@ pub fn run(share: &Share, work: &Work, shutdown: &Shutdown) -> Result<(), LogErr
     done
 }
 
+/// The partitions of a process that do not run.
+#[derive(Default)]
+struct Rest {
+    paused: BTreeMap<Place, Paused>,
+    sealed: BTreeSet<Place>,
+}
+
+impl Rest {
+    /// Takes those in whose threads have ended.
+    fn reap(&mut self, workers: &mut BTreeMap<Place, Worker>, now_ms: i64) {
+        let Self { paused, sealed } = self;
+        for (partition, worker) in workers.extract_if(.., |_, worker| worker.thread.is_finished()) {
+            let started_ms = worker.started_ms;
+            // A thread that panicked has said so.
+            let halted = match worker.thread.join().unwrap_or(End::Stopped) {
+                End::Sealed => {
+                    sealed.insert(partition);
+                    continue;
+                }
+                End::Early => {
+                    paused.insert(partition, Paused::until(now_ms + EARLY_PAUSE_MS));
+                    continue;
+                }
+                End::Halted(offset) => Some(offset),
+                End::Stopped => None,
+            };
+            let lasted = now_ms - started_ms > TASK_RETRY_MS_MAX as i64;
+            let last = if lasted { 0 } else { paused.get(&partition).map_or(0, |p| p.pause_ms) };
+            let pause_ms = (2 * last).clamp(TASK_RETRY_MS_MIN, TASK_RETRY_MS_MAX);
+            paused.insert(partition, Paused { until_ms: now_ms + pause_ms as i64, pause_ms, halted });
+        }
+    }
+
+    /// Looks again at those that wait: `skips_differ` where somebody has said how to go on.
+    fn look_again(
+        &mut self,
+        own: &BTreeSet<Place>,
+        workers: &BTreeMap<Place, Worker>,
+        skips_differ: bool,
+        now_ms: i64,
+    ) {
+        let halted = self.paused.values_mut().filter(|p| skips_differ && p.halted.is_some());
+        halted.for_each(|p| p.until_ms = now_ms);
+        for (place, worker) in workers.iter().filter(|(_, worker)| worker.is_taken_over()) {
+            let position = worker.committed.load(Ordering::Relaxed);
+            if let Some(paused) = self.paused.get_mut(place).filter(|p| p.halted.is_some_and(|at| at < position)) {
+                paused.halted = None;
+            }
+        }
+        // What was given away and comes back starts at once.
+        self.paused.retain(|partition, _| own.contains(partition));
+        self.sealed.retain(|partition| own.contains(partition));
+    }
+}
+
 fn keep_running(
     share: &Share,
     work: &Work,
@@ -175,8 +230,7 @@ fn keep_running(
     let join = || share.kafka.join(share.app, share.input, &share.layouts().read(share.input), &share.instance);
     let mut member = membership.insert(join()?);
     let clock = SystemClock::new();
-    let mut paused: BTreeMap<Place, Paused> = BTreeMap::new();
-    let mut sealed: BTreeSet<Place> = BTreeSet::new();
+    let mut rest = Rest::default();
     let owned = metrics::gauge!("logystera_partitions_owned", "app" => share.app);
     let failing = metrics::gauge!("logystera_tasks_failing", "app" => share.app);
     let halted = metrics::gauge!("logystera_partitions_halted", "app" => share.app);
@@ -210,43 +264,12 @@ fn keep_running(
                 worker.stop.trigger();
             }
         }
-        for (partition, worker) in workers.extract_if(.., |_, worker| worker.thread.is_finished()) {
-            let started_ms = worker.started_ms;
-            // A thread that panicked has said so.
-            let halted = match worker.thread.join().unwrap_or(End::Stopped) {
-                End::Sealed => {
-                    sealed.insert(partition);
-                    continue;
-                }
-                End::Early => {
-                    paused.insert(partition, Paused::until(now_ms + EARLY_PAUSE_MS));
-                    continue;
-                }
-                End::Halted(offset) => Some(offset),
-                End::Stopped => None,
-            };
-            let lasted = now_ms - started_ms > TASK_RETRY_MS_MAX as i64;
-            let last = if lasted { 0 } else { paused.get(&partition).map_or(0, |p| p.pause_ms) };
-            let pause_ms = (2 * last).clamp(TASK_RETRY_MS_MIN, TASK_RETRY_MS_MAX);
-            paused.insert(partition, Paused { until_ms: now_ms + pause_ms as i64, pause_ms, halted });
-        }
+        rest.reap(workers, now_ms);
         let newest = share.control.view.current();
-        if newest.skips_differ(&directory) {
-            // Somebody has said how to go on.
-            paused.values_mut().filter(|p| p.halted.is_some()).for_each(|p| p.until_ms = now_ms);
-        }
+        rest.look_again(own, workers, newest.skips_differ(&directory), now_ms);
         directory = newest;
-        for (place, worker) in workers.iter().filter(|(_, worker)| worker.is_taken_over()) {
-            let position = worker.committed.load(Ordering::Relaxed);
-            if let Some(paused) = paused.get_mut(place).filter(|p| p.halted.is_some_and(|at| at < position)) {
-                paused.halted = None;
-            }
-        }
-        // What was given away and comes back starts at once.
-        paused.retain(|partition, _| own.contains(partition));
-        sealed.retain(|partition| own.contains(partition));
-        for partition in own.difference(&sealed) {
-            if workers.contains_key(partition) || paused.get(partition).is_some_and(|p| now_ms < p.until_ms) {
+        for partition in own.difference(&rest.sealed) {
+            if workers.contains_key(partition) || rest.paused.get(partition).is_some_and(|p| now_ms < p.until_ms) {
                 continue;
             }
             if workers.len() >= PARTITIONS_OWNED_MAX {
@@ -258,18 +281,18 @@ fn keep_running(
                     );
                 }
                 // Soon again: one of those that run may be given away at any time.
-                paused.insert(*partition, Paused::until(now_ms + TASK_RETRY_MS_MIN as i64));
+                rest.paused.insert(*partition, Paused::until(now_ms + TASK_RETRY_MS_MIN as i64));
                 continue;
             }
             workers.insert(*partition, start(share, *partition, work, now_ms)?);
         }
         let running =
-            own.difference(&sealed).all(|partition| workers.get(partition).is_some_and(Worker::is_taken_over));
+            own.difference(&rest.sealed).all(|partition| workers.get(partition).is_some_and(Worker::is_taken_over));
         share.ready.store(running, Ordering::Relaxed);
         let gauge = |count: usize| f64::from(u16::try_from(count).unwrap_or(u16::MAX));
         owned.set(gauge(workers.len()));
-        failing.set(gauge(paused.values().filter(|p| p.until_ms > now_ms).count()));
-        halted.set(gauge(paused.values().filter(|p| p.halted.is_some()).count()));
+        failing.set(gauge(rest.paused.values().filter(|p| p.until_ms > now_ms).count()));
+        halted.set(gauge(rest.paused.values().filter(|p| p.halted.is_some()).count()));
     }
     Ok(())
 }

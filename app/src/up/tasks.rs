@@ -16,7 +16,7 @@ use logystera_infra::shutdown::Shutdown;
 use logystera_processor::core::snapshot::Home;
 use logystera_processor::task::{self as processor, Bodies, EngineMachine, OutputPartitions};
 use logystera_schemas::ids::Sha256Digest;
-use logystera_schemas::limits::{TASK_RETRY_MS_MAX, TASK_RETRY_MS_MIN};
+use logystera_schemas::limits::{CONTROL_REFRESH_MS, TASK_RETRY_MS_MAX, TASK_RETRY_MS_MIN};
 use logystera_schemas::topic::Topic;
 use tokio::runtime::Handle;
 
@@ -41,12 +41,13 @@ pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHa
         };
         let log = running.log.clone();
         let again = move || log.task(processor::APP, Topic::Signals);
-        keep_running((processor::APP, Topic::Signals), running.shutdown.clone(), engine, again, run)?
+        let of = (processor::APP, Topic::Signals, running.directory.clone());
+        keep_running(of, running.shutdown.clone(), engine, again, run)?
     };
     let planner = {
         let (running, runtime) = (running.clone(), Handle::current());
         let (log, shutdown) = (running.log.clone(), running.shutdown.clone());
-        let control = log.clone();
+        let (control, of) = (log.clone(), running.directory.clone());
         let run = move |mut task: EmbeddedTask| {
             task.pass_over(running.directory.caught_up(&control)?.skips(Topic::Detections, 0, 0));
             let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -57,7 +58,7 @@ pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHa
             alerter::run(PlannerMachine::new(0), task, &courier, outcomes, &SystemClock::new(), &running.shutdown)
         };
         let again = move || log.task(alerter::APP, Topic::Detections);
-        keep_running((alerter::APP, Topic::Detections), shutdown, planner, again, run)?
+        keep_running((alerter::APP, Topic::Detections, of), shutdown, planner, again, run)?
     };
     Ok(vec![engine, planner])
 }
@@ -83,7 +84,7 @@ impl<L: Log> Bodies for ControlBodies<L> {
 
 /// Runs a task on a thread until `shutdown`. When it fails it is taken over anew, after a pause that doubles.
 fn keep_running(
-    (name, input): (&'static str, Topic),
+    (name, input, control): (&'static str, Topic, DirectoryView),
     shutdown: Shutdown,
     first: EmbeddedTask,
     again: impl Fn() -> Result<EmbeddedTask, LogError> + Send + 'static,
@@ -108,7 +109,7 @@ fn keep_running(
             }
             let error = error.told(input, "0");
             tracing::error!(task = name, error, again_in_ms = pause_ms, "stopped; batches are still taken and kept");
-            if shutdown.wait_timeout(Duration::from_millis(pause_ms)) {
+            if !wait_to_go_on(&control, &shutdown, pause_ms) {
                 return;
             }
             pause_ms = (pause_ms * 2).min(TASK_RETRY_MS_MAX);
@@ -116,6 +117,20 @@ fn keep_running(
         }
     };
     std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(CliError::not_available)
+}
+
+/// Waits so long, or until somebody says what is passed over. False: told to stop.
+fn wait_to_go_on(control: &DirectoryView, shutdown: &Shutdown, pause_ms: u64) -> bool {
+    let before = control.current();
+    for _ in 0..pause_ms.div_ceil(CONTROL_REFRESH_MS) {
+        if shutdown.wait_timeout(Duration::from_millis(pause_ms.min(CONTROL_REFRESH_MS))) {
+            return false;
+        }
+        if control.current().skips_differ(&before) {
+            break;
+        }
+    }
+    true
 }
 
 fn metrics_gauge(name: &'static str) -> metrics::Gauge {
