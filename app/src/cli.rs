@@ -47,6 +47,8 @@ pub struct CliError {
     pub message: String,
     /// Whether the same may be done later: the log did not answer.
     away: bool,
+    /// Whether another command wrote meanwhile: what was to be done may be decided anew.
+    pub(crate) fenced: bool,
 }
 
 impl CliError {
@@ -57,7 +59,7 @@ impl CliError {
 
     /// An error that ends the command with this code.
     pub fn new(code: u8, message: impl Display) -> Self {
-        Self { code, message: message.to_string(), away: false }
+        Self { code, message: message.to_string(), away: false, fenced: false }
     }
 
     /// Whether the same may be done later: the log did not answer.
@@ -85,7 +87,8 @@ impl From<LogError> for CliError {
             _ => NOT_AVAILABLE,
         };
         if matches!(error, LogError::Fenced) {
-            return Self::new(code, "another command has written to this installation meanwhile: try again");
+            let what = "another command has written to this installation meanwhile: try again";
+            return Self { fenced: true, ..Self::new(code, what) };
         }
         let away = matches!(error, LogError::Away(_) | LogError::Ambiguous(_));
         Self { away, ..Self::new(code, error) }

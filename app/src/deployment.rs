@@ -8,6 +8,8 @@ use std::path::Path;
 
 use logystera_alerter::channels::address::AddressPolicy;
 use logystera_infra::secrets::random_bytes;
+use logystera_processor::core::engine::SEMANTICS;
+use logystera_processor::core::rule::RuleSet;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::CliError;
@@ -39,6 +41,13 @@ pub struct Configured {
     pub digest: String,
     /// Version of the engine's semantics.
     pub semantics: u32,
+}
+
+impl Configured {
+    /// A site that is configured with this set by this binary.
+    pub fn of(set: &RuleSet) -> Self {
+        Self { digest: set.digest.to_string(), semantics: SEMANTICS }
+    }
 }
 
 impl Deployment {

@@ -16,6 +16,7 @@ pub mod convert;
 pub mod send;
 pub mod sign;
 
+pub mod log;
 pub mod partitions;
 pub mod replay;
 pub mod rules;

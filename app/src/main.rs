@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use logystera_app::cli::{self, CliError};
 #[cfg(feature = "kafka")]
 use logystera_app::cluster::{self, Role};
-use logystera_app::{channel, convert, partitions, replay, rules, send, sign, site, tail, terminal, up};
+use logystera_app::{channel, convert, log, partitions, replay, rules, send, sign, site, tail, terminal, up};
 
 /// Behavioural monitoring for web applications
 ///
@@ -41,6 +41,7 @@ enum Command {
     Rules(rules::Args),
     Replay(replay::Args),
     Partitions(partitions::Args),
+    Log(log::Args),
 }
 
 fn main() -> ExitCode {
@@ -69,5 +70,6 @@ fn run() -> ExitCode {
         Command::Rules(args) => rules::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Partitions(args) => partitions::run(&args),
+        Command::Log(args) => log::run(&args),
     }
 }

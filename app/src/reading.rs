@@ -22,6 +22,15 @@ pub(crate) struct Part {
     pub(crate) partition: u32,
 }
 
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.generation {
+            0 => write!(f, "{}", self.partition),
+            generation => write!(f, "{generation}/{}", self.partition),
+        }
+    }
+}
+
 /// A log that is only read.
 pub(crate) trait Reading {
     /// Partitions of each generation of a topic, the oldest first.

@@ -1,4 +1,6 @@
-//! `logystera rules`: checks rule files and says what they can cost.
+//! `logystera rules`: checks rule files and says what they can cost; publishes them, and says which sites have them.
+
+mod publish;
 
 use std::fs;
 use std::io::Read;
@@ -12,12 +14,14 @@ use serde_json::json;
 
 use crate::cli::{CliError, DONE, FINDING, Out, finish};
 
-/// Check rule files
+/// Check and publish rule files, and show which sites have them
 ///
 /// Examples:
 ///   logystera rules check rules/
 ///   logystera rules check --explain mail.yaml cron.yaml
 ///   logystera rules check --json my-rules.yaml
+///   logystera rules publish rules/ --config logystera.toml
+///   logystera rules status --config logystera.toml
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -31,6 +35,12 @@ enum Command {
     ///
     /// Exits with 0 where the set can be used, 1 where it has errors, 2 where a file cannot be read.
     Check(CheckArgs),
+    /// Judge all sites of an installation on Kafka by these rules from now on, new ones too
+    ///
+    /// Sites that have them already are left alone. What was interrupted goes on when it is asked for again.
+    Publish(publish::PublishArgs),
+    /// Show which rules each site has, since when, and how many sites a rule set has
+    Status(publish::StatusArgs),
 }
 
 #[derive(clap::Args, Debug)]
@@ -48,8 +58,11 @@ struct CheckArgs {
 
 /// Runs the command.
 pub fn run(args: &Args) -> ExitCode {
-    let Command::Check(args) = &args.command;
-    finish("rules check", check(args))
+    match &args.command {
+        Command::Check(args) => finish("rules check", check(args)),
+        Command::Publish(args) => finish("rules publish", publish::publish(args)),
+        Command::Status(args) => finish("rules status", publish::status(args)),
+    }
 }
 
 /// Reads rule files, and folders of them, as one set. The outer error is a file that cannot be read, the inner ones are
@@ -75,6 +88,14 @@ pub fn load(paths: &[PathBuf]) -> Result<Result<RuleSet, Vec<RuleError>>, CliErr
     }
     errors.extend(set.err().unwrap_or_default());
     Ok(Err(errors))
+}
+
+/// Reads rule files, and folders of them, as one set that can be used.
+pub fn usable(paths: &[PathBuf]) -> Result<RuleSet, CliError> {
+    load(paths)?.map_err(|errors| {
+        let listed: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        CliError::wrong_use(format!("the rules cannot be used:\n\n{}", listed.join("\n\n")))
+    })
 }
 
 /// The file itself, or the rule files of a folder in the order of their names.

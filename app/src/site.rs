@@ -107,7 +107,13 @@ fn site(args: &Args) -> Result<u8, CliError> {
     // Made before the key, whose secret is told only once.
     let file = keep.map(new_file).transpose()?;
     let mut out = Out::new();
-    match ask(dir, &args.cluster, &request, create)? {
+    let answer = ask(dir, &args.cluster, &request, create).inspect_err(|_| {
+        // It is ours, and empty: the next try makes it anew.
+        if let Some(path) = keep {
+            drop(std::fs::remove_file(path));
+        }
+    });
+    match answer? {
         Answer::Key(key) => {
             if let Some(mut file) = file {
                 writeln!(file, "{}", key.dsn)?;

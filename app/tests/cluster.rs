@@ -152,8 +152,8 @@ fn judged(brokers: &str, name: &str, partitions: u32, grown: u32, processors: us
                 instance: format!("processor-{processor}"),
                 ready: Arc::default(),
             };
-            let (log, shutdown) = (log.clone(), shutdown.clone());
-            scope.spawn(move || partitions::run(&share, &work(log), &shutdown).unwrap());
+            let (control, shutdown) = (control.clone(), shutdown.clone());
+            scope.spawn(move || partitions::run(&share, &work(control), &shutdown).unwrap());
         }
         // While the processors still share out the partitions.
         entries[..cut].chunks(APPEND).for_each(|chunk| append(chunk.to_vec()));

@@ -1,49 +1,52 @@
 //! Topic `control` as a snapshot in memory: what is configured now, for the gateway, the engine's task, the alerter and the
 //! commands. It follows the topic, so that a revocation takes effect within seconds.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::Duration;
+mod follow;
+mod skips;
+mod sorted;
 
-use logystera_schemas::avro::{Blob, DecodeError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use logystera_schemas::avro::Blob;
 use logystera_schemas::control::{
-    Channel, Entity, GrowingTopic, Key, Lease, Partitions, ProcessRole, RuleSet, Site, Tenant,
+    Channel, Entity, GrowingTopic, Key, Lease, Partitions, ProcessRole, RuleSet, Site, SiteRules, Tenant,
 };
 use logystera_schemas::ids::{ChannelId, KeyId, Sha256Digest, SiteId, TenantId};
-use logystera_schemas::limits::{CONTROL_REFRESH_MS, READ_BYTES_MAX};
 use logystera_schemas::topic::Topic;
-use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-use crate::embedded::EmbeddedReader;
-use crate::log::{Entry, Log, LogError, Record};
+use crate::log::Entry;
 use crate::secrets::{MasterKey, OpenFailed};
-use crate::shutdown::Shutdown;
 
-/// What is configured, as of one moment.
+use follow::Unreadable;
+pub use follow::{DirectoryView, DirectoryWatch};
+pub use skips::Skips;
+use sorted::Sorted;
+
+/// What is configured, as of one moment. A copy shares what does not change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Directory {
-    tenants: BTreeMap<TenantId, Arc<Tenant>>,
-    sites: BTreeMap<SiteId, Arc<Site>>,
+    tenants: Sorted<TenantId, Arc<Tenant>>,
+    sites: Sorted<SiteId, Arc<Site>>,
     /// Also of sites whose own record stands further on in the topic.
-    keys: BTreeMap<SiteId, BTreeMap<KeyId, Arc<Key>>>,
-    rule_sets: BTreeMap<Sha256Digest, Arc<RuleSet>>,
-    channels: BTreeMap<ChannelId, Arc<Channel>>,
+    keys: Sorted<SiteId, Arc<BTreeMap<KeyId, Arc<Key>>>>,
+    site_rules: Sorted<SiteId, Arc<SiteRules>>,
+    rule_sets: Arc<BTreeMap<Sha256Digest, Arc<RuleSet>>>,
+    /// The one whose record is the newest.
+    published: Option<Sha256Digest>,
+    channels: Sorted<ChannelId, Arc<Channel>>,
+    /// Those that were removed, too.
+    channels_of: Sorted<TenantId, Arc<BTreeSet<ChannelId>>>,
     partitions: BTreeMap<GrowingTopic, Arc<Partitions>>,
+    /// Few, and what changes most often.
     leases: BTreeMap<(ProcessRole, String), Arc<Lease>>,
+    skips: Arc<BTreeMap<(GrowingTopic, u32, u32), Skips>>,
+    unreadable: Arc<Unreadable>,
     end: u64,
 }
 
 impl Directory {
-    /// The snapshot of what `reader` has now.
-    pub fn read_from(reader: &EmbeddedReader) -> Result<Self, LogError> {
-        let mut directory = Self::default();
-        follow(&mut directory, |from| reader.read(Topic::Control, from, READ_BYTES_MAX))?;
-        Ok(directory)
-    }
-
     /// Offset after the last record of the topic that is in here.
     pub fn end(&self) -> u64 {
         self.end
@@ -52,14 +55,33 @@ impl Directory {
     /// Takes an entity's newest record in.
     pub fn put(&mut self, entity: Entity) {
         match entity {
-            Entity::Tenant(t) => drop(self.tenants.insert(t.tenant.clone(), Arc::new(t))),
-            Entity::Site(s) => drop(self.sites.insert(s.site.clone(), Arc::new(s))),
-            Entity::Key(k) => drop(self.keys.entry(k.site.clone()).or_default().insert(k.key.clone(), Arc::new(k))),
-            Entity::RuleSet(r) => drop(self.rule_sets.insert(r.digest, Arc::new(r))),
-            Entity::Channel(c) => drop(self.channels.insert(c.channel.clone(), Arc::new(c))),
+            Entity::Tenant(t) => self.tenants.insert(t.tenant.clone(), Arc::new(t)),
+            Entity::Site(s) => self.sites.insert(s.site.clone(), Arc::new(s)),
+            Entity::Key(k) => {
+                let mut keys = self.keys.get(&k.site).cloned().unwrap_or_default();
+                let site = k.site.clone();
+                Arc::make_mut(&mut keys).insert(k.key.clone(), Arc::new(k));
+                self.keys.insert(site, keys);
+            }
+            Entity::SiteRules(r) => self.site_rules.insert(r.site.clone(), Arc::new(r)),
+            Entity::RuleSet(r) => {
+                self.published = Some(r.digest);
+                Arc::make_mut(&mut self.rule_sets).insert(r.digest, Arc::new(r));
+            }
+            Entity::Channel(c) => {
+                let mut of_tenant = self.channels_of.get(&c.tenant).cloned().unwrap_or_default();
+                if Arc::make_mut(&mut of_tenant).insert(c.channel.clone()) {
+                    self.channels_of.insert(c.tenant.clone(), of_tenant);
+                }
+                self.channels.insert(c.channel.clone(), Arc::new(c));
+            }
             Entity::Partitions(p) => drop(self.partitions.insert(p.topic, Arc::new(p))),
             Entity::Lease(l) if l.released => drop(self.leases.remove(&(l.role, l.instance))),
             Entity::Lease(l) => drop(self.leases.insert((l.role, l.instance.clone()), Arc::new(l))),
+            Entity::Skip(s) => {
+                let skips = Arc::make_mut(&mut self.skips);
+                skips.entry((s.topic, s.generation, s.partition)).or_default().add(s.from..s.to);
+            }
         }
     }
 
@@ -90,7 +112,12 @@ impl Directory {
 
     /// Every key that a site ever had, by id.
     pub fn keys(&self, site: &str) -> impl Iterator<Item = &Arc<Key>> {
-        self.keys.get(site).into_iter().flat_map(BTreeMap::values)
+        self.keys.get(site).into_iter().flat_map(|keys| keys.values())
+    }
+
+    /// What a site was last configured with; none: a version that did not record it has done that, or nobody.
+    pub fn site_rules(&self, site: &str) -> Option<&Arc<SiteRules>> {
+        self.site_rules.get(site)
     }
 
     /// A configuration's body.
@@ -101,6 +128,11 @@ impl Directory {
     /// Every configuration's body, by digest.
     pub fn rule_sets(&self) -> impl Iterator<Item = &Arc<RuleSet>> {
         self.rule_sets.values()
+    }
+
+    /// The configuration that was published last: new sites are configured with it.
+    pub fn published(&self) -> Option<Sha256Digest> {
+        self.published
     }
 
     /// A channel; a removed one too.
@@ -125,7 +157,25 @@ impl Directory {
 
     /// The channels of a tenant that were not removed, by id.
     pub fn channels(&self, tenant: &TenantId) -> impl Iterator<Item = &Arc<Channel>> {
-        self.channels.values().filter(move |c| c.tenant == *tenant && c.removed_at.is_none())
+        let ids = self.channels_of.get(tenant).into_iter().flat_map(|ids| ids.iter());
+        let channels = ids.filter_map(|id| self.channels.get(id));
+        channels.filter(move |c| c.tenant == *tenant && c.removed_at.is_none())
+    }
+
+    /// The offsets that are passed over in a partition of a generation of a topic.
+    pub fn skips(&self, topic: Topic, generation: u32, partition: u32) -> Skips {
+        let topic = GrowingTopic::ALL.iter().copied().find(|growing| Topic::from(*growing) == topic);
+        topic.and_then(|topic| self.skips.get(&(topic, generation, partition))).cloned().unwrap_or_default()
+    }
+
+    /// Whether others are passed over than in `before`.
+    pub fn skips_differ(&self, before: &Self) -> bool {
+        self.skips != before.skips
+    }
+
+    /// How many entities are held as they were before a record that cannot be read.
+    pub fn unreadable(&self) -> usize {
+        self.unreadable.count()
     }
 }
 
@@ -175,134 +225,16 @@ pub fn entry(entity: &Entity) -> Entry {
     Entry { topic: Topic::Control, partition: 0, key: entity.key().into_bytes(), value: entity.encode() }
 }
 
-/// Takes in what stands in topic `control` after what the directory has.
-fn follow(
-    directory: &mut Directory,
-    mut read: impl FnMut(u64) -> Result<Vec<Record>, LogError>,
-) -> Result<(), LogError> {
-    loop {
-        let records = read(directory.end)?;
-        if records.is_empty() {
-            return Ok(());
-        }
-        take(directory, &records)?;
-    }
-}
-
-fn take(directory: &mut Directory, records: &[Record]) -> Result<(), LogError> {
-    for record in records {
-        directory.put(Entity::decode(&record.value).map_err(|e| unreadable(record.offset, &e))?);
-        directory.end = record.offset + 1;
-    }
-    Ok(())
-}
-
-fn unreadable(offset: u64, error: &DecodeError) -> LogError {
-    LogError::Unusable(format!("topic control offset {offset}: {error}"))
-}
-
-/// The newest [`Directory`]; its clones see the same.
-#[derive(Clone, Debug)]
-pub struct DirectoryView {
-    receiver: watch::Receiver<Arc<Directory>>,
-}
-
-impl DirectoryView {
-    /// A view of a directory that does not change: for tests.
-    pub fn fixed(directory: Directory) -> Self {
-        Self { receiver: watch::Sender::new(Arc::new(directory)).subscribe() }
-    }
-
-    /// What is configured now.
-    pub fn current(&self) -> Arc<Directory> {
-        Arc::clone(&self.receiver.borrow())
-    }
-
-    /// Resolves when something has changed since the last call, or since the view was made or cloned. Pending for good once
-    /// nobody follows the topic any more.
-    pub async fn changed(&mut self) -> Arc<Directory> {
-        if self.receiver.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        Arc::clone(&self.receiver.borrow_and_update())
-    }
-
-    /// What is configured when this is called, read on to the topic's end.
-    pub fn caught_up(&self, log: &impl Log) -> Result<Directory, LogError> {
-        let mut directory = Directory::clone(&self.current());
-        follow(&mut directory, |from| log.read(Topic::Control, 0, from, READ_BYTES_MAX))?;
-        Ok(directory)
-    }
-
-    /// Resolves when everything before offset `end` of the topic is in. Pending for good once nobody follows the topic.
-    pub async fn reaches(&self, end: u64) {
-        if self.receiver.clone().wait_for(|directory| directory.end >= end).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-/// Follows topic `control`.
-#[derive(Debug)]
-pub struct DirectoryWatch<L> {
-    log: L,
-    sender: watch::Sender<Arc<Directory>>,
-}
-
-impl<L: Log> DirectoryWatch<L> {
-    /// Loads the topic.
-    pub fn load(log: L) -> Result<Self, LogError> {
-        let mut directory = Directory::default();
-        follow(&mut directory, |from| log.read(Topic::Control, 0, from, READ_BYTES_MAX))?;
-        Ok(Self { log, sender: watch::Sender::new(Arc::new(directory)) })
-    }
-
-    /// A view of what this follows.
-    pub fn view(&self) -> DirectoryView {
-        DirectoryView { receiver: self.sender.subscribe() }
-    }
-
-    /// Takes in what was appended since the last look. True: something was. On an error the last snapshot holds.
-    pub fn refresh(&mut self) -> Result<bool, LogError> {
-        let read = |from| self.log.read(Topic::Control, 0, from, READ_BYTES_MAX);
-        let end = self.sender.borrow().end;
-        let records = read(end)?;
-        // Most looks find nothing: no copy for them.
-        if records.is_empty() {
-            return Ok(false);
-        }
-        let mut directory = Directory::clone(&self.sender.borrow());
-        take(&mut directory, &records)?;
-        follow(&mut directory, read)?;
-        self.sender.send_replace(Arc::new(directory));
-        Ok(true)
-    }
-
-    /// Looks every [`CONTROL_REFRESH_MS`], on a thread of its own, until `shutdown`.
-    pub fn spawn(mut self, shutdown: Shutdown) -> io::Result<JoinHandle<()>> {
-        let run = move || {
-            let mut away = false;
-            while !shutdown.wait_timeout(Duration::from_millis(CONTROL_REFRESH_MS)) {
-                match self.refresh() {
-                    Ok(_) => away = false,
-                    Err(error) if !away => {
-                        away = true;
-                        tracing::error!(%error, "topic control cannot be read: changes of sites and keys wait");
-                    }
-                    Err(_) => {}
-                }
-            }
-        };
-        std::thread::Builder::new().name("control".to_owned()).spawn(run)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use logystera_schemas::control::ChannelKind;
 
     use super::*;
-    use crate::embedded::Embedded;
+    use crate::embedded::{Embedded, EmbeddedReader};
+    use crate::log::Log;
+    use crate::shutdown::Shutdown;
 
     fn key(id: &str, revoked_at: Option<i64>) -> Entity {
         Entity::Key(Key {

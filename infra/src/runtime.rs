@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use logystera_schemas::limits::{COMMIT_BYTES_MAX, COMMIT_INTERVAL_BEHIND_MS, COMMIT_INTERVAL_MS};
+use logystera_schemas::topic::Topic;
 
 use crate::log::{Commit, Entry, LogError, Record, Task};
 
@@ -37,6 +38,35 @@ pub trait StateMachine {
 
     /// The state entries that changed since the last call, each key once, in the order of the keys.
     fn take_puts(&mut self) -> Vec<(Vec<u8>, Option<Vec<u8>>)>;
+}
+
+impl CycleError {
+    /// The offset at which the partition stands until somebody says how to go on: a record there cannot be applied, or is gone.
+    pub fn stands_at(&self) -> Option<u64> {
+        match self {
+            Self::Halt(halt) => Some(halt.offset),
+            Self::Log(LogError::Lost { to, .. }) => Some(to.saturating_sub(1)),
+            Self::Log(LogError::Checksum { offset, .. }) => Some(*offset),
+            Self::Log(_) => None,
+        }
+    }
+
+    /// What happened to a partition of `topic`, and what can be done about it. `place` is how people name the partition.
+    pub fn told(&self, topic: Topic, place: &str) -> String {
+        let name = topic.name();
+        let skip = |offset: u64| format!("logystera log skip {name} {place} {offset} --reason TEXT");
+        match self {
+            Self::Halt(Halt { offset, what }) => format!(
+                "{name} partition {place} offset {offset}: {what}. Is a newer version of Logystera about? Then upgrade. If nothing \
+                 can read the record, go on without it: {}",
+                skip(*offset)
+            ),
+            Self::Log(error @ LogError::Checksum { offset, .. }) => {
+                format!("{error}. To go on without it: {}", skip(*offset))
+            }
+            Self::Log(error) => error.to_string(),
+        }
+    }
 }
 
 /// Why the cycle stopped.
@@ -104,7 +134,11 @@ impl<M: StateMachine, T: Task> Cycle<M, T> {
             if self.machine.is_sealed() {
                 break;
             }
-            self.machine.apply(record, &mut self.outputs)?;
+            if self.task.is_skipped(record.offset) {
+                metrics::counter!("logystera_records_skipped_total").increment(1);
+            } else {
+                self.machine.apply(record, &mut self.outputs)?;
+            }
             self.position = record.offset + 1;
             applied += 1;
         }
@@ -131,3 +165,99 @@ impl<M: StateMachine, T: Task> Cycle<M, T> {
 pub const COMMIT_INTERVAL: Duration = Duration::from_millis(COMMIT_INTERVAL_MS);
 /// The same, while it is behind: each commit then has more to say, and says less of what changed twice.
 pub const COMMIT_INTERVAL_BEHIND: Duration = Duration::from_millis(COMMIT_INTERVAL_BEHIND_MS);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+    use crate::control::Skips;
+
+    /// Applies numbers below 10.
+    #[derive(Default)]
+    struct Small(Vec<u64>);
+
+    impl StateMachine for Small {
+        fn restore(&mut self, _: &[u8], _: &[u8]) -> Result<(), Halt> {
+            Ok(())
+        }
+
+        fn apply(&mut self, record: &Record, _: &mut Vec<Entry>) -> Result<(), Halt> {
+            match record.value.first() {
+                Some(0..10) => self.0.push(record.offset),
+                _ => return Err(Halt { offset: record.offset, what: "not a number below 10".to_owned() }),
+            }
+            Ok(())
+        }
+
+        fn dirty_bytes(&self) -> usize {
+            0
+        }
+
+        fn take_puts(&mut self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+            Vec::new()
+        }
+    }
+
+    struct Given {
+        records: VecDeque<Record>,
+        skips: Skips,
+        committed: u64,
+    }
+
+    impl Given {
+        /// At offsets 0, 1, …
+        fn new(values: &[u8], skips: Skips) -> Self {
+            let records = (0..).zip(values);
+            let records =
+                records.map(|(offset, value)| Record { offset, key: Vec::new(), value: vec![*value] }).collect();
+            Self { records, skips, committed: 0 }
+        }
+    }
+
+    impl Task for Given {
+        fn position(&self) -> u64 {
+            self.committed
+        }
+
+        fn restore(&mut self, _: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), LogError> {
+            Ok(())
+        }
+
+        fn input_end(&mut self) -> Result<u64, LogError> {
+            Ok(0)
+        }
+
+        fn is_skipped(&self, offset: u64) -> bool {
+            self.skips.has(offset)
+        }
+
+        fn read(&mut self, _: Duration) -> Result<Vec<Record>, LogError> {
+            Ok(self.records.drain(..).collect())
+        }
+
+        fn commit(&mut self, commit: Commit) -> Result<(), LogError> {
+            self.committed = commit.position;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_applied_stops_the_partition_until_it_is_passed_over() {
+        let mut cycle = Cycle::start(Small::default(), Given::new(&[1, 77, 2, 99], Skips::default())).unwrap();
+        let error = cycle.apply_next(Duration::ZERO).unwrap_err();
+        assert_eq!((cycle.position(), error.stands_at()), (1, Some(1)));
+        let told = error.told(Topic::Signals, "1/3");
+        for part in ["signals partition 1/3 offset 1", "below 10", "logystera log skip signals 1/3 1 --reason TEXT"] {
+            assert!(told.contains(part), "{told}");
+        }
+
+        let mut skips = Skips::default();
+        skips.add(1..2);
+        skips.add(3..4);
+        let mut cycle = Cycle::start(Small::default(), Given::new(&[1, 77, 2, 99], skips)).unwrap();
+        assert_eq!(cycle.apply_next(Duration::ZERO).unwrap(), 4);
+        cycle.commit(Vec::new()).unwrap();
+        assert_eq!((cycle.machine.0, cycle.task.committed), (vec![0, 2], 4), "the last one is behind it, too");
+    }
+}

@@ -6,8 +6,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use logystera_infra::conformance::{Backend, conformance};
+use logystera_infra::conformance::{Backend, append, conformance, entry};
+use logystera_infra::control::Skips;
 use logystera_infra::log::kafka::{Committed, Kafka, KafkaConfig, KafkaLog, KafkaTask, Place};
 use logystera_infra::log::{Commit, Entry, Log, LogError, Task};
 use logystera_infra::secrets::random_bytes;
@@ -135,21 +137,76 @@ fn the_one_writer_fences_the_one_before() {
     let Some(brokers) = services::kafka() else { return };
     let kafka = OnKafka::fresh(&brokers).0;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let entry = |value: &str| Entry {
+    let record = |value: &str| Entry {
         topic: Topic::Control,
         partition: 0,
         key: b"k".to_vec(),
         value: value.as_bytes().to_vec(),
     };
     let first = kafka.log().unwrap().alone("office").unwrap();
-    runtime.block_on(first.append(vec![entry("1")])).unwrap();
+    runtime.block_on(first.append(vec![record("1")])).unwrap();
     let second = kafka.log().unwrap().alone("office").unwrap();
     for _ in 0..2 {
-        let refused = runtime.block_on(first.append(vec![entry("lost")]));
+        let refused = runtime.block_on(first.append(vec![record("lost")]));
         assert!(matches!(refused, Err(LogError::Fenced)), "{refused:?}");
     }
-    runtime.block_on(second.append(vec![entry("2")])).unwrap();
+    runtime.block_on(second.append(vec![record("2")])).unwrap();
+    // Also where it was made on the same connection: a producer that was fenced is never another's.
+    let third = second.alone("office").unwrap();
+    for fenced in [&first, &second, &second.clone()] {
+        let refused = runtime.block_on(fenced.append(vec![record("lost")]));
+        assert!(matches!(refused, Err(LogError::Fenced)), "{refused:?}");
+    }
+    runtime.block_on(third.clone().append(vec![record("3")])).unwrap();
     let values: Vec<Vec<u8>> =
-        second.read(Topic::Control, 0, 0, 1_000).unwrap().into_iter().map(|record| record.value).collect();
-    assert_eq!(values, [b"1", b"2"]);
+        third.read(Topic::Control, 0, 0, 1_000).unwrap().into_iter().map(|record| record.value).collect();
+    assert_eq!(values, [b"1", b"2", b"3"]);
+}
+
+/// Retention overtakes a task: before it reads on, and while it reads.
+#[test]
+fn records_that_are_gone_stop_a_task_until_they_are_passed_over() {
+    let Some(brokers) = services::kafka() else { return };
+    let kafka = OnKafka::fresh(&brokers).0;
+    let log = kafka.log().unwrap();
+    let place = Place { generation: kafka.layouts().written(Topic::Signals), partition: 0 };
+    append(&log, (0..20).map(|n| entry(Topic::Signals, "s", &n.to_string())).collect());
+    let start = log.bounds(Topic::Signals, 0).unwrap().start;
+    let commit = |position| Commit { outputs: vec![], puts: vec![], position, sealed: false };
+    let read = |task: &mut KafkaTask| {
+        let mut read = Vec::new();
+        while read.is_empty() {
+            read = task.read(Duration::from_millis(200))?;
+        }
+        Ok::<_, LogError>(read)
+    };
+    let mut task = kafka.task("engine", Topic::Signals, 0).unwrap();
+    let first = read(&mut task).unwrap();
+    assert_eq!(first[0].offset, start);
+    task.commit(commit(5)).unwrap();
+    drop(task);
+    kafka.delete_records(Topic::Signals, place, 8).unwrap();
+
+    let mut task = kafka.task("engine", Topic::Signals, 0).unwrap();
+    let lost = read(&mut task).unwrap_err();
+    assert!(matches!(lost, LogError::Lost { from: 5, to: 8, .. }), "{lost}");
+    assert!(lost.to_string().contains("logystera log skip signals 0 5..8 --reason"), "{lost}");
+    let mut skips = Skips::default();
+    skips.add(5..7);
+    task.pass_over(skips.clone());
+    assert!(matches!(read(&mut task), Err(LogError::Lost { from: 5, to: 8, .. })), "a part is not enough");
+    skips.add(7..8);
+    task.pass_over(skips);
+    assert_eq!(read(&mut task).unwrap()[0].offset, 8);
+    // What was read is committed late, and nothing new is there; then the next ones are gone.
+    let end = log.bounds(Topic::Signals, 0).unwrap().end;
+    task.commit(commit(end)).unwrap();
+    assert!(task.read(Duration::from_millis(200)).unwrap().is_empty());
+    drop(task);
+    append(&log, (0..20).map(|n| entry(Topic::Signals, "s", &n.to_string())).collect());
+    let last = log.bounds(Topic::Signals, 0).unwrap().end;
+    kafka.delete_records(Topic::Signals, place, last).unwrap();
+    let mut task = kafka.task("engine", Topic::Signals, 0).unwrap();
+    let lost = read(&mut task).unwrap_err();
+    assert!(matches!(lost, LogError::Lost { from, to, .. } if (from, to) == (end, last)), "{lost}");
 }

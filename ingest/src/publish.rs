@@ -1,5 +1,6 @@
 //! What the gateway writes to the log: batches, the clock's ticks, and once a minute what it turned away.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::atomic::Ordering;
 
@@ -11,6 +12,7 @@ use logystera_schemas::schema;
 use logystera_schemas::signals_topic::{Refused, Tick};
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::Topic;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use crate::core::clock::Judgement;
@@ -18,6 +20,16 @@ use crate::gateway::{Gateway, lock};
 
 /// `Refused` records once a minute (design, section 3), and what has been idle is forgotten.
 const TICKS_PER_MINUTE: u32 = 60;
+
+/// Ticks under way.
+#[derive(Default)]
+struct Beats {
+    /// Each with its partition, and why the log did not take it.
+    under_way: JoinSet<(u32, Option<String>)>,
+    partitions: BTreeSet<u32>,
+    /// The partitions whose newest tick was not taken.
+    missed: BTreeSet<u32>,
+}
 
 impl<L: Log> Gateway<L> {
     /// Appends, and waits until the entries are durable, but not for ever. False: they may or may not be in the log.
@@ -34,22 +46,25 @@ impl<L: Log> Gateway<L> {
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some(format!("no answer within {:?}", self.0.config.timing.append)),
         };
+        self.note(error.as_deref());
+        if error.is_none() {
+            self.0.meters.append_seconds.record(watch.elapsed().as_secs_f64());
+        }
+        error.is_none()
+    }
+
+    /// Notes whether the log takes appends, or why not.
+    fn note(&self, error: Option<&str>) {
         let was_ready = self.0.log_ready.swap(error.is_none(), Ordering::SeqCst);
         match error {
-            None => {
-                self.0.meters.append_seconds.record(watch.elapsed().as_secs_f64());
-                if !was_ready {
-                    tracing::info!("the log takes appends again");
-                }
-                true
-            }
-            Some(error) => {
-                // Once an outage, not once a batch; and of outages that follow one another, now and then.
-                if was_ready && let Some(left_out) = self.0.log_told.due(self.0.clock.monotonic_ms()) {
+            None if !was_ready => tracing::info!("the log takes appends again"),
+            // Once an outage, not once a batch; and of outages that follow one another, now and then.
+            Some(error) if was_ready => {
+                if let Some(left_out) = self.0.log_told.due(self.0.clock.monotonic_ms()) {
                     tracing::warn!(error, left_out, "the log does not take appends: senders are told to come again");
                 }
-                false
             }
+            _ => {}
         }
     }
 
@@ -59,13 +74,18 @@ impl<L: Log> Gateway<L> {
         let mut ticks = tokio::time::interval(self.0.config.timing.tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut count = 0_u32;
+        let mut beats = Beats::default();
         loop {
             tokio::select! {
                 biased;
                 () = &mut shutdown => return,
+                Some(done) = beats.under_way.join_next() => {
+                    self.end_beat(&mut beats, done);
+                    continue;
+                }
                 _ = ticks.tick() => {}
             }
-            self.tick().await;
+            self.beat(&mut beats);
             count = (count + 1) % TICKS_PER_MINUTE;
             if count == 0 {
                 self.flush_refused().await;
@@ -75,35 +95,76 @@ impl<L: Log> Gateway<L> {
         }
     }
 
-    /// Writes one tick to each partition. A tick that the log does not take is not made up for: its absence tells that the
-    /// door was shut.
-    ///
-    /// While connections are turned away for want of room the door is shut for whoever they are: no tick is written, so that
-    /// nobody is taken for silent who was not let in. Nor is one written by a clock that other gateways contradict.
+    /// Writes one tick to each partition, and waits until the log has taken them or not.
     pub async fn tick(&self) {
+        let mut beats = Beats::default();
+        self.beat(&mut beats);
+        while let Some(done) = beats.under_way.join_next().await {
+            self.end_beat(&mut beats, done);
+        }
+    }
+
+    /// Whether the log's clock goes on. While connections are turned away for want of room the door is shut for whoever they
+    /// are: no tick is written, so that nobody is taken for silent who was not let in. Nor is one written by a clock that other
+    /// gateways contradict.
+    fn may_tick(&self) -> bool {
         if self.0.rush.take() {
             if let Some(left_out) = self.0.rush_told.due(self.0.clock.monotonic_ms()) {
                 tracing::warn!(left_out, "connections find no room: the log's clock stands still meanwhile");
             }
-            return self.0.meters.ticks_withheld.increment(1);
+            return false;
         }
-        if !self.tell_clock().ticks() {
+        self.tell_clock().ticks()
+    }
+
+    /// Begins to write a tick to each partition, but for those whose tick before is under way still: one that has no leader holds up
+    /// no other. A tick that the log does not take is not made up for: its absence tells that the door was shut.
+    fn beat(&self, beats: &mut Beats) {
+        if !self.may_tick() {
             return self.0.meters.ticks_withheld.increment(1);
         }
         let at = WallMs(self.0.clock.wall_ms());
-        let tick = |partition| Entry {
-            topic: Topic::Signals,
-            partition,
-            key: Vec::new(),
-            value: schema::encode(&Tick { partition, at }),
-        };
-        // Each for itself: together they would be one transaction, whose crash would hold up the readers of every partition.
-        for entry in (0..self.0.log.partitions(Topic::Signals)).map(tick) {
-            if !self.append(vec![entry]).await {
-                return self.0.meters.ticks_missed.increment(1);
+        for partition in 0..self.0.log.partitions(Topic::Signals) {
+            if !beats.partitions.insert(partition) {
+                self.0.meters.ticks_missed.increment(1);
+                continue;
             }
+            // Each for itself: together they would be one transaction, whose crash would hold up the readers of every partition.
+            let value = schema::encode(&Tick { partition, at });
+            let entry = Entry { topic: Topic::Signals, partition, key: Vec::new(), value };
+            let gateway = self.clone();
+            beats.under_way.spawn(async move {
+                let append = gateway.0.log.append(vec![entry]);
+                let appended = tokio::time::timeout(gateway.0.config.timing.append, append).await;
+                let error = match appended {
+                    Ok(appended) => appended.err().map(|error| error.to_string()),
+                    Err(_) => Some(format!("no answer within {:?}", gateway.0.config.timing.append)),
+                };
+                (partition, error)
+            });
         }
         lock(&self.0.clock_watch).written(at.0);
+    }
+
+    /// Takes in how a tick fared. The log takes appends as long as one partition does: no other gateway could do more.
+    fn end_beat(&self, beats: &mut Beats, done: Result<(u32, Option<String>), JoinError>) {
+        // One that panicked has said so.
+        let Ok((partition, error)) = done else { return };
+        beats.partitions.remove(&partition);
+        match error {
+            None => {
+                beats.missed.remove(&partition);
+                self.note(None);
+            }
+            Some(error) => {
+                self.0.meters.ticks_missed.increment(1);
+                beats.missed.insert(partition);
+                let partitions = self.0.log.partitions(Topic::Signals);
+                if (0..partitions).all(|partition| beats.missed.contains(&partition)) {
+                    self.note(Some(&error));
+                }
+            }
+        }
     }
 
     /// Judges the clock, and says so where that has changed.

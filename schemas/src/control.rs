@@ -163,6 +163,46 @@ avro_record! {
     }
 }
 
+avro_record! {
+    /// Offsets of a partition that are passed over by everybody who applies it, from when this is read on: a record there cannot be
+    /// read, or is gone. Written by `log skip`; absent: every record counts.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Skip {
+        /// The topic.
+        pub topic: GrowingTopic,
+        /// How often it had grown.
+        pub generation: u32,
+        /// The partition.
+        pub partition: u32,
+        /// The first offset.
+        pub from: u64,
+        /// One past the last offset.
+        pub to: u64,
+        /// Why, in the words of whoever said so.
+        pub reason: String,
+        /// When that was, milliseconds since the epoch.
+        pub at: i64,
+    }
+}
+
+avro_record! {
+    /// What a site was last configured with. Written in one commit with the `SiteConfigured` of topic `signals`; absent: by a
+    /// version that did not say, or never.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct SiteRules {
+        /// Site.
+        pub site: SiteId,
+        /// Digest of the configuration's body.
+        pub digest: Sha256Digest,
+        /// Version of the engine's semantics.
+        pub semantics: u32,
+        /// When, milliseconds since the epoch.
+        pub at: i64,
+        /// Which command, and on which machine.
+        pub by: String,
+    }
+}
+
 /// A record of topic `control`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entity {
@@ -180,6 +220,10 @@ pub enum Entity {
     Partitions(Partitions),
     /// A process's right to write.
     Lease(Lease),
+    /// Offsets that are passed over.
+    Skip(Skip),
+    /// What a site was last configured with.
+    SiteRules(SiteRules),
 }
 
 impl Entity {
@@ -193,6 +237,8 @@ impl Entity {
             Self::Channel(c) => format!("channel/{}", c.channel),
             Self::Partitions(p) => format!("partitions/{}", p.topic),
             Self::Lease(l) => format!("lease/{}/{}", l.role, l.instance),
+            Self::Skip(s) => format!("skip/{}/{}/{}/{}", s.topic, s.generation, s.partition, s.from),
+            Self::SiteRules(r) => format!("site-rules/{}", r.site),
         }
     }
 }
@@ -217,4 +263,10 @@ impl TopicRecord for Partitions {
 }
 impl TopicRecord for Lease {
     const KIND: Kind = Kind::Lease;
+}
+impl TopicRecord for Skip {
+    const KIND: Kind = Kind::Skip;
+}
+impl TopicRecord for SiteRules {
+    const KIND: Kind = Kind::SiteRules;
 }

@@ -242,6 +242,15 @@ pub const LOG_COMMIT_SPACING_US: u64 = 2_000;
 pub const LOG_READERS_KEPT_MAX: usize = 4;
 /// Milliseconds between two looks at topic `control`: a revocation takes effect within 5 s (design, section 3).
 pub const CONTROL_REFRESH_MS: u64 = 500;
+/// Milliseconds without a successful look at topic `control` after which a process is not ready: a revocation should take 5 s, and
+/// a broker that moves its partitions takes less than this.
+pub const CONTROL_STALE_MS_MAX: i64 = 30_000;
+/// Entities whose unreadable records are told apart; more are only counted.
+pub const CONTROL_UNREADABLE_KEPT_MAX: usize = 64;
+/// Kinds of lines of librdkafka that are counted apart: it has some dozens.
+pub const LIBRARY_KINDS_MAX: usize = 64;
+/// Sites that are configured in one commit: two records each, far below what a transaction takes, and soon done.
+pub const SITES_CONFIGURED_AT_ONCE_MAX: usize = 200;
 /// How long a gateway may write to topic `signals` from when it asked, in milliseconds (design, section 5).
 pub const LEASE_MS: i64 = 15_000;
 /// How often it asks anew, in milliseconds.

@@ -81,6 +81,10 @@ kinds! {
     Partitions = "control_partitions",
     /// Topic control: a process's right to write.
     Lease = "control_lease",
+    /// Topic control: offsets that are passed over.
+    Skip = "control_skip",
+    /// Topic control: what a site was last configured with.
+    SiteRules = "control_site_rules",
 }
 
 /// Schemas that others refer to by name: the hash and the signal types, in the order of the batch's union.

@@ -138,6 +138,8 @@ impl Entity {
             Kind::Channel => Self::Channel(whole(reader)?),
             Kind::Partitions => Self::Partitions(whole(reader)?),
             Kind::Lease => Self::Lease(whole(reader)?),
+            Kind::Skip => Self::Skip(whole(reader)?),
+            Kind::SiteRules => Self::SiteRules(whole(reader)?),
             other => return Err(DecodeError::UnknownSchema(schema::fingerprint(other))),
         })
     }
@@ -152,6 +154,8 @@ impl Entity {
             Self::Channel(r) => schema::encode(r),
             Self::Partitions(r) => schema::encode(r),
             Self::Lease(r) => schema::encode(r),
+            Self::Skip(r) => schema::encode(r),
+            Self::SiteRules(r) => schema::encode(r),
         }
     }
 }

@@ -95,6 +95,8 @@ records_agree! {
     channel_agrees: control::Channel,
     partitions_agrees: control::Partitions,
     lease_agrees: control::Lease,
+    skip_agrees: control::Skip,
+    site_rules_agrees: control::SiteRules,
 }
 
 #[test]

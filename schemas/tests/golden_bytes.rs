@@ -102,6 +102,13 @@ fn the_bytes_of_each_record_are_what_they_were() {
     Lease
       c301b369d414b7b8a380
       020c686f73742d310dd804020200
+    Skip
+      c3017de4dd2df75bd251
+      000206d804da04086a756e6b80a0d5edee66
+    SiteRules
+      c3015841c0a4a76a3113
+      10736974655f377164d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d20280a0d5edee662e72
+      756c6573207075626c697368206f6e20686f73742d31
     ");
 }
 

@@ -21,7 +21,6 @@ use zeroize::Zeroizing;
 
 use super::sites::new_tenant;
 use super::{Office, Refusal, TENANT_DEFAULT};
-use crate::cli::NOT_AVAILABLE;
 
 /// A new channel, with its secret: shown once, so it has no `Debug`.
 #[derive(Serialize, Deserialize)]
@@ -102,12 +101,10 @@ impl<L: Log> Office<L> {
     pub(super) async fn test_channel(&self, channel: &str) -> Result<Tested, Refusal> {
         let directory = self.directory()?;
         let found = known_channel(&directory, channel)?;
-        let target = target(&self.master, found).ok_or_else(|| Refusal {
-            code: NOT_AVAILABLE,
-            message: format!("the secret of {channel} does not open: another master key sealed it"),
+        let target = target(&self.master, found).ok_or_else(|| {
+            Refusal::not_available(format!("the secret of {channel} does not open: another master key sealed it"))
         })?;
-        let webhook = Webhook::new(WebhookConfig::new(self.policy))
-            .map_err(|error| Refusal { code: NOT_AVAILABLE, message: error.to_string() })?;
+        let webhook = Webhook::new(WebhookConfig::new(self.policy)).map_err(Refusal::not_available)?;
         let started_ms = self.clock.monotonic_ms();
         let answer = webhook.test_delivery(&target, &found.channel, self.clock.wall_ms()).await;
         Ok(Tested {

@@ -2,6 +2,7 @@
 //! which is asked through a socket in the folder, else by the command itself.
 
 mod channels;
+mod rules;
 mod sites;
 mod socket;
 
@@ -11,23 +12,23 @@ use std::time::Duration;
 
 use logystera_alerter::channels::address::AddressPolicy;
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::{Directory, DirectoryView, DirectoryWatch};
+use logystera_infra::control::{Directory, DirectoryView, DirectoryWatch, entry};
 use logystera_infra::embedded::{Embedded, OpenError};
-use logystera_infra::log::{Entry, Log, LogError};
+use logystera_infra::log::{Log, LogError};
 use logystera_infra::secrets::MasterKey;
-use logystera_schemas::control::{Entity, RuleSet as RuleSetRecord, Site};
-use logystera_schemas::ids::{KeyGroup, Sha256Digest};
+use logystera_schemas::control::{Entity, GrowingTopic, Skip};
 use logystera_schemas::limits::CONTROL_REFRESH_MS;
-use logystera_schemas::schema;
-use logystera_schemas::signals_topic::SiteConfigured;
 use logystera_schemas::topic::Topic;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{CliError, ClusterArgs, NOT_AVAILABLE, WRONG_USE};
-use crate::deployment::{Configured, Deployment};
+use crate::deployment::Deployment;
 use crate::up::rules_or_default;
 
 pub use channels::{IssuedChannel, Tested, target};
+#[cfg(feature = "kafka")]
+pub(crate) use rules::publish_rules;
+pub(crate) use rules::{by, configure_sites};
 pub use sites::IssuedKey;
 pub use socket::{AdminSocket, serve};
 
@@ -58,6 +59,8 @@ pub enum Request {
     ChannelEnable { channel: String },
     /// `channel remove`
     ChannelRemove { channel: String },
+    /// `log skip`
+    LogSkip { topic: String, generation: u32, partition: u32, from: u64, to: u64, reason: String },
 }
 
 /// What was done. It can hold a secret, which is shown once: it has no `Debug`.
@@ -82,6 +85,8 @@ pub enum Answer {
         /// Channels that its tenant still has.
         left: usize,
     },
+    /// Records are passed over from now on.
+    Skipped,
 }
 
 /// Why it was not done, as the socket carries it.
@@ -89,16 +94,19 @@ pub enum Answer {
 pub struct Refusal {
     code: u8,
     message: String,
+    /// Whether another command wrote meanwhile. Nobody does where there is a socket.
+    #[serde(skip)]
+    fenced: bool,
 }
 
 impl Refusal {
     fn wrong_use(message: impl Into<String>) -> Self {
-        Self { code: WRONG_USE, message: message.into() }
+        Self { code: WRONG_USE, message: message.into(), fenced: false }
     }
 
     /// What is needed is not available.
     pub(crate) fn not_available(error: impl std::fmt::Display) -> Self {
-        Self { code: NOT_AVAILABLE, message: error.to_string() }
+        Self { code: NOT_AVAILABLE, message: error.to_string(), fenced: false }
     }
 
     /// For people.
@@ -109,19 +117,22 @@ impl Refusal {
 
 impl From<LogError> for Refusal {
     fn from(error: LogError) -> Self {
-        Self { code: NOT_AVAILABLE, message: error.to_string() }
+        CliError::from(error).into()
     }
 }
 
 impl From<Refusal> for CliError {
     fn from(refusal: Refusal) -> Self {
-        Self::new(refusal.code, refusal.message)
+        let Refusal { code, message, fenced } = refusal;
+        let mut error = Self::new(code, message);
+        error.fenced = fenced;
+        error
     }
 }
 
 impl From<CliError> for Refusal {
     fn from(error: CliError) -> Self {
-        Self { code: error.code, message: error.message }
+        Self { code: error.code, message: error.message, fenced: error.fenced }
     }
 }
 
@@ -175,6 +186,14 @@ impl<L: Log> Office<L> {
             Request::ChannelRemove { channel } => {
                 self.remove_channel(&channel).await.map(|left| Answer::Removed { left })
             }
+            Request::LogSkip { topic, generation, partition, from, to, reason } => {
+                let topic = GrowingTopic::from_symbol(&topic);
+                let topic = topic.ok_or_else(|| Refusal::wrong_use("expected topic signals or detections"))?;
+                let at = self.clock.wall_ms();
+                let skip = Skip { topic, generation, partition, from, to, reason, at };
+                self.log.append(vec![entry(&Entity::Skip(skip))]).await?;
+                Ok(Answer::Skipped)
+            }
         }
     }
 
@@ -182,54 +201,6 @@ impl<L: Log> Office<L> {
     fn directory(&self) -> Result<Arc<Directory>, LogError> {
         Ok(DirectoryWatch::load(self.log.clone())?.view().current())
     }
-}
-
-/// The record that makes `configured` hold for a site from here on.
-pub fn site_configured(site: &Site, configured: &Configured, log: &impl Log) -> Result<Entry, CliError> {
-    let digest: Sha256Digest =
-        configured.digest.parse().map_err(|e| CliError::not_available(format!("deployment.toml: {e}")))?;
-    let record = SiteConfigured {
-        site: site.site.clone(),
-        tenant: site.tenant.clone(),
-        name: site.name.clone(),
-        digest,
-        semantics: configured.semantics,
-    };
-    let key = site.site.as_str();
-    let partition = KeyGroup::of(key).partition(log.partitions(Topic::Signals));
-    Ok(Entry { topic: Topic::Signals, partition, key: key.as_bytes().to_vec(), value: schema::encode(&record) })
-}
-
-/// Has the body of `set` in topic `control`, so that sites can be configured with it.
-pub async fn publish_rules(
-    log: &impl Log,
-    directory: &Directory,
-    set: &logystera_processor::core::rule::RuleSet,
-) -> Result<Configured, CliError> {
-    if directory.rule_set(&set.digest).is_none() {
-        let body = logystera_schemas::avro::Blob(set.body.clone().into_bytes());
-        let record = Entity::RuleSet(RuleSetRecord { digest: set.digest, body });
-        log.append(vec![logystera_infra::control::entry(&record)]).await?;
-    }
-    let semantics = logystera_processor::core::engine::SEMANTICS;
-    Ok(Configured { digest: set.digest.to_string(), semantics })
-}
-
-/// Configures every open site with `set`, where they were last configured with another one: the body first, then the sites.
-/// A crash in between is mended by the next start; the same configuration again changes nothing.
-pub async fn configure_sites(
-    log: &impl Log,
-    directory: &Directory,
-    set: &logystera_processor::core::rule::RuleSet,
-    before: Option<&Configured>,
-) -> Result<Configured, CliError> {
-    let configured = publish_rules(log, directory, set).await?;
-    if before != Some(&configured) {
-        let open = directory.sites().filter(|s| s.closed_at.is_none());
-        let entries: Result<Vec<Entry>, CliError> = open.map(|site| site_configured(site, &configured, log)).collect();
-        log.append(entries?).await?;
-    }
-    Ok(configured)
 }
 
 /// Has a change made: on the installation on Kafka where `cluster` names one, else on the folder `dir`.
@@ -278,7 +249,7 @@ fn act(dir: &Path, embedded: Embedded, request: Request) -> Result<Answer, CliEr
             // No `up` has run here yet: its first start replaces the default pack where it is told of other rules.
             let set = rules_or_default(None)?;
             let directory = DirectoryWatch::load(log.clone())?.view().current();
-            deployment.rules = Some(configure_sites(&log, &directory, &set, None).await?);
+            deployment.rules = Some(configure_sites(&log, &directory, &set, &by("site add"), |_| ()).await?.0);
             deployment.save(dir)?;
         }
         let office = Office::new(log.clone(), master, deployment, Arc::new(SystemClock::new()));

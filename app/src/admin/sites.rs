@@ -11,7 +11,8 @@ use logystera_schemas::limits::LIVE_KEYS_MAX;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{Office, Refusal, site_configured};
+use super::rules::{by, site_configured};
+use super::{Office, Refusal};
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
@@ -52,7 +53,7 @@ impl<L: Log> Office<L> {
         let site = free_id(&directory, name)?;
         let site = Site { site, tenant, name: name.to_owned(), created_at: now, closed_at: None };
         entries.push(entry(&Entity::Site(site.clone())));
-        entries.push(site_configured(&site, configured, &self.log)?);
+        entries.extend(site_configured(&site, configured, &by("site add"), &self.log)?);
         let (key, issued) = self.new_key(&directory, &site, now)?;
         entries.push(entry(&Entity::Key(key)));
         self.log.append(entries).await?;

@@ -1,7 +1,6 @@
 //! The role that delivers alerts.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use logystera_alerter::channels::courier::HttpCourier;
 use logystera_alerter::channels::webhook::{Webhook, WebhookConfig};
@@ -12,17 +11,14 @@ use logystera_schemas::topic::Topic;
 use tokio::runtime::Handle;
 
 use super::Installation;
+use super::operators::Health;
 use super::partitions::{self, Run, Work};
 use crate::advice::RuleAdvice;
 use crate::cli::CliError;
 use crate::up::ChannelTargets;
 
-pub(super) async fn serve(
-    installation: &Installation,
-    ready: Arc<AtomicBool>,
-    shutdown: &Shutdown,
-) -> Result<(), CliError> {
-    let (share, control) = installation.share(task::APP, Topic::Detections, ready, shutdown)?;
+pub(super) async fn serve(installation: &Installation, health: &Health, shutdown: &Shutdown) -> Result<(), CliError> {
+    let (share, control) = installation.share(task::APP, Topic::Detections, health, shutdown)?;
     let (directory, master) = (share.control.view.clone(), installation.master.clone());
     let deployment = installation.deployment(None);
     let webhook = Webhook::new(WebhookConfig::new(deployment.address_policy())).map_err(CliError::not_available)?;

@@ -13,12 +13,21 @@ use logystera_ingest::tls::Tls;
 use logystera_ingest::{Gateway, Render};
 use tokio::net::TcpListener;
 
-use super::{AWAY_PAUSE, Installation};
+use super::Installation;
+use super::config::Config;
 use crate::cli::CliError;
 use crate::up::{SiteKeys, bind, gateway_config};
 
 /// How often a gateway that starts looks whether it may write.
 const DOOR_STEP: Duration = Duration::from_millis(50);
+
+/// The certificate that the settings name.
+pub(super) fn tls(config: &Config) -> Result<Option<Tls>, CliError> {
+    match (&config.tls_cert, &config.tls_key) {
+        (Some(certificate), Some(key)) => Tls::from_files(certificate, key).map(Some).map_err(CliError::wrong_use),
+        _ => Ok(None),
+    }
+}
 
 pub(super) async fn run(
     installation: &Installation,
@@ -27,10 +36,7 @@ pub(super) async fn run(
     shutdown: &Shutdown,
 ) -> Result<(), CliError> {
     let config = &installation.config;
-    let tls = match (&config.tls_cert, &config.tls_key) {
-        (Some(certificate), Some(key)) => Some(Tls::from_files(certificate, key).map_err(CliError::wrong_use)?),
-        _ => None,
-    };
+    let tls = tls(config)?;
     let senders = bind(config.listen, "listen in the file").await?;
     let watch = DirectoryWatch::load(installation.log.clone())?;
     let view = watch.view();
@@ -44,13 +50,6 @@ pub(super) async fn run(
     let log = installation.log.through(door.clone());
     while !door.is_open() && !shutdown.is_set() {
         tokio::time::sleep(DOOR_STEP).await;
-    }
-    while let Err(error) = installation.configure_sites(&log, &view.current()).await {
-        if !error.is_away() || shutdown.is_set() {
-            return Err(error);
-        }
-        tracing::warn!(%error, "waiting for the cluster");
-        tokio::time::sleep(AWAY_PAUSE).await;
     }
     let keys = Arc::new(SiteKeys::new(view, installation.master.clone()));
     let gateway = Gateway::new(gateway_config(&config.audience), log, keys, clock);

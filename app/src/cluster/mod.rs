@@ -16,25 +16,27 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use logystera_infra::clock::SystemClock;
 use logystera_infra::control::{Directory, DirectoryWatch};
 use logystera_infra::kafka::{Kafka, KafkaLog, Layouts};
-use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey};
+use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey, random_bytes};
 use logystera_infra::shutdown::Shutdown;
 use logystera_infra::store::Store;
+use logystera_processor::core::engine::SEMANTICS;
+use logystera_processor::core::rule::RuleSet;
 use logystera_schemas::control::GrowingTopic;
 use logystera_schemas::topic::Topic;
 
-use crate::admin::{Answer, Office, Request, configure_sites, publish_rules};
+use crate::admin::{Answer, Office, Request, by, configure_sites, publish_rules};
 use crate::cli::{CliError, DONE, finish};
 use crate::deployment::{Configured, Deployment};
 use crate::up::{bind, equip, rules_or_default, upkeep};
 use config::Config;
 pub(crate) use growth::grow;
+use operators::Health;
 use partitions::{Control, Share};
 pub(crate) use reading::ClusterLog;
 pub(crate) use status::status;
@@ -90,6 +92,9 @@ pub struct Args {
     /// Name of this process among those of its role, the same after a restart [default: the host's]
     #[arg(long, value_name = "NAME", env = "LOGYSTERA_INSTANCE")]
     instance: Option<String>,
+    /// Where senders connect, instead of the file's listen: for several gateways on one machine
+    #[arg(long, value_name = "ADDRESS", env = "LOGYSTERA_LISTEN")]
+    listen: Option<SocketAddr>,
     /// Where operators connect, instead of the file's admin-listen: for several processes on one machine
     #[arg(long, value_name = "ADDRESS", env = "LOGYSTERA_ADMIN_LISTEN")]
     admin_listen: Option<SocketAddr>,
@@ -107,8 +112,13 @@ fn serve(role: Role, args: &Args) -> Result<u8, CliError> {
     let mut config = Config::read(&args.config)?;
     config.instance = args.instance.clone().or(config.instance);
     config.admin_listen = args.admin_listen.unwrap_or(config.admin_listen);
+    config.listen = args.listen.unwrap_or(config.listen);
     if args.check_config {
+        check_files(&config)?;
         println!("{}: the settings can be used", args.config.display());
+        if let Some(rules) = &config.rules {
+            eprintln!("{}", not_published(rules, &args.config));
+        }
         return Ok(DONE);
     }
     let metrics = equip(&config.log, config.log_json)?;
@@ -120,20 +130,29 @@ fn serve(role: Role, args: &Args) -> Result<u8, CliError> {
         tokio::spawn(upkeep(metrics.clone()));
         let operators = bind(installation.config.admin_listen, "--admin-listen ADDRESS").await?;
         if role == Role::Gateway {
+            if let Some(rules) = &installation.config.rules {
+                tracing::warn!("{}", not_published(rules, &args.config));
+            }
             return gateway::run(&installation, operators, metrics, &shutdown).await;
         }
         let until = shutdown.clone();
-        let ready = Arc::new(AtomicBool::new(false));
+        let health = Arc::new(Health::default());
         let served =
-            tokio::spawn(operators::serve(operators, metrics, Arc::clone(&ready), async move { until.wait().await }));
+            tokio::spawn(operators::serve(operators, metrics, Arc::clone(&health), async move { until.wait().await }));
         match role {
-            Role::Processor => processor::serve(&installation, ready, &shutdown).await?,
-            _ => alerter::serve(&installation, ready, &shutdown).await?,
+            Role::Processor => processor::serve(&installation, &health, &shutdown).await?,
+            _ => alerter::serve(&installation, &health, &shutdown).await?,
         }
         served.await.map_err(CliError::not_available)?
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     done.map(|()| DONE)
+}
+
+/// Reads what the settings name: the rules, the certificate and its key.
+fn check_files(config: &Config) -> Result<(), CliError> {
+    rules_or_default(config.rules.as_deref())?;
+    gateway::tls(config).map(drop)
 }
 
 /// Tries until the cluster answers: it may be starting, too. What is wrong with the settings is said at once.
@@ -183,11 +202,13 @@ impl Installation {
         &self,
         app: &'static str,
         input: Topic,
-        ready: Arc<AtomicBool>,
+        health: &Health,
         shutdown: &Shutdown,
     ) -> Result<(Share, JoinHandle<()>), CliError> {
         let watch = DirectoryWatch::load(self.log.clone())?;
         let control = Control { log: self.log.clone(), view: watch.view() };
+        drop(health.control.set(watch.view()));
+        let ready = Arc::clone(&health.ready);
         let thread = watch.spawn(shutdown.clone()).map_err(CliError::not_available)?;
         let (kafka, instance) = (self.with_store()?, self.config.instance()?);
         Ok((Share { kafka, control, app, input, instance, ready }, thread))
@@ -203,18 +224,24 @@ impl Installation {
         }
     }
 
-    /// Configures all sites with the rules of the file. `log` is what the process writes to.
-    pub(crate) async fn configure_sites(&self, log: &KafkaLog, directory: &Directory) -> Result<(), CliError> {
-        let rules = rules_or_default(self.config.rules.as_deref())?;
-        configure_sites(log, directory, &rules, None).await.map(drop)
-    }
-
     /// The log for the one command that changes something: whichever did before is fenced.
     pub(crate) fn office_log(&self) -> Result<(KafkaLog, Arc<Directory>), CliError> {
         let log = self.log.alone(OFFICE)?;
         // Read after that: a growth that began before is seen, and one that begins later fences this command.
         let directory = DirectoryWatch::load(log.clone())?.view().current();
         let log = log.with_layouts(Layouts::of(self.kafka.config(), &directory));
+        Ok((log, directory))
+    }
+
+    /// The same, while nothing grows: what is appended then may be for a generation that nobody reads.
+    fn open_office(&self) -> Result<(KafkaLog, Arc<Directory>), CliError> {
+        let (log, directory) = self.office_log()?;
+        if let Some(topic) = GrowingTopic::ALL.iter().find(|topic| log.layouts().is_closing(**topic)) {
+            return Err(CliError::not_available(format!(
+                "the partitions of {topic} are growing: try again in a moment; if `logystera partitions grow` is no longer \
+                 running, run it again"
+            )));
+        }
         Ok((log, directory))
     }
 }
@@ -237,22 +264,94 @@ fn master_key(folder: &Path, directory: &Directory) -> Result<MasterKey, CliErro
     MasterKey::load_or_create(folder).map_err(CliError::not_available)
 }
 
+/// How often a change that another command has fenced is decided anew: more commands at once than anybody starts by hand.
+const OFFICE_TRIES: u32 = 10;
+/// Longest pause before the second try, milliseconds; it doubles with each, up to [`OFFICE_PAUSE_MS_MAX`]. A change takes about as
+/// long from its fence to its commit.
+const OFFICE_PAUSE_MS: u64 = 200;
+/// Longest pause of all, milliseconds.
+const OFFICE_PAUSE_MS_MAX: u64 = 3_000;
+
+/// Does what only the one writer may, and again where another command became that meanwhile: what is to be done is decided anew then.
+/// A pause by chance lets one of several that began at once come to its end.
+fn persistently<T>(mut attempt: impl FnMut() -> Result<T, CliError>) -> Result<T, CliError> {
+    for tried in 1..OFFICE_TRIES {
+        match attempt() {
+            Err(error) if error.fenced => tracing::debug!(tried, "fenced by another command"),
+            done => return done,
+        }
+        let longest_ms = (OFFICE_PAUSE_MS << tried).min(OFFICE_PAUSE_MS_MAX);
+        let pause_ms = u64::from_be_bytes(random_bytes()) % longest_ms;
+        std::thread::sleep(Duration::from_millis(pause_ms));
+    }
+    attempt().map_err(|error| {
+        if !error.fenced {
+            return error;
+        }
+        CliError::not_available(format!(
+            "{OFFICE_TRIES} times another command has written to this installation meanwhile: nothing was changed; try again when \
+             fewer of them run"
+        ))
+    })
+}
+
 /// Has a change of sites or channels made on the installation that a file describes.
 pub fn ask(file: &Path, request: Request) -> Result<Answer, CliError> {
     let installation = Installation::connect(Config::read(file)?)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(CliError::not_available)?.block_on(async {
-        let (log, directory) = installation.office_log()?;
-        if let Some(topic) = GrowingTopic::ALL.iter().find(|topic| log.layouts().is_closing(**topic)) {
-            return Err(CliError::not_available(format!(
-                "the partitions of {topic} are growing: try again in a moment; if `logystera partitions grow` is no longer \
-                 running, run it again"
-            )));
-        }
-        let rules = rules_or_default(installation.config.rules.as_deref())?;
-        let deployment = installation.deployment(Some(publish_rules(&log, &directory, &rules).await?));
-        let master = installation.master.clone();
-        let office = Office::new(log, master, deployment, Arc::new(SystemClock::new()));
-        office.execute(request).await.map_err(CliError::from)
-    })
+    let runtime = runtime.map_err(CliError::not_available)?;
+    persistently(|| runtime.block_on(change(&installation, file, request.clone())))
+}
+
+async fn change(installation: &Installation, file: &Path, request: Request) -> Result<Answer, CliError> {
+    let (log, directory) = installation.open_office()?;
+    let rules = match request {
+        Request::SiteAdd { .. } => Some(rules_of_new_sites(installation, file, &log, &directory).await?),
+        _ => None,
+    };
+    let (deployment, master) = (installation.deployment(rules), installation.master.clone());
+    let office = Office::new(log, master, deployment, Arc::new(SystemClock::new()));
+    office.execute(request).await.map_err(CliError::from)
+}
+
+/// The rules that were published last. Where none ever were, the default pack is, unless the file names others.
+async fn rules_of_new_sites(
+    installation: &Installation,
+    file: &Path,
+    log: &KafkaLog,
+    directory: &Directory,
+) -> Result<Configured, CliError> {
+    if let Some(digest) = directory.published() {
+        return Ok(Configured { digest: digest.to_string(), semantics: SEMANTICS });
+    }
+    if let Some(rules) = &installation.config.rules {
+        return Err(CliError::wrong_use(not_published(rules, file)));
+    }
+    publish_rules(log, directory, &rules_or_default(None)?).await
+}
+
+/// What the setting `rules` does no more, and what does it.
+fn not_published(rules: &Path, file: &Path) -> String {
+    format!(
+        "the setting rules publishes nothing any more: logystera rules publish {} --config {}",
+        rules.display(),
+        file.display()
+    )
+}
+
+/// Judges all sites by `set` from now on; gives how many were configured.
+pub(crate) fn publish(file: &Path, set: &RuleSet) -> Result<usize, CliError> {
+    let installation = Installation::connect(Config::read(file)?)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(CliError::not_available)?;
+    // Also those that a try configured which was fenced behind them.
+    let (mut before, mut now) = (0, 0);
+    let done = persistently(|| {
+        before += std::mem::take(&mut now);
+        runtime.block_on(async {
+            let (log, directory) = installation.open_office()?;
+            configure_sites(&log, &directory, set, &by("rules publish"), |done| now = done).await
+        })
+    });
+    done.map(|(_, done)| before + done)
 }

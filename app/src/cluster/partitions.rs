@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::control::DirectoryView;
-use logystera_infra::kafka::{Kafka, KafkaLog, KafkaTask, Layouts, Place};
+use logystera_infra::kafka::{Kafka, KafkaLog, KafkaTask, Layouts, Member, Place};
 use logystera_infra::log::{LogError, Task as _};
 use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
@@ -73,11 +73,6 @@ impl Share {
         Layouts::of(self.kafka.config(), &self.control.view.current())
     }
 
-    /// How they are laid out when this is called.
-    fn layouts_now(&self) -> Result<Layouts, LogError> {
-        Ok(Layouts::of(self.kafka.config(), &self.control.view.caught_up(&self.control.log)?))
-    }
-
     /// Whether nothing is left to be done for a partition, or not yet; none: it can be taken over.
     fn stands_back(&self, place: Place) -> Result<Option<End>, LogError> {
         let layouts = self.layouts();
@@ -108,6 +103,8 @@ impl Share {
 enum End {
     /// It was told to, or something failed.
     Stopped,
+    /// The record at this offset cannot be applied, or is gone: it stands there until somebody says how to go on.
+    Halted(u64),
     /// What it has to wait for has not happened yet.
     Early,
     /// The partition has ended, and everything before its seal is committed.
@@ -136,6 +133,14 @@ impl Worker {
 struct Paused {
     until_ms: i64,
     pause_ms: u64,
+    /// The offset that it stands at.
+    halted: Option<u64>,
+}
+
+impl Paused {
+    fn until(until_ms: i64) -> Self {
+        Self { until_ms, pause_ms: 0, halted: None }
+    }
 }
 
 /// Runs a task for each partition that is this process's, until `shutdown`. Blocks its thread.
@@ -144,7 +149,8 @@ struct Paused {
 /// two owners must not fence each other for ever.
 pub fn run(share: &Share, work: &Work, shutdown: &Shutdown) -> Result<(), LogError> {
     let mut workers = BTreeMap::new();
-    let done = keep_running(share, work, shutdown, &mut workers);
+    let mut member = None;
+    let done = keep_running(share, work, shutdown, &mut workers, &mut member);
     for worker in workers.values() {
         worker.stop.trigger();
     }
@@ -152,7 +158,66 @@ pub fn run(share: &Share, work: &Work, shutdown: &Shutdown) -> Result<(), LogErr
         // A thread that panicked has said so.
         drop(worker.thread.join());
     }
+    // What was applied is committed: others may have the partitions.
+    if let Some(member) = member {
+        member.leave();
+    }
     done
+}
+
+/// The partitions of a process that do not run.
+#[derive(Default)]
+struct Rest {
+    paused: BTreeMap<Place, Paused>,
+    sealed: BTreeSet<Place>,
+}
+
+impl Rest {
+    /// Takes those in whose threads have ended.
+    fn reap(&mut self, workers: &mut BTreeMap<Place, Worker>, now_ms: i64) {
+        let Self { paused, sealed } = self;
+        for (partition, worker) in workers.extract_if(.., |_, worker| worker.thread.is_finished()) {
+            let started_ms = worker.started_ms;
+            // A thread that panicked has said so.
+            let halted = match worker.thread.join().unwrap_or(End::Stopped) {
+                End::Sealed => {
+                    sealed.insert(partition);
+                    continue;
+                }
+                End::Early => {
+                    paused.insert(partition, Paused::until(now_ms + EARLY_PAUSE_MS));
+                    continue;
+                }
+                End::Halted(offset) => Some(offset),
+                End::Stopped => None,
+            };
+            let lasted = now_ms - started_ms > TASK_RETRY_MS_MAX as i64;
+            let last = if lasted { 0 } else { paused.get(&partition).map_or(0, |p| p.pause_ms) };
+            let pause_ms = (2 * last).clamp(TASK_RETRY_MS_MIN, TASK_RETRY_MS_MAX);
+            paused.insert(partition, Paused { until_ms: now_ms + pause_ms as i64, pause_ms, halted });
+        }
+    }
+
+    /// Looks again at those that wait: `skips_differ` where somebody has said how to go on.
+    fn look_again(
+        &mut self,
+        own: &BTreeSet<Place>,
+        workers: &BTreeMap<Place, Worker>,
+        skips_differ: bool,
+        now_ms: i64,
+    ) {
+        let halted = self.paused.values_mut().filter(|p| skips_differ && p.halted.is_some());
+        halted.for_each(|p| p.until_ms = now_ms);
+        for (place, worker) in workers.iter().filter(|(_, worker)| worker.is_taken_over()) {
+            let position = worker.committed.load(Ordering::Relaxed);
+            if let Some(paused) = self.paused.get_mut(place).filter(|p| p.halted.is_some_and(|at| at < position)) {
+                paused.halted = None;
+            }
+        }
+        // What was given away and comes back starts at once.
+        self.paused.retain(|partition, _| own.contains(partition));
+        self.sealed.retain(|partition| own.contains(partition));
+    }
 }
 
 fn keep_running(
@@ -160,15 +225,18 @@ fn keep_running(
     work: &Work,
     shutdown: &Shutdown,
     workers: &mut BTreeMap<Place, Worker>,
+    membership: &mut Option<Member>,
 ) -> Result<(), LogError> {
     let join = || share.kafka.join(share.app, share.input, &share.layouts().read(share.input), &share.instance);
-    let mut member = join()?;
+    let mut member = membership.insert(join()?);
     let clock = SystemClock::new();
-    let mut paused: BTreeMap<Place, Paused> = BTreeMap::new();
-    let mut sealed: BTreeSet<Place> = BTreeSet::new();
+    let mut rest = Rest::default();
     let owned = metrics::gauge!("logystera_partitions_owned", "app" => share.app);
     let failing = metrics::gauge!("logystera_tasks_failing", "app" => share.app);
+    let halted = metrics::gauge!("logystera_partitions_halted", "app" => share.app);
+    let mut directory = share.control.view.current();
     let mut shown_ms = clock.monotonic_ms();
+    let mut told_full_ms: Option<i64> = None;
     while !shutdown.is_set() {
         let now_ms = clock.monotonic_ms();
         if now_ms - shown_ms >= SHOW_EVERY_MS {
@@ -181,9 +249,9 @@ fn keep_running(
             // What runs goes on: who is given a partition of ours fences us.
             tracing::warn!(app = share.app, %error, "out of the group; joining it anew");
             share.ready.store(false, Ordering::Relaxed);
-            drop(member);
+            *membership = None;
             shutdown.wait_timeout(REJOIN_PAUSE);
-            member = join()?;
+            member = membership.insert(join()?);
             continue;
         }
         if !member.has_joined() {
@@ -196,48 +264,35 @@ fn keep_running(
                 worker.stop.trigger();
             }
         }
-        for (partition, worker) in workers.extract_if(.., |_, worker| worker.thread.is_finished()) {
-            let started_ms = worker.started_ms;
-            // A thread that panicked has said so.
-            match worker.thread.join().unwrap_or(End::Stopped) {
-                End::Sealed => {
-                    sealed.insert(partition);
-                    continue;
-                }
-                End::Early => {
-                    paused.insert(partition, Paused { until_ms: now_ms + EARLY_PAUSE_MS, pause_ms: 0 });
-                    continue;
-                }
-                End::Stopped => {}
-            }
-            let lasted = now_ms - started_ms > TASK_RETRY_MS_MAX as i64;
-            let last = if lasted { 0 } else { paused.get(&partition).map_or(0, |p| p.pause_ms) };
-            let pause_ms = (2 * last).clamp(TASK_RETRY_MS_MIN, TASK_RETRY_MS_MAX);
-            paused.insert(partition, Paused { until_ms: now_ms + pause_ms as i64, pause_ms });
-        }
-        // What was given away and comes back starts at once.
-        paused.retain(|partition, _| own.contains(partition));
-        sealed.retain(|partition| own.contains(partition));
-        for partition in own.difference(&sealed) {
-            if workers.contains_key(partition) || paused.get(partition).is_some_and(|p| now_ms < p.until_ms) {
+        rest.reap(workers, now_ms);
+        let newest = share.control.view.current();
+        rest.look_again(own, workers, newest.skips_differ(&directory), now_ms);
+        directory = newest;
+        for partition in own.difference(&rest.sealed) {
+            if workers.contains_key(partition) || rest.paused.get(partition).is_some_and(|p| now_ms < p.until_ms) {
                 continue;
             }
             if workers.len() >= PARTITIONS_OWNED_MAX {
-                tracing::error!(
-                    %partition,
-                    "{PARTITIONS_OWNED_MAX} partitions are as many as a process may own: start another"
-                );
-                paused.insert(*partition, Paused { until_ms: now_ms + TASK_RETRY_MS_MAX as i64, pause_ms: 0 });
+                if told_full_ms.is_none_or(|told_ms| now_ms - told_ms >= TASK_RETRY_MS_MAX as i64) {
+                    told_full_ms = Some(now_ms);
+                    tracing::error!(
+                        %partition,
+                        "{PARTITIONS_OWNED_MAX} partitions are as many as a process may own: start another"
+                    );
+                }
+                // Soon again: one of those that run may be given away at any time.
+                rest.paused.insert(*partition, Paused::until(now_ms + TASK_RETRY_MS_MIN as i64));
                 continue;
             }
             workers.insert(*partition, start(share, *partition, work, now_ms)?);
         }
         let running =
-            own.difference(&sealed).all(|partition| workers.get(partition).is_some_and(Worker::is_taken_over));
+            own.difference(&rest.sealed).all(|partition| workers.get(partition).is_some_and(Worker::is_taken_over));
         share.ready.store(running, Ordering::Relaxed);
         let gauge = |count: usize| f64::from(u16::try_from(count).unwrap_or(u16::MAX));
         owned.set(gauge(workers.len()));
-        failing.set(gauge(paused.values().filter(|p| p.until_ms > now_ms).count()));
+        failing.set(gauge(rest.paused.values().filter(|p| p.until_ms > now_ms).count()));
+        halted.set(gauge(rest.paused.values().filter(|p| p.halted.is_some()).count()));
     }
     Ok(())
 }
@@ -255,7 +310,13 @@ fn start(share: &Share, place: Place, work: &Work, started_ms: i64) -> Result<Wo
             Err(CycleError::Log(LogError::Fenced)) => {
                 tracing::info!(app, partition = %place, "another process owns the partition");
             }
-            Err(error) => tracing::error!(app, partition = %place, %error, "stopped; the partition is taken over anew"),
+            Err(error) => {
+                let told = error.told(share.input, &place.to_string());
+                tracing::error!(app, partition = %place, error = told, "stopped; the partition is taken over anew");
+                if let Some(offset) = error.stands_at() {
+                    return End::Halted(offset);
+                }
+            }
         }
         End::Stopped
     };
@@ -277,11 +338,13 @@ fn take_over(
     metrics::counter!("logystera_takeovers_total", "app" => app).increment(1);
     let mut task = share.kafka.task_at(app, share.input, place)?;
     // Asked after the owner before was fenced: a growth that is not seen here fences this one.
-    let layouts = share.layouts_now()?;
+    let directory = share.control.view.caught_up(&share.control.log)?;
+    let layouts = Layouts::of(share.kafka.config(), &directory);
     if layouts.is_closing(GrowingTopic::Detections) {
         return Ok(End::Early);
     }
     task.write_to(layouts.clone());
+    task.pass_over(directory.skips(share.input, place.generation.number, place.partition));
     let from = task.position();
     tracing::info!(app, partition = %place, position = from, "fenced the owner before and read what it committed");
     task.show(place, position);

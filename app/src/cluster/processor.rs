@@ -1,22 +1,21 @@
 //! The role that judges signals.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use logystera_infra::clock::SystemClock;
-use logystera_infra::log::Log;
 use logystera_infra::shutdown::Shutdown;
 use logystera_processor::core::snapshot::Home;
 use logystera_processor::task::{self, EngineMachine, OutputPartitions};
 use logystera_schemas::topic::Topic;
 
 use super::Installation;
-use super::partitions::{self, Run, Work};
+use super::operators::Health;
+use super::partitions::{self, Control, Run, Work};
 use crate::cli::CliError;
 use crate::up::ControlBodies;
 
 /// What a processor does for each of its partitions.
-pub fn work(log: impl Log) -> Work {
+pub fn work(control: Control) -> Work {
     Arc::new(move |run: Run<'_>| {
         let generation = run.place.generation;
         let home =
@@ -24,18 +23,15 @@ pub fn work(log: impl Log) -> Work {
         let partitions = |topic| run.layouts.written(topic).partitions;
         let outputs =
             OutputPartitions { detections: partitions(Topic::Detections), snapshots: partitions(Topic::Snapshots) };
-        let machine = EngineMachine::new(home, outputs, ControlBodies(log.clone()));
+        let Control { log, view } = control.clone();
+        let machine = EngineMachine::new(home, outputs, ControlBodies { log, view });
         task::run(machine, run.task, &SystemClock::new(), run.stop)
     })
 }
 
-pub(super) async fn serve(
-    installation: &Installation,
-    ready: Arc<AtomicBool>,
-    shutdown: &Shutdown,
-) -> Result<(), CliError> {
-    let (share, control) = installation.share(task::APP, Topic::Signals, ready, shutdown)?;
-    let (work, shutdown) = (work(installation.log.clone()), shutdown.clone());
+pub(super) async fn serve(installation: &Installation, health: &Health, shutdown: &Shutdown) -> Result<(), CliError> {
+    let (share, control) = installation.share(task::APP, Topic::Signals, health, shutdown)?;
+    let (work, shutdown) = (work(share.control.clone()), shutdown.clone());
     let done = tokio::task::spawn_blocking(move || {
         let done = partitions::run(&share, &work, &shutdown);
         drop(control.join());

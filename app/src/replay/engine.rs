@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use logystera_infra::control::Directory;
+use logystera_infra::control::{Directory, Skips};
 use logystera_infra::log::{Entry, Record};
 use logystera_infra::runtime::StateMachine;
 use logystera_processor::core::engine::SEMANTICS;
@@ -47,6 +47,9 @@ pub(super) struct Replay<'a> {
     pub(super) next: u64,
     pub(super) records: u64,
     pub(super) batches: u64,
+    /// Records that were passed over, as the engine did.
+    pub(super) skipped: u64,
+    skips: Skips,
 }
 
 /// A detection that the replay gives.
@@ -94,6 +97,7 @@ impl<'a> Replay<'a> {
         let mut ahead: Vec<Vec<Snapshot>> = snapshots::load(log, &ahead)?.into_values().collect();
         ahead.sort_by_key(|parts| std::cmp::Reverse(parts.first().map(|part| part.position)));
         let begin = asked.begin(part);
+        let skips = known.directory.skips(Topic::Signals, part.generation, part.partition);
         let mut replay = Self {
             log,
             machine: EngineMachine::new(home, outputs, known.clone()),
@@ -109,6 +113,8 @@ impl<'a> Replay<'a> {
             next: begin,
             records: 0,
             batches: 0,
+            skipped: 0,
+            skips,
         };
         for (key, value) in state {
             let key_group = key.split_first_chunk().map(|(head, _)| u16::from_be_bytes(*head));
@@ -200,6 +206,10 @@ impl<'a> Replay<'a> {
             self.records += 1;
             self.enter(record.offset)?;
             if !self.concerns(&record) {
+                continue;
+            }
+            if self.skips.has(record.offset) {
+                self.skipped += 1;
                 continue;
             }
             let record = self.with_rules(record)?;

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::engine::{Found, Replay};
 use super::progress::Progress;
 use super::{Args, Asked};
-use crate::cli::{CliError, DONE, FINDING, Out};
+use crate::cli::{CliError, DONE, FINDING, NOT_AVAILABLE, Out};
 use crate::reading::Part;
 use crate::when;
 
@@ -94,7 +94,8 @@ impl<'a> Recorded<'a> {
             return Ok(range.end);
         }
         let records = self.asked.log.read(Topic::Detections, part, range.start, READ_BYTES_MAX)?;
-        for record in records.iter().filter(|record| record.offset < range.end) {
+        let skips = self.asked.known.directory.skips(Topic::Detections, part.generation, part.partition);
+        for record in records.iter().filter(|record| record.offset < range.end && !skips.has(record.offset)) {
             let decoded = DetectionsRecord::decode(&record.value).map_err(|error| {
                 CliError::new(FINDING, format_args!("topic detections offset {}: {error}", record.offset))
             })?;
@@ -143,6 +144,8 @@ struct Seen {
     unrecorded: u64,
     /// Detections that have passed their time.
     gone: u64,
+    /// Records of `signals` that are passed over: somebody has said so.
+    skipped: u64,
 }
 
 /// The first thing that is not as it should be.
@@ -164,23 +167,24 @@ pub(super) fn verify(asked: &Asked<'_>) -> Result<u8, CliError> {
         return report(asked.args, &seen, &difference);
     }
     tell(asked, &seen)?;
-    Ok(DONE)
+    // What was not covered was not verified.
+    Ok(if asked.missing == 0 { DONE } else { NOT_AVAILABLE })
 }
 
 /// Says what was verified, and what was not.
 fn tell(asked: &Asked<'_>, seen: &Seen) -> Result<(), CliError> {
     let mut out = Out::new();
-    let Seen { chains, compared, records, batches, unrecorded, gone } = seen;
-    let (sites, missing) = (chains.len(), asked.missing);
+    let Seen { chains, compared, records, batches, unrecorded, gone, skipped } = seen;
+    let (sites, covered, missing) = (chains.len(), asked.entries.len(), asked.missing);
     let taken: Vec<i64> = asked.entries.values().filter_map(|entry| Some(entry.taken()?.at_ms)).collect();
     // The first and the last of the snapshots that it began with.
     let span = taken.iter().min().zip(taken.iter().max());
     if asked.args.json {
         let snapshots = span.map(|(first, last)| json!({"count": taken.len(), "first_at": first, "last_at": last}));
         out.json(&json!({
-            "verified": true, "records": records, "batches": batches, "detections": compared, "sites": sites,
+            "verified": missing == 0, "covered_key_groups": covered, "uncovered_key_groups": missing, "records": records, "batches": batches, "detections": compared, "sites": sites,
             "not_yet_recorded": unrecorded, "recorded_no_longer": gone, "began_with_snapshots": snapshots,
-            "key_groups_without_snapshot": missing,
+            "key_groups_without_snapshot": missing, "skipped": skipped,
         }))?;
         return Ok(out.flush()?);
     }
@@ -195,8 +199,9 @@ fn tell(asked: &Asked<'_>, seen: &Seen) -> Result<(), CliError> {
             )
         }
     };
+    let verified = if missing == 0 { "Verified" } else { "Verified in part" };
     out.line(format_args!(
-        "Verified: {records} records of topic signals, {begin}, give the recorded detections byte for byte ({compared} \
+        "{verified}: {records} records of topic signals, {begin}, give the recorded detections byte for byte ({compared} \
          detections, {sites} chains)."
     ))?;
     if *unrecorded > 0 {
@@ -206,6 +211,9 @@ fn tell(asked: &Asked<'_>, seen: &Seen) -> Result<(), CliError> {
         out.line(format_args!(
             "{gone} more are no longer recorded: they are older than topic detections reaches back."
         ))?;
+    }
+    if *skipped > 0 {
+        out.line(format_args!("{skipped} records were passed over, as the engine did: `log skip` has said so."))?;
     }
     if missing > 0 {
         out.line(format_args!(
@@ -257,6 +265,7 @@ fn compare_partition(
     progress.done(replayed)?;
     seen.records += replayed.records;
     seen.batches += replayed.batches;
+    seen.skipped += replayed.skipped;
     // What a partition that grew leaves over is of those that go on with it.
     for recorded in recorded.iter_mut().filter(|_| !replayed.machine.is_sealed()) {
         if let Some((offset, extra)) = recorded.next()? {

@@ -14,7 +14,7 @@ use logystera_infra::log::Record;
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::Topic;
 
-use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, FINDING, Out, finish};
+use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, Out, finish};
 use crate::reading::{Part, Reading};
 use crate::{reading, when};
 use show::Line;
@@ -180,7 +180,7 @@ impl Stream {
             let Some(last) = records.last() else { break };
             self.next = last.offset + 1;
             for record in records.iter().filter(|record| record.offset < end) {
-                for line in lines(args, record)? {
+                for line in lines(args, self.part, record) {
                     self.newest = if line.at == i64::MAX { self.newest } else { line.at };
                     self.waiting.push_back((self.newest, line));
                 }
@@ -233,18 +233,17 @@ impl<'a> Merged<'a> {
     }
 }
 
-fn lines(args: &Args, record: &Record) -> Result<Vec<Line>, CliError> {
+/// The lines of a record; one that says so where it cannot be read.
+fn lines(args: &Args, part: Part, record: &Record) -> Vec<Line> {
     let shown = match args.what {
         What::Signals => show::signals(&record.value),
         What::Detections => show::detections(&record.value),
         What::Attempts => show::attempts(&record.value),
     };
-    let mut lines = shown.map_err(|error| {
-        let (topic, offset) = (args.what.topic().name(), record.offset);
-        CliError::new(FINDING, format_args!("topic {topic} offset {offset}: {error}"))
-    })?;
+    let mut lines =
+        shown.unwrap_or_else(|error| vec![show::unreadable(args.what.topic(), part, record.offset, &error)]);
     if let Some(site) = &args.site {
         lines.retain(|line| line.site == *site);
     }
-    Ok(lines)
+    lines
 }

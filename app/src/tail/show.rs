@@ -10,10 +10,11 @@ use logystera_schemas::delivery::Attempt;
 use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::BatchId;
 use logystera_schemas::schema;
-use logystera_schemas::topic::{DetectionsRecord, SignalsRecord};
+use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
 use serde_json::{Map, json};
 
 use crate::cli::{CliError, Out};
+use crate::reading::Part;
 use crate::when;
 
 /// One line.
@@ -66,6 +67,18 @@ pub(super) fn signals(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
             Ok(vec![Line { site: site.to_string(), at: i64::MAX, text, json }])
         }
     }
+}
+
+/// A record that cannot be read. It has no time of its own, and stands behind what came before it.
+pub(super) fn unreadable(topic: Topic, part: Part, offset: u64, error: &DecodeError) -> Line {
+    let topic = topic.name();
+    let text = format!("                     -- {topic} partition {part} offset {offset} cannot be read: {error}");
+    let Part { generation, partition } = part;
+    let json = json!({
+        "record": "unreadable", "topic": topic, "generation": generation, "partition": partition, "offset": offset,
+        "error": error.to_string(),
+    });
+    Line { site: String::new(), at: i64::MAX, text, json }
 }
 
 fn batch_lines(batch: &Batch<'_>) -> Result<Vec<Line>, DecodeError> {

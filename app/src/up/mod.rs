@@ -29,7 +29,7 @@ use tokio::task::JoinHandle;
 use crate::admin::{self, AdminSocket, Office, configure_sites};
 use crate::cli::{CliError, DONE, finish};
 use crate::demo;
-use crate::deployment::Deployment;
+use crate::deployment::{Configured, Deployment};
 
 pub use config::Args;
 use config::Config;
@@ -78,10 +78,7 @@ pub(crate) fn rules_or_default(path: Option<&Path>) -> Result<RuleSet, CliError>
 
 /// Reads rule files as one set: a file, or a folder of them.
 pub fn load_rules(path: &Path) -> Result<RuleSet, CliError> {
-    crate::rules::load(&[path.to_owned()])?.map_err(|errors| {
-        let listed: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        CliError::wrong_use(format!("the rules cannot be used:\n\n{}", listed.join("\n\n")))
-    })
+    crate::rules::usable(&[path.to_owned()])
 }
 
 /// What a running installation is made of, for those who use it from inside.
@@ -235,7 +232,11 @@ async fn deploy(
     deployment.url = config.public_url.clone().unwrap_or_else(|| own_url(listen, config.tls.is_some()));
     deployment.allow_private_addresses = config.allow_private_addresses;
     let before = deployment.rules.take();
-    deployment.rules = Some(configure_sites(log, &directory.current(), rules, before.as_ref()).await?);
+    let (configured, by) = (Configured::of(rules), admin::by("up"));
+    if before.as_ref() != Some(&configured) {
+        configure_sites(log, &directory.current(), rules, &by, |_| ()).await?;
+    }
+    deployment.rules = Some(configured);
     deployment.save(&config.data)?;
     Ok(deployment)
 }

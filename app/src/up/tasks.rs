@@ -8,7 +8,7 @@ use logystera_alerter::channels::courier::HttpCourier;
 use logystera_alerter::channels::webhook::{Webhook, WebhookConfig};
 use logystera_alerter::task::{self as alerter, PlannerMachine};
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::DirectoryWatch;
+use logystera_infra::control::DirectoryView;
 use logystera_infra::embedded::{Embedded, EmbeddedTask};
 use logystera_infra::log::{Log, LogError};
 use logystera_infra::runtime::CycleError;
@@ -16,7 +16,7 @@ use logystera_infra::shutdown::Shutdown;
 use logystera_processor::core::snapshot::Home;
 use logystera_processor::task::{self as processor, Bodies, EngineMachine, OutputPartitions};
 use logystera_schemas::ids::Sha256Digest;
-use logystera_schemas::limits::{TASK_RETRY_MS_MAX, TASK_RETRY_MS_MIN};
+use logystera_schemas::limits::{CONTROL_REFRESH_MS, TASK_RETRY_MS_MAX, TASK_RETRY_MS_MIN};
 use logystera_schemas::topic::Topic;
 use tokio::runtime::Handle;
 
@@ -33,19 +33,24 @@ pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHa
     let webhook = Webhook::new(WebhookConfig::new(running.deployment.address_policy()));
     let webhook = webhook.map_err(CliError::not_available)?;
     let engine = {
-        let (log, shutdown) = (running.log.clone(), running.shutdown.clone());
-        let run = move |task: EmbeddedTask| {
-            let machine = EngineMachine::new(Home::ALONE, OutputPartitions::ALONE, ControlBodies(log.clone()));
+        let (log, shutdown, directory) = (running.log.clone(), running.shutdown.clone(), running.directory.clone());
+        let run = move |mut task: EmbeddedTask| {
+            task.pass_over(directory.caught_up(&log)?.skips(Topic::Signals, 0, 0));
+            let bodies = ControlBodies { log: log.clone(), view: directory.clone() };
+            let machine = EngineMachine::new(Home::ALONE, OutputPartitions::ALONE, bodies);
             processor::run(machine, task, &SystemClock::new(), &shutdown)
         };
         let log = running.log.clone();
         let again = move || log.task(processor::APP, Topic::Signals);
-        keep_running("processor", running.shutdown.clone(), engine, again, run)?
+        let of = (processor::APP, Topic::Signals, running.directory.clone());
+        keep_running(of, running.shutdown.clone(), engine, again, run)?
     };
     let planner = {
         let (running, runtime) = (running.clone(), Handle::current());
         let (log, shutdown) = (running.log.clone(), running.shutdown.clone());
-        let run = move |task: EmbeddedTask| {
+        let (control, of) = (log.clone(), running.directory.clone());
+        let run = move |mut task: EmbeddedTask| {
+            task.pass_over(running.directory.caught_up(&control)?.skips(Topic::Detections, 0, 0));
             let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
             let targets = ChannelTargets::new(running.directory.clone(), running.master.clone());
             let (outcome, outcomes) = alerter::outcomes();
@@ -55,24 +60,33 @@ pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHa
             alerter::run(PlannerMachine::new(0), task, &courier, outcomes, &SystemClock::new(), &running.shutdown)
         };
         let again = move || log.task(alerter::APP, Topic::Detections);
-        keep_running("alerter", shutdown, planner, again, run)?
+        keep_running((alerter::APP, Topic::Detections, of), shutdown, planner, again, run)?
     };
     Ok(vec![engine, planner])
 }
 
-/// The configurations' bodies, read from the log itself: the snapshot in memory can be behind the record that names one.
-pub(crate) struct ControlBodies<L>(pub(crate) L);
+/// The configurations' bodies. The snapshot in memory can be behind the record that names one: then the log itself is read on.
+pub(crate) struct ControlBodies<L> {
+    /// The log.
+    pub(crate) log: L,
+    /// What is known of topic `control`.
+    pub(crate) view: DirectoryView,
+}
 
 impl<L: Log> Bodies for ControlBodies<L> {
     fn find(&mut self, digest: &Sha256Digest) -> Option<String> {
-        let directory = DirectoryWatch::load(self.0.clone()).ok()?.view().current();
-        String::from_utf8(directory.rule_set(digest)?.body.0.clone()).ok()
+        let known = self.view.current().rule_set(digest).cloned();
+        let body = match known {
+            Some(known) => known,
+            None => Arc::clone(self.view.caught_up(&self.log).ok()?.rule_set(digest)?),
+        };
+        String::from_utf8(body.body.0.clone()).ok()
     }
 }
 
 /// Runs a task on a thread until `shutdown`. When it fails it is taken over anew, after a pause that doubles.
 fn keep_running(
-    name: &'static str,
+    (name, input, control): (&'static str, Topic, DirectoryView),
     shutdown: Shutdown,
     first: EmbeddedTask,
     again: impl Fn() -> Result<EmbeddedTask, LogError> + Send + 'static,
@@ -95,8 +109,9 @@ fn keep_running(
             if clock.monotonic_ms() - started_ms > TASK_RETRY_MS_MAX as i64 {
                 pause_ms = TASK_RETRY_MS_MIN;
             }
-            tracing::error!(task = name, %error, again_in_ms = pause_ms, "stopped; batches are still taken and kept");
-            if shutdown.wait_timeout(Duration::from_millis(pause_ms)) {
+            let error = error.told(input, "0");
+            tracing::error!(task = name, error, again_in_ms = pause_ms, "stopped; batches are still taken and kept");
+            if !wait_to_go_on(&control, &shutdown, pause_ms) {
                 return;
             }
             pause_ms = (pause_ms * 2).min(TASK_RETRY_MS_MAX);
@@ -104,6 +119,20 @@ fn keep_running(
         }
     };
     std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(CliError::not_available)
+}
+
+/// Waits so long, or until somebody says what is passed over. False: told to stop.
+fn wait_to_go_on(control: &DirectoryView, shutdown: &Shutdown, pause_ms: u64) -> bool {
+    let before = control.current();
+    for _ in 0..pause_ms.div_ceil(CONTROL_REFRESH_MS) {
+        if shutdown.wait_timeout(Duration::from_millis(pause_ms.min(CONTROL_REFRESH_MS))) {
+            return false;
+        }
+        if control.current().skips_differ(&before) {
+            break;
+        }
+    }
+    true
 }
 
 fn metrics_gauge(name: &'static str) -> metrics::Gauge {

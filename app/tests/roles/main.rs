@@ -10,5 +10,6 @@ mod growth;
 mod oracle;
 #[cfg(feature = "kafka-tls")]
 mod secured;
+mod standing;
 mod support;
 mod way;

@@ -9,10 +9,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use logystera_infra::control::DirectoryWatch;
 use logystera_infra::kafka::{Kafka, KafkaConfig, KafkaLog, Layouts, Place};
-use logystera_infra::log::Record;
+use logystera_infra::log::{Entry, Log, Record};
 use logystera_infra::secrets::random_bytes;
 use logystera_schemas::limits::READ_BYTES_MAX;
-use logystera_schemas::topic::Topic;
+use logystera_schemas::topic::{SignalsRecord, Topic};
 use logystera_system::process::{PATIENCE, free_port, wait_for};
 use logystera_system::{services, wire};
 
@@ -43,10 +43,6 @@ impl Installation {
         let (port, admin_port) = (free_port(), free_port());
         let folder = tempfile::tempdir().unwrap();
         let mut settings = String::new();
-        if let Some(rules) = rules {
-            std::fs::write(folder.path().join("rules.yaml"), rules).unwrap();
-            writeln!(settings, "rules = \"{}\"", folder.path().join("rules.yaml").display()).unwrap();
-        }
         write!(
             settings,
             "audience = \"test\"\npublic-url = \"http://127.0.0.1:{port}\"\nsecrets = \"{}\"\n\
@@ -64,7 +60,12 @@ impl Installation {
         let layout = KafkaConfig::new(&brokers);
         let kafka =
             Kafka::new(KafkaConfig { prefix, signals_partitions: partitions, detections_partitions: 1, ..layout });
-        Some(Self { folder, _alone: alone, log: kafka.log().unwrap(), kafka, port, admin_port })
+        let place = Self { folder, _alone: alone, log: kafka.log().unwrap(), kafka, port, admin_port };
+        if let Some(rules) = rules {
+            std::fs::write(place.path("rules.yaml"), rules).unwrap();
+            place.ok(&["rules", "publish", "rules.yaml", "--config", "logystera.toml"]);
+        }
+        Some(place)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -99,6 +100,44 @@ impl Installation {
         let (out, err) = (text(&output.stdout), text(&output.stderr));
         assert!(output.status.success(), "{args:?}: {}\n{out}{err}", output.status);
         out
+    }
+
+    /// Runs a command in the folder that must fail; gives what it says.
+    pub(crate) fn fails(&self, args: &[&str]) -> String {
+        let output = Command::new(BINARY).args(args).current_dir(self.folder.path()).output().unwrap();
+        assert!(!output.status.success(), "{args:?} did not fail");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// Starts a command in the folder.
+    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
+        let mut command = Command::new(BINARY);
+        command.args(args).current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
+    }
+
+    /// Appends a record as a stranger would.
+    pub(crate) fn append(&self, entry: Entry) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(self.log.append(vec![entry])).unwrap();
+    }
+
+    /// One past the newest record of a topic's first partition.
+    pub(crate) fn end(&self, topic: Topic) -> u64 {
+        self.log.bounds(topic, 0).unwrap().end
+    }
+
+    /// Deletes the records of a topic's first partition below an offset, as their retention would.
+    pub(crate) fn forget(&self, topic: Topic, below: u64) {
+        self.kafka.delete_records(topic, self.part(topic, 0), below).unwrap();
+    }
+
+    /// How often sites were configured.
+    pub(crate) fn configured(&self) -> usize {
+        let partitions = 0..self.layouts().written(Topic::Signals).partitions;
+        let records =
+            partitions.flat_map(|partition| self.records(Topic::Signals, self.part(Topic::Signals, partition)));
+        let is = |record: &Record| matches!(SignalsRecord::decode(&record.value), Ok(SignalsRecord::SiteConfigured(_)));
+        records.filter(is).count()
     }
 
     /// Starts a command in the folder and gives what it prints, line by line.
@@ -158,6 +197,11 @@ pub(crate) struct Role {
 }
 
 impl Role {
+    /// Where operators connect.
+    pub(crate) fn admin_port(&self) -> u16 {
+        self.admin_port
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();

@@ -5,5 +5,6 @@
 mod channels;
 mod commands;
 mod replay;
+mod skip;
 mod snapshots;
 mod support;

@@ -76,7 +76,7 @@ impl Place {
         let _ = write!(
             settings,
             "audience = \"bench\"\npublic-url = \"http://127.0.0.1:{port}\"\nsecrets = \"{folder}/secrets\"\n\
-             rules = \"{folder}/rules.yaml\"\nlisten = \"127.0.0.1:{port}\"\nallow-private-addresses = true\n\
+             listen = \"127.0.0.1:{port}\"\nallow-private-addresses = true\n\
              [kafka]\nbrokers = \"{brokers}\"\nprefix = \"{prefix}\"\nsignals-partitions = {partitions}\n\
              changelog-partitions = {changelog}\nreplication = 1\n",
             changelog = cluster.changelog_partitions,
@@ -94,7 +94,7 @@ impl Place {
         let kafka = Kafka::new(KafkaConfig { prefix: prefix.clone(), ..layout });
         kafka.create_topics(&[logystera_processor::task::APP, logystera_alerter::task::APP])?;
         let broker = brokers.rsplit(':').next().and_then(|port| port.parse().ok()).and_then(listener);
-        Ok(Self {
+        let place = Self {
             folder,
             prefix,
             brokers: cluster.brokers.clone(),
@@ -103,7 +103,10 @@ impl Place {
             port,
             broker,
             clock: Stopwatch::start(),
-        })
+        };
+        let rules = place.path("rules.yaml").display().to_string();
+        place.command(&["rules", "publish", &rules])?;
+        Ok(place)
     }
 
     /// A file of its folder.

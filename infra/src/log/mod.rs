@@ -65,6 +65,21 @@ pub enum LogError {
         /// The checksum of what is there.
         actual: u32,
     },
+    /// Records are gone that a task had not applied: they have passed their retention. Nobody knows what they would have changed.
+    #[error(
+        "{topic} partition {place}: the records from offset {from} to before {to} have passed their retention and were not applied; \
+         to go on without them: logystera log skip {topic} {place} {from}..{to} --reason TEXT"
+    )]
+    Lost {
+        /// Topic's name.
+        topic: &'static str,
+        /// Partition, as people name it.
+        place: String,
+        /// The first that is gone.
+        from: u64,
+        /// The first that is left.
+        to: u64,
+    },
     /// The stored data cannot be used by this binary.
     #[error("{0}")]
     Unusable(String),
@@ -122,6 +137,11 @@ pub trait Task: Send {
 
     /// The input's next records after those already read, waiting up to `wait` for the first one. Empty: none came.
     fn read(&mut self, wait: Duration) -> Result<Vec<Record>, LogError>;
+
+    /// Whether a record is passed over: somebody has said so, because it cannot be read.
+    fn is_skipped(&self, _offset: u64) -> bool {
+        false
+    }
 
     /// Takes back records that nobody needs any more: their memory may serve the next read.
     fn take_back(&mut self, _records: Vec<Record>) {}

@@ -29,12 +29,17 @@ impl Store {
         Err(absent())
     }
 
+    pub(crate) fn incarnation(&self) -> Result<String, StoreError> {
+        let Self(()) = self;
+        Err(absent())
+    }
+
     pub(crate) fn load(&self, _: &StateOwner) -> Load {
         let Self(()) = self;
         Load(())
     }
 
-    pub(crate) fn write_behind(&self, _: StateOwner, rewrite: Option<Rewrite>) -> WriteBehind {
+    pub(crate) fn write_behind(&self, _: StateOwner, rewrite: Option<Rewrite>, _: Option<String>) -> WriteBehind {
         let Self(()) = self;
         drop(rewrite.map(|Rewrite { entries, claim }| (entries, claim)));
         WriteBehind(())

@@ -5,11 +5,14 @@ use std::ops::Range;
 
 use logystera_schemas::limits::POSITION_AGE_MS_MAX;
 
-/// How the topics were laid out when a claim was made: what an owner owns depends on it.
+/// How the topics were laid out when a claim was made, and where the rows are: what an owner owns, and has, depends on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     /// The cluster that has the changelog: offsets of another mean nothing.
     pub(crate) log: String,
+    /// The store's incarnation when the owner began to write: what was written to an earlier one is gone. Empty in the claims of
+    /// versions that did not know of it.
+    pub(crate) incarnation: String,
     /// Partitions of the changelog.
     pub(crate) changelog_partitions: u32,
     /// Partitions of the input.
@@ -59,6 +62,9 @@ pub(crate) fn judge(claim: Option<&Claim>, facts: &Facts<'_>) -> Verdict {
     if claim.layout.log != facts.layout.log {
         return Verdict::Foreign("the store belongs to another Kafka cluster");
     }
+    if claim.layout.incarnation != facts.layout.incarnation {
+        return Verdict::Rewrite("the store was made anew since its position was written");
+    }
     if claim.layout != *facts.layout || !claim.offsets.keys().eq(facts.bounds.keys()) {
         return Verdict::Rewrite("the topics were laid out differently");
     }
@@ -84,7 +90,8 @@ mod tests {
     const AGE: i64 = POSITION_AGE_MS_MAX as i64;
 
     fn layout() -> Layout {
-        Layout { log: "cluster".to_owned(), changelog_partitions: 4, partitions: 2 }
+        let incarnation = "i1".to_owned();
+        Layout { log: "cluster".to_owned(), incarnation, changelog_partitions: 4, partitions: 2 }
     }
 
     fn claim() -> Claim {
@@ -97,7 +104,7 @@ mod tests {
         }
     }
 
-    type Table = [(&'static str, Option<Claim>, fn(Verdict) -> bool); 16];
+    type Table = [(&'static str, Option<Claim>, fn(Verdict) -> bool); 19];
 
     #[test]
     fn what_becomes_of_a_claim() {
@@ -128,6 +135,13 @@ mod tests {
             ("a partition short", with(|c| c.offsets.retain(|place, _| *place != 3)), rewrite),
             ("of another partition", with(|c| c.offsets = BTreeMap::from([(1, 50), (2, 0)])), rewrite),
             ("of another cluster", with(|c| c.layout.log.push('2')), foreign),
+            ("of another incarnation", with(|c| c.layout.incarnation.push('2')), rewrite),
+            ("of a version that knew of none", with(|c| c.layout.incarnation.clear()), rewrite),
+            (
+                "of another incarnation, and behind an end",
+                with(|c| (c.layout.incarnation, c.offsets) = ("i2".to_owned(), BTreeMap::from([(1, 61), (3, 0)]))),
+                rewrite,
+            ),
             ("of more changelog partitions", with(|c| c.layout.changelog_partitions = 8), rewrite),
             ("of fewer input partitions", with(|c| c.layout.partitions = 1), rewrite),
         ];

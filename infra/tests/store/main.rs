@@ -134,6 +134,55 @@ fn a_store_that_is_far_behind_is_written_anew() {
     assert_eq!(state(&mut task), Model::from([(key(2, "lives"), b"again".to_vec()), (b"own".to_vec(), b"3".to_vec())]));
 }
 
+/// Whoever writes does not notice that the store is another one, and writes only what changes from then on.
+#[test]
+fn a_store_that_is_made_anew_under_those_who_write_is_not_believed() {
+    const APP: &str = "incarnation";
+    let Some(rig) = Rig::new(APP) else { return };
+    let (before, after) = (rig.store(), rig.store());
+    let mut task = rig.task(APP, Some(&before));
+    let all: Vec<_> = (0..200).map(|row| put(row * 2, &row.to_string(), "1")).collect();
+    let mut expected: Model = all.iter().cloned().map(|(key, value)| (key, value.unwrap())).collect();
+    commit(&mut task, 1, all);
+    stored(&task);
+
+    // The guide of before: make an empty one. Whoever starts first makes the tables.
+    let mut position = 1;
+    for made_anew in 0..2_u16 {
+        if made_anew == 0 {
+            rig.cql().run(&format!("DROP KEYSPACE {}", rig.store.keyspace), ());
+        } else {
+            for table in ["state", "own_state", "positions", "incarnation"] {
+                rig.cql().run(&format!("TRUNCATE {table}"), ());
+            }
+        }
+        let maker = rig.store();
+        assert!(maker.is_connected(PATIENCE));
+        let name = format!("after {made_anew}");
+        position += 1;
+        commit(&mut task, position, vec![put(4, &name, "2")]);
+        expected.insert(key(4, &name), b"2".to_vec());
+        stored(&task);
+        let (cql, app) = (rig.cql(), rig.app(APP));
+        assert!(cql.rows(&app, 4).len() < 3, "the store has a part");
+        assert_eq!(cql.claim(&app), Some((position as i64, position as i64)), "and a claim");
+
+        let read = restored(APP);
+        let mut next = rig.task(APP, Some(&after));
+        assert_eq!(state(&mut next), expected, "nothing is lost");
+        assert_eq!((restored(APP).0 - read.0, next.position()), (0, position), "not from the store");
+        // Written anew it counts again, for a process that was there before, too.
+        position += 1;
+        commit(&mut next, position, Vec::new());
+        stored(&next);
+        drop(next);
+        let read = restored(APP);
+        task = rig.task(APP, Some(&before));
+        assert_eq!(state(&mut task), expected);
+        assert_eq!((restored(APP).0 - read.0) as usize, expected.len(), "from the store");
+    }
+}
+
 /// An owner may die at any moment while it writes everything anew, where the next one thinks the claim before it young.
 #[test]
 fn a_crash_while_rows_are_written_anew_loses_nothing() {

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use logystera_infra::clock::Clock;
+use logystera_infra::clock::{Clock, ManualClock};
+use logystera_infra::shutdown::Shutdown;
+use logystera_ingest::Gateway;
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::SignalsRecord;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::support::{Answer, Mood, NOW, Post, World, patiently, read_answer};
+use super::support::{Answer, FakeLog, MemoryKeys, Mood, NOW, Post, World, patiently, read_answer};
 
 async fn get(address: std::net::SocketAddr, path: &str) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -116,6 +118,38 @@ async fn among_others_a_clock_that_differs_takes_no_batch_and_writes_no_tick() {
     world.clock.pass(20_000);
     heard(-3_600_000);
     assert_eq!(get(world.address, "/health/ready").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_partition_that_takes_no_tick_holds_up_no_other_and_does_not_shut_the_gateway() {
+    let log = FakeLog::new(3);
+    let keys: Arc<MemoryKeys> = Arc::default();
+    let mut config = super::support::config();
+    (config.timing.tick, config.timing.append) = (Duration::from_millis(10), Duration::from_secs(10));
+    let gateway = Gateway::new(config, log.clone(), keys, Arc::new(ManualClock::at(super::support::NOW)));
+    log.set(Mood::HangsAt(0));
+    let stops = Shutdown::new();
+    let timers = tokio::spawn({
+        let (gateway, stops) = (gateway.clone(), stops.clone());
+        async move { gateway.run_timers(stops.wait()).await }
+    });
+    let ticks = |partition| log.entries().iter().filter(|entry| entry.partition == partition).count();
+    patiently(async {
+        while ticks(1) < 5 || ticks(2) < 5 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert_eq!(ticks(0), 0, "it has no leader");
+    log.set(Mood::Takes);
+    patiently(async {
+        while ticks(0) < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    stops.trigger();
+    timers.await.unwrap();
 }
 
 #[tokio::test]

@@ -31,6 +31,8 @@ pub(crate) enum Mood {
     Away,
     /// Answers nothing until its mood changes.
     Hangs,
+    /// Answers nothing for this partition until its mood changes.
+    HangsAt(u32),
 }
 
 /// A log in memory.
@@ -92,7 +94,12 @@ impl Log for FakeLog {
 
     async fn append(&self, entries: Vec<Entry>) -> Result<(), LogError> {
         let mut mood = self.mood.subscribe();
-        let mood = *mood.wait_for(|m| *m != Mood::Hangs).await.unwrap();
+        let hangs = |mood: &Mood| match mood {
+            Mood::Hangs => true,
+            Mood::HangsAt(partition) => entries.iter().any(|entry| entry.partition == *partition),
+            Mood::Takes | Mood::Away => false,
+        };
+        let mood = *mood.wait_for(|mood| !hangs(mood)).await.unwrap();
         if mood == Mood::Away {
             return Err(LogError::Away("the disk is full".into()));
         }

@@ -6,7 +6,8 @@ use logystera_schemas::avro::Blob;
 use logystera_schemas::batch::{BatchHead, Platform};
 use logystera_schemas::catalogue::{SIGNAL_TYPES, SignalType, SignalTypes};
 use logystera_schemas::control::{
-    Channel, ChannelKind, GrowingTopic, GrowthPhase, Key, Lease, Partitions, ProcessRole, RuleSet, Site, Tenant,
+    Channel, ChannelKind, GrowingTopic, GrowthPhase, Key, Lease, Partitions, ProcessRole, RuleSet, Site, SiteRules,
+    Skip, Tenant,
 };
 use logystera_schemas::delivery::{
     Attempt, AttemptCause, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelRef,
@@ -253,4 +254,6 @@ records! {
     Channel { channel tenant kind sealed_config created_at removed_at }
     Partitions { topic generations phase }
     Lease { role instance incarnation renewal left released }
+    Skip { topic generation partition from to reason at }
+    SiteRules { site digest semantics at by }
 }

@@ -4,7 +4,8 @@ use logystera_schemas::avro::{Blob, Writer};
 use logystera_schemas::batch::{self, BatchHead, Platform, Value};
 use logystera_schemas::catalogue::{SignalType, SignalTypes};
 use logystera_schemas::control::{
-    Channel, ChannelKind, GrowingTopic, GrowthPhase, Key, Lease, Partitions, ProcessRole, RuleSet, Site, Tenant,
+    Channel, ChannelKind, GrowingTopic, GrowthPhase, Key, Lease, Partitions, ProcessRole, RuleSet, Site, SiteRules,
+    Skip, Tenant,
 };
 use logystera_schemas::delivery::{
     Attempt, AttemptCause, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelRef,
@@ -224,6 +225,22 @@ fn control_record(kind: Kind) -> Vec<u8> {
             renewal: 300,
             left: Some(1),
             released: false,
+        }),
+        Kind::Skip => schema::encode(&Skip {
+            topic: GrowingTopic::Signals,
+            generation: 1,
+            partition: 3,
+            from: 300,
+            to: 301,
+            reason: "junk".to_owned(),
+            at: AT,
+        }),
+        Kind::SiteRules => schema::encode(&SiteRules {
+            site: id("site_7qd"),
+            digest: Sha256Digest([0xd2; 32]),
+            semantics: 1,
+            at: AT,
+            by: "rules publish on host-1".to_owned(),
         }),
         other => unreachable!("{other:?} is not a record of topic control"),
     }

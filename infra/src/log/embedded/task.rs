@@ -9,6 +9,7 @@ use logystera_schemas::topic::Topic;
 
 use super::queue::{Owner, Request, writer_gone};
 use super::{Shared, read};
+use crate::control::Skips;
 use crate::log::{Commit, LogError, Record, Task};
 
 /// A task on the embedded log. It blocks: give it a thread of its own.
@@ -19,6 +20,7 @@ pub struct EmbeddedTask {
     committed: u64,
     /// Offset to read next; runs ahead of what is committed.
     next: u64,
+    skips: Skips,
 }
 
 impl EmbeddedTask {
@@ -27,7 +29,18 @@ impl EmbeddedTask {
         shared.queue.push(Request::TakeOver { app: app.to_owned(), input, answer })?;
         let (epoch, position) = answered.recv().unwrap_or_else(|_| Err(writer_gone()))?;
         let owner = Owner { app: app.to_owned(), input, epoch };
-        Ok(Self { shared, owner, committed: position, next: position })
+        Ok(Self { shared, owner, committed: position, next: position, skips: Skips::default() })
+    }
+
+    /// Passes these records over.
+    pub fn pass_over(&mut self, skips: Skips) {
+        self.skips = skips;
+    }
+
+    /// The next records. What was altered is told with its place, unless it is passed over.
+    fn records(&mut self, bytes_max: usize) -> Result<Vec<Record>, LogError> {
+        let (input, next) = (self.owner.input, self.next);
+        self.shared.with_reader(|connection| read::records(connection, input, next, bytes_max))
     }
 }
 
@@ -45,13 +58,24 @@ impl Task for EmbeddedTask {
         Ok(self.shared.progress.end(self.owner.input))
     }
 
+    fn is_skipped(&self, offset: u64) -> bool {
+        self.skips.has(offset)
+    }
+
     fn read(&mut self, wait: Duration) -> Result<Vec<Record>, LogError> {
         let input = self.owner.input;
         if !self.shared.progress.wait_for(input, self.next, wait) {
             return Ok(Vec::new());
         }
-        let next = self.next;
-        let records = self.shared.with_reader(|connection| read::records(connection, input, next, READ_BYTES_MAX))?;
+        let records = match self.records(READ_BYTES_MAX) {
+            Err(LogError::Checksum { offset, .. }) if self.skips.has(offset) && offset == self.next => {
+                // The cycle passes it over: it has nothing that could be applied.
+                vec![Record { offset, ..Record::default() }]
+            }
+            // Those before it, one by one.
+            Err(LogError::Checksum { offset, .. }) if self.skips.has(offset) => self.records(1)?,
+            records => records?,
+        };
         if let Some(last) = records.last() {
             self.next = last.offset + 1;
         }

@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::KafkaConfig;
 use super::security::mistrust;
+use super::{KafkaConfig, hush};
 use crate::log::LogError;
 
 /// Largest record, with room for a batch whose body was 8 MiB.
@@ -101,6 +102,10 @@ impl Quiet {
 }
 
 impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, kind: &str, text: &str) {
+        hush::line(level, kind, text);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         // The library repeats one that stays the same every 30 s.
         if let Some(reason) = mistrust(&error, reason) {

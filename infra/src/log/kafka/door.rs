@@ -42,6 +42,9 @@ struct Tenure {
     inside: usize,
     /// The newest generation that was left.
     left: Option<u32>,
+    /// Whether topic `control` has shown a lease of this process: only then is one of another incarnation newer than its own,
+    /// and not what an earlier process under the name has left.
+    was_seen: bool,
     /// Another process has the name.
     is_superseded: bool,
 }
@@ -75,9 +78,11 @@ impl Tenure {
     fn see(&mut self, layouts: Layouts, lease: Option<&Lease>) {
         self.layouts = layouts;
         let Some(lease) = lease else { return };
-        self.is_superseded = lease.incarnation != self.incarnation && self.renewal > 0;
+        let is_own = lease.incarnation == self.incarnation;
+        self.was_seen |= is_own;
+        self.is_superseded = self.was_seen && !is_own;
         // While a growth shuts the door nothing prolongs what was promised before it.
-        if lease.incarnation != self.incarnation || self.layouts.is_closing(GrowingTopic::Signals) {
+        if !is_own || self.layouts.is_closing(GrowingTopic::Signals) {
             return;
         }
         if let Some(asked_ms) = self.asked_ms.get(&lease.renewal) {
@@ -142,6 +147,7 @@ impl Door {
             until_ms: i64::MIN,
             inside: 0,
             left: None,
+            was_seen: false,
             is_superseded: false,
         };
         let shared = Shared { config: config.clone(), tenure: Mutex::new(tenure), clock, emptied: Notify::new() };
@@ -328,5 +334,23 @@ mod tests {
         assert!(tenure.writes(0).is_err());
         tenure.see(layouts(&[4], GrowthPhase::Open), Some(&first));
         assert!(tenure.writes(0).is_ok());
+    }
+
+    /// The first lease gets lost on its way while topic `control` shows what an earlier process has left.
+    #[test]
+    fn a_first_lease_that_was_not_written_is_asked_for_again() {
+        let door = Door::new(&KafkaConfig::new("b"), "g", 1, Arc::new(SystemClock::new()));
+        let mut tenure = Arc::into_inner(door.shared).unwrap().tenure.into_inner().unwrap();
+        let stale = Lease { incarnation: 7, ..tenure.lease(false) };
+        tenure.due(0).unwrap();
+        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&stale));
+        assert!(!tenure.writes(0).unwrap_err().contains("--instance"), "nobody has its name");
+        let pause_ms = RETRY_PAUSE.as_millis() as i64;
+        let second = tenure.due(pause_ms).expect("it asks again");
+        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&second));
+        assert!(tenure.writes(pause_ms).is_ok());
+        let other = Lease { incarnation: 2, ..second };
+        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&other));
+        assert!(tenure.writes(pause_ms).unwrap_err().contains("--instance"), "now somebody has");
     }
 }

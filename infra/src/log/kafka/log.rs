@@ -31,14 +31,15 @@ enum Writes {
     Freely,
     /// To topic `signals` through a door.
     Through(Door),
-    /// In transactions of the one writer of its name alone.
-    Alone,
+    /// In transactions of the one writer of its name alone. It is this log's own, and its clones': whoever takes the name later, on
+    /// the same connection or another, fences it, and it never becomes somebody else's. None: it was fenced, or failed.
+    Alone(Arc<Mutex<Option<Transactions>>>),
 }
 
 struct Shared {
     config: Arc<KafkaConfig>,
     single: Single,
-    /// Appends several records at once; made when it is needed first, but for the one writer.
+    /// Appends several records at once for those who write freely; made when it is needed first.
     transactions: Mutex<Option<Transactions>>,
     /// Readers of partitions that were read lately, the newest last.
     readers: Mutex<Vec<Reader>>,
@@ -80,8 +81,7 @@ impl KafkaLog {
     pub fn alone(&self, name: &str) -> Result<Self, LogError> {
         let id = format!("{}{name}", self.shared.config.prefix);
         let transactions = Transactions::take_over(&self.shared.config, &id)?;
-        *self.shared.transactions.lock().unwrap_or_else(PoisonError::into_inner) = Some(transactions);
-        Ok(Self { writes: Writes::Alone, ..self.clone() })
+        Ok(Self { writes: Writes::Alone(Arc::new(Mutex::new(Some(transactions)))), ..self.clone() })
     }
 
     /// How the topics are laid out, as far as this log knows.
@@ -125,10 +125,14 @@ impl KafkaLog {
 
     fn append_all(&self, entries: &[Entry], topics: &[String]) -> Result<(), LogError> {
         let config = &self.shared.config;
-        let mut transactions = self.shared.transactions.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = match &self.writes {
+            Writes::Alone(own) => own,
+            Writes::Freely | Writes::Through(_) => &self.shared.transactions,
+        };
+        let mut transactions = own.lock().unwrap_or_else(PoisonError::into_inner);
         let open = if let Some(open) = transactions.take() {
             open
-        } else if let Writes::Alone = self.writes {
+        } else if let Writes::Alone(_) = self.writes {
             return Err(LogError::Fenced);
         } else {
             let id = format!("{}append-{:016x}", config.prefix, u64::from_be_bytes(random_bytes()));
@@ -162,7 +166,7 @@ impl Log for KafkaLog {
         match topics.as_slice() {
             [] => return Ok(()),
             // One record: nothing else has to be there with it, so that it waits for its own acknowledgement alone.
-            [topic] if !matches!(self.writes, Writes::Alone) => {
+            [topic] if !matches!(self.writes, Writes::Alone(_)) => {
                 if let Some(entry) = entries.pop() {
                     self.shared.single.append(entry, topic).await?;
                 }

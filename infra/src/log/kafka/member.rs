@@ -8,9 +8,10 @@ use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::KafkaConfig;
 use super::client::{Consuming, away, consumer, consuming};
 use super::layout::{Generation, Place};
+use super::{KafkaConfig, hush};
+use crate::clock::Stopwatch;
 use crate::log::LogError;
 
 /// How long a member may be silent before its partitions go to others, milliseconds. One that comes back under its name sooner
@@ -18,6 +19,11 @@ use crate::log::LogError;
 const SESSION_MS: u64 = 6_000;
 /// How often a member says that it lives, milliseconds.
 const HEARTBEAT_MS: u64 = 1_500;
+
+/// How long leaving the group may take.
+const LEAVE_WAIT: Duration = Duration::from_secs(1);
+/// How long the library is served at a time while it leaves.
+const LEAVE_STEP: Duration = Duration::from_millis(50);
 
 /// A member of a consumer group. It only learns which partitions are its own: their tasks read for themselves, and what fences an
 /// owner is its transactional id, not the group.
@@ -85,7 +91,7 @@ impl Member {
                 return Err(away(topic, &error));
             }
             // The library goes on by itself.
-            Some(Err(error)) => tracing::warn!(%error, topic, "the group's consumer"),
+            Some(Err(error)) => hush::error("the group's consumer", &error.to_string()),
         }
         let assigned = self.consumer.assignment().map_err(|e| away(topic, &e))?;
         let place = |name: &str, partition: i32| {
@@ -98,6 +104,21 @@ impl Member {
             self.own = own;
         }
         Ok(())
+    }
+
+    /// Leaves the group, so that others get its partitions at once. Without this they wait until it has been silent for too long: a
+    /// member with a name of its own is expected back. Waits a bounded time.
+    pub fn leave(self) {
+        self.consumer.unsubscribe();
+        let stopwatch = Stopwatch::start();
+        while stopwatch.elapsed() < LEAVE_WAIT {
+            // The library gives its partitions back while it is served, and then says that it goes.
+            drop(self.consumer.poll(LEAVE_STEP));
+            if self.consumer.assignment().is_ok_and(|assigned| assigned.count() == 0) {
+                drop(self.consumer.poll(LEAVE_STEP));
+                return;
+            }
+        }
     }
 
     /// Whether the group has taken it in: what it owns is what it was given, even if that is nothing.

@@ -9,6 +9,7 @@ mod changelog;
 mod client;
 mod door;
 mod group;
+mod hush;
 mod lane;
 mod layout;
 mod log;
@@ -43,6 +44,7 @@ pub use security::{Properties, PropertyError};
 pub use task::KafkaTask;
 
 use changelog::Owner;
+use position::Positions;
 
 /// Where the cluster is, and how its topics are laid out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,13 +87,14 @@ pub struct Kafka {
     config: Arc<KafkaConfig>,
     layouts: Arc<Layouts>,
     store: Option<Store>,
+    positions: Arc<Positions>,
 }
 
 impl Kafka {
     /// The cluster that `config` describes, whose topics never grew. Nothing is connected yet.
     pub fn new(config: KafkaConfig) -> Self {
         let layouts = Arc::new(Layouts::initial(&config));
-        Self { config: Arc::new(config), layouts, store: None }
+        Self { config: Arc::new(config), layouts, store: None, positions: Arc::default() }
     }
 
     /// The same, with its topics laid out like this.
@@ -151,7 +154,7 @@ impl Kafka {
 
     /// How far `app` is that reads this partition, as its newest commit has it; at 0 where it never ran.
     pub fn committed(&self, app: &str, place: Place) -> Result<Committed, LogError> {
-        position::committed(&self.config, app, &Owner::of(place))
+        self.positions.committed(&self.config, app, &Owner::of(place))
     }
 
     /// Takes over the task of `app` that reads this partition of the generation of `input` that is written. Every earlier owner

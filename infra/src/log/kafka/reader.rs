@@ -89,12 +89,23 @@ pub(super) struct Reader {
     spent: Vec<Record>,
     /// Whether the end was seen since the newest record.
     end_seen: bool,
+    /// Whether the broker has the next record no more.
+    lost: bool,
 }
 
 impl Reader {
-    /// A reader that stands at `from`.
+    /// A reader that stands at `from`, and goes on behind what the broker has no more.
     pub(super) fn open(config: &KafkaConfig, topic: &str, partition: u32, from: u64) -> Result<Self, LogError> {
-        let consumer = assigned(config, topic, [(partition, from)].into_iter())?;
+        Self::new(config, topic, partition, from, "earliest")
+    }
+
+    /// A reader that stands at `from`, and stops where the broker has the next record no more: see [`Self::has_lost`].
+    pub(super) fn open_strict(config: &KafkaConfig, topic: &str, partition: u32, from: u64) -> Result<Self, LogError> {
+        Self::new(config, topic, partition, from, "error")
+    }
+
+    fn new(config: &KafkaConfig, topic: &str, partition: u32, from: u64, reset: &str) -> Result<Self, LogError> {
+        let consumer = assigned(config, topic, [(partition, from)].into_iter(), reset)?;
         Ok(Self {
             consumer,
             topic: topic.to_owned(),
@@ -103,7 +114,18 @@ impl Reader {
             left: None,
             spent: Vec::new(),
             end_seen: false,
+            lost: false,
         })
+    }
+
+    /// Whether the broker has the next record no more, though it was there.
+    pub(super) fn has_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Offset of the next record.
+    pub(super) fn next(&self) -> u64 {
+        self.left.as_ref().map_or(self.next, |left| left.offset)
     }
 
     /// Whether it reads this partition.
@@ -162,6 +184,10 @@ impl Reader {
                         }
                         continue;
                     }
+                    Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) => {
+                        self.lost = true;
+                        return Ok(records);
+                    }
                     Some(Err(error)) => return Err(away(&self.topic, &error)),
                     None if !records.is_empty() || stopwatch.elapsed() >= wait => return Ok(records),
                     None => continue,
@@ -199,7 +225,8 @@ pub(super) fn read_changelog(
     }
     let mut remaining = Remaining::new(remaining, &ranges);
     let committed = Bounds::committed(config)?;
-    let consumer = assigned(config, topic, ranges.iter().map(|(partition, range)| (*partition, range.start)))?;
+    let starts = ranges.iter().map(|(partition, range)| (*partition, range.start));
+    let consumer = assigned(config, topic, starts, "earliest")?;
     let (mut heard, mut waiting) = (Stopwatch::start(), Vec::new());
     while !ranges.is_empty() {
         match consumer.poll(END_WAIT) {
@@ -268,9 +295,10 @@ fn assigned(
     config: &KafkaConfig,
     topic: &str,
     partitions: impl Iterator<Item = (u32, u64)>,
+    reset: &str,
 ) -> Result<Consuming, LogError> {
     let mut settings = consumer(config);
-    settings.set("enable.partition.eof", "true");
+    settings.set("enable.partition.eof", "true").set("auto.offset.reset", reset);
     let consumer = consuming(&settings, "the consumer")?;
     let mut list = TopicPartitionList::new();
     for (partition, from) in partitions {

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use logystera_schemas::limits::APPEND_WAIT_MS_MAX;
 use rdkafka::ClientContext;
-use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
 use tokio::sync::oneshot;
 
-use super::KafkaConfig;
 use super::client::{DELIVERY_MS_MAX, away, producer};
 use super::lane::Lane;
+use super::{KafkaConfig, hush};
 use crate::clock::{Clock, SystemClock};
 use crate::log::{Entry, LogError};
 
@@ -61,7 +61,15 @@ struct Traffic {
 /// What librdkafka tells of what has arrived.
 struct Arrivals(Arc<Traffic>);
 
-impl ClientContext for Arrivals {}
+impl ClientContext for Arrivals {
+    fn log(&self, level: RDKafkaLogLevel, kind: &str, text: &str) {
+        hush::line(level, kind, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        hush::error(&error.to_string(), reason);
+    }
+}
 
 impl ProducerContext for Arrivals {
     type DeliveryOpaque = Box<Told>;

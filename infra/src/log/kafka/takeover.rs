@@ -104,11 +104,6 @@ impl<'a> Changelog<'a> {
             let (entries, commit) = self.read_all()?;
             return Ok(Taken { entries: Arc::new(entries), commit, copy: None });
         };
-        let layout = Layout {
-            log: self.cluster.clone(),
-            changelog_partitions: self.config.changelog_partitions,
-            partitions: self.owner.partitions,
-        };
         let owner = StateOwner {
             app: format!("{}{}", self.config.prefix, self.app),
             label: self.app.to_owned(),
@@ -116,8 +111,19 @@ impl<'a> Changelog<'a> {
             partition: self.owner.partition,
             key_groups: self.owner.key_groups(),
         };
+        let (incarnation, claim) = match store.incarnation() {
+            Ok(incarnation) => (incarnation, store.claim(&owner)),
+            // None that a claim has: nothing in the store counts.
+            Err(error) => (String::new(), Err(error)),
+        };
+        let layout = Layout {
+            log: self.cluster.clone(),
+            incarnation,
+            changelog_partitions: self.config.changelog_partitions,
+            partitions: self.owner.partitions,
+        };
         let facts = Facts { layout: &layout, bounds: &self.bounds, now_ms: store.now_ms() };
-        let why = match store.claim(&owner) {
+        let why = match claim {
             Ok(claim) => match (judge(claim.as_ref(), &facts), claim) {
                 (Verdict::Foreign(why), _) => {
                     return Err(LogError::Unusable(format!("{why}: empty its keyspace, or use another one")));
@@ -144,7 +150,7 @@ impl<'a> Changelog<'a> {
             offsets: offsets.clone(),
         };
         let rewrite = Rewrite { entries: Arc::clone(&entries), claim };
-        let writer = store.write_behind(owner, Some(rewrite));
+        let writer = store.write_behind(owner, Some(rewrite), None);
         Ok(Taken { entries, commit, copy: Some(Copy { writer, store: store.clone(), layout, offsets }) })
     }
 
@@ -159,7 +165,12 @@ impl<'a> Changelog<'a> {
         let (stopwatch, rows) = (Stopwatch::start(), store.load(owner));
         let mut tail = self.read(|place, range| claim.offsets.get(&place).copied().unwrap_or(range.start))?;
         let tail_read = stopwatch.elapsed();
-        let rows = match rows.wait() {
+        // Asked after the rows were read: of a store that was made anew meanwhile they are not all.
+        let rows = rows.wait().and_then(|rows| match store.incarnation()? {
+            now if now == layout.incarnation => Ok(rows),
+            _ => Err(StoreError::Away("it was made anew while it was read".to_owned())),
+        });
+        let rows = match rows {
             Ok(rows) => rows,
             Err(error) => return Ok(Err(error)),
         };
@@ -174,7 +185,7 @@ impl<'a> Changelog<'a> {
         for change in tail.entries.values_mut().filter(|change| change.value.is_none()) {
             change.version = version;
         }
-        let writer = store.write_behind(owner.clone(), None);
+        let writer = store.write_behind(owner.clone(), None, Some(layout.incarnation.clone()));
         let (store, layout, offsets) = (store.clone(), layout.clone(), self.ends());
         let mut copy = Copy { writer, store, layout, offsets };
         copy.push(version, commit.position, tail.entries, BTreeMap::new());

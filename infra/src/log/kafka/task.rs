@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -18,12 +19,17 @@ use super::transaction::{Outgoing, Transactions};
 use super::watch::Watch;
 use super::{Kafka, KafkaConfig};
 use crate::clock::Stopwatch;
+use crate::control::Skips;
 use crate::log::{Commit, Entry, LogError, Record, Task};
 use crate::store::{Change, Changes};
 
 /// Places of the topics whose ends a task's transactions note.
 const CHANGELOG: usize = 0;
 const INPUT: usize = 1;
+/// How long a task whose next records are gone waits for what it has applied to be committed: longer than a commit's interval.
+const LOST_PATIENCE: Duration = Duration::from_secs(3);
+/// How long it waits at a time.
+const LOST_STEP: Duration = Duration::from_millis(50);
 
 /// A task on Kafka. It blocks: give it a thread of its own.
 pub struct KafkaTask {
@@ -47,6 +53,12 @@ pub struct KafkaTask {
     restored: Option<Arc<Changes>>,
     /// The copy of the state in the store, where there is one.
     copy: Option<Copy>,
+    /// Records that are passed over, and where they may be gone.
+    skips: Skips,
+    /// Since when the next record is gone.
+    lost: Option<Stopwatch>,
+    place: Place,
+    topic: Topic,
     commit_seconds: Histogram,
 }
 
@@ -78,7 +90,7 @@ impl std::fmt::Debug for KafkaTask {
 impl KafkaTask {
     /// Fences the owner before, then reads what it committed: in this order, so that nothing can be committed in between.
     pub(super) fn take_over(kafka: &Kafka, app: &str, input: Topic, place: Place) -> Result<Self, LogError> {
-        let Kafka { config, layouts, store } = kafka;
+        let Kafka { config, layouts, store, .. } = kafka;
         let (stopwatch, store) = (Stopwatch::start(), store.as_ref());
         let (owner, id) = (Owner::of(place), config.transactional_id(app, place));
         let aborted = metrics::counter!("logystera_transactions_aborted_total", "app" => app.to_owned());
@@ -112,6 +124,10 @@ impl KafkaTask {
             committed: commit.position,
             restored: Some(entries),
             copy,
+            skips: Skips::default(),
+            lost: None,
+            place,
+            topic: input,
             commit_seconds: metrics::histogram!("logystera_commit_seconds", "app" => app.to_owned()),
             config: Arc::clone(config),
         })
@@ -120,6 +136,34 @@ impl KafkaTask {
     /// Appends to the topics as they are laid out now. Whoever takes over asks that after it has fenced the owner before.
     pub fn write_to(&mut self, layouts: Layouts) {
         self.outputs.layouts = Arc::new(layouts);
+    }
+
+    /// Passes these records over, also where they are gone.
+    pub fn pass_over(&mut self, skips: Skips) {
+        self.skips = skips;
+    }
+
+    /// The reader, from behind what is committed on. Fails where records behind it are gone, and nobody has said to go on.
+    fn open_reader(&self) -> Result<Reader, LogError> {
+        let Range { start, end } = self.ends.get(&self.input, self.owner.partition)?;
+        if self.committed > end {
+            // It may pass: the end that a new leader knows lags for a moment.
+            return Err(LogError::Away(format!(
+                "{} partition {} ends at offset {end}, but everything up to {} was applied: it is not the log that it was",
+                self.topic.name(),
+                self.place,
+                self.committed
+            )));
+        }
+        let gone = self.committed..start;
+        if !self.skips.covers(&gone) {
+            let (topic, place) = (self.topic.name(), self.place.to_string());
+            return Err(LogError::Lost { topic, place, from: gone.start, to: gone.end });
+        }
+        if !gone.is_empty() {
+            metrics::counter!("logystera_records_skipped_total").increment(gone.end - gone.start);
+        }
+        Reader::open_strict(&self.config, &self.input, self.owner.partition, self.committed.max(start))
     }
 
     /// Shows how far it is from now on: its position in `committed`, and its lag as a metric under this partition's name.
@@ -201,9 +245,25 @@ impl Task for KafkaTask {
         }
         let reader = match self.reader.take() {
             Some(reader) => reader,
-            None => Reader::open(&self.config, &self.input, self.owner.partition, self.committed)?,
+            None => self.open_reader()?,
         };
-        self.reader.insert(reader).read(wait, TASK_READ_BYTES_MAX)
+        let reader = self.reader.insert(reader);
+        if !reader.has_lost() {
+            return reader.read(wait, TASK_READ_BYTES_MAX);
+        }
+        // What was applied before is committed first: it can't be read again.
+        let since = self.lost.get_or_insert_with(Stopwatch::start);
+        if self.committed < reader.next() && since.elapsed() < LOST_PATIENCE {
+            std::thread::sleep(wait.min(LOST_STEP));
+            return Ok(Vec::new());
+        }
+        (self.reader, self.lost) = (None, None);
+        self.reader = Some(self.open_reader()?);
+        Ok(Vec::new())
+    }
+
+    fn is_skipped(&self, offset: u64) -> bool {
+        self.skips.has(offset)
     }
 
     fn take_back(&mut self, records: Vec<Record>) {

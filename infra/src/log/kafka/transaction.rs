@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use metrics::Counter;
 use rdkafka::ClientContext;
-use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::KafkaConfig;
 use super::client::{DELIVERY_MS_MAX, away, is_fenced, transactional};
+use super::{KafkaConfig, hush};
 use crate::clock::Stopwatch;
 use crate::log::{Entry, LogError};
 
@@ -40,7 +40,15 @@ struct Deliveries {
     ends: Mutex<BTreeMap<(usize, u32), u64>>,
 }
 
-impl ClientContext for Deliveries {}
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, kind: &str, text: &str) {
+        hush::line(level, kind, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        hush::error(&error.to_string(), reason);
+    }
+}
 
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();

@@ -8,7 +8,10 @@ use super::session::away;
 use crate::store::{StoreConfig, StoreError, is_keyspace};
 
 /// Every migration, in order. What one says is never changed: another is added.
-const MIGRATIONS: [(&str, &str); 1] = [("0001_state", include_str!("../../../cql/0001_state.cql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("0001_state", include_str!("../../../cql/0001_state.cql")),
+    ("0002_incarnation", include_str!("../../../cql/0002_incarnation.cql")),
+];
 
 /// Records what was applied. Each statement may be given twice, so that processes that start at once do no harm.
 const RECORD: &str = "CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied_at timestamp)";

@@ -131,9 +131,18 @@ impl Store {
 
     /// What the owner's rows are known to hold. Waits a bounded time.
     pub(crate) fn claim(&self, owner: &StateOwner) -> Result<Option<Claim>, StoreError> {
+        self.in_time(async |db| db.claim(owner).await)
+    }
+
+    /// Which of all that were made under its name the store is now. Waits a bounded time.
+    pub(crate) fn incarnation(&self) -> Result<String, StoreError> {
+        self.in_time(async |db| db.incarnation().await)
+    }
+
+    fn in_time<T>(&self, ask: impl AsyncFnOnce(Arc<Db>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let wait = Duration::from_millis(STORE_TAKEOVER_WAIT_MS_MAX);
         self.inner.handle().block_on(async {
-            let found = tokio::time::timeout(wait, async { self.connected(wait).await?.claim(owner).await }).await;
+            let found = tokio::time::timeout(wait, async { ask(self.connected(wait).await?).await }).await;
             found.map_err(|e| away(&e))?
         })
     }
@@ -148,9 +157,15 @@ impl Store {
         Load { rows, handle: self.inner.handle().clone() }
     }
 
-    /// Begins to write behind an owner's commits; first of all `rewrite`.
-    pub(crate) fn write_behind(&self, owner: StateOwner, rewrite: Option<Rewrite>) -> WriteBehind {
-        let writer = WriteBehind::start(self, owner, rewrite);
+    /// Begins to write behind an owner's commits; first of all `rewrite`. `incarnation` is the store's that has the owner's rows
+    /// already; where it is none, everything is to be written, to whichever the store is then.
+    pub(crate) fn write_behind(
+        &self,
+        owner: StateOwner,
+        rewrite: Option<Rewrite>,
+        incarnation: Option<String>,
+    ) -> WriteBehind {
+        let writer = WriteBehind::start(self, owner, rewrite, incarnation);
         let mut writers = self.inner.writers.lock().unwrap_or_else(PoisonError::into_inner);
         writers.retain(|shared| shared.strong_count() > 0);
         writers.push(Arc::downgrade(writer.shared()));

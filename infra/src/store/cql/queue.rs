@@ -114,7 +114,7 @@ mod tests {
             committed_at_ms: version as i64,
             version,
             position: version,
-            layout: Layout { log: String::new(), changelog_partitions: 1, partitions: 1 },
+            layout: Layout { log: String::new(), incarnation: String::new(), changelog_partitions: 1, partitions: 1 },
             offsets: BTreeMap::from([(0, version)]),
         }
     }

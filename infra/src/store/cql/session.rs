@@ -18,6 +18,7 @@ use scylla::statement::prepared::PreparedStatement;
 
 use super::batches::{Batch, Place};
 use super::migrations;
+use crate::secrets::random_bytes;
 use crate::store::claim::Layout;
 use crate::store::{Change, Claim, StateOwner, StoreConfig, StoreError};
 
@@ -27,6 +28,10 @@ const REQUEST_WAIT: Duration = Duration::from_secs(5);
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// Rows that a page of a read has.
 const PAGE_ROWS: i32 = 5_000;
+
+/// Stands between the cluster's id and the store's incarnation in a claim: a cluster's id is letters, digits, `-` and `_`. Claims
+/// of earlier versions have the id alone.
+const BETWEEN: char = ' ';
 
 /// Cell of table `positions`.
 type ClaimCell = (i64, i64, i64, String, i32, i32, BTreeMap<i32, i64>);
@@ -45,6 +50,10 @@ pub(super) struct Db {
     read_own: PreparedStatement,
     claim: PreparedStatement,
     put_claim: PreparedStatement,
+    drawn: PreparedStatement,
+    draw: PreparedStatement,
+    table: PreparedStatement,
+    keyspace: String,
 }
 
 /// Finds what is an owner's.
@@ -76,10 +85,10 @@ impl Db {
         }
         let session = builder.build().await.map_err(|e| away(&e))?;
         migrations::apply(&session, config).await?;
-        Self::prepare(session).await
+        Self::prepare(session, config.keyspace.clone()).await
     }
 
-    async fn prepare(session: Session) -> Result<Self, StoreError> {
+    async fn prepare(session: Session, keyspace: String) -> Result<Self, StoreError> {
         let prepare = async |text: &str| -> Result<PreparedStatement, StoreError> {
             let mut statement = session.prepare(text).await.map_err(|e| away(&e))?;
             // Its write time makes a repetition the same write.
@@ -112,8 +121,39 @@ impl Db {
                 "INSERT INTO positions (app, generation, input_partition, claim) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
             )
             .await?,
+            drawn: prepare("SELECT drawn FROM incarnation WHERE one = 1").await?,
+            draw: prepare("INSERT INTO incarnation (one, drawn) VALUES (1, ?) IF NOT EXISTS").await?,
+            table: prepare("SELECT CAST(id AS text) FROM system_schema.tables WHERE keyspace_name = ? AND table_name = 'state'")
+                .await?,
+            keyspace,
             session,
         })
+    }
+
+    /// Which of all that were made under the keyspace's name this one is: what was drawn for it, and the id that the database has
+    /// given to the table of the rows, so that a table which was made anew and filled from a backup is another one, too.
+    pub(super) async fn incarnation(&self) -> Result<String, StoreError> {
+        let drawn = match self.drawn().await? {
+            Some(drawn) => drawn,
+            None => {
+                let name = format!("{:016x}", u64::from_be_bytes(random_bytes()));
+                // Only one of those who find none draws it.
+                self.session.execute_unpaged(&self.draw, (&name,)).await.map_err(|e| away(&e))?;
+                self.drawn().await?.ok_or_else(|| away("its incarnation was drawn and is not there"))?
+            }
+        };
+        let found = self.session.execute_unpaged(&self.table, (&self.keyspace,)).await.map_err(|e| away(&e))?;
+        let rows = found.into_rows_result().map_err(|e| away(&e))?;
+        let table = rows.maybe_first_row::<(Option<String>,)>().map_err(|e| away(&e))?;
+        let table = table.and_then(|(id,)| id).ok_or_else(|| away("its tables are not there"))?;
+        Ok(format!("{drawn}-{table}"))
+    }
+
+    async fn drawn(&self) -> Result<Option<String>, StoreError> {
+        let found = self.session.execute_unpaged(&self.drawn, ()).await.map_err(|e| away(&e))?;
+        let rows = found.into_rows_result().map_err(|e| away(&e))?;
+        let row = rows.maybe_first_row::<(Option<String>,)>().map_err(|e| away(&e))?;
+        Ok(row.and_then(|(drawn,)| drawn))
     }
 
     /// Writes the rows of a batch, each at its own version.
@@ -188,7 +228,11 @@ impl Db {
                 version: version as u64,
                 position: position as u64,
                 layout: Layout {
-                    log,
+                    log: log.split(BETWEEN).next().unwrap_or_default().to_owned(),
+                    incarnation: log
+                        .split_once(BETWEEN)
+                        .map(|(_, incarnation)| incarnation.to_owned())
+                        .unwrap_or_default(),
                     changelog_partitions: changelog_partitions as u32,
                     partitions: partitions as u32,
                 },
@@ -204,7 +248,7 @@ impl Db {
             claim.committed_at_ms,
             claim.version as i64,
             claim.position as i64,
-            claim.layout.log.clone(),
+            format!("{}{BETWEEN}{}", claim.layout.log, claim.layout.incarnation),
             claim.layout.changelog_partitions as i32,
             claim.layout.partitions as i32,
             offsets,

@@ -67,7 +67,12 @@ impl Shared {
 
 impl WriteBehind {
     /// Starts a writer. What `rewrite` has is written first.
-    pub(super) fn start(store: &Store, owner: StateOwner, rewrite: Option<Rewrite>) -> Self {
+    pub(super) fn start(
+        store: &Store,
+        owner: StateOwner,
+        rewrite: Option<Rewrite>,
+        incarnation: Option<String>,
+    ) -> Self {
         let app = owner.label.clone();
         let rows =
             |kind: &'static str| metrics::counter!("logystera_store_rows_total", "app" => app.clone(), "kind" => kind);
@@ -83,8 +88,12 @@ impl WriteBehind {
             retries: metrics::counter!("logystera_store_retries_total", "app" => app.clone()),
             owner,
         });
-        let writer =
-            Writer { shared: Arc::clone(&shared), db: store.inner.db.clone(), held: store.inner.held.subscribe() };
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            db: store.inner.db.clone(),
+            held: store.inner.held.subscribe(),
+            incarnation,
+        };
         let writing = store.inner.handle().spawn(writer.run(rewrite)).abort_handle();
         Self { shared, writing, _store: store.clone() }
     }
@@ -141,6 +150,8 @@ struct Writer {
     shared: Arc<Shared>,
     db: watch::Receiver<Option<Arc<Db>>>,
     held: watch::Receiver<bool>,
+    /// The store's that has what was written; a claim is one of it, whatever the store has become since. None: nothing was yet.
+    incarnation: Option<String>,
 }
 
 impl Writer {
@@ -157,6 +168,9 @@ impl Writer {
     }
 
     async fn write_all(&mut self, db: &Arc<Db>, rewrite: Option<Rewrite>) -> Result<(), Stopped> {
+        if self.incarnation.is_none() {
+            self.incarnation = Some(self.ask_incarnation(db).await);
+        }
         if let Some(rewrite) = rewrite {
             self.wait_while_held().await?;
             self.rewrite(db, rewrite).await?;
@@ -180,6 +194,26 @@ impl Writer {
         }
     }
 
+    /// Asks until the store says which it is: before the first row, so that it has all that follow or is another one.
+    async fn ask_incarnation(&self, db: &Db) -> String {
+        loop {
+            match db.incarnation().await {
+                Ok(incarnation) => return incarnation,
+                Err(error) => {
+                    self.shared.retries.increment(1);
+                    tracing::debug!(%error, "the store does not say which it is");
+                    tokio::time::sleep(Duration::from_millis(STORE_ROUND_MS_MIN)).await;
+                }
+            }
+        }
+    }
+
+    /// The claim, as one of the store that has the rows.
+    fn claimed(&self, mut claim: Claim) -> Request {
+        claim.layout.incarnation = self.incarnation.clone().unwrap_or_default();
+        Request::PutClaim(claim)
+    }
+
     async fn wait_while_held(&mut self) -> Result<(), Stopped> {
         self.held.wait_for(|held| !held).await.map(drop).map_err(|_| Stopped)
     }
@@ -187,7 +221,7 @@ impl Writer {
     /// The claim comes last: it speaks for all that is before it.
     async fn round(&self, db: &Arc<Db>, round: Round) -> Result<(), Stopped> {
         self.all(db, Batches::of(round.changes).map(Request::Write)).await?;
-        self.one(db, &Request::PutClaim(round.claim)).await;
+        self.one(db, &self.claimed(round.claim)).await;
         Ok(())
     }
 
@@ -205,7 +239,7 @@ impl Writer {
         let key_groups = self.shared.owner.key_groups.clone();
         let places = key_groups.into_iter().map(Place::KeyGroup).chain([Place::Own]);
         self.all(db, places.map(|place| Request::WipeBefore(place, version))).await?;
-        self.one(db, &Request::PutClaim(rewrite.claim)).await;
+        self.one(db, &self.claimed(rewrite.claim)).await;
         Ok(())
     }
 

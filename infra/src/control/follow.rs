@@ -1,0 +1,330 @@
+//! Follows topic `control`. A record that cannot be read is passed over, and told: the topic is compacted and each record is for
+//! itself, so that one must not take all others along.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use logystera_schemas::control::Entity;
+use logystera_schemas::limits::{
+    CONTROL_REFRESH_MS, CONTROL_STALE_MS_MAX, CONTROL_UNREADABLE_KEPT_MAX, READ_BYTES_MAX,
+};
+use logystera_schemas::topic::Topic;
+use tokio::sync::watch;
+
+use super::Directory;
+use crate::clock::{Clock, SystemClock};
+use crate::embedded::EmbeddedReader;
+use crate::log::{Log, LogError, Record};
+use crate::shutdown::Shutdown;
+
+/// Records that could not be read, by the key of their entity: the newest of each, until a record of it can be read again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Unreadable {
+    /// Offset and cause.
+    newest: BTreeMap<Vec<u8>, (u64, String)>,
+    /// Those that there was no room for.
+    more: usize,
+}
+
+impl Unreadable {
+    pub(super) fn count(&self) -> usize {
+        self.newest.len() + self.more
+    }
+
+    fn add(&mut self, key: &[u8], offset: u64, cause: String) {
+        if self.newest.len() < CONTROL_UNREADABLE_KEPT_MAX || self.newest.contains_key(key) {
+            self.newest.insert(key.to_vec(), (offset, cause));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// The one that stands last in the topic.
+    fn last(&self) -> Option<(u64, &str)> {
+        self.newest.values().max_by_key(|(offset, _)| *offset).map(|(offset, cause)| (*offset, cause.as_str()))
+    }
+}
+
+impl Directory {
+    /// The snapshot of what `reader` has now.
+    pub fn read_from(reader: &EmbeddedReader) -> Result<Self, LogError> {
+        let mut directory = Self::default();
+        follow(&mut directory, |from| reader.read(Topic::Control, from, READ_BYTES_MAX))?;
+        Ok(directory)
+    }
+
+    /// Takes the topic's next records in.
+    fn take(&mut self, records: &[Record]) {
+        for record in records {
+            self.end = record.offset + 1;
+            match Entity::decode(&record.value) {
+                Ok(entity) => {
+                    self.put(entity);
+                    if self.unreadable.newest.contains_key(&record.key) {
+                        Arc::make_mut(&mut self.unreadable).newest.remove(&record.key);
+                    }
+                }
+                // Somebody had the broker drop what could not be read.
+                Err(_) if record.value.is_empty() && self.unreadable.newest.contains_key(&record.key) => {
+                    Arc::make_mut(&mut self.unreadable).newest.remove(&record.key);
+                }
+                Err(error) => {
+                    let cause = if record.value.is_empty() { "it has no value".to_owned() } else { error.to_string() };
+                    Arc::make_mut(&mut self.unreadable).add(&record.key, record.offset, cause);
+                }
+            }
+        }
+    }
+}
+
+/// Takes in what stands in topic `control` after what the directory has.
+fn follow(
+    directory: &mut Directory,
+    mut read: impl FnMut(u64) -> Result<Vec<Record>, LogError>,
+) -> Result<(), LogError> {
+    loop {
+        let records = read(directory.end)?;
+        if records.is_empty() {
+            return Ok(());
+        }
+        directory.take(&records);
+    }
+}
+
+/// When the topic was last looked at with success.
+#[derive(Debug)]
+struct Look {
+    clock: SystemClock,
+    at_ms: AtomicI64,
+}
+
+impl Look {
+    fn now() -> Arc<Self> {
+        Arc::new(Self { clock: SystemClock::new(), at_ms: AtomicI64::new(0) })
+    }
+
+    fn succeeded(&self) {
+        self.at_ms.store(self.clock.monotonic_ms(), Ordering::Relaxed);
+    }
+
+    fn age_ms(&self) -> i64 {
+        self.clock.monotonic_ms() - self.at_ms.load(Ordering::Relaxed)
+    }
+}
+
+/// The newest [`Directory`]; its clones see the same.
+#[derive(Clone, Debug)]
+pub struct DirectoryView {
+    receiver: watch::Receiver<Arc<Directory>>,
+    look: Arc<Look>,
+}
+
+impl DirectoryView {
+    /// A view of a directory that does not change: for tests.
+    pub fn fixed(directory: Directory) -> Self {
+        Self { receiver: watch::Sender::new(Arc::new(directory)).subscribe(), look: Look::now() }
+    }
+
+    /// What is configured now.
+    pub fn current(&self) -> Arc<Directory> {
+        Arc::clone(&self.receiver.borrow())
+    }
+
+    /// How long ago the topic could be read last, milliseconds.
+    pub fn age_ms(&self) -> i64 {
+        self.look.age_ms()
+    }
+
+    /// Whether the topic could not be read for so long that keys which were revoked since may still be served.
+    pub fn is_stale(&self) -> bool {
+        self.age_ms() > CONTROL_STALE_MS_MAX
+    }
+
+    /// Resolves when something has changed since the last call, or since the view was made or cloned. Pending for good once
+    /// nobody follows the topic any more.
+    pub async fn changed(&mut self) -> Arc<Directory> {
+        if self.receiver.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Arc::clone(&self.receiver.borrow_and_update())
+    }
+
+    /// What is configured when this is called, read on to the topic's end.
+    pub fn caught_up(&self, log: &impl Log) -> Result<Directory, LogError> {
+        let mut directory = Directory::clone(&self.current());
+        follow(&mut directory, |from| log.read(Topic::Control, 0, from, READ_BYTES_MAX))?;
+        Ok(directory)
+    }
+
+    /// Resolves when everything before offset `end` of the topic is in. Pending for good once nobody follows the topic.
+    pub async fn reaches(&self, end: u64) {
+        if self.receiver.clone().wait_for(|directory| directory.end >= end).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Follows topic `control`.
+#[derive(Debug)]
+pub struct DirectoryWatch<L> {
+    log: L,
+    sender: watch::Sender<Arc<Directory>>,
+    look: Arc<Look>,
+}
+
+impl<L: Log> DirectoryWatch<L> {
+    /// Loads the topic.
+    pub fn load(log: L) -> Result<Self, LogError> {
+        let mut directory = Directory::default();
+        follow(&mut directory, |from| log.read(Topic::Control, 0, from, READ_BYTES_MAX))?;
+        tell(&directory, &Directory::default());
+        Ok(Self { log, sender: watch::Sender::new(Arc::new(directory)), look: Look::now() })
+    }
+
+    /// A view of what this follows.
+    pub fn view(&self) -> DirectoryView {
+        DirectoryView { receiver: self.sender.subscribe(), look: Arc::clone(&self.look) }
+    }
+
+    /// Takes in what was appended since the last look. True: something was. On an error the last snapshot holds.
+    pub fn refresh(&mut self) -> Result<bool, LogError> {
+        let read = |from| self.log.read(Topic::Control, 0, from, READ_BYTES_MAX);
+        let before = Arc::clone(&self.sender.borrow());
+        let records = read(before.end)?;
+        self.look.succeeded();
+        // Most looks find nothing: no copy for them.
+        if records.is_empty() {
+            return Ok(false);
+        }
+        let mut directory = Directory::clone(&before);
+        directory.take(&records);
+        follow(&mut directory, read)?;
+        tell(&directory, &before);
+        self.sender.send_replace(Arc::new(directory));
+        Ok(true)
+    }
+
+    /// Looks every [`CONTROL_REFRESH_MS`], on a thread of its own, until `shutdown`.
+    pub fn spawn(mut self, shutdown: Shutdown) -> io::Result<JoinHandle<()>> {
+        let age = metrics::gauge!("logystera_control_age_seconds");
+        let run = move || {
+            let mut away = false;
+            while !shutdown.wait_timeout(Duration::from_millis(CONTROL_REFRESH_MS)) {
+                match self.refresh() {
+                    Ok(_) if away => {
+                        away = false;
+                        tracing::info!("topic control can be read again");
+                    }
+                    Ok(_) => {}
+                    Err(error) if !away => {
+                        away = true;
+                        tracing::error!(%error, "topic control cannot be read: changes of sites and keys wait");
+                    }
+                    Err(_) => {}
+                }
+                // Without a recorder this does nothing.
+                age.set(Duration::from_millis(self.look.age_ms().unsigned_abs()).as_secs_f64());
+            }
+        };
+        std::thread::Builder::new().name("control".to_owned()).spawn(run)
+    }
+}
+
+/// Tells that records cannot be read which `before` did not know of.
+fn tell(now: &Directory, before: &Directory) {
+    let count = now.unreadable();
+    if count > 0 || before.unreadable() > 0 {
+        metrics::gauge!("logystera_control_unreadable_records").set(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+    let last = now.unreadable.last();
+    if let Some((offset, cause)) = last.filter(|_| last != before.unreadable.last()) {
+        tracing::error!(
+            offset,
+            cause,
+            entities = count,
+            "a record of topic control cannot be read; it is passed over, and what it is about stays as it was before"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use logystera_schemas::control::{Key, Lease, ProcessRole, Tenant};
+
+    use super::*;
+    use crate::control::entry;
+    use crate::embedded::Embedded;
+    use crate::log::Entry;
+
+    fn key(revoked_at: Option<i64>) -> Entity {
+        Entity::Key(Key {
+            site: "shop".parse().unwrap(),
+            key: "k1".parse().unwrap(),
+            sealed_secret: logystera_schemas::avro::Blob(vec![1]),
+            created_at: 5,
+            not_before: 10,
+            not_after: None,
+            revoked_at,
+        })
+    }
+
+    fn tenant(name: &str) -> Entity {
+        Entity::Tenant(Tenant { tenant: "t1".parse().unwrap(), name: name.to_owned(), created_at: 5 })
+    }
+
+    fn raw(key: &str, value: &[u8]) -> Entry {
+        Entry { key: key.as_bytes().to_vec(), value: value.to_vec(), ..entry(&tenant("")) }
+    }
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_read_is_passed_over_and_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let embedded = Embedded::open(dir.path()).unwrap();
+        let log = embedded.log();
+        log.append(vec![entry(&key(Some(12))), raw("junk", b"\xc3\x01junk"), raw("key/shop/k1", b"")]).await.unwrap();
+        let mut watch = DirectoryWatch::load(log.clone()).unwrap();
+        let first = watch.view().current();
+        assert_eq!((first.unreadable(), first.end()), (2, 3));
+        assert_eq!(first.key("shop", "k1").unwrap().revoked_at, Some(12), "the last good record holds");
+
+        // It goes on behind them; and a good record of the same entity mends it, as does the broker's own deletion.
+        log.append(vec![entry(&tenant("T")), raw("tenant/t1", b"x"), entry(&key(Some(13)))]).await.unwrap();
+        assert!(watch.refresh().unwrap());
+        let then = watch.view().current();
+        assert_eq!((then.unreadable(), then.key("shop", "k1").unwrap().revoked_at), (2, Some(13)));
+        assert_eq!(then.tenant("t1").unwrap().name, "T");
+        log.append(vec![raw("junk", b""), entry(&tenant("T"))]).await.unwrap();
+        assert!(watch.refresh().unwrap());
+        assert_eq!(watch.view().current().unreadable(), 0);
+        assert_eq!(first.unreadable(), 2, "a snapshot does not change");
+    }
+
+    #[test]
+    fn what_is_unreadable_is_bounded() {
+        let mut unreadable = Unreadable::default();
+        for n in 0..2 * CONTROL_UNREADABLE_KEPT_MAX as u64 {
+            unreadable.add(&n.to_be_bytes(), n, "junk".to_owned());
+        }
+        assert_eq!(unreadable.count(), 2 * CONTROL_UNREADABLE_KEPT_MAX);
+        assert_eq!(unreadable.newest.len(), CONTROL_UNREADABLE_KEPT_MAX);
+    }
+
+    /// What a lease's renewal copies does not grow with the number of sites.
+    #[test]
+    fn a_renewal_shares_everything_but_the_leases() {
+        let mut before = Directory::default();
+        (0..5).for_each(|_| before.put(key(None)));
+        before.put(tenant("T"));
+        let mut after = before.clone();
+        let (role, instance) = (ProcessRole::Gateway, "g".to_owned());
+        after.put(Entity::Lease(Lease { role, instance, incarnation: 1, renewal: 1, left: None, released: false }));
+        let same = |of: fn(&Directory) -> &Arc<Key>| Arc::ptr_eq(of(&before), of(&after));
+        assert!(same(|directory| directory.key("shop", "k1").unwrap()));
+        assert!(Arc::ptr_eq(&before.rule_sets, &after.rule_sets) && Arc::ptr_eq(&before.skips, &after.skips));
+        assert_eq!((before.leases().count(), after.leases().count()), (0, 1));
+    }
+}
