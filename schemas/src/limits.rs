@@ -36,9 +36,6 @@ pub const SPOOL_ROOM_MS: i64 = SEND_PAUSE_MS_MAX as i64;
 /// Signing keys whose batches are remembered of one spool, each with its own numbers: those that live at once, and one that
 /// was revoked.
 pub const KEY_WINDOWS_MAX: usize = LIVE_KEYS_MAX + 1;
-/// Keys of one spool whose batch numbers are remembered apart, so that those of a stolen one can be forgotten: one more than
-/// may be live at once.
-pub const KEY_WINDOWS_MAX: usize = 4;
 /// Milliseconds without a batch after which a spool makes room for another at the gateway. The engine's bound is an hour of log
 /// time; what a gateway's clock and the log's may differ by comes on top, so that the engine has room for what was let in.
 pub const SPOOL_SILENT_MS: i64 = 65 * 60_000;
