@@ -6,9 +6,9 @@ use std::fmt;
 use logystera_schemas::avro::Writer;
 use logystera_schemas::batch::{self, BatchHead, Platform, Value};
 use logystera_schemas::catalogue::{SignalType, SignalTypes};
-use logystera_schemas::ids::{Sha256Digest, SiteId, SpoolId, TenantId};
+use logystera_schemas::ids::{KeyId, Sha256Digest, SiteId, SpoolId, TenantId};
 use logystera_schemas::schema;
-use logystera_schemas::signals_topic::{Refused, SiteClosed, SiteConfigured, Tick};
+use logystera_schemas::signals_topic::{KeyRevoked, Refused, SiteClosed, SiteConfigured, Tick};
 
 /// One record of topic `signals`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Input {
     Refused(Refused),
     /// The configuration that holds from here.
     Configured(SiteConfigured),
+    /// A key that holds no more.
+    KeyRevoked(KeyRevoked),
     /// The site's end.
     Closed(SiteClosed),
 }
@@ -32,6 +34,8 @@ pub struct BatchIn {
     pub tenant: TenantId,
     /// Site.
     pub site: SiteId,
+    /// Key that it was signed with.
+    pub key: KeyId,
     /// Spool.
     pub spool: SpoolId,
     /// Number in its spool.
@@ -50,6 +54,8 @@ pub struct BatchIn {
     pub enabled: SignalTypes,
     /// The signals.
     pub signals: Vec<SignalIn>,
+    /// Whether it is the last one of its spool.
+    pub ends: bool,
 }
 
 /// A signal.
@@ -100,19 +106,18 @@ impl BatchIn {
     /// A digest over all that the sender chose, as the gateway would have of the body: other content, other digest.
     pub fn content_digest(&self) -> Sha256Digest {
         let text = format!(
-            "{} {} {} {:?} {:?}",
-            self.through, self.clock_offset_ms, self.flush_every_s, self.enabled, self.signals
+            "{} {} {} {:?} {:?} {}",
+            self.through, self.clock_offset_ms, self.flush_every_s, self.enabled, self.signals, self.ends
         );
         Sha256Digest::of(text.as_bytes())
     }
 
-    #[expect(clippy::expect_used, reason = "the key's id is fixed and well formed")]
     fn encode(&self) -> Vec<u8> {
         let base_at = self.signals.first().map_or(self.through, |s| s.at);
         let head = BatchHead {
             tenant: self.tenant.clone(),
             site: self.site.clone(),
-            key: "k1".parse().expect("a key id"),
+            key: self.key.clone(),
             encryption_key: None,
             spool: self.spool,
             seq: self.seq,
@@ -126,7 +131,7 @@ impl BatchIn {
             enabled: self.enabled,
             refused: 0,
             base_at,
-            ends: false,
+            ends: self.ends,
         };
         let mut signals = Writer::new();
         for signal in &self.signals {
@@ -145,6 +150,7 @@ impl Input {
             Self::Batch(b) => b.encode(),
             Self::Refused(r) => schema::encode(r),
             Self::Configured(r) => schema::encode(r),
+            Self::KeyRevoked(r) => schema::encode(r),
             Self::Closed(r) => schema::encode(r),
         }
     }
@@ -156,6 +162,7 @@ impl Input {
             Self::Batch(b) => b.site.as_str(),
             Self::Refused(r) => r.site.as_str(),
             Self::Configured(r) => r.site.as_str(),
+            Self::KeyRevoked(r) => r.site.as_str(),
             Self::Closed(r) => r.site.as_str(),
         }
     }
@@ -180,9 +187,14 @@ impl fmt::Display for Input {
             Self::Tick(t) => write!(f, "tick {}", show_time(t.at.0)),
             Self::Refused(r) => {
                 let spool = r.spool.map_or_else(|| "none".to_owned(), |s| s.to_string());
-                write!(f, "refused site={} spool={spool} authenticated={}", r.site, r.authenticated)
+                write!(f, "refused site={} spool={spool} authenticated={}", r.site, r.authenticated)?;
+                write!(f, " reason={} count={}", r.reason, r.count)
             }
-            Self::Configured(c) => write!(f, "configured site={} name={:?} digest={}", c.site, c.name, c.digest),
+            Self::Configured(c) => {
+                write!(f, "configured site={} name={:?} digest={}", c.site, c.name, c.digest)?;
+                write!(f, " semantics={}", c.semantics)
+            }
+            Self::KeyRevoked(r) => write!(f, "revoked site={} key={} stolen={}", r.site, r.key, r.stolen),
             Self::Closed(c) => write!(f, "closed site={}", c.site),
             Self::Batch(b) => b.fmt(f),
         }
@@ -194,8 +206,9 @@ impl fmt::Display for BatchIn {
         let digest = &self.digest.to_string()[..6];
         write!(
             f,
-            "batch site={} {}.{} digest={digest} received={}",
+            "batch site={} key={} {}.{} digest={digest} received={}",
             self.site,
+            self.key,
             self.spool,
             self.seq,
             show_time(self.received_at)
@@ -207,6 +220,9 @@ impl fmt::Display for BatchIn {
             self.clock_offset_ms,
             self.flush_every_s
         )?;
+        if self.ends {
+            write!(f, " ends")?;
+        }
         write!(f, " enabled={:?}", self.enabled.iter().map(SignalType::name).collect::<Vec<_>>())?;
         for signal in &self.signals {
             write!(f, "\n        {} {}", show_time(signal.at), signal.kind.name())?;
@@ -233,6 +249,7 @@ mod tests {
         let mut batch = BatchIn {
             tenant: "t".parse().unwrap(),
             site: "s".parse().unwrap(),
+            key: "k2".parse().unwrap(),
             spool: SpoolId([1; 8]),
             seq: 3,
             digest: Sha256Digest([0; 32]),
@@ -242,11 +259,13 @@ mod tests {
             flush_every_s: 60,
             enabled: SignalTypes(3),
             signals: vec![SignalIn { kind, at: START_MS - 1, fields: fields.clone() }],
+            ends: true,
         };
         batch.digest = batch.content_digest();
         let bytes = Input::Batch(Box::new(batch.clone())).encode();
         let SignalsRecord::Batch(read) = SignalsRecord::decode(&bytes).unwrap() else { panic!("not a batch") };
         assert_eq!((read.head.seq, read.head.through, read.head.digest), (3, START_MS, batch.digest));
+        assert_eq!((read.head.key.as_str(), read.head.ends), ("k2", true));
         let signal = read.signals().next().unwrap().unwrap();
         assert_eq!(signal.at, START_MS - 1);
         let values: Vec<Value<'_>> = fields.iter().map(Field::value).collect();

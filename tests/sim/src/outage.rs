@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use logystera_processor::core::engine::SEMANTICS;
 use logystera_processor::core::rule::{Condition, RuleSet};
 use logystera_schemas::catalogue::SignalTypes;
 use logystera_schemas::detection::Detection;
@@ -14,6 +15,7 @@ use logystera_schemas::time::WallMs;
 use crate::drive::{Difference, Figures, direct};
 use crate::generate::Log;
 use crate::generate::rules::{self, Palette};
+use crate::generate::sender::key;
 use crate::input::{BatchIn, Input, START_MS, SignalIn};
 use crate::model::Output;
 use crate::rng::Rng;
@@ -24,6 +26,10 @@ const LIVE_S: i64 = 240;
 const END_S: i64 = 60_000;
 /// Less than the shortest liveness, with room for the last batch before and the first one after, in seconds.
 const ONE_SPOOL_S_MAX: i64 = 90;
+/// A longer silence of a whole site is an outage, with room for the last batch before and the first one after, in seconds.
+const OUTAGE_S_MIN: i64 = 125;
+/// A sender's first pause, in seconds, with room for its batches behind that.
+const PAUSE_S_MIN: i64 = 30;
 
 /// A site and what happens on it.
 #[derive(Clone, Debug)]
@@ -31,6 +37,8 @@ pub struct Story {
     site: SiteId,
     tenant: TenantId,
     rules: Arc<RuleSet>,
+    /// Version of the engine's semantics.
+    semantics: u32,
     /// The signals of each spool, at true times, in order.
     spools: Vec<Vec<SignalIn>>,
 }
@@ -60,7 +68,9 @@ struct Courier {
 /// The story of a seed.
 pub fn story(seed: u64) -> Option<Story> {
     let mut rng = Rng::new(seed).part(3);
-    let palette = Palette { step_ms: 1_000, ..Palette::draw(&mut rng) };
+    // Refusals are not a sender's: a story has none.
+    let drawn = Palette::draw(&mut rng);
+    let palette = Palette { step_ms: 1_000, watched: drawn.types.clone(), ..drawn };
     let mut rules = rules::draw_set(&palette, &mut rng);
     // That a whole site is silent is no secret; and what is disabled is not judged.
     while rules.rules.iter().any(|r| matches!(r.condition, Condition::Blind { .. })) || rules.disabled.0 != 0 {
@@ -79,7 +89,8 @@ pub fn story(seed: u64) -> Option<Story> {
         signals
     });
     let spools = spools.collect();
-    Some(Story { site: "site".parse().ok()?, tenant: "t".parse().ok()?, rules, spools })
+    let semantics = if rng.chance(30) { 1 } else { SEMANTICS };
+    Some(Story { site: "site".parse().ok()?, tenant: "t".parse().ok()?, rules, semantics, spools })
 }
 
 /// Plays the story punctually and with trouble; the detections must be the same.
@@ -136,7 +147,7 @@ fn play(story: &Story, troubles: &[Trouble], seed: u64, punctual: bool) -> Log {
         tenant: story.tenant.clone(),
         name: "Site".to_owned(),
         digest: story.rules.digest,
-        semantics: 1,
+        semantics: story.semantics,
     }));
     let couriers = story.spools.iter().enumerate().map(|(n, signals)| Courier {
         id: SpoolId([n as u8; 8]),
@@ -178,6 +189,17 @@ impl Trouble {
         }
     }
 
+    /// How long a sender may back off at `second`: not past the end of an outage that is too short to be told from silence;
+    /// and otherwise its pauses double, up to an hour, so that one is hardly longer than twice the time since the first.
+    fn pause_s_max(&self, second: i64) -> i64 {
+        match self {
+            Self::DoorShut { from, to } | Self::AllCutOff { from, to } if to - from > OUTAGE_S_MIN => {
+                (2 * (second - from) + PAUSE_S_MIN).min(3_000)
+            }
+            _ => (self.end() - second).clamp(1, 3_000),
+        }
+    }
+
     fn hits(&self, spool: usize, second: i64) -> bool {
         match self {
             Self::DoorShut { from, to } | Self::AllCutOff { from, to } => (*from..*to).contains(&second),
@@ -198,8 +220,7 @@ impl Courier {
         }
         match hit {
             Some(Trouble::OneCutOff { .. }) => self.next_try_s = second + 1,
-            // A sender backs off, for up to an hour.
-            Some(trouble) => self.next_try_s = second + rng.range(1, (trouble.end() - second).clamp(1, 3_000)),
+            Some(trouble) => self.next_try_s = second + rng.range(1, trouble.pause_s_max(second)),
             None => {
                 self.deliver(now, log);
                 self.next_try_s = second + if punctual { 1 } else { rng.range(1, 20) };
@@ -225,6 +246,7 @@ impl Courier {
         let mut batch = BatchIn {
             tenant: story.tenant.clone(),
             site: story.site.clone(),
+            key: key(1),
             spool: self.id,
             seq: self.seq,
             digest: Sha256Digest([0; 32]),
@@ -234,6 +256,7 @@ impl Courier {
             flush_every_s: 1,
             enabled: SignalTypes(u16::MAX >> 5),
             signals,
+            ends: false,
         };
         batch.digest = batch.content_digest();
         self.claimed = Some(batch);

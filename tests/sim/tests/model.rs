@@ -1,12 +1,12 @@
 //! The model's own tables: what a person can check against the design by hand.
 
-use logystera_schemas::ids::Sha256Digest;
+use logystera_schemas::ids::{KeyId, Sha256Digest};
 use logystera_sim::model::log_time::LogTime;
-use logystera_sim::model::spool::{Spool, Verdict};
+use logystera_sim::model::spool::{Spool, Verdict, pause_after};
 
 fn spool_with(numbers: impl IntoIterator<Item = u64>) -> Spool {
     let mut spool = Spool::unheard();
-    numbers.into_iter().for_each(|n| spool.accept(n, digest(n)));
+    numbers.into_iter().for_each(|n| spool.accept(None, n, digest(n)));
     spool
 }
 
@@ -30,6 +30,45 @@ fn a_batch_is_told_from_its_like() {
         assert_eq!(seen.judge(seq, digest(body)), expected, "{seq}");
     }
     assert_eq!(spool_with([5, 7]).judge(6, digest(6)), Verdict::New, "a gap in the numbers");
+}
+
+fn key(id: &str) -> Option<KeyId> {
+    id.parse().ok()
+}
+
+#[test]
+fn each_key_has_numbers_of_its_own() {
+    let mut spool = spool_with([5]);
+    spool.accept(key("honest"), 6, digest(6));
+    spool.accept(key("thief"), 9_000, digest(0));
+    assert_eq!(spool.judge(6, digest(1)), Verdict::Conflict, "of all that the keys say the worst holds");
+    assert_eq!(spool.judge(6, digest(6)), Verdict::Duplicate);
+    assert_eq!(spool.judge(7, digest(7)), Verdict::BelowWindow);
+    for stolen in [false, true] {
+        assert!(!spool.revoke(&"thief".parse().unwrap(), stolen), "others are known");
+        assert_eq!(spool.judge(7, digest(7)), if stolen { Verdict::New } else { Verdict::BelowWindow });
+    }
+    assert!(!spool.is_revoked());
+    for n in 0..4 {
+        spool.accept(key(&format!("k{n}")), 10 + n, digest(n));
+    }
+    assert_eq!(spool.judge(6, digest(6)), Verdict::New, "four keys later nobody knows");
+}
+
+#[test]
+fn a_spool_is_waited_for_as_long_as_its_sender_may_pause() {
+    let minute = 60_000;
+    for (outage, is_new, expected) in [
+        (0, false, minute),
+        (2 * minute, false, 5 * minute),
+        (20 * minute, false, 41 * minute),
+        (9_000 * minute, false, 60 * minute),
+        (2 * minute, true, 5 * minute),
+        (20 * minute, true, 10 * minute),
+        (-minute, false, minute),
+    ] {
+        assert_eq!(pause_after(outage, is_new), expected, "{outage} {is_new}");
+    }
 }
 
 #[test]

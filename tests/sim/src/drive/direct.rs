@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use logystera_processor::core::engine::{Engine, Output as EngineOutput};
+use logystera_processor::core::head::Outcomes;
 use logystera_processor::core::snapshot::Home;
 use logystera_schemas::ids::{KeyGroup, Sha256Digest};
 use logystera_schemas::snapshot::Snapshot;
@@ -12,6 +13,7 @@ use logystera_schemas::topic::SignalsRecord;
 use super::{Difference, Figures};
 use crate::generate::Log;
 use crate::input::Input;
+use crate::model::counts::Counts;
 use crate::model::{Model, Output};
 
 /// A run without a difference.
@@ -53,6 +55,11 @@ pub fn run(log: &Log) -> Result<Run, Difference> {
         if got != expected {
             return Err(differs(got, String::new()));
         }
+        let counted: Vec<_> = engine.outcomes().map(|(site, outcomes)| (site, counts(outcomes))).collect();
+        if !model.counts().eq(counted.iter().copied()) {
+            let wanted: Vec<_> = model.counts().collect();
+            return Err(differs(got, format!("model counts {wanted:?}\nengine counts {counted:?}")));
+        }
         run.figures.records += 1;
         if let Input::Batch(batch) = input {
             run.figures.signals += batch.signals.len() as u64;
@@ -63,6 +70,22 @@ pub fn run(log: &Log) -> Result<Run, Difference> {
         run.outputs.extend(got);
     }
     Ok(run)
+}
+
+/// What the engine counts, as the model does.
+fn counts(of: &Outcomes) -> Counts {
+    Counts {
+        batches: of.batches,
+        duplicates: of.duplicates,
+        conflicts: of.conflicts,
+        below_window: of.below_window,
+        spool_overflows: of.spool_overflows,
+        spools_evicted: 0,
+        shifted: of.shifted,
+        cut: 0,
+        late: of.late,
+        time_resets: 0,
+    }
 }
 
 /// A snapshot of each key group that has sites, behind about one record of [`SNAPSHOTS_EVERY`]. Which ones depends on the records'

@@ -134,6 +134,7 @@ fn batch(site: &Site, seq: u64, received_at: i64, through: i64, signals: Vec<Sig
     let batch = BatchIn {
         tenant: tenant(),
         site,
+        key: "k1".parse().expect("a key id"),
         spool: SpoolId(spool),
         seq,
         digest: logystera_schemas::ids::Sha256Digest([0; 32]),
@@ -141,8 +142,9 @@ fn batch(site: &Site, seq: u64, received_at: i64, through: i64, signals: Vec<Sig
         through,
         clock_offset_ms: 0,
         flush_every_s: 60,
-        enabled: SignalTypes::ALL,
+        enabled: SignalTypes(SignalTypes::ALL.0 & !SignalTypes::MADE_BY_ENGINE.0),
         signals,
+        ends: false,
     };
     Input::Batch(Box::new(BatchIn { digest: batch.content_digest(), ..batch }))
 }

@@ -3,6 +3,9 @@
 pub mod days;
 pub mod rules;
 pub mod sender;
+mod spool_trouble;
+mod trouble;
+mod weather;
 pub mod world;
 
 use std::sync::Arc;

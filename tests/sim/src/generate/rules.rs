@@ -16,8 +16,10 @@ use crate::rng::Rng;
 /// What the sites of one run have in common.
 #[derive(Clone, Debug)]
 pub struct Palette {
-    /// Signal types that occur.
+    /// Signal types that senders send.
     pub types: Vec<SignalType>,
+    /// Signal types that rules look for: those, and maybe what only the engine makes.
+    pub watched: Vec<SignalType>,
     /// The step that times are multiples of, in milliseconds.
     pub step_ms: i64,
     /// Different values that a field has.
@@ -27,9 +29,13 @@ pub struct Palette {
 impl Palette {
     /// Draws one.
     pub fn draw(rng: &mut Rng) -> Self {
-        let all: Vec<SignalType> = SignalType::all().collect();
-        let types = (0..rng.range(1, 3)).map(|_| *rng.pick(&all)).collect();
-        Self { types, step_ms: *rng.pick(&[1_000, 1_000, 500, 250, 1, 60_000]), values: 1 + rng.below(3) }
+        let (sent, made): (Vec<SignalType>, Vec<SignalType>) = SignalType::all().partition(|kind| kind.is_sent());
+        let types: Vec<SignalType> = (0..rng.range(1, 3)).map(|_| *rng.pick(&sent)).collect();
+        let mut watched = types.clone();
+        if rng.chance(30) {
+            watched.extend(made);
+        }
+        Self { types, watched, step_ms: *rng.pick(&[1_000, 1_000, 500, 250, 1, 60_000]), values: 1 + rng.below(3) }
     }
 
     /// Milliseconds of true time from one step of the world to the next.
@@ -81,7 +87,7 @@ pub fn draw_set(palette: &Palette, rng: &mut Rng) -> Arc<RuleSet> {
 fn draw_disabled(palette: &Palette, rng: &mut Rng) -> SignalTypes {
     let mut disabled = SignalTypes::default();
     if rng.chance(10) {
-        disabled.insert(*rng.pick(&palette.types));
+        disabled.insert(*rng.pick(&palette.watched));
     }
     disabled
 }
@@ -103,7 +109,7 @@ pub fn edit_set(old: &RuleSet, palette: &Palette, rng: &mut Rng) -> Arc<RuleSet>
         _ => {
             if let Some(rule) = rules.get_mut(place) {
                 rule.title = format!("{} again", rule.title);
-                rule.suppress_ms = span(palette, rng);
+                rule.suppress_ms = suppress(palette, rng, matches!(rule.condition, Condition::Blind { .. }));
                 rule.resolve_after_ms = span(palette, rng);
                 if rng.chance(50) {
                     rule.evidence = draw_evidence(rule.signal, rng);
@@ -154,11 +160,16 @@ fn span(palette: &Palette, rng: &mut Rng) -> i64 {
     palette.step_ms.max(250) * steps
 }
 
+/// That of a blindness runs in the clock of the log.
+fn suppress(palette: &Palette, rng: &mut Rng, blind: bool) -> i64 {
+    if blind { *rng.pick(&[0, 10_000, 60_000, 300_000, 3_600_000]) } else { span(palette, rng) }
+}
+
 fn draw_rule(palette: &Palette, rng: &mut Rng) -> Option<Rule> {
     let name = (*rng.pick(&["a", "a-b", "b", "blind", "cron", "d"])).to_owned();
     let step = palette.step_ms.max(250);
     let blind = name == "blind";
-    let kind = *rng.pick(&palette.types);
+    let kind = *rng.pick(&palette.watched);
     let fields = kind.def().fields.len();
     let absent = !blind && rng.chance(30);
     let expected = if rng.chance(60) { Expected::Always } else { Expected::OnceSeen };
@@ -206,7 +217,7 @@ fn draw_rule(palette: &Palette, rng: &mut Rng) -> Option<Rule> {
         group_by,
         condition,
         for_ms: if blind { 0 } else { span(palette, rng) },
-        suppress_ms: if blind { 0 } else { span(palette, rng) },
+        suppress_ms: suppress(palette, rng, blind),
         resolve_after_ms: if blind { 0 } else { span(palette, rng) },
         evidence: draw_evidence((!blind).then_some(kind), rng),
     })

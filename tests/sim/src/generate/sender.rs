@@ -2,7 +2,7 @@
 //! world decides what arrives.
 
 use logystera_schemas::catalogue::SignalTypes;
-use logystera_schemas::ids::{Sha256Digest, SiteId, SpoolId, TenantId};
+use logystera_schemas::ids::{KeyId, Sha256Digest, SiteId, SpoolId, TenantId};
 
 use super::rules::Palette;
 use crate::input::{BatchIn, SignalIn};
@@ -15,6 +15,8 @@ pub struct Sender {
     pub tenant: TenantId,
     /// Its site.
     pub site: SiteId,
+    /// Key that it signs with.
+    pub key: KeyId,
     /// The spool.
     pub spool: SpoolId,
     /// Its clock minus the true one.
@@ -31,6 +33,10 @@ pub struct Sender {
     pub next_flush: i64,
     /// Until when nothing of it arrives.
     pub cut_off_until: i64,
+    /// By how much its `through` stays behind what it could say.
+    pub lag_ms: i64,
+    /// Whether its next batch with nothing behind it is its last.
+    pub is_done: bool,
     unsent: Vec<SignalIn>,
     last_at: i64,
     last_through: i64,
@@ -51,6 +57,7 @@ impl Sender {
         Self {
             tenant: tenant.clone(),
             site: site.clone(),
+            key: key(1),
             spool: SpoolId(rng.word().to_be_bytes()),
             skew_ms,
             clock_offset_ms: if rng.chance(70) { -skew_ms } else { 0 },
@@ -59,6 +66,8 @@ impl Sender {
             rate: *rng.pick(&[2, 20, 60, 150]),
             next_flush: now + rng.range(0, 5_000),
             cut_off_until: 0,
+            lag_ms: if rng.chance(4) { step * rng.range(1, 60) } else { 0 },
+            is_done: false,
             unsent: Vec::new(),
             last_at: i64::MIN,
             last_through: i64::MIN,
@@ -82,6 +91,19 @@ impl Sender {
         self.unsent.push(SignalIn { kind, at, fields });
     }
 
+    /// It was away for `span_ms`: so many signals of that time wait.
+    pub fn fall_behind(&mut self, palette: &Palette, now: i64, span_ms: i64, signals: i64, rng: &mut Rng) {
+        for nth in 0..signals {
+            self.emit(palette, now - span_ms + nth * (span_ms / signals), rng);
+        }
+    }
+
+    /// Goes on from a backup of `numbers` batches ago.
+    pub fn restore(&mut self, numbers: u64) {
+        self.next_seq = self.next_seq.saturating_sub(numbers).max(1);
+        (self.claimed, self.last_at, self.last_through) = (None, i64::MIN, i64::MIN);
+    }
+
     /// Cuts the next batch of at most `most` signals, under the rules of design section 3.
     pub fn claim(&mut self, palette: &Palette, now: i64, most: usize) {
         let count = self.unsent.len().min(most);
@@ -90,11 +112,14 @@ impl Sender {
             Some(next) => next.at - 1,
             None => self.clock(now, palette),
         };
+        let through = through - self.lag_ms;
         let last = signals.last().map_or(i64::MIN, |s| s.at - 1);
         self.last_through = through.max(last).max(self.last_through);
+        let ends = self.is_done && self.unsent.is_empty();
         let mut batch = BatchIn {
             tenant: self.tenant.clone(),
             site: self.site.clone(),
+            key: self.key.clone(),
             spool: self.spool,
             seq: self.next_seq,
             digest: Sha256Digest([0; 32]),
@@ -104,6 +129,7 @@ impl Sender {
             flush_every_s: self.flush_every_s,
             enabled: self.enabled,
             signals,
+            ends,
         };
         batch.digest = batch.content_digest();
         self.next_seq += 1;
@@ -119,4 +145,10 @@ impl Sender {
     pub fn finish(&mut self) {
         self.answered.extend(self.claimed.take());
     }
+}
+
+/// The nth key of a site.
+#[expect(clippy::expect_used, reason = "the id is well formed")]
+pub fn key(nth: u64) -> KeyId {
+    format!("k{nth}").parse().expect("a key id")
 }

@@ -12,8 +12,10 @@ use crate::input::{Field, SignalIn};
 /// A match that joined its window.
 #[derive(Clone, Debug)]
 pub struct Match {
-    /// Site time.
+    /// Site time, as its window counts it.
     pub at: i64,
+    /// Site time, as it is shown: not the same in a window of panes once the site's time started anew.
+    pub shown_at: i64,
     /// The signal.
     pub signal: SignalIn,
 }
@@ -95,7 +97,26 @@ pub struct Group {
 impl Group {
     /// Site time of the newest match; the start of time where there is none.
     pub fn last_match(&self) -> Option<i64> {
-        self.matches.iter().map(|m| m.at).max()
+        self.matches.iter().map(|m| m.shown_at).max()
+    }
+
+    /// The site's time starts anew, `by` earlier: all that the group knows moves with it, panes by whole ones.
+    pub fn move_back(&mut self, rule: &Rule, by: i64) {
+        let pane = match rule.condition {
+            Condition::Count { resolution_ms: Some(pane), .. } => pane,
+            _ => 1,
+        };
+        for m in &mut self.matches {
+            m.at -= by.div_euclid(pane) * pane;
+            m.shown_at -= by;
+        }
+        if let Some(episode) = &mut self.episode {
+            episode.started_at -= by;
+            episode.for_at -= by;
+            episode.resolve_at = episode.resolve_at.map(|at| at - by);
+        }
+        self.suppressed_until = self.suppressed_until.map(|at| at - by);
+        self.absent_since = self.absent_since.map(|at| at - by);
     }
 
     /// Whether an absence is counted though no match came yet, or one came.
@@ -109,7 +130,7 @@ impl Group {
             return Vec::new();
         }
         let is_counted = self.is_counted(rule, signal);
-        self.matches.push(Match { at, signal: signal.clone() });
+        self.matches.push(Match { at, shown_at: at, signal: signal.clone() });
         if let (Some(episode), true) = (&mut self.episode, is_counted) {
             episode.count += 1;
         }
@@ -198,7 +219,9 @@ impl Group {
                 timers.push((episode.for_at, Timer::For));
             }
             timers.extend(episode.resolve_at.map(|at| (at, Timer::Resolve)));
-        } else if let (false, None, Some(newest)) = (is_absence(rule), self.suppressed_until, self.last_match()) {
+        } else if let (false, None, Some(newest)) =
+            (is_absence(rule), self.suppressed_until, self.matches.iter().map(|m| m.at).max())
+        {
             timers.push((leaves_at(rule, newest), Timer::Empty));
         }
         timers.extend(self.suppressed_until.map(|at| (at, Timer::Suppression)));
@@ -310,7 +333,7 @@ impl Group {
 
     /// The evidence that its detections show.
     pub fn evidence(&self, rule: &Rule) -> Vec<logystera_schemas::detection::Evidence> {
-        show::evidence(rule, self.matches[self.evidence_from..].iter().map(|m| (m.at, &m.signal)))
+        show::evidence(rule, self.matches[self.evidence_from..].iter().map(|m| (m.shown_at, &m.signal)))
     }
 }
 

@@ -2,13 +2,18 @@
 //! scanning, derives each deadline anew and looks for the next one among all of them.
 
 mod absences;
+mod clock_reset;
+pub mod counts;
+mod course;
 pub mod group;
 pub mod log_time;
+mod refusals;
 mod room;
 pub mod show;
 pub mod silence;
 pub mod site;
 pub mod spool;
+mod spools;
 mod told;
 
 use std::collections::BTreeMap;
@@ -20,6 +25,7 @@ use logystera_schemas::ids::{Sha256Digest, SiteId};
 use logystera_schemas::signals_topic::Tick;
 
 use crate::input::Input;
+use counts::Counts;
 use log_time::LogTime;
 use site::Site;
 
@@ -48,9 +54,17 @@ impl Model {
 
     /// Applies one record.
     pub fn apply(&mut self, input: &Input) -> Vec<Output> {
+        let mut outputs = Vec::new();
         match input {
             Input::Tick(tick) => {
+                outputs.push(Output::Tick(tick.clone()));
+                let before = self.clock.wall();
                 self.clock.tick(tick.at.0);
+                let now = self.clock.wall();
+                if now < before {
+                    self.sites.values_mut().for_each(|site| site.set_back(before, now));
+                    self.take_said(&mut outputs);
+                }
                 self.sites.values_mut().for_each(|site| site.tick(&self.clock));
             }
             Input::Batch(batch) => {
@@ -59,8 +73,13 @@ impl Model {
                 }
             }
             Input::Refused(refused) => {
-                if let (Some(site), true) = (self.sites.get_mut(&refused.site), refused.authenticated) {
-                    site.refused(refused.spool, &self.clock);
+                if let Some(site) = self.sites.get_mut(&refused.site) {
+                    site.refused(refused, &self.clock);
+                }
+            }
+            Input::KeyRevoked(revoked) => {
+                if let Some(site) = self.sites.get_mut(&revoked.site) {
+                    site.key_revoked(&revoked.key, revoked.stolen);
                 }
             }
             Input::Configured(config) => {
@@ -79,16 +98,21 @@ impl Model {
                 }
             }
         }
-        let mut outputs = Vec::new();
-        if let Input::Tick(tick) = input {
-            outputs.push(Output::Tick(tick.clone()));
-        }
-        for site in self.sites.values_mut() {
-            outputs.extend(site.take().into_iter().map(|d| Output::Detection(Box::new(d))));
-        }
+        self.take_said(&mut outputs);
         if let Input::Closed(closed) = input {
             self.sites.remove(&closed.site);
         }
         outputs
+    }
+
+    fn take_said(&mut self, outputs: &mut Vec<Output>) {
+        for site in self.sites.values_mut() {
+            outputs.extend(site.take().into_iter().map(|d| Output::Detection(Box::new(d))));
+        }
+    }
+
+    /// What became of each site's batches.
+    pub fn counts(&self) -> impl Iterator<Item = (&SiteId, Counts)> {
+        self.sites.iter().map(|(id, site)| (id, site.counts()))
     }
 }
