@@ -80,11 +80,11 @@ fn counts(of: &Outcomes) -> Counts {
         conflicts: of.conflicts,
         below_window: of.below_window,
         spool_overflows: of.spool_overflows,
-        spools_evicted: 0,
+        spools_evicted: of.spools_evicted,
         shifted: of.shifted,
-        cut: 0,
+        cut: of.cut,
         late: of.late,
-        time_resets: 0,
+        time_resets: of.time_resets,
     }
 }
 

@@ -190,7 +190,8 @@ impl World {
         batch.received_at = self.now + self.gateway_skews[gateway];
         self.log.inputs.push(Input::Batch(Box::new(batch)));
         // The answer carries the gateway's clock.
-        if self.rng.rarely(self.weather.learns) {
+        let is_wrong = self.stray.is_some_and(|stray| stray.gateway == gateway);
+        if self.rng.rarely(if is_wrong { 5_000 } else { self.weather.learns }) {
             sender.clock_offset_ms = self.gateway_skews[gateway] - sender.skew_ms;
         }
     }

@@ -35,7 +35,7 @@ impl Site {
         }
         for ((name, _), group) in &mut self.groups {
             if let Some(rule) = self.rules.rules.iter().find(|r| r.name.as_str() == name) {
-                group.move_back(rule, by);
+                group.move_back(rule, reached, by);
             }
         }
         for (until, _) in self.overflows.values_mut() {

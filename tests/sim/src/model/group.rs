@@ -9,6 +9,9 @@ use logystera_schemas::limits::REMINDERS_MAX;
 use super::show;
 use crate::input::{Field, SignalIn};
 
+/// A time that no window reaches.
+const LONG_AGO: i64 = i64::MIN / 4;
+
 /// A match that joined its window.
 #[derive(Clone, Debug)]
 pub struct Match {
@@ -100,18 +103,19 @@ impl Group {
         self.matches.iter().map(|m| m.shown_at).max()
     }
 
-    /// The site's time starts anew, `by` earlier: all that the group knows moves with it, panes by whole ones.
-    pub fn move_back(&mut self, rule: &Rule, by: i64) {
+    /// The site's time, which had reached `reached`, starts anew `by` earlier: all that lies ahead or in a window moves with
+    /// it, panes by whole ones. When an episode began is its name, and stays.
+    pub fn move_back(&mut self, rule: &Rule, reached: i64, by: i64) {
         let pane = match rule.condition {
             Condition::Count { resolution_ms: Some(pane), .. } => pane,
             _ => 1,
         };
         for m in &mut self.matches {
-            m.at -= by.div_euclid(pane) * pane;
+            let is_gone = leaves_at(rule, m.at) <= reached;
+            m.at = if is_gone { LONG_AGO } else { m.at - by.div_euclid(pane) * pane };
             m.shown_at -= by;
         }
         if let Some(episode) = &mut self.episode {
-            episode.started_at -= by;
             episode.for_at -= by;
             episode.resolve_at = episode.resolve_at.map(|at| at - by);
         }

@@ -124,7 +124,6 @@ impl Silence {
     pub fn set_back(&mut self, old: i64, new: i64) {
         self.heard_wall = self.heard_wall.min(new);
         for blind in self.blind.values_mut() {
-            blind.began = blind.began.map(|began| began.min(new));
             blind.suppressed_until = blind.suppressed_until.map(|until| until - (old - new));
         }
     }

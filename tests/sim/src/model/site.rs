@@ -133,6 +133,7 @@ impl Site {
             // A switch holds for what comes after the spool's last word.
             self.held.insert((previous + 1, batch.spool, batch.seq, 0), Waiting::Switch(batch.enabled));
         }
+        self.settle_switches();
         let mut late = BTreeMap::new();
         for (index, (at, signal)) in times.into_iter().zip(&batch.signals).enumerate() {
             if self.watermark.is_some_and(|w| at <= w) {
@@ -175,13 +176,18 @@ impl Site {
         // Under the first rules a spool that is not known is nobody.
         let spool = refused.spool.filter(|id| self.is_second() || self.spools.contains_key(id));
         self.hear(spool, false, clock);
+        self.settle_switches();
         if self.watermark.is_some() {
             self.advance(None);
         }
         if self.is_second()
             && let Some(signal) = refusals::signal(refused, self.watermark.unwrap_or(clock.wall()))
         {
+            self.run_until(signal.at - 1);
             self.judge(signal.at, &signal, signal.at);
+            if let Some(reached) = self.watermark {
+                self.run_until(reached);
+            }
         }
         self.settle_switches();
     }

@@ -126,9 +126,7 @@ impl Site {
     /// What is switched on and not disabled by the configuration. What only the engine makes no sender switches off.
     pub(super) fn enabled(&self) -> SignalTypes {
         let mut on = self.on;
-        if self.is_second() {
-            on.insert(refusals::kind());
-        }
+        on.insert(refusals::kind());
         SignalTypes(on.0 & !self.rules.disabled.0)
     }
 }
