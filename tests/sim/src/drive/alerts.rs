@@ -31,6 +31,8 @@ const DETECTIONS: usize = 40;
 const FAULTS: u64 = 12;
 /// From this attempt on the courier always succeeds.
 const SUCCEEDS_FROM: u32 = 4;
+/// A receiver that throttles each delivery takes it at this attempt.
+const THROTTLES_UNTIL: u32 = 8;
 const CHANNELS: [&str; 2] = ["a", "b"];
 
 /// Calls a function for each attempt.
@@ -150,11 +152,11 @@ fn live(memory: &Memory, arrivals: &Mutex<Vec<Arrival>>, script: u64) -> Result<
             let place = (due.channel.to_string(), due.delivery, detection.site.to_string(), detection.seq);
             arrivals.lock().unwrap_or_else(PoisonError::into_inner).push((place, taken));
             memory.may_die(10);
-            let status = (outcome == AttemptOutcome::Refused).then_some(503);
+            let (status, retry_after_s) = answer_of(&due, outcome, script);
             let Due { tenant, delivery, attempt, .. } = due;
             let end = AttemptEnded { tenant, delivery, attempt, outcome, status, retry_after_s: None, duration_ms: 1 };
             // The channel holds as many as can be in the air.
-            let _ = ended.try_send(end);
+            let _ = ended.try_send(AttemptEnded { retry_after_s, ..end });
         });
         let task = Watched { task: memory.take_over(), memory, shutdown: &shutdown };
         match run_planner(PlannerMachine::new(0), task, &courier, received, &clock, &shutdown) {
@@ -167,18 +169,46 @@ fn live(memory: &Memory, arrivals: &Mutex<Vec<Arrival>>, script: u64) -> Result<
 }
 
 fn outcome_of(due: &Due, script: u64) -> AttemptOutcome {
+    if throttles(due, script) && due.attempt < THROTTLES_UNTIL {
+        return AttemptOutcome::Refused;
+    }
     if due.attempt >= SUCCEEDS_FROM {
         return AttemptOutcome::Delivered;
     }
-    let mut text = due.delivery.0.to_vec();
-    text.extend(due.attempt.to_be_bytes());
-    text.extend(script.to_be_bytes());
-    match Sha256Digest::of(&text).0[0] % 6 {
+    match drawn(due, script)[0] % 6 {
         0 => AttemptOutcome::Refused,
         1 => AttemptOutcome::Unreachable,
         2 => AttemptOutcome::Timeout,
         _ => AttemptOutcome::Delivered,
     }
+}
+
+/// What the receiver answers to an attempt that it refuses: a status, and maybe when to come again, in seconds.
+fn answer_of(due: &Due, outcome: AttemptOutcome, script: u64) -> (Option<u32>, Option<u64>) {
+    let [_, what, when, ..] = drawn(due, script);
+    match outcome {
+        AttemptOutcome::Refused if throttles(due, script) => (Some(429), Some(1)),
+        AttemptOutcome::Refused => match what % 4 {
+            0 => (Some(429), None),
+            1 => (Some(429), Some([0, 1, 7, 3_600][usize::from(when % 4)])),
+            2 => (Some(503), Some(60)),
+            _ => (Some(503), None),
+        },
+        _ => (None, None),
+    }
+}
+
+/// Whether the receiver takes little at a time: in one run of four the second channel's does.
+fn throttles(due: &Due, script: u64) -> bool {
+    script.is_multiple_of(4) && due.channel.as_str() == CHANNELS[1]
+}
+
+/// What chance there is in the answer to an attempt.
+fn drawn(due: &Due, script: u64) -> [u8; 32] {
+    let mut text = due.delivery.0.to_vec();
+    text.extend(due.attempt.to_be_bytes());
+    text.extend(script.to_be_bytes());
+    Sha256Digest::of(&text).0
 }
 
 /// Asks the planner to stop when the last tick was read.
