@@ -18,6 +18,11 @@ pub fn out(text: Arguments<'_>) {
     }
 }
 
+/// Writes to standard output what nothing depends on: a process that serves has done what it was asked without it.
+pub fn aside(text: Arguments<'_>) {
+    drop(io::stdout().lock().write_fmt(text));
+}
+
 /// Writes to standard error.
 pub fn err(text: Arguments<'_>) {
     // There is no other place to complain.

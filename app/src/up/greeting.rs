@@ -10,7 +10,7 @@ use crate::cli::DATA_DEFAULT;
 
 /// Where it cannot be written the installation is up all the same.
 pub(super) fn print(running: &Running, config: &Config, tls: bool) {
-    println!("{}", text(running, config, tls));
+    crate::terminal::aside(format_args!("{}\n", text(running, config, tls)));
 }
 
 fn text(running: &Running, config: &Config, tls: bool) -> String {
