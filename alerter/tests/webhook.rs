@@ -179,6 +179,19 @@ fn bodies_are_as_documented() {
     assert_eq!(shown.join("\n"), include_str!("golden/bodies.txt").trim_end(), "\n{}", shown.join("\n"));
 }
 
+#[test]
+fn the_sample_in_the_guide_is_a_message() {
+    let guide = include_str!("../../docs/deliveries.md");
+    let sample = guide.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    let sample: serde_json::Value = serde_json::from_str(sample).unwrap();
+    let mut found = detection("t", 1, DetectionState::Firing);
+    found.evidence[0].fields.push(Label { field: "recipients".to_owned(), value: "1".to_owned() });
+    let text = |name: &str| sample["data"][name].as_str().map(str::to_owned);
+    let advice = Advice { why: text("why"), what_to_do: text("do") };
+    let body = message::body(&due_of_detection(found), "https://logystera.example", Some(&advice));
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&body).unwrap(), sample);
+}
+
 #[tokio::test]
 async fn each_status_is_told_and_no_redirect_followed() {
     let (address, log) = serve(status, None).await;
