@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use logystera_infra::clock::ManualClock;
 use logystera_infra::shutdown::Shutdown;
-use logystera_ingest::Gateway;
+use logystera_ingest::{Gateway, MemoryKeys};
 use logystera_schemas::topic::SignalsRecord;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::support::{Answer, FakeLog, MemoryKeys, Mood, Post, World, patiently, read_answer};
+use super::support::{Answer, FakeLog, Mood, Post, World, patiently, read_answer};
 
 async fn get(address: std::net::SocketAddr, path: &str) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
