@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use logystera_infra::clock::{Clock, ManualClock};
 use logystera_infra::shutdown::Shutdown;
-use logystera_ingest::Gateway;
+use logystera_ingest::{Gateway, MemoryKeys};
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::SignalsRecord;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::support::{Answer, FakeLog, MemoryKeys, Mood, NOW, Post, World, patiently, read_answer};
+use super::support::{Answer, FakeLog, Mood, NOW, Post, World, patiently, read_answer};
 
 async fn get(address: std::net::SocketAddr, path: &str) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
