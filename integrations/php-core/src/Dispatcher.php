@@ -79,7 +79,7 @@ final class Dispatcher
         $now = $this->clock->nowMs();
         if (max($state->values['claimed_at'], $state->values['tried_at']) > $now + Limits::CLOCK_BACK_MS) {
             $state->values['clock_offset_ms'] = 0;
-            foreach (['claimed_at', 'succeeded_at', 'tried_at', 'cron_at'] as $time) {
+            foreach (['claimed_at', 'succeeded_at', 'tried_at', 'cron_at', 'renewed_at'] as $time) {
                 $state->values[$time] = min($state->values[$time], $now);
             }
             $state->values['claimed_at'] = 0;
@@ -199,6 +199,7 @@ final class Dispatcher
                 $this->claims->settle($state);
                 break;
             case Verdict::NEW_SPOOL:
+                $values['renewed_at'] = $values['tried_at'];
                 $this->renew($state);
                 break;
             case Verdict::STOP:

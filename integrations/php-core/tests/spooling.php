@@ -211,6 +211,7 @@ return [
             }
             $all = array_map(static fn (int $i): string => "j$i", range(0, $batches + 10));
             same($all, $site->told(), "after $batches batches");
+            same(true, $site->state()->values['renewed_at'] > 0, 'the page says so');
         }
     },
 
