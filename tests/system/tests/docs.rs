@@ -89,9 +89,11 @@ fn unknown_commands(block: &Fence) -> Vec<String> {
 /// Runs a line in a shell that finds the binary as `logystera`.
 fn shell(folder: &Path, line: &str) -> Output {
     let bin = binary().parent().expect("in a folder").display().to_string();
-    let path = format!("{bin}:{}", std::env::var("PATH").unwrap_or_default());
     let mut command = Command::new("sh");
-    command.args(["-c", line]).current_dir(folder).env("PATH", path).env("no_proxy", "127.0.0.1,localhost");
+    command
+        .args(["-c", &format!("PATH={bin}:$PATH; {line}")])
+        .current_dir(folder)
+        .env("no_proxy", "127.0.0.1,localhost");
     command.stdin(Stdio::null()).output().expect("a shell")
 }
 
