@@ -35,6 +35,17 @@ pub struct ClusterArgs {
     #[cfg(feature = "kafka")]
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
+    /// File of an installation on Kafka, which this binary cannot read
+    #[cfg(not(feature = "kafka"))]
+    #[arg(long, value_name = "FILE", global = true, hide = true, value_parser = without_kafka)]
+    pub config: Option<std::convert::Infallible>,
+}
+
+#[cfg(not(feature = "kafka"))]
+fn without_kafka(_: &str) -> Result<std::convert::Infallible, &'static str> {
+    Err(
+        "it names an installation on Kafka, and this binary was built without --features kafka; for a data folder give --data",
+    )
 }
 
 /// Why a command did not do what it was asked.

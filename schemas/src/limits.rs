@@ -365,12 +365,17 @@ pub const SEND_NEW_KEY_TRIES: u32 = 3;
 pub const SEND_PAUSE_MS_MAX: u64 = 3_600_000;
 /// Failures in a row after which a sender only probes, once in [`SEND_PAUSE_MS_MAX`].
 pub const SEND_FAILURES_MAX: u32 = 8;
-/// Spools that a sender draws in a row on a 409 before it takes the answer for a failure.
+/// Spools that a sender draws in a row, where others used the numbers of the ones before, until it takes the answer for a failure.
 pub const SPOOLS_DRAWN_MAX: u32 = 3;
 /// Time that one try of a sender may take, in milliseconds.
 pub const SEND_TIMEOUT_MS: u64 = 60_000;
 /// Milliseconds by which a sender's new measurement of its clock must differ to replace the old (design, section 3).
 pub const CLOCK_STEP_MS: i64 = 2_000;
+/// How far times of a spool may lie ahead of the sender's clock and still hold later ones back, in milliseconds. A clock that
+/// went back by more was wrong before: the spool's time starts anew.
+pub const CLOCK_BACK_MS: i64 = 300_000;
+/// Files that a sender's spool remembers as sent; each takes some 200 bytes of its state, which is written twice a batch.
+pub const SENT_FILES_MAX: usize = 100;
 /// Lines of its input that `send` and `convert` complain about one by one; more are only counted.
 pub const EXPLAINED_LINES_MAX: u64 = 100;
 

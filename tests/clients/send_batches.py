@@ -1,7 +1,5 @@
-"""A complete sender: python3 send_batches.py DSN_FILE STATE_FILE < signals.ndjson
-What was not sent stays in STATE_FILE: run it again, and it goes on with the same batch ids and bytes."""
-import base64, collections, fcntl, gzip, hashlib, hmac, json, os, random, socket, sys, time
-import http.client, urllib.parse, urllib.request
+"""A sender: python3 send_batches.py DSN_FILE STATE_FILE < signals.ndjson; what waits goes on when it runs again."""
+import base64, collections, fcntl, gzip, hashlib, hmac, http.client, json, os, random, socket, sys, time, urllib.request
 
 class AnyStatus(urllib.request.HTTPErrorProcessor):  # every status is an answer, and no redirect is followed
     http_response = https_response = lambda self, request, response: response
@@ -12,9 +10,8 @@ def save():  # whole or not at all, also after a power cut
     os.replace(PATH + ".new", PATH)
 
 def add(signals):  # in time order, and after what was already spoken for
-    last = max([state["through"] + 1] + [s["at"] for s in state["pending"][-1:]])
     for signal in sorted(signals, key=lambda s: s["at"]):
-        last = signal["at"] = max(last, signal["at"])
+        signal["at"] = max([signal["at"], state["through"] + 1] + [s["at"] for s in state["pending"][-1:]])
         state["pending"].append(signal)
 
 def drop(lost, reason):  # tells how many signals were lost; a lost report makes no other
@@ -29,8 +26,8 @@ def claim():  # fixes the id and the bytes of the next batch
     rest = state["pending"][len(own):]
     through = rest[0]["at"] - 1 if rest else max(int(time.time() * 1000), own[-1]["at"] - 1)
     state.update(through=max(through, state["through"]), seq=state["seq"] + 1)
-    body = {"through": state["through"], "clock_offset_ms": state["offset_ms"], "signals": own, "integration":
-            {"platform": "other", "version": "1.0.0", "enabled": sorted({s["type"] for s in state["pending"]})}}
+    body = {"through": state["through"], "clock_offset_ms": state["offset_ms"], "ends": not rest, "signals": own,
+            "integration": dict(platform="other", version="1", enabled=sorted({s["type"] for s in state["pending"]}))}
     packed = base64.b64encode(gzip.compress(json.dumps(body).encode(), mtime=0)).decode()
     state["batch"] = {"id": f"{state['spool']}.{state['seq']}", "count": len(own), "body": packed}
 
@@ -50,30 +47,33 @@ def post(batch, body):  # one try; status 0 is no answer, or one that no gateway
 
 DSN, PATH = urllib.parse.urlsplit(open(sys.argv[1]).read().strip()), sys.argv[2]
 (SITE, KEY), AUDIENCE = DSN.username.split("."), urllib.parse.parse_qs(DSN.query)["audience"][0]
-URL, failures, strange, skewed = f"{DSN.scheme}://{DSN.netloc.rpartition('@')[2]}/v1/batches", 0, 0, False
+URL, failures, strange, drawn, skewed = f"{DSN.scheme}://{DSN.netloc.rpartition('@')[2]}/v1/batches", 0, 0, 0, False
 assert DSN.scheme == "https" or DSN.hostname in ("127.0.0.1", "::1", "localhost"), "http:// only to this machine"
 fcntl.flock(lock := open(PATH + ".lock", "w"), fcntl.LOCK_EX)  # one sender per spool
 state = json.load(open(PATH)) if os.path.exists(PATH) else {"owner": None, "pending": [], "through": -1, "offset_ms": 0}
+state["through"] = -1 if state["through"] > time.time() * 1000 + 300_000 else state["through"]  # the clock was wrong
 if state["owner"] != (owner := [URL, SITE, socket.gethostname()]):  # a clone or a move draws a new spool
-    state.update(owner=owner, spool=os.urandom(8).hex(), seq=0, batch=None, limit=1000)
+    state.update(owner=owner, spool=os.urandom(8).hex(), seq=0, batch=None, limit=1000, tried="")
 signals, room = [json.loads(line) for line in sys.stdin if line.strip()], max(0, 20_000 - len(state["pending"]))
 add(signals[:room]), drop(signals[room:], "overflow"), save()
 while state["pending"]:
-    state["batch"] or claim() or save()  # on disk before it is sent
+    state["batch"] or claim()
+    first, state["tried"] = state.get("tried", state["batch"]["id"]) != state["batch"]["id"], state["batch"]["id"]
+    save()  # on disk before the first byte leaves: the batch, and that it is tried
     status, answer, drift_ms, asked_s = post(state["batch"]["id"], base64.b64decode(state["batch"]["body"]))
+    status == 410 and sys.exit("the gateway closed this site: tell the operator, send nothing more")
     state["offset_ms"] += round(drift_ms / 1000) * 1000 if abs(drift_ms) > 2000 else 0
     count, skewed = state["batch"]["count"], answer.get("code") == "clock_skew" and not skewed
-    if status in (200, 202, 400, 415, 422) or (status == 413 and count == 1):  # final
+    used = status == 409 or (status == 200 and first and not answer.get("same"))  # by a copy, or before a backup
+    if status in (202, 400, 415, 422) or (status == 200 and not used) or (status == 413 and count == 1):  # final
         print(status, state["batch"]["id"], answer.get("code", ""), answer.get("refused", ""), file=sys.stderr)
-        own, state["pending"], failures, strange = state["pending"][:count], state["pending"][count:], 0, 0
+        own, state["pending"], failures, strange, drawn = state["pending"][:count], state["pending"][count:], 0, 0, 0
         drop(own if status >= 400 else [], "refused") or state.update(batch=None)
-    elif status in (409, 413):  # the id was used by a copy of this spool; or too large: goes out in two
+    elif status == 413 or (used and drawn < 3):  # too large: in two; somebody else's number: anew, elsewhere
         state.update({"limit": count // 2} if status == 413 else {"spool": os.urandom(8).hex(), "seq": 0}, batch=None)
-    elif status == 410:
-        sys.exit("the gateway closed this site: tell the operator, send nothing more")
+        drawn += status != 413
     elif not skewed:  # not final (a corrected clock: at once): the same id and bytes again, later
-        longest_s, failures = min(3600, 30 * 2 ** failures), failures if asked_s else min(failures + 1, 8)
-        strange = strange + 1 if status in (401, 404, 405) else 0  # a new key takes a moment to reach every gateway
-        wait_s = 5 if 0 < strange < 4 else 3600 if strange or failures == 8 else random.uniform(0, longest_s)
+        failures, strange = min(failures + (not asked_s), 8), strange + 1 if status in (401, 404, 405) else 0
+        wait_s = 5 if 0 < strange < 4 else 3600 if strange or failures == 8 else random.uniform(0, 15 * 2 ** failures)
         time.sleep(max(1, min(3600, int(asked_s))) if asked_s else wait_s)
     save()

@@ -11,6 +11,7 @@ use super::core::offset;
 use super::http::{Gateway, Tried};
 use super::progress::{self, Progress};
 use super::spool::{Spool, SpoolError};
+use super::state::State;
 
 /// Why sending ends before all is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,12 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Courier {
+    /// Begins to count anew, for what the spool has now.
+    pub(super) fn begin(&mut self, state: &State) {
+        self.progress = Progress::new(self.clock, state.totals);
+        self.total = state.input.as_ref().map(|i| i.signals);
+    }
+
     /// Sends all claimed batches. The spool is locked only between the tries, so that a stream can go on filling it.
     pub(super) fn deliver_all<T: AsMut<Spool>>(&mut self, shared: &Mutex<T>) -> Result<Option<Stop>, SpoolError> {
         loop {
@@ -63,15 +70,15 @@ impl Courier {
     }
 
     fn try_once<T: AsMut<Spool>>(&mut self, shared: &Mutex<T>, seq: u64) -> Result<Next, SpoolError> {
-        let (id, mut batch, offset_ms) = {
+        let (id, is_first, mut batch, offset_ms) = {
             let mut guard = lock(shared);
             let spool = guard.as_mut();
-            (spool.id(seq)?, spool.load(seq)?, spool.state.clock_offset_ms)
+            (spool.id(seq)?, spool.mark(seq)?, spool.load(seq)?, spool.state.clock_offset_ms)
         };
         let body = std::mem::take(&mut batch.body);
         let Tried { answer, failure, offset_ms: measured } =
             self.gateway.post(&self.clock, offset_ms, id, batch.header.gzip, body);
-        let next = answer::decide(&answer, &mut self.health, self.delays, random()?);
+        let next = answer::decide(&answer, is_first, &mut self.health, self.delays, random()?);
 
         let mut guard = lock(shared);
         let spool = guard.as_mut();
@@ -104,7 +111,8 @@ impl Courier {
             Next::NewSpool => {
                 spool.renew()?;
                 eprintln!(
-                    "another sender used this spool's ids (a copy or a backup?); going on as {}",
+                    "batch {id} is not ours: somebody else used this spool's numbers (was the folder copied, or restored from a \
+                     backup?). Nothing is lost: its signals go out anew, as spool {}",
                     spool.state.spool
                 );
             }

@@ -1,21 +1,22 @@
-//! A whole file: read, sorted by time, cut into batches that are on disk before the first is sent, sent.
+//! A whole file: read, sorted by time, cut into batches that are on disk before the first is sent, sent. What was sent of it
+//! before is passed over.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_schemas::ids::Sha256Digest;
-use sha2::{Digest, Sha256};
 
+use super::core::before::{self, Before};
 use super::core::cut::{self, Claim};
 use super::core::dropped::DROPPED_TYPE;
 use super::core::line::{LineError, Signal};
 use super::deliver::{Courier, Stop, lock};
 use super::input::{self, Complaints, Lines};
-use super::spool::{Spool, SpoolError};
-use super::state::{Input, Totals};
+use super::spool::{Says, Spool, SpoolError};
+use super::state::{Input, State, Totals};
 
 /// Why a file cannot be sent.
 #[derive(Debug, thiserror::Error)]
@@ -28,84 +29,152 @@ pub enum FileError {
         /// Why.
         source: io::Error,
     },
-    /// The spool is busy with another one.
-    #[error("{}: batches of another file wait in this spool; send that one to its end first, or give another --spool", .0.display())]
-    OtherInput(PathBuf),
-    /// The spool fails.
-    #[error(transparent)]
-    Spool(#[from] SpoolError),
+    /// It is something else.
+    #[error("{}: this is a DSN, not a file of signals: logystera send SIGNALS.ndjson --dsn-file {}", .0.display(), .0.display())]
+    Dsn(PathBuf),
+    /// A file that begins so was sent.
+    #[error(
+        "{}: a file that begins as this one does was sent before, but this one goes on differently (it was changed or cut, or it is \
+         another one). Nothing was sent. To send all of it: --again", .0.display()
+    )]
+    Changed(PathBuf),
 }
 
-/// A file's content.
+/// What is to be sent of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// All of it.
+    All,
+    /// What comes after so many bytes.
+    Behind(usize),
+    /// Nothing but what waits of it in the spool.
+    GoOn,
+    /// Nothing.
+    Nothing,
+}
+
+/// What a file holds from some byte on.
 pub(super) struct Content {
-    signals: Vec<Signal>,
-    malformed: Vec<(u64, LineError)>,
-    digest: Sha256Digest,
+    /// Its signals by time; those of one time stay in their order.
+    pub(super) signals: Vec<Signal>,
+    /// Lines that are none.
+    pub(super) malformed: Vec<(u64, LineError)>,
+    /// Bytes of the file that were understood: all but a last line that has no end and is no signal.
+    whole: usize,
 }
 
-/// Digests what is read through it.
-struct Digesting<R> {
-    reader: R,
-    digest: Sha256,
-}
-
-impl<R: Read> Read for Digesting<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.reader.read(buffer)?;
-        self.digest.update(&buffer[..count]);
-        Ok(count)
-    }
-}
-
-/// Reads a file, or standard input for `-`, and sorts its signals by time; those of one time stay in their order.
-pub(super) fn read(path: &Path) -> Result<Content, FileError> {
-    let failed = |source| FileError::Read { path: path.to_owned(), source };
-    let reader: Box<dyn Read> = match path.to_str() {
-        Some("-") => Box::new(io::stdin()),
-        _ => Box::new(File::open(path).map_err(failed)?),
+/// Reads a file, or standard input for `-`.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    let mut bytes = Vec::new();
+    let read = match path.to_str() {
+        Some("-") => io::stdin().lock().read_to_end(&mut bytes).map(drop),
+        _ => fs::read(path).map(|read| bytes = read),
     };
-    let mut lines = Lines::new(BufReader::new(Digesting { reader, digest: Sha256::new() }));
+    read.map_err(|source| FileError::Read { path: path.to_owned(), source })?;
+    let is_dsn = bytes.starts_with(b"http") && bytes.windows(9).any(|w| w == b"audience=");
+    if is_dsn { Err(FileError::Dsn(path.to_owned())) } else { Ok(bytes) }
+}
+
+/// What is to be sent of a file, as far as the spool's state remembers what was.
+pub(super) fn plan(path: &Path, file: &[u8], state: &State, waiting: usize, again: bool) -> Result<Plan, FileError> {
+    let last = state.input.as_ref().filter(|_| !again);
+    let is_last = last.is_some_and(|input| input.digest == digest(file));
+    Ok(match before::before(&state.sent, file) {
+        _ if again => Plan::All,
+        _ if is_last && waiting > 0 => Plan::GoOn,
+        _ if is_last => Plan::Nothing,
+        Before::Whole => Plan::Nothing,
+        Before::Start(bytes) => Plan::Behind(bytes),
+        Before::Changed => return Err(FileError::Changed(path.to_owned())),
+        Before::Never => {
+            let legacy = last.filter(|_| state.sent.is_empty()).and_then(|i| before::start_of(file, &i.digest));
+            legacy.map_or(Plan::All, Plan::Behind)
+        }
+    })
+}
+
+/// Sends what the plan says, after what waits in the spool already.
+pub(super) fn send(
+    courier: &mut Courier,
+    spool: &Arc<Mutex<Spool>>,
+    file: &[u8],
+    plan: Plan,
+    rebase_time: bool,
+) -> Result<Option<Stop>, SpoolError> {
+    let waiting = lock(spool).queue.len();
+    let dir = lock(spool).dir.clone();
+    match plan {
+        Plan::GoOn => eprintln!("going on with {waiting} batches of {}", dir.display()),
+        _ if waiting > 0 => eprintln!("first go {waiting} batches of an earlier file, which wait in {}", dir.display()),
+        _ => {}
+    }
+    courier.begin(&lock(spool).state);
+    if waiting > 0
+        && let Some(stop) = deliver(courier, spool)?
+    {
+        return Ok(Some(stop));
+    }
+    let from = match plan {
+        Plan::All => 0,
+        Plan::Behind(bytes) => bytes,
+        Plan::Nothing => {
+            eprintln!("this file was sent already, and nothing is new in it; to send it once more: --again");
+            return Ok(None);
+        }
+        Plan::GoOn => return Ok(None),
+    };
+    prepare(&mut lock(spool), file, from, rebase_time, courier.clock)?;
+    courier.begin(&lock(spool).state);
+    deliver(courier, spool)
+}
+
+/// SHA-256 of a file, in hex.
+pub(super) fn digest(file: &[u8]) -> String {
+    Sha256Digest::of(file).to_string()
+}
+
+/// Reads the lines of a file from some byte on.
+pub(super) fn parse(file: &[u8], from: usize) -> Content {
+    let lines_before = file[..from].iter().filter(|b| **b == b'\n').count() as u64;
+    let mut lines = Lines::after(&file[from..], lines_before);
     let (mut signals, mut malformed) = (Vec::new(), Vec::new());
-    while let Some((number, bytes)) = lines.next().map_err(failed)? {
-        match input::signal(number, bytes) {
+    let mut last_is_malformed = false;
+    // A slice can always be read.
+    while let Ok(Some((number, bytes))) = lines.next() {
+        let signal = input::signal(number, bytes);
+        last_is_malformed = signal.is_err();
+        match signal {
             Ok(signal) => signals.extend(signal),
             Err(error) => malformed.push((number, error)),
         }
     }
-    signals.sort_by_key(|s| s.at);
-    let digest = Sha256Digest(lines.reader().get_ref().digest.clone().finalize().into());
-    Ok(Content { signals, malformed, digest })
+    signals.sort_by_key(|s: &Signal| s.at);
+    let end = file.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+    let whole = if last_is_malformed { end.max(from) } else { file.len() };
+    Content { signals, malformed, whole }
 }
 
-/// Cuts the file into the spool's batches, unless it was cut before: then the sending goes on where it stopped.
-pub(super) fn prepare(
+/// Shifts the signals' times so that the last one's is now.
+pub(super) fn rebase(signals: &mut [Signal], now: i64) {
+    let Some(last) = signals.last().map(|s| s.at) else { return };
+    for signal in signals {
+        signal.at = (signal.at + now - last).max(0);
+    }
+}
+
+/// Cuts what a file has from some byte on into the spool's batches. None waits there.
+fn prepare(
     spool: &mut Spool,
-    content: Content,
+    file: &[u8],
+    from: usize,
     rebase_time: bool,
     clock: SystemClock,
-) -> Result<(), FileError> {
-    let digest = content.digest.to_string();
-    if let Some(input) = &spool.state.input {
-        if input.digest == digest && input.rebased == rebase_time {
-            let left = spool.queue.len();
-            match left {
-                0 => eprintln!("this file was sent already from {}; nothing to do", spool.dir.display()),
-                _ => eprintln!("going on with {left} batches of {}", spool.dir.display()),
-            }
-            return Ok(());
-        }
-        if !spool.queue.is_empty() {
-            return Err(FileError::OtherInput(spool.dir.clone()));
-        }
-    }
+) -> Result<(), SpoolError> {
+    let Content { mut signals, malformed, whole } = parse(file, from);
     let mut complaints = Complaints::default();
-    content.malformed.iter().for_each(|(number, error)| complaints.say(*number, error));
-    let mut signals = content.signals;
-    if let Some(last) = signals.last().map(|s| s.at).filter(|_| rebase_time) {
-        let shift = clock.wall_ms() - last;
-        for signal in &mut signals {
-            signal.at = (signal.at + shift).max(0);
-        }
+    malformed.iter().for_each(|(number, error)| complaints.say(*number, error));
+    if rebase_time {
+        rebase(&mut signals, clock.wall_ms());
     }
     if signals.first().is_some_and(|s| s.at <= spool.state.last_through) {
         // It goes back in time: in the same spool all of it would be late.
@@ -114,7 +183,7 @@ pub(super) fn prepare(
     }
     spool.state.totals = Totals::default();
     let mut input = Input {
-        digest,
+        digest: digest(file),
         rebased: rebase_time,
         first_seq: spool.state.next_seq,
         cut: false,
@@ -126,8 +195,11 @@ pub(super) fn prepare(
     cut_all(spool, &signals)?;
     input.cut = true;
     spool.state.input = Some(input);
+    before::remember(&mut spool.state.sent, file, whole);
     spool.save()?;
-    eprintln!("{} signals in {} batches; {} lines are no signals", signals.len(), spool.queue.len(), complaints.count);
+    let behind = if from > 0 { "the file grew: " } else { "" };
+    let (count, batches) = (signals.len(), spool.queue.len());
+    eprintln!("{behind}{count} signals in {batches} batches; {} lines are no signals", complaints.count);
     Ok(())
 }
 
@@ -142,14 +214,14 @@ fn cut_all(spool: &mut Spool, signals: &[Signal]) -> Result<(), SpoolError> {
         let last_at = own.last().map(|s| s.at);
         let next_at = behind.first().map(|s| s.at);
         let through = cut::through(Claim { last_at, next_at, now: end, previous: spool.state.last_through });
-        spool.claim(own, through, false)?;
+        spool.claim(own, Says { through, tells_drops: false, ends: behind.is_empty() })?;
         rest = behind;
     }
     Ok(())
 }
 
-/// Sends what was cut, and then, if batches were refused, a last one that tells of it.
-pub(super) fn send(courier: &mut Courier, spool: &Mutex<Spool>) -> Result<Option<Stop>, SpoolError> {
+/// Delivers what was cut, and then, if batches were refused, a last one that tells of it.
+fn deliver(courier: &mut Courier, spool: &Mutex<Spool>) -> Result<Option<Stop>, SpoolError> {
     loop {
         if let Some(stop) = courier.deliver_all(spool)? {
             return Ok(Some(stop));
@@ -158,11 +230,11 @@ pub(super) fn send(courier: &mut Courier, spool: &Mutex<Spool>) -> Result<Option
         if spool.state.dropped.is_empty() {
             return Ok(None);
         }
-        let now = courier.clock.wall_ms();
-        let at = cut::ordered_at(now, now, spool.state.last_at, spool.state.last_through);
+        // A file has its own time, which may lie ahead of the clock.
+        let at = courier.clock.wall_ms().max(spool.state.last_at).max(spool.state.last_through + 1);
         let told = spool.state.dropped.take(at);
         spool.state.enable(DROPPED_TYPE);
-        spool.claim(&told, at, true)?;
+        spool.claim(&told, Says { through: at, tells_drops: true, ends: true })?;
         spool.save()?;
     }
 }

@@ -1,6 +1,6 @@
 //! A stream: one thread reads signals from standard input into the spool, the other claims batches and sends them.
 
-use std::io::{self, BufReader, Stdin};
+use std::io::{self, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,8 +8,10 @@ use logystera_infra::clock::{Clock, SystemClock};
 
 use super::deliver::{Courier, Stop, lock};
 use super::input::{self, Complaints, Lines};
+use super::interrupt::{Interrupt, left};
 use super::pending::Pending;
 use super::spool::{Spool, SpoolError};
+use super::state::State;
 
 /// What both threads see.
 pub(super) struct Stream {
@@ -20,6 +22,8 @@ pub(super) struct Stream {
 struct Desk {
     pending: Pending,
     ended: bool,
+    /// Whether the last batch that was claimed said that it is the last.
+    told_end: bool,
     failed: Option<StreamError>,
     malformed: u64,
 }
@@ -49,20 +53,36 @@ pub(super) struct Streamed {
 }
 
 impl Stream {
-    /// Looks at the spool.
-    pub(super) fn with_spool<R>(&self, look: impl FnOnce(&Spool) -> R) -> R {
-        look(&lock(&self.desk).pending.spool)
+    /// The spool's state, and what waits.
+    pub(super) fn look(&self) -> (State, String) {
+        let pending = &lock(&self.desk).pending;
+        (pending.spool.state.clone(), left(&pending.spool, Some(pending.len())))
     }
 }
 
-/// Sends standard input until it ends and all is settled.
-pub(super) fn send(courier: &mut Courier, spool: Spool) -> Result<Streamed, StreamError> {
+/// Sends the input (standard input) until it ends and all is settled; the last batch ends the spool.
+pub(super) fn send(
+    courier: &mut Courier,
+    spool: Spool,
+    interrupt: &Interrupt,
+    input: impl Read + Send + 'static,
+) -> Result<Streamed, StreamError> {
+    courier.begin(&spool.state);
     let flush_ms = u64::from(spool.flush_every_s) * 1_000;
-    let desk = Desk { pending: Pending::open(spool)?, ended: false, failed: None, malformed: 0 };
+    let desk = Desk { pending: Pending::open(spool)?, ended: false, told_end: false, failed: None, malformed: 0 };
     let stream = Arc::new(Stream { desk: Mutex::new(desk), changed: Condvar::new() });
+    let watched = Arc::downgrade(&stream);
+    interrupt.tells(move || {
+        let stream = watched.upgrade()?;
+        let mut desk = lock(&stream.desk);
+        // What was read is kept; whether it is on disk can be said of what could be synced only.
+        desk.pending.sync().ok()?;
+        let pending = desk.pending.len();
+        Some(left(&desk.pending.spool, Some(pending)))
+    });
     let (reader, clock) = (Arc::clone(&stream), courier.clock);
     std::thread::spawn(move || {
-        let failed = read(&reader, io::stdin(), clock).err();
+        let failed = read(&reader, input, clock).err();
         let mut desk = lock(&reader.desk);
         desk.failed = failed;
         desk.ended = true;
@@ -83,15 +103,19 @@ fn wait_and_claim(stream: &Stream, clock: SystemClock, flush_ms: u64) -> Result<
     let waits = |desk: &mut Desk| !desk.ended && !desk.pending.is_batch_full();
     let waited = stream.changed.wait_timeout_while(lock(&stream.desk), Duration::from_millis(flush_ms), waits);
     let (mut desk, _) = waited.unwrap_or_else(PoisonError::into_inner);
-    if desk.ended && desk.pending.len() == 0 && desk.pending.spool.state.dropped.is_empty() {
+    let state = &desk.pending.spool.state;
+    let is_empty = desk.pending.len() == 0 && state.dropped.is_empty();
+    // A stream that broke off may go on, and a spool that never spoke has nothing to end.
+    let says_end = desk.ended && desk.failed.is_none() && (!is_empty || state.next_seq > 1);
+    if desk.ended && is_empty && (desk.told_end || !says_end) {
         return desk.failed.take().map_or(Ok(false), Err);
     }
-    desk.pending.claim(clock.wall_ms())?;
+    desk.told_end = desk.pending.claim(clock.wall_ms(), says_end)?;
     Ok(true)
 }
 
-fn read(stream: &Stream, stdin: Stdin, clock: SystemClock) -> Result<(), StreamError> {
-    let mut lines = Lines::new(BufReader::new(stdin));
+fn read(stream: &Stream, input: impl Read, clock: SystemClock) -> Result<(), StreamError> {
+    let mut lines = Lines::new(BufReader::new(input));
     let mut complaints = Complaints::default();
     let mut is_full = false;
     while let Some((number, bytes)) = lines.next()? {

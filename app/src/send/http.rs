@@ -1,12 +1,14 @@
 //! One try: sign, post, read the answer.
 
 use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use logystera_infra::clock::Clock;
 use logystera_ingest::core::signature::{CONTENT_TYPE, HEADER, IDENTITY, Signed};
 use logystera_schemas::ids::{BatchId, Sha256Digest};
 use logystera_schemas::limits::{ANSWER_BYTES_MAX, SEND_TIMEOUT_MS};
+use reqwest::Certificate;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE as CONTENT_TYPE_HEADER, RETRY_AFTER};
 
@@ -15,6 +17,22 @@ use super::target::{Target, is_loopback};
 
 /// Time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why there is no way to a gateway.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HttpError {
+    /// The authority's certificates cannot be had.
+    #[error("--ca {}: {what}", path.display())]
+    Ca {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The client cannot be set up.
+    #[error("cannot set up HTTP: {0}")]
+    Client(#[from] reqwest::Error),
+}
 
 /// The way to the gateway.
 pub(super) struct Gateway {
@@ -33,7 +51,8 @@ pub(super) struct Tried {
 }
 
 impl Gateway {
-    pub(super) fn new(target: Target) -> Result<Self, reqwest::Error> {
+    /// With the certificates of `ca` beside those that the machine trusts.
+    pub(super) fn new(target: Target, ca: Option<&Path>) -> Result<Self, HttpError> {
         // Somebody else in this process may have installed one: any will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder()
@@ -44,7 +63,15 @@ impl Gateway {
         if is_loopback(&target.url) {
             builder = builder.no_proxy();
         }
+        if let Some(path) = ca {
+            builder = builder.tls_certs_merge(authorities(path)?);
+        }
         Ok(Self { client: builder.build()?, target })
+    }
+
+    /// Where it leads.
+    pub(super) fn target(&self) -> &Target {
+        &self.target
     }
 
     /// Posts a batch, signed by the sender's clock corrected by `offset_ms`.
@@ -80,6 +107,18 @@ impl Gateway {
             }
         }
     }
+}
+
+fn authorities(path: &Path) -> Result<Vec<Certificate>, HttpError> {
+    let failed = |what: String| HttpError::Ca { path: path.to_owned(), what };
+    let pem = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
+    let found = Certificate::from_pem_bundle(&pem).map_err(|e| failed(causes(&e)))?;
+    if found.is_empty() {
+        let is_key = pem.windows(12).any(|w| w == b"PRIVATE KEY-");
+        let what = if is_key { "a private key, not a certificate" } else { "no certificate" };
+        return Err(failed(format!("{what} in it; one begins with -----BEGIN CERTIFICATE-----")));
+    }
+    Ok(found)
 }
 
 fn read(response: Response) -> Answer {

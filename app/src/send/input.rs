@@ -15,7 +15,12 @@ pub(crate) struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, line: Vec::new(), number: 0 }
+        Self::after(reader, 0)
+    }
+
+    /// Reads on where so many lines were read before.
+    pub(crate) fn after(reader: R, number: u64) -> Self {
+        Self { reader, line: Vec::new(), number }
     }
 
     /// The next line's number, from 1, and its bytes without the line's end. Of a line over [`LINE_BYTES_MAX`] only so

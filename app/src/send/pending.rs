@@ -16,7 +16,7 @@ use super::core::cut::{self, Claim};
 use super::core::dropped::Reason;
 use super::core::line::{self, Signal};
 use super::disk::{self, at};
-use super::spool::{Spool, SpoolError};
+use super::spool::{Says, Spool, SpoolError};
 
 /// A spool that a stream feeds.
 pub(super) struct Pending {
@@ -113,8 +113,10 @@ impl Pending {
         cut::fit(self.signals.iter().map(|(_, bytes)| *bytes))
     }
 
-    /// Claims a batch: the signals that fit, and the counts of what was dropped if all fit. With none it is a heartbeat.
-    pub(super) fn claim(&mut self, now: i64) -> Result<(), SpoolError> {
+    /// Claims a batch: the signals that fit, and the counts of what was dropped if all fit. With none it is a heartbeat. `is_end`:
+    /// nothing more comes in; the batch then ends the spool if nothing is left. Says whether it does.
+    pub(super) fn claim(&mut self, now: i64, is_end: bool) -> Result<bool, SpoolError> {
+        cut::settle(self.signals.iter_mut().map(|(signal, _)| &mut signal.at), now);
         let mut own: Vec<Signal> = self.signals.iter().take(self.fit()).map(|(s, _)| s.clone()).collect();
         let rest = self.signals.split_off(own.len());
         self.signals.clear();
@@ -127,6 +129,7 @@ impl Pending {
             own.extend(state.dropped.take(time));
             state.enable(super::core::dropped::DROPPED_TYPE);
         }
+        let ends = is_end && next_at.is_none() && self.spool.state.dropped.is_empty();
         let claim = Claim { last_at: own.last().map(|s| s.at), next_at, now, previous: self.spool.state.last_through };
         let last_at = rest.back().map(|(s, _)| s.at);
 
@@ -136,7 +139,7 @@ impl Pending {
         disk::write(&next_path, &[text.as_bytes()])?;
         disk::sync_dir(&self.spool.dir)?;
         self.spool.state.open = open + 1;
-        self.spool.claim(&own, cut::through(claim), tells_drops)?;
+        self.spool.claim(&own, Says { through: cut::through(claim), tells_drops, ends })?;
         self.spool.state.last_at = last_at.unwrap_or(self.spool.state.last_at);
         self.spool.save()?;
         disk::remove(&open_path(&self.spool, open))?;
@@ -145,7 +148,7 @@ impl Pending {
         self.bytes = text.len() as u64;
         self.unsynced = false;
         self.signals = rest;
-        Ok(())
+        Ok(ends)
     }
 }
 

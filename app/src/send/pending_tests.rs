@@ -36,7 +36,7 @@ fn signals_outlive_a_crash_before_and_after_their_claim() {
     }
     pending.sync().unwrap();
     assert_eq!(all_jobs(&after_crash(dir.path()).0), jobs(1..=5));
-    pending.claim(1_000).unwrap();
+    pending.claim(1_000, false).unwrap();
     pending.push(signal(6, 6), 1_000).unwrap();
     pending.sync().unwrap();
     let (again, _crashed) = after_crash(dir.path());
@@ -57,7 +57,7 @@ fn a_claim_that_was_cut_short_loses_and_repeats_nothing() {
     }
     pending.sync().unwrap();
     let before = copy(dir.path());
-    pending.claim(10_000).unwrap();
+    pending.claim(10_000, false).unwrap();
     assert_eq!((pending.len(), pending.spool.queue.len()), (500, 1));
     let file = |name: &str| (dir.path().join(name), before.path().join(name));
 
@@ -107,14 +107,14 @@ fn halving_a_batch_does_not_touch_what_waits() {
     for i in 1..=4 {
         pending.push(signal(i, i as i64), 10).unwrap();
     }
-    pending.claim(10).unwrap();
+    pending.claim(10, false).unwrap();
     pending.push(signal(5, 5), 20).unwrap();
     assert!(pending.spool.split(1).unwrap());
     pending.push(signal(6, 6), 20).unwrap();
     pending.sync().unwrap();
     let (mut again, _crashed) = after_crash(dir.path());
     assert_eq!(all_jobs(&again), jobs(1..=6));
-    again.claim(20).unwrap();
+    again.claim(20, false).unwrap();
     assert_eq!(all_jobs(&again), jobs(1..=6));
     assert_eq!(again.spool.queue, [2, 3, 4]);
 }
@@ -130,14 +130,51 @@ fn a_full_spool_drops_what_comes_and_tells_of_it_later() {
     pending.sync().unwrap();
     let (mut again, _crashed) = after_crash(dir.path());
     assert_eq!(again.spool.state.totals.overflow, 2, "the count outlives a crash");
-    again.claim(50).unwrap();
+    again.claim(50, false).unwrap();
     assert_eq!(all_jobs(&again), ["j1", "j2", "j3", "-"]);
     let json = again.spool.load(1).unwrap().json().unwrap();
     assert!(
         json.ends_with(r#"{"type":"integration.dropped","at":50,"count":2,"dropped_type":"cron.run","reason":"overflow","since":1}]}"#),
         "{json}"
     );
-    again.claim(60).unwrap();
+    again.claim(60, false).unwrap();
     let json = again.spool.load(2).unwrap().json().unwrap();
     assert!(json.starts_with(r#"{"through":60,"#) && json.ends_with(r#""signals":[]}"#), "a heartbeat: {json}");
+}
+
+#[test]
+fn a_clock_that_was_ahead_holds_nothing_back_and_keeps_the_order() {
+    const AHEAD: i64 = 14 * 366 * 86_400_000;
+    let dir = tempfile::tempdir().unwrap();
+    let mut pending = open(dir.path());
+    pending.push(signal(1, 1_000), 1_000).unwrap();
+    pending.push(signal(2, AHEAD), AHEAD).unwrap();
+    pending.push(signal(3, 2_000), 2_000).unwrap();
+    pending.sync().unwrap();
+    let (mut again, _crashed) = after_crash(dir.path());
+    again.push(signal(4, 3_000), 3_000).unwrap();
+    again.claim(4_000, false).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&again.spool.load(1).unwrap().json().unwrap()).unwrap();
+    let times: Vec<_> = json["signals"].as_array().unwrap().iter().map(|s| s["at"].as_i64().unwrap()).collect();
+    assert_eq!((times, json["through"].as_i64()), (vec![1_000, 2_000, 2_000, 3_000], Some(4_000)));
+
+    // A batch that was claimed while the clock was ahead speaks for no more than its time.
+    again.claim(AHEAD, false).unwrap();
+    again.push(signal(5, 5_000), 5_000).unwrap();
+    again.claim(6_000, false).unwrap();
+    let json = again.spool.load(3).unwrap().json().unwrap();
+    assert!(json.starts_with(r#"{"through":6000,"#) && json.contains(r#""at":5001,"#), "{json}");
+}
+
+#[test]
+fn only_a_claim_that_leaves_nothing_behind_ends_the_spool() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut pending = open(dir.path());
+    for i in 1..=1_001 {
+        pending.push(signal(i, i as i64), 10_000).unwrap();
+    }
+    assert_eq!([pending.claim(10_000, true).unwrap(), pending.claim(10_000, true).unwrap()], [false, true]);
+    let says: Vec<bool> =
+        [1, 2].iter().map(|seq| pending.spool.load(*seq).unwrap().json().unwrap().contains("\"ends\":true")).collect();
+    assert_eq!(says, [false, true]);
 }

@@ -77,7 +77,9 @@ impl Progress {
         }
         if !self.hinted && body.refused.iter().any(|r| r.code == "too_old") {
             self.hinted = true;
-            eprintln!("signals older than 7 days are refused; for an old file try --rebase-time with a new --spool");
+            eprintln!(
+                "signals older than 7 days are refused; an old file can be sent as if it were of today: --rebase-time --again"
+            );
         }
     }
 

@@ -76,6 +76,17 @@ pub(super) struct Header {
     pub(super) lines: Vec<u64>,
 }
 
+/// What a batch says besides its signals.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Says {
+    /// Its watermark.
+    pub(super) through: i64,
+    /// Whether it tells of the drops that were counted before it.
+    pub(super) tells_drops: bool,
+    /// Whether nothing comes after it, as far as is known.
+    pub(super) ends: bool,
+}
+
 /// A claimed batch.
 pub(super) struct Batch {
     /// What is said of it.
@@ -140,6 +151,7 @@ impl Spool {
         let moved = state.owner != owner;
         if moved {
             state.spool = draw()?.to_string();
+            state.tried_seq = Some(state.done_seq);
             state.owner = owner;
             state.closed = false;
         }
@@ -168,6 +180,11 @@ impl Spool {
             self.save()?;
         }
         self.list()?;
+        if self.state.tried_seq.is_none() {
+            // An older version did not note its tries: what is to go out next may have been tried.
+            let first = self.queue.iter().find(|seq| **seq > self.state.done_seq);
+            self.state.tried_seq = Some(first.copied().unwrap_or(self.state.done_seq));
+        }
         while self.queue.front().is_some_and(|seq| *seq <= self.state.done_seq) {
             let Some(seq) = self.queue.pop_front() else { break };
             disk::remove(&self.batch_path(seq))?;
@@ -203,6 +220,17 @@ impl Spool {
         Ok(())
     }
 
+    /// The state that lies in `dir`, and how many batches wait there; none if there is no spool. Changes nothing.
+    pub(super) fn peek(dir: &Path) -> Result<Option<(State, usize)>, SpoolError> {
+        let path = dir.join("state.json");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let batches = dir.join("batches");
+        let waiting = at(&batches, fs::read_dir(&batches))?.count();
+        Ok(Some((read_state(dir, &path)?, waiting)))
+    }
+
     fn batch_path(&self, seq: u64) -> PathBuf {
         self.dir.join("batches").join(format!("{seq:012}.batch"))
     }
@@ -231,14 +259,26 @@ impl Spool {
         Ok(Batch { header, body: bytes.split_off(end + 1) })
     }
 
+    /// Notes durably that a batch is about to be tried; true if it is its first try.
+    pub(super) fn mark(&mut self, seq: u64) -> Result<bool, SpoolError> {
+        let is_first = self.state.tried_seq.is_none_or(|tried| tried < seq);
+        if is_first {
+            self.state.tried_seq = Some(seq);
+            self.save()?;
+        }
+        Ok(is_first)
+    }
+
     /// Fixes the bytes of the next batch and its number. It counts once [`Self::save`] was called.
-    pub(super) fn claim(&mut self, signals: &[Signal], through: i64, tells_drops: bool) -> Result<(), SpoolError> {
+    pub(super) fn claim(&mut self, signals: &[Signal], says: Says) -> Result<(), SpoolError> {
+        let Says { through, tells_drops, ends } = says;
         let seq = self.state.next_seq;
         let enabled: Vec<&str> = self.state.enabled.iter().map(String::as_str).collect();
         let head = Head {
             through,
             clock_offset_ms: self.state.clock_offset_ms,
             flush_every_s: self.flush_every_s,
+            ends,
             enabled: &enabled,
         };
         let jsons: Vec<String> = signals.iter().map(Signal::json).collect();
@@ -321,6 +361,7 @@ impl Spool {
     /// Draws a new id: all waiting batches go out under it, with their bytes. Gaps in the numbers are legal.
     pub(super) fn renew(&mut self) -> Result<(), SpoolError> {
         self.state.spool = draw()?.to_string();
+        self.state.tried_seq = Some(self.state.done_seq);
         self.save()
     }
 }

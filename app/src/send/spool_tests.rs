@@ -45,7 +45,8 @@ fn filled(dir: &Path, batches: u64) -> Spool {
     let mut spool = open(dir);
     for batch in 0..batches {
         let signals: Vec<Signal> = (0..4).map(|i| signal(batch * 4 + i + 1, (batch * 4 + i) as i64 * 10)).collect();
-        spool.claim(&signals, (batch as i64 + 1) * 40 - 1, false).unwrap();
+        let through = (batch as i64 + 1) * 40 - 1;
+        spool.claim(&signals, Says { through, tells_drops: false, ends: false }).unwrap();
     }
     spool.save().unwrap();
     spool
@@ -62,6 +63,33 @@ fn bytes_and_ids_outlive_a_restart() {
     assert_eq!(before, after);
     assert_eq!(before.len(), 3);
     assert_eq!(again.state.next_seq, 4);
+}
+
+#[test]
+fn a_first_try_is_known_as_such_after_any_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = filled(dir.path(), 3);
+    assert!(spool.mark(1).unwrap());
+    drop(spool);
+    let mut again = open(dir.path());
+    assert!(!again.mark(1).unwrap(), "it was tried");
+    again.settle(1, |_| {}).unwrap();
+    assert!(again.mark(2).unwrap());
+    again.renew().unwrap();
+    assert!(again.mark(2).unwrap(), "under a new id it was not");
+    drop(again);
+    let mut other = owner();
+    other.site = "t".into();
+    let mut moved = Spool::open(dir.path(), other, Feed::File, 60).unwrap().0;
+    assert!(moved.mark(2).unwrap());
+
+    // A spool of an older version does not say: what is to go out next may have been tried.
+    moved.state.tried_seq = None;
+    moved.save().unwrap();
+    drop(moved);
+    let mut older = Spool::open(dir.path(), Owner { site: "t".into(), ..owner() }, Feed::File, 60).unwrap().0;
+    assert!(!older.mark(2).unwrap());
+    assert!(older.mark(3).unwrap());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::ids::SpoolId;
 use serde::{Deserialize, Serialize};
 
+use super::core::before::Sent;
 use super::core::dropped::Dropped;
 
 /// Version of the spool's files. One of another version is refused.
@@ -36,7 +37,7 @@ pub(super) enum Feed {
 /// A file that was cut into batches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Input {
-    /// SHA-256 of its bytes, in hex.
+    /// SHA-256 of its bytes, in hex, also where only what follows an earlier part was cut.
     pub(super) digest: String,
     /// Whether its times were shifted.
     pub(super) rebased: bool,
@@ -89,6 +90,10 @@ pub(super) struct State {
     pub(super) next_seq: u64,
     /// Number of the last batch that had a final answer.
     pub(super) done_seq: u64,
+    /// Number of the last batch that a try was begun of: on disk before its first byte leaves. None in a spool of an older
+    /// version, until it is opened.
+    #[serde(default)]
+    pub(super) tried_seq: Option<u64>,
     /// Number of the file of signals that are not in a batch yet.
     pub(super) open: u64,
     /// Time of the last signal.
@@ -101,6 +106,9 @@ pub(super) struct State {
     pub(super) enabled: BTreeSet<String>,
     /// The file that was cut last.
     pub(super) input: Option<Input>,
+    /// Files that were cut, the newest last.
+    #[serde(default)]
+    pub(super) sent: Vec<Sent>,
     /// Batch that is being halved.
     pub(super) splitting: Option<u64>,
     /// Whether the gateway said that the site is closed.
@@ -121,12 +129,14 @@ impl State {
             feed,
             next_seq: 1,
             done_seq: 0,
+            tried_seq: Some(0),
             open: 1,
             last_at: 0,
             last_through: -1,
             clock_offset_ms: 0,
             enabled: BTreeSet::new(),
             input: None,
+            sent: Vec::new(),
             splitting: None,
             closed: false,
             dropped: Dropped::default(),

@@ -63,11 +63,22 @@ pub enum TargetError {
         /// Why.
         source: std::io::Error,
     },
+    /// The file of the DSN is one of signals.
+    #[error("{}: this is a file of signals, not a DSN; were the two swapped? logystera send SIGNALS.ndjson --dsn-file SITE.dsn", .0.display())]
+    Swapped(PathBuf),
+    /// A file that should hold a DSN holds something else.
+    #[error("{}: {source}", path.display())]
+    DsnFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<TargetError>,
+    },
     /// A DSN lacks a part or has it wrong.
     #[error("not a DSN ({0}): it looks like https://<site>.<key>:<secret>@<host>/v1/batches?audience=<audience>")]
     Dsn(&'static str),
     /// Not a secret.
-    #[error("{}: not a secret: 64 lowercase hex digits", .0.display())]
+    #[error("{}: not a secret: 64 lowercase hex digits (a DSN goes to --dsn-file)", .0.display())]
     Secret(PathBuf),
     /// An id is malformed.
     #[error(transparent)]
@@ -88,7 +99,11 @@ impl TargetArgs {
     pub fn target(&self) -> Result<Target, TargetError> {
         if let Some(path) = &self.dsn_file {
             let text = read_secret_file(path)?;
-            let mut target = Target::from_dsn(text.trim())?;
+            if text.trim_start().starts_with('{') {
+                return Err(TargetError::Swapped(path.clone()));
+            }
+            let in_file = |source| TargetError::DsnFile { path: path.clone(), source: Box::new(source) };
+            let mut target = Target::from_dsn(text.trim()).map_err(in_file)?;
             if let Some(audience) = &self.audience {
                 target.audience = checked_audience(audience)?;
             }

@@ -15,15 +15,15 @@ const SECRET: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c
 
 /// A request as the gateway saw it.
 #[derive(Clone, Debug)]
-struct Seen {
+pub(super) struct Seen {
     batch: String,
     ts: i64,
     gzip: bool,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 impl Seen {
-    fn json(&self) -> serde_json::Value {
+    pub(super) fn json(&self) -> serde_json::Value {
         let mut text = Vec::new();
         if self.gzip {
             flate2::read::GzDecoder::new(&self.body[..]).read_to_end(&mut text).unwrap();
@@ -33,15 +33,15 @@ impl Seen {
         serde_json::from_slice(&text).unwrap()
     }
 
-    fn times(&self) -> Vec<i64> {
+    pub(super) fn times(&self) -> Vec<i64> {
         self.json()["signals"].as_array().unwrap().iter().map(|s| s["at"].as_i64().unwrap()).collect()
     }
 
-    fn seq(&self) -> u64 {
+    pub(super) fn seq(&self) -> u64 {
         self.batch.split_once('.').unwrap().1.parse().unwrap()
     }
 
-    fn spool(&self) -> &str {
+    pub(super) fn spool(&self) -> &str {
         self.batch.split_once('.').unwrap().0
     }
 }
@@ -49,7 +49,7 @@ impl Seen {
 /// An answer: status, further headers, body.
 type Reply = (u16, String, String);
 
-fn reply(status: u16, code: &str) -> Reply {
+pub(super) fn reply(status: u16, code: &str) -> Reply {
     later(status, code, 0)
 }
 
@@ -61,17 +61,17 @@ fn later(status: u16, code: &str, ahead_ms: i64) -> Reply {
 }
 
 /// A gateway that checks signatures, answers by a script (then 202) and remembers what it saw. No answer for status 0.
-struct Fake {
-    url: String,
+pub(super) struct Fake {
+    pub(super) url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Fake {
-    fn start(script: Vec<Reply>) -> Self {
+    pub(super) fn start(script: Vec<Reply>) -> Self {
         Self::answering(move |n, _| script.get(n).cloned().unwrap_or_else(|| reply(202, "")))
     }
 
-    fn answering(answer: impl Fn(usize, &Seen) -> Reply + Send + 'static) -> Self {
+    pub(super) fn answering(answer: impl Fn(usize, &Seen) -> Reply + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -87,7 +87,7 @@ impl Fake {
         Self { url, seen }
     }
 
-    fn seen(&self) -> Vec<Seen> {
+    pub(super) fn seen(&self) -> Vec<Seen> {
         lock(&self.seen).clone()
     }
 }
@@ -140,19 +140,22 @@ struct Command {
     args: Args,
 }
 
-/// Runs `logystera send` on a file in `dir` with short waits.
-fn run_in(dir: &Path, url: &str, more: &[&str]) -> u8 {
+/// The arguments of `logystera send`, with short waits.
+pub(super) fn parsed(dir: &Path, input: &str, url: &str, more: &[&str]) -> Args {
     let secret = dir.join("secret");
     std::fs::write(&secret, SECRET).unwrap();
-    let input = dir.join("in.ndjson");
-    let mut line =
-        vec!["send", input.to_str().unwrap(), "--url", url, "--site", "site_1", "--key", "k1", "--audience", "test"];
+    let mut line = vec!["send", input, "--url", url, "--site", "site_1", "--key", "k1", "--audience", "test"];
     line.extend(["--secret-file", secret.to_str().unwrap(), "--backoff-ms", "3", "--probe-ms", "20"]);
     line.extend(more);
-    exit_code(&Command::try_parse_from(line).unwrap().args)
+    Command::try_parse_from(line).unwrap().args
 }
 
-fn write_input(dir: &Path, times: impl IntoIterator<Item = i64>) {
+/// Runs it on a file in `dir`.
+pub(super) fn run_in(dir: &Path, url: &str, more: &[&str]) -> u8 {
+    exit_code(&parsed(dir, dir.join("in.ndjson").to_str().unwrap(), url, more), &Interrupt::default())
+}
+
+pub(super) fn write_input(dir: &Path, times: impl IntoIterator<Item = i64>) {
     let lines =
         times.into_iter().map(|at| format!("{{\"type\":\"cron.run\",\"at\":{at},\"job\":\"a\",\"outcome\":\"ok\"}}\n"));
     std::fs::write(dir.join("in.ndjson"), lines.collect::<Vec<_>>().concat()).unwrap();
@@ -199,11 +202,11 @@ fn every_try_has_the_same_id_and_bytes_and_a_fresh_signature() {
     assert!(seen.iter().all(|s| s.batch == seen[0].batch && s.body == seen[0].body));
     let ahead_s = seen[7].ts - seen[6].ts;
     assert!((3_599..=3_605).contains(&ahead_s), "the clock was corrected: {ahead_s}");
-    let state = std::fs::read_to_string(dir.path().join("in.ndjson.spool/state.json")).unwrap();
+    let state = std::fs::read_to_string(dir.path().join("secret.spool/state.json")).unwrap();
     assert!(state.contains("\"clock_offset_ms\":3600000"), "{state}");
 }
 
-fn later_ms(ahead_ms: i64) -> i64 {
+pub(super) fn later_ms(ahead_ms: i64) -> i64 {
     use logystera_infra::clock::Clock;
     SystemClock::new().wall_ms() + ahead_ms
 }
@@ -281,7 +284,7 @@ fn what_did_not_get_through_waits_and_a_copy_of_it_is_the_same() {
     write_input(dir.path(), 0..2_001);
     let gateway = Fake::answering(|n, _| if n == 1 { (0, String::new(), String::new()) } else { reply(202, "") });
     assert_eq!(run_in(dir.path(), &gateway.url, &["--give-up-after-s", "0"]), 3);
-    let copied = spool::tests::copy(&dir.path().join("in.ndjson.spool"));
+    let copied = spool::tests::copy(&dir.path().join("secret.spool"));
     assert_eq!(run_in(dir.path(), &gateway.url, &[]), 0);
     let before = gateway.seen();
     assert_eq!(before.iter().map(Seen::seq).collect::<Vec<_>>(), [1, 2, 2, 3]);
@@ -296,22 +299,35 @@ fn what_did_not_get_through_waits_and_a_copy_of_it_is_the_same() {
 fn another_file_goes_on_in_the_same_spool_unless_it_goes_back_in_time() {
     let dir = tempfile::tempdir().unwrap();
     let gateway = Fake::start(vec![]);
-    for (times, more) in [(0..5, ""), (5..9, ""), (3..20, "")] {
+    for times in [0..5, 5..9, 3..20] {
         write_input(dir.path(), times);
-        assert_eq!(run_in(dir.path(), &gateway.url, &[]), 0, "{more}");
+        assert_eq!(run_in(dir.path(), &gateway.url, &[]), 0);
     }
     let seen = gateway.seen();
     assert_eq!(seen[0].spool(), seen[1].spool());
     assert_ne!(seen[1].spool(), seen[2].spool());
     assert_eq!(seen[2].times(), (3..20).collect::<Vec<_>>());
+    assert!(seen.iter().all(|s| s.json()["ends"] == true), "each file ends its spool");
 
-    // Batches of one file wait: another is not mixed with them.
+    // Batches of one file wait: they go first.
     let down = Fake::answering(|_, _| (0, String::new(), String::new()));
-    let spool = dir.path().join("other");
-    let spool = ["--spool", spool.to_str().unwrap(), "--give-up-after-s", "0"];
-    assert_eq!(run_in(dir.path(), &down.url, &spool), 3);
+    write_input(dir.path(), [50]);
+    assert_eq!(run_in(dir.path(), &down.url, &["--give-up-after-s", "0"]), 3);
     write_input(dir.path(), [77]);
-    assert_eq!(run_in(dir.path(), &down.url, &spool), 2);
+    assert_eq!(run_in(dir.path(), &down.url, &["--give-up-after-s", "0"]), 3);
+    assert_eq!(run_in(dir.path(), &gateway.url, &[]), 0);
+    assert_eq!(gateway.seen().split_off(3).iter().flat_map(Seen::times).collect::<Vec<_>>(), [50, 77]);
+}
+
+#[test]
+fn only_the_last_batch_of_a_file_ends_its_spool_also_where_it_is_halved_or_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    write_input(dir.path(), 0..1_002);
+    let gateway = Fake::start(vec![reply(202, ""), reply(413, "body_too_large"), reply(422, "nothing_acceptable")]);
+    assert_eq!(run_in(dir.path(), &gateway.url, &[]), 1);
+    let ends: Vec<_> = gateway.seen().iter().map(|s| s.json().get("ends").cloned()).collect();
+    // Whole, too large, its halves, the report of what was refused.
+    assert_eq!(ends, [None, Some(true.into()), None, Some(true.into()), Some(true.into())]);
 }
 
 #[test]
@@ -330,8 +346,14 @@ fn rebasing_moves_the_last_signal_to_now() {
 fn wrong_use_says_so() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(run_in(dir.path(), "http://127.0.0.1:9", &[]), 2, "no such file");
-    assert!(!dir.path().join("in.ndjson.spool").exists());
+    assert!(!dir.path().join("secret.spool").exists());
     write_input(dir.path(), [1]);
     assert_eq!(run_in(dir.path(), "http://example.com", &[]), 2, "plain http to another machine");
     assert_eq!(run_in(dir.path(), "http://127.0.0.1:9", &["--follow"]), 2, "a file is not followed");
+    let no_ca = dir.path().join("secret").display().to_string();
+    assert_eq!(run_in(dir.path(), "https://127.0.0.1:9", &["--ca", &no_ca]), 2, "not a certificate");
+    assert_eq!(run_in(dir.path(), "http://127.0.0.1:9", &["--dry-run"]), 1, "too old, says the gateway's own code");
+    assert!(!dir.path().join("secret.spool").exists());
+    std::fs::write(dir.path().join("in.ndjson"), "https://s.k:0@h/v1/batches?audience=a").unwrap();
+    assert_eq!(run_in(dir.path(), "http://127.0.0.1:9", &[]), 2, "a DSN in the place of the signals");
 }

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
+use logystera_ingest::core::quota::Quota;
+use logystera_schemas::limits::{BATCH_SIGNALS_MAX, WIRE_BYTES_MAX};
 use serde::Deserialize;
 
 use crate::cli::{CliError, DATA_DEFAULT};
@@ -54,6 +56,18 @@ pub struct Args {
     /// Let channels point to this machine and to private networks, and to plain http
     #[arg(long, env = "LOGYSTERA_ALLOW_PRIVATE_ADDRESSES", value_parser = BoolishValueParser::new())]
     allow_private_addresses: bool,
+    /// Signals that each site may send a second [default: 20000]
+    #[arg(long, value_name = "N", env = "LOGYSTERA_QUOTA_SIGNALS_PER_S")]
+    quota_signals_per_s: Option<u32>,
+    /// Signals that a site may have saved up, to send in one go [default: 1000000]
+    #[arg(long, value_name = "N", env = "LOGYSTERA_QUOTA_SIGNALS_BURST")]
+    quota_signals_burst: Option<u32>,
+    /// Bytes of batches that each site may send a second [default: 4194304]
+    #[arg(long, value_name = "N", env = "LOGYSTERA_QUOTA_BYTES_PER_S")]
+    quota_bytes_per_s: Option<u32>,
+    /// Bytes that a site may have saved up, to send in one go [default: 268435456]
+    #[arg(long, value_name = "N", env = "LOGYSTERA_QUOTA_BYTES_BURST")]
+    quota_bytes_burst: Option<u32>,
     /// What is logged to standard error, as a level or target=level with commas between [default: info]
     #[arg(long, value_name = "FILTER", env = "LOGYSTERA_LOG")]
     log: Option<String>,
@@ -77,6 +91,7 @@ pub(super) struct Config {
     pub(super) public_url: Option<String>,
     pub(super) tls: Option<(PathBuf, PathBuf)>,
     pub(super) allow_private_addresses: bool,
+    pub(super) quota: Quota,
     pub(super) log: String,
     pub(super) log_json: bool,
     pub(super) demo: bool,
@@ -97,6 +112,7 @@ impl Config {
     }
 
     fn checked(args: Args, file: Args) -> Result<Self, CliError> {
+        let quota = quota(&args, &file)?;
         let demo = args.demo;
         let data = match args.data.or(file.data) {
             Some(data) => data,
@@ -132,12 +148,29 @@ impl Config {
             audience,
             public_url,
             tls,
+            quota,
             allow_private_addresses: args.allow_private_addresses || file.allow_private_addresses || demo,
             log: args.log.or(file.log).unwrap_or_else(|| log_default.to_owned()),
             log_json: args.log_json || file.log_json,
             demo,
         })
     }
+}
+
+/// What each site may send. The largest batch has to fit, or its sender would wait for ever.
+fn quota(args: &Args, file: &Args) -> Result<Quota, CliError> {
+    let chosen = |name: &str, of: fn(&Args) -> Option<u32>, default: u32, least: usize| {
+        let value = of(args).or(of(file)).unwrap_or(default);
+        let says = || CliError::wrong_use(format!("--quota-{name} {value}: expected at least {least}"));
+        if value as usize >= least { Ok(value) } else { Err(says()) }
+    };
+    let Quota { bytes_per_s, bytes_burst, signals_per_s, signals_burst } = Quota::default();
+    Ok(Quota {
+        bytes_per_s: chosen("bytes-per-s", |a| a.quota_bytes_per_s, bytes_per_s, 1)?,
+        bytes_burst: chosen("bytes-burst", |a| a.quota_bytes_burst, bytes_burst, WIRE_BYTES_MAX)?,
+        signals_per_s: chosen("signals-per-s", |a| a.quota_signals_per_s, signals_per_s, 1)?,
+        signals_burst: chosen("signals-burst", |a| a.quota_signals_burst, signals_burst, BATCH_SIGNALS_MAX)?,
+    })
 }
 
 /// A fresh folder, so that the demo always tells the same story. It stays, to look into it afterwards.
@@ -172,12 +205,27 @@ mod tests {
     }
 
     #[test]
+    fn quotas_can_be_set_one_by_one() {
+        let config =
+            config(&["--quota-signals-per-s", "7"], "quota-signals-per-s = 1\nquota-bytes-burst = 2000000").unwrap();
+        let expected = Quota { signals_per_s: 7, bytes_burst: 2_000_000, ..Quota::default() };
+        assert_eq!(config.quota, expected);
+        let shown = Line::try_parse_from(["up", "--help"]).err().map(|help| help.to_string()).unwrap_or_default();
+        let Quota { bytes_per_s, bytes_burst, signals_per_s, signals_burst } = Quota::default();
+        for default in [bytes_per_s, bytes_burst, signals_per_s, signals_burst] {
+            assert!(shown.contains(&format!("[default: {default}]")), "{default}: {shown}");
+        }
+    }
+
+    #[test]
     fn wrong_settings_are_refused_with_what_is_expected() {
         for (line, file, says) in [
             (&["--audience", "a b"][..], "", "letters, digits"),
             (&["--public-url", "in.example.com"], "", "such as https://"),
             (&["--tls-cert", "c.pem"], "", "--tls-key"),
             (&[], "tls-cert = \"c.pem\"", "belong together"),
+            (&["--quota-signals-burst", "999"], "", "--quota-signals-burst 999: expected at least 1000"),
+            (&[], "quota-bytes-per-s = 0", "expected at least 1"),
             (&[], "listne = \"0.0.0.0:1\"", "unknown field `listne`"),
             (&[], "demo = true", "unknown field `demo`"),
         ] {

@@ -19,6 +19,7 @@ use logystera_infra::handles;
 use logystera_infra::secrets::MasterKey;
 use logystera_infra::shutdown::Shutdown;
 use logystera_infra::telemetry::{self, LogFormat, Metrics};
+use logystera_ingest::core::quota::Quota;
 use logystera_ingest::tls::Tls;
 use logystera_ingest::{Gateway, GatewayConfig, Render};
 use logystera_processor::core::rule::RuleSet;
@@ -98,6 +99,8 @@ pub(crate) struct Running {
     pub(crate) listen: SocketAddr,
     /// Where operators connect.
     pub(crate) admin_listen: SocketAddr,
+    /// What each site may send.
+    pub(crate) quota: Quota,
     /// When to stop.
     pub(crate) shutdown: Shutdown,
 }
@@ -132,7 +135,8 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
     let master = MasterKey::load_or_create(&config.data).map_err(CliError::not_available)?;
     let mut threads = vec![watch.spawn(shutdown.clone()).map_err(CliError::not_available)?];
     let data = config.data.clone();
-    let running = Running { data, log, directory, deployment, master, listen, admin_listen, shutdown };
+    let quota = config.quota;
+    let running = Running { data, log, directory, deployment, master, listen, admin_listen, quota, shutdown };
     threads.extend(tasks::spawn(&embedded, &running)?);
 
     let servers = serve_all(
@@ -252,7 +256,7 @@ fn own_url(listen: SocketAddr, tls: bool) -> String {
 }
 
 fn gateway(running: &Running) -> Gateway<EmbeddedLog> {
-    let config = gateway_config(&running.deployment.audience);
+    let config = GatewayConfig { quota: running.quota, ..gateway_config(&running.deployment.audience) };
     let keys = Arc::new(secrets::SiteKeys::new(running.directory.clone(), running.master.clone()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     Gateway::new(config, running.log.clone(), keys, clock)

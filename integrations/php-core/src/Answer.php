@@ -32,6 +32,12 @@ final class Answer
         return is_string($code) ? $code : '';
     }
 
+    /** Whether a `duplicate` is proven: the gateway compared the bytes with those that it has under this id. */
+    public function isSame(): bool
+    {
+        return ($this->body['same'] ?? null) === true;
+    }
+
     /** Signals of the batch that the gateway left out. */
     public function refusedSignals(): int
     {

@@ -10,7 +10,8 @@ namespace Logystera;
  *
  * A claimed batch lies in `batch`, and `State` has under `batch`: its number `seq`, `encoding`, the bytes' `digest`,
  * `count` of signals, the segment's `number` (0 for none) with the batch's place in it `from`, `to`, `counts` of its
- * signals by type, the dropped counts that it has `told`, its `oldest` signal's time, and `through_before`. The state
+ * signals by type, the dropped counts that it has `told`, its `oldest` signal's time, `through_before`, and whether it was
+ * `tried`: set on disk before the first try, so that an answer to that one is known as such. The state
  * is saved after the bytes, so that a crash leaves either no claim or a whole one.
  */
 final class Claims
@@ -21,6 +22,8 @@ final class Claims
     private $spool;
     /** @var Clock */
     private $clock;
+    /** @var int|null time before which signals are given up, as `expire` set it for this flush */
+    private $tooOld = null;
 
     public function __construct(Storage $storage, Spool $spool, Clock $clock)
     {
@@ -75,6 +78,21 @@ final class Claims
         return $bytes !== null && hash('sha256', $bytes) === $digest ? $bytes : null;
     }
 
+    /**
+     * Notes durably that the claimed batch is about to be tried.
+     *
+     * @return bool|null whether it is its first try; null where that cannot be noted, and it must not be sent
+     */
+    public function mark(State $state): ?bool
+    {
+        // A claim of an older version does not say: it may have been tried.
+        if ($state->values['batch']['tried'] ?? true) {
+            return false;
+        }
+        $state->values['batch']['tried'] = true;
+        return $state->save($this->storage) ? true : null;
+    }
+
     /** Ends the claimed batch: it got a final answer, or its signals are given up. */
     public function settle(State $state): void
     {
@@ -108,7 +126,7 @@ final class Claims
     /** Counts signals that are too old as dropped, also while nothing can be sent. */
     public function expire(State $state): void
     {
-        $tooOld = $this->clock->nowMs() - Limits::SIGNAL_AGE_MS_MAX;
+        $tooOld = $this->tooOld = $this->expiresBefore($state);
         $batch = $state->values['batch'];
         if ($batch !== null && $batch['count'] > 0 && $batch['oldest'] < $tooOld) {
             $state->lose(self::reasoned($batch['counts'], 'expired'));
@@ -170,12 +188,24 @@ final class Claims
         }
     }
 
+    /** Time before which signals are too old; 0 where the clock may be wrong and expires nothing. */
+    private function expiresBefore(State $state): int
+    {
+        $now = $this->clock->nowMs();
+        $seen = max($state->values['claimed_at'], $state->values['tried_at']);
+        $isJump = $seen > 0 && $now - $seen > Limits::CLOCK_JUMP_MS;
+        return $isJump ? 0 : $now - Limits::SIGNAL_AGE_MS_MAX;
+    }
+
     private function cut(State $state, array $segment): Cut
     {
         $from = max($state->values['offset'], $segment['begin']);
         $text = (string) $this->storage->read('segment', $from);
-        $tooOld = $this->clock->nowMs() - Limits::SIGNAL_AGE_MS_MAX;
-        return Cut::of($text, $from, $state->values['limit'], $tooOld);
+        $tooOld = $this->tooOld ?? $this->expiresBefore($state);
+        $now = $this->clock->nowMs();
+        // What was recorded by a clock that has gone back since happened before all that `open` has.
+        $latest = min($now, Spool::bounded(($this->spool->head('open')['floor'] ?? $now + 1) - 1, $now));
+        return Cut::of($text, $from, $state->values['limit'], $tooOld, $now, $latest);
     }
 
     private function fix(State $state, Frame $frame, Cut $cut, ?array $segment): bool
@@ -210,7 +240,9 @@ final class Claims
         ?array $dropped
     ): bool {
         $values = &$state->values;
-        $through = max($values['through'], $cut->nextAt === null ? $end : $cut->nextAt - 1);
+        $now = $this->clock->nowMs();
+        $spokenFor = $cut->nextAt === null ? Spool::bounded($end, $now) : $cut->nextAt - 1;
+        $through = max(Spool::bounded($values['through'], $now), $spokenFor, $cut->newest - 1);
         [$signals, $told] = [$cut->signals, []];
         if ($cut->nextAt === null) {
             $counts = Spool::sum($values['untold'], $dropped['counts'] ?? []);
@@ -232,10 +264,10 @@ final class Claims
             'seq' => ++$values['seq'], 'encoding' => $isPacked ? 'gzip' : 'identity', 'digest' => hash('sha256', $bytes),
             'count' => count($signals), 'number' => $segment['number'] ?? 0, 'from' => $cut->from, 'to' => $cut->to,
             'counts' => $cut->counts, 'told' => $told, 'oldest' => $cut->oldest ?? $through,
-            'through_before' => $values['through'],
+            'through_before' => $values['through'], 'tried' => false,
         ];
         $values['through'] = $through;
-        $values['claimed_at'] = $this->clock->nowMs();
+        $values['claimed_at'] = $now;
         return $state->save($this->storage);
     }
 

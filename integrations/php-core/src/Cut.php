@@ -19,8 +19,10 @@ final class Cut
     public $from = 0;
     /** @var int */
     public $to = 0;
-    /** @var int|null time of the first signal, and of the first one that stays behind */
+    /** @var int|null time of the first signal, of the last one (0 without any), and of the first one that stays behind */
     public $oldest = null;
+    /** @var int */
+    public $newest = 0;
     /** @var int|null */
     public $nextAt = null;
 
@@ -38,8 +40,10 @@ final class Cut
      * @param string $text lines of a segment, which begin at $offset of it
      * @param int $limit signals at most
      * @param int $tooOld signals before this time are given up
+     * @param int $now the clock; a signal that is far ahead of it has its time from a clock that was wrong, and gets
+     * @param int $latest instead, or the time of the signal before it
      */
-    public static function of(string $text, int $offset, int $limit, int $tooOld): self
+    public static function of(string $text, int $offset, int $limit, int $tooOld, int $now, int $latest): self
     {
         $cut = new self();
         $cut->from = $cut->to = $offset;
@@ -54,6 +58,10 @@ final class Cut
             }
             [, $at, $json, $type] = $m;
             $at = (int) $at;
+            if ($at > $now + Limits::CLOCK_BACK_MS) {
+                $at = max($cut->newest, $latest);
+                $json = (string) preg_replace('/"at":\d+/', "\"at\":$at", $json, 1);
+            }
             if ($at < $tooOld) {
                 $cut->lost = Spool::sum($cut->lost, ["$type|expired" => [1, $at]]);
                 $cut->passOver($offset + $place);
@@ -67,6 +75,7 @@ final class Cut
             $cut->signals[] = $json;
             $cut->counts = Spool::sum($cut->counts, [$type => [1, $at]]);
             $cut->oldest = $cut->oldest ?? $at;
+            $cut->newest = $at;
             $cut->to = $offset + $place;
         }
         if ($place < strlen($text)) {

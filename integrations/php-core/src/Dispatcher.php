@@ -45,6 +45,7 @@ final class Dispatcher
             if ($state->values['closed']) {
                 return new Flushed(Flushed::CLOSED);
             }
+            $this->settleClock($state);
             $this->claims->expire($state);
             return $this->sendAll($state, $dsn, $frame, $budgetMs, $isAsked);
         } finally {
@@ -69,6 +70,19 @@ final class Dispatcher
         } elseif ($before !== $owner->toArray()) {
             $state->values['owner'] = $owner->toArray();
             $state->save($this->storage);
+        }
+    }
+
+    /** A clock that went back was wrong before, and what was learnt of it with it. */
+    private function settleClock(State $state): void
+    {
+        $now = $this->clock->nowMs();
+        if (max($state->values['claimed_at'], $state->values['tried_at']) > $now + Limits::CLOCK_BACK_MS) {
+            $state->values['clock_offset_ms'] = 0;
+            foreach (['claimed_at', 'succeeded_at', 'tried_at', 'cron_at', 'renewed_at'] as $time) {
+                $state->values[$time] = min($state->values[$time], $now);
+            }
+            $state->values['claimed_at'] = 0;
         }
     }
 
@@ -102,11 +116,15 @@ final class Dispatcher
             if ($left < Limits::TRY_MS_MIN) {
                 return new Flushed($batches > 0 ? Flushed::SENT : Flushed::FAILED, $answer, $batches);
             }
+            $isFirst = $this->claims->mark($state);
+            if ($isFirst === null) {
+                return new Flushed(Flushed::UNWRITABLE, $answer, $batches);
+            }
             $answer = $this->tryOnce($state, $dsn, $left);
             if ($answer === null) {
                 continue;
             }
-            $verdict = $this->judge($state, $answer);
+            $verdict = $this->judge($state, $answer, $isFirst);
             if ($verdict === Verdict::STOP) {
                 return new Flushed(Flushed::CLOSED, $answer, $batches);
             }
@@ -152,9 +170,9 @@ final class Dispatcher
     }
 
     /** Does what an answer asks for. @return string a constant of Verdict */
-    private function judge(State $state, Answer $answer): string
+    private function judge(State $state, Answer $answer, bool $isFirst): string
     {
-        $verdict = Verdict::of($answer, $state->health, $this->randomness);
+        $verdict = Verdict::of($answer, $state->health, $this->randomness, $isFirst);
         $values = &$state->values;
         $batch = $values['batch'];
         $values['last_answer'] = [
@@ -181,6 +199,7 @@ final class Dispatcher
                 $this->claims->settle($state);
                 break;
             case Verdict::NEW_SPOOL:
+                $values['renewed_at'] = $values['tried_at'];
                 $this->renew($state);
                 break;
             case Verdict::STOP:

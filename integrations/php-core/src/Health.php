@@ -11,7 +11,7 @@ final class Health
     public $failures = 0;
     /** @var bool whether the try before was answered `clock_skew` */
     public $skewed = false;
-    /** @var int answers 409 in a row */
+    /** @var int new spools drawn in a row */
     public $conflicts = 0;
     /** @var int answers in a row that say that the key or the address is wrong */
     public $strange = 0;

@@ -45,12 +45,22 @@ final class Limits
     /** Tries with a key that the gateway does not know yet, and the time between them in milliseconds. */
     public const NEW_KEY_TRIES = 3;
     public const NEW_KEY_MS = 5000;
-    /** New spools drawn in a row after conflicts. */
+    /** New spools drawn in a row, where others used the numbers. */
     public const CONFLICTS_MAX = 3;
     /** A measured clock offset counts if it differs from the kept one by more than this, in milliseconds. */
     public const CLOCK_STEP_MS = 2000;
     /** Largest clock offset that the gateway takes, in milliseconds: a century. */
     public const CLOCK_OFFSET_MS_MAX = 100 * 366 * 86400000;
+    /**
+     * How far the times of a spool may be ahead of the clock and still hold later ones back, in milliseconds. A clock
+     * that went back by more was wrong before: the spool's time starts anew.
+     */
+    public const CLOCK_BACK_MS = 300000;
+    /**
+     * A clock that moved on by more than this since the last try or claim may be wrong, in milliseconds: no signal
+     * expires by it at once. A site that sends tries once an hour at least.
+     */
+    public const CLOCK_JUMP_MS = 86400000;
     /** How often a sender may promise to speak, in seconds, and how often it does by default. */
     public const FLUSH_EVERY_S_MIN = 60;
     public const FLUSH_EVERY_S_MAX = 86400;

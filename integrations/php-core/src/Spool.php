@@ -10,8 +10,10 @@ namespace Logystera;
  * `open` takes what comes, a line each: `<at> <json>`. The flusher renames it to `segment`, one at a time, and cuts
  * batches from that without a lock. Both begin with a guard, by which a web server that hands the file out says
  * nothing, and a head: `<number> <floor>`. The number grows by one with each file; no signal's `at` is below the
- * floor, which is the `through` that the file before ended with, plus 1. `dropped` counts what found no room, by type
- * and reason, in generations: one that was told is told once. All of this changes under the lock `lock` only.
+ * floor, which is the `through` that the file before ended with, plus 1. Times that are further ahead of the clock than
+ * `CLOCK_BACK_MS` come from a clock that was wrong; they hold nothing back, and are set to the present. `dropped`
+ * counts what found no room, by type and reason, in generations: one that was told is told once. All of this changes
+ * under the lock `lock` only.
  */
 final class Spool
 {
@@ -108,6 +110,12 @@ final class Spool
         return ['generation' => $generation, 'counts' => $dropped['counts']];
     }
 
+    /** A time that what comes later must not lie before; the present where it is too far ahead to be true. */
+    public static function bounded(int $time, int $now): int
+    {
+        return $time > $now + Limits::CLOCK_BACK_MS ? $now : $time;
+    }
+
     /** Adds counts to counts. */
     public static function sum(array $counts, array $more): array
     {
@@ -126,6 +134,11 @@ final class Spool
         }
         $now = $this->clock->nowMs();
         [$last, $isTorn] = $this->tail('open', $head);
+        if ($last > $now + Limits::CLOCK_BACK_MS) {
+            $head = $this->startAnew($head, $now);
+            [$last, $isTorn] = $this->tail('open', $head);
+            $last = self::bounded($last, $now);
+        }
         $room = $this->bytesMax - $head['size'] - (int) $this->storage->size('segment');
         // A line without its end was being written when its writer died: the next one must not join it.
         $lines = $isTorn ? "\n" : '';
@@ -152,6 +165,26 @@ final class Spool
         return $this->oldestOpen();
     }
 
+    /**
+     * Sets what `open` has from a clock that was ahead to the present.
+     *
+     * @return array the head of the file then; the same as before where it cannot be written
+     */
+    private function startAnew(array $head, int $now): array
+    {
+        $floor = max($now, self::bounded(State::peek($this->storage)['through'], $now) + 1);
+        $lines = explode("\n", (string) $this->storage->read('open', $head['begin']));
+        foreach ($lines as $i => $line) {
+            if (preg_match('/^(\d+) \{/', $line, $m) === 1 && (int) $m[1] > $now + Limits::CLOCK_BACK_MS) {
+                $line = substr($line, strlen($m[1]));
+                $lines[$i] = $floor . preg_replace('/"at":\d+/', "\"at\":$floor", $line, 1);
+            }
+        }
+        $floor = min($head['floor'], $floor);
+        $text = self::GUARD . $head['number'] . " $floor\n" . implode("\n", $lines);
+        return $this->storage->write('open', $text, false) ? $this->head('open') ?? $head : $head;
+    }
+
     private static function line(int $at, array $signal): ?string
     {
         $fields = ['type' => $signal['type'], 'at' => $at] + $signal;
@@ -163,14 +196,15 @@ final class Spool
     private function begin(): ?array
     {
         $segment = $this->head('segment');
+        $now = $this->clock->nowMs();
         if ($segment !== null) {
             [$last] = $this->tail('segment', $segment);
             $number = $segment['number'] + 1;
-            $floor = max($last, $segment['floor'], $this->clock->nowMs()) + 1;
+            $floor = max(self::bounded($last, $now), self::bounded($segment['floor'], $now), $now) + 1;
         } else {
             $state = State::peek($this->storage);
             $number = $state['done'] + 1;
-            $floor = max($state['through'] + 1, 0);
+            $floor = max(self::bounded($state['through'], $now) + 1, 0);
         }
         return $this->storage->write('open', self::GUARD . "$number $floor\n", false) ? $this->head('open') : null;
     }
@@ -203,8 +237,13 @@ final class Spool
         if ($head === null) {
             return null;
         }
+        $now = $this->clock->nowMs();
         [$last] = $this->tail('open', $head);
-        $through = max($this->clock->nowMs(), $last, $head['floor']);
+        if ($last > $now + Limits::CLOCK_BACK_MS) {
+            $head = $this->startAnew($head, $now);
+            [$last] = $this->tail('open', $head);
+        }
+        $through = max($now, self::bounded($last, $now), self::bounded($head['floor'], $now));
         $hasSegment = $head['size'] > $head['begin'];
         $number = $head['number'] + ($hasSegment ? 1 : 0);
         $next = self::GUARD . $number . ' ' . ($through + 1) . "\n";

@@ -32,6 +32,8 @@ final class State
         'clock_offset_ms' => 0, 'health' => [],
         // Times in ms by the site's clock, 0 for never.
         'next_try_at' => 0, 'claimed_at' => 0, 'succeeded_at' => 0, 'tried_at' => 0, 'cron_at' => 0,
+        // When a new spool was drawn last because somebody else had used the numbers.
+        'renewed_at' => 0,
         // Whether the gateway closed the site; the last answer, for the operator; signals that were taken.
         'closed' => false, 'last_answer' => [], 'accepted' => 0,
     ];

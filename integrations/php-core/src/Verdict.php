@@ -18,7 +18,7 @@ final class Verdict
     public const DROP = 'drop';
     /** Too large: its number is retired, its signals go out in two. */
     public const SPLIT = 'split';
-    /** Other bytes were sent under this id: a new spool is drawn. */
+    /** Somebody else used this spool's numbers: a new spool is drawn. */
     public const NEW_SPOOL = 'new_spool';
     /** The site is closed: nothing more is sent. */
     public const STOP = 'stop';
@@ -38,19 +38,25 @@ final class Verdict
         $this->waitMs = $waitMs;
     }
 
-    /** What $answer means; changes $health. */
-    public static function of(Answer $answer, Health $health, Randomness $randomness): self
+    /**
+     * What $answer means; changes $health.
+     *
+     * @param bool $isFirst whether it answers the first try of the batch. Then there is no earlier one that a
+     * `duplicate` could mean: where the gateway did not compare the bytes, the number was used by somebody else.
+     */
+    public static function of(Answer $answer, Health $health, Randomness $randomness, bool $isFirst): self
     {
         $wasSkewed = $health->skewed;
         $health->skewed = false;
         $code = $answer->code();
-        $next = self::finalMeaning($answer);
+        $isUsed = $answer->status === 409 || ($answer->status === 200 && $isFirst && !$answer->isSame());
+        $next = $isUsed ? null : self::finalMeaning($answer);
         if ($next !== null) {
             [$health->failures, $health->conflicts, $health->strange] = [0, 0, 0];
             return new self($next);
         }
         if ($answer->body !== null) {
-            if ($answer->status === 409 && $health->conflicts < Limits::CONFLICTS_MAX) {
+            if ($isUsed && $health->conflicts < Limits::CONFLICTS_MAX) {
                 $health->conflicts++;
                 return new self(self::NEW_SPOOL);
             }

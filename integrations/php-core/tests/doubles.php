@@ -55,6 +55,8 @@ final class FragileStorage implements Storage
     private $inner;
     public $changesLeft = PHP_INT_MAX;
     public $isFull = false;
+    /** @var string a file that cannot be written */
+    public $failsToWrite = '';
     private $locks = [];
 
     public function __construct(string $folder)
@@ -96,7 +98,7 @@ final class FragileStorage implements Storage
     public function write(string $name, string $bytes, bool $durably): bool
     {
         $this->change();
-        return $this->inner->write($name, $bytes, false);
+        return $name !== $this->failsToWrite && $this->inner->write($name, $bytes, false);
     }
 
     public function rename(string $from, string $to): bool
@@ -137,8 +139,12 @@ final class FakeGateway implements Transport
     public $tries = [];
     /** @var int how far its clock is ahead */
     public $aheadMs = 0;
+    /** @var bool it is of a version that does not say whether it compared a duplicate's bytes */
+    public $isOld = false;
     /** @var bool the answer to the next batch is lost */
     public $losesAnswer = false;
+    /** @var callable|null looks on when a try arrives */
+    public $onTry = null;
     /** @var bool signatures are looked at */
     public $dsn = null;
 
@@ -155,13 +161,16 @@ final class FakeGateway implements Transport
         }
         $encoding = $headers['Content-Encoding'] ?? 'identity';
         $this->tries[] = ['id' => $m[4], 'bytes' => $body, 'ts' => (int) $m[3], 'timeoutMs' => $timeoutMs];
+        if ($this->onTry !== null) {
+            ($this->onTry)();
+        }
         if ($this->script !== []) {
             return array_shift($this->script);
         }
         $plain = $encoding === 'gzip' ? (string) gzdecode($body) : $body;
         $known = $this->taken[$m[4]] ?? null;
         if ($known !== null) {
-            return $this->answer($known === $plain ? 200 : 409, $known === $plain ? 'duplicate' : 'conflict');
+            return $this->again($m[4], $known === $plain);
         }
         $this->taken[$m[4]] = $plain;
         if ($this->losesAnswer) {
@@ -171,9 +180,24 @@ final class FakeGateway implements Transport
         return $this->answer(202);
     }
 
-    public function answer(int $status, string $code = '', ?string $retryAfter = null): Answer
+    /** What it says of an id that it has: it compares the newest 64 of a spool, and knows the newest 1,024. */
+    private function again(string $id, bool $isSame): Answer
     {
-        $body = ['server_time' => $this->clock->now + $this->aheadMs] + ($code === '' ? [] : ['code' => $code]);
+        [$spool, $seq] = explode('.', $id);
+        $isNewer = static fn ($other): bool => strpos((string) $other, "$spool.") === 0 && (int) substr((string) $other, 17) > (int) $seq;
+        $newer = count(array_filter(array_keys($this->taken), $isNewer));
+        if ($newer < 64 && !$isSame) {
+            return $this->answer(409, 'conflict');
+        }
+        if ($newer >= 64 && !$this->isOld) {
+            return $this->answer(409, $newer < 1024 ? 'conflict' : 'below_window');
+        }
+        return $this->answer(200, 'duplicate', null, $newer < 64 && !$this->isOld ? ['same' => true] : []);
+    }
+
+    public function answer(int $status, string $code = '', ?string $retryAfter = null, array $more = []): Answer
+    {
+        $body = ['server_time' => $this->clock->now + $this->aheadMs] + ($code === '' ? [] : ['code' => $code]) + $more;
         return new Answer($status, (string) json_encode($body), $retryAfter);
     }
 

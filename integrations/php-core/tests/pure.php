@@ -72,9 +72,10 @@ return [
         $own = static function (int $status, string $code = '', ?string $after = null): Answer {
             return new Answer($status, (string) json_encode(['server_time' => 1, 'code' => $code]), $after);
         };
+        $same = new Answer(200, '{"server_time":1,"code":"duplicate","same":true}');
         $stranger = static fn (int $status, ?string $after = null): Answer => new Answer($status, '<html>', $after);
         $cases = [
-            [$own(202), 'done', 0], [$own(200, 'duplicate'), 'duplicate', 0],
+            [$own(202), 'done', 0], [$same, 'duplicate', 0], [$own(200, 'duplicate'), 'new_spool', 0],
             [$own(400, 'json_malformed'), 'drop', 0], [$own(415), 'drop', 0], [$own(422), 'drop', 0],
             [$own(413, 'body_too_large'), 'split', 0], [$stranger(413), 'split', 0],
             [$own(409, 'conflict'), 'new_spool', 0], [$own(410, 'site_closed'), 'stop', 0],
@@ -94,8 +95,12 @@ return [
             [new Answer(202, '{"server_time":"1"}'), 'wait', 30000], [new Answer(410, '[1]'), 'wait', 30000],
         ];
         foreach ($cases as $i => [$answer, $next, $waitMs]) {
-            $verdict = Verdict::of($answer, new Health(), new FakeRandomness());
+            $verdict = Verdict::of($answer, new Health(), new FakeRandomness(), true);
             same([$next, $waitMs], [$verdict->next, $verdict->waitMs], "case $i, status {$answer->status}");
+            // To a later try a duplicate is the first one's, whose answer was lost; nothing else differs.
+            $later = Verdict::of($answer, new Health(), new FakeRandomness(), false);
+            $expected = $answer->status === 200 && $next === 'new_spool' ? 'duplicate' : $next;
+            same([$expected, $waitMs], [$later->next, $later->waitMs], "case $i, later, status {$answer->status}");
         }
     },
 
@@ -103,11 +108,11 @@ return [
         $health = new Health();
         $waits = [];
         for ($i = 0; $i < 10; $i++) {
-            $waits[] = Verdict::of(new Answer(0), $health, new FakeRandomness())->waitMs / 1000;
+            $waits[] = Verdict::of(new Answer(0), $health, new FakeRandomness(), false)->waitMs / 1000;
         }
         same([30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600], $waits);
         same(true, $health->isCircuitOpen());
-        Verdict::of(new Answer(202, '{"server_time":1}'), $health, new FakeRandomness());
+        Verdict::of(new Answer(202, '{"server_time":1}'), $health, new FakeRandomness(), false);
         same([false, 0], [$health->isCircuitOpen(), $health->failures]);
         $random = new class implements \Logystera\Randomness {
             public $asked = [];
@@ -123,7 +128,7 @@ return [
                 return 0;
             }
         };
-        same(0, Verdict::of(new Answer(0), new Health(), $random)->waitMs, 'full jitter');
+        same(0, Verdict::of(new Answer(0), new Health(), $random, false)->waitMs, 'full jitter');
         same([30000], $random->asked);
     },
 
@@ -131,7 +136,7 @@ return [
         $health = new Health();
         $says = static function (int $status, string $code) use ($health): string {
             $answer = new Answer($status, (string) json_encode(['server_time' => 1, 'code' => $code]));
-            $verdict = Verdict::of($answer, $health, new FakeRandomness());
+            $verdict = Verdict::of($answer, $health, new FakeRandomness(), true);
             return $verdict->next . ($verdict->waitMs > 0 ? ' ' . $verdict->waitMs / 1000 : '');
         };
         $steps = [
@@ -141,7 +146,7 @@ return [
             [202, '', 'done'], [409, '', 'new_spool'], [202, '', 'done'],
             [401, 'unauthorized', 'wait 5'], [503, '', 'wait 30'], [401, 'unauthorized', 'wait 5'],
             [404, '', 'wait 5'], [401, 'unauthorized', 'wait 3600'], [401, 'unauthorized', 'wait 3600'],
-            [200, 'duplicate', 'duplicate'], [401, 'unauthorized', 'wait 5'],
+            [202, '', 'done'], [200, 'duplicate', 'new_spool'], [401, 'unauthorized', 'wait 5'],
         ];
         foreach ($steps as $i => [$status, $code, $expected]) {
             same($expected, $says($status, $code), "step $i");
@@ -150,10 +155,10 @@ return [
 
     'a batch ends at either limit' => static function (): void {
         $line = static fn (int $bytes): string => '1 ' . str_pad('{"type":"cron.run","job":"', $bytes - 2, 'j') . "\"}\n";
-        $cut = Cut::of(str_repeat($line(1023), 2000), 0, 1000, 0);
+        $cut = Cut::of(str_repeat($line(1023), 2000), 0, 1000, 0, PHP_INT_MAX >> 1, 0);
         same([intdiv(Limits::BATCH_BYTES_MAX, 1024), 1], [count($cut->signals), $cut->nextAt]);
-        same(1000, count(Cut::of(str_repeat($line(40), 2000), 0, 1000, 0)->signals));
-        same(1, count(Cut::of($line(600000) . $line(40), 0, 1000, 0)->signals), 'one signal always goes');
+        same(1000, count(Cut::of(str_repeat($line(40), 2000), 0, 1000, 0, PHP_INT_MAX >> 1, 0)->signals));
+        same(1, count(Cut::of($line(600000) . $line(40), 0, 1000, 0, PHP_INT_MAX >> 1, 0)->signals), 'one signal always goes');
     },
 
     'only a step of more than two seconds moves the clock offset' => static function (): void {

@@ -8,6 +8,7 @@ namespace Logystera\Tests;
 
 use Logystera\Answer;
 use Logystera\Limits;
+use Logystera\State;
 
 /** What a site does that was answered so: state and what arrived in the end. */
 function afterAnswer(Answer $answer, Site $site): array
@@ -21,13 +22,16 @@ function afterAnswer(Answer $answer, Site $site): array
 return [
     'every answer of the gateway, as the site lives through it' => static function (): void {
         $gateway = static fn (int $s, string $c = '', ?string $after = null) => (new FakeGateway(new FakeClock()))->answer($s, $c, $after);
+        $same = (new FakeGateway(new FakeClock()))->answer(200, 'duplicate', null, ['same' => true]);
         $due = -1767225600000;
         $all = ['j0', 'j1', 'j2', 'j3'];
         $dropped = ['cron.run/refused: 4'];
         $cases = [
             // answer; then outcome, tries, pause; what the gateway has after a later flush; spools that were used
             'taken' => [$gateway(202), ['sent', 1, $due], [], 1],
-            'taken before' => [$gateway(200, 'duplicate'), ['sent', 1, $due], [], 1],
+            'taken before' => [$same, ['sent', 1, $due], [], 1],
+            'taken from somebody else' => [$gateway(200, 'duplicate'), ['sent', 2, $due], $all, 2],
+            'below the window' => [$gateway(409, 'below_window'), ['sent', 2, $due], $all, 2],
             '400' => [$gateway(400, 'json_malformed'), ['sent', 2, $due], $dropped, 1],
             '415' => [$gateway(415), ['sent', 2, $due], $dropped, 1],
             '422' => [$gateway(422, 'nothing_acceptable'), ['sent', 2, $due], $dropped, 1],
@@ -81,6 +85,38 @@ return [
         same('sent', $site->flush()->outcome);
         same(['j0', 'j1'], $site->told());
         same(2, count($site->gateway->tries));
+    },
+
+    'an answer that was lost leads to a duplicate also where an old gateway does not say that it compared' => static function (): void {
+        $site = new Site();
+        $site->gateway->isOld = true;
+        $site->record(2);
+        $site->gateway->losesAnswer = true;
+        same('failed', $site->flush()->outcome);
+        $site->clock->now += 31000;
+        same('sent', $site->flush()->outcome);
+        same([['j0', 'j1'], 2, 1], [$site->told(), count($site->gateway->tries), count($site->gateway->taken)]);
+    },
+
+    'that a batch is tried stands on disk before the first byte leaves' => static function (): void {
+        $site = new Site();
+        $site->record(1);
+        $site->gateway->onTry = static function () use ($site): void {
+            same(true, State::load($site->storage)->values['batch']['tried']);
+        };
+        same('sent', $site->flush()->outcome);
+        $site->record(1);
+        $site->clock->now += 60000;
+        // The claim is three changes: the segment, the bytes, the state. What can't be noted is not sent.
+        $site->gateway->onTry = null;
+        $site->storage->failsToWrite = 'state';
+        $tries = count($site->gateway->tries);
+        $site->flush();
+        same($tries, count($site->gateway->tries), 'sent without a note');
+        $site->storage->failsToWrite = '';
+        $site->clock->now += 60000;
+        $site->flush();
+        same(['j0', 'j1'], $site->told());
     },
 
     'a pause is kept, and an operator who asks gets an answer all the same' => static function (): void {

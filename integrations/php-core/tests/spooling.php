@@ -188,6 +188,95 @@ return [
         }
     },
 
+    'a folder that is restored from a backup gives up no signal, however old it is' => static function (): void {
+        foreach ([[1, false], [70, false], [70, true], [1100, false], [1100, true]] as [$batches, $isOld]) {
+            $site = new Site();
+            $site->gateway->isOld = $isOld;
+            $site->record(1);
+            $site->flush();
+            $backup = copyFolder(folderOf($site));
+            for ($i = 0; $i < $batches; $i++) {
+                $site->record(1);
+                $site->clock->now += 60000;
+                $site->flush();
+            }
+            array_map('unlink', glob(folderOf($site) . '/*') ?: []);
+            foreach (glob("$backup/*") ?: [] as $file) {
+                copy($file, folderOf($site) . '/' . basename($file));
+            }
+            for ($i = 0; $i < 5; $i++) {
+                $site->record(2);
+                $site->clock->now += 60000;
+                same('sent', $site->flush()->outcome);
+            }
+            $all = array_map(static fn (int $i): string => "j$i", range(0, $batches + 10));
+            same($all, $site->told(), "after $batches batches");
+            same(true, $site->state()->values['renewed_at'] > 0, 'the page says so');
+        }
+    },
+
+    'a clock that was ahead for one request holds nothing back' => static function (): void {
+        $ahead = 14 * 366 * 86400000;
+        // What happens while the clock is ahead: nothing is recorded or sent, only one, or both; and with a rotation before.
+        foreach (['record', 'flush', 'record flush', 'flush record', 'record flush record', 'record rotate'] as $what) {
+            foreach ([false, true] as $hasBacklog) {
+                $site = new Site();
+                $site->flush();
+                $site->record(2);
+                $hasBacklog ? $site->clock->now += 30000 : $site->flush();
+                $site->clock->now += $ahead;
+                $site->gateway->aheadMs = -$ahead;
+                foreach (explode(' ', $what) as $step) {
+                    $step === 'record' && $site->record(1);
+                    $step === 'rotate' && $site->spool()->rotate();
+                    if ($step === 'flush') {
+                        $site->gateway->script = [$site->gateway->answer(401, 'clock_skew')];
+                        $site->flush();
+                    }
+                }
+                $site->gateway->script = [];
+                $site->clock->now -= $ahead;
+                $site->gateway->aheadMs = 0;
+                $from = count($site->gateway->taken);
+                for ($i = 0; $i < 5; $i++) {
+                    $site->clock->now += 60000;
+                    $site->record(2);
+                    $recorded[$i] = $site->clock->now;
+                    $site->clock->now += 1000;
+                    $site->flush();
+                }
+                $jobs = array_column($site->gateway->signals(), 'job');
+                $count = 12 + substr_count($what, 'record');
+                same(array_map(static fn (int $i): string => "j$i", range(0, $count - 1)), $jobs, "$what: all, in order");
+                $times = array_column($site->gateway->signals(), 'at');
+                for ($i = 0; $i < 5; $i++) {
+                    $off = abs($times[$count - 10 + 2 * $i] - $recorded[$i]);
+                    same(true, $off <= 1, "$what: a right time, round $i: $off ms off");
+                }
+                foreach (array_slice(array_values($site->gateway->taken), $from) as $body) {
+                    $batch = json_decode($body, true);
+                    $isHere = abs($batch['through'] - $site->clock->now) < 3600000 && abs($batch['clock_offset_ms']) < 2000;
+                    $last = end($batch['signals']) ?: ['at' => 0];
+                    same(true, $isHere && $batch['through'] >= $last['at'] - 1, "$what: $body");
+                }
+            }
+        }
+    },
+
+    'a clock that goes back a little keeps the order' => static function (): void {
+        $site = new Site();
+        $site->record(1);
+        $site->clock->now += 200000;
+        $site->record(1);
+        $site->flush();
+        $site->clock->now -= 290000;
+        $site->record(2);
+        $site->clock->now += 1000;
+        $site->flush();
+        checkWatermarks($site->gateway);
+        same(['j0', 'j1', 'j2', 'j3'], $site->told());
+    },
+
     'machines that share a folder and a container with a new name are no copies' => static function (): void {
         $site = new Site();
         foreach (['web1', 'web2', 'web1', 'c0ffee'] as $host) {

@@ -3,6 +3,7 @@
 
 #![expect(clippy::panic, reason = "a test fails by it")]
 
+pub mod docs;
 pub mod golden;
 pub mod hostile;
 pub mod leak;

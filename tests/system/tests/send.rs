@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use logystera_system::process::{PATIENCE, Up, free_port, ok, wait_for};
-use logystera_system::send::{Sending, logged, state};
+use logystera_system::process::{PATIENCE, Up, binary, free_port, ok, wait_for};
+use logystera_system::send::{Sending, copy, logged, state};
 
 /// A folder with a site in it.
 struct Place {
@@ -156,5 +157,52 @@ fn a_stream_goes_on_over_kills_of_both() {
     let (code, report) = sending.finish();
     assert_eq!((code, &report["malformed"]), (1, &1.into()), "{report}");
     place.holds(0..4_011);
+    up.stop();
+}
+
+#[test]
+fn a_spool_from_a_backup_sends_all_that_is_new() {
+    const SINCE: u64 = 70_000;
+    let (place, up) = Place::new();
+    let start = now_ms() - 2 * SINCE as i64;
+    let write = |name: &str, jobs: std::ops::Range<u64>| {
+        let text: Vec<String> = jobs.map(|i| line(i, start + i as i64)).collect();
+        std::fs::write(place.path(name), text.concat()).expect("written");
+        place.path(name)
+    };
+    assert_eq!(place.send(&write("first", 0..1), &[]).finish().0, 0);
+    copy(&place.path("spool"), &place.path("backup"));
+    assert_eq!(place.send(&write("since", 1..SINCE), &[]).finish().0, 0);
+    std::fs::remove_dir_all(place.path("spool")).expect("removed");
+    std::fs::rename(place.path("backup"), place.path("spool")).expect("renamed");
+    let (code, report) = place.send(&write("new", SINCE..SINCE + 10), &["--json"]).finish();
+    assert_eq!((code, &report["accepted"], &report["duplicate"]), (0, &10.into(), &0.into()), "{report}");
+    place.holds(0..SINCE + 10);
+    up.stop();
+}
+
+#[test]
+fn a_sender_that_is_interrupted_says_what_waits_and_where() {
+    let (place, up) = Place::new();
+    up.stop();
+    let start = now_ms() - 10_000;
+    let text: Vec<String> = (0..1_500).map(|i| line(i, start + i as i64)).collect();
+    std::fs::write(place.path("in.ndjson"), text.concat()).expect("written");
+    let child = Command::new(binary())
+        .args(["send", &place.text("in.ndjson"), "--dsn-file", &place.text("dsn")])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary can be started");
+    let spool = place.path("dsn.spool");
+    wait_for("the file is cut", PATIENCE, || state(&spool).filter(|s| s["tried_seq"] == 1));
+    let stopped = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(stopped.is_ok_and(|status| status.success()), "kill");
+    let output = child.wait_with_output().expect("a child can be waited for");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("interrupted; 1500 signals in 2 batches wait in") && said.contains("dsn.spool"), "{said}");
+    let up = place.up();
+    assert_eq!(Sending::start(&place.path("in.ndjson"), &place.path("dsn"), &spool, &[]).finish().0, 0);
+    place.holds(0..1_500);
     up.stop();
 }

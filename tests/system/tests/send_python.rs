@@ -82,5 +82,24 @@ fn the_client_of_the_document_sends_all_of_it_once() {
         (&told[0]["dropped_type"], &told[0]["count"], &told[0]["reason"]),
         (&"cron.run".into(), &1.into(), &"refused".into())
     );
+
+    // A state from a backup, 70 batches old: what is new arrives all the same, under another spool.
+    let path = |name: &str| dir.path().join(name);
+    let mut state: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(path("state.json")).expect("a state")).expect("JSON");
+    state["limit"] = 1.into();
+    std::fs::write(path("state.json"), state.to_string()).expect("written");
+    std::fs::copy(path("state.json"), path("backup.json")).expect("copied");
+    let write = |name: &str, jobs: std::ops::Range<i64>| {
+        let lines: Vec<String> = jobs.map(|i| line(SIGNALS + i)).collect();
+        std::fs::write(path(name), lines.concat()).expect("written");
+    };
+    write("since.ndjson", 0..70);
+    finish(client(dir.path(), "since.ndjson"));
+    std::fs::rename(path("backup.json"), path("state.json")).expect("renamed");
+    write("new.ndjson", 70..75);
+    finish(client(dir.path(), "new.ndjson"));
+    let got = jobs();
+    assert_eq!(got.len(), SIGNALS as usize + 75, "{:?}", got.last());
     up.stop();
 }

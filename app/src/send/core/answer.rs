@@ -28,6 +28,9 @@ pub struct Body {
     /// What the gateway says of it to people.
     #[serde(default)]
     pub message: Option<String>,
+    /// Whether a `duplicate` is proven: the gateway compared the bytes with those that it has under this id.
+    #[serde(default)]
+    pub same: bool,
     /// Signals that were taken.
     #[serde(default)]
     pub accepted: Option<u64>,
@@ -59,7 +62,7 @@ pub struct Health {
     pub failures: u32,
     /// Whether the try before was answered `clock_skew`.
     pub skewed: bool,
-    /// Answers 409 in a row.
+    /// Spools drawn in a row.
     pub conflicts: u32,
     /// Answers in a row that say that the key or the address is wrong.
     pub strange: u32,
@@ -76,7 +79,7 @@ pub enum Next {
     Drop,
     /// Too large: retire it and send its signals in two new ones.
     Split,
-    /// Another body was sent under this id: draw a new spool and go on.
+    /// Somebody else used this spool's numbers: draw a new one and go on.
     NewSpool,
     /// The site is closed: stop for good.
     Stop,
@@ -104,19 +107,21 @@ pub enum Why {
     Open,
 }
 
-/// What an answer means; `random` spreads the back-off.
-pub fn decide(answer: &Answer, health: &mut Health, delays: Delays, random: u64) -> Next {
+/// What an answer means; `random` spreads the back-off. `is_first`: it answers the first try of the batch. Then there is no
+/// earlier one that a `duplicate` could mean: unless the gateway compared the bytes, the number was used by somebody else.
+pub fn decide(answer: &Answer, is_first: bool, health: &mut Health, delays: Delays, random: u64) -> Next {
     let before = *health;
     health.skewed = false;
     let ours = answer.body.is_some();
     let code = answer.body.as_ref().and_then(|b| b.code.as_deref());
+    let is_proven = answer.body.as_ref().is_some_and(|b| b.same);
     let next = match answer.status {
         202 if ours => Next::Done,
-        200 if ours => Next::Duplicate,
+        200 if ours && (is_proven || !is_first) => Next::Duplicate,
         400 | 415 | 422 if ours => Next::Drop,
         // A proxy in between has its own limit, and does not answer in our JSON.
         413 => Next::Split,
-        409 if ours && before.conflicts < SPOOLS_DRAWN_MAX => {
+        200 | 409 if ours && before.conflicts < SPOOLS_DRAWN_MAX => {
             health.conflicts += 1;
             return Next::NewSpool;
         }
@@ -160,6 +165,11 @@ mod tests {
         Answer { status, retry_after_s: None, body: Some(Body { code, ..Body::default() }) }
     }
 
+    fn same() -> Answer {
+        let body = Body { code: Some("duplicate".to_owned()), same: true, ..Body::default() };
+        Answer { status: 200, retry_after_s: None, body: Some(body) }
+    }
+
     fn stranger(status: u16) -> Answer {
         Answer { status, ..Answer::default() }
     }
@@ -180,12 +190,14 @@ mod tests {
     fn each_answer_has_its_meaning() {
         let cases = [
             (answer(202, ""), Next::Done),
-            (answer(200, ""), Next::Duplicate),
+            (same(), Next::Duplicate),
+            (answer(200, "duplicate"), Next::NewSpool),
             (answer(400, "json_malformed"), Next::Drop),
             (answer(415, "content_encoding_unsupported"), Next::Drop),
             (answer(422, "nothing_acceptable"), Next::Drop),
             (answer(413, "body_too_large"), Next::Split),
             (answer(409, "conflict"), Next::NewSpool),
+            (answer(409, "below_window"), Next::NewSpool),
             (answer(410, "site_closed"), Next::Stop),
             (answer(401, "clock_skew"), Next::RetryNow),
             (answer(401, "unauthorized"), operator(50)),
@@ -214,7 +226,10 @@ mod tests {
         ];
         for (answer, expected) in cases {
             let mut health = Health::default();
-            assert_eq!(decide(&answer, &mut health, DELAYS, 77), expected, "{answer:?}");
+            assert_eq!(decide(&answer, true, &mut health, DELAYS, 77), expected, "{answer:?}");
+            // To a later try a duplicate is the first one, whose answer was lost; nothing else differs.
+            let later = if answer == self::answer(200, "duplicate") { Next::Duplicate } else { expected };
+            assert_eq!(decide(&answer, false, &mut Health::default(), DELAYS, 77), later, "later: {answer:?}");
         }
     }
 
@@ -222,7 +237,7 @@ mod tests {
     fn timeline(steps: &[(Answer, Next)]) {
         let mut health = Health::default();
         for (i, (answer, expected)) in steps.iter().enumerate() {
-            assert_eq!(decide(answer, &mut health, DELAYS, 77), *expected, "step {i}: {answer:?}");
+            assert_eq!(decide(answer, true, &mut health, DELAYS, 77), *expected, "step {i}: {answer:?}");
         }
     }
 
@@ -263,6 +278,7 @@ mod tests {
             (answer(409, ""), Next::NewSpool),
             (answer(409, ""), Next::NewSpool),
             (answer(409, ""), failed(77)),
+            (answer(200, "duplicate"), failed(77)),
             (answer(202, ""), Next::Done),
             (answer(409, ""), Next::NewSpool),
         ]);

@@ -12,6 +12,8 @@ pub struct Head<'a> {
     pub clock_offset_ms: i64,
     /// How often the sender promises to speak.
     pub flush_every_s: u32,
+    /// Whether it is the last batch of its spool, as far as the sender knows.
+    pub ends: bool,
     /// Signal types that are switched on.
     pub enabled: &'a [&'a str],
 }
@@ -27,10 +29,11 @@ struct Integration<'a> {
 pub fn body<'a>(head: &Head<'_>, signals: impl IntoIterator<Item = &'a str>) -> String {
     let integration = Integration { platform: "other", version: env!("CARGO_PKG_VERSION"), enabled: head.enabled };
     let mut text = format!(
-        "{{\"through\":{},\"clock_offset_ms\":{},\"flush_every_s\":{},\"integration\":{},\"signals\":[",
+        "{{\"through\":{},\"clock_offset_ms\":{},\"flush_every_s\":{},{}\"integration\":{},\"signals\":[",
         head.through,
         head.clock_offset_ms,
         head.flush_every_s,
+        if head.ends { "\"ends\":true," } else { "" },
         serde_json::to_string(&integration).unwrap_or_default(),
     );
     for (i, signal) in signals.into_iter().enumerate() {
@@ -48,6 +51,8 @@ struct Parts<'a> {
     through: i64,
     clock_offset_ms: i64,
     flush_every_s: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    ends: bool,
     #[serde(borrow)]
     integration: &'a RawValue,
     #[serde(borrow)]
@@ -69,8 +74,8 @@ pub fn briefs(body: &str) -> Result<Vec<Brief>, serde_json::Error> {
     parts.signals.iter().map(|s| serde_json::from_str(s.get())).collect()
 }
 
-/// A body in two halves, for a batch that was too large: all else is kept, and the first half speaks up to just before
-/// the second. None for a body with fewer than two signals, which cannot be halved.
+/// A body in two halves, for a batch that was too large: all else is kept, but the first half speaks up to just before
+/// the second, and ends nothing. None for a body with fewer than two signals, which cannot be halved.
 pub fn halves(body: &str) -> Result<Option<[(String, usize); 2]>, serde_json::Error> {
     let mut first: Parts<'_> = serde_json::from_str(body)?;
     if first.signals.len() < 2 {
@@ -79,7 +84,7 @@ pub fn halves(body: &str) -> Result<Option<[(String, usize); 2]>, serde_json::Er
     let rest = first.signals.split_off(first.signals.len() / 2);
     let next: Brief = serde_json::from_str(rest[0].get())?;
     let second = Parts { signals: rest, ..first };
-    first = Parts { through: next.at - 1, signals: first.signals, ..second };
+    first = Parts { through: next.at - 1, ends: false, signals: first.signals, ..second };
     Ok(Some([
         (serde_json::to_string(&first)?, first.signals.len()),
         (serde_json::to_string(&second)?, second.signals.len()),
@@ -92,13 +97,13 @@ mod tests {
 
     #[test]
     fn a_body_is_halved_and_keeps_its_watermark() {
-        let head = Head { through: 30, clock_offset_ms: -2_000, flush_every_s: 60, enabled: &["a"] };
+        let head = Head { through: 30, clock_offset_ms: -2_000, flush_every_s: 60, ends: true, enabled: &["a"] };
         let signals: Vec<String> =
             [1, 2, 30].iter().map(|at| format!(r#"{{"type":"a","at":{at},"n":1.50}}"#)).collect();
         let whole = body(&head, signals.iter().map(String::as_str));
         let [(first, n), (second, m)] = halves(&whole).unwrap().unwrap();
         assert_eq!((n, m), (1, 2));
-        assert_eq!(first, body(&Head { through: 1, ..head.clone() }, [signals[0].as_str()]));
+        assert_eq!(first, body(&Head { through: 1, ends: false, ..head.clone() }, [signals[0].as_str()]));
         assert_eq!(second, body(&head, signals[1..].iter().map(String::as_str)));
         assert_eq!(halves(&first).unwrap(), None);
         assert_eq!(halves(&body(&head, [])).unwrap(), None);

@@ -1,6 +1,6 @@
 //! Where batches are cut, and how far each speaks for (design, section 3).
 
-use logystera_schemas::limits::{BATCH_SIGNALS_MAX, CUT_BYTES_MAX};
+use logystera_schemas::limits::{BATCH_SIGNALS_MAX, CLOCK_BACK_MS, CUT_BYTES_MAX};
 
 /// How many of the next signals go into one batch: at most 1,000, and at most about 512 KiB of JSON (`sizes` are the
 /// signals' bytes). 0 only if there are none.
@@ -31,19 +31,36 @@ pub struct Claim {
 }
 
 /// The time up to which everything is in this batch or an earlier one: just before the first signal that stays behind, or
-/// else the time of the claim, but never so low that the batch's own signals are in doubt, and never going back.
+/// else the time of the claim, but never so low that the batch's own signals are in doubt, and never going back, unless the
+/// clock was far ahead before.
 pub fn through(claim: Claim) -> i64 {
     let spoken_for = match claim.next_at {
         Some(next_at) => next_at - 1,
         None => claim.now.max(claim.last_at.map_or(i64::MIN, |at| at - 1)),
     };
-    spoken_for.max(claim.previous)
+    spoken_for.max(bounded(claim.previous, claim.now))
 }
 
 /// The time that a signal gets in a spool: its own, but not in the future, not before the signal ahead of it and not at or
-/// below what an earlier batch has spoken for. So a spool is in time order.
+/// below what an earlier batch has spoken for. So a spool is in time order. Times that are far ahead of the clock come from one
+/// that was wrong, and hold nothing back.
 pub fn ordered_at(at: i64, now: i64, last_at: i64, last_through: i64) -> i64 {
-    at.min(now).max(last_at).max(last_through + 1)
+    at.min(now).max(bounded(last_at, now)).max(bounded(last_through, now) + 1)
+}
+
+/// A time that what comes later must not lie before; the present where it is too far ahead to be true.
+fn bounded(time: i64, now: i64) -> i64 {
+    if time > now.saturating_add(CLOCK_BACK_MS) { now } else { time }
+}
+
+/// Sets times that are too far ahead of the clock to the present, and then none of `times` (in the order of their signals,
+/// which is that of their recording) lies before a later one.
+pub fn settle<'a>(times: impl DoubleEndedIterator<Item = &'a mut i64>, now: i64) {
+    let mut next = i64::MAX;
+    for at in times.rev() {
+        *at = bounded(*at, now).min(next);
+        next = *at;
+    }
 }
 
 #[cfg(test)]
@@ -73,11 +90,24 @@ mod tests {
             ((None, None, 50, 0), 50),   // a heartbeat
             ((None, None, 50, 70), 70),  // a heartbeat after the clock went back
             ((Some(71), Some(71), 50, 70), 70),
+            ((None, None, 50, 50 + CLOCK_BACK_MS), 50 + CLOCK_BACK_MS),
+            ((None, None, 50, 51 + CLOCK_BACK_MS), 50), // the clock was wrong before
         ];
         for ((last_at, next_at, now, previous), expected) in cases {
             let claim = Claim { last_at, next_at, now, previous };
             assert_eq!(through(claim), expected, "{claim:?}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_holds_nothing_back() {
+        const AHEAD: i64 = 14 * 366 * 86_400_000;
+        assert_eq!(ordered_at(1_000, 1_000, 1_000 + CLOCK_BACK_MS, 0), 1_000 + CLOCK_BACK_MS);
+        assert_eq!(ordered_at(1_000, 1_000, 1_001 + CLOCK_BACK_MS, 0), 1_000);
+        assert_eq!(ordered_at(1_000, 1_000, 500, AHEAD), 1_001);
+        let mut times = [10, 20, AHEAD, AHEAD + 5, 30, 31, AHEAD];
+        settle(times.iter_mut(), 40);
+        assert_eq!(times, [10, 20, 30, 30, 30, 31, 40]);
     }
 
     proptest! {

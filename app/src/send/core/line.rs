@@ -4,6 +4,7 @@
 //! bad line does not take 999 good ones with it. Whether type and fields are allowed is the gateway's to say.
 
 use std::fmt::{self, Write as _};
+use std::ops::RangeInclusive;
 
 use logystera_schemas::limits::{JSON_DEPTH_MAX, LINE_BYTES_MAX, SIGNAL_FIELDS_MAX, TIME_MS_MAX};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -11,6 +12,9 @@ use serde_json::{Map, Number, Value};
 
 /// Levels that a batch puts around a signal: the body and its list.
 const FRAME_DEPTH: usize = 2;
+
+/// Seconds since 1970 from 2000 to 2100. As milliseconds they would all lie in the first weeks of 1970, where no signal is from.
+const SECONDS: RangeInclusive<i64> = 946_684_800..=4_102_444_800;
 
 /// A signal as it will be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +65,9 @@ pub enum LineError {
     /// `at` is missing, not whole or out of range.
     #[error("no `at`: milliseconds since 1970 as a whole number from 0 to {TIME_MS_MAX}")]
     NoAt,
+    /// `at` counts seconds.
+    #[error("`at` must be milliseconds since 1970; this looks like seconds: times 1,000")]
+    Seconds,
 }
 
 /// Reads one line, without its line feed.
@@ -78,6 +85,9 @@ pub fn read(line: u64, bytes: &[u8]) -> Result<Signal, LineError> {
     let at = object.remove("at").and_then(|v| v.as_i64()).ok_or(LineError::NoAt)?;
     if !(0..=TIME_MS_MAX).contains(&at) {
         return Err(LineError::NoAt);
+    }
+    if SECONDS.contains(&at) {
+        return Err(LineError::Seconds);
     }
     Ok(Signal { line, at, kind, fields: fields_json(&object) })
 }
@@ -210,6 +220,7 @@ mod tests {
         for no_at in ["", ",\"at\":-1", ",\"at\":1.5", ",\"at\":\"1\"", ",\"at\":253402300800000", ",\"at\":null"] {
             check(format!("{{\"type\":\"x\"{no_at}}}").as_bytes(), &LineError::NoAt.to_string());
         }
+        check(br#"{"type":"x","at":1767225599}"#, &LineError::Seconds.to_string());
         check(br#"{"at":1}"#, &LineError::NoType.to_string());
         check(br#"{"at":1,"type":7}"#, &LineError::NoType.to_string());
         assert_eq!(

@@ -3,6 +3,7 @@
 
 pub mod line;
 
+pub mod before;
 pub mod body;
 pub mod cut;
 pub mod dropped;

@@ -33,6 +33,9 @@ final class Panels
             [$this->t('Dropped'), $this->dropped($waiting['dropped'])],
             [$this->t('Last success'), $this->time($values['succeeded_at'])],
             [$this->t('Last answer'), $this->status->answer($values['last_answer'])],
+            [$this->t('Numbers used by a copy or before a backup'), $values['renewed_at'] > 0
+                ? $this->t('@time: what was refused went out anew, nothing was lost', ['@time' => $this->time($values['renewed_at'])])
+                : $this->time(0)],
             [$this->t('Next try'), $values['next_try_at'] > 0 ? $this->time($values['next_try_at']) : $this->t('when due')],
             [$this->t('Circuit'), $state->health->isCircuitOpen() ? $this->t('open: tried once an hour') : $this->t('closed')],
             [$this->t('Cron'), $this->status->isCronLate() ? $this->t('overdue: have the system call it') : $this->t('in time')],

@@ -111,6 +111,9 @@ final class View
             __('Dropped', 'logystera') => self::dropped($waiting['dropped']),
             __('Last success', 'logystera') => $time($values['succeeded_at']),
             __('Last answer', 'logystera') => Status::answer($values['last_answer']),
+            __('Numbers used by a copy or before a backup', 'logystera') => $values['renewed_at'] > 0
+                /* translators: %s: a time */
+                ? sprintf(__('%s: what was refused went out anew, nothing was lost', 'logystera'), $time($values['renewed_at'])) : $never,
             __('Next try', 'logystera') => $values['next_try_at'] > 0 ? $time($values['next_try_at']) : __('when due', 'logystera'),
             __('Circuit', 'logystera') => $isCircuitOpen ? __('open: tried once an hour', 'logystera') : __('closed', 'logystera'),
             __('Scheduled jobs', 'logystera') => Status::isCronLate()

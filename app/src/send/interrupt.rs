@@ -1,0 +1,67 @@
+//! What a sender says that is told to stop: a spool is safe at any moment, but only the sender knows what waits in it.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use logystera_infra::shutdown::Shutdown;
+use tokio::runtime::Builder;
+
+use super::deliver::lock;
+use super::spool::Spool;
+use super::state::Feed;
+
+/// Exit code of a sender that was told to stop (128 + SIGINT, as shells count).
+const EXIT_INTERRUPTED: i32 = 130;
+
+type Teller = Box<dyn Fn() -> Option<String> + Send>;
+
+/// SIGINT and SIGTERM, once somebody listens.
+#[derive(Clone, Default)]
+pub(super) struct Interrupt(Arc<Mutex<Option<Teller>>>);
+
+impl Interrupt {
+    /// Ends the process on the first signal, after it has said what waits.
+    pub(super) fn listen(&self) {
+        let this = self.clone();
+        std::thread::spawn(move || {
+            let stopped = Builder::new_current_thread().enable_all().build().and_then(|runtime| {
+                runtime.block_on(async {
+                    let shutdown = Shutdown::new();
+                    shutdown.on_signals()?;
+                    shutdown.wait().await;
+                    io::Result::Ok(())
+                })
+            });
+            // Where signals cannot be had, they end the process as they always do.
+            if stopped.is_ok() {
+                this.say();
+                std::process::exit(EXIT_INTERRUPTED);
+            }
+        });
+    }
+
+    /// What to say from now on.
+    pub(super) fn tells(&self, what: impl Fn() -> Option<String> + Send + 'static) {
+        *lock(&self.0) = Some(Box::new(what));
+    }
+
+    fn say(&self) {
+        let said = lock(&self.0).as_ref().and_then(|tell| tell());
+        eprintln!(
+            "logystera send: interrupted; {}",
+            said.unwrap_or_else(|| "the same command goes on where it was".to_owned())
+        );
+    }
+}
+
+/// What waits in a spool, and where: `pending` signals of a stream are in no batch yet.
+pub(super) fn left(spool: &Spool, pending: Option<usize>) -> String {
+    let batches = spool.queue.len();
+    let settled = spool.state.totals.settled();
+    let what = match (spool.state.feed, &spool.state.input) {
+        _ if batches == 0 && pending.unwrap_or_default() == 0 => return "nothing waits".to_owned(),
+        (Feed::File, Some(input)) => format!("{} signals in {batches} batches", input.signals.saturating_sub(settled)),
+        _ => format!("{batches} batches and {} signals that are in none yet", pending.unwrap_or_default()),
+    };
+    format!("{what} wait in {}: the same command goes on with them", spool.dir.display())
+}
