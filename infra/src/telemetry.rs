@@ -1,5 +1,6 @@
 //! Logs to stderr and metrics in Prometheus' text format.
 
+use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -37,10 +38,22 @@ pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), TelemetryError> 
     let filter = EnvFilter::try_new(filter).map_err(|e| TelemetryError::Filter(e.to_string()))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
+        LogFormat::Text => builder
+            .with_ansi(is_coloured(std::io::stderr().is_terminal(), no_color().as_deref()))
+            .with_target(false)
+            .try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     }
     .map_err(|_| TelemetryError::Twice)
+}
+
+/// Whether lines have colours: on a terminal, unless `NO_COLOR` is set to something (no-color.org).
+fn is_coloured(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
+    is_terminal && no_color.is_none_or(OsStr::is_empty)
+}
+
+fn no_color() -> Option<OsString> {
+    std::env::var_os("NO_COLOR")
 }
 
 /// The process's metrics.
@@ -83,12 +96,26 @@ fn describe() {
     metrics::describe_histogram!("logystera_log_commit_requests", "Appends and task commits that one fsync served.");
     metrics::describe_counter!("logystera_log_records_appended_total", "Records appended, by topic.");
     metrics::describe_counter!("logystera_log_commits_failed_total", "Commits that did not come about.");
+    metrics::describe_gauge!("logystera_log_wal_bytes", "Bytes of the write-ahead log beside the data.");
     metrics::describe_gauge!("logystera_log_queue_requests", "Appends and task commits that wait for the writer.");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_color_is_heeded() {
+        for (is_terminal, no_color, coloured) in [
+            (true, None, true),
+            (true, Some(""), true),
+            (true, Some("1"), false),
+            (true, Some("0"), false),
+            (false, None, false),
+        ] {
+            assert_eq!(is_coloured(is_terminal, no_color.map(OsStr::new)), coloured, "{is_terminal} {no_color:?}");
+        }
+    }
 
     #[test]
     fn metrics_are_rendered_with_buckets() {
