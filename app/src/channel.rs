@@ -7,7 +7,7 @@ use logystera_infra::control::Directory;
 use serde_json::json;
 
 use crate::admin::{Answer, IssuedChannel, Request, TENANT_DEFAULT, Tested, ask};
-use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, FINDING, Out, finish};
+use crate::cli::{CliError, ClusterArgs, CreateArgs, DONE, DataArgs, FINDING, Out, finish};
 use crate::site::table;
 use crate::{reading, when};
 
@@ -63,6 +63,8 @@ enum Kind {
         /// Whose alerts
         #[arg(long, default_value = TENANT_DEFAULT)]
         tenant: String,
+        #[command(flatten)]
+        create: CreateArgs,
     },
 }
 
@@ -78,8 +80,8 @@ fn channel(args: &Args) -> Result<u8, CliError> {
             list(&reading::open(&args.data, &args.cluster)?.directory()?, args.json)?;
             return Ok(DONE);
         }
-        Command::Add(Kind::Webhook { url, tenant }) => {
-            (Request::ChannelAdd { url: url.clone(), tenant: tenant.clone() }, true)
+        Command::Add(Kind::Webhook { url, tenant, create }) => {
+            (Request::ChannelAdd { url: url.clone(), tenant: tenant.clone() }, create.create)
         }
         Command::Test { channel } => (Request::ChannelTest { channel: channel.clone() }, false),
         Command::Remove { channel } => (Request::ChannelRemove { channel: channel.clone() }, false),

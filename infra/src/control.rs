@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use logystera_schemas::avro::{Blob, DecodeError};
 use logystera_schemas::control::{
-    Channel, Entity, GrowingTopic, Key, Lease, Partitions, ProcessRole, RuleSet, Site, Tenant,
+    Channel, Deployment, Entity, GrowingTopic, Key, Lease, Partitions, ProcessRole, RuleSet, Site, Tenant,
 };
 use logystera_schemas::ids::{ChannelId, KeyId, Sha256Digest, SiteId, TenantId};
 use logystera_schemas::limits::{CONTROL_REFRESH_MS, READ_BYTES_MAX};
@@ -19,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::embedded::EmbeddedReader;
 use crate::log::{Entry, Log, LogError, Record};
-use crate::secrets::{MasterKey, OpenFailed};
+use crate::secrets::{MASTER_KEY_FILE, MasterKey, MasterKeyError, OpenFailed};
 use crate::shutdown::Shutdown;
 
 /// What is configured, as of one moment.
@@ -33,6 +34,7 @@ pub struct Directory {
     channels: BTreeMap<ChannelId, Arc<Channel>>,
     partitions: BTreeMap<GrowingTopic, Arc<Partitions>>,
     leases: BTreeMap<(ProcessRole, String), Arc<Lease>>,
+    deployment: Option<Arc<Deployment>>,
     end: u64,
 }
 
@@ -60,7 +62,18 @@ impl Directory {
             Entity::Partitions(p) => drop(self.partitions.insert(p.topic, Arc::new(p))),
             Entity::Lease(l) if l.released => drop(self.leases.remove(&(l.role, l.instance))),
             Entity::Lease(l) => drop(self.leases.insert((l.role, l.instance.clone()), Arc::new(l))),
+            Entity::Deployment(d) => self.deployment = Some(Arc::new(d)),
         }
+    }
+
+    /// What the installation is; none in a folder of an older version, and on Kafka.
+    pub fn deployment(&self) -> Option<&Arc<Deployment>> {
+        self.deployment.as_ref()
+    }
+
+    /// How many signing keys and channels there are, whose secrets are sealed under the master key; removed ones too.
+    pub fn sealed(&self) -> usize {
+        self.keys.values().map(BTreeMap::len).sum::<usize>() + self.channels.len()
     }
 
     /// A tenant.
@@ -155,6 +168,25 @@ pub fn open_channel_config(master: &MasterKey, channel: &Channel) -> Result<Zero
     master.open(&channel.sealed_config, &channel_context(&channel.channel))
 }
 
+/// The master key of a folder whose configuration is `directory`. Made only where nothing is sealed yet; one that is missing, or that
+/// opens nothing of what is there, is refused: what would be sealed from then on could be opened, and what was sealed before
+/// never again. The caller holds the folder's lock.
+pub fn master_key(dir: &Path, directory: &Directory) -> Result<MasterKey, MasterKeyError> {
+    let (sealed, path) = (directory.sealed(), dir.join(MASTER_KEY_FILE));
+    match MasterKey::load(dir)? {
+        Some(master) if sealed == 0 || opens_any(&master, directory) => Ok(master),
+        Some(_) => Err(MasterKeyError::Foreign { path, sealed }),
+        None if sealed > 0 => Err(MasterKeyError::Missing { path, sealed }),
+        None => MasterKey::load_or_create(dir),
+    }
+}
+
+fn opens_any(master: &MasterKey, directory: &Directory) -> bool {
+    let mut keys = directory.keys.values().flat_map(BTreeMap::values);
+    keys.any(|key| open_key_secret(master, key).is_ok())
+        || directory.channels.values().any(|channel| open_channel_config(master, channel).is_ok())
+}
+
 /// As [`Entity::key`].
 fn key_context(site: &SiteId, key: &KeyId) -> String {
     format!("key/{site}/{key}")
@@ -238,10 +270,12 @@ impl DirectoryView {
 }
 
 /// Follows topic `control`.
-#[derive(Debug)]
+/// Its clones follow it together: who has changed something takes it in at once, and all views see it.
+#[derive(Clone, Debug)]
 pub struct DirectoryWatch<L> {
     log: L,
-    sender: watch::Sender<Arc<Directory>>,
+    /// One look at a time: of two, the slower one must not put an older snapshot in a newer one's place.
+    sender: Arc<Mutex<watch::Sender<Arc<Directory>>>>,
 }
 
 impl<L: Log> DirectoryWatch<L> {
@@ -249,32 +283,37 @@ impl<L: Log> DirectoryWatch<L> {
     pub fn load(log: L) -> Result<Self, LogError> {
         let mut directory = Directory::default();
         follow(&mut directory, |from| log.read(Topic::Control, 0, from, READ_BYTES_MAX))?;
-        Ok(Self { log, sender: watch::Sender::new(Arc::new(directory)) })
+        Ok(Self { log, sender: Arc::new(Mutex::new(watch::Sender::new(Arc::new(directory)))) })
     }
 
     /// A view of what this follows.
     pub fn view(&self) -> DirectoryView {
-        DirectoryView { receiver: self.sender.subscribe() }
+        DirectoryView { receiver: self.lock().subscribe() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, watch::Sender<Arc<Directory>>> {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes in what was appended since the last look. True: something was. On an error the last snapshot holds.
-    pub fn refresh(&mut self) -> Result<bool, LogError> {
+    pub fn refresh(&self) -> Result<bool, LogError> {
+        let sender = self.lock();
         let read = |from| self.log.read(Topic::Control, 0, from, READ_BYTES_MAX);
-        let end = self.sender.borrow().end;
+        let end = sender.borrow().end;
         let records = read(end)?;
         // Most looks find nothing: no copy for them.
         if records.is_empty() {
             return Ok(false);
         }
-        let mut directory = Directory::clone(&self.sender.borrow());
+        let mut directory = Directory::clone(&sender.borrow());
         take(&mut directory, &records)?;
         follow(&mut directory, read)?;
-        self.sender.send_replace(Arc::new(directory));
+        sender.send_replace(Arc::new(directory));
         Ok(true)
     }
 
     /// Looks every [`CONTROL_REFRESH_MS`], on a thread of its own, until `shutdown`.
-    pub fn spawn(mut self, shutdown: Shutdown) -> io::Result<JoinHandle<()>> {
+    pub fn spawn(self, shutdown: Shutdown) -> io::Result<JoinHandle<()>> {
         let run = move || {
             let mut away = false;
             while !shutdown.wait_timeout(Duration::from_millis(CONTROL_REFRESH_MS)) {
@@ -308,6 +347,7 @@ mod tests {
             not_before: 10,
             not_after: Some(20),
             revoked_at,
+            stolen: false,
         })
     }
 
@@ -355,7 +395,7 @@ mod tests {
         let log = embedded.log();
         // The key's record stands before its site's, as after the site was written anew.
         log.append(vec![entry(&key("k1", None)), entry(&key("k2", None)), entry(&site(None))]).await.unwrap();
-        let mut watch = DirectoryWatch::load(log.clone()).unwrap();
+        let watch = DirectoryWatch::load(log.clone()).unwrap();
         let mut view = watch.view();
         let before = view.current();
         assert_eq!(before.keys("shop").count(), 2);
@@ -363,7 +403,7 @@ mod tests {
         assert!(!watch.refresh().unwrap());
 
         log.append(vec![entry(&key("k1", Some(12))), entry(&site(Some(13)))]).await.unwrap();
-        assert!(watch.refresh().unwrap());
+        assert!(watch.clone().refresh().unwrap());
         let after = view.changed().await;
         assert_eq!(after.key("shop", "k1").unwrap().revoked_at, Some(12));
         assert_eq!(after.site("shop").unwrap().closed_at, Some(13));

@@ -54,6 +54,8 @@ avro_record! {
         pub not_after: Option<i64>,
         /// When it was revoked.
         pub revoked_at: Option<i64>,
+        /// Whether it was revoked as stolen: what came under it binds nobody.
+        pub stolen: bool where since 2,
     }
 }
 
@@ -163,6 +165,24 @@ avro_record! {
     }
 }
 
+avro_record! {
+    /// What the installation of a data folder is. Written by its first start and whenever that changes; absent only in a folder that
+    /// an older version wrote. An installation on Kafka has its settings' file instead.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Deployment {
+        /// The name that batches are signed for: a batch signed for another is refused.
+        pub audience: String,
+        /// Scheme, host and port that senders use.
+        pub url: String,
+        /// Whether channels may point to this machine and to private networks.
+        pub allow_private_addresses: bool,
+        /// Digest of what all sites were last configured with; none before the first time.
+        pub rules: Option<Sha256Digest>,
+        /// Version of the engine's semantics that they were configured with.
+        pub semantics: u32,
+    }
+}
+
 /// A record of topic `control`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entity {
@@ -180,6 +200,8 @@ pub enum Entity {
     Partitions(Partitions),
     /// A process's right to write.
     Lease(Lease),
+    /// What the installation is.
+    Deployment(Deployment),
 }
 
 impl Entity {
@@ -193,6 +215,7 @@ impl Entity {
             Self::Channel(c) => format!("channel/{}", c.channel),
             Self::Partitions(p) => format!("partitions/{}", p.topic),
             Self::Lease(l) => format!("lease/{}/{}", l.role, l.instance),
+            Self::Deployment(_) => "deployment".to_owned(),
         }
     }
 }
@@ -217,4 +240,7 @@ impl TopicRecord for Partitions {
 }
 impl TopicRecord for Lease {
     const KIND: Kind = Kind::Lease;
+}
+impl TopicRecord for Deployment {
+    const KIND: Kind = Kind::Deployment;
 }

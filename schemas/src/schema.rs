@@ -70,7 +70,7 @@ kinds! {
     /// Topic control: a site.
     Site = "control_site",
     /// Topic control: a key.
-    Key = "control_key",
+    Key = "control_key" after ["control_key.1"],
     /// Topic control: a configuration's body.
     RuleSet = "control_rule_set",
     /// Topic control: a channel.
@@ -79,6 +79,8 @@ kinds! {
     Partitions = "control_partitions",
     /// Topic control: a process's right to write.
     Lease = "control_lease",
+    /// Topic control: what the installation is.
+    Deployment = "control_deployment",
 }
 
 /// Schemas that others refer to by name: the hash and the signal types, in the order of the batch's union.

@@ -135,6 +135,7 @@ impl Entity {
             Kind::Channel => Self::Channel(whole(reader)?),
             Kind::Partitions => Self::Partitions(whole(reader)?),
             Kind::Lease => Self::Lease(whole(reader)?),
+            Kind::Deployment => Self::Deployment(whole(reader)?),
             other => return Err(DecodeError::UnknownSchema(schema::fingerprint(other))),
         })
     }
@@ -149,6 +150,7 @@ impl Entity {
             Self::Channel(r) => schema::encode(r),
             Self::Partitions(r) => schema::encode(r),
             Self::Lease(r) => schema::encode(r),
+            Self::Deployment(r) => schema::encode(r),
         }
     }
 }

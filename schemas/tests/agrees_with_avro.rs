@@ -94,6 +94,7 @@ records_agree! {
     channel_agrees: control::Channel,
     partitions_agrees: control::Partitions,
     lease_agrees: control::Lease,
+    deployment_agrees: control::Deployment,
 }
 
 #[test]

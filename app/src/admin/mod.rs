@@ -4,6 +4,8 @@
 mod channels;
 mod sites;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,17 +13,18 @@ use std::time::Duration;
 
 use logystera_alerter::channels::address::AddressPolicy;
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::{Directory, DirectoryView, DirectoryWatch};
-use logystera_infra::embedded::{Embedded, OpenError};
+use logystera_infra::control::{Directory, DirectoryWatch, entry, master_key};
+use logystera_infra::embedded::{ControlSeat, Embedded, EmbeddedLog, OpenError};
 use logystera_infra::log::{Entry, Log, LogError};
 use logystera_infra::secrets::MasterKey;
+use logystera_processor::core::rule::RuleSet;
 use logystera_schemas::control::{Entity, RuleSet as RuleSetRecord, Site};
-use logystera_schemas::ids::{KeyGroup, Sha256Digest};
-use logystera_schemas::limits::CONTROL_REFRESH_MS;
+use logystera_schemas::ids::{KeyGroup, Sha256Digest, SiteId};
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::SiteConfigured;
 use logystera_schemas::topic::Topic;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 use crate::cli::{CliError, ClusterArgs, NOT_AVAILABLE, WRONG_USE};
 use crate::deployment::{Configured, Deployment};
@@ -34,8 +37,6 @@ pub use socket::{AdminSocket, serve};
 /// Tenant of sites and channels where none is named.
 pub const TENANT_DEFAULT: &str = "default";
 
-/// How long an answer waits until the change is served: ten looks at topic `control`.
-const SERVED_WITHIN: Duration = Duration::from_millis(10 * CONTROL_REFRESH_MS);
 /// How long a command waits for another one that has the folder.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -45,17 +46,36 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[expect(missing_docs, reason = "the commands' help says what each field is")]
 pub enum Request {
     /// `site add`
-    SiteAdd { name: String, tenant: String },
+    SiteAdd {
+        name: String,
+        tenant: String,
+        #[serde(default)]
+        id: Option<String>,
+    },
     /// `site rotate-key`
     SiteRotateKey { site: String, overlap_days: u32 },
     /// `site revoke-key`
-    SiteRevokeKey { site: String, key: String },
+    SiteRevokeKey {
+        site: String,
+        key: String,
+        #[serde(default)]
+        stolen: bool,
+    },
+    /// `site close`
+    SiteClose { site: String },
     /// `channel add webhook`
     ChannelAdd { url: String, tenant: String },
     /// `channel test`
     ChannelTest { channel: String },
     /// `channel remove`
     ChannelRemove { channel: String },
+}
+
+impl Request {
+    /// Whether the command has `--create`.
+    const fn can_create(&self) -> bool {
+        matches!(self, Self::SiteAdd { .. } | Self::ChannelAdd { .. })
+    }
 }
 
 /// What was done. It can hold a secret, which is shown once: it has no `Debug`.
@@ -68,6 +88,11 @@ pub enum Answer {
     Revoked {
         /// Keys of the site that still sign, or will.
         live: usize,
+    },
+    /// A site was closed.
+    Closed {
+        /// Whether it was closed before.
+        already: bool,
     },
     /// A channel was made.
     Channel(IssuedChannel),
@@ -121,50 +146,101 @@ impl From<CliError> for Refusal {
     }
 }
 
-/// Makes the changes. There is one at a time for a data folder.
+/// Makes the changes, one at a time. A data folder has one office, held by the folder's seat; an installation on Kafka has the one
+/// whose producer was not fenced.
 pub struct Office<L> {
     log: L,
     master: MasterKey,
-    deployment: Deployment,
     clock: Arc<dyn Clock>,
     policy: AddressPolicy,
-    served: Option<DirectoryView>,
+    followers: Option<DirectoryWatch<L>>,
+    /// Held from reading topic `control` until the change is durable: of two at once both would give a site the same id.
+    deployment: Mutex<Deployment>,
+    _seat: Option<ControlSeat>,
+}
+
+impl Office<EmbeddedLog> {
+    /// The office of an open folder. Fails where somebody has it.
+    pub fn of_folder(embedded: &Embedded, master: MasterKey, deployment: Deployment) -> Result<Self, CliError> {
+        let taken = || CliError::not_available("this process has an office already: changes are made by that one");
+        let seat = embedded.seat().ok_or_else(taken)?;
+        let office = Self::new(embedded.log(), master, deployment, Arc::new(SystemClock::new()));
+        Ok(Self { _seat: Some(seat), ..office })
+    }
 }
 
 impl<L: Log> Office<L> {
-    /// The office of a folder.
+    /// The office of an installation.
     pub fn new(log: L, master: MasterKey, deployment: Deployment, clock: Arc<dyn Clock>) -> Self {
         let policy = deployment.address_policy();
-        Self { log, master, deployment, clock, policy, served: None }
+        let deployment = Mutex::new(deployment);
+        Self { log, master, clock, policy, followers: None, deployment, _seat: None }
     }
 
     /// Answers only when the gateway and the alerter of this process know of the change: a key that was just told must not
     /// be refused, nor one that was just revoked be accepted.
     #[must_use]
-    pub fn serving(self, view: DirectoryView) -> Self {
-        Self { served: Some(view), ..self }
+    pub fn serving(self, followers: DirectoryWatch<L>) -> Self {
+        Self { followers: Some(followers), ..self }
     }
 
     /// Does what is asked. When it answers, that is durable.
     pub async fn execute(&self, request: Request) -> Result<Answer, Refusal> {
-        let answer = self.change(request).await?;
-        if let Some(view) = &self.served {
-            let end = self.log.bounds(Topic::Control, 0)?.end;
-            // Where the topic can't be followed just now, the change is made all the same.
-            drop(tokio::time::timeout(SERVED_WITHIN, view.reaches(end)).await);
+        if let Request::ChannelTest { channel } = &request {
+            // It changes nothing, and can take as long as an attempt.
+            return self.test_channel(channel).await.map(Answer::Tested);
         }
+        let deployment = self.deployment.lock().await;
+        let answer = self.change(&deployment, request).await?;
+        self.tell_followers();
         Ok(answer)
     }
 
-    async fn change(&self, request: Request) -> Result<Answer, Refusal> {
+    /// Configures all sites with `rules`, and writes down what this installation is.
+    pub async fn configure(&self, rules: &RuleSet) -> Result<Deployment, CliError> {
+        let mut deployment = self.deployment.lock().await;
+        let directory = self.directory()?;
+        let configured = configure_sites(&self.log, &directory, rules, deployment.rules.as_ref()).await?;
+        let next = Deployment { rules: Some(configured), ..deployment.clone() };
+        self.put(&next).await?;
+        deployment.clone_from(&next);
+        Ok(next)
+    }
+
+    /// Writes down what this installation is, where the log says something else.
+    async fn write_down(&self) -> Result<(), CliError> {
+        let deployment = self.deployment.lock().await;
+        self.put(&deployment).await
+    }
+
+    async fn put(&self, deployment: &Deployment) -> Result<(), CliError> {
+        let record = deployment.record()?;
+        if self.directory()?.deployment().is_none_or(|before| **before != record) {
+            self.log.append(vec![entry(&Entity::Deployment(record))]).await?;
+        }
+        self.tell_followers();
+        Ok(())
+    }
+
+    fn tell_followers(&self) {
+        // Where the topic can't be read just now, the change is made all the same: they look again by themselves.
+        if let Some(Err(error)) = self.followers.as_ref().map(DirectoryWatch::refresh) {
+            tracing::warn!(%error, "a change is made, and known here when topic control can be read again");
+        }
+    }
+
+    async fn change(&self, deployment: &Deployment, request: Request) -> Result<Answer, Refusal> {
         match request {
-            Request::SiteAdd { name, tenant } => self.add_site(&name, &tenant).await.map(Answer::Key),
+            Request::SiteAdd { name, tenant, id } => {
+                self.add_site(deployment, &name, &tenant, id.as_deref()).await.map(Answer::Key)
+            }
             Request::SiteRotateKey { site, overlap_days } => {
-                self.rotate_key(&site, overlap_days).await.map(Answer::Key)
+                self.rotate_key(deployment, &site, overlap_days).await.map(Answer::Key)
             }
-            Request::SiteRevokeKey { site, key } => {
-                self.revoke_key(&site, &key).await.map(|live| Answer::Revoked { live })
+            Request::SiteRevokeKey { site, key, stolen } => {
+                self.revoke_key(&site, &key, stolen).await.map(|live| Answer::Revoked { live })
             }
+            Request::SiteClose { site } => self.close_site(&site).await.map(|already| Answer::Closed { already }),
             Request::ChannelAdd { url, tenant } => self.add_channel(&url, &tenant).await.map(Answer::Channel),
             Request::ChannelTest { channel } => self.test_channel(&channel).await.map(Answer::Tested),
             Request::ChannelRemove { channel } => {
@@ -190,21 +266,22 @@ pub fn site_configured(site: &Site, configured: &Configured, log: &impl Log) -> 
         digest,
         semantics: configured.semantics,
     };
-    let key = site.site.as_str();
+    Ok(signals_entry(&site.site, schema::encode(&record), log))
+}
+
+/// An entry of topic `signals` about a site.
+fn signals_entry(site: &SiteId, value: Vec<u8>, log: &impl Log) -> Entry {
+    let key = site.as_str();
     let partition = KeyGroup::of(key).partition(log.partitions(Topic::Signals));
-    Ok(Entry { topic: Topic::Signals, partition, key: key.as_bytes().to_vec(), value: schema::encode(&record) })
+    Entry { topic: Topic::Signals, partition, key: key.as_bytes().to_vec(), value }
 }
 
 /// Has the body of `set` in topic `control`, so that sites can be configured with it.
-pub async fn publish_rules(
-    log: &impl Log,
-    directory: &Directory,
-    set: &logystera_processor::core::rule::RuleSet,
-) -> Result<Configured, CliError> {
+pub async fn publish_rules(log: &impl Log, directory: &Directory, set: &RuleSet) -> Result<Configured, CliError> {
     if directory.rule_set(&set.digest).is_none() {
         let body = logystera_schemas::avro::Blob(set.body.clone().into_bytes());
         let record = Entity::RuleSet(RuleSetRecord { digest: set.digest, body });
-        log.append(vec![logystera_infra::control::entry(&record)]).await?;
+        log.append(vec![entry(&record)]).await?;
     }
     let semantics = logystera_processor::core::engine::SEMANTICS;
     Ok(Configured { digest: set.digest.to_string(), semantics })
@@ -215,7 +292,7 @@ pub async fn publish_rules(
 pub async fn configure_sites(
     log: &impl Log,
     directory: &Directory,
-    set: &logystera_processor::core::rule::RuleSet,
+    set: &RuleSet,
     before: Option<&Configured>,
 ) -> Result<Configured, CliError> {
     let configured = publish_rules(log, directory, set).await?;
@@ -241,13 +318,14 @@ pub fn ask(dir: &Path, cluster: &ClusterArgs, request: &Request, create: bool) -
 fn ask_folder(dir: &Path, request: &Request, create: bool) -> Result<Answer, CliError> {
     let clock = SystemClock::new();
     let give_up_at = clock.monotonic_ms() + PATIENCE.as_millis() as i64;
-    if !create && !dir.join(logystera_infra::embedded::DATA_FILE).exists() {
-        return Err(OpenError::NoData { dir: dir.to_owned() }.into());
-    }
     loop {
-        let in_use = match Embedded::open(dir) {
+        let opened = if create { Embedded::open(dir) } else { Embedded::open_existing(dir) };
+        let in_use = match opened {
             Ok(embedded) => return act(dir, embedded, request.clone()),
             Err(in_use @ OpenError::InUse { .. }) => in_use,
+            Err(error @ OpenError::NoData { .. }) if request.can_create() => {
+                return Err(CliError::wrong_use(format!("{error}, or this command with --create")));
+            }
             Err(error) => return Err(error.into()),
         };
         if let Some(answer) = socket::call(dir, request)? {
@@ -265,18 +343,21 @@ fn ask_folder(dir: &Path, request: &Request, create: bool) -> Result<Answer, Cli
 fn act(dir: &Path, embedded: Embedded, request: Request) -> Result<Answer, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(CliError::not_available)?;
-    let master = MasterKey::load_or_create(dir).map_err(CliError::not_available)?;
-    let log = embedded.log();
     let answer = runtime.block_on(async {
-        let mut deployment = Deployment::load(dir)?;
-        if deployment.rules.is_none() {
-            // No `up` has run here yet: its first start replaces the default pack where it is told of other rules.
-            let set = rules_or_default(None)?;
-            let directory = DirectoryWatch::load(log.clone())?.view().current();
-            deployment.rules = Some(configure_sites(&log, &directory, &set, None).await?);
-            deployment.save(dir)?;
+        let directory = DirectoryWatch::load(embedded.log())?.view().current();
+        let deployment = Deployment::of(dir, &directory, None)?;
+        let master = master_key(dir, &directory).map_err(CliError::not_available)?;
+        let has_rules = deployment.rules.is_some();
+        let office = Office::of_folder(&embedded, master, deployment)?;
+        if directory.deployment().is_none() {
+            // No `up` of this version has run here yet: its first start replaces the default pack where it is told of other rules.
+            if has_rules {
+                office.write_down().await?;
+            } else {
+                office.configure(&rules_or_default(None)?).await?;
+            }
+            Deployment::leave_the_file(dir);
         }
-        let office = Office::new(log.clone(), master, deployment, Arc::new(SystemClock::new()));
         office.execute(request).await.map_err(CliError::from)
     });
     embedded.close();

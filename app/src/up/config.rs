@@ -60,6 +60,10 @@ pub struct Args {
     /// Log JSON, one object a line
     #[arg(long, env = "LOGYSTERA_LOG_JSON", value_parser = BoolishValueParser::new())]
     log_json: bool,
+    /// Go on with data that was put back to an earlier state: what was acknowledged since is given up
+    #[serde(skip)]
+    #[arg(long)]
+    accept_rollback: bool,
     /// Show the whole story: a site that misbehaves after half a minute, and a receiver that prints the alert
     #[serde(skip)]
     #[arg(long, conflicts_with_all = ["tls_cert", "tls_key"])]
@@ -80,6 +84,7 @@ pub(super) struct Config {
     pub(super) log: String,
     pub(super) log_json: bool,
     pub(super) demo: bool,
+    pub(super) accept_rollback: bool,
 }
 
 impl Config {
@@ -122,6 +127,11 @@ impl Config {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             _ => return Err(CliError::wrong_use("tls-cert and tls-key belong together")),
         };
+        if let (Some(url), Some(_)) = (public_url.as_ref().filter(|url| url.starts_with("http://")), &tls) {
+            return Err(CliError::wrong_use(format!(
+                "--public-url {url}: with a certificate senders speak TLS to this address; write https://"
+            )));
+        }
         // The story is on standard output: only what is wrong may stand between its lines.
         let log_default = if demo { "warn" } else { "info" };
         Ok(Self {
@@ -136,6 +146,7 @@ impl Config {
             log: args.log.or(file.log).unwrap_or_else(|| log_default.to_owned()),
             log_json: args.log_json || file.log_json,
             demo,
+            accept_rollback: args.accept_rollback,
         })
     }
 }
@@ -178,6 +189,11 @@ mod tests {
             (&["--public-url", "in.example.com"], "", "such as https://"),
             (&["--tls-cert", "c.pem"], "", "--tls-key"),
             (&[], "tls-cert = \"c.pem\"", "belong together"),
+            (
+                &["--public-url", "http://in.example.com", "--tls-cert", "c.pem", "--tls-key", "k.pem"],
+                "",
+                "write https://",
+            ),
             (&[], "listne = \"0.0.0.0:1\"", "unknown field `listne`"),
             (&[], "demo = true", "unknown field `demo`"),
         ] {

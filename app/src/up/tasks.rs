@@ -93,7 +93,7 @@ fn keep_running(
             if clock.monotonic_ms() - started_ms > TASK_RETRY_MS_MAX as i64 {
                 pause_ms = TASK_RETRY_MS_MIN;
             }
-            tracing::error!(task = name, %error, again_in_ms = pause_ms, "stopped; batches are still taken and kept");
+            tracing::error!(task = name, %error, again_in_ms = pause_ms, "stopped; it goes on from what it had committed");
             if shutdown.wait_timeout(Duration::from_millis(pause_ms)) {
                 return;
             }

@@ -3,6 +3,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
 mod commands;
+mod folder;
+mod full_disk;
+mod reload;
 mod replay;
+mod sites;
 mod snapshots;
 mod support;
