@@ -12,7 +12,7 @@ use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey};
 use serde_json::json;
 
 use crate::admin::{Answer, IssuedChannel, Request, TENANT_DEFAULT, Tested, ask};
-use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, FINDING, Out, finish};
+use crate::cli::{CliError, ClusterArgs, CreateArgs, DONE, DataArgs, FINDING, Out, finish};
 use crate::reading;
 use list::Known;
 
@@ -74,6 +74,8 @@ enum Kind {
         /// Whose alerts
         #[arg(long, default_value = TENANT_DEFAULT)]
         tenant: String,
+        #[command(flatten)]
+        create: CreateArgs,
     },
 }
 
@@ -91,8 +93,8 @@ fn channel(args: &Args) -> Result<u8, CliError> {
             list::print(&directory, &Known::read(&*log, master(args)?)?, args.json)?;
             return Ok(DONE);
         }
-        Command::Add(Kind::Webhook { url, tenant }) => {
-            (Request::ChannelAdd { url: url.clone(), tenant: tenant.clone() }, true)
+        Command::Add(Kind::Webhook { url, tenant, create }) => {
+            (Request::ChannelAdd { url: url.clone(), tenant: tenant.clone() }, create.create)
         }
         Command::Test { channel } => (Request::ChannelTest { channel: channel.clone() }, false),
         Command::Enable { channel } => (Request::ChannelEnable { channel: channel.clone() }, false),

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use logystera_infra::embedded::OpenError;
 use logystera_infra::log::LogError;
+use logystera_schemas::text::{ShownLines, escape_json};
 
 /// Exit code: done.
 pub const DONE: u8 = 0;
@@ -26,6 +27,14 @@ pub struct DataArgs {
     /// Folder with the log and the state
     #[arg(long, value_name = "DIR", env = "LOGYSTERA_DATA", default_value = DATA_DEFAULT, global = true)]
     pub data: PathBuf,
+}
+
+/// Flag of the commands that can make an installation.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct CreateArgs {
+    /// Make an installation in the folder where there is none, as `logystera up` does
+    #[arg(long)]
+    pub create: bool,
 }
 
 /// Flag of the commands that also work on an installation on Kafka.
@@ -87,7 +96,10 @@ impl CliError {
 
 impl From<OpenError> for CliError {
     fn from(error: OpenError) -> Self {
-        Self::not_available(error)
+        match error {
+            OpenError::NoData { .. } => Self::wrong_use(error),
+            error => Self::not_available(error),
+        }
     }
 }
 
@@ -120,14 +132,14 @@ pub fn finish(command: &str, done: Result<u8, CliError>) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             if error.code != DONE {
-                eprintln!("logystera {command}: {error}");
+                eprintln!("logystera {command}: {}", ShownLines(&error.to_string()));
             }
             ExitCode::from(error.code)
         }
     }
 }
 
-/// Standard output, buffered.
+/// Standard output, buffered. What nobody would see, or what would change how the rest is shown, is written as its number.
 pub struct Out(BufWriter<StdoutLock<'static>>);
 
 impl Out {
@@ -138,13 +150,12 @@ impl Out {
 
     /// Prints one line.
     pub fn line(&mut self, line: impl Display) -> io::Result<()> {
-        writeln!(self.0, "{line}")
+        writeln!(self.0, "{}", ShownLines(&line.to_string()))
     }
 
     /// Prints one JSON object as a line.
     pub fn json(&mut self, object: &impl serde::Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.0, object)?;
-        self.0.write_all(b"\n")
+        writeln!(self.0, "{}", escape_json(&serde_json::to_string(object)?))
     }
 
     /// Shows what was printed.

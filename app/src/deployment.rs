@@ -1,27 +1,31 @@
-//! What a data folder knows of its deployment: the name that batches are signed for, the address that senders use, and the
-//! rules that its sites were last configured with. `up` writes it from its flags, so that `site add` prints the same while
-//! `up` is not running.
+//! What the installation of a data folder is: the name that batches are signed for, the address that senders use, and the rules that
+//! its sites were last configured with. It stands in the log, so that whoever restores the data has it too. `up` writes it from
+//! its flags, so that `site add` prints the same while `up` is not running.
 
-use std::fs::File;
-use std::io::Write;
+use std::io::Read;
 use std::path::Path;
 
 use logystera_alerter::channels::address::AddressPolicy;
+use logystera_infra::control::Directory;
+use logystera_infra::embedded::DEPLOYMENT_FILE;
+use logystera_infra::files;
 use logystera_infra::secrets::random_bytes;
 use logystera_processor::core::engine::SEMANTICS;
 use logystera_processor::core::rule::RuleSet;
-use serde::{Deserialize, Serialize};
+use logystera_schemas::control::Deployment as Record;
+use logystera_schemas::ids::Sha256Digest;
+use serde::Deserialize;
 
 use crate::cli::CliError;
 
-/// Name of the file in the data folder.
-const FILE: &str = "deployment.toml";
+/// Bytes of an older version's file that are looked at.
+const FILE_BYTES_MAX: u64 = 64 << 10;
 
 /// Address that senders use until `up` was told another.
 pub const URL_DEFAULT: &str = "http://127.0.0.1:8080";
 
 /// The deployment of a data folder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Deployment {
     /// The deployment's configured name: a batch signed for another is refused.
     pub audience: String,
@@ -35,7 +39,7 @@ pub struct Deployment {
 }
 
 /// What all sites were last configured with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Configured {
     /// Digest of the rule set, whose body stands in topic `control`.
     pub digest: String,
@@ -51,36 +55,68 @@ impl Configured {
 }
 
 impl Deployment {
-    /// The folder's deployment. A folder without one gets a name of its own, so that a batch captured from one installation
-    /// is refused by every other.
-    pub fn load(dir: &Path) -> Result<Self, CliError> {
-        let path = dir.join(FILE);
-        match std::fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).map_err(|e| CliError::not_available(format!("{}: {e}", path.display()))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+    /// The folder's deployment: as the log has it; else as an older version wrote it beside the log. A folder without sites gets a name
+    /// of its own, so that a batch captured from one installation is refused by every other. One with sites does not: its
+    /// senders sign for the name that it had. `audience` is the name that the operator gives.
+    pub fn of(dir: &Path, directory: &Directory, audience: Option<&str>) -> Result<Self, CliError> {
+        let known = match directory.deployment() {
+            Some(record) => Some(Self::from(record.as_ref())),
+            None => Self::beside(dir)?,
+        };
+        let named = audience.map(str::to_owned);
+        let is_used = directory.sites().next().is_some() || directory.sealed() > 0;
+        match (known, named) {
+            (Some(known), None) => Ok(known),
+            (Some(known), Some(audience)) => Ok(Self { audience, ..known }),
+            (None, Some(audience)) => Ok(Self::new(audience)),
+            (None, None) if is_used => Err(CliError::not_available(format!(
+                "the folder {0} has sites, and nothing in it says which name their batches are signed for. An older version kept it \
+                 in {DEPLOYMENT_FILE}: put that file back; or give the name, which stands behind audience= in each site's DSN: \
+                 logystera up --data {0} --audience NAME",
+                dir.display()
+            ))),
+            (None, None) => {
                 let name: String = random_bytes::<4>().iter().map(|b| char::from(b'a' + b % 26)).collect();
-                Ok(Self {
-                    audience: format!("logystera-{name}"),
-                    url: URL_DEFAULT.to_owned(),
-                    allow_private_addresses: false,
-                    rules: None,
-                })
+                Ok(Self::new(format!("logystera-{name}")))
             }
-            Err(error) => Err(CliError::not_available(format!("{}: {error}", path.display()))),
         }
     }
 
-    /// Writes it. The caller holds the folder's lock.
-    pub fn save(&self, dir: &Path) -> Result<(), CliError> {
-        let failed =
-            |error: &dyn std::fmt::Display| CliError::not_available(format!("{}: {error}", dir.join(FILE).display()));
-        let text = toml::to_string(self).map_err(|e| failed(&e))?;
-        let new = dir.join("deployment.toml.new");
-        File::create(&new)
-            .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
-            .and_then(|()| std::fs::rename(&new, dir.join(FILE)))
-            .and_then(|()| File::open(dir)?.sync_all())
-            .map_err(|e| failed(&e))
+    fn new(audience: String) -> Self {
+        Self { audience, url: URL_DEFAULT.to_owned(), allow_private_addresses: false, rules: None }
+    }
+
+    /// What an older version wrote beside the log.
+    fn beside(dir: &Path) -> Result<Option<Self>, CliError> {
+        let path = dir.join(DEPLOYMENT_FILE);
+        let failed = |error: &dyn std::fmt::Display| CliError::not_available(format!("{}: {error}", path.display()));
+        let mut text = String::new();
+        match files::open_for_reading(&path).and_then(|file| file.take(FILE_BYTES_MAX).read_to_string(&mut text)) {
+            Ok(_) => toml::from_str(&text).map(Some).map_err(|e| failed(&e)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+
+    /// Removes what an older version wrote beside the log, once the log has it.
+    pub fn leave_the_file(dir: &Path) {
+        let path = dir.join(DEPLOYMENT_FILE);
+        if let Err(error) = files::remove_leftover(&path) {
+            tracing::warn!(path = %path.display(), %error, "the log has what stands in this file; it counts no more, remove it");
+        }
+    }
+
+    /// Its record in the log.
+    pub fn record(&self) -> Result<Record, CliError> {
+        let digest = |configured: &Configured| configured.digest.parse::<Sha256Digest>();
+        let rules = self.rules.as_ref().map(digest).transpose();
+        Ok(Record {
+            audience: self.audience.clone(),
+            url: self.url.clone(),
+            allow_private_addresses: self.allow_private_addresses,
+            rules: rules.map_err(|e| CliError::not_available(format!("{DEPLOYMENT_FILE}: {e}")))?,
+            semantics: self.rules.as_ref().map_or(0, |configured| configured.semantics),
+        })
     }
 
     /// Which addresses a channel may have.
@@ -92,6 +128,18 @@ impl Deployment {
     pub fn dsn(&self, site: &str, key: &str, secret: &str) -> String {
         let (scheme, host) = self.url.split_once("://").unwrap_or(("https", &self.url));
         format!("{scheme}://{site}.{key}:{secret}@{host}/v1/batches?audience={}", self.audience)
+    }
+}
+
+impl From<&Record> for Deployment {
+    fn from(record: &Record) -> Self {
+        let semantics = record.semantics;
+        Self {
+            audience: record.audience.clone(),
+            url: record.url.clone(),
+            allow_private_addresses: record.allow_private_addresses,
+            rules: record.rules.map(|digest| Configured { digest: digest.to_string(), semantics }),
+        }
     }
 }
 
@@ -114,17 +162,46 @@ pub fn is_audience(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use logystera_schemas::control::{Entity, Site};
+
     use super::*;
 
+    fn directory(entities: Vec<Entity>) -> Directory {
+        let mut directory = Directory::default();
+        entities.into_iter().for_each(|entity| directory.put(entity));
+        directory
+    }
+
+    fn site() -> Entity {
+        let (site, tenant) = ("shop".parse().unwrap(), "t1".parse().unwrap());
+        Entity::Site(Site { site, tenant, name: "Shop".to_owned(), created_at: 5, closed_at: None })
+    }
+
+    /// An older version's file.
+    const FILE: &str = "audience = \"old\"\nurl = \"https://in.example\"\nallow_private_addresses = true\n\
+                        [rules]\ndigest = \"d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2\"\nsemantics = 1\n";
+
     #[test]
-    fn a_folder_keeps_its_deployment() {
+    fn a_folder_keeps_its_deployment_and_none_is_drawn_beside_data() {
         let dir = tempfile::tempdir().unwrap();
-        let mut deployment = Deployment::load(dir.path()).unwrap();
-        assert!(is_audience(&deployment.audience), "{}", deployment.audience);
-        deployment.rules = Some(Configured { digest: "00".to_owned(), semantics: 1 });
-        deployment.save(dir.path()).unwrap();
-        assert_eq!(Deployment::load(dir.path()).unwrap(), deployment);
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        let fresh = Deployment::of(dir.path(), &directory(vec![]), None).unwrap();
+        assert!(is_audience(&fresh.audience) && fresh.rules.is_none(), "{}", fresh.audience);
+
+        let refused = Deployment::of(dir.path(), &directory(vec![site()]), None).unwrap_err();
+        assert!(refused.code == 3 && refused.message.contains("--audience NAME"), "{refused}");
+        let named = Deployment::of(dir.path(), &directory(vec![site()]), Some("eu")).unwrap();
+        assert_eq!(named.audience, "eu");
+
+        std::fs::write(dir.path().join(DEPLOYMENT_FILE), FILE).unwrap();
+        let moved = Deployment::of(dir.path(), &directory(vec![site()]), None).unwrap();
+        assert_eq!((moved.audience.as_str(), moved.rules.as_ref().unwrap().semantics), ("old", 1));
+
+        // What the log has counts, whatever stands beside it.
+        let record = Record { audience: "log".to_owned(), ..moved.record().unwrap() };
+        let there = Deployment::of(dir.path(), &directory(vec![site(), Entity::Deployment(record)]), None).unwrap();
+        assert_eq!(there, Deployment { audience: "log".to_owned(), ..moved });
+        Deployment::leave_the_file(dir.path());
+        assert!(!dir.path().join(DEPLOYMENT_FILE).exists());
     }
 
     #[test]

@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use logystera_alerter::core::Planner;
 use logystera_infra::control::Directory;
-use logystera_infra::embedded::EmbeddedReader;
+use logystera_infra::embedded::{EmbeddedReader, OpenError};
 use logystera_infra::log::{LogError, Record};
 use logystera_processor::task::APP;
 use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
 
-use crate::cli::{CliError, ClusterArgs, DataArgs};
+use crate::cli::{CliError, ClusterArgs, DataArgs, FINDING};
 
 /// A partition of a generation of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +79,19 @@ pub(crate) fn open(data: &DataArgs, cluster: &ClusterArgs) -> Result<Box<dyn Rea
     }
     let ClusterArgs { .. } = cluster;
     Ok(Box::new(EmbeddedReader::open(&data.data)?))
+}
+
+/// Fails with a finding where a folder's data ends before what was acknowledged. A cluster's brokers see to that themselves.
+pub(crate) fn check_acknowledged(data: &DataArgs, cluster: &ClusterArgs) -> Result<(), CliError> {
+    #[cfg(feature = "kafka")]
+    if cluster.config.is_some() {
+        return Ok(());
+    }
+    let ClusterArgs { .. } = cluster;
+    EmbeddedReader::check_acknowledged(&data.data).map_err(|error| match error {
+        error @ OpenError::RolledBack { .. } => CliError::new(FINDING, error),
+        error => error.into(),
+    })
 }
 
 /// A folder has one partition of each topic.

@@ -11,13 +11,14 @@ use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::control::{Directory, is_live, is_valid};
 use logystera_schemas::control::Key;
 use logystera_schemas::limits::ROTATION_OVERLAP_DAYS;
+use logystera_schemas::text::Shown;
 use serde_json::json;
 
 use crate::admin::{Answer, IssuedKey, Request, TENANT_DEFAULT, ask};
-use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, Out, finish};
+use crate::cli::{CliError, ClusterArgs, CreateArgs, DONE, DataArgs, Out, finish};
 use crate::{reading, when};
 
-/// Add sites, and rotate or revoke their keys
+/// Add and close sites, and rotate or revoke their keys
 ///
 /// A site is one monitored web application. Its integration signs each batch with one of the site's keys. A secret is shown
 /// once, when its key is made.
@@ -25,8 +26,11 @@ use crate::{reading, when};
 #[command(after_help = "Examples:
   logystera site add \"My shop\"                    print the DSN to paste into the integration
   logystera site add \"My shop\" --dsn-file my-shop.dsn
+  logystera site add \"My shop\" --id shop-eu       choose the id yourself
   logystera site rotate-key my-shop               a new key; the old one ends in 7 days
   logystera site revoke-key my-shop k1            the key is refused within 5 seconds
+  logystera site revoke-key my-shop k1 --stolen   and what came under it binds nobody
+  logystera site close my-shop                    for good: its alerts resolve, its senders stop
   logystera site list
 
 They work whether `logystera up` is running on the folder or not.")]
@@ -58,8 +62,13 @@ enum Command {
         /// Whose site it is
         #[arg(long, default_value = TENANT_DEFAULT)]
         tenant: String,
+        /// Id of the site, given once and for good: 1 to 64 of a-z 0-9 _ - [default: made from the name]
+        #[arg(long)]
+        id: Option<String>,
         #[command(flatten)]
         keep: Keep,
+        #[command(flatten)]
+        create: CreateArgs,
     },
     /// Make a new key; the ones before it end after an overlap
     RotateKey {
@@ -77,6 +86,14 @@ enum Command {
         site: String,
         /// Id of the key
         key: String,
+        /// Somebody else has it: the numbers of what came under it are free again, and its spools make room
+        #[arg(long)]
+        stolen: bool,
+    },
+    /// Close a site for good: what is firing resolves, its senders are told to stop. History stays; there is no way back
+    Close {
+        /// Id of the site
+        site: String,
     },
     /// List the sites and their keys
     List,
@@ -94,11 +111,16 @@ fn site(args: &Args) -> Result<u8, CliError> {
             list(&reading::open(&args.data, &args.cluster)?.directory()?, args.json)?;
             return Ok(DONE);
         }
-        Command::Add { name, tenant, .. } => (Request::SiteAdd { name: name.clone(), tenant: tenant.clone() }, true),
+        Command::Add { name, tenant, id, create, .. } => {
+            (Request::SiteAdd { name: name.clone(), tenant: tenant.clone(), id: id.clone() }, create.create)
+        }
         Command::RotateKey { site, overlap_days, .. } => {
             (Request::SiteRotateKey { site: site.clone(), overlap_days: *overlap_days }, false)
         }
-        Command::RevokeKey { site, key } => (Request::SiteRevokeKey { site: site.clone(), key: key.clone() }, false),
+        Command::RevokeKey { site, key, stolen } => {
+            (Request::SiteRevokeKey { site: site.clone(), key: key.clone(), stolen: *stolen }, false)
+        }
+        Command::Close { site } => (Request::SiteClose { site: site.clone() }, false),
     };
     let keep = match &args.command {
         Command::Add { keep, .. } | Command::RotateKey { keep, .. } => keep.dsn_file.as_deref(),
@@ -109,9 +131,7 @@ fn site(args: &Args) -> Result<u8, CliError> {
     let mut out = Out::new();
     let answer = ask(dir, &args.cluster, &request, create).inspect_err(|_| {
         // It is ours, and empty: the next try makes it anew.
-        if let Some(path) = keep {
-            drop(std::fs::remove_file(path));
-        }
+        drop(keep.map(std::fs::remove_file));
     });
     match answer? {
         Answer::Key(key) => {
@@ -120,6 +140,12 @@ fn site(args: &Args) -> Result<u8, CliError> {
             }
             if args.json { out.json(&key)? } else { print_key(&mut out, &key, keep)? }
         }
+        Answer::Closed { already } if args.json => out.json(&json!({"closed": true, "already": already}))?,
+        Answer::Closed { already: true } => out.line("It is closed already, for good.")?,
+        Answer::Closed { already: false } => out.line(
+            "Closed, for good. What was firing resolves; its senders are told to stop when they next send (410). Its signals, \
+             detections and attempts stay in the log. Its id is not given again.",
+        )?,
         Answer::Revoked { live } if args.json => out.json(&json!({"revoked": true, "live_keys": live}))?,
         Answer::Revoked { live: 0 } => {
             out.line(
@@ -170,7 +196,8 @@ fn list(directory: &Directory, json: bool) -> Result<(), CliError> {
         } else {
             let keys: Vec<String> = keys.map(|k| describe(k, now)).collect();
             let created = when::show(site.created_at);
-            let columns = [site.site.as_str(), &site.name, site.tenant.as_str(), &created, &keys.join(", ")];
+            let keys = if site.closed_at.is_some() { "closed".to_owned() } else { keys.join(", ") };
+            let columns = [site.site.as_str(), &Shown(&site.name).to_string(), site.tenant.as_str(), &created, &keys];
             rows.push(columns.map(str::to_owned));
         }
     }
@@ -195,6 +222,7 @@ pub(crate) fn table<const N: usize>(out: &mut Out, rows: &[[String; N]]) -> Resu
 
 fn state(key: &Key, now: i64) -> &'static str {
     match key {
+        Key { stolen: true, .. } => "stolen",
         Key { revoked_at: Some(_), .. } => "revoked",
         key if is_valid(key, now) => "valid",
         key if is_live(key, now) => "not_yet_valid",

@@ -6,18 +6,19 @@ mod skips;
 mod sorted;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use logystera_schemas::avro::Blob;
 use logystera_schemas::control::{
-    Channel, Entity, GrowingTopic, Key, Lease, Partitions, ProcessRole, RuleSet, Site, SiteRules, Tenant,
+    Channel, Deployment, Entity, GrowingTopic, Key, Lease, Partitions, ProcessRole, RuleSet, Site, SiteRules, Tenant,
 };
 use logystera_schemas::ids::{ChannelId, KeyId, Sha256Digest, SiteId, TenantId};
 use logystera_schemas::topic::Topic;
 use zeroize::Zeroizing;
 
 use crate::log::Entry;
-use crate::secrets::{MasterKey, OpenFailed};
+use crate::secrets::{MASTER_KEY_FILE, MasterKey, MasterKeyError, OpenFailed};
 
 use follow::Unreadable;
 pub use follow::{DirectoryView, DirectoryWatch};
@@ -43,6 +44,7 @@ pub struct Directory {
     leases: BTreeMap<(ProcessRole, String), Arc<Lease>>,
     skips: Arc<BTreeMap<(GrowingTopic, u32, u32), Skips>>,
     unreadable: Arc<Unreadable>,
+    deployment: Option<Arc<Deployment>>,
     end: u64,
 }
 
@@ -82,7 +84,18 @@ impl Directory {
                 let skips = Arc::make_mut(&mut self.skips);
                 skips.entry((s.topic, s.generation, s.partition)).or_default().add(s.from..s.to);
             }
+            Entity::Deployment(d) => self.deployment = Some(Arc::new(d)),
         }
+    }
+
+    /// What the installation is; none in a folder of an older version, and on Kafka.
+    pub fn deployment(&self) -> Option<&Arc<Deployment>> {
+        self.deployment.as_ref()
+    }
+
+    /// How many signing keys and channels there are, whose secrets are sealed under the master key; removed ones too.
+    pub fn sealed(&self) -> usize {
+        self.keys.values().map(|keys| keys.len()).sum::<usize>() + self.channels.values().count()
     }
 
     /// A tenant.
@@ -210,6 +223,25 @@ pub fn open_channel_config(master: &MasterKey, channel: &Channel) -> Result<Zero
     master.open(&channel.sealed_config, &channel_context(&channel.channel))
 }
 
+/// The master key of a folder whose configuration is `directory`. Made only where nothing is sealed yet; one that is missing, or that
+/// opens nothing of what is there, is refused: what would be sealed from then on could be opened, and what was sealed before
+/// never again. The caller holds the folder's lock.
+pub fn master_key(dir: &Path, directory: &Directory) -> Result<MasterKey, MasterKeyError> {
+    let (sealed, path) = (directory.sealed(), dir.join(MASTER_KEY_FILE));
+    match MasterKey::load(dir)? {
+        Some(master) if sealed == 0 || opens_any(&master, directory) => Ok(master),
+        Some(_) => Err(MasterKeyError::Foreign { path, sealed }),
+        None if sealed > 0 => Err(MasterKeyError::Missing { path, sealed }),
+        None => MasterKey::load_or_create(dir),
+    }
+}
+
+fn opens_any(master: &MasterKey, directory: &Directory) -> bool {
+    let mut keys = directory.keys.values().flat_map(|keys| keys.values());
+    keys.any(|key| open_key_secret(master, key).is_ok())
+        || directory.channels.values().any(|channel| open_channel_config(master, channel).is_ok())
+}
+
 /// As [`Entity::key`].
 fn key_context(site: &SiteId, key: &KeyId) -> String {
     format!("key/{site}/{key}")
@@ -245,6 +277,7 @@ mod tests {
             not_before: 10,
             not_after: Some(20),
             revoked_at,
+            stolen: false,
         })
     }
 
@@ -292,7 +325,7 @@ mod tests {
         let log = embedded.log();
         // The key's record stands before its site's, as after the site was written anew.
         log.append(vec![entry(&key("k1", None)), entry(&key("k2", None)), entry(&site(None))]).await.unwrap();
-        let mut watch = DirectoryWatch::load(log.clone()).unwrap();
+        let watch = DirectoryWatch::load(log.clone()).unwrap();
         let mut view = watch.view();
         let before = view.current();
         assert_eq!(before.keys("shop").count(), 2);
@@ -300,7 +333,7 @@ mod tests {
         assert!(!watch.refresh().unwrap());
 
         log.append(vec![entry(&key("k1", Some(12))), entry(&site(Some(13)))]).await.unwrap();
-        assert!(watch.refresh().unwrap());
+        assert!(watch.clone().refresh().unwrap());
         let after = view.changed().await;
         assert_eq!(after.key("shop", "k1").unwrap().revoked_at, Some(12));
         assert_eq!(after.site("shop").unwrap().closed_at, Some(13));

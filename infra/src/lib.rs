@@ -14,6 +14,7 @@ pub use log::kafka;
 pub mod store;
 
 pub mod control;
+pub mod files;
 pub mod secrets;
 
 pub mod accept;

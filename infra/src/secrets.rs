@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -14,11 +14,15 @@ use logystera_schemas::avro::Blob;
 use logystera_schemas::ids::from_hex;
 use zeroize::Zeroizing;
 
+use crate::files;
+
 /// Name of the key's file in the data folder.
 pub const MASTER_KEY_FILE: &str = "master.key";
 
 /// Bytes of the nonce (RFC 8439, section 2.8).
 const NONCE_BYTES: usize = 12;
+/// Bytes of the file that are looked at: 64 digits, and room for the white space that an editor adds.
+const FILE_BYTES_MAX: u64 = 256;
 
 /// Why there is no master key.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +46,29 @@ pub enum MasterKeyError {
     /// It is not a key.
     #[error("not a master key: expected 64 lowercase hex digits")]
     Malformed,
+    /// It is not there, though secrets are sealed under it.
+    #[error(
+        "{} is missing, and {sealed} secrets of keys and channels are sealed under it: put it back from where it is backed up. \
+         Without it nobody can open them: the sites then need new keys, in a new folder",
+        path.display()
+    )]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// How many secrets are sealed.
+        sealed: usize,
+    },
+    /// It is not the one that the secrets are sealed under.
+    #[error(
+        "{} opens none of the {sealed} secrets of this folder: it is another installation's; put the right one back",
+        path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// How many secrets are sealed.
+        sealed: usize,
+    },
 }
 
 /// A sealed value does not open: another master key sealed it, it stands in another context, or it was altered.
@@ -56,18 +83,25 @@ pub struct MasterKey(Zeroizing<[u8; 32]>);
 impl MasterKey {
     /// The key in `dir`; makes one, readable by its owner alone, where there is none. The caller holds the folder's lock.
     pub fn load_or_create(dir: &Path) -> Result<Self, MasterKeyError> {
+        if let Some(key) = Self::load(dir)? {
+            return Ok(key);
+        }
         let path = dir.join(MASTER_KEY_FILE);
-        match File::open(&path) {
-            Ok(file) => Self::load(file, path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let key = Self(Zeroizing::new(random_bytes()));
-                match key.save(dir, &path) {
-                    Ok(()) => Ok(key),
-                    // Another process made one meanwhile: there is one key for a folder.
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::load_or_create(dir),
-                    Err(source) => Err(MasterKeyError::Io { path, source }),
-                }
-            }
+        let key = Self(Zeroizing::new(random_bytes()));
+        match key.save(dir, &path) {
+            Ok(()) => Ok(key),
+            // Another process made one meanwhile: there is one key for a folder.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::load_or_create(dir),
+            Err(source) => Err(MasterKeyError::Io { path, source }),
+        }
+    }
+
+    /// The key in `dir`; none where there is no file.
+    pub fn load(dir: &Path) -> Result<Option<Self>, MasterKeyError> {
+        let path = dir.join(MASTER_KEY_FILE);
+        match files::open_for_reading(&path) {
+            Ok(file) => Self::read(file, path).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(MasterKeyError::Io { path, source }),
         }
     }
@@ -77,9 +111,11 @@ impl MasterKey {
         from_hex(text).map(|bytes| Self(Zeroizing::new(bytes))).ok_or(MasterKeyError::Malformed)
     }
 
-    fn load(mut file: File, path: PathBuf) -> Result<Self, MasterKeyError> {
+    fn read(file: File, path: PathBuf) -> Result<Self, MasterKeyError> {
         let mut text = Zeroizing::new(String::new());
-        let read = file.metadata().and_then(|m| file.read_to_string(&mut text).map(|_| m.permissions().mode() & 0o777));
+        let mut start = (&file).take(FILE_BYTES_MAX);
+        let read =
+            file.metadata().and_then(|m| start.read_to_string(&mut text).map(|_| m.permissions().mode() & 0o777));
         match read {
             Err(source) => Err(MasterKeyError::Io { path, source }),
             Ok(mode) if mode & 0o077 != 0 => Err(MasterKeyError::Exposed { path, mode }),
@@ -87,17 +123,16 @@ impl MasterKey {
         }
     }
 
-    /// Writes the key under another name first, so that a crash leaves a whole key or none.
-    /// Writes the key whole or not at all, and never over another one.
+    /// Writes the key whole or not at all, and never over another one: under another name first.
     fn save(&self, dir: &Path, path: &Path) -> io::Result<()> {
         let unfinished = dir.join(format!("master.key.{:08x}", u32::from_be_bytes(random_bytes())));
         let done = self.write(&unfinished).and_then(|()| std::fs::hard_link(&unfinished, path));
         drop(std::fs::remove_file(&unfinished));
-        done.and_then(|()| File::open(dir)?.sync_all())
+        done.and_then(|()| files::sync_folder(dir))
     }
 
     fn write(&self, path: &Path) -> io::Result<()> {
-        let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+        let mut file = files::create_new(path)?;
         for byte in self.0.iter() {
             write!(file, "{byte:02x}")?;
         }

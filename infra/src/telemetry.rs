@@ -1,5 +1,6 @@
 //! Logs to stderr and metrics in Prometheus' text format.
 
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
@@ -88,10 +89,22 @@ pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), TelemetryError> 
     let filter = EnvFilter::try_new(filter).map_err(|e| TelemetryError::Filter(e.to_string()))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Stderr).log_internal_errors(false);
     match format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
+        LogFormat::Text => builder
+            .with_ansi(is_coloured(std::io::stderr().is_terminal(), no_color().as_deref()))
+            .with_target(false)
+            .try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     }
     .map_err(|_| TelemetryError::Twice)
+}
+
+/// Whether lines have colours: on a terminal, unless `NO_COLOR` is set to something (no-color.org).
+fn is_coloured(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
+    is_terminal && no_color.is_none_or(OsStr::is_empty)
+}
+
+fn no_color() -> Option<OsString> {
+    std::env::var_os("NO_COLOR")
 }
 
 /// The process's metrics.
@@ -135,6 +148,7 @@ fn describe() {
     metrics::describe_counter!("logystera_log_records_appended_total", "Records appended, by topic.");
     metrics::describe_counter!("logystera_log_commits_failed_total", "Commits that did not come about.");
     metrics::describe_counter!("logystera_log_lines_lost_total", "Log lines that could not be written.");
+    metrics::describe_gauge!("logystera_log_wal_bytes", "Bytes of the write-ahead log beside the data.");
     metrics::describe_gauge!("logystera_log_queue_requests", "Appends and task commits that wait for the writer.");
 }
 
@@ -148,6 +162,19 @@ mod tests {
         let told: Vec<_> = (0..=2 * LOG_REPEAT_MS).step_by(1_000).filter_map(|now| seldom.due(now)).collect();
         let between = LOG_REPEAT_MS as u64 / 1_000 - 1;
         assert_eq!(told, [0, between, between]);
+    }
+
+    #[test]
+    fn no_color_is_heeded() {
+        for (is_terminal, no_color, coloured) in [
+            (true, None, true),
+            (true, Some(""), true),
+            (true, Some("1"), false),
+            (true, Some("0"), false),
+            (false, None, false),
+        ] {
+            assert_eq!(is_coloured(is_terminal, no_color.map(OsStr::new)), coloured, "{is_terminal} {no_color:?}");
+        }
     }
 
     #[test]

@@ -54,6 +54,8 @@ avro_record! {
         pub not_after: Option<i64>,
         /// When it was revoked.
         pub revoked_at: Option<i64>,
+        /// Whether it was revoked as stolen: what came under it binds nobody.
+        pub stolen: bool where since 2,
     }
 }
 
@@ -203,6 +205,24 @@ avro_record! {
     }
 }
 
+avro_record! {
+    /// What the installation of a data folder is. Written by its first start and whenever that changes; absent only in a folder that
+    /// an older version wrote. An installation on Kafka has its settings' file instead.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Deployment {
+        /// The name that batches are signed for: a batch signed for another is refused.
+        pub audience: String,
+        /// Scheme, host and port that senders use.
+        pub url: String,
+        /// Whether channels may point to this machine and to private networks.
+        pub allow_private_addresses: bool,
+        /// Digest of what all sites were last configured with; none before the first time.
+        pub rules: Option<Sha256Digest>,
+        /// Version of the engine's semantics that they were configured with.
+        pub semantics: u32,
+    }
+}
+
 /// A record of topic `control`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entity {
@@ -224,6 +244,8 @@ pub enum Entity {
     Skip(Skip),
     /// What a site was last configured with.
     SiteRules(SiteRules),
+    /// What the installation is.
+    Deployment(Deployment),
 }
 
 impl Entity {
@@ -239,6 +261,7 @@ impl Entity {
             Self::Lease(l) => format!("lease/{}/{}", l.role, l.instance),
             Self::Skip(s) => format!("skip/{}/{}/{}/{}", s.topic, s.generation, s.partition, s.from),
             Self::SiteRules(r) => format!("site-rules/{}", r.site),
+            Self::Deployment(_) => "deployment".to_owned(),
         }
     }
 }
@@ -269,4 +292,7 @@ impl TopicRecord for Skip {
 }
 impl TopicRecord for SiteRules {
     const KIND: Kind = Kind::SiteRules;
+}
+impl TopicRecord for Deployment {
+    const KIND: Kind = Kind::Deployment;
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::limits::{ID_CHARS_MAX, NAME_CHARS_MAX};
+use crate::limits::ID_CHARS_MAX;
 
 /// Why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,11 +101,6 @@ text_id!(
     /// A rule within its rule set.
     RuleName, "a rule name", "1 to 64 of a-z 0-9 _ -", is_slug
 );
-
-/// Whether a text can be a name for people: no control characters, not empty, at most 128 characters.
-pub fn is_name(text: &str) -> bool {
-    !text.trim().is_empty() && text.chars().count() <= NAME_CHARS_MAX && !text.chars().any(char::is_control)
-}
 
 macro_rules! bytes_id {
     ($(#[$doc:meta])* $name:ident, $len:literal, $what:literal, $expected:literal) => {

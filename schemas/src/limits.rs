@@ -237,6 +237,14 @@ pub const LOG_QUEUE_APPENDS_MAX: usize = 4_096;
 pub const LOG_COMMIT_SPACING_US: u64 = 2_000;
 /// Connections for reading that the embedded log keeps open between reads; a read beyond them opens its own.
 pub const LOG_READERS_KEPT_MAX: usize = 4;
+/// Bytes of the disk that an embedded log keeps for changes of what is configured: some twenty commits of a few pages each.
+pub const LOG_RESERVE_BYTES: usize = 2 << 20;
+/// Milliseconds between two tries to have them again, once they were needed.
+pub const LOG_RESERVE_RETRY_MS: u64 = 5_000;
+/// Milliseconds between two writes of how far an embedded log was acknowledged: a page of the disk each, without an fsync.
+pub const LOG_MARK_MS: u64 = 5_000;
+/// Bytes of the embedded log's write-ahead log from which on a reader that holds it is told of: four times what is folded in at once.
+pub const LOG_WAL_BYTES_TOLD: u64 = 64 << 20;
 /// Milliseconds between two looks at topic `control`: a revocation takes effect within 5 s (design, section 3).
 pub const CONTROL_REFRESH_MS: u64 = 500;
 /// Milliseconds without a successful look at topic `control` after which a process is not ready: a revocation should take 5 s, and

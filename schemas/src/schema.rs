@@ -72,7 +72,7 @@ kinds! {
     /// Topic control: a site.
     Site = "control_site",
     /// Topic control: a key.
-    Key = "control_key",
+    Key = "control_key" after ["control_key.1"],
     /// Topic control: a configuration's body.
     RuleSet = "control_rule_set",
     /// Topic control: a channel.
@@ -85,6 +85,8 @@ kinds! {
     Skip = "control_skip",
     /// Topic control: what a site was last configured with.
     SiteRules = "control_site_rules",
+    /// Topic control: what the installation is.
+    Deployment = "control_deployment",
 }
 
 /// Schemas that others refer to by name: the hash and the signal types, in the order of the batch's union.

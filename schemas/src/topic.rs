@@ -140,6 +140,7 @@ impl Entity {
             Kind::Lease => Self::Lease(whole(reader)?),
             Kind::Skip => Self::Skip(whole(reader)?),
             Kind::SiteRules => Self::SiteRules(whole(reader)?),
+            Kind::Deployment => Self::Deployment(whole(reader)?),
             other => return Err(DecodeError::UnknownSchema(schema::fingerprint(other))),
         })
     }
@@ -156,6 +157,7 @@ impl Entity {
             Self::Lease(r) => schema::encode(r),
             Self::Skip(r) => schema::encode(r),
             Self::SiteRules(r) => schema::encode(r),
+            Self::Deployment(r) => schema::encode(r),
         }
     }
 }

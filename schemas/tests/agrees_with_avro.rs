@@ -97,6 +97,7 @@ records_agree! {
     lease_agrees: control::Lease,
     skip_agrees: control::Skip,
     site_rules_agrees: control::SiteRules,
+    deployment_agrees: control::Deployment,
 }
 
 #[test]

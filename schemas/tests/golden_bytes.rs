@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a failure is the test's")]
 
 use logystera_schemas::catalogue::SIGNAL_TYPES;
+use logystera_schemas::control::{Entity, Key};
 use logystera_schemas::delivery::AttemptEnded;
 use logystera_schemas::schema::{self, Kind};
 use logystera_schemas::topic::SignalsRecord;
@@ -88,8 +89,8 @@ fn the_bytes_of_each_record_are_what_they_were() {
       c30103a9b3b9f939d83f
       10736974655f3771640861636d651241636d652073686f7080a0d5edee660282a0d5edee66
     Key
-      c30144ccac4660e7506e
-      10736974655f377164046b320601020380a0d5edee6680a0d5edee66000282a0d5edee66
+      c3014e6bf77b82f6930f
+      10736974655f377164046b320601020380a0d5edee6680a0d5edee66000282a0d5edee6601
     RuleSet
       c30115b00bf83fa8e51a
       d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2047b7d
@@ -109,6 +110,10 @@ fn the_bytes_of_each_record_are_what_they_were() {
       c3015841c0a4a76a3113
       10736974655f377164d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d20280a0d5edee662e72
       756c6573207075626c697368206f6e20686f73742d31
+    Deployment
+      c301dce8f3b2ea4d296d
+      0e65752d70726f642468747470733a2f2f696e2e6578616d706c650102d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2
+      d2d2d2d2d2d2d2d2d2d2d202
     ");
 }
 
@@ -138,13 +143,15 @@ const ONE_BLOCK: &[&str] = &[
     "abab12bd0f042f78f6060400080002abababababababababababababababab14bb0f042f78f606f6060200",
 ];
 
+fn from_hex(digits: &str) -> Vec<u8> {
+    let pairs = digits.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
+
 #[test]
 fn a_batch_of_one_block_is_still_read() {
     let now = samples::of(Kind::Batch);
-    let digits = ONE_BLOCK.concat();
-    let datum =
-        digits.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap());
-    let before: Vec<u8> = VERSION_1.into_iter().chain(datum).collect();
+    let before: Vec<u8> = VERSION_1.into_iter().chain(from_hex(&ONE_BLOCK.concat())).collect();
     let signals = |bytes: &[u8]| match SignalsRecord::decode(bytes).unwrap() {
         SignalsRecord::Batch(batch) => {
             assert!(!batch.head.ends, "a batch before version 2 does not end its spool");
@@ -167,4 +174,17 @@ fn a_detection_of_before_is_still_read() {
     assert_ne!(before, now);
     let read = |bytes: &[u8]| schema::decode::<logystera_schemas::detection::Detection>(bytes).unwrap();
     assert_eq!(read(&before), read(&now));
+}
+
+#[test]
+fn a_key_of_before_is_still_read_as_not_stolen() {
+    let before =
+        from_hex("c30144ccac4660e7506e10736974655f377164046b320601020380a0d5edee6680a0d5edee66000282a0d5edee66");
+    let (Entity::Key(before), Entity::Key(now)) =
+        (Entity::decode(&before).unwrap(), Entity::decode(&samples::of(Kind::Key)).unwrap())
+    else {
+        unreachable!("both are keys")
+    };
+    assert!(now.stolen);
+    assert_eq!(before, Key { stolen: false, ..now });
 }

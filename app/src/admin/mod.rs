@@ -5,6 +5,8 @@ mod channels;
 mod rules;
 mod sites;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,14 +14,15 @@ use std::time::Duration;
 
 use logystera_alerter::channels::address::AddressPolicy;
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::{Directory, DirectoryView, DirectoryWatch, entry};
-use logystera_infra::embedded::{Embedded, OpenError};
+use logystera_infra::control::{Directory, DirectoryWatch, entry, master_key};
+use logystera_infra::embedded::{ControlSeat, Embedded, EmbeddedLog, OpenError};
 use logystera_infra::log::{Log, LogError};
 use logystera_infra::secrets::MasterKey;
+use logystera_processor::core::rule::RuleSet;
 use logystera_schemas::control::{Entity, GrowingTopic, Skip};
-use logystera_schemas::limits::CONTROL_REFRESH_MS;
 use logystera_schemas::topic::Topic;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 use crate::cli::{CliError, ClusterArgs, NOT_AVAILABLE, WRONG_USE};
 use crate::deployment::Deployment;
@@ -35,8 +38,6 @@ pub use socket::{AdminSocket, serve};
 /// Tenant of sites and channels where none is named.
 pub const TENANT_DEFAULT: &str = "default";
 
-/// How long an answer waits until the change is served: ten looks at topic `control`.
-const SERVED_WITHIN: Duration = Duration::from_millis(10 * CONTROL_REFRESH_MS);
 /// How long a command waits for another one that has the folder.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -46,11 +47,23 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[expect(missing_docs, reason = "the commands' help says what each field is")]
 pub enum Request {
     /// `site add`
-    SiteAdd { name: String, tenant: String },
+    SiteAdd {
+        name: String,
+        tenant: String,
+        #[serde(default)]
+        id: Option<String>,
+    },
     /// `site rotate-key`
     SiteRotateKey { site: String, overlap_days: u32 },
     /// `site revoke-key`
-    SiteRevokeKey { site: String, key: String },
+    SiteRevokeKey {
+        site: String,
+        key: String,
+        #[serde(default)]
+        stolen: bool,
+    },
+    /// `site close`
+    SiteClose { site: String },
     /// `channel add webhook`
     ChannelAdd { url: String, tenant: String },
     /// `channel test`
@@ -63,6 +76,13 @@ pub enum Request {
     LogSkip { topic: String, generation: u32, partition: u32, from: u64, to: u64, reason: String },
 }
 
+impl Request {
+    /// Whether the command has `--create`.
+    const fn can_create(&self) -> bool {
+        matches!(self, Self::SiteAdd { .. } | Self::ChannelAdd { .. })
+    }
+}
+
 /// What was done. It can hold a secret, which is shown once: it has no `Debug`.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "done", rename_all = "snake_case")]
@@ -73,6 +93,11 @@ pub enum Answer {
     Revoked {
         /// Keys of the site that still sign, or will.
         live: usize,
+    },
+    /// A site was closed.
+    Closed {
+        /// Whether it was closed before.
+        already: bool,
     },
     /// A channel was made.
     Channel(IssuedChannel),
@@ -136,50 +161,101 @@ impl From<CliError> for Refusal {
     }
 }
 
-/// Makes the changes. There is one at a time for a data folder.
+/// Makes the changes, one at a time. A data folder has one office, held by the folder's seat; an installation on Kafka has the one
+/// whose producer was not fenced.
 pub struct Office<L> {
     log: L,
     master: MasterKey,
-    deployment: Deployment,
     clock: Arc<dyn Clock>,
     policy: AddressPolicy,
-    served: Option<DirectoryView>,
+    followers: Option<DirectoryWatch<L>>,
+    /// Held from reading topic `control` until the change is durable: of two at once both would give a site the same id.
+    deployment: Mutex<Deployment>,
+    _seat: Option<ControlSeat>,
+}
+
+impl Office<EmbeddedLog> {
+    /// The office of an open folder. Fails where somebody has it.
+    pub fn of_folder(embedded: &Embedded, master: MasterKey, deployment: Deployment) -> Result<Self, CliError> {
+        let taken = || CliError::not_available("this process has an office already: changes are made by that one");
+        let seat = embedded.seat().ok_or_else(taken)?;
+        let office = Self::new(embedded.log(), master, deployment, Arc::new(SystemClock::new()));
+        Ok(Self { _seat: Some(seat), ..office })
+    }
 }
 
 impl<L: Log> Office<L> {
-    /// The office of a folder.
+    /// The office of an installation.
     pub fn new(log: L, master: MasterKey, deployment: Deployment, clock: Arc<dyn Clock>) -> Self {
         let policy = deployment.address_policy();
-        Self { log, master, deployment, clock, policy, served: None }
+        let deployment = Mutex::new(deployment);
+        Self { log, master, clock, policy, followers: None, deployment, _seat: None }
     }
 
     /// Answers only when the gateway and the alerter of this process know of the change: a key that was just told must not
     /// be refused, nor one that was just revoked be accepted.
     #[must_use]
-    pub fn serving(self, view: DirectoryView) -> Self {
-        Self { served: Some(view), ..self }
+    pub fn serving(self, followers: DirectoryWatch<L>) -> Self {
+        Self { followers: Some(followers), ..self }
     }
 
     /// Does what is asked. When it answers, that is durable.
     pub async fn execute(&self, request: Request) -> Result<Answer, Refusal> {
-        let answer = self.change(request).await?;
-        if let Some(view) = &self.served {
-            let end = self.log.bounds(Topic::Control, 0)?.end;
-            // Where the topic can't be followed just now, the change is made all the same.
-            drop(tokio::time::timeout(SERVED_WITHIN, view.reaches(end)).await);
+        if let Request::ChannelTest { channel } = &request {
+            // It changes nothing, and can take as long as an attempt.
+            return self.test_channel(channel).await.map(Answer::Tested);
         }
+        let deployment = self.deployment.lock().await;
+        let answer = self.change(&deployment, request).await?;
+        self.tell_followers();
         Ok(answer)
     }
 
-    async fn change(&self, request: Request) -> Result<Answer, Refusal> {
+    /// Configures all sites with `rules`, as `by` whom, and writes down what this installation is.
+    pub async fn configure(&self, rules: &RuleSet, by: &str) -> Result<Deployment, CliError> {
+        let mut deployment = self.deployment.lock().await;
+        let directory = self.directory()?;
+        let (configured, _) = configure_sites(&self.log, &directory, rules, by, |_| ()).await?;
+        let next = Deployment { rules: Some(configured), ..deployment.clone() };
+        self.put(&next).await?;
+        deployment.clone_from(&next);
+        Ok(next)
+    }
+
+    /// Writes down what this installation is, where the log says something else.
+    async fn write_down(&self) -> Result<(), CliError> {
+        let deployment = self.deployment.lock().await;
+        self.put(&deployment).await
+    }
+
+    async fn put(&self, deployment: &Deployment) -> Result<(), CliError> {
+        let record = deployment.record()?;
+        if self.directory()?.deployment().is_none_or(|before| **before != record) {
+            self.log.append(vec![entry(&Entity::Deployment(record))]).await?;
+        }
+        self.tell_followers();
+        Ok(())
+    }
+
+    fn tell_followers(&self) {
+        // Where the topic can't be read just now, the change is made all the same: they look again by themselves.
+        if let Some(Err(error)) = self.followers.as_ref().map(DirectoryWatch::refresh) {
+            tracing::warn!(%error, "a change is made, and known here when topic control can be read again");
+        }
+    }
+
+    async fn change(&self, deployment: &Deployment, request: Request) -> Result<Answer, Refusal> {
         match request {
-            Request::SiteAdd { name, tenant } => self.add_site(&name, &tenant).await.map(Answer::Key),
+            Request::SiteAdd { name, tenant, id } => {
+                self.add_site(deployment, &name, &tenant, id.as_deref()).await.map(Answer::Key)
+            }
             Request::SiteRotateKey { site, overlap_days } => {
-                self.rotate_key(&site, overlap_days).await.map(Answer::Key)
+                self.rotate_key(deployment, &site, overlap_days).await.map(Answer::Key)
             }
-            Request::SiteRevokeKey { site, key } => {
-                self.revoke_key(&site, &key).await.map(|live| Answer::Revoked { live })
+            Request::SiteRevokeKey { site, key, stolen } => {
+                self.revoke_key(&site, &key, stolen).await.map(|live| Answer::Revoked { live })
             }
+            Request::SiteClose { site } => self.close_site(&site).await.map(|already| Answer::Closed { already }),
             Request::ChannelAdd { url, tenant } => self.add_channel(&url, &tenant).await.map(Answer::Channel),
             Request::ChannelTest { channel } => self.test_channel(&channel).await.map(Answer::Tested),
             Request::ChannelEnable { channel } => self.enable_channel(&channel).await.map(|()| Answer::Enabled),
@@ -217,13 +293,14 @@ pub fn ask(dir: &Path, cluster: &ClusterArgs, request: &Request, create: bool) -
 fn ask_folder(dir: &Path, request: &Request, create: bool) -> Result<Answer, CliError> {
     let clock = SystemClock::new();
     let give_up_at = clock.monotonic_ms() + PATIENCE.as_millis() as i64;
-    if !create && !dir.join(logystera_infra::embedded::DATA_FILE).exists() {
-        return Err(OpenError::NoData { dir: dir.to_owned() }.into());
-    }
     loop {
-        let in_use = match Embedded::open(dir) {
+        let opened = if create { Embedded::open(dir) } else { Embedded::open_existing(dir) };
+        let in_use = match opened {
             Ok(embedded) => return act(dir, embedded, request.clone()),
             Err(in_use @ OpenError::InUse { .. }) => in_use,
+            Err(error @ OpenError::NoData { .. }) if request.can_create() => {
+                return Err(CliError::wrong_use(format!("{error}, or this command with --create")));
+            }
             Err(error) => return Err(error.into()),
         };
         if let Some(answer) = socket::call(dir, request)? {
@@ -241,18 +318,21 @@ fn ask_folder(dir: &Path, request: &Request, create: bool) -> Result<Answer, Cli
 fn act(dir: &Path, embedded: Embedded, request: Request) -> Result<Answer, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(CliError::not_available)?;
-    let master = MasterKey::load_or_create(dir).map_err(CliError::not_available)?;
-    let log = embedded.log();
     let answer = runtime.block_on(async {
-        let mut deployment = Deployment::load(dir)?;
-        if deployment.rules.is_none() {
-            // No `up` has run here yet: its first start replaces the default pack where it is told of other rules.
-            let set = rules_or_default(None)?;
-            let directory = DirectoryWatch::load(log.clone())?.view().current();
-            deployment.rules = Some(configure_sites(&log, &directory, &set, &by("site add"), |_| ()).await?.0);
-            deployment.save(dir)?;
+        let directory = DirectoryWatch::load(embedded.log())?.view().current();
+        let deployment = Deployment::of(dir, &directory, None)?;
+        let master = master_key(dir, &directory).map_err(CliError::not_available)?;
+        let has_rules = deployment.rules.is_some();
+        let office = Office::of_folder(&embedded, master, deployment)?;
+        if directory.deployment().is_none() {
+            // No `up` of this version has run here yet: its first start replaces the default pack where it is told of other rules.
+            if has_rules {
+                office.write_down().await?;
+            } else {
+                office.configure(&rules_or_default(None)?, &by("site add")).await?;
+            }
+            Deployment::leave_the_file(dir);
         }
-        let office = Office::new(log.clone(), master, deployment, Arc::new(SystemClock::new()));
         office.execute(request).await.map_err(CliError::from)
     });
     embedded.close();

@@ -9,7 +9,7 @@ use logystera_processor::core::engine::SEMANTICS;
 use logystera_processor::core::rule::RuleSet;
 use logystera_schemas::avro::Blob;
 use logystera_schemas::control::{Entity, RuleSet as RuleSetRecord, Site, SiteRules};
-use logystera_schemas::ids::{KeyGroup, Sha256Digest};
+use logystera_schemas::ids::{KeyGroup, Sha256Digest, SiteId};
 use logystera_schemas::limits::SITES_CONFIGURED_AT_ONCE_MAX;
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::SiteConfigured;
@@ -43,13 +43,17 @@ pub(crate) fn site_configured(
         digest,
         semantics: configured.semantics,
     };
-    let key = site.site.as_str();
-    let partition = KeyGroup::of(key).partition(log.partitions(Topic::Signals));
-    let holds =
-        Entry { topic: Topic::Signals, partition, key: key.as_bytes().to_vec(), value: schema::encode(&record) };
+    let holds = signals_entry(&site.site, schema::encode(&record), log);
     let (site, semantics) = (site.site.clone(), configured.semantics);
     let told = SiteRules { site, digest, semantics, at: SystemClock::new().wall_ms(), by: by.to_owned() };
     Ok([holds, entry(&Entity::SiteRules(told))])
+}
+
+/// An entry of topic `signals` about a site.
+pub(super) fn signals_entry(site: &SiteId, value: Vec<u8>, log: &impl Log) -> Entry {
+    let key = site.as_str();
+    let partition = KeyGroup::of(key).partition(log.partitions(Topic::Signals));
+    Entry { topic: Topic::Signals, partition, key: key.as_bytes().to_vec(), value }
 }
 
 /// Has the body of `set` in topic `control` as the newest one, so that new sites are configured with it.

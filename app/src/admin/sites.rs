@@ -2,17 +2,22 @@
 
 use std::fmt::Write;
 
+use deunicode::deunicode_char;
 use logystera_infra::control::{Directory, entry, is_live, seal_key_secret};
-use logystera_infra::log::Log;
+use logystera_infra::log::{Entry, Log};
 use logystera_infra::secrets::random_bytes;
 use logystera_schemas::control::{Entity, Key, Site, Tenant};
-use logystera_schemas::ids::{KeyId, SiteId, TenantId, is_name, is_slug};
+use logystera_schemas::ids::{KeyId, SiteId, TenantId};
 use logystera_schemas::limits::LIVE_KEYS_MAX;
+use logystera_schemas::schema;
+use logystera_schemas::signals_topic::{KeyRevoked, SiteClosed};
+use logystera_schemas::text::{Shown, check_name};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::rules::{by, site_configured};
+use super::rules::{by, signals_entry, site_configured};
 use super::{Office, Refusal};
+use crate::deployment::Deployment;
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
@@ -40,28 +45,40 @@ pub struct IssuedKey {
 
 impl<L: Log> Office<L> {
     /// Adds a site with its first key. The configuration stands in `signals` before the key is valid, in one commit.
-    pub(super) async fn add_site(&self, name: &str, tenant: &str) -> Result<IssuedKey, Refusal> {
-        if !is_name(name) {
-            return Err(Refusal::wrong_use("a site's name has 1 to 128 characters, and no control characters"));
-        }
+    pub(super) async fn add_site(
+        &self,
+        deployment: &Deployment,
+        name: &str,
+        tenant: &str,
+        id: Option<&str>,
+    ) -> Result<IssuedKey, Refusal> {
+        check_name(name).map_err(|error| Refusal::wrong_use(format!("a site's name {error}")))?;
         let tenant: TenantId = tenant.parse().map_err(|e| Refusal::wrong_use(format!("--tenant: {e}")))?;
         let directory = self.directory()?;
-        let configured = self.deployment.rules.as_ref();
+        let configured = deployment.rules.as_ref();
         let configured = configured.ok_or_else(|| Refusal::wrong_use("no rules are loaded yet"))?;
         let now = self.clock.wall_ms();
         let mut entries = new_tenant(&directory, &tenant, now);
-        let site = free_id(&directory, name)?;
+        let site = match id {
+            Some(id) => chosen_id(&directory, id)?,
+            None => free_id(&directory, name)?,
+        };
         let site = Site { site, tenant, name: name.to_owned(), created_at: now, closed_at: None };
         entries.push(entry(&Entity::Site(site.clone())));
         entries.extend(site_configured(&site, configured, &by("site add"), &self.log)?);
-        let (key, issued) = self.new_key(&directory, &site, now)?;
+        let (key, issued) = self.new_key(deployment, &directory, &site, now)?;
         entries.push(entry(&Entity::Key(key)));
         self.log.append(entries).await?;
         Ok(issued)
     }
 
     /// Makes a new key that is valid at once; the ones before it end after `overlap_days`.
-    pub(super) async fn rotate_key(&self, site: &str, overlap_days: u32) -> Result<IssuedKey, Refusal> {
+    pub(super) async fn rotate_key(
+        &self,
+        deployment: &Deployment,
+        site: &str,
+        overlap_days: u32,
+    ) -> Result<IssuedKey, Refusal> {
         let directory = self.directory()?;
         let site = known_site(&directory, site)?;
         let now = self.clock.wall_ms();
@@ -80,30 +97,55 @@ impl<L: Log> Office<L> {
         let ending = live.iter().filter(|key| key.not_after.is_none_or(|at| at > end));
         let mut entries: Vec<_> =
             ending.map(|key| entry(&Entity::Key(Key { not_after: Some(end), ..Key::clone(key) }))).collect();
-        let (key, issued) = self.new_key(&directory, site, now)?;
+        let (key, issued) = self.new_key(deployment, &directory, site, now)?;
         entries.push(entry(&Entity::Key(key)));
         self.log.append(entries).await?;
         Ok(issued)
     }
 
-    /// Revokes a key. Returns how many live ones the site has left.
-    pub(super) async fn revoke_key(&self, site: &str, key: &str) -> Result<usize, Refusal> {
+    /// Revokes a key; as stolen, what came under it binds nobody. Returns how many live ones the site has left.
+    pub(super) async fn revoke_key(&self, site: &str, key: &str, stolen: bool) -> Result<usize, Refusal> {
         let directory = self.directory()?;
         let site = known_site(&directory, site)?;
         let id = site.site.as_str();
         let Some(found) = directory.key(id, key) else {
             let known: Vec<&str> = directory.keys(id).map(|k| k.key.as_str()).collect();
-            return Err(Refusal::wrong_use(format!("{id} has no key {key}; it has {}", known.join(", "))));
+            let known = known.join(", ");
+            return Err(Refusal::wrong_use(format!("{id} has no key {}; it has {known}", Shown(key))));
         };
         let now = self.clock.wall_ms();
-        if found.revoked_at.is_none() {
-            let revoked = Key { revoked_at: Some(now), ..Key::clone(found) };
-            self.log.append(vec![entry(&Entity::Key(revoked))]).await?;
+        // One that was only revoked can turn out to be stolen later.
+        if found.revoked_at.is_none() || stolen && !found.stolen {
+            let revoked_at = found.revoked_at.or(Some(now));
+            let revoked = Key { revoked_at, stolen: stolen || found.stolen, ..Key::clone(found) };
+            // The engine hears of it before the gateway refuses: what the key signed until then stands before it in the log.
+            let heard = key_revoked(&revoked, &self.log);
+            self.log.append(vec![heard, entry(&Entity::Key(revoked))]).await?;
         }
         Ok(directory.keys(id).filter(|other| other.key != found.key && is_live(other, now)).count())
     }
 
-    fn new_key(&self, directory: &Directory, site: &Site, now: i64) -> Result<(Key, IssuedKey), Refusal> {
+    /// Closes a site for good. Says whether it was closed before.
+    pub(super) async fn close_site(&self, site: &str) -> Result<bool, Refusal> {
+        let directory = self.directory()?;
+        let found = directory.site(site).ok_or_else(|| no_site(site))?;
+        if found.closed_at.is_some() {
+            return Ok(true);
+        }
+        let closed = Site { closed_at: Some(self.clock.wall_ms()), ..Site::clone(found) };
+        let record = SiteClosed { site: closed.site.clone(), tenant: closed.tenant.clone() };
+        let heard = signals_entry(&closed.site, schema::encode(&record), &self.log);
+        self.log.append(vec![heard, entry(&Entity::Site(closed))]).await?;
+        Ok(false)
+    }
+
+    fn new_key(
+        &self,
+        deployment: &Deployment,
+        directory: &Directory,
+        site: &Site,
+        now: i64,
+    ) -> Result<(Key, IssuedKey), Refusal> {
         // Keys are never deleted, so their number names the next one.
         let number = directory.keys(site.site.as_str()).count() + 1;
         let id: KeyId = format!("k{number}").parse().map_err(|e| Refusal::wrong_use(format!("{e}")))?;
@@ -118,20 +160,35 @@ impl<L: Log> Office<L> {
             tenant: site.tenant.to_string(),
             site: site.site.to_string(),
             key: id.to_string(),
-            audience: self.deployment.audience.clone(),
-            url: format!("{}/v1/batches", self.deployment.url),
-            dsn: self.deployment.dsn(site.site.as_str(), id.as_str(), &hex),
+            audience: deployment.audience.clone(),
+            url: format!("{}/v1/batches", deployment.url),
+            dsn: deployment.dsn(site.site.as_str(), id.as_str(), &hex),
             secret: hex,
         };
         let site = site.site.clone();
-        let key =
-            Key { site, key: id, sealed_secret, created_at: now, not_before: now, not_after: None, revoked_at: None };
+        let (not_after, revoked_at) = (None, None);
+        let key = Key {
+            site,
+            key: id,
+            sealed_secret,
+            created_at: now,
+            not_before: now,
+            not_after,
+            revoked_at,
+            stolen: false,
+        };
         Ok((key, issued))
     }
 }
 
+/// What the engine hears of a revoked key.
+fn key_revoked(key: &Key, log: &impl Log) -> Entry {
+    let record = KeyRevoked { site: key.site.clone(), key: key.key.clone(), stolen: key.stolen };
+    signals_entry(&key.site, schema::encode(&record), log)
+}
+
 /// The entry of a tenant that is not there yet.
-pub(super) fn new_tenant(directory: &Directory, tenant: &TenantId, now: i64) -> Vec<logystera_infra::log::Entry> {
+pub(super) fn new_tenant(directory: &Directory, tenant: &TenantId, now: i64) -> Vec<Entry> {
     if directory.tenant(tenant.as_str()).is_some() {
         return Vec::new();
     }
@@ -143,30 +200,73 @@ fn known_site<'a>(directory: &'a Directory, site: &str) -> Result<&'a Site, Refu
     match directory.site(site) {
         Some(found) if found.closed_at.is_none() => Ok(found),
         Some(_) => Err(Refusal::wrong_use(format!("the site {site} is closed"))),
-        None => Err(Refusal::wrong_use(format!("there is no site {site}; `logystera site list` shows them"))),
+        None => Err(no_site(site)),
+    }
+}
+
+fn no_site(site: &str) -> Refusal {
+    Refusal::wrong_use(format!("there is no site {}; `logystera site list` shows them", Shown(site)))
+}
+
+/// The id that was asked for, if no site ever had it.
+fn chosen_id(directory: &Directory, id: &str) -> Result<SiteId, Refusal> {
+    let chosen: SiteId = id.parse().map_err(|e| Refusal::wrong_use(format!("--id: {e}")))?;
+    match directory.site(id) {
+        None => Ok(chosen),
+        Some(taken) => {
+            let state = if taken.closed_at.is_some() { "closed; an id is given once" } else { "there" };
+            Err(Refusal::wrong_use(format!("--id: the site {id} is {state}; choose another id")))
+        }
     }
 }
 
 /// An id that is free: the name's letters and digits, with a number where it is taken.
 fn free_id(directory: &Directory, name: &str) -> Result<SiteId, Refusal> {
+    let id = slug(name);
+    let base = if id.is_empty() { "site" } else { &id };
+    let free = |id: &String| directory.site(id).is_none();
+    let numbered = (2..).map(|n: u32| format!("{base}-{n}"));
+    let id = std::iter::once(base.to_owned()).chain(numbered).find(free);
+    id.unwrap_or_default().parse().map_err(|e| Refusal::wrong_use(format!("{e}")))
+}
+
+/// The letters and digits of a name in Latin, small, with `-` between the words; empty where it has none.
+fn slug(name: &str) -> String {
     let mut id = String::new();
-    for c in name.chars().flat_map(char::to_lowercase) {
-        let slug = is_slug(c.encode_utf8(&mut [0; 4]));
-        match c {
-            c if slug && c != '-' => id.push(c),
-            _ if !id.is_empty() && !id.ends_with('-') => id.push('-'),
-            _ => {}
+    let latin = name.chars().flat_map(|c| deunicode_char(c).unwrap_or(" ").chars());
+    for c in latin.map(|c| c.to_ascii_lowercase()) {
+        if c.is_ascii_alphanumeric() || c == '_' {
+            id.push(c);
+        } else if c != '\'' && !id.is_empty() && !id.ends_with('-') {
+            id.push('-');
         }
         if id.len() >= ID_NAME_CHARS_MAX {
             break;
         }
     }
-    let base = match id.trim_end_matches('-') {
-        "" => "site",
-        id => id,
-    };
-    let free = |id: &String| directory.site(id).is_none();
-    let numbered = (2..).map(|n: u32| format!("{base}-{n}"));
-    let id = std::iter::once(base.to_owned()).chain(numbered).find(free);
-    id.unwrap_or_default().parse().map_err(|e| Refusal::wrong_use(format!("{e}")))
+    id.trim_end_matches('-').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_the_name_in_latin_letters() {
+        for (name, id) in [
+            ("My shop", "my-shop"),
+            ("Магазин", "magazin"),
+            ("Müller & Söhne GmbH", "muller-sohne-gmbh"),
+            ("Škoda – Plzeň", "skoda-plzen"),
+            ("Ελλάδα", "ellada"),
+            ("東京", "dong-jing"),
+            ("L'Épicerie d'Été", "lepicerie-dete"),
+            ("a_b--c", "a_b-c"),
+            ("!!!", ""),
+            ("🛒", "shopping-cart"),
+        ] {
+            assert_eq!(slug(name), id, "{name}");
+        }
+        assert!(slug(&"щ".repeat(100)).len() <= ID_NAME_CHARS_MAX);
+    }
 }

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use logystera_infra::accept::AcceptFaults;
@@ -81,7 +82,7 @@ impl AdminSocket {
 }
 
 /// Serves the socket until `shutdown`, one request at a time.
-pub async fn serve<L: Log>(socket: AdminSocket, office: Office<L>, shutdown: Shutdown) {
+pub async fn serve<L: Log>(socket: AdminSocket, office: Arc<Office<L>>, shutdown: Shutdown) {
     let AdminSocket { listener, path } = socket;
     let faults = AcceptFaults::of("folder");
     let (seldom, clock) = (Seldom::new(), SystemClock::new());

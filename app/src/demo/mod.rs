@@ -13,6 +13,7 @@ use logystera_schemas::delivery::{Attempt, AttemptState};
 use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::schema;
+use logystera_schemas::text::Shown;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
 
 use crate::admin::{Answer, Refusal, Request, TENANT_DEFAULT};
@@ -36,7 +37,7 @@ impl Story {
         let mut out = std::io::stdout().lock();
         for line in text.lines() {
             // A terminal that is gone hears no story; the installation goes on.
-            drop(writeln!(out, "{stamp:6} {line}"));
+            drop(writeln!(out, "{stamp:6} {}", Shown(line)));
             stamp.clear();
         }
         drop(out.flush());
@@ -57,10 +58,10 @@ async fn act(running: &Running, story: &Story) -> Result<(), Refusal> {
         "Logystera demo: gateway, rules and alerter in this process, data in {}",
         running.data.display()
     ));
-    let office = running.office();
+    let office = &running.office;
     let receiver = receiver::Receiver::bind(story.clone()).await?;
     let url = format!("http://{}/alerts", receiver.address);
-    let site = Request::SiteAdd { name: "Demo shop".to_owned(), tenant: TENANT_DEFAULT.to_owned() };
+    let site = Request::SiteAdd { name: "Demo shop".to_owned(), tenant: TENANT_DEFAULT.to_owned(), id: None };
     let channel = Request::ChannelAdd { url: url.clone(), tenant: TENANT_DEFAULT.to_owned() };
     let (Answer::Key(key), Answer::Channel(channel)) = (office.execute(site).await?, office.execute(channel).await?)
     else {

@@ -71,6 +71,9 @@ pub fn run(args: &Args) -> ExitCode {
 
 fn replay(args: &Args) -> Result<u8, CliError> {
     let from_ms = when::from(args.from.as_deref())?;
+    if args.verify {
+        reading::check_acknowledged(&args.data, &args.cluster)?;
+    }
     let log = reading::open(&args.data, &args.cluster)?;
     let directory = Arc::new(log.directory()?);
     let given = args.rules.as_deref().map(load_rules).transpose()?.map(Arc::new);

@@ -74,6 +74,10 @@ pub struct Args {
     /// Log JSON, one object a line
     #[arg(long, env = "LOGYSTERA_LOG_JSON", value_parser = BoolishValueParser::new())]
     log_json: bool,
+    /// Go on with data that was put back to an earlier state: what was acknowledged since is given up
+    #[serde(skip)]
+    #[arg(long)]
+    accept_rollback: bool,
     /// Show the whole story: a site that misbehaves after half a minute, and a receiver that prints the alert
     #[serde(skip)]
     #[arg(long, conflicts_with_all = ["tls_cert", "tls_key"])]
@@ -95,6 +99,7 @@ pub(super) struct Config {
     pub(super) log: String,
     pub(super) log_json: bool,
     pub(super) demo: bool,
+    pub(super) accept_rollback: bool,
 }
 
 impl Config {
@@ -138,6 +143,11 @@ impl Config {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             _ => return Err(CliError::wrong_use("tls-cert and tls-key belong together")),
         };
+        if let (Some(url), Some(_)) = (public_url.as_ref().filter(|url| url.starts_with("http://")), &tls) {
+            return Err(CliError::wrong_use(format!(
+                "--public-url {url}: with a certificate senders speak TLS to this address; write https://"
+            )));
+        }
         // The story is on standard output: only what is wrong may stand between its lines.
         let log_default = if demo { "warn" } else { "info" };
         Ok(Self {
@@ -153,6 +163,7 @@ impl Config {
             log: args.log.or(file.log).unwrap_or_else(|| log_default.to_owned()),
             log_json: args.log_json || file.log_json,
             demo,
+            accept_rollback: args.accept_rollback,
         })
     }
 }
@@ -226,6 +237,11 @@ mod tests {
             (&[], "tls-cert = \"c.pem\"", "belong together"),
             (&["--quota-signals-burst", "999"], "", "--quota-signals-burst 999: expected at least 1000"),
             (&[], "quota-bytes-per-s = 0", "expected at least 1"),
+            (
+                &["--public-url", "http://in.example.com", "--tls-cert", "c.pem", "--tls-key", "k.pem"],
+                "",
+                "write https://",
+            ),
             (&[], "listne = \"0.0.0.0:1\"", "unknown field `listne`"),
             (&[], "demo = true", "unknown field `demo`"),
         ] {

@@ -3,6 +3,7 @@
 mod config;
 mod greeting;
 mod memory;
+mod reload;
 mod secrets;
 mod tasks;
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::{DirectoryView, DirectoryWatch};
+use logystera_infra::control::{Directory, DirectoryView, DirectoryWatch, master_key};
 use logystera_infra::embedded::{Embedded, EmbeddedLog, OpenError};
 use logystera_infra::handles;
 use logystera_infra::secrets::MasterKey;
@@ -27,8 +28,8 @@ use logystera_schemas::limits::CONNECTIONS_MAX;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::admin::{self, AdminSocket, Office, configure_sites};
-use crate::cli::{CliError, DONE, finish};
+use crate::admin::{self, AdminSocket, Office};
+use crate::cli::{CliError, DONE, NOT_AVAILABLE, finish};
 use crate::demo;
 use crate::deployment::{Configured, Deployment};
 
@@ -41,6 +42,8 @@ pub(crate) use tasks::ControlBodies;
 
 /// How long `up` waits for a command that has the folder.
 const OPEN_WAIT_MS: i64 = 2_000;
+/// How long a start that was told to stop goes on: what reads a file or an old log ends within it by itself.
+const START_GIVEN_UP_AFTER: Duration = Duration::from_secs(2);
 /// How often the histograms' samples are folded.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
@@ -95,6 +98,8 @@ pub(crate) struct Running {
     pub(crate) deployment: Deployment,
     /// Opens its secrets.
     pub(crate) master: MasterKey,
+    /// Makes changes of sites and channels.
+    pub(crate) office: Arc<Office<EmbeddedLog>>,
     /// Where senders connect.
     pub(crate) listen: SocketAddr,
     /// Where operators connect.
@@ -105,38 +110,35 @@ pub(crate) struct Running {
     pub(crate) shutdown: Shutdown,
 }
 
-impl Running {
-    /// Makes changes of sites and channels.
-    pub(crate) fn office(&self) -> Office<EmbeddedLog> {
-        let (log, clock) = (self.log.clone(), Arc::new(SystemClock::new()));
-        Office::new(log, self.master.clone(), self.deployment.clone(), clock).serving(self.directory.clone())
-    }
-}
-
 async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
     let shutdown = Shutdown::new();
     shutdown.on_signals().map_err(CliError::not_available)?;
+    let started = give_up_if_told(&shutdown);
+    let reloads = reload::Reloads::new(&config).map_err(CliError::not_available)?;
     let rules = rules_or_default(config.rules.as_deref())?;
-    let tls = match &config.tls {
-        Some((certificate, key)) => Some(Tls::from_files(certificate, key).map_err(CliError::wrong_use)?),
-        None => None,
-    };
+    let tls = certificate(&config)?;
+    if config.accept_rollback {
+        Embedded::accept_rollback(&config.data)?;
+    }
     let embedded = open(&config.data, &shutdown).await?;
     let listener = bind(config.listen, "--listen HOST:PORT").await?;
     let admin_listener = bind(config.admin_listen, "--admin-listen HOST:PORT").await?;
-    let socket = AdminSocket::bind(&config.data)?;
     let address = |l: &TcpListener| l.local_addr().map_err(CliError::not_available);
     let (listen, admin_listen) = (address(&listener)?, address(&admin_listener)?);
 
     let log = embedded.log();
     let watch = DirectoryWatch::load(log.clone())?;
     let directory = watch.view();
-    let deployment = deploy(&config, listen, &log, &directory, &rules).await?;
-    let master = MasterKey::load_or_create(&config.data).map_err(CliError::not_available)?;
+    let master = master_key(&config.data, &directory.current()).map_err(CliError::not_available)?;
+    let told = told(&config, listen, &directory.current())?;
+    let office = Arc::new(Office::of_folder(&embedded, master.clone(), told)?.serving(watch.clone()));
+    let deployment = office.configure(&rules, &admin::by("up")).await?;
+    Deployment::leave_the_file(&config.data);
+    let socket = AdminSocket::bind(&config.data)?;
     let mut threads = vec![watch.spawn(shutdown.clone()).map_err(CliError::not_available)?];
     let data = config.data.clone();
     let quota = config.quota;
-    let running = Running { data, log, directory, deployment, master, listen, admin_listen, quota, shutdown };
+    let running = Running { data, log, directory, deployment, master, office, listen, admin_listen, quota, shutdown };
     threads.extend(tasks::spawn(&embedded, &running)?);
 
     let servers = serve_all(
@@ -144,6 +146,8 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
         Listeners { senders: listener, tls: tls.clone(), operators: admin_listener, socket },
         metrics,
     )?;
+    drop(started);
+    tokio::spawn(reload::on_hangup(reloads, tls.clone(), Arc::clone(&running.office)));
     if config.demo {
         demo::tell(running.clone()).await;
     } else {
@@ -165,6 +169,16 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
         println!("Stopped. The data stays in {}.", config.data.display());
     }
     Ok(DONE)
+}
+
+/// The certificate of the flags. One that has ended is told of and served: alerts and commands go on until it is renewed.
+fn certificate(config: &Config) -> Result<Option<Tls>, CliError> {
+    let Some((certificate, key)) = &config.tls else { return Ok(None) };
+    let tls = Tls::from_files(certificate, key).map_err(CliError::wrong_use)?;
+    if let Some(fault) = tls.fault() {
+        tracing::error!("{fault}; renew it, then send this process SIGHUP");
+    }
+    Ok(Some(tls))
 }
 
 /// Where others come in.
@@ -192,7 +206,7 @@ fn serve_all(running: &Running, listeners: Listeners, metrics: Metrics) -> Resul
         tokio::spawn(async move { for_senders.serve(senders, tls, senders_until).await }),
         tokio::spawn(async move { for_operators.serve_admin(operators, render, operators_until).await }),
         tokio::spawn(async move { gateway.run_timers(timers_until).await }),
-        tokio::spawn(admin::serve(socket, running.office(), running.shutdown.clone())),
+        tokio::spawn(admin::serve(socket, Arc::clone(&running.office), running.shutdown.clone())),
         tokio::spawn(async move {
             tokio::select! {
                 () = upkeep(upkept) => {}
@@ -221,28 +235,28 @@ pub(crate) async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener,
         .map_err(|error| CliError::not_available(format!("{address}: {error}; choose another address with {flag}")))
 }
 
-/// Writes down what this run was told of its deployment, and configures the sites with its rules.
-async fn deploy(
-    config: &Config,
-    listen: SocketAddr,
-    log: &EmbeddedLog,
-    directory: &DirectoryView,
-    rules: &RuleSet,
-) -> Result<Deployment, CliError> {
-    let mut deployment = Deployment::load(&config.data)?;
-    if let Some(audience) = &config.audience {
-        deployment.audience.clone_from(audience);
-    }
-    deployment.url = config.public_url.clone().unwrap_or_else(|| own_url(listen, config.tls.is_some()));
-    deployment.allow_private_addresses = config.allow_private_addresses;
-    let before = deployment.rules.take();
-    let (configured, by) = (Configured::of(rules), admin::by("up"));
-    if before.as_ref() != Some(&configured) {
-        configure_sites(log, &directory.current(), rules, &by, |_| ()).await?;
-    }
-    deployment.rules = Some(configured);
-    deployment.save(&config.data)?;
-    Ok(deployment)
+/// The folder's deployment, as this run was told of it.
+fn told(config: &Config, listen: SocketAddr, directory: &Directory) -> Result<Deployment, CliError> {
+    let known = Deployment::of(&config.data, directory, config.audience.as_deref())?;
+    let url = config.public_url.clone().unwrap_or_else(|| own_url(listen, config.tls.is_some()));
+    Ok(Deployment { url, allow_private_addresses: config.allow_private_addresses, ..known })
+}
+
+/// Ends the process if it is told to stop before it has started: it may be reading something that does not come. Nothing is lost by
+/// that, what is acknowledged is on disk. What is returned says that it has started, when it is dropped.
+fn give_up_if_told(shutdown: &Shutdown) -> tokio::sync::oneshot::Sender<()> {
+    let (started, has_started) = tokio::sync::oneshot::channel();
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = has_started => return,
+            () = shutdown.wait() => {}
+        }
+        tokio::time::sleep(START_GIVEN_UP_AFTER).await;
+        eprintln!("logystera up: told to stop before it had started");
+        std::process::exit(i32::from(NOT_AVAILABLE));
+    });
+    started
 }
 
 /// The address that reaches this process from its own machine.

@@ -4,7 +4,11 @@
 
 mod channels;
 mod commands;
+mod folder;
+mod full_disk;
+mod reload;
 mod replay;
 mod skip;
+mod sites;
 mod snapshots;
 mod support;

@@ -151,7 +151,7 @@ fn a_bit_altered_anywhere_in_a_record_fails_its_checksum() {
 #[test]
 fn a_log_of_newer_semantics_is_not_judged() {
     let folder = Folder::new();
-    folder.expect(0, &["site", "add", "Shop"]);
+    folder.expect(0, &["site", "add", "Shop", "--create"]);
     let configured = |value: &[u8]| schema::decode::<SiteConfigured>(value).ok();
     let (offset, key, record) = find(&folder, Topic::Signals, configured).remove(0);
     let newer = SiteConfigured { semantics: record.semantics + 1, ..record };

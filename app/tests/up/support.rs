@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+/// What `up` says last when it is ready.
+pub(crate) const READY: &str = "Watch:";
+
 /// How long anything may take that a user would wait for: other tests want the machine too.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -37,6 +40,18 @@ impl Folder {
     /// Runs a command to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.command(args).output().unwrap()
+    }
+
+    /// Runs a line of shell beside the folder.
+    pub(crate) fn shell(&self, script: &str) -> Output {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]).current_dir(self.dir.path()).env("LOGYSTERA_DATA", self.data()).stdin(Stdio::null());
+        shell.output().unwrap()
+    }
+
+    /// What every `up` on this folder has logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.path("up.log")).unwrap()
     }
 
     /// Runs a command that must end with `code`; gives its standard output, or its standard error where that is empty.
@@ -94,6 +109,13 @@ impl Up {
     pub(crate) fn word_after(&self, label: &str) -> String {
         let rest = self.said.split_once(label).unwrap_or_else(|| panic!("no {label:?} in {}", self.said)).1;
         rest.split([' ', ',', '\n', '/']).find(|w| !w.is_empty() && *w != "http:").unwrap().to_owned()
+    }
+
+    /// Sends it a signal, such as `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        assert!(
+            Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap().success()
+        );
     }
 
     /// Asks it to stop, and checks that it ended well.

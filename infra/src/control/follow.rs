@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -168,11 +168,13 @@ impl DirectoryView {
     }
 }
 
-/// Follows topic `control`.
-#[derive(Debug)]
+/// Follows topic `control`. Its clones follow it together: whoever has changed something takes it in at once, and all views see
+/// it.
+#[derive(Clone, Debug)]
 pub struct DirectoryWatch<L> {
     log: L,
-    sender: watch::Sender<Arc<Directory>>,
+    /// One look at a time: of two, the slower one must not put an older snapshot in a newer one's place.
+    sender: Arc<Mutex<watch::Sender<Arc<Directory>>>>,
     look: Arc<Look>,
 }
 
@@ -182,18 +184,24 @@ impl<L: Log> DirectoryWatch<L> {
         let mut directory = Directory::default();
         follow(&mut directory, |from| log.read(Topic::Control, 0, from, READ_BYTES_MAX))?;
         tell(&directory, &Directory::default());
-        Ok(Self { log, sender: watch::Sender::new(Arc::new(directory)), look: Look::now() })
+        let sender = Arc::new(Mutex::new(watch::Sender::new(Arc::new(directory))));
+        Ok(Self { log, sender, look: Look::now() })
     }
 
     /// A view of what this follows.
     pub fn view(&self) -> DirectoryView {
-        DirectoryView { receiver: self.sender.subscribe(), look: Arc::clone(&self.look) }
+        DirectoryView { receiver: self.lock().subscribe(), look: Arc::clone(&self.look) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, watch::Sender<Arc<Directory>>> {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes in what was appended since the last look. True: something was. On an error the last snapshot holds.
-    pub fn refresh(&mut self) -> Result<bool, LogError> {
+    pub fn refresh(&self) -> Result<bool, LogError> {
+        let sender = self.lock();
         let read = |from| self.log.read(Topic::Control, 0, from, READ_BYTES_MAX);
-        let before = Arc::clone(&self.sender.borrow());
+        let before = Arc::clone(&sender.borrow());
         let records = read(before.end)?;
         self.look.succeeded();
         // Most looks find nothing: no copy for them.
@@ -204,12 +212,12 @@ impl<L: Log> DirectoryWatch<L> {
         directory.take(&records);
         follow(&mut directory, read)?;
         tell(&directory, &before);
-        self.sender.send_replace(Arc::new(directory));
+        sender.send_replace(Arc::new(directory));
         Ok(true)
     }
 
     /// Looks every [`CONTROL_REFRESH_MS`], on a thread of its own, until `shutdown`.
-    pub fn spawn(mut self, shutdown: Shutdown) -> io::Result<JoinHandle<()>> {
+    pub fn spawn(self, shutdown: Shutdown) -> io::Result<JoinHandle<()>> {
         let age = metrics::gauge!("logystera_control_age_seconds");
         let run = move || {
             let mut away = false;
@@ -269,6 +277,7 @@ mod tests {
             not_before: 10,
             not_after: None,
             revoked_at,
+            stolen: false,
         })
     }
 
@@ -286,7 +295,7 @@ mod tests {
         let embedded = Embedded::open(dir.path()).unwrap();
         let log = embedded.log();
         log.append(vec![entry(&key(Some(12))), raw("junk", b"\xc3\x01junk")]).await.unwrap();
-        let mut watch = DirectoryWatch::load(log.clone()).unwrap();
+        let watch = DirectoryWatch::load(log.clone()).unwrap();
         assert_eq!(watch.view().current().unreadable(), 1);
         log.append(vec![raw("key/shop/k1", b"")]).await.unwrap();
         assert!(watch.refresh().unwrap());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{CertificateParams, CertifiedKey, KeyPair, generate_simple_self_signed};
 use reqwest::Version;
 use tokio::io::AsyncWriteExt;
 
@@ -70,15 +70,88 @@ async fn tls_offers_both_versions() {
     assert_eq!(world.log.batches().len(), 2);
 }
 
+/// A certificate for `localhost` that is valid until this year, with its key, both PEM.
+fn pair(until: i32) -> (String, String) {
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(until, 1, 1);
+    let key = KeyPair::generate().unwrap();
+    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
 #[test]
-fn tls_files_that_cannot_be_used_are_named() {
+fn tls_files_that_cannot_be_used_are_named_with_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let (chain, key) = (folder.path().join("chain.pem"), folder.path().join("key.pem"));
-    let error = Tls::from_files(&chain, &key).err().unwrap().to_string();
-    assert!(error.contains("chain.pem"), "{error}");
-    std::fs::write(&chain, "").unwrap();
-    let error = Tls::from_files(&chain, &key).err().unwrap().to_string();
-    assert!(error.contains("key.pem"), "{error}");
+    let ((good, good_key), (_, other_key)) = (pair(2999), pair(2999));
+    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let legacy = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+    for (in_chain, in_key, says) in [
+        (None, None, "chain.pem: No such file"),
+        (Some(&*good), None, "key.pem: No such file"),
+        (
+            Some(&good_key),
+            Some(&*good),
+            "chain.pem: it holds a private key and no certificate: are the two files swapped?",
+        ),
+        (Some(&good), Some(&good), "key.pem: it holds a certificate and no private key: are the two files swapped?"),
+        (
+            Some(&good),
+            Some(encrypted),
+            "key.pem: the private key is encrypted, and nobody is asked for its passphrase: openssl",
+        ),
+        (Some(&good), Some(legacy), "key.pem: the private key is encrypted"),
+        (Some(""), Some(&good_key), "chain.pem: it is empty; expected a certificate in PEM"),
+        (Some("\u{30}\u{5}"), Some(&good_key), "chain.pem: it is DER; expected PEM: openssl x509 -inform der"),
+        (Some("hello"), Some(&good_key), "chain.pem: it is no PEM file"),
+        (Some(&good), Some(&other_key), "key.pem cannot be used together"),
+    ] {
+        for (path, text) in [(&chain, in_chain), (&key, in_key)] {
+            match text {
+                Some(text) => std::fs::write(path, text).unwrap(),
+                None => drop(std::fs::remove_file(path)),
+            }
+        }
+        let error = Tls::from_files(&chain, &key).err().unwrap().to_string();
+        assert!(error.contains(says), "expected {says:?}: {error}");
+    }
+    for (until, fault) in [(2999, None), (2021, Some("chain.pem ended on 2021-01-01 00:00 UTC: senders refuse it"))] {
+        let (certificate, secret) = pair(until);
+        std::fs::write(&chain, certificate).unwrap();
+        std::fs::write(&key, secret).unwrap();
+        let tls = Tls::from_files(&chain, &key).unwrap();
+        assert_eq!(
+            tls.fault().map(|f| fault.is_some_and(|says| f.ends_with(says))),
+            fault.map(|_| true),
+            "{:?}",
+            tls.fault()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_replaced_while_it_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let (chain, key) = (folder.path().join("chain.pem"), folder.path().join("key.pem"));
+    let read = |(certificate, secret): &(String, String)| {
+        std::fs::write(&chain, certificate).unwrap();
+        std::fs::write(&key, secret).unwrap();
+        Tls::from_files(&chain, &key).unwrap()
+    };
+    let (before, after) = (pair(2998), pair(2999));
+    let tls = read(&before);
+    let world = World::with(|_| {}, Some(tls.clone())).await;
+    let url = format!("https://localhost:{}/v1/batches", world.address.port());
+    let trusting = |pair: &(String, String)| {
+        let root = reqwest::Certificate::from_pem(pair.0.as_bytes()).unwrap();
+        client().tls_certs_only([root]).resolve("localhost", world.address).build().unwrap()
+    };
+    let open = trusting(&before);
+    assert_eq!(post(&open, &url, &Post::seq(1)).await.0, 202);
+    tls.replace_by(&read(&after));
+    assert_eq!(post(&trusting(&after), &url, &Post::seq(2)).await.0, 202);
+    assert!(trusting(&before).post(&url).send().await.is_err(), "the old one is shown no more");
+    assert_eq!(post(&open, &url, &Post::seq(3)).await.0, 202, "what was open goes on");
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use logystera_schemas::text::hidden_in;
+
 use super::duration;
 use super::report::{Place, Report};
 use super::suggest;
@@ -97,10 +99,10 @@ pub(super) fn line<'n>(node: &'n Node, what: &str, max: usize, report: &mut Repo
     } else if chars > max {
         report.error(node.place, format!("{what} has {chars} characters; it has at most {max}"));
         None
-    } else if text.chars().any(|c| c.is_control() || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}')) {
-        report
-            .error(node.place, format!("{what} is one line without control characters"))
-            .help("`>-` folds several lines into one");
+    } else if let Some(hidden) = hidden_in(text) {
+        let error =
+            report.error(node.place, format!("{what} is one line of characters that can be seen; it has {hidden}"));
+        error.help(if hidden.character == '\n' { "`>-` folds several lines into one" } else { "take it out" });
         None
     } else {
         Some(text)

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use logystera_schemas::limits::RULE_ERRORS_MAX;
+use logystera_schemas::text::hidden_in;
 
 /// Characters of a source line that an error shows: canonical JSON is one line of up to a megabyte.
 const EXCERPT_CHARS_MAX: usize = 120;
@@ -98,7 +99,7 @@ impl Excerpt {
 fn printable(c: char) -> char {
     match c {
         '\t' => ' ',
-        c if c.is_control() => '\u{fffd}',
+        c if hidden_in(c.encode_utf8(&mut [0; 4])).is_some() => '\u{fffd}',
         c => c,
     }
 }

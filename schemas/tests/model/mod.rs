@@ -6,8 +6,8 @@ use logystera_schemas::avro::Blob;
 use logystera_schemas::batch::{BatchHead, Platform};
 use logystera_schemas::catalogue::{SIGNAL_TYPES, SignalType, SignalTypes};
 use logystera_schemas::control::{
-    Channel, ChannelKind, GrowingTopic, GrowthPhase, Key, Lease, Partitions, ProcessRole, RuleSet, Site, SiteRules,
-    Skip, Tenant,
+    Channel, ChannelKind, Deployment, GrowingTopic, GrowthPhase, Key, Lease, Partitions, ProcessRole, RuleSet, Site,
+    SiteRules, Skip, Tenant,
 };
 use logystera_schemas::delivery::{
     Attempt, AttemptCause, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelRef,
@@ -249,11 +249,12 @@ records! {
     Snapshot { key_group generation partition position at part parts encryption_key sites entries }
     Tenant { tenant name created_at }
     Site { site tenant name created_at closed_at }
-    Key { site key sealed_secret created_at not_before not_after revoked_at }
+    Key { site key sealed_secret created_at not_before not_after revoked_at stolen }
     RuleSet { digest body }
     Channel { channel tenant kind sealed_config created_at removed_at }
     Partitions { topic generations phase }
     Lease { role instance incarnation renewal left released }
     Skip { topic generation partition from to reason at }
     SiteRules { site digest semantics at by }
+    Deployment { audience url allow_private_addresses rules semantics }
 }

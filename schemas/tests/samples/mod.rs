@@ -4,8 +4,8 @@ use logystera_schemas::avro::{Blob, Writer};
 use logystera_schemas::batch::{self, BatchHead, Platform, Value};
 use logystera_schemas::catalogue::{SignalType, SignalTypes};
 use logystera_schemas::control::{
-    Channel, ChannelKind, GrowingTopic, GrowthPhase, Key, Lease, Partitions, ProcessRole, RuleSet, Site, SiteRules,
-    Skip, Tenant,
+    Channel, ChannelKind, Deployment, GrowingTopic, GrowthPhase, Key, Lease, Partitions, ProcessRole, RuleSet, Site,
+    SiteRules, Skip, Tenant,
 };
 use logystera_schemas::delivery::{
     Attempt, AttemptCause, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelRef,
@@ -203,6 +203,7 @@ fn control_record(kind: Kind) -> Vec<u8> {
             not_before: AT,
             not_after: None,
             revoked_at: Some(AT + 1),
+            stolen: true,
         }),
         Kind::RuleSet => schema::encode(&RuleSet { digest: Sha256Digest([0xd2; 32]), body: Blob(b"{}".to_vec()) }),
         Kind::Channel => schema::encode(&Channel {
@@ -241,6 +242,13 @@ fn control_record(kind: Kind) -> Vec<u8> {
             semantics: 1,
             at: AT,
             by: "rules publish on host-1".to_owned(),
+        }),
+        Kind::Deployment => schema::encode(&Deployment {
+            audience: "eu-prod".to_owned(),
+            url: "https://in.example".to_owned(),
+            allow_private_addresses: true,
+            rules: Some(Sha256Digest([0xd2; 32])),
+            semantics: 1,
         }),
         other => unreachable!("{other:?} is not a record of topic control"),
     }

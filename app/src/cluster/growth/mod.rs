@@ -160,7 +160,7 @@ impl Growth<'_> {
 
     /// Waits until every gateway has said that it left, or two leases have passed: a gateway that says nothing has none by then.
     fn wait_for_gateways(&mut self, old: Generation) -> Result<(), LogError> {
-        let (waited, mut watch) = (Stopwatch::start(), DirectoryWatch::load(self.log.clone())?);
+        let (waited, watch) = (Stopwatch::start(), DirectoryWatch::load(self.log.clone())?);
         let mut told: Option<Vec<String>> = None;
         loop {
             let directory = watch.view().current();

@@ -6,20 +6,26 @@
 //! [`EmbeddedReader`]. The tables are documented in `store.rs`. Local disks only: SQLite's write-ahead log needs shared
 //! memory, and a network file system's locks are not to be trusted.
 
+mod error;
 mod lock;
 mod log;
+mod mark;
 mod queue;
 mod read;
 mod reader;
+mod reserve;
 mod store;
 mod task;
+mod wal;
 mod writer;
 
 #[cfg(test)]
+mod folder_tests;
+#[cfg(test)]
 mod tests;
 
-use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -27,66 +33,18 @@ use logystera_schemas::topic::Topic;
 
 use crate::log::LogError;
 use lock::FolderLock;
+use mark::Mark;
 use queue::Queue;
-use writer::{Progress, Writer};
+use reserve::Reserve;
+use wal::WalSize;
+use writer::{Progress, Watched, Writer};
 
+pub use error::OpenError;
 pub use log::EmbeddedLog;
 pub use read::StateEntry;
 pub use reader::EmbeddedReader;
-pub use store::{DATA_FILE, FORMAT, record_checksum};
+pub use store::{DATA_FILE, DEPLOYMENT_FILE, FORMAT, record_checksum};
 pub use task::EmbeddedTask;
-
-/// Why a data folder cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process writes to it.
-    #[error(
-        "the folder {} is in use by another logystera{}; stop that one, or name another folder with --data",
-        dir.display(), pid.map_or(String::new(), |p| format!(" (process {p})"))
-    )]
-    InUse {
-        /// The folder.
-        dir: PathBuf,
-        /// The other process, where it said.
-        pid: Option<u32>,
-    },
-    /// A newer binary wrote it.
-    #[error(
-        "the folder {} holds data of format {found}; this binary knows formats up to {known}: \
-         use the newer logystera that wrote it",
-        dir.display()
-    )]
-    Newer {
-        /// The folder.
-        dir: PathBuf,
-        /// Format of the data.
-        found: u32,
-        /// Newest format that this binary knows.
-        known: u32,
-    },
-    /// There is no data there. Only for those who read.
-    #[error("the folder {} holds no data; `logystera up --data {}` creates it", dir.display(), dir.display())]
-    NoData {
-        /// The folder.
-        dir: PathBuf,
-    },
-    /// The folder or a file in it cannot be read or written.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// What could not be used.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// SQLite refuses the file.
-    #[error("{}: {what}", path.display())]
-    Store {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite says.
-        what: String,
-    },
-}
 
 /// What the writer has done since the folder was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,6 +62,7 @@ struct Shared {
     queue: Queue,
     progress: Progress,
     readers: Mutex<Vec<rusqlite::Connection>>,
+    seat_is_taken: AtomicBool,
 }
 
 /// An open data folder. Only one process has it open at a time.
@@ -120,26 +79,48 @@ impl Embedded {
         Self::open_with(dir, None)
     }
 
+    /// Opens the folder where it has data.
+    pub fn open_existing(dir: &Path) -> Result<Self, OpenError> {
+        store::holds_data(dir)?;
+        Self::open(dir)
+    }
+
+    /// Lets a folder be opened whose data ends before what was acknowledged: what is missing is given up.
+    pub fn accept_rollback(dir: &Path) -> Result<(), OpenError> {
+        mark::forget(dir)
+    }
+
     /// As [`Self::open`], with a bound on the file's pages, so that tests can fill it.
     fn open_with(dir: &Path, pages_max: Option<u32>) -> Result<Self, OpenError> {
         let lock = FolderLock::take(dir)?;
-        let connection = store::open_for_writing(dir, pages_max)?;
+        let connection = match store::open_for_writing(dir, pages_max) {
+            Err(OpenError::Full { .. }) if reserve::give_back_unopened(dir) => store::open_for_writing(dir, pages_max)?,
+            opened => opened?,
+        };
         let ends = store::ends(&connection).map_err(|e| store::open_error(dir, &e))?;
+        let watched = Watched { reserve: Reserve::open(dir), mark: Mark::open(dir, ends)?, wal: WalSize::of(dir) };
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
             queue: Queue::new(),
             progress: Progress::new(ends),
             readers: Mutex::default(),
+            seat_is_taken: AtomicBool::new(false),
         });
-        let writer = Writer::new(connection, ends, Arc::clone(&shared));
+        let writer = Writer::new(connection, ends, watched, Arc::clone(&shared));
         let thread = std::thread::Builder::new().name("log-writer".to_owned()).spawn(move || writer.run());
-        let thread = thread.map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
+        let thread = thread.map_err(|e| OpenError::io(dir, e))?;
         Ok(Self { shared, writer: Some(thread), _lock: lock })
     }
 
     /// The log, for those who append records of their own or only read.
     pub fn log(&self) -> EmbeddedLog {
         EmbeddedLog::new(Arc::clone(&self.shared))
+    }
+
+    /// The seat of the one who changes topic `control`; none while somebody has it.
+    pub fn seat(&self) -> Option<ControlSeat> {
+        let taken = self.shared.seat_is_taken.swap(true, Ordering::AcqRel);
+        (!taken).then(|| ControlSeat { shared: Arc::clone(&self.shared) })
     }
 
     /// Takes over the task of `app`, which reads `input`. Every earlier owner of it is fenced from here on.
@@ -165,6 +146,19 @@ impl Embedded {
             tracing::error!("the log's writer panicked; what it had not answered may be missing");
         }
         self.shared.progress.close();
+    }
+}
+
+/// The right to change what is configured in an open folder: to read topic `control`, decide, and append. There is one, so that no
+/// two decide by the same reading, and give two sites one id. Let go when it is dropped.
+#[derive(Debug)]
+pub struct ControlSeat {
+    shared: Arc<Shared>,
+}
+
+impl Drop for ControlSeat {
+    fn drop(&mut self) {
+        self.shared.seat_is_taken.store(false, Ordering::Release);
     }
 }
 

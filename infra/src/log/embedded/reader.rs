@@ -7,7 +7,7 @@ use logystera_schemas::topic::Topic;
 use rusqlite::Connection;
 
 use super::read::{self, StateEntry};
-use super::{OpenError, store};
+use super::{OpenError, mark, store};
 use crate::log::{LogError, Record};
 
 /// Reads a data folder. Cannot write.
@@ -20,6 +20,14 @@ impl EmbeddedReader {
     /// Opens the folder's data. Fails where there is none, or a newer binary wrote it.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
         Ok(Self { connection: store::open_for_reading(dir)? })
+    }
+
+    /// Fails where the data of a folder ends before what was acknowledged: it was put back, or lost its end.
+    pub fn check_acknowledged(dir: &Path) -> Result<(), OpenError> {
+        let marked = mark::read(dir);
+        let reader = Self::open(dir)?;
+        let ends = store::ends(&reader.connection).map_err(|e| store::open_error(dir, &e))?;
+        mark::check(dir, marked, ends)
     }
 
     /// Offsets from the oldest record to one past the newest committed one.

@@ -12,18 +12,26 @@
 //! Every record, state entry and position carries the CRC32C of all that it says, its place included, so that a row can
 //! neither be altered nor moved unnoticed.
 
-use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use logystera_schemas::topic::Topic;
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ffi};
 
 use super::OpenError;
+use super::mark::MARK_FILE;
+use crate::files;
+use crate::secrets::MASTER_KEY_FILE;
 
 /// Name of the file in the data folder.
 pub const DATA_FILE: &str = "logystera.sqlite";
+/// SQLite's write-ahead log beside it.
+pub(super) const WAL_FILE: &str = "logystera.sqlite-wal";
+/// Files of an installation that are made after its data.
+const AFTER_DATA: [&str; 4] = [WAL_FILE, MASTER_KEY_FILE, MARK_FILE, DEPLOYMENT_FILE];
+/// What the installation is, as versions wrote it that kept it beside the data.
+pub const DEPLOYMENT_FILE: &str = "deployment.toml";
 /// Version of the data's format that this binary writes. A newer one is refused, an older one would be upgraded here.
 pub const FORMAT: u32 = 1;
 
@@ -32,6 +40,9 @@ pub(super) const TOPICS: usize = Topic::ALL.len();
 
 /// One past the newest record, for each topic in the order of [`Topic::ALL`].
 pub(super) type Ends = [u64; TOPICS];
+
+/// What SQLite says where there is no room for the index of its write-ahead log.
+const SHM_WITHOUT_ROOM: i32 = ffi::SQLITE_IOERR_SHMSIZE;
 
 /// How long a statement waits for SQLite's own locks: between two processes they are held for a moment only.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -84,40 +95,74 @@ fn checksum(place: &str, number: u64, key: &[u8], value: &[u8]) -> u32 {
 }
 
 pub(super) fn open_error(dir: &Path, error: &rusqlite::Error) -> OpenError {
-    OpenError::Store { path: dir.join(DATA_FILE), what: error.to_string() }
+    let path = dir.join(DATA_FILE);
+    match error.sqlite_error() {
+        Some(ffi::Error { code: ErrorCode::DiskFull, .. } | ffi::Error { extended_code: SHM_WITHOUT_ROOM, .. }) => {
+            OpenError::Full { path }
+        }
+        _ => OpenError::Store { path, what: error.to_string() },
+    }
 }
 
 /// The connection of the writer. Creates the tables in a new file.
 pub(super) fn open_for_writing(dir: &Path, pages_max: Option<u32>) -> Result<Connection, OpenError> {
-    create_private(&dir.join(DATA_FILE))?;
+    let is_new = !is_there(dir)?;
+    if is_new {
+        // Its owner's alone, also in a folder that others can read; SQLite gives the files beside it the same mode.
+        let path = dir.join(DATA_FILE);
+        files::create_new(&path).map_err(|e| OpenError::io(&path, e))?;
+    }
     let opened = connect(dir, OpenFlags::SQLITE_OPEN_READ_WRITE);
     let mut connection = opened.map_err(|e| open_error(dir, &e))?;
     // Refuse a newer file before anything in it is touched.
     let format = format(&connection).map_err(|e| open_error(dir, &e))?;
-    if let Some(found) = format {
-        refuse_newer(dir, found)?;
+    match format {
+        Format::Of(found) => refuse_newer(dir, found)?,
+        Format::Nothing if is_new => {}
+        Format::Nothing => refuse_lost(dir, "is empty", &AFTER_DATA)?,
+        Format::Foreign => return Err(OpenError::Foreign { path: dir.join(DATA_FILE) }),
     }
-    set_up(&mut connection, format.is_none(), pages_max).map_err(|e| open_error(dir, &e))?;
-    sync_folder(dir)?;
+    set_up(&mut connection, format == Format::Nothing, pages_max).map_err(|e| open_error(dir, &e))?;
+    files::sync_folder(dir).map_err(|e| OpenError::io(dir, e))?;
     Ok(connection)
 }
 
-/// Makes the file readable by its owner alone, also in a folder that others can read; SQLite gives the files beside it the
-/// same mode.
-fn create_private(path: &Path) -> Result<(), OpenError> {
-    let made = File::options().write(true).create(true).truncate(false).mode(0o600).open(path);
-    made.map(drop).map_err(|source| OpenError::Io { path: path.to_owned(), source })
+/// Whether the data file is there. One that is missing or empty is refused where other files say that there was data: SQLite would
+/// take it for a new one, and delete the write-ahead log beside it.
+fn is_there(dir: &Path) -> Result<bool, OpenError> {
+    let path = dir.join(DATA_FILE);
+    match files::open_for_reading(&path).and_then(|file| file.metadata()) {
+        Ok(found) if found.len() > 0 => Ok(true),
+        Ok(_) => refuse_lost(dir, "is empty", &AFTER_DATA).map(|()| true),
+        // A key that was put there before the first start is no sign of data.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            refuse_lost(dir, "is missing", &[WAL_FILE, MARK_FILE, DEPLOYMENT_FILE]).map(|()| false)
+        }
+        Err(error) => Err(OpenError::io(&path, error)),
+    }
+}
+
+/// Fails where one of the files that come after the data is there without it.
+fn refuse_lost(dir: &Path, how: &'static str, after: &[&'static str]) -> Result<(), OpenError> {
+    match after.iter().find(|name| std::fs::symlink_metadata(dir.join(name)).is_ok()) {
+        Some(beside) => Err(OpenError::Lost { path: dir.join(DATA_FILE), how, beside }),
+        None => Ok(()),
+    }
+}
+
+/// Fails where a folder has no data, or none that this user may read.
+pub(super) fn holds_data(dir: &Path) -> Result<(), OpenError> {
+    if is_there(dir)? { Ok(()) } else { Err(OpenError::no_data(dir)) }
 }
 
 /// A connection for reading in a process that need not be the writer's.
 pub(super) fn open_for_reading(dir: &Path) -> Result<Connection, OpenError> {
-    if !dir.join(DATA_FILE).exists() {
-        return Err(OpenError::NoData { dir: dir.to_owned() });
-    }
+    holds_data(dir)?;
     let connection = connect(dir, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|e| open_error(dir, &e))?;
     match format(&connection).map_err(|e| open_error(dir, &e))? {
-        Some(found) => refuse_newer(dir, found)?,
-        None => return Err(OpenError::NoData { dir: dir.to_owned() }),
+        Format::Of(found) => refuse_newer(dir, found)?,
+        Format::Nothing => return Err(OpenError::no_data(dir)),
+        Format::Foreign => return Err(OpenError::Foreign { path: dir.join(DATA_FILE) }),
     }
     Ok(connection)
 }
@@ -141,15 +186,26 @@ fn refuse_newer(dir: &Path, found: u32) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// The format of the file's data; none where there is none yet.
-fn format(connection: &Connection) -> Result<Option<u32>, rusqlite::Error> {
-    let created: Option<i64> = connection
-        .query_row("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'meta'", [], |row| row.get(0))
-        .optional()?;
-    match created {
-        None => Ok(None),
-        Some(_) => connection.query_row("SELECT value FROM meta WHERE name = 'format'", [], |row| row.get(0)).map(Some),
+/// What a file is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// Data of this format.
+    Of(u32),
+    /// A database without tables: a new one, or one whose making was cut short.
+    Nothing,
+    /// A database of somebody else's.
+    Foreign,
+}
+
+fn format(connection: &Connection) -> Result<Format, rusqlite::Error> {
+    let tables = "SELECT count(*), count(*) FILTER (WHERE name = 'meta') FROM sqlite_schema WHERE type = 'table'";
+    let (all, ours): (i64, i64) = connection.query_row(tables, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if ours == 0 {
+        return Ok(if all == 0 { Format::Nothing } else { Format::Foreign });
     }
+    // The making of a file is one commit: a table of this name without the row is another program's.
+    let read = connection.query_row("SELECT value FROM meta WHERE name = 'format'", [], |row| row.get(0));
+    Ok(read.optional()?.map_or(Format::Foreign, Format::Of))
 }
 
 fn set_up(connection: &mut Connection, create: bool, pages_max: Option<u32>) -> Result<(), rusqlite::Error> {
@@ -174,12 +230,6 @@ fn set_up(connection: &mut Connection, create: bool, pages_max: Option<u32>) -> 
         transaction.commit()?;
     }
     connection.execute_batch(CREATE_LATER)
-}
-
-/// Makes the names of new files durable: without it a power cut can take a whole new database away.
-fn sync_folder(dir: &Path) -> Result<(), OpenError> {
-    let synced = File::open(dir).and_then(|folder| folder.sync_all());
-    synced.map_err(|source| OpenError::Io { path: dir.to_owned(), source })
 }
 
 /// Where each topic ends.

@@ -7,8 +7,11 @@ use logystera_schemas::limits::LOG_COMMIT_SPACING_US;
 use logystera_schemas::topic::Topic;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use super::mark::Mark;
 use super::queue::{Owner, Request};
+use super::reserve::Reserve;
 use super::store::{self, Ends, position_checksum, record_checksum, state_checksum};
+use super::wal::WalSize;
 use super::{Shared, Stats};
 use crate::clock::{Clock, Stopwatch, SystemClock};
 use crate::log::{Commit, Entry, LogError};
@@ -90,9 +93,17 @@ enum Failure {
     Unknown(rusqlite::Error),
 }
 
+/// What stands beside the data and is looked after by the writer.
+pub(super) struct Watched {
+    pub(super) reserve: Reserve,
+    pub(super) mark: Mark,
+    pub(super) wal: WalSize,
+}
+
 pub(super) struct Writer {
     connection: Connection,
     ends: Ends,
+    watched: Watched,
     shared: Arc<Shared>,
     meters: Meters,
 }
@@ -125,8 +136,8 @@ impl Meters {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, ends: Ends, shared: Arc<Shared>) -> Self {
-        Self { connection, ends, shared, meters: Meters::new() }
+    pub(super) fn new(connection: Connection, ends: Ends, watched: Watched, shared: Arc<Shared>) -> Self {
+        Self { connection, ends, watched, shared, meters: Meters::new() }
     }
 
     /// Serves requests until the queue is closed and empty.
@@ -136,15 +147,35 @@ impl Writer {
         let mut pause = Duration::ZERO;
         while let Some(requests) = self.shared.queue.take_all(pause) {
             let commit = Stopwatch::start();
-            self.serve(requests.into());
+            let requests = self.let_in(requests.into());
+            if !requests.is_empty() {
+                self.serve(requests);
+            }
+            if self.watched.mark.is_due() {
+                self.watched.mark.write(self.ends);
+                self.watched.wal.look();
+            }
             pause = spacing.saturating_sub(commit.elapsed());
         }
+        self.watched.mark.write(self.ends);
         // Fold the write-ahead log into the file: a read-only connection that closes last could not.
         self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let folded = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if let Err(error) = folded {
             tracing::warn!(%error, "the write-ahead log stays beside the file; the next start takes it in");
         }
+    }
+
+    /// What may be written now: all of it, or on a full disk only changes of what is configured.
+    fn let_in(&mut self, requests: Vec<Request>) -> Vec<Request> {
+        if !self.watched.reserve.is_spent() {
+            return requests;
+        }
+        let (let_in, others): (Vec<_>, Vec<_>) = requests.into_iter().partition(Request::is_for_reserve);
+        for request in others {
+            request.answer(Err(LogError::Away("the disk is full".to_owned())));
+        }
+        let_in
     }
 
     fn serve(&mut self, requests: Vec<Request>) {
@@ -162,6 +193,10 @@ impl Writer {
                 for request in requests {
                     self.serve(vec![request]);
                 }
+            }
+            Err(Failure::Nothing(error)) if self.has_room_for(&requests, &error) => {
+                self.reload_ends();
+                self.serve(requests);
             }
             Err(Failure::Nothing(error)) => {
                 self.reload_ends();
@@ -184,6 +219,12 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// Whether the reserve was given back for these requests, so that they can be tried again.
+    fn has_room_for(&mut self, requests: &[Request], error: &rusqlite::Error) -> bool {
+        let is_full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+        is_full && requests.iter().all(Request::is_for_reserve) && self.watched.reserve.give_back()
     }
 
     /// One transaction for all requests. A request that is refused writes nothing, and does not hinder the others.
@@ -227,6 +268,16 @@ impl Writer {
 }
 
 impl Request {
+    /// Whether it is what the disk's reserve is kept for: a change of what is configured. A takeover writes one row, and lets a process
+    /// start that then takes such changes.
+    fn is_for_reserve(&self) -> bool {
+        match self {
+            Self::Append { entries, .. } => entries.iter().any(|entry| entry.topic == Topic::Control),
+            Self::TakeOver { .. } => true,
+            Self::Commit { .. } => false,
+        }
+    }
+
     fn answer(self, outcome: Outcome) {
         // Who asked may have gone away; what was written stays.
         match self {

@@ -253,7 +253,7 @@ fn fields_groups_and_evidence() {
     13 |   why: ' '
        |        ^^^
 
-    error: `do` is one line without control characters
+    error: `do` is one line of characters that can be seen; it has U+000A, a control character, as character 2
       --> t.yaml:14:7
        |
     14 |   do: "a\nb"

@@ -1,0 +1,59 @@
+//! SIGHUP: the certificate and the rules are read again. All of it is checked before any of it is used, so that a mistake in a file
+//! changes nothing.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use logystera_infra::embedded::EmbeddedLog;
+use logystera_ingest::tls::Tls;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::config::Config;
+use super::rules_or_default;
+use crate::admin::Office;
+use crate::cli::CliError;
+
+/// What SIGHUP reads again.
+pub(super) struct Reloads {
+    hangup: Signal,
+    rules: Option<PathBuf>,
+    tls: Option<(PathBuf, PathBuf)>,
+}
+
+impl Reloads {
+    /// From here on SIGHUP does not end the process.
+    pub(super) fn new(config: &Config) -> std::io::Result<Self> {
+        Ok(Self { hangup: signal(SignalKind::hangup())?, rules: config.rules.clone(), tls: config.tls.clone() })
+    }
+}
+
+/// Reads again what `reloads` names, each time the process is sent SIGHUP.
+pub(super) async fn on_hangup(mut reloads: Reloads, tls: Option<Tls>, office: Arc<Office<EmbeddedLog>>) {
+    while reloads.hangup.recv().await.is_some() {
+        match reload(&reloads, tls.as_ref(), &office).await {
+            Ok(rules) => tracing::info!(%rules, tls = tls.is_some(), "SIGHUP: certificate and rules were read again"),
+            Err(error) => tracing::error!(%error, "SIGHUP: nothing was changed; what was used before goes on"),
+        }
+    }
+}
+
+/// Gives the digest of the rules that hold from now on.
+async fn reload(reloads: &Reloads, tls: Option<&Tls>, office: &Office<EmbeddedLog>) -> Result<String, CliError> {
+    let (rules, files) = (reloads.rules.clone(), reloads.tls.clone());
+    // Files may be on a disk that is slow, and what serves must not wait for them.
+    let read = tokio::task::spawn_blocking(move || {
+        let rules = rules_or_default(rules.as_deref())?;
+        let tls = files.map(|(certificate, key)| Tls::from_files(&certificate, &key));
+        let tls = tls.transpose().map_err(CliError::wrong_use)?;
+        match tls.as_ref().and_then(Tls::fault) {
+            Some(fault) => Err(CliError::wrong_use(fault)),
+            None => Ok((rules, tls)),
+        }
+    });
+    let (rules, fresh) = read.await.map_err(CliError::not_available)??;
+    office.configure(&rules, &crate::admin::by("up")).await?;
+    if let (Some(tls), Some(fresh)) = (tls, fresh) {
+        tls.replace_by(&fresh);
+    }
+    Ok(rules.digest.to_string())
+}

@@ -1,0 +1,158 @@
+//! Why a data folder cannot be used, each with the way out.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use logystera_schemas::text::Shown;
+
+/// Names of a folder's files that are listed at most.
+const LISTED_MAX: usize = 5;
+
+/// Why a data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process writes to it.
+    #[error(
+        "the folder {} is in use by another logystera{}; stop that one, or name another folder with --data",
+        dir.display(), pid.map_or(String::new(), |p| format!(" (process {p})"))
+    )]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+        /// The other process, where it said.
+        pid: Option<u32>,
+    },
+    /// A newer binary wrote it.
+    #[error(
+        "the folder {} holds data of format {found}; this binary knows formats up to {known}: \
+         use the newer logystera that wrote it",
+        dir.display()
+    )]
+    Newer {
+        /// The folder.
+        dir: PathBuf,
+        /// Format of the data.
+        found: u32,
+        /// Newest format that this binary knows.
+        known: u32,
+    },
+    /// There is no data there. Only for those who do not make it.
+    #[error(
+        "the folder {} holds no data ({found}); name the right one with --data, or make an installation there: \
+         logystera up --data {}",
+        dir.display(), dir.display()
+    )]
+    NoData {
+        /// The folder.
+        dir: PathBuf,
+        /// What is there instead.
+        found: String,
+    },
+    /// Its data is gone, and other files of an installation are still there.
+    #[error(
+        "{} {how}, though {beside} is there: the data of this installation is gone. Put it back from a backup, or name another \
+         folder with --data to begin anew",
+        path.display()
+    )]
+    Lost {
+        /// The data file.
+        path: PathBuf,
+        /// How it is: missing, or empty.
+        how: &'static str,
+        /// What says that there was data.
+        beside: &'static str,
+    },
+    /// The file is not one of ours.
+    #[error("{} is a database, but none of Logystera's; name another folder with --data", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// This user may not read or write it.
+    #[error(
+        "{}: this user may not use it{}; run the command as the user that `up` runs as",
+        path.display(), owner.map_or(String::new(), |uid| format!(": it belongs to the user {uid}"))
+    )]
+    Forbidden {
+        /// What could not be used.
+        path: PathBuf,
+        /// Number of its owner, where that can be seen.
+        owner: Option<u32>,
+    },
+    /// The folder or a file in it cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// What could not be used.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Its data ends before what was acknowledged.
+    #[error(
+        "the data of {} was put back to an earlier state, or lost its end: topic {topic} ends at {found}, and was acknowledged up to \
+         {acknowledged}. Senders will not send the difference again, and numbers of alerts would be given twice. Put the newer data \
+         back (with its -wal file), or say that what is missing is given up: logystera up --accept-rollback --data {}",
+        dir.display(), dir.display()
+    )]
+    RolledBack {
+        /// The folder.
+        dir: PathBuf,
+        /// A topic of which something is missing.
+        topic: &'static str,
+        /// Where it ends.
+        found: u64,
+        /// Where it ended when it was last marked.
+        acknowledged: u64,
+    },
+    /// The disk is so full that the data cannot be opened.
+    #[error("{}: the disk is full; make room and try again", path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
+    /// SQLite refuses the file.
+    #[error("{}: {what}", path.display())]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        what: String,
+    },
+}
+
+impl OpenError {
+    /// Of an error of the file system.
+    pub(super) fn io(path: &Path, source: io::Error) -> Self {
+        if source.kind() != io::ErrorKind::PermissionDenied {
+            return Self::Io { path: path.to_owned(), source };
+        }
+        // A file in a folder that may not be entered can't be looked at: its folder is named, which can.
+        let seen = path.ancestors().find_map(|p| Some((p.to_owned(), std::fs::symlink_metadata(p).ok()?.uid())));
+        match seen {
+            Some((path, owner)) => Self::Forbidden { path, owner: Some(owner) },
+            None => Self::Forbidden { path: path.to_owned(), owner: None },
+        }
+    }
+
+    /// That `dir` holds no data, and what it holds instead.
+    pub(super) fn no_data(dir: &Path) -> Self {
+        let found = match std::fs::read_dir(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => "it is not there".to_owned(),
+            Err(error) => return Self::io(dir, error),
+            Ok(entries) => {
+                let mut names: Vec<String> =
+                    entries.flatten().map(|e| Shown(&e.file_name().to_string_lossy()).to_string()).collect();
+                names.sort_unstable();
+                let more = names.len().saturating_sub(LISTED_MAX);
+                names.truncate(LISTED_MAX);
+                match (names.is_empty(), more) {
+                    (true, _) => "it is empty".to_owned(),
+                    (false, 0) => format!("it has {}", names.join(", ")),
+                    (false, more) => format!("it has {} and {more} more", names.join(", ")),
+                }
+            }
+        };
+        Self::NoData { dir: dir.to_owned(), found }
+    }
+}
