@@ -85,13 +85,14 @@ impl<L: Log> Gateway<L> {
                 }
                 _ = ticks.tick() => {}
             }
-            self.beat(&mut beats);
-            count = (count + 1) % TICKS_PER_MINUTE;
-            if count == 0 {
+            if count == TICKS_PER_MINUTE {
+                count = 0;
                 self.flush_refused().await;
                 lock(&self.0.replay).forget(self.0.clock.wall_ms());
                 lock(&self.0.quotas).forget(self.0.clock.monotonic_ms());
             }
+            self.beat(&mut beats);
+            count += 1;
         }
     }
 
