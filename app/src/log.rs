@@ -7,7 +7,7 @@ use clap::{Subcommand, ValueEnum};
 use logystera_infra::log::LogError;
 use logystera_schemas::avro::DecodeError;
 use logystera_schemas::control::GrowingTopic;
-use logystera_schemas::ids::is_name;
+use logystera_schemas::text::check_name;
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
 use serde_json::json;
 
@@ -103,9 +103,7 @@ fn skip(args: &Args) -> Result<u8, CliError> {
         SkippedTopic::Signals => GrowingTopic::Signals,
         SkippedTopic::Detections => GrowingTopic::Detections,
     };
-    if !is_name(reason) {
-        return Err(CliError::wrong_use("--reason: expected 1 to 128 characters, and no control characters"));
-    }
+    check_name(reason).map_err(|error| CliError::wrong_use(format!("--reason {error}")))?;
     let log = reading::open(&args.data, &args.cluster)?;
     log.directory()?;
     let found = look(&*log, topic.into(), *part, range)?;

@@ -391,6 +391,7 @@ const _: () = assert!(WIRE_BYTES_MAX <= BODY_BYTES_MAX, "a body that is not comp
 const _: () = assert!(WIRE_BYTES_MAX <= UNAUTHENTICATED_BYTES_MAX, "one body must fit the shared budget");
 const _: () = assert!(SPOOL_FORGOTTEN_MS > SIGNAL_AGE_MS_MAX, "a forgotten spool's signals must all be too old");
 const _: () = assert!(REPLAY_DIGESTS as u64 <= REPLAY_WINDOW, "digests are kept for numbers in the window");
+const _: () = assert!(SPOOL_SILENT_MS > SPOOL_ROOM_MS, "the engine has room for a spool that the gateway lets in");
 const _: () = assert!(SPOOL_SILENT_MS < SPOOL_FORGOTTEN_MS, "a silent spool makes room before it is forgotten");
 const _: () = assert!(KEY_WINDOWS_MAX > LIVE_KEYS_MAX, "every live key of a site has its window in a spool");
 const _: () = assert!(RULE_SPAN_MS_MAX <= u32::MAX as i64, "times in a window are u32 deltas");

@@ -20,7 +20,6 @@ use logystera_infra::log::{Log, LogError};
 use logystera_infra::secrets::MasterKey;
 use logystera_processor::core::rule::RuleSet;
 use logystera_schemas::control::{Entity, GrowingTopic, Skip};
-use logystera_schemas::topic::Topic;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 

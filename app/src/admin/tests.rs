@@ -20,7 +20,7 @@ async fn fifty_sites_of_one_name_at_once_have_fifty_ids() {
     let master = master_key(dir.path(), &directory).unwrap();
     let office = Office::of_folder(&embedded, master.clone(), deployment.clone()).unwrap().serving(watch.clone());
     let office = Arc::new(office);
-    office.configure(&rules_or_default(None).unwrap()).await.unwrap();
+    office.configure(&rules_or_default(None).unwrap(), "test").await.unwrap();
 
     let refused = Office::of_folder(&embedded, master.clone(), deployment.clone()).err().unwrap();
     assert!(refused.message.contains("has an office already"), "{refused}");

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use logystera_infra::embedded::{EmbeddedLog, EmbeddedReader};
 use logystera_ingest::Gateway;
+use logystera_processor::core::spool::KeyWindow;
 use logystera_processor::core::state::stored_spool;
 use logystera_processor::task::APP;
 use logystera_schemas::limits::{READ_BYTES_MAX, RECORDS_RECALLED};
@@ -19,8 +20,12 @@ pub(super) fn recall(gateway: &Gateway<EmbeddedLog>, data: &Path) -> Result<(), 
     let mut next = reader.position(APP)?.unwrap_or_default();
     reader.state(APP, &mut |entry| {
         if let Ok(Some((site, id, spool))) = stored_spool(entry.key, entry.value) {
-            // Of what it remembers the engine does not say under which key it was heard.
-            gateway.remember_spool(&site, id, None, spool.window, spool.last_batch.0);
+            let last_ms = spool.last_batch.0;
+            // In the order of use: the key that was heard last is the newest.
+            for KeyWindow { key, window, .. } in spool.others.into_iter().rev() {
+                gateway.remember_spool(&site, id, key.as_ref(), window, last_ms);
+            }
+            gateway.remember_spool(&site, id, spool.key.as_ref(), spool.window, last_ms);
         }
     })?;
     // Somewhat further back, for ticks: the log's time is that of the highest of the newest.

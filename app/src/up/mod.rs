@@ -31,7 +31,7 @@ use tokio::task::JoinHandle;
 use crate::admin::{self, AdminSocket, Office};
 use crate::cli::{CliError, DONE, NOT_AVAILABLE, finish};
 use crate::demo;
-use crate::deployment::{Configured, Deployment};
+use crate::deployment::Deployment;
 
 pub use config::Args;
 use config::Config;

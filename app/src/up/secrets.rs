@@ -11,15 +11,9 @@ use logystera_infra::telemetry::Seldom;
 use logystera_ingest::core::replay::Standing;
 use logystera_ingest::core::signature::Secret;
 use logystera_ingest::{KeyEntry, Keys, SiteEntry};
-use logystera_schemas::control::Key;
 use logystera_schemas::ids::{ChannelId, TenantId};
 
 use crate::admin;
-
-/// Whether a key was revoked as stolen.
-fn is_stolen(_key: &Key) -> bool {
-    false
-}
 
 /// The sites' keys.
 pub(crate) struct SiteKeys {
@@ -63,13 +57,13 @@ impl Keys for SiteKeys {
             not_before: key.not_before,
             not_after: key.not_after,
             revoked: key.revoked_at.is_some(),
-            stolen: is_stolen(key),
+            stolen: key.stolen,
         })
     }
 
     fn standing(&self, site: &str, key: &str) -> Standing {
         match self.directory.current().key(site, key) {
-            Some(key) if is_stolen(key) => Standing::Stolen,
+            Some(key) if key.stolen => Standing::Stolen,
             Some(key) if key.revoked_at.is_some() => Standing::Revoked,
             Some(_) | None => Standing::Good,
         }

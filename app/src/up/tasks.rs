@@ -110,7 +110,12 @@ fn keep_running(
                 pause_ms = TASK_RETRY_MS_MIN;
             }
             let error = error.told(input, "0");
-            tracing::error!(task = name, error, again_in_ms = pause_ms, "stopped; it goes on from what it had committed");
+            tracing::error!(
+                task = name,
+                error,
+                again_in_ms = pause_ms,
+                "stopped; it goes on from what it had committed"
+            );
             if !wait_to_go_on(&control, &shutdown, pause_ms) {
                 return;
             }

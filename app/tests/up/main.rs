@@ -8,7 +8,7 @@ mod folder;
 mod full_disk;
 mod reload;
 mod replay;
-mod skip;
 mod sites;
+mod skip;
 mod snapshots;
 mod support;

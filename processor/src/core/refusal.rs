@@ -86,7 +86,7 @@ fn symbol_of(code: &str) -> Option<&'static str> {
         "below_window" => "below_window",
         "too_many_spools" => "too_many_spools",
         "quota_exceeded" | "rate_limited" => "quota",
-        "body_too_large" | "inflated_too_large" | "too_many_signals" => "too_large",
+        "body_too_large" | "inflated_too_large" | "gzip_ratio" | "too_many_signals" => "too_large",
         "content_type_unsupported"
         | "content_encoding_unsupported"
         | "gzip_malformed"
@@ -94,7 +94,7 @@ fn symbol_of(code: &str) -> Option<&'static str> {
         | "head_invalid"
         | "through_invalid" => "malformed",
         "nothing_acceptable" => "nothing_acceptable",
-        "type_unknown" | "field_not_allowed" | "field_missing" | "value_invalid" | "too_old" => "signal",
+        "type_unknown" | "field_not_allowed" | "field_missing" | "value_invalid" | "too_old" | "at_not_ms" => "signal",
         json if json.starts_with("json_") => "malformed",
         _ => "other",
     })
