@@ -5,6 +5,7 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 use common::{START_MS, apply, channels, detection, ended, line_of, play, started, tick};
 use logystera_alerter::core::{AttemptRef, Due, Planner};
@@ -92,7 +93,7 @@ fn live(count: u64, receiver: &mut dyn Receiver, seconds: i64) -> Told {
             let attempt = AttemptRef { tenant, delivery, attempt };
             let end = match receiver.answer(START_MS + now) {
                 Ok(()) => {
-                    told.arrivals.push((one.detection.seq, now as f64 / 1_000.0));
+                    told.arrivals.push((one.detection.seq, f64::from(i32::try_from(now).unwrap()) / 1_000.0));
                     ended(&attempt, AttemptOutcome::Delivered, Some(200), None)
                 }
                 Err((status, retry_after)) => ended(&attempt, AttemptOutcome::Refused, Some(status), retry_after),
@@ -144,7 +145,8 @@ fn throttling_uses_no_attempt_and_no_step_of_the_schedule() {
          start a1 => a1#1 started"
         .to_owned();
     for n in 1..=20 {
-        script += &format!(
+        let _ = write!(
+            script,
             "
          end a1 429/60 => a1#{n} failed status_429 next 1m
          at {n}m

@@ -122,7 +122,7 @@ fn channel(args: &Args) -> Result<u8, CliError> {
         }
         Answer::Enabled if args.json => out.json(&json!({"enabled": true}))?,
         Answer::Enabled => {
-            out.line("It is on: what comes from now on goes there. Alerts that were not sent meanwhile stay unsent.")?
+            out.line("It is on: what comes from now on goes there. Alerts that were not sent meanwhile stay unsent.")?;
         }
         Answer::Removed { left } if args.json => out.json(&json!({"removed": true, "channels_left": left}))?,
         Answer::Removed { left: 0 } => {
@@ -194,6 +194,10 @@ fn master(args: &Args) -> Result<Option<MasterKey>, CliError> {
     MasterKey::load_or_create(&folder).map(Some).map_err(CliError::not_available)
 }
 
+#[cfg_attr(
+    not(feature = "kafka"),
+    expect(clippy::unnecessary_wraps, reason = "a cluster's settings can be unreadable")
+)]
 fn secrets_folder(args: &Args) -> Result<PathBuf, CliError> {
     #[cfg(feature = "kafka")]
     if let Some(file) = &args.cluster.config {

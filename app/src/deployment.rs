@@ -168,7 +168,9 @@ mod tests {
 
     fn directory(entities: Vec<Entity>) -> Directory {
         let mut directory = Directory::default();
-        entities.into_iter().for_each(|entity| directory.put(entity));
+        for entity in entities {
+            directory.put(entity);
+        }
         directory
     }
 

@@ -100,7 +100,7 @@ impl MasterKey {
     pub fn load(dir: &Path) -> Result<Option<Self>, MasterKeyError> {
         let path = dir.join(MASTER_KEY_FILE);
         match files::open_for_reading(&path) {
-            Ok(file) => Self::read(file, path).map(Some),
+            Ok(file) => Self::read(&file, path).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(MasterKeyError::Io { path, source }),
         }
@@ -111,9 +111,9 @@ impl MasterKey {
         from_hex(text).map(|bytes| Self(Zeroizing::new(bytes))).ok_or(MasterKeyError::Malformed)
     }
 
-    fn read(file: File, path: PathBuf) -> Result<Self, MasterKeyError> {
+    fn read(file: &File, path: PathBuf) -> Result<Self, MasterKeyError> {
         let mut text = Zeroizing::new(String::new());
-        let mut start = (&file).take(FILE_BYTES_MAX);
+        let mut start = file.take(FILE_BYTES_MAX);
         let read =
             file.metadata().and_then(|m| start.read_to_string(&mut text).map(|_| m.permissions().mode() & 0o777));
         match read {

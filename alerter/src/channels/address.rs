@@ -84,14 +84,14 @@ pub fn vet_url(text: &str, policy: AddressPolicy) -> Result<Url, AddressError> {
 pub fn shown(text: &str) -> String {
     let Ok(url) = Url::parse(text) else { return "not a URL".to_owned() };
     let port = url.port().map_or(String::new(), |port| format!(":{port}"));
-    let part = |part: &str| {
-        if part.len() <= PATH_PART_SHOWN_MAX {
-            return part.to_owned();
+    let cut = |segment: &str| {
+        if segment.len() <= PATH_PART_SHOWN_MAX {
+            return segment.to_owned();
         }
-        let head: String = part.chars().take(PATH_PART_SHOWN).collect();
+        let head: String = segment.chars().take(PATH_PART_SHOWN).collect();
         format!("{head}…")
     };
-    let path: Vec<String> = url.path().split('/').map(part).collect();
+    let path: Vec<String> = url.path().split('/').map(cut).collect();
     let query = if url.query().is_some() { "?…" } else { "" };
     format!("{}://{}{port}{}{query}", url.scheme(), url.host_str().unwrap_or_default(), path.join("/"))
 }

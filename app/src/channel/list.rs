@@ -59,7 +59,7 @@ pub(super) fn print(directory: &Directory, known: &Known, as_json: bool) -> Resu
         for channel in directory.channels(&tenant.tenant) {
             let (status, address) = (known.status(channel), known.address(channel));
             if as_json {
-                out.json(&object(channel, status.as_ref(), address))?;
+                out.json(&object(channel, status.as_ref(), address.as_deref()))?;
                 continue;
             }
             let state = status.as_ref().map_or("-".to_owned(), text);
@@ -82,7 +82,7 @@ pub(super) fn print(directory: &Directory, known: &Known, as_json: bool) -> Resu
     Ok(())
 }
 
-fn object(channel: &Channel, status: Option<&ChannelStatus>, address: Option<String>) -> Map<String, Value> {
+fn object(channel: &Channel, status: Option<&ChannelStatus>, address: Option<&str>) -> Map<String, Value> {
     let (id, kind, created_at) = (&channel.channel, channel.kind, channel.created_at);
     let mut object = Map::new();
     let head = [("channel", json!(id)), ("kind", json!(kind)), ("tenant", json!(channel.tenant))];

@@ -134,6 +134,7 @@ pub(super) fn digest(file: &[u8]) -> String {
 }
 
 /// Reads the lines of a file from some byte on.
+#[expect(clippy::naive_bytecount, reason = "once a file: no crate is worth it")]
 pub(super) fn parse(file: &[u8], from: usize) -> Content {
     let lines_before = file[..from].iter().filter(|b| **b == b'\n').count() as u64;
     let mut lines = Lines::after(&file[from..], lines_before);
@@ -172,7 +173,9 @@ fn prepare(
 ) -> Result<(), SpoolError> {
     let Content { mut signals, malformed, whole } = parse(file, from);
     let mut complaints = Complaints::default();
-    malformed.iter().for_each(|(number, error)| complaints.say(*number, error));
+    for (number, error) in &malformed {
+        complaints.say(*number, error);
+    }
     if rebase_time {
         rebase(&mut signals, clock.wall_ms());
     }

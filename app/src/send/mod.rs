@@ -56,6 +56,7 @@ Examples:
   tail -F signals.ndjson | logystera send - --dsn-file site.dsn --follow --spool /var/spool/logystera
 
 Exit codes: 0 all signals were taken; 1 some were not; 2 wrong use; 3 the gateway was not to be had, or closed the site; 130 interrupted.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
     /// File of signals, one JSON object a line; - for standard input
     #[arg(value_name = "FILE|-")]

@@ -24,6 +24,7 @@ use crate::deployment::{base_url, is_audience};
   logystera up --rules my-rules/
 
 Every flag can stand in a TOML file (listen = \"0.0.0.0:8443\"), named by --config; a flag or a variable wins over it.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
     /// TOML file with any of these settings
     #[serde(skip)]
@@ -86,6 +87,7 @@ pub struct Args {
 
 /// The settings of a run, complete and checked.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Config {
     pub(super) data: PathBuf,
     pub(super) listen: SocketAddr,

@@ -43,15 +43,17 @@ fn detection(at_ms: i64) -> Detection {
     }
 }
 
+/// Applies a record, and keeps it for the log.
+fn put<R: TopicRecord>(planner: &mut Planner, values: &mut Vec<Vec<u8>>, record: &R) {
+    let value = schema::encode(record);
+    planner.apply(DetectionsRecord::decode(&value).unwrap(), &mut Vec::new());
+    values.push(value);
+}
+
 /// Appends what an alerter would have whose only channel answered 410 three hours ago, and again an hour ago.
 fn gone_twice(folder: &Folder, channel: &str) {
     let tenant = "default".parse().unwrap();
     let (mut planner, mut values) = (Planner::new(), Vec::new());
-    fn put<R: TopicRecord>(planner: &mut Planner, values: &mut Vec<Vec<u8>>, record: &R) {
-        let value = schema::encode(record);
-        planner.apply(DetectionsRecord::decode(&value).unwrap(), &mut Vec::new());
-        values.push(value);
-    }
     let channels = vec![ChannelRef { channel: channel.parse().unwrap(), kind: "webhook".to_owned() }];
     put(&mut planner, &mut values, &ChannelsConfigured { tenant, channels });
     let now = now_ms();

@@ -199,8 +199,8 @@ fn a_folder_out_of_order_is_refused_by_name_with_the_way_out() {
 fn what_is_made_is_its_owners_alone_whatever_the_umask_is() {
     let folder = Folder::new();
     let script = format!("umask 0; {} site add Shop --create --dsn-file dsn", env!("CARGO_BIN_EXE_logystera"));
-    let made = folder.shell(&script);
-    assert!(made.status.success(), "{made:?}");
+    let added = folder.shell(&script);
+    assert!(added.status.success(), "{added:?}");
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&folder.data()), mode(&folder.path("dsn"))), (0o700, 0o600));
     for name in names(&folder.data()) {

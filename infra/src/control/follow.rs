@@ -227,12 +227,11 @@ impl<L: Log> DirectoryWatch<L> {
                         away = false;
                         tracing::info!("topic control can be read again");
                     }
-                    Ok(_) => {}
                     Err(error) if !away => {
                         away = true;
                         tracing::error!(%error, "topic control cannot be read: changes of sites and keys wait");
                     }
-                    Err(_) => {}
+                    Ok(_) | Err(_) => {}
                 }
                 // Without a recorder this does nothing.
                 age.set(Duration::from_millis(self.look.age_ms().unsigned_abs()).as_secs_f64());

@@ -96,7 +96,9 @@ mod tests {
             prop_assert!(sorted.values().eq(map.values()));
             prop_assert!((0..2_000).all(|key| sorted.get(&key) == map.get(&key)));
             let mut in_order = Sorted::default();
-            map.into_iter().for_each(|(key, value)| in_order.insert(key, value));
+            for (key, value) in map {
+                in_order.insert(key, value);
+            }
             prop_assert_eq!(sorted, in_order);
         }
     }

@@ -46,6 +46,7 @@ impl Judgement {
 
 /// What is known of another gateway's clock.
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "the unit stands last in a name")]
 struct Other {
     /// Its clock minus our monotonic one, by its tick that was the shortest on its way.
     offset_ms: i64,

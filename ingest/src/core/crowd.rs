@@ -67,7 +67,7 @@ pub enum Entry<T> {
 struct Guest<T> {
     peer: Peer,
     verified: bool,
-    guest: T,
+    who: T,
 }
 
 /// Connections by peer, and peers by how many they have; of two with as many, the one with the older connection is first.
@@ -137,7 +137,7 @@ impl<T> Crowd<T> {
             None
         };
         self.next += 1;
-        self.guests.insert(self.next, Guest { peer, verified: false, guest });
+        self.guests.insert(self.next, Guest { peer, verified: false, who: guest });
         self.unverified.change(peer, |places| places.insert(self.next));
         Entry::Enters(self.next, left)
     }
@@ -153,10 +153,10 @@ impl<T> Crowd<T> {
 
     /// A connection ended. Without effect if it had made room before.
     pub fn leave(&mut self, place: Place) -> Option<T> {
-        let Guest { peer, verified, guest } = self.guests.remove(&place)?;
+        let Guest { peer, verified, who } = self.guests.remove(&place)?;
         let ranks = if verified { &mut self.verified } else { &mut self.unverified };
         ranks.change(peer, |places| places.remove(&place));
-        Some(guest)
+        Some(who)
     }
 
     /// How many connections there are.

@@ -27,8 +27,8 @@ fn idle_connections_leave_open_files_for_senders_operators_and_the_folder() {
     let good = add_site(&data, "good");
     let now = now_ms();
     let since = Instant::now();
-    let post = Post::new(&good, "00000000000000aa.1", body(now, &signal(now - 1_000, "j")));
-    assert_eq!(post.send(port).status, 202);
+    let batch = Post::new(&good, "00000000000000aa.1", body(now, &signal(now - 1_000, "j")));
+    assert_eq!(batch.send(port).status, 202);
     assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
     assert_eq!(get(admin_port, "/health/ready").map(|answer| answer.status), Some(200));
     let open = std::fs::read_dir(format!("/proc/{}/fd", up.pid())).expect("a process has handles").count();

@@ -30,8 +30,8 @@ fn up_serves_on_when_nothing_can_be_written() {
         let up = Up::start_with(Command::new(binary()), &data, [port, admin_port], &more, [output(), output()]);
         let credentials = add_site(&data, "shop");
         let now = now_ms();
-        let post = Post::new(&credentials, "00000000000000aa.1", body(now, &signal(now - 1_000, "j")));
-        assert_eq!(post.send(port).status, 202, "{name}");
+        let batch = Post::new(&credentials, "00000000000000aa.1", body(now, &signal(now - 1_000, "j")));
+        assert_eq!(batch.send(port).status, 202, "{name}");
         let metrics = get(admin_port, "/metrics").expect("an answer").body;
         let lost = metrics.lines().find_map(|l| l.strip_prefix("logystera_log_lines_lost_total ")?.parse::<u64>().ok());
         assert!(lost.is_some_and(|lost| lost > 0), "{name}: lost lines are counted");

@@ -42,8 +42,8 @@ pub(super) fn admit(text: &str, terms: &Terms) -> Option<Admitted> {
             "ends" => once(&mut head.ends, scan.boolean()?),
             "integration" => once(&mut head.integration, integration(scan)?),
             "signals" => {
-                let span = terms.span(head.clock_offset_ms.unwrap_or(0));
-                once(&mut signals, self::signals(scan, &span)?)
+                let times = terms.span(head.clock_offset_ms.unwrap_or(0));
+                once(&mut signals, self::signals(scan, &times)?)
             }
             _ => None,
         }
@@ -150,14 +150,14 @@ fn integration<'a>(scan: &mut Scan<'a>) -> Option<Integration<'a>> {
     Some(integration)
 }
 
-fn signals(scan: &mut Scan<'_>, span: &Span) -> Option<Encoded> {
+fn signals(scan: &mut Scan<'_>, times: &Span) -> Option<Encoded> {
     let mut encoded = Encoded::new(Writer::with(Vec::with_capacity(scan.text.len() / 2)));
     let spelling = LazyLock::force(&SPELLING);
-    scan.list(BATCH_SIGNALS_MAX, |scan| signal(scan, spelling, span, &mut encoded))?;
+    scan.list(BATCH_SIGNALS_MAX, |scan| signal(scan, spelling, times, &mut encoded))?;
     Some(encoded)
 }
 
-fn signal(scan: &mut Scan<'_>, spelling: &Spelling, span: &Span, encoded: &mut Encoded) -> Option<()> {
+fn signal(scan: &mut Scan<'_>, spelling: &Spelling, times: &Span, encoded: &mut Encoded) -> Option<()> {
     let mut hashes = [[0; 16]; TYPE_FIELDS_MAX];
     let mut rooms = hashes.iter_mut();
     let mut values = [Value::Absent; TYPE_FIELDS_MAX];
@@ -199,10 +199,10 @@ fn signal(scan: &mut Scan<'_>, spelling: &Spelling, span: &Span, encoded: &mut E
             return None;
         }
     }
-    let at = at.filter(|at| *at >= span.oldest_at)?;
+    let at = at.filter(|at| *at >= times.oldest_at)?;
     let values = &values[..fields.len()];
     let complete = fields.iter().zip(values).all(|(field, value)| field.optional || *value != Value::Absent);
-    complete.then(|| encoded.push(kind, at, values, span))
+    complete.then(|| encoded.push(kind, at, values, times))
 }
 
 /// The bits of a list's symbols, each of which stands there once.

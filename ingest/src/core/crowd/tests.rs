@@ -101,7 +101,9 @@ proptest! {
                 prop_assert_eq!(unverified, crowd.unverified.count(peer(from)));
             }
         }
-        there.keys().for_each(|place| assert!(crowd.leave(*place).is_some()));
+        for place in there.keys() {
+            assert!(crowd.leave(*place).is_some());
+        }
         prop_assert!(crowd.is_empty() && crowd.unverified.ranked.is_empty() && crowd.verified.ranked.is_empty());
     }
 }
