@@ -90,6 +90,7 @@ impl World {
     fn flood(&mut self, site: usize) {
         let (ends, stolen) = (self.rng.chance(30), self.rng.chance(50));
         let aside = self.sites[site].senders.len();
+        let mut sent = Vec::new();
         for _ in 0..FLOOD {
             let mut sender = self.new_sender(site);
             sender.is_done = ends && self.rng.chance(50);
@@ -99,6 +100,7 @@ impl World {
             sender.claim(&self.palette, self.now, 0);
             self.sites[site].senders.push(sender);
             self.deliver(site, aside);
+            sent.extend(self.log.inputs.last().cloned());
             self.sites[site].senders.truncate(aside);
         }
         if stolen {
@@ -109,8 +111,15 @@ impl World {
             self.now += 3_600_000;
             self.tick();
         }
-        let sender = self.new_sender(site);
-        self.join(site, sender);
+        let mut sender = self.new_sender(site);
+        sender.next_flush = self.now;
+        let place = self.join(site, sender);
+        self.act(site, place);
+        // What comes again is new if its spool made room, and else a duplicate.
+        for _ in 0..4 {
+            let again = self.rng.pick(&sent).clone();
+            self.log.inputs.push(again);
+        }
     }
 
     /// A sender gets another key; an old one is revoked.
