@@ -16,7 +16,7 @@ use super::log_time::LogTime;
 use super::refusals;
 use super::silence::Silence;
 use super::spool::{Spool, Verdict};
-use crate::input::BatchIn;
+use crate::input::{BatchIn, SignalIn};
 
 /// A batch may lie so far ahead of the gateway's clock.
 pub(super) const AHEAD: i64 = 5_000;
@@ -134,16 +134,16 @@ impl Site {
             self.held.insert((previous + 1, batch.spool, batch.seq, 0), Waiting::Switch(batch.enabled));
         }
         self.settle_switches();
-        let mut late = BTreeMap::new();
-        for (index, (at, signal)) in times.into_iter().zip(&batch.signals).enumerate() {
-            if self.watermark.is_some_and(|w| at <= w) {
-                late.insert((at, index), signal);
-            } else {
-                self.held.insert((at, batch.spool, batch.seq, index + 1), Waiting::Signal(signal.clone()));
-            }
+        let mut by_time: Vec<(i64, &SignalIn)> = times.into_iter().zip(&batch.signals).collect();
+        by_time.sort_by_key(|(at, _)| *at);
+        let (late, fresh): (Vec<_>, Vec<_>) = by_time.into_iter().partition(|(at, _)| *at <= now);
+        // Signals wait under the number that they have among those of their batch that wait: should the spool have been
+        // forgotten meanwhile, and the number come again, the new one takes the place of the old one.
+        for (index, (at, signal)) in fresh.into_iter().enumerate() {
+            self.held.insert((at, batch.spool, batch.seq, index + 1), Waiting::Signal(signal.clone()));
         }
         self.counts.late += late.len() as u64;
-        for ((at, _), signal) in late {
+        for (at, signal) in late {
             self.judge(at, signal, now);
         }
         self.advance(Some(batch.spool));
