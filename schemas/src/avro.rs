@@ -135,8 +135,9 @@ fn zigzag(value: i64) -> u64 {
 enum Fields {
     /// Those of this version of its schema and of the versions before, counted from 1.
     UpTo(u8),
-    /// As many as there are bytes for: a stored value, which names no schema.
-    AsFarAsTheyGo,
+    /// As many as there are bytes for: a stored value, which names no schema. Those of one version are there together: of
+    /// this one some were read, so that the others must follow.
+    AsFarAsTheyGo(u8),
 }
 
 /// Reads values from the front of a buffer.
@@ -155,7 +156,7 @@ impl<'a> Reader<'a> {
     /// A reader of a value that is stored without a schema. It may be of a version before: where its bytes end, the fields
     /// that were added since are their defaults. Only the last fields of the whole value can be added so.
     pub fn stored(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, fields: Fields::AsFarAsTheyGo }
+        Self { rest: bytes, fields: Fields::AsFarAsTheyGo(0) }
     }
 
     /// The same reader, of a record of this version of its schema, from 1.
@@ -165,10 +166,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether a field that was added in version `since` of its schema is among the bytes.
-    pub fn has(&self, since: u8) -> bool {
+    pub fn has(&mut self, since: u8) -> bool {
         match self.fields {
             Fields::UpTo(version) => since <= version,
-            Fields::AsFarAsTheyGo => !self.rest.is_empty(),
+            Fields::AsFarAsTheyGo(version) if since <= version => true,
+            Fields::AsFarAsTheyGo(_) if self.rest.is_empty() => false,
+            Fields::AsFarAsTheyGo(_) => {
+                self.fields = Fields::AsFarAsTheyGo(since);
+                true
+            }
         }
     }
 

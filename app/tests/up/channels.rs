@@ -86,7 +86,8 @@ fn listed(folder: &Folder) -> Value {
 fn a_channel_that_is_switched_off_says_so_everywhere_and_can_be_switched_on() {
     let folder = Folder::new();
     let url = "https://nowhere.invalid/services/0123456789abcdef0123?token=1";
-    let channel = folder.json(&["channel", "add", "webhook", url])[0]["channel"].as_str().unwrap().to_owned();
+    let channel =
+        folder.json(&["channel", "add", "webhook", url, "--create"])[0]["channel"].as_str().unwrap().to_owned();
     let fresh = listed(&folder);
     assert_eq!(fresh["state"], "working", "{fresh}");
     assert_eq!(fresh["address"], "https://nowhere.invalid/services/0123…?…", "{fresh}");
@@ -118,7 +119,8 @@ fn a_channel_that_is_switched_off_says_so_everywhere_and_can_be_switched_on() {
 #[test]
 fn a_channel_is_switched_on_while_nothing_runs() {
     let folder = Folder::new();
-    let channel = folder.json(&["channel", "add", "webhook", "https://nowhere.invalid/"])[0]["channel"].clone();
+    let channel =
+        folder.json(&["channel", "add", "webhook", "https://nowhere.invalid/", "--create"])[0]["channel"].clone();
     let channel = channel.as_str().unwrap();
     gone_twice(&folder, channel);
     assert_eq!(listed(&folder)["state"], "switched_off");

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use metrics::{Counter, Gauge};
 use tokio::sync::Notify;
 
-use crate::core::crowd::{Crowd, Entry, Place, Room};
+use crate::core::crowd::{Crowd, Entry, Peer, Place, Room};
 use crate::gateway::lock;
 
 /// Counts what the door did.
@@ -53,7 +53,7 @@ impl Door {
         loop {
             let mut left = std::pin::pin!(self.left.notified());
             left.as_mut().enable();
-            let entry = lock(&self.crowd).enter(from.into(), Arc::clone(&out));
+            let entry = lock(&self.crowd).enter(peer(from), Arc::clone(&out));
             match entry {
                 Entry::Enters(place, left) => {
                     self.rush.waiting.store(false, Ordering::SeqCst);
@@ -147,5 +147,31 @@ pub(super) struct Running(Guest);
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.0.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Whose connection it is that comes from here.
+fn peer(address: IpAddr) -> Peer {
+    match address.to_canonical() {
+        IpAddr::V4(address) => Peer::V4(address.octets()),
+        IpAddr::V6(address) => {
+            let mut network = [0; 8];
+            network.copy_from_slice(&address.octets()[..8]);
+            Peer::V6(network)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_an_address_or_a_network_of_64_bits() {
+        let of = |text: &str| peer(text.parse().unwrap());
+        assert_eq!(of("10.0.0.1"), of("::ffff:10.0.0.1"));
+        assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_ne!(of("2001:db8:0:1::1"), of("2001:db8:0:2::1"));
     }
 }
