@@ -204,9 +204,9 @@ fn records_that_are_gone_stop_a_task_until_they_are_passed_over() {
     assert!(task.read(Duration::from_millis(200)).unwrap().is_empty());
     drop(task);
     append(&log, (0..20).map(|n| entry(Topic::Signals, "s", &n.to_string())).collect());
-    let last = log.bounds(Topic::Signals, 0).unwrap().end;
-    kafka.delete_records(Topic::Signals, place, last).unwrap();
+    let newest = log.bounds(Topic::Signals, 0).unwrap().end;
+    kafka.delete_records(Topic::Signals, place, newest).unwrap();
     let mut task = kafka.task("engine", Topic::Signals, 0).unwrap();
     let lost = read(&mut task).unwrap_err();
-    assert!(matches!(lost, LogError::Lost { from, to, .. } if (from, to) == (end, last)), "{lost}");
+    assert!(matches!(lost, LogError::Lost { from, to, .. } if (from, to) == (end, newest)), "{lost}");
 }

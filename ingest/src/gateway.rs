@@ -1,6 +1,6 @@
 //! The way of one batch through the gateway: receive, verify, admit, append, answer.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body;
@@ -68,6 +68,8 @@ pub(crate) struct Inner<L> {
     /// Whether the senders' door is too small for those who come.
     pub(crate) rush: Arc<Rush>,
     pub(crate) rush_told: Seldom,
+    /// Ticks in a row that were not written because of it.
+    pub(crate) ticks_withheld: AtomicU32,
     pub(crate) log_told: Seldom,
     /// No new batch is taken.
     pub(crate) closing: AtomicBool,
@@ -117,6 +119,7 @@ impl<L: Log> Gateway<L> {
             clock_agreed: AtomicBool::new(true),
             rush: Arc::default(),
             rush_told: Seldom::new(),
+            ticks_withheld: AtomicU32::new(0),
             log_told: Seldom::new(),
             closing: AtomicBool::new(false),
             log_ready: AtomicBool::new(true),

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use logystera_infra::clock::Stopwatch;
 use logystera_infra::log::{Entry, Log, LogError};
 use logystera_schemas::ids::KeyGroup;
-use logystera_schemas::limits::REFUSED_APPEND_MAX;
+use logystera_schemas::limits::{REFUSED_APPEND_MAX, TICKS_WITHHELD_MAX};
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::{Refused, Tick};
 use logystera_schemas::time::WallMs;
@@ -107,13 +107,18 @@ impl<L: Log> Gateway<L> {
 
     /// Whether the log's clock goes on. While connections are turned away for want of room the door is shut for whoever they
     /// are: no tick is written, so that nobody is taken for silent who was not let in. Nor is one written by a clock that other
-    /// gateways contradict.
+    /// gateways contradict. But once in a little more than a minute one is written all the same, which the engine takes for a gap:
+    /// open time hardly moves by it, and a crowd at the door does not hold up retries and what waits for them for good.
     fn may_tick(&self) -> bool {
-        if self.0.rush.take() {
+        if !self.0.rush.take() {
+            self.0.ticks_withheld.store(0, Ordering::Relaxed);
+        } else if self.0.ticks_withheld.fetch_add(1, Ordering::Relaxed) < TICKS_WITHHELD_MAX {
             if let Some(left_out) = self.0.rush_told.due(self.0.clock.monotonic_ms()) {
                 tracing::warn!(left_out, "connections find no room: the log's clock stands still meanwhile");
             }
             return false;
+        } else {
+            self.0.ticks_withheld.store(0, Ordering::Relaxed);
         }
         self.tell_clock().ticks()
     }

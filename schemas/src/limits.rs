@@ -340,6 +340,9 @@ pub const BREAKER_FAILURES: u32 = 5;
 pub const BREAKER_OPEN_MS: i64 = 60_000;
 /// Longest time, in milliseconds, that a breaker stays open before the next probe.
 pub const BREAKER_OPEN_MS_MAX: i64 = 1_800_000;
+/// Ticks in a row that a gateway leaves out while connections find no room; then it writes one. The engine takes what lies more
+/// than a minute after the tick before for a gap.
+pub const TICKS_WITHHELD_MAX: u32 = 61;
 /// Ticks in a row below the planner's wall time that set it back, and after which a silent partition's clock is
 /// forgotten (design, section 5).
 pub const PLANNER_TICKS_BELOW: u32 = 60;

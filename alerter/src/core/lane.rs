@@ -31,6 +31,14 @@ impl Tenant {
             let same_episode = told.id == news.id;
             // Who may know of an episode would never hear of its end.
             if !same_episode && told.state == DetectionState::Resolved && !older.merged.untold {
+                // But news must not wait for hours behind it: it is tried again when they would be.
+                if let (Stage::Waiting(before), Stage::Waiting(own)) = (older.stage, newer.stage)
+                    && own.at < before.at
+                {
+                    self.unindex(pair[0], &older);
+                    self.insert(pair[0], Delivery { stage: Stage::Waiting(own), ..older });
+                    dirty.mark(Key::Delivery(tenant.clone(), pair[0]));
+                }
                 continue;
             }
             self.remove(tenant, pair[0], dirty);

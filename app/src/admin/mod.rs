@@ -282,7 +282,7 @@ impl<L: Log> Office<L> {
 pub fn ask(dir: &Path, cluster: &ClusterArgs, request: &Request, create: bool) -> Result<Answer, CliError> {
     #[cfg(feature = "kafka")]
     if let Some(file) = &cluster.config {
-        return crate::cluster::ask(file, request.clone());
+        return crate::cluster::ask(file, request);
     }
     let ClusterArgs { .. } = cluster;
     ask_folder(dir, request, create)

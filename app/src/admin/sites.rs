@@ -114,8 +114,9 @@ impl<L: Log> Office<L> {
             return Err(Refusal::wrong_use(format!("{id} has no key {}; it has {known}", Shown(key))));
         };
         let now = self.clock.wall_ms();
-        // One that was only revoked can turn out to be stolen later.
-        if found.revoked_at.is_none() || stolen && !found.stolen {
+        // One that was only revoked can turn out to be stolen later. Said again it is written again: a gateway may have taken
+        // batches under it until it heard.
+        if found.revoked_at.is_none() || stolen {
             let revoked_at = found.revoked_at.or(Some(now));
             let revoked = Key { revoked_at, stolen: stolen || found.stolen, ..Key::clone(found) };
             // The engine hears of it before the gateway refuses: what the key signed until then stands before it in the log.

@@ -296,7 +296,7 @@ fn persistently<T>(mut attempt: impl FnMut() -> Result<T, CliError>) -> Result<T
 }
 
 /// Has a change of sites or channels made on the installation that a file describes.
-pub fn ask(file: &Path, request: Request) -> Result<Answer, CliError> {
+pub fn ask(file: &Path, request: &Request) -> Result<Answer, CliError> {
     let installation = Installation::connect(Config::read(file)?)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(CliError::not_available)?;

@@ -38,17 +38,17 @@ fn state(runs: bool, age_ms: i64, unreadable: usize) -> (StatusCode, String) {
         return (StatusCode::SERVICE_UNAVAILABLE, "its partitions are not all taken over\n".to_owned());
     }
     if age_ms > CONTROL_STALE_MS_MAX {
-        let age_s = age_ms / 1_000;
-        let what = format!(
-            "topic control could not be read for {age_s} s: changes of sites, keys and channels are not known\n"
+        let seconds = age_ms / 1_000;
+        let said = format!(
+            "topic control could not be read for {seconds} s: changes of sites, keys and channels are not known\n"
         );
-        return (StatusCode::SERVICE_UNAVAILABLE, what);
+        return (StatusCode::SERVICE_UNAVAILABLE, said);
     }
     if unreadable > 0 {
-        let what = format!(
+        let said = format!(
             "ready, degraded: records of topic control about {unreadable} entities cannot be read, and those stay as they were\n"
         );
-        return (StatusCode::OK, what);
+        return (StatusCode::OK, said);
     }
     (StatusCode::OK, "ready\n".to_owned())
 }

@@ -81,7 +81,8 @@ fn signal(kind: SignalType, reason: &str, count: u64) -> Vec<u8> {
 /// already), or because it is not known who was refused.
 fn symbol_of(code: &str) -> Option<&'static str> {
     Some(match code {
-        "duplicate" | "clock_skew" => return None,
+        // The last four are our own trouble, not the site's.
+        "duplicate" | "clock_skew" | "log_away" | "busy" | "shutting_down" | "clock_differs" => return None,
         "conflict" => "conflict",
         "below_window" => "below_window",
         "too_many_spools" => "too_many_spools",
@@ -121,7 +122,8 @@ mod tests {
             ("through_invalid", Some("malformed")),
             ("nothing_acceptable", Some("nothing_acceptable")),
             ("too_old", Some("signal")),
-            ("log_away", Some("other")),
+            ("log_away", None),
+            ("busy", None),
             ("of_tomorrow", Some("other")),
         ] {
             assert_eq!(symbol_of(code), symbol, "{code}");

@@ -64,10 +64,23 @@ fn every_example_is_run_or_has_a_reason() {
 }
 
 /// The block's commands of ours with words that the binary does not know: each is parsed, and then `--help` ends it.
+/// The programs of a line with their arguments: a bar in quotes joins none.
+fn stages(line: &str) -> Vec<String> {
+    let mut stages = vec![String::new()];
+    for part in line.split_inclusive(" | ") {
+        let is_quoted = stages.last().is_some_and(|stage| stage.matches('\'').count() % 2 == 1);
+        match stages.last_mut() {
+            Some(stage) if is_quoted || stage.is_empty() => stage.push_str(part),
+            _ => stages.push(part.to_owned()),
+        }
+    }
+    stages.iter().map(|stage| stage.trim_end_matches(" | ").to_owned()).collect()
+}
+
 fn unknown_commands(block: &Fence) -> Vec<String> {
     let is_here = |line: &str| !NOT_IN_THIS_BINARY.iter().any(|command| line.contains(command));
     let lines = commands(block).into_iter().filter(|line| is_here(line));
-    let ours = lines.flat_map(|line| line.split(" | ").map(str::to_owned).collect::<Vec<_>>());
+    let ours = lines.flat_map(|line| stages(&line));
     let ours = ours.map(|part| part.trim_start_matches("sudo -u logystera ").to_owned());
     let mut unknown = Vec::new();
     for line in ours {

@@ -119,7 +119,8 @@ pub(super) fn open_for_writing(dir: &Path, pages_max: Option<u32>) -> Result<Con
     match format {
         Format::Of(found) => refuse_newer(dir, found)?,
         Format::Nothing if is_new => {}
-        Format::Nothing => refuse_lost(dir, "is empty", &AFTER_DATA)?,
+        // Its making was cut short, or it was emptied: what was closed or served for five seconds has a mark.
+        Format::Nothing => refuse_lost(dir, "is empty", &[MARK_FILE, DEPLOYMENT_FILE])?,
         Format::Foreign => return Err(OpenError::Foreign { path: dir.join(DATA_FILE) }),
     }
     set_up(&mut connection, format == Format::Nothing, pages_max).map_err(|e| open_error(dir, &e))?;

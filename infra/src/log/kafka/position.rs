@@ -14,9 +14,12 @@ use crate::log::LogError;
 #[derive(Default)]
 pub(super) struct Positions {
     bounds: Mutex<Option<Bounds>>,
-    /// By application, generation and partition: the changelog's offset up to which was read, and the newest commit before it.
-    known: Mutex<BTreeMap<(String, u32, u32), (u64, Committed)>>,
+    /// By application, generation and partition.
+    known: Mutex<BTreeMap<(String, u32, u32), Known>>,
 }
+
+/// The changelog's offset up to which was read, and the newest commit before it.
+type Known = (u64, Committed);
 
 impl std::fmt::Debug for Positions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

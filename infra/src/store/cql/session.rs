@@ -133,14 +133,13 @@ impl Db {
     /// Which of all that were made under the keyspace's name this one is: what was drawn for it, and the id that the database has
     /// given to the table of the rows, so that a table which was made anew and filled from a backup is another one, too.
     pub(super) async fn incarnation(&self) -> Result<String, StoreError> {
-        let drawn = match self.drawn().await? {
-            Some(drawn) => drawn,
-            None => {
-                let name = format!("{:016x}", u64::from_be_bytes(random_bytes()));
-                // Only one of those who find none draws it.
-                self.session.execute_unpaged(&self.draw, (&name,)).await.map_err(|e| away(&e))?;
-                self.drawn().await?.ok_or_else(|| away("its incarnation was drawn and is not there"))?
-            }
+        let drawn = if let Some(drawn) = self.drawn().await? {
+            drawn
+        } else {
+            let name = format!("{:016x}", u64::from_be_bytes(random_bytes()));
+            // Only one of those who find none draws it.
+            self.session.execute_unpaged(&self.draw, (&name,)).await.map_err(|e| away(&e))?;
+            self.drawn().await?.ok_or_else(|| away("its incarnation was drawn and is not there"))?
         };
         let found = self.session.execute_unpaged(&self.table, (&self.keyspace,)).await.map_err(|e| away(&e))?;
         let rows = found.into_rows_result().map_err(|e| away(&e))?;

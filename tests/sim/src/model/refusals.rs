@@ -11,10 +11,11 @@ pub(super) fn kind() -> SignalType {
     SignalType::from_name("integration.refused").expect("a signal type")
 }
 
-/// What rules are told of the refusal; nothing if the batch had been taken before, or only its clock was wrong.
+/// What rules are told of the refusal; nothing if the batch had been taken before, only its clock was wrong, or the
+/// gateway was in trouble itself.
 pub(super) fn signal(refused: &Refused, at: i64) -> Option<SignalIn> {
     let reason = match refused.reason.as_str() {
-        "duplicate" | "clock_skew" => return None,
+        "duplicate" | "clock_skew" | "log_away" | "busy" | "shutting_down" | "clock_differs" => return None,
         reason @ ("conflict" | "below_window" | "too_many_spools" | "nothing_acceptable") => reason,
         "quota_exceeded" | "rate_limited" => "quota",
         "body_too_large" | "inflated_too_large" | "too_many_signals" => "too_large",
