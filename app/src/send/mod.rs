@@ -249,7 +249,8 @@ fn courier(args: &Args, target: Target) -> Result<Courier, SendError> {
 fn owner(target: &Target) -> Owner {
     // Linux says its name here; elsewhere all machines look alike, and only a changed address or site is noticed.
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
-    Owner { url: target.url.to_string(), site: target.site.to_string(), host }
+    let audience = Some(target.audience.clone());
+    Owner { url: target.url.to_string(), site: target.site.to_string(), audience, host }
 }
 
 fn report(args: &Args, courier: &Courier, state: &State, malformed: u64) {

@@ -148,7 +148,16 @@ impl Spool {
             let how = if state.feed == Feed::File { "from a file" } else { "with --follow" };
             return Err(SpoolError::OtherFeed(dir.to_owned(), how));
         }
-        let moved = state.owner != owner;
+        let is_elsewhere = !state.owner.has_address_of(&owner);
+        let moved = is_elsewhere || state.owner.host != owner.host;
+        if is_elsewhere {
+            // What another site or installation was sent is not there.
+            state.sent.clear();
+        }
+        let is_named = !moved && state.owner.audience != owner.audience;
+        if is_named {
+            state.owner.audience.clone_from(&owner.audience);
+        }
         if moved {
             state.spool = draw()?.to_string();
             state.tried_seq = Some(state.done_seq);
@@ -157,7 +166,7 @@ impl Spool {
         }
         let mut spool = Self { dir: dir.to_owned(), _lock: lock, state, queue: VecDeque::new(), flush_every_s };
         spool.recover()?;
-        if is_new || moved {
+        if is_new || moved || is_named {
             spool.save()?;
         }
         Ok((spool, moved))

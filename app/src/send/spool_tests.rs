@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 
 pub(in crate::send) fn owner() -> Owner {
-    Owner { url: "https://a.example/v1/batches".into(), site: "s".into(), host: "h".into() }
+    Owner { url: "https://a.example/v1/batches".into(), site: "s".into(), audience: Some("a".into()), host: "h".into() }
 }
 
 pub(in crate::send) fn signal(line: u64, at: i64) -> Signal {
@@ -225,4 +225,24 @@ fn gzip_is_used_where_it_pays_and_is_the_same_every_time() {
     .take(GZIP_BYTES_MIN)
     .collect();
     assert_eq!(gzip(&noise).unwrap(), None);
+}
+
+#[test]
+fn what_was_sent_is_forgotten_with_the_installation_that_got_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |owner: Owner| Spool::open(dir.path(), owner, Feed::File, 60).unwrap();
+    let before = Owner { audience: None, ..owner() };
+    let (mut spool, _) = open(before);
+    crate::send::core::before::remember(&mut spool.state.sent, b"{}\n", 3);
+    spool.save().unwrap();
+    drop(spool);
+    // A spool of an older version takes the name; another machine goes on with a new id; another installation has nothing.
+    for (owner, moved, sent) in [
+        (owner(), false, 1),
+        (Owner { host: "i".into(), ..owner() }, true, 1),
+        (Owner { host: "i".into(), audience: Some("b".into()), ..owner() }, true, 0),
+    ] {
+        let (spool, has_moved) = open(owner);
+        assert_eq!((has_moved, spool.state.sent.len()), (moved, sent));
+    }
 }

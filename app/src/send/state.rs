@@ -20,8 +20,19 @@ pub(super) struct Owner {
     pub(super) url: String,
     /// Site.
     pub(super) site: String,
+    /// The installation's name; none in a spool of an older version, which takes the one that comes first.
+    #[serde(default)]
+    pub(super) audience: Option<String>,
     /// Name of this machine.
     pub(super) host: String,
+}
+
+impl Owner {
+    /// Whether batches of both are for the same site of the same installation.
+    pub(super) fn has_address_of(&self, other: &Self) -> bool {
+        let installation = self.audience.as_ref().zip(other.audience.as_ref());
+        self.url == other.url && self.site == other.site && installation.is_none_or(|(own, others)| own == others)
+    }
 }
 
 /// How a spool is fed. One is never fed both ways, for a file has its own time.
