@@ -40,17 +40,21 @@ impl<L: Log> Gateway<L> {
     /// Waits for an append, but not for ever.
     pub(crate) async fn in_time(&self, append: impl Future<Output = Result<(), LogError>>) -> bool {
         let watch = Stopwatch::start();
-        let appended = tokio::time::timeout(self.0.config.timing.append, append).await;
-        let error = match appended {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some(format!("no answer within {:?}", self.0.config.timing.append)),
-        };
+        let error = self.fault_of(append).await;
         self.note(error.as_deref());
         if error.is_none() {
             self.0.meters.append_seconds.record(watch.elapsed().as_secs_f64());
         }
         error.is_none()
+    }
+
+    /// Why an append failed, or did not end in time; none if the log has it.
+    async fn fault_of(&self, append: impl Future<Output = Result<(), LogError>>) -> Option<String> {
+        let within = self.0.config.timing.append;
+        match tokio::time::timeout(within, append).await {
+            Ok(appended) => appended.err().map(|error| error.to_string()),
+            Err(_) => Some(format!("no answer within {within:?}")),
+        }
     }
 
     /// Notes whether the log takes appends, or why not.
@@ -140,12 +144,7 @@ impl<L: Log> Gateway<L> {
             let entry = Entry { topic: Topic::Signals, partition, key: Vec::new(), value };
             let gateway = self.clone();
             beats.under_way.spawn(async move {
-                let append = gateway.0.log.append(vec![entry]);
-                let appended = tokio::time::timeout(gateway.0.config.timing.append, append).await;
-                let error = match appended {
-                    Ok(appended) => appended.err().map(|error| error.to_string()),
-                    Err(_) => Some(format!("no answer within {:?}", gateway.0.config.timing.append)),
-                };
+                let error = gateway.fault_of(gateway.0.log.append(vec![entry])).await;
                 (partition, error)
             });
         }

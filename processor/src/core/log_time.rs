@@ -1,10 +1,9 @@
 //! Log time: what the ticks say. Wall time is the highest tick; open time stands still while the door was shut.
 
 use logystera_schemas::avro_record;
+use logystera_schemas::limits::TICKS_BELOW;
 use logystera_schemas::time::{OpenMs, WallMs};
 
-/// Ticks in a row below the highest that set wall time back: a minute of one gateway, so that a wrong clock can't freeze it.
-const BELOW_MAX: u32 = 60;
 /// Most that one tick moves open time on, in milliseconds: twice the ticks' interval.
 const OPEN_STEP_MS_MAX: i64 = 2_000;
 /// A tick further than this after the one before is a gap, in milliseconds.
@@ -35,7 +34,7 @@ impl LogTime {
         let step = at.since(wall);
         if step < 0 {
             self.below += 1;
-            if self.below < BELOW_MAX {
+            if self.below < TICKS_BELOW {
                 return None;
             }
             self.below = 0;
