@@ -117,37 +117,64 @@ pub fn binary() -> Result<PathBuf, BenchError> {
 
 /// Starts `up` on a folder of its own, adds the sites, sends the load, and waits until the engine has judged it.
 pub fn run(run: &GatewayRun) -> Result<GatewayFigures, BenchError> {
+    in_folder(|folder| run_in(folder, run))
+}
+
+/// Gives `act` a new folder, which goes afterwards.
+pub fn in_folder<T>(act: impl FnOnce(&Path) -> Result<T, BenchError>) -> Result<T, BenchError> {
     let folder = std::env::temp_dir().join(format!("logystera-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let figures = run_in(&folder, run);
+    let done = act(&folder);
     std::fs::remove_dir_all(&folder)?;
-    figures
+    done
+}
+
+/// `logystera up` on a folder of its own; it ends with its handle.
+pub struct Up {
+    process: Running,
+    /// Where it takes batches.
+    pub port: u16,
+    /// Where its health and metrics are.
+    pub admin: u16,
+    /// Its sites, an object of `site add --json` a line.
+    pub credentials: PathBuf,
+}
+
+impl Up {
+    /// Starts it in `folder`, with [`IDLE_RULES`] or the default pack, and adds sites.
+    pub fn start(folder: &Path, sites: usize, judged: bool) -> Result<Self, BenchError> {
+        let (port, admin) = (free_port(), free_port());
+        let data = folder.join("data");
+        let log = std::fs::File::create(folder.join("up.log"))?;
+        let rules = folder.join("rules.yaml");
+        std::fs::write(&rules, IDLE_RULES)?;
+        let rules: &[&OsStr] = if judged { &[] } else { &[OsStr::new("--rules"), rules.as_os_str()] };
+        let up = Command::new(binary()?)
+            .arg("up")
+            .args(rules)
+            .arg("--data")
+            .arg(&data)
+            .args(["--listen", &format!("127.0.0.1:{port}"), "--admin-listen", &format!("127.0.0.1:{admin}")])
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        let up = Self { process: Running(up), port, admin, credentials: folder.join("sites.ndjson") };
+        wait_until("up is ready", || Ok(wire::get(admin, "/health/ready").is_some_and(|a| a.status == 200)))?;
+        add_sites(&data, sites, &up.credentials)?;
+        Ok(up)
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> String {
+        self.process.0.id().to_string()
+    }
 }
 
 fn run_in(folder: &Path, run: &GatewayRun) -> Result<GatewayFigures, BenchError> {
-    let (port, admin) = (free_port(), free_port());
-    let data = folder.join("data");
-    let log = std::fs::File::create(folder.join("up.log"))?;
-    let rules = folder.join("rules.yaml");
-    std::fs::write(&rules, IDLE_RULES)?;
-    let rules: &[&OsStr] = if run.judged { &[] } else { &[OsStr::new("--rules"), rules.as_os_str()] };
-    let up = Command::new(binary()?)
-        .arg("up")
-        .args(rules)
-        .arg("--data")
-        .arg(&data)
-        .args(["--listen", &format!("127.0.0.1:{port}"), "--admin-listen", &format!("127.0.0.1:{admin}")])
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .spawn()?;
-    let up = Running(up);
-    let pid = up.0.id().to_string();
-    wait_until("up is ready", || Ok(wire::get(admin, "/health/ready").is_some_and(|a| a.status == 200)))?;
-    let credentials = folder.join("sites.ndjson");
-    add_sites(&data, run.sites, &credentials)?;
-
+    let up = Up::start(folder, run.sites, run.judged)?;
+    let pid = up.pid();
     let plan = Plan { requests: run.requests, connections: run.connections, rate: None, path: OURS.to_owned() };
-    let loading = Loading::start(port, &credentials, &plan)?;
+    let loading = Loading::start(up.port, &up.credentials, &plan)?;
     let before = Sample::take(&pid)?;
     let (report, _) = loading.go()?;
     settle(&pid)?;
@@ -157,7 +184,7 @@ fn run_in(folder: &Path, run: &GatewayRun) -> Result<GatewayFigures, BenchError>
         process_cpu_s: after.process_s - before.process_s,
         thread_cpu_s: after.since(&before),
         resident_bytes: cpu::resident_bytes(&pid)?,
-        commits: Commits::scrape(admin)?,
+        commits: Commits::scrape(up.admin)?,
     })
 }
 

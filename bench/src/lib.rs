@@ -12,6 +12,7 @@ pub mod gateway;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod load;
+pub mod neighbour;
 pub mod oracle;
 pub mod recording;
 pub mod table;

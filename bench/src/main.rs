@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use logystera_bench::engine::StateSize;
 use logystera_bench::gateway::{self, GatewayRun};
+use logystera_bench::neighbour::{self, NeighbourRun};
 use logystera_bench::recording::Recording;
 use logystera_bench::{BenchError, codec, engine, load, table, w1};
 use logystera_processor::core::rule::RuleSet;
@@ -71,6 +72,15 @@ enum Command {
         #[arg(long)]
         judged: bool,
     },
+    /// What bodies of one site that inflate to megabytes cost another's sender: alone, and beside them.
+    Neighbour {
+        /// Connections that send such bodies.
+        #[arg(long, default_value_t = 16)]
+        bombers: usize,
+        /// Seconds of each half.
+        #[arg(long, default_value_t = 20)]
+        seconds: usize,
+    },
     /// The load generator that `gateway` starts.
     #[command(hide = true)]
     Load {
@@ -127,6 +137,7 @@ fn main() -> Result<(), BenchError> {
         Command::Gateway { requests, connections, sites, judged } => {
             gateway_figures(&GatewayRun { requests, connections, sites, judged })
         }
+        Command::Neighbour { bombers, seconds } => neighbour_figures(NeighbourRun { bombers, seconds }),
         Command::Load { port, credentials, requests, connections, rate, path } => {
             print_json(&load::run(port, &credentials, &load::Plan { requests, connections, rate, path })?)
         }
@@ -193,6 +204,20 @@ fn state_of(batches: usize, name: &str, flag: Option<&str>) -> Result<(String, S
         .output()?;
     let size = serde_json::from_slice(&output.stdout).map_err(std::io::Error::other)?;
     Ok((name.to_owned(), size))
+}
+
+fn neighbour_figures(run: NeighbourRun) -> Result<(), BenchError> {
+    let done = neighbour::run(run)?;
+    for (which, load) in [("alone", &done.alone), ("beside", &done.beside)] {
+        println!("{which}: p50 {:.1} ms, p99 {:.1} ms; answers {:?}", load.p50_ms, load.p99_ms, load.statuses);
+    }
+    println!(
+        "{} connections of bodies of {:.1} KB: answers {:?}",
+        run.bombers,
+        done.bomb_bytes as f64 / 1e3,
+        done.bombs
+    );
+    Ok(())
 }
 
 fn gateway_figures(run: &GatewayRun) -> Result<(), BenchError> {
