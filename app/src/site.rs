@@ -1,5 +1,7 @@
 //! `logystera site`: sites and their signing keys.
 
+mod show;
+
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,13 +14,13 @@ use logystera_infra::control::{Directory, is_live, is_valid};
 use logystera_schemas::control::Key;
 use logystera_schemas::limits::ROTATION_OVERLAP_DAYS;
 use logystera_schemas::text::Shown;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::admin::{Answer, IssuedKey, Request, TENANT_DEFAULT, ask};
 use crate::cli::{CliError, ClusterArgs, CreateArgs, DONE, DataArgs, Out, finish};
 use crate::{reading, when};
 
-/// Add and close sites, and rotate or revoke their keys
+/// Add, show and close sites, and rotate or revoke their keys
 ///
 /// A site is one monitored web application. Its integration signs each batch with one of the site's keys. A secret is shown
 /// once, when its key is made.
@@ -32,6 +34,7 @@ use crate::{reading, when};
   logystera site revoke-key my-shop k1 --stolen   and what came under it binds nobody
   logystera site close my-shop                    for good: its alerts resolve, its senders stop
   logystera site list
+  logystera site show my-shop                     its keys and spools, and what its signals wait for
 
 They work whether `logystera up` is running on the folder or not.")]
 pub struct Args {
@@ -97,6 +100,11 @@ enum Command {
     },
     /// List the sites and their keys
     List,
+    /// Show a site: its keys, rules and spools, and what is held until a slower spool has spoken
+    Show {
+        /// Id of the site
+        site: String,
+    },
 }
 
 /// Runs it.
@@ -109,6 +117,10 @@ fn site(args: &Args) -> Result<u8, CliError> {
     let (request, create) = match &args.command {
         Command::List => {
             list(&reading::open(&args.data, &args.cluster)?.directory()?, args.json)?;
+            return Ok(DONE);
+        }
+        Command::Show { site } => {
+            show::print(&*reading::open(&args.data, &args.cluster)?, site, args.json)?;
             return Ok(DONE);
         }
         Command::Add { name, tenant, id, create, .. } => {
@@ -189,9 +201,7 @@ fn list(directory: &Directory, json: bool) -> Result<(), CliError> {
     for site in directory.sites() {
         let keys = directory.keys(site.site.as_str());
         if json {
-            let keys: Vec<_> = keys
-                .map(|k| json!({"key": k.key, "state": state(k, now), "created_at": k.created_at, "not_before": k.not_before, "not_after": k.not_after, "revoked_at": k.revoked_at}))
-                .collect();
+            let keys: Vec<_> = keys.map(|key| key_object(key, now)).collect();
             out.json(&json!({"site": site.site, "tenant": site.tenant, "name": site.name, "created_at": site.created_at, "closed_at": site.closed_at, "keys": keys}))?;
         } else {
             let keys: Vec<String> = keys.map(|k| describe(k, now)).collect();
@@ -228,6 +238,14 @@ fn state(key: &Key, now: i64) -> &'static str {
         key if is_live(key, now) => "not_yet_valid",
         _ => "expired",
     }
+}
+
+/// What JSON says of a key.
+fn key_object(key: &Key, now: i64) -> Value {
+    json!({
+        "key": key.key, "state": state(key, now), "created_at": key.created_at, "not_before": key.not_before,
+        "not_after": key.not_after, "revoked_at": key.revoked_at,
+    })
 }
 
 fn describe(key: &Key, now: i64) -> String {

@@ -77,9 +77,7 @@ fn replay(args: &Args) -> Result<u8, CliError> {
     let log = reading::open(&args.data, &args.cluster)?;
     let directory = Arc::new(log.directory()?);
     let given = args.rules.as_deref().map(load_rules).transpose()?.map(Arc::new);
-    if let Some(site) = args.site.as_ref().filter(|site| directory.site(site.as_str()).is_none()) {
-        return Err(CliError::wrong_use(format!("there is no site {site}; `logystera site list` shows them")));
-    }
+    args.site.as_ref().map(|site| reading::site_of(&directory, site.as_str())).transpose()?;
     let asked = Asked::new(&*log, args, from_ms, Known { directory, given })?;
     if args.verify { verify::verify(&asked) } else { show(&asked) }
 }
