@@ -342,15 +342,30 @@ impl Planner {
             Next::Over(reason) => (AttemptState::Dead, reason.unwrap_or(Reason::of(ended))),
         };
         let again_at = if let Next::Again(at) = next { Some(at) } else { None };
-        let row = Attempt { status: ended.status, next_attempt_at: again_at, ..of.row(state, reason, wall) };
-        rows.push(row);
         if again_at.is_none() {
             self.remove(&ended.tenant, ended.delivery);
         }
+        let mut overtaken = Vec::new();
         if let Some(lane) = delivery.lane() {
-            self.overtake(&ended.tenant, &lane, rows);
+            if let Some(tenant) =
+                self.tenants.get_mut(&ended.tenant).filter(|_| again_at.is_some() && verdict.is_step())
+            {
+                tenant.put_off_news(&ended.tenant, ended.delivery, &lane, wall, &mut self.dirty);
+            }
+            self.overtake(&ended.tenant, &lane, &mut overtaken);
         }
+        let again_at = again_at.map(|at| self.not_before(&ended.tenant, ended.delivery).unwrap_or(at));
+        rows.push(Attempt { status: ended.status, next_attempt_at: again_at, ..of.row(state, reason, wall) });
+        rows.append(&mut overtaken);
         self.tell_of(heard, &detection, &delivery.channel, rows);
+    }
+
+    /// When a delivery that waits is tried next, as far as is known now.
+    fn not_before(&self, tenant: &TenantId, delivery: DeliveryId) -> Option<WallMs> {
+        let tenant = self.tenants.get(tenant)?;
+        let delivery = tenant.deliveries.get(&delivery)?;
+        let due = delivery.waits_for()?.at.max(self.clock.wall());
+        Some(tenant.channels.get(&delivery.channel)?.not_before(due))
     }
 
     /// What a 410 brought about.
