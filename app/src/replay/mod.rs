@@ -21,7 +21,7 @@ use logystera_schemas::topic::Topic;
 
 use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, Out, finish};
 use crate::reading::{Part, Reading};
-use crate::tail::detection_text;
+use crate::tail::{detection_json, detection_text};
 use crate::up::load_rules;
 use crate::{reading, when};
 use engine::{Found, Known, Replay, State};
@@ -184,7 +184,11 @@ fn show(asked: &Asked<'_>) -> Result<u8, CliError> {
         while let Some(found) = replayed.step()? {
             progress.show(replayed);
             for Found { detection, .. } in found.iter().filter(|f| f.detection.last_evaluated_at >= asked.from_ms) {
-                if asked.args.json { out.json(detection)? } else { out.line(detection_text(detection))? }
+                if asked.args.json {
+                    out.json(&detection_json(detection))?
+                } else {
+                    out.line(detection_text(detection))?
+                }
             }
         }
         progress.done(replayed)?;

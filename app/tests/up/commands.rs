@@ -83,6 +83,7 @@ fn wrong_use_is_refused_with_the_way_out() {
         (&["channel", "test", "ch_0"], "no channel ch_0"),
         (&["tail", "signals", "--from", "yesterday"], "not a time"),
         (&["replay", "--site", "shup"], "no site shup"),
+        (&["tail", "signals", "--site", "shup"], "no site shup; `logystera site list`"),
         (&["replay", "--verify", "--rules", "x.yaml"], "cannot be used with"),
         (&["replay", "--rules", "x.yaml"], "x.yaml"),
         (&["up", "--rules", "x.yaml"], "x.yaml"),
