@@ -145,12 +145,13 @@ impl Reading for EmbeddedReader {
         })?;
         outcome.map_err(|e| LogError::Unusable(format!("state of the alerter: {e}")))?;
         let mut from = Self::position(self, logystera_alerter::task::APP)?.unwrap_or(0);
+        let skips = Reading::directory(self)?.skips(Topic::Detections, 0, 0);
         // Behind that stands what it has not applied yet: while nothing runs, a command's own record too.
         loop {
             let records = Self::read(self, Topic::Detections, from, READ_BYTES_MAX)?;
             let Some(last) = records.last() else { return Ok(Some(planner)) };
             from = last.offset + 1;
-            for record in &records {
+            for record in records.iter().filter(|record| !skips.has(record.offset)) {
                 let decoded = DetectionsRecord::decode(&record.value)
                     .map_err(|e| LogError::Unusable(format!("topic detections offset {}: {e}", record.offset)))?;
                 planner.apply(decoded, &mut Vec::new());
