@@ -17,7 +17,8 @@ use logystera_schemas::text::Shown;
 use serde_json::{Value, json};
 
 use crate::admin::{Answer, IssuedKey, Request, TENANT_DEFAULT, ask};
-use crate::cli::{CliError, ClusterArgs, CreateArgs, DONE, DataArgs, Out, finish};
+use crate::cli::{CliError, CreateArgs, DONE, Out, PlaceArgs, finish};
+use crate::deployment::is_plain_abroad;
 use crate::{reading, when};
 
 /// Add, show and close sites, and rotate or revoke their keys
@@ -41,12 +42,7 @@ pub struct Args {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    data: DataArgs,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    /// Print JSON, one object a line
-    #[arg(long, global = true)]
-    json: bool,
+    place: PlaceArgs,
 }
 
 #[derive(clap::Args)]
@@ -113,14 +109,14 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn site(args: &Args) -> Result<u8, CliError> {
-    let dir = &args.data.data;
+    let dir = &args.place.data.data;
     let (request, create) = match &args.command {
         Command::List => {
-            list(&reading::open(&args.data, &args.cluster)?.directory()?, args.json)?;
+            list(&reading::open(&args.place.data, &args.place.cluster)?.directory()?, args.place.json)?;
             return Ok(DONE);
         }
         Command::Show { site } => {
-            show::print(&*reading::open(&args.data, &args.cluster)?, site, args.json)?;
+            show::print(&*reading::open(&args.place.data, &args.place.cluster)?, site, args.place.json)?;
             return Ok(DONE);
         }
         Command::Add { name, tenant, id, create, .. } => {
@@ -141,7 +137,7 @@ fn site(args: &Args) -> Result<u8, CliError> {
     // Made before the key, whose secret is told only once.
     let file = keep.map(new_file).transpose()?;
     let mut out = Out::new();
-    let answer = ask(dir, &args.cluster, &request, create).inspect_err(|_| {
+    let answer = ask(dir, &args.place.cluster, &request, create).inspect_err(|_| {
         // It is ours, and empty: the next try makes it anew.
         drop(keep.map(std::fs::remove_file));
     });
@@ -150,15 +146,15 @@ fn site(args: &Args) -> Result<u8, CliError> {
             if let Some(mut file) = file {
                 writeln!(file, "{}", key.dsn)?;
             }
-            if args.json { out.json(&key)? } else { print_key(&mut out, &key, keep)? }
+            if args.place.json { out.json(&key)? } else { print_key(&mut out, &key, keep)? }
         }
-        Answer::Closed { already } if args.json => out.json(&json!({"closed": true, "already": already}))?,
+        Answer::Closed { already } if args.place.json => out.json(&json!({"closed": true, "already": already}))?,
         Answer::Closed { already: true } => out.line("It is closed already, for good.")?,
         Answer::Closed { already: false } => out.line(
             "Closed, for good. What was firing resolves; its senders are told to stop when they next send (410). Its signals, \
              detections and attempts stay in the log. Its id is not given again.",
         )?,
-        Answer::Revoked { live } if args.json => out.json(&json!({"revoked": true, "live_keys": live}))?,
+        Answer::Revoked { live } if args.place.json => out.json(&json!({"revoked": true, "live_keys": live}))?,
         Answer::Revoked { live: 0 } => {
             out.line(
                 "Revoked: refused within 5 seconds. The site has no other key: nothing of it is accepted any more.",
@@ -188,6 +184,9 @@ fn print_key(out: &mut Out, key: &IssuedKey, keep: Option<&Path>) -> Result<(), 
     out.line(format_args!("dsn       {}", key.dsn))?;
     out.line("")?;
     out.line("The secret is not shown again. Paste the DSN into the site's integration.")?;
+    if is_plain_abroad(&key.url) {
+        out.line("Integrations refuse this DSN beyond the gateway's own machine: it is plain http. Start `logystera up` with --public-url https://…")?;
+    }
     if let Some(file) = keep {
         out.line(format_args!("It is in {0} too: logystera send FILE --dsn-file {0}", file.display()))?;
     }
