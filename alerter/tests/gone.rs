@@ -69,7 +69,7 @@ fn a_second_410_switches_a_channel_off_and_another_one_hears_of_it() {
         GONE,
         "at 1h
          start a1 => a1#2 started
-         end a1 410 => a1#2 dead status_410, -1#0 not_sent no_channel
+         end a1 410 => a1#2 dead status_410, -1(no-more-a)#0 not_sent no_channel
          firing 2 => a2#0 not_sent channel_disabled",
     );
 }
@@ -85,7 +85,7 @@ fn a_channel_is_switched_on_again() {
          end a1 410 => a1#2 failed status_410 next 1h
          at 1h
          start a1 => a1#3 started
-         end a1 410 => a1#3 dead status_410, -1#0 not_sent no_channel
+         end a1 410 => a1#3 dead status_410, -1(no-more-a)#0 not_sent no_channel
          firing 2 => a2#0 not_sent channel_disabled
          enable a
          enable b

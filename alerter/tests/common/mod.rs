@@ -274,8 +274,10 @@ impl Stage {
     fn show(&self, row: &Attempt) -> String {
         let name = self.names.get(&row.delivery).cloned().unwrap_or_else(|| {
             let channel = if row.channel.is_empty() { "-" } else { &row.channel };
-            format!("{channel}{}", row.seq)
+            let news = row.disabled.as_ref().map_or(String::new(), |disabled| format!("(no-more-{disabled})"));
+            format!("{channel}{}{news}", row.seq)
         });
+        assert_eq!(row.disabled.is_some(), name.contains("(no-more-"), "{name}");
         let mut text = format!("{name}#{} {} {}", row.attempt, row.state, row.reason);
         if row.state.to_string() == row.reason {
             text = format!("{name}#{} {}", row.attempt, row.state);

@@ -213,6 +213,9 @@ pub(super) fn attempts(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
     if let Some(next) = attempt.next_attempt_at {
         let _ = write!(text, ", again at {}", when::show(next.0));
     }
+    if let Some(disabled) = &attempt.disabled {
+        let _ = write!(text, "; no alert, but the news that {disabled} is switched off");
+    }
     Ok(vec![Line { site: attempt.site.to_string(), at: attempt.at.0, text, json: json!(attempt) }])
 }
 
