@@ -185,9 +185,9 @@ fn show(asked: &Asked<'_>) -> Result<u8, CliError> {
             progress.show(replayed);
             for Found { detection, .. } in found.iter().filter(|f| f.detection.last_evaluated_at >= asked.from_ms) {
                 if asked.args.json {
-                    out.json(&detection_json(detection))?
+                    out.json(&detection_json(detection))?;
                 } else {
-                    out.line(detection_text(detection))?
+                    out.line(detection_text(detection))?;
                 }
             }
         }

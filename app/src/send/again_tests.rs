@@ -7,6 +7,9 @@ use std::sync::Arc;
 use super::tests::{Fake, Seen, later_ms, parsed, reply, run_in, write_input};
 use super::*;
 
+/// A signal.
+const LINE: &[u8] = b"{\"type\":\"cron.run\",\"at\":5,\"job\":\"a\",\"outcome\":\"ok\"}\n";
+
 /// Bodies by spool and number.
 type Taken = Arc<Mutex<BTreeMap<(String, u64), Vec<u8>>>>;
 
@@ -87,7 +90,6 @@ fn a_stream_that_ends_ends_its_spool_and_one_that_breaks_off_does_not() {
             if self.0.is_empty() { Err(std::io::ErrorKind::BrokenPipe.into()) } else { self.0.read(buffer) }
         }
     }
-    const LINE: &[u8] = b"{\"type\":\"cron.run\",\"at\":5,\"job\":\"a\",\"outcome\":\"ok\"}\n";
     let dir = tempfile::tempdir().unwrap();
     let gateway = Fake::start(vec![]);
     let says = || gateway.seen().iter().map(|s| (s.times().len(), s.json()["ends"] == true)).collect::<Vec<_>>();
@@ -174,7 +176,6 @@ fn a_stream_is_told_what_became_of_it_and_not_of_one_before() {
         let state = std::fs::read(dir.path().join("secret.follow.spool/state.json")).unwrap();
         serde_json::from_slice::<serde_json::Value>(&state).unwrap()["totals"].clone()
     };
-    const LINE: &[u8] = b"{\"type\":\"cron.run\",\"at\":5,\"job\":\"a\",\"outcome\":\"ok\"}\n";
     stream_in(dir.path(), &gateway.url, LINE).unwrap();
     assert_eq!(totals()["dropped"], 1, "{}", totals());
     stream_in(dir.path(), &gateway.url, LINE).unwrap();

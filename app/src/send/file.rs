@@ -107,7 +107,7 @@ pub(super) fn send(
     match plan {
         Plan::GoOn => eprintln!("going on with {} of {}", batches(waiting), dir.display()),
         _ if waiting > 0 => {
-            eprintln!("first: {} of an earlier file, which waited in {}", batches(waiting), dir.display())
+            eprintln!("first: {} of an earlier file, which waited in {}", batches(waiting), dir.display());
         }
         _ => {}
     }

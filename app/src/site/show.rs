@@ -6,7 +6,9 @@ use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::control::Directory;
 use logystera_processor::core::head::Outcomes;
 use logystera_processor::core::view::{HeldView, SiteView, SpoolView, Standing, Until, Wait};
+use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::control::{Key, Site};
+use logystera_schemas::ids::SpoolId;
 use logystera_schemas::text::Shown;
 use serde_json::{Value, json};
 
@@ -94,7 +96,7 @@ fn print_engine(out: &mut Out, view: &SiteView) -> Result<(), CliError> {
         None => out.line("judged    nothing yet: no batch has come")?,
     }
     out.line(format_args!("heard     {}", when::show(head.heard_wall.0)))?;
-    let on: Vec<&str> = head.enabled.iter().map(|kind| kind.name()).collect();
+    let on: Vec<&str> = head.enabled.iter().map(SignalType::name).collect();
     out.line(format_args!("on        {}", if on.is_empty() { "nothing".to_owned() } else { on.join(", ") }))?;
     let counts = counts(&head.outcomes);
     let counts: Vec<String> =
@@ -104,11 +106,7 @@ fn print_engine(out: &mut Out, view: &SiteView) -> Result<(), CliError> {
     }
     out.line("")?;
     print_spools(out, &view.spools)?;
-    match &view.held {
-        None => out.line("Held: nothing. What came is judged.")?,
-        Some(held) => print_held(out, held)?,
-    }
-    Ok(())
+    print_held(out, view.held.as_ref())
 }
 
 fn print_spools(out: &mut Out, spools: &[SpoolView]) -> Result<(), CliError> {
@@ -130,7 +128,8 @@ fn print_spools(out: &mut Out, spools: &[SpoolView]) -> Result<(), CliError> {
     Ok(())
 }
 
-fn print_held(out: &mut Out, held: &HeldView) -> Result<(), CliError> {
+fn print_held(out: &mut Out, held: Option<&HeldView>) -> Result<(), CliError> {
+    let Some(held) = held else { return Ok(out.line("Held: nothing. What came is judged.")?) };
     let what = if held.signals == 1 { "1 signal is".to_owned() } else { format!("{} signals are", held.signals) };
     out.line(format_args!(
         "Held: {what} not judged yet, of {} to {}.",
@@ -159,7 +158,7 @@ fn print_held(out: &mut Out, held: &HeldView) -> Result<(), CliError> {
 }
 
 /// Enough of an id to tell a site's spools apart.
-fn short(spool: impl ToString) -> String {
+fn short(spool: SpoolId) -> String {
     spool.to_string().chars().take(8).collect()
 }
 
@@ -200,7 +199,7 @@ fn engine_object(view: &SiteView) -> Value {
             })
         })
         .collect();
-    let on: Vec<&str> = head.enabled.iter().map(|kind| kind.name()).collect();
+    let on: Vec<&str> = head.enabled.iter().map(SignalType::name).collect();
     let outcomes: serde_json::Map<String, Value> =
         counts(&head.outcomes).into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect();
     json!({

@@ -144,7 +144,9 @@ fn batch(spool: u8, through: i64, mails: &[i64]) -> Entry {
     };
     let values: Vec<Value<'_>> = kind.def().fields.iter().map(|field| values(&field.name)).collect();
     let mut body = Writer::new();
-    mails.iter().for_each(|at| write_signal(&mut body, kind, *at, through, &values));
+    for at in mails {
+        write_signal(&mut body, kind, *at, through, &values);
+    }
     let body = body.into_bytes();
     let head = BatchHead {
         tenant: "default".parse().unwrap(),

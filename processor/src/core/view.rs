@@ -135,11 +135,11 @@ impl Gathering {
 
     /// What they tell. None: the engine has no configuration of the site yet, or it is closed.
     pub fn view(self) -> Option<SiteView> {
-        let Self { site: _, time, head, spools, held } = self;
+        let Self { site: _, time, head, spools, held: waiting } = self;
         let head = head?;
         let signals: BTreeMap<HeldKey, usize> =
-            held.iter().filter(|(_, h)| matches!(h, Held::Signal(_))).map(|(key, h)| (*key, h.cost())).collect();
-        let held = signals.first_key_value().zip(signals.last_key_value()).map(|((first, _), (last, _))| HeldView {
+            waiting.iter().filter(|(_, h)| matches!(h, Held::Signal(_))).map(|(key, h)| (*key, h.cost())).collect();
+        let holds = signals.first_key_value().zip(signals.last_key_value()).map(|((first, _), (last, _))| HeldView {
             signals: signals.len(),
             bytes: signals.values().sum(),
             oldest: first.0,
@@ -155,7 +155,7 @@ impl Gathering {
             flush_every_s: spool.flush_every_s,
             held: count(*id),
         });
-        Some(SiteView { as_of: time.wall(), spools: spools.collect(), head, held })
+        Some(SiteView { as_of: time.wall(), spools: spools.collect(), head, held: holds })
     }
 }
 

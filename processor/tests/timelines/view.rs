@@ -10,7 +10,7 @@ fn view_of(world: &World, site: SiteId) -> Option<SiteView> {
     let mut gathering = Gathering::new(site);
     for prefix in gathering.prefixes() {
         for (key, value) in world.stored().iter().filter(|(key, _)| key.starts_with(&prefix)) {
-            gathering.take(key, value).unwrap();
+            gathering.take(key, value).expect("it can be read");
         }
     }
     gathering.view()
@@ -104,10 +104,10 @@ fn a_spool_waits_for_itself_and_an_ended_one_for_nobody() {
 fn another_sites_entries_tell_nothing() {
     let mut world = World::of(2, MAIL);
     world.batch(1, 5.0, &mails(&[9.0]));
-    assert_eq!(view_of(&world, "sho".parse().unwrap()), None);
-    assert_eq!(view_of(&world, "shop-2".parse().unwrap()), None);
-    let mut gathering = Gathering::new("sho".parse().unwrap());
-    world.stored().iter().for_each(|(key, value)| gathering.take(key, value).unwrap());
+    assert_eq!(view_of(&world, "sho".parse().expect("it can be read")), None);
+    assert_eq!(view_of(&world, "shop-2".parse().expect("it can be read")), None);
+    let mut gathering = Gathering::new("sho".parse().expect("it can be read"));
+    world.stored().iter().for_each(|(key, value)| gathering.take(key, value).expect("it can be read"));
     assert_eq!(gathering.view(), None, "nor where they begin as its own do");
     world.close();
     assert_eq!(view_of(&world, site()), None);
