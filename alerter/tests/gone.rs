@@ -4,7 +4,15 @@
 
 mod common;
 
-use common::play;
+use common::{play, play_behind};
+
+/// A channel that has answered 410 once.
+const GONE: &str = "
+    channels a
+    firing 1
+    due => a1#1
+    start a1 => a1#1 started
+    end a1 410 => a1#1 failed status_410 next 1h";
 
 #[test]
 fn a_channel_that_answers_410_is_tried_once_more_after_an_hour() {
@@ -57,35 +65,27 @@ fn a_second_410_switches_a_channel_off_and_another_one_hears_of_it() {
          channels a b c
          firing 6",
     );
-    play(
-        "channels a
-         firing 1
-         due => a1#1
-         start a1 => a1#1 started
-         end a1 410 => a1#1 failed status_410 next 1h
-         at 1h
+    play_behind(
+        GONE,
+        "at 1h
          start a1 => a1#2 started
-         end a1 410 => a1#2 dead status_410, -1#0 not_sent no_channel
+         end a1 410 => a1#2 dead status_410, -1(no-more-a)#0 not_sent no_channel
          firing 2 => a2#0 not_sent channel_disabled",
     );
 }
 
 #[test]
 fn a_channel_is_switched_on_again() {
-    play(
-        "channels a
-         firing 1
-         due => a1#1
-         start a1 => a1#1 started
-         end a1 410 => a1#1 failed status_410 next 1h
-         // Whoever knows better need not wait.
+    play_behind(
+        GONE,
+        "// Whoever knows better need not wait.
          enable a
          due => a1#2
          start a1 => a1#2 started
          end a1 410 => a1#2 failed status_410 next 1h
          at 1h
          start a1 => a1#3 started
-         end a1 410 => a1#3 dead status_410, -1#0 not_sent no_channel
+         end a1 410 => a1#3 dead status_410, -1(no-more-a)#0 not_sent no_channel
          firing 2 => a2#0 not_sent channel_disabled
          enable a
          enable b

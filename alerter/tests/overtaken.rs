@@ -4,16 +4,28 @@
 
 mod common;
 
-use common::play;
+use common::{play, play_behind};
+
+/// The news of an episode is in the air.
+const TELLING: &str = "
+    channels a
+    firing 1 x e1
+    due => a1#1
+    start a1 => a1#1 started";
+
+/// A receiver that was told of an episode.
+const TOLD: &str = "
+    channels a
+    firing 1 x e1
+    due => a1#1
+    start a1 => a1#1 started
+    end a1 ok => a1#1 delivered";
 
 #[test]
 fn a_resolution_overtakes_a_firing_that_waits() {
-    play(
-        "channels a
-         firing 1 x e1
-         due => a1#1
-         start a1 => a1#1 started
-         end a1 500 => a1#1 failed status_500 next ~5s
+    play_behind(
+        TELLING,
+        "end a1 500 => a1#1 failed status_500 next ~5s
          resolved 2 x e1 => a1#1 dead superseded
          // One message tells both.
          due => a2#1
@@ -32,12 +44,9 @@ fn a_resolution_overtakes_a_firing_that_waits() {
 
 #[test]
 fn nothing_of_a_fault_leaves_while_another_line_of_it_is_in_the_air() {
-    play(
-        "channels a
-         firing 1 x e1
-         due => a1#1
-         start a1 => a1#1 started
-         resolved 2 x e1
+    play_behind(
+        TELLING,
+        "resolved 2 x e1
          // Other faults do not wait for it.
          firing 3 y e1
          due => a3#1
@@ -48,12 +57,9 @@ fn nothing_of_a_fault_leaves_while_another_line_of_it_is_in_the_air() {
          at 99h
          due => a3#1",
     );
-    play(
-        "channels a
-         firing 1 x e1
-         due => a1#1
-         start a1 => a1#1 started
-         resolved 2 x e1
+    play_behind(
+        TELLING,
+        "resolved 2 x e1
          end a1 ok => a1#1 delivered
          due => a2#1",
     );
@@ -61,13 +67,9 @@ fn nothing_of_a_fault_leaves_while_another_line_of_it_is_in_the_air() {
 
 #[test]
 fn a_receiver_that_was_told_of_an_episode_is_told_of_its_end() {
-    play(
-        "channels a
-         firing 1 x e1
-         due => a1#1
-         start a1 => a1#1 started
-         end a1 ok => a1#1 delivered
-         at 1s
+    play_behind(
+        TOLD,
+        "at 1s
          resolved 2 x e1
          // It goes before the next episode, and the next episode's lines go as one.
          firing 3 x e3
@@ -84,12 +86,9 @@ fn a_receiver_that_was_told_of_an_episode_is_told_of_its_end() {
          due",
     );
     // What may have arrived counts as told.
-    play(
-        "channels a
-         firing 1 x e1
-         due => a1#1
-         start a1 => a1#1 started
-         end a1 unknown => a1#1 unknown next ~5s
+    play_behind(
+        TELLING,
+        "end a1 unknown => a1#1 unknown next ~5s
          resolved 2 x e1 => a1#1 dead superseded
          firing 3 x e3
          due => a2#1
@@ -144,5 +143,53 @@ fn a_line_that_takes_anothers_place_needs_no_room_of_its_own() {
          firing 2 x e1 => a1#0 not_sent superseded, b1#0 not_sent superseded
          resolved 3 x e1 => a2#0 not_sent superseded, b2#0 not_sent superseded
          due => a3#1 b3#1",
+    );
+}
+
+/// The news is worth the tries that it would have of its own; the end's own tries are not used up by them.
+#[test]
+fn an_end_that_news_waits_for_is_tried_each_time_that_the_news_would_be() {
+    play_behind(
+        TOLD,
+        "resolved 2 x e1
+         due => a2#1
+         start a2 => a2#1 started
+         end a2 unknown => a2#1 unknown next ~5s
+         at 6s
+         due => a2#2
+         start a2 => a2#2 started
+         end a2 unknown => a2#2 unknown next ~30s
+         at 1m
+         due => a2#3
+         start a2 => a2#3 started
+         end a2 unknown => a2#3 unknown next ~5m
+         at 10m
+         due => a2#4
+         start a2 => a2#4 started
+         end a2 unknown => a2#4 unknown next ~30m
+         at 1h
+         due => a2#5
+         start a2 => a2#5 started
+         end a2 unknown => a2#5 unknown next ~2h
+         // News: not in two hours.
+         at 61m
+         firing 3 x e3
+         due => a2#6
+         start a2 => a2#6 started
+         end a2 unknown => a2#6 unknown next ~5s of a3
+         due
+         at 3666s
+         due => a2#7
+         start a2 => a2#7 started
+         end a2 unknown => a2#7 unknown next ~30s of a3
+         at 62m
+         due => a2#8
+         start a2 => a2#8 started
+         end a2 unknown => a2#8 unknown next ~5m of a3
+         at 69m
+         due => a2#9
+         start a2 => a2#9 started
+         end a2 ok => a2#9 delivered
+         due => a3#1",
     );
 }

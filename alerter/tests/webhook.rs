@@ -180,6 +180,23 @@ fn bodies_are_as_documented() {
 }
 
 #[test]
+fn what_people_read_hides_nothing_and_what_programs_read_is_exact() {
+    let mut found = detection("t", 1, DetectionState::Firing);
+    let hides = "Shop\u{202e}\u{200b} \u{1b}[2J\nall is well";
+    found.title = hides.to_owned();
+    found.message = hides.to_owned();
+    found.group[0].value = hides.to_owned();
+    found.evidence[0].fields.push(Label { field: "plugin".to_owned(), value: hides.to_owned() });
+    let advice = Advice { why: Some("One.\nTwo\u{2028}.".to_owned()), what_to_do: Some("\u{feff}Look.".to_owned()) };
+    let body = message::body(&due_of_detection(found), "https://logystera.example", Some(&advice));
+    let data = &serde_json::from_slice::<serde_json::Value>(&body).unwrap()["data"];
+    let shown = r"Shop\u{202e}\u{200b} \u{1b}[2J\u{a}all is well";
+    assert_eq!([&data["title"], &data["message"]], [shown; 2], "{data}");
+    assert_eq!([&data["why"], &data["do"]], ["One.\nTwo\\u{2028}.", r"\u{feff}Look."]);
+    assert_eq!([&data["group"]["transport"], &data["evidence"][0]["plugin"]], [hides; 2]);
+}
+
+#[test]
 fn the_sample_in_the_guide_is_a_message() {
     let guide = include_str!("../../docs/deliveries.md");
     let sample = guide.split("```json\n").nth(1).unwrap().split("```").next().unwrap();

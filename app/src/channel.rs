@@ -12,7 +12,7 @@ use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey};
 use serde_json::json;
 
 use crate::admin::{Answer, IssuedChannel, Request, TENANT_DEFAULT, Tested, ask};
-use crate::cli::{CliError, ClusterArgs, CreateArgs, DONE, DataArgs, FINDING, Out, finish};
+use crate::cli::{CliError, CreateArgs, DONE, FINDING, Out, PlaceArgs, finish};
 use crate::reading;
 use list::Known;
 
@@ -33,12 +33,7 @@ pub struct Args {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    data: DataArgs,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    /// Print JSON, one object a line
-    #[arg(long, global = true)]
-    json: bool,
+    place: PlaceArgs,
 }
 
 #[derive(Subcommand)]
@@ -85,12 +80,12 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn channel(args: &Args) -> Result<u8, CliError> {
-    let dir = &args.data.data;
+    let dir = &args.place.data.data;
     let (request, create) = match &args.command {
         Command::List => {
-            let log = reading::open(&args.data, &args.cluster)?;
+            let log = reading::open(&args.place.data, &args.place.cluster)?;
             let directory = log.directory()?;
-            list::print(&directory, &Known::read(&*log, master(args)?)?, args.json)?;
+            list::print(&directory, &Known::read(&*log, master(args)?)?, args.place.json)?;
             return Ok(DONE);
         }
         Command::Add(Kind::Webhook { url, tenant, create }) => {
@@ -102,14 +97,14 @@ fn channel(args: &Args) -> Result<u8, CliError> {
     };
     let mut out = Out::new();
     let mut code = DONE;
-    match ask(dir, &args.cluster, &request, create)? {
-        Answer::Channel(channel) if args.json => out.json(&channel)?,
+    match ask(dir, &args.place.cluster, &request, create)? {
+        Answer::Channel(channel) if args.place.json => out.json(&channel)?,
         Answer::Channel(channel) => print_channel(&mut out, &channel)?,
         Answer::Tested(tested) => {
             let status = status_of_tested(args)?;
             let is_off = status.as_ref().is_some_and(|s| matches!(s.condition, Condition::SwitchedOff { .. }));
             code = if tested.delivered && !is_off { DONE } else { FINDING };
-            if args.json {
+            if args.place.json {
                 let mut told = json!(tested);
                 if let Some(told) = told.as_object_mut() {
                     told.extend(list::state(status.as_ref()));
@@ -120,11 +115,11 @@ fn channel(args: &Args) -> Result<u8, CliError> {
                 print_state(&mut out, args, status.as_ref())?;
             }
         }
-        Answer::Enabled if args.json => out.json(&json!({"enabled": true}))?,
+        Answer::Enabled if args.place.json => out.json(&json!({"enabled": true}))?,
         Answer::Enabled => {
             out.line("It is on: what comes from now on goes there. Alerts that were not sent meanwhile stay unsent.")?;
         }
-        Answer::Removed { left } if args.json => out.json(&json!({"removed": true, "channels_left": left}))?,
+        Answer::Removed { left } if args.place.json => out.json(&json!({"removed": true, "channels_left": left}))?,
         Answer::Removed { left: 0 } => {
             out.line("Removed. Its tenant has no other channel: alerts are recorded, and sent nowhere.")?;
         }
@@ -179,7 +174,7 @@ fn print_state(out: &mut Out, args: &Args, status: Option<&ChannelStatus>) -> Re
 
 fn status_of_tested(args: &Args) -> Result<Option<ChannelStatus>, CliError> {
     let Command::Test { channel } = &args.command else { return Ok(None) };
-    let log = reading::open(&args.data, &args.cluster)?;
+    let log = reading::open(&args.place.data, &args.place.cluster)?;
     let directory = log.directory()?;
     let known = Known::read(&*log, None)?;
     Ok(directory.channel(channel).and_then(|channel| known.status(channel)))
@@ -200,8 +195,8 @@ fn master(args: &Args) -> Result<Option<MasterKey>, CliError> {
 )]
 fn secrets_folder(args: &Args) -> Result<PathBuf, CliError> {
     #[cfg(feature = "kafka")]
-    if let Some(file) = &args.cluster.config {
+    if let Some(file) = &args.place.cluster.config {
         return Ok(crate::cluster::config::Config::read(file)?.secrets);
     }
-    Ok(args.data.data.clone())
+    Ok(args.place.data.data.clone())
 }

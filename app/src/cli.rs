@@ -29,6 +29,20 @@ pub struct DataArgs {
     pub data: PathBuf,
 }
 
+/// Flags of the commands that look at an installation or change it.
+#[derive(clap::Args, Clone, Debug)]
+pub struct PlaceArgs {
+    /// A folder.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Or a cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// Print JSON, one object a line
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
 /// Flag of the commands that can make an installation.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct CreateArgs {

@@ -155,6 +155,14 @@ pub fn base_url(text: &str) -> Option<String> {
     plain.then(|| url.as_str().trim_end_matches('/').to_owned())
 }
 
+/// Whether senders refuse an address: it is plain http, and of another machine than their own.
+pub fn is_plain_abroad(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let is_here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    url.scheme() == "http" && !is_here
+}
+
 /// Whether a text can be an audience: visible ASCII without what would break a DSN or the signed string.
 pub fn is_audience(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
@@ -212,6 +220,21 @@ mod tests {
         let deployment = Deployment { audience, url, allow_private_addresses: false, rules: None };
         let dsn = deployment.dsn("shop", "k1", "0123");
         assert_eq!(dsn, "https://shop.k1:0123@in.example:8443/v1/batches?audience=eu");
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine() {
+        for (url, is) in [
+            ("https://in.example", false),
+            ("http://in.example", true),
+            ("http://10.0.0.1:8080", true),
+            ("http://localhost.example", true),
+            ("http://localhost:8080", false),
+            ("http://127.0.0.2", false),
+            ("http://[::1]:8080", false),
+        ] {
+            assert_eq!(is_plain_abroad(url), is, "{url}");
+        }
     }
 
     #[test]

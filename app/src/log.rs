@@ -12,8 +12,17 @@ use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
 use serde_json::json;
 
 use crate::admin::{Answer, Request, ask};
-use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, Out, finish};
+use crate::cli::{CliError, DONE, Out, PlaceArgs, finish};
 use crate::reading::{self, Part, Reading};
+
+/// What this binary can do.
+const EXAMPLES: &str = if cfg!(feature = "kafka") {
+    "  logystera log skip signals 3 170452 --reason \"junk of a broken mirror\" --config logystera.toml
+  logystera log skip signals 1/3 17..2041 --reason \"the processors were down for nine days\" --config logystera.toml"
+} else {
+    "  logystera log skip signals 0 170452 --reason \"altered by hand, see the ticket\"
+  logystera log skip detections 0 912 --reason \"altered by hand, see the ticket\" --data /var/lib/logystera"
+};
 
 /// Say how a partition goes on that stands at a record
 ///
@@ -21,22 +30,16 @@ use crate::reading::{self, Part, Reading};
 /// them: whatever it told after that could be wrong. It says where it stands. Once somebody has decided to go on without them, that
 /// is recorded in the log, and every process and every replay passes the same records over.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:
-  logystera log skip signals 3 170452 --reason \"junk of a broken mirror\" --config logystera.toml
-  logystera log skip signals 1/3 17..2041 --reason \"the processors were down for nine days\" --config logystera.toml
+#[command(after_help = format!("Examples:
+{EXAMPLES}
 
-PARTITION is as the process that stands there names it: 3, or 1/3 after the topic has grown once. A record that can be read is not
-skipped, nor a range of which a record is left.")]
+PARTITION is as the process that stands there names it: 3, or 1/3 after the topic has grown once; a data folder has 0 alone. A record
+that can be read is not skipped, nor a range of which a record is left."))]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    data: DataArgs,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    /// Print JSON, one object a line
-    #[arg(long, global = true)]
-    json: bool,
+    place: PlaceArgs,
 }
 
 #[derive(Subcommand)]
@@ -104,7 +107,7 @@ fn skip(args: &Args) -> Result<u8, CliError> {
         SkippedTopic::Detections => GrowingTopic::Detections,
     };
     check_name(reason).map_err(|error| CliError::wrong_use(format!("--reason {error}")))?;
-    let log = reading::open(&args.data, &args.cluster)?;
+    let log = reading::open(&args.place.data, &args.place.cluster)?;
     log.directory()?;
     let found = look(&*log, topic.into(), *part, range)?;
     decide(&found, *force).map_err(|why| CliError::wrong_use(format!("{topic} partition {part}: {why}")))?;
@@ -117,8 +120,8 @@ fn skip(args: &Args) -> Result<u8, CliError> {
         reason: reason.clone(),
     };
     let mut out = Out::new();
-    match ask(&args.data.data, &args.cluster, &request, false)? {
-        Answer::Skipped if args.json => out.json(&json!({"skipped": true, "topic": topic, "from": range.start, "to": range.end}))?,
+    match ask(&args.place.data.data, &args.place.cluster, &request, false)? {
+        Answer::Skipped if args.place.json => out.json(&json!({"skipped": true, "topic": topic, "from": range.start, "to": range.end}))?,
         Answer::Skipped => out.line(format_args!(
             "Skipped: offsets {} to before {} of {topic} partition {part}. Who stands there goes on within a few seconds; every \
              replay passes them over too.",

@@ -6,18 +6,25 @@ use clap::{Subcommand, ValueEnum};
 
 use crate::cli::{CliError, ClusterArgs, finish};
 
+/// What this binary can do.
+const EXAMPLES: &str = if cfg!(feature = "kafka") {
+    "Examples:
+  logystera partitions status --config logystera.toml
+  logystera partitions grow 32 --config logystera.toml
+  logystera partitions grow 8 --topic detections --config logystera.toml"
+} else {
+    "This binary was built without --features kafka: it knows data folders, which have one partition of each topic."
+};
+
 /// Show or grow the partitions of an installation on Kafka
 ///
 /// A site's signals are in one partition, in order, and a partition has one processor. More partitions let more processors share
 /// the work. Growing goes on while traffic flows: senders are told to come again for a few seconds, and nothing is lost.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:
-  logystera partitions status --config logystera.toml
-  logystera partitions grow 32 --config logystera.toml
-  logystera partitions grow 8 --topic detections --config logystera.toml
+#[command(after_help = format!("{EXAMPLES}
 
 A number must be a multiple of the one before, up to 1024; partitions never become fewer. A growth that was interrupted goes on
-when it is asked for again. A process owns at most 16 partitions.")]
+when it is asked for again. A process owns at most 16 partitions."))]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

@@ -6,9 +6,12 @@ use logystera_alerter::core::Planner;
 use logystera_infra::control::Directory;
 use logystera_infra::embedded::{EmbeddedReader, OpenError};
 use logystera_infra::log::{LogError, Record};
+use logystera_processor::core::view::{Gathering, SiteView};
 use logystera_processor::task::APP;
-use logystera_schemas::ids::KeyGroup;
+use logystera_schemas::control::Site;
+use logystera_schemas::ids::{KeyGroup, SiteId};
 use logystera_schemas::limits::READ_BYTES_MAX;
+use logystera_schemas::text::Shown;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
 
 use crate::cli::{CliError, ClusterArgs, DataArgs, FINDING};
@@ -51,8 +54,29 @@ pub(crate) trait Reading {
         Ok(None)
     }
 
+    /// What the engine has of a site.
+    fn site_view(&self, _site: &SiteId) -> Result<EngineView, LogError> {
+        Ok(EngineView::Elsewhere)
+    }
+
     /// Offset of `signals` that the processor of a partition reads next.
     fn position(&self, part: Part) -> Result<u64, LogError>;
+}
+
+/// What is known here of a site at the engine.
+pub(crate) enum EngineView {
+    /// What its stored state says.
+    Stored(Box<SiteView>),
+    /// It has no configuration of the site yet, or the site is closed.
+    Nothing,
+    /// This log does not give it to readers, as a cluster's, whose state is spread over the partitions of a changelog.
+    Elsewhere,
+}
+
+/// The site with this id, or that there is none.
+pub(crate) fn site_of<'a>(directory: &'a Directory, site: &str) -> Result<&'a Site, CliError> {
+    let missing = || CliError::wrong_use(format!("there is no site {}; `logystera site list` shows them", Shown(site)));
+    directory.site(site).map(|site| &**site).ok_or_else(missing)
 }
 
 impl dyn Reading + '_ {
@@ -121,17 +145,31 @@ impl Reading for EmbeddedReader {
         })?;
         outcome.map_err(|e| LogError::Unusable(format!("state of the alerter: {e}")))?;
         let mut from = Self::position(self, logystera_alerter::task::APP)?.unwrap_or(0);
+        let skips = Reading::directory(self)?.skips(Topic::Detections, 0, 0);
         // Behind that stands what it has not applied yet: while nothing runs, a command's own record too.
         loop {
             let records = Self::read(self, Topic::Detections, from, READ_BYTES_MAX)?;
             let Some(last) = records.last() else { return Ok(Some(planner)) };
             from = last.offset + 1;
-            for record in &records {
+            for record in records.iter().filter(|record| !skips.has(record.offset)) {
                 let decoded = DetectionsRecord::decode(&record.value)
                     .map_err(|e| LogError::Unusable(format!("topic detections offset {}: {e}", record.offset)))?;
                 planner.apply(decoded, &mut Vec::new());
             }
         }
+    }
+
+    fn site_view(&self, site: &SiteId) -> Result<EngineView, LogError> {
+        let (mut gathering, mut outcome) = (Gathering::new(site.clone()), Ok(()));
+        for prefix in gathering.prefixes() {
+            self.state_of(APP, &prefix, &mut |entry| {
+                if outcome.is_ok() {
+                    outcome = gathering.take(entry.key, entry.value);
+                }
+            })?;
+        }
+        outcome.map_err(|e| LogError::Unusable(format!("state of the processor: {e}")))?;
+        Ok(gathering.view().map_or(EngineView::Nothing, |view| EngineView::Stored(Box::new(view))))
     }
 
     fn position(&self, _: Part) -> Result<u64, LogError> {

@@ -1,5 +1,7 @@
 //! `logystera site`: sites and their signing keys.
 
+mod show;
+
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,13 +14,14 @@ use logystera_infra::control::{Directory, is_live, is_valid};
 use logystera_schemas::control::Key;
 use logystera_schemas::limits::ROTATION_OVERLAP_DAYS;
 use logystera_schemas::text::Shown;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::admin::{Answer, IssuedKey, Request, TENANT_DEFAULT, ask};
-use crate::cli::{CliError, ClusterArgs, CreateArgs, DONE, DataArgs, Out, finish};
+use crate::cli::{CliError, CreateArgs, DONE, Out, PlaceArgs, finish};
+use crate::deployment::is_plain_abroad;
 use crate::{reading, when};
 
-/// Add and close sites, and rotate or revoke their keys
+/// Add, show and close sites, and rotate or revoke their keys
 ///
 /// A site is one monitored web application. Its integration signs each batch with one of the site's keys. A secret is shown
 /// once, when its key is made.
@@ -32,18 +35,14 @@ use crate::{reading, when};
   logystera site revoke-key my-shop k1 --stolen   and what came under it binds nobody
   logystera site close my-shop                    for good: its alerts resolve, its senders stop
   logystera site list
+  logystera site show my-shop                     its keys and spools, and what its signals wait for
 
 They work whether `logystera up` is running on the folder or not.")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    data: DataArgs,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    /// Print JSON, one object a line
-    #[arg(long, global = true)]
-    json: bool,
+    place: PlaceArgs,
 }
 
 #[derive(clap::Args)]
@@ -97,6 +96,11 @@ enum Command {
     },
     /// List the sites and their keys
     List,
+    /// Show a site: its keys, rules and spools, and what is held until a slower spool has spoken
+    Show {
+        /// Id of the site
+        site: String,
+    },
 }
 
 /// Runs it.
@@ -105,10 +109,14 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn site(args: &Args) -> Result<u8, CliError> {
-    let dir = &args.data.data;
+    let dir = &args.place.data.data;
     let (request, create) = match &args.command {
         Command::List => {
-            list(&reading::open(&args.data, &args.cluster)?.directory()?, args.json)?;
+            list(&reading::open(&args.place.data, &args.place.cluster)?.directory()?, args.place.json)?;
+            return Ok(DONE);
+        }
+        Command::Show { site } => {
+            show::print(&*reading::open(&args.place.data, &args.place.cluster)?, site, args.place.json)?;
             return Ok(DONE);
         }
         Command::Add { name, tenant, id, create, .. } => {
@@ -129,7 +137,7 @@ fn site(args: &Args) -> Result<u8, CliError> {
     // Made before the key, whose secret is told only once.
     let file = keep.map(new_file).transpose()?;
     let mut out = Out::new();
-    let answer = ask(dir, &args.cluster, &request, create).inspect_err(|_| {
+    let answer = ask(dir, &args.place.cluster, &request, create).inspect_err(|_| {
         // It is ours, and empty: the next try makes it anew.
         drop(keep.map(std::fs::remove_file));
     });
@@ -138,15 +146,15 @@ fn site(args: &Args) -> Result<u8, CliError> {
             if let Some(mut file) = file {
                 writeln!(file, "{}", key.dsn)?;
             }
-            if args.json { out.json(&key)? } else { print_key(&mut out, &key, keep)? }
+            if args.place.json { out.json(&key)? } else { print_key(&mut out, &key, keep)? }
         }
-        Answer::Closed { already } if args.json => out.json(&json!({"closed": true, "already": already}))?,
+        Answer::Closed { already } if args.place.json => out.json(&json!({"closed": true, "already": already}))?,
         Answer::Closed { already: true } => out.line("It is closed already, for good.")?,
         Answer::Closed { already: false } => out.line(
             "Closed, for good. What was firing resolves; its senders are told to stop when they next send (410). Its signals, \
              detections and attempts stay in the log. Its id is not given again.",
         )?,
-        Answer::Revoked { live } if args.json => out.json(&json!({"revoked": true, "live_keys": live}))?,
+        Answer::Revoked { live } if args.place.json => out.json(&json!({"revoked": true, "live_keys": live}))?,
         Answer::Revoked { live: 0 } => {
             out.line(
                 "Revoked: refused within 5 seconds. The site has no other key: nothing of it is accepted any more.",
@@ -176,6 +184,9 @@ fn print_key(out: &mut Out, key: &IssuedKey, keep: Option<&Path>) -> Result<(), 
     out.line(format_args!("dsn       {}", key.dsn))?;
     out.line("")?;
     out.line("The secret is not shown again. Paste the DSN into the site's integration.")?;
+    if is_plain_abroad(&key.url) {
+        out.line("Integrations refuse this DSN beyond the gateway's own machine: it is plain http. Start `logystera up` with --public-url https://…")?;
+    }
     if let Some(file) = keep {
         out.line(format_args!("It is in {0} too: logystera send FILE --dsn-file {0}", file.display()))?;
     }
@@ -189,9 +200,7 @@ fn list(directory: &Directory, json: bool) -> Result<(), CliError> {
     for site in directory.sites() {
         let keys = directory.keys(site.site.as_str());
         if json {
-            let keys: Vec<_> = keys
-                .map(|k| json!({"key": k.key, "state": state(k, now), "created_at": k.created_at, "not_before": k.not_before, "not_after": k.not_after, "revoked_at": k.revoked_at}))
-                .collect();
+            let keys: Vec<_> = keys.map(|key| key_object(key, now)).collect();
             out.json(&json!({"site": site.site, "tenant": site.tenant, "name": site.name, "created_at": site.created_at, "closed_at": site.closed_at, "keys": keys}))?;
         } else {
             let keys: Vec<String> = keys.map(|k| describe(k, now)).collect();
@@ -228,6 +237,14 @@ fn state(key: &Key, now: i64) -> &'static str {
         key if is_live(key, now) => "not_yet_valid",
         _ => "expired",
     }
+}
+
+/// What JSON says of a key.
+fn key_object(key: &Key, now: i64) -> Value {
+    json!({
+        "key": key.key, "state": state(key, now), "created_at": key.created_at, "not_before": key.not_before,
+        "not_after": key.not_after, "revoked_at": key.revoked_at,
+    })
 }
 
 fn describe(key: &Key, now: i64) -> String {

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use logystera_schemas::limits::LOG_REPEAT_MS;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -22,7 +23,9 @@ pub enum LogFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The filter is not one.
-    #[error("not a log filter: {0}; expected a level such as `info`, or `target=level` with commas between")]
+    #[error(
+        "not a log filter: {0}; expected one of error, warn, info, debug, trace and off, or target=level with commas between"
+    )]
     Filter(String),
     /// It was done before.
     #[error("logs or metrics are already set up in this process")]
@@ -86,7 +89,7 @@ impl Seldom {
 
 /// Sends log lines to stderr. `filter` as in `RUST_LOG`: a level, or `target=level` with commas between.
 pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(filter).map_err(|e| TelemetryError::Filter(e.to_string()))?;
+    let filter = parse_filter(filter)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Stderr).log_internal_errors(false);
     match format {
         LogFormat::Text => builder
@@ -96,6 +99,19 @@ pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), TelemetryError> 
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     }
     .map_err(|_| TelemetryError::Twice)
+}
+
+/// A filter. A word alone is a level: taken for a target, as `RUST_LOG` does, a mistyped one would log nothing at all.
+fn parse_filter(text: &str) -> Result<EnvFilter, TelemetryError> {
+    let failed = |what: String| TelemetryError::Filter(what);
+    for directive in text.split(',').map(str::trim) {
+        let level = directive.rsplit_once('=').map_or(directive, |(_, level)| level);
+        let names_spans = directive.contains(['[', '{']);
+        if !level.is_empty() && !names_spans && level.parse::<LevelFilter>().is_err() {
+            return Err(failed(format!("{level} is no level")));
+        }
+    }
+    EnvFilter::try_new(text).map_err(|e| failed(e.to_string()))
 }
 
 /// Whether lines have colours: on a terminal, unless `NO_COLOR` is set to something (no-color.org).
@@ -162,6 +178,29 @@ mod tests {
         let told: Vec<_> = (0..=2 * LOG_REPEAT_MS).step_by(1_000).filter_map(|now| seldom.due(now)).collect();
         let between = LOG_REPEAT_MS as u64 / 1_000 - 1;
         assert_eq!(told, [0, between, between]);
+    }
+
+    #[test]
+    fn a_mistyped_level_is_no_target() {
+        for text in [
+            "info",
+            "DEBUG",
+            "off",
+            "",
+            "warn,logystera_ingest=debug",
+            "logystera_infra::log=trace, error",
+            "[span]=info",
+        ] {
+            assert!(parse_filter(text).is_ok(), "{text}");
+        }
+        for (text, says) in [
+            ("inof", "inof is no level; expected one of error, warn, info"),
+            ("info,logystera_ingest", "logystera_ingest is no level"),
+            ("logystera_ingest=inof", "inof is no level"),
+        ] {
+            let said = parse_filter(text).unwrap_err().to_string();
+            assert!(said.contains(says), "{text}: {said}");
+        }
     }
 
     #[test]

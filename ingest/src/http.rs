@@ -92,7 +92,7 @@ async fn live<L: Log>(State(gateway): State<Gateway<L>>) -> Response<Body> {
     health("live", true, gateway.0.clock.wall_ms())
 }
 
-/// Ready: batches are taken, as far as the last append can tell.
+/// Ready: batches are taken, as far as the last append can tell, and the keys are those of now.
 async fn ready<L: Log>(State(gateway): State<Gateway<L>>) -> Response<Body> {
     let clock_ms = gateway.0.clock.wall_ms();
     match gateway.judge_clock() {
@@ -103,6 +103,7 @@ async fn ready<L: Log>(State(gateway): State<Gateway<L>>) -> Response<Body> {
     let closing = gateway.0.closing.load(Ordering::SeqCst);
     let (status, healthy) = match (closing, gateway.0.log_ready.load(Ordering::SeqCst)) {
         (true, _) => ("shutting_down", false),
+        (false, true) if gateway.0.keys.is_stale() => ("control_stale", false),
         (false, true) => ("ready", true),
         (false, false) => ("log_away", false),
     };

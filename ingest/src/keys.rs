@@ -1,6 +1,7 @@
 //! What the gateway asks of the configuration: who may sign, and which sites there are.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use logystera_schemas::ids::{KeyId, SiteId, TenantId};
@@ -54,6 +55,11 @@ pub trait Keys: Send + Sync + 'static {
     /// A site.
     fn site(&self, site: &str) -> Option<SiteEntry>;
 
+    /// Whether what is configured could not be read for so long that keys which were revoked since may still be served.
+    fn is_stale(&self) -> bool {
+        false
+    }
+
     /// How a site's key stands for what was heard under it before. Asked for other keys than the one that signed, of a spool
     /// that was heard under several.
     fn standing(&self, site: &str, key: &str) -> Standing {
@@ -63,12 +69,17 @@ pub trait Keys: Send + Sync + 'static {
 
 /// Keys held in memory, for tests and benchmarks.
 #[derive(Default)]
-pub struct MemoryKeys(Mutex<(BTreeMap<String, SiteEntry>, BTreeMap<String, KeyEntry>)>);
+pub struct MemoryKeys(Mutex<(BTreeMap<String, SiteEntry>, BTreeMap<String, KeyEntry>)>, AtomicBool);
 
 impl MemoryKeys {
     /// No sites.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Says that they could not be read for long, or can be again.
+    pub fn set_stale(&self, is_stale: bool) {
+        self.1.store(is_stale, Ordering::Relaxed);
     }
 
     /// Adds or replaces a site.
@@ -89,6 +100,10 @@ impl MemoryKeys {
 impl Keys for MemoryKeys {
     fn find(&self, site: &str, key: &str) -> Option<KeyEntry> {
         self.with(|(_, keys)| keys.get(&format!("{site}/{key}")).cloned())
+    }
+
+    fn is_stale(&self) -> bool {
+        self.1.load(Ordering::Relaxed)
     }
 
     fn site(&self, site: &str) -> Option<SiteEntry> {

@@ -165,6 +165,8 @@ avro_record! {
         pub at: WallMs,
         /// Wall time of the next attempt, where there is one.
         pub next_attempt_at: Option<WallMs>,
+        /// The message is the news that this channel was switched off; none: it is an alert.
+        pub disabled: Option<ChannelId> where since 2,
     }
 }
 

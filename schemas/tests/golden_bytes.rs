@@ -7,7 +7,7 @@
 
 use logystera_schemas::catalogue::SIGNAL_TYPES;
 use logystera_schemas::control::{Entity, Key};
-use logystera_schemas::delivery::AttemptEnded;
+use logystera_schemas::delivery::{Attempt, AttemptEnded};
 use logystera_schemas::schema::{self, Kind};
 use logystera_schemas::topic::SignalsRecord;
 
@@ -74,9 +74,9 @@ fn the_bytes_of_each_record_are_what_they_were() {
       c3010ab2461ad9f93493
       0861636d65dddddddddddddddddddddddddddddddd040202da060278ae010206
     Attempt
-      c30149e574aef11726f0
+      c301e6d6fab75a9558a7
       0861636d6510736974655f37716400e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1061662727574652d666f72636508686f6f6bdd
-      dddddddddddddddddddddddddddddd0404147374617475735f35303002e80780a0d5edee6602e0f4d8edee66
+      dddddddddddddddddddddddddddddd0404147374617475735f35303002e80780a0d5edee6602e0f4d8edee6602066f6c64
     Snapshot
       c301efd23b3230cfb6e4
       e6010206d80480a0d5edee660204000210736974655f377164d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2
@@ -120,11 +120,23 @@ fn the_bytes_of_each_record_are_what_they_were() {
 #[test]
 fn an_attempts_end_without_a_cause_is_still_read() {
     let digits = "c30151a62cdb4e0a68d20861636d65dddddddddddddddddddddddddddddddd040202da060278ae01";
-    let before: Vec<u8> =
-        (0..digits.len() / 2).map(|i| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).unwrap()).collect();
-    let read: AttemptEnded = schema::decode(&before).unwrap();
+    let read: AttemptEnded = schema::decode(&bytes(digits)).unwrap();
     let now: AttemptEnded = schema::decode(&samples::of(Kind::AttemptEnded)).unwrap();
     assert_eq!(read, AttemptEnded { cause: None, ..now });
+}
+
+#[test]
+fn a_row_of_before_is_still_read_as_one_of_an_alert() {
+    let digits = "c30149e574aef11726f00861636d6510736974655f37716400e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1061662727574652d666f72636508686f6f6b\
+                  dddddddddddddddddddddddddddddddd0404147374617475735f35303002e80780a0d5edee6602e0f4d8edee66";
+    let read: Attempt = schema::decode(&bytes(digits)).unwrap();
+    let now: Attempt = schema::decode(&samples::of(Kind::Attempt)).unwrap();
+    assert!(now.disabled.is_some());
+    assert_eq!(read, Attempt { disabled: None, ..now });
+}
+
+fn bytes(digits: &str) -> Vec<u8> {
+    (0..digits.len() / 2).map(|i| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).unwrap()).collect()
 }
 
 /// The header of a batch of version 1, without `ends`.

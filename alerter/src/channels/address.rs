@@ -19,6 +19,9 @@ const PATH_PART_SHOWN_MAX: usize = 16;
 /// Characters of a longer one that are shown.
 const PATH_PART_SHOWN: usize = 4;
 
+/// Names that never lead to a public address (RFC 6761, RFC 6762, RFC 8375, and ICANN's reservation of `internal`).
+const PRIVATE_ZONES: [&str; 4] = ["localhost", "local", "home.arpa", "internal"];
+
 /// What the operator allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum AddressPolicy {
@@ -47,6 +50,11 @@ pub enum AddressError {
     /// It carries a user name or a password.
     #[error("a user name or password in a URL is not supported: messages are signed instead")]
     UserInfo,
+    /// Its name is of this machine or of a private network.
+    #[error(
+        "names under {0} are of this machine or a private network; only public addresses may be called, unless the operator allows private ones"
+    )]
+    PrivateName(&'static str),
     /// It leads to where the operator's own machines may be.
     #[error("{address} is {what}; only public addresses may be called, unless the operator allows private ones")]
     Forbidden {
@@ -76,7 +84,12 @@ pub fn vet_url(text: &str, policy: AddressPolicy) -> Result<Url, AddressError> {
     if let Ok(address) = host.trim_matches(['[', ']']).parse() {
         vet(address, policy)?;
     }
-    Ok(url)
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let is_under = |zone: &&str| name.strip_suffix(*zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    match PRIVATE_ZONES.into_iter().find(is_under) {
+        Some(zone) if policy == AddressPolicy::PublicOnly => Err(AddressError::PrivateName(zone)),
+        _ => Ok(url),
+    }
 }
 
 /// A channel's address for people: where it leads, and no more. Query and user are left out, and so is most of a part of the
@@ -369,6 +382,14 @@ mod tests {
             ("https://[::1]/", PublicOnly, forbidden("::1", "a loopback address")),
             ("https://[::ffff:7f00:1]/", PublicOnly, forbidden("::ffff:127.0.0.1", "an IPv4-mapped address")),
             ("https://[fd00::1]/", PublicOnly, forbidden("fd00::1", "a private address")),
+            ("https://localhost/hook", PublicOnly, Err(AddressError::PrivateName("localhost"))),
+            ("https://LOCALHOST.:8443/", PublicOnly, Err(AddressError::PrivateName("localhost"))),
+            ("https://a.localhost/", PublicOnly, Err(AddressError::PrivateName("localhost"))),
+            ("https://grafana.lan.internal/", PublicOnly, Err(AddressError::PrivateName("internal"))),
+            ("https://printer.local/", PublicOnly, Err(AddressError::PrivateName("local"))),
+            ("https://localhost.example.com/", PublicOnly, Ok(())),
+            ("https://notlocalhost/", PublicOnly, Ok(())),
+            ("https://localhost/hook", AllowPrivate, Ok(())),
         ] {
             assert_eq!(vet_url(text, policy).map(|_| ()), expected, "{text}");
         }

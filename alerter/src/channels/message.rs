@@ -1,9 +1,13 @@
 //! What a message says: the JSON that every generic receiver gets. The bytes are a function of the delivery, so that a
 //! retry says the same.
+//!
+//! A receiver shows `title`, `message`, `why` and `do` to people as they are: characters that hide something are written out in them,
+//! such as `\u{202e}`. What programs compare (ids, `group`, `evidence`) is exact.
 
 use logystera_schemas::catalogue::json_of;
 use logystera_schemas::detection::{Detection, DetectionState, Evidence, Label};
 use logystera_schemas::ids::{ChannelId, EpisodeId, RuleName, SiteId, TenantId};
+use logystera_schemas::text::{Shown, ShownLines};
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeStruct, Serializer};
 
@@ -104,7 +108,7 @@ impl Serialize for Told<'_> {
         map.serialize_field("site", &detection.site)?;
         map.serialize_field("rule", &detection.rule)?;
         map.serialize_field("revision", &detection.revision)?;
-        map.serialize_field("title", &detection.title)?;
+        map.serialize_field("title", &Shown(&detection.title).to_string())?;
         map.serialize_field("severity", &detection.severity)?;
         map.serialize_field("subsystem", &detection.subsystem)?;
         map.serialize_field("state", &detection.state)?;
@@ -115,12 +119,12 @@ impl Serialize for Told<'_> {
         map.serialize_field("started_at", &detection.started_at)?;
         map.serialize_field("last_evaluated_at", &detection.last_evaluated_at)?;
         map.serialize_field("evidence", &detection.evidence.iter().map(typed).collect::<Vec<_>>())?;
-        map.serialize_field("message", &detection.message)?;
+        map.serialize_field("message", &Shown(&detection.message).to_string())?;
         if let Some(why) = advice.and_then(|a| a.why.as_ref()) {
-            map.serialize_field("why", why)?;
+            map.serialize_field("why", &ShownLines(why).to_string())?;
         }
         if let Some(what_to_do) = advice.and_then(|a| a.what_to_do.as_ref()) {
-            map.serialize_field("do", what_to_do)?;
+            map.serialize_field("do", &ShownLines(what_to_do).to_string())?;
         }
         map.serialize_field("url", url)?;
         map.serialize_field("seq", &detection.seq)?;

@@ -1,13 +1,17 @@
 //! Lanes: what is told of one fault (a site's rule and group) to one channel. One line of a lane is in the air at a time, the
 //! oldest first, so that nobody hears of a firing after its end. A line that waits is overtaken by a newer one, which tells
-//! both; but a channel that may know of an episode is told of that episode's end.
+//! both; but a channel that may know of an episode is told of that episode's end. News that waits behind such an end lends it
+//! its own tries: the end is tried whenever the news would be, and its own steps of the schedule are not used up by that.
 
 use std::sync::Arc;
 
 use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
+use logystera_schemas::time::WallMs;
 
+use super::clock::Timer;
 use super::delivery::{Delivery, Merged, Stage};
+use super::retry;
 use super::state::{Dirty, Key};
 use super::tenant::Tenant;
 
@@ -29,14 +33,13 @@ impl Tenant {
         for pair in waiting.windows(2) {
             let (Some((older, told)), Some((newer, news))) = (self.find(pair[0]), self.find(pair[1])) else { continue };
             let same_episode = told.id == news.id;
-            // Who may know of an episode would never hear of its end.
-            if !same_episode && told.state == DetectionState::Resolved && !older.merged.untold {
-                // But news must not wait for hours behind it: it is tried again when they would be.
+            if holds_up(&older, &told, &news) {
+                // But news must not wait for hours behind it.
                 if let (Stage::Waiting(before), Stage::Waiting(own)) = (older.stage, newer.stage)
                     && own.at < before.at
                 {
                     self.unindex(pair[0], &older);
-                    self.insert(pair[0], Delivery { stage: Stage::Waiting(own), ..older });
+                    self.insert(pair[0], hastened(pair[0], older, before, own));
                     dirty.mark(Key::Delivery(tenant.clone(), pair[0]));
                 }
                 continue;
@@ -51,9 +54,42 @@ impl Tenant {
         overtaken
     }
 
+    /// A line failed: news that it holds up, and that would have been tried by now, is put off by a step of its own schedule.
+    pub(super) fn put_off_news(
+        &mut self,
+        tenant: &TenantId,
+        failed: DeliveryId,
+        lane: &Lane,
+        wall: WallMs,
+        dirty: &mut Dirty,
+    ) {
+        let Some(id) = self.lane(lane).skip_while(|id| *id != failed).nth(1) else { return };
+        let (Some((older, told)), Some((next, news))) = (self.find(failed), self.find(id)) else { return };
+        if !holds_up(&older, &told, &news) {
+            return;
+        }
+        let Some(timer) = next.waits_for().filter(|timer| timer.is_over(wall)) else { return };
+        let delay_ms = retry::delay_ms(id, retry::step_of(timer.delay_ms) + 1);
+        self.unindex(id, &next);
+        self.insert(id, Delivery { stage: Stage::Waiting(Timer::after(wall, delay_ms)), ..next });
+        dirty.mark(Key::Delivery(tenant.clone(), id));
+    }
+
     fn is_in_flight(&self, id: DeliveryId) -> bool {
         self.deliveries.get(&id).is_some_and(|d| d.stage == Stage::InFlight)
     }
+}
+
+/// Whether the older line stays before the newer one: who may know of an episode would never hear of its end.
+fn holds_up(older: &Delivery, told: &Detection, news: &Detection) -> bool {
+    told.id != news.id && told.state == DetectionState::Resolved && !older.merged.untold
+}
+
+/// A delivery that was to be tried at `own`, and is tried at `news` instead. That uses no step, but for the first try, which is
+/// the one it had anyway. One that was hastened before is not waiting for a step of its own.
+fn hastened(id: DeliveryId, delivery: Delivery, own: Timer, news: Timer) -> Delivery {
+    let is_step = delivery.attempts > 0 && own.delay_ms == retry::delay_ms(id, delivery.steps() + 1);
+    Delivery { stage: Stage::Waiting(news), free: delivery.free + u32::from(is_step), ..delivery }
 }
 
 /// The newer delivery, telling the older one's lines too. One that was never tried takes over its place in time.

@@ -13,6 +13,7 @@ mod clock;
 
 pub mod reason;
 pub mod retry;
+mod row;
 
 mod due;
 pub mod state;

@@ -19,6 +19,7 @@ use super::delivery::{Delivery, Stage};
 use super::lane::Lane;
 use super::reason::Reason;
 use super::retry::{self, Verdict};
+use super::row::RowOf;
 use super::state::{Dirty, Key};
 use super::tenant::{Next, Tenant};
 
@@ -84,35 +85,6 @@ pub struct Counters {
     pub channels_disabled: u64,
     /// Outcomes that came late or twice and changed nothing.
     pub outcomes_ignored: u64,
-}
-
-/// One delivery about to get a row.
-struct RowOf<'a> {
-    detection: &'a Detection,
-    channel: &'a str,
-    delivery: DeliveryId,
-    attempt: u32,
-}
-
-impl RowOf<'_> {
-    fn row(&self, state: AttemptState, reason: Reason, at: WallMs) -> Attempt {
-        Attempt {
-            tenant: self.detection.tenant.clone(),
-            site: self.detection.site.clone(),
-            encryption_key: self.detection.encryption_key.clone(),
-            detection: self.detection.id,
-            seq: self.detection.seq,
-            rule: self.detection.rule.clone(),
-            channel: self.channel.to_owned(),
-            delivery: self.delivery,
-            attempt: self.attempt,
-            state,
-            reason: reason.to_string(),
-            status: None,
-            at,
-            next_attempt_at: None,
-        }
-    }
 }
 
 impl Planner {
@@ -222,7 +194,7 @@ impl Planner {
         };
         if let Some(reason) = nowhere {
             let delivery = retry::delivery_id(detection, "", None);
-            let row = RowOf { detection, channel: "", delivery, attempt: 0 };
+            let row = RowOf { detection, channel: "", delivery, attempt: 0, disabled: None };
             rows.push(row.row(AttemptState::NotSent, reason, self.clock.wall()));
             return;
         }
@@ -254,7 +226,13 @@ impl Planner {
         let takes_a_place = lane.as_ref().is_some_and(|lane| tenant.lane(lane).next().is_some());
         let full = (tenant.deliveries.len() >= DELIVERIES_MAX && !takes_a_place).then_some(Reason::QueueFull);
         if let Some(reason) = refused.or(full) {
-            let row = RowOf { detection, channel: channel.as_str(), delivery, attempt: 0 };
+            let row = RowOf {
+                detection,
+                channel: channel.as_str(),
+                delivery,
+                attempt: 0,
+                disabled: planned.disabled.as_ref(),
+            };
             rows.push(row.row(AttemptState::NotSent, reason, wall));
             return;
         }
@@ -277,6 +255,7 @@ impl Planner {
                 channel: overtaken.delivery.channel.as_str(),
                 delivery: overtaken.id,
                 attempt: overtaken.delivery.attempts,
+                disabled: overtaken.delivery.disabled.as_ref(),
             };
             rows.push(of.row(unsent(overtaken.delivery.attempts), Reason::Superseded, wall));
         }
@@ -302,6 +281,7 @@ impl Planner {
             channel: delivery.channel.as_str(),
             delivery: started.delivery,
             attempt: started.attempt,
+            disabled: delivery.disabled.as_ref(),
         };
         rows.push(row.row(AttemptState::Started, Reason::Started, started.at));
     }
@@ -334,6 +314,7 @@ impl Planner {
             channel: delivery.channel.as_str(),
             delivery: ended.delivery,
             attempt: ended.attempt,
+            disabled: delivery.disabled.as_ref(),
         };
         let (state, reason) = match next {
             _ if verdict == Verdict::Delivered => (AttemptState::Delivered, Reason::Delivered),
@@ -342,15 +323,30 @@ impl Planner {
             Next::Over(reason) => (AttemptState::Dead, reason.unwrap_or(Reason::of(ended))),
         };
         let again_at = if let Next::Again(at) = next { Some(at) } else { None };
-        let row = Attempt { status: ended.status, next_attempt_at: again_at, ..of.row(state, reason, wall) };
-        rows.push(row);
         if again_at.is_none() {
             self.remove(&ended.tenant, ended.delivery);
         }
+        let mut overtaken = Vec::new();
         if let Some(lane) = delivery.lane() {
-            self.overtake(&ended.tenant, &lane, rows);
+            if let Some(tenant) =
+                self.tenants.get_mut(&ended.tenant).filter(|_| again_at.is_some() && verdict.is_step())
+            {
+                tenant.put_off_news(&ended.tenant, ended.delivery, &lane, wall, &mut self.dirty);
+            }
+            self.overtake(&ended.tenant, &lane, &mut overtaken);
         }
+        let again_at = again_at.map(|at| self.not_before(&ended.tenant, ended.delivery).unwrap_or(at));
+        rows.push(Attempt { status: ended.status, next_attempt_at: again_at, ..of.row(state, reason, wall) });
+        rows.append(&mut overtaken);
         self.tell_of(heard, &detection, &delivery.channel, rows);
+    }
+
+    /// When a delivery that waits is tried next, as far as is known now.
+    fn not_before(&self, tenant: &TenantId, delivery: DeliveryId) -> Option<WallMs> {
+        let tenant = self.tenants.get(tenant)?;
+        let delivery = tenant.deliveries.get(&delivery)?;
+        let due = delivery.waits_for()?.at.max(self.clock.wall());
+        Some(tenant.channels.get(&delivery.channel)?.not_before(due))
     }
 
     /// What a 410 brought about.
@@ -381,7 +377,7 @@ impl Planner {
             self.plan_one(detection, &other, Some(channel.clone()), None, rows);
         } else {
             let delivery = retry::delivery_id(detection, "", Some(channel));
-            let of = RowOf { detection, channel: "", delivery, attempt: 0 };
+            let of = RowOf { detection, channel: "", delivery, attempt: 0, disabled: Some(channel) };
             rows.push(of.row(AttemptState::NotSent, Reason::NoChannel, self.clock.wall()));
         }
     }
@@ -397,6 +393,7 @@ impl Planner {
                 channel: channel.as_str(),
                 delivery: delivery_id,
                 attempt: delivery.attempts,
+                disabled: delivery.disabled.as_ref(),
             };
             rows.push(of.row(unsent(delivery.attempts), reason, wall));
             self.remove(id, delivery_id);

@@ -38,6 +38,11 @@ pub fn delay_ms(delivery: DeliveryId, attempt: u32) -> i64 {
     delay + delay * RETRY_JITTER_PERCENT_MAX * thousandths / 100_000
 }
 
+/// The step of the schedule that a delay is of, from 1.
+pub fn step_of(delay_ms: i64) -> u32 {
+    RETRY_DELAYS_MS.iter().filter(|delay| **delay <= delay_ms).count().max(1) as u32
+}
+
 /// What an outcome means for the delivery and its channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -58,6 +63,13 @@ pub enum Verdict {
     Failure,
     /// Nobody knows: it is sent again.
     Unknown,
+}
+
+impl Verdict {
+    /// Whether the attempt used a step of the schedule.
+    pub const fn is_step(self) -> bool {
+        !matches!(self, Self::Throttle { .. } | Self::Gone)
+    }
 }
 
 /// Judges an outcome.
@@ -158,6 +170,16 @@ mod tests {
                 "{outcome} {status:?} {retry_after_s:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_delay_tells_its_step() {
+        for seed in 0..200_u8 {
+            for step in 1..=8 {
+                assert_eq!(step_of(delay_ms(DeliveryId([seed; 16]), step)), step);
+            }
+        }
+        assert_eq!((step_of(-1), step_of(i64::MAX)), (1, 8));
     }
 
     #[test]

@@ -111,7 +111,7 @@ impl Tenant {
         wall: WallMs,
     ) -> Next {
         let refused = matches!(verdict, Verdict::Refusal | Verdict::Forbidden);
-        let is_free = matches!(verdict, Verdict::Throttle { .. } | Verdict::Gone);
+        let is_free = !verdict.is_step();
         let mut next = delivery.clone();
         next.refusals += u32::from(refused);
         next.free += u32::from(is_free);

@@ -138,13 +138,19 @@ pub(crate) fn apply(planner: &mut Planner, record: DetectionsRecord) -> Vec<Atte
 /// | `end a1 ok`, `end a1 500`, `end a1 429/30`, `end a1 timeout`, `end a1 dns` | rows; ends attempt in the air |
 /// | `end a1#1 ok` | rows; ends this attempt, in the air or not |
 ///
-/// A row is `<channel><seq>#<attempt> <state> <reason>` and `next <delay>`; `~` stands for the jitter.
+/// A row is `<channel><seq>#<attempt> <state> <reason>` and `next <delay>`; `~` stands for the jitter, `of <name>` says that it
+/// is another delivery's.
 ///
 /// Every script is played twice: by one planner, and by one that is stored and restored after each line.
 pub(crate) fn play(script: &str) {
     for restoring in [false, true] {
         play_one(script, restoring);
     }
+}
+
+/// Plays a script behind the lines that several have in common.
+pub(crate) fn play_behind(beginning: &str, script: &str) {
+    play(&format!("{beginning}\n{script}"));
 }
 
 fn play_one(script: &str, restoring: bool) {
@@ -214,12 +220,15 @@ impl Stage {
         rows.iter().map(|row| self.show(row)).collect::<Vec<_>>().join(", ")
     }
 
-    fn detection(&self, state: &str, seq: u64, of: &[&str]) -> DetectionsRecord {
+    fn detection(&mut self, state: &str, seq: u64, of: &[&str]) -> DetectionsRecord {
         let mut found = detection("t", seq, DetectionState::from_symbol(state).unwrap());
         let age = of.get(2).map_or(0, |age| ms(age));
         let group = of.first().map_or(found.group[0].value.clone(), |group| (*group).to_owned());
         let episode = of.get(1).map_or(seq as u8, |e| e[1..].parse().unwrap());
         found = line_of(found, &group, episode, self.planner.wall().0 - age);
+        for channel in ["a", "b", "c"] {
+            self.names.insert(retry::delivery_id(&found, channel, None), format!("{channel}{seq}"));
+        }
         DetectionsRecord::Detection(Box::new(found))
     }
 
@@ -265,8 +274,10 @@ impl Stage {
     fn show(&self, row: &Attempt) -> String {
         let name = self.names.get(&row.delivery).cloned().unwrap_or_else(|| {
             let channel = if row.channel.is_empty() { "-" } else { &row.channel };
-            format!("{channel}{}", row.seq)
+            let news = row.disabled.as_ref().map_or(String::new(), |disabled| format!("(no-more-{disabled})"));
+            format!("{channel}{}{news}", row.seq)
         });
+        assert_eq!(row.disabled.is_some(), name.contains("(no-more-"), "{name}");
         let mut text = format!("{name}#{} {} {}", row.attempt, row.state, row.reason);
         if row.state.to_string() == row.reason {
             text = format!("{name}#{} {}", row.attempt, row.state);
@@ -274,9 +285,11 @@ impl Stage {
         if let Some(next) = row.next_attempt_at {
             let delay = next.since(self.planner.wall());
             let base = RETRY_DELAYS_MS.iter().find(|d| (**d..=**d + **d / 5).contains(&delay) && delay != **d);
-            let own = row.attempt > 0 && (2..=8).any(|step| retry::delay_ms(row.delivery, step) == delay);
+            let is_of = |delivery| row.attempt > 0 && (2..=8).any(|step| retry::delay_ms(delivery, step) == delay);
+            let other = || self.names.iter().find(|(id, _)| is_of(**id)).map(|(_, name)| name);
             match base {
-                Some(base) if own => write!(text, " next ~{}", span(*base)).unwrap(),
+                Some(base) if is_of(row.delivery) => write!(text, " next ~{}", span(*base)).unwrap(),
+                Some(base) if let Some(other) = other() => write!(text, " next ~{} of {other}", span(*base)).unwrap(),
                 _ => write!(text, " next {}", span(delay)).unwrap(),
             }
         }

@@ -56,7 +56,7 @@ impl<L: Log> Office<L> {
     pub(super) async fn add_channel(&self, url: &str, tenant: &str) -> Result<IssuedChannel, Refusal> {
         let url = vet_url(url, self.policy).map_err(|error| {
             let way_out = match error {
-                AddressError::NotHttps | AddressError::Forbidden { .. } => {
+                AddressError::NotHttps | AddressError::PrivateName(_) | AddressError::Forbidden { .. } => {
                     "; `logystera up --allow-private-addresses` allows it"
                 }
                 _ => "",

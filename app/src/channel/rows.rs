@@ -83,6 +83,7 @@ mod tests {
             status: None,
             at: AT,
             next_attempt_at: again_in_ms.map(|ms| AT.plus(ms)),
+            disabled: None,
         }
     }
 

@@ -21,7 +21,7 @@ use logystera_schemas::topic::Topic;
 
 use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, Out, finish};
 use crate::reading::{Part, Reading};
-use crate::tail::detection_text;
+use crate::tail::{detection_json, detection_text};
 use crate::up::load_rules;
 use crate::{reading, when};
 use engine::{Found, Known, Replay, State};
@@ -77,9 +77,7 @@ fn replay(args: &Args) -> Result<u8, CliError> {
     let log = reading::open(&args.data, &args.cluster)?;
     let directory = Arc::new(log.directory()?);
     let given = args.rules.as_deref().map(load_rules).transpose()?.map(Arc::new);
-    if let Some(site) = args.site.as_ref().filter(|site| directory.site(site.as_str()).is_none()) {
-        return Err(CliError::wrong_use(format!("there is no site {site}; `logystera site list` shows them")));
-    }
+    args.site.as_ref().map(|site| reading::site_of(&directory, site.as_str())).transpose()?;
     let asked = Asked::new(&*log, args, from_ms, Known { directory, given })?;
     if args.verify { verify::verify(&asked) } else { show(&asked) }
 }
@@ -186,7 +184,11 @@ fn show(asked: &Asked<'_>) -> Result<u8, CliError> {
         while let Some(found) = replayed.step()? {
             progress.show(replayed);
             for Found { detection, .. } in found.iter().filter(|f| f.detection.last_evaluated_at >= asked.from_ms) {
-                if asked.args.json { out.json(detection)? } else { out.line(detection_text(detection))? }
+                if asked.args.json {
+                    out.json(&detection_json(detection))?;
+                } else {
+                    out.line(detection_text(detection))?;
+                }
             }
         }
         progress.done(replayed)?;

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use super::tests::{Fake, Seen, later_ms, parsed, reply, run_in, write_input};
 use super::*;
 
+/// A signal.
+const LINE: &[u8] = b"{\"type\":\"cron.run\",\"at\":5,\"job\":\"a\",\"outcome\":\"ok\"}\n";
+
 /// Bodies by spool and number.
 type Taken = Arc<Mutex<BTreeMap<(String, u64), Vec<u8>>>>;
 
@@ -87,7 +90,6 @@ fn a_stream_that_ends_ends_its_spool_and_one_that_breaks_off_does_not() {
             if self.0.is_empty() { Err(std::io::ErrorKind::BrokenPipe.into()) } else { self.0.read(buffer) }
         }
     }
-    const LINE: &[u8] = b"{\"type\":\"cron.run\",\"at\":5,\"job\":\"a\",\"outcome\":\"ok\"}\n";
     let dir = tempfile::tempdir().unwrap();
     let gateway = Fake::start(vec![]);
     let says = || gateway.seen().iter().map(|s| (s.times().len(), s.json()["ends"] == true)).collect::<Vec<_>>();
@@ -146,6 +148,38 @@ fn a_line_that_was_being_written_is_sent_once_it_is_whole() {
     std::fs::write(&input, &whole).unwrap();
     assert_eq!(run_in(dir.path(), &gateway.url, &[]), 0);
     assert_eq!(gateway.seen().iter().flat_map(Seen::times).collect::<Vec<_>>(), [10, 11, 12]);
+}
+
+#[test]
+fn a_file_of_which_no_line_was_a_signal_is_not_known_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let gateway = Fake::start(vec![]);
+    std::fs::write(dir.path().join("in.ndjson"), "{\"type\":\"cron.run\",\"at\":\"2026-01-01\"}\n").unwrap();
+    for _ in 0..2 {
+        // Not told to be sent already.
+        assert_eq!(run_in(dir.path(), &gateway.url, &[]), 1);
+    }
+    // The same first line, mended further on.
+    let mended = "{\"type\":\"cron.run\",\"at\":\"2026-01-01\"}\n{\"type\":\"cron.run\",\"at\":5,\"job\":\"a\",\"outcome\":\"ok\"}\n";
+    std::fs::write(dir.path().join("in.ndjson"), mended).unwrap();
+    assert_eq!(run_in(dir.path(), &gateway.url, &[]), 1);
+    write_input(dir.path(), [6]);
+    assert_eq!(run_in(dir.path(), &gateway.url, &[]), 0);
+    assert_eq!(gateway.seen().iter().flat_map(Seen::times).collect::<Vec<_>>(), [5, 6]);
+}
+
+#[test]
+fn a_stream_is_told_what_became_of_it_and_not_of_one_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let gateway = Fake::start(vec![reply(422, "nothing_acceptable")]);
+    let totals = || -> serde_json::Value {
+        let state = std::fs::read(dir.path().join("secret.follow.spool/state.json")).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&state).unwrap()["totals"].clone()
+    };
+    stream_in(dir.path(), &gateway.url, LINE).unwrap();
+    assert_eq!(totals()["dropped"], 1, "{}", totals());
+    stream_in(dir.path(), &gateway.url, LINE).unwrap();
+    assert_eq!((&totals()["dropped"], &totals()["accepted"]), (&0.into(), &1.into()), "{}", totals());
 }
 
 #[test]

@@ -42,9 +42,9 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Courier {
-    /// Begins to count anew, for what the spool has now.
+    /// Begins with what the spool has now.
     pub(super) fn begin(&mut self, state: &State) {
-        self.progress = Progress::new(self.clock, state.totals);
+        self.progress.begin(&state.totals);
         self.total = state.input.as_ref().map(|i| i.signals);
     }
 
@@ -82,6 +82,7 @@ impl Courier {
 
         let mut guard = lock(shared);
         let spool = guard.as_mut();
+        let before = spool.state.totals;
         if let Some(measured) = measured {
             spool.state.clock_offset_ms = offset::learn(offset_ms, measured, 0);
         }
@@ -125,7 +126,7 @@ impl Courier {
             }
             Next::Wait { ms, why } => progress::waits(ms, why, &answer, failure.as_deref()),
         }
-        self.progress.settled(&spool.state.totals, self.total);
+        self.progress.settled(&before, &spool.state.totals, self.total);
         Ok(next)
     }
 }

@@ -12,6 +12,7 @@ use super::core::cut::{self, Claim};
 use super::core::line::Signal;
 use super::file::{self, FileError, Plan};
 use super::input::Complaints;
+use super::progress::counted;
 use super::state::State;
 use super::{Args, Target};
 use crate::when;
@@ -58,15 +59,16 @@ pub(super) fn run(
     let count = content.signals.len();
     eprintln!("dry run: nothing is sent, nothing is written");
     if waiting > 0 {
-        eprintln!("first would go {waiting} batches that wait in {}", dir.display());
+        eprintln!("first: {} of an earlier file, which wait in {}", file::batches(waiting as u64), dir.display());
     }
     match plan {
         Plan::GoOn | Plan::Nothing => eprintln!("this file was sent already; to send it once more: --again"),
         Plan::Behind(_) => eprintln!("the start of this file was sent already; what follows it is"),
         Plan::All => {}
     }
-    eprintln!("{count} signals in {} batches{times}, to {} as site {}", would.batches, target.url, target.site);
-    eprintln!("{} of them would be refused; {malformed} lines are no signals", would.refused);
+    let signals = counted(count as u64, "signal", "signals");
+    eprintln!("{signals} in {}{times}, to {} as site {}", file::batches(would.batches), target.url, target.site);
+    eprintln!("{} of them would be refused; {}", would.refused, file::no_signals(malformed));
     if args.json {
         let report = json!({
             "dry_run": true, "signals": count, "batches": would.batches, "refused": would.refused, "malformed": malformed,

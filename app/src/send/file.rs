@@ -15,6 +15,7 @@ use super::core::dropped::DROPPED_TYPE;
 use super::core::line::{LineError, Signal};
 use super::deliver::{Courier, Stop, lock};
 use super::input::{self, Complaints, Lines};
+use super::progress::counted;
 use super::spool::{Says, Spool, SpoolError};
 use super::state::{Input, State, Totals};
 
@@ -101,11 +102,13 @@ pub(super) fn send(
     plan: Plan,
     rebase_time: bool,
 ) -> Result<Option<Stop>, SpoolError> {
-    let waiting = lock(spool).queue.len();
+    let waiting = lock(spool).queue.len() as u64;
     let dir = lock(spool).dir.clone();
     match plan {
-        Plan::GoOn => eprintln!("going on with {waiting} batches of {}", dir.display()),
-        _ if waiting > 0 => eprintln!("first go {waiting} batches of an earlier file, which wait in {}", dir.display()),
+        Plan::GoOn => eprintln!("going on with {} of {}", batches(waiting), dir.display()),
+        _ if waiting > 0 => {
+            eprintln!("first: {} of an earlier file, which waited in {}", batches(waiting), dir.display());
+        }
         _ => {}
     }
     courier.begin(&lock(spool).state);
@@ -126,6 +129,16 @@ pub(super) fn send(
     prepare(&mut lock(spool), file, from, rebase_time, courier.clock)?;
     courier.begin(&lock(spool).state);
     deliver(courier, spool)
+}
+
+/// So many lines are no signals.
+pub(super) fn no_signals(lines: u64) -> String {
+    counted(lines, "line is no signal", "lines are no signals")
+}
+
+/// So many batches.
+pub(super) fn batches(count: u64) -> String {
+    counted(count, "batch", "batches")
 }
 
 /// SHA-256 of a file, in hex.
@@ -185,8 +198,10 @@ fn prepare(
         (spool.state.last_at, spool.state.last_through) = (0, -1);
     }
     spool.state.totals = Totals::default();
+    // What held no signal is not known again: once its lines are mended, all of it is to be sent.
+    let is_known = !signals.is_empty();
     let mut input = Input {
-        digest: digest(file),
+        digest: if is_known { digest(file) } else { String::new() },
         rebased: rebase_time,
         first_seq: spool.state.next_seq,
         cut: false,
@@ -198,11 +213,13 @@ fn prepare(
     cut_all(spool, &signals)?;
     input.cut = true;
     spool.state.input = Some(input);
-    before::remember(&mut spool.state.sent, file, whole);
+    if is_known {
+        before::remember(&mut spool.state.sent, file, whole);
+    }
     spool.save()?;
     let behind = if from > 0 { "the file grew: " } else { "" };
-    let (count, batches) = (signals.len(), spool.queue.len());
-    eprintln!("{behind}{count} signals in {batches} batches; {} lines are no signals", complaints.count);
+    let (count, batches) = (signals.len() as u64, batches(spool.queue.len() as u64));
+    eprintln!("{behind}{} in {batches}; {}", counted(count, "signal", "signals"), no_signals(complaints.count));
     Ok(())
 }
 

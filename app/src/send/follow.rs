@@ -11,7 +11,7 @@ use super::input::{self, Complaints, Lines};
 use super::interrupt::{Interrupt, left};
 use super::pending::Pending;
 use super::spool::{Spool, SpoolError};
-use super::state::State;
+use super::state::{State, Totals};
 
 /// What both threads see.
 pub(super) struct Stream {
@@ -63,10 +63,12 @@ impl Stream {
 /// Sends the input (standard input) until it ends and all is settled; the last batch ends the spool.
 pub(super) fn send(
     courier: &mut Courier,
-    spool: Spool,
+    mut spool: Spool,
     interrupt: &Interrupt,
     input: impl Read + Send + 'static,
 ) -> Result<Streamed, StreamError> {
+    // What became of an earlier stream was told then.
+    spool.state.totals = Totals::default();
     courier.begin(&spool.state);
     let flush_ms = u64::from(spool.flush_every_s) * 1_000;
     let desk = Desk { pending: Pending::open(spool)?, ended: false, told_end: false, failed: None, malformed: 0 };

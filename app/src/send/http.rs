@@ -14,6 +14,7 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE as CONTENT_TYPE_HEADER, RET
 
 use super::core::answer::Answer;
 use super::target::{Target, is_loopback};
+use super::trouble;
 
 /// Time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -102,9 +103,11 @@ impl Gateway {
                 let offset_ms = answer.body.as_ref().map(|b| b.server_time.saturating_sub(middle_ms));
                 Tried { answer, failure: None, offset_ms }
             }
-            Err(error) => {
-                Tried { answer: Answer::default(), failure: Some(causes(&error.without_url())), offset_ms: None }
-            }
+            Err(error) => Tried {
+                answer: Answer::default(),
+                failure: Some(trouble::sentence(&error.without_url())),
+                offset_ms: None,
+            },
         }
     }
 }
@@ -112,7 +115,7 @@ impl Gateway {
 fn authorities(path: &Path) -> Result<Vec<Certificate>, HttpError> {
     let failed = |what: String| HttpError::Ca { path: path.to_owned(), what };
     let pem = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
-    let found = Certificate::from_pem_bundle(&pem).map_err(|e| failed(causes(&e)))?;
+    let found = Certificate::from_pem_bundle(&pem).map_err(|e| failed(trouble::causes(&e)))?;
     if found.is_empty() {
         let is_key = pem.windows(12).any(|w| w == b"PRIVATE KEY-");
         let what = if is_key { "a private key, not a certificate" } else { "no certificate" };
@@ -129,19 +132,4 @@ fn read(response: Response) -> Answer {
     let whole = response.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes).is_ok();
     let body = whole.then(|| serde_json::from_slice(&bytes).ok()).flatten();
     Answer { status, retry_after_s, body }
-}
-
-/// An error with its causes: the first alone says only that a request failed.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -7,6 +7,8 @@ use logystera_infra::shutdown::Shutdown;
 use tokio::runtime::Builder;
 
 use super::deliver::lock;
+use super::file;
+use super::progress::counted;
 use super::spool::Spool;
 use super::state::Feed;
 
@@ -56,12 +58,15 @@ impl Interrupt {
 
 /// What waits in a spool, and where: `pending` signals of a stream are in no batch yet.
 pub(super) fn left(spool: &Spool, pending: Option<usize>) -> String {
-    let batches = spool.queue.len();
+    let signals = |count| counted(count, "signal", "signals");
+    let is_empty = spool.queue.is_empty() && pending.unwrap_or_default() == 0;
+    let batches = file::batches(spool.queue.len() as u64);
     let settled = spool.state.totals.settled();
     let what = match (spool.state.feed, &spool.state.input) {
-        _ if batches == 0 && pending.unwrap_or_default() == 0 => return "nothing waits".to_owned(),
-        (Feed::File, Some(input)) => format!("{} signals in {batches} batches", input.signals.saturating_sub(settled)),
-        _ => format!("{batches} batches and {} signals that are in none yet", pending.unwrap_or_default()),
+        _ if is_empty => return "nothing waits".to_owned(),
+        (Feed::File, Some(input)) => format!("{} in {batches}", signals(input.signals.saturating_sub(settled))),
+        (_, _) if pending.is_none_or(|pending| pending == 0) => batches,
+        _ => format!("{batches}, and {} not in one yet", signals(pending.unwrap_or_default() as u64)),
     };
-    format!("{what} wait in {}: the same command goes on with them", spool.dir.display())
+    format!("still to go: {what}, in {}; the same command goes on with them", spool.dir.display())
 }

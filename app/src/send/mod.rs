@@ -16,6 +16,7 @@ mod input;
 mod interrupt;
 mod pending;
 mod progress;
+mod trouble;
 
 pub mod disk;
 pub mod spool;
@@ -238,7 +239,7 @@ fn courier(args: &Args, target: Target) -> Result<Courier, SendError> {
         clock,
         delays: Delays { base_ms: args.backoff_ms, probe_ms: args.probe_ms, ..Delays::default() },
         give_up_after_ms: args.give_up_after_s.map(|s| s.saturating_mul(1_000)),
-        progress: Progress::new(clock, Totals::default()),
+        progress: Progress::new(clock),
         total: None,
         health: self::core::answer::Health::default(),
         failing_since: None,
@@ -257,8 +258,12 @@ fn report(args: &Args, courier: &Courier, state: &State, malformed: u64) {
     let totals = &state.totals;
     eprintln!("{}", courier.progress.line(totals, courier.total));
     if args.json {
+        let run = courier.progress.run;
+        let run = json!({
+            "batches": run.batches, "accepted": run.accepted, "duplicate": run.duplicate, "refused": run.refused, "dropped": run.dropped,
+        });
         let report = json!({
-            "spool": state.spool, "batches": totals.batches, "accepted": totals.accepted,
+            "spool": state.spool, "run": run, "batches": totals.batches, "accepted": totals.accepted,
             "duplicate": totals.duplicate, "refused": totals.refused, "dropped": totals.dropped,
             "overflow": totals.overflow, "malformed": malformed, "clock_offset_ms": state.clock_offset_ms,
         });

@@ -20,20 +20,38 @@ pub(super) struct Progress {
     clock: SystemClock,
     started_ms: i64,
     said_ms: i64,
-    settled_before: u64,
+    /// What this run has had an answer for; overflows stand in the spool's totals.
+    pub(super) run: Totals,
+    overflow_before: u64,
     refusals: Complaints,
     hinted: bool,
 }
 
 impl Progress {
-    pub(super) fn new(clock: SystemClock, totals: Totals) -> Self {
+    pub(super) fn new(clock: SystemClock) -> Self {
         let now = clock.monotonic_ms();
-        let settled_before = totals.settled();
-        Self { clock, started_ms: now, said_ms: now, settled_before, refusals: Complaints::default(), hinted: false }
+        Self {
+            clock,
+            started_ms: now,
+            said_ms: now,
+            run: Totals::default(),
+            overflow_before: 0,
+            refusals: Complaints::default(),
+            hinted: false,
+        }
     }
 
-    /// Says how far it is, if it has not for a while. `total` is what the input had, where that is known.
-    pub(super) fn settled(&mut self, totals: &Totals, total: Option<u64>) {
+    /// Something else is to be sent, of which so much became something before.
+    pub(super) fn begin(&mut self, totals: &Totals) {
+        self.overflow_before = totals.overflow;
+        self.refusals = Complaints::default();
+        self.hinted = false;
+    }
+
+    /// Takes note of what a try has settled, and says how far it is, if it has not for a while. `total` is what the input had,
+    /// where that is known.
+    pub(super) fn settled(&mut self, before: &Totals, totals: &Totals, total: Option<u64>) {
+        self.run.add(before, totals);
         let now = self.clock.monotonic_ms();
         if now - self.said_ms >= EVERY_MS {
             self.said_ms = now;
@@ -41,25 +59,25 @@ impl Progress {
         }
     }
 
-    /// How far it is.
+    /// What this run has done, and what is left of the input.
     pub(super) fn line(&self, totals: &Totals, total: Option<u64>) -> String {
-        let settled = totals.settled();
+        let run = &self.run;
         let elapsed_ms = (self.clock.monotonic_ms() - self.started_ms).max(1) as u64;
-        let rate = (settled - self.settled_before) * 1_000 / elapsed_ms;
-        let mut text = format!("{} signals sent", totals.accepted + totals.duplicate);
+        let rate = run.settled() * 1_000 / elapsed_ms;
+        let mut text = format!("{} sent", counted(run.accepted + run.duplicate, "signal", "signals"));
         let mut add = |count: u64, what: &str| {
             if count > 0 {
                 let _ = write!(text, ", {count} {what}");
             }
         };
-        add(totals.duplicate, "of them were there already");
-        add(totals.refused, "refused");
-        add(totals.dropped, "dropped with a refused batch");
-        add(totals.overflow, "dropped for want of room");
+        add(run.duplicate, "of them there already");
+        add(run.refused, "refused");
+        add(run.dropped, "dropped with a refused batch");
+        add(totals.overflow.saturating_sub(self.overflow_before), "dropped for want of room");
         if let Some(total) = total {
-            let _ = write!(text, ", {} left", total.saturating_sub(settled));
+            let _ = write!(text, ", {} left", total.saturating_sub(totals.settled()));
         }
-        text + &format!(", {rate}/s")
+        if run.settled() > 0 { text + &format!(", {rate}/s") } else { text }
     }
 
     /// Explains which signals of a batch were refused, by the lines of the input.
@@ -88,15 +106,18 @@ impl Progress {
         self.refused(header, answer);
         let lines = header.lines.iter().copied().filter(|l| *l > 0);
         let span = match (lines.clone().min(), lines.max()) {
+            (Some(first), Some(last)) if first == last => format!(", line {first}"),
             (Some(first), Some(last)) => format!(", lines {first} to {last}"),
             _ => String::new(),
         };
-        eprintln!(
-            "batch {id} was refused for good ({}); its {} signals{span} are dropped",
-            said(answer),
-            header.signals
-        );
+        let what = counted(header.signals as u64, "signal is", "signals are");
+        eprintln!("batch {id} was refused for good ({}); its {what} dropped{span}", said(answer));
     }
+}
+
+/// A number of things, in words that agree with it.
+pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// Says why nothing happens for a while.
@@ -146,13 +167,21 @@ mod tests {
     }
 
     #[test]
-    fn the_line_adds_up() {
-        let totals = Totals { accepted: 90, duplicate: 5, refused: 3, dropped: 2, ..Totals::default() };
-        let progress = Progress::new(SystemClock::new(), totals);
-        let line = progress.line(&totals, Some(110));
+    fn the_line_tells_this_run_and_what_is_left_of_all() {
+        let earlier = Totals { accepted: 40, refused: 1, ..Totals::default() };
+        let one = Totals { accepted: 41, ..earlier };
+        let totals = Totals { accepted: 90, duplicate: 5, refused: 4, dropped: 2, overflow: 7, ..Totals::default() };
+        let mut progress = Progress::new(SystemClock::new());
+        progress.begin(&earlier);
+        assert_eq!(progress.line(&earlier, Some(112)), "0 signals sent, 71 left");
+        progress.settled(&earlier, &one, Some(112));
+        assert!(progress.line(&one, None).starts_with("1 signal sent, "), "{}", progress.line(&one, None));
+        progress.settled(&one, &totals, Some(112));
+        let line = progress.line(&totals, Some(112));
         assert!(
             line.starts_with(
-                "95 signals sent, 5 of them were there already, 3 refused, 2 dropped with a refused batch, 10 left, "
+                "55 signals sent, 5 of them there already, 3 refused, 2 dropped with a refused batch, 7 dropped for want of room, \
+                 11 left, "
             ),
             "{line}"
         );

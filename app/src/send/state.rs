@@ -80,6 +80,15 @@ pub(super) struct Totals {
 }
 
 impl Totals {
+    /// Adds what has become of signals between two states of others, but for overflows.
+    pub(super) fn add(&mut self, before: &Self, after: &Self) {
+        self.batches += after.batches.saturating_sub(before.batches);
+        self.accepted += after.accepted.saturating_sub(before.accepted);
+        self.duplicate += after.duplicate.saturating_sub(before.duplicate);
+        self.refused += after.refused.saturating_sub(before.refused);
+        self.dropped += after.dropped.saturating_sub(before.dropped);
+    }
+
     /// Signals with a final answer.
     pub(super) fn settled(&self) -> u64 {
         self.accepted + self.duplicate + self.refused + self.dropped

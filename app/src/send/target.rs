@@ -18,7 +18,7 @@ pub struct TargetArgs {
     /// File with the DSN that `logystera site add` printed
     #[arg(long, value_name = "FILE", env = "LOGYSTERA_DSN_FILE", conflicts_with_all = ["url", "site", "key", "secret_file"])]
     pub dsn_file: Option<PathBuf>,
-    /// Gateway's address, such as <https://in.example.com>
+    /// Gateway's address, such as `https://in.example.com`
     #[arg(long, env = "LOGYSTERA_URL")]
     pub url: Option<String>,
     /// Site's id

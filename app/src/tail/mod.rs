@@ -2,7 +2,7 @@
 
 mod show;
 
-pub(crate) use show::detection_text;
+pub(crate) use show::{detection_json, detection_text};
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -90,6 +90,9 @@ fn tail(args: &Args) -> Result<(), CliError> {
     let from_ms = when::from(args.from.as_deref())?;
     let log = reading::open(&args.data, &args.cluster)?;
     let topic = args.what.topic();
+    if let Some(site) = &args.site {
+        reading::site_of(&log.directory()?, site)?;
+    }
     let bounds = log.parts(topic).into_iter().map(|part| Ok((part, log.bounds(topic, part)?)));
     let bounds = bounds.collect::<Result<BTreeMap<_, _>, CliError>>()?;
     let mut out = Out::new();

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use logystera_processor::core::rule::show as show_value;
 use logystera_schemas::avro::DecodeError;
 use logystera_schemas::batch::{Batch, Signal, Value};
-use logystera_schemas::catalogue::FieldKind;
+use logystera_schemas::catalogue::{FieldKind, json_of};
 use logystera_schemas::delivery::Attempt;
-use logystera_schemas::detection::{Detection, DetectionState};
+use logystera_schemas::detection::{Detection, DetectionState, Label};
 use logystera_schemas::ids::BatchId;
 use logystera_schemas::schema;
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
@@ -155,7 +155,25 @@ pub(super) fn detections(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
 
 fn detection_line(detection: &Detection) -> Line {
     let at = detection.last_evaluated_at;
-    Line { site: detection.site.to_string(), at, text: detection_text(detection), json: json!(detection) }
+    Line { site: detection.site.to_string(), at, text: detection_text(detection), json: detection_json(detection) }
+}
+
+/// A detection as JSON: values of its group and its evidence have the types that they have in signals, as in an alert.
+pub(crate) fn detection_json(detection: &Detection) -> serde_json::Value {
+    let typed = |labels: &[Label]| -> Map<String, serde_json::Value> {
+        labels.iter().map(|label| (label.field.clone(), json_of(&label.field, &label.value))).collect()
+    };
+    let evidence = detection.evidence.iter().map(|evidence| {
+        let mut fields = Map::from_iter([("at".to_owned(), json!(evidence.at))]);
+        fields.extend(typed(&evidence.fields));
+        fields
+    });
+    let mut json = json!(detection);
+    if let Some(fields) = json.as_object_mut() {
+        fields.insert("group".to_owned(), typed(&detection.group).into());
+        fields.insert("evidence".to_owned(), evidence.collect());
+    }
+    json
 }
 
 /// A detection in one line.
@@ -195,5 +213,57 @@ pub(super) fn attempts(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
     if let Some(next) = attempt.next_attempt_at {
         let _ = write!(text, ", again at {}", when::show(next.0));
     }
+    if let Some(disabled) = &attempt.disabled {
+        let _ = write!(text, "; no alert, but the news that {disabled} is switched off");
+    }
     Ok(vec![Line { site: attempt.site.to_string(), at: attempt.at.0, text, json: json!(attempt) }])
+}
+
+#[cfg(test)]
+mod tests {
+    use logystera_schemas::detection::{DetectionReason, Evidence, Severity};
+    use logystera_schemas::ids::{EpisodeId, Sha256Digest};
+
+    use super::*;
+
+    #[test]
+    fn a_detection_is_json_with_the_types_of_signals() {
+        let label = |(field, value): &(&str, &str)| Label { field: (*field).to_owned(), value: (*value).to_owned() };
+        let fields = [
+            ("status", "404"),
+            ("privileged", "true"),
+            ("outcome", "failed"),
+            ("heuristics", "core_file,php_in_uploads"),
+        ];
+        let detection = Detection {
+            id: EpisodeId([1; 16]),
+            tenant: "t".parse().unwrap(),
+            site: "shop".parse().unwrap(),
+            encryption_key: None,
+            rule: "probing".parse().unwrap(),
+            revision: "0123456789ab".to_owned(),
+            title: "Probing".to_owned(),
+            severity: Severity::Info,
+            subsystem: "http".to_owned(),
+            state: DetectionState::Firing,
+            reason: DetectionReason::Firing,
+            group: vec![label(&("status", "404")), label(&("component", ""))],
+            count: 5,
+            held: 0,
+            started_at: 1,
+            last_evaluated_at: 2,
+            evidence: vec![Evidence { at: 3, fields: fields.iter().map(label).collect() }],
+            message: "5 on Shop".to_owned(),
+            url: "/1".to_owned(),
+            seq: 1,
+            chain: Sha256Digest([0; 32]),
+        };
+        let json = detection_json(&detection);
+        assert_eq!(json["group"], json!({"status": 404, "component": null}));
+        let heuristics = ["core_file", "php_in_uploads"];
+        let evidence =
+            json!({"at": 3, "status": 404, "privileged": true, "outcome": "failed", "heuristics": heuristics});
+        assert_eq!(json["evidence"], json!([evidence]));
+        assert_eq!((&json["site"], &json["count"], &json["state"]), (&json!("shop"), &json!(5), &json!("firing")));
+    }
 }

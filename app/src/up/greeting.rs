@@ -7,6 +7,7 @@ use logystera_schemas::control::Site;
 use super::Running;
 use super::config::Config;
 use crate::cli::DATA_DEFAULT;
+use crate::deployment::is_plain_abroad;
 
 /// Where it cannot be written the installation is up all the same.
 pub(super) fn print(running: &Running, config: &Config, tls: bool) {
@@ -27,7 +28,8 @@ fn text(running: &Running, config: &Config, tls: bool) -> String {
         deployment.audience,
         running.admin_listen,
     );
-    if !tls && !running.listen.ip().is_loopback() && deployment.url.starts_with("http://") {
+    let is_open = !tls && !running.listen.ip().is_loopback() && deployment.url.starts_with("http://");
+    if is_open || is_plain_abroad(&deployment.url) {
         text.push_str(
             "\nIntegrations refuse plain http beyond this machine: give --tls-cert and --tls-key, or put a proxy with TLS in\n\
              front and name its address with --public-url https://…\n",

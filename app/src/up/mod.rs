@@ -31,7 +31,7 @@ use tokio::task::JoinHandle;
 use crate::admin::{self, AdminSocket, Office};
 use crate::cli::{CliError, DONE, NOT_AVAILABLE, finish};
 use crate::demo;
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, is_plain_abroad};
 
 pub use config::Args;
 use config::Config;
@@ -117,10 +117,7 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
     let reloads = reload::Reloads::new(&config).map_err(CliError::not_available)?;
     let rules = rules_or_default(config.rules.as_deref())?;
     let tls = certificate(&config)?;
-    if config.accept_rollback {
-        Embedded::accept_rollback(&config.data)?;
-    }
-    let embedded = open(&config.data, &shutdown).await?;
+    let embedded = open(&config, &shutdown).await?;
     let listener = bind(config.listen, "--listen HOST:PORT").await?;
     let admin_listener = bind(config.admin_listen, "--admin-listen HOST:PORT").await?;
     let address = |l: &TcpListener| l.local_addr().map_err(CliError::not_available);
@@ -217,10 +214,11 @@ fn serve_all(running: &Running, listeners: Listeners, metrics: Metrics) -> Resul
 }
 
 /// Opens the folder. A command that changes something has it for a moment: that is waited for.
-async fn open(dir: &Path, shutdown: &Shutdown) -> Result<Embedded, CliError> {
+async fn open(config: &Config, shutdown: &Shutdown) -> Result<Embedded, CliError> {
     let clock = SystemClock::new();
+    let open = if config.accept_rollback { Embedded::open_rolled_back } else { Embedded::open };
     loop {
-        match Embedded::open(dir) {
+        match open(&config.data) {
             Err(OpenError::InUse { .. }) if clock.monotonic_ms() < OPEN_WAIT_MS && !shutdown.is_set() => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -239,7 +237,24 @@ pub(crate) async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener,
 fn told(config: &Config, listen: SocketAddr, directory: &Directory) -> Result<Deployment, CliError> {
     let known = Deployment::of(&config.data, directory, config.audience.as_deref())?;
     let url = config.public_url.clone().unwrap_or_else(|| own_url(listen, config.tls.is_some()));
+    if is_plain_abroad(&url) {
+        tracing::warn!(%url, "senders refuse plain http to another machine than their own: put TLS before it, and name the https:// address with --public-url");
+    }
+    if let Some(before) = renamed(directory, &known.audience) {
+        tracing::warn!(
+            before,
+            audience = known.audience,
+            "the audience changes: senders sign for the one before and are refused (401) until their DSN says audience={}",
+            known.audience
+        );
+    }
     Ok(Deployment { url, allow_private_addresses: config.allow_private_addresses, ..known })
+}
+
+/// The name that senders sign for, if it was another one until now and there are senders.
+fn renamed<'a>(directory: &'a Directory, audience: &str) -> Option<&'a str> {
+    let before = directory.deployment().map(|deployment| deployment.audience.as_str());
+    before.filter(|before| *before != audience && directory.sites().any(|site| site.closed_at.is_none()))
 }
 
 /// Ends the process if it is told to stop before it has started: it may be reading something that does not come. Nothing is lost by

@@ -61,6 +61,10 @@ impl Keys for SiteKeys {
         })
     }
 
+    fn is_stale(&self) -> bool {
+        self.directory.is_stale()
+    }
+
     fn standing(&self, site: &str, key: &str) -> Standing {
         match self.directory.current().key(site, key) {
             Some(key) if key.stolen => Standing::Stolen,

@@ -128,3 +128,22 @@ fn a_channel_is_switched_on_while_nothing_runs() {
     assert_eq!(listed(&folder)["state"], "working");
     assert!(folder.expect(2, &["channel", "enable", "ch_0"]).contains("no channel ch_0"));
 }
+
+#[test]
+fn what_is_passed_over_of_detections_hinders_no_look_at_channels() {
+    let folder = Folder::new();
+    let url = "https://nowhere.invalid/hook";
+    let channel =
+        folder.json(&["channel", "add", "webhook", url, "--create"])[0]["channel"].as_str().unwrap().to_owned();
+    let embedded = Embedded::open(&folder.data()).unwrap();
+    let junk = Entry { topic: Topic::Detections, partition: 0, key: b"default".to_vec(), value: b"junk".to_vec() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(embedded.log().append(vec![junk])).unwrap();
+    let offset = (embedded.log().bounds(Topic::Detections, 0).unwrap().end - 1).to_string();
+    embedded.close();
+    let said = folder.expect(3, &["channel", "list"]);
+    assert!(said.contains(&format!("topic detections offset {offset}")), "{said}");
+    folder.expect(0, &["log", "skip", "detections", "0", &offset, "--reason", "junk"]);
+    assert_eq!(listed(&folder)["state"], "working");
+    assert!(folder.expect(1, &["channel", "test", &channel]).starts_with("unreachable (dns)"));
+}

@@ -79,14 +79,17 @@ fn wrong_use_is_refused_with_the_way_out() {
         (&["channel", "add", "webhook", "example.com"], "expected https://"),
         (&["channel", "add", "webhook", "http://example.com/"], "--allow-private-addresses"),
         (&["channel", "add", "webhook", "https://10.0.0.1/"], "--allow-private-addresses"),
+        (&["channel", "add", "webhook", "https://localhost:8443/"], "names under localhost are of this machine"),
         (&["channel", "add", "webhook", "https://example.com/", "--tenant", "acme"], "no tenant acme (default)"),
         (&["channel", "test", "ch_0"], "no channel ch_0"),
         (&["tail", "signals", "--from", "yesterday"], "not a time"),
         (&["replay", "--site", "shup"], "no site shup"),
+        (&["tail", "signals", "--site", "shup"], "no site shup; `logystera site list`"),
         (&["replay", "--verify", "--rules", "x.yaml"], "cannot be used with"),
         (&["replay", "--rules", "x.yaml"], "x.yaml"),
         (&["up", "--rules", "x.yaml"], "x.yaml"),
         (&["up", "--config", "x.toml"], "x.toml"),
+        (&["up", "--log", "inof"], "inof is no level; expected one of error, warn, info, debug, trace"),
     ] {
         let said = folder.expect(2, args);
         assert!(said.contains(says), "{args:?}: {said}");

@@ -271,3 +271,21 @@ fn data_that_was_put_back_is_found_by_the_start_and_by_a_verification() {
     folder.expect(0, &["replay", "--verify"]);
     folder.expect(0, &["site", "add", "Third"]);
 }
+
+#[test]
+fn another_name_and_a_plain_address_are_told_with_what_they_mean_for_senders() {
+    let folder = Folder::new();
+    folder.expect(0, &["site", "add", "Shop", "--create"]);
+    folder.up(&["--audience", "eu", "--public-url", "https://in.example.com"], READY).stop();
+    let log = folder.log();
+    assert!(log.contains("the audience changes") && log.contains("(401) until their DSN says audience=eu"), "{log}");
+    assert!(!log.contains("refuse plain http"), "{log}");
+    let up = folder.up(&["--audience", "eu", "--public-url", "http://in.example.com"], READY);
+    assert!(up.said.contains("Integrations refuse plain http beyond this machine"), "{}", up.said);
+    let log = folder.log();
+    assert!(log.contains("senders refuse plain http to another machine"), "{log}");
+    assert_eq!(log.matches("the audience changes").count(), 1, "once: {log}");
+    let said = folder.expect(0, &["site", "rotate-key", "shop"]);
+    assert!(said.contains("Integrations refuse this DSN beyond the gateway's own machine"), "{said}");
+    up.stop();
+}

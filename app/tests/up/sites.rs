@@ -4,8 +4,17 @@ use std::collections::BTreeSet;
 
 use logystera_infra::control::entry;
 use logystera_infra::embedded::Embedded;
-use logystera_infra::log::Log;
+use logystera_infra::log::{Entry, Log};
+use logystera_schemas::avro::Writer;
+use logystera_schemas::batch::{BatchHead, Platform, Value, encode, write_signal};
+use logystera_schemas::catalogue::{SignalType, SignalTypes};
 use logystera_schemas::control::{Entity, Site};
+use logystera_schemas::ids::{Sha256Digest, SpoolId};
+use logystera_schemas::schema;
+use logystera_schemas::signals_topic::Tick;
+use logystera_schemas::time::WallMs;
+use logystera_schemas::topic::Topic;
+use serde_json::json;
 
 use crate::commands::send;
 use crate::support::{Folder, READY, failed_mails, now_ms};
@@ -123,4 +132,109 @@ fn a_name_that_hides_something_is_refused_and_an_old_one_is_shown_with_it() {
     let listed = folder.expect(0, &["site", "list", "--json"]);
     assert!(listed.contains(r"pohs\u202e \u2066x\u001b[2J"), "{listed}");
     assert_eq!(folder.json(&["site", "list"])[0]["name"], *name);
+}
+
+/// A batch of a spool that goes on: complete up to `through`, with mails that failed at these times.
+fn batch(spool: u8, through: i64, mails: &[i64]) -> Entry {
+    let kind = SignalType::from_name("mail.outcome").unwrap();
+    let values = |name: &str| match name {
+        "outcome" => Value::Enum(1),
+        "transport" => Value::Enum(0),
+        _ => Value::Absent,
+    };
+    let values: Vec<Value<'_>> = kind.def().fields.iter().map(|field| values(&field.name)).collect();
+    let mut body = Writer::new();
+    for at in mails {
+        write_signal(&mut body, kind, *at, through, &values);
+    }
+    let body = body.into_bytes();
+    let head = BatchHead {
+        tenant: "default".parse().unwrap(),
+        site: "shop".parse().unwrap(),
+        key: "k1".parse().unwrap(),
+        encryption_key: None,
+        spool: SpoolId([spool; 8]),
+        seq: 1,
+        digest: Sha256Digest::of(&body),
+        received_at: through,
+        through,
+        clock_offset_ms: 0,
+        flush_every_s: 60,
+        platform: Platform::Other,
+        integration_version: String::new(),
+        enabled: SignalTypes(1 << kind.index()),
+        refused: 0,
+        base_at: through,
+        ends: false,
+    };
+    Entry { topic: Topic::Signals, partition: 0, key: b"shop".to_vec(), value: encode(&head, &body) }
+}
+
+#[test]
+fn a_site_is_shown_with_what_its_signals_wait_for() {
+    let folder = Folder::new();
+    folder.expect(0, &["site", "add", "Shop", "--create"]);
+    folder.expect(0, &["site", "rotate-key", "shop"]);
+    folder.expect(0, &["site", "revoke-key", "shop", "k1"]);
+    assert!(folder.expect(2, &["site", "show", "shup"]).contains("there is no site shup; `logystera site list`"));
+    let fresh = &folder.json(&["site", "show", "shop"])[0];
+    assert!(fresh["engine"].is_null() && fresh["engine_absent"].is_string(), "no process has read it yet: {fresh}");
+
+    let now = now_ms();
+    let embedded = Embedded::open(&folder.data()).unwrap();
+    let tick = schema::encode(&Tick { partition: 0, at: WallMs(now) });
+    let tick = Entry { topic: Topic::Signals, partition: 0, key: Vec::new(), value: tick };
+    let entries = vec![tick, batch(1, now - 60_000, &[]), batch(2, now, &[now - 2_000, now - 1_000])];
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(embedded.log().append(entries)).unwrap();
+    embedded.close();
+
+    let up = folder.up(&[], READY);
+    let shown = folder.wait_for("the spools", |folder| {
+        let shown = folder.json(&["site", "show", "shop"]).remove(0);
+        (shown["engine"]["spools"].as_array().is_some_and(|spools| spools.len() == 2)).then_some(shown)
+    });
+    assert_eq!([&shown["site"], &shown["name"], &shown["tenant"]], ["shop", "Shop", "default"]);
+    assert_eq!([&shown["keys"][0]["state"], &shown["keys"][1]["state"]], ["revoked", "valid"]);
+    let engine = &shown["engine"];
+    assert_eq!((&engine["digest"], &engine["semantics"]), (&shown["rules"]["digest"], &shown["rules"]["semantics"]));
+    assert_eq!((&engine["watermark"], &engine["on"]), (&json!(now - 60_000), &json!(["mail.outcome"])));
+    assert_eq!((&engine["outcomes"]["batches"], &engine["outcomes"]["signals"]), (&json!(2), &json!(2)));
+    let spools: Vec<String> = engine["spools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| format!("{} {} {}", s["spool"], s["state"], s["held"]))
+        .collect();
+    assert_eq!(spools, ["\"0101010101010101\" \"live\" 0", "\"0202020202020202\" \"live\" 2"]);
+    let held = &engine["held"];
+    assert_eq!(
+        (&held["signals"], &held["oldest_at"], &held["newest_at"]),
+        (&json!(2), &json!(now - 2_000), &json!(now - 1_000))
+    );
+    let wait = &held["waits_for"][0];
+    assert_eq!((&wait["spool"], held["waits_for"].as_array().map(Vec::len)), (&json!("0101010101010101"), Some(1)));
+    let until = wait["until"].as_i64().unwrap();
+    assert!((now + 170_000..now + 240_000).contains(&until), "three flushes of 60 s: {}", until - now);
+    up.stop();
+
+    let text = folder.expect(0, &["site", "show", "shop"]);
+    for says in [
+        "name      Shop\n",
+        "keys      k1  revoked at 20",
+        "          k2  valid since 20",
+        "rules     digest ",
+        "The engine, as of 20",
+        "on        mail.outcome\n",
+        "so far    2 batches, 2 signals\n",
+        "01010101  live   20",
+        "Held: 2 signals are not judged yet, of 20",
+        "Waits for spool 01010101: until it has spoken past that, or, if it stays silent, until the site's first batch of another",
+    ] {
+        assert!(text.contains(says), "{says:?}:\n{text}");
+    }
+    folder.expect(0, &["site", "close", "shop"]);
+    let up = folder.up(&[], READY);
+    folder.wait_for("the end", |folder| folder.json(&["site", "show", "shop"])[0]["engine"].is_null().then_some(()));
+    assert!(folder.expect(0, &["site", "show", "shop"]).contains("The engine has nothing of it"));
+    up.stop();
 }

@@ -49,6 +49,13 @@ async fn health_is_on_both_listeners_and_metrics_on_one() {
     world.log.set(Mood::Takes);
     world.gateway.tick().await;
     assert_eq!(get(admin, "/health/ready").await.status, 200);
+
+    // Keys that were revoked since may be served: another gateway is better.
+    world.keys.set_stale(true);
+    let stale = get(admin, "/health/ready").await.text();
+    assert_eq!(stale, r#"503 {"status":"control_stale","server_time":1767225600000}"#);
+    world.keys.set_stale(false);
+    assert_eq!(get(admin, "/health/ready").await.status, 200);
     world.shutdown.trigger();
     serving.await.unwrap();
 }

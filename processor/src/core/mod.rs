@@ -11,6 +11,7 @@
 //! - [`group`]: one group: its [`window`], its [`episode`] (the state machine), its [`evidence`]
 //! - [`voice`]: detections, numbered and chained
 //! - [`state`]: all of it as entries of a store, and a key group's at a place in the log ([`snapshot`])
+//! - [`view`]: what those entries say of a site, for people
 
 pub mod rule;
 
@@ -19,6 +20,7 @@ pub mod holding;
 pub mod log_time;
 pub mod snapshot;
 pub mod state;
+pub mod view;
 
 pub mod head;
 mod hold;

@@ -99,11 +99,22 @@ impl Spool {
         if self.ended && version >= Version::Two {
             return false;
         }
-        let Some(outlived) = self.outlived else { return true };
+        self.waited_until(version).is_none_or(|until| heard <= until)
+    }
+
+    /// Open time of the last sign of life of another spool with which it is waited for; none while no other was heard.
+    pub fn waited_until(&self, version: Version) -> Option<OpenMs> {
+        self.outlived.map(|outlived| outlived.at.plus(self.patience_ms(version)))
+    }
+
+    /// How long its silence may last, in milliseconds.
+    pub fn patience_ms(&self, version: Version) -> i64 {
         let flushes_ms = FLUSHES * 1_000 * i64::from(self.flush_every_s);
-        let longest_ms = if outlived.after_outage { SENDER_PAUSE_MS_MAX } else { 0 };
-        let pause_ms = outlived.pause_ms.filter(|_| version >= Version::Two).unwrap_or(longest_ms);
-        heard.since(outlived.at) <= flushes_ms.clamp(LIVENESS_MS_MIN, LIVENESS_MS_MAX) + pause_ms
+        let pause_ms = self.outlived.map_or(0, |outlived| {
+            let longest_ms = if outlived.after_outage { SENDER_PAUSE_MS_MAX } else { 0 };
+            outlived.pause_ms.filter(|_| version >= Version::Two).unwrap_or(longest_ms)
+        });
+        flushes_ms.clamp(LIVENESS_MS_MIN, LIVENESS_MS_MAX) + pause_ms
     }
 
     /// Whether its last batch is so long ago that it can be forgotten.

@@ -33,14 +33,14 @@ use super::spool::Spool;
 /// A state entry: its key, and its value or none where it was deleted.
 pub type Put = (Vec<u8>, Option<Vec<u8>>);
 
-const TIME: u8 = 0;
-const HEAD: u8 = 1;
-const SPOOL: u8 = 2;
+pub(super) const TIME: u8 = 0;
+pub(super) const HEAD: u8 = 1;
+pub(super) const SPOOL: u8 = 2;
 const EXTRA: u8 = 3;
 const GROUP: u8 = 4;
-const HELD: u8 = 5;
+pub(super) const HELD: u8 = 5;
 /// Stands for the partition itself, after all key groups.
-const NO_KEY_GROUP: u16 = u16::MAX;
+pub(super) const NO_KEY_GROUP: u16 = u16::MAX;
 
 impl Engine {
     /// About how many bytes [`Self::take_puts`] would give now.
@@ -148,6 +148,14 @@ fn split(key: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
     Ok((&key[..slash], &key[slash + 1..]))
 }
 
+/// The place that stands in a key behind its site.
+pub(super) fn held_key(key: &[u8]) -> Result<HeldKey, DecodeError> {
+    let mut key = Reader::new(key);
+    let at = SiteMs((u64::from_be_bytes(*key.fixed()?) ^ 1 << 63) as i64);
+    let spool = SpoolId(*key.fixed()?);
+    Ok((at, spool, u64::from_be_bytes(*key.fixed()?), u32::from_be_bytes(*key.fixed()?)))
+}
+
 fn restore_part(site: &mut Site, tag: u8, key: &[u8], value: &mut Reader<'_>) -> Result<(), DecodeError> {
     let place_of = |site: &Site, name: &[u8]| {
         let rules = &site.board.program.set.rules;
@@ -168,13 +176,9 @@ fn restore_part(site: &mut Site, tag: u8, key: &[u8], value: &mut Reader<'_>) ->
             site.board.insert(place as u16, GroupKey::from_slice(group), Group::read(value)?);
         }
         HELD => {
-            let mut key = Reader::new(key);
-            let at = SiteMs((u64::from_be_bytes(*key.fixed()?) ^ 1 << 63) as i64);
-            let spool = SpoolId(*key.fixed()?);
-            let key = (at, spool, u64::from_be_bytes(*key.fixed()?), u32::from_be_bytes(*key.fixed()?));
             let held = Held::read(value)?;
             site.held_bytes += held.cost();
-            site.held.insert(key, held);
+            site.held.insert(held_key(key)?, held);
         }
         _ => return Err(DecodeError::Range),
     }

@@ -8,6 +8,7 @@ mod refusals;
 mod silence;
 mod spools;
 mod story;
+mod view;
 
 const FAILED: &[(&str, &str)] = &[("outcome", "failed")];
 

@@ -243,6 +243,7 @@ records! {
     AttemptEnded { tenant delivery attempt outcome status retry_after_s duration_ms cause }
     Attempt {
         tenant site encryption_key detection seq rule channel delivery attempt state reason status at next_attempt_at
+        disabled
     }
     SnapshotSite { site digest seq chain }
     SnapshotEntry { key value }

@@ -111,6 +111,7 @@ fn attempt() -> Attempt {
         status: Some(500),
         at: WallMs(AT),
         next_attempt_at: Some(WallMs(AT + 30_000)),
+        disabled: Some(id("old")),
     }
 }
 

@@ -151,7 +151,7 @@ fn the_tour_of_the_readme_goes_as_it_says() {
     let lines = commands(&fence("README.md", "logystera channel add"));
     assert!(lines[0].starts_with("logystera up"));
     let said: Vec<String> = lines[1..].iter().map(|line| done(dir.path(), &bounded(line))).collect();
-    assert!(said.iter().any(|said| said.contains("5 signals in 1 batches")), "{said:?}");
+    assert!(said.iter().any(|said| said.contains("5 signals in 1 batch,")), "{said:?}");
     up.stop();
 }
 
@@ -176,8 +176,8 @@ fn a_machine_of_its_own_is_set_up_as_the_page_says() {
     let local = dsn.replace("https://", "http://").replace("in.example.com", &format!("127.0.0.1:{port}"));
     std::fs::write(dir.path().join("my-shop.dsn"), local).expect("written");
     let said: Vec<String> = commands(&fence(PAGE, "hello.ndjson")).iter().map(|line| done(dir.path(), line)).collect();
-    assert!(said[1].contains("dry run") && said[1].contains("1 signals in 1 batches"), "{said:?}");
-    assert!(said[2].contains("1 signals sent"), "{said:?}");
+    assert!(said[1].contains("dry run") && said[1].contains("1 signal in 1 batch,"), "{said:?}");
+    assert!(said[2].contains("1 signal sent"), "{said:?}");
     up.stop();
 
     let unit = std::fs::read_to_string(root().join("infra/deploy/systemd/logystera.service")).expect("the unit");

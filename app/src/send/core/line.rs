@@ -62,9 +62,20 @@ pub enum LineError {
     /// `type` is missing or not text.
     #[error("no `type`: the name of a signal type, such as \"cron.run\"")]
     NoType,
-    /// `at` is missing, not whole or out of range.
+    /// `at` is missing or out of range.
     #[error("no `at`: milliseconds since 1970 as a whole number from 0 to {TIME_MS_MAX}")]
     NoAt,
+    /// `at` is text or something else that is no number.
+    #[error("`at` must be milliseconds since 1970 as a whole number, such as 1767225599000; this is {0}")]
+    AtKind(&'static str),
+    /// `at` counts something finer.
+    #[error("`at` must be milliseconds since 1970; this looks like {what}: divided by {by}")]
+    AtFiner {
+        /// What it counts.
+        what: &'static str,
+        /// How many of it a millisecond has.
+        by: &'static str,
+    },
     /// `at` counts seconds.
     #[error("`at` must be milliseconds since 1970; this looks like seconds: times 1,000")]
     Seconds,
@@ -82,14 +93,46 @@ pub fn read(line: u64, bytes: &[u8]) -> Result<Signal, LineError> {
         return Err(LineError::TooDeep);
     }
     let Some(Value::String(kind)) = object.remove("type") else { return Err(LineError::NoType) };
-    let at = object.remove("at").and_then(|v| v.as_i64()).ok_or(LineError::NoAt)?;
-    if !(0..=TIME_MS_MAX).contains(&at) {
-        return Err(LineError::NoAt);
-    }
-    if SECONDS.contains(&at) {
-        return Err(LineError::Seconds);
-    }
+    let at = time(object.remove("at").as_ref())?;
     Ok(Signal { line, at, kind, fields: fields_json(&object) })
+}
+
+/// The time that a signal says.
+fn time(at: Option<&Value>) -> Result<i64, LineError> {
+    let at = match at {
+        Some(Value::Number(number)) => number.as_i64().ok_or_else(|| of_number(number))?,
+        Some(Value::String(text)) => return Err(of_text(text)),
+        Some(Value::Null) | None => return Err(LineError::NoAt),
+        Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => return Err(LineError::AtKind("none")),
+    };
+    match at {
+        at if SECONDS.contains(&at) => Err(LineError::Seconds),
+        0..=TIME_MS_MAX => Ok(at),
+        at if SECONDS.contains(&(at / 1_000_000)) => Err(LineError::AtFiner { what: "microseconds", by: "1,000" }),
+        at if SECONDS.contains(&(at / 1_000_000_000)) => {
+            Err(LineError::AtFiner { what: "nanoseconds", by: "1,000,000" })
+        }
+        _ => Err(LineError::NoAt),
+    }
+}
+
+fn of_number(number: &Number) -> LineError {
+    match number.as_f64() {
+        Some(number) if number.fract() != 0.0 && number < 1e11 => LineError::AtKind("one of seconds with a fraction"),
+        Some(number) if number.fract() != 0.0 => LineError::AtKind("one with a fraction"),
+        _ => LineError::NoAt,
+    }
+}
+
+/// Says nothing of the text but what it looks like.
+fn of_text(text: &str) -> LineError {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let is_date = text.split_once('-').is_some_and(|(year, _)| year.len() == 4 && digits(year));
+    LineError::AtKind(match text {
+        _ if is_date => "a date as text (of a date, `date -d DATE +%s%3N` makes it)",
+        _ if digits(text) => "a number in quotes: leave them out",
+        _ => "text",
+    })
 }
 
 /// An object's members as they follow others: each with a comma before it.
@@ -217,10 +260,24 @@ mod tests {
         check(br#"{"type":"x","at":1,"n":1e400}"#, "not JSON: number out of range");
         check(br#"{"type":"x","at":1,"n":"\ud800"}"#, "not JSON: unexpected end of hex escape");
         check(br#"{"type":"x","at":1,"n":NaN}"#, "not JSON: expected value");
-        for no_at in ["", ",\"at\":-1", ",\"at\":1.5", ",\"at\":\"1\"", ",\"at\":253402300800000", ",\"at\":null"] {
+        for no_at in ["", ",\"at\":-1", ",\"at\":253402300800000", ",\"at\":null", ",\"at\":1e300"] {
             check(format!("{{\"type\":\"x\"{no_at}}}").as_bytes(), &LineError::NoAt.to_string());
         }
-        check(br#"{"type":"x","at":1767225599}"#, &LineError::Seconds.to_string());
+        for (at, says) in [
+            ("1767225599", "seconds: times 1,000"),
+            ("1767225599.25", "one of seconds with a fraction"),
+            ("1767225599000.5", "one with a fraction"),
+            ("1767225599000000", "microseconds: divided by 1,000"),
+            ("1767225599000000000", "nanoseconds: divided by 1,000,000"),
+            ("\"2026-01-01T00:00:00Z\"", "a date as text (of a date, `date -d DATE +%s%3N`"),
+            ("\"2026-01-01 00:00\"", "a date as text"),
+            ("\"1767225599000\"", "a number in quotes: leave them out"),
+            ("\"hunter2\"", "this is text"),
+            ("true", "this is none"),
+        ] {
+            let error = read(1, format!("{{\"type\":\"x\",\"at\":{at}}}").as_bytes()).unwrap_err().to_string();
+            assert!(error.starts_with("`at` must be milliseconds since 1970") && error.contains(says), "{at}: {error}");
+        }
         check(br#"{"at":1}"#, &LineError::NoType.to_string());
         check(br#"{"at":1,"type":7}"#, &LineError::NoType.to_string());
         assert_eq!(

@@ -30,8 +30,13 @@ fn data_that_ends_before_what_was_acknowledged_is_refused() {
         let named = matches!(&error, OpenError::RolledBack { topic: "signals", found: 1, acknowledged: 3, .. });
         assert!(named && error.to_string().contains("up --accept-rollback"), "{error}");
     }
-    Embedded::accept_rollback(dir.path()).unwrap();
-    append_signals(dir.path(), &["2"]);
+    let embedded = Embedded::open_rolled_back(dir.path()).unwrap();
+    append(&embedded.log(), vec![entry(Topic::Signals, "site", "2")]);
+    // Somebody has the folder: what it was acknowledged up to is not forgotten for it.
+    let marked = std::fs::read(path("mark")).unwrap();
+    assert!(matches!(Embedded::open_rolled_back(dir.path()), Err(OpenError::InUse { .. })));
+    assert_eq!(std::fs::read(path("mark")).unwrap(), marked);
+    embedded.close();
     assert_eq!(all(&Embedded::open(dir.path()).unwrap().log(), Topic::Signals).len(), 2);
 }
 

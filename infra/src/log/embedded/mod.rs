@@ -85,14 +85,20 @@ impl Embedded {
         Self::open(dir)
     }
 
-    /// Lets a folder be opened whose data ends before what was acknowledged: what is missing is given up.
-    pub fn accept_rollback(dir: &Path) -> Result<(), OpenError> {
-        mark::forget(dir)
+    /// Opens the folder also where its data ends before what was acknowledged: what is missing is given up. Changes nothing of a
+    /// folder that another process has.
+    pub fn open_rolled_back(dir: &Path) -> Result<Self, OpenError> {
+        let lock = FolderLock::take(dir)?;
+        mark::forget(dir)?;
+        Self::open_locked(dir, lock, None)
     }
 
     /// As [`Self::open`], with a bound on the file's pages, so that tests can fill it.
     fn open_with(dir: &Path, pages_max: Option<u32>) -> Result<Self, OpenError> {
-        let lock = FolderLock::take(dir)?;
+        Self::open_locked(dir, FolderLock::take(dir)?, pages_max)
+    }
+
+    fn open_locked(dir: &Path, lock: FolderLock, pages_max: Option<u32>) -> Result<Self, OpenError> {
         let connection = match store::open_for_writing(dir, pages_max) {
             Err(OpenError::Full { .. }) if reserve::give_back_unopened(dir) => store::open_for_writing(dir, pages_max)?,
             opened => opened?,

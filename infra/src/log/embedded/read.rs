@@ -111,15 +111,23 @@ pub struct StateEntry<'a> {
     pub value: &'a [u8],
 }
 
-/// Gives every state entry of `app` to `visit`, in the order of the keys.
-pub(super) fn state(connection: &Connection, app: &str, visit: &mut dyn FnMut(StateEntry<'_>)) -> Result<(), LogError> {
+/// Gives every state entry of `app` whose key begins with `prefix` to `visit`, in the order of the keys.
+pub(super) fn state(
+    connection: &Connection,
+    app: &str,
+    prefix: &[u8],
+    visit: &mut dyn FnMut(StateEntry<'_>),
+) -> Result<(), LogError> {
     let mut statement = connection
-        .prepare_cached("SELECT key, version, value, crc FROM state WHERE app = ?1 ORDER BY key")
+        .prepare_cached("SELECT key, version, value, crc FROM state WHERE app = ?1 AND key >= ?2 ORDER BY key")
         .map_err(|e| away(&e))?;
-    let mut rows = statement.query([app]).map_err(|e| away(&e))?;
+    let mut rows = statement.query((app, prefix)).map_err(|e| away(&e))?;
     while let Some(row) = rows.next().map_err(|e| away(&e))? {
         let (entry, stored) = state_entry(row).map_err(|e| away(&e))?;
         let StateEntry { key, version, value } = entry;
+        if !key.starts_with(prefix) {
+            break;
+        }
         let actual = state_checksum(app, key, version, value);
         if stored != i64::from(actual) {
             // The key can hold a signal's values: name its checksum instead.

@@ -47,6 +47,11 @@ impl EmbeddedReader {
 
     /// Gives every state entry of `app` to `visit`, in the order of the keys.
     pub fn state(&self, app: &str, visit: &mut dyn FnMut(StateEntry<'_>)) -> Result<(), LogError> {
-        read::state(&self.connection, app, visit)
+        read::state(&self.connection, app, &[], visit)
+    }
+
+    /// The same, of the entries whose keys begin with `prefix`: it costs what they are.
+    pub fn state_of(&self, app: &str, prefix: &[u8], visit: &mut dyn FnMut(StateEntry<'_>)) -> Result<(), LogError> {
+        read::state(&self.connection, app, prefix, visit)
     }
 }

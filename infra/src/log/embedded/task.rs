@@ -51,7 +51,8 @@ impl Task for EmbeddedTask {
 
     fn restore(&mut self, restore: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), LogError> {
         let app = &self.owner.app;
-        self.shared.with_reader(|connection| read::state(connection, app, &mut |entry| restore(entry.key, entry.value)))
+        self.shared
+            .with_reader(|connection| read::state(connection, app, &[], &mut |entry| restore(entry.key, entry.value)))
     }
 
     fn input_end(&mut self) -> Result<u64, LogError> {

@@ -1,0 +1,40 @@
+//! Rows of the delivery history.
+
+use logystera_schemas::delivery::{Attempt, AttemptState};
+use logystera_schemas::detection::Detection;
+use logystera_schemas::ids::{ChannelId, DeliveryId};
+use logystera_schemas::time::WallMs;
+
+use super::reason::Reason;
+
+/// One delivery about to get a row.
+pub(super) struct RowOf<'a> {
+    pub(super) detection: &'a Detection,
+    pub(super) channel: &'a str,
+    pub(super) delivery: DeliveryId,
+    pub(super) attempt: u32,
+    /// The delivery is the news that this channel was switched off.
+    pub(super) disabled: Option<&'a ChannelId>,
+}
+
+impl RowOf<'_> {
+    pub(super) fn row(&self, state: AttemptState, reason: Reason, at: WallMs) -> Attempt {
+        Attempt {
+            tenant: self.detection.tenant.clone(),
+            site: self.detection.site.clone(),
+            encryption_key: self.detection.encryption_key.clone(),
+            detection: self.detection.id,
+            seq: self.detection.seq,
+            rule: self.detection.rule.clone(),
+            channel: self.channel.to_owned(),
+            delivery: self.delivery,
+            attempt: self.attempt,
+            state,
+            reason: reason.to_string(),
+            status: None,
+            at,
+            next_attempt_at: None,
+            disabled: self.disabled.cloned(),
+        }
+    }
+}
