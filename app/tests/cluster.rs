@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logystera_app::cluster::APPS;
+use logystera_app::cluster::marks::Marks;
 use logystera_app::cluster::partitions::{self, Control, Share};
 use logystera_app::cluster::processor::work;
 use logystera_infra::clock::{Clock, SystemClock};
@@ -153,7 +154,7 @@ fn judged(brokers: &str, name: &str, partitions: u32, grown: u32, processors: us
                 ready: Arc::default(),
             };
             let (control, shutdown) = (control.clone(), shutdown.clone());
-            scope.spawn(move || partitions::run(&share, &work(control), &shutdown).unwrap());
+            scope.spawn(move || partitions::run(&share, &work(control, Marks::default()), &shutdown).unwrap());
         }
         // While the processors still share out the partitions.
         entries[..cut].chunks(APPEND).for_each(|chunk| append(chunk.to_vec()));

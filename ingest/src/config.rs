@@ -28,8 +28,8 @@ pub struct GatewayConfig {
     pub connections_max: usize,
     /// Of these, those of one peer that carried no batch yet.
     pub connections_peer_max: usize,
-    /// Whether other gateways may write ticks to the same log.
-    pub among_others: bool,
+    /// This gateway's name among those that write to the same log; none: it is the only one.
+    pub among_others: Option<String>,
     /// How long the gateway waits for what.
     pub timing: Timing,
 }
@@ -45,7 +45,7 @@ impl GatewayConfig {
             unwritten_bytes_max: UNWRITTEN_BYTES_MAX,
             connections_max: CONNECTIONS_MAX,
             connections_peer_max: CONNECTIONS_MAX / CONNECTIONS_PEER_SHARE,
-            among_others: false,
+            among_others: None,
             timing: Timing::default(),
         }
     }

@@ -1,5 +1,6 @@
 //! The way of one batch through the gateway: receive, verify, admit, append, answer.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,13 +16,14 @@ use logystera_schemas::limits::{BODY_BYTES_MAX, LARGE_BODY_BYTES};
 use logystera_schemas::replay::ReplayWindow;
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::Topic;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::answer::{Outcome, Turned, answer};
 use crate::body::{Received, receive};
 use crate::config::GatewayConfig;
 use crate::core::admit::{Admitted, BodyFault, RefusedSignals, Terms, admit};
 use crate::core::clock::{ClockWatch, Judgement};
+use crate::core::election::{Election, Standing};
 use crate::core::inflate::{Inflated, inflate};
 use crate::core::quota::Quotas;
 use crate::core::refusal::{Refusal, SignalRefusal};
@@ -65,6 +67,10 @@ pub(crate) struct Inner<L> {
     pub(crate) clock_watch: Mutex<ClockWatch>,
     /// Whether the clock was believed when it was judged last for a tick.
     pub(crate) clock_agreed: AtomicBool,
+    /// Which of several gateways writes the ticks; none: there is but this one.
+    pub(crate) election: Option<Mutex<Election>>,
+    /// Whether this one would: it believes its clock, the log takes its appends, and its door has room.
+    pub(crate) stands: watch::Sender<bool>,
     /// Whether the senders' door is too small for those who come.
     pub(crate) rush: Arc<Rush>,
     pub(crate) rush_told: Seldom,
@@ -73,7 +79,9 @@ pub(crate) struct Inner<L> {
     pub(crate) log_told: Seldom,
     /// No new batch is taken.
     pub(crate) closing: AtomicBool,
-    /// The log took the last append.
+    /// The partitions that did not take their newest append.
+    pub(crate) missed: Mutex<BTreeSet<u32>>,
+    /// Some partition took its newest append, as far as is known.
     pub(crate) log_ready: AtomicBool,
 }
 
@@ -115,13 +123,19 @@ impl<L: Log> Gateway<L> {
             unauthenticated: budget(config.unauthenticated_bytes_max),
             unwritten: budget(config.unwritten_bytes_max),
             large_bodies: Places::new(),
-            clock_watch: Mutex::new(if config.among_others { ClockWatch::among_others() } else { ClockWatch::alone() }),
+            clock_watch: Mutex::new(match &config.among_others {
+                Some(_) => ClockWatch::among_others(),
+                None => ClockWatch::alone(),
+            }),
             clock_agreed: AtomicBool::new(true),
+            election: config.among_others.as_deref().map(|own| Mutex::new(Election::new(own))),
+            stands: watch::Sender::new(false),
             rush: Arc::default(),
             rush_told: Seldom::new(),
             ticks_withheld: AtomicU32::new(0),
             log_told: Seldom::new(),
             closing: AtomicBool::new(false),
+            missed: Mutex::default(),
             log_ready: AtomicBool::new(true),
             config,
             log,
@@ -148,9 +162,30 @@ impl<L: Log> Gateway<L> {
         lock(&self.0.clock_watch).written(at.0);
     }
 
-    /// Takes a tick of another gateway as soon as it is read. `instance` tells others apart, where that is known.
-    pub fn heard_tick(&self, instance: &str, at: WallMs) {
-        lock(&self.0.clock_watch).heard(instance, at.0, self.0.clock.monotonic_ms());
+    /// Takes in all leases of gateways whenever one has changed, as soon as they are read. The first time tells nobody's clock:
+    /// they may be from long ago.
+    pub fn see_others(&self, standings: Vec<Standing>) {
+        let Some(election) = &self.0.election else { return };
+        let (mut election, mut clocks) = (lock(election), lock(&self.0.clock_watch));
+        let now_ms = self.0.clock.monotonic_ms();
+        let is_first = !election.has_looked();
+        let news = election.look(standings, now_ms);
+        news.gone.iter().for_each(|instance| clocks.forget(instance));
+        for Standing { instance, at, ticks, .. } in &news.fresh {
+            if *ticks {
+                clocks.heard(instance, at.0, now_ms);
+            } else if instance.as_str() < election.own() {
+                clocks.defer(now_ms);
+            }
+        }
+        if is_first && !election.has_others() {
+            clocks.nobody_else();
+        }
+    }
+
+    /// Whether this gateway would write ticks, for its lease to say.
+    pub fn stands(&self) -> watch::Receiver<bool> {
+        self.0.stands.subscribe()
     }
 
     /// What is to be made of the clock right now.
@@ -358,7 +393,7 @@ impl<L: Log> Gateway<L> {
             Ok(reserved) => reserved,
             Err(seen) => return self.answer_as(&header, seen),
         };
-        if !self.in_time(reserved.append(entry, room)).await {
+        if !self.in_time(partition, reserved.append(entry, room)).await {
             return Err(self.turn(&header, Refusal::LogAway));
         }
         Ok(self.accepted(&header, admitted.accepted, admitted.refused))

@@ -101,7 +101,9 @@ async fn ready<L: Log>(State(gateway): State<Gateway<L>>) -> Response<Body> {
         Judgement::Differs { log_ms, .. } => return clock_differs(clock_ms, log_ms),
     }
     let closing = gateway.0.closing.load(Ordering::SeqCst);
-    let (status, healthy) = match (closing, gateway.0.log_ready.load(Ordering::SeqCst)) {
+    // Who writes no ticks learns from its lease that the log is away.
+    let is_log_ready = gateway.0.log_ready.load(Ordering::SeqCst) && gateway.0.log.is_open();
+    let (status, healthy) = match (closing, is_log_ready) {
         (true, _) => ("shutting_down", false),
         (false, true) if gateway.0.keys.is_stale() => ("control_stale", false),
         (false, true) => ("ready", true),

@@ -18,6 +18,7 @@ pub(crate) struct Meters {
     pub(crate) refused_unrecorded: Counter,
     pub(crate) ticks_missed: Counter,
     pub(crate) ticks_withheld: Counter,
+    pub(crate) ticker: Gauge,
     clock_skew_ms: Gauge,
 }
 
@@ -47,6 +48,7 @@ impl Meters {
             "logystera_gateway_ticks_withheld_total",
             "Seconds without ticks: connections found no room, or other gateways contradict the clock."
         );
+        metrics::describe_gauge!("logystera_gateway_ticker", "1: of all gateways this one writes the ticks.");
         metrics::describe_gauge!(
             "logystera_clock_skew_ms",
             "Milliseconds that the clock is ahead of other gateways', or (below 0) behind the log's."
@@ -73,6 +75,7 @@ impl Meters {
             ticks_missed: metrics::counter!("logystera_gateway_ticks_missed_total"),
             clock_skew_ms: metrics::gauge!("logystera_clock_skew_ms"),
             ticks_withheld: metrics::counter!("logystera_gateway_ticks_withheld_total"),
+            ticker: metrics::gauge!("logystera_gateway_ticker"),
         }
     }
 

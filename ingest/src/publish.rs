@@ -9,13 +9,14 @@ use logystera_infra::log::{Entry, Log, LogError};
 use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::limits::{REFUSED_APPEND_MAX, TICKS_WITHHELD_MAX};
 use logystera_schemas::schema;
-use logystera_schemas::signals_topic::{Refused, Tick};
+use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::Topic;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use crate::core::clock::Judgement;
+use crate::core::tally::Taken;
 use crate::gateway::{Gateway, lock};
 
 /// `Refused` records once a minute (design, section 3), and what has been idle is forgotten.
@@ -27,21 +28,14 @@ struct Beats {
     /// Each with its partition, and why the log did not take it.
     under_way: JoinSet<(u32, Option<String>)>,
     partitions: BTreeSet<u32>,
-    /// The partitions whose newest tick was not taken.
-    missed: BTreeSet<u32>,
 }
 
 impl<L: Log> Gateway<L> {
-    /// Appends, and waits until the entries are durable, but not for ever. False: they may or may not be in the log.
-    pub(crate) async fn append(&self, entries: Vec<Entry>) -> bool {
-        self.in_time(self.0.log.append(entries)).await
-    }
-
-    /// Waits for an append, but not for ever.
-    pub(crate) async fn in_time(&self, append: impl Future<Output = Result<(), LogError>>) -> bool {
+    /// Waits for an append to a partition, but not for ever. False: it may or may not be in the log.
+    pub(crate) async fn in_time(&self, partition: u32, append: impl Future<Output = Result<(), LogError>>) -> bool {
         let watch = Stopwatch::start();
         let error = self.fault_of(append).await;
-        self.note(error.as_deref());
+        self.note(partition, error.as_deref());
         if error.is_none() {
             self.0.meters.append_seconds.record(watch.elapsed().as_secs_f64());
         }
@@ -57,9 +51,23 @@ impl<L: Log> Gateway<L> {
         }
     }
 
-    /// Notes whether the log takes appends, or why not.
-    fn note(&self, error: Option<&str>) {
-        let was_ready = self.0.log_ready.swap(error.is_none(), Ordering::SeqCst);
+    /// Notes how an append to a partition fared. The log takes appends as long as one partition does: no other gateway could do
+    /// more.
+    fn note(&self, partition: u32, error: Option<&str>) {
+        let is_away = {
+            let mut missed = lock(&self.0.missed);
+            if error.is_none() {
+                missed.remove(&partition);
+            } else {
+                missed.insert(partition);
+            }
+            (0..self.0.log.partitions(Topic::Signals)).all(|partition| missed.contains(&partition))
+        };
+        // What was missed by one partition says nothing of the others.
+        if error.is_some() && !is_away {
+            return;
+        }
+        let was_ready = self.0.log_ready.swap(!is_away, Ordering::SeqCst);
         match error {
             None if !was_ready => tracing::info!("the log takes appends again"),
             // Once an outage, not once a batch; and of outages that follow one another, now and then.
@@ -72,32 +80,42 @@ impl<L: Log> Gateway<L> {
         }
     }
 
-    /// Writes a tick to each partition every second and what was refused every minute, until `shutdown` resolves.
+    /// Writes a tick to each partition every second, if this gateway is the one that does, and what was refused every minute,
+    /// until `shutdown` resolves.
     pub async fn run_timers(&self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = std::pin::pin!(shutdown);
         let mut ticks = tokio::time::interval(self.0.config.timing.tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut count = 0_u32;
         let mut beats = Beats::default();
+        // A partition that has no leader holds up neither ticks nor what the others are told of.
+        let mut flushing: JoinSet<()> = JoinSet::new();
         loop {
             tokio::select! {
                 biased;
-                () = &mut shutdown => return,
+                () = &mut shutdown => break,
                 Some(done) = beats.under_way.join_next() => {
                     self.end_beat(&mut beats, done);
                     continue;
                 }
+                Some(_) = flushing.join_next() => continue,
                 _ = ticks.tick() => {}
             }
             if count == TICKS_PER_MINUTE {
                 count = 0;
-                self.flush_refused().await;
+                if flushing.is_empty() {
+                    let gateway = self.clone();
+                    flushing.spawn(async move { gateway.flush_refused().await });
+                }
                 lock(&self.0.replay).forget(self.0.clock.wall_ms());
                 lock(&self.0.quotas).forget(self.0.clock.monotonic_ms());
             }
             self.beat(&mut beats);
             count += 1;
         }
+        // The next gateway need not wait until this one's last batch was answered.
+        self.0.stands.send_if_modified(|stands| std::mem::take(stands));
+        while flushing.join_next().await.is_some() {}
     }
 
     /// Writes one tick to each partition, and waits until the log has taken them or not.
@@ -109,29 +127,45 @@ impl<L: Log> Gateway<L> {
         }
     }
 
-    /// Whether the log's clock goes on. While connections are turned away for want of room the door is shut for whoever they
-    /// are: no tick is written, so that nobody is taken for silent who was not let in. Nor is one written by a clock that other
-    /// gateways contradict. But once in a little more than a minute one is written all the same, which the engine takes for a gap:
-    /// open time hardly moves by it, and a crowd at the door does not hold up retries and what waits for them for good.
-    fn may_tick(&self) -> bool {
+    /// Whether connections were turned away for want of room: then the door is shut for whoever they are, and no tick is written, so
+    /// that nobody is taken for silent who was not let in. But once in a little more than a minute one is written all the same,
+    /// which the engine takes for a gap: open time hardly moves by it, and a crowd at the door does not hold up retries and what
+    /// waits for them for good.
+    fn is_rushed(&self) -> bool {
         if !self.0.rush.take() {
             self.0.ticks_withheld.store(0, Ordering::Relaxed);
         } else if self.0.ticks_withheld.fetch_add(1, Ordering::Relaxed) < TICKS_WITHHELD_MAX {
             if let Some(left_out) = self.0.rush_told.due(self.0.clock.monotonic_ms()) {
                 tracing::warn!(left_out, "connections find no room: the log's clock stands still meanwhile");
             }
-            return false;
+            return true;
         } else {
             self.0.ticks_withheld.store(0, Ordering::Relaxed);
         }
-        self.tell_clock().ticks()
+        false
+    }
+
+    /// Whether this gateway moves the log's clock on now. Not by a clock that other gateways contradict; and of several one does.
+    fn may_tick(&self) -> bool {
+        let (is_rushed, judged) = (self.is_rushed(), self.tell_clock());
+        let is_log_ready = self.0.log_ready.load(Ordering::SeqCst) && self.0.log.is_open();
+        let stands = !is_rushed && judged.takes_batches() && is_log_ready;
+        self.0.stands.send_if_modified(|before| std::mem::replace(before, stands) != stands);
+        let is_withheld = is_rushed || !judged.ticks();
+        self.0.meters.ticks_withheld.increment(u64::from(is_withheld));
+        let now_ms = self.0.clock.monotonic_ms();
+        let is_elected = self.0.election.as_ref().is_none_or(|election| lock(election).writes(stands, now_ms));
+        // If the log takes nothing a tick is also how it is found that it does again.
+        let writes = !is_withheld && (is_elected || !is_log_ready);
+        self.0.meters.ticker.set(f64::from(u8::from(writes)));
+        writes
     }
 
     /// Begins to write a tick to each partition, but for those whose tick before is under way still: one that has no leader holds up
     /// no other. A tick that the log does not take is not made up for: its absence tells that the door was shut.
     fn beat(&self, beats: &mut Beats) {
         if !self.may_tick() {
-            return self.0.meters.ticks_withheld.increment(1);
+            return;
         }
         let at = WallMs(self.0.clock.wall_ms());
         for partition in 0..self.0.log.partitions(Topic::Signals) {
@@ -151,25 +185,15 @@ impl<L: Log> Gateway<L> {
         lock(&self.0.clock_watch).written(at.0);
     }
 
-    /// Takes in how a tick fared. The log takes appends as long as one partition does: no other gateway could do more.
+    /// Takes in how a tick fared.
     fn end_beat(&self, beats: &mut Beats, done: Result<(u32, Option<String>), JoinError>) {
         // One that panicked has said so.
         let Ok((partition, error)) = done else { return };
         beats.partitions.remove(&partition);
-        match error {
-            None => {
-                beats.missed.remove(&partition);
-                self.note(None);
-            }
-            Some(error) => {
-                self.0.meters.ticks_missed.increment(1);
-                beats.missed.insert(partition);
-                let partitions = self.0.log.partitions(Topic::Signals);
-                if (0..partitions).all(|partition| beats.missed.contains(&partition)) {
-                    self.note(Some(&error));
-                }
-            }
+        if error.is_some() {
+            self.0.meters.ticks_missed.increment(1);
         }
+        self.note(partition, error.as_deref());
     }
 
     /// Judges the clock, and says so where that has changed.
@@ -188,7 +212,7 @@ impl<L: Log> Gateway<L> {
                 clock_ms = wall_ms,
                 others_ms = log_ms,
                 skew_ms,
-                "this gateway's clock differs from the others': no batch is taken until it is right"
+                "this gateway's clock differs from the others': no batch is taken until it is right. Set it right; if the others' clocks are the wrong ones, stop those gateways and start this one anew"
             ),
             Judgement::Differs { log_ms, skew_ms, .. } if changed => tracing::error!(
                 clock_ms = wall_ms,
@@ -206,25 +230,45 @@ impl<L: Log> Gateway<L> {
     pub async fn flush_refused(&self) {
         let taken = lock(&self.0.tally).take();
         self.0.meters.refused_unrecorded.increment(taken.unrecorded);
-        let mut left = taken;
+        let partitions = self.0.log.partitions(Topic::Signals);
+        let mut under_way = JoinSet::new();
+        for (partition, rows) in taken.apart(|site| KeyGroup::of(site.as_str()).partition(partitions)) {
+            let gateway = self.clone();
+            under_way.spawn(async move { gateway.flush_to(partition, rows).await });
+        }
+        while under_way.join_next().await.is_some() {}
+    }
+
+    /// Writes what was turned away of a partition's sites, each record for itself: together they would be one transaction, whose
+    /// crash would hold up the partition's readers.
+    async fn flush_to(&self, partition: u32, mut left: Taken) {
         loop {
             let (chunk, rest) = left.split(REFUSED_APPEND_MAX);
             if chunk.is_empty() {
                 return;
             }
-            if !self.append(chunk.records().iter().map(|r| self.refused_entry(r)).collect()).await {
-                let mut tally = lock(&self.0.tally);
-                tally.put_back(chunk);
-                tally.put_back(rest);
-                return;
+            let mut under_way = JoinSet::new();
+            for (row, record) in chunk.each() {
+                let key = record.site.as_str().as_bytes().to_vec();
+                let entry = Entry { topic: Topic::Signals, partition, key, value: schema::encode(&record) };
+                let gateway = self.clone();
+                under_way.spawn(async move {
+                    let error = gateway.fault_of(gateway.0.log.append(vec![entry])).await;
+                    gateway.note(partition, error.as_deref());
+                    error.is_some().then_some(row)
+                });
+            }
+            let mut failed = false;
+            while let Some(done) = under_way.join_next().await {
+                if let Ok(Some(row)) = done {
+                    failed = true;
+                    lock(&self.0.tally).put_back(row);
+                }
+            }
+            if failed {
+                return lock(&self.0.tally).put_back(rest);
             }
             left = rest;
         }
-    }
-
-    fn refused_entry(&self, refused: &Refused) -> Entry {
-        let site = refused.site.as_str();
-        let partition = KeyGroup::of(site).partition(self.0.log.partitions(Topic::Signals));
-        Entry { topic: Topic::Signals, partition, key: site.as_bytes().to_vec(), value: schema::encode(refused) }
     }
 }

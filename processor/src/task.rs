@@ -10,7 +10,9 @@ use logystera_infra::shutdown::Shutdown;
 use logystera_schemas::ids::{KeyGroup, Sha256Digest};
 use logystera_schemas::limits::BEHIND_MS;
 use logystera_schemas::schema;
+use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::snapshot::Snapshot;
+use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::{SignalsRecord, Topic};
 
 use crate::core::engine::{Engine, EngineError, Output};
@@ -29,6 +31,12 @@ pub trait Bodies {
     fn find(&mut self, digest: &Sha256Digest) -> Option<String>;
 }
 
+/// Whoever tells those who read topic `detections` what time it is, for all partitions of a process together.
+pub trait Marks: std::fmt::Debug + Send {
+    /// A tick of the partition was applied.
+    fn passed(&self, at: WallMs);
+}
+
 /// The engine as the runtime's state machine.
 #[derive(Debug)]
 pub struct EngineMachine<B> {
@@ -36,6 +44,7 @@ pub struct EngineMachine<B> {
     home: Home,
     bodies: B,
     outputs: OutputPartitions,
+    marks: Option<Box<dyn Marks>>,
 }
 
 /// Partitions of the topics that the engine writes.
@@ -55,7 +64,13 @@ impl OutputPartitions {
 impl<B: Bodies> EngineMachine<B> {
     /// The machine of the partition `home` of `signals`.
     pub fn new(home: Home, outputs: OutputPartitions, bodies: B) -> Self {
-        Self { engine: Engine::new(home), home, bodies, outputs }
+        Self { engine: Engine::new(home), home, bodies, outputs, marks: None }
+    }
+
+    /// The same, which tells the time to `marks` instead of forwarding ticks in its commits.
+    #[must_use]
+    pub fn telling(self, marks: impl Marks + 'static) -> Self {
+        Self { marks: Some(Box::new(marks)), ..self }
     }
 
     /// Where its input is.
@@ -98,6 +113,10 @@ impl<B: Bodies> EngineMachine<B> {
                 let partition = KeyGroup::of(tenant).partition(self.outputs.detections);
                 let key = tenant.as_bytes().to_vec();
                 vec![Entry { topic: Topic::Detections, partition, key, value: schema::encode(&*detection) }]
+            }
+            Output::Tick(Tick { at, .. }) if let Some(marks) = &self.marks => {
+                marks.passed(at);
+                Vec::new()
             }
             Output::Tick(tick) => (0..self.outputs.detections)
                 .map(|partition| Entry {

@@ -162,6 +162,11 @@ avro_record! {
         pub left: Option<u32>,
         /// Whether the process has ended.
         pub released: bool,
+        /// Its clock when it wrote this, milliseconds since the epoch; none: of a version that did not say.
+        pub at: Option<i64> where since 2,
+        /// Whether it would write ticks then: it believes its clock, the log takes its appends, and its door has room. One of the
+        /// gateways that say so does.
+        pub ticks: bool where since 2,
     }
 }
 

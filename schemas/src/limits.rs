@@ -116,11 +116,15 @@ pub const TALLY_ROWS_MAX: usize = 10_000;
 pub const CLOCK_DIFFERS_MS: i64 = AHEAD_MS_MAX;
 /// Milliseconds by which a clock moves against the monotonic one from one look to the next if it was set.
 pub const CLOCK_JUMP_MS: i64 = 1_000;
-/// Milliseconds that a gateway listens for others' ticks before it takes the first batch: three ticks.
-pub const CLOCK_LISTEN_MS: i64 = 3 * TICK_MS as i64;
-/// Milliseconds for which a gateway's tick says something of its clock: ten ticks.
-pub const TICK_HEARD_MS: i64 = 10 * TICK_MS as i64;
-/// Other gateways whose ticks are told apart.
+/// Milliseconds that a gateway listens for others before it takes the first batch, if there may be any: each renews its lease twice
+/// meanwhile.
+pub const CLOCK_LISTEN_MS: i64 = 2 * LEASE_RENEW_MS;
+/// Milliseconds for which a gateway's lease says something of its clock: five renewals.
+pub const TICK_HEARD_MS: i64 = 5 * LEASE_RENEW_MS;
+/// Milliseconds after which a gateway whose lease was not renewed writes the ticks no more for the others, and the next does: so
+/// long the log's time stands still after a kill. Two renewals may come late.
+pub const GATEWAY_SILENT_MS: i64 = 5_000;
+/// Other gateways that are told apart.
 pub const GATEWAYS_HEARD_MAX: usize = 256;
 /// Ticks in a row below the log's wall time that set it back (design, section 5).
 pub const TICKS_BELOW: u32 = 60;
@@ -258,8 +262,8 @@ pub const LIBRARY_KINDS_MAX: usize = 64;
 pub const SITES_CONFIGURED_AT_ONCE_MAX: usize = 200;
 /// How long a gateway may write to topic `signals` from when it asked, in milliseconds (design, section 5).
 pub const LEASE_MS: i64 = 15_000;
-/// How often it asks anew, in milliseconds.
-pub const LEASE_RENEW_MS: i64 = 5_000;
+/// How often it asks anew, in milliseconds: the others hear by it that it is there, and what time it has. Each process reads it.
+pub const LEASE_RENEW_MS: i64 = 2_000;
 /// How long a growth waits for those who do not say that they stopped, in milliseconds: two leases.
 pub const GROWTH_WAIT_MS: i64 = 2 * LEASE_MS;
 /// Partitions that one process may own: each has a transactional producer, and 64 in a process collapse.
@@ -402,6 +406,10 @@ const _: () = assert!(RULE_GROUPS_MAX <= SITE_GROUPS_MAX, "one rule must fit its
 const _: () = assert!(BATCH_SIGNALS_MAX <= HELD_SIGNALS_MAX, "one batch must fit the hold");
 const _: () = assert!(HELD_BYTES_MAX <= HELD_BYTES_TOTAL_MAX, "one site's hold must fit all sites'");
 const _: () = assert!(BODY_BYTES_MAX <= LOG_QUEUE_BYTES_MAX, "one batch must fit the queue");
+const _: () =
+    assert!(2 * LEASE_RENEW_MS + (CONTROL_REFRESH_MS as i64) < GATEWAY_SILENT_MS, "one lost renewal elects nobody");
+const _: () = assert!(GATEWAY_SILENT_MS < TICK_HEARD_MS, "a clock is known for longer than it is waited for");
+const _: () = assert!(2 * CLOCK_LISTEN_MS < TICK_HEARD_MS, "an odd clock is out within 10 s");
 const _: () = assert!(CONTROL_REFRESH_MS <= 2_500, "a revocation takes effect within 5 s, even if one look is missed");
 const _: () = assert!(
     ATTEMPTS_IN_FLIGHT_MAX + ADMIN_CONNECTIONS_MAX + LOG_READERS_KEPT_MAX < HANDLES_RESERVED,

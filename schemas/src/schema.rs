@@ -80,7 +80,7 @@ kinds! {
     /// Topic control: how a topic has grown.
     Partitions = "control_partitions",
     /// Topic control: a process's right to write.
-    Lease = "control_lease",
+    Lease = "control_lease" after ["control_lease.1"],
     /// Topic control: offsets that are passed over.
     Skip = "control_skip",
     /// Topic control: what a site was last configured with.

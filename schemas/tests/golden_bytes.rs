@@ -6,7 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a failure is the test's")]
 
 use logystera_schemas::catalogue::SIGNAL_TYPES;
-use logystera_schemas::control::{Entity, Key};
+use logystera_schemas::control::{Entity, Key, Lease};
 use logystera_schemas::delivery::{Attempt, AttemptEnded};
 use logystera_schemas::schema::{self, Kind};
 use logystera_schemas::topic::SignalsRecord;
@@ -101,8 +101,8 @@ fn the_bytes_of_each_record_are_what_they_were() {
       c301bb36f1af4d3844ef
       020408200002
     Lease
-      c301b369d414b7b8a380
-      020c686f73742d310dd804020200
+      c3015baad11da5e95404
+      020c686f73742d310dd8040202000280a0d5edee6601
     Skip
       c3017de4dd2df75bd251
       000206d804da04086a756e6b80a0d5edee66
@@ -199,4 +199,16 @@ fn a_key_of_before_is_still_read_as_not_stolen() {
     };
     assert!(now.stolen);
     assert_eq!(before, Key { stolen: false, ..now });
+}
+
+#[test]
+fn a_lease_of_before_is_still_read_and_tells_no_time() {
+    let before = from_hex("c301b369d414b7b8a380020c686f73742d310dd804020200");
+    let (Entity::Lease(before), Entity::Lease(now)) =
+        (Entity::decode(&before).unwrap(), Entity::decode(&samples::of(Kind::Lease)).unwrap())
+    else {
+        unreachable!("both are leases")
+    };
+    assert!(now.at.is_some() && now.ticks);
+    assert_eq!(before, Lease { at: None, ticks: false, ..now });
 }

@@ -132,6 +132,32 @@ mod tests {
         assert_eq!(walls[121], 120_000);
     }
 
+    /// In a cluster each process tells the time once a second, under the name of the lowest partition that it has just then.
+    #[test]
+    fn processes_whose_names_change_neither_stop_the_time_nor_keep_it() {
+        // Names of the processes that tell the time in each second.
+        let (four, three): (&[u32], &[u32]) = (&[0, 16, 32, 48], &[0, 22, 43]);
+        let mut clock = LogClock::default();
+        let mut tell = |seconds: std::ops::Range<i64>, names: &[u32], off_ms: i64| {
+            for second in seconds {
+                for name in names {
+                    clock.tick(*name, WallMs(second * 1_000 + off_ms));
+                }
+                assert!(clock.wall().0 >= second * 1_000, "{second}: time goes on");
+            }
+            (clock.wall().0, clock.partitions.len())
+        };
+        assert_eq!(tell(0..10, four, 0), (9_000, 4));
+        // One is killed: its partitions are the others', two of which have new names by that.
+        assert_eq!(tell(10..20, three, 0), (19_000, 6));
+        assert_eq!(tell(20..150, three, 0), (149_000, 3), "names that nobody has any more are forgotten");
+        // A clock runs ahead, and is right again just when names change: for as long as a name is remembered.
+        assert_eq!(tell(150..160, three, 7_200_000).0, 159_000 + 7_200_000);
+        assert_eq!(tell(160..161, four, 0).0, 159_000 + 7_200_000);
+        let (wall_ms, names) = tell(161..280, four, 0);
+        assert_eq!((wall_ms, names), (279_000, 4), "within two minutes it is forgotten");
+    }
+
     #[test]
     fn a_timer_never_lies_further_off_than_its_delay() {
         for (wall_when_set, delay_ms, set_back_to, expected) in [

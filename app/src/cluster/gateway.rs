@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::DirectoryWatch;
+use logystera_infra::control::{Directory, DirectoryView, DirectoryWatch};
 use logystera_infra::kafka::Door;
+use logystera_infra::log::Log;
 use logystera_infra::secrets::random_bytes;
 use logystera_infra::shutdown::Shutdown;
 use logystera_infra::telemetry::Metrics;
+use logystera_ingest::core::election::Standing;
 use logystera_ingest::tls::Tls;
-use logystera_ingest::{Gateway, Render};
+use logystera_ingest::{Gateway, GatewayConfig, Render};
+use logystera_schemas::control::ProcessRole;
+use logystera_schemas::time::WallMs;
 use tokio::net::TcpListener;
 
 use super::Installation;
@@ -45,14 +49,19 @@ pub(super) async fn run(
     let control = watch.spawn(closed.clone()).map_err(CliError::not_available)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let incarnation = i64::from_be_bytes(random_bytes());
-    let door = Door::new(installation.kafka.config(), &config.instance()?, incarnation, Arc::clone(&clock));
-    let keeper = tokio::spawn(door.clone().keep(installation.log.clone(), view.clone(), closed.clone()));
-    let log = installation.log.through(door.clone());
+    let instance = config.instance()?;
+    let door = Door::new(installation.kafka.config(), &instance, incarnation, Arc::clone(&clock));
+    let keys = Arc::new(SiteKeys::new(view.clone(), installation.master.clone()));
+    let settings = GatewayConfig { among_others: Some(instance), ..gateway_config(&config.audience) };
+    let gateway = Gateway::new(settings, installation.log.through(door.clone()), keys, clock);
+    let keeper = door.clone().keep(installation.log.clone(), view.clone(), gateway.stands(), closed.clone());
+    let keeper = tokio::spawn(keeper);
     while !door.is_open() && !shutdown.is_set() {
         tokio::time::sleep(DOOR_STEP).await;
     }
-    let keys = Arc::new(SiteKeys::new(view, installation.master.clone()));
-    let gateway = Gateway::new(gateway_config(&config.audience), log, keys, clock);
+    // Its own lease stands in the topic now: whoever asked for one before it is seen, and whoever comes later sees this one.
+    gateway.see_others(standings(&view.current()));
+    let listening = tokio::spawn(listen(gateway.clone(), view, closed.clone()));
     tracing::info!(listen = %config.listen, admin = %config.admin_listen, "gateway started");
     let render: Render = Arc::new(move || metrics.render());
     tokio::join!(
@@ -62,5 +71,27 @@ pub(super) async fn run(
     );
     closed.trigger();
     keeper.await.map_err(CliError::not_available)?;
+    listening.await.map_err(CliError::not_available)?;
     tokio::task::spawn_blocking(move || drop(control.join())).await.map_err(CliError::not_available)
+}
+
+/// Hears what the other gateways' leases say, until `closed`.
+async fn listen<L: Log>(gateway: Gateway<L>, mut view: DirectoryView, closed: Shutdown) {
+    loop {
+        tokio::select! {
+            directory = view.changed() => gateway.see_others(standings(&directory)),
+            () = closed.wait() => return,
+        }
+    }
+}
+
+/// The leases of gateways that tell their time: those of the version before do not, and write ticks as they always did.
+fn standings(directory: &Directory) -> Vec<Standing> {
+    let gateways = directory.leases().filter(|lease| lease.role == ProcessRole::Gateway);
+    let standing = gateways.filter_map(|lease| {
+        let at = WallMs(lease.at?);
+        let (incarnation, renewal, ticks) = (lease.incarnation, lease.renewal, lease.ticks);
+        Some(Standing { instance: lease.instance.clone(), incarnation, renewal, at, ticks })
+    });
+    standing.collect()
 }

@@ -5,6 +5,7 @@ pub mod config;
 mod discreet;
 mod gateway;
 mod growth;
+pub mod marks;
 mod operators;
 pub mod partitions;
 pub mod processor;

@@ -9,13 +9,14 @@ use logystera_processor::task::{self, EngineMachine, OutputPartitions};
 use logystera_schemas::topic::Topic;
 
 use super::Installation;
+use super::marks::Marks;
 use super::operators::Health;
 use super::partitions::{self, Control, Run, Work};
 use crate::cli::CliError;
 use crate::up::ControlBodies;
 
-/// What a processor does for each of its partitions.
-pub fn work(control: Control) -> Work {
+/// What a processor does for each of its partitions. They tell the log's time to `marks`.
+pub fn work(control: Control, marks: Marks) -> Work {
     Arc::new(move |run: Run<'_>| {
         let generation = run.place.generation;
         let home =
@@ -24,18 +25,22 @@ pub fn work(control: Control) -> Work {
         let outputs =
             OutputPartitions { detections: partitions(Topic::Detections), snapshots: partitions(Topic::Snapshots) };
         let Control { log, view } = control.clone();
-        let machine = EngineMachine::new(home, outputs, ControlBodies { log, view });
+        let machine = EngineMachine::new(home, outputs, ControlBodies { log, view }).telling(marks.of(run.place));
         task::run(machine, run.task, &SystemClock::new(), run.stop)
     })
 }
 
 pub(super) async fn serve(installation: &Installation, health: &Health, shutdown: &Shutdown) -> Result<(), CliError> {
     let (share, control) = installation.share(task::APP, Topic::Signals, health, shutdown)?;
-    let (work, shutdown) = (work(share.control.clone()), shutdown.clone());
+    let (marks, Control { log, view }) = (Marks::default(), share.control.clone());
+    let forwarding = marks.clone().forward(share.kafka.config().clone(), log, view, shutdown.clone());
+    let forwarding = tokio::spawn(forwarding);
+    let (work, shutdown) = (work(share.control.clone(), marks), shutdown.clone());
     let done = tokio::task::spawn_blocking(move || {
         let done = partitions::run(&share, &work, &shutdown);
         drop(control.join());
         done
     });
-    Ok(done.await.map_err(CliError::not_available)??)
+    done.await.map_err(CliError::not_available)??;
+    forwarding.await.map_err(CliError::not_available)
 }

@@ -113,8 +113,8 @@ fn what_is_killed_and_stopped_changes_nothing() {
             .zip(&sites)
             .map(|(i, by)| {
                 scope.spawn({
-                    let (port, more) = (place.port, &more);
-                    move || send(port, by, i, more)
+                    let (ports, more) = (std::slice::from_ref(&place.port), &more);
+                    move || send(ports, by, i, more)
                 })
             })
             .collect();

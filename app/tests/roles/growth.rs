@@ -117,8 +117,8 @@ fn under_load(disturb: impl FnOnce(&mut Running<'_>)) -> Option<Vec<i64>> {
         let senders: Vec<_> = (0..SITES)
             .zip(&sites)
             .map(|(i, by)| {
-                let (port, more) = (place.port, &more);
-                scope.spawn(move || send(port, by, i, more))
+                let (ports, more) = (std::slice::from_ref(&place.port), &more);
+                scope.spawn(move || send(ports, by, i, more))
             })
             .collect();
         let processors = ["p0", "p1"].map(|name| Some(place.start("processor", name)));

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 mod chaos;
+mod clocks;
 mod growth;
 mod oracle;
 #[cfg(feature = "kafka-tls")]

@@ -70,14 +70,16 @@ fn batch(site: u64, n: u64, now_ms: i64) -> (String, Vec<u8>) {
     (format!("{:016x}.{}", 0xbeef_0000 + site, n + 1), body.into_bytes())
 }
 
-/// Sends batches, each until it is acknowledged, while `more`. Gives their ids, and how many milliseconds each took.
-pub(crate) fn send(port: u16, by: &Credentials, site: u64, more: &AtomicBool) -> Vec<(String, i64)> {
+/// Sends batches to gateways in turn, each until it is acknowledged, while `more`. Gives their ids, and how many milliseconds each took.
+pub(crate) fn send(ports: &[u16], by: &Credentials, site: u64, more: &AtomicBool) -> Vec<(String, i64)> {
     let clock = SystemClock::new();
     let (mut n, mut acknowledged) = (0, Vec::new());
+    let mut ports = ports.iter().copied().cycle();
     while more.load(Ordering::Relaxed) {
         let (id, body) = batch(site, n, clock.wall_ms());
         let began_ms = clock.monotonic_ms();
         loop {
+            let Some(port) = ports.next() else { return acknowledged };
             match wire::post_batch(port, by, &id, &body) {
                 Some(answer) if matches!(answer.status, 200 | 202) => break,
                 // The site is so new that the gateway may not know it yet.

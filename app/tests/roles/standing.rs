@@ -10,7 +10,7 @@ use logystera_system::wire;
 use serde_json::Value;
 
 use crate::oracle::RULES;
-use crate::support::{Installation, Role};
+use crate::support::Installation;
 
 const CONFIG: [&str; 2] = ["--config", "logystera.toml"];
 
@@ -22,13 +22,6 @@ fn junk(place: &Installation, topic: Topic, key: &str) {
 fn json(place: &Installation, args: &[&str]) -> Vec<Value> {
     let out = place.ok(&[args, &["--json"], &CONFIG].concat());
     out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// A metric of a process, as a whole number; none: it was not told yet.
-fn metric(role: &Role, name: &str) -> Option<u64> {
-    let text = wire::get(role.admin_port(), "/metrics")?.body;
-    let line = text.lines().find(|line| line.starts_with(name))?;
-    line.rsplit(' ').next()?.parse::<f64>().ok().map(|value| value as u64)
 }
 
 fn log_has(place: &Installation, role: &str, text: &str) -> Option<String> {
@@ -57,7 +50,7 @@ fn a_record_of_control_that_cannot_be_read_stops_nobody() {
     junk(&place, Topic::Control, "junk");
     place.append(Entry { topic: Topic::Control, partition: 0, key: b"site/shop".to_vec(), value: Vec::new() });
     wait_for("the processor counts them", PATIENCE, || {
-        (metric(&processor, "logystera_control_unreadable_records ") == Some(2)).then_some(())
+        (processor.metric("logystera_control_unreadable_records ") == Some(2)).then_some(())
     });
     let ready = wire::get(processor.admin_port(), "/health/ready").unwrap();
     assert_eq!(ready.status, 200);
@@ -84,7 +77,7 @@ fn a_partition_stands_at_what_cannot_be_read_or_is_gone_until_somebody_says_so()
     });
     let offset = told.split("log skip signals 0 ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
     wait_for("it is counted", PATIENCE, || {
-        (metric(&processor, "logystera_partitions_halted{app=\"processor\"}") == Some(1)).then_some(())
+        (processor.metric("logystera_partitions_halted{app=\"processor\"}") == Some(1)).then_some(())
     });
     let shown = json(&place, &["tail", "signals", "--from", "beginning"]);
     assert!(
@@ -94,7 +87,7 @@ fn a_partition_stands_at_what_cannot_be_read_or_is_gone_until_somebody_says_so()
     place.ok(&[&["log", "skip", "signals", "0", &offset, "--reason", "junk of a test"][..], &CONFIG].concat());
     caught_up(&place);
     wait_for("it stands no more", PATIENCE, || {
-        (metric(&processor, "logystera_partitions_halted{app=\"processor\"}") == Some(0)).then_some(())
+        (processor.metric("logystera_partitions_halted{app=\"processor\"}") == Some(0)).then_some(())
     });
 
     // Retention overtakes a processor that is away.
@@ -109,13 +102,10 @@ fn a_partition_stands_at_what_cannot_be_read_or_is_gone_until_somebody_says_so()
     });
     let range = told.split("log skip signals 0 ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
     assert!(range.ends_with(&format!("..{}", end - 2)), "{told}");
-    assert!(
-        metric(&processor, "logystera_records_skipped_total").unwrap_or(0) == 0,
-        "nothing is passed over by itself"
-    );
+    assert!(processor.metric("logystera_records_skipped_total").unwrap_or(0) == 0, "nothing is passed over by itself");
     place.ok(&[&["log", "skip", "signals", "0", &range, "--reason", "gone in a test"][..], &CONFIG].concat());
     caught_up(&place);
-    assert!(metric(&processor, "logystera_records_skipped_total") >= Some(5));
+    assert!(processor.metric("logystera_records_skipped_total") >= Some(5));
     drop(gateway);
 }
 

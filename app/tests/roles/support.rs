@@ -72,18 +72,29 @@ impl Installation {
         self.folder.path().join(name)
     }
 
-    /// Starts a process of a role.
+    /// Starts a process of a role; a gateway at the ports of the settings.
     pub(crate) fn start(&self, role: &str, instance: &str) -> Role {
+        self.launch(role, instance, [self.port, if role == "gateway" { self.admin_port } else { free_port() }], &[])
+    }
+
+    /// Starts one more process, with ports and an environment of its own.
+    pub(crate) fn start_with(&self, role: &str, instance: &str, environment: &[(&str, String)]) -> Role {
+        self.launch(role, instance, [free_port(), free_port()], environment)
+    }
+
+    fn launch(&self, role: &str, instance: &str, ports: [u16; 2], environment: &[(&str, String)]) -> Role {
+        let [port, admin_port] = ports;
         let log = File::options().create(true).append(true).open(self.path(&format!("{role}-{instance}.log"))).unwrap();
-        let admin_port = if role == "gateway" { self.admin_port } else { free_port() };
         let child = Command::new(BINARY)
-            .args([role, "--instance", instance, "--admin-listen", &format!("127.0.0.1:{admin_port}"), "--config"])
+            .args([role, "--instance", instance, "--admin-listen", &format!("127.0.0.1:{admin_port}")])
+            .args(["--listen", &format!("127.0.0.1:{port}"), "--config"])
             .arg(self.path("logystera.toml"))
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn();
-        Role { child: child.unwrap(), admin_port }
+        Role { child: child.unwrap(), port, admin_port }
     }
 
     /// Starts the gateway and waits until it takes batches.
@@ -193,10 +204,23 @@ impl Drop for Installation {
 /// A process of a role. Dropped, it is killed: nothing may rest on an orderly end.
 pub(crate) struct Role {
     child: Child,
+    port: u16,
     admin_port: u16,
 }
 
 impl Role {
+    /// Where senders connect, if it is a gateway.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A metric, as a whole number; none: it was not told yet.
+    pub(crate) fn metric(&self, name: &str) -> Option<u64> {
+        let text = wire::get(self.admin_port, "/metrics")?.body;
+        let line = text.lines().find(|line| line.starts_with(name))?;
+        line.rsplit(' ').next()?.parse::<f64>().ok().map(|value| value as u64)
+    }
+
     /// Where operators connect.
     pub(crate) fn admin_port(&self) -> u16 {
         self.admin_port

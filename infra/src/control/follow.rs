@@ -334,7 +334,9 @@ mod tests {
         before.put(tenant("T"));
         let mut after = before.clone();
         let (role, instance) = (ProcessRole::Gateway, "g".to_owned());
-        after.put(Entity::Lease(Lease { role, instance, incarnation: 1, renewal: 1, left: None, released: false }));
+        let lease =
+            Lease { role, instance, incarnation: 1, renewal: 1, left: None, released: false, at: None, ticks: true };
+        after.put(Entity::Lease(lease));
         let same = |of: fn(&Directory) -> &Arc<Key>| Arc::ptr_eq(of(&before), of(&after));
         assert!(same(|directory| directory.key("shop", "k1").unwrap()));
         assert!(Arc::ptr_eq(&before.rule_sets, &after.rule_sets) && Arc::ptr_eq(&before.skips, &after.skips));

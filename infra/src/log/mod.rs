@@ -93,6 +93,11 @@ pub trait Log: Clone + Send + Sync + 'static {
     /// Appends all entries or none, in order. Resolves when they are durable.
     fn append(&self, entries: Vec<Entry>) -> impl Future<Output = Result<(), LogError>> + Send;
 
+    /// Whether entries may be appended to topic `signals` at all now; where that is not asked for, always.
+    fn is_open(&self) -> bool {
+        true
+    }
+
     /// Offsets from the oldest record to one past the newest committed one.
     fn bounds(&self, topic: Topic, partition: u32) -> Result<Range<u64>, LogError>;
 

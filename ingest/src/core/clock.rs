@@ -1,9 +1,10 @@
 //! Whether this gateway's clock can be believed. What it stamps on batches, and what it tells senders of the time, decides
 //! which signals are late: a clock that is wrong by minutes spoils what others took too.
 //!
-//! Among other gateways it is compared with their ticks. Who comes, and whose clock has just jumped, is the odd one where they
-//! differ, not those who were there; one that drifted away from several who agree is odd as well. Alone it is compared with
-//! the log's own time, which is behind only if it was ahead before.
+//! Among other gateways it is compared with those that believe their own, as their leases tell it. Who comes, and whose clock has
+//! just jumped, is the odd one where they differ, not those who were there; one that drifted away from several who agree is odd as
+//! well. Who was contradicted remembers by what: that the others are gone, perhaps to start anew, makes no clock right. Alone it is
+//! compared with the log's own time, which is behind only if it was ahead before.
 
 use std::collections::BTreeMap;
 
@@ -33,6 +34,12 @@ pub enum Judgement {
 }
 
 impl Judgement {
+    /// Of a clock that is `own` ahead of the monotonic one, if others are `theirs`.
+    fn odd(theirs: i64, own: i64, monotonic_ms: i64) -> Self {
+        let (log_ms, skew_ms) = (theirs.saturating_add(monotonic_ms), own.saturating_sub(theirs));
+        Self::Differs { log_ms, skew_ms, ticks: false }
+    }
+
     /// Whether batches are taken.
     pub fn takes_batches(self) -> bool {
         matches!(self, Self::Agrees { .. })
@@ -81,8 +88,12 @@ pub struct ClockWatch {
     log: LogWall,
     /// Monotonic time of the first look.
     since_ms: Option<i64>,
+    /// When another one was heard that listens too, and is let in first.
+    deferred_ms: Option<i64>,
     /// Own clock minus the monotonic one, at the look before.
     offset_ms: Option<i64>,
+    /// The same of those that it differed from when it was compared last.
+    contradicted_ms: Option<i64>,
     /// It agreed, or was alone, since it jumped last.
     settled: bool,
 }
@@ -95,7 +106,9 @@ impl ClockWatch {
             others: BTreeMap::new(),
             log: LogWall::default(),
             since_ms: None,
+            deferred_ms: None,
             offset_ms: None,
+            contradicted_ms: None,
             settled: false,
         }
     }
@@ -123,6 +136,27 @@ impl ClockWatch {
         }
     }
 
+    /// Another gateway is gone: what it said of the time counts no more.
+    pub fn forget(&mut self, instance: &str) {
+        self.others.remove(instance);
+    }
+
+    /// There is no other gateway to listen for.
+    pub fn nobody_else(&mut self) {
+        self.since_ms = Some(i64::MIN);
+    }
+
+    /// Another gateway that listens too was heard, which is to be let in first: if both came in at once neither would be odd.
+    pub fn defer(&mut self, monotonic_ms: i64) {
+        self.deferred_ms = Some(monotonic_ms);
+    }
+
+    fn listens(&self, since_ms: i64, monotonic_ms: i64) -> bool {
+        let listened_ms = monotonic_ms.saturating_sub(since_ms);
+        let is_deferred = self.deferred_ms.is_some_and(|at_ms| monotonic_ms - at_ms < CLOCK_LISTEN_MS);
+        self.among_others && listened_ms < if is_deferred { 2 * CLOCK_LISTEN_MS } else { CLOCK_LISTEN_MS }
+    }
+
     /// A tick stands in the log: one of this gateway, or one from before.
     pub fn written(&mut self, at_ms: i64) {
         self.log.tick(at_ms);
@@ -141,10 +175,14 @@ impl ClockWatch {
         let mut others: Vec<i64> = fresh.map(|other| other.offset_ms).collect();
         others.sort_unstable();
         let Some(median) = others.get(others.len() / 2).copied() else {
-            if self.among_others && monotonic_ms - since_ms < CLOCK_LISTEN_MS {
+            if self.listens(since_ms, monotonic_ms) {
                 return Judgement::Listens;
             }
-            return self.judge_alone(wall_ms);
+            self.contradicted_ms = self.contradicted_ms.filter(|before| differs(own, *before));
+            return match self.contradicted_ms {
+                Some(before) => Judgement::odd(before, own, monotonic_ms),
+                None => self.judge_alone(wall_ms),
+            };
         };
         let skew_ms = own.saturating_sub(median);
         let with = |offset: i64| others.iter().filter(|other| !differs(**other, offset)).count();
@@ -153,10 +191,11 @@ impl ClockWatch {
         let outvoted = others.len() > 1 && others.iter().any(|other| with(*other) * 2 > others.len());
         if agrees || (self.settled && !outvoted) {
             self.settled |= agrees;
+            self.contradicted_ms = None;
             return Judgement::Agrees { skew_ms };
         }
-        self.settled = false;
-        Judgement::Differs { log_ms: median.saturating_add(monotonic_ms), skew_ms, ticks: false }
+        (self.settled, self.contradicted_ms) = (false, Some(median));
+        Judgement::odd(median, own, monotonic_ms)
     }
 
     fn judge_alone(&mut self, wall_ms: i64) -> Judgement {

@@ -8,6 +8,8 @@ pub mod replay;
 
 pub mod clock;
 
+pub mod election;
+
 pub mod crowd;
 
 pub mod quota;

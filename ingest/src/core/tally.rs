@@ -71,22 +71,32 @@ impl Taken {
         (Self { rows: self.rows, unrecorded: 0 }, Self { rows: rest, unrecorded: 0 })
     }
 
+    /// The rows of each partition, as `partition` has a site's.
+    pub fn apart(self, partition: impl Fn(&SiteId) -> u32) -> BTreeMap<u32, Self> {
+        let mut apart: BTreeMap<u32, Self> = BTreeMap::new();
+        for (row, count) in self.rows {
+            apart.entry(partition(&row.site)).or_default().rows.insert(row, count);
+        }
+        apart
+    }
+
+    /// Each row with its record, in the order of the sites.
+    pub fn each(self) -> impl Iterator<Item = (Self, Refused)> {
+        self.rows.into_iter().map(|(row, count)| {
+            let record = record(&row, count);
+            (Self { rows: BTreeMap::from([(row, count)]), unrecorded: 0 }, record)
+        })
+    }
+
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
+}
 
-    /// The records, in the order of the sites.
-    pub fn records(&self) -> Vec<Refused> {
-        let record = |(row, count): (&Row, &u64)| Refused {
-            site: row.site.clone(),
-            spool: row.spool,
-            reason: row.reason.to_owned(),
-            count: *count,
-            authenticated: row.authenticated,
-        };
-        self.rows.iter().map(record).collect()
-    }
+fn record(row: &Row, count: u64) -> Refused {
+    let Row { site, spool, reason, authenticated } = row.clone();
+    Refused { site, spool, reason: reason.to_owned(), count, authenticated }
 }
 
 #[cfg(test)]
@@ -101,6 +111,10 @@ mod tests {
         SpoolId((n as u64).to_be_bytes())
     }
 
+    fn records(taken: Taken) -> Vec<Refused> {
+        taken.each().map(|(_, record)| record).collect()
+    }
+
     #[test]
     fn alike_refusals_are_one_record() {
         let mut tally = Tally::default();
@@ -111,11 +125,12 @@ mod tests {
         tally.add(&site(1), None, "key_unknown", 4);
         tally.put_back(taken);
         let taken = tally.take();
-        let records = taken.records();
-        let rows: Vec<_> = records.iter().map(|r| (r.spool, r.reason.as_str(), r.count, r.authenticated)).collect();
+        let unrecorded = taken.unrecorded;
+        let told = records(taken);
+        let rows: Vec<_> = told.iter().map(|r| (r.spool, r.reason.as_str(), r.count, r.authenticated)).collect();
         assert_eq!(rows, [(None, "key_unknown", 7, false), (Some(spool(7)), "conflict", 1, true)]);
-        assert_eq!(taken.unrecorded, 0);
-        assert_eq!(tally.take().records(), []);
+        assert_eq!(unrecorded, 0);
+        assert_eq!(records(tally.take()), []);
     }
 
     #[test]
@@ -124,15 +139,17 @@ mod tests {
         for n in 0..TALLY_ROWS_MAX + 50 {
             tally.add(&site(1), Some(spool(n)), "quota_exceeded", 1);
         }
-        let records = tally.take().records();
-        assert_eq!(records.len(), TALLY_ROWS_MAX + 1);
-        let joined = records.iter().find(|r| r.spool.is_none()).unwrap();
+        let told = records(tally.take());
+        assert_eq!(told.len(), TALLY_ROWS_MAX + 1);
+        let joined = told.iter().find(|r| r.spool.is_none()).unwrap();
         assert_eq!((joined.count, joined.authenticated), (50, true));
 
         for n in 0..2 * TALLY_ROWS_MAX + 3 {
             tally.add(&site(n), None, "key_unknown", 1);
         }
         let taken = tally.take();
-        assert_eq!((taken.records().len(), taken.unrecorded), (2 * TALLY_ROWS_MAX, 3));
+        assert_eq!((taken.rows.len(), taken.unrecorded), (2 * TALLY_ROWS_MAX, 3));
+        let apart = taken.apart(|site| u32::from(site.as_str().ends_with('7')));
+        assert_eq!(apart.iter().map(|(p, rows)| (*p, rows.rows.len())).collect::<Vec<_>>(), [(0, 18_000), (1, 2_000)]);
     }
 }

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod among;
 mod batches;
 mod connections;
 mod crowd;

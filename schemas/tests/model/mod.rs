@@ -254,7 +254,7 @@ records! {
     RuleSet { digest body }
     Channel { channel tenant kind sealed_config created_at removed_at }
     Partitions { topic generations phase }
-    Lease { role instance incarnation renewal left released }
+    Lease { role instance incarnation renewal left released at ticks }
     Skip { topic generation partition from to reason at }
     SiteRules { site digest semantics at by }
     Deployment { audience url allow_private_addresses rules semantics }

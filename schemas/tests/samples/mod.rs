@@ -227,6 +227,8 @@ fn control_record(kind: Kind) -> Vec<u8> {
             renewal: 300,
             left: Some(1),
             released: false,
+            at: Some(AT),
+            ticks: true,
         }),
         Kind::Skip => schema::encode(&Skip {
             topic: GrowingTopic::Signals,

@@ -122,6 +122,8 @@ mod tests {
             renewal: 1,
             left,
             released: false,
+            at: None,
+            ticks: false,
         };
         let leases = [
             lease(ProcessRole::Gateway, "never", None),

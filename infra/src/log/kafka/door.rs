@@ -1,5 +1,6 @@
 //! Who may write to a topic that is about to grow: a gateway writes to `signals` only while it holds a lease, which it asks for
-//! anew every few seconds in topic `control`.
+//! anew every few seconds in topic `control`. The lease also tells the other gateways what time this one has, and whether it would
+//! write ticks.
 //!
 //! A growth begins with a record in the same topic. A gateway that reads on to its own newest lease has seen that record, if it
 //! stands before it, and stops; one that has not seen it stops when the lease is over. So once every gateway has said that it
@@ -12,13 +13,13 @@ use std::time::Duration;
 use logystera_schemas::control::{Entity, GrowingTopic, Lease, ProcessRole};
 use logystera_schemas::limits::{LEASE_MS, LEASE_RENEW_MS};
 use logystera_schemas::topic::Topic;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::KafkaConfig;
 use super::layout::{Generation, Layouts};
 use crate::clock::Clock;
 use crate::control::{Directory, DirectoryView, entry};
-use crate::log::{Log, LogError};
+use crate::log::{Entry, Log, LogError};
 use crate::shutdown::Shutdown;
 
 /// How long the end of a process may wait for its lease to be given back.
@@ -42,6 +43,9 @@ struct Tenure {
     inside: usize,
     /// The newest generation that was left.
     left: Option<u32>,
+    /// Whether the gateway would write ticks, and what of that was told last.
+    ticks: bool,
+    told_ticks: bool,
     /// Whether topic `control` has shown a lease of this process: only then is one of another incarnation newer than its own,
     /// and not what an earlier process under the name has left.
     was_seen: bool,
@@ -57,9 +61,12 @@ impl Tenure {
         let last_ms = self.asked_ms.get(&self.renewal).copied();
         let pause_ms = if now_ms < self.until_ms { LEASE_RENEW_MS } else { RETRY_PAUSE.as_millis() as i64 };
         let renews = last_ms.is_none_or(|last_ms| now_ms - last_ms >= pause_ms);
-        if self.is_superseded || !(leaves || renews) {
+        // The others act by it.
+        let turns = self.ticks != self.told_ticks;
+        if self.is_superseded || !(leaves || renews || turns) {
             return None;
         }
+        self.told_ticks = self.ticks;
         if leaves {
             self.left = Some(written);
         }
@@ -71,13 +78,18 @@ impl Tenure {
 
     fn lease(&self, released: bool) -> Lease {
         let (role, instance, incarnation) = (ProcessRole::Gateway, self.instance.clone(), self.incarnation);
-        Lease { role, instance, incarnation, renewal: self.renewal, left: self.left, released }
+        let Self { renewal, left, ticks, .. } = *self;
+        Lease { role, instance, incarnation, renewal, left, released, at: None, ticks: ticks && !released }
     }
 
     /// Takes in what topic `control` says.
     fn see(&mut self, layouts: Layouts, lease: Option<&Lease>) {
         self.layouts = layouts;
-        let Some(lease) = lease else { return };
+        let Some(lease) = lease else {
+            // Whoever had the name has given it back.
+            self.is_superseded = false;
+            return;
+        };
         let is_own = lease.incarnation == self.incarnation;
         self.was_seen |= is_own;
         self.is_superseded = self.was_seen && !is_own;
@@ -147,6 +159,8 @@ impl Door {
             until_ms: i64::MIN,
             inside: 0,
             left: None,
+            ticks: false,
+            told_ticks: false,
             was_seen: false,
             is_superseded: false,
         };
@@ -192,14 +206,25 @@ impl Door {
         }
     }
 
-    /// Keeps the lease until `shutdown`; then gives it back. `log` must not be one that goes through this door.
-    pub async fn keep(self, log: impl Log, mut view: DirectoryView, shutdown: Shutdown) {
+    /// Keeps the lease until `shutdown`; then gives it back. `log` must not be one that goes through this door. `ticks` says whether
+    /// the gateway would write ticks.
+    pub async fn keep(
+        self,
+        log: impl Log,
+        mut view: DirectoryView,
+        mut ticks: watch::Receiver<bool>,
+        shutdown: Shutdown,
+    ) {
         let mut was_away = false;
         self.see(&view.current());
         while !shutdown.is_set() {
-            let due = self.tenure().due(self.shared.clock.monotonic_ms());
+            let due = {
+                let mut tenure = self.tenure();
+                tenure.ticks = *ticks.borrow_and_update();
+                tenure.due(self.shared.clock.monotonic_ms())
+            };
             if let Some(lease) = due {
-                match log.append(vec![entry(&Entity::Lease(lease))]).await {
+                match log.append(vec![self.written(lease)]).await {
                     Ok(()) => was_away = false,
                     Err(error) if !was_away => {
                         was_away = true;
@@ -211,12 +236,18 @@ impl Door {
             tokio::select! {
                 directory = view.changed() => self.see(&directory),
                 () = self.shared.emptied.notified() => {}
+                Ok(()) = ticks.changed() => {}
                 () = tokio::time::sleep(RETRY_PAUSE) => {}
                 () = shutdown.wait() => {}
             }
         }
         let released = self.tenure().lease(true);
-        drop(tokio::time::timeout(RELEASE_WAIT, log.append(vec![entry(&Entity::Lease(released))])).await);
+        drop(tokio::time::timeout(RELEASE_WAIT, log.append(vec![self.written(released)])).await);
+    }
+
+    /// A lease as it is written now.
+    fn written(&self, lease: Lease) -> Entry {
+        entry(&Entity::Lease(Lease { at: Some(self.shared.clock.wall_ms()), ..lease }))
     }
 }
 
@@ -320,6 +351,23 @@ mod tests {
         let other = Lease { incarnation: 2, ..tenure.lease(false) };
         tenure.see(layouts(&[4], GrowthPhase::Open), Some(&other));
         assert!(tenure.writes(1).unwrap_err().contains("--instance") && tenure.due(LEASE_MS).is_none());
+        // It ends, and gives the lease back: this one asks anew.
+        tenure.see(layouts(&[4], GrowthPhase::Open), None);
+        let again = tenure.due(LEASE_MS).expect("it asks again");
+        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&again));
+        assert!(tenure.writes(LEASE_MS + 1).is_ok());
+    }
+
+    #[test]
+    fn that_it_would_write_ticks_or_not_any_more_is_told_at_once() {
+        let mut tenure = tenure();
+        assert_eq!(tenure.due(1), None);
+        tenure.ticks = true;
+        assert!(tenure.due(2).unwrap().ticks);
+        assert_eq!(tenure.due(3), None, "said once");
+        assert!(!tenure.lease(true).ticks, "who has ended writes none");
+        tenure.ticks = false;
+        assert_eq!(tenure.due(4).map(|lease| lease.ticks), Some(false));
     }
 
     #[test]

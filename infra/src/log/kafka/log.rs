@@ -180,6 +180,13 @@ impl Log for KafkaLog {
         pass.map_or(Ok(()), |pass| pass.check())
     }
 
+    fn is_open(&self) -> bool {
+        match &self.writes {
+            Writes::Through(door) => door.is_open(),
+            Writes::Freely | Writes::Alone(_) => true,
+        }
+    }
+
     fn bounds(&self, topic: Topic, partition: u32) -> Result<Range<u64>, LogError> {
         self.bounds_at(topic, self.place(topic, partition))
     }

@@ -8,7 +8,7 @@ struct Gate {
     off_ms: i64,
 }
 
-/// Gateways that hear each other a quarter of a second late; each second they judge, and tick if they may.
+/// Gateways that hear each other a quarter of a second late; each second they judge, and say whether they believe their clocks.
 struct Cluster {
     gates: Vec<Option<Gate>>,
     now_ms: i64,
@@ -31,14 +31,19 @@ impl Cluster {
                 .iter_mut()
                 .map(|gate| gate.as_mut().map(|g| g.watch.judge(START + now_ms + g.off_ms, now_ms)))
                 .collect();
-            let ticks: Vec<_> = judged.iter().map(|j| j.is_some_and(Judgement::ticks)).collect();
-            for from in (0..ticks.len()).filter(|from| ticks[*from]) {
+            for (from, judged) in judged.iter().enumerate() {
                 let at = START + now_ms + self.gates[from].as_ref().map_or(0, |g| g.off_ms);
                 for (to, gate) in self.gates.iter_mut().enumerate() {
-                    match gate {
-                        Some(gate) if to == from => gate.watch.written(at),
-                        Some(gate) => gate.watch.heard(&format!("g{from}"), at, now_ms + 250),
-                        None => {}
+                    let Some(Gate { watch, .. }) = gate else { continue };
+                    match judged {
+                        Some(judged) if to == from && judged.ticks() => watch.written(at),
+                        Some(judged) if to == from || !judged.takes_batches() => {
+                            if to > from {
+                                watch.defer(now_ms + 250);
+                            }
+                        }
+                        Some(_) => watch.heard(&format!("g{from}"), at, now_ms + 250),
+                        None => watch.forget(&format!("g{from}")),
                     }
                 }
             }
@@ -77,6 +82,45 @@ fn of_two_the_one_whose_clock_jumps_is_odd_within_two_seconds() {
     }
 }
 
+/// The others may only start anew: the wrong clock must not take over meanwhile, so that the right one is odd when it is back.
+#[test]
+fn who_was_contradicted_stays_out_while_the_others_start_anew() {
+    for off_ms in [-240_000, 240_000] {
+        let mut cluster = Cluster::of(&[0, off_ms]);
+        let late = cluster.gates[1].take();
+        cluster.pass(10);
+        cluster.gates[1] = late;
+        assert_eq!(cluster.pass(10), [true, false]);
+        for away in [1, 30, 600] {
+            cluster.gates[0] = None;
+            assert_eq!(cluster.pass(away), [false, false], "{off_ms}: {away} s");
+            cluster.gates[0] = Some(Gate { watch: ClockWatch::among_others(), off_ms: 0 });
+            assert_eq!(cluster.pass(10), [true, false], "{off_ms}: {away} s");
+        }
+        // Its clock is mended while it is alone; and one that is started anew has nobody to believe but itself.
+        cluster.gates[0] = None;
+        cluster.gates[1].as_mut().unwrap().off_ms = 1_000;
+        assert_eq!(cluster.pass(1), [false, true], "{off_ms}");
+        cluster.gates[1] = Some(Gate { watch: ClockWatch::among_others(), off_ms });
+        assert_eq!(cluster.pass(10), [false, true], "{off_ms}");
+    }
+}
+
+#[test]
+fn of_two_that_start_at_once_one_is_in_and_the_other_compares_itself() {
+    for apart in 0..6 {
+        let mut cluster = Cluster::of(&[0, 240_000]);
+        let late = cluster.gates[1].take();
+        cluster.pass(apart);
+        cluster.gates[1] = late;
+        assert_eq!(cluster.pass(12), [true, false], "{apart} s apart");
+    }
+    // Who is alone in the log of leases has nobody to listen for.
+    let mut watch = ClockWatch::among_others();
+    watch.nobody_else();
+    assert!(watch.judge(START, 0).takes_batches());
+}
+
 #[test]
 fn small_differences_and_one_that_drifts_away_from_two() {
     let mut cluster = Cluster::of(&[0, 2_000, -2_000]);
@@ -95,7 +139,6 @@ fn who_starts_listens_and_then_is_alone() {
     assert_eq!(watch.judge(START + 1_000, 1_000), Judgement::Listens);
     let after = watch.judge(START + CLOCK_LISTEN_MS, CLOCK_LISTEN_MS);
     assert_eq!(after, Judgement::Agrees { skew_ms: 0 });
-    // Two that start at once see no ticks of each other meanwhile; then who is first is there.
     assert!(!Judgement::Listens.ticks() && !Judgement::Listens.takes_batches());
 }
 
