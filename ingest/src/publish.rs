@@ -140,7 +140,7 @@ impl<L: Log> Gateway<L> {
                 continue;
             }
             // Each for itself: together they would be one transaction, whose crash would hold up the readers of every partition.
-            let value = schema::encode(&Tick { partition, at });
+            let value = schema::encode(&Tick { partition, at, open_ms: 0 });
             let entry = Entry { topic: Topic::Signals, partition, key: Vec::new(), value };
             let gateway = self.clone();
             beats.under_way.spawn(async move {

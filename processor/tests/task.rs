@@ -48,7 +48,7 @@ impl Task for Ticks {
         }
         let at = WallMs(self.clock.wall_ms() - self.behind_ms);
         self.read += 1;
-        Ok(vec![Record { offset: self.read - 1, key: Vec::new(), value: schema::encode(&Tick { partition: 0, at }) }])
+        Ok(vec![Record { offset: self.read - 1, key: Vec::new(), value: schema::encode(&Tick { partition: 0, at, open_ms: 0 }) }])
     }
 
     fn commit(&mut self, _: Commit) -> Result<(), LogError> {

@@ -9,6 +9,7 @@ use logystera_schemas::catalogue::SIGNAL_TYPES;
 use logystera_schemas::control::{Entity, Key};
 use logystera_schemas::delivery::AttemptEnded;
 use logystera_schemas::schema::{self, Kind};
+use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::topic::SignalsRecord;
 
 mod samples;
@@ -40,8 +41,8 @@ fn the_bytes_of_each_record_are_what_they_were() {
       c30178b6f6bcf27e21a0
       10736974655f377164029f9f9f9f9f9f9f9f18726174655f6c696d69746564d80401
     Tick
-      c301550e0f48e35b36f3
-      0680a0d5edee66
+      c301f8ddd814ed5f9bc3
+      0680a0d5edee66a09c01
     SiteConfigured
       c301f448ced5e383d84e
       10736974655f3771640861636d651241636d652073686f70d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2
@@ -125,6 +126,14 @@ fn an_attempts_end_without_a_cause_is_still_read() {
     let read: AttemptEnded = schema::decode(&before).unwrap();
     let now: AttemptEnded = schema::decode(&samples::of(Kind::AttemptEnded)).unwrap();
     assert_eq!(read, AttemptEnded { cause: None, ..now });
+}
+
+#[test]
+fn a_tick_of_before_is_still_read_as_one_of_each_second() {
+    let before: Tick = schema::decode(&from_hex("c301550e0f48e35b36f30680a0d5edee66")).unwrap();
+    let now: Tick = schema::decode(&samples::of(Kind::Tick)).unwrap();
+    assert_ne!(now.open_ms, 0);
+    assert_eq!(before, Tick { open_ms: 0, ..now });
 }
 
 /// The header of a batch of version 1, without `ends`.

@@ -131,7 +131,7 @@ fn memory(told: &[Output], rng: &mut Rng) -> Memory {
     // Ten minutes each, until long after the last retry.
     let ticks = (0..400).map(|_| {
         wall += 600_000;
-        schema::encode(&Tick { partition: 0, at: WallMs(wall) })
+        schema::encode(&Tick { partition: 0, at: WallMs(wall), open_ms: 0 })
     });
     durable.ticks = ticks.collect();
     durable.ticks.reverse();
