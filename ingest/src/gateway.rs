@@ -26,6 +26,7 @@ use crate::core::inflate::{Inflated, inflate};
 use crate::core::quota::Quotas;
 use crate::core::refusal::{Refusal, SignalRefusal};
 use crate::core::replay::{Replay, Seen, Try};
+use crate::core::rhythm::Rhythm;
 use crate::core::signature::{HEADER, IDENTITY, Secret, SignatureHeader, Signed};
 use crate::core::tally::Tally;
 use crate::core::verify::{Facts, KeyState, Verdict, decide, replayed};
@@ -70,6 +71,8 @@ pub(crate) struct Inner<L> {
     pub(crate) rush_told: Seldom,
     /// Ticks in a row that were not written because of it.
     pub(crate) ticks_withheld: AtomicU32,
+    /// When ticks are written; of use only where the configuration lets them be seldom.
+    pub(crate) rhythm: Mutex<Rhythm>,
     pub(crate) log_told: Seldom,
     /// No new batch is taken.
     pub(crate) closing: AtomicBool,
@@ -120,6 +123,7 @@ impl<L: Log> Gateway<L> {
             rush: Arc::default(),
             rush_told: Seldom::new(),
             ticks_withheld: AtomicU32::new(0),
+            rhythm: Mutex::default(),
             log_told: Seldom::new(),
             closing: AtomicBool::new(false),
             log_ready: AtomicBool::new(true),
@@ -358,7 +362,8 @@ impl<L: Log> Gateway<L> {
             Ok(reserved) => reserved,
             Err(seen) => return self.answer_as(&header, seen),
         };
-        if !self.in_time(reserved.append(entry, room)).await {
+        let entries = self.tick_ahead().into_iter().chain([entry]).collect();
+        if !self.in_time(reserved.append(entries, room)).await {
             return Err(self.turn(&header, Refusal::LogAway));
         }
         Ok(self.accepted(&header, admitted.accepted, admitted.refused))

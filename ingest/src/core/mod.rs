@@ -8,6 +8,8 @@ pub mod replay;
 
 pub mod clock;
 
+pub mod rhythm;
+
 pub mod crowd;
 
 pub mod quota;

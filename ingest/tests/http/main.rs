@@ -8,6 +8,7 @@ mod batches;
 mod connections;
 mod crowd;
 mod hostile;
+mod idle;
 mod leaks;
 mod lifecycle;
 mod refused_records;
