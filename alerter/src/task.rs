@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use logystera_infra::clock::Clock;
 use logystera_infra::log::{Entry, Record, Task};
+use logystera_infra::pace::{IdleCommits, Pace, TimeWanted};
 use logystera_infra::runtime::{COMMIT_INTERVAL, Cycle, CycleError, Halt, StateMachine};
 use logystera_infra::shutdown::Shutdown;
 use logystera_schemas::delivery::{Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState};
@@ -44,12 +45,14 @@ pub struct PlannerMachine {
     partition: u32,
     /// Alerts that nobody gets, since the last report: by tenant, channel and reason, so that a flood of them is one line each.
     given_up: BTreeMap<(TenantId, String, String), u64>,
+    /// Something else than ticks was applied since the last commit, or a tick brought something about.
+    has_more_than_time: bool,
 }
 
 impl PlannerMachine {
     /// The machine of one partition of `detections`. `attempts` has as many: a tenant's key group is the same in both.
     pub fn new(partition: u32) -> Self {
-        Self { planner: Planner::new(), partition, given_up: BTreeMap::new() }
+        Self { planner: Planner::new(), partition, given_up: BTreeMap::new(), has_more_than_time: false }
     }
 
     /// The planner.
@@ -117,7 +120,9 @@ impl StateMachine for PlannerMachine {
         let decoded = DetectionsRecord::decode(&record.value)
             .map_err(|e| Halt { offset: record.offset, what: format!("topic detections: {e}") })?;
         let mut rows = Vec::new();
+        self.has_more_than_time |= !matches!(decoded, DetectionsRecord::Tick(_));
         self.planner.apply(decoded, &mut rows);
+        self.has_more_than_time |= !rows.is_empty();
         for row in &rows {
             // What a newer line tells too was not given up: nobody should be called for it.
             let state = if row.reason == SUPERSEDED { SUPERSEDED } else { row.state.as_str() };
@@ -137,27 +142,32 @@ impl StateMachine for PlannerMachine {
     }
 
     fn take_puts(&mut self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        self.has_more_than_time = false;
         self.planner.take_puts()
     }
 }
 
 /// Runs the cycle until `shutdown`; then starts nothing more, and waits a bounded time for what is in the air. At the
-/// partition's end it leaves what is in the air to those who go on with its tenants. Blocks its thread. On an error the task has to be taken over anew.
+/// partition's end it leaves what is in the air to those who go on with its tenants. While it has a delivery it wants time; else
+/// `idle` says when it commits the time that passes. Blocks its thread. On an error the task has to be taken over anew.
 pub fn run<T: Task>(
     machine: PlannerMachine,
     task: T,
     courier: &impl Courier,
     outcomes: mpsc::Receiver<AttemptEnded>,
     clock: &impl Clock,
+    idle: IdleCommits,
     shutdown: &Shutdown,
 ) -> Result<(), CycleError> {
+    let wants = Wants::of(&idle);
     let cycle = Cycle::start(machine, task)?;
     let mut alerter = Alerter {
         cycle,
         courier,
         outcomes,
         clock,
-        commit_at: None,
+        pace: Pace::new(idle),
+        wants,
         reported: Counters::default(),
         gauges: Gauges::default(),
     };
@@ -175,8 +185,8 @@ struct Alerter<'a, T, C, K> {
     courier: &'a C,
     outcomes: mpsc::Receiver<AttemptEnded>,
     clock: &'a K,
-    /// When what was applied has to be committed.
-    commit_at: Option<i64>,
+    pace: Pace,
+    wants: Wants,
     reported: Counters,
     gauges: Gauges,
 }
@@ -211,9 +221,10 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
     /// Applies what came, commits what has to be, sends what is due.
     fn step(&mut self, starting: bool) -> Result<(), CycleError> {
         let applied = self.cycle.apply_next(self.wait())?;
+        self.wants.time(self.planner().has_deliveries());
         let now = self.clock.monotonic_ms();
-        if applied > 0 && self.commit_at.is_none() {
-            self.commit_at = Some(now + COMMIT_INTERVAL.as_millis() as i64);
+        if applied > 0 || self.pace.is_waiting() {
+            self.pace.waits(now, !self.cycle.machine.has_more_than_time, COMMIT_INTERVAL);
         }
         let mut entries = Vec::new();
         if self.planner().is_sealed() {
@@ -225,10 +236,10 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
         }
         let due: Vec<Due> = if starting { self.planner().due().collect() } else { Vec::new() };
         entries.extend(due.iter().map(|due| self.cycle.machine.started(due)));
-        let must = !entries.is_empty() || self.cycle.is_full() || self.commit_at.is_some_and(|at| now >= at);
+        let must = !entries.is_empty() || self.cycle.is_full() || self.pace.is_due(now);
         if must {
             self.cycle.commit(entries)?;
-            self.commit_at = None;
+            self.pace.committed();
             self.report();
         }
         if !due.is_empty() {
@@ -246,7 +257,7 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
         if self.planner().is_sealed() {
             return Ok(());
         }
-        self.commit_at = Some(self.clock.monotonic_ms() + COMMIT_INTERVAL.as_millis() as i64);
+        self.pace.waits(self.clock.monotonic_ms(), false, COMMIT_INTERVAL);
         for due in due {
             let Due { tenant, delivery, attempt, .. } = due.clone();
             if self.planner().is_in_flight(&AttemptRef { tenant, delivery, attempt }) {
@@ -270,13 +281,7 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
 
     fn wait(&self) -> Duration {
         let patience = if self.planner().in_flight() > 0 { OUTCOME_WAIT } else { COMMIT_INTERVAL };
-        match self.commit_at {
-            Some(at) => {
-                let left = at.saturating_sub(self.clock.monotonic_ms()).max(0);
-                patience.min(Duration::from_millis(left as u64))
-            }
-            None => patience,
-        }
+        self.pace.patience(self.clock.monotonic_ms(), patience)
     }
 
     fn report(&mut self) {
@@ -293,6 +298,29 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
         let planner = self.cycle.machine.planner();
         self.gauges.show([planner.waiting(), planner.in_flight(), planner.channels_off()]);
         self.cycle.machine.tell();
+    }
+}
+
+/// Tells the process whether this task waits for time. One that does not run may: it does not know.
+struct Wants(Option<TimeWanted>);
+
+impl Wants {
+    fn of(idle: &IdleCommits) -> Self {
+        let wants = Self(if let IdleCommits::Seldom(wanted) = idle { Some(wanted.clone()) } else { None });
+        wants.time(true);
+        wants
+    }
+
+    fn time(&self, wanted: bool) {
+        if let Some(told) = &self.0 {
+            told.set(wanted);
+        }
+    }
+}
+
+impl Drop for Wants {
+    fn drop(&mut self) {
+        self.time(true);
     }
 }
 

@@ -14,6 +14,7 @@ use logystera_alerter::core::Due;
 use logystera_alerter::task::{Courier, PlannerMachine, outcomes, run};
 use logystera_infra::clock::SystemClock;
 use logystera_infra::log::{Commit, Entry, LogError, Record, Task};
+use logystera_infra::pace::IdleCommits;
 use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
 use logystera_schemas::delivery::{Attempt, AttemptEnded, AttemptOutcome, AttemptState};
@@ -204,8 +205,9 @@ fn start(shared: &Shared, answers: Option<(AttemptOutcome, Option<u32>)>) -> Run
     let (shutdown, sent) = (Shutdown::new(), Arc::<Mutex<Vec<Due>>>::default());
     let courier = Scripted { shared: shared.clone(), sent: Arc::clone(&sent), answers, outcomes: sender };
     let (task, stop) = (shared.take_over(), shutdown.clone());
-    let thread =
-        std::thread::spawn(move || run(PlannerMachine::new(0), task, &courier, receiver, &SystemClock::new(), &stop));
+    let thread = std::thread::spawn(move || {
+        run(PlannerMachine::new(0), task, &courier, receiver, &SystemClock::new(), IdleCommits::Soon, &stop)
+    });
     Running { thread, shutdown, sent }
 }
 
@@ -346,8 +348,9 @@ fn a_stop_waits_for_what_is_in_the_air() {
     let courier = Scripted { shared: shared.clone(), sent: Arc::default(), answers: None, outcomes: sender.clone() };
     let (task, shutdown, sent) = (shared.take_over(), Shutdown::new(), Arc::clone(&courier.sent));
     let stop = shutdown.clone();
-    let thread =
-        std::thread::spawn(move || run(PlannerMachine::new(0), task, &courier, receiver, &SystemClock::new(), &stop));
+    let thread = std::thread::spawn(move || {
+        run(PlannerMachine::new(0), task, &courier, receiver, &SystemClock::new(), IdleCommits::Soon, &stop)
+    });
     until("sent", || sent.lock().unwrap().len() == 3);
     shutdown.trigger();
     // A step that was under way when the wish came may still start what it finds.

@@ -59,7 +59,7 @@ fn repartitioned(name: &str, partitions: u32) -> Vec<Entry> {
                     topic: Topic::Signals,
                     partition,
                     key: Vec::new(),
-                    value: schema::encode(&Tick { partition, at: tick.at }),
+                    value: schema::encode(&Tick { partition, ..tick.clone() }),
                 }));
                 continue;
             }

@@ -33,7 +33,7 @@ impl Recording {
         for number in 0..batches {
             if number % TICK_BATCHES == 0 {
                 let at = WallMs(START_MS + number as i64 * 1_000 / TICK_BATCHES as i64);
-                recording.push(&schema::encode(&Tick { partition: 0, at }));
+                recording.push(&schema::encode(&Tick { partition: 0, at, open_ms: 0 }));
             }
             let record = converter.record(&generator.batch());
             recording.batch_bytes += record.len();

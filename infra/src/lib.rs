@@ -4,6 +4,7 @@
 //! machines on it. [`embedded`] is the backend in one file, for one machine.
 
 pub mod log;
+pub mod pace;
 pub mod runtime;
 
 pub use log::embedded;

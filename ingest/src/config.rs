@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use logystera_infra::handles::Handles;
+use logystera_infra::pace::TimeWanted;
 use logystera_schemas::limits::{
     APPEND_WAIT_MS_MAX, BODY_READ_MS_MAX, CONNECTION_AGE_MS_MAX, CONNECTIONS_MAX, CONNECTIONS_PEER_SHARE,
     HEADER_READ_MS_MAX, SHUTDOWN_WAIT_MS_MAX, SIGNAL_AGE_MS_MAX, TICK_MS, UNAUTHENTICATED_BYTES_MAX,
@@ -30,6 +31,9 @@ pub struct GatewayConfig {
     pub connections_peer_max: usize,
     /// This gateway's name among those that write to the same log; none: it is the only one.
     pub among_others: Option<String>,
+    /// What says that time is wanted, if the gateway may write ticks seldom while nobody sends: it must be the only one, and
+    /// whoever waits for time in the same process.
+    pub idle: Option<TimeWanted>,
     /// How long the gateway waits for what.
     pub timing: Timing,
 }
@@ -46,6 +50,7 @@ impl GatewayConfig {
             connections_max: CONNECTIONS_MAX,
             connections_peer_max: CONNECTIONS_MAX / CONNECTIONS_PEER_SHARE,
             among_others: None,
+            idle: None,
             timing: Timing::default(),
         }
     }

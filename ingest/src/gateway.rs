@@ -28,6 +28,7 @@ use crate::core::inflate::{Inflated, inflate};
 use crate::core::quota::Quotas;
 use crate::core::refusal::{Refusal, SignalRefusal};
 use crate::core::replay::{Replay, Seen, Try};
+use crate::core::rhythm::Rhythm;
 use crate::core::signature::{HEADER, IDENTITY, Secret, SignatureHeader, Signed};
 use crate::core::tally::Tally;
 use crate::core::verify::{Facts, KeyState, Verdict, decide, replayed};
@@ -76,6 +77,8 @@ pub(crate) struct Inner<L> {
     pub(crate) rush_told: Seldom,
     /// Ticks in a row that were not written because of it.
     pub(crate) ticks_withheld: AtomicU32,
+    /// When ticks are written; of use only where the configuration lets them be seldom.
+    pub(crate) rhythm: Mutex<Rhythm>,
     pub(crate) log_told: Seldom,
     /// No new batch is taken.
     pub(crate) closing: AtomicBool,
@@ -133,6 +136,7 @@ impl<L: Log> Gateway<L> {
             rush: Arc::default(),
             rush_told: Seldom::new(),
             ticks_withheld: AtomicU32::new(0),
+            rhythm: Mutex::default(),
             log_told: Seldom::new(),
             closing: AtomicBool::new(false),
             missed: Mutex::default(),
@@ -393,7 +397,8 @@ impl<L: Log> Gateway<L> {
             Ok(reserved) => reserved,
             Err(seen) => return self.answer_as(&header, seen),
         };
-        if !self.in_time(partition, reserved.append(entry, room)).await {
+        let entries = self.tick_ahead().into_iter().chain([entry]).collect();
+        if !self.in_time(partition, reserved.append(entries, room)).await {
             return Err(self.turn(&header, Refusal::LogAway));
         }
         Ok(self.accepted(&header, admitted.accepted, admitted.refused))

@@ -59,10 +59,10 @@ pub(crate) struct Reserved<L: Log> {
 
 impl<L: Log> Reserved<L> {
     /// Asks the log for the append. `room` is held until the log has answered.
-    pub(crate) fn append(self, entry: Entry, room: OwnedSemaphorePermit) -> Appending<L> {
+    pub(crate) fn append(self, entries: Vec<Entry>, room: OwnedSemaphorePermit) -> Appending<L> {
         let log = self.inner.log.clone();
         let answer = async move {
-            let answer = log.append(vec![entry]).await;
+            let answer = log.append(entries).await;
             drop(room);
             answer
         };

@@ -54,6 +54,9 @@ impl<L: Log> Gateway<L> {
     /// Notes how an append to a partition fared. The log takes appends as long as one partition does: no other gateway could do
     /// more.
     fn note(&self, partition: u32, error: Option<&str>) {
+        if error.is_some() {
+            lock(&self.0.rhythm).failed(self.0.clock.monotonic_ms());
+        }
         let is_away = {
             let mut missed = lock(&self.0.missed);
             if error.is_none() {
@@ -165,8 +168,9 @@ impl<L: Log> Gateway<L> {
     /// no other. A tick that the log does not take is not made up for: its absence tells that the door was shut.
     fn beat(&self, beats: &mut Beats) {
         if !self.may_tick() {
-            return;
+            return lock(&self.0.rhythm).shut(self.0.clock.monotonic_ms());
         }
+        let Some(open_ms) = self.open_told() else { return };
         let at = WallMs(self.0.clock.wall_ms());
         for partition in 0..self.0.log.partitions(Topic::Signals) {
             if !beats.partitions.insert(partition) {
@@ -174,8 +178,7 @@ impl<L: Log> Gateway<L> {
                 continue;
             }
             // Each for itself: together they would be one transaction, whose crash would hold up the readers of every partition.
-            let value = schema::encode(&Tick { partition, at });
-            let entry = Entry { topic: Topic::Signals, partition, key: Vec::new(), value };
+            let entry = tick_entry(partition, at, open_ms);
             let gateway = self.clone();
             beats.under_way.spawn(async move {
                 let error = gateway.fault_of(gateway.0.log.append(vec![entry])).await;
@@ -183,6 +186,25 @@ impl<L: Log> Gateway<L> {
             });
         }
         lock(&self.0.clock_watch).written(at.0);
+    }
+
+    /// The open time that this beat's tick tells of; `None`: it has none. Ticks each second need not tell of any.
+    fn open_told(&self) -> Option<i64> {
+        let Some(wanted) = &self.0.config.idle else { return Some(0) };
+        // A clock that is not believed goes on until the log's time is set back.
+        let hurry = wanted.is_set() || !self.0.clock_agreed.load(Ordering::SeqCst);
+        lock(&self.0.rhythm).beat(self.0.clock.monotonic_ms(), hurry)
+    }
+
+    /// The ticks that stand before a batch that ends an idle time, so that it is judged in its own.
+    pub(crate) fn tick_ahead(&self) -> Vec<Entry> {
+        if self.0.config.idle.is_none() {
+            return Vec::new();
+        }
+        let Some(open_ms) = lock(&self.0.rhythm).sent(self.0.clock.monotonic_ms()) else { return Vec::new() };
+        let at = WallMs(self.0.clock.wall_ms());
+        lock(&self.0.clock_watch).written(at.0);
+        (0..self.0.log.partitions(Topic::Signals)).map(|partition| tick_entry(partition, at, open_ms)).collect()
     }
 
     /// Takes in how a tick fared.
@@ -271,4 +293,9 @@ impl<L: Log> Gateway<L> {
             left = rest;
         }
     }
+}
+
+fn tick_entry(partition: u32, at: WallMs, open_ms: i64) -> Entry {
+    let value = schema::encode(&Tick { partition, at, open_ms });
+    Entry { topic: Topic::Signals, partition, key: Vec::new(), value }
 }

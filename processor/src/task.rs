@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use logystera_infra::clock::Clock;
 use logystera_infra::log::{Entry, Record, Task};
+use logystera_infra::pace::{IdleCommits, Pace};
 use logystera_infra::runtime::{COMMIT_INTERVAL, COMMIT_INTERVAL_BEHIND, Cycle, CycleError, Halt, StateMachine};
 use logystera_infra::shutdown::Shutdown;
 use logystera_schemas::ids::{KeyGroup, Sha256Digest};
 use logystera_schemas::limits::BEHIND_MS;
 use logystera_schemas::schema;
-use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::snapshot::Snapshot;
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::{SignalsRecord, Topic};
@@ -22,7 +22,7 @@ use crate::core::snapshot::Home;
 
 /// Name of the application whose state and position these are.
 pub const APP: &str = "processor";
-/// How long a read waits where nothing is to be committed: it bounds how long a stop takes.
+/// How long a read waits where no commit is due before: it bounds how long a stop takes, and how soon it is seen that time is wanted.
 const IDLE_WAIT: Duration = Duration::from_millis(250);
 
 /// Where the bodies of configurations come from: topic `control`, where each stands before a record names it.
@@ -45,6 +45,10 @@ pub struct EngineMachine<B> {
     bodies: B,
     outputs: OutputPartitions,
     marks: Option<Box<dyn Marks>>,
+    /// Something else than ticks was applied since the last commit, or a tick brought a detection about. Nobody waits for a snapshot.
+    has_more_than_time: bool,
+    /// How many outputs there were when the last of them was a tick that a newer one may stand for.
+    tick_ends_at: Option<usize>,
 }
 
 /// Partitions of the topics that the engine writes.
@@ -64,7 +68,8 @@ impl OutputPartitions {
 impl<B: Bodies> EngineMachine<B> {
     /// The machine of the partition `home` of `signals`.
     pub fn new(home: Home, outputs: OutputPartitions, bodies: B) -> Self {
-        Self { engine: Engine::new(home), home, bodies, outputs, marks: None }
+        let engine = Engine::new(home);
+        Self { engine, home, bodies, outputs, marks: None, has_more_than_time: false, tick_ends_at: None }
     }
 
     /// The same, which tells the time to `marks` instead of forwarding ticks in its commits.
@@ -106,6 +111,36 @@ impl<B: Bodies> EngineMachine<B> {
         }
     }
 
+    /// Forwards what a record brought about. A tick that directly follows another one stands for both: whoever reads them learns of
+    /// the time by the newest. Only those that set wall time back are counted, so each of them is forwarded (`is_below`).
+    fn forward(&mut self, mut out: Vec<Output>, is_below: bool, outputs: &mut Vec<Entry>) {
+        if let Some(marks) = &self.marks {
+            out.retain(|output| match output {
+                Output::Tick(tick) => {
+                    marks.passed(tick.at);
+                    false
+                }
+                _ => true,
+            });
+        }
+        if out.is_empty() {
+            return;
+        }
+        let is_tick = |output: &Output| matches!(output, Output::Tick(_));
+        let stands_for = !is_below && out.iter().any(is_tick);
+        if stands_for && self.tick_ends_at == Some(outputs.len()) {
+            outputs.truncate(outputs.len() - self.outputs.detections as usize);
+        }
+        let has_detection = out.iter().any(|output| matches!(output, Output::Detection(_)));
+        if !has_detection {
+            // A snapshot goes to another topic: it does not stand between two ticks.
+            out.sort_by_key(is_tick);
+        }
+        self.has_more_than_time |= has_detection;
+        outputs.extend(self.entries(out));
+        self.tick_ends_at = (stands_for && !has_detection).then_some(outputs.len());
+    }
+
     fn entries(&self, outputs: Vec<Output>) -> impl Iterator<Item = Entry> + '_ {
         outputs.into_iter().flat_map(|output| match output {
             Output::Detection(detection) => {
@@ -113,10 +148,6 @@ impl<B: Bodies> EngineMachine<B> {
                 let partition = KeyGroup::of(tenant).partition(self.outputs.detections);
                 let key = tenant.as_bytes().to_vec();
                 vec![Entry { topic: Topic::Detections, partition, key, value: schema::encode(&*detection) }]
-            }
-            Output::Tick(Tick { at, .. }) if let Some(marks) = &self.marks => {
-                marks.passed(at);
-                Vec::new()
             }
             Output::Tick(tick) => (0..self.outputs.detections)
                 .map(|partition| Entry {
@@ -153,9 +184,11 @@ impl<B: Bodies> StateMachine for EngineMachine<B> {
     fn apply(&mut self, record: &Record, outputs: &mut Vec<Entry>) -> Result<(), Halt> {
         let decoded = SignalsRecord::decode(&record.value)
             .map_err(|e| Halt { offset: record.offset, what: format!("topic signals: {e}") })?;
+        let is_below = matches!(&decoded, SignalsRecord::Tick(tick) if tick.at < self.engine.time().wall());
         let mut out = Vec::new();
         self.with_bodies(record.offset, |engine| engine.apply(record.offset, &decoded, &mut out))?;
-        outputs.extend(self.entries(out));
+        self.has_more_than_time |= !matches!(decoded, SignalsRecord::Tick(_));
+        self.forward(out, is_below, outputs);
         Ok(())
     }
 
@@ -168,54 +201,54 @@ impl<B: Bodies> StateMachine for EngineMachine<B> {
     }
 
     fn take_puts(&mut self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        self.has_more_than_time = false;
         self.engine.take_puts()
     }
 }
 
 /// Runs the cycle until `shutdown` or the partition's end: commits every 100 ms, every second while it is behind, or sooner where
-/// much has gathered. Blocks its thread.
+/// much has gathered. When it commits ticks that brought nothing about, `idle` says. Blocks its thread.
 pub fn run<B: Bodies, T: Task>(
     machine: EngineMachine<B>,
     task: T,
     clock: &impl Clock,
+    idle: IdleCommits,
     shutdown: &Shutdown,
 ) -> Result<(), CycleError> {
     let mut cycle = Cycle::start(machine, task)?;
     tracing::info!(position = cycle.position(), "processor started");
-    let mut commit_at: Option<i64> = None;
+    let mut pace = Pace::new(idle);
     let mut has_committed = false;
     let mut tally = Tally::new(cycle.machine.engine());
     let mut held = HeldGauges::new(cycle.machine.home());
     let mut tell_at = clock.monotonic_ms() + TELL_EVERY_MS;
     while !shutdown.is_set() {
-        let wait = match commit_at {
-            Some(at) => Duration::from_millis(at.saturating_sub(clock.monotonic_ms()).max(0) as u64),
-            None => IDLE_WAIT,
-        };
-        let applied = cycle.apply_next(wait)?;
+        let applied = cycle.apply_next(pace.patience(clock.monotonic_ms(), IDLE_WAIT))?;
         metrics::counter!("logystera_processor_records_total").increment(applied as u64);
         let now = clock.monotonic_ms();
-        if applied > 0 && commit_at.is_none() {
+        if applied > 0 || pace.is_waiting() {
             let is_behind = clock.wall_ms() - cycle.machine.engine().time().wall().0 > BEHIND_MS;
             // Whoever took over shows soon that it has.
             let interval = if is_behind && has_committed { COMMIT_INTERVAL_BEHIND } else { COMMIT_INTERVAL };
-            commit_at = Some(now + interval.as_millis() as i64);
+            pace.waits(now, has_committed && !cycle.machine.has_more_than_time, interval);
         }
         let sealed = cycle.machine.is_sealed();
-        if sealed || commit_at.is_some_and(|at| now >= at) || cycle.is_full() {
+        if sealed || pace.is_due(now) || cycle.is_full() {
             cycle.commit(Vec::new())?;
-            (commit_at, has_committed) = (None, true);
-            if now >= tell_at {
-                tally.tell(cycle.machine.engine());
-                held.tell(cycle.machine.engine());
-                tell_at = now + TELL_EVERY_MS;
-            }
-            if sealed {
-                break;
-            }
+            pace.committed();
+            has_committed = true;
+        }
+        // What is not committed is told when it is: it may be applied once more.
+        if now >= tell_at && !cycle.machine.has_more_than_time {
+            tally.tell(cycle.machine.engine());
+            held.tell(cycle.machine.engine());
+            tell_at = now + TELL_EVERY_MS;
+        }
+        if sealed {
+            break;
         }
     }
-    if commit_at.is_some() {
+    if pace.is_waiting() {
         cycle.commit(Vec::new())?;
     }
     tally.tell(cycle.machine.engine());

@@ -1,34 +1,68 @@
-//! When the task commits.
+//! When the task commits, and which ticks it forwards.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use logystera_infra::clock::{Clock, ManualClock};
-use logystera_infra::log::{Commit, LogError, Record, Task};
+use logystera_infra::log::{Commit, Entry, LogError, Record, Task};
+use logystera_infra::pace::{IdleCommits, TimeWanted};
+use logystera_infra::runtime::StateMachine;
 use logystera_infra::shutdown::Shutdown;
 use logystera_processor::core::snapshot::Home;
 use logystera_processor::task::{Bodies, EngineMachine, OutputPartitions, run};
 use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::schema;
-use logystera_schemas::signals_topic::Tick;
+use logystera_schemas::signals_topic::{Refused, Tick};
 use logystera_schemas::time::WallMs;
+use logystera_schemas::topic::{DetectionsRecord, Topic};
 
-/// A read takes so long, and gives a tick.
-const READ_MS: u32 = 20;
-/// How long the task runs.
-const SPAN_MS: i64 = 4_000;
+const START_MS: i64 = 1_767_225_600_000;
+/// A read that gives nothing, or gives at once, takes so long.
+const READ_MS: i64 = 20;
 
-/// Ticks that lie so far back, one for each read, as long as the span lasts.
-struct Ticks {
-    clock: ManualClock,
-    behind_ms: i64,
-    shutdown: Shutdown,
-    read: u64,
-    /// When was committed.
-    commits: Arc<Mutex<Vec<i64>>>,
+struct Nothing;
+
+impl Bodies for Nothing {
+    fn find(&mut self, _: &Sha256Digest) -> Option<String> {
+        None
+    }
 }
 
-impl Task for Ticks {
+fn machine() -> EngineMachine<Nothing> {
+    EngineMachine::new(Home::ALONE, OutputPartitions::ALONE, Nothing)
+}
+
+/// What happens at a time, in milliseconds after the start.
+enum Event {
+    /// A tick, so many milliseconds before the time at which it comes.
+    Tick(i64),
+    /// A record that is no tick.
+    Other,
+    /// Somebody waits for time, or nobody any more.
+    Wanted(bool),
+}
+
+/// A commit: when, and the ticks that it forwards, both after the start.
+#[derive(Debug, PartialEq, Eq)]
+struct Committed {
+    at_ms: i64,
+    ticks: Vec<i64>,
+    position: u64,
+}
+
+/// A log to which the events come, each in its time.
+struct Script {
+    clock: ManualClock,
+    events: VecDeque<(i64, Event)>,
+    until_ms: i64,
+    shutdown: Shutdown,
+    wanted: TimeWanted,
+    read: u64,
+    commits: Arc<Mutex<Vec<Committed>>>,
+}
+
+impl Task for Script {
     fn position(&self) -> u64 {
         0
     }
@@ -41,41 +75,91 @@ impl Task for Ticks {
         Ok(self.read)
     }
 
-    fn read(&mut self, _: Duration) -> Result<Vec<Record>, LogError> {
-        self.clock.pass(READ_MS);
-        if self.clock.monotonic_ms() >= SPAN_MS {
+    fn read(&mut self, wait: Duration) -> Result<Vec<Record>, LogError> {
+        let now = self.clock.monotonic_ms();
+        let next = self.events.front().map_or(i64::MAX, |(at, _)| *at);
+        let passes = (next - now).clamp(READ_MS, READ_MS.max(wait.as_millis() as i64));
+        self.clock.pass(passes as u32);
+        let now = now + passes;
+        if now >= self.until_ms {
             self.shutdown.trigger();
         }
-        let at = WallMs(self.clock.wall_ms() - self.behind_ms);
-        self.read += 1;
-        Ok(vec![Record { offset: self.read - 1, key: Vec::new(), value: schema::encode(&Tick { partition: 0, at }) }])
+        let mut records = Vec::new();
+        while let Some((at, event)) = self.events.pop_front_if(|(at, _)| *at <= now) {
+            let value = match event {
+                Event::Wanted(wanted) => {
+                    self.wanted.set(wanted);
+                    continue;
+                }
+                Event::Tick(behind_ms) => tick(at - behind_ms),
+                Event::Other => schema::encode(&Refused {
+                    site: "site".parse().expect("an id"),
+                    spool: None,
+                    reason: "busy".to_owned(),
+                    count: 1,
+                    authenticated: false,
+                }),
+            };
+            records.push(Record { offset: self.read, key: Vec::new(), value });
+            self.read += 1;
+        }
+        Ok(records)
     }
 
-    fn commit(&mut self, _: Commit) -> Result<(), LogError> {
-        self.commits.lock().unwrap_or_else(PoisonError::into_inner).push(self.clock.monotonic_ms());
+    fn commit(&mut self, commit: Commit) -> Result<(), LogError> {
+        let ticks = commit.outputs.iter().filter(|entry| entry.topic == Topic::Detections);
+        let ticks = ticks.map(|entry| at_of(&entry.value)).collect();
+        let commit = Committed { at_ms: self.clock.monotonic_ms(), ticks, position: commit.position };
+        self.commits.lock().unwrap_or_else(PoisonError::into_inner).push(commit);
         Ok(())
     }
 }
 
-struct Nothing;
+fn tick(at_ms: i64) -> Vec<u8> {
+    schema::encode(&Tick { partition: 0, at: WallMs(START_MS + at_ms), open_ms: 0 })
+}
 
-impl Bodies for Nothing {
-    fn find(&mut self, _: &Sha256Digest) -> Option<String> {
-        None
+fn at_of(value: &[u8]) -> i64 {
+    match DetectionsRecord::decode(value) {
+        Ok(DetectionsRecord::Tick(tick)) => tick.at.0 - START_MS,
+        other => panic!("{other:?}"),
     }
 }
 
-/// The times between commits, and before the first one.
+/// Runs the task through `events` until `until_ms`, and gives its commits.
+fn commits(seldom: bool, events: Vec<(i64, Event)>, until_ms: i64) -> Vec<Committed> {
+    let (clock, shutdown, wanted) = (ManualClock::at(START_MS), Shutdown::new(), TimeWanted::default());
+    let idle = if seldom { IdleCommits::Seldom(wanted.clone()) } else { IdleCommits::Soon };
+    let commits = Arc::default();
+    let mut events = events;
+    events.sort_by_key(|(at, _)| *at);
+    let task = Script {
+        clock: clock.clone(),
+        events: events.into(),
+        until_ms,
+        shutdown: shutdown.clone(),
+        wanted,
+        read: 0,
+        commits: Arc::clone(&commits),
+    };
+    run(machine(), task, &clock, idle, &shutdown).expect("it runs");
+    std::mem::take(&mut *commits.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// A tick each second from `from` to before `to`.
+fn seconds(from: i64, to: i64) -> Vec<(i64, Event)> {
+    (from..to).map(|second| (1_000 * second, Event::Tick(0))).collect()
+}
+
+/// The times between commits, and before the first one, where each read gives a tick.
 fn check(behind_ms: i64, first_ms: i64, others_ms: i64) {
-    let (clock, shutdown, commits) = (ManualClock::at(1_767_225_600_000), Shutdown::new(), Arc::default());
-    let task =
-        Ticks { clock: clock.clone(), behind_ms, shutdown: shutdown.clone(), read: 0, commits: Arc::clone(&commits) };
-    run(EngineMachine::new(Home::ALONE, OutputPartitions::ALONE, Nothing), task, &clock, &shutdown).expect("it runs");
-    let mut commits = commits.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let span_ms = 4_000;
+    let ticks = (0..span_ms).step_by(READ_MS as usize).map(|at| (at, Event::Tick(behind_ms))).collect();
+    let mut commits: Vec<i64> = commits(false, ticks, span_ms).into_iter().map(|commit| commit.at_ms).collect();
     // The one at the end is no interval's.
     commits.pop();
     let steps: Vec<i64> = commits.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    let near = |time: i64, wanted: i64| (wanted..=wanted + 2 * i64::from(READ_MS)).contains(&time);
+    let near = |time: i64, wanted: i64| (wanted..=wanted + 2 * READ_MS).contains(&time);
     assert!(near(commits[0], first_ms), "{behind_ms} ms behind: {commits:?}");
     assert!(!steps.is_empty() && steps.iter().all(|step| near(*step, others_ms)), "{behind_ms} ms behind: {steps:?}");
 }
@@ -86,4 +170,106 @@ fn a_commit_comes_soon_and_once_a_second_while_it_is_behind() {
     check(2_900, 100, 100);
     check(3_100, 100, 1_000);
     check(86_400_000, 100, 1_000);
+}
+
+#[test]
+fn while_only_time_passes_it_commits_once_a_minute() {
+    let commits = commits(true, seconds(1, 200), 200_000);
+    let told: Vec<_> =
+        commits.iter().map(|commit| (commit.at_ms / 1_000, &commit.ticks[..], commit.position)).collect();
+    // Whoever took over shows so at once; each commit forwards the newest tick alone. The last one is at the stop.
+    let expected: [(i64, &[i64], u64); 5] =
+        [(1, &[1_000], 1), (62, &[62_000], 62), (123, &[123_000], 123), (184, &[184_000], 184), (200, &[199_000], 199)];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn whose_time_is_wanted_commits_each_tick() {
+    assert_eq!(commits(false, seconds(1, 61), 61_500).len(), 60);
+    let wanted = vec![(80_500, Event::Wanted(true)), (90_500, Event::Wanted(false))];
+    let commits = commits(true, [seconds(1, 110), wanted].into_iter().flatten().collect(), 110_000);
+    let times: Vec<i64> = commits.iter().map(|commit| commit.at_ms).collect();
+    // What waited when it was wanted goes first, before the next tick.
+    assert!((80_500..81_000).contains(&times[2]), "{times:?}");
+    assert_eq!((commits[2].ticks.as_slice(), times.len()), (&[80_000][..], 3 + 10 + 1), "{times:?}");
+    assert!(times[3..13].iter().zip(81..).all(|(at, second)| (0..200).contains(&(at - 1_000 * second))), "{times:?}");
+}
+
+#[test]
+fn what_is_no_tick_is_committed_soon_with_the_ticks_before_it() {
+    let events = [seconds(1, 100), vec![(70_500, Event::Other)]].into_iter().flatten().collect();
+    let commits = commits(true, events, 100_000);
+    assert!((70_600..70_700).contains(&commits[2].at_ms), "{commits:?}");
+    assert_eq!((commits[2].ticks.as_slice(), commits[2].position), (&[70_000][..], 71));
+    assert_eq!(commits.len(), 4, "then the minute begins anew: {commits:?}");
+}
+
+/// Wall time as the planner has it.
+fn wall(ticks: &[i64]) -> i64 {
+    ticks
+        .iter()
+        .fold((i64::MIN, 0), |(wall, below), at| match *at < wall {
+            true if below < 59 => (wall, below + 1),
+            _ => (*at, 0),
+        })
+        .0
+}
+
+/// Applies ticks at these times and gives those that are forwarded, with commits now and then, and whether `partitions` have the same.
+fn forwarded(ticks: &[i64], partitions: u32, commit_after: impl Fn(usize) -> bool) -> Vec<i64> {
+    let outputs = OutputPartitions { detections: partitions, ..OutputPartitions::ALONE };
+    let mut machine = EngineMachine::new(Home::ALONE, outputs, Nothing);
+    let (mut waiting, mut told) = (Vec::new(), vec![Vec::new(); partitions as usize]);
+    for (place, at) in ticks.iter().enumerate() {
+        let record = Record { offset: place as u64, key: Vec::new(), value: tick(*at) };
+        machine.apply(&record, &mut waiting).expect("a tick");
+        if commit_after(place) || place + 1 == ticks.len() {
+            machine.take_puts();
+            for entry in waiting.drain(..).filter(|entry: &Entry| entry.topic == Topic::Detections) {
+                told[entry.partition as usize].push(at_of(&entry.value));
+            }
+        }
+    }
+    assert!(told.iter().all(|others| *others == told[0]), "{told:?}");
+    told.swap_remove(0)
+}
+
+#[test]
+fn a_tick_stands_for_those_before_it_but_not_for_those_that_set_time_back() {
+    let never = |_: usize| false;
+    assert_eq!(forwarded(&[1, 2, 3, 3, 9], 1, never), [9]);
+    assert_eq!(forwarded(&[1, 2, 3, 3, 9], 3, |place| place == 1), [2, 9], "what is committed stays");
+    assert_eq!(forwarded(&[1, 9, 5, 6, 9, 10], 2, never), [9, 5, 6, 10]);
+    let back: Vec<i64> = std::iter::once(1_000).chain(0..60).chain([70, 80]).collect();
+    let told = forwarded(&back, 1, never);
+    assert_eq!((told.len(), told.last()), (62, Some(&80)));
+    assert_eq!(wall(&told), wall(&back));
+}
+
+#[test]
+fn whoever_reads_the_forwarded_ticks_has_the_same_time() {
+    let mut draw = 88_172_645_463_325_252_u64;
+    let mut next = |below: u64| {
+        draw ^= draw << 13;
+        draw ^= draw >> 7;
+        draw ^= draw << 17;
+        draw % below
+    };
+    for _ in 0..50 {
+        let (mut now, mut off) = (100_000, 0);
+        let ticks: Vec<i64> = (0..400)
+            .map(|_| {
+                if next(60) == 0 {
+                    off = -(next(90_000) as i64);
+                }
+                now += next(2_000) as i64;
+                now + if next(3) == 0 { 0 } else { off }
+            })
+            .collect();
+        let every = 1 + next(80) as usize;
+        for end in [57, 200, 399, 400] {
+            let told = forwarded(&ticks[..end], 1, |place| place % every == 0);
+            assert_eq!(wall(&told), wall(&ticks[..end]), "{ticks:?}");
+        }
+    }
 }

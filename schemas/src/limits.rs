@@ -134,6 +134,14 @@ pub const RECORDS_RECALLED: u64 = 1_000;
 pub const LOG_REPEAT_MS: i64 = 30_000;
 /// Milliseconds between two ticks of a gateway (design, section 5).
 pub const TICK_MS: u64 = 1_000;
+/// Milliseconds without a batch after which a gateway that is alone writes ticks seldom: a sender that has something to say every
+/// minute keeps the second's rhythm.
+pub const IDLE_AFTER_MS: u64 = 60_000;
+/// Milliseconds between two ticks while nobody sends: what a silence may be told late then. At 50 KB a commit a day of them is
+/// 0.4 GB; well below a minute, at which the engine sees a gap.
+pub const TICK_IDLE_MS: u64 = 10_000;
+/// Milliseconds of open time that one tick may tell of: a few idle ticks, so that none makes an outage look like open time.
+pub const OPEN_MS_MAX: i64 = 3 * TICK_IDLE_MS as i64;
 /// `Refused` records in one append.
 pub const REFUSED_APPEND_MAX: usize = 1_000;
 /// Bytes of bodies, inflated, that a site may send each second, by default.
@@ -218,6 +226,9 @@ pub const RULE_TEST_TIMES_MAX: i64 = 10_000;
 pub const COMMIT_BYTES_MAX: usize = 8 << 20;
 /// Longest time between two commits of a task, in milliseconds (design, section 7).
 pub const COMMIT_INTERVAL_MS: u64 = 100;
+/// Longest time, in milliseconds, between two commits of a task for which only time passes, if nobody waits for it: what is read again
+/// after a crash is a few ticks, and two tasks write 0.2 GB a day.
+pub const IDLE_COMMIT_MS: u64 = 60_000;
 /// Longest time between two commits of a processor that is behind, in milliseconds: it has more to do than to be quick with each.
 pub const COMMIT_INTERVAL_BEHIND_MS: u64 = 1_000;
 /// Milliseconds that log time lies back from which on a processor is behind: more than ticks and commits explain.
@@ -420,6 +431,8 @@ const _: () = assert!(ATTEMPTS_IN_FLIGHT_CHANNEL_MAX < ATTEMPTS_IN_FLIGHT_TENANT
 const _: () = assert!(CHANNEL_PAUSE_MS_DEFAULT <= CHANNEL_PAUSE_MS_MAX, "a pause is at most the longest one");
 const _: () = assert!(CHANNEL_PAUSE_MS_MIN <= CHANNEL_PAUSE_MS_DEFAULT, "a pause is at least the shortest one");
 const _: () = assert!(CHANNEL_PAUSE_MS_MIN >= TICK_MS as i64, "a pause is at least a tick");
+const _: () = assert!(TICK_IDLE_MS.is_multiple_of(TICK_MS), "an idle tick is due at a second's");
+const _: () = assert!(OPEN_MS_MAX < 60_000, "what one tick says is open time is less than a gap");
 const _: () = assert!(PACE_SLACK_MS * 2 <= CHANNEL_PAUSE_MS_MIN, "slack must not eat a pause up");
 const _: () = assert!(BACKLOG_WAIT_MS < BACKLOG_AGE_MS, "waiting for a backlog is little beside its age");
 const _: () = assert!(CHANNEL_PAUSE_MS_MAX < THROTTLED_MS_MAX, "the longest pause alone gives no delivery up");

@@ -44,7 +44,7 @@ kinds! {
     /// Topic signals: what was turned away.
     Refused = "refused",
     /// Topics signals and detections: the clock.
-    Tick = "tick",
+    Tick = "tick" after ["tick.1"],
     /// Topic signals: the configuration that holds from here.
     SiteConfigured = "site_configured",
     /// Topic signals: the site's end.

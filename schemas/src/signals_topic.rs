@@ -23,14 +23,16 @@ avro_record! {
 }
 
 avro_record! {
-    /// The clock of one gateway. Written to each partition of `signals` once a second, and forwarded by the engine to
-    /// `detections`. Its key is empty.
+    /// The clock of one gateway. Written to each partition of `signals` once a second, more seldom by a gateway that is alone
+    /// while nobody sends, and forwarded by the engine to `detections`. Its key is empty.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Tick {
         /// Partition of `signals` that it was written to.
         pub partition: u32,
         /// The gateway's clock.
         pub at: WallMs,
+        /// Milliseconds since the tick before in which the door was open, if they are more than ticks of each second tell.
+        pub open_ms: i64 where since 2,
     }
 }
 

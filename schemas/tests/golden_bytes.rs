@@ -9,6 +9,7 @@ use logystera_schemas::catalogue::SIGNAL_TYPES;
 use logystera_schemas::control::{Entity, Key, Lease};
 use logystera_schemas::delivery::{Attempt, AttemptEnded};
 use logystera_schemas::schema::{self, Kind};
+use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::topic::SignalsRecord;
 
 mod samples;
@@ -40,8 +41,8 @@ fn the_bytes_of_each_record_are_what_they_were() {
       c30178b6f6bcf27e21a0
       10736974655f377164029f9f9f9f9f9f9f9f18726174655f6c696d69746564d80401
     Tick
-      c301550e0f48e35b36f3
-      0680a0d5edee66
+      c301f8ddd814ed5f9bc3
+      0680a0d5edee66a09c01
     SiteConfigured
       c301f448ced5e383d84e
       10736974655f3771640861636d651241636d652073686f70d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2
@@ -120,7 +121,7 @@ fn the_bytes_of_each_record_are_what_they_were() {
 #[test]
 fn an_attempts_end_without_a_cause_is_still_read() {
     let digits = "c30151a62cdb4e0a68d20861636d65dddddddddddddddddddddddddddddddd040202da060278ae01";
-    let read: AttemptEnded = schema::decode(&bytes(digits)).unwrap();
+    let read: AttemptEnded = schema::decode(&from_hex(digits)).unwrap();
     let now: AttemptEnded = schema::decode(&samples::of(Kind::AttemptEnded)).unwrap();
     assert_eq!(read, AttemptEnded { cause: None, ..now });
 }
@@ -129,14 +130,18 @@ fn an_attempts_end_without_a_cause_is_still_read() {
 fn a_row_of_before_is_still_read_as_one_of_an_alert() {
     let digits = "c30149e574aef11726f00861636d6510736974655f37716400e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1061662727574652d666f72636508686f6f6b\
                   dddddddddddddddddddddddddddddddd0404147374617475735f35303002e80780a0d5edee6602e0f4d8edee66";
-    let read: Attempt = schema::decode(&bytes(digits)).unwrap();
+    let read: Attempt = schema::decode(&from_hex(digits)).unwrap();
     let now: Attempt = schema::decode(&samples::of(Kind::Attempt)).unwrap();
     assert!(now.disabled.is_some());
     assert_eq!(read, Attempt { disabled: None, ..now });
 }
 
-fn bytes(digits: &str) -> Vec<u8> {
-    (0..digits.len() / 2).map(|i| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).unwrap()).collect()
+#[test]
+fn a_tick_of_before_is_still_read_as_one_of_each_second() {
+    let before: Tick = schema::decode(&from_hex("c301550e0f48e35b36f30680a0d5edee66")).unwrap();
+    let now: Tick = schema::decode(&samples::of(Kind::Tick)).unwrap();
+    assert_ne!(now.open_ms, 0);
+    assert_eq!(before, Tick { open_ms: 0, ..now });
 }
 
 /// The header of a batch of version 1, without `ends`.

@@ -110,6 +110,11 @@ impl Planner {
         self.in_flight
     }
 
+    /// Whether there is a delivery, waiting or in the air: only deliveries wait for time.
+    pub fn has_deliveries(&self) -> bool {
+        !self.busy.is_empty()
+    }
+
     /// How many deliveries wait.
     pub fn waiting(&self) -> usize {
         self.busy.iter().filter_map(|id| self.tenants.get(id)).map(super::tenant::Tenant::waiting_count).sum()

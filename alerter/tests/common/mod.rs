@@ -74,7 +74,7 @@ pub(crate) fn due_of_detection(detection: Detection) -> Due {
 }
 
 pub(crate) fn tick(partition: u32, at: i64) -> DetectionsRecord {
-    DetectionsRecord::Tick(Tick { partition, at: WallMs(at) })
+    DetectionsRecord::Tick(Tick { partition, at: WallMs(at), open_ms: 0 })
 }
 
 pub(crate) fn channels(tenant: &str, ids: &[&str]) -> DetectionsRecord {

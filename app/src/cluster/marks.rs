@@ -33,7 +33,7 @@ impl Times {
     /// would be taken for a clock that was set back.
     fn next(&mut self) -> Option<Tick> {
         let lowest = self.newest.keys().map(|place| place.partition).min()?;
-        let next = Tick { partition: lowest, at: self.newest.values().copied().max()? };
+        let next = Tick { partition: lowest, at: self.newest.values().copied().max()?, open_ms: 0 };
         if self.told.as_ref().is_some_and(|told| told.at == next.at) {
             return None;
         }

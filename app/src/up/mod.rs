@@ -17,6 +17,7 @@ use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::control::{Directory, DirectoryView, DirectoryWatch, master_key};
 use logystera_infra::embedded::{Embedded, EmbeddedLog, OpenError};
 use logystera_infra::handles;
+use logystera_infra::pace::TimeWanted;
 use logystera_infra::secrets::MasterKey;
 use logystera_infra::shutdown::Shutdown;
 use logystera_infra::telemetry::{self, LogFormat, Metrics};
@@ -106,6 +107,8 @@ pub(crate) struct Running {
     pub(crate) admin_listen: SocketAddr,
     /// What each site may send.
     pub(crate) quota: Quota,
+    /// Whether the alerter waits for time: else ticks are seldom while nobody sends, and so are commits of them.
+    pub(crate) time_wanted: TimeWanted,
     /// When to stop.
     pub(crate) shutdown: Shutdown,
 }
@@ -135,7 +138,20 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
     let mut threads = vec![watch.spawn(shutdown.clone()).map_err(CliError::not_available)?];
     let data = config.data.clone();
     let quota = config.quota;
-    let running = Running { data, log, directory, deployment, master, office, listen, admin_listen, quota, shutdown };
+    let time_wanted = TimeWanted::default();
+    let running = Running {
+        data,
+        log,
+        directory,
+        deployment,
+        master,
+        office,
+        listen,
+        admin_listen,
+        quota,
+        time_wanted,
+        shutdown,
+    };
     threads.extend(tasks::spawn(&embedded, &running)?);
 
     let servers = serve_all(
@@ -285,7 +301,8 @@ fn own_url(listen: SocketAddr, tls: bool) -> String {
 }
 
 fn gateway(running: &Running) -> Gateway<EmbeddedLog> {
-    let config = GatewayConfig { quota: running.quota, ..gateway_config(&running.deployment.audience) };
+    let idle = Some(running.time_wanted.clone());
+    let config = GatewayConfig { quota: running.quota, idle, ..gateway_config(&running.deployment.audience) };
     let keys = Arc::new(secrets::SiteKeys::new(running.directory.clone(), running.master.clone()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     Gateway::new(config, running.log.clone(), keys, clock)

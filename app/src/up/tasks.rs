@@ -11,6 +11,7 @@ use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::control::DirectoryView;
 use logystera_infra::embedded::{Embedded, EmbeddedTask};
 use logystera_infra::log::{Log, LogError};
+use logystera_infra::pace::IdleCommits;
 use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
 use logystera_processor::core::snapshot::Home;
@@ -34,11 +35,12 @@ pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHa
     let webhook = webhook.map_err(CliError::not_available)?;
     let engine = {
         let (log, shutdown, directory) = (running.log.clone(), running.shutdown.clone(), running.directory.clone());
+        let idle = IdleCommits::Seldom(running.time_wanted.clone());
         let run = move |mut task: EmbeddedTask| {
             task.pass_over(directory.caught_up(&log)?.skips(Topic::Signals, 0, 0));
             let bodies = ControlBodies { log: log.clone(), view: directory.clone() };
             let machine = EngineMachine::new(Home::ALONE, OutputPartitions::ALONE, bodies);
-            processor::run(machine, task, &SystemClock::new(), &shutdown)
+            processor::run(machine, task, &SystemClock::new(), idle.clone(), &shutdown)
         };
         let log = running.log.clone();
         let again = move || log.task(processor::APP, Topic::Signals);
@@ -57,7 +59,8 @@ pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHa
             let url = running.deployment.url.clone();
             let (targets, advice) = (Arc::new(targets), Arc::new(RuleAdvice::new(running.directory.clone())));
             let courier = HttpCourier::new(webhook.clone(), targets, advice, clock, url, runtime.clone(), outcome);
-            alerter::run(PlannerMachine::new(0), task, &courier, outcomes, &SystemClock::new(), &running.shutdown)
+            let (machine, idle) = (PlannerMachine::new(0), IdleCommits::Seldom(running.time_wanted.clone()));
+            alerter::run(machine, task, &courier, outcomes, &SystemClock::new(), idle, &running.shutdown)
         };
         let again = move || log.task(alerter::APP, Topic::Detections);
         keep_running((alerter::APP, Topic::Detections, of), shutdown, planner, again, run)?

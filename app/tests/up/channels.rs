@@ -59,7 +59,7 @@ fn gone_twice(folder: &Folder, channel: &str) {
     let now = now_ms();
     for hours_ago in [3, 1] {
         let at = WallMs(now - hours_ago * HOUR_MS);
-        put(&mut planner, &mut values, &Tick { partition: 0, at });
+        put(&mut planner, &mut values, &Tick { partition: 0, at, open_ms: 0 });
         if hours_ago == 3 {
             put(&mut planner, &mut values, &detection(at.0));
         }

@@ -6,6 +6,7 @@ mod channels;
 mod commands;
 mod folder;
 mod full_disk;
+mod idle;
 mod reload;
 mod replay;
 mod sites;

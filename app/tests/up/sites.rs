@@ -182,7 +182,7 @@ fn a_site_is_shown_with_what_its_signals_wait_for() {
 
     let now = now_ms();
     let embedded = Embedded::open(&folder.data()).unwrap();
-    let tick = schema::encode(&Tick { partition: 0, at: WallMs(now) });
+    let tick = schema::encode(&Tick { partition: 0, at: WallMs(now), open_ms: 0 });
     let tick = Entry { topic: Topic::Signals, partition: 0, key: Vec::new(), value: tick };
     let entries = vec![tick, batch(1, now - 60_000, &[]), batch(2, now, &[now - 2_000, now - 1_000])];
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(embedded.log().append(entries)).unwrap();

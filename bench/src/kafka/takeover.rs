@@ -244,7 +244,7 @@ impl<'a> Marker<'a> {
     fn is_hidden(&self) -> Result<bool, BenchError> {
         let end = || Ok::<_, BenchError>(self.place.log.bounds(Topic::Detections, WATCHED)?.end);
         let before = end()?;
-        let value = schema::encode(&Tick { partition: Self::PARTITION, at: WallMs(0) });
+        let value = schema::encode(&Tick { partition: Self::PARTITION, at: WallMs(0), open_ms: 0 });
         self.place.append(vec![Entry { topic: Topic::Detections, partition: WATCHED, key: Vec::new(), value }])?;
         if end()? != before {
             return Ok(false);

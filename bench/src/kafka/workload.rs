@@ -92,7 +92,7 @@ impl<'a> Loader<'a> {
     pub fn tick(&mut self, at: i64) {
         self.loaded.last_tick = at;
         for partition in 0..self.partitions {
-            let value = schema::encode(&Tick { partition, at: WallMs(at) });
+            let value = schema::encode(&Tick { partition, at: WallMs(at), open_ms: 0 });
             self.waiting.push(Entry { topic: Topic::Signals, partition, key: Vec::new(), value });
         }
     }

@@ -10,6 +10,8 @@ pub mod clock;
 
 pub mod election;
 
+pub mod rhythm;
+
 pub mod crowd;
 
 pub mod quota;

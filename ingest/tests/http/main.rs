@@ -9,6 +9,7 @@ mod batches;
 mod connections;
 mod crowd;
 mod hostile;
+mod idle;
 mod leaks;
 mod lifecycle;
 mod refused_records;

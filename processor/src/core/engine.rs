@@ -125,7 +125,7 @@ impl Engine {
         match record {
             SignalsRecord::Tick(tick) => {
                 self.tick(tick, said)?;
-                out.push(Output::Tick(Tick { partition: self.home.partition, at: tick.at }));
+                out.push(Output::Tick(Tick { partition: self.home.partition, at: tick.at, open_ms: 0 }));
                 self.take_snapshots(offset + 1, out);
                 Ok(())
             }
@@ -187,7 +187,7 @@ impl Engine {
     }
 
     fn tick(&mut self, tick: &Tick, said: &mut Vec<Detection>) -> Result<(), EngineError> {
-        let set_back = self.time.tick(tick.at);
+        let set_back = self.time.tick(tick.at, tick.open_ms);
         self.time_changed = true;
         if let Some(before) = set_back {
             self.set_back(before, said)?;

@@ -1,10 +1,10 @@
 //! Log time: what the ticks say. Wall time is the highest tick; open time stands still while the door was shut.
 
 use logystera_schemas::avro_record;
-use logystera_schemas::limits::TICKS_BELOW;
+use logystera_schemas::limits::{OPEN_MS_MAX, TICKS_BELOW};
 use logystera_schemas::time::{OpenMs, WallMs};
 
-/// Most that one tick moves open time on, in milliseconds: twice the ticks' interval.
+/// Most that one tick moves open time on, in milliseconds, if it does not say more: twice the ticks' interval.
 const OPEN_STEP_MS_MAX: i64 = 2_000;
 /// A tick further than this after the one before is a gap, in milliseconds.
 const GAP_MS: i64 = 60_000;
@@ -25,8 +25,8 @@ avro_record! {
 }
 
 impl LogTime {
-    /// Takes a tick. Gives the wall time before where that was set back.
-    pub fn tick(&mut self, at: WallMs) -> Option<WallMs> {
+    /// Takes a tick that says the door was open for `open_ms` since the one before. Gives the wall time before where that was set back.
+    pub fn tick(&mut self, at: WallMs, open_ms: i64) -> Option<WallMs> {
         let Some(wall) = self.wall else {
             self.wall = Some(at);
             return None;
@@ -42,7 +42,8 @@ impl LogTime {
         }
         self.below = 0;
         self.wall = Some(at);
-        self.open = self.open.plus(step.min(OPEN_STEP_MS_MAX));
+        let told = open_ms.min(OPEN_MS_MAX);
+        self.open = self.open.plus(step.min(told.max(OPEN_STEP_MS_MAX)));
         if step > GAP_MS {
             self.gap_end = Some(self.open);
         }
@@ -59,15 +60,37 @@ impl LogTime {
 mod tests {
     use super::*;
 
-    /// Feeds ticks and gives (wall, open, end of the newest gap).
-    fn check(ticks: &[i64], wall: i64, open: i64, gap_end: Option<i64>) {
+    /// Feeds ticks, each with the open time that it tells, and gives (wall, open, end of the newest gap).
+    fn check_told(ticks: &[(i64, i64)], wall: i64, open: i64, gap_end: Option<i64>) {
         let mut time = LogTime::default();
-        for at in ticks {
+        for (at, open_ms) in ticks {
             let before = time.wall();
-            let set_back = time.tick(WallMs(*at));
+            let set_back = time.tick(WallMs(*at), *open_ms);
             assert_eq!(set_back, (time.wall() < before).then_some(before), "{at} of {ticks:?}");
         }
         assert_eq!((time.wall().0, time.open.0, time.gap_end.map(|g| g.0)), (wall, open, gap_end), "{ticks:?}");
+    }
+
+    fn check(ticks: &[i64], wall: i64, open: i64, gap_end: Option<i64>) {
+        let untold: Vec<_> = ticks.iter().map(|at| (*at, 0)).collect();
+        check_told(&untold, wall, open, gap_end);
+    }
+
+    #[test]
+    fn a_tick_tells_how_long_the_door_was_open() {
+        // No more than has passed, no less than a tick that says nothing.
+        check_told(&[(0, 0), (10_000, 10_000)], 10_000, 10_000, None);
+        check_told(&[(0, 0), (10_000, 7_000)], 10_000, 7_000, None);
+        check_told(&[(0, 0), (10_000, 25_000)], 10_000, 10_000, None);
+        check_told(&[(0, 0), (10_000, 1_000)], 10_000, 2_000, None);
+        check_told(&[(0, 0), (10_000, -9)], 10_000, 2_000, None);
+        check_told(&[(0, 0), (1_000, 1_900)], 1_000, 1_000, None);
+        // The bound, and a gap all the same.
+        check_told(&[(0, 0), (50_000, 50_000)], 50_000, 30_000, None);
+        check_told(&[(0, 0), (90_000, 90_000)], 90_000, 30_000, Some(30_000));
+        check_told(&[(0, 0), (90_000, 5_000)], 90_000, 5_000, Some(5_000));
+        // The first one and those below have nothing before them to tell of.
+        check_told(&[(9_000, 10_000), (8_000, 10_000), (9_000, 10_000)], 9_000, 0, None);
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl World {
 
     /// A gateway's tick.
     pub(crate) fn tick(&mut self, at: f64) -> Vec<String> {
-        self.record(&schema::encode(&Tick { partition: 0, at: WallMs(ms(at)) }))
+        self.record(&schema::encode(&Tick { partition: 0, at: WallMs(ms(at)), open_ms: 0 }))
     }
 
     /// Ticks of every second from `from` to `to`.

@@ -225,7 +225,7 @@ records! {
         integration_version enabled refused base_at ends
     }
     Refused { site spool reason count authenticated }
-    Tick { partition at }
+    Tick { partition at open_ms }
     SiteConfigured { site tenant name digest semantics }
     SiteClosed { site tenant }
     KeyRevoked { site key stolen }

@@ -126,7 +126,7 @@ pub(crate) fn of(kind: Kind) -> Vec<u8> {
             count: 300,
             authenticated: true,
         }),
-        Kind::Tick => schema::encode(&Tick { partition: 3, at: WallMs(AT) }),
+        Kind::Tick => schema::encode(&Tick { partition: 3, at: WallMs(AT), open_ms: 10_000 }),
         Kind::SiteConfigured => schema::encode(&SiteConfigured {
             site: id("site_7qd"),
             tenant: id("acme"),

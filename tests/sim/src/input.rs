@@ -184,7 +184,7 @@ pub const START_MS: i64 = 1_767_225_600_000;
 impl fmt::Display for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tick(t) => write!(f, "tick {}", show_time(t.at.0)),
+            Self::Tick(t) => write!(f, "tick {} open={}", show_time(t.at.0), t.open_ms),
             Self::Refused(r) => {
                 let spool = r.spool.map_or_else(|| "none".to_owned(), |s| s.to_string());
                 write!(f, "refused site={} spool={spool} authenticated={}", r.site, r.authenticated)?;

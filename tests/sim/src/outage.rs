@@ -141,7 +141,7 @@ fn play(story: &Story, troubles: &[Trouble], seed: u64, punctual: bool) -> Log {
     let mut rng = Rng::new(seed).part(5);
     let mut log = Log { bodies: vec![Arc::clone(&story.rules)], inputs: Vec::new() };
     let now = |second: i64| START_MS + 1_000 * second + 5;
-    log.inputs.push(Input::Tick(Tick { partition: 0, at: WallMs(now(0)) }));
+    log.inputs.push(Input::Tick(Tick { partition: 0, at: WallMs(now(0)), open_ms: 0 }));
     log.inputs.push(Input::Configured(SiteConfigured {
         site: story.site.clone(),
         tenant: story.tenant.clone(),
@@ -167,7 +167,7 @@ fn play(story: &Story, troubles: &[Trouble], seed: u64, punctual: bool) -> Log {
             break;
         }
         if !is_shut {
-            log.inputs.push(Input::Tick(Tick { partition: 0, at: WallMs(now(second)) }));
+            log.inputs.push(Input::Tick(Tick { partition: 0, at: WallMs(now(second)), open_ms: 0 }));
         }
         for (n, courier) in couriers.iter_mut().enumerate() {
             let hit = troubles.iter().find(|t| t.hits(n, second));

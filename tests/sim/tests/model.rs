@@ -104,8 +104,20 @@ fn ticks_move_the_clocks() {
     ] {
         let mut clock = LogTime::default();
         for at in &ticks {
-            clock.tick(*at);
+            clock.tick(*at, 0);
         }
         assert_eq!((clock.wall(), clock.open, clock.gap_end), (wall, open, gap_end), "{ticks:?}");
+    }
+}
+
+#[test]
+fn a_tick_can_tell_more_open_time() {
+    for (passed, told, open) in
+        [(10_000, 0, 2_000), (10_000, 9_000, 9_000), (10_000, 20_000, 10_000), (50_000, 40_000, 30_000), (900, -5, 900)]
+    {
+        let mut clock = LogTime::default();
+        clock.tick(0, 7_000);
+        clock.tick(passed, told);
+        assert_eq!((clock.open, clock.gap_end), (open, None), "{told} of {passed}");
     }
 }

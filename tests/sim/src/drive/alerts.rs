@@ -8,6 +8,7 @@ use logystera_alerter::core::Due;
 use logystera_alerter::task::{Courier, PlannerMachine, outcomes, run as run_planner};
 use logystera_infra::clock::{Clock, ManualClock};
 use logystera_infra::log::Record;
+use logystera_infra::pace::{IdleCommits, TimeWanted};
 use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
 use logystera_schemas::delivery::{
@@ -131,7 +132,7 @@ fn memory(told: &[Output], rng: &mut Rng) -> Memory {
     // Ten minutes each, until long after the last retry.
     let ticks = (0..400).map(|_| {
         wall += 600_000;
-        schema::encode(&Tick { partition: 0, at: WallMs(wall) })
+        schema::encode(&Tick { partition: 0, at: WallMs(wall), open_ms: 0 })
     });
     durable.ticks = ticks.collect();
     durable.ticks.reverse();
@@ -168,7 +169,8 @@ fn live(memory: &Memory, arrivals: &Mutex<Vec<Arrival>>, script: u64) -> Result<
             let _ = ended.try_send(AttemptEnded { retry_after_s, ..end });
         });
         let task = Watched { task: memory.take_over(), memory, shutdown: &shutdown };
-        match run_planner(PlannerMachine::new(0), task, &courier, received, &clock, &shutdown) {
+        let idle = IdleCommits::Seldom(TimeWanted::default());
+        match run_planner(PlannerMachine::new(0), task, &courier, received, &clock, idle, &shutdown) {
             Ok(()) if memory.durable().ticks.is_empty() => return Ok(()),
             Ok(()) | Err(CycleError::Log(_)) => {}
             Err(halt) => return Err(format!("the planner stops: {halt}")),

@@ -102,7 +102,7 @@ pub fn log() -> Log {
     };
     for at in (BEGIN_MS..END_MS).step_by(TICK_MS as usize) {
         let is_first = |moment: i64| (at - TICK_MS..at).contains(&(moment - 1));
-        inputs.push(Input::Tick(Tick { partition: 0, at: WallMs(at) }));
+        inputs.push(Input::Tick(Tick { partition: 0, at: WallMs(at), open_ms: 0 }));
         for (place, site) in SITES.iter().enumerate() {
             let (from, hour) = (BEGIN_MS + site.from * HOUR_MS, (at - BEGIN_MS) / HOUR_MS);
             if is_first(from) {

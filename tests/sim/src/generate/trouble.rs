@@ -50,6 +50,10 @@ impl World {
             let ticks = *self.rng.pick(&[10, 40, 61, 130, 200]);
             self.idle(ticks);
         }
+        if self.rng.rarely(weather.rest) {
+            let ticks = *self.rng.pick(&[1, 7, 20, 60]);
+            self.rest(ticks);
+        }
         if is_slow && self.rng.rarely(weather.idle / 4) {
             self.idle(1_900);
         }

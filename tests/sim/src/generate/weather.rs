@@ -25,6 +25,7 @@ pub(super) struct Weather {
     pub(super) new_key: u64,
     pub(super) stolen_key: u64,
     pub(super) days: u64,
+    pub(super) rest: u64,
 }
 
 impl Weather {
@@ -51,6 +52,7 @@ impl Weather {
             new_key: some(150),
             stolen_key: some(100),
             days: some(40),
+            rest: some(100),
         }
     }
 }

@@ -125,10 +125,15 @@ impl World {
     }
 
     pub(super) fn tick(&mut self) {
+        self.tick_that_tells(0);
+    }
+
+    /// The gateways' ticks, which say that the door was open for `open_ms`.
+    fn tick_that_tells(&mut self, open_ms: i64) {
         for skew in &self.gateway_skews {
             if self.gateway_skews.len() == 1 || self.rng.chance(90) {
                 let at = WallMs(self.now + skew);
-                self.log.inputs.push(Input::Tick(Tick { partition: 0, at }));
+                self.log.inputs.push(Input::Tick(Tick { partition: 0, at, open_ms }));
             }
         }
     }
@@ -215,6 +220,21 @@ impl World {
         for _ in 0..ticks {
             self.now += 2_000;
             self.tick();
+        }
+    }
+
+    /// Nobody sends for long, and ticks come seldom: most say how long the door was open.
+    pub(super) fn rest(&mut self, ticks: usize) {
+        for _ in 0..ticks {
+            let passed = *self.rng.pick(&[10_000, 10_000, 10_000, 1_000, 25_000, 45_000, 61_000]);
+            self.now += passed;
+            let open_ms = match self.rng.below(10) {
+                0..7 => passed,
+                7 => 0,
+                8 => self.rng.range(0, passed),
+                _ => self.rng.range(-1_000, 100_000),
+            };
+            self.tick_that_tells(open_ms);
         }
     }
 }

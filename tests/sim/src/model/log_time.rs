@@ -1,7 +1,9 @@
 //! Log time (design, section 5, "Log time"): the two clocks that the ticks tell.
 
-/// Most that open time advances by one tick.
+/// Most that open time advances by one tick that tells nothing of it.
 const STEP_MAX: i64 = 2_000;
+/// Most that any tick can tell.
+const TOLD_MAX: i64 = 30_000;
 /// A tick more than this after the one before is a gap.
 const GAP: i64 = 60_000;
 /// Ticks in a row below the highest that set wall time back.
@@ -21,8 +23,8 @@ pub struct LogTime {
 }
 
 impl LogTime {
-    /// Takes a tick.
-    pub fn tick(&mut self, at: i64) {
+    /// Takes a tick, and how long the door was open by what it tells.
+    pub fn tick(&mut self, at: i64, told: i64) {
         let previous = *self.highest.get_or_insert(at);
         if at < previous {
             self.below.push(at);
@@ -34,7 +36,15 @@ impl LogTime {
         }
         self.below.clear();
         self.highest = Some(at);
-        self.open += (at - previous).min(STEP_MAX);
+        let passed = at - previous;
+        let trusted = if told <= STEP_MAX {
+            STEP_MAX
+        } else if told >= TOLD_MAX {
+            TOLD_MAX
+        } else {
+            told
+        };
+        self.open += if passed > trusted { trusted } else { passed };
         if at - previous > GAP {
             self.gap_end = Some(self.open);
         }

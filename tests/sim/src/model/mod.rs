@@ -57,9 +57,9 @@ impl Model {
         let mut outputs = Vec::new();
         match input {
             Input::Tick(tick) => {
-                outputs.push(Output::Tick(tick.clone()));
+                outputs.push(Output::Tick(Tick { open_ms: 0, ..tick.clone() }));
                 let before = self.clock.wall();
-                self.clock.tick(tick.at.0);
+                self.clock.tick(tick.at.0, tick.open_ms);
                 let now = self.clock.wall();
                 if now < before {
                     self.sites.values_mut().for_each(|site| site.set_back(before, now));
