@@ -117,7 +117,7 @@ impl<L: Log> Gateway<L> {
             count += 1;
         }
         // The next gateway need not wait until this one's last batch was answered.
-        self.0.stands.send_if_modified(|stands| std::mem::take(stands));
+        self.0.stands.send_if_modified(std::mem::take);
         while flushing.join_next().await.is_some() {}
     }
 

@@ -125,6 +125,7 @@ fn serve(role: Role, args: &Args) -> Result<u8, CliError> {
     let metrics = equip(&config.log, config.log_json)?;
     let shutdown = Shutdown::new();
     let installation = patiently(&shutdown, || Installation::connect(config.clone()))?;
+    let installation = Installation { log: installation.log.clone().followed(), ..installation };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::not_available)?;
     let done = runtime.block_on(async {
         shutdown.on_signals().map_err(CliError::not_available)?;

@@ -235,14 +235,17 @@ fn keep_running(
     let failing = metrics::gauge!("logystera_tasks_failing", "app" => share.app);
     let halted = metrics::gauge!("logystera_partitions_halted", "app" => share.app);
     let mut directory = share.control.view.current();
-    let mut shown_ms = clock.monotonic_ms();
+    let (mut shown, mut shown_ms) = (BTreeMap::new(), clock.monotonic_ms());
     let mut told_full_ms: Option<i64> = None;
     while !shutdown.is_set() {
         let now_ms = clock.monotonic_ms();
         if now_ms - shown_ms >= SHOW_EVERY_MS {
             shown_ms = now_ms;
             for (place, worker) in workers.iter().filter(|(_, worker)| worker.is_taken_over()) {
-                member.show(*place, worker.committed.load(Ordering::Relaxed));
+                let position = worker.committed.load(Ordering::Relaxed);
+                if shown.insert(*place, position) != Some(position) {
+                    member.show(*place, position);
+                }
             }
         }
         if let Err(error) = member.serve(SERVE) {
@@ -252,6 +255,7 @@ fn keep_running(
             *membership = None;
             shutdown.wait_timeout(REJOIN_PAUSE);
             member = membership.insert(join()?);
+            shown.clear();
             continue;
         }
         if !member.has_joined() {

@@ -109,9 +109,14 @@ mod tests {
         Standing { instance: instance.to_owned(), incarnation: 1, renewal, at: WallMs(renewal as i64), ticks }
     }
 
-    /// Gateways by name, each with whether it would write and when its lease was written last. Gives who writes at `now_ms`.
-    fn writers(gateways: &[(&str, bool, i64)], now_ms: i64) -> Vec<String> {
-        let writes = |own: &&(&str, bool, i64)| {
+    /// A gateway's name, whether it would write, and when its lease was written last.
+    type Gateway<'a> = (&'a str, bool, i64);
+    /// Gateways, a time, and who writes then.
+    type Row<'a> = (&'a [Gateway<'a>], i64, &'a [&'a str]);
+
+    /// Who writes at `now_ms`.
+    fn writers(gateways: &[Gateway<'_>], now_ms: i64) -> Vec<String> {
+        let writes = |own: &&Gateway<'_>| {
             let mut election = Election::new(own.0);
             election.look(Vec::new(), 0);
             for (n, (name, ticks, at_ms)) in gateways.iter().enumerate() {
@@ -127,7 +132,7 @@ mod tests {
     #[test]
     fn one_writes_whoever_is_up_and_nobody_only_if_nobody_is() {
         let old = GATEWAY_SILENT_MS + 1;
-        let table: [(&[(&str, bool, i64)], i64, &[&str]); 9] = [
+        let table: [Row<'_>; 9] = [
             (&[("a", true, 0)], 0, &["a"]),
             (&[("a", true, 0), ("b", true, 0), ("c", true, 0)], 0, &["a"]),
             // The first cannot, for its clock differs, or nobody finds room at its door.

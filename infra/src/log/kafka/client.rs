@@ -22,7 +22,12 @@ pub(super) const DELIVERY_MS_MAX: u64 = 8_000;
 const LINGER_MS: f64 = 0.5;
 /// How long the broker may wait for records that a consumer asks for, milliseconds. Short, because an assignment waits for
 /// the answer before it.
-const FETCH_WAIT_MS: u64 = 20;
+pub(super) const FETCH_WAIT_MS: u64 = 20;
+/// The same for a reader that follows a partition and never goes elsewhere: where nothing comes it asks twice a second, not fifty
+/// times. What comes is there at once in any case.
+pub(super) const FOLLOW_FETCH_WAIT_MS: u64 = 500;
+/// The same for a task: longer than from tick to tick, so that an idle partition is asked for once a tick.
+pub(super) const TASK_FETCH_WAIT_MS: u64 = 1_500;
 /// Bytes that a producer keeps in its queue, in KiB.
 const QUEUE_KIB_MAX: u64 = 64 << 10;
 /// Bytes of a partition that a consumer asks for at a time; a larger batch of records still comes, alone.

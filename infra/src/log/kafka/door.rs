@@ -45,7 +45,7 @@ struct Tenure {
     left: Option<u32>,
     /// Whether the gateway would write ticks, and what of that was told last.
     ticks: bool,
-    told_ticks: bool,
+    told_ticks: Option<bool>,
     /// Whether topic `control` has shown a lease of this process: only then is one of another incarnation newer than its own,
     /// and not what an earlier process under the name has left.
     was_seen: bool,
@@ -62,11 +62,11 @@ impl Tenure {
         let pause_ms = if now_ms < self.until_ms { LEASE_RENEW_MS } else { RETRY_PAUSE.as_millis() as i64 };
         let renews = last_ms.is_none_or(|last_ms| now_ms - last_ms >= pause_ms);
         // The others act by it.
-        let turns = self.ticks != self.told_ticks;
+        let turns = self.told_ticks != Some(self.ticks);
         if self.is_superseded || !(leaves || renews || turns) {
             return None;
         }
-        self.told_ticks = self.ticks;
+        self.told_ticks = Some(self.ticks);
         if leaves {
             self.left = Some(written);
         }
@@ -160,7 +160,7 @@ impl Door {
             inside: 0,
             left: None,
             ticks: false,
-            told_ticks: false,
+            told_ticks: None,
             was_seen: false,
             is_superseded: false,
         };

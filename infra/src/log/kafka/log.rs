@@ -22,6 +22,7 @@ pub struct KafkaLog {
     shared: Arc<Shared>,
     layouts: Arc<Layouts>,
     writes: Writes,
+    follows: bool,
 }
 
 /// How a log is written to.
@@ -61,7 +62,7 @@ impl KafkaLog {
             readers: Mutex::default(),
             bounds: Bounds::committed(config)?,
         };
-        Ok(Self { shared: Arc::new(shared), layouts: Arc::clone(layouts), writes: Writes::Freely })
+        Ok(Self { shared: Arc::new(shared), layouts: Arc::clone(layouts), writes: Writes::Freely, follows: false })
     }
 
     /// The same log, with its topics laid out like this.
@@ -82,6 +83,14 @@ impl KafkaLog {
         let id = format!("{}{name}", self.shared.config.prefix);
         let transactions = Transactions::take_over(&self.shared.config, &id)?;
         Ok(Self { writes: Writes::Alone(Arc::new(Mutex::new(Some(transactions)))), ..self.clone() })
+    }
+
+    /// The same log, for somebody who reads partitions on and on as they grow: where nothing comes that costs the brokers next to
+    /// nothing, but to go elsewhere takes half a second. What was read before, in the other way, is not followed any more.
+    #[must_use]
+    pub fn followed(self) -> Self {
+        self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        Self { follows: true, ..self }
     }
 
     /// How the topics are laid out, as far as this log knows.
@@ -207,9 +216,9 @@ impl KafkaLog {
         }
         let mut readers = self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner);
         // Taken out, so that one that failed is not used again.
-        let mut reader = match readers.iter().position(|reader| reader.is_of(&name, partition)) {
+        let mut reader = match readers.iter().position(|reader| reader.is_of(&name, partition, self.follows)) {
             Some(place) => readers.remove(place),
-            None => Reader::open(&self.shared.config, &name, partition, from)?,
+            None => Reader::open(&self.shared.config, &name, partition, from, self.follows)?,
         };
         reader.go_to(from)?;
         let records = reader.read_before(bounds.end, bytes_max)?;

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use logystera_schemas::limits::TASK_READ_BYTES_MAX;
 use metrics::Gauge;
+use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::KafkaConfig;
-use super::client::{Consuming, away, consumer, consuming};
+use super::client::{Consuming, FETCH_WAIT_MS, FOLLOW_FETCH_WAIT_MS, TASK_FETCH_WAIT_MS, away, consumer, consuming};
 use crate::clock::Stopwatch;
 use crate::log::{LogError, Record};
 use crate::store::shown;
@@ -81,6 +82,7 @@ pub(super) struct Reader {
     consumer: Consuming,
     topic: String,
     partition: u32,
+    follows: bool,
     /// Offset to read next.
     next: u64,
     /// One that did not fit the read before.
@@ -94,22 +96,38 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// A reader that stands at `from`, and goes on behind what the broker has no more.
-    pub(super) fn open(config: &KafkaConfig, topic: &str, partition: u32, from: u64) -> Result<Self, LogError> {
-        Self::new(config, topic, partition, from, "earliest")
+    /// A reader that stands at `from`, and goes on behind what the broker has no more. `follows`: it will seldom go elsewhere.
+    pub(super) fn open(
+        config: &KafkaConfig,
+        topic: &str,
+        partition: u32,
+        from: u64,
+        follows: bool,
+    ) -> Result<Self, LogError> {
+        let wait_ms = if follows { FOLLOW_FETCH_WAIT_MS } else { FETCH_WAIT_MS };
+        Self::new(config, topic, partition, (from, "earliest"), wait_ms)
     }
 
-    /// A reader that stands at `from`, and stops where the broker has the next record no more: see [`Self::has_lost`].
+    /// A task's reader, which stands at `from`, never goes elsewhere, and stops where the broker has the next record no more: see [`Self::has_lost`].
     pub(super) fn open_strict(config: &KafkaConfig, topic: &str, partition: u32, from: u64) -> Result<Self, LogError> {
-        Self::new(config, topic, partition, from, "error")
+        Self::new(config, topic, partition, (from, "error"), TASK_FETCH_WAIT_MS)
     }
 
-    fn new(config: &KafkaConfig, topic: &str, partition: u32, from: u64, reset: &str) -> Result<Self, LogError> {
-        let consumer = assigned(config, topic, [(partition, from)].into_iter(), reset)?;
+    fn new(
+        config: &KafkaConfig,
+        topic: &str,
+        partition: u32,
+        (from, reset): (u64, &str),
+        wait_ms: u64,
+    ) -> Result<Self, LogError> {
+        let mut settings = consumer(config);
+        settings.set("fetch.wait.max.ms", wait_ms.to_string());
+        let consumer = assigned(settings, topic, [(partition, from)].into_iter(), reset)?;
         Ok(Self {
             consumer,
             topic: topic.to_owned(),
             partition,
+            follows: wait_ms > FETCH_WAIT_MS,
             next: from,
             left: None,
             spent: Vec::new(),
@@ -128,9 +146,9 @@ impl Reader {
         self.left.as_ref().map_or(self.next, |left| left.offset)
     }
 
-    /// Whether it reads this partition.
-    pub(super) fn is_of(&self, topic: &str, partition: u32) -> bool {
-        self.topic == topic && self.partition == partition
+    /// Whether it reads this partition, and in this way.
+    pub(super) fn is_of(&self, topic: &str, partition: u32, follows: bool) -> bool {
+        (self.topic.as_str(), self.partition, self.follows) == (topic, partition, follows)
     }
 
     /// Whether the partition's end was seen behind the newest record.
@@ -226,7 +244,7 @@ pub(super) fn read_changelog(
     let mut remaining = Remaining::new(remaining, &ranges);
     let committed = Bounds::committed(config)?;
     let starts = ranges.iter().map(|(partition, range)| (*partition, range.start));
-    let consumer = assigned(config, topic, starts, "earliest")?;
+    let consumer = assigned(consumer(config), topic, starts, "earliest")?;
     let (mut heard, mut waiting) = (Stopwatch::start(), Vec::new());
     while !ranges.is_empty() {
         match consumer.poll(END_WAIT) {
@@ -292,12 +310,11 @@ impl Drop for Remaining<'_> {
 }
 
 fn assigned(
-    config: &KafkaConfig,
+    mut settings: ClientConfig,
     topic: &str,
     partitions: impl Iterator<Item = (u32, u64)>,
     reset: &str,
 ) -> Result<Consuming, LogError> {
-    let mut settings = consumer(config);
     settings.set("enable.partition.eof", "true").set("auto.offset.reset", reset);
     let consumer = consuming(&settings, "the consumer")?;
     let mut list = TopicPartitionList::new();
