@@ -7,7 +7,6 @@ use std::rc::Rc;
 use logystera_infra::runtime::StateMachine;
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{KeyGroup, Sha256Digest, SiteId};
-use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
 use serde_json::json;
 
@@ -93,8 +92,8 @@ impl<'a> Recorded<'a> {
         if range.is_empty() {
             return Ok(range.end);
         }
-        let records = self.asked.log.read(Topic::Detections, part, range.start, READ_BYTES_MAX)?;
         let skips = self.asked.known.directory.skips(Topic::Detections, part.generation, part.partition);
+        let records = self.asked.log.read_on(Topic::Detections, part, range.start, &skips)?;
         for record in records.iter().filter(|record| record.offset < range.end && !skips.has(record.offset)) {
             let decoded = DetectionsRecord::decode(&record.value).map_err(|error| {
                 CliError::new(FINDING, format_args!("topic detections offset {}: {error}", record.offset))
