@@ -13,7 +13,7 @@ use serde_json::json;
 use super::engine::{Found, Replay};
 use super::progress::Progress;
 use super::{Args, Asked};
-use crate::cli::{CliError, DONE, FINDING, NOT_AVAILABLE, Out};
+use crate::cli::{CliError, DONE, FINDING, NOT_AVAILABLE, Out, counted};
 use crate::reading::Part;
 use crate::when;
 
@@ -212,7 +212,8 @@ fn tell(asked: &Asked<'_>, seen: &Seen) -> Result<(), CliError> {
         ))?;
     }
     if *skipped > 0 {
-        out.line(format_args!("{skipped} records were passed over, as the engine did: `log skip` has said so."))?;
+        let records = counted(*skipped, "record was", "records were");
+        out.line(format_args!("{records} passed over, as the engine did: `log skip` has said so."))?;
     }
     if missing > 0 {
         out.line(format_args!(

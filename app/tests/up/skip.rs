@@ -68,7 +68,7 @@ fn each_site_shows_its_rules() {
     assert_eq!((shown[0]["site"].as_str(), shown[1]["sites"].as_u64()), (Some("shop"), Some(1)), "{shown:?}");
     assert_eq!((&shown[0]["digest"], shown[1]["published"].as_bool()), (&shown[1]["digest"], Some(true)), "{shown:?}");
     assert!(shown[0]["by"].as_str().unwrap().starts_with("site add"), "{shown:?}");
-    assert!(folder.expect(0, &["rules", "status"]).contains("1 sites, published last"));
+    assert!(folder.expect(0, &["rules", "status"]).contains("1 site, published last"));
     up.stop();
 }
 
