@@ -140,6 +140,11 @@ impl From<io::Error> for CliError {
     }
 }
 
+/// A number of things, in words that agree with it.
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// Ends a command: prints its error, gives its exit code.
 pub fn finish(command: &str, done: Result<u8, CliError>) -> ExitCode {
     match done {

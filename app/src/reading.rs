@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use logystera_alerter::core::Planner;
-use logystera_infra::control::Directory;
+use logystera_infra::control::{Directory, Skips};
 use logystera_infra::embedded::{EmbeddedReader, OpenError};
 use logystera_infra::log::{LogError, Record};
 use logystera_processor::core::view::{Gathering, SiteView};
@@ -44,6 +44,16 @@ pub(crate) trait Reading {
 
     /// Committed records from offset `from` on, at least one where there is one, then as many as fit `bytes_max`.
     fn read(&self, topic: Topic, part: Part, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError>;
+
+    /// As [`Self::read`], for who honours what is passed over: such a record is there with nothing in it if its checksum is wrong.
+    fn read_on(&self, topic: Topic, part: Part, from: u64, skips: &Skips) -> Result<Vec<Record>, LogError> {
+        match self.read(topic, part, from, READ_BYTES_MAX) {
+            Err(LogError::Checksum { offset, .. }) if skips.has(offset) => {
+                Ok(vec![Record { offset, ..Record::default() }])
+            }
+            read => read,
+        }
+    }
 
     /// What is configured now, and how the topics are laid out: from here on this log knows the generations that there are.
     fn directory(&self) -> Result<Directory, LogError>;
@@ -148,7 +158,7 @@ impl Reading for EmbeddedReader {
         let skips = Reading::directory(self)?.skips(Topic::Detections, 0, 0);
         // Behind that stands what it has not applied yet: while nothing runs, a command's own record too.
         loop {
-            let records = Self::read(self, Topic::Detections, from, READ_BYTES_MAX)?;
+            let records = self.read_on(Topic::Detections, Part { generation: 0, partition: 0 }, from, &skips)?;
             let Some(last) = records.last() else { return Ok(Some(planner)) };
             from = last.offset + 1;
             for record in records.iter().filter(|record| !skips.has(record.offset)) {

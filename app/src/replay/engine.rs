@@ -196,7 +196,7 @@ impl<'a> Replay<'a> {
         if self.machine.is_sealed() {
             return Ok(None);
         }
-        let records = self.log.read(Topic::Signals, self.part, self.next, READ_BYTES_MAX)?;
+        let records = self.log.read_on(Topic::Signals, self.part, self.next, &self.skips)?;
         if records.is_empty() {
             return Ok(None);
         }

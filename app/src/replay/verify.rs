@@ -7,14 +7,13 @@ use std::rc::Rc;
 use logystera_infra::runtime::StateMachine;
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{KeyGroup, Sha256Digest, SiteId};
-use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
 use serde_json::json;
 
 use super::engine::{Found, Replay};
 use super::progress::Progress;
 use super::{Args, Asked};
-use crate::cli::{CliError, DONE, FINDING, NOT_AVAILABLE, Out};
+use crate::cli::{CliError, DONE, FINDING, NOT_AVAILABLE, Out, counted};
 use crate::reading::Part;
 use crate::when;
 
@@ -93,8 +92,8 @@ impl<'a> Recorded<'a> {
         if range.is_empty() {
             return Ok(range.end);
         }
-        let records = self.asked.log.read(Topic::Detections, part, range.start, READ_BYTES_MAX)?;
         let skips = self.asked.known.directory.skips(Topic::Detections, part.generation, part.partition);
+        let records = self.asked.log.read_on(Topic::Detections, part, range.start, &skips)?;
         for record in records.iter().filter(|record| record.offset < range.end && !skips.has(record.offset)) {
             let decoded = DetectionsRecord::decode(&record.value).map_err(|error| {
                 CliError::new(FINDING, format_args!("topic detections offset {}: {error}", record.offset))
@@ -213,7 +212,8 @@ fn tell(asked: &Asked<'_>, seen: &Seen) -> Result<(), CliError> {
         ))?;
     }
     if *skipped > 0 {
-        out.line(format_args!("{skipped} records were passed over, as the engine did: `log skip` has said so."))?;
+        let records = counted(*skipped, "record was", "records were");
+        out.line(format_args!("{records} passed over, as the engine did: `log skip` has said so."))?;
     }
     if missing > 0 {
         out.line(format_args!(

@@ -7,7 +7,7 @@ use logystera_infra::control::Directory;
 use logystera_schemas::ids::Sha256Digest;
 use serde_json::json;
 
-use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, Out};
+use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, Out, counted};
 use crate::site::table;
 use crate::{reading, when};
 
@@ -47,9 +47,10 @@ pub(super) fn publish(args: &PublishArgs) -> Result<u8, CliError> {
             out.json(&json!({"published": set.digest, "rules": set.rules.len(), "sites": sites}))?;
         } else {
             out.line(format_args!(
-                "Published: {} rules, digest {}. {sites} sites were configured with them; new sites are, too.",
-                set.rules.len(),
-                set.digest
+                "Published: {}, digest {}. {} configured with them; new sites are, too.",
+                counted(set.rules.len() as u64, "rule", "rules"),
+                set.digest,
+                counted(sites as u64, "site was", "sites were")
             ))?;
         }
         out.flush()?;
@@ -57,9 +58,9 @@ pub(super) fn publish(args: &PublishArgs) -> Result<u8, CliError> {
     }
     let PublishArgs { paths: _, default: _, cluster: ClusterArgs { .. }, json: _ } = args;
     Err(CliError::wrong_use(format!(
-        "{} rules can be used. On a data folder `logystera up --rules PATH` publishes them when it starts; for an installation on \
+        "{} can be used. On a data folder `logystera up --rules PATH` publishes them when it starts; for an installation on \
          Kafka name its file with --config FILE{}",
-        set.rules.len(),
+        counted(set.rules.len() as u64, "rule", "rules"),
         if cfg!(feature = "kafka") { "" } else { " (this binary was built without --features kafka)" }
     )))
 }
@@ -95,7 +96,7 @@ pub(super) fn status(args: &StatusArgs) -> Result<u8, CliError> {
             let what = digest.as_ref().map_or_else(|| "?".to_owned(), short);
             let last =
                 if digest.is_some() && digest == published { ", published last: new sites have them" } else { "" };
-            out.line(format_args!("{what}: {sites} sites{last}"))?;
+            out.line(format_args!("{what}: {}{last}", counted(sites as u64, "site", "sites")))?;
         }
     }
     if !args.json && counts(&directory).is_empty() {

@@ -12,9 +12,9 @@ use super::core::cut::{self, Claim};
 use super::core::line::Signal;
 use super::file::{self, FileError, Plan};
 use super::input::Complaints;
-use super::progress::counted;
 use super::state::State;
 use super::{Args, Target};
+use crate::cli::counted;
 use crate::when;
 
 /// What a batch would come to.

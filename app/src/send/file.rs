@@ -15,9 +15,9 @@ use super::core::dropped::DROPPED_TYPE;
 use super::core::line::{LineError, Signal};
 use super::deliver::{Courier, Stop, lock};
 use super::input::{self, Complaints, Lines};
-use super::progress::counted;
 use super::spool::{Says, Spool, SpoolError};
 use super::state::{Input, State, Totals};
+use crate::cli::counted;
 
 /// Why a file cannot be sent.
 #[derive(Debug, thiserror::Error)]

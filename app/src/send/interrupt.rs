@@ -8,9 +8,9 @@ use tokio::runtime::Builder;
 
 use super::deliver::lock;
 use super::file;
-use super::progress::counted;
 use super::spool::Spool;
 use super::state::Feed;
+use crate::cli::counted;
 
 /// Exit code of a sender that was told to stop (128 + SIGINT, as shells count).
 const EXIT_INTERRUPTED: i32 = 130;

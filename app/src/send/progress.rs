@@ -9,6 +9,7 @@ use super::core::answer::{Answer, Refusal, Why};
 use super::input::Complaints;
 use super::spool::Header;
 use super::state::Totals;
+use crate::cli::counted;
 
 /// Time between two lines of progress.
 const EVERY_MS: i64 = 2_000;
@@ -113,11 +114,6 @@ impl Progress {
         let what = counted(header.signals as u64, "signal is", "signals are");
         eprintln!("batch {id} was refused for good ({}); its {what} dropped{span}", said(answer));
     }
-}
-
-/// A number of things, in words that agree with it.
-pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// Says why nothing happens for a while.

@@ -13,7 +13,7 @@ use logystera_schemas::text::Shown;
 use serde_json::{Value, json};
 
 use super::{key_object, state, table};
-use crate::cli::{CliError, Out};
+use crate::cli::{CliError, Out, counted};
 use crate::reading::{EngineView, Reading, site_of};
 use crate::when;
 
@@ -130,7 +130,7 @@ fn print_spools(out: &mut Out, spools: &[SpoolView]) -> Result<(), CliError> {
 
 fn print_held(out: &mut Out, held: Option<&HeldView>) -> Result<(), CliError> {
     let Some(held) = held else { return Ok(out.line("Held: nothing. What came is judged.")?) };
-    let what = if held.signals == 1 { "1 signal is".to_owned() } else { format!("{} signals are", held.signals) };
+    let what = counted(held.signals as u64, "signal is", "signals are");
     out.line(format_args!(
         "Held: {what} not judged yet, of {} to {}.",
         when::show(held.oldest.0),

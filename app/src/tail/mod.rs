@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use logystera_infra::log::Record;
+use logystera_infra::log::{LogError, Record};
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::Topic;
 
@@ -178,7 +178,19 @@ impl Stream {
     /// Reads until a line waits. False: there is none before `end`.
     fn fill(&mut self, log: &dyn Reading, args: &Args, end: u64) -> Result<bool, CliError> {
         while self.waiting.is_empty() && self.next < end && !self.at_end {
-            let records = log.read(args.what.topic(), self.part, self.next, READ_BYTES_MAX)?;
+            let topic = args.what.topic();
+            let records = match log.read(topic, self.part, self.next, READ_BYTES_MAX) {
+                // It is shown as one that cannot be read, and what stands behind it too.
+                Err(error @ LogError::Checksum { offset, .. }) => {
+                    self.next = offset + 1;
+                    let line = show::unreadable(topic, self.part, offset, &error);
+                    if args.site.is_none() && offset < end {
+                        self.waiting.push_back((self.newest, line));
+                    }
+                    continue;
+                }
+                records => records?,
+            };
             self.at_end = records.is_empty();
             let Some(last) = records.last() else { break };
             self.next = last.offset + 1;

@@ -70,7 +70,7 @@ pub(super) fn signals(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
 }
 
 /// A record that cannot be read. It has no time of its own, and stands behind what came before it.
-pub(super) fn unreadable(topic: Topic, part: Part, offset: u64, error: &DecodeError) -> Line {
+pub(super) fn unreadable(topic: Topic, part: Part, offset: u64, error: &dyn std::fmt::Display) -> Line {
     let topic = topic.name();
     let text = format!("                     -- {topic} partition {part} offset {offset} cannot be read: {error}");
     let Part { generation, partition } = part;

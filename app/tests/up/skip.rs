@@ -68,6 +68,30 @@ fn each_site_shows_its_rules() {
     assert_eq!((shown[0]["site"].as_str(), shown[1]["sites"].as_u64()), (Some("shop"), Some(1)), "{shown:?}");
     assert_eq!((&shown[0]["digest"], shown[1]["published"].as_bool()), (&shown[1]["digest"], Some(true)), "{shown:?}");
     assert!(shown[0]["by"].as_str().unwrap().starts_with("site add"), "{shown:?}");
-    assert!(folder.expect(0, &["rules", "status"]).contains("1 sites, published last"));
+    assert!(folder.expect(0, &["rules", "status"]).contains("1 site, published last"));
     up.stop();
+}
+
+/// Changes a record without its checksum, as a broken disk does.
+fn harm(folder: &Folder, topic: Topic, offset: u64) {
+    let store = rusqlite::Connection::open(folder.data().join("logystera.sqlite")).unwrap();
+    let sql = format!("UPDATE log_{} SET value = x'00' WHERE offset = ?1", topic.name());
+    assert_eq!(store.execute(&sql, [offset]).unwrap(), 1);
+}
+
+#[test]
+fn a_record_that_was_altered_is_shown_and_passed_over_by_whoever_reads() {
+    let folder = Folder::new();
+    folder.expect(0, &["site", "add", "Shop", "--create"]);
+    folder.expect(0, &["channel", "add", "webhook", "https://nowhere.invalid/"]);
+    harm(&folder, Topic::Signals, 0);
+    harm(&folder, Topic::Detections, 0);
+
+    let shown = folder.json(&["tail", "signals", "--from", "beginning"]);
+    assert!(shown[0]["record"] == "unreadable" && shown[0]["offset"] == 0, "{shown:?}");
+    for (command, topic) in [(&["channel", "list"][..], "detections"), (&["replay", "--verify"], "signals")] {
+        folder.expect(1, command);
+        folder.expect(0, &["log", "skip", topic, "0", "0", "--reason", "a disk"]);
+        folder.expect(0, command);
+    }
 }
