@@ -41,16 +41,20 @@ exit((static function (): int {
     $kernel->preHandle($request);
     $container = $kernel->getContainer();
     $runtime = $container->get('logystera.runtime');
-    if ($runtime->site() === null) {
-        fwrite(STDERR, "logystera: not set up here: agree on the settings page first\n");
-        return 3;
-    }
-    $owner = fileowner((string) $container->get('logystera.spool_folder')->known());
+    $folder = $container->get('logystera.spool_folder')->known();
+    $owner = $folder === null ? false : fileowner($folder);
     if (function_exists('posix_geteuid') && $owner !== false && $owner !== posix_geteuid()) {
         fwrite(STDERR, "logystera: the signals belong to user $owner: run this as that user, or the site cannot read them\n");
         return 2;
     }
+    if ($runtime->site() === null) {
+        fwrite(STDERR, "logystera: not set up here: agree on the settings page first\n");
+        return 3;
+    }
     $flushed = $runtime->background(Limits::CRON_BUDGET_MS, true);
     echo 'logystera: ' . $flushed->outcome . ', ' . $flushed->batches . " batches\n";
-    return $flushed->outcome === Flushed::FAILED ? 1 : 0;
+    if ($flushed->outcome === Flushed::UNWRITABLE) {
+        fwrite(STDERR, "logystera: the folder for signals cannot be written, and signals are lost: check its rights and the disk\n");
+    }
+    return $flushed->isFailure() ? 1 : 0;
 })());

@@ -35,17 +35,20 @@ if (isset($logysteraOptions['url'])) {
 require "$logysteraFolder/wp-load.php";
 
 exit((static function (): int {
-    $site = Plugin::site();
-    if ($site === null) {
-        fwrite(STDERR, "logystera: not set up here: agree on the settings page first\n");
-        return 3;
-    }
-    $owner = fileowner((string) SpoolFolder::known());
+    $folder = SpoolFolder::known();
+    $owner = $folder === null ? false : fileowner($folder);
     if (function_exists('posix_geteuid') && $owner !== false && $owner !== posix_geteuid()) {
         fwrite(STDERR, "logystera: the signals belong to user $owner: run this as that user, or the site cannot read them\n");
         return 2;
     }
+    if (Plugin::site() === null) {
+        fwrite(STDERR, "logystera: not set up here: agree on the settings page first\n");
+        return 3;
+    }
     $flushed = Plugin::background(Limits::CRON_BUDGET_MS, true);
     echo 'logystera: ' . esc_html($flushed->outcome . ', ' . $flushed->batches . ' batches') . "\n";
-    return $flushed->outcome === Flushed::FAILED ? 1 : 0;
+    if ($flushed->outcome === Flushed::UNWRITABLE) {
+        fwrite(STDERR, "logystera: the folder for signals cannot be written, and signals are lost: check its rights and the disk\n");
+    }
+    return $flushed->isFailure() ? 1 : 0;
 })());

@@ -13,6 +13,7 @@ require_once __DIR__ . '/load.php';
 $logysteraRemove = static function (): void {
     SpoolFolder::remove();
     wp_clear_scheduled_hook(Settings::EVENT);
+    Ledger::remove();
     foreach (Settings::OPTIONS as $option) {
         delete_option($option);
     }

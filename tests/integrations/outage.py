@@ -1,5 +1,5 @@
 """The gateway is down or hangs: pages go on, and afterwards everything arrives, with the ids and bytes that were fixed before."""
-import re, time
+import concurrent.futures, re, time
 from door import Door
 from wordpress import wait_for
 from world import TYPES
@@ -47,6 +47,40 @@ def test_an_outage_keeps_ids_and_bytes(world):
     assert len(tries) == 3 and tries[0] == tries[1] and tries[2][0] != tries[0][0], [t[0] for t in tries]
     assert changes(world, site) == ["probe_0", "probe_1", "probe_2"], changes(world, site)
     return f"slowest of 20 pages while it hung: {max(slow) * 1000:.0f} ms"
+
+
+HEALTH = """require_once ABSPATH . 'wp-admin/includes/admin.php';
+echo json_encode(Logystera\\WordPress\\Admin\\Health::test()['status']);"""
+
+
+def test_a_folder_that_takes_nothing_is_a_failure_everywhere(world):
+    """What lands in the spool is lost then: nothing may say that all is well, and each signal is counted."""
+    site = world.site("nodisk", "define('DISABLE_WP_CRON', true);", types=["auth.attempt"])
+    assert site.command().returncode == 0
+    folder, aside = site.spool(), site.scratch / "nodisk.aside"
+    folder.rename(aside)
+    folder.touch()  # A file in its place: it cannot be made anew.
+    (site.folder / "wp-content/uploads").rename(site.folder / "wp-content/uploads.aside")
+    (site.folder / "wp-content/uploads").touch()
+    attempts = 25
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda i: site.post("/wp-login.php", {"log": "admin", "pwd": "wrong"}, cookies=False), range(attempts)))
+    counted = site.database.query("SELECT option_value FROM wp_options WHERE option_name = 'logystera_lost_auth.attempt|disk'", site.name)
+    assert counted.strip() == str(attempts), counted
+    assert "cannot be written" in site.settings("test"), "the test"
+    assert site.eval(HEALTH) == '"critical"', site.eval(HEALTH)
+    ran = site.command()
+    assert ran.returncode == 1 and "cannot be written" in ran.stderr, ran
+    folder.unlink()
+    aside.rename(folder)
+    (site.folder / "wp-content/uploads").unlink()
+    (site.folder / "wp-content/uploads.aside").rename(site.folder / "wp-content/uploads")
+    ran = site.command()
+    assert ran.returncode == 0, ran
+    told = [(s["dropped_type"], s["count"], s["reason"]) for s in world.signals(site, "integration.dropped")]
+    assert told == [("auth.attempt", attempts, "disk")], told
+    assert site.eval(HEALTH) == '"good"'
+    assert site.database.query("SELECT 1 FROM wp_options WHERE option_name LIKE 'logystera\\_lost%'", site.name) == ""
 
 
 FILL = """$site = Logystera\\WordPress\\Plugin::site();

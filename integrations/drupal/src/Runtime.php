@@ -40,7 +40,7 @@ final class Runtime
             $dsn = $this->settings->dsn();
             $folder = $this->settings->isAgreed($dsn) ? $this->folder->find() : null;
             if ($dsn !== null && $folder !== null) {
-                $this->site = new Site($dsn, $folder, $this->settings);
+                $this->site = new Site($dsn, $folder, $this->settings, $this->container->get('logystera.ledger'));
                 register_shutdown_function($this->end(...));
             }
         }
@@ -91,14 +91,13 @@ final class Runtime
         return $this->site();
     }
 
-    /** Puts on disk what is in memory. */
-    public function write(): void
+    /** Puts on disk what is in memory. Whether the disk took it. */
+    public function write(): bool
     {
         $site = $this->site();
-        if ($site !== null) {
-            $site->recorder->write();
-            $site->lookup->write();
-        }
+        $isWritten = $site === null || $site->recorder->write();
+        $site?->lookup->write();
+        return $isWritten;
     }
 
     /** The process ends. Never throws: a fault of ours must not end what others do then. */
@@ -123,10 +122,11 @@ final class Runtime
             return new Flushed(Flushed::IDLE);
         }
         $this->container->get('logystera.watch')->look($isAsked);
-        $this->write();
+        $isWritten = $this->write() && $site->recorder->recover();
         $flushed = $this->flush($budgetMs);
+        $site->settle($this->folder, $this->container->get('logystera.transport'), $this->address(), $budgetMs);
         $site->lookup->merge();
-        return $flushed;
+        return $isWritten ? $flushed : new Flushed(Flushed::UNWRITABLE, $flushed->answer, $flushed->batches);
     }
 
     /** Sends what waits. $isAsked: an administrator wants an answer now. */

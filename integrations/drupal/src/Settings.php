@@ -28,9 +28,11 @@ final class Settings
     public const STATE_SPOOL = 'logystera.spool';
     /** What Watch found when it looked last. */
     public const STATE_WATCH = 'logystera.watch';
+    /** Counts of signals that the spool's disk did not take: see Ledger. */
+    public const STATE_LOST = 'logystera.lost';
     /** Everything above; uninstalling removes each. */
     public const STATE_KEYS = [
-        self::STATE_DSN, self::STATE_CONSENT, self::STATE_KEY, self::STATE_SPOOL, self::STATE_WATCH,
+        self::STATE_DSN, self::STATE_CONSENT, self::STATE_KEY, self::STATE_SPOOL, self::STATE_WATCH, self::STATE_LOST,
     ];
 
     /** The signal types of Drupal, in the catalogue's order. */

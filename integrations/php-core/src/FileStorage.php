@@ -30,8 +30,8 @@ final class FileStorage implements Storage
     {
         $path = $this->path($name);
         for ($try = 0; $try < self::LOCK_TRIES_MAX; $try++) {
-            $file = @fopen($path, 'c');
-            if ($file === false) {
+            $file = self::open($path, 'c');
+            if ($file === null) {
                 return null;
             }
             $this->handOver($path);
@@ -89,8 +89,8 @@ final class FileStorage implements Storage
 
     public function append(string $name, string $bytes): bool
     {
-        $file = @fopen($this->path($name), 'ab');
-        if ($file === false) {
+        $file = self::open($this->path($name), 'ab');
+        if ($file === null) {
             return false;
         }
         $this->handOver($this->path($name));
@@ -107,8 +107,9 @@ final class FileStorage implements Storage
     public function write(string $name, string $bytes, bool $durably): bool
     {
         $path = $this->path($name);
-        $file = @fopen($path . '.new', 'wb');
-        if ($file === false) {
+        $new = $this->path($name . '.new');
+        $file = self::open($new, 'wb');
+        if ($file === null) {
             return false;
         }
         $isWhole = @fwrite($file, $bytes) === strlen($bytes) && fflush($file);
@@ -118,13 +119,25 @@ final class FileStorage implements Storage
             $isWhole = $sync($file);
         }
         fclose($file);
-        @chmod($path . '.new', 0600);
-        $this->handOver($path . '.new');
-        if ($isWhole && @rename($path . '.new', $path)) {
+        $this->handOver($new);
+        if ($isWhole && @rename($new, $path)) {
             return true;
         }
-        @unlink($path . '.new');
+        @unlink($new);
         return false;
+    }
+
+    /** Opens a file for writing that is its owner's only, before anything is in it. @return resource|null */
+    private static function open(string $path, string $mode)
+    {
+        $file = @fopen($path, $mode);
+        if ($file === false) {
+            return null;
+        }
+        if ((fstat($file)['mode'] & 0077) !== 0) {
+            @chmod($path, 0600);
+        }
+        return $file;
     }
 
     public function rename(string $from, string $to): bool

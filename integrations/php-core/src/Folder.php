@@ -10,7 +10,7 @@ final class Folder
     /** What a spool, the look-up store and an integration keep there. */
     private const FILES = [
         'lock', 'flush', 'open', 'next', 'segment', 'state', 'batch', 'last', 'dropped', 'lookups', 'lookup', 'meanings',
-        'merge', 'merging', 'kick',
+        'merge', 'merging', 'kick', 'probe',
     ];
     /** For servers that know these files; all others run the spool's own, which say nothing. */
     private const GUARDS = [
@@ -25,7 +25,30 @@ final class Folder
         if (!is_dir($folder)) {
             @mkdir($folder, 0700, true);
         }
+        // Names of files are somebody's, too. Whose the folder is not, may not change that.
+        if (is_dir($folder) && (fileperms($folder) & 0077) !== 0) {
+            @chmod($folder, 0700);
+        }
         return is_dir($folder) && is_writable($folder) ? $folder : null;
+    }
+
+    /** Whether a command runs as another user than the one whose folder it is, and cannot write there. */
+    public static function isOfAnother(string $folder): bool
+    {
+        $owner = @fileowner($folder);
+        return PHP_SAPI === 'cli' && (!function_exists('posix_geteuid') || $owner !== posix_geteuid());
+    }
+
+    /** Mends what older versions left: files that others may read, and half-written ones that a server hands out as text. */
+    public static function tidy(string $folder): void
+    {
+        foreach (self::FILES as $name) {
+            $mode = @fileperms("$folder/$name.php");
+            if ($mode !== false && ($mode & 0077) !== 0) {
+                @chmod("$folder/$name.php", 0600);
+            }
+            @unlink("$folder/$name.php.new");
+        }
     }
 
     /**
@@ -72,6 +95,7 @@ final class Folder
     {
         foreach (self::FILES as $name) {
             @unlink("$folder/$name.php");
+            @unlink("$folder/$name.new.php");
             @unlink("$folder/$name.php.new");
         }
         foreach ($isOurs ? array_keys(self::GUARDS) : [] as $name) {

@@ -55,9 +55,11 @@ final class Lookup
         if ($lock === null) {
             return;
         }
-        $size = $this->storage->size('meanings');
-        if ((int) $size + strlen($lines) <= Limits::LOOKUP_PENDING_BYTES_MAX) {
-            $this->storage->append('meanings', ($size === null ? Spool::GUARD : '') . $lines);
+        if ((int) $this->storage->size('meanings') + strlen($lines) <= Limits::LOOKUP_PENDING_BYTES_MAX) {
+            // A full disk may have left the file without its guard: what is appended to that would run as a script.
+            Spool::isGuarded($this->storage, 'meanings')
+                ? $this->storage->append('meanings', $lines)
+                : $this->storage->write('meanings', Spool::GUARD . $lines, false);
         }
         $this->storage->unlock($lock);
     }

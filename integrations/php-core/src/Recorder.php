@@ -24,10 +24,13 @@ final class Recorder
     private $counts = [];
     /** @var array<string, array{0: int, 1: int}> */
     private $dropped = [];
+    /** @var Ledger */
+    private $ledger;
 
     /** @param string[] $enabled signal types that are switched on */
-    public function __construct(Spool $spool, Clock $clock, array $enabled, bool $isImmediate)
+    public function __construct(Spool $spool, Clock $clock, array $enabled, bool $isImmediate, Ledger $ledger)
     {
+        $this->ledger = $ledger;
         $this->spool = $spool;
         $this->clock = $clock;
         $this->enabled = array_fill_keys($enabled, true);
@@ -59,14 +62,47 @@ final class Recorder
         }
     }
 
-    /** Puts on disk what is in memory. @return int|null `at` of the oldest signal that waits, if any was written */
-    public function write(): ?int
+    /**
+     * Puts on disk what is in memory. What the disk does not take is counted in the ledger.
+     *
+     * @return bool whether the disk took it
+     */
+    public function write(): bool
     {
         if ($this->buffer === [] && $this->dropped === []) {
-            return null;
+            return true;
         }
         [$signals, $dropped] = [$this->buffer, $this->dropped];
         [$this->buffer, $this->dropped] = [[], []];
-        return $this->spool->append($signals, $dropped);
+        $lost = $this->spool->append($signals, $dropped);
+        if ($lost === []) {
+            return true;
+        }
+        try {
+            $this->ledger->add($lost);
+        } catch (\Throwable $fault) {
+            // Not there either: the next write tries again.
+            $this->dropped = Spool::sum($this->dropped, $lost);
+        }
+        return false;
+    }
+
+    /**
+     * Puts the ledger's counts where the next batch tells them. From the background only: it asks the platform.
+     *
+     * @return bool whether none is left
+     */
+    public function recover(): bool
+    {
+        $counts = $this->ledger->counts();
+        if ($counts === []) {
+            return true;
+        }
+        if ($this->spool->append([], $counts) !== []) {
+            return false;
+        }
+        // In this order a crash in between counts them twice, and never loses them.
+        $this->ledger->take($counts);
+        return true;
     }
 }

@@ -8,7 +8,6 @@ namespace Logystera\Tests;
 
 use Logystera\Hasher;
 use Logystera\Lookup;
-use Logystera\Recorder;
 use Logystera\Spool;
 
 /** What a gateway was told is missing, by type and reason, and how many signals it has. */
@@ -343,12 +342,13 @@ return [
 
     'a recorder takes what is switched on and allowed, and counts the rest' => static function (): void {
         $site = new Site();
-        $recorder = new Recorder($site->spool(), $site->clock, ['cron.run'], false);
+        $recorder = $site->recorder();
         $recorder->record('mail.outcome', ['outcome' => 'sent']);
         $recorder->record('cron.run', ['job' => 'a', 'outcome' => 'ok']);
         $recorder->record('cron.run', ['job' => 'b', 'outcome' => 'perhaps']);
         same(null, $site->spool()->oldestOpen(), 'nothing is written yet');
-        same($site->clock->now, $recorder->write());
+        same(true, $recorder->write());
+        same($site->clock->now, $site->spool()->oldestOpen());
         for ($i = 0; $i < 600; $i++) {
             $recorder->record('cron.run', ['job' => 'c', 'outcome' => 'ok']);
         }

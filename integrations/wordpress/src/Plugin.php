@@ -90,11 +90,12 @@ final class Plugin
             return new Flushed(Flushed::IDLE);
         }
         (new Watch(self::$site))->look($isAsked);
-        self::$site->recorder->write();
+        $isWritten = self::$site->recorder->write() && self::$site->recorder->recover();
         self::$site->lookup->write();
         $flushed = self::$site->flush($budgetMs);
+        self::$site->settle($budgetMs);
         self::$site->lookup->merge();
-        return $flushed;
+        return $isWritten ? $flushed : new Flushed(Flushed::UNWRITABLE, $flushed->answer, $flushed->batches);
     }
 
     /** @param mixed $schedules */

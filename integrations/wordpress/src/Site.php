@@ -9,6 +9,7 @@ use Logystera\Dispatcher;
 use Logystera\Dsn;
 use Logystera\FileStorage;
 use Logystera\Flushed;
+use Logystera\Folder;
 use Logystera\Frame;
 use Logystera\Hasher;
 use Logystera\Lookup;
@@ -45,12 +46,12 @@ final class Site
         // Where nobody waits for a page, a signal is on disk at once: a job may be killed.
         $isImmediate = wp_doing_cron() || PHP_SAPI === 'cli';
         $spool = new Spool($this->storage, $this->clock);
-        $this->recorder = new Recorder($spool, $this->clock, $typesOn, $isImmediate);
+        $this->recorder = new Recorder($spool, $this->clock, $typesOn, $isImmediate, new Ledger());
         $this->outbox = new Outbox($this->storage, $this->clock);
         $this->lookup = new Lookup($this->storage, $this->clock, new Hasher(Settings::hashKey()));
     }
 
-    /** The site, if an administrator agreed and there is a folder for the spool. */
+    /** The site, if an administrator agreed. Where its folder cannot be written, each signal is counted as lost. */
     public static function open(): ?self
     {
         $dsn = Settings::dsn();
@@ -61,9 +62,32 @@ final class Site
     /** Sends what waits. $isAsked: an administrator wants an answer now. */
     public function flush(int $budgetMs, bool $isAsked = false): Flushed
     {
+        return $this->flushOf($this->storage, $budgetMs, $isAsked);
+    }
+
+    /** From the background: mends what older versions left on disk, and sends what lies in other folders. */
+    public function settle(int $budgetMs): void
+    {
+        Folder::tidy($this->storage->folder());
+        foreach (SpoolFolder::left() as $folder) {
+            $storage = new FileStorage($folder);
+            $isEmpty = !is_dir($folder);
+            if (!$isEmpty) {
+                $this->flushOf($storage, $budgetMs, false);
+                $isEmpty = (new Outbox($storage, $this->clock))->isEmpty();
+            }
+            if ($isEmpty) {
+                Folder::remove($folder, true);
+                SpoolFolder::forget($folder);
+            }
+        }
+    }
+
+    private function flushOf(FileStorage $storage, int $budgetMs, bool $isAsked): Flushed
+    {
         $frame = new Frame('wordpress', VERSION, Plugin::typesOn(), Settings::all()['flush_every_s']);
-        $owner = new Owner(home_url(), $this->dsn, (string) gethostname(), $this->storage->identity());
-        $dispatcher = new Dispatcher($this->storage, $this->clock, new SystemRandomness(), new WpTransport());
+        $owner = new Owner(home_url(), $this->dsn, (string) gethostname(), $storage->identity());
+        $dispatcher = new Dispatcher($storage, $this->clock, new SystemRandomness(), new WpTransport());
         return $dispatcher->flush($this->dsn, $owner, $frame, $budgetMs, $isAsked);
     }
 

@@ -227,6 +227,35 @@ return [
         putenv('LOGYSTERA_DSN');
         $site->remove();
     },
+    'a folder that takes nothing is a failure everywhere, and what is lost is counted and told later' => static function (): void {
+        $site = new Site(MODULE);
+        $runtime = $site->container->get('logystera.runtime');
+        $site->request(Request::create('/x'));
+        $runtime->background(1000, true);
+        // Where a file has its name, the folder cannot be made anew.
+        $files = "$site->root/sites/default/files";
+        exec('rm -rf ' . escapeshellarg($files));
+        touch($files);
+        $site->compile();
+        $runtime = $site->container->get('logystera.runtime');
+        $status = $site->container->get('logystera.status');
+        for ($i = 0; $i < 3; $i++) {
+            \logystera_user_insert(new Account(9 + $i, "planted$i"));
+        }
+        same(3, $site->state->values['logystera.lost']['user.change|disk'][0] ?? 0, 'counted');
+        same([Flushed::UNWRITABLE, Flushed::UNWRITABLE], [$runtime->background(1000)->outcome, $runtime->flush(1000, true)->outcome]);
+        same(true, str_contains(implode(' ', array_map('strval', $status->problems())), 'cannot be written'), 'the status report');
+        unlink($files);
+        $site->compile();
+        $site->container->get('logystera.runtime')->background(1000, true);
+        $sent = end($site->http->requests)['body'];
+        $body = json_decode($sent[0] === '{' ? $sent : (string) gzdecode($sent), true);
+        $told = array_filter($body['signals'], static fn (array $s): bool => $s['type'] === 'integration.dropped');
+        same([['user.change', 3, 'disk']], array_map(static fn (array $s): array => [$s['dropped_type'], $s['count'], $s['reason']],
+            array_values($told)), 'told');
+        same(false, isset($site->state->values['logystera.lost']), 'and forgotten');
+        $site->remove();
+    },
     'uninstalling leaves no state and no file' => static function (): void {
         require_once MODULE . '/logystera.install';
         $site = new Site(MODULE);

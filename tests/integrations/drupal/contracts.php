@@ -257,6 +257,15 @@ namespace Drupal\Core\Form {
     }
 }
 
+namespace Drupal\Core\Lock {
+    interface LockBackendInterface
+    {
+        public function acquire($name, $timeout = 30.0);
+        public function wait($name, $delay = 30);
+        public function release($name);
+    }
+}
+
 namespace Drupal\Core\Mail {
     interface MailManagerInterface extends \Drupal\Component\Plugin\PluginManagerInterface
     {

@@ -9,6 +9,7 @@ use Drupal\Core\Extension\ModuleHandlerInterface;
 use Drupal\Core\State\StateInterface;
 use Drupal\Core\StringTranslation\StringTranslationTrait;
 use Drupal\logystera\Runtime;
+use Drupal\logystera\Site;
 use Logystera\Flushed;
 
 /** What the operator is told of the sending, in words. */
@@ -52,10 +53,24 @@ final class Status
                 '@answer' => $this->answer($values['last_answer']),
             ]);
         }
+        if (self::isDiskFailing($site)) {
+            $problems[] = $this->unwritable();
+        }
         if ($this->isCronLate()) {
             $problems[] = $this->t('Drupal\'s cron is overdue. Have the system call it.');
         }
         return $problems;
+    }
+
+    /** Whether the folder takes nothing, or took nothing and the gateway has not heard of it. */
+    public static function isDiskFailing(Site $site): bool
+    {
+        return !$site->outbox->isWritable() || $site->ledger->counts() !== [] || $site->outbox->isDiskLossUntold();
+    }
+
+    private function unwritable(): \Stringable
+    {
+        return $this->t('The folder for signals cannot be written, and signals are lost. Check its rights and the disk.');
     }
 
     public function isCronLate(): bool
@@ -72,7 +87,7 @@ final class Status
     {
         return match ($flushed->outcome) {
             Flushed::BUSY => $this->t('Another process is sending at this moment. Try again in some seconds.'),
-            Flushed::UNWRITABLE => $this->t('The folder for signals cannot be written. Check its rights and the disk.'),
+            Flushed::UNWRITABLE => $this->unwritable(),
             default => $this->answer((array) $this->runtime->site()?->outbox->state()->values['last_answer']),
         };
     }

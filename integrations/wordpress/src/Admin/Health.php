@@ -31,13 +31,14 @@ final class Health
             ? [__('Logystera is not set up: nothing is recorded and nothing is sent.', 'logystera')]
             : Status::problems($site);
         $isGood = $problems === [];
+        $isLosing = $site !== null && Status::isDiskFailing($site);
         $text = $isGood ? [__('Signals arrive at the gateway.', 'logystera')] : $problems;
         return [
             'label' => $isGood
                 ? __('Logystera sends its signals', 'logystera')
                 : __('Logystera does not send its signals', 'logystera'),
-            'status' => $isGood ? 'good' : 'recommended',
-            'badge' => ['label' => 'Logystera', 'color' => $isGood ? 'blue' : 'orange'],
+            'status' => $isGood ? 'good' : ($isLosing ? 'critical' : 'recommended'),
+            'badge' => ['label' => 'Logystera', 'color' => $isGood ? 'blue' : ($isLosing ? 'red' : 'orange')],
             'description' => '<p>' . implode('</p><p>', array_map('esc_html', $text)) . '</p>',
             'actions' => sprintf(
                 '<p><a href="%s">%s</a></p>',

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Logystera\WordPress\Admin;
 
 use Logystera\Flushed;
+use Logystera\WordPress\Ledger;
 use Logystera\WordPress\Settings;
 use Logystera\WordPress\Site;
 
@@ -29,10 +30,24 @@ final class Status
         } elseif ($values['tried_at'] > 0 && time() - intdiv($values['succeeded_at'], 1000) > self::SILENT_S) {
             $problems[] = __('Nothing got through for over half an hour.', 'logystera') . ' ' . self::answer($values['last_answer']);
         }
+        if (self::isDiskFailing($site)) {
+            $problems[] = self::unwritable();
+        }
         if (self::isCronLate()) {
             $problems[] = __('WordPress\'s scheduled jobs are overdue. Have the system call wp-cron.php every minute.', 'logystera');
         }
         return $problems;
+    }
+
+    /** Whether the folder takes nothing, or took nothing and the gateway has not heard of it. */
+    public static function isDiskFailing(Site $site): bool
+    {
+        return !$site->outbox->isWritable() || (new Ledger())->counts() !== [] || $site->outbox->isDiskLossUntold();
+    }
+
+    private static function unwritable(): string
+    {
+        return __('The folder for signals cannot be written, and signals are lost. Check its rights and the disk.', 'logystera');
     }
 
     public static function isCronLate(): bool
@@ -48,7 +63,7 @@ final class Status
             case Flushed::BUSY:
                 return __('Another process is sending at this moment. Try again in some seconds.', 'logystera');
             case Flushed::UNWRITABLE:
-                return __('The folder for signals cannot be written. Check its rights and the disk.', 'logystera');
+                return self::unwritable();
             default:
                 return self::answer($lastAnswer);
         }
