@@ -11,9 +11,9 @@ PAGE_S_MAX = 1.0
 
 
 def behind(world, name):
-    site = world.site(name, "define('DISABLE_WP_CRON', true);", types=["config.change"])
+    site = world.site(name, "define('DISABLE_WP_CRON', true);", types=["config.change", "user.change"])
     door = Door(world.gateway)
-    site.settings("save", dsn=door.dsn(site.dsn), agree="on", **{"types[]": ["config.change"]})
+    site.settings("save", dsn=door.dsn(site.dsn), agree="on", **{"types[]": ["config.change", "user.change"]})
     site.command()
     door.requests.clear()
     return site, door
@@ -98,6 +98,7 @@ def test_what_overflows_is_counted_exactly(world):
     site.eval(FILL % (site.spool(), count))
     size = sum((site.spool() / f"{name}.php").stat().st_size for name in ["open", "segment"] if (site.spool() / f"{name}.php").exists())
     assert size <= 4 << 20, size
+    site.eval("wp_insert_user(['user_login' => 'intruder', 'user_pass' => 'x', 'role' => 'administrator']);")
     door.open()
     def all_sent():
         site.eval(FLUSH % (10000, "true"))
@@ -108,4 +109,5 @@ def test_what_overflows_is_counted_exactly(world):
     assert len(arrived) == len(set(arrived)) and arrived == [f"probe_{i}" for i in range(len(arrived))]
     assert [(s["dropped_type"], s["reason"]) for s in dropped] == [("config.change", "overflow")], dropped
     assert len(arrived) + dropped[0]["count"] == count, (len(arrived), dropped)
+    assert [(s["action"], s["role"]) for s in world.signals(site, "user.change")] == [("created", "administrator")]
     return f"{len(arrived)} arrived, {dropped[0]['count']} counted"

@@ -24,10 +24,13 @@ final class Emitter
     ) {
     }
 
-    /** @param array<string, mixed> $fields as the catalogue has them; null for one that is not told */
-    public function emit(array $fields): void
+    /**
+     * @param array<string, mixed> $fields as the catalogue has them; null for one that is not told
+     * @param bool $isVital it is told however much else there is: somebody runs the site now
+     */
+    public function emit(array $fields, bool $isVital = false): void
     {
-        $this->site->recorder->record($this->type, $fields);
+        $this->site->recorder->record($this->type, $fields, $isVital);
     }
 
     public function hash(string $kind, string $value, ?string $meaning = null): string

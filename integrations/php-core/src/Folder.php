@@ -10,7 +10,7 @@ final class Folder
     /** What a spool, the look-up store and an integration keep there. */
     private const FILES = [
         'lock', 'flush', 'open', 'next', 'segment', 'state', 'batch', 'last', 'dropped', 'lookups', 'lookup', 'meanings',
-        'merge', 'merging', 'kick', 'probe',
+        'merge', 'merging', 'kick', 'probe', 'tally',
     ];
     /** For servers that know these files; all others run the spool's own, which say nothing. */
     private const GUARDS = [

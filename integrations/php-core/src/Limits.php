@@ -21,8 +21,13 @@ final class Limits
     public const LINE_BYTES_MAX = 4096;
     /** Signals that a request keeps in memory before it writes them. */
     public const BUFFERED_SIGNALS_MAX = 64;
-    /** Signals of one type in one request; what is beyond is counted as dropped. */
+    /**
+     * Signals of one type in one request, or in a minute of a process that runs for longer; what is beyond is counted as dropped. Of
+     * equal ones half as many, so that what differs finds room. The signal that matters, a new administrator, has no such bound.
+     */
     public const REQUEST_SIGNALS_MAX = 500;
+    public const REQUEST_REPEATS_MAX = 250;
+    public const REQUEST_MS_MAX = 60000;
     /** Age of the oldest signal from which the end of a request sends, in milliseconds. */
     public const FLUSH_AGE_MS = 10000;
     /** Longest time of one flush within a web request, in milliseconds. */

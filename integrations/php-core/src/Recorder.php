@@ -18,10 +18,14 @@ final class Recorder
     private $enabled;
     /** @var bool whether each signal is written at once: where nobody waits for a page */
     private $isImmediate;
-    /** @var array<int, array{0: int, 1: array<string, mixed>}> */
+    /** @var array<int, array{0: int, 1: array<string, mixed>, 2: bool}> */
     private $buffer = [];
-    /** @var array<string, int> by type, in this request */
+    /** @var array<string, int> what was taken by type, in this request */
     private $counts = [];
+    /** @var array<string, true> digests of what was taken */
+    private $seen = [];
+    /** @var int time from which both are counted, in ms */
+    private $since = 0;
     /** @var array<string, array{0: int, 1: int}> */
     private $dropped = [];
     /** @var Ledger */
@@ -42,24 +46,55 @@ final class Recorder
      * one too many for a request, is counted as dropped.
      *
      * @param array<string, mixed> $fields
+     * @param bool $isVital it passes the bounds that others have: somebody became an administrator
      */
-    public function record(string $type, array $fields): void
+    public function record(string $type, array $fields, bool $isVital = false): void
     {
         if (!isset($this->enabled[$type])) {
             return;
         }
         $now = $this->clock->nowMs();
         $signal = Catalogue::signal($type, $fields);
-        $this->counts[$type] = ($this->counts[$type] ?? 0) + 1;
-        if ($signal === null || $this->counts[$type] > Limits::REQUEST_SIGNALS_MAX) {
-            $reason = $signal === null ? 'refused' : 'overflow';
-            $this->dropped = Spool::sum($this->dropped, ["$type|$reason" => [1, $now]]);
+        if ($signal === null || !$this->hasRoom($type, $signal, $isVital, $now)) {
+            $this->drop($type, $signal === null ? 'refused' : 'overflow');
             return;
         }
-        $this->buffer[] = [$now, $signal];
+        $this->buffer[] = [$now, $signal, $isVital];
         if ($this->isImmediate || count($this->buffer) >= Limits::BUFFERED_SIGNALS_MAX) {
             $this->write();
         }
+    }
+
+    /** Whether no more signals of a type are taken: whoever makes them may spare the work, and drop() them. */
+    public function isFull(string $type): bool
+    {
+        return ($this->counts[$type] ?? 0) >= Limits::REQUEST_SIGNALS_MAX && $this->clock->nowMs() - $this->since < Limits::REQUEST_MS_MAX;
+    }
+
+    /** Counts a signal that could not be made or taken. $reason: one of the catalogue's. */
+    public function drop(string $type, string $reason): void
+    {
+        if (isset($this->enabled[$type])) {
+            $this->dropped = Spool::sum($this->dropped, ["$type|$reason" => [1, $this->clock->nowMs()]]);
+        }
+    }
+
+    private function hasRoom(string $type, array $signal, bool $isVital, int $now): bool
+    {
+        if ($now - $this->since >= Limits::REQUEST_MS_MAX || $now < $this->since) {
+            [$this->counts, $this->seen, $this->since] = [[], [], $now];
+        }
+        $count = $this->counts[$type] ?? 0;
+        $digest = md5((string) json_encode($signal));
+        $max = isset($this->seen[$digest])
+            ? Limits::REQUEST_REPEATS_MAX
+            : ($isVital ? PHP_INT_MAX : Limits::REQUEST_SIGNALS_MAX);
+        if ($count >= $max) {
+            return false;
+        }
+        $this->counts[$type] = $count + 1;
+        $this->seen[$digest] = true;
+        return true;
     }
 
     /**

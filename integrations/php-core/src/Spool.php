@@ -36,9 +36,9 @@ final class Spool
     }
 
     /**
-     * Takes signals in, each `[time in ms, signal]`. What finds no room is counted on disk.
+     * Takes signals in, each `[time in ms, signal, whether it passes any share]`. What finds no room is counted on disk.
      *
-     * @param array<int, array{0: int, 1: array<string, mixed>}> $signals
+     * @param array<int, array{0: int, 1: array<string, mixed>, 2?: bool}> $signals
      * @param array<string, array{0: int, 1: int}> $dropped counts of the caller, `type|reason` => [count, since]
      * @return array<string, array{0: int, 1: int}> counts of what is neither kept nor counted on disk: they are the caller's to keep.
      * Empty if all is well
@@ -151,7 +151,8 @@ final class Spool
     /** Counts of signals that no disk took, besides others. */
     private static function lostOnDisk(array $signals, array $dropped): array
     {
-        foreach ($signals as [$time, $signal]) {
+        foreach ($signals as $entry) {
+            [$time, $signal] = $entry;
             $dropped = self::sum($dropped, [$signal['type'] . '|disk' => [1, $time]]);
         }
         return $dropped;
@@ -170,14 +171,17 @@ final class Spool
             [$last, $isTorn] = $this->tail('open', $head);
             $last = self::bounded($last, $now);
         }
-        $room = $this->bytesMax - $head['size'] - (int) $this->storage->size('segment');
+        $used = $head['size'] + (int) $this->storage->size('segment');
+        $tallies = new Tallies($this->storage, $this);
+        $shares = new Shares($this->bytesMax, $used, static fn (): array => $tallies->load());
         // A line without its end was being written when its writer died: the next one must not join it.
         $lines = $isTorn ? "\n" : '';
         $kept = [];
-        foreach ($signals as [$time, $signal]) {
+        foreach ($signals as $entry) {
+            [$time, $signal] = $entry;
             $at = max(min($time, $now), $last);
             $line = self::line($at, $signal);
-            if ($line === null || strlen($lines) + strlen($line) > $room || strlen($line) > Limits::LINE_BYTES_MAX) {
+            if ($line === null || strlen($line) > Limits::LINE_BYTES_MAX || !$shares->take($line, $entry[2] ?? false)) {
                 $dropped = self::sum($dropped, [$signal['type'] . '|overflow' => [1, $at]]);
                 continue;
             }
@@ -189,6 +193,8 @@ final class Spool
             foreach ($kept as $key => $times) {
                 $dropped = self::sum($dropped, [$key => [count($times), $times[0]]]);
             }
+        } elseif ($kept !== []) {
+            $tallies->save($shares->bytes());
         }
         return $dropped === [] || $this->countDropped($dropped) ? [] : $dropped;
     }

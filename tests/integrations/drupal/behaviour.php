@@ -256,6 +256,19 @@ return [
         same(false, isset($site->state->values['logystera.lost']), 'and forgotten');
         $site->remove();
     },
+    'who runs the site is told of, however many accounts came before' => static function (): void {
+        $site = new Site(MODULE);
+        for ($i = 10; $i < 520; $i++) {
+            \logystera_user_insert(new Account($i, "u$i"));
+        }
+        $site->end();
+        $site->signals();
+        \logystera_user_insert(new Account(9, 'other'));
+        \logystera_user_insert(new Account(1, 'boss', ['boss']));
+        $site->end();
+        same([$site->hash('user', 'boss')], array_column($site->signals(), 'user_hash'), 'the account with the right');
+        $site->remove();
+    },
     'uninstalling leaves no state and no file' => static function (): void {
         require_once MODULE . '/logystera.install';
         $site = new Site(MODULE);

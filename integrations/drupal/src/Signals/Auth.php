@@ -26,7 +26,7 @@ final class Auth implements EventSubscriberInterface
 {
     private const TYPE = 'auth.attempt';
     /** Who has this right runs the site. */
-    private const PRIVILEGE = 'administer site configuration';
+    public const PRIVILEGE = 'administer site configuration';
     private const REST_ROUTE = 'user.login.http';
     private const RESET_ROUTES = ['user.reset', 'user.reset.login', 'user.reset.form'];
     private const BASIC_MODULE = 'basic_auth';
@@ -194,12 +194,13 @@ final class Auth implements EventSubscriberInterface
     {
         $emitter = $this->runtime->emitter(self::TYPE);
         $login = $account === null ? $name : (string) $account->getAccountName();
+        $isPrivileged = $account === null ? null : (bool) $account->hasPermission(self::PRIVILEGE);
         $emitter?->emit([
             'outcome' => $outcome, 'method' => $method, 'reason' => $reason,
             'user_hash' => $login === '' ? null : $emitter->user($login),
             'user_length' => $login === '' ? null : $emitter->userLength($name),
             'source' => $emitter->source(),
-            'privileged' => $account === null ? null : (bool) $account->hasPermission(self::PRIVILEGE),
-        ]);
+            'privileged' => $isPrivileged,
+        ], $outcome === 'success' && $isPrivileged === true);
     }
 }

@@ -61,6 +61,6 @@ final class UserChange
         $emitter?->emit([
             'action' => $action, 'role' => Redact::slug($role), 'user_hash' => $emitter->user($name),
             'user_length' => $emitter->userLength($name), 'actor_hash' => $emitter->actor(),
-        ]);
+        ], in_array($action, ['created', 'role_granted'], true) && $account->hasPermission(Auth::PRIVILEGE));
     }
 }

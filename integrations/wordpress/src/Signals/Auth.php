@@ -132,13 +132,14 @@ final class Auth implements Source
     private function tell(string $outcome, string $method, ?string $reason, string $name, ?\WP_User $account): void
     {
         $login = $account !== null ? (string) $account->user_login : $name;
+        $isPrivileged = $account === null ? null : user_can($account, 'manage_options');
         $this->emitter->emit([
             'outcome' => $outcome, 'method' => $method, 'reason' => $reason,
             'user_hash' => $login === '' ? null : $this->emitter->user($login),
             'user_length' => $login === '' ? null : $this->emitter->userLength($name),
             'source' => $this->emitter->source(),
-            'privileged' => $account === null ? null : user_can($account, 'manage_options'),
-        ]);
+            'privileged' => $isPrivileged,
+        ], $outcome === 'success' && $isPrivileged === true);
     }
 
     private static function account(string $name): ?\WP_User

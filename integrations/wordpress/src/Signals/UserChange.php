@@ -15,6 +15,8 @@ final class UserChange implements Source
 {
     /** The role that is told of an account that has none. */
     private const NO_ROLE = 'none';
+    /** The role that is told of who runs a network. */
+    private const SUPER = 'super_admin';
 
     /** @var Emitter */
     private $emitter;
@@ -126,13 +128,13 @@ final class UserChange implements Source
     /** @param mixed $id */
     public function superGranted($id): void
     {
-        $this->tell('role_granted', 'super_admin', self::login((int) $id));
+        $this->tell('role_granted', self::SUPER, self::login((int) $id));
     }
 
     /** @param mixed $id */
     public function superRevoked($id): void
     {
-        $this->tell('role_revoked', 'super_admin', self::login((int) $id));
+        $this->tell('role_revoked', self::SUPER, self::login((int) $id));
     }
 
     /** @param mixed $key */
@@ -162,6 +164,13 @@ final class UserChange implements Source
         $this->emitter->emit([
             'action' => $action, 'role' => Redact::slug($role), 'user_hash' => $this->emitter->user($login),
             'user_length' => $this->emitter->userLength($login), 'actor_hash' => $this->emitter->actor(),
-        ]);
+        ], in_array($action, ['created', 'role_granted'], true) && self::runsSite($role));
+    }
+
+    /** Whether who has the role can change everything. */
+    private static function runsSite(string $role): bool
+    {
+        $found = $role === self::SUPER ? null : wp_roles()->get_role($role);
+        return $role === self::SUPER || ($found !== null && $found->has_cap('manage_options'));
     }
 }
