@@ -56,12 +56,21 @@ def test_nothing_happens_before_an_administrator_agrees(world):
     site.settings("save", dsn=re.sub(r"@127\.0\.0\.1:\d+", "@[::1]:9", dsn), **{"types[]": TYPES})
     be_busy(site)
     assert json.loads(site.eval(HOOKS)) == [] and site.command().returncode == 3 and len(door.requests) == count
-    # Withdrawn: what waited is gone, and nothing comes any more.
-    site.settings("save", dsn=dsn, agree="on", **{"types[]": TYPES})
+    # And the one before is agreed to anew when it comes back: the tick that stood there was for another.
+    assert "until you agree" in site.settings("save", dsn=dsn, **{"types[]": TYPES})
+    assert json.loads(site.eval(HOOKS)) == []
+    site.save(dsn, TYPES)
+    assert "another gateway" in site.settings("save", dsn=re.sub(r"@127\.0\.0\.1:\d+", "@[::1]:9", dsn), agree="on", **{"types[]": TYPES})
+    assert json.loads(site.eval(HOOKS)) == [], "a tick that stood there agreed to another gateway"
+    # Withdrawn, by taking the tick away or by the button: who does that is asked, and until they answer all goes on.
+    site.save(dsn, TYPES)
     be_busy(site)
     folder = site.spool()
     assert folder.is_dir()
-    site.settings("withdraw")
+    for act in [lambda: site.settings("save", **{"types[]": TYPES}), lambda: site.settings("withdraw")]:
+        assert "take the agreement back" in act()
+        assert json.loads(site.eval(HOOKS)) != [] and folder.is_dir()
+    assert "Nothing is recorded or sent any more" in site.settings("withdraw", sure="1")
     be_busy(site)
     assert not folder.exists() and json.loads(site.eval(HOOKS)) == []
 
@@ -121,13 +130,15 @@ def test_who_may_not_is_refused_and_the_secret_is_never_shown(world):
     site.log_in()
     for host, note in [("http://in.example.com", "https:// is used"), ("http://127.0.0.1.example.com", "https:// is used"),
                        ("nonsense", "looks like")]:
-        shown = site.settings("save", dsn=f"{host.replace('://', f'://s.k:{secret}@')}/v1/batches?audience=a", **{"types[]": TYPES})
-        assert note in shown and secret not in shown, shown
+        shown = site.settings("save", dsn=f"{host.replace('://', f'://s.k:{secret}@')}/v1/batches?audience=a", agree="on", flush_every_s=77,
+                              **{"types[]": TYPES})
+        assert note in shown and "The rest was saved" in shown and secret not in shown, shown
+        assert site.option("logystera_settings")["flush_every_s"] == 77, "a bad DSN loses no other edit"
     assert site.option("logystera_dsn") == site.dsn
     assert "took the batch" in site.settings("test")
-    site.settings("save", dsn=site.dsn.replace(secret, "0" * 64), **{"types[]": TYPES})
+    site.settings("save", dsn=site.dsn.replace(secret, "0" * 64), agree="on", **{"types[]": TYPES})
     assert "does not accept the key" in site.settings("test")
-    site.settings("save", dsn=site.dsn, **{"types[]": TYPES})
+    site.settings("save", dsn=site.dsn, agree="on", **{"types[]": TYPES})
     site.settings("test")
     shown = html.unescape(re.search(r"<textarea readonly[^>]*>(.*?)</textarea>",
                                     site.get("/wp-admin/options-general.php?page=logystera").text, re.S).group(1))
@@ -202,7 +213,7 @@ def a_copy_is_another_sender(world, name, place):
     """Files and database copied, another address: each has a spool of its own, and nothing of either is lost."""
     site = world.site(name)
     door = Door(world.gateway)
-    site.settings("save", dsn=door.dsn(site.dsn), agree="on", **{"types[]": TYPES})
+    site.save(door.dsn(site.dsn), TYPES)
     site.command()
     door.close()
     for i in range(5):

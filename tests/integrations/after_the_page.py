@@ -15,7 +15,7 @@ def test_under_fpm_a_page_does_not_wait_for_the_gateway(world):
     try:
         world.agree(site)
         door = Door(world.gateway)
-        site.settings("save", dsn=door.dsn(site.dsn), agree="on", **{"types[]": TYPES})
+        site.save(door.dsn(site.dsn), TYPES)
         site.command()
         door.requests.clear()
         door.hang()

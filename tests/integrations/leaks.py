@@ -81,7 +81,7 @@ def test_nothing_that_was_planted_leaks(world):
     site.eval("require_once ABSPATH . 'wp-admin/includes/plugin.php'; activate_plugin('probe/probe.php');")
     world.agree(site)
     door = Door(world.gateway)
-    site.settings("save", dsn=door.dsn(site.dsn), agree="on", **{"types[]": TYPES})
+    site.save(door.dsn(site.dsn), TYPES)
     secrets = plant(site)
     site.command()
     site.post("/wp-login.php", {"log": "admin", "pwd": "leak-typed-password"}, cookies=False)  # and some that wait in the spool

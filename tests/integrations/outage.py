@@ -13,7 +13,7 @@ PAGE_S_MAX = 1.0
 def behind(world, name):
     site = world.site(name, "define('DISABLE_WP_CRON', true);", types=["config.change", "user.change"])
     door = Door(world.gateway)
-    site.settings("save", dsn=door.dsn(site.dsn), agree="on", **{"types[]": ["config.change", "user.change"]})
+    site.save(door.dsn(site.dsn), ["config.change", "user.change"])
     site.command()
     door.requests.clear()
     return site, door

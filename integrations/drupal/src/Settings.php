@@ -108,6 +108,13 @@ final class Settings
         return $dsn !== null && is_array($consent) && ($consent['gateway'] ?? null) === $dsn->host();
     }
 
+    /** Host of the gateway that is agreed to; empty for none. */
+    public function agreedHost(): string
+    {
+        $dsn = $this->dsn();
+        return $dsn !== null && $this->isAgreed($dsn) ? $dsn->host() : '';
+    }
+
     public function agree(Dsn $dsn, int $userId): void
     {
         $this->state->set(self::STATE_CONSENT, ['gateway' => $dsn->host(), 'at' => time(), 'by' => $userId]);

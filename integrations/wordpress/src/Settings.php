@@ -82,6 +82,13 @@ final class Settings
         return $dsn !== null && (self::all()['consent']['gateway'] ?? null) === $dsn->host();
     }
 
+    /** Host of the gateway that is agreed to; empty for none. */
+    public static function agreedHost(): string
+    {
+        $dsn = self::dsn();
+        return $dsn !== null && self::isAgreed($dsn) ? $dsn->host() : '';
+    }
+
     public static function agree(Dsn $dsn): void
     {
         $values = self::all();

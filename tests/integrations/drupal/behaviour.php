@@ -269,6 +269,26 @@ return [
         same([$site->hash('user', 'boss')], array_column($site->signals(), 'user_hash'), 'the account with the right');
         $site->remove();
     },
+    'an agreement is taken back by its tick, after a question, and another gateway is agreed to anew' => static function (): void {
+        $site = new Site(MODULE, [], false);
+        $say = static function (array $values, string $does = 'submitForm') use ($site): string {
+            $site->compile();
+            $form = \Drupal\logystera\Form\SettingsForm::create($site->container);
+            $built = $form->buildForm([], new FormState([]));
+            $form->$does($built, new FormState($values + ['types' => array_combine(Settings::TYPES, Settings::TYPES), 'flush_every_s' => 60]));
+            return implode(' ', $form->said);
+        };
+        $agreed = static fn (): string => (string) ($site->state->values['logystera.consent']['gateway'] ?? '');
+        $other = str_replace('gateway.', 'other.', Site::DSN);
+        same([true, ''], [str_contains($say([]), 'until you agree'), $agreed()], 'no tick');
+        same([true, 'gateway.example'], [str_contains($say(['agree' => 1]), 'Signals are recorded'), $agreed()], 'a tick');
+        same([true, ''], [str_contains($say(['dsn' => $other, 'agree' => 1]), 'another gateway'), $agreed()], 'the tick that stood there');
+        same([true, 'other.example'], [str_contains($say(['agree' => 1]), 'Signals are recorded'), $agreed()], 'anew');
+        same([true, 'other.example'], [str_contains($say([]), 'take the agreement back'), $agreed()], 'the tick taken away');
+        same([true, 'other.example'], [str_contains($say([], 'withdraw'), 'take the agreement back'), $agreed()], 'the button');
+        same([true, ''], [str_contains($say(['sure' => 1], 'withdraw'), 'Nothing is recorded'), $agreed()], 'yes');
+        $site->remove();
+    },
     'uninstalling leaves no state and no file' => static function (): void {
         require_once MODULE . '/logystera.install';
         $site = new Site(MODULE);

@@ -4,9 +4,11 @@ declare(strict_types=1);
 
 namespace Logystera\WordPress\Admin;
 
+use Logystera\Agreement;
 use Logystera\Dsn;
 use Logystera\DsnError;
 use Logystera\Limits;
+use Logystera\WordPress\Ledger;
 use Logystera\WordPress\Plugin;
 use Logystera\WordPress\Settings;
 use Logystera\WordPress\Site;
@@ -65,13 +67,15 @@ final class Page
         $everyS = isset($_POST['flush_every_s']) ? (int) $_POST['flush_every_s'] : Limits::FLUSH_EVERY_S_DEFAULT;
         $agrees = isset($_POST['agree']);
         // phpcs:enable
+        $before = Settings::agreedHost();
+        $fault = '';
         if ($text !== '' && !Settings::isDsnFixed()) {
             try {
                 Dsn::parse($text);
+                update_option(Settings::OPTION_DSN, $text);
             } catch (DsnError $error) {
-                self::back(__('The DSN was not saved:', 'logystera') . ' ' . $error->getMessage());
+                $fault = __('The DSN was not saved:', 'logystera') . ' ' . $error->getMessage();
             }
-            update_option(Settings::OPTION_DSN, $text);
         }
         $values = Settings::all();
         foreach (array_keys(Plugin::SOURCES) as $type) {
@@ -79,20 +83,49 @@ final class Page
         }
         $values['flush_every_s'] = max(Limits::FLUSH_EVERY_S_MIN, min(Limits::FLUSH_EVERY_S_MAX, $everyS));
         update_option(Settings::OPTION, $values);
-        $dsn = Settings::dsn();
-        if ($dsn === null) {
-            self::back(__('Saved. Nothing is sent without a DSN.', 'logystera'));
+        // A tick beside a DSN that is no good agrees to nothing.
+        $means = Agreement::after($before, self::host(), $agrees && $fault === '');
+        if ($fault !== '') {
+            self::back($fault . ' ' . __('The rest was saved.', 'logystera'));
         }
-        if ($agrees) {
+        if ($means === Agreement::IN_QUESTION) {
+            self::back('', ['logystera_ask' => 'withdraw']);
+        }
+        self::back(self::settled($means));
+    }
+
+    private static function host(): string
+    {
+        $dsn = Settings::dsn();
+        return $dsn === null ? '' : $dsn->host();
+    }
+
+    /** Does what a saved page means, and says what holds now. */
+    private static function settled(string $means): string
+    {
+        $dsn = Settings::dsn();
+        if ($means === Agreement::OVER) {
+            Settings::withdraw();
+        }
+        if ($dsn === null) {
+            return __('Saved. Nothing is sent without a DSN.', 'logystera');
+        }
+        if ($means === Agreement::OVER) {
+            /* translators: %s: a host */
+            $text = __('Saved. This is another gateway: nothing is recorded or sent until you agree to %s.', 'logystera');
+            return sprintf($text, $dsn->host());
+        }
+        if ($means === Agreement::MADE) {
             Settings::agree($dsn);
         }
         if (!Settings::isAgreed($dsn)) {
-            self::back(__('Saved. Nothing is recorded or sent until you agree to it.', 'logystera'));
+            return __('Saved. Nothing is recorded or sent until you agree to it.', 'logystera');
         }
-        if (Site::open() === null) {
-            self::back(__('Saved, but there is no folder for signals that can be written.', 'logystera'));
+        $site = Site::open();
+        if ($site === null || !$site->outbox->isWritable()) {
+            return __('Saved, but there is no folder for signals that can be written.', 'logystera');
         }
-        self::back(__('Saved. Signals are recorded from the next request on.', 'logystera'));
+        return __('Saved. Signals are recorded from the next request on.', 'logystera');
     }
 
     /** Sends what waits, or an empty batch, and tells what the gateway said. */
@@ -107,13 +140,17 @@ final class Page
         self::back(Status::outcome($flushed, $site->state()->values['last_answer']));
     }
 
-    /** Stops, and removes what was recorded. */
+    /** Stops, and removes what was recorded; who did not say yes to that is asked. */
     public static function withdraw(): void
     {
         self::demandRight('withdraw');
+        if (!isset($_POST['sure'])) {
+            self::back('', ['logystera_ask' => 'withdraw']);
+        }
         Plugin::silence();
         Settings::withdraw();
         SpoolFolder::remove();
+        Ledger::remove();
         self::back(__('Nothing is recorded or sent any more. What waited here was deleted.', 'logystera'));
     }
 
@@ -134,11 +171,16 @@ final class Page
         check_admin_referer("logystera_$action");
     }
 
-    /** @return never */
-    private static function back(string $note): void
+    /**
+     * @param array<string, string> $more what the page is asked to show
+     * @return never
+     */
+    private static function back(string $note, array $more = []): void
     {
-        set_transient(self::NOTE . get_current_user_id(), $note, 60);
-        wp_safe_redirect(self::url());
+        if ($note !== '') {
+            set_transient(self::NOTE . get_current_user_id(), $note, 60);
+        }
+        wp_safe_redirect(add_query_arg($more, self::url()));
         exit;
     }
 }

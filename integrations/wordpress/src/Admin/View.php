@@ -22,8 +22,12 @@ final class View
         if ($note !== '') {
             echo '<div class="notice notice-info"><p>' . esc_html($note) . '</p></div>';
         }
-        self::settings();
         $site = Plugin::site();
+        // phpcs:ignore -- only asked whether it is there: it shows a question, whose answer has a nonce
+        if ($site !== null && isset($_GET['logystera_ask'])) {
+            self::question();
+        }
+        self::settings();
         if ($site !== null) {
             self::state($site);
             self::lookup($site);
@@ -76,7 +80,13 @@ final class View
             'I agree that this site sends the signals above to the gateway of the DSN: what happened, when, and keyed hashes of who '
             . 'and where from. No names, addresses, passwords, texts or values of settings.',
             'logystera'
-        ) . '</label></td></tr></table>';
+        ) . '</label>';
+        if ($dsn !== null) {
+            /* translators: %s: a host */
+            $text = __('The agreement is with %s. Another gateway needs another one.', 'logystera');
+            echo '<p class="description">' . esc_html(sprintf($text, $dsn->host())) . '</p>';
+        }
+        echo '</td></tr></table>';
         submit_button(__('Save', 'logystera'));
         echo '</form>';
     }
@@ -168,6 +178,20 @@ final class View
             echo '<h2>' . esc_html__('The last batch, exactly as it was sent', 'logystera') . '</h2>';
             echo '<textarea readonly rows="12" class="large-text code">' . esc_textarea($body) . '</textarea>';
         }
+    }
+
+    /** Before what cannot be undone. Until it is answered, all goes on. */
+    private static function question(): void
+    {
+        echo '<div class="notice notice-warning"><p>' . esc_html__(
+            'Do you take the agreement back? Nothing is recorded or sent any more then, and what waits on this site is deleted. '
+            . 'Until you answer, all goes on as before.',
+            'logystera'
+        ) . '</p>';
+        self::form('withdraw');
+        echo '<input type="hidden" name="sure" value="1">';
+        submit_button(__('Yes, stop and delete what waits', 'logystera'), 'delete', 'submit', false);
+        echo ' <a class="button" href="' . esc_url(Page::url()) . '">' . esc_html__('No, go on', 'logystera') . '</a></form></div>';
     }
 
     private static function withdrawal(): void
