@@ -53,10 +53,31 @@ HEALTH = """require_once ABSPATH . 'wp-admin/includes/admin.php';
 echo json_encode(Logystera\\WordPress\\Admin\\Health::test()['status']);"""
 
 
+LANGUAGES = """<?php add_filter('home_url', function ($url) { return str_replace('http:', 'https:', $url) . '/de'; });
+add_filter('option_home', function ($url) { return $url . '/fr'; });
+"""
+
+
+def the_spool_stays_the_same(site):
+    """Whatever filters make of the site's address, and however an older version wrote it down."""
+    state = site.spool() / "state.php"
+    spool = lambda: re.search(r'"spool":"(\w+)"', state.read_text()).group(1)
+    before = spool()
+    state.write_text(re.sub(r'"url":"[^"]*"', f'"url":"{site.url}/fr"', state.read_text()))
+    (site.folder / "wp-content/mu-plugins/languages.php").write_text(LANGUAGES)
+    for _ in range(2):
+        assert "took the batch" in site.settings("test")
+        assert spool() == before, "another language, another spool"
+    (site.folder / "wp-content/mu-plugins/languages.php").unlink()
+    site.command()
+    assert spool() == before
+
+
 def test_a_folder_that_takes_nothing_is_a_failure_everywhere(world):
     """What lands in the spool is lost then: nothing may say that all is well, and each signal is counted."""
     site = world.site("nodisk", "define('DISABLE_WP_CRON', true);", types=["auth.attempt"])
     assert site.command().returncode == 0
+    the_spool_stays_the_same(site)
     folder, aside = site.spool(), site.scratch / "nodisk.aside"
     folder.rename(aside)
     folder.touch()  # A file in its place: it cannot be made anew.

@@ -8,6 +8,7 @@ namespace Logystera\Tests;
 
 use Logystera\Hasher;
 use Logystera\Lookup;
+use Logystera\Owner;
 use Logystera\Spool;
 
 /** What a gateway was told is missing, by type and reason, and how many signals it has. */
@@ -286,6 +287,30 @@ return [
         }
         $spools = array_unique(array_map(static fn ($id) => substr((string) $id, 0, 16), array_keys($site->gateway->taken)));
         same([1, ['j0', 'j1', 'j2', 'j3']], [count($spools), $site->told()]);
+    },
+
+    'a site is what it is, whatever language or scheme a page has, and keeps the spool of an older version' => static function (): void {
+        $spools = static function (array $urls): int {
+            $site = new Site();
+            foreach ($urls as $url) {
+                $site->url = $url;
+                $site->record(1);
+                $site->clock->now += 61000;
+                $site->flush();
+            }
+            $ids = array_map(static fn ($id): string => substr((string) $id, 0, 16), array_keys($site->gateway->taken));
+            return count(array_unique($ids));
+        };
+        $is = [Owner::siteOf('https://example.org', 1), Owner::siteOf('http://Example.org/', 1)];
+        same(['example.org#1', 'example.org#1'], $is, 'no scheme');
+        same('example.org/shop#2', Owner::siteOf('https://example.org/shop/', 2));
+        same('', Owner::siteOf('', 1), 'not known');
+        same(1, $spools(['https://example.org', $is[0], $is[0]]), 'of an older version');
+        same(1, $spools(['http://example.org:8080/de/', 'example.org:8080#1']), 'which went by the language of a page');
+        same(1, $spools([$is[0], '', $is[0]]), 'what cannot be asked for a moment is not another');
+        same(2, $spools([$is[0], 'example.org#2']), 'another site of a network');
+        same(2, $spools([$is[0], 'staging.example.org#1']), 'another address');
+        same(2, $spools(['https://example.org', 'staging.example.org#1']), 'another address, of an older version');
     },
 
     'a crash at any change of the disk loses nothing and repeats nothing' => static function (): void {

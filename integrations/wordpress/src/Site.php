@@ -30,6 +30,8 @@ final class Site
     private $storage;
     /** @var Clock */
     private $clock;
+    /** @var int number of the site in its network */
+    private $blog;
     /** @var Recorder */
     public $recorder;
     /** @var Lookup */
@@ -43,6 +45,7 @@ final class Site
         $this->dsn = $dsn;
         $this->storage = new FileStorage($folder);
         $this->clock = new SystemClock();
+        $this->blog = get_current_blog_id();
         // Where nobody waits for a page, a signal is on disk at once: a job may be killed.
         $isImmediate = wp_doing_cron() || PHP_SAPI === 'cli';
         $spool = new Spool($this->storage, $this->clock);
@@ -83,10 +86,19 @@ final class Site
         }
     }
 
+    /** What this site is. Past the options' filters, by which languages and proxies make it another one from page to page. */
+    private function address(): string
+    {
+        global $wpdb;
+        $table = $wpdb->get_blog_prefix($this->blog) . 'options';
+        $home = $wpdb->get_var("SELECT option_value FROM $table WHERE option_name = 'home'");
+        return Owner::siteOf((string) $home, $this->blog);
+    }
+
     private function flushOf(FileStorage $storage, int $budgetMs, bool $isAsked): Flushed
     {
         $frame = new Frame('wordpress', VERSION, Plugin::typesOn(), Settings::all()['flush_every_s']);
-        $owner = new Owner(home_url(), $this->dsn, (string) gethostname(), $storage->identity());
+        $owner = new Owner($this->address(), $this->dsn, (string) gethostname(), $storage->identity());
         $dispatcher = new Dispatcher($storage, $this->clock, new SystemRandomness(), new WpTransport());
         return $dispatcher->flush($this->dsn, $owner, $frame, $budgetMs, $isAsked);
     }
