@@ -8,6 +8,37 @@ from world import TYPES
 PAGE_S_MAX = 1.0
 
 
+# Right when all plugins are loaded: neither a page, nor WordPress's cron, nor a request of the site to itself comes further.
+FATAL = "<?php add_action('plugins_loaded', function () { nothing_of_that_name(); }, 99);"
+
+
+def test_a_fatal_on_every_request_is_told_without_cron(world):
+    """Where PHP cannot end an answer and go on, as under Apache's module, the page that died sends, for a short time."""
+    site = world.site("fatal", "define('DISABLE_WP_CRON', true);")
+    door = Door(world.gateway)
+    site.save(door.dsn(site.dsn), TYPES)
+    site.command()
+    before = len(world.gateway.signals(site))
+    (site.folder / "wp-content/mu-plugins/fatal.php").write_text(FATAL)
+    assert [site.get("/", cookies=False).status for _ in range(60)] == [500] * 60
+    time.sleep(10.5)
+    site.get("/", cookies=False)
+    told = world.gateway.signals(site)[before:]
+    assert {"php.error", "http.request"} <= {s["type"] for s in told}, told
+    assert len([s for s in told if s["type"] == "http.request"]) >= 60, len(told)
+    # A gateway that hangs holds no page up for long, and only one in ten seconds.
+    door.hang()
+    took = []
+    for _ in range(12):
+        start = time.monotonic()
+        site.get("/", cookies=False)
+        took.append(time.monotonic() - start)
+        time.sleep(1)
+    door.go_on()
+    assert max(took) < 3 and len([t for t in took if t > 1]) <= 2, took
+    return f"slowest page {max(took):.1f} s while the gateway hung"
+
+
 def test_under_fpm_a_page_does_not_wait_for_the_gateway(world):
     site = world.bare_site("fpm", "define('DISABLE_WP_CRON', true);")
     site.stop()

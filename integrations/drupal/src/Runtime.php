@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace Drupal\logystera;
 
+use Drupal\Component\Utility\Bytes;
+use Logystera\Fatal;
 use Logystera\Flushed;
 use Logystera\Limits;
 use Symfony\Component\DependencyInjection\ContainerInterface;
@@ -109,9 +111,37 @@ final class Runtime
             }
             $this->isEnded = true;
             $this->write();
+            if (PHP_SAPI !== 'cli' && Fatal::is(error_get_last())) {
+                $this->sendAfterFatal();
+            }
         } catch (\Throwable $fault) {
             self::complain($fault);
         }
+    }
+
+    /**
+     * Sends what waits, for a short time, once in ten seconds: what ends this request may end each one, also those of cron and of the
+     * site to itself, and Symfony tells of no end then.
+     */
+    public function sendAfterFatal(): void
+    {
+        $site = $this->site();
+        if (
+            $site === null || !$site->outbox->isFlushDue(Limits::FLUSH_AGE_MS, $this->settings->flushEveryS())
+            || !$site->outbox->mayKick(Limits::FLUSH_AGE_MS)
+        ) {
+            return;
+        }
+        foreach (['fastcgi_finish_request', 'litespeed_finish_request'] as $function) {
+            if (function_exists($function)) {
+                $function();
+            }
+        }
+        $limit = Bytes::toNumber((string) ini_get('memory_limit'));
+        if ($limit > 0) {
+            @ini_set('memory_limit', (string) (int) ($limit + Limits::FATAL_MEMORY_BYTES));
+        }
+        $this->flush(Limits::FATAL_BUDGET_MS);
     }
 
     /** From cron: looks at what nothing tells of, sends, and merges what the hashes stand for. */

@@ -32,6 +32,13 @@ final class Limits
     public const FLUSH_AGE_MS = 10000;
     /** Longest time of one flush within a web request, in milliseconds. */
     public const WEB_BUDGET_MS = 3000;
+    /**
+     * Longest time of one flush after a fatal error, in milliseconds: the client waits where PHP cannot end the answer, and PHP itself
+     * ends in two seconds what follows its own time limit.
+     */
+    public const FATAL_BUDGET_MS = 1500;
+    /** Memory that a flush after a fatal error may take besides, in bytes: a batch, packed, and the HTTP client. */
+    public const FATAL_MEMORY_BYTES = 16777216;
     /** Longest time of one flush from cron, in milliseconds. */
     public const CRON_BUDGET_MS = 10000;
     /** A try needs at least so much of the budget, in milliseconds. */

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Logystera\WordPress;
 
+use Logystera\Fatal;
 use Logystera\Limits;
 use Logystera\WordPress\Signals\Source;
 
@@ -14,6 +15,9 @@ final class RequestEnd
     private $site;
     /** @var array<string, Source> */
     private $sources;
+
+    /** @var bool whether an error ended the request */
+    private $isFatal = false;
 
     /** @param array<string, Source> $sources */
     public function __construct(Site $site, array $sources)
@@ -26,6 +30,8 @@ final class RequestEnd
     {
         // Registered anew when the request ends, to run after all others: their output still belongs to the page.
         register_shutdown_function(function (): void {
+            // An error in what runs until then takes its place in PHP's memory.
+            $this->isFatal = Fatal::is(error_get_last());
             register_shutdown_function([$this, 'end']);
         });
     }
@@ -43,6 +49,7 @@ final class RequestEnd
 
     private function finish(): void
     {
+        $this->isFatal = $this->isFatal || Fatal::is(error_get_last());
         foreach ($this->sources as $source) {
             $source->finish();
         }
@@ -51,22 +58,34 @@ final class RequestEnd
         }
         $this->site->recorder->write();
         $this->site->lookup->write();
-        if (!self::maySend() || !$this->site->outbox->isFlushDue(Limits::FLUSH_AGE_MS, Settings::all()['flush_every_s'])) {
+        if (!$this->maySend() || !$this->site->outbox->isFlushDue(Limits::FLUSH_AGE_MS, Settings::all()['flush_every_s'])) {
             return;
         }
         if (self::finishAnswer()) {
             $this->site->flush(Limits::WEB_BUDGET_MS);
+        } elseif ($this->isFatal && $this->site->outbox->mayKick(Limits::FLUSH_AGE_MS)) {
+            // What ends this request may end each one, also cron's and one to the site itself.
+            $this->sendNow();
         } elseif ($this->site->outbox->mayKick(Limits::FLUSH_AGE_MS)) {
             Kick::send();
         }
     }
 
-    /** Cron sends by itself. The editor's scrape wants to say what it found, to whoever waits for it. */
-    private static function maySend(): bool
+    private function sendNow(): void
+    {
+        $limit = wp_convert_hr_to_bytes((string) ini_get('memory_limit'));
+        if ($limit > 0) {
+            @ini_set('memory_limit', (string) ($limit + Limits::FATAL_MEMORY_BYTES));
+        }
+        $this->site->flush(Limits::FATAL_BUDGET_MS);
+    }
+
+    /** Cron sends by itself, if it lives. The editor's scrape wants to say what it found, to whoever waits for it. */
+    private function maySend(): bool
     {
         // phpcs:ignore -- only asked whether it is there
         $isScrape = isset($_REQUEST['wp_scrape_key']);
-        return PHP_SAPI !== 'cli' && !$isScrape && !wp_doing_cron() && !Kick::isOurs();
+        return PHP_SAPI !== 'cli' && !$isScrape && (!wp_doing_cron() || $this->isFatal) && !Kick::isOurs();
     }
 
     /** Ends the answer, where PHP can: the client has its page, and this process goes on. */

@@ -289,6 +289,20 @@ return [
         same([true, ''], [str_contains($say(['sure' => 1], 'withdraw'), 'Nothing is recorded'), $agreed()], 'yes');
         $site->remove();
     },
+    'a request that a fatal error ends sends what has waited, once in ten seconds and not for long' => static function (): void {
+        $site = new Site(MODULE);
+        $runtime = $site->container->get('logystera.runtime');
+        $runtime->emitter('http.request');
+        $site->request(Request::create('/x'));
+        $runtime->sendAfterFatal();
+        same(1, count($site->http->requests), 'a heartbeat is due, and the signal with it');
+        same(true, $site->http->requests[0]['timeout'] <= 1.5, 'not for long');
+        $site->request(Request::create('/y'));
+        $runtime->write();
+        $runtime->sendAfterFatal();
+        same(1, count($site->http->requests), 'once in ten seconds');
+        $site->remove();
+    },
     'uninstalling leaves no state and no file' => static function (): void {
         require_once MODULE . '/logystera.install';
         $site = new Site(MODULE);

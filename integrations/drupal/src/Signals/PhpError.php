@@ -7,6 +7,7 @@ namespace Drupal\logystera\Signals;
 use Drupal\Component\Utility\Bytes;
 use Drupal\Core\Database\DatabaseException;
 use Drupal\logystera\Runtime;
+use Logystera\Fatal;
 use Logystera\Hasher;
 use Logystera\Redact;
 use Psr\Log\LoggerInterface;
@@ -31,7 +32,6 @@ final class PhpError implements LoggerInterface, EventSubscriberInterface
         'Notice' => 'notice', 'User notice' => 'notice', 'Strict warning' => 'notice', 'Deprecated function' => 'deprecated',
         'User deprecated function' => 'deprecated', 'Parse error' => 'parse', 'ParseError' => 'parse',
     ];
-    private const ENDS = [E_ERROR => 'fatal', E_CORE_ERROR => 'fatal', E_COMPILE_ERROR => 'fatal', E_PARSE => 'parse'];
     /** Memory that is given back when a request ends for want of it, in bytes, and how much more it may take then. */
     private const RESERVE_BYTES = 65536;
     private const MORE_BYTES = 8388608;
@@ -76,7 +76,7 @@ final class PhpError implements LoggerInterface, EventSubscriberInterface
     private function finish(): void
     {
         $last = error_get_last();
-        if ($last === null || !isset(self::ENDS[$last['type']])) {
+        if (!Fatal::is($last)) {
             return;
         }
         $this->reserve = null;
@@ -84,7 +84,7 @@ final class PhpError implements LoggerInterface, EventSubscriberInterface
         if ($limit > 0) {
             @ini_set('memory_limit', (string) (int) ($limit + self::MORE_BYTES));
         }
-        $this->tell(self::ENDS[$last['type']], $last['message'], $last['file'], $last['line']);
+        $this->tell(Fatal::LEVELS[$last['type']], $last['message'], $last['file'], $last['line']);
     }
 
     private function tell(string $level, string $message, string $file, int $line): void

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Logystera\WordPress\Signals;
 
+use Logystera\Fatal;
 use Logystera\Hasher;
 use Logystera\Redact;
 use Logystera\WordPress\Emitter;
@@ -19,8 +20,6 @@ final class PhpError implements Source
         E_NOTICE => 'notice', E_USER_NOTICE => 'notice', E_DEPRECATED => 'deprecated',
         E_USER_DEPRECATED => 'deprecated', E_USER_ERROR => 'fatal', E_RECOVERABLE_ERROR => 'fatal',
     ];
-    /** Errors that end the request and go to no handler. */
-    private const ENDS = [E_ERROR => 'fatal', E_CORE_ERROR => 'fatal', E_COMPILE_ERROR => 'fatal', E_PARSE => 'parse'];
     /** Memory that is given back when a request ends for want of it, in bytes, and how much more it may take then. */
     private const RESERVE_BYTES = 65536;
     private const MORE_BYTES = 4194304;
@@ -57,7 +56,7 @@ final class PhpError implements Source
             if ($limit > 0) {
                 @ini_set('memory_limit', (string) ($limit + self::MORE_BYTES));
             }
-            $this->tell(self::ENDS[$error['type']], $error['message'], $error['file'], $error['line']);
+            $this->tell(Fatal::LEVELS[$error['type']], $error['message'], $error['file'], $error['line']);
             $this->fatal = null;
         }
     }
@@ -79,7 +78,7 @@ final class PhpError implements Source
     private function noteFatal(): void
     {
         $last = error_get_last();
-        if ($this->fatal === null && $last !== null && isset(self::ENDS[$last['type']])) {
+        if ($this->fatal === null && Fatal::is($last)) {
             $this->fatal = $last;
         }
     }
