@@ -7,7 +7,8 @@ from world import TYPES
 # Classes of the plugin whose hooks are registered, and whether PHP's errors go to it.
 HOOKS = """$found = [];
 foreach ($GLOBALS['wp_filter'] as $hook) { foreach ($hook->callbacks as $callbacks) { foreach ($callbacks as $callback) {
-    $f = $callback['function']; $c = is_array($f) ? (is_object($f[0]) ? get_class($f[0]) : (string) $f[0]) : '';
+    $f = $callback['function']; if (is_array($f) && $f[0] instanceof Logystera\\WordPress\\Guard) { $found[$f[0]->watcher()] = true; continue; }
+    $c = is_array($f) ? (is_object($f[0]) ? get_class($f[0]) : (string) $f[0]) : '';
     if (strpos($c, 'Logystera') === 0) { $found[$c] = true; } } } }
 $h = set_error_handler(null); if (is_array($h) && is_object($h[0])) { $found[get_class($h[0])] = true; }
 echo json_encode(array_keys($found));"""

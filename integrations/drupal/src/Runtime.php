@@ -8,6 +8,7 @@ use Drupal\Component\Utility\Bytes;
 use Logystera\Fatal;
 use Logystera\Flushed;
 use Logystera\Limits;
+use Logystera\Quiet;
 use Symfony\Component\DependencyInjection\ContainerInterface;
 use Symfony\Component\HttpFoundation\Request;
 
@@ -139,7 +140,7 @@ final class Runtime
         }
         $limit = Bytes::toNumber((string) ini_get('memory_limit'));
         if ($limit > 0) {
-            @ini_set('memory_limit', (string) (int) ($limit + Limits::FATAL_MEMORY_BYTES));
+            Quiet::call('ini_set', 'memory_limit', (string) (int) ($limit + Limits::FATAL_MEMORY_BYTES));
         }
         $this->flush(Limits::FATAL_BUDGET_MS);
     }

@@ -23,11 +23,11 @@ final class Folder
     public static function usable(string $folder): ?string
     {
         if (!is_dir($folder)) {
-            @mkdir($folder, 0700, true);
+            Quiet::call('mkdir', $folder, 0700, true);
         }
         // Names of files are somebody's, too. Whose the folder is not, may not change that.
         if (is_dir($folder) && (fileperms($folder) & 0077) !== 0) {
-            @chmod($folder, 0700);
+            Quiet::call('chmod', $folder, 0700);
         }
         return is_dir($folder) && is_writable($folder) ? $folder : null;
     }
@@ -35,7 +35,7 @@ final class Folder
     /** Whether a command runs as another user than the one whose folder it is, and cannot write there. */
     public static function isOfAnother(string $folder): bool
     {
-        $owner = @fileowner($folder);
+        $owner = Quiet::call('fileowner', $folder);
         return PHP_SAPI === 'cli' && (!function_exists('posix_geteuid') || $owner !== posix_geteuid());
     }
 
@@ -43,11 +43,11 @@ final class Folder
     public static function tidy(string $folder): void
     {
         foreach (self::FILES as $name) {
-            $mode = @fileperms("$folder/$name.php");
+            $mode = Quiet::call('fileperms', "$folder/$name.php");
             if ($mode !== false && ($mode & 0077) !== 0) {
-                @chmod("$folder/$name.php", 0600);
+                Quiet::call('chmod', "$folder/$name.php", 0600);
             }
-            @unlink("$folder/$name.php.new");
+            Quiet::call('unlink', "$folder/$name.php.new");
         }
     }
 
@@ -73,7 +73,7 @@ final class Folder
     {
         foreach (self::GUARDS as $name => $text) {
             if (!is_file("$folder/$name")) {
-                @file_put_contents("$folder/$name", $text);
+                Quiet::call('file_put_contents', "$folder/$name", $text);
             }
         }
     }
@@ -81,8 +81,8 @@ final class Folder
     /** A site that was moved on its machine takes its signals along. */
     public static function move(string $old, string $new): void
     {
-        if (is_dir($old) && @rmdir($new)) {
-            @rename($old, $new);
+        if (is_dir($old) && Quiet::call('rmdir', $new)) {
+            Quiet::call('rename', $old, $new);
         }
     }
 
@@ -94,13 +94,13 @@ final class Folder
     public static function remove(string $folder, bool $isOurs): void
     {
         foreach (self::FILES as $name) {
-            @unlink("$folder/$name.php");
-            @unlink("$folder/$name.new.php");
-            @unlink("$folder/$name.php.new");
+            Quiet::call('unlink', "$folder/$name.php");
+            Quiet::call('unlink', "$folder/$name.new.php");
+            Quiet::call('unlink', "$folder/$name.php.new");
         }
         foreach ($isOurs ? array_keys(self::GUARDS) : [] as $name) {
-            @unlink("$folder/$name");
+            Quiet::call('unlink', "$folder/$name");
         }
-        @rmdir($folder);
+        Quiet::call('rmdir', $folder);
     }
 }

@@ -18,6 +18,7 @@ $tests = array_merge(
     require __DIR__ . '/spooling.php',
     require __DIR__ . '/failing.php',
     require __DIR__ . '/shares.php',
+    require __DIR__ . '/handlers.php',
     require __DIR__ . '/processes.php'
 );
 run($tests, array_slice($argv, 1));

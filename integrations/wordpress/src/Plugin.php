@@ -49,11 +49,11 @@ final class Plugin
         (new RequestEnd(self::$site, $sources))->register();
         Kick::register();
         register_deactivation_hook(FILE, [self::class, 'deactivate']);
-        add_filter('cron_schedules', [self::class, 'schedules']);
-        add_action(Settings::EVENT, static function (): void {
+        Guard::filter('cron_schedules', [self::class, 'schedules']);
+        Guard::watch(Settings::EVENT, static function (): void {
             self::background();
         });
-        add_action('init', [self::class, 'schedule']);
+        Guard::watch('init', [self::class, 'schedule']);
     }
 
     /** The site; null before an administrator agreed. */

@@ -6,6 +6,7 @@ namespace Logystera\WordPress;
 
 use Logystera\Fatal;
 use Logystera\Limits;
+use Logystera\Quiet;
 use Logystera\WordPress\Signals\Source;
 
 /** What happens when a request ends: signals go to disk, and what has waited for long enough is sent after the page. */
@@ -39,19 +40,16 @@ final class RequestEnd
     /** Never throws: a fault of ours must not end what others do when a request ends. */
     public function end(): void
     {
-        try {
-            $this->finish();
-        } catch (\Throwable $fault) {
-            // Its message could hold what somebody said.
-            error_log('logystera: ' . get_class($fault) . ' in ' . basename($fault->getFile()) . ':' . $fault->getLine());
-        }
+        Guard::run([$this, 'finish']);
     }
 
-    private function finish(): void
+    /** @internal for end() alone */
+    public function finish(): void
     {
         $this->isFatal = $this->isFatal || Fatal::is(error_get_last());
-        foreach ($this->sources as $source) {
-            $source->finish();
+        foreach ($this->sources as $type => $source) {
+            // One that fails takes nothing of the others along.
+            Guard::run([$source, 'finish'], $type);
         }
         if (Plugin::isSilenced()) {
             return;
@@ -75,7 +73,7 @@ final class RequestEnd
     {
         $limit = wp_convert_hr_to_bytes((string) ini_get('memory_limit'));
         if ($limit > 0) {
-            @ini_set('memory_limit', (string) ($limit + Limits::FATAL_MEMORY_BYTES));
+            Quiet::call('ini_set', 'memory_limit', (string) ($limit + Limits::FATAL_MEMORY_BYTES));
         }
         $this->site->flush(Limits::FATAL_BUDGET_MS);
     }

@@ -9,6 +9,7 @@ use Drupal\Core\Database\DatabaseException;
 use Drupal\logystera\Runtime;
 use Logystera\Fatal;
 use Logystera\Hasher;
+use Logystera\Quiet;
 use Logystera\Redact;
 use Psr\Log\LoggerInterface;
 use Psr\Log\LoggerTrait;
@@ -82,7 +83,7 @@ final class PhpError implements LoggerInterface, EventSubscriberInterface
         $this->reserve = null;
         $limit = Bytes::toNumber((string) ini_get('memory_limit'));
         if ($limit > 0) {
-            @ini_set('memory_limit', (string) (int) ($limit + self::MORE_BYTES));
+            Quiet::call('ini_set', 'memory_limit', (string) (int) ($limit + self::MORE_BYTES));
         }
         $this->tell(Fatal::LEVELS[$last['type']], $last['message'], $last['file'], $last['line']);
     }

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Logystera\WordPress\Admin;
 
+use Logystera\WordPress\Guard;
 use Logystera\WordPress\Plugin;
 
 /** The test of Site Health. */
@@ -11,7 +12,7 @@ final class Health
 {
     public static function register(): void
     {
-        add_filter('site_status_tests', [self::class, 'tests']);
+        Guard::filter('site_status_tests', [self::class, 'tests']);
     }
 
     /** @param mixed $tests */

@@ -8,6 +8,7 @@ use Logystera\Agreement;
 use Logystera\Dsn;
 use Logystera\DsnError;
 use Logystera\Limits;
+use Logystera\WordPress\Guard;
 use Logystera\WordPress\Ledger;
 use Logystera\WordPress\Plugin;
 use Logystera\WordPress\Settings;
@@ -25,8 +26,8 @@ final class Page
 
     public static function register(): void
     {
-        add_action('admin_menu', [self::class, 'menu']);
-        add_action('admin_init', [self::class, 'privacy']);
+        Guard::watch('admin_menu', [self::class, 'menu']);
+        Guard::watch('admin_init', [self::class, 'privacy']);
         foreach (self::ACTIONS as $action) {
             add_action("admin_post_logystera_$action", [self::class, $action]);
         }

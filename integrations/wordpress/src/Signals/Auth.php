@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Logystera\WordPress\Signals;
 
 use Logystera\WordPress\Emitter;
+use Logystera\WordPress\Guard;
 
 /**
  * Sign-ins: by the form, XML-RPC, REST, an application password, a cookie that was forged. One signal for each
@@ -33,14 +34,14 @@ final class Auth implements Source
 
     public function register(): void
     {
-        add_filter('authenticate', [$this, 'begin'], -PHP_INT_MAX);
-        add_filter('authenticate', [$this, 'end'], PHP_INT_MAX);
-        add_action('wp_login_failed', [$this, 'failed'], 10, 2);
-        add_action('wp_login', [$this, 'succeeded'], 10, 2);
-        add_action('application_password_failed_authentication', [$this, 'appPasswordFailed']);
-        add_action('application_password_did_authenticate', [$this, 'appPasswordSucceeded']);
-        add_action('auth_cookie_bad_hash', [$this, 'cookieFailed']);
-        add_action('auth_cookie_bad_username', [$this, 'cookieFailed']);
+        Guard::watch('authenticate', [$this, 'begin'], -PHP_INT_MAX);
+        Guard::watch('authenticate', [$this, 'end'], PHP_INT_MAX);
+        Guard::watch('wp_login_failed', [$this, 'failed'], 10, 2);
+        Guard::watch('wp_login', [$this, 'succeeded'], 10, 2);
+        Guard::watch('application_password_failed_authentication', [$this, 'appPasswordFailed']);
+        Guard::watch('application_password_did_authenticate', [$this, 'appPasswordSucceeded']);
+        Guard::watch('auth_cookie_bad_hash', [$this, 'cookieFailed']);
+        Guard::watch('auth_cookie_bad_username', [$this, 'cookieFailed']);
     }
 
     public function finish(): void

@@ -6,6 +6,7 @@ namespace Logystera\WordPress\Signals;
 
 use Logystera\Redact;
 use Logystera\WordPress\Emitter;
+use Logystera\WordPress\Guard;
 
 /**
  * Options that were added, updated or deleted: which, by whom, and whether a value is one that was seen before. Never
@@ -31,10 +32,10 @@ final class Config implements Source
 
     public function register(): void
     {
-        add_action('added_option', [$this, 'added'], 10, 2);
-        add_action('updated_option', [$this, 'updated'], 10, 3);
-        add_action('delete_option', [$this, 'deleting']);
-        add_action('deleted_option', [$this, 'deleted']);
+        Guard::watch('added_option', [$this, 'added'], 10, 2);
+        Guard::watch('updated_option', [$this, 'updated'], 10, 3);
+        Guard::watch('delete_option', [$this, 'deleting']);
+        Guard::watch('deleted_option', [$this, 'deleted']);
     }
 
     public function finish(): void

@@ -6,6 +6,7 @@ namespace Logystera\WordPress\Signals;
 
 use Logystera\Redact;
 use Logystera\WordPress\Emitter;
+use Logystera\WordPress\Guard;
 
 /**
  * Accounts and their roles. Roles are watched where they are kept, in the account's meta: that is the same place for
@@ -34,19 +35,19 @@ final class UserChange implements Source
 
     public function register(): void
     {
-        add_filter('wp_pre_insert_user_data', [$this, 'inserting'], PHP_INT_MAX, 2);
-        add_action('user_register', [$this, 'created']);
-        add_action('delete_user', [$this, 'deleting']);
-        add_action('deleted_user', [$this, 'deleted']);
-        add_action('wpmu_delete_user', [$this, 'deleting']);
+        Guard::watch('wp_pre_insert_user_data', [$this, 'inserting'], PHP_INT_MAX, 2);
+        Guard::watch('user_register', [$this, 'created']);
+        Guard::watch('delete_user', [$this, 'deleting']);
+        Guard::watch('deleted_user', [$this, 'deleted']);
+        Guard::watch('wpmu_delete_user', [$this, 'deleting']);
         foreach (['update_user_meta', 'delete_user_meta'] as $hook) {
-            add_action($hook, [$this, 'changing'], 10, 3);
+            Guard::watch($hook, [$this, 'changing'], 10, 3);
         }
         foreach (['added_user_meta', 'updated_user_meta', 'deleted_user_meta'] as $hook) {
-            add_action($hook, [$this, 'changed'], 10, 3);
+            Guard::watch($hook, [$this, 'changed'], 10, 3);
         }
-        add_action('granted_super_admin', [$this, 'superGranted']);
-        add_action('revoked_super_admin', [$this, 'superRevoked']);
+        Guard::watch('granted_super_admin', [$this, 'superGranted']);
+        Guard::watch('revoked_super_admin', [$this, 'superRevoked']);
     }
 
     public function finish(): void
