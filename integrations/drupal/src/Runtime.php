@@ -22,6 +22,7 @@ final class Runtime
     private bool $isOpened = false;
     private bool $isSilenced = false;
     private bool $isEnded = false;
+    private bool $hasComplained = false;
     /** The request that is answered, also after Symfony has forgotten it. */
     private ?Request $request = null;
     /** @var array<int, callable> what still has something to tell when the request ends */
@@ -108,7 +109,7 @@ final class Runtime
     {
         try {
             foreach ($this->isEnded ? [] : $this->last as $tell) {
-                $tell();
+                $this->guard('', $tell);
             }
             $this->isEnded = true;
             $this->write();
@@ -167,6 +168,27 @@ final class Runtime
         return $site === null
             ? new Flushed(Flushed::IDLE)
             : $site->flush($this->container->get('logystera.transport'), $this->address(), $budgetMs, $isAsked);
+    }
+
+    /**
+     * Does something of ours within what others do. A fault of ours must not end their page: it is counted as a signal that could not be
+     * made, and told once in the server's log.
+     *
+     * @param string $type of the signal that is lost if it fails; empty for none
+     */
+    public function guard(string $type, callable $act): void
+    {
+        try {
+            $act();
+        } catch (\Throwable $fault) {
+            if ($type !== '' && $this->isOpened) {
+                $this->site()?->recorder->drop($type, 'refused');
+            }
+            if (!$this->hasComplained) {
+                $this->hasComplained = true;
+                self::complain($fault);
+            }
+        }
     }
 
     /** A fault of ours, for the server's log. Its message could hold what somebody said. */

@@ -303,6 +303,60 @@ return [
         same(1, count($site->http->requests), 'once in ten seconds');
         $site->remove();
     },
+    'no fault of ours ends what others do, and each is counted' => static function (): void {
+        $site = new Site(MODULE);
+        $log = ini_set('error_log', "$site->root/log");
+        $site->users->isBroken = true;
+        form($site, 'admin', 'planted-password', []);
+        basic($site, 'admin', false);
+        link($site, '/user/password');
+        rest($site, '{"name":"admin","pass":"planted-password"}', new \Symfony\Component\HttpKernel\Exception\BadRequestHttpException('Sorry'));
+        $strange = new class (9, 'x') extends \ArrayObject implements \Drupal\Core\Session\AccountInterface {
+            public function __construct()
+            {
+            }
+
+            public function __call(string $name, array $arguments): mixed
+            {
+                throw new \Error('planted');
+            }
+
+            public function id()
+            {
+                throw new \Error('planted');
+            }
+
+            public function getRoles($exclude_locked_roles = false)
+            {
+                throw new \Error('planted');
+            }
+
+            public function hasPermission(string $permission)
+            {
+                throw new \Error('planted');
+            }
+
+            public function isAuthenticated()
+            {
+                throw new \Error('planted');
+            }
+
+            public function getAccountName()
+            {
+                throw new \Error('planted');
+            }
+        };
+        \logystera_user_insert($strange);
+        \logystera_user_delete($strange);
+        \logystera_user_login($strange);
+        $site->end();
+        $dropped = file_get_contents($site->state->values['logystera.spool']['folder'] . '/dropped.php');
+        same([1, 1], [preg_match('/"auth.attempt\|refused":\[([4-9]),/', $dropped), preg_match('/"user.change\|refused":\[2,/', $dropped)], $dropped);
+        same(1, substr_count((string) file_get_contents("$site->root/log"), 'logystera:'), 'told once');
+        same(false, str_contains((string) file_get_contents("$site->root/log"), 'planted'), 'without its message');
+        ini_set('error_log', (string) $log);
+        $site->remove();
+    },
     'uninstalling leaves no state and no file' => static function (): void {
         require_once MODULE . '/logystera.install';
         $site = new Site(MODULE);

@@ -193,9 +193,14 @@ final class Users implements EntityTypeManagerInterface
 {
     /** @var Account[] */
     public array $accounts = [];
+    /** Whether the database is away. */
+    public bool $isBroken = false;
 
     public function getStorage($entity_type_id)
     {
+        if ($this->isBroken) {
+            throw new \RuntimeException('planted');
+        }
         return $this;
     }
 

@@ -52,26 +52,30 @@ final class PhpError implements LoggerInterface, EventSubscriberInterface
 
     public function begin(): void
     {
-        if ($this->reserve === null) {
-            $this->reserve = str_repeat("\0", self::RESERVE_BYTES);
-            // Asked for now: there may be no memory for it later.
-            $this->runtime->emitter(self::TYPE);
-            $this->runtime->atEnd($this->finish(...));
-        }
+        $this->runtime->guard(self::TYPE, function (): void {
+            if ($this->reserve === null) {
+                $this->reserve = str_repeat("\0", self::RESERVE_BYTES);
+                // Asked for now: there may be no memory for it later.
+                $this->runtime->emitter(self::TYPE);
+                $this->runtime->atEnd($this->finish(...));
+            }
+        });
     }
 
     public function log($level, string|\Stringable $message, array $context = []): void
     {
-        if (($context['channel'] ?? '') !== self::CHANNEL || !isset($context['%type'], $context['%file'])) {
-            return;
-        }
-        $error = $context['exception'] ?? null;
-        // Drupal adds the query and its values to what the database said.
-        $text = $error instanceof DatabaseException && $error->getPrevious() !== null
-            ? $error->getPrevious()->getMessage()
-            : (string) ($context['@message'] ?? '');
-        $kind = self::LEVELS[(string) $context['%type']] ?? 'fatal';
-        $this->tell($kind, html_entity_decode($text), (string) $context['%file'], (int) ($context['%line'] ?? 0));
+        $this->runtime->guard(self::TYPE, function () use ($context): void {
+            if (($context['channel'] ?? '') !== self::CHANNEL || !isset($context['%type'], $context['%file'])) {
+                return;
+            }
+            $error = $context['exception'] ?? null;
+            // Drupal adds the query and its values to what the database said.
+            $text = $error instanceof DatabaseException && $error->getPrevious() !== null
+                ? $error->getPrevious()->getMessage()
+                : (string) ($context['@message'] ?? '');
+            $kind = self::LEVELS[(string) $context['%type']] ?? 'fatal';
+            $this->tell($kind, html_entity_decode($text), (string) $context['%file'], (int) ($context['%line'] ?? 0));
+        });
     }
 
     private function finish(): void
