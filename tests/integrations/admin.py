@@ -161,6 +161,29 @@ def test_who_may_not_is_refused_and_the_secret_is_never_shown(world):
     assert "took the batch" in site.settings("test")
 
 
+def test_a_proxy_is_believed_only_where_it_is_trusted(world):
+    site = world.site("proxy", types=["http.request"])
+    def sources(header, value):
+        count = len(world.signals(site, "http.request"))
+        site.get("/?x", cookies=False, headers={header: value})
+        site.command()
+        new = world.signals(site, "http.request")[count:]
+        return [s["source"] for s in new if s["path"] == "/"][-1]
+    found = json.loads(site.eval("$h = new Logystera\\Hasher(Logystera\\WordPress\\Settings::hashKey()); echo json_encode(array_map(function ($a) use ($h) {"
+                                 " return $h->hash('address', $a); }, ['127.0.0.1', '198.51.100.7', '203.0.113.9']));"))
+    here, client, spoofed = found
+    assert sources("X-Forwarded-For", "198.51.100.7") == here, "believed unasked"
+    assert "It is not believed" in site.get("/wp-admin/options-general.php?page=logystera", headers={"CF-Connecting-IP": "198.51.100.7"}).text
+    note = site.settings("save", agree="on", proxies="127.0.0.0/8 nonsense", proxy_header="X-Forwarded-For", **{"types[]": ["http.request"]})
+    assert "no address and no network" in note, note
+    for value, expected in [("198.51.100.7", client), ("203.0.113.9, 198.51.100.7", client), ("203.0.113.9, ::ffff:198.51.100.7, 127.0.0.2", client),
+                            (" 198.51.100.7:4711 ", client), ("203.0.113.9, unknown", here), ("", here)]:
+        assert sources("X-Forwarded-For", value) == expected, value
+    assert sources("X-Real-IP", "203.0.113.9") == here, "another header than the one that was chosen"
+    (site.folder / "wp-content/mu-plugins/a.php").write_text("<?php add_filter('logystera_client_address', fn () => $_SERVER['HTTP_X_OWN'] ?? 'nonsense');")
+    assert [sources("X-Own", v) for v in ["203.0.113.9", "x"]] == [spoofed, here]
+
+
 def test_the_spool_gives_nothing_by_url(world):
     outside = world.site("outside")
     folder = outside.spool()

@@ -22,7 +22,7 @@ const NEWER_FUNCTIONS = [
     'get_resource_id', 'preg_last_error_msg', 'array_find', 'array_any', 'array_all', 'json_validate', 'mb_str_pad', 'str_increment',
 ];
 const ESCAPES = [
-    'esc_html', 'esc_attr', 'esc_url', 'esc_textarea', 'esc_html__', 'esc_attr__', 'checked', 'wp_kses', 'absint',
+    'esc_html', 'esc_attr', 'esc_url', 'esc_textarea', 'esc_html__', 'esc_attr__', 'checked', 'selected', 'wp_kses', 'absint',
 ];
 const OPTION_FUNCTIONS = [
     'get_option', 'update_option', 'add_option', 'delete_option', 'set_transient', 'get_transient', 'delete_transient',

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Drupal\logystera;
 
+use Logystera\Address;
 use Logystera\Hasher;
 use Logystera\Redact;
 
@@ -62,10 +63,10 @@ final class Emitter
         $address = (string) $this->runtime->request()?->getClientIp();
         if (PHP_SAPI === 'cli' && !isset($_SERVER['REMOTE_ADDR'])) {
             $address = 'command line';
-        } elseif (filter_var($address, FILTER_VALIDATE_IP) === false) {
-            $address = 'unknown';
+        } else {
+            $address = Address::canonical($address) ?? 'unknown';
         }
-        return $this->hash(Hasher::ADDRESS, Hasher::normalAddress($address));
+        return $this->hash(Hasher::ADDRESS, $address);
     }
 
     /** Hash of a file's path below Drupal's root. */

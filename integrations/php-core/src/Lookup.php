@@ -116,6 +116,22 @@ final class Lookup
     }
 
     /**
+     * Addresses that were seen in the last seconds: where all visitors have one, it is a proxy's. Reads the whole store.
+     *
+     * @return string[]
+     */
+    public function sources(int $seconds): array
+    {
+        $since = intdiv($this->clock->nowMs(), 1000) - $seconds;
+        $seen = array_filter(
+            $this->entries(['lookup', 'merging', 'meanings']),
+            static fn (array $e): bool => $e['kind'] === Hasher::ADDRESS && $e['seen'] >= $since
+                && Address::canonical($e['meaning']) !== null
+        );
+        return array_values(array_unique(array_column($seen, 'meaning')));
+    }
+
+    /**
      * @param string[] $files older ones first
      * @return array<string, array{seen: int, kind: string, meaning: string}>
      */

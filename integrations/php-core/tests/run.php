@@ -19,6 +19,7 @@ $tests = array_merge(
     require __DIR__ . '/failing.php',
     require __DIR__ . '/shares.php',
     require __DIR__ . '/handlers.php',
+    require __DIR__ . '/addresses.php',
     require __DIR__ . '/processes.php'
 );
 run($tests, array_slice($argv, 1));

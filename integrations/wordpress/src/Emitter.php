@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Logystera\WordPress;
 
+use Logystera\Address;
 use Logystera\Hasher;
 use Logystera\Redact;
 
@@ -75,21 +76,31 @@ final class Emitter
         return $login === '' ? null : $this->user($login);
     }
 
-    /** Hash of the client's address. Behind a proxy a filter has to say which that is. */
+    /** Hash of the client's address. Behind a proxy the settings, or a filter, have to say which that is. */
     public function source(): string
     {
-        // phpcs:ignore -- hashed, and kept as an address only if it is one
-        $address = isset($_SERVER['REMOTE_ADDR']) ? (string) $_SERVER['REMOTE_ADDR'] : '';
+        $settings = Settings::all();
+        $remote = self::input('REMOTE_ADDR');
+        $address = $remote;
+        if (Address::isIn($remote, $settings['proxies'])) {
+            $header = 'HTTP_' . strtoupper(str_replace('-', '_', $settings['proxy_header']));
+            $address = Address::client(self::input($header), $settings['proxies']) ?? $remote;
+        }
         /**
          * The client's address.
          *
-         * @param string $address what the web server says
+         * @param string $address what the web server says, or a proxy that is trusted
          */
-        $address = (string) apply_filters('logystera_client_address', $address);
-        if (filter_var($address, FILTER_VALIDATE_IP) === false) {
-            $address = PHP_SAPI === 'cli' ? 'command line' : 'unknown';
-        }
-        return $this->hash(Hasher::ADDRESS, Hasher::normalAddress($address));
+        $said = apply_filters('logystera_client_address', $address);
+        $found = Address::client(is_string($said) ? $said : '', $settings['proxies'])
+            ?? Address::canonical($remote) ?? (PHP_SAPI === 'cli' ? 'command line' : 'unknown');
+        return $this->hash(Hasher::ADDRESS, $found);
+    }
+
+    private static function input(string $name): string
+    {
+        // phpcs:ignore -- hashed, and kept as an address only if it is one
+        return isset($_SERVER[$name]) && is_string($_SERVER[$name]) ? $_SERVER[$name] : '';
     }
 
     /** Hash of a file's path below the site's root. */

@@ -10,6 +10,7 @@ use Drupal\Core\State\StateInterface;
 use Drupal\Core\StringTranslation\StringTranslationTrait;
 use Drupal\logystera\Runtime;
 use Drupal\logystera\Site;
+use Logystera\Address;
 use Logystera\Flushed;
 
 /** What the operator is told of the sending, in words. */
@@ -19,6 +20,9 @@ final class Status
 
     /** Nothing got through for so long, in seconds. */
     private const SILENT_S = 1800;
+    private const DAY_S = 86400;
+    /** Before so many signals a site with one visitor is a new one. */
+    private const ACCEPTED_MIN = 500;
     /** The interval of Drupal's own automated cron if nobody changed it, in seconds. */
     private const CRON_EVERY_S = 10800;
     /** Cron is overdue when it is so much later, in seconds. */
@@ -55,6 +59,14 @@ final class Status
         }
         if (self::isDiskFailing($site)) {
             $problems[] = $this->unwritable();
+        }
+        $sources = $values['accepted'] < self::ACCEPTED_MIN ? [] : $site->lookup->sources(self::DAY_S);
+        if (count($sources) === 1 && Address::isPrivate($sources[0])) {
+            $problems[] = $this->t(
+                'All visitors of the last day had one address, @address: a proxy\'s? Then a guesser of passwords is all of them. Name it '
+                . 'in settings.php (reverse_proxy).',
+                ['@address' => $sources[0]]
+            );
         }
         if ($this->isCronLate()) {
             $problems[] = $this->t('Drupal\'s cron is overdue. Have the system call it.');

@@ -30,7 +30,7 @@ final class Health
         $site = Plugin::site();
         $problems = $site === null
             ? [__('Logystera is not set up: nothing is recorded and nothing is sent.', 'logystera')]
-            : Status::problems($site);
+            : (Status::problems($site) ?: Status::hints($site));
         $isGood = $problems === [];
         $isLosing = $site !== null && Status::isDiskFailing($site);
         $text = $isGood ? [__('Signals arrive at the gateway.', 'logystera')] : $problems;

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Logystera\WordPress\Admin;
 
+use Logystera\Address;
 use Logystera\Agreement;
 use Logystera\Dsn;
 use Logystera\DsnError;
@@ -66,6 +67,8 @@ final class Page
         $text = isset($_POST['dsn']) ? trim((string) wp_unslash($_POST['dsn'])) : '';
         $types = isset($_POST['types']) && is_array($_POST['types']) ? array_map('strval', $_POST['types']) : [];
         $everyS = isset($_POST['flush_every_s']) ? (int) $_POST['flush_every_s'] : Limits::FLUSH_EVERY_S_DEFAULT;
+        $proxies = isset($_POST['proxies']) ? (string) wp_unslash($_POST['proxies']) : null;
+        $header = isset($_POST['proxy_header']) ? (string) wp_unslash($_POST['proxy_header']) : '';
         $agrees = isset($_POST['agree']);
         // phpcs:enable
         $before = Settings::agreedHost();
@@ -83,6 +86,14 @@ final class Page
             $values['types'][$type] = in_array($type, $types, true);
         }
         $values['flush_every_s'] = max(Limits::FLUSH_EVERY_S_MIN, min(Limits::FLUSH_EVERY_S_MAX, $everyS));
+        if ($proxies !== null) {
+            $lines = preg_split('/[\s,]+/', $proxies, -1, PREG_SPLIT_NO_EMPTY) ?: [];
+            $values['proxies'] = array_values(array_filter(array_map([Address::class, 'network'], $lines)));
+            $values['proxy_header'] = $header;
+            if (count($values['proxies']) < count($lines)) {
+                $fault = $fault === '' ? __('A trusted proxy is no address and no network, and was not saved.', 'logystera') : $fault;
+            }
+        }
         update_option(Settings::OPTION, $values);
         // A tick beside a DSN that is no good agrees to nothing.
         $means = Agreement::after($before, self::host(), $agrees && $fault === '');

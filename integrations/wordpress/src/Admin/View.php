@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Logystera\WordPress\Admin;
 
+use Logystera\Address;
 use Logystera\WordPress\Plugin;
 use Logystera\WordPress\Settings;
 use Logystera\WordPress\Site;
@@ -29,6 +30,9 @@ final class View
         }
         self::settings();
         if ($site !== null) {
+            foreach (Status::hints($site) as $hint) {
+                echo '<div class="notice notice-warning inline"><p>' . esc_html($hint) . '</p></div>';
+            }
             self::state($site);
             self::lookup($site);
             self::lastBatch($site);
@@ -74,6 +78,7 @@ final class View
         echo '<tr><th scope="row"><label for="logystera-every">' . esc_html__('Speak every (seconds)', 'logystera') . '</label></th>';
         echo '<td><input type="number" min="60" max="86400" id="logystera-every" name="flush_every_s" value="'
             . esc_attr((string) $values['flush_every_s']) . '"></td></tr>';
+        self::proxies($values);
         echo '<tr><th scope="row">' . esc_html__('Agreement', 'logystera') . '</th><td><label><input type="checkbox" name="agree" '
             . checked(Settings::isAgreed($dsn), true, false) . '> ';
         echo esc_html__(
@@ -89,6 +94,28 @@ final class View
         echo '</td></tr></table>';
         submit_button(__('Save', 'logystera'));
         echo '</form>';
+    }
+
+    private static function proxies(array $values): void
+    {
+        echo '<tr><th scope="row"><label for="logystera-proxies">' . esc_html__('Trusted proxies', 'logystera') . '</label></th><td>';
+        echo '<textarea rows="3" class="regular-text code" id="logystera-proxies" name="proxies">'
+            . esc_textarea(implode("\n", $values['proxies'])) . '</textarea> ';
+        echo '<select name="proxy_header" aria-label="' . esc_attr__('Header', 'logystera') . '">';
+        foreach (Address::HEADERS as $header) {
+            echo '<option' . selected($values['proxy_header'], $header, false) . '>' . esc_html($header) . '</option>';
+        }
+        echo '</select><p class="description">' . esc_html__(
+            'Addresses or networks of proxies and CDNs before this site, one a line. Who asks is read from this header then, and only of '
+            . 'them: anybody else could write anything into it.',
+            'logystera'
+        ) . '</p>';
+        foreach (Status::proxyHeaders() as $header) {
+            /* translators: %s: a header of HTTP */
+            $text = __('This page came with the header %s, as a proxy sets it. It is not believed unless you say so.', 'logystera');
+            echo '<p class="description"><strong>' . esc_html(sprintf($text, $header)) . '</strong></p>';
+        }
+        echo '</td></tr>';
     }
 
     /** @return array<string, string> */
