@@ -14,6 +14,7 @@ require __DIR__ . '/site.php';
 $tests = array_merge(
     require __DIR__ . '/pure.php',
     require __DIR__ . '/redaction.php',
+    require __DIR__ . '/planted.php',
     require __DIR__ . '/sending.php',
     require __DIR__ . '/spooling.php',
     require __DIR__ . '/failing.php',
