@@ -36,9 +36,15 @@ exit((static function (): int {
     $url = is_string($options['url'] ?? null) ? $options['url'] : 'http://default';
     $script = ['SCRIPT_NAME' => '/index.php', 'SCRIPT_FILENAME' => "$root/index.php"];
     $request = Request::create($url, 'GET', [], [], [], $script);
-    $kernel = DrupalKernel::createFromRequest($request, $autoloader, 'prod');
-    $kernel->boot();
-    $kernel->preHandle($request);
+    try {
+        $kernel = DrupalKernel::createFromRequest($request, $autoloader, 'prod');
+        $kernel->boot();
+        $kernel->preHandle($request);
+    } catch (\Throwable $fault) {
+        // Its message could hold how the database is reached.
+        fwrite(STDERR, 'logystera: Drupal did not come up: is its database away? ' . get_class($fault) . "\n");
+        return 1;
+    }
     $container = $kernel->getContainer();
     $runtime = $container->get('logystera.runtime');
     $folder = $container->get('logystera.spool_folder')->known();

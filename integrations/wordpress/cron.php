@@ -32,7 +32,23 @@ if (isset($logysteraOptions['url'])) {
     $_SERVER['HTTP_HOST'] = ($logysteraUrl['host'] ?? '') . (isset($logysteraUrl['port']) ? ":{$logysteraUrl['port']}" : '');
     $_SERVER['REQUEST_URI'] = $logysteraUrl['path'] ?? '/';
 }
+// Where WordPress cannot come up it shows a page, and says to nobody that it failed.
+$logysteraIsUp = false;
+ob_start();
+register_shutdown_function(static function () use (&$logysteraIsUp): void {
+    if (!$logysteraIsUp) {
+        while (ob_get_level() > 0) {
+            ob_end_clean();
+        }
+        fwrite(STDERR, "logystera: WordPress did not come up: is it in maintenance, or its database away?\n");
+        exit(1);
+    }
+});
 require "$logysteraFolder/wp-load.php";
+$logysteraIsUp = true;
+while (ob_get_level() > 0) {
+    ob_end_clean();
+}
 
 exit((static function (): int {
     $folder = SpoolFolder::known();

@@ -184,6 +184,56 @@ def test_a_proxy_is_believed_only_where_it_is_trusted(world):
     assert [sources("X-Own", v) for v in ["203.0.113.9", "x"]] == [spoofed, here]
 
 
+def test_the_command_says_when_wordpress_did_not_come_up(world):
+    site = world.site("command")
+    assert site.command().returncode == 0
+    (site.folder / ".maintenance").write_text("<?php $upgrading = time();")
+    ran = site.command()
+    assert ran.returncode == 1 and "<" not in ran.stdout + ran.stderr and "maintenance" in ran.stderr, ran
+    (site.folder / ".maintenance").unlink()
+    site.configure("define('DB_PASSWORD', 'wrong');")
+    ran = site.command()
+    assert ran.returncode == 1 and "<" not in ran.stdout + ran.stderr and "database" in ran.stderr, ran
+    site.configure()
+    assert site.command().returncode == 0
+    a_sign_in_past_the_form_is_told(world, site)
+    texts_are_translated(site)
+
+
+# How a plugin signs people in that has asked elsewhere who they are; and what WordPress does when somebody changes their password.
+COOKIES = """<?php add_action('init', function () { if (!isset($_GET['as'])) { return; }
+  if ($_GET['as'] === 'password') { wp_update_user(['ID' => get_current_user_id(), 'user_pass' => 'pw-12345-planted']); }
+  else { wp_set_current_user(1); wp_set_auth_cookie(1, true); } exit('done'); });"""
+
+
+def a_sign_in_past_the_form_is_told(world, site):
+    plugin = site.folder / "wp-content/mu-plugins/cookies.php"
+    plugin.write_text(COOKIES)
+    def attempts(path, cookies):
+        site.command()
+        count = len(world.signals(site, "auth.attempt"))
+        assert "done" in site.get(path, cookies=cookies).text
+        site.command()
+        return [(s["outcome"], s["method"], s["privileged"]) for s in world.signals(site, "auth.attempt")[count:]]
+    assert attempts("/?as=admin", False) == [("success", "sso", True)]
+    site.log_in()
+    # Who is signed in already gets another cookie, and has not signed in again.
+    assert attempts("/?as=admin", True) == []
+    assert attempts("/?as=password", True) == []
+    plugin.unlink()
+
+
+def texts_are_translated(site):
+    """From the plugin's own folder, which WordPress before 6.7 does not look into by itself."""
+    languages = site.folder / "wp-content/plugins/logystera/languages"
+    site.eval(f"require_once ABSPATH . WPINC . '/pomo/mo.php'; $m = new MO(); $m->add_entry(new Translation_Entry(['singular' => 'Send a test',"
+              f" 'translations' => ['Probe senden']])); $m->export_to_file('{languages}/logystera-de_DE.mo');")
+    (site.folder / "wp-content/languages").mkdir(exist_ok=True)
+    (site.folder / "wp-content/mu-plugins/locale.php").write_text("<?php add_filter('locale', fn () => 'de_DE');")
+    page = site.get("/wp-admin/options-general.php?page=logystera").text
+    assert "Probe senden" in page, page[:500]
+
+
 def test_the_spool_gives_nothing_by_url(world):
     outside = world.site("outside")
     folder = outside.spool()

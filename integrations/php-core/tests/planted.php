@@ -107,8 +107,8 @@ return [
             'Googlebot/2.1 (+http://www.google.com/bot.html)', 'curl/8.5.0',
             'Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/128.0.6613.137 Mobile Safari/537.36',
             'sqlmap/1.8.4#stable',
- 
-                      'Mozilla/5.0 (iPhone; CPU iPhone OS 17_6_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.6 Mobile/15E148 Safari/604.1',
+            'Mozilla/5.0 (iPhone; CPU iPhone OS 17_6_1 like Mac OS X) '
+                . 'AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.6 Mobile/15E148 Safari/604.1',
             'WordPress/6.8.2; https://example.org', 'python-requests/2.31.0', 'Mozilla/5.0 zgrab/0.x',
         ];
         foreach ($plains as $plain) {

@@ -16,6 +16,8 @@ use Logystera\WordPress\Settings;
 use Logystera\WordPress\Site;
 use Logystera\WordPress\SpoolFolder;
 
+use const Logystera\WordPress\FILE;
+
 /** The settings page: what it does. What it shows is View. Each action wants the right and a nonce of its own. */
 final class Page
 {
@@ -27,6 +29,10 @@ final class Page
 
     public static function register(): void
     {
+        // WordPress before 6.7 looks for texts in its own folders only.
+        Guard::watch('init', static function (): void {
+            load_plugin_textdomain('logystera', false, dirname(plugin_basename(FILE)) . '/languages');
+        });
         Guard::watch('admin_menu', [self::class, 'menu']);
         Guard::watch('admin_init', [self::class, 'privacy']);
         foreach (self::ACTIONS as $action) {
