@@ -196,8 +196,24 @@ def test_the_command_says_when_wordpress_did_not_come_up(world):
     assert ran.returncode == 1 and "<" not in ran.stdout + ran.stderr and "database" in ran.stderr, ran
     site.configure()
     assert site.command().returncode == 0
+    missed_jobs_are_told_once(world, site)
     a_sign_in_past_the_form_is_told(world, site)
     texts_are_translated(site)
+
+
+def missed_jobs_are_told_once(world, site):
+    """Also twins, and more than one look tells; and WordPress's own cron, which looks too, forgets none."""
+    (site.folder / "wp-config.php").write_text((site.folder / "wp-config.php").read_text().replace("<?php", "<?php define('DISABLE_WP_CRON', true);", 1))
+    site.eval("""for ($i = 0; $i < 25; $i++) { wp_schedule_single_event(time() - 7200, "many_$i"); }
+      foreach ([7201, 7900, 8600] as $late) { wp_schedule_single_event(time() - $late, 'twin', [$late]); }""")
+    for _ in range(2):
+        site.command()
+    site.eval("define('DOING_CRON', true); (new Logystera\\WordPress\\Watch(Logystera\\WordPress\\Plugin::site()))->look(true);")
+    for _ in range(2):
+        site.command()
+    missed = [s["job"] for s in world.signals(site, "cron.run") if s["outcome"] == "missed"]
+    assert sorted(m for m in missed if m == "twin" or m.startswith("many")) == sorted(["twin"] * 3 + [f"many_{i}" for i in range(25)]), missed
+    site.eval("_set_cron_array([]);")
 
 
 # How a plugin signs people in that has asked elsewhere who they are; and what WordPress does when somebody changes their password.

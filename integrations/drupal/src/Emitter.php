@@ -34,6 +34,17 @@ final class Emitter
         $this->site->recorder->record($this->type, $fields, $isVital);
     }
 
+    /** Whether no more signals of the type are taken in this request: then the work for one may be spared, and drop() counts it. */
+    public function isFull(): bool
+    {
+        return $this->site->recorder->isFull($this->type);
+    }
+
+    public function drop(): void
+    {
+        $this->site->recorder->drop($this->type, 'overflow');
+    }
+
     public function hash(string $kind, string $value, ?string $meaning = null): string
     {
         return $this->site->lookup->hash($kind, $value, $meaning);

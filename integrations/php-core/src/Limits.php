@@ -79,13 +79,17 @@ final class Limits
     public const FLUSH_EVERY_S_DEFAULT = 60;
     /** A heartbeat goes out so much before it is due, in milliseconds, because cron is not punctual. */
     public const HEARTBEAT_SLACK_MS = 10000;
-    /** Entries of the look-up store; the least recently seen go first. */
+    /** Entries of the look-up store; the least recently seen go first, but of each kind so many stay. */
     public const LOOKUP_ENTRIES_MAX = 20000;
+    public const LOOKUP_KIND_ENTRIES = 2000;
+    /** Meanings of one kind that are written at once; the rest comes again with its signals. */
+    public const LOOKUP_WRITE_ENTRIES_MAX = 500;
     /**
      * Bytes of meanings that wait to be merged into the look-up store; beyond, new ones are left out until the next
-     * merge.
+     * merge. The last quarter is for users and addresses: who attacked is asked first.
      */
     public const LOOKUP_PENDING_BYTES_MAX = 1048576;
+    public const LOOKUP_PENDING_OTHERS_BYTES_MAX = 786432;
     /** Bytes of meanings from which a merge is worth it: it writes the whole store anew. */
     public const LOOKUP_MERGE_BYTES_MIN = 65536;
     /** Characters of a meaning. */

@@ -74,7 +74,10 @@ final class Recorder
     /** Counts a signal that could not be made or taken. $reason: one of the catalogue's. */
     public function drop(string $type, string $reason): void
     {
-        if (isset($this->enabled[$type])) {
+        if (isset($this->dropped["$type|$reason"])) {
+            // A flood costs a page no more than this.
+            $this->dropped["$type|$reason"][0]++;
+        } elseif (isset($this->enabled[$type])) {
             $this->dropped = Spool::sum($this->dropped, ["$type|$reason" => [1, $this->clock->nowMs()]]);
         }
     }

@@ -61,6 +61,10 @@ final class Config implements EventSubscriberInterface
     private function tell(string $name, string $action, array $before, array $after): void
     {
         $emitter = str_starts_with($name, self::OWN) ? null : $this->runtime->emitter(self::TYPE);
+        if ($emitter?->isFull()) {
+            $emitter->drop();
+            return;
+        }
         $emitter?->emit([
             'key' => Redact::name($name), 'action' => $action,
             'before_hash' => $before === [] ? null : $emitter->value($name, $before),

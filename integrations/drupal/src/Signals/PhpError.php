@@ -33,6 +33,8 @@ final class PhpError implements LoggerInterface, EventSubscriberInterface
         'Notice' => 'notice', 'User notice' => 'notice', 'Strict warning' => 'notice', 'Deprecated function' => 'deprecated',
         'User deprecated function' => 'deprecated', 'Parse error' => 'parse', 'ParseError' => 'parse',
     ];
+    /** Errors that are told in a request; more are only counted. */
+    private const TOLD_MAX = 250;
     /** Memory that is given back when a request ends for want of it, in bytes, and how much more it may take then. */
     private const RESERVE_BYTES = 65536;
     private const MORE_BYTES = 8388608;
@@ -94,6 +96,10 @@ final class PhpError implements LoggerInterface, EventSubscriberInterface
 
     private function tell(string $level, string $message, string $file, int $line): void
     {
+        if (count($this->told) >= self::TOLD_MAX && !in_array($level, Fatal::LEVELS, true)) {
+            $this->runtime->emitter(self::TYPE)?->drop();
+            return;
+        }
         $shape = Redact::message($message);
         $emitter = isset($this->told["$level $file $line $shape"]) ? null : $this->runtime->emitter(self::TYPE);
         $this->told["$level $file $line $shape"] = true;

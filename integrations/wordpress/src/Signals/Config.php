@@ -48,7 +48,7 @@ final class Config implements Source
      */
     public function added($name, $value): void
     {
-        if (self::isSetting($name)) {
+        if ($this->wants($name)) {
             $this->tell($name, 'added', null, $this->emitter->value($name, $value));
         }
     }
@@ -60,7 +60,7 @@ final class Config implements Source
      */
     public function updated($name, $before, $after): void
     {
-        if (self::isSetting($name)) {
+        if ($this->wants($name)) {
             $hashes = [$this->emitter->value($name, $before), $this->emitter->value($name, $after)];
             $this->tell($name, 'updated', $hashes[0], $hashes[1]);
         }
@@ -69,7 +69,7 @@ final class Config implements Source
     /** @param mixed $name */
     public function deleting($name): void
     {
-        if (self::isSetting($name)) {
+        if (self::isSetting($name) && !$this->emitter->isFull()) {
             $this->before[$name] = get_option($name);
         }
     }
@@ -77,11 +77,22 @@ final class Config implements Source
     /** @param mixed $name */
     public function deleted($name): void
     {
-        if (self::isSetting($name)) {
+        if ($this->wants($name)) {
             $hasBefore = array_key_exists($name, $this->before);
             $this->tell($name, 'deleted', $hasBefore ? $this->emitter->value($name, $this->before[$name]) : null, null);
             unset($this->before[$name]);
         }
+    }
+
+    /** Whether it is told of. Where a request changes more than is told, the work for each more is spared. @param mixed $name */
+    private function wants($name): bool
+    {
+        if (!self::isSetting($name)) {
+            return false;
+        }
+        $isFull = $this->emitter->isFull();
+        $isFull ? $this->emitter->drop() : null;
+        return !$isFull;
     }
 
     /** @param mixed $name */

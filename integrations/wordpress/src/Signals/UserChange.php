@@ -162,10 +162,15 @@ final class UserChange implements Source
 
     private function tell(string $action, string $role, string $login): void
     {
+        $isVital = in_array($action, ['created', 'role_granted'], true) && self::runsSite($role);
+        if (!$isVital && $this->emitter->isFull()) {
+            $this->emitter->drop();
+            return;
+        }
         $this->emitter->emit([
             'action' => $action, 'role' => Redact::slug($role), 'user_hash' => $this->emitter->user($login),
             'user_length' => $this->emitter->userLength($login), 'actor_hash' => $this->emitter->actor(),
-        ], in_array($action, ['created', 'role_granted'], true) && self::runsSite($role));
+        ], $isVital);
     }
 
     /** Whether who has the role can change everything. */
