@@ -85,6 +85,7 @@ final class Runtime
     public function silence(): void
     {
         $this->isSilenced = true;
+        $this->site?->recorder->stop();
     }
 
     /** Opens the site anew: what an administrator decided has changed. */

@@ -11,6 +11,10 @@ final class Address
     public const HEADERS = [
         'X-Forwarded-For', 'X-Real-IP', 'CF-Connecting-IP', 'True-Client-IP', 'Fastly-Client-IP', 'X-Client-IP',
     ];
+    /** Besides what PHP knows as private: carriers' and test networks, translated and link-local addresses, and multicast. */
+    private const SHARED = [
+        '100.64.0.0/10', '192.0.0.0/24', '198.18.0.0/15', '224.0.0.0/4', '64:ff9b::/96', 'fe80::/10', 'fc00::/7', 'ff00::/8', '2002::/16',
+    ];
     /** Entries of a list that are looked at: an attacker can send a long one. */
     private const LIST_MAX = 32;
     /** What an IPv4 address begins with where it is written as an IPv6 one. */
@@ -82,7 +86,9 @@ final class Address
     /** Whether it is one of a private network or of the machine itself, where no visitor comes from. */
     public static function isPrivate(string $address): bool
     {
-        return filter_var($address, FILTER_VALIDATE_IP, FILTER_FLAG_NO_PRIV_RANGE | FILTER_FLAG_NO_RES_RANGE) === false;
+        $plain = self::canonical($address) ?? '';
+        return filter_var($plain, FILTER_VALIDATE_IP, FILTER_FLAG_NO_PRIV_RANGE | FILTER_FLAG_NO_RES_RANGE) === false
+            || self::isIn($plain, self::SHARED);
     }
 
     private static function packed(string $text): ?string

@@ -65,6 +65,12 @@ final class Recorder
         }
     }
 
+    /** Takes nothing more, and forgets what is in memory: the agreement was withdrawn, or the integration is being removed. */
+    public function stop(): void
+    {
+        [$this->enabled, $this->buffer, $this->dropped] = [[], [], []];
+    }
+
     /** Whether no more signals of a type are taken: whoever makes them may spare the work, and drop() them. */
     public function isFull(string $type): bool
     {
@@ -74,7 +80,7 @@ final class Recorder
     /** Counts a signal that could not be made or taken. $reason: one of the catalogue's. */
     public function drop(string $type, string $reason): void
     {
-        if (isset($this->dropped["$type|$reason"])) {
+        if (isset($this->enabled[$type], $this->dropped["$type|$reason"])) {
             // A flood costs a page no more than this.
             $this->dropped["$type|$reason"][0]++;
         } elseif (isset($this->enabled[$type])) {

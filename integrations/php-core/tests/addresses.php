@@ -64,7 +64,10 @@ return [
         foreach ($outside as $address => $networks) {
             same(false, Address::isIn((string) $address, $networks), (string) $address);
         }
-        same([true, true, false], array_map([Address::class, 'isPrivate'], ['10.1.1.1', '::1', '8.8.8.8']));
+        $private = ['10.1.1.1', '::1', '127.0.0.1', '::ffff:127.0.0.1', '169.254.169.254', '0.0.0.0', '100.64.1.1',
+            'fe80::1', 'fd00::1', '224.0.0.1'];
+        same(array_fill(0, 10, true), array_map([Address::class, 'isPrivate'], $private));
+        same([false, false], array_map([Address::class, 'isPrivate'], ['8.8.8.8', '2606:4700::1']));
     },
 
     'where all visitors of a day have one address, that is known' => static function (): void {

@@ -14,6 +14,8 @@ use Logystera\Redact;
  */
 final class Emitter
 {
+    /** What is about the site that WordPress is at; all others are about the one that was asked. */
+    private const FOLLOWS = ['component.lifecycle', 'config.change', 'mail.outcome', 'user.change'];
     /** Longest user name that a length is told of, in characters: the catalogue's bound. */
     private const USER_LENGTH_MAX = 1024;
 
@@ -34,23 +36,37 @@ final class Emitter
      */
     public function emit(array $fields, bool $isVital = false): void
     {
-        $this->site->recorder->record($this->type, $fields, $isVital);
+        $site = $this->site();
+        if ($site !== null) {
+            $site->recorder->record($this->type, $fields, $isVital);
+        }
     }
 
     /** Whether no more signals of the type are taken in this request: then the work for one may be spared, and drop() counts it. */
     public function isFull(): bool
     {
-        return $this->site->recorder->isFull($this->type);
+        $site = $this->site();
+        return $site !== null && $site->recorder->isFull($this->type);
     }
 
     public function drop(): void
     {
-        $this->site->recorder->drop($this->type, 'overflow');
+        $site = $this->site();
+        if ($site !== null) {
+            $site->recorder->drop($this->type, 'overflow');
+        }
     }
 
     public function hash(string $kind, string $value, ?string $meaning = null): string
     {
-        return $this->site->lookup->hash($kind, $value, $meaning);
+        $site = $this->site();
+        // Where nobody agreed, nothing is kept of it, and nothing told.
+        return $site === null ? '' : $site->lookup->hash($kind, $value, $meaning);
+    }
+
+    private function site(): ?Site
+    {
+        return in_array($this->type, self::FOLLOWS, true) ? Plugin::siteHere($this->site) : $this->site;
     }
 
     /** Hash of an account's login, or of the name that was typed where there is no such account. */

@@ -13,17 +13,26 @@ final class Ledger implements \Logystera\Ledger
     public const PREFIX = 'logystera_lost_';
     private const SINCE = self::PREFIX . 'since';
 
+    /** @var string the options of the site, also while WordPress is at another one of the network */
+    private $table;
+
+    public function __construct()
+    {
+        global $wpdb;
+        $this->table = (string) $wpdb->options;
+    }
+
     public function add(array $counts): void
     {
         global $wpdb;
         foreach ($counts as $key => [$count, $since]) {
             $this->query($wpdb->prepare(
-                "INSERT IGNORE INTO $wpdb->options (option_name, option_value, autoload) VALUES (%s, %s, 'no')",
+                "INSERT IGNORE INTO $this->table (option_name, option_value, autoload) VALUES (%s, %s, 'no')",
                 self::SINCE,
                 (string) $since
             ));
             $this->query($wpdb->prepare(
-                "INSERT INTO $wpdb->options (option_name, option_value, autoload) VALUES (%s, %d, 'no')"
+                "INSERT INTO $this->table (option_name, option_value, autoload) VALUES (%s, %d, 'no')"
                     . ' ON DUPLICATE KEY UPDATE option_value = option_value + VALUES(option_value)',
                 self::PREFIX . $key,
                 $count
@@ -35,7 +44,7 @@ final class Ledger implements \Logystera\Ledger
     {
         global $wpdb;
         $rows = (array) $wpdb->get_results($wpdb->prepare(
-            "SELECT option_name, option_value FROM $wpdb->options WHERE option_name LIKE %s",
+            "SELECT option_name, option_value FROM $this->table WHERE option_name LIKE %s",
             $wpdb->esc_like(self::PREFIX) . '%'
         ), ARRAY_A);
         $values = array_column($rows, 'option_value', 'option_name');
@@ -54,14 +63,14 @@ final class Ledger implements \Logystera\Ledger
         global $wpdb;
         foreach ($counts as $key => [$count]) {
             $this->query($wpdb->prepare(
-                "UPDATE $wpdb->options SET option_value = option_value - %d WHERE option_name = %s",
+                "UPDATE $this->table SET option_value = option_value - %d WHERE option_name = %s",
                 $count,
                 self::PREFIX . $key
             ));
         }
         // The time of the first goes with the last count; one that comes meanwhile brings its own.
         $this->query($wpdb->prepare(
-            "DELETE FROM $wpdb->options WHERE option_name LIKE %s AND (option_name = %s OR option_value + 0 <= 0)",
+            "DELETE FROM $this->table WHERE option_name LIKE %s AND (option_name = %s OR option_value + 0 <= 0)",
             $wpdb->esc_like(self::PREFIX) . '%',
             self::SINCE
         ));

@@ -25,8 +25,14 @@ final class Plugin
         'user.change' => Signals\UserChange::class,
     ];
 
+    /** WordPress's own lists of active plugins. */
+    private const ACTIVE = 'active_plugins';
+    private const ACTIVE_IN_NETWORK = 'active_sitewide_plugins';
+
     /** @var Site|null */
     private static $site = null;
+    /** @var array<int, Site|null> by number */
+    private static $others = [];
     /** @var bool */
     private static $isSilenced = false;
 
@@ -62,10 +68,61 @@ final class Plugin
         return self::$site;
     }
 
+    /** The site that WordPress is at: another one after switch_to_blog(). Null where that one has not agreed, or not the plugin. */
+    public static function siteHere(Site $home): ?Site
+    {
+        $blog = is_multisite() ? get_current_blog_id() : $home->blog;
+        if ($blog === $home->blog) {
+            return $home;
+        }
+        if (!array_key_exists($blog, self::$others)) {
+            self::$others[$blog] = self::isActiveHere() ? Site::open() : null;
+        }
+        return self::$others[$blog];
+    }
+
+    /** @return Site[] other sites of the network that something was recorded for in this request */
+    public static function others(): array
+    {
+        return array_filter(self::$others);
+    }
+
+    /** Does something at this request's own site, wherever somebody left WordPress. */
+    public static function atHome(callable $act): void
+    {
+        self::at(self::$site === null ? get_current_blog_id() : self::$site->blog, $act);
+    }
+
+    /** Does something at a site of the network. */
+    public static function at(int $blog, callable $act): void
+    {
+        $isAway = is_multisite() && get_current_blog_id() !== $blog;
+        if ($isAway) {
+            switch_to_blog($blog);
+        }
+        try {
+            $act();
+        } finally {
+            if ($isAway) {
+                restore_current_blog();
+            }
+        }
+    }
+
+    private static function isActiveHere(): bool
+    {
+        $name = plugin_basename(FILE);
+        return in_array($name, (array) get_option(self::ACTIVE, []), true)
+            || isset(((array) get_site_option(self::ACTIVE_IN_NETWORK, []))[$name]);
+    }
+
     /** Records and sends nothing more in this request: consent was withdrawn. */
     public static function silence(): void
     {
         self::$isSilenced = true;
+        foreach (self::$site === null ? [] : array_merge([self::$site], self::others()) as $site) {
+            $site->recorder->stop();
+        }
     }
 
     public static function isSilenced(): bool

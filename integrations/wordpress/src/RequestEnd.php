@@ -31,6 +31,10 @@ final class RequestEnd
     {
         // Registered anew when the request ends, to run after all others: their output still belongs to the page.
         register_shutdown_function(function (): void {
+            if (!is_file(FILE)) {
+                // The plugin was deleted in this request: what is not loaded by now is not there any more.
+                return;
+            }
             // An error in what runs until then takes its place in PHP's memory.
             $this->isFatal = Fatal::is(error_get_last());
             register_shutdown_function([$this, 'end']);
@@ -40,7 +44,9 @@ final class RequestEnd
     /** Never throws: a fault of ours must not end what others do when a request ends. */
     public function end(): void
     {
-        Guard::run([$this, 'finish']);
+        Guard::run(function (): void {
+            Plugin::atHome([$this, 'finish']);
+        });
     }
 
     /** @internal for end() alone */
@@ -54,8 +60,10 @@ final class RequestEnd
         if (Plugin::isSilenced()) {
             return;
         }
-        $this->site->recorder->write();
-        $this->site->lookup->write();
+        foreach (array_merge([$this->site], Plugin::others()) as $site) {
+            $site->recorder->write();
+            $site->lookup->write();
+        }
         if (!$this->maySend() || !$this->site->outbox->isFlushDue(Limits::FLUSH_AGE_MS, Settings::all()['flush_every_s'])) {
             return;
         }

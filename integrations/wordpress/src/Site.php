@@ -31,7 +31,11 @@ final class Site
     /** @var Clock */
     private $clock;
     /** @var int number of the site in its network */
-    private $blog;
+    public $blog;
+    /** @var string[] types that are on, and how often to speak: as they were when the site was opened, wherever WordPress is later */
+    private $typesOn;
+    /** @var int */
+    private $everyS;
     /** @var Recorder */
     public $recorder;
     /** @var Lookup */
@@ -46,6 +50,7 @@ final class Site
         $this->storage = new FileStorage($folder);
         $this->clock = new SystemClock();
         $this->blog = get_current_blog_id();
+        [$this->typesOn, $this->everyS] = [$typesOn, Settings::all()['flush_every_s']];
         // Where nobody waits for a page, a signal is on disk at once: a job may be killed.
         $isImmediate = wp_doing_cron() || PHP_SAPI === 'cli';
         $spool = new Spool($this->storage, $this->clock);
@@ -97,7 +102,7 @@ final class Site
 
     private function flushOf(FileStorage $storage, int $budgetMs, bool $isAsked): Flushed
     {
-        $frame = new Frame('wordpress', VERSION, Plugin::typesOn(), Settings::all()['flush_every_s']);
+        $frame = new Frame('wordpress', VERSION, $this->typesOn, $this->everyS);
         $owner = new Owner($this->address(), $this->dsn, (string) gethostname(), $storage->identity());
         $dispatcher = new Dispatcher($storage, $this->clock, new SystemRandomness(), new WpTransport());
         return $dispatcher->flush($this->dsn, $owner, $frame, $budgetMs, $isAsked);

@@ -15,6 +15,7 @@ use Logystera\WordPress\Plugin;
 use Logystera\WordPress\Settings;
 use Logystera\WordPress\Site;
 use Logystera\WordPress\SpoolFolder;
+use Logystera\WordPress\Vetting;
 
 use const Logystera\WordPress\FILE;
 
@@ -81,7 +82,9 @@ final class Page
         $fault = '';
         if ($text !== '' && !Settings::isDsnFixed()) {
             try {
-                Dsn::parse($text);
+                if (!Vetting::isAllowed((string) parse_url(Dsn::parse($text)->url, PHP_URL_HOST))) {
+                    throw new DsnError(Vetting::REFUSAL);
+                }
                 update_option(Settings::OPTION_DSN, $text);
             } catch (DsnError $error) {
                 $fault = __('The DSN was not saved:', 'logystera') . ' ' . $error->getMessage();

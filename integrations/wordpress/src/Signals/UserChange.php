@@ -25,7 +25,7 @@ final class UserChange implements Source
     private $before = [];
     /** @var bool whether an account is being made: its first roles are part of that */
     private $isCreating = false;
-    /** @var array<int, array{0: string, 1: string}> login and role of accounts that are being deleted */
+    /** @var array<int, array{0: string, 1: string, 2: int}> login, role and site of accounts that are being deleted */
     private $deleting = [];
 
     public function __construct(Emitter $emitter)
@@ -78,16 +78,15 @@ final class UserChange implements Source
     /** @param mixed $id */
     public function deleting($id): void
     {
-        $this->deleting[(int) $id] = [self::login((int) $id), self::roles((int) $id)[0] ?? self::NO_ROLE];
-        if (current_filter() === 'wpmu_delete_user') {
-            $this->deleted($id);
-        }
+        // A network's deletion is followed by the site's own word, too.
+        $this->deleting[(int) $id] = [self::login((int) $id), self::roles((int) $id)[0] ?? self::NO_ROLE, get_current_blog_id()];
     }
 
     /** @param mixed $id */
     public function deleted($id): void
     {
         [$login, $role] = $this->deleting[(int) $id] ?? ['', self::NO_ROLE];
+        unset($this->deleting[(int) $id]);
         if ($login !== '') {
             $this->tell('deleted', $role, $login);
         }
@@ -113,11 +112,19 @@ final class UserChange implements Source
     public function changed($metaIds, $id, $key): void
     {
         $id = (int) $id;
-        if (!self::isRoles($key) || $this->isCreating || isset($this->deleting[$id])) {
+        if (!self::isRoles($key) || $this->isCreating) {
             return;
         }
         [$before, $after] = [$this->before[$id] ?? [], self::roles($id)];
         unset($this->before[$id]);
+        if (isset($this->deleting[$id])) {
+            // Each site of a network that the account had roles at hears of it.
+            [$login, , $blog] = $this->deleting[$id];
+            if ($blog !== get_current_blog_id() && $before !== [] && $after === []) {
+                $this->tell('deleted', $before[0], $login);
+            }
+            return;
+        }
         foreach (array_diff($before, $after) as $role) {
             $this->tell('role_revoked', $role, self::login($id));
         }
