@@ -25,11 +25,16 @@ final class Folder
         if (!is_dir($folder)) {
             Quiet::call('mkdir', $folder, 0700, true);
         }
-        // Names of files are somebody's, too. Whose the folder is not, may not change that.
+        return is_dir($folder) && is_writable($folder) ? $folder : null;
+    }
+
+    /** The same for a folder that we chose and nobody else uses: it is its owner's only. One that the configuration fixes may be shared. */
+    public static function own(string $folder): ?string
+    {
         if (is_dir($folder) && (fileperms($folder) & 0077) !== 0) {
             Quiet::call('chmod', $folder, 0700);
         }
-        return is_dir($folder) && is_writable($folder) ? $folder : null;
+        return self::usable($folder);
     }
 
     /** Whether a command runs as another user than the one whose folder it is, and cannot write there. */

@@ -29,14 +29,14 @@ final class Place
     public static function find(array $stored, string $root, string $best, array $inside, int $nowS): array
     {
         $folder = ($stored['root'] ?? null) === $root && is_string($stored['folder'] ?? null) ? $stored['folder'] : '';
-        if ($folder !== '' && Folder::usable($folder) !== null) {
+        if ($folder !== '' && Folder::own($folder) !== null) {
             return self::back($stored, $folder, $best, $inside, $nowS);
         }
         if ($folder !== '' && is_dir($folder)) {
             return [Folder::isOfAnother($folder) ? null : $folder, $stored];
         }
         foreach (array_merge($best === '' ? [] : [$best], $inside) as $candidate) {
-            if (Folder::usable($candidate) !== null) {
+            if (Folder::own($candidate) !== null) {
                 if ($candidate !== $best) {
                     Folder::protect($candidate);
                 }
@@ -67,7 +67,7 @@ final class Place
             return [$folder, $stored];
         }
         $stored['looked_at'] = $nowS;
-        if (Folder::usable($best) === null) {
+        if (Folder::own($best) === null) {
             return [$folder, $stored];
         }
         Folder::move($folder, $best);

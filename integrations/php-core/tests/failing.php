@@ -80,7 +80,8 @@ return [
         try {
             $folder = Site::scratch();
             chmod($folder, 0755);
-            same($folder, Folder::usable($folder));
+            same([$folder, 0755], [Folder::usable($folder), fileperms($folder) & 0777], 'a folder of the configuration stays as it is');
+            same($folder, Folder::own($folder));
             clearstatcache();
             same(0700, fileperms($folder) & 0777, 'the folder');
             $site = new Site($folder);

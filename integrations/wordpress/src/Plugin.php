@@ -41,6 +41,7 @@ final class Plugin
         if (is_admin()) {
             Admin\Page::register();
             Admin\Health::register();
+            Admin\Network::register();
         }
         self::$site = Site::open();
         if (self::$site === null) {
@@ -109,7 +110,8 @@ final class Plugin
         }
     }
 
-    private static function isActiveHere(): bool
+    /** Whether the plugin is active at the site that WordPress is at. */
+    public static function isActiveHere(): bool
     {
         $name = plugin_basename(FILE);
         return in_array($name, (array) get_option(self::ACTIVE, []), true)
