@@ -15,6 +15,8 @@ final class Limits
     public const GZIP_BYTES_MIN = 512;
     /** Signals on disk, in bytes: what a site can spare, and some twenty thousand signals. */
     public const SPOOL_BYTES_MAX = 4194304;
+    /** Bytes of lines that are counted anew with each append before that is written down: a write costs a page as much. */
+    public const TALLY_BYTES_MIN = 16384;
     /** Oldest signal that is still sent, in milliseconds: a day less than the gateway takes. */
     public const SIGNAL_AGE_MS_MAX = 6 * 86400000;
     /** Longest line of a spool, in bytes: the longest signal of the catalogue has half of it. */

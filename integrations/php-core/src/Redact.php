@@ -58,7 +58,7 @@ final class Redact
         $isHidden = $hides || Telltale::isIn($decoded);
         // A segment may have marks of its own in it that are as good as a slash.
         foreach (preg_split('~[/\\\\?#;&=:,|]+~', $decoded, -1, PREG_SPLIT_NO_EMPTY) ?: [] as $part) {
-            $isHidden = $isHidden || $hides || Telltale::isIn($part);
+            $isHidden = $isHidden || $hides || ($part !== $decoded && Telltale::isIn($part));
             $hides = $hides || in_array(strtolower(trim($part)), self::NAMES_A_PERSON, true);
         }
         return [$isHidden, $hides];

@@ -17,6 +17,8 @@ final class Tallies
     private $spool;
     /** @var array<string, int> bytes by share of `segment` */
     private $segment = [];
+    /** @var int bytes that had to be read and counted now */
+    private $scanned = 0;
 
     public function __construct(Storage $storage, Spool $spool)
     {
@@ -36,7 +38,7 @@ final class Tallies
     /** @param array<string, int>|null $bytes by share of both files; null where nobody asked */
     public function save(?array $bytes): void
     {
-        if ($bytes === null) {
+        if ($bytes === null || $this->scanned < Limits::TALLY_BYTES_MIN) {
             return;
         }
         $open = $this->spool->head('open');
@@ -63,6 +65,7 @@ final class Tallies
                 [$from, $bytes] = [max($from, $counted), array_filter($kept, 'is_int')];
             }
         }
+        $this->scanned += max(0, $head['size'] - $from);
         return $from >= $head['size'] ? $bytes : Shares::sum($bytes, Shares::tally((string) $this->storage->read($file, $from)));
     }
 }

@@ -50,6 +50,10 @@ final class Telltale
     /** Whether a decoded text looks like something of a person's, or a secret. */
     public static function isIn(string $text): bool
     {
+        if (strlen($text) < self::NUMBER_CHARS_MIN && strpbrk($text, "@:. +\t\r\n") === false) {
+            // Most of a path's segments: too short for all that is looked for below.
+            return false;
+        }
         if (strpos($text, '@') !== false || Address::canonical($text) !== null || self::withoutAddresses($text, '') !== $text) {
             return true;
         }
@@ -75,7 +79,12 @@ final class Telltale
     /** Whether there are so many digits, with whatever between them, as telephones and cards have. A date is none. */
     public static function hasNumber(string $text): bool
     {
-        return self::withoutNumbers($text, '') !== preg_replace(self::DATE, 'date', $text);
+        return self::hasDigits($text) && self::withoutNumbers($text, '') !== preg_replace(self::DATE, 'date', $text);
+    }
+
+    private static function hasDigits(string $text): bool
+    {
+        return strlen((string) preg_replace('/\D+/', '', $text)) >= self::NUMBER_CHARS_MIN;
     }
 
     /** The text with $instead of each such number. */
@@ -116,6 +125,9 @@ final class Telltale
     /** The text with $instead of each IPv6 address. */
     public static function withoutAddresses(string $text, string $instead): string
     {
+        if (substr_count($text, ':') < 2) {
+            return $text;
+        }
         $replace = static function (array $m) use ($instead): string {
             // A colon before it may be one of the text's own.
             $plain = (string) preg_replace('/^:(?!:)/', '', $m[0]);
