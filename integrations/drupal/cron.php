@@ -36,21 +36,31 @@ exit((static function (): int {
     $url = is_string($options['url'] ?? null) ? $options['url'] : 'http://default';
     $script = ['SCRIPT_NAME' => '/index.php', 'SCRIPT_FILENAME' => "$root/index.php"];
     $request = Request::create($url, 'GET', [], [], [], $script);
-    $kernel = DrupalKernel::createFromRequest($request, $autoloader, 'prod');
-    $kernel->boot();
-    $kernel->preHandle($request);
+    try {
+        $kernel = DrupalKernel::createFromRequest($request, $autoloader, 'prod');
+        $kernel->boot();
+        $kernel->preHandle($request);
+    } catch (\Throwable $fault) {
+        // Its message could hold how the database is reached.
+        fwrite(STDERR, 'logystera: Drupal did not come up: is its database away? ' . get_class($fault) . "\n");
+        return 1;
+    }
     $container = $kernel->getContainer();
     $runtime = $container->get('logystera.runtime');
-    if ($runtime->site() === null) {
-        fwrite(STDERR, "logystera: not set up here: agree on the settings page first\n");
-        return 3;
-    }
-    $owner = fileowner((string) $container->get('logystera.spool_folder')->known());
+    $folder = $container->get('logystera.spool_folder')->known();
+    $owner = $folder === null ? false : fileowner($folder);
     if (function_exists('posix_geteuid') && $owner !== false && $owner !== posix_geteuid()) {
         fwrite(STDERR, "logystera: the signals belong to user $owner: run this as that user, or the site cannot read them\n");
         return 2;
     }
+    if ($runtime->site() === null) {
+        fwrite(STDERR, "logystera: not set up here: agree on the settings page first\n");
+        return 3;
+    }
     $flushed = $runtime->background(Limits::CRON_BUDGET_MS, true);
     echo 'logystera: ' . $flushed->outcome . ', ' . $flushed->batches . " batches\n";
-    return $flushed->outcome === Flushed::FAILED ? 1 : 0;
+    if ($flushed->outcome === Flushed::UNWRITABLE) {
+        fwrite(STDERR, "logystera: the folder for signals cannot be written, and signals are lost: check its rights and the disk\n");
+    }
+    return $flushed->isFailure() ? 1 : 0;
 })());

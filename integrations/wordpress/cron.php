@@ -32,20 +32,39 @@ if (isset($logysteraOptions['url'])) {
     $_SERVER['HTTP_HOST'] = ($logysteraUrl['host'] ?? '') . (isset($logysteraUrl['port']) ? ":{$logysteraUrl['port']}" : '');
     $_SERVER['REQUEST_URI'] = $logysteraUrl['path'] ?? '/';
 }
+// Where WordPress cannot come up it shows a page, and says to nobody that it failed.
+$logysteraIsUp = false;
+ob_start();
+register_shutdown_function(static function () use (&$logysteraIsUp): void {
+    if (!$logysteraIsUp) {
+        while (ob_get_level() > 0) {
+            ob_end_clean();
+        }
+        fwrite(STDERR, "logystera: WordPress did not come up: is it in maintenance, or its database away?\n");
+        exit(1);
+    }
+});
 require "$logysteraFolder/wp-load.php";
+$logysteraIsUp = true;
+while (ob_get_level() > 0) {
+    ob_end_clean();
+}
 
 exit((static function (): int {
-    $site = Plugin::site();
-    if ($site === null) {
-        fwrite(STDERR, "logystera: not set up here: agree on the settings page first\n");
-        return 3;
-    }
-    $owner = fileowner((string) SpoolFolder::known());
+    $folder = SpoolFolder::known();
+    $owner = $folder === null ? false : fileowner($folder);
     if (function_exists('posix_geteuid') && $owner !== false && $owner !== posix_geteuid()) {
         fwrite(STDERR, "logystera: the signals belong to user $owner: run this as that user, or the site cannot read them\n");
         return 2;
     }
+    if (Plugin::site() === null) {
+        fwrite(STDERR, "logystera: not set up here: agree on the settings page first\n");
+        return 3;
+    }
     $flushed = Plugin::background(Limits::CRON_BUDGET_MS, true);
     echo 'logystera: ' . esc_html($flushed->outcome . ', ' . $flushed->batches . ' batches') . "\n";
-    return $flushed->outcome === Flushed::FAILED ? 1 : 0;
+    if ($flushed->outcome === Flushed::UNWRITABLE) {
+        fwrite(STDERR, "logystera: the folder for signals cannot be written, and signals are lost: check its rights and the disk\n");
+    }
+    return $flushed->isFailure() ? 1 : 0;
 })());

@@ -10,9 +10,12 @@ defined('WP_UNINSTALL_PLUGIN') || exit;
 
 require_once __DIR__ . '/load.php';
 
+// Where it was active until this request, it still watches.
+Plugin::silence();
 $logysteraRemove = static function (): void {
     SpoolFolder::remove();
     wp_clear_scheduled_hook(Settings::EVENT);
+    Ledger::remove();
     foreach (Settings::OPTIONS as $option) {
         delete_option($option);
     }

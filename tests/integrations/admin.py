@@ -7,7 +7,8 @@ from world import TYPES
 # Classes of the plugin whose hooks are registered, and whether PHP's errors go to it.
 HOOKS = """$found = [];
 foreach ($GLOBALS['wp_filter'] as $hook) { foreach ($hook->callbacks as $callbacks) { foreach ($callbacks as $callback) {
-    $f = $callback['function']; $c = is_array($f) ? (is_object($f[0]) ? get_class($f[0]) : (string) $f[0]) : '';
+    $f = $callback['function']; if (is_array($f) && $f[0] instanceof Logystera\\WordPress\\Guard) { $found[$f[0]->watcher()] = true; continue; }
+    $c = is_array($f) ? (is_object($f[0]) ? get_class($f[0]) : (string) $f[0]) : '';
     if (strpos($c, 'Logystera') === 0) { $found[$c] = true; } } } }
 $h = set_error_handler(null); if (is_array($h) && is_object($h[0])) { $found[get_class($h[0])] = true; }
 echo json_encode(array_keys($found));"""
@@ -56,12 +57,21 @@ def test_nothing_happens_before_an_administrator_agrees(world):
     site.settings("save", dsn=re.sub(r"@127\.0\.0\.1:\d+", "@[::1]:9", dsn), **{"types[]": TYPES})
     be_busy(site)
     assert json.loads(site.eval(HOOKS)) == [] and site.command().returncode == 3 and len(door.requests) == count
-    # Withdrawn: what waited is gone, and nothing comes any more.
-    site.settings("save", dsn=dsn, agree="on", **{"types[]": TYPES})
+    # And the one before is agreed to anew when it comes back: the tick that stood there was for another.
+    assert "until you agree" in site.settings("save", dsn=dsn, **{"types[]": TYPES})
+    assert json.loads(site.eval(HOOKS)) == []
+    site.save(dsn, TYPES)
+    assert "another gateway" in site.settings("save", dsn=re.sub(r"@127\.0\.0\.1:\d+", "@[::1]:9", dsn), agree="on", **{"types[]": TYPES})
+    assert json.loads(site.eval(HOOKS)) == [], "a tick that stood there agreed to another gateway"
+    # Withdrawn, by taking the tick away or by the button: who does that is asked, and until they answer all goes on.
+    site.save(dsn, TYPES)
     be_busy(site)
     folder = site.spool()
     assert folder.is_dir()
-    site.settings("withdraw")
+    for act in [lambda: site.settings("save", **{"types[]": TYPES}), lambda: site.settings("withdraw")]:
+        assert "take the agreement back" in act()
+        assert json.loads(site.eval(HOOKS)) != [] and folder.is_dir()
+    assert "Nothing is recorded or sent any more" in site.settings("withdraw", sure="1")
     be_busy(site)
     assert not folder.exists() and json.loads(site.eval(HOOKS)) == []
 
@@ -121,13 +131,15 @@ def test_who_may_not_is_refused_and_the_secret_is_never_shown(world):
     site.log_in()
     for host, note in [("http://in.example.com", "https:// is used"), ("http://127.0.0.1.example.com", "https:// is used"),
                        ("nonsense", "looks like")]:
-        shown = site.settings("save", dsn=f"{host.replace('://', f'://s.k:{secret}@')}/v1/batches?audience=a", **{"types[]": TYPES})
-        assert note in shown and secret not in shown, shown
+        shown = site.settings("save", dsn=f"{host.replace('://', f'://s.k:{secret}@')}/v1/batches?audience=a", agree="on", flush_every_s=77,
+                              **{"types[]": TYPES})
+        assert note in shown and "The rest was saved" in shown and secret not in shown, shown
+        assert site.option("logystera_settings")["flush_every_s"] == 77, "a bad DSN loses no other edit"
     assert site.option("logystera_dsn") == site.dsn
     assert "took the batch" in site.settings("test")
-    site.settings("save", dsn=site.dsn.replace(secret, "0" * 64), **{"types[]": TYPES})
+    site.settings("save", dsn=site.dsn.replace(secret, "0" * 64), agree="on", **{"types[]": TYPES})
     assert "does not accept the key" in site.settings("test")
-    site.settings("save", dsn=site.dsn, **{"types[]": TYPES})
+    site.settings("save", dsn=site.dsn, agree="on", **{"types[]": TYPES})
     site.settings("test")
     shown = html.unescape(re.search(r"<textarea readonly[^>]*>(.*?)</textarea>",
                                     site.get("/wp-admin/options-general.php?page=logystera").text, re.S).group(1))
@@ -147,6 +159,95 @@ def test_who_may_not_is_refused_and_the_secret_is_never_shown(world):
     assert secret not in page, page[max(0, page.find(secret) - 300):][:400]
     assert "comes from the configuration" in page and 'name="dsn"' not in page, page[:300]
     assert "took the batch" in site.settings("test")
+
+
+def test_a_proxy_is_believed_only_where_it_is_trusted(world):
+    site = world.site("proxy", types=["http.request"])
+    def sources(header, value):
+        count = len(world.signals(site, "http.request"))
+        site.get("/?x", cookies=False, headers={header: value})
+        site.command()
+        new = world.signals(site, "http.request")[count:]
+        return [s["source"] for s in new if s["path"] == "/"][-1]
+    found = json.loads(site.eval("$h = new Logystera\\Hasher(Logystera\\WordPress\\Settings::hashKey()); echo json_encode(array_map(function ($a) use ($h) {"
+                                 " return $h->hash('address', $a); }, ['127.0.0.1', '198.51.100.7', '203.0.113.9']));"))
+    here, client, spoofed = found
+    assert sources("X-Forwarded-For", "198.51.100.7") == here, "believed unasked"
+    assert "It is not believed" in site.get("/wp-admin/options-general.php?page=logystera", headers={"CF-Connecting-IP": "198.51.100.7"}).text
+    note = site.settings("save", agree="on", proxies="127.0.0.0/8 nonsense", proxy_header="X-Forwarded-For", **{"types[]": ["http.request"]})
+    assert "no address and no network" in note, note
+    for value, expected in [("198.51.100.7", client), ("203.0.113.9, 198.51.100.7", client), ("203.0.113.9, ::ffff:198.51.100.7, 127.0.0.2", client),
+                            (" 198.51.100.7:4711 ", client), ("203.0.113.9, unknown", here), ("", here)]:
+        assert sources("X-Forwarded-For", value) == expected, value
+    assert sources("X-Real-IP", "203.0.113.9") == here, "another header than the one that was chosen"
+    (site.folder / "wp-content/mu-plugins/a.php").write_text("<?php add_filter('logystera_client_address', fn () => $_SERVER['HTTP_X_OWN'] ?? 'nonsense');")
+    assert [sources("X-Own", v) for v in ["203.0.113.9", "x"]] == [spoofed, here]
+
+
+def test_the_command_says_when_wordpress_did_not_come_up(world):
+    site = world.site("command")
+    assert site.command().returncode == 0
+    (site.folder / ".maintenance").write_text("<?php $upgrading = time();")
+    ran = site.command()
+    assert ran.returncode == 1 and "<" not in ran.stdout + ran.stderr and "maintenance" in ran.stderr, ran
+    (site.folder / ".maintenance").unlink()
+    site.configure("define('DB_PASSWORD', 'wrong');")
+    ran = site.command()
+    assert ran.returncode == 1 and "<" not in ran.stdout + ran.stderr and "database" in ran.stderr, ran
+    site.configure()
+    assert site.command().returncode == 0
+    missed_jobs_are_told_once(world, site)
+    a_sign_in_past_the_form_is_told(world, site)
+    texts_are_translated(site)
+
+
+def missed_jobs_are_told_once(world, site):
+    """Also twins, and more than one look tells; and WordPress's own cron, which looks too, forgets none."""
+    (site.folder / "wp-config.php").write_text((site.folder / "wp-config.php").read_text().replace("<?php", "<?php define('DISABLE_WP_CRON', true);", 1))
+    site.eval("""for ($i = 0; $i < 25; $i++) { wp_schedule_single_event(time() - 7200, "many_$i"); }
+      foreach ([7201, 7900, 8600] as $late) { wp_schedule_single_event(time() - $late, 'twin', [$late]); }""")
+    for _ in range(2):
+        site.command()
+    site.eval("define('DOING_CRON', true); (new Logystera\\WordPress\\Watch(Logystera\\WordPress\\Plugin::site()))->look(true);")
+    for _ in range(2):
+        site.command()
+    missed = [s["job"] for s in world.signals(site, "cron.run") if s["outcome"] == "missed"]
+    assert sorted(m for m in missed if m == "twin" or m.startswith("many")) == sorted(["twin"] * 3 + [f"many_{i}" for i in range(25)]), missed
+    site.eval("_set_cron_array([]);")
+
+
+# How a plugin signs people in that has asked elsewhere who they are; and what WordPress does when somebody changes their password.
+COOKIES = """<?php add_action('init', function () { if (!isset($_GET['as'])) { return; }
+  if ($_GET['as'] === 'password') { wp_update_user(['ID' => get_current_user_id(), 'user_pass' => 'pw-12345-planted']); }
+  else { wp_set_current_user(1); wp_set_auth_cookie(1, true); } exit('done'); });"""
+
+
+def a_sign_in_past_the_form_is_told(world, site):
+    plugin = site.folder / "wp-content/mu-plugins/cookies.php"
+    plugin.write_text(COOKIES)
+    def attempts(path, cookies):
+        site.command()
+        count = len(world.signals(site, "auth.attempt"))
+        assert "done" in site.get(path, cookies=cookies).text
+        site.command()
+        return [(s["outcome"], s["method"], s["privileged"]) for s in world.signals(site, "auth.attempt")[count:]]
+    assert attempts("/?as=admin", False) == [("success", "sso", True)]
+    site.log_in()
+    # Who is signed in already gets another cookie, and has not signed in again.
+    assert attempts("/?as=admin", True) == []
+    assert attempts("/?as=password", True) == []
+    plugin.unlink()
+
+
+def texts_are_translated(site):
+    """From the plugin's own folder, which WordPress before 6.7 does not look into by itself."""
+    languages = site.folder / "wp-content/plugins/logystera/languages"
+    site.eval(f"require_once ABSPATH . WPINC . '/pomo/mo.php'; $m = new MO(); $m->add_entry(new Translation_Entry(['singular' => 'Send a test',"
+              f" 'translations' => ['Probe senden']])); $m->export_to_file('{languages}/logystera-de_DE.mo');")
+    (site.folder / "wp-content/languages").mkdir(exist_ok=True)
+    (site.folder / "wp-content/mu-plugins/locale.php").write_text("<?php add_filter('locale', fn () => 'de_DE');")
+    page = site.get("/wp-admin/options-general.php?page=logystera").text
+    assert "Probe senden" in page, page[:500]
 
 
 def test_the_spool_gives_nothing_by_url(world):
@@ -202,7 +303,7 @@ def a_copy_is_another_sender(world, name, place):
     """Files and database copied, another address: each has a spool of its own, and nothing of either is lost."""
     site = world.site(name)
     door = Door(world.gateway)
-    site.settings("save", dsn=door.dsn(site.dsn), agree="on", **{"types[]": TYPES})
+    site.save(door.dsn(site.dsn), TYPES)
     site.command()
     door.close()
     for i in range(5):

@@ -28,7 +28,7 @@ def busy(site):
 
 def test_nothing_happens_before_an_administrator_agrees(world):
     site = world.bare_site("consent")
-    left = ["logystera.components", "logystera.panels", "logystera.rebuild", "logystera.runtime", "logystera.settings",
+    left = ["logystera.components", "logystera.ledger", "logystera.panels", "logystera.rebuild", "logystera.runtime", "logystera.settings",
             "logystera.spool_folder", "logystera.status", "logystera.transport", "logystera.watch"]
     services = lambda: sorted(json.loads(site.eval(SOURCES)))
     assert services() == left, services()
@@ -47,7 +47,9 @@ def test_nothing_happens_before_an_administrator_agrees(world):
     types = {s["type"] for s in world.gateway.signals(site)}
     assert types == set(TYPES), set(TYPES) - types
     folder = site.spool()
-    said = site.settings(("withdraw", "Withdraw and delete what waits"))
+    for said in [site.settings(agree=None), site.settings(("withdraw", "Withdraw and delete what waits"))]:
+        assert "take the agreement back" in said and folder.exists(), said
+    said = site.settings(("withdraw", "Withdraw and delete what waits"), sure="1")
     assert "Nothing is recorded or sent any more" in said and not folder.exists(), said
     assert services() == left
     before = len(world.gateway.signals(site))

@@ -190,4 +190,7 @@ class Drupal:
         if answer.status == 303:
             answer = self.get(urllib.parse.urlparse(answer.headers["Location"]).path)
         assert answer.status == 200, answer.status
-        return html.unescape(re.sub(r"<[^>]+>", " ", answer.text))
+        said = html.unescape(re.sub(r"<[^>]+>", " ", answer.text))
+        if "another gateway" in said and changes.get("agree"):
+            return self.settings(button, agree="1")
+        return said

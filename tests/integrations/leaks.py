@@ -13,6 +13,7 @@ add_filter('wp_mail_from', function () { return 'w@example.test'; });
 wp_mail('leak-rcpt2@example.test', 'leak-subject2', 'leak-body2', ['Cc: leak-cc@example.test']);
 update_option('admin_email', 'leak-admin@example.test'); update_option('probe_secret', 'leak-option-value');
 update_option('probe_array', ['token' => 'leak-option-nested']); delete_option('probe_secret');
+add_option('probe_leak-mail@example.test', '1'); add_option('probe_leak-mail%%40example.test', '1');
 $GLOBALS['wpdb']->query("SELECT leak_column FROM nowhere WHERE x = 'leak-sql-value' AND y = 'leak-mail@example.test'");
 $GLOBALS['wpdb']->query("UPDATE nowhere SET p = \\"leak-sql-double\\" -- leak-sql-comment");
 $p = wp_insert_post(['post_title' => 'leak title', 'post_content' => 'leak-post-content', 'post_status' => 'publish', 'comment_status' => 'open']);
@@ -44,7 +45,8 @@ def plant(site):
             "Authorization": "Basic " + base64.b64encode(f"admin:{password}".encode()).decode()})
     site.post("/wp-login.php?action=lostpassword", {"user_login": "leak-mail@example.test"}, cookies=False)
     for path in [f"/wp-login.php?action=rp&key={key}&login=admin", f"/reset/{key}/admin", f"/x/{key}", "/?s=leak-search&email=leak-mail@example.test",
-                 "/search/leak-search/", "/author/leakuser/", "/u/leak-mail@example.test/", "/u/leak-mail%40example.test"]:
+                 "/search/leak-search/", "/author/leakuser/", "/u/leak-mail@example.test/", "/u/leak-mail%40example.test",
+                 "/u/leak-mail%2540example.test", "/author//leakuser", "/p/Leak%20Name", "/author%2Fleakuser", "/call/555-123-4567"]:
         site.get(path, cookies=False, headers={"User-Agent": "bot/1 (+leak-agent@example.test)", "Referer": "http://x/?leak-referer"})
     site.post("/wp-comments-post.php", {"comment": "leak-comment-text", "author": "leak-author", "email": "leak-commenter@example.test",
                                         "comment_post_ID": post, "comment_parent": 0}, cookies=False)
@@ -81,7 +83,7 @@ def test_nothing_that_was_planted_leaks(world):
     site.eval("require_once ABSPATH . 'wp-admin/includes/plugin.php'; activate_plugin('probe/probe.php');")
     world.agree(site)
     door = Door(world.gateway)
-    site.settings("save", dsn=door.dsn(site.dsn), agree="on", **{"types[]": TYPES})
+    site.save(door.dsn(site.dsn), TYPES)
     secrets = plant(site)
     site.command()
     site.post("/wp-login.php", {"log": "admin", "pwd": "leak-typed-password"}, cookies=False)  # and some that wait in the spool
@@ -90,6 +92,7 @@ def test_nothing_that_was_planted_leaks(world):
     secret = re.search(r":([0-9a-f]{64})@", site.dsn).group(1)
     key = site.option("logystera_key")
     sought = [s.encode() for s in [*secrets, secret, key, "@example.test", "planted-AUTH_KEY", "127.0.0.1:%d/?" % site.port]]
+    sought += [b"555-123-4567", b"leak-mail%40", b"leak-mail%2540"]
     sought += [bytes.fromhex(secret), bytes.fromhex(key), b"leak", b"Leak"]
     sought += [urllib.parse.quote(s).encode() for s in secrets] + [urllib.parse.unquote(s).encode() for s in secrets]
     leaked = []

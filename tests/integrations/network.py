@@ -1,4 +1,5 @@
 """A network of sites: each has an agreement, a spool and a gateway's key of its own."""
+import pathlib, re
 from door import Door
 from wordpress import WordPress
 
@@ -8,6 +9,9 @@ foreach ($wpdb->tables('ms_global') as $table => $name) { $wpdb->$table = $name;
 $r = populate_network(1, '%s', 'admin@example.test', 'Net', '/', false);
 if (is_wp_error($r) && $r->get_error_code() !== 'no_wildcard_dns') { fwrite(STDERR, $r->get_error_message()); exit(1); }"""
 AGREE = """update_option('logystera_dsn', '%s'); $d = Logystera\\WordPress\\Settings::dsn(); Logystera\\WordPress\\Settings::agree($d);"""
+
+
+ROLES = ("editor", "author", "subscriber", "none")
 
 
 def in_site(site, path, code):
@@ -21,9 +25,11 @@ def test_each_site_of_a_network_is_one_of_its_own(world):
     site.configure("define('WP_ALLOW_MULTISITE', true);")
     site.php_file(MAKE % host)
     # The addresses of a network's sites stand in the database, not among the 'WP_HOME' and 'WP_SITEURL' of the configuration.
-    site.configure(f"define('MULTISITE', true); define('SUBDOMAIN_INSTALL', false); define('DOMAIN_CURRENT_SITE', '{host}');"
+    network = (f"define('MULTISITE', true); define('SUBDOMAIN_INSTALL', false); define('DOMAIN_CURRENT_SITE', '{host}');"
                    "define('PATH_CURRENT_SITE', '/'); define('SITE_ID_CURRENT_SITE', 1); define('BLOG_ID_CURRENT_SITE', 1);"
                    "/* 'WP_HOME' 'WP_SITEURL' */ define('DISABLE_WP_CRON', true);")
+    allowed = network + "define('LOGYSTERA_ALLOW_PRIVATE', true);"
+    site.configure(network)
     in_site(site, "/", f"wp_insert_site(['domain' => '{host}', 'path' => '/two/', 'network_id' => 1, 'title' => 'Two', 'user_id' => 1]); require_once ABSPATH . 'wp-admin/includes/plugin.php';"
                        "$e = activate_plugin('logystera/logystera.php', '', true); if (is_wp_error($e)) { exit(1); }")
     # WordPress takes the colon of a port out of a new site's address.
@@ -33,17 +39,33 @@ def test_each_site_of_a_network_is_one_of_its_own(world):
     made = [world.gateway.add_site("network one"), world.gateway.add_site("network two")]
     paths = ["/", "/two/"]
     in_site(site, "/", AGREE % doors[0].dsn(made[0]["dsn"]))
+    # What only this machine can reach is no gateway, unless the network's owner allows it.
+    ran = site.command(f"--url=http://{host}/")
+    assert ran.returncode == 1 and doors[0].requests == [], (ran, doors[0].requests)
+    site.configure(allowed)
     for path in paths:
         in_site(site, path, f"update_option('blogname', 'before {path}');")
+    # The second site has not agreed, from wherever it is changed.
+    in_site(site, "/", "switch_to_blog(2); update_option('blogdescription', 'changed'); update_user_meta(1, 'wp_2_capabilities', ['author' => true]);")
     site.command(f"--url=http://{host}/")
     refused = site.command(f"--url=http://{host}/two/")
     assert refused.returncode == 3 and doors[1].requests == [], (refused, doors[1].requests, "the second site did not agree")
     in_site(site, "/two/", AGREE % doors[1].dsn(made[1]["dsn"]))
+    spool = lambda: re.search(r'"spool":"(\w+)"', (pathlib.Path(in_site(site, "/", "echo Logystera\\WordPress\\SpoolFolder::find();")) /
+                                                        "state.php").read_text()).group(1)
+    before = spool()
+    in_site(site, "/", "switch_to_blog(2); switch_to_blog(2); Logystera\\WordPress\\Plugin::site()->flush(3000, true);")
+    assert spool() == before, "left at another site, the first one drew a new spool"
     for path in paths:
         in_site(site, path, f"add_option('probe_{path.strip('/') or 'one'}', '1'); $u = get_user_by('login', 'admin');"
                             "if (get_current_blog_id() === 2) { $u->add_role('editor'); }")
     folders = [in_site(site, p, "echo Logystera\\WordPress\\SpoolFolder::find();") for p in paths]
     assert folders[0] != folders[1], folders
+    # Changes under switch_to_blog() are the other site's; settings of the network are the main site's.
+    in_site(site, "/two/", "update_site_option('registration', 'all'); set_site_transient('probe', 1);"
+                           "switch_to_blog(1); update_option('probe_from_two', 1);")
+    in_site(site, "/", "$id = wpmu_create_user('visitor', 'x', 'v@example.test'); add_user_to_blog(1, $id, 'editor'); add_user_to_blog(2, $id, 'author');"
+                       "require_once ABSPATH . 'wp-admin/includes/ms.php'; require_once ABSPATH . 'wp-admin/includes/user.php'; wpmu_delete_user($id);")
     for path in paths:
         ran = site.command(f"--url=http://{host}{path}")
         assert ran.returncode == 0, ran.stderr
@@ -51,7 +73,18 @@ def test_each_site_of_a_network_is_one_of_its_own(world):
     for one in made:
         site.id = one["site"]
         found.append([s.get("key") or s["role"] for s in world.gateway.signals(site) if s["type"] in ("config.change", "user.change")])
-    assert found == [["blogname", "probe_one"], ["probe_two", "editor"]], found
+    changes = [[f for f in one if f not in ROLES] for one in found]
+    assert changes == [["blogname", "probe_one", "network.registration", "probe_from_two"], ["probe_two"]], changes
+    deleted = []
+    for one in made:
+        site.id = one["site"]
+        deleted.append([s["role"] for s in world.gateway.signals(site) if s["type"] == "user.change" and s["action"] == "deleted"])
+    assert deleted == [["editor"], ["author"]], deleted
+    shown = in_site(site, "/", "require_once ABSPATH . 'wp-admin/includes/admin.php'; wp_set_current_user(1); grant_super_admin(1);"
+                               "Logystera\\WordPress\\Admin\\Network::show();")
+    rows = re.findall(r"<tr><th scope=.row.>(.*?)</tr>", shown)
+    assert len(rows) == 2 and all(f"127.0.0.1:{d.port}" in r and "Signals arrive" in r for d, r in zip(doors, rows)), shown
+    assert in_site(site, "/", "wp_set_current_user(0); Logystera\\WordPress\\Admin\\Network::show();") == "", "who may not sees nothing"
     in_site(site, "/", "require_once ABSPATH . 'wp-admin/includes/admin.php'; deactivate_plugins('logystera/logystera.php', false, true);"
                        "delete_plugins(['logystera/logystera.php']);")
     left = site.database.query("SELECT option_name FROM wp_options WHERE option_name LIKE '%logystera%' UNION ALL "

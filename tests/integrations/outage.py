@@ -1,5 +1,5 @@
 """The gateway is down or hangs: pages go on, and afterwards everything arrives, with the ids and bytes that were fixed before."""
-import re, time
+import concurrent.futures, re, time
 from door import Door
 from wordpress import wait_for
 from world import TYPES
@@ -11,9 +11,9 @@ PAGE_S_MAX = 1.0
 
 
 def behind(world, name):
-    site = world.site(name, "define('DISABLE_WP_CRON', true);", types=["config.change"])
+    site = world.site(name, "define('DISABLE_WP_CRON', true);", types=["config.change", "user.change"])
     door = Door(world.gateway)
-    site.settings("save", dsn=door.dsn(site.dsn), agree="on", **{"types[]": ["config.change"]})
+    site.save(door.dsn(site.dsn), ["config.change", "user.change"])
     site.command()
     door.requests.clear()
     return site, door
@@ -49,6 +49,61 @@ def test_an_outage_keeps_ids_and_bytes(world):
     return f"slowest of 20 pages while it hung: {max(slow) * 1000:.0f} ms"
 
 
+HEALTH = """require_once ABSPATH . 'wp-admin/includes/admin.php';
+echo json_encode(Logystera\\WordPress\\Admin\\Health::test()['status']);"""
+
+
+LANGUAGES = """<?php add_filter('home_url', function ($url) { return str_replace('http:', 'https:', $url) . '/de'; });
+add_filter('option_home', function ($url) { return $url . '/fr'; });
+"""
+
+
+def the_spool_stays_the_same(site):
+    """Whatever filters make of the site's address, and however an older version wrote it down."""
+    state = site.spool() / "state.php"
+    spool = lambda: re.search(r'"spool":"(\w+)"', state.read_text()).group(1)
+    before = spool()
+    state.write_text(re.sub(r'"url":"[^"]*"', f'"url":"{site.url}/fr"', state.read_text()))
+    (site.folder / "wp-content/mu-plugins/languages.php").write_text(LANGUAGES)
+    for _ in range(2):
+        assert "took the batch" in site.settings("test")
+        assert spool() == before, "another language, another spool"
+    (site.folder / "wp-content/mu-plugins/languages.php").unlink()
+    site.command()
+    assert spool() == before
+
+
+def test_a_folder_that_takes_nothing_is_a_failure_everywhere(world):
+    """What lands in the spool is lost then: nothing may say that all is well, and each signal is counted."""
+    site = world.site("nodisk", "define('DISABLE_WP_CRON', true);", types=["auth.attempt"])
+    assert site.command().returncode == 0
+    the_spool_stays_the_same(site)
+    folder, aside = site.spool(), site.scratch / "nodisk.aside"
+    folder.rename(aside)
+    folder.touch()  # A file in its place: it cannot be made anew.
+    (site.folder / "wp-content/uploads").rename(site.folder / "wp-content/uploads.aside")
+    (site.folder / "wp-content/uploads").touch()
+    attempts = 25
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda i: site.post("/wp-login.php", {"log": "admin", "pwd": "wrong"}, cookies=False), range(attempts)))
+    counted = site.database.query("SELECT option_value FROM wp_options WHERE option_name = 'logystera_lost_auth.attempt|disk'", site.name)
+    assert counted.strip() == str(attempts), counted
+    assert "cannot be written" in site.settings("test"), "the test"
+    assert site.eval(HEALTH) == '"critical"', site.eval(HEALTH)
+    ran = site.command()
+    assert ran.returncode == 1 and "cannot be written" in ran.stderr, ran
+    folder.unlink()
+    aside.rename(folder)
+    (site.folder / "wp-content/uploads").unlink()
+    (site.folder / "wp-content/uploads.aside").rename(site.folder / "wp-content/uploads")
+    ran = site.command()
+    assert ran.returncode == 0, ran
+    told = [(s["dropped_type"], s["count"], s["reason"]) for s in world.signals(site, "integration.dropped")]
+    assert told == [("auth.attempt", attempts, "disk")], told
+    assert site.eval(HEALTH) == '"good"'
+    assert site.database.query("SELECT 1 FROM wp_options WHERE option_name LIKE 'logystera\\_lost%'", site.name) == ""
+
+
 FILL = """$site = Logystera\\WordPress\\Plugin::site();
 $clock = new Logystera\\SystemClock(); $spool = new Logystera\\Spool(new Logystera\\FileStorage('%s'), $clock);
 for ($i = 0; $i < %d; $i += 50) { $signals = [];
@@ -64,6 +119,7 @@ def test_what_overflows_is_counted_exactly(world):
     site.eval(FILL % (site.spool(), count))
     size = sum((site.spool() / f"{name}.php").stat().st_size for name in ["open", "segment"] if (site.spool() / f"{name}.php").exists())
     assert size <= 4 << 20, size
+    site.eval("wp_insert_user(['user_login' => 'intruder', 'user_pass' => 'x', 'role' => 'administrator']);")
     door.open()
     def all_sent():
         site.eval(FLUSH % (10000, "true"))
@@ -74,4 +130,5 @@ def test_what_overflows_is_counted_exactly(world):
     assert len(arrived) == len(set(arrived)) and arrived == [f"probe_{i}" for i in range(len(arrived))]
     assert [(s["dropped_type"], s["reason"]) for s in dropped] == [("config.change", "overflow")], dropped
     assert len(arrived) + dropped[0]["count"] == count, (len(arrived), dropped)
+    assert [(s["action"], s["role"]) for s in world.signals(site, "user.change")] == [("created", "administrator")]
     return f"{len(arrived)} arrived, {dropped[0]['count']} counted"

@@ -22,7 +22,7 @@ const NEWER_FUNCTIONS = [
     'get_resource_id', 'preg_last_error_msg', 'array_find', 'array_any', 'array_all', 'json_validate', 'mb_str_pad', 'str_increment',
 ];
 const ESCAPES = [
-    'esc_html', 'esc_attr', 'esc_url', 'esc_textarea', 'esc_html__', 'esc_attr__', 'checked', 'wp_kses', 'absint',
+    'esc_html', 'esc_attr', 'esc_url', 'esc_textarea', 'esc_html__', 'esc_attr__', 'checked', 'selected', 'wp_kses', 'absint',
 ];
 const OPTION_FUNCTIONS = [
     'get_option', 'update_option', 'add_option', 'delete_option', 'set_transient', 'get_transient', 'delete_transient',
@@ -185,6 +185,20 @@ function bodies(array $tokens): array
     return $bodies;
 }
 
+/** Hooks that are called without the guard: a fault of ours would end somebody's page. Our own requests have none to end. */
+function unguarded(string $path, array $tokens): array
+{
+    $found = [];
+    foreach ($tokens as $i => [$id, $text, $line]) {
+        $isHook = $id === T_STRING && in_array($text, ['add_action', 'add_filter'], true) && ($tokens[$i + 1][1] ?? '') === '(';
+        $isOwn = preg_match('/^[\'"]?(wp_ajax_|admin_post_logystera)/', ($tokens[$i + 2][1] ?? '') . ($tokens[$i + 3][1] ?? '')) === 1;
+        if ($isHook && !$isOwn && preg_match('~/Guard\.php$~D', $path) !== 1) {
+            $found[] = "$path:$line: $text() is not guarded: use Guard::watch() or Guard::filter()";
+        }
+    }
+    return $found;
+}
+
 /** Actions without a right or a nonce, and input that nobody vouches for. */
 function guards(string $path, array $tokens, string $source): array
 {
@@ -251,6 +265,7 @@ function check(string $path, string $source): array
             $found,
             prefixes($path, $tokens, $source),
             escapes($path, $tokens),
+            unguarded($path, $tokens),
             guards($path, $tokens, $source)
         );
     }
@@ -293,7 +308,7 @@ const PLANTED = [
     ['function f(): int|string {}', 'union'], ['$a = $b ?? throw new \Exception();', 'throw'],
     ['update_option("other", 1);', 'prefix'], ['apply_filters("other", 1);', 'prefix'], ['echo $a;', 'not escaped'],
     ['echo "<p>" . get_option("logystera_x");', 'not escaped'], ['echo esc_html("a") . $b;', 'not escaped'],
-    ['function f() { return $_POST["a"]; }', 'nonce'],
+    ['function f() { return $_POST["a"]; }', 'nonce'], ['add_action("init", "f");', 'guarded'], ['add_filter("x", [$this, "f"]);', 'guarded'],
     ['const ACTIONS = ["save"]; class A { static function save() { update_option("logystera_a", 1); } }', 'does not begin'],
     ['const ACTIONS = []; class A { static function demandRight() { check_admin_referer("x"); } }', 'current_user_can'],
 ];

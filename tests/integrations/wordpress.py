@@ -221,9 +221,16 @@ class WordPress:
         fields = self.form("/wp-admin/options-general.php?page=logystera", f"logystera_{action}")
         answer = self.post("/wp-admin/admin-post.php", {**fields, **values})
         assert answer.status == 302, (answer.status, answer.text[:500])
-        page = self.get("/wp-admin/options-general.php?page=logystera").text
-        note = re.search(r'<div class="notice notice-info"><p>(.*?)</p>', page, re.S)
+        page = self.get(answer.headers["Location"].removeprefix(self.url)).text
+        note = re.search(r'<div class="notice notice-(?:info|warning)"><p>(.*?)</p>', page, re.S)
         return note.group(1) if note else ""
+
+    def save(self, dsn, types):
+        """Saves a DSN and the types, and agrees: to another gateway than before it takes a second time."""
+        note = self.settings("save", dsn=dsn, flush_every_s=60, agree="on", **{"types[]": types})
+        if "another gateway" in note:
+            note = self.settings("save", agree="on", **{"types[]": types})
+        assert note.startswith("Saved. Signals are recorded"), note
 
     def spool(self):
         """The spool's folder; None where there is none."""

@@ -48,8 +48,7 @@ class World:
         made = self.gateway.add_site(site.name)
         site.id, site.dsn = made["site"], made["dsn"]
         site.log_in()
-        note = site.settings("save", dsn=site.dsn, flush_every_s=60, agree="on", **{"types[]": TYPES if types is None else types})
-        assert note.startswith("Saved. Signals are recorded"), note
+        site.save(site.dsn, TYPES if types is None else types)
 
     def signals(self, site, kind):
         return [s for s in self.gateway.signals(site) if s["type"] == kind]

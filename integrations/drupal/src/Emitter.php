@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Drupal\logystera;
 
+use Logystera\Address;
 use Logystera\Hasher;
 use Logystera\Redact;
 
@@ -24,10 +25,24 @@ final class Emitter
     ) {
     }
 
-    /** @param array<string, mixed> $fields as the catalogue has them; null for one that is not told */
-    public function emit(array $fields): void
+    /**
+     * @param array<string, mixed> $fields as the catalogue has them; null for one that is not told
+     * @param bool $isVital it is told however much else there is: somebody runs the site now
+     */
+    public function emit(array $fields, bool $isVital = false): void
     {
-        $this->site->recorder->record($this->type, $fields);
+        $this->site->recorder->record($this->type, $fields, $isVital);
+    }
+
+    /** Whether no more signals of the type are taken in this request: then the work for one may be spared, and drop() counts it. */
+    public function isFull(): bool
+    {
+        return $this->site->recorder->isFull($this->type);
+    }
+
+    public function drop(): void
+    {
+        $this->site->recorder->drop($this->type, 'overflow');
     }
 
     public function hash(string $kind, string $value, ?string $meaning = null): string
@@ -59,10 +74,10 @@ final class Emitter
         $address = (string) $this->runtime->request()?->getClientIp();
         if (PHP_SAPI === 'cli' && !isset($_SERVER['REMOTE_ADDR'])) {
             $address = 'command line';
-        } elseif (filter_var($address, FILTER_VALIDATE_IP) === false) {
-            $address = 'unknown';
+        } else {
+            $address = Address::canonical($address) ?? 'unknown';
         }
-        return $this->hash(Hasher::ADDRESS, Hasher::normalAddress($address));
+        return $this->hash(Hasher::ADDRESS, $address);
     }
 
     /** Hash of a file's path below Drupal's root. */

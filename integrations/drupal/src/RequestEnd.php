@@ -34,9 +34,11 @@ final class RequestEnd implements EventSubscriberInterface
 
     public function begin(RequestEvent $event): void
     {
-        if ($event->isMainRequest()) {
-            $this->runtime->begin($event->getRequest());
-        }
+        $this->runtime->guard('', function () use ($event): void {
+            if ($event->isMainRequest()) {
+                $this->runtime->begin($event->getRequest());
+            }
+        });
     }
 
     /** Never throws: the answer is out, and others have work to do. */

@@ -4,8 +4,11 @@ declare(strict_types=1);
 
 namespace Drupal\logystera;
 
+use Drupal\Component\Utility\Bytes;
+use Logystera\Fatal;
 use Logystera\Flushed;
 use Logystera\Limits;
+use Logystera\Quiet;
 use Symfony\Component\DependencyInjection\ContainerInterface;
 use Symfony\Component\HttpFoundation\Request;
 
@@ -19,6 +22,7 @@ final class Runtime
     private bool $isOpened = false;
     private bool $isSilenced = false;
     private bool $isEnded = false;
+    private bool $hasComplained = false;
     /** The request that is answered, also after Symfony has forgotten it. */
     private ?Request $request = null;
     /** @var array<int, callable> what still has something to tell when the request ends */
@@ -40,7 +44,7 @@ final class Runtime
             $dsn = $this->settings->dsn();
             $folder = $this->settings->isAgreed($dsn) ? $this->folder->find() : null;
             if ($dsn !== null && $folder !== null) {
-                $this->site = new Site($dsn, $folder, $this->settings);
+                $this->site = new Site($dsn, $folder, $this->settings, $this->container->get('logystera.ledger'));
                 register_shutdown_function($this->end(...));
             }
         }
@@ -81,6 +85,7 @@ final class Runtime
     public function silence(): void
     {
         $this->isSilenced = true;
+        $this->site?->recorder->stop();
     }
 
     /** Opens the site anew: what an administrator decided has changed. */
@@ -91,14 +96,13 @@ final class Runtime
         return $this->site();
     }
 
-    /** Puts on disk what is in memory. */
-    public function write(): void
+    /** Puts on disk what is in memory. Whether the disk took it. */
+    public function write(): bool
     {
         $site = $this->site();
-        if ($site !== null) {
-            $site->recorder->write();
-            $site->lookup->write();
-        }
+        $isWritten = $site === null || $site->recorder->write();
+        $site?->lookup->write();
+        return $isWritten;
     }
 
     /** The process ends. Never throws: a fault of ours must not end what others do then. */
@@ -106,13 +110,41 @@ final class Runtime
     {
         try {
             foreach ($this->isEnded ? [] : $this->last as $tell) {
-                $tell();
+                $this->guard('', $tell);
             }
             $this->isEnded = true;
             $this->write();
+            if (PHP_SAPI !== 'cli' && Fatal::is(error_get_last())) {
+                $this->sendAfterFatal();
+            }
         } catch (\Throwable $fault) {
             self::complain($fault);
         }
+    }
+
+    /**
+     * Sends what waits, for a short time, once in ten seconds: what ends this request may end each one, also those of cron and of the
+     * site to itself, and Symfony tells of no end then.
+     */
+    public function sendAfterFatal(): void
+    {
+        $site = $this->site();
+        if (
+            $site === null || !$site->outbox->isFlushDue(Limits::FLUSH_AGE_MS, $this->settings->flushEveryS())
+            || !$site->outbox->mayKick(Limits::FLUSH_AGE_MS)
+        ) {
+            return;
+        }
+        foreach (['fastcgi_finish_request', 'litespeed_finish_request'] as $function) {
+            if (function_exists($function)) {
+                $function();
+            }
+        }
+        $limit = Bytes::toNumber((string) ini_get('memory_limit'));
+        if ($limit > 0) {
+            Quiet::call('ini_set', 'memory_limit', (string) (int) ($limit + Limits::FATAL_MEMORY_BYTES));
+        }
+        $this->flush(Limits::FATAL_BUDGET_MS);
     }
 
     /** From cron: looks at what nothing tells of, sends, and merges what the hashes stand for. */
@@ -123,10 +155,11 @@ final class Runtime
             return new Flushed(Flushed::IDLE);
         }
         $this->container->get('logystera.watch')->look($isAsked);
-        $this->write();
+        $isWritten = $this->write() && $site->recorder->recover();
         $flushed = $this->flush($budgetMs);
+        $site->settle($this->folder, $this->container->get('logystera.transport'), $this->address(), $budgetMs);
         $site->lookup->merge();
-        return $flushed;
+        return $isWritten ? $flushed : new Flushed(Flushed::UNWRITABLE, $flushed->answer, $flushed->batches);
     }
 
     /** Sends what waits. $isAsked: an administrator wants an answer now. */
@@ -136,6 +169,27 @@ final class Runtime
         return $site === null
             ? new Flushed(Flushed::IDLE)
             : $site->flush($this->container->get('logystera.transport'), $this->address(), $budgetMs, $isAsked);
+    }
+
+    /**
+     * Does something of ours within what others do. A fault of ours must not end their page: it is counted as a signal that could not be
+     * made, and told once in the server's log.
+     *
+     * @param string $type of the signal that is lost if it fails; empty for none
+     */
+    public function guard(string $type, callable $act): void
+    {
+        try {
+            $act();
+        } catch (\Throwable $fault) {
+            if ($type !== '' && $this->isOpened) {
+                $this->site()?->recorder->drop($type, 'refused');
+            }
+            if (!$this->hasComplained) {
+                $this->hasComplained = true;
+                self::complain($fault);
+            }
+        }
     }
 
     /** A fault of ours, for the server's log. Its message could hold what somebody said. */

@@ -28,9 +28,11 @@ final class Settings
     public const STATE_SPOOL = 'logystera.spool';
     /** What Watch found when it looked last. */
     public const STATE_WATCH = 'logystera.watch';
+    /** Counts of signals that the spool's disk did not take: see Ledger. */
+    public const STATE_LOST = 'logystera.lost';
     /** Everything above; uninstalling removes each. */
     public const STATE_KEYS = [
-        self::STATE_DSN, self::STATE_CONSENT, self::STATE_KEY, self::STATE_SPOOL, self::STATE_WATCH,
+        self::STATE_DSN, self::STATE_CONSENT, self::STATE_KEY, self::STATE_SPOOL, self::STATE_WATCH, self::STATE_LOST,
     ];
 
     /** The signal types of Drupal, in the catalogue's order. */
@@ -104,6 +106,13 @@ final class Settings
     {
         $consent = $dsn === null ? null : $this->state->get(self::STATE_CONSENT);
         return $dsn !== null && is_array($consent) && ($consent['gateway'] ?? null) === $dsn->host();
+    }
+
+    /** Host of the gateway that is agreed to; empty for none. */
+    public function agreedHost(): string
+    {
+        $dsn = $this->dsn();
+        return $dsn !== null && $this->isAgreed($dsn) ? $dsn->host() : '';
     }
 
     public function agree(Dsn $dsn, int $userId): void

@@ -9,6 +9,7 @@ use Logystera\Dispatcher;
 use Logystera\Dsn;
 use Logystera\FileStorage;
 use Logystera\Flushed;
+use Logystera\Folder;
 use Logystera\Frame;
 use Logystera\Hasher;
 use Logystera\Lookup;
@@ -33,15 +34,19 @@ final class Site
     /** @var string[] */
     private readonly array $typesOn;
 
-    public function __construct(private readonly Dsn $dsn, string $folder, private readonly Settings $settings)
-    {
+    public function __construct(
+        private readonly Dsn $dsn,
+        string $folder,
+        private readonly Settings $settings,
+        public readonly Ledger $ledger
+    ) {
         $this->storage = new FileStorage($folder);
         $this->clock = new SystemClock();
         $this->typesOn = $settings->typesOn();
         // Where nobody waits for a page, a signal is on disk at once: a job may be killed.
         $isImmediate = PHP_SAPI === 'cli';
         $spool = new Spool($this->storage, $this->clock);
-        $this->recorder = new Recorder($spool, $this->clock, $this->typesOn, $isImmediate);
+        $this->recorder = new Recorder($spool, $this->clock, $this->typesOn, $isImmediate, $ledger);
         $this->lookup = new Lookup($this->storage, $this->clock, new Hasher($settings->hashKey()));
         $this->outbox = new Outbox($this->storage, $this->clock);
     }
@@ -54,9 +59,32 @@ final class Site
     /** @param string $address what tells this site from a copy of it */
     public function flush(Transport $transport, string $address, int $budgetMs, bool $isAsked): Flushed
     {
+        return $this->flushOf($this->storage, $transport, $address, $budgetMs, $isAsked);
+    }
+
+    /** From the background: mends what older versions left on disk, and sends what lies in other folders. */
+    public function settle(SpoolFolder $folders, Transport $transport, string $address, int $budgetMs): void
+    {
+        Folder::tidy($this->storage->folder());
+        foreach ($folders->left() as $folder) {
+            $storage = new FileStorage($folder);
+            $isEmpty = !is_dir($folder);
+            if (!$isEmpty) {
+                $this->flushOf($storage, $transport, $address, $budgetMs, false);
+                $isEmpty = (new Outbox($storage, $this->clock))->isEmpty();
+            }
+            if ($isEmpty) {
+                Folder::remove($folder, true);
+                $folders->forget($folder);
+            }
+        }
+    }
+
+    private function flushOf(FileStorage $storage, Transport $transport, string $address, int $budgetMs, bool $isAsked): Flushed
+    {
         $frame = new Frame('drupal', self::VERSION, $this->typesOn, $this->settings->flushEveryS());
-        $owner = new Owner($address, $this->dsn, (string) gethostname(), $this->storage->identity());
-        $dispatcher = new Dispatcher($this->storage, $this->clock, new SystemRandomness(), $transport);
+        $owner = new Owner($address, $this->dsn, (string) gethostname(), $storage->identity());
+        $dispatcher = new Dispatcher($storage, $this->clock, new SystemRandomness(), $transport);
         return $dispatcher->flush($this->dsn, $owner, $frame, $budgetMs, $isAsked);
     }
 }

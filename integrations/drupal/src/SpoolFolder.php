@@ -7,6 +7,7 @@ namespace Drupal\logystera;
 use Drupal\Core\Site\Settings as SiteSettings;
 use Drupal\Core\State\StateInterface;
 use Logystera\Folder;
+use Logystera\Place;
 
 /**
  * Where the spool lies: beside the web root where that can be written, else among the private files, else in a folder of the public
@@ -25,33 +26,44 @@ final class SpoolFolder
     ) {
     }
 
-    /** The folder, which exists and can be written; null where there is none. */
+    /** The folder, made if it can be; null for a command of another user, who could not write where the site goes on. */
     public function find(): ?string
     {
         $fixed = $this->fixed();
         if ($fixed !== null) {
-            return Folder::usable($fixed);
+            return Folder::usable($fixed) === null && is_dir($fixed) && Folder::isOfAnother($fixed) ? null : $fixed;
         }
         $stored = $this->stored();
-        if (($stored['root'] ?? null) === $this->place() && is_string($stored['folder'] ?? null)) {
-            $folder = Folder::usable($stored['folder']);
-            // A command that another user runs must not lead the site to a folder that the web server cannot write.
-            if ($folder !== null || (PHP_SAPI === 'cli' && is_dir($stored['folder']))) {
-                return $folder;
-            }
-        }
         $token = is_string($stored['token'] ?? null) ? $stored['token'] : bin2hex(random_bytes(8));
-        $folder = $this->choose($token);
-        if ($folder === null) {
-            return null;
+        $name = 'logystera-' . substr(hash('sha256', $this->place() . "\0" . $token), 0, 24);
+        $best = dirname($this->root) . '/.' . $name;
+        // A folder that the command line makes may be one that the web server cannot write.
+        $isKnown = PHP_SAPI !== 'cli' || is_dir($best);
+        [$folder, $new] = Place::find(
+            ['token' => $token] + $stored,
+            $this->place(),
+            $isKnown && $this->isOutsideWebRoot($best) ? $best : '',
+            array_map(static fn (string $home): string => "$home/$name", $this->homes()),
+            time()
+        );
+        if (isset($new['folder']) && $new !== $stored) {
+            $this->state->set(Settings::STATE_SPOOL, $new);
         }
-        $old = (string) ($stored['folder'] ?? '');
-        if ($old !== '' && $old !== $folder && !is_dir((string) ($stored['root'] ?? ''))) {
-            // Moved, and no copy: what the site was is gone.
-            Folder::move($old, $folder);
-        }
-        $this->state->set(Settings::STATE_SPOOL, ['token' => $token, 'root' => $this->place(), 'folder' => $folder]);
         return $folder;
+    }
+
+    /** @return string[] other folders that have signals in them, from a time at which this one could not be made */
+    public function left(): array
+    {
+        return Place::left($this->stored());
+    }
+
+    /** Nothing waits there any more. */
+    public function forget(string $left): void
+    {
+        $stored = $this->stored();
+        $stored['left'] = array_values(array_diff(Place::left($stored), [$left]));
+        $this->state->set(Settings::STATE_SPOOL, $stored);
     }
 
     /** The folder that was found last, if it is there; nothing is made. */
@@ -60,7 +72,7 @@ final class SpoolFolder
         $folder = $this->fixed();
         if ($folder === null) {
             $stored = $this->stored();
-            $folder = ($stored['root'] ?? null) === $this->place() ? (string) ($stored['folder'] ?? '') : '';
+            $folder = ($stored['root'] ?? null) === $this->place() && is_string($stored['folder'] ?? null) ? $stored['folder'] : '';
         }
         return $folder !== '' && is_dir($folder) ? $folder : null;
     }
@@ -76,6 +88,9 @@ final class SpoolFolder
         $folder = $this->known();
         if ($folder !== null) {
             Folder::remove($folder, $this->fixed() === null);
+        }
+        foreach ($this->left() as $left) {
+            Folder::remove($left, true);
         }
     }
 
@@ -98,25 +113,12 @@ final class SpoolFolder
         return $this->root . '/' . $this->sitePath;
     }
 
-    private function choose(string $token): ?string
+    /** @return string[] folders for files, the private one first */
+    private function homes(): array
     {
-        $name = 'logystera-' . substr(hash('sha256', $this->place() . "\0" . $token), 0, 24);
-        $outside = dirname($this->root) . '/.' . $name;
-        // A folder that the command line makes may be one that the web server cannot write.
-        $isWeb = PHP_SAPI !== 'cli' || is_dir($outside);
-        if ($isWeb && $this->isOutsideWebRoot($outside) && Folder::usable($outside) !== null) {
-            return $outside;
-        }
         $private = (string) SiteSettings::get('file_private_path', '');
         $public = (string) SiteSettings::get('file_public_path', $this->sitePath . '/files');
-        foreach ([$private, $public] as $home) {
-            $folder = $home === '' ? null : Folder::usable($this->absolute($home) . '/' . $name);
-            if ($folder !== null) {
-                Folder::protect($folder);
-                return $folder;
-            }
-        }
-        return null;
+        return array_map([$this, 'absolute'], array_values(array_filter([$private, $public], static fn ($home) => $home !== '')));
     }
 
     private function absolute(string $path): string

@@ -6,6 +6,7 @@ namespace Drupal\logystera;
 
 use Drupal\Core\Site\Settings as SiteSettings;
 use Drupal\Core\State\StateInterface;
+use Logystera\Quiet;
 use Logystera\Redact;
 use Logystera\Script;
 use Logystera\Versions;
@@ -120,7 +121,7 @@ final class Watch
             if (isset($before[$path]) && [$oldSize, $oldTime, $oldMode] === [$size, $time, $mode]) {
                 continue;
             }
-            $text = (string) @file_get_contents((string) $path, false, null, 0, Script::READ_BYTES_MAX);
+            $text = (string) Quiet::call('file_get_contents', (string) $path, false, null, 0, Script::READ_BYTES_MAX);
             $found = ['php_in_uploads' => true, 'permission_change' => $oldMode !== $mode] + Script::heuristics($text);
             $emitter->emit([
                 'path' => Redact::path($emitter->relative((string) $path)), 'size_delta' => $size - $oldSize,

@@ -35,9 +35,9 @@ final class Claims
     /**
      * Claims the next batch: what waits, or with $speaks an empty one where nothing does.
      *
-     * @return bool whether there is a batch now
+     * @return bool|null whether there is a batch now; null where one would be and the folder cannot be written
      */
-    public function claim(State $state, Frame $frame, bool $speaks): bool
+    public function claim(State $state, Frame $frame, bool $speaks): ?bool
     {
         // Once for a segment that turns out to hold nothing to send, once for the one after it.
         for ($try = 0; $try < 2; $try++) {
@@ -50,20 +50,20 @@ final class Claims
                 }
                 $rotated = $this->spool->rotate();
                 if ($rotated === null) {
-                    return false;
+                    return null;
                 }
                 if (!$rotated['hasSegment']) {
-                    return $this->fix($state, $frame, Cut::none(), null);
+                    return $this->fix($state, $frame, Cut::none(), null) ? true : null;
                 }
                 $segment = $this->segment($state);
                 if ($segment === null) {
-                    return false;
+                    return null;
                 }
             }
             $cut = $this->cut($state, $segment);
             $state->lose($cut->lost);
             if ($cut->signals !== []) {
-                return $this->fix($state, $frame, $cut, $segment);
+                return $this->fix($state, $frame, $cut, $segment) ? true : null;
             }
             $this->finish($state, $segment['number']);
         }
@@ -171,11 +171,22 @@ final class Claims
     private function segment(State $state): ?array
     {
         $segment = $this->spool->head('segment');
+        if ($segment === null && $this->storage->size('segment') !== null) {
+            $this->giveUp($state);
+        }
         if ($segment !== null && $segment['number'] <= $state->values['done']) {
             $this->storage->delete('segment');
             return null;
         }
         return $segment;
+    }
+
+    /** A segment whose beginning is damaged: nobody knows which of its lines were sent. They are counted, and it goes. */
+    private function giveUp(State $state): void
+    {
+        $text = Spool::linesOf((string) $this->storage->read('segment', $state->values['offset']));
+        $state->lose(Cut::torn($text));
+        $this->finish($state, max($state->values['done'], ($this->spool->head('open')['number'] ?? 1) - 1));
     }
 
     private function finish(State $state, int $number): void

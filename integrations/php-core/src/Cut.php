@@ -86,6 +86,16 @@ final class Cut
         return $cut;
     }
 
+    /** Counts of lines that nobody can use any more. */
+    public static function torn(string $lines): array
+    {
+        $lost = [];
+        foreach (explode("\n", $lines) as $line) {
+            $lost = $line === '' ? $lost : Spool::sum($lost, [self::tornKey($line) => [1, 0]]);
+        }
+        return $lost;
+    }
+
     private function passOver(int $to): void
     {
         $this->to = $to;

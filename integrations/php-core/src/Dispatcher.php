@@ -108,7 +108,11 @@ final class Dispatcher
             if ($state->values['batch'] === null) {
                 $since = $this->clock->nowMs() - $state->values['claimed_at'];
                 $isDue = $since < 0 || $since >= $frame->flushEveryS * 1000 - Limits::HEARTBEAT_SLACK_MS;
-                if (!$this->claims->claim($state, $frame, $isDue || ($isAsked && $answer === null))) {
+                $claimed = $this->claims->claim($state, $frame, $isDue || ($isAsked && $answer === null));
+                if ($claimed === null) {
+                    return new Flushed(Flushed::UNWRITABLE, $answer, $batches);
+                }
+                if (!$claimed) {
                     return new Flushed($batches > 0 ? Flushed::SENT : Flushed::IDLE, $answer, $batches);
                 }
             }

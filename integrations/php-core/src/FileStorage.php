@@ -30,8 +30,8 @@ final class FileStorage implements Storage
     {
         $path = $this->path($name);
         for ($try = 0; $try < self::LOCK_TRIES_MAX; $try++) {
-            $file = @fopen($path, 'c');
-            if ($file === false) {
+            $file = self::open($path, 'c');
+            if ($file === null) {
                 return null;
             }
             $this->handOver($path);
@@ -43,7 +43,7 @@ final class FileStorage implements Storage
             // write.
             clearstatcache(true, $path);
             $held = fstat($file);
-            $named = @stat($path);
+            $named = Quiet::call('stat', $path);
             if ($named !== false && [$named['dev'], $named['ino']] === [$held['dev'], $held['ino']]) {
                 return $file;
             }
@@ -60,7 +60,7 @@ final class FileStorage implements Storage
 
     public function read(string $name, int $offset = 0, int $length = PHP_INT_MAX): ?string
     {
-        $file = @fopen($this->path($name), 'rb');
+        $file = Quiet::call('fopen', $this->path($name), 'rb');
         if ($file === false) {
             return null;
         }
@@ -75,7 +75,7 @@ final class FileStorage implements Storage
     {
         $path = $this->path($name);
         clearstatcache(true, $path);
-        $size = @filesize($path);
+        $size = Quiet::call('filesize', $path);
         return $size === false ? null : $size;
     }
 
@@ -83,19 +83,19 @@ final class FileStorage implements Storage
     {
         $path = $this->path($name);
         clearstatcache(true, $path);
-        $seconds = @filemtime($path);
+        $seconds = Quiet::call('filemtime', $path);
         return $seconds === false ? null : $seconds * 1000;
     }
 
     public function append(string $name, string $bytes): bool
     {
-        $file = @fopen($this->path($name), 'ab');
-        if ($file === false) {
+        $file = self::open($this->path($name), 'ab');
+        if ($file === null) {
             return false;
         }
         $this->handOver($this->path($name));
         $size = fstat($file)['size'];
-        $written = @fwrite($file, $bytes);
+        $written = Quiet::call('fwrite', $file, $bytes);
         $isWhole = $written === strlen($bytes) && fflush($file);
         if (!$isWhole) {
             ftruncate($file, $size);
@@ -107,39 +107,52 @@ final class FileStorage implements Storage
     public function write(string $name, string $bytes, bool $durably): bool
     {
         $path = $this->path($name);
-        $file = @fopen($path . '.new', 'wb');
-        if ($file === false) {
+        $new = $this->path($name . '.new');
+        $file = self::open($new, 'wb');
+        if ($file === null) {
             return false;
         }
-        $isWhole = @fwrite($file, $bytes) === strlen($bytes) && fflush($file);
+        $isWhole = Quiet::call('fwrite', $file, $bytes) === strlen($bytes) && fflush($file);
         // PHP can sync from 8.1 on; before, a power cut can take the last seconds.
         if ($isWhole && $durably && function_exists('fsync')) {
             $sync = 'fsync';
             $isWhole = $sync($file);
         }
         fclose($file);
-        @chmod($path . '.new', 0600);
-        $this->handOver($path . '.new');
-        if ($isWhole && @rename($path . '.new', $path)) {
+        $this->handOver($new);
+        if ($isWhole && Quiet::call('rename', $new, $path)) {
             return true;
         }
-        @unlink($path . '.new');
+        Quiet::call('unlink', $new);
         return false;
+    }
+
+    /** Opens a file for writing that is its owner's only, before anything is in it. @return resource|null */
+    private static function open(string $path, string $mode)
+    {
+        $file = Quiet::call('fopen', $path, $mode);
+        if ($file === false) {
+            return null;
+        }
+        if ((fstat($file)['mode'] & 0077) !== 0) {
+            Quiet::call('chmod', $path, 0600);
+        }
+        return $file;
     }
 
     public function rename(string $from, string $to): bool
     {
-        return @rename($this->path($from), $this->path($to));
+        return Quiet::call('rename', $this->path($from), $this->path($to));
     }
 
     public function delete(string $name): void
     {
-        @unlink($this->path($name));
+        Quiet::call('unlink', $this->path($name));
     }
 
     public function identity(): string
     {
-        $stat = @stat($this->folder);
+        $stat = Quiet::call('stat', $this->folder);
         return $stat === false ? '' : (string) $stat['ino'];
     }
 
@@ -147,10 +160,10 @@ final class FileStorage implements Storage
     private function handOver(string $path): void
     {
         if ($this->isRoot) {
-            $folder = @stat($this->folder);
+            $folder = Quiet::call('stat', $this->folder);
             if ($folder !== false && $folder['uid'] !== 0) {
-                @chown($path, $folder['uid']);
-                @chgrp($path, $folder['gid']);
+                Quiet::call('chown', $path, $folder['uid']);
+                Quiet::call('chgrp', $path, $folder['gid']);
             }
         }
     }

@@ -22,6 +22,9 @@ final class Flushed
     /** The folder cannot be written. */
     public const UNWRITABLE = 'unwritable';
 
+    /** What an operator has to hear of: nothing got through, or nothing can. */
+    private const FAILURES = [self::FAILED, self::UNWRITABLE, self::CLOSED, self::WAITING];
+
     /** @var string one of the constants */
     public $outcome;
     /** @var Answer|null the last one */
@@ -34,5 +37,11 @@ final class Flushed
         $this->outcome = $outcome;
         $this->answer = $answer;
         $this->batches = $batches;
+    }
+
+    /** Whether it is no success, so that a command exits with 1. Another process that sends, and nothing to send, are none. */
+    public function isFailure(): bool
+    {
+        return in_array($this->outcome, self::FAILURES, true);
     }
 }

@@ -10,7 +10,7 @@ final class Folder
     /** What a spool, the look-up store and an integration keep there. */
     private const FILES = [
         'lock', 'flush', 'open', 'next', 'segment', 'state', 'batch', 'last', 'dropped', 'lookups', 'lookup', 'meanings',
-        'merge', 'merging', 'kick',
+        'merge', 'merging', 'kick', 'probe', 'tally',
     ];
     /** For servers that know these files; all others run the spool's own, which say nothing. */
     private const GUARDS = [
@@ -23,9 +23,37 @@ final class Folder
     public static function usable(string $folder): ?string
     {
         if (!is_dir($folder)) {
-            @mkdir($folder, 0700, true);
+            Quiet::call('mkdir', $folder, 0700, true);
         }
         return is_dir($folder) && is_writable($folder) ? $folder : null;
+    }
+
+    /** The same for a folder that we chose and nobody else uses: it is its owner's only. One that the configuration fixes may be shared. */
+    public static function own(string $folder): ?string
+    {
+        if (is_dir($folder) && (fileperms($folder) & 0077) !== 0) {
+            Quiet::call('chmod', $folder, 0700);
+        }
+        return self::usable($folder);
+    }
+
+    /** Whether a command runs as another user than the one whose folder it is, and cannot write there. */
+    public static function isOfAnother(string $folder): bool
+    {
+        $owner = Quiet::call('fileowner', $folder);
+        return PHP_SAPI === 'cli' && (!function_exists('posix_geteuid') || $owner !== posix_geteuid());
+    }
+
+    /** Mends what older versions left: files that others may read, and half-written ones that a server hands out as text. */
+    public static function tidy(string $folder): void
+    {
+        foreach (self::FILES as $name) {
+            $mode = Quiet::call('fileperms', "$folder/$name.php");
+            if ($mode !== false && ($mode & 0077) !== 0) {
+                Quiet::call('chmod', "$folder/$name.php", 0600);
+            }
+            Quiet::call('unlink', "$folder/$name.php.new");
+        }
     }
 
     /**
@@ -50,7 +78,7 @@ final class Folder
     {
         foreach (self::GUARDS as $name => $text) {
             if (!is_file("$folder/$name")) {
-                @file_put_contents("$folder/$name", $text);
+                Quiet::call('file_put_contents', "$folder/$name", $text);
             }
         }
     }
@@ -58,8 +86,8 @@ final class Folder
     /** A site that was moved on its machine takes its signals along. */
     public static function move(string $old, string $new): void
     {
-        if (is_dir($old) && @rmdir($new)) {
-            @rename($old, $new);
+        if (is_dir($old) && Quiet::call('rmdir', $new)) {
+            Quiet::call('rename', $old, $new);
         }
     }
 
@@ -71,12 +99,13 @@ final class Folder
     public static function remove(string $folder, bool $isOurs): void
     {
         foreach (self::FILES as $name) {
-            @unlink("$folder/$name.php");
-            @unlink("$folder/$name.php.new");
+            Quiet::call('unlink', "$folder/$name.php");
+            Quiet::call('unlink', "$folder/$name.new.php");
+            Quiet::call('unlink', "$folder/$name.php.new");
         }
         foreach ($isOurs ? array_keys(self::GUARDS) : [] as $name) {
-            @unlink("$folder/$name");
+            Quiet::call('unlink', "$folder/$name");
         }
-        @rmdir($folder);
+        Quiet::call('rmdir', $folder);
     }
 }

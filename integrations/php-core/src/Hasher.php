@@ -45,8 +45,7 @@ final class Hasher
     /** An address as it is hashed: one spelling for each. */
     public static function normalAddress(string $address): string
     {
-        $packed = @inet_pton(trim($address));
-        return $packed === false ? trim($address) : (string) inet_ntop($packed);
+        return Address::canonical($address) ?? trim($address);
     }
 
     public function __debugInfo(): array

@@ -15,18 +15,32 @@ final class Limits
     public const GZIP_BYTES_MIN = 512;
     /** Signals on disk, in bytes: what a site can spare, and some twenty thousand signals. */
     public const SPOOL_BYTES_MAX = 4194304;
+    /** Bytes of lines that are counted anew with each append before that is written down: a write costs a page as much. */
+    public const TALLY_BYTES_MIN = 16384;
     /** Oldest signal that is still sent, in milliseconds: a day less than the gateway takes. */
     public const SIGNAL_AGE_MS_MAX = 6 * 86400000;
     /** Longest line of a spool, in bytes: the longest signal of the catalogue has half of it. */
     public const LINE_BYTES_MAX = 4096;
     /** Signals that a request keeps in memory before it writes them. */
     public const BUFFERED_SIGNALS_MAX = 64;
-    /** Signals of one type in one request; what is beyond is counted as dropped. */
+    /**
+     * Signals of one type in one request, or in a minute of a process that runs for longer; what is beyond is counted as dropped. Of
+     * equal ones half as many, so that what differs finds room. The signal that matters, a new administrator, has no such bound.
+     */
     public const REQUEST_SIGNALS_MAX = 500;
+    public const REQUEST_REPEATS_MAX = 250;
+    public const REQUEST_MS_MAX = 60000;
     /** Age of the oldest signal from which the end of a request sends, in milliseconds. */
     public const FLUSH_AGE_MS = 10000;
     /** Longest time of one flush within a web request, in milliseconds. */
     public const WEB_BUDGET_MS = 3000;
+    /**
+     * Longest time of one flush after a fatal error, in milliseconds: the client waits where PHP cannot end the answer, and PHP itself
+     * ends in two seconds what follows its own time limit.
+     */
+    public const FATAL_BUDGET_MS = 1500;
+    /** Memory that a flush after a fatal error may take besides, in bytes: a batch, packed, and the HTTP client. */
+    public const FATAL_MEMORY_BYTES = 16777216;
     /** Longest time of one flush from cron, in milliseconds. */
     public const CRON_BUDGET_MS = 10000;
     /** A try needs at least so much of the budget, in milliseconds. */
@@ -67,13 +81,17 @@ final class Limits
     public const FLUSH_EVERY_S_DEFAULT = 60;
     /** A heartbeat goes out so much before it is due, in milliseconds, because cron is not punctual. */
     public const HEARTBEAT_SLACK_MS = 10000;
-    /** Entries of the look-up store; the least recently seen go first. */
+    /** Entries of the look-up store; the least recently seen go first, but of each kind so many stay. */
     public const LOOKUP_ENTRIES_MAX = 20000;
+    public const LOOKUP_KIND_ENTRIES = 2000;
+    /** Meanings of one kind that are written at once; the rest comes again with its signals. */
+    public const LOOKUP_WRITE_ENTRIES_MAX = 500;
     /**
      * Bytes of meanings that wait to be merged into the look-up store; beyond, new ones are left out until the next
-     * merge.
+     * merge. The last quarter is for users and addresses: who attacked is asked first.
      */
     public const LOOKUP_PENDING_BYTES_MAX = 1048576;
+    public const LOOKUP_PENDING_OTHERS_BYTES_MAX = 786432;
     /** Bytes of meanings from which a merge is worth it: it writes the whole store anew. */
     public const LOOKUP_MERGE_BYTES_MIN = 65536;
     /** Characters of a meaning. */

@@ -17,7 +17,7 @@ final class Lookup
     private $clock;
     /** @var Hasher */
     private $hasher;
-    /** @var array<string, string> lines of this request, by hash */
+    /** @var array<string, array<string, string>> lines of this request, by kind and hash */
     private $pending = [];
 
     public function __construct(Storage $storage, Clock $clock, Hasher $hasher)
@@ -33,10 +33,13 @@ final class Lookup
     public function hash(string $kind, string $value, ?string $meaning = null): string
     {
         $hash = $this->hasher->hash($kind, $value);
+        if (!isset($this->pending[$kind][$hash]) && count($this->pending[$kind] ?? []) >= Limits::LOOKUP_WRITE_ENTRIES_MAX) {
+            return $hash;
+        }
         $text = (string) preg_replace('/[\x00-\x1f\x7f]+/', ' ', $meaning ?? $value);
         $text = function_exists('mb_strcut') ? mb_strcut($text, 0, Limits::MEANING_CHARS_MAX, 'UTF-8')
             : substr($text, 0, Limits::MEANING_CHARS_MAX);
-        $this->pending[$hash] = "$hash\t" . intdiv($this->clock->nowMs(), 1000) . "\t$kind\t$text\n";
+        $this->pending[$kind][$hash] = "$hash\t" . intdiv($this->clock->nowMs(), 1000) . "\t$kind\t$text\n";
         return $hash;
     }
 
@@ -46,18 +49,26 @@ final class Lookup
      */
     public function write(): void
     {
-        $lines = implode('', $this->pending);
-        $this->pending = [];
-        if ($lines === '') {
+        if ($this->pending === []) {
             return;
         }
+        $first = [Hasher::USER => 1, Hasher::ADDRESS => 1];
+        $join = static fn (array $kinds): string => implode('', array_map('implode', $kinds));
+        [$lines, $others] = [$join(array_intersect_key($this->pending, $first)), $join(array_diff_key($this->pending, $first))];
+        $this->pending = [];
         $lock = $this->storage->lock('lookups', true);
         if ($lock === null) {
             return;
         }
-        $size = $this->storage->size('meanings');
-        if ((int) $size + strlen($lines) <= Limits::LOOKUP_PENDING_BYTES_MAX) {
-            $this->storage->append('meanings', ($size === null ? Spool::GUARD : '') . $lines);
+        $size = (int) $this->storage->size('meanings') + strlen($lines);
+        if ($size + strlen($others) <= Limits::LOOKUP_PENDING_OTHERS_BYTES_MAX) {
+            $lines .= $others;
+        }
+        if ($lines !== '' && $size <= Limits::LOOKUP_PENDING_BYTES_MAX) {
+            // A full disk may have left the file without its guard: what is appended to that would run as a script.
+            Spool::isGuarded($this->storage, 'meanings')
+                ? $this->storage->append('meanings', $lines)
+                : $this->storage->write('meanings', Spool::GUARD . $lines, false);
         }
         $this->storage->unlock($lock);
     }
@@ -95,12 +106,23 @@ final class Lookup
         );
         uasort($entries, static fn (array $a, array $b): int => $b['seen'] <=> $a['seen']);
         $text = Spool::GUARD;
-        foreach (array_slice($entries, 0, Limits::LOOKUP_ENTRIES_MAX, true) as $hash => $entry) {
+        foreach (self::shared($entries) as $hash => $entry) {
             $text .= "$hash\t{$entry['seen']}\t{$entry['kind']}\t{$entry['meaning']}\n";
         }
         if ($this->storage->write('lookup', $text, false)) {
             $this->storage->delete('merging');
         }
+    }
+
+    /** Of entries, newest first, as many as there is room for: of each kind its share, and of the rest the newest. */
+    private static function shared(array $entries): array
+    {
+        [$kept, $rest, $counts] = [[], [], []];
+        foreach ($entries as $hash => $entry) {
+            $counts[$entry['kind']] = ($counts[$entry['kind']] ?? 0) + 1;
+            $counts[$entry['kind']] <= Limits::LOOKUP_KIND_ENTRIES ? $kept[$hash] = $entry : $rest[$hash] = $entry;
+        }
+        return array_slice($kept + $rest, 0, Limits::LOOKUP_ENTRIES_MAX, true);
     }
 
     /**
@@ -111,6 +133,22 @@ final class Lookup
     public function find(string $hash): ?array
     {
         return $this->entries(['lookup', 'merging', 'meanings'])[strtolower(trim($hash))] ?? null;
+    }
+
+    /**
+     * Addresses that were seen in the last seconds: where all visitors have one, it is a proxy's. Reads the whole store.
+     *
+     * @return string[]
+     */
+    public function sources(int $seconds): array
+    {
+        $since = intdiv($this->clock->nowMs(), 1000) - $seconds;
+        $seen = array_filter(
+            $this->entries(['lookup', 'merging', 'meanings']),
+            static fn (array $e): bool => $e['kind'] === Hasher::ADDRESS && $e['seen'] >= $since
+                && Address::canonical($e['meaning']) !== null
+        );
+        return array_values(array_unique(array_column($seen, 'meaning')));
     }
 
     /**

@@ -28,7 +28,9 @@ final class Loopback
             ? $host
             : (strpos($address, ':') === false ? $address : "[$address]");
         $context = stream_context_create(['ssl' => ['peer_name' => $host]]);
-        $stream = @stream_socket_client(
+        [$code, $message] = [0, ''];
+        $stream = Quiet::call(
+            'stream_socket_client',
             ($isTls ? 'tls' : 'tcp') . "://$target:$port",
             $code,
             $message,
@@ -40,7 +42,7 @@ final class Loopback
             return;
         }
         stream_set_timeout($stream, 0, (int) (self::CONNECT_S_MAX * 1e6));
-        @fwrite($stream, 'POST ' . ($parts['path'] ?? '/') . " HTTP/1.1\r\nHost: $host"
+        Quiet::call('fwrite', $stream, 'POST ' . ($parts['path'] ?? '/') . " HTTP/1.1\r\nHost: $host"
             . ($port === self::usualPort($isTls) ? '' : ":$port")
             . "\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: " . strlen($body)
             . "\r\nConnection: close\r\n\r\n$body");

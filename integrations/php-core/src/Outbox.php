@@ -43,6 +43,32 @@ final class Outbox
         return $this->storage->write('kick', Spool::GUARD . $now, false);
     }
 
+    /** Whether the folder takes as much as a page writes. Asked by whoever looks at the state, not by pages. */
+    public function isWritable(): bool
+    {
+        $takes = $this->storage->write('probe', Spool::GUARD . str_repeat("\n", Limits::LINE_BYTES_MAX), false);
+        $this->storage->delete('probe');
+        return $takes;
+    }
+
+    /** Whether signals were lost for want of room on disk, and the gateway does not know yet. */
+    public function isDiskLossUntold(): bool
+    {
+        $state = $this->state();
+        $spool = new Spool($this->storage, $this->clock);
+        $untold = Spool::sum($state->values['untold'], $spool->dropped($state->values['told'])['counts']);
+        return preg_grep('/\|disk$/D', array_keys($untold)) !== [];
+    }
+
+    /** Whether nothing waits here, neither signals nor a batch nor counts that are to be told. */
+    public function isEmpty(): bool
+    {
+        $values = $this->state()->values;
+        $waiting = $this->waiting();
+        return $values['batch'] === null && $values['untold'] === [] && $waiting['signals'] === 0
+            && (new Spool($this->storage, $this->clock))->dropped($values['told'])['counts'] === [];
+    }
+
     public function state(): State
     {
         return State::load($this->storage);

@@ -18,16 +18,23 @@ final class Recorder
     private $enabled;
     /** @var bool whether each signal is written at once: where nobody waits for a page */
     private $isImmediate;
-    /** @var array<int, array{0: int, 1: array<string, mixed>}> */
+    /** @var array<int, array{0: int, 1: array<string, mixed>, 2: bool}> */
     private $buffer = [];
-    /** @var array<string, int> by type, in this request */
+    /** @var array<string, int> what was taken by type, in this request */
     private $counts = [];
+    /** @var array<string, true> digests of what was taken */
+    private $seen = [];
+    /** @var int time from which both are counted, in ms */
+    private $since = 0;
     /** @var array<string, array{0: int, 1: int}> */
     private $dropped = [];
+    /** @var Ledger */
+    private $ledger;
 
     /** @param string[] $enabled signal types that are switched on */
-    public function __construct(Spool $spool, Clock $clock, array $enabled, bool $isImmediate)
+    public function __construct(Spool $spool, Clock $clock, array $enabled, bool $isImmediate, Ledger $ledger)
     {
+        $this->ledger = $ledger;
         $this->spool = $spool;
         $this->clock = $clock;
         $this->enabled = array_fill_keys($enabled, true);
@@ -39,34 +46,107 @@ final class Recorder
      * one too many for a request, is counted as dropped.
      *
      * @param array<string, mixed> $fields
+     * @param bool $isVital it passes the bounds that others have: somebody became an administrator
      */
-    public function record(string $type, array $fields): void
+    public function record(string $type, array $fields, bool $isVital = false): void
     {
         if (!isset($this->enabled[$type])) {
             return;
         }
         $now = $this->clock->nowMs();
         $signal = Catalogue::signal($type, $fields);
-        $this->counts[$type] = ($this->counts[$type] ?? 0) + 1;
-        if ($signal === null || $this->counts[$type] > Limits::REQUEST_SIGNALS_MAX) {
-            $reason = $signal === null ? 'refused' : 'overflow';
-            $this->dropped = Spool::sum($this->dropped, ["$type|$reason" => [1, $now]]);
+        if ($signal === null || !$this->hasRoom($type, $signal, $isVital, $now)) {
+            $this->drop($type, $signal === null ? 'refused' : 'overflow');
             return;
         }
-        $this->buffer[] = [$now, $signal];
+        $this->buffer[] = [$now, $signal, $isVital];
         if ($this->isImmediate || count($this->buffer) >= Limits::BUFFERED_SIGNALS_MAX) {
             $this->write();
         }
     }
 
-    /** Puts on disk what is in memory. @return int|null `at` of the oldest signal that waits, if any was written */
-    public function write(): ?int
+    /** Takes nothing more, and forgets what is in memory: the agreement was withdrawn, or the integration is being removed. */
+    public function stop(): void
+    {
+        [$this->enabled, $this->buffer, $this->dropped] = [[], [], []];
+    }
+
+    /** Whether no more signals of a type are taken: whoever makes them may spare the work, and drop() them. */
+    public function isFull(string $type): bool
+    {
+        return ($this->counts[$type] ?? 0) >= Limits::REQUEST_SIGNALS_MAX && $this->clock->nowMs() - $this->since < Limits::REQUEST_MS_MAX;
+    }
+
+    /** Counts a signal that could not be made or taken. $reason: one of the catalogue's. */
+    public function drop(string $type, string $reason): void
+    {
+        if (isset($this->enabled[$type], $this->dropped["$type|$reason"])) {
+            // A flood costs a page no more than this.
+            $this->dropped["$type|$reason"][0]++;
+        } elseif (isset($this->enabled[$type])) {
+            $this->dropped = Spool::sum($this->dropped, ["$type|$reason" => [1, $this->clock->nowMs()]]);
+        }
+    }
+
+    private function hasRoom(string $type, array $signal, bool $isVital, int $now): bool
+    {
+        if ($now - $this->since >= Limits::REQUEST_MS_MAX || $now < $this->since) {
+            [$this->counts, $this->seen, $this->since] = [[], [], $now];
+        }
+        $count = $this->counts[$type] ?? 0;
+        $digest = md5((string) json_encode($signal));
+        $max = isset($this->seen[$digest])
+            ? Limits::REQUEST_REPEATS_MAX
+            : ($isVital ? PHP_INT_MAX : Limits::REQUEST_SIGNALS_MAX);
+        if ($count >= $max) {
+            return false;
+        }
+        $this->counts[$type] = $count + 1;
+        $this->seen[$digest] = true;
+        return true;
+    }
+
+    /**
+     * Puts on disk what is in memory. What the disk does not take is counted in the ledger.
+     *
+     * @return bool whether the disk took it
+     */
+    public function write(): bool
     {
         if ($this->buffer === [] && $this->dropped === []) {
-            return null;
+            return true;
         }
         [$signals, $dropped] = [$this->buffer, $this->dropped];
         [$this->buffer, $this->dropped] = [[], []];
-        return $this->spool->append($signals, $dropped);
+        $lost = $this->spool->append($signals, $dropped);
+        if ($lost === []) {
+            return true;
+        }
+        try {
+            $this->ledger->add($lost);
+        } catch (\Throwable $fault) {
+            // Not there either: the next write tries again.
+            $this->dropped = Spool::sum($this->dropped, $lost);
+        }
+        return false;
+    }
+
+    /**
+     * Puts the ledger's counts where the next batch tells them. From the background only: it asks the platform.
+     *
+     * @return bool whether none is left
+     */
+    public function recover(): bool
+    {
+        $counts = $this->ledger->counts();
+        if ($counts === []) {
+            return true;
+        }
+        if ($this->spool->append([], $counts) !== []) {
+            return false;
+        }
+        // In this order a crash in between counts them twice, and never loses them.
+        $this->ledger->take($counts);
+        return true;
     }
 }

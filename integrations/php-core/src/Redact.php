@@ -9,21 +9,11 @@ final class Redact
 {
     private const PATH_CHARS_MAX = 256;
     private const AGENT_CHARS_MAX = 256;
-    /** Letters and digits in a row from which a run is taken for a token; the same for hex digits and for digits. */
-    private const TOKEN_CHARS_MIN = 20;
-    private const HEX_TOKEN_CHARS_MIN = 16;
-    private const NUMBER_CHARS_MIN = 9;
-    /** A long run that changes between small and capital letters so often is nobody's word. */
-    private const CASE_CHANGES_MIN = 4;
-    private const MIXED_CHARS_MIN = 12;
-    /**
-     * Base64 for URLs has marks in it that cut it into short runs. Such a text changes from small letters to capitals within its
-     * words, which titles do not; of random ones with 43 characters two in ten thousand pass all rules here.
-     */
-    private const URL_BASE64 = '/^(?=.*[-_])[0-9A-Za-z_-]{24,}$/D';
-    private const INNER_CHANGES_MIN = 2;
-    /** Stands for a segment that is not told. */
+    /** Runs of letters and digits that are looked at in a user agent: names of products are long, and have versions. */
+    private const AGENT_TOKEN_CHARS_MIN = 16;
+    /** Stands for a segment that is not told, and for a part of a name. */
     private const HIDDEN = '*';
+    private const TOKEN = 'token';
     /** The segment after one of these names a person, a search or a one-time link. */
     private const NAMES_A_PERSON = [
         'author', 'user', 'users', 'member', 'members', 'profile', 'profiles', 'search', 'reset', 'reset-password',
@@ -45,80 +35,69 @@ final class Redact
         $segments = explode('/', $target);
         $hides = false;
         foreach ($segments as $i => $segment) {
-            $decoded = rawurldecode($segment);
-            $isHidden = $segment !== '' && ($hides || self::isPersonal($decoded));
-            $hides = in_array(strtolower($decoded), self::NAMES_A_PERSON, true) || ($hides && $segment !== '');
+            [$isHidden, $hides] = self::look($segment, $hides);
             $segments[$i] = $isHidden ? self::HIDDEN : (string) preg_replace('/[^\x21-\x7e]/', '_', $segment);
         }
         $path = implode('/', $segments);
         return substr($path === '' ? '/' : $path, 0, self::PATH_CHARS_MAX);
     }
 
-    /** Whether a text looks like a token, an address or a one-time link. Rather one too many than one too few. */
-    public static function isPersonal(string $text): bool
+    /**
+     * Whether a segment is hidden, and whether what follows is.
+     *
+     * @param bool $hides whether one before names a person or a search behind it
+     * @return array{0: bool, 1: bool}
+     */
+    private static function look(string $segment, bool $hides): array
     {
-        if (strpos($text, '@') !== false || filter_var($text, FILTER_VALIDATE_IP) !== false) {
-            return true;
+        $decoded = Telltale::decoded($segment);
+        if (trim($decoded, " .\t\r\n\0") === '') {
+            // Servers pass over such a segment: what it stands before is still somebody's.
+            return [false, $hides];
         }
-        if (preg_match('/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/Di', $text) === 1) {
-            return true;
+        $isHidden = $hides || Telltale::isIn($decoded);
+        // A segment may have marks of its own in it that are as good as a slash.
+        foreach (preg_split('~[/\\\\?#;&=:,|]+~', $decoded, -1, PREG_SPLIT_NO_EMPTY) ?: [] as $part) {
+            $isHidden = $isHidden || $hides || ($part !== $decoded && Telltale::isIn($part));
+            $hides = $hides || in_array(strtolower(trim($part)), self::NAMES_A_PERSON, true);
         }
-        if (preg_match(self::URL_BASE64, $text) === 1 && preg_match_all('/[a-z](?=[A-Z])/', $text) >= self::INNER_CHANGES_MIN) {
-            return true;
-        }
-        foreach (preg_split('/[^0-9A-Za-z]+/', $text, -1, PREG_SPLIT_NO_EMPTY) ?: [] as $run) {
-            if (self::isToken($run)) {
-                return true;
-            }
-        }
-        return false;
-    }
-
-    private static function isToken(string $run): bool
-    {
-        $length = strlen($run);
-        $digits = (int) preg_match_all('/[0-9]/', $run);
-        if ($digits === $length) {
-            return $length >= self::NUMBER_CHARS_MIN;
-        }
-        if ($digits > 0 && $length >= self::HEX_TOKEN_CHARS_MIN && ctype_xdigit($run)) {
-            return true;
-        }
-        // The one-time keys of WordPress are 20 letters and digits, and one in thirty has no digit at all.
-        $changes = (int) preg_match_all('/[a-z](?=[A-Z])|[A-Z](?=[a-z])/', $run);
-        return ($digits >= 2 && $length >= self::TOKEN_CHARS_MIN)
-            || ($changes >= self::CASE_CHANGES_MIN && $length >= self::MIXED_CHARS_MIN);
+        return [$isHidden, $hides];
     }
 
     /**
-     * A client's name for itself: visible ASCII, cut, without words that hold an `@` or look like a token. Null if
-     * nothing is left.
+     * A client's name for itself: visible ASCII, cut, without words that hold an `@`, a telephone's number or what looks like a token.
+     * Null if nothing is left.
      */
     public static function userAgent(string $agent): ?string
     {
+        $number = '~(?<![/\d.])\+?\(?\d[\d\s()+_-]*\d(?![\d.])~';
+        $hide = static fn (array $m): string => Telltale::hasNumber($m[0]) ? self::HIDDEN : $m[0];
+        $agent = (string) preg_replace_callback($number, $hide, Telltale::withoutUuids(Telltale::decoded($agent), self::HIDDEN));
         $words = preg_split('/[^\x21-\x7e]+/', $agent, -1, PREG_SPLIT_NO_EMPTY) ?: [];
         foreach ($words as $i => $word) {
-            $words[$i] = strpos($word, '@') !== false || self::hasToken($word) ? self::HIDDEN : $word;
+            // A product's version is no number of somebody's.
+            $rest = (string) preg_replace('~[A-Za-z][\w-]*/v?\d[\d._]*~', '', $word);
+            $isHidden = strpos($word, '@') !== false || Telltale::hasNumber($rest)
+                || Telltale::hasToken($word, self::AGENT_TOKEN_CHARS_MIN);
+            $words[$i] = $isHidden ? self::HIDDEN : $word;
         }
         $text = substr(implode(' ', $words), 0, self::AGENT_CHARS_MAX);
         return $text === '' ? null : $text;
     }
 
-    private static function hasToken(string $word): bool
-    {
-        foreach (preg_split('/[^0-9A-Za-z]+/', $word, -1, PREG_SPLIT_NO_EMPTY) ?: [] as $run) {
-            if (strlen($run) >= self::HEX_TOKEN_CHARS_MIN && self::isToken($run)) {
-                return true;
-            }
-        }
-        return false;
-    }
-
-    /** The name of a setting or a job as the catalogue's class `name` has it, without what looks like a token. */
+    /** The name of a setting or a job as the catalogue's class `name` has it, without what looks like a token, an address or a number. */
     public static function name(string $name): string
     {
-        $plain = (string) preg_replace('~[^0-9A-Za-z_.:/\\\\-]~', '_', $name);
-        $hide = static fn (array $m): string => self::isToken($m[0]) ? 'token' : $m[0];
+        $text = Telltale::decoded($name);
+        $text = Telltale::withoutUuids((string) preg_replace('/[0-9A-Za-z._%+-]*@[0-9A-Za-z.-]*/', self::TOKEN, $text), self::TOKEN);
+        $isAddress = static fn (array $m): string => Address::canonical($m[0]) === null ? $m[0] : self::TOKEN;
+        $text = (string) preg_replace_callback('/\d{1,3}(?:\.\d{1,3}){3}/', $isAddress, Telltale::withoutAddresses($text, self::TOKEN));
+        $hasDigit = static fn (array $m): bool => preg_match('/\d/', $m[0]) === 1;
+        $isBase64 = static fn (array $m): string => $hasDigit($m) && Telltale::hasToken($m[0], PHP_INT_MAX) ? self::TOKEN : $m[0];
+        $text = (string) preg_replace_callback('/[0-9A-Za-z_-]{24,}/', $isBase64, $text);
+        $text = Telltale::hasNumber($text) ? Telltale::withoutNumbers($text, self::TOKEN) : $text;
+        $plain = (string) preg_replace('~[^0-9A-Za-z_.:/\\\\-]~', '_', $text);
+        $hide = static fn (array $m): string => Telltale::isToken($m[0]) ? self::TOKEN : $m[0];
         return (string) preg_replace_callback('/[0-9A-Za-z]+/', $hide, $plain);
     }
 
@@ -144,11 +123,13 @@ final class Redact
         $patterns = [
             '/"(?:[^"\\\\]|\\\\.)*"|\'(?:[^\'\\\\]|\\\\.)*\'|`[^`]*`/s' => '?',
             '~(?:[a-z]:)?[/\\\\][^\s:()]+~i' => '<path>',
-            '/\S*@\S*/' => '?',
+            '/\S*(?:@|%(?:25)*40|&#(?:0*64|x0*40);|&commat;)\S*/i' => '?',
             '/\b[0-9a-f]*[0-9][0-9a-z]*\b/i' => '0',
         ];
         $first = strtok($message, "\n");
         $plain = (string) preg_replace(array_keys($patterns), array_values($patterns), $first === false ? '' : $first);
+        $hide = static fn (array $m): string => Telltale::isToken($m[0]) ? '0' : $m[0];
+        $plain = (string) preg_replace_callback('/[0-9A-Za-z]{9,}/', $hide, $plain);
         return substr(trim((string) preg_replace('/[^\x20-\x7e]+/', '?', $plain)), 0, Limits::MEANING_CHARS_MAX);
     }
 

@@ -36,17 +36,18 @@ final class Spool
     }
 
     /**
-     * Takes signals in, each `[time in ms, signal]`. What finds no room is counted.
+     * Takes signals in, each `[time in ms, signal, whether it passes any share]`. What finds no room is counted on disk.
      *
-     * @param array<int, array{0: int, 1: array<string, mixed>}> $signals
+     * @param array<int, array{0: int, 1: array<string, mixed>, 2?: bool}> $signals
      * @param array<string, array{0: int, 1: int}> $dropped counts of the caller, `type|reason` => [count, since]
-     * @return int|null `at` of the oldest signal that waits in `open`; null where nothing could be kept
+     * @return array<string, array{0: int, 1: int}> counts of what is neither kept nor counted on disk: they are the caller's to keep.
+     * Empty if all is well
      */
-    public function append(array $signals, array $dropped = []): ?int
+    public function append(array $signals, array $dropped = []): array
     {
         $lock = $this->storage->lock('lock', true);
         if ($lock === null) {
-            return null;
+            return self::lostOnDisk($signals, $dropped);
         }
         try {
             return $this->appendLocked($signals, $dropped);
@@ -75,8 +76,8 @@ final class Spool
     /** What `open` or `segment` is: number, floor, where its lines begin, and its size. Null if it is not there. */
     public function head(string $file): ?array
     {
-        $start = $this->storage->read($file, strlen(self::GUARD), self::HEAD_BYTES_MAX);
-        if ($start === null || preg_match(self::HEAD, $start, $m) !== 1) {
+        $start = (string) $this->storage->read($file, 0, strlen(self::GUARD) + self::HEAD_BYTES_MAX);
+        if (strpos($start, self::GUARD) !== 0 || preg_match(self::HEAD, substr($start, strlen(self::GUARD)), $m) !== 1) {
             return null;
         }
         return [
@@ -92,6 +93,12 @@ final class Spool
         return preg_match('/^\d+ -?\d+\n(\d+) /', $start, $m) === 1 ? (int) $m[1] : null;
     }
 
+    /** Whether a file begins with the guard. */
+    public static function isGuarded(Storage $storage, string $name): bool
+    {
+        return $storage->read($name, 0, strlen(self::GUARD)) === self::GUARD;
+    }
+
     /** Bytes of signals that wait in `open` and `segment`. */
     public function bytes(): int
     {
@@ -103,11 +110,26 @@ final class Spool
     {
         $text = (string) $this->storage->read('dropped', strlen(self::GUARD));
         $dropped = json_decode($text, true);
-        $generation = (int) ($dropped['generation'] ?? 0);
-        if (!is_array($dropped['counts'] ?? null) || $generation <= $toldGeneration) {
+        $generation = is_array($dropped) && is_int($dropped['generation'] ?? null) ? $dropped['generation'] : 0;
+        if ($generation <= $toldGeneration) {
             return ['generation' => $toldGeneration + 1, 'counts' => []];
         }
-        return ['generation' => $generation, 'counts' => $dropped['counts']];
+        return ['generation' => $generation, 'counts' => self::counts($dropped['counts'] ?? null)];
+    }
+
+    /**
+     * Of what was read from a disk, that which is counts.
+     *
+     * @param mixed $value
+     * @param string $keys a pattern of keys
+     * @return array<string, array{0: int, 1: int}>
+     */
+    public static function counts($value, string $keys = '/^[a-z._]+\|[a-z]+$/D'): array
+    {
+        return array_filter(is_array($value) ? $value : [], static function ($count, $key) use ($keys): bool {
+            return preg_match($keys, (string) $key) === 1 && is_array($count) && array_keys($count) === [0, 1]
+                && is_int($count[0]) && is_int($count[1]) && $count[0] > 0;
+        }, ARRAY_FILTER_USE_BOTH);
     }
 
     /** A time that what comes later must not lie before; the present where it is too far ahead to be true. */
@@ -126,11 +148,21 @@ final class Spool
         return $counts;
     }
 
-    private function appendLocked(array $signals, array $dropped): ?int
+    /** Counts of signals that no disk took, besides others. */
+    private static function lostOnDisk(array $signals, array $dropped): array
+    {
+        foreach ($signals as $entry) {
+            [$time, $signal] = $entry;
+            $dropped = self::sum($dropped, [$signal['type'] . '|disk' => [1, $time]]);
+        }
+        return $dropped;
+    }
+
+    private function appendLocked(array $signals, array $dropped): array
     {
         $head = $this->head('open') ?? $this->begin();
         if ($head === null) {
-            return null;
+            return self::lostOnDisk($signals, $dropped);
         }
         $now = $this->clock->nowMs();
         [$last, $isTorn] = $this->tail('open', $head);
@@ -139,14 +171,17 @@ final class Spool
             [$last, $isTorn] = $this->tail('open', $head);
             $last = self::bounded($last, $now);
         }
-        $room = $this->bytesMax - $head['size'] - (int) $this->storage->size('segment');
+        $used = $head['size'] + (int) $this->storage->size('segment');
+        $tallies = new Tallies($this->storage, $this);
+        $shares = new Shares($this->bytesMax, $used, static fn (): array => $tallies->load());
         // A line without its end was being written when its writer died: the next one must not join it.
         $lines = $isTorn ? "\n" : '';
         $kept = [];
-        foreach ($signals as [$time, $signal]) {
+        foreach ($signals as $entry) {
+            [$time, $signal] = $entry;
             $at = max(min($time, $now), $last);
             $line = self::line($at, $signal);
-            if ($line === null || strlen($lines) + strlen($line) > $room || strlen($line) > Limits::LINE_BYTES_MAX) {
+            if ($line === null || strlen($line) > Limits::LINE_BYTES_MAX || !$shares->take($line, $entry[2] ?? false)) {
                 $dropped = self::sum($dropped, [$signal['type'] . '|overflow' => [1, $at]]);
                 continue;
             }
@@ -158,11 +193,10 @@ final class Spool
             foreach ($kept as $key => $times) {
                 $dropped = self::sum($dropped, [$key => [count($times), $times[0]]]);
             }
+        } elseif ($kept !== []) {
+            $tallies->save($shares->bytes());
         }
-        if ($dropped !== []) {
-            $this->countDropped($dropped);
-        }
-        return $this->oldestOpen();
+        return $dropped === [] || $this->countDropped($dropped) ? [] : $dropped;
     }
 
     /**
@@ -192,7 +226,10 @@ final class Spool
         return $json === false ? null : "$at $json\n";
     }
 
-    /** Starts `open` where there is none: a new spool, or a rotation that died between its two names. */
+    /**
+     * Starts `open` where there is none: a new spool, or a rotation that died between its two names. Of one whose beginning is damaged
+     * the lines are kept.
+     */
     private function begin(): ?array
     {
         $segment = $this->head('segment');
@@ -206,7 +243,18 @@ final class Spool
             $number = $state['done'] + 1;
             $floor = max(self::bounded($state['through'], $now) + 1, 0);
         }
-        return $this->storage->write('open', self::GUARD . "$number $floor\n", false) ? $this->head('open') : null;
+        $lines = self::linesOf((string) $this->storage->read('open'));
+        if (preg_match('/^\d+/', $lines, $first) === 1) {
+            $floor = min($floor, (int) $first[0]);
+        }
+        return $this->storage->write('open', self::GUARD . "$number $floor\n$lines", false) ? $this->head('open') : null;
+    }
+
+    /** What a damaged file has of lines of signals, torn ones among them. */
+    public static function linesOf(string $text): string
+    {
+        $lines = preg_grep('/\{"type":"/', explode("\n", $text)) ?: [];
+        return implode('', array_map(static fn (string $line): string => "$line\n", $lines));
     }
 
     /** `at` of the file's last line, or its floor; and whether the last line lacks its end. */
@@ -224,11 +272,11 @@ final class Spool
         return [$head['floor'], $isTorn];
     }
 
-    private function countDropped(array $counts): void
+    private function countDropped(array $counts): bool
     {
         $all = $this->dropped(State::peek($this->storage)['told']);
         $all['counts'] = self::sum($all['counts'], $counts);
-        $this->storage->write('dropped', self::GUARD . json_encode($all), false);
+        return $this->storage->write('dropped', self::GUARD . json_encode($all), false);
     }
 
     private function rotateLocked(): ?array

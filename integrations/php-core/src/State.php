@@ -40,8 +40,53 @@ final class State
 
     private function __construct(array $values)
     {
-        $this->values = array_merge(self::FRESH, array_intersect_key($values, self::FRESH));
-        $this->health = Health::fromArray((array) $this->values['health']);
+        $this->values = self::checked($values);
+        $this->health = Health::fromArray($this->values['health']);
+    }
+
+    /** What was read, and the fresh value in place of each that is none of its kind: a damaged file must not end every flush. */
+    private static function checked(array $values): array
+    {
+        $checked = self::FRESH;
+        foreach (self::FRESH as $key => $fresh) {
+            $value = $values[$key] ?? $fresh;
+            $isGood = gettype($value) === gettype($fresh) && (!is_int($value) || $value >= min($fresh, 0) || $key === 'clock_offset_ms');
+            $checked[$key] = $isGood ? $value : $fresh;
+        }
+        $checked['batch'] = self::checkedBatch($values['batch'] ?? null);
+        $checked['untold'] = Spool::counts($checked['untold']);
+        $checked['lost'] = Spool::counts($checked['lost']);
+        $checked['health'] = array_filter($checked['health'], 'is_scalar');
+        $checked['last_answer'] = array_filter($checked['last_answer'], 'is_scalar');
+        $bound = Limits::CLOCK_OFFSET_MS_MAX;
+        $checked['clock_offset_ms'] = max(-$bound, min($bound, $checked['clock_offset_ms']));
+        if (preg_match('/^[0-9a-f]{16}$/D', $checked['spool']) !== 1 || !is_int($values['seq'] ?? null) || $values['seq'] < 0) {
+            // Numbers that were used must not be used again: another spool is drawn.
+            [$checked['spool'], $checked['seq']] = ['', 0];
+        }
+        return $checked;
+    }
+
+    /** @param mixed $batch @return array<string, mixed>|null */
+    private static function checkedBatch($batch): ?array
+    {
+        $batch = is_array($batch) ? $batch : [];
+        foreach (['seq', 'count', 'number', 'from', 'to', 'oldest'] as $key) {
+            if (!is_int($batch[$key] ?? null) || $batch[$key] < 0) {
+                return null;
+            }
+        }
+        if (
+            !in_array($batch['encoding'] ?? null, ['gzip', 'identity'], true) || !is_string($batch['digest'] ?? null)
+            || !is_int($batch['through_before'] ?? null)
+        ) {
+            return null;
+        }
+        // A claim of an older version does not say whether it was tried: it may have been.
+        $batch['tried'] = is_bool($batch['tried'] ?? null) ? $batch['tried'] : true;
+        $batch['counts'] = Spool::counts($batch['counts'] ?? null, '/^[a-z._]+$/D');
+        $batch['told'] = Spool::counts($batch['told'] ?? null);
+        return $batch;
     }
 
     public static function load(Storage $storage): self

@@ -20,7 +20,7 @@ final class StreamTransport implements Transport
             ],
             'ssl' => ['verify_peer' => true, 'verify_peer_name' => true, 'allow_self_signed' => false],
         ]);
-        $stream = @fopen($url, 'rb', false, $context);
+        $stream = Quiet::call('fopen', $url, 'rb', false, $context);
         if ($stream === false) {
             return new Answer(0, '', null, 'no connection');
         }

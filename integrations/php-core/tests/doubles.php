@@ -9,7 +9,9 @@ namespace Logystera\Tests;
 use Logystera\Answer;
 use Logystera\Clock;
 use Logystera\FileStorage;
+use Logystera\Ledger;
 use Logystera\Randomness;
+use Logystera\Spool;
 use Logystera\Storage;
 use Logystera\Transport;
 
@@ -55,6 +57,8 @@ final class FragileStorage implements Storage
     private $inner;
     public $changesLeft = PHP_INT_MAX;
     public $isFull = false;
+    /** @var bool nothing can be written at all, not even what was dropped */
+    public $isOutOfRoom = false;
     /** @var string a file that cannot be written */
     public $failsToWrite = '';
     private $locks = [];
@@ -92,13 +96,13 @@ final class FragileStorage implements Storage
     public function append(string $name, string $bytes): bool
     {
         $this->change();
-        return !$this->isFull && $this->inner->append($name, $bytes);
+        return !$this->isFull && !$this->isOutOfRoom && $this->inner->append($name, $bytes);
     }
 
     public function write(string $name, string $bytes, bool $durably): bool
     {
         $this->change();
-        return $name !== $this->failsToWrite && $this->inner->write($name, $bytes, false);
+        return !$this->isOutOfRoom && $name !== $this->failsToWrite && $this->inner->write($name, $bytes, false);
     }
 
     public function rename(string $from, string $to): bool
@@ -123,6 +127,31 @@ final class FragileStorage implements Storage
         if ($this->changesLeft-- <= 0) {
             throw new Crash('crash');
         }
+    }
+}
+
+/** The counts of what no disk took, kept elsewhere. */
+final class FakeLedger implements Ledger
+{
+    /** @var array<string, array{0: int, 1: int}> */
+    public $kept = [];
+
+    public function add(array $counts): void
+    {
+        $this->kept = Spool::sum($this->kept, $counts);
+    }
+
+    public function counts(): array
+    {
+        return $this->kept;
+    }
+
+    public function take(array $counts): void
+    {
+        foreach ($counts as $key => [$count]) {
+            $this->kept[$key][0] -= $count;
+        }
+        $this->kept = array_filter($this->kept, static fn (array $c): bool => $c[0] > 0);
     }
 }
 

@@ -6,6 +6,7 @@ declare(strict_types=1);
 
 namespace Logystera\Tests;
 
+use Logystera\Agreement;
 use Logystera\Answer;
 use Logystera\Catalogue;
 use Logystera\CatalogueData;
@@ -66,6 +67,18 @@ return [
         }
         same(false, strpos(print_r($dsn, true), substr(Site::SECRET, 0, 8)), 'a dump shows the secret');
         same(false, strpos(print_r($dsn, true), (string) hex2bin(Site::SECRET)), 'a dump shows the secret');
+    },
+
+    'an agreement is with one gateway, and is never made by a tick that stood there' => static function (): void {
+        $cases = [
+            // host that was agreed to, host that is saved, tick; what it means
+            ['', 'a', true, 'made'], ['', 'a', false, 'stays'], ['', '', true, 'stays'], ['', '', false, 'stays'],
+            ['a', 'a', true, 'stays'], ['a', 'a', false, 'in question'],
+            ['a', 'b', true, 'over'], ['a', 'b', false, 'over'], ['a', 'a:8443', true, 'over'], ['a', '', true, 'over'],
+        ];
+        foreach ($cases as $i => [$before, $now, $isTicked, $expected]) {
+            same($expected, Agreement::after($before, $now, $isTicked), "case $i");
+        }
     },
 
     'each answer has its meaning' => static function (): void {

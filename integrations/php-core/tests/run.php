@@ -14,8 +14,14 @@ require __DIR__ . '/site.php';
 $tests = array_merge(
     require __DIR__ . '/pure.php',
     require __DIR__ . '/redaction.php',
+    require __DIR__ . '/planted.php',
     require __DIR__ . '/sending.php',
     require __DIR__ . '/spooling.php',
+    require __DIR__ . '/lookups.php',
+    require __DIR__ . '/failing.php',
+    require __DIR__ . '/shares.php',
+    require __DIR__ . '/handlers.php',
+    require __DIR__ . '/addresses.php',
     require __DIR__ . '/processes.php'
 );
 run($tests, array_slice($argv, 1));

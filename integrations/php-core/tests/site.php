@@ -8,7 +8,9 @@ use Logystera\Dispatcher;
 use Logystera\Dsn;
 use Logystera\Flushed;
 use Logystera\Frame;
+use Logystera\Outbox;
 use Logystera\Owner;
+use Logystera\Recorder;
 use Logystera\Spool;
 use Logystera\State;
 
@@ -22,6 +24,7 @@ final class Site
     public $randomness;
     public $storage;
     public $gateway;
+    public $ledger;
     public $url = 'https://example.org';
     public $host = 'web1';
     public $dsn = self::DSN;
@@ -34,6 +37,13 @@ final class Site
         $this->randomness = new FakeRandomness();
         $this->storage = new FragileStorage($folder ?? self::scratch());
         $this->gateway = new FakeGateway($this->clock);
+        $this->ledger = new FakeLedger();
+    }
+
+    /** @param string[] $enabled */
+    public function recorder(array $enabled = ['cron.run'], bool $isImmediate = false): Recorder
+    {
+        return new Recorder($this->spool(), $this->clock, $enabled, $isImmediate, $this->ledger);
     }
 
     public static function scratch(): string
@@ -61,6 +71,11 @@ final class Site
             $signals[] = [$this->clock->now, $signal];
         }
         $this->spool()->append($signals);
+    }
+
+    public function outbox(): Outbox
+    {
+        return new Outbox($this->storage, $this->clock);
     }
 
     public function flush(bool $isAsked = false, int $budgetMs = 10000): Flushed

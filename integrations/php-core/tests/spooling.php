@@ -6,9 +6,7 @@ declare(strict_types=1);
 
 namespace Logystera\Tests;
 
-use Logystera\Hasher;
-use Logystera\Lookup;
-use Logystera\Recorder;
+use Logystera\Owner;
 use Logystera\Spool;
 
 /** What a gateway was told is missing, by type and reason, and how many signals it has. */
@@ -289,6 +287,30 @@ return [
         same([1, ['j0', 'j1', 'j2', 'j3']], [count($spools), $site->told()]);
     },
 
+    'a site is what it is, whatever language or scheme a page has, and keeps the spool of an older version' => static function (): void {
+        $spools = static function (array $urls): int {
+            $site = new Site();
+            foreach ($urls as $url) {
+                $site->url = $url;
+                $site->record(1);
+                $site->clock->now += 61000;
+                $site->flush();
+            }
+            $ids = array_map(static fn ($id): string => substr((string) $id, 0, 16), array_keys($site->gateway->taken));
+            return count(array_unique($ids));
+        };
+        $is = [Owner::siteOf('https://example.org', 1), Owner::siteOf('http://Example.org/', 1)];
+        same(['example.org#1', 'example.org#1'], $is, 'no scheme');
+        same('example.org/shop#2', Owner::siteOf('https://example.org/shop/', 2));
+        same('', Owner::siteOf('', 1), 'not known');
+        same(1, $spools(['https://example.org', $is[0], $is[0]]), 'of an older version');
+        same(1, $spools(['http://example.org:8080/de/', 'example.org:8080#1']), 'which went by the language of a page');
+        same(1, $spools([$is[0], '', $is[0]]), 'what cannot be asked for a moment is not another');
+        same(2, $spools([$is[0], 'example.org#2']), 'another site of a network');
+        same(2, $spools([$is[0], 'staging.example.org#1']), 'another address');
+        same(2, $spools(['https://example.org', 'staging.example.org#1']), 'another address, of an older version');
+    },
+
     'a crash at any change of the disk loses nothing and repeats nothing' => static function (): void {
         $crashes = 0;
         for ($changes = 0; $changes < 60; $changes++) {
@@ -343,40 +365,19 @@ return [
 
     'a recorder takes what is switched on and allowed, and counts the rest' => static function (): void {
         $site = new Site();
-        $recorder = new Recorder($site->spool(), $site->clock, ['cron.run'], false);
+        $recorder = $site->recorder();
         $recorder->record('mail.outcome', ['outcome' => 'sent']);
         $recorder->record('cron.run', ['job' => 'a', 'outcome' => 'ok']);
         $recorder->record('cron.run', ['job' => 'b', 'outcome' => 'perhaps']);
         same(null, $site->spool()->oldestOpen(), 'nothing is written yet');
-        same($site->clock->now, $recorder->write());
+        same(true, $recorder->write());
+        same($site->clock->now, $site->spool()->oldestOpen());
         for ($i = 0; $i < 600; $i++) {
-            $recorder->record('cron.run', ['job' => 'c', 'outcome' => 'ok']);
+            $recorder->record('cron.run', ['job' => "c$i", 'outcome' => 'ok']);
         }
         $recorder->write();
         $site->flush();
-        same(['signals' => 499, 'cron.run|refused' => 1, 'cron.run|overflow' => 102], tally($site->gateway));
-    },
-
-    'hashes are looked up on the site, newest first, and forgotten' => static function (): void {
-        $site = new Site();
-        $lookup = static fn (): Lookup => new Lookup($site->storage, $site->clock, new Hasher(str_repeat('k', 32)));
-        $first = $lookup();
-        $user = $first->hash(Hasher::USER, 'alice');
-        $value = $first->hash(Hasher::VALUE, 'hunter2', "a value of\tblogname");
-        $first->write();
-        same('alice', $lookup()->find(strtoupper(" $user "))['meaning']);
-        same('a value of blogname', $lookup()->find($value)['meaning']);
-        $lookup()->merge();
-        same(null, $site->storage->read('lookup'), 'so little is not worth it');
-        $lookup()->merge(1);
-        same(Hasher::USER, $lookup()->find($user)['kind']);
-        same(false, strpos((string) $site->storage->read('lookup'), 'hunter2'));
-        $site->clock->now += 91 * 86400000;
-        $later = $lookup();
-        $later->hash(Hasher::USER, 'bob');
-        $later->write();
-        $later->merge(1);
-        same(null, $lookup()->find($user));
+        same(['signals' => 500, 'cron.run|refused' => 1, 'cron.run|overflow' => 101], tally($site->gateway));
     },
 
     'files say nothing to who runs them' => static function (): void {

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Logystera\WordPress;
 
+use Logystera\Address;
 use Logystera\Hasher;
 use Logystera\Redact;
 
@@ -13,6 +14,8 @@ use Logystera\Redact;
  */
 final class Emitter
 {
+    /** What is about the site that WordPress is at; all others are about the one that was asked. */
+    private const FOLLOWS = ['component.lifecycle', 'config.change', 'mail.outcome', 'user.change'];
     /** Longest user name that a length is told of, in characters: the catalogue's bound. */
     private const USER_LENGTH_MAX = 1024;
 
@@ -27,15 +30,43 @@ final class Emitter
         $this->site = $site;
     }
 
-    /** @param array<string, mixed> $fields as the catalogue has them; null for one that is not told */
-    public function emit(array $fields): void
+    /**
+     * @param array<string, mixed> $fields as the catalogue has them; null for one that is not told
+     * @param bool $isVital it is told however much else there is: somebody runs the site now
+     */
+    public function emit(array $fields, bool $isVital = false): void
     {
-        $this->site->recorder->record($this->type, $fields);
+        $site = $this->site();
+        if ($site !== null) {
+            $site->recorder->record($this->type, $fields, $isVital);
+        }
+    }
+
+    /** Whether no more signals of the type are taken in this request: then the work for one may be spared, and drop() counts it. */
+    public function isFull(): bool
+    {
+        $site = $this->site();
+        return $site !== null && $site->recorder->isFull($this->type);
+    }
+
+    public function drop(): void
+    {
+        $site = $this->site();
+        if ($site !== null) {
+            $site->recorder->drop($this->type, 'overflow');
+        }
     }
 
     public function hash(string $kind, string $value, ?string $meaning = null): string
     {
-        return $this->site->lookup->hash($kind, $value, $meaning);
+        $site = $this->site();
+        // Where nobody agreed, nothing is kept of it, and nothing told.
+        return $site === null ? '' : $site->lookup->hash($kind, $value, $meaning);
+    }
+
+    private function site(): ?Site
+    {
+        return in_array($this->type, self::FOLLOWS, true) ? Plugin::siteHere($this->site) : $this->site;
     }
 
     /** Hash of an account's login, or of the name that was typed where there is no such account. */
@@ -61,21 +92,31 @@ final class Emitter
         return $login === '' ? null : $this->user($login);
     }
 
-    /** Hash of the client's address. Behind a proxy a filter has to say which that is. */
+    /** Hash of the client's address. Behind a proxy the settings, or a filter, have to say which that is. */
     public function source(): string
     {
-        // phpcs:ignore -- hashed, and kept as an address only if it is one
-        $address = isset($_SERVER['REMOTE_ADDR']) ? (string) $_SERVER['REMOTE_ADDR'] : '';
+        $settings = Settings::all();
+        $remote = self::input('REMOTE_ADDR');
+        $address = $remote;
+        if (Address::isIn($remote, $settings['proxies'])) {
+            $header = 'HTTP_' . strtoupper(str_replace('-', '_', $settings['proxy_header']));
+            $address = Address::client(self::input($header), $settings['proxies']) ?? $remote;
+        }
         /**
          * The client's address.
          *
-         * @param string $address what the web server says
+         * @param string $address what the web server says, or a proxy that is trusted
          */
-        $address = (string) apply_filters('logystera_client_address', $address);
-        if (filter_var($address, FILTER_VALIDATE_IP) === false) {
-            $address = PHP_SAPI === 'cli' ? 'command line' : 'unknown';
-        }
-        return $this->hash(Hasher::ADDRESS, Hasher::normalAddress($address));
+        $said = apply_filters('logystera_client_address', $address);
+        $found = Address::client(is_string($said) ? $said : '', $settings['proxies'])
+            ?? Address::canonical($remote) ?? (PHP_SAPI === 'cli' ? 'command line' : 'unknown');
+        return $this->hash(Hasher::ADDRESS, $found);
+    }
+
+    private static function input(string $name): string
+    {
+        // phpcs:ignore -- hashed, and kept as an address only if it is one
+        return isset($_SERVER[$name]) && is_string($_SERVER[$name]) ? $_SERVER[$name] : '';
     }
 
     /** Hash of a file's path below the site's root. */

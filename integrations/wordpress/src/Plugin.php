@@ -25,8 +25,14 @@ final class Plugin
         'user.change' => Signals\UserChange::class,
     ];
 
+    /** WordPress's own lists of active plugins. */
+    private const ACTIVE = 'active_plugins';
+    private const ACTIVE_IN_NETWORK = 'active_sitewide_plugins';
+
     /** @var Site|null */
     private static $site = null;
+    /** @var array<int, Site|null> by number */
+    private static $others = [];
     /** @var bool */
     private static $isSilenced = false;
 
@@ -35,6 +41,7 @@ final class Plugin
         if (is_admin()) {
             Admin\Page::register();
             Admin\Health::register();
+            Admin\Network::register();
         }
         self::$site = Site::open();
         if (self::$site === null) {
@@ -49,11 +56,11 @@ final class Plugin
         (new RequestEnd(self::$site, $sources))->register();
         Kick::register();
         register_deactivation_hook(FILE, [self::class, 'deactivate']);
-        add_filter('cron_schedules', [self::class, 'schedules']);
-        add_action(Settings::EVENT, static function (): void {
+        Guard::filter('cron_schedules', [self::class, 'schedules']);
+        Guard::watch(Settings::EVENT, static function (): void {
             self::background();
         });
-        add_action('init', [self::class, 'schedule']);
+        Guard::watch('init', [self::class, 'schedule']);
     }
 
     /** The site; null before an administrator agreed. */
@@ -62,10 +69,62 @@ final class Plugin
         return self::$site;
     }
 
+    /** The site that WordPress is at: another one after switch_to_blog(). Null where that one has not agreed, or not the plugin. */
+    public static function siteHere(Site $home): ?Site
+    {
+        $blog = is_multisite() ? get_current_blog_id() : $home->blog;
+        if ($blog === $home->blog) {
+            return $home;
+        }
+        if (!array_key_exists($blog, self::$others)) {
+            self::$others[$blog] = self::isActiveHere() ? Site::open() : null;
+        }
+        return self::$others[$blog];
+    }
+
+    /** @return Site[] other sites of the network that something was recorded for in this request */
+    public static function others(): array
+    {
+        return array_filter(self::$others);
+    }
+
+    /** Does something at this request's own site, wherever somebody left WordPress. */
+    public static function atHome(callable $act): void
+    {
+        self::at(self::$site === null ? get_current_blog_id() : self::$site->blog, $act);
+    }
+
+    /** Does something at a site of the network. */
+    public static function at(int $blog, callable $act): void
+    {
+        $isAway = is_multisite() && get_current_blog_id() !== $blog;
+        if ($isAway) {
+            switch_to_blog($blog);
+        }
+        try {
+            $act();
+        } finally {
+            if ($isAway) {
+                restore_current_blog();
+            }
+        }
+    }
+
+    /** Whether the plugin is active at the site that WordPress is at. */
+    public static function isActiveHere(): bool
+    {
+        $name = plugin_basename(FILE);
+        return in_array($name, (array) get_option(self::ACTIVE, []), true)
+            || isset(((array) get_site_option(self::ACTIVE_IN_NETWORK, []))[$name]);
+    }
+
     /** Records and sends nothing more in this request: consent was withdrawn. */
     public static function silence(): void
     {
         self::$isSilenced = true;
+        foreach (self::$site === null ? [] : array_merge([self::$site], self::others()) as $site) {
+            $site->recorder->stop();
+        }
     }
 
     public static function isSilenced(): bool
@@ -90,11 +149,12 @@ final class Plugin
             return new Flushed(Flushed::IDLE);
         }
         (new Watch(self::$site))->look($isAsked);
-        self::$site->recorder->write();
+        $isWritten = self::$site->recorder->write() && self::$site->recorder->recover();
         self::$site->lookup->write();
         $flushed = self::$site->flush($budgetMs);
+        self::$site->settle($budgetMs);
         self::$site->lookup->merge();
-        return $flushed;
+        return $isWritten ? $flushed : new Flushed(Flushed::UNWRITABLE, $flushed->answer, $flushed->batches);
     }
 
     /** @param mixed $schedules */

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Logystera\WordPress;
 
+use Logystera\Address;
 use Logystera\Dsn;
 use Logystera\DsnError;
 use Logystera\Limits;
@@ -30,7 +31,7 @@ final class Settings
     /** Name of the constant and of the variable of the environment that may hold the DSN. */
     public const DSN_NAME = 'LOGYSTERA_DSN';
 
-    /** @return array{consent: array, types: array<string, bool>, flush_every_s: int} */
+    /** @return array{consent: array, types: array<string, bool>, flush_every_s: int, proxies: string[], proxy_header: string} */
     public static function all(): array
     {
         $values = get_option(self::OPTION, []);
@@ -38,6 +39,10 @@ final class Settings
         return [
             'consent' => is_array($values['consent'] ?? null) ? $values['consent'] : [],
             'types' => is_array($values['types'] ?? null) ? $values['types'] : [],
+            // Whose word on the client's address is taken, and where it stands: see Address.
+            'proxies' => array_values(array_filter(is_array($values['proxies'] ?? null) ? $values['proxies'] : [], 'is_string')),
+            'proxy_header' => in_array($values['proxy_header'] ?? null, Address::HEADERS, true)
+                ? $values['proxy_header'] : Address::HEADERS[0],
             'flush_every_s' => max(
                 Limits::FLUSH_EVERY_S_MIN,
                 min(Limits::FLUSH_EVERY_S_MAX, (int) ($values['flush_every_s'] ?? Limits::FLUSH_EVERY_S_DEFAULT))
@@ -80,6 +85,13 @@ final class Settings
     public static function isAgreed(?Dsn $dsn): bool
     {
         return $dsn !== null && (self::all()['consent']['gateway'] ?? null) === $dsn->host();
+    }
+
+    /** Host of the gateway that is agreed to; empty for none. */
+    public static function agreedHost(): string
+    {
+        $dsn = self::dsn();
+        return $dsn !== null && self::isAgreed($dsn) ? $dsn->host() : '';
     }
 
     public static function agree(Dsn $dsn): void

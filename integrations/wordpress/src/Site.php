@@ -9,6 +9,7 @@ use Logystera\Dispatcher;
 use Logystera\Dsn;
 use Logystera\FileStorage;
 use Logystera\Flushed;
+use Logystera\Folder;
 use Logystera\Frame;
 use Logystera\Hasher;
 use Logystera\Lookup;
@@ -29,6 +30,12 @@ final class Site
     private $storage;
     /** @var Clock */
     private $clock;
+    /** @var int number of the site in its network */
+    public $blog;
+    /** @var string[] types that are on, and how often to speak: as they were when the site was opened, wherever WordPress is later */
+    private $typesOn;
+    /** @var int */
+    private $everyS;
     /** @var Recorder */
     public $recorder;
     /** @var Lookup */
@@ -42,15 +49,17 @@ final class Site
         $this->dsn = $dsn;
         $this->storage = new FileStorage($folder);
         $this->clock = new SystemClock();
+        $this->blog = get_current_blog_id();
+        [$this->typesOn, $this->everyS] = [$typesOn, Settings::all()['flush_every_s']];
         // Where nobody waits for a page, a signal is on disk at once: a job may be killed.
         $isImmediate = wp_doing_cron() || PHP_SAPI === 'cli';
         $spool = new Spool($this->storage, $this->clock);
-        $this->recorder = new Recorder($spool, $this->clock, $typesOn, $isImmediate);
+        $this->recorder = new Recorder($spool, $this->clock, $typesOn, $isImmediate, new Ledger());
         $this->outbox = new Outbox($this->storage, $this->clock);
         $this->lookup = new Lookup($this->storage, $this->clock, new Hasher(Settings::hashKey()));
     }
 
-    /** The site, if an administrator agreed and there is a folder for the spool. */
+    /** The site, if an administrator agreed. Where its folder cannot be written, each signal is counted as lost. */
     public static function open(): ?self
     {
         $dsn = Settings::dsn();
@@ -61,9 +70,41 @@ final class Site
     /** Sends what waits. $isAsked: an administrator wants an answer now. */
     public function flush(int $budgetMs, bool $isAsked = false): Flushed
     {
-        $frame = new Frame('wordpress', VERSION, Plugin::typesOn(), Settings::all()['flush_every_s']);
-        $owner = new Owner(home_url(), $this->dsn, (string) gethostname(), $this->storage->identity());
-        $dispatcher = new Dispatcher($this->storage, $this->clock, new SystemRandomness(), new WpTransport());
+        return $this->flushOf($this->storage, $budgetMs, $isAsked);
+    }
+
+    /** From the background: mends what older versions left on disk, and sends what lies in other folders. */
+    public function settle(int $budgetMs): void
+    {
+        Folder::tidy($this->storage->folder());
+        foreach (SpoolFolder::left() as $folder) {
+            $storage = new FileStorage($folder);
+            $isEmpty = !is_dir($folder);
+            if (!$isEmpty) {
+                $this->flushOf($storage, $budgetMs, false);
+                $isEmpty = (new Outbox($storage, $this->clock))->isEmpty();
+            }
+            if ($isEmpty) {
+                Folder::remove($folder, true);
+                SpoolFolder::forget($folder);
+            }
+        }
+    }
+
+    /** What this site is. Past the options' filters, by which languages and proxies make it another one from page to page. */
+    private function address(): string
+    {
+        global $wpdb;
+        $table = $wpdb->get_blog_prefix($this->blog) . 'options';
+        $home = $wpdb->get_var("SELECT option_value FROM $table WHERE option_name = 'home'");
+        return Owner::siteOf((string) $home, $this->blog);
+    }
+
+    private function flushOf(FileStorage $storage, int $budgetMs, bool $isAsked): Flushed
+    {
+        $frame = new Frame('wordpress', VERSION, $this->typesOn, $this->everyS);
+        $owner = new Owner($this->address(), $this->dsn, (string) gethostname(), $storage->identity());
+        $dispatcher = new Dispatcher($storage, $this->clock, new SystemRandomness(), new WpTransport());
         return $dispatcher->flush($this->dsn, $owner, $frame, $budgetMs, $isAsked);
     }
 

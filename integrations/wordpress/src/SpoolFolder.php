@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Logystera\WordPress;
 
 use Logystera\Folder;
+use Logystera\Place;
 
 /**
  * Where the spool lies: outside the web root where that can be written, else in a folder of the uploads that nobody
@@ -16,30 +17,51 @@ final class SpoolFolder
     /** Name of the constant that fixes the folder. */
     public const CONSTANT = 'LOGYSTERA_SPOOL_DIR';
 
-    /** The folder, which exists and can be written; null where there is none. */
+    /** The folder, made if it can be; null for a command of another user, who could not write where the site goes on. */
     public static function find(): ?string
     {
         $fixed = self::fixed();
         if ($fixed !== null) {
-            return Folder::usable($fixed);
+            return Folder::usable($fixed) === null && is_dir($fixed) && Folder::isOfAnother($fixed) ? null : $fixed;
         }
-        $stored = get_option(Settings::OPTION_SPOOL, []);
-        $stored = is_array($stored) ? $stored : [];
-        if (($stored['root'] ?? null) === ABSPATH && is_string($stored['folder'] ?? null)) {
-            $folder = Folder::usable($stored['folder']);
-            // A command that another user runs must not lead the site to a folder that the web server cannot write.
-            if ($folder !== null || (PHP_SAPI === 'cli' && is_dir($stored['folder']))) {
-                return $folder;
-            }
-        }
+        $stored = self::stored();
         $token = is_string($stored['token'] ?? null) ? $stored['token'] : bin2hex(random_bytes(8));
-        $folder = self::choose($token);
-        if ($folder === null) {
-            return null;
+        $name = 'logystera-' . substr(hash('sha256', ABSPATH . "\0" . $token), 0, 24);
+        $best = dirname(rtrim(ABSPATH, '/')) . '/.' . $name;
+        // From a command line the web root is not known: what only a web server can tell is left to it.
+        // phpcs:ignore -- only asked whether it is there
+        $isKnown = !empty($_SERVER['DOCUMENT_ROOT']) || is_dir($best);
+        [$folder, $new] = Place::find(
+            ['token' => $token] + $stored,
+            ABSPATH,
+            $isKnown && self::isOutsideWebRoot($best) ? $best : '',
+            [wp_upload_dir(null, false)['basedir'] . '/' . $name],
+            time()
+        );
+        if (isset($new['folder']) && $new !== $stored) {
+            update_option(Settings::OPTION_SPOOL, $new);
         }
-        self::adopt($stored, $folder);
-        update_option(Settings::OPTION_SPOOL, ['token' => $token, 'root' => ABSPATH, 'folder' => $folder]);
         return $folder;
+    }
+
+    /** @return string[] other folders that have signals in them, from a time at which this one could not be made */
+    public static function left(): array
+    {
+        return Place::left(self::stored());
+    }
+
+    /** Nothing waits there any more. */
+    public static function forget(string $left): void
+    {
+        $stored = self::stored();
+        $stored['left'] = array_values(array_diff(Place::left($stored), [$left]));
+        update_option(Settings::OPTION_SPOOL, $stored);
+    }
+
+    private static function stored(): array
+    {
+        $stored = get_option(Settings::OPTION_SPOOL, []);
+        return is_array($stored) ? $stored : [];
     }
 
     /** The folder that was found last, if it is there; nothing is made. */
@@ -49,8 +71,8 @@ final class SpoolFolder
         if ($fixed !== null) {
             return is_dir($fixed) ? $fixed : null;
         }
-        $stored = get_option(Settings::OPTION_SPOOL, []);
-        $folder = is_array($stored) && ($stored['root'] ?? null) === ABSPATH ? (string) ($stored['folder'] ?? '') : '';
+        $stored = self::stored();
+        $folder = ($stored['root'] ?? null) === ABSPATH && is_string($stored['folder'] ?? null) ? $stored['folder'] : '';
         return $folder !== '' && is_dir($folder) ? $folder : null;
     }
 
@@ -72,39 +94,15 @@ final class SpoolFolder
         return Folder::isOutside($folder, $roots);
     }
 
-    private static function choose(string $token): ?string
-    {
-        $name = 'logystera-' . substr(hash('sha256', ABSPATH . "\0" . $token), 0, 24);
-        $outside = dirname(rtrim(ABSPATH, '/')) . '/.' . $name;
-        // From a command line the web root is not known: what only a web server can tell is left to it.
-        // phpcs:ignore -- only asked whether it is there
-        $isWeb = !empty($_SERVER['DOCUMENT_ROOT']) || is_dir($outside);
-        if ($isWeb && self::isOutsideWebRoot($outside) && Folder::usable($outside) !== null) {
-            return $outside;
-        }
-        $uploads = wp_upload_dir(null, false);
-        $inside = Folder::usable($uploads['basedir'] . '/' . $name);
-        if ($inside !== null) {
-            Folder::protect($inside);
-        }
-        return $inside;
-    }
-
-    /** A site that was moved on its machine takes its signals along; a copy leaves the original's where they are. */
-    private static function adopt(array $stored, string $folder): void
-    {
-        $old = (string) ($stored['folder'] ?? '');
-        if ($old !== '' && $old !== $folder && !is_dir((string) ($stored['root'] ?? ''))) {
-            Folder::move($old, $folder);
-        }
-    }
-
     /** Removes what the plugin made. */
     public static function remove(): void
     {
         $folder = self::known();
         if ($folder !== null) {
             Folder::remove($folder, self::fixed() === null);
+        }
+        foreach (self::left() as $left) {
+            Folder::remove($left, true);
         }
     }
 }

@@ -19,6 +19,8 @@ final class Watch
     private const MISSED_S = 3600;
     /** Jobs that are told of as missed, in one look. */
     private const MISSED_MAX = 20;
+    /** Missed jobs that are remembered, so that none is told twice; of more, the rest is not told. */
+    private const REMEMBERED_MAX = 1000;
     private const KEYS = [
         'AUTH_KEY', 'SECURE_AUTH_KEY', 'LOGGED_IN_KEY', 'NONCE_KEY', 'AUTH_SALT', 'SECURE_AUTH_SALT', 'LOGGED_IN_SALT',
         'NONCE_SALT',
@@ -99,25 +101,37 @@ final class Watch
     /**
      * Tells of jobs whose time is long over, once for each time. Not from cron, which is about to run them.
      *
-     * @param mixed $told due times that were told, by hook
-     * @return array<string, int>
+     * @param mixed $told what was told: the due time and the hook of each; in older versions the due time by hook
+     * @return string[]
      */
     private function missed($told): array
     {
+        $known = [];
+        foreach (is_array($told) ? $told : [] as $hook => $one) {
+            $known[is_int($one) ? "$one $hook" : (is_string($one) ? $one : '')] = true;
+        }
+        if (wp_doing_cron()) {
+            return array_keys($known);
+        }
         $emitter = new Emitter('cron.run', $this->site);
-        $told = is_array($told) ? $told : [];
-        $missed = [];
-        foreach (wp_doing_cron() ? [] : (array) _get_cron_array() as $due => $hooks) {
-            if (time() - (int) $due < self::MISSED_S || count($missed) >= self::MISSED_MAX) {
+        [$overdue, $count] = [[], 0];
+        foreach ((array) _get_cron_array() as $due => $hooks) {
+            if (time() - (int) $due < self::MISSED_S) {
                 break;
             }
             foreach (array_keys((array) $hooks) as $hook) {
-                $missed[$hook] = (int) $due;
-                if (($told[$hook] ?? null) !== (int) $due) {
+                $key = (int) $due . " $hook";
+                $isKnown = isset($known[$key]);
+                if (count($overdue) >= self::REMEMBERED_MAX || (!$isKnown && $count >= self::MISSED_MAX)) {
+                    continue;
+                }
+                $overdue[] = $key;
+                if (!$isKnown) {
+                    $count++;
                     $emitter->emit(['job' => Redact::name((string) $hook), 'outcome' => 'missed', 'late_s' => time() - (int) $due]);
                 }
             }
         }
-        return $missed;
+        return $overdue;
     }
 }

@@ -13,6 +13,9 @@ final class WpTransport implements Transport
 {
     public function post(string $url, array $headers, string $body, int $timeoutMs): Answer
     {
+        if (!Vetting::isAllowed((string) parse_url($url, PHP_URL_HOST))) {
+            return new Answer(0, '', null, Vetting::REFUSAL);
+        }
         $response = wp_remote_post($url, [
             'headers' => $headers, 'body' => $body, 'timeout' => $timeoutMs / 1000, 'redirection' => 0,
             'sslverify' => true, 'limit_response_size' => Limits::ANSWER_BYTES_MAX,

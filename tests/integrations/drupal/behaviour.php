@@ -227,6 +227,136 @@ return [
         putenv('LOGYSTERA_DSN');
         $site->remove();
     },
+    'a folder that takes nothing is a failure everywhere, and what is lost is counted and told later' => static function (): void {
+        $site = new Site(MODULE);
+        $runtime = $site->container->get('logystera.runtime');
+        $site->request(Request::create('/x'));
+        $runtime->background(1000, true);
+        // Where a file has its name, the folder cannot be made anew.
+        $files = "$site->root/sites/default/files";
+        exec('rm -rf ' . escapeshellarg($files));
+        touch($files);
+        $site->compile();
+        $runtime = $site->container->get('logystera.runtime');
+        $status = $site->container->get('logystera.status');
+        for ($i = 0; $i < 3; $i++) {
+            \logystera_user_insert(new Account(9 + $i, "planted$i"));
+        }
+        same(3, $site->state->values['logystera.lost']['user.change|disk'][0] ?? 0, 'counted');
+        same([Flushed::UNWRITABLE, Flushed::UNWRITABLE], [$runtime->background(1000)->outcome, $runtime->flush(1000, true)->outcome]);
+        same(true, str_contains(implode(' ', array_map('strval', $status->problems())), 'cannot be written'), 'the status report');
+        unlink($files);
+        $site->compile();
+        $site->container->get('logystera.runtime')->background(1000, true);
+        $sent = end($site->http->requests)['body'];
+        $body = json_decode($sent[0] === '{' ? $sent : (string) gzdecode($sent), true);
+        $told = array_filter($body['signals'], static fn (array $s): bool => $s['type'] === 'integration.dropped');
+        same([['user.change', 3, 'disk']], array_map(static fn (array $s): array => [$s['dropped_type'], $s['count'], $s['reason']],
+            array_values($told)), 'told');
+        same(false, isset($site->state->values['logystera.lost']), 'and forgotten');
+        $site->remove();
+    },
+    'who runs the site is told of, however many accounts came before' => static function (): void {
+        $site = new Site(MODULE);
+        for ($i = 10; $i < 520; $i++) {
+            \logystera_user_insert(new Account($i, "u$i"));
+        }
+        $site->end();
+        $site->signals();
+        \logystera_user_insert(new Account(9, 'other'));
+        \logystera_user_insert(new Account(1, 'boss', ['boss']));
+        $site->end();
+        same([$site->hash('user', 'boss')], array_column($site->signals(), 'user_hash'), 'the account with the right');
+        $site->remove();
+    },
+    'an agreement is taken back by its tick, after a question, and another gateway is agreed to anew' => static function (): void {
+        $site = new Site(MODULE, [], false);
+        $say = static function (array $values, string $does = 'submitForm') use ($site): string {
+            $site->compile();
+            $form = \Drupal\logystera\Form\SettingsForm::create($site->container);
+            $built = $form->buildForm([], new FormState([]));
+            $form->$does($built, new FormState($values + ['types' => array_combine(Settings::TYPES, Settings::TYPES), 'flush_every_s' => 60]));
+            return implode(' ', $form->said);
+        };
+        $agreed = static fn (): string => (string) ($site->state->values['logystera.consent']['gateway'] ?? '');
+        $other = str_replace('gateway.', 'other.', Site::DSN);
+        same([true, ''], [str_contains($say([]), 'until you agree'), $agreed()], 'no tick');
+        same([true, 'gateway.example'], [str_contains($say(['agree' => 1]), 'Signals are recorded'), $agreed()], 'a tick');
+        same([true, ''], [str_contains($say(['dsn' => $other, 'agree' => 1]), 'another gateway'), $agreed()], 'the tick that stood there');
+        same([true, 'other.example'], [str_contains($say(['agree' => 1]), 'Signals are recorded'), $agreed()], 'anew');
+        same([true, 'other.example'], [str_contains($say([]), 'take the agreement back'), $agreed()], 'the tick taken away');
+        same([true, 'other.example'], [str_contains($say([], 'withdraw'), 'take the agreement back'), $agreed()], 'the button');
+        same([true, ''], [str_contains($say(['sure' => 1], 'withdraw'), 'Nothing is recorded'), $agreed()], 'yes');
+        $site->remove();
+    },
+    'a request that a fatal error ends sends what has waited, once in ten seconds and not for long' => static function (): void {
+        $site = new Site(MODULE);
+        $runtime = $site->container->get('logystera.runtime');
+        $runtime->emitter('http.request');
+        $site->request(Request::create('/x'));
+        $runtime->sendAfterFatal();
+        same(1, count($site->http->requests), 'a heartbeat is due, and the signal with it');
+        same(true, $site->http->requests[0]['timeout'] <= 1.5, 'not for long');
+        $site->request(Request::create('/y'));
+        $runtime->write();
+        $runtime->sendAfterFatal();
+        same(1, count($site->http->requests), 'once in ten seconds');
+        $site->remove();
+    },
+    'no fault of ours ends what others do, and each is counted' => static function (): void {
+        $site = new Site(MODULE);
+        $log = ini_set('error_log', "$site->root/log");
+        $site->users->isBroken = true;
+        form($site, 'admin', 'planted-password', []);
+        basic($site, 'admin', false);
+        link($site, '/user/password');
+        rest($site, '{"name":"admin","pass":"planted-password"}', new \Symfony\Component\HttpKernel\Exception\BadRequestHttpException('Sorry'));
+        $strange = new class (9, 'x') extends \ArrayObject implements \Drupal\Core\Session\AccountInterface {
+            public function __construct()
+            {
+            }
+
+            public function __call(string $name, array $arguments): mixed
+            {
+                throw new \Error('planted');
+            }
+
+            public function id()
+            {
+                throw new \Error('planted');
+            }
+
+            public function getRoles($exclude_locked_roles = false)
+            {
+                throw new \Error('planted');
+            }
+
+            public function hasPermission(string $permission)
+            {
+                throw new \Error('planted');
+            }
+
+            public function isAuthenticated()
+            {
+                throw new \Error('planted');
+            }
+
+            public function getAccountName()
+            {
+                throw new \Error('planted');
+            }
+        };
+        \logystera_user_insert($strange);
+        \logystera_user_delete($strange);
+        \logystera_user_login($strange);
+        $site->end();
+        $dropped = file_get_contents($site->state->values['logystera.spool']['folder'] . '/dropped.php');
+        same([1, 1], [preg_match('/"auth.attempt\|refused":\[([4-9]),/', $dropped), preg_match('/"user.change\|refused":\[2,/', $dropped)], $dropped);
+        same(1, substr_count((string) file_get_contents("$site->root/log"), 'logystera:'), 'told once');
+        same(false, str_contains((string) file_get_contents("$site->root/log"), 'planted'), 'without its message');
+        ini_set('error_log', (string) $log);
+        $site->remove();
+    },
     'uninstalling leaves no state and no file' => static function (): void {
         require_once MODULE . '/logystera.install';
         $site = new Site(MODULE);

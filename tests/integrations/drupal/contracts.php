@@ -255,6 +255,41 @@ namespace Drupal\Core\Form {
         public function getValue($key, $default = null);
         public function get($property);
     }
+    abstract class FormBase implements \Drupal\Core\DependencyInjection\ContainerInjectionInterface
+    {
+        use \Drupal\Core\StringTranslation\StringTranslationTrait;
+
+        /** @var string[] what the person was told */
+        public array $said = [];
+
+        protected function messenger()
+        {
+            return new class ($this) {
+                public function __construct(private FormBase $form)
+                {
+                }
+
+                public function __call(string $kind, array $arguments): void
+                {
+                    $this->form->said[] = (string) $arguments[0];
+                }
+            };
+        }
+
+        protected function currentUser()
+        {
+            return \Drupal::service('current_user');
+        }
+    }
+}
+
+namespace Drupal\Core\Lock {
+    interface LockBackendInterface
+    {
+        public function acquire($name, $timeout = 30.0);
+        public function wait($name, $delay = 30);
+        public function release($name);
+    }
 }
 
 namespace Drupal\Core\Mail {

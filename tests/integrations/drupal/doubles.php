@@ -15,6 +15,7 @@ use Drupal\Core\DrupalKernelInterface;
 use Drupal\Core\Entity\EntityTypeManagerInterface;
 use Drupal\Core\Flood\FloodInterface;
 use Drupal\Core\Form\FormStateInterface;
+use Drupal\Core\Lock\LockBackendInterface;
 use Drupal\Core\Session\AccountInterface;
 use Drupal\Core\State\StateInterface;
 use GuzzleHttp\ClientInterface;
@@ -43,6 +44,30 @@ final class State implements StateInterface
     public function deleteMultiple(array $keys)
     {
         array_map([$this, 'delete'], $keys);
+    }
+}
+
+/** Locks of this process; one that somebody else has is never free. */
+final class Locks implements LockBackendInterface
+{
+    /** @var string[] */
+    public array $held = [];
+
+    public function acquire($name, $timeout = 30.0)
+    {
+        $isFree = !in_array($name, $this->held, true);
+        $this->held[] = $name;
+        return $isFree;
+    }
+
+    public function wait($name, $delay = 30)
+    {
+        return in_array($name, $this->held, true);
+    }
+
+    public function release($name)
+    {
+        $this->held = array_values(array_diff($this->held, [$name]));
     }
 }
 
@@ -168,9 +193,14 @@ final class Users implements EntityTypeManagerInterface
 {
     /** @var Account[] */
     public array $accounts = [];
+    /** Whether the database is away. */
+    public bool $isBroken = false;
 
     public function getStorage($entity_type_id)
     {
+        if ($this->isBroken) {
+            throw new \RuntimeException('planted');
+        }
         return $this;
     }
 

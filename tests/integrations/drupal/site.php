@@ -116,6 +116,7 @@ final class Site
         $container->register('extension.list.module', ModuleExtensionList::class);
         $container->register('extension.list.theme', ThemeExtensionList::class);
         $container->register('info_parser', InfoParser::class);
+        $container->register('lock', Locks::class);
         $container->register('module_handler', Modules::class);
         $container->register('date.formatter', Dates::class);
         $container->register('plugin.manager.mail', Mailer::class);

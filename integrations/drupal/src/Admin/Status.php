@@ -9,6 +9,8 @@ use Drupal\Core\Extension\ModuleHandlerInterface;
 use Drupal\Core\State\StateInterface;
 use Drupal\Core\StringTranslation\StringTranslationTrait;
 use Drupal\logystera\Runtime;
+use Drupal\logystera\Site;
+use Logystera\Address;
 use Logystera\Flushed;
 
 /** What the operator is told of the sending, in words. */
@@ -18,6 +20,9 @@ final class Status
 
     /** Nothing got through for so long, in seconds. */
     private const SILENT_S = 1800;
+    private const DAY_S = 86400;
+    /** Before so many signals a site with one visitor is a new one. */
+    private const ACCEPTED_MIN = 500;
     /** The interval of Drupal's own automated cron if nobody changed it, in seconds. */
     private const CRON_EVERY_S = 10800;
     /** Cron is overdue when it is so much later, in seconds. */
@@ -52,10 +57,32 @@ final class Status
                 '@answer' => $this->answer($values['last_answer']),
             ]);
         }
+        if (self::isDiskFailing($site)) {
+            $problems[] = $this->unwritable();
+        }
+        $sources = $values['accepted'] < self::ACCEPTED_MIN ? [] : $site->lookup->sources(self::DAY_S);
+        if (count($sources) === 1 && Address::isPrivate($sources[0])) {
+            $problems[] = $this->t(
+                'All visitors of the last day had one address, @address: a proxy\'s? Then a guesser of passwords is all of them. Name it '
+                . 'in settings.php (reverse_proxy).',
+                ['@address' => $sources[0]]
+            );
+        }
         if ($this->isCronLate()) {
             $problems[] = $this->t('Drupal\'s cron is overdue. Have the system call it.');
         }
         return $problems;
+    }
+
+    /** Whether the folder takes nothing, or took nothing and the gateway has not heard of it. */
+    public static function isDiskFailing(Site $site): bool
+    {
+        return !$site->outbox->isWritable() || $site->ledger->counts() !== [] || $site->outbox->isDiskLossUntold();
+    }
+
+    private function unwritable(): \Stringable
+    {
+        return $this->t('The folder for signals cannot be written, and signals are lost. Check its rights and the disk.');
     }
 
     public function isCronLate(): bool
@@ -72,7 +99,7 @@ final class Status
     {
         return match ($flushed->outcome) {
             Flushed::BUSY => $this->t('Another process is sending at this moment. Try again in some seconds.'),
-            Flushed::UNWRITABLE => $this->t('The folder for signals cannot be written. Check its rights and the disk.'),
+            Flushed::UNWRITABLE => $this->unwritable(),
             default => $this->answer((array) $this->runtime->site()?->outbox->state()->values['last_answer']),
         };
     }

@@ -13,6 +13,7 @@ use Drupal\logystera\Runtime;
 use Drupal\logystera\Settings;
 use Drupal\logystera\Site;
 use Drupal\logystera\SpoolFolder;
+use Logystera\Agreement;
 use Logystera\Dsn;
 use Logystera\DsnError;
 use Logystera\Limits;
@@ -80,6 +81,9 @@ final class SettingsForm extends FormBase
                 'I agree that this site sends the signals above to the gateway of the DSN: what happened, when, and keyed hashes of '
                 . 'who and where from. No names, addresses, passwords, texts or values of settings.'
             ),
+            '#description' => $dsn === null ? '' : $this->t('The agreement is with @host. Another gateway needs another one.', [
+                '@host' => $dsn->host(),
+            ]),
         ];
         $form['actions'] = ['#type' => 'actions', 'submit' => [
             '#type' => 'submit', '#value' => $this->t('Save'), '#button_type' => 'primary',
@@ -107,6 +111,7 @@ final class SettingsForm extends FormBase
     public function submitForm(array &$form, FormStateInterface $form_state): void
     {
         $settings = $this->runtime->settings;
+        $before = $settings->agreedHost();
         $text = trim((string) $form_state->getValue('dsn'));
         if ($text !== '' && !$settings->isDsnFixed()) {
             $settings->saveDsn($text);
@@ -114,12 +119,22 @@ final class SettingsForm extends FormBase
         $types = array_keys(array_filter((array) $form_state->getValue('types')));
         $settings->save($types, (int) $form_state->getValue('flush_every_s'));
         $dsn = $settings->dsn();
-        if ($dsn !== null && $form_state->getValue('agree')) {
+        $means = Agreement::after($before, $dsn === null ? '' : $dsn->host(), (bool) $form_state->getValue('agree'));
+        if ($dsn !== null && $means === Agreement::MADE) {
             $settings->agree($dsn, (int) $this->currentUser()->id());
+        } elseif ($means === Agreement::OVER) {
+            $settings->withdraw();
         }
         $this->kernel->invalidateContainer();
         if ($dsn === null) {
             $this->messenger()->addWarning($this->t('Saved. Nothing is sent without a DSN.'));
+        } elseif ($means === Agreement::OVER) {
+            $this->messenger()->addWarning($this->t(
+                'Saved. This is another gateway: nothing is recorded or sent until you agree to @host.',
+                ['@host' => $dsn->host()]
+            ));
+        } elseif ($means === Agreement::IN_QUESTION) {
+            $this->askFirst();
         } elseif (!$settings->isAgreed($dsn)) {
             $this->messenger()->addWarning($this->t('Saved. Nothing is recorded or sent until you agree to it.'));
         } elseif ($this->runtime->reopen() === null) {
@@ -146,14 +161,27 @@ final class SettingsForm extends FormBase
         }
     }
 
-    /** Stops, and removes what was recorded. */
+    /** Stops, and removes what was recorded; who did not say yes to that is asked. */
     public function withdraw(array &$form, FormStateInterface $form_state): void
     {
+        if (!$form_state->getValue('sure')) {
+            $this->askFirst();
+            return;
+        }
         $this->runtime->silence();
         $this->folder->remove();
         $this->runtime->settings->withdraw();
         $this->kernel->invalidateContainer();
         $this->messenger()->addStatus($this->t('Nothing is recorded or sent any more. What waited here was deleted.'));
+    }
+
+    /** Before what cannot be undone. */
+    private function askFirst(): void
+    {
+        $this->messenger()->addWarning($this->t(
+            'Do you take the agreement back? Nothing is recorded or sent any more then, and what waits here is deleted. If so, say yes '
+            . 'beside "Withdraw and delete what waits", and press that. Until then all goes on as before.'
+        ));
     }
 
     /** What there is once somebody agreed. */
@@ -162,7 +190,7 @@ final class SettingsForm extends FormBase
         // None of these saves what stands in the fields above.
         $button = static fn ($label, string $does): array => [
             '#type' => 'submit', '#value' => $label, '#name' => $does, '#submit' => ["::$does"], '#validate' => [],
-            '#limit_validation_errors' => [['hash']],
+            '#limit_validation_errors' => [['hash'], ['sure']],
         ];
         return [
             'state' => $this->panels->state($site),
@@ -172,6 +200,7 @@ final class SettingsForm extends FormBase
             ],
             'look_up' => $button($this->t('Look up'), 'lookUp'),
             'last' => $this->panels->lastBatch($site),
+            'sure' => ['#type' => 'checkbox', '#title' => $this->t('Yes, stop, and delete what waits here')],
             'stop' => $button($this->t('Withdraw and delete what waits'), 'withdraw'),
         ];
     }

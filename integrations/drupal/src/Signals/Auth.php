@@ -26,7 +26,7 @@ final class Auth implements EventSubscriberInterface
 {
     private const TYPE = 'auth.attempt';
     /** Who has this right runs the site. */
-    private const PRIVILEGE = 'administer site configuration';
+    public const PRIVILEGE = 'administer site configuration';
     private const REST_ROUTE = 'user.login.http';
     private const RESET_ROUTES = ['user.reset', 'user.reset.login', 'user.reset.form'];
     private const BASIC_MODULE = 'basic_auth';
@@ -61,93 +61,105 @@ final class Auth implements EventSubscriberInterface
     /** Somebody is signed in, whatever way: hook_user_login(). */
     public function signedIn(AccountInterface $account): void
     {
-        $this->tell('success', $this->method(), null, (string) $account->getAccountName(), $account);
+        $this->runtime->guard(self::TYPE, function () use ($account): void {
+            $this->tell('success', $this->method(), null, (string) $account->getAccountName(), $account);
+        });
     }
 
     /** Drupal has looked at the form: `uid` is set where it accepts the password. */
     public function formValidated(FormStateInterface $state): void
     {
-        $this->isForm = true;
-        $name = (string) $state->getValue('name');
-        $hasPassword = trim((string) $state->getValue('pass')) !== '';
-        if ($name === '' || !$hasPassword || $state->get('uid')) {
-            return;
-        }
-        $account = $this->account($name);
-        if ($state->get('flood_control_triggered')) {
-            $this->tell('lockout', 'form', 'blocked', $name, $account);
-        } else {
-            $this->tell('failure', 'form', self::reason($account), $name, $account);
-        }
+        $this->runtime->guard(self::TYPE, function () use ($state): void {
+            $this->isForm = true;
+            $name = (string) $state->getValue('name');
+            $hasPassword = trim((string) $state->getValue('pass')) !== '';
+            if ($name === '' || !$hasPassword || $state->get('uid')) {
+                return;
+            }
+            $account = $this->account($name);
+            if ($state->get('flood_control_triggered')) {
+                $this->tell('lockout', 'form', 'blocked', $name, $account);
+            } else {
+                $this->tell('failure', 'form', self::reason($account), $name, $account);
+            }
+        });
     }
 
     /** The login route of REST says by exceptions that it refuses. */
     public function restFailed(ExceptionEvent $event): void
     {
-        $error = $event->getThrowable();
-        $request = $event->getRequest();
-        if ($request->attributes->get('_route') !== self::REST_ROUTE || !$error instanceof HttpExceptionInterface) {
-            return;
-        }
-        $body = json_decode((string) $request->getContent(), true);
-        $name = is_array($body) && is_string($body['name'] ?? null) ? $body['name'] : '';
-        if ($name === '' || !is_string($body['pass'] ?? null)) {
-            return;
-        }
-        $account = $this->account($name);
-        if ($error->getStatusCode() === 429 || $error->getCode() === 429) {
-            $this->tell('lockout', 'rest', 'blocked', $name, $account);
-        } else {
-            $this->tell('failure', 'rest', self::reason($account), $name, $account);
-        }
+        $this->runtime->guard(self::TYPE, function () use ($event): void {
+            $error = $event->getThrowable();
+            $request = $event->getRequest();
+            if ($request->attributes->get('_route') !== self::REST_ROUTE || !$error instanceof HttpExceptionInterface) {
+                return;
+            }
+            $body = json_decode((string) $request->getContent(), true);
+            $name = is_array($body) && is_string($body['name'] ?? null) ? $body['name'] : '';
+            if ($name === '' || !is_string($body['pass'] ?? null)) {
+                return;
+            }
+            $account = $this->account($name);
+            if ($error->getStatusCode() === 429 || $error->getCode() === 429) {
+                $this->tell('lockout', 'rest', 'blocked', $name, $account);
+            } else {
+                $this->tell('failure', 'rest', self::reason($account), $name, $account);
+            }
+        });
     }
 
     /** Asked before Drupal counts this try. */
     public function basicBegins(RequestEvent $event): void
     {
-        if (!$this->isBasic($event)) {
-            return;
-        }
-        $account = $this->account(self::basicName($event->getRequest()));
-        $limits = $this->configFactory->get('user.flood');
-        $who = $account === null ? '' : $account->id() . ($limits->get('uid_only') ? '' : '-' . $event->getRequest()->getClientIp());
-        $this->isBasicLocked =
-            !$this->flood->isAllowed('basic_auth.failed_login_ip', $limits->get('ip_limit'), $limits->get('ip_window'))
-            || ($who !== '' && !$this->flood->isAllowed(
-                'basic_auth.failed_login_user',
-                $limits->get('user_limit'),
-                $limits->get('user_window'),
-                $who
-            ));
+        $this->runtime->guard(self::TYPE, function () use ($event): void {
+            if (!$this->isBasic($event)) {
+                return;
+            }
+            $account = $this->account(self::basicName($event->getRequest()));
+            $limits = $this->configFactory->get('user.flood');
+            $who = $account === null ? '' : $account->id() . ($limits->get('uid_only') ? '' : '-' . $event->getRequest()->getClientIp());
+            $this->isBasicLocked =
+                !$this->flood->isAllowed('basic_auth.failed_login_ip', $limits->get('ip_limit'), $limits->get('ip_window'))
+                || ($who !== '' && !$this->flood->isAllowed(
+                    'basic_auth.failed_login_user',
+                    $limits->get('user_limit'),
+                    $limits->get('user_window'),
+                    $who
+                ));
+        });
     }
 
     public function basicEnds(RequestEvent $event): void
     {
-        if (!$this->isBasic($event)) {
-            return;
-        }
-        $name = self::basicName($event->getRequest());
-        $account = $this->account($name);
-        if ($this->currentUser->isAuthenticated()) {
-            $this->tell('success', 'rest', null, $name, $account);
-        } elseif ($this->isBasicLocked) {
-            $this->tell('lockout', 'rest', 'blocked', $name, $account);
-        } else {
-            $this->tell('failure', 'rest', self::reason($account), $name, $account);
-        }
+        $this->runtime->guard(self::TYPE, function () use ($event): void {
+            if (!$this->isBasic($event)) {
+                return;
+            }
+            $name = self::basicName($event->getRequest());
+            $account = $this->account($name);
+            if ($this->currentUser->isAuthenticated()) {
+                $this->tell('success', 'rest', null, $name, $account);
+            } elseif ($this->isBasicLocked) {
+                $this->tell('lockout', 'rest', 'blocked', $name, $account);
+            } else {
+                $this->tell('failure', 'rest', self::reason($account), $name, $account);
+            }
+        });
     }
 
     /** Where a one-time link is not good any more, Drupal leads to the form that sends another. */
     public function linkFailed(ResponseEvent $event): void
     {
-        $attributes = $event->getRequest()->attributes;
-        $target = (string) parse_url((string) $event->getResponse()->headers->get('Location'), PHP_URL_PATH);
-        $isRefused = in_array($attributes->get('_route'), self::RESET_ROUTES, true) && str_ends_with($target, '/user/password');
-        if ($event->isMainRequest() && $isRefused) {
-            $account = $this->entityTypeManager->getStorage('user')->load($attributes->get('uid'));
-            $name = $account === null ? '' : (string) $account->getAccountName();
-            $this->tell('failure', 'sso', 'expired', $name, $account);
-        }
+        $this->runtime->guard(self::TYPE, function () use ($event): void {
+            $attributes = $event->getRequest()->attributes;
+            $target = (string) parse_url((string) $event->getResponse()->headers->get('Location'), PHP_URL_PATH);
+            $isRefused = in_array($attributes->get('_route'), self::RESET_ROUTES, true) && str_ends_with($target, '/user/password');
+            if ($event->isMainRequest() && $isRefused) {
+                $account = $this->entityTypeManager->getStorage('user')->load($attributes->get('uid'));
+                $name = $account === null ? '' : (string) $account->getAccountName();
+                $this->tell('failure', 'sso', 'expired', $name, $account);
+            }
+        });
     }
 
     private function isBasic(RequestEvent $event): bool
@@ -194,12 +206,13 @@ final class Auth implements EventSubscriberInterface
     {
         $emitter = $this->runtime->emitter(self::TYPE);
         $login = $account === null ? $name : (string) $account->getAccountName();
+        $isPrivileged = $account === null ? null : (bool) $account->hasPermission(self::PRIVILEGE);
         $emitter?->emit([
             'outcome' => $outcome, 'method' => $method, 'reason' => $reason,
             'user_hash' => $login === '' ? null : $emitter->user($login),
             'user_length' => $login === '' ? null : $emitter->userLength($name),
             'source' => $emitter->source(),
-            'privileged' => $account === null ? null : (bool) $account->hasPermission(self::PRIVILEGE),
-        ]);
+            'privileged' => $isPrivileged,
+        ], $outcome === 'success' && $isPrivileged === true);
     }
 }

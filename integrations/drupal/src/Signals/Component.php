@@ -23,15 +23,17 @@ final class Component
     /** @param string[] $names */
     public function changed(string $kind, array $names, string $action): void
     {
-        $emitter = $this->runtime->emitter(self::TYPE);
-        foreach ($emitter === null ? [] : $names as $name) {
-            $version = Redact::version($this->components->version($kind, (string) $name));
-            $emitter->emit([
-                'kind' => $kind, 'slug' => Redact::slug((string) $name), 'action' => $action,
-                'from_version' => $action === 'deactivated' ? $version : null,
-                'to_version' => $action === 'activated' ? $version : null,
-                'actor_hash' => $emitter->actor(),
-            ]);
-        }
+        $this->runtime->guard(self::TYPE, function () use ($kind, $names, $action): void {
+            $emitter = $this->runtime->emitter(self::TYPE);
+            foreach ($emitter === null ? [] : $names as $name) {
+                $version = Redact::version($this->components->version($kind, (string) $name));
+                $emitter->emit([
+                    'kind' => $kind, 'slug' => Redact::slug((string) $name), 'action' => $action,
+                    'from_version' => $action === 'deactivated' ? $version : null,
+                    'to_version' => $action === 'activated' ? $version : null,
+                    'actor_hash' => $emitter->actor(),
+                ]);
+            }
+        });
     }
 }

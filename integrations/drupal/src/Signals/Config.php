@@ -32,29 +32,39 @@ final class Config implements EventSubscriberInterface
 
     public function saved(ConfigCrudEvent $event): void
     {
-        $config = $event->getConfig();
-        $before = (array) $config->getOriginal('', false);
-        if ($before !== $config->getRawData()) {
-            $this->tell($config->getName(), $before === [] ? 'added' : 'updated', $before, $config->getRawData());
-        }
+        $this->runtime->guard(self::TYPE, function () use ($event): void {
+            $config = $event->getConfig();
+            $before = (array) $config->getOriginal('', false);
+            if ($before !== $config->getRawData()) {
+                $this->tell($config->getName(), $before === [] ? 'added' : 'updated', $before, $config->getRawData());
+            }
+        });
     }
 
     public function deleted(ConfigCrudEvent $event): void
     {
-        $config = $event->getConfig();
-        $this->tell($config->getName(), 'deleted', (array) $config->getOriginal('', false), []);
+        $this->runtime->guard(self::TYPE, function () use ($event): void {
+            $config = $event->getConfig();
+            $this->tell($config->getName(), 'deleted', (array) $config->getOriginal('', false), []);
+        });
     }
 
     public function renamed(ConfigRenameEvent $event): void
     {
-        $config = $event->getConfig();
-        $this->tell($event->getOldName(), 'deleted', $config->getRawData(), []);
-        $this->tell($config->getName(), 'added', [], $config->getRawData());
+        $this->runtime->guard(self::TYPE, function () use ($event): void {
+            $config = $event->getConfig();
+            $this->tell($event->getOldName(), 'deleted', $config->getRawData(), []);
+            $this->tell($config->getName(), 'added', [], $config->getRawData());
+        });
     }
 
     private function tell(string $name, string $action, array $before, array $after): void
     {
         $emitter = str_starts_with($name, self::OWN) ? null : $this->runtime->emitter(self::TYPE);
+        if ($emitter?->isFull()) {
+            $emitter->drop();
+            return;
+        }
         $emitter?->emit([
             'key' => Redact::name($name), 'action' => $action,
             'before_hash' => $before === [] ? null : $emitter->value($name, $before),

@@ -34,58 +34,66 @@ final class CronJobs implements LoggerInterface
 
     public function runBegins(): void
     {
-        $this->runStart = microtime(true);
-        // A run that a fault ends, or exit(), comes no further.
-        $this->runtime->atEnd(fn () => $this->runEnds('cron', 'failed'));
+        $this->runtime->guard(self::TYPE, function (): void {
+            $this->runStart = microtime(true);
+            // A run that a fault ends, or exit(), comes no further.
+            $this->runtime->atEnd(fn () => $this->runEnds('cron', 'failed'));
+        });
     }
 
     public function runEnds(string $job, string $outcome): void
     {
-        if ($this->runStart === null) {
-            return;
-        }
-        $start = $this->runStart;
-        $this->runStart = null;
-        $this->hasFailed = $this->hasFailed || $outcome === 'failed';
-        $this->moduleEnds();
-        foreach ($this->queues as $queue => [$seconds, $hasFailed]) {
-            $this->tell("queue:$queue", $hasFailed ? 'failed' : 'ok', $seconds);
-        }
-        $this->queues = [];
-        $this->tell($job, $outcome, microtime(true) - $start);
+        $this->runtime->guard(self::TYPE, function () use ($job, $outcome): void {
+            if ($this->runStart === null) {
+                return;
+            }
+            $start = $this->runStart;
+            $this->runStart = null;
+            $this->hasFailed = $this->hasFailed || $outcome === 'failed';
+            $this->moduleEnds();
+            foreach ($this->queues as $queue => [$seconds, $hasFailed]) {
+                $this->tell("queue:$queue", $hasFailed ? 'failed' : 'ok', $seconds);
+            }
+            $this->queues = [];
+            $this->tell($job, $outcome, microtime(true) - $start);
+        });
     }
 
     /** An item of a queue was worked on. */
     public function itemEnds(string $queue, float $seconds, bool $hasFailed): void
     {
-        [$before, $hadFailed] = $this->queues[$queue] ?? [0.0, false];
-        $this->queues[$queue] = [$before + $seconds, $hadFailed || $hasFailed];
-        if ($this->runStart === null) {
-            // A queue that something else than cron works on.
-            $this->runtime->atEnd(function () use ($queue): void {
-                if (isset($this->queues[$queue])) {
-                    [$seconds, $hasFailed] = $this->queues[$queue];
-                    unset($this->queues[$queue]);
-                    $this->tell("queue:$queue", $hasFailed ? 'failed' : 'ok', $seconds);
-                }
-            });
-        }
+        $this->runtime->guard(self::TYPE, function () use ($queue, $seconds, $hasFailed): void {
+            [$before, $hadFailed] = $this->queues[$queue] ?? [0.0, false];
+            $this->queues[$queue] = [$before + $seconds, $hadFailed || $hasFailed];
+            if ($this->runStart === null) {
+                // A queue that something else than cron works on.
+                $this->runtime->atEnd(function () use ($queue): void {
+                    if (isset($this->queues[$queue])) {
+                        [$seconds, $hasFailed] = $this->queues[$queue];
+                        unset($this->queues[$queue]);
+                        $this->tell("queue:$queue", $hasFailed ? 'failed' : 'ok', $seconds);
+                    }
+                });
+            }
+        });
     }
 
     public function log($level, string|\Stringable $message, array $context = []): void
     {
-        if (($context['channel'] ?? '') !== self::CHANNEL || $this->runStart === null) {
-            return;
-        }
-        if (isset($context['exception'])) {
-            $this->hasFailed = true;
-            return;
-        }
-        if (isset($context['@module']) || isset($context['@module_previous'])) {
-            $this->moduleEnds();
-            $this->module = isset($context['@module']) ? (string) $context['@module'] : null;
-            $this->start = microtime(true);
-        }
+        $this->runtime->guard(self::TYPE, function () use ($context): void {
+            if (($context['channel'] ?? '') !== self::CHANNEL || $this->runStart === null) {
+                return;
+            }
+            if (isset($context['exception'])) {
+                $this->hasFailed = true;
+                return;
+            }
+            if (isset($context['@module']) || isset($context['@module_previous'])) {
+                $this->moduleEnds();
+                $this->module = isset($context['@module']) ? (string) $context['@module'] : null;
+                $this->start = microtime(true);
+            }
+        });
     }
 
     private function moduleEnds(): void

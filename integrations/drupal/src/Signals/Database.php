@@ -43,32 +43,36 @@ final class Database implements LoggerInterface, EventSubscriberInterface
 
     public function executed(StatementExecutionEndEvent $event): void
     {
-        $seconds = $event->getElapsedTime();
-        $emitter = $seconds >= self::SLOW_S ? $this->runtime->emitter(self::TYPE) : null;
-        $emitter?->emit([
-            'kind' => 'slow', 'duration_ms' => (int) round($seconds * 1000),
-            'query_hash' => self::shape($emitter, $event->queryString),
-        ]);
+        $this->runtime->guard(self::TYPE, function () use ($event): void {
+            $seconds = $event->getElapsedTime();
+            $emitter = $seconds >= self::SLOW_S ? $this->runtime->emitter(self::TYPE) : null;
+            $emitter?->emit([
+                'kind' => 'slow', 'duration_ms' => (int) round($seconds * 1000),
+                'query_hash' => self::shape($emitter, $event->queryString),
+            ]);
+        });
     }
 
     public function log($level, string|\Stringable $message, array $context = []): void
     {
-        $error = $context['exception'] ?? null;
-        while ($error instanceof \Throwable && !$error instanceof DatabaseException && !$error instanceof \PDOException) {
-            // A module may have wrapped it in an exception of its own.
-            $error = $error->getPrevious();
-        }
-        if (!$error instanceof \Throwable || $this->told?->get() === $error) {
-            return;
-        }
-        $this->told = \WeakReference::create($error);
-        $emitter = $this->runtime->emitter(self::TYPE);
-        $code = self::code($error);
-        $query = self::query($error);
-        $emitter?->emit([
-            'kind' => in_array($code, self::LOST, true) ? 'connection_lost' : 'error', 'code' => $code,
-            'query_hash' => $query === null ? null : self::shape($emitter, $query),
-        ]);
+        $this->runtime->guard(self::TYPE, function () use ($context): void {
+            $error = $context['exception'] ?? null;
+            while ($error instanceof \Throwable && !$error instanceof DatabaseException && !$error instanceof \PDOException) {
+                // A module may have wrapped it in an exception of its own.
+                $error = $error->getPrevious();
+            }
+            if (!$error instanceof \Throwable || $this->told?->get() === $error) {
+                return;
+            }
+            $this->told = \WeakReference::create($error);
+            $emitter = $this->runtime->emitter(self::TYPE);
+            $code = self::code($error);
+            $query = self::query($error);
+            $emitter?->emit([
+                'kind' => in_array($code, self::LOST, true) ? 'connection_lost' : 'error', 'code' => $code,
+                'query_hash' => $query === null ? null : self::shape($emitter, $query),
+            ]);
+        });
     }
 
     /** The server's number, or the SQLSTATE. */

@@ -54,12 +54,14 @@ final class Mail implements MailManagerInterface, CachedDiscoveryInterface, Cach
 
     private function tell(string $outcome, string $module, string $key, mixed $to): void
     {
-        $recipients = is_array($to) ? $to : explode(',', (string) $to);
-        $this->runtime->emitter(self::TYPE)?->emit([
-            'outcome' => $outcome, 'transport' => $this->transport($module, $key),
-            'error_class' => $outcome === 'failed' ? 'other' : null,
-            'recipients' => count(array_filter($recipients, static fn ($r): bool => is_string($r) && trim($r) !== '')),
-        ]);
+        $this->runtime->guard(self::TYPE, function () use ($outcome, $module, $key, $to): void {
+            $recipients = is_array($to) ? $to : explode(',', (string) $to);
+            $this->runtime->emitter(self::TYPE)?->emit([
+                'outcome' => $outcome, 'transport' => $this->transport($module, $key),
+                'error_class' => $outcome === 'failed' ? 'other' : null,
+                'recipients' => count(array_filter($recipients, static fn ($r): bool => is_string($r) && trim($r) !== '')),
+            ]);
+        });
     }
 
     /** The most particular mailer wins, as in Drupal. */

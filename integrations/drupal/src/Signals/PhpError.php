@@ -7,7 +7,9 @@ namespace Drupal\logystera\Signals;
 use Drupal\Component\Utility\Bytes;
 use Drupal\Core\Database\DatabaseException;
 use Drupal\logystera\Runtime;
+use Logystera\Fatal;
 use Logystera\Hasher;
+use Logystera\Quiet;
 use Logystera\Redact;
 use Psr\Log\LoggerInterface;
 use Psr\Log\LoggerTrait;
@@ -31,7 +33,8 @@ final class PhpError implements LoggerInterface, EventSubscriberInterface
         'Notice' => 'notice', 'User notice' => 'notice', 'Strict warning' => 'notice', 'Deprecated function' => 'deprecated',
         'User deprecated function' => 'deprecated', 'Parse error' => 'parse', 'ParseError' => 'parse',
     ];
-    private const ENDS = [E_ERROR => 'fatal', E_CORE_ERROR => 'fatal', E_COMPILE_ERROR => 'fatal', E_PARSE => 'parse'];
+    /** Errors that are told in a request; more are only counted. */
+    private const TOLD_MAX = 250;
     /** Memory that is given back when a request ends for want of it, in bytes, and how much more it may take then. */
     private const RESERVE_BYTES = 65536;
     private const MORE_BYTES = 8388608;
@@ -51,44 +54,52 @@ final class PhpError implements LoggerInterface, EventSubscriberInterface
 
     public function begin(): void
     {
-        if ($this->reserve === null) {
-            $this->reserve = str_repeat("\0", self::RESERVE_BYTES);
-            // Asked for now: there may be no memory for it later.
-            $this->runtime->emitter(self::TYPE);
-            $this->runtime->atEnd($this->finish(...));
-        }
+        $this->runtime->guard(self::TYPE, function (): void {
+            if ($this->reserve === null) {
+                $this->reserve = str_repeat("\0", self::RESERVE_BYTES);
+                // Asked for now: there may be no memory for it later.
+                $this->runtime->emitter(self::TYPE);
+                $this->runtime->atEnd($this->finish(...));
+            }
+        });
     }
 
     public function log($level, string|\Stringable $message, array $context = []): void
     {
-        if (($context['channel'] ?? '') !== self::CHANNEL || !isset($context['%type'], $context['%file'])) {
-            return;
-        }
-        $error = $context['exception'] ?? null;
-        // Drupal adds the query and its values to what the database said.
-        $text = $error instanceof DatabaseException && $error->getPrevious() !== null
-            ? $error->getPrevious()->getMessage()
-            : (string) ($context['@message'] ?? '');
-        $kind = self::LEVELS[(string) $context['%type']] ?? 'fatal';
-        $this->tell($kind, html_entity_decode($text), (string) $context['%file'], (int) ($context['%line'] ?? 0));
+        $this->runtime->guard(self::TYPE, function () use ($context): void {
+            if (($context['channel'] ?? '') !== self::CHANNEL || !isset($context['%type'], $context['%file'])) {
+                return;
+            }
+            $error = $context['exception'] ?? null;
+            // Drupal adds the query and its values to what the database said.
+            $text = $error instanceof DatabaseException && $error->getPrevious() !== null
+                ? $error->getPrevious()->getMessage()
+                : (string) ($context['@message'] ?? '');
+            $kind = self::LEVELS[(string) $context['%type']] ?? 'fatal';
+            $this->tell($kind, html_entity_decode($text), (string) $context['%file'], (int) ($context['%line'] ?? 0));
+        });
     }
 
     private function finish(): void
     {
         $last = error_get_last();
-        if ($last === null || !isset(self::ENDS[$last['type']])) {
+        if (!Fatal::is($last)) {
             return;
         }
         $this->reserve = null;
         $limit = Bytes::toNumber((string) ini_get('memory_limit'));
         if ($limit > 0) {
-            @ini_set('memory_limit', (string) (int) ($limit + self::MORE_BYTES));
+            Quiet::call('ini_set', 'memory_limit', (string) (int) ($limit + self::MORE_BYTES));
         }
-        $this->tell(self::ENDS[$last['type']], $last['message'], $last['file'], $last['line']);
+        $this->tell(Fatal::LEVELS[$last['type']], $last['message'], $last['file'], $last['line']);
     }
 
     private function tell(string $level, string $message, string $file, int $line): void
     {
+        if (count($this->told) >= self::TOLD_MAX && !in_array($level, Fatal::LEVELS, true)) {
+            $this->runtime->emitter(self::TYPE)?->drop();
+            return;
+        }
         $shape = Redact::message($message);
         $emitter = isset($this->told["$level $file $line $shape"]) ? null : $this->runtime->emitter(self::TYPE);
         $this->told["$level $file $line $shape"] = true;

@@ -41,16 +41,20 @@ final class Request implements EventSubscriberInterface
 
     public function begin(RequestEvent $event): void
     {
-        if ($event->isMainRequest() && $this->open === null) {
-            $this->open = $event->getRequest();
-            // Where a fault or exit() ends the request, Symfony tells of no end.
-            $this->runtime->atEnd(fn () => $this->tell((int) http_response_code()));
-        }
+        $this->runtime->guard(self::TYPE, function () use ($event): void {
+            if ($event->isMainRequest() && $this->open === null) {
+                $this->open = $event->getRequest();
+                // Where a fault or exit() ends the request, Symfony tells of no end.
+                $this->runtime->atEnd(fn () => $this->tell((int) http_response_code()));
+            }
+        });
     }
 
     public function end(TerminateEvent $event): void
     {
-        $this->tell($event->getResponse()->getStatusCode());
+        $this->runtime->guard(self::TYPE, function () use ($event): void {
+            $this->tell($event->getResponse()->getStatusCode());
+        });
     }
 
     private function tell(int $status): void

@@ -21,31 +21,37 @@ final class UserChange
 
     public function created(AccountInterface $account): void
     {
-        $roles = self::roles($account);
-        $this->tell('created', array_shift($roles) ?? self::NO_ROLE, $account);
-        foreach ($roles as $role) {
-            $this->tell('role_granted', $role, $account);
-        }
+        $this->runtime->guard(self::TYPE, function () use ($account): void {
+            $roles = self::roles($account);
+            $this->tell('created', array_shift($roles) ?? self::NO_ROLE, $account);
+            foreach ($roles as $role) {
+                $this->tell('role_granted', $role, $account);
+            }
+        });
     }
 
     public function updated(AccountInterface $account): void
     {
-        // Drupal 11.2 has a method for it, and complains of the property.
-        $original = method_exists($account, 'getOriginal') ? $account->getOriginal() : ($account->original ?? null);
-        if (!$original instanceof AccountInterface) {
-            return;
-        }
-        foreach (array_diff(self::roles($original), self::roles($account)) as $role) {
-            $this->tell('role_revoked', $role, $account);
-        }
-        foreach (array_diff(self::roles($account), self::roles($original)) as $role) {
-            $this->tell('role_granted', $role, $account);
-        }
+        $this->runtime->guard(self::TYPE, function () use ($account): void {
+            // Drupal 11.2 has a method for it, and complains of the property.
+            $original = method_exists($account, 'getOriginal') ? $account->getOriginal() : ($account->original ?? null);
+            if (!$original instanceof AccountInterface) {
+                return;
+            }
+            foreach (array_diff(self::roles($original), self::roles($account)) as $role) {
+                $this->tell('role_revoked', $role, $account);
+            }
+            foreach (array_diff(self::roles($account), self::roles($original)) as $role) {
+                $this->tell('role_granted', $role, $account);
+            }
+        });
     }
 
     public function deleted(AccountInterface $account): void
     {
-        $this->tell('deleted', self::roles($account)[0] ?? self::NO_ROLE, $account);
+        $this->runtime->guard(self::TYPE, function () use ($account): void {
+            $this->tell('deleted', self::roles($account)[0] ?? self::NO_ROLE, $account);
+        });
     }
 
     /** @return string[] the roles that somebody gave */
@@ -61,6 +67,6 @@ final class UserChange
         $emitter?->emit([
             'action' => $action, 'role' => Redact::slug($role), 'user_hash' => $emitter->user($name),
             'user_length' => $emitter->userLength($name), 'actor_hash' => $emitter->actor(),
-        ]);
+        ], in_array($action, ['created', 'role_granted'], true) && $account->hasPermission(Auth::PRIVILEGE));
     }
 }

@@ -4,7 +4,9 @@ declare(strict_types=1);
 
 namespace Logystera\WordPress\Admin;
 
+use Logystera\Address;
 use Logystera\Flushed;
+use Logystera\WordPress\Ledger;
 use Logystera\WordPress\Settings;
 use Logystera\WordPress\Site;
 
@@ -15,6 +17,9 @@ final class Status
     private const CRON_LATE_S = 600;
     /** Nothing got through for so long, in seconds. */
     private const SILENT_S = 1800;
+    private const DAY_S = 86400;
+    /** Before so many signals a site with one visitor is a new one. */
+    private const ACCEPTED_MIN = 500;
 
     /** @return string[] what is wrong, a sentence each */
     public static function problems(Site $site): array
@@ -29,10 +34,49 @@ final class Status
         } elseif ($values['tried_at'] > 0 && time() - intdiv($values['succeeded_at'], 1000) > self::SILENT_S) {
             $problems[] = __('Nothing got through for over half an hour.', 'logystera') . ' ' . self::answer($values['last_answer']);
         }
+        if (self::isDiskFailing($site)) {
+            $problems[] = self::unwritable();
+        }
         if (self::isCronLate()) {
             $problems[] = __('WordPress\'s scheduled jobs are overdue. Have the system call wp-cron.php every minute.', 'logystera');
         }
         return $problems;
+    }
+
+    /** Whether the folder takes nothing, or took nothing and the gateway has not heard of it. */
+    public static function isDiskFailing(Site $site): bool
+    {
+        return !$site->outbox->isWritable() || (new Ledger())->counts() !== [] || $site->outbox->isDiskLossUntold();
+    }
+
+    private static function unwritable(): string
+    {
+        return __('The folder for signals cannot be written, and signals are lost. Check its rights and the disk.', 'logystera');
+    }
+
+    /** @return string[] what may be wrong, although all is sent */
+    public static function hints(Site $site): array
+    {
+        $sources = $site->state()->values['accepted'] < self::ACCEPTED_MIN ? [] : $site->lookup->sources(self::DAY_S);
+        if (count($sources) !== 1 || (!Address::isPrivate($sources[0]) && self::proxyHeaders() === [])) {
+            return [];
+        }
+        /* translators: %s: an address */
+        $text = __('All visitors of the last day had one address, %s: a proxy\'s? Then a guesser of passwords is all of them. Name it '
+            . 'among the trusted proxies.', 'logystera');
+        return [sprintf($text, $sources[0])];
+    }
+
+    /** @return string[] headers of this request by which a proxy that is not trusted says who asks */
+    public static function proxyHeaders(): array
+    {
+        // phpcs:ignore -- only compared
+        $remote = isset($_SERVER['REMOTE_ADDR']) ? (string) $_SERVER['REMOTE_ADDR'] : '';
+        $isTrusted = Address::isIn($remote, Settings::all()['proxies']);
+        return array_values(array_filter($isTrusted ? [] : Address::HEADERS, static function (string $header): bool {
+            // phpcs:ignore -- only asked whether it is there
+            return isset($_SERVER['HTTP_' . strtoupper(str_replace('-', '_', $header))]);
+        }));
     }
 
     public static function isCronLate(): bool
@@ -48,7 +92,7 @@ final class Status
             case Flushed::BUSY:
                 return __('Another process is sending at this moment. Try again in some seconds.', 'logystera');
             case Flushed::UNWRITABLE:
-                return __('The folder for signals cannot be written. Check its rights and the disk.', 'logystera');
+                return self::unwritable();
             default:
                 return self::answer($lastAnswer);
         }

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Logystera\WordPress\Admin;
 
+use Logystera\Address;
 use Logystera\WordPress\Plugin;
 use Logystera\WordPress\Settings;
 use Logystera\WordPress\Site;
@@ -22,9 +23,16 @@ final class View
         if ($note !== '') {
             echo '<div class="notice notice-info"><p>' . esc_html($note) . '</p></div>';
         }
-        self::settings();
         $site = Plugin::site();
+        // phpcs:ignore -- only asked whether it is there: it shows a question, whose answer has a nonce
+        if ($site !== null && isset($_GET['logystera_ask'])) {
+            self::question();
+        }
+        self::settings();
         if ($site !== null) {
+            foreach (Status::hints($site) as $hint) {
+                echo '<div class="notice notice-warning inline"><p>' . esc_html($hint) . '</p></div>';
+            }
             self::state($site);
             self::lookup($site);
             self::lastBatch($site);
@@ -70,15 +78,44 @@ final class View
         echo '<tr><th scope="row"><label for="logystera-every">' . esc_html__('Speak every (seconds)', 'logystera') . '</label></th>';
         echo '<td><input type="number" min="60" max="86400" id="logystera-every" name="flush_every_s" value="'
             . esc_attr((string) $values['flush_every_s']) . '"></td></tr>';
+        self::proxies($values);
         echo '<tr><th scope="row">' . esc_html__('Agreement', 'logystera') . '</th><td><label><input type="checkbox" name="agree" '
             . checked(Settings::isAgreed($dsn), true, false) . '> ';
         echo esc_html__(
             'I agree that this site sends the signals above to the gateway of the DSN: what happened, when, and keyed hashes of who '
             . 'and where from. No names, addresses, passwords, texts or values of settings.',
             'logystera'
-        ) . '</label></td></tr></table>';
+        ) . '</label>';
+        if ($dsn !== null) {
+            /* translators: %s: a host */
+            $text = __('The agreement is with %s. Another gateway needs another one.', 'logystera');
+            echo '<p class="description">' . esc_html(sprintf($text, $dsn->host())) . '</p>';
+        }
+        echo '</td></tr></table>';
         submit_button(__('Save', 'logystera'));
         echo '</form>';
+    }
+
+    private static function proxies(array $values): void
+    {
+        echo '<tr><th scope="row"><label for="logystera-proxies">' . esc_html__('Trusted proxies', 'logystera') . '</label></th><td>';
+        echo '<textarea rows="3" class="regular-text code" id="logystera-proxies" name="proxies">'
+            . esc_textarea(implode("\n", $values['proxies'])) . '</textarea> ';
+        echo '<select name="proxy_header" aria-label="' . esc_attr__('Header', 'logystera') . '">';
+        foreach (Address::HEADERS as $header) {
+            echo '<option' . selected($values['proxy_header'], $header, false) . '>' . esc_html($header) . '</option>';
+        }
+        echo '</select><p class="description">' . esc_html__(
+            'Addresses or networks of proxies and CDNs before this site, one a line. Who asks is read from this header then, and only of '
+            . 'them: anybody else could write anything into it.',
+            'logystera'
+        ) . '</p>';
+        foreach (Status::proxyHeaders() as $header) {
+            /* translators: %s: a header of HTTP */
+            $text = __('This page came with the header %s, as a proxy sets it. It is not believed unless you say so.', 'logystera');
+            echo '<p class="description"><strong>' . esc_html(sprintf($text, $header)) . '</strong></p>';
+        }
+        echo '</td></tr>';
     }
 
     /** @return array<string, string> */
@@ -168,6 +205,20 @@ final class View
             echo '<h2>' . esc_html__('The last batch, exactly as it was sent', 'logystera') . '</h2>';
             echo '<textarea readonly rows="12" class="large-text code">' . esc_textarea($body) . '</textarea>';
         }
+    }
+
+    /** Before what cannot be undone. Until it is answered, all goes on. */
+    private static function question(): void
+    {
+        echo '<div class="notice notice-warning"><p>' . esc_html__(
+            'Do you take the agreement back? Nothing is recorded or sent any more then, and what waits on this site is deleted. '
+            . 'Until you answer, all goes on as before.',
+            'logystera'
+        ) . '</p>';
+        self::form('withdraw');
+        echo '<input type="hidden" name="sure" value="1">';
+        submit_button(__('Yes, stop and delete what waits', 'logystera'), 'delete', 'submit', false);
+        echo ' <a class="button" href="' . esc_url(Page::url()) . '">' . esc_html__('No, go on', 'logystera') . '</a></form></div>';
     }
 
     private static function withdrawal(): void

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Logystera\WordPress\Signals;
 
 use Logystera\WordPress\Emitter;
+use Logystera\WordPress\Guard;
 
 /**
  * Sign-ins: by the form, XML-RPC, REST, an application password, a cookie that was forged. One signal for each
@@ -23,6 +24,10 @@ final class Auth implements Source
     private $isAppPassword = false;
     /** @var bool whether WordPress looked at a password in this request */
     private $isAuthenticating = false;
+    /** @var int account that this request came from; 0 for nobody's */
+    private $came = 0;
+    /** @var array<int, true> accounts that got a cookie in this request */
+    private $given = [];
     /** @var bool whether a cookie was told of in this request: WordPress looks at it several times */
     private $isCookieTold = false;
 
@@ -33,18 +38,50 @@ final class Auth implements Source
 
     public function register(): void
     {
-        add_filter('authenticate', [$this, 'begin'], -PHP_INT_MAX);
-        add_filter('authenticate', [$this, 'end'], PHP_INT_MAX);
-        add_action('wp_login_failed', [$this, 'failed'], 10, 2);
-        add_action('wp_login', [$this, 'succeeded'], 10, 2);
-        add_action('application_password_failed_authentication', [$this, 'appPasswordFailed']);
-        add_action('application_password_did_authenticate', [$this, 'appPasswordSucceeded']);
-        add_action('auth_cookie_bad_hash', [$this, 'cookieFailed']);
-        add_action('auth_cookie_bad_username', [$this, 'cookieFailed']);
+        Guard::watch('authenticate', [$this, 'begin'], -PHP_INT_MAX);
+        Guard::watch('authenticate', [$this, 'end'], PHP_INT_MAX);
+        Guard::watch('wp_login_failed', [$this, 'failed'], 10, 2);
+        Guard::watch('wp_login', [$this, 'succeeded'], 10, 2);
+        Guard::watch('init', [$this, 'come'], -PHP_INT_MAX);
+        Guard::watch('set_logged_in_cookie', [$this, 'cookieGiven'], 10, 4);
+        Guard::watch('application_password_failed_authentication', [$this, 'appPasswordFailed']);
+        Guard::watch('application_password_did_authenticate', [$this, 'appPasswordSucceeded']);
+        Guard::watch('auth_cookie_bad_hash', [$this, 'cookieFailed']);
+        Guard::watch('auth_cookie_bad_username', [$this, 'cookieFailed']);
     }
 
+    /** Who got a cookie and did not pass by WordPress's own sign-in has been asked elsewhere. */
     public function finish(): void
     {
+        foreach (array_keys($this->given) as $id) {
+            $user = get_userdata($id);
+            if ($user instanceof \WP_User) {
+                $this->tell('success', 'sso', null, (string) $user->user_login, $user);
+            }
+        }
+        $this->given = [];
+    }
+
+    /** Who this request came from, before anything changes that. */
+    public function come(): void
+    {
+        $this->came = get_current_user_id();
+    }
+
+    /**
+     * A cookie is made, and told of when the request ends unless `wp_login` tells of it. Who came with one gets another
+     * when they change their password: that is no sign-in.
+     *
+     * @param mixed $cookie
+     * @param mixed $expire
+     * @param mixed $expiration
+     * @param mixed $id
+     */
+    public function cookieGiven($cookie, $expire, $expiration, $id): void
+    {
+        if ((int) $id > 0 && (int) $id !== $this->came) {
+            $this->given[(int) $id] = true;
+        }
     }
 
     /** @param mixed $user */
@@ -87,6 +124,7 @@ final class Auth implements Source
     {
         // Who signs somebody in without WordPress looking at a password has looked elsewhere.
         $method = $this->isAuthenticating ? self::method() : 'sso';
+        $this->given = [];
         $this->tell('success', $method, null, (string) $login, $user instanceof \WP_User ? $user : null);
     }
 
@@ -132,13 +170,14 @@ final class Auth implements Source
     private function tell(string $outcome, string $method, ?string $reason, string $name, ?\WP_User $account): void
     {
         $login = $account !== null ? (string) $account->user_login : $name;
+        $isPrivileged = $account === null ? null : user_can($account, 'manage_options');
         $this->emitter->emit([
             'outcome' => $outcome, 'method' => $method, 'reason' => $reason,
             'user_hash' => $login === '' ? null : $this->emitter->user($login),
             'user_length' => $login === '' ? null : $this->emitter->userLength($name),
             'source' => $this->emitter->source(),
-            'privileged' => $account === null ? null : user_can($account, 'manage_options'),
-        ]);
+            'privileged' => $isPrivileged,
+        ], $outcome === 'success' && $isPrivileged === true);
     }
 
     private static function account(string $name): ?\WP_User

@@ -8,6 +8,7 @@ use Logystera\Redact;
 use Logystera\Versions;
 use Logystera\WordPress\Components;
 use Logystera\WordPress\Emitter;
+use Logystera\WordPress\Guard;
 use Logystera\WordPress\Watch;
 
 /**
@@ -30,16 +31,16 @@ final class Component implements Source
 
     public function register(): void
     {
-        add_action('activated_plugin', [$this, 'pluginActivated']);
-        add_action('deactivated_plugin', [$this, 'pluginDeactivated']);
-        add_action('delete_plugin', [$this, 'remember']);
-        add_action('deleted_plugin', [$this, 'pluginDeleted'], 10, 2);
-        add_action('delete_theme', [$this, 'remember']);
-        add_action('deleted_theme', [$this, 'themeDeleted'], 10, 2);
-        add_action('switch_theme', [$this, 'themeSwitched'], 10, 3);
-        add_filter('upgrader_pre_install', [$this, 'remember']);
-        add_action('upgrader_process_complete', [$this, 'upgraded'], 10, 2);
-        add_action('_core_updated_successfully', [$this, 'coreUpdated']);
+        Guard::watch('activated_plugin', [$this, 'pluginActivated']);
+        Guard::watch('deactivated_plugin', [$this, 'pluginDeactivated']);
+        Guard::watch('delete_plugin', [$this, 'remember']);
+        Guard::watch('deleted_plugin', [$this, 'pluginDeleted'], 10, 2);
+        Guard::watch('delete_theme', [$this, 'remember']);
+        Guard::watch('deleted_theme', [$this, 'themeDeleted'], 10, 2);
+        Guard::watch('switch_theme', [$this, 'themeSwitched'], 10, 3);
+        Guard::watch('upgrader_pre_install', [$this, 'remember']);
+        Guard::watch('upgrader_process_complete', [$this, 'upgraded'], 10, 2);
+        Guard::watch('_core_updated_successfully', [$this, 'coreUpdated']);
     }
 
     public function finish(): void

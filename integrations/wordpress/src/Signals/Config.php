@@ -6,6 +6,8 @@ namespace Logystera\WordPress\Signals;
 
 use Logystera\Redact;
 use Logystera\WordPress\Emitter;
+use Logystera\WordPress\Guard;
+use Logystera\WordPress\Plugin;
 
 /**
  * Options that were added, updated or deleted: which, by whom, and whether a value is one that was seen before. Never
@@ -16,8 +18,11 @@ final class Config implements Source
     /** What WordPress and plugins keep among the options although nobody sets it. */
     private const STATE = '/^(_transient_|_site_transient_|logystera_|action_scheduler|recovery_|wp_force_deactivated)'
         . '|^(cron|doing_cron|rewrite_rules|recently_edited|recently_activated|auto_core_update_notified|fresh_site'
-        . '|can_compress_scripts|https_detection_errors|db_upgraded|user_count|finished_updating_comment_type)$'
+        . '|can_compress_scripts|blog_count|https_detection_errors|db_upgraded|user_count|finished_updating_comment_type)$'
         . '|\.lock$|_lock$|_cache$|_children$/D';
+
+    /** Before the name of a setting of the whole network. */
+    private const NETWORK = 'network.';
 
     /** @var Emitter */
     private $emitter;
@@ -31,10 +36,15 @@ final class Config implements Source
 
     public function register(): void
     {
-        add_action('added_option', [$this, 'added'], 10, 2);
-        add_action('updated_option', [$this, 'updated'], 10, 3);
-        add_action('delete_option', [$this, 'deleting']);
-        add_action('deleted_option', [$this, 'deleted']);
+        Guard::watch('added_option', [$this, 'added'], 10, 2);
+        Guard::watch('updated_option', [$this, 'updated'], 10, 3);
+        Guard::watch('delete_option', [$this, 'deleting']);
+        Guard::watch('deleted_option', [$this, 'deleted']);
+        if (is_multisite()) {
+            Guard::watch('add_site_option', [$this, 'networkAdded'], 10, 2);
+            Guard::watch('update_site_option', [$this, 'networkUpdated'], 10, 3);
+            Guard::watch('delete_site_option', [$this, 'networkDeleted']);
+        }
     }
 
     public function finish(): void
@@ -47,7 +57,7 @@ final class Config implements Source
      */
     public function added($name, $value): void
     {
-        if (self::isSetting($name)) {
+        if ($this->wants($name)) {
             $this->tell($name, 'added', null, $this->emitter->value($name, $value));
         }
     }
@@ -59,7 +69,7 @@ final class Config implements Source
      */
     public function updated($name, $before, $after): void
     {
-        if (self::isSetting($name)) {
+        if ($this->wants($name)) {
             $hashes = [$this->emitter->value($name, $before), $this->emitter->value($name, $after)];
             $this->tell($name, 'updated', $hashes[0], $hashes[1]);
         }
@@ -68,7 +78,7 @@ final class Config implements Source
     /** @param mixed $name */
     public function deleting($name): void
     {
-        if (self::isSetting($name)) {
+        if (self::isSetting($name) && !$this->emitter->isFull()) {
             $this->before[$name] = get_option($name);
         }
     }
@@ -76,17 +86,59 @@ final class Config implements Source
     /** @param mixed $name */
     public function deleted($name): void
     {
-        if (self::isSetting($name)) {
+        if ($this->wants($name)) {
             $hasBefore = array_key_exists($name, $this->before);
             $this->tell($name, 'deleted', $hasBefore ? $this->emitter->value($name, $this->before[$name]) : null, null);
             unset($this->before[$name]);
         }
     }
 
+    /**
+     * The network's own settings are its main site's.
+     *
+     * @param mixed $name
+     * @param mixed $value
+     */
+    public function networkAdded($name, $value): void
+    {
+        Plugin::at(get_main_site_id(), fn () => is_string($name) ? $this->added(self::NETWORK . $name, $value) : null);
+    }
+
+    /**
+     * @param mixed $name
+     * @param mixed $after
+     * @param mixed $before
+     */
+    public function networkUpdated($name, $after, $before): void
+    {
+        Plugin::at(get_main_site_id(), fn () => is_string($name) ? $this->updated(self::NETWORK . $name, $before, $after) : null);
+    }
+
+    /** @param mixed $name */
+    public function networkDeleted($name): void
+    {
+        Plugin::at(get_main_site_id(), fn () => is_string($name) ? $this->deleted(self::NETWORK . $name) : null);
+    }
+
+    /** Whether it is told of. Where a request changes more than is told, the work for each more is spared. @param mixed $name */
+    private function wants($name): bool
+    {
+        if (!self::isSetting($name)) {
+            return false;
+        }
+        $isFull = $this->emitter->isFull();
+        $isFull ? $this->emitter->drop() : null;
+        return !$isFull;
+    }
+
     /** @param mixed $name */
     public static function isSetting($name): bool
     {
-        return is_string($name) && $name !== '' && preg_match(self::STATE, $name) !== 1;
+        if (!is_string($name) || $name === '') {
+            return false;
+        }
+        $own = strpos($name, self::NETWORK) === 0 ? substr($name, strlen(self::NETWORK)) : $name;
+        return preg_match(self::STATE, $own) !== 1;
     }
 
     private function tell(string $name, string $action, ?string $before, ?string $after): void

@@ -6,6 +6,7 @@ namespace Logystera\WordPress\Signals;
 
 use Logystera\Redact;
 use Logystera\WordPress\Emitter;
+use Logystera\WordPress\Guard;
 
 /**
  * Jobs of WP-Cron. It takes each event off its list right before it runs the event's hook: from then on the job is
@@ -29,7 +30,7 @@ final class Cron implements Source
 
     public function register(): void
     {
-        add_filter('pre_unschedule_event', [$this, 'taken'], PHP_INT_MAX, 3);
+        Guard::watch('pre_unschedule_event', [$this, 'taken'], PHP_INT_MAX, 3);
     }
 
     public function finish(): void
@@ -50,8 +51,8 @@ final class Cron implements Source
             $this->due = [$hook => (int) $timestamp];
             if (!isset($this->watched[$hook])) {
                 $this->watched[$hook] = true;
-                add_action($hook, [$this, 'begin'], -PHP_INT_MAX, 0);
-                add_action($hook, [$this, 'end'], PHP_INT_MAX, 0);
+                Guard::watch($hook, [$this, 'begin'], -PHP_INT_MAX, 0);
+                Guard::watch($hook, [$this, 'end'], PHP_INT_MAX, 0);
             }
         }
         return $result;

@@ -57,6 +57,10 @@ final class Database implements Source
 
     private function tellError(string $message, string $query): void
     {
+        if ($this->emitter->isFull()) {
+            $this->emitter->drop();
+            return;
+        }
         $code = null;
         foreach (self::CODES as $pattern => $number) {
             if (preg_match($pattern, $message) === 1) {

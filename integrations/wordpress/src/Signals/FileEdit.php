@@ -4,9 +4,11 @@ declare(strict_types=1);
 
 namespace Logystera\WordPress\Signals;
 
+use Logystera\Quiet;
 use Logystera\Redact;
 use Logystera\Script;
 use Logystera\WordPress\Emitter;
+use Logystera\WordPress\Guard;
 
 /**
  * Files that are written through the site: by the plugin and the theme editor, and scripts among the uploads.
@@ -27,11 +29,11 @@ final class FileEdit implements Source
 
     public function register(): void
     {
-        add_action('wp_ajax_edit-theme-plugin-file', [$this, 'saving'], -PHP_INT_MAX);
+        Guard::watch('wp_ajax_edit-theme-plugin-file', [$this, 'saving'], -PHP_INT_MAX);
         // Without JavaScript the editors post to their own pages.
-        add_action('load-plugin-editor.php', [$this, 'saving']);
-        add_action('load-theme-editor.php', [$this, 'saving']);
-        add_filter('wp_handle_upload', [$this, 'uploaded'], PHP_INT_MAX);
+        Guard::watch('load-plugin-editor.php', [$this, 'saving']);
+        Guard::watch('load-theme-editor.php', [$this, 'saving']);
+        Guard::watch('wp_handle_upload', [$this, 'uploaded'], PHP_INT_MAX);
     }
 
     public function finish(): void
@@ -75,9 +77,9 @@ final class FileEdit implements Source
     private static function look(string $path): array
     {
         clearstatcache(true, $path);
-        $stat = @stat($path);
+        $stat = Quiet::call('stat', $path);
         return [
-            'size' => $stat === false ? 0 : $stat['size'], 'digest' => (string) @hash_file('sha256', $path),
+            'size' => $stat === false ? 0 : $stat['size'], 'digest' => (string) Quiet::call('hash_file', 'sha256', $path),
             'mode' => $stat === false ? 0 : $stat['mode'] & 07777,
         ];
     }
@@ -85,7 +87,7 @@ final class FileEdit implements Source
     private function tell(string $path, array $before, array $after): void
     {
         $below = Emitter::relative($path);
-        $text = (string) @file_get_contents($path, false, null, 0, Script::READ_BYTES_MAX);
+        $text = (string) Quiet::call('file_get_contents', $path, false, null, 0, Script::READ_BYTES_MAX);
         $uploads = wp_normalize_path(wp_upload_dir(null, false)['basedir']) . '/';
         $found = Script::heuristics($text) + [
             'php_in_uploads' => strpos(wp_normalize_path($path), $uploads) === 0 && Script::isNamedSo($path),

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Logystera\WordPress\Signals;
 
 use Logystera\WordPress\Emitter;
+use Logystera\WordPress\Guard;
 
 /** What became of each mail that went through wp_mail. */
 final class Mail implements Source
@@ -28,10 +29,10 @@ final class Mail implements Source
 
     public function register(): void
     {
-        add_filter('pre_wp_mail', [$this, 'begin'], PHP_INT_MAX, 2);
-        add_action('phpmailer_init', [$this, 'prepared'], PHP_INT_MAX);
-        add_action('wp_mail_succeeded', [$this, 'sent']);
-        add_action('wp_mail_failed', [$this, 'failed']);
+        Guard::watch('pre_wp_mail', [$this, 'begin'], PHP_INT_MAX, 2);
+        Guard::watch('phpmailer_init', [$this, 'prepared'], PHP_INT_MAX);
+        Guard::watch('wp_mail_succeeded', [$this, 'sent']);
+        Guard::watch('wp_mail_failed', [$this, 'failed']);
     }
 
     public function finish(): void

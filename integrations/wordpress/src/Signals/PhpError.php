@@ -4,9 +4,13 @@ declare(strict_types=1);
 
 namespace Logystera\WordPress\Signals;
 
+use Logystera\Fatal;
+use Logystera\HandlerMask;
 use Logystera\Hasher;
+use Logystera\Quiet;
 use Logystera\Redact;
 use Logystera\WordPress\Emitter;
+use Logystera\WordPress\Guard;
 
 /**
  * PHP's errors, as far as PHP is set to report them: what is silenced is none. An error that repeats in a request is
@@ -19,8 +23,8 @@ final class PhpError implements Source
         E_NOTICE => 'notice', E_USER_NOTICE => 'notice', E_DEPRECATED => 'deprecated',
         E_USER_DEPRECATED => 'deprecated', E_USER_ERROR => 'fatal', E_RECOVERABLE_ERROR => 'fatal',
     ];
-    /** Errors that end the request and go to no handler. */
-    private const ENDS = [E_ERROR => 'fatal', E_CORE_ERROR => 'fatal', E_COMPILE_ERROR => 'fatal', E_PARSE => 'parse'];
+    /** Errors that are looked at in a request; more are only counted. Each costs some 20 µs. */
+    private const SEEN_MAX = 250;
     /** Memory that is given back when a request ends for want of it, in bytes, and how much more it may take then. */
     private const RESERVE_BYTES = 65536;
     private const MORE_BYTES = 4194304;
@@ -29,6 +33,10 @@ final class PhpError implements Source
     private $emitter;
     /** @var callable|null */
     private $previous = null;
+    /** @var int what that one asked for */
+    private $levels = 0;
+    /** @var array<string, true> digests of the errors that came, as they came, and of the shapes that were told */
+    private $seen = [];
     /** @var array<string, true> */
     private $told = [];
     /** @var array|null the error that ends the request */
@@ -44,6 +52,14 @@ final class PhpError implements Source
     public function register(): void
     {
         $this->reserve = str_repeat("\0", self::RESERVE_BYTES);
+        $present = set_error_handler([$this, 'handle']);
+        restore_error_handler();
+        $levels = $present === null ? 0 : HandlerMask::ofPresent();
+        if ($levels === null) {
+            // Nobody knows what the handler that is there asked for: it goes on, and only what ends a request is told.
+            return;
+        }
+        $this->levels = $levels;
         $this->previous = set_error_handler([$this, 'handle']);
     }
 
@@ -55,37 +71,51 @@ final class PhpError implements Source
             $this->reserve = null;
             $limit = wp_convert_hr_to_bytes((string) ini_get('memory_limit'));
             if ($limit > 0) {
-                @ini_set('memory_limit', (string) ($limit + self::MORE_BYTES));
+                Quiet::call('ini_set', 'memory_limit', (string) ($limit + self::MORE_BYTES));
             }
-            $this->tell(self::ENDS[$error['type']], $error['message'], $error['file'], $error['line']);
+            $this->tell(Fatal::LEVELS[$error['type']], $error['message'], $error['file'], $error['line']);
             $this->fatal = null;
         }
     }
 
     /**
      * What PHP calls for each error that ends no request. Tells of it, and leaves the rest to whoever was asked
-     * before.
+     * before, if that one asked for such errors.
      */
     public function handle(int $level, string $message, string $file = '', int $line = 0): bool
     {
-        $this->noteFatal();
-        if ((error_reporting() & $level) !== 0) {
-            $this->tell(self::LEVELS[$level] ?? 'warning', $message, $file, $line);
+        try {
+            $this->noteFatal();
+            if ((error_reporting() & $level) !== 0) {
+                $this->tell(self::LEVELS[$level] ?? 'warning', $message, $file, $line);
+            }
+        } catch (\Throwable $fault) {
+            Guard::tell($fault, 'php.error');
         }
-        return $this->previous !== null && ($this->previous)($level, $message, $file, $line) !== false;
+        // With all that PHP gave: PHP 7.4 has a fifth argument.
+        return $this->previous !== null && ($this->levels & $level) !== 0 && ($this->previous)(...func_get_args()) !== false;
     }
 
     /** An error in what runs after a fatal one takes its place in PHP's memory. */
     private function noteFatal(): void
     {
         $last = error_get_last();
-        if ($this->fatal === null && $last !== null && isset(self::ENDS[$last['type']])) {
+        if ($this->fatal === null && Fatal::is($last)) {
             $this->fatal = $last;
         }
     }
 
     private function tell(string $level, string $message, string $file, int $line): void
     {
+        $digest = md5("$level $file $line $message");
+        if (isset($this->seen[$digest])) {
+            return;
+        }
+        if (count($this->seen) >= self::SEEN_MAX && !in_array($level, Fatal::LEVELS, true)) {
+            $this->emitter->drop();
+            return;
+        }
+        $this->seen[$digest] = true;
         $shape = Redact::message($message);
         if (isset($this->told["$level $file $line $shape"])) {
             return;

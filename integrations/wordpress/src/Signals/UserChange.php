@@ -6,6 +6,7 @@ namespace Logystera\WordPress\Signals;
 
 use Logystera\Redact;
 use Logystera\WordPress\Emitter;
+use Logystera\WordPress\Guard;
 
 /**
  * Accounts and their roles. Roles are watched where they are kept, in the account's meta: that is the same place for
@@ -15,6 +16,8 @@ final class UserChange implements Source
 {
     /** The role that is told of an account that has none. */
     private const NO_ROLE = 'none';
+    /** The role that is told of who runs a network. */
+    private const SUPER = 'super_admin';
 
     /** @var Emitter */
     private $emitter;
@@ -22,7 +25,7 @@ final class UserChange implements Source
     private $before = [];
     /** @var bool whether an account is being made: its first roles are part of that */
     private $isCreating = false;
-    /** @var array<int, array{0: string, 1: string}> login and role of accounts that are being deleted */
+    /** @var array<int, array{0: string, 1: string, 2: int}> login, role and site of accounts that are being deleted */
     private $deleting = [];
 
     public function __construct(Emitter $emitter)
@@ -32,19 +35,19 @@ final class UserChange implements Source
 
     public function register(): void
     {
-        add_filter('wp_pre_insert_user_data', [$this, 'inserting'], PHP_INT_MAX, 2);
-        add_action('user_register', [$this, 'created']);
-        add_action('delete_user', [$this, 'deleting']);
-        add_action('deleted_user', [$this, 'deleted']);
-        add_action('wpmu_delete_user', [$this, 'deleting']);
+        Guard::watch('wp_pre_insert_user_data', [$this, 'inserting'], PHP_INT_MAX, 2);
+        Guard::watch('user_register', [$this, 'created']);
+        Guard::watch('delete_user', [$this, 'deleting']);
+        Guard::watch('deleted_user', [$this, 'deleted']);
+        Guard::watch('wpmu_delete_user', [$this, 'deleting']);
         foreach (['update_user_meta', 'delete_user_meta'] as $hook) {
-            add_action($hook, [$this, 'changing'], 10, 3);
+            Guard::watch($hook, [$this, 'changing'], 10, 3);
         }
         foreach (['added_user_meta', 'updated_user_meta', 'deleted_user_meta'] as $hook) {
-            add_action($hook, [$this, 'changed'], 10, 3);
+            Guard::watch($hook, [$this, 'changed'], 10, 3);
         }
-        add_action('granted_super_admin', [$this, 'superGranted']);
-        add_action('revoked_super_admin', [$this, 'superRevoked']);
+        Guard::watch('granted_super_admin', [$this, 'superGranted']);
+        Guard::watch('revoked_super_admin', [$this, 'superRevoked']);
     }
 
     public function finish(): void
@@ -75,16 +78,15 @@ final class UserChange implements Source
     /** @param mixed $id */
     public function deleting($id): void
     {
-        $this->deleting[(int) $id] = [self::login((int) $id), self::roles((int) $id)[0] ?? self::NO_ROLE];
-        if (current_filter() === 'wpmu_delete_user') {
-            $this->deleted($id);
-        }
+        // A network's deletion is followed by the site's own word, too.
+        $this->deleting[(int) $id] = [self::login((int) $id), self::roles((int) $id)[0] ?? self::NO_ROLE, get_current_blog_id()];
     }
 
     /** @param mixed $id */
     public function deleted($id): void
     {
         [$login, $role] = $this->deleting[(int) $id] ?? ['', self::NO_ROLE];
+        unset($this->deleting[(int) $id]);
         if ($login !== '') {
             $this->tell('deleted', $role, $login);
         }
@@ -110,11 +112,19 @@ final class UserChange implements Source
     public function changed($metaIds, $id, $key): void
     {
         $id = (int) $id;
-        if (!self::isRoles($key) || $this->isCreating || isset($this->deleting[$id])) {
+        if (!self::isRoles($key) || $this->isCreating) {
             return;
         }
         [$before, $after] = [$this->before[$id] ?? [], self::roles($id)];
         unset($this->before[$id]);
+        if (isset($this->deleting[$id])) {
+            // Each site of a network that the account had roles at hears of it.
+            [$login, , $blog] = $this->deleting[$id];
+            if ($blog !== get_current_blog_id() && $before !== [] && $after === []) {
+                $this->tell('deleted', $before[0], $login);
+            }
+            return;
+        }
         foreach (array_diff($before, $after) as $role) {
             $this->tell('role_revoked', $role, self::login($id));
         }
@@ -126,13 +136,13 @@ final class UserChange implements Source
     /** @param mixed $id */
     public function superGranted($id): void
     {
-        $this->tell('role_granted', 'super_admin', self::login((int) $id));
+        $this->tell('role_granted', self::SUPER, self::login((int) $id));
     }
 
     /** @param mixed $id */
     public function superRevoked($id): void
     {
-        $this->tell('role_revoked', 'super_admin', self::login((int) $id));
+        $this->tell('role_revoked', self::SUPER, self::login((int) $id));
     }
 
     /** @param mixed $key */
@@ -159,9 +169,21 @@ final class UserChange implements Source
 
     private function tell(string $action, string $role, string $login): void
     {
+        $isVital = in_array($action, ['created', 'role_granted'], true) && self::runsSite($role);
+        if (!$isVital && $this->emitter->isFull()) {
+            $this->emitter->drop();
+            return;
+        }
         $this->emitter->emit([
             'action' => $action, 'role' => Redact::slug($role), 'user_hash' => $this->emitter->user($login),
             'user_length' => $this->emitter->userLength($login), 'actor_hash' => $this->emitter->actor(),
-        ]);
+        ], $isVital);
+    }
+
+    /** Whether who has the role can change everything. */
+    private static function runsSite(string $role): bool
+    {
+        $found = $role === self::SUPER ? null : wp_roles()->get_role($role);
+        return $role === self::SUPER || ($found !== null && $found->has_cap('manage_options'));
     }
 }
