@@ -122,7 +122,7 @@ fn tick(at_ms: i64) -> Vec<u8> {
 fn at_of(value: &[u8]) -> i64 {
     match DetectionsRecord::decode(value) {
         Ok(DetectionsRecord::Tick(tick)) => tick.at.0 - START_MS,
-        other => panic!("{other:?}"),
+        other => unreachable!("{other:?}"),
     }
 }
 
@@ -208,10 +208,7 @@ fn what_is_no_tick_is_committed_soon_with_the_ticks_before_it() {
 fn wall(ticks: &[i64]) -> i64 {
     ticks
         .iter()
-        .fold((i64::MIN, 0), |(wall, below), at| match *at < wall {
-            true if below < 59 => (wall, below + 1),
-            _ => (*at, 0),
-        })
+        .fold((i64::MIN, 0), |(wall, below), at| if *at < wall && below < 59 { (wall, below + 1) } else { (*at, 0) })
         .0
 }
 

@@ -72,6 +72,7 @@ impl Courier for Receiver {
 struct Installation {
     dir: tempfile::TempDir,
     embedded: Embedded,
+    reader: EmbeddedReader,
     clock: ManualClock,
     gateway: Gateway<EmbeddedLog>,
     wanted: TimeWanted,
@@ -86,12 +87,14 @@ impl Installation {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let embedded = Embedded::open(dir.path()).unwrap();
+        let reader = EmbeddedReader::open(dir.path()).unwrap();
         let (clock, wanted) = (ManualClock::at(START_MS), TimeWanted::default());
         let gateway = gateway(&embedded, &clock, &wanted);
         let rules = Arc::new(RuleSet::from_yaml(&[("rules.yaml", RULES)]).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (asked_s, shutdown, threads) = (Arc::default(), Shutdown::new(), Vec::new());
-        let mut new = Self { dir, embedded, clock, gateway, wanted, rules, asked_s, shutdown, runtime, threads };
+        let mut new =
+            Self { dir, embedded, reader, clock, gateway, wanted, rules, asked_s, shutdown, runtime, threads };
         new.run_engine();
         new.run_alerter();
         new
@@ -152,8 +155,7 @@ impl Installation {
     }
 
     fn settle(&self, pause: Duration) {
-        let reader = EmbeddedReader::open(self.dir.path()).unwrap();
-        let behind = |app: &str, topic| reader.position(app).unwrap() != Some(reader.bounds(topic).unwrap().end);
+        let behind = |app: &str, topic| self.reader.position(app).unwrap() != Some(self.end(topic));
         std::thread::sleep(pause);
         for _ in 0..200 {
             let is_done = !behind(processor::APP, Topic::Signals) && !behind(alerter::APP, Topic::Detections);
@@ -165,7 +167,7 @@ impl Installation {
     }
 
     fn end(&self, topic: Topic) -> u64 {
-        EmbeddedReader::open(self.dir.path()).unwrap().bounds(topic).unwrap().end
+        self.reader.bounds(topic).unwrap().end
     }
 
     fn stop(self) -> tempfile::TempDir {
@@ -189,7 +191,9 @@ fn open_s(data: &Path) -> i64 {
     let reader = EmbeddedReader::open(data).unwrap();
     let mut entries = Vec::new();
     reader.state(processor::APP, &mut |entry| entries.push((entry.key.to_vec(), entry.value.to_vec()))).unwrap();
-    entries.iter().for_each(|(key, value)| engine.restore(key, value).unwrap());
+    for (key, value) in &entries {
+        engine.restore(key, value).unwrap();
+    }
     engine.time().open.0 / 1_000
 }
 

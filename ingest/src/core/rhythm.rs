@@ -105,7 +105,7 @@ mod tests {
                     None
                 }
             };
-            told.map(|open_ms| (at, open_ms as f64 / 1_000.0))
+            told.map(|open_ms| (at, f64::from(i32::try_from(open_ms).unwrap_or(i32::MAX)) / 1_000.0))
         });
         told.collect()
     }

@@ -36,15 +36,7 @@ impl LogTime {
         }
         self.below.clear();
         self.highest = Some(at);
-        let passed = at - previous;
-        let trusted = if told <= STEP_MAX {
-            STEP_MAX
-        } else if told >= TOLD_MAX {
-            TOLD_MAX
-        } else {
-            told
-        };
-        self.open += if passed > trusted { trusted } else { passed };
+        self.open += told.clamp(STEP_MAX, TOLD_MAX).min(at - previous);
         if at - previous > GAP {
             self.gap_end = Some(self.open);
         }
