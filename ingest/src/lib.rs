@@ -10,6 +10,8 @@ pub mod keys;
 
 mod gateway;
 
+mod time;
+
 mod body;
 
 mod places;

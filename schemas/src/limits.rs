@@ -134,8 +134,7 @@ pub const RECORDS_RECALLED: u64 = 1_000;
 pub const LOG_REPEAT_MS: i64 = 30_000;
 /// Milliseconds between two ticks of a gateway (design, section 5).
 pub const TICK_MS: u64 = 1_000;
-/// Milliseconds without a batch after which a gateway that is alone writes ticks seldom: a sender that has something to say every
-/// minute keeps the second's rhythm.
+/// Milliseconds without a batch after which a gateway that is alone writes ticks seldom: who sends every minute gets one a second.
 pub const IDLE_AFTER_MS: u64 = 60_000;
 /// Milliseconds between two ticks while nobody sends: what a silence may be told late then. At 50 KB a commit a day of them is
 /// 0.4 GB; well below a minute, at which the engine sees a gap.
