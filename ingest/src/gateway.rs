@@ -14,7 +14,6 @@ use logystera_schemas::batch::{BatchHead, encode};
 use logystera_schemas::ids::{BatchId, KeyGroup, KeyId, Sha256Digest, SiteId, SpoolId, TenantId};
 use logystera_schemas::limits::{BODY_BYTES_MAX, LARGE_BODY_BYTES};
 use logystera_schemas::replay::ReplayWindow;
-use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::Topic;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
@@ -23,7 +22,7 @@ use crate::body::{Received, receive};
 use crate::config::GatewayConfig;
 use crate::core::admit::{Admitted, BodyFault, RefusedSignals, Terms, admit};
 use crate::core::clock::{ClockWatch, Judgement};
-use crate::core::election::{Election, Standing};
+use crate::core::election::Election;
 use crate::core::inflate::{Inflated, inflate};
 use crate::core::quota::Quotas;
 use crate::core::refusal::{Refusal, SignalRefusal};
@@ -155,42 +154,6 @@ impl<L: Log> Gateway<L> {
         let batch = BatchId { spool: head.spool, seq: head.seq };
         let BatchHead { site, key, digest, received_at, .. } = head;
         lock(&self.0.replay).insert(&Try { site, key, batch, digest, now_ms: *received_at });
-    }
-
-    /// Takes a tick that stands in the log from before this process.
-    pub fn remember_tick(&self, at: WallMs) {
-        lock(&self.0.clock_watch).written(at.0);
-    }
-
-    /// Takes in all leases of gateways whenever one has changed, as soon as they are read. The first time tells nobody's clock:
-    /// they may be from long ago.
-    pub fn see_others(&self, standings: Vec<Standing>) {
-        let Some(election) = &self.0.election else { return };
-        let (mut election, mut clocks) = (lock(election), lock(&self.0.clock_watch));
-        let now_ms = self.0.clock.monotonic_ms();
-        let is_first = !election.has_looked();
-        let news = election.look(standings, now_ms);
-        news.gone.iter().for_each(|instance| clocks.forget(instance));
-        for Standing { instance, at, ticks, .. } in &news.fresh {
-            if *ticks {
-                clocks.heard(instance, at.0, now_ms);
-            } else if instance.as_str() < election.own() {
-                clocks.defer(now_ms);
-            }
-        }
-        if is_first && !election.has_others() {
-            clocks.nobody_else();
-        }
-    }
-
-    /// Whether this gateway would write ticks, for its lease to say.
-    pub fn stands(&self) -> watch::Receiver<bool> {
-        self.0.stands.subscribe()
-    }
-
-    /// What is to be made of the clock right now.
-    pub(crate) fn judge_clock(&self) -> Judgement {
-        lock(&self.0.clock_watch).judge(self.0.clock.wall_ms(), self.0.clock.monotonic_ms())
     }
 
     /// Answers one request for `/v1/batches`.

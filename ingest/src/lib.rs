@@ -15,6 +15,7 @@ mod body;
 mod places;
 
 mod once;
+mod others;
 mod publish;
 
 mod answer;
