@@ -17,6 +17,7 @@ mod body;
 mod places;
 
 mod once;
+mod others;
 mod publish;
 
 mod answer;

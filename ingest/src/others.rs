@@ -1,0 +1,47 @@
+//! What the gateway hears of the time, and tells of itself: the other gateways, and the log.
+
+use logystera_infra::log::Log;
+use logystera_schemas::time::WallMs;
+use tokio::sync::watch;
+
+use crate::core::clock::Judgement;
+use crate::core::election::Standing;
+use crate::gateway::{Gateway, lock};
+
+impl<L: Log> Gateway<L> {
+    /// Takes a tick that stands in the log from before this process.
+    pub fn remember_tick(&self, at: WallMs) {
+        lock(&self.0.clock_watch).written(at.0);
+    }
+
+    /// Takes in all leases of gateways whenever one has changed, as soon as they are read. The first time tells nobody's clock:
+    /// they may be from long ago.
+    pub fn see_others(&self, standings: Vec<Standing>) {
+        let Some(election) = &self.0.election else { return };
+        let (mut election, mut clocks) = (lock(election), lock(&self.0.clock_watch));
+        let now_ms = self.0.clock.monotonic_ms();
+        let is_first = !election.has_looked();
+        let news = election.look(standings, now_ms);
+        news.gone.iter().for_each(|instance| clocks.forget(instance));
+        for Standing { instance, at, ticks, .. } in &news.fresh {
+            if *ticks {
+                clocks.heard(instance, at.0, now_ms);
+            } else if instance.as_str() < election.own() {
+                clocks.defer(now_ms);
+            }
+        }
+        if is_first && !election.has_others() {
+            clocks.nobody_else();
+        }
+    }
+
+    /// Whether this gateway would write ticks, for its lease to say.
+    pub fn stands(&self) -> watch::Receiver<bool> {
+        self.0.stands.subscribe()
+    }
+
+    /// What is to be made of the clock right now.
+    pub(crate) fn judge_clock(&self) -> Judgement {
+        lock(&self.0.clock_watch).judge(self.0.clock.wall_ms(), self.0.clock.monotonic_ms())
+    }
+}
