@@ -10,8 +10,6 @@ pub mod keys;
 
 mod gateway;
 
-mod time;
-
 mod body;
 
 mod places;
