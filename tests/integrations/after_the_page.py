@@ -48,11 +48,13 @@ def test_others_get_what_they_asked_for_and_no_fault_of_ours(world):
     (site.folder / "wp-content/mu-plugins/a.php").write_text("""<?php add_action('init', function () { if (isset($_GET['many'])) { $start = microtime(true);
       for ($i = 0; $i < 10000; $i++) { trigger_error('Warning ' . md5((string) $i), E_USER_WARNING); } header('X-Ms: ' . 1000 * (microtime(true) - $start)); } });""")
     costs = sorted(float(site.get("/?many", cookies=False).headers["X-Ms"]) for _ in range(3))
-    plugin.write_text("""<?php add_action('init', function () { if (isset($_GET['many'])) { $start = microtime(true);
-      for ($i = 0; $i < 10000; $i++) { do_action('updated_option', "probe_$i", 'a', "b$i"); } header('X-Ms: ' . 1000 * (microtime(true) - $start)); } });""")
-    options = sorted(float(site.get("/?many", cookies=False).headers["X-Ms"]) for _ in range(3))
-    # Some 20 ms here; each of them looked at takes 400.
-    assert options[0] < 150, options
+    plugin.write_text("""<?php add_action('init', function () { if (isset($_GET['many'])) { $spent = [0, 0];
+      for ($i = 0; $i < 10000; $i++) { $start = microtime(true); do_action('updated_option', "probe_$i", 'a', "b$i");
+        $spent[$i < 500 ? 0 : 1] += 1000 * (microtime(true) - $start); } header('X-Ms: ' . implode(' ', $spent)); } });""")
+    told, rest = min(([float(n) for n in site.get("/?many", cookies=False).headers["X-Ms"].split()] for _ in range(3)), key=sum)
+    # What is only counted costs a small part of what is told.
+    assert rest / 9500 < told / 500 / 3, (told, rest)
+    options = [told + rest]
     return f"{calls} odd calls; 10,000 warnings: {costs[0]:.0f} ms, 10,000 options: {options[0]:.0f} ms"
 
 

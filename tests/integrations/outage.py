@@ -101,6 +101,13 @@ def test_a_folder_that_takes_nothing_is_a_failure_everywhere(world):
     told = [(s["dropped_type"], s["count"], s["reason"]) for s in world.signals(site, "integration.dropped")]
     assert told == [("auth.attempt", attempts, "disk")], told
     assert site.eval(HEALTH) == '"good"'
+    # What had to go elsewhere meanwhile, in an older version, is sent from there.
+    left = site.folder / "wp-content/uploads/logystera-left"
+    site.eval(f"mkdir('{left}'); $c = new Logystera\\SystemClock(); $s = new Logystera\\Spool(new Logystera\\FileStorage('{left}'), $c);"
+              "$s->append([[$c->nowMs(), ['type' => 'cron.run', 'job' => 'left', 'outcome' => 'ok']]]);"
+              f"$o = get_option('logystera_spool'); $o['left'] = ['{left}']; update_option('logystera_spool', $o);")
+    assert site.command().returncode == 0 and not left.exists()
+    assert [s["job"] for s in world.signals(site, "cron.run")] == ["left"]
     assert site.database.query("SELECT 1 FROM wp_options WHERE option_name LIKE 'logystera\\_lost%'", site.name) == ""
 
 

@@ -357,6 +357,22 @@ return [
         ini_set('error_log', (string) $log);
         $site->remove();
     },
+    'what was left in another folder is sent from there, and the folder goes' => static function (): void {
+        $site = new Site(MODULE);
+        $runtime = $site->container->get('logystera.runtime');
+        $runtime->background(1000, true);
+        $left = "$site->root/sites/default/files/logystera-left";
+        mkdir($left);
+        $clock = new \Logystera\SystemClock();
+        $spool = new \Logystera\Spool(new \Logystera\FileStorage($left), $clock);
+        $spool->append([[$clock->nowMs(), ['type' => 'cron.run', 'job' => 'left', 'outcome' => 'ok']]]);
+        $site->state->values['logystera.spool']['left'] = [$left];
+        $runtime->background(1000, true);
+        $bodies = array_map(static fn (array $sent): string => unpacked($sent['body']), $site->http->requests);
+        same(1, count(array_filter($bodies, static fn (string $body): bool => str_contains($body, '"job":"left"'))), 'sent');
+        same([false, []], [is_dir($left), $site->state->values['logystera.spool']['left']], 'gone');
+        $site->remove();
+    },
     'uninstalling leaves no state and no file' => static function (): void {
         require_once MODULE . '/logystera.install';
         $site = new Site(MODULE);
