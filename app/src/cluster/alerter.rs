@@ -6,7 +6,7 @@ use logystera_alerter::channels::courier::HttpCourier;
 use logystera_alerter::channels::webhook::{Webhook, WebhookConfig};
 use logystera_alerter::task::{self, PlannerMachine};
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::pace::IdleCommits;
+use logystera_infra::pace::{IdleCommits, TimeWanted};
 use logystera_infra::shutdown::Shutdown;
 use logystera_schemas::topic::Topic;
 use tokio::runtime::Handle;
@@ -33,8 +33,8 @@ pub(super) async fn serve(installation: &Installation, health: &Health, shutdown
         let (targets, advice) = (Arc::new(targets), Arc::clone(&advice));
         let courier = HttpCourier::new(webhook.clone(), targets, advice, clock, url, runtime.clone(), outcome);
         let machine = PlannerMachine::new(run.place.partition);
-        // As long as each processor's ticks come on their own: what is not committed would look like lag.
-        task::run(machine, run.task, &courier, outcomes, &SystemClock::new(), IdleCommits::Soon, run.stop)
+        let idle = IdleCommits::Seldom(TimeWanted::default());
+        task::run(machine, run.task, &courier, outcomes, &SystemClock::new(), idle, run.stop)
     });
     let until = shutdown.clone();
     let done = tokio::task::spawn_blocking(move || {

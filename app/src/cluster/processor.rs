@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use logystera_infra::clock::SystemClock;
-use logystera_infra::pace::IdleCommits;
+use logystera_infra::pace::{IdleCommits, TimeWanted};
 use logystera_infra::shutdown::Shutdown;
 use logystera_processor::core::snapshot::Home;
 use logystera_processor::task::{self, EngineMachine, OutputPartitions};
@@ -27,8 +27,9 @@ pub fn work(control: Control, marks: Marks) -> Work {
             OutputPartitions { detections: partitions(Topic::Detections), snapshots: partitions(Topic::Snapshots) };
         let Control { log, view } = control.clone();
         let machine = EngineMachine::new(home, outputs, ControlBodies { log, view }).telling(marks.of(run.place));
-        // What is not committed would look like lag.
-        task::run(machine, run.task, &SystemClock::new(), IdleCommits::Soon, run.stop)
+        // Alerters learn of the time by marks, not by its commits: nobody waits for one.
+        let idle = IdleCommits::Seldom(TimeWanted::default());
+        task::run(machine, run.task, &SystemClock::new(), idle, run.stop)
     })
 }
 
