@@ -23,7 +23,7 @@ mkdir -p "$tree"
 (cd "$root" && git ls-files -z | tar --null -cf - -T -) | tar xmf - -C "$tree"
 
 run() {
-    (cd "$tree" && CARGO_TARGET_DIR="$scratch/target" cargo build -q -p logystera-sim 2> "$scratch/build.log") || return 2
+    (cd "$tree" && CARGO_INCREMENTAL=1 CARGO_TARGET_DIR="$scratch/target" cargo build -q -p logystera-sim 2> "$scratch/build.log") || return 2
     "$scratch/target/debug/sim" --quiet --seeds "$1"
 }
 
