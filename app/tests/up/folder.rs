@@ -213,7 +213,7 @@ fn a_start_that_waits_for_a_file_ends_when_it_is_told() {
     let folder = Folder::new();
     replace_rules_by_fifo(&folder);
     let script = format!(
-        "timeout --signal=TERM --kill-after=20 2 {} up --rules rules --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0",
+        "timeout --foreground --signal=TERM --kill-after=20 2 {} up --rules rules --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0",
         env!("CARGO_BIN_EXE_logystera")
     );
     let ended = folder.shell(&script);
