@@ -13,7 +13,7 @@ use logystera_infra::log::{Entry, Log, Record};
 use logystera_infra::secrets::random_bytes;
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::{SignalsRecord, Topic};
-use logystera_system::process::{PATIENCE, free_port, wait_for};
+use logystera_system::process::{PATIENCE, free_port, output, wait_for};
 use logystera_system::{services, wire};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_logystera");
@@ -106,7 +106,7 @@ impl Installation {
 
     /// Runs a command in the folder that must succeed; gives its output.
     pub(crate) fn ok(&self, args: &[&str]) -> String {
-        let output = Command::new(BINARY).args(args).current_dir(self.folder.path()).output().unwrap();
+        let output = output(Command::new(BINARY).args(args).current_dir(self.folder.path()));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (out, err) = (text(&output.stdout), text(&output.stderr));
         assert!(output.status.success(), "{args:?}: {}\n{out}{err}", output.status);
@@ -115,7 +115,7 @@ impl Installation {
 
     /// Runs a command in the folder that must fail; gives what it says.
     pub(crate) fn fails(&self, args: &[&str]) -> String {
-        let output = Command::new(BINARY).args(args).current_dir(self.folder.path()).output().unwrap();
+        let output = output(Command::new(BINARY).args(args).current_dir(self.folder.path()));
         assert!(!output.status.success(), "{args:?} did not fail");
         String::from_utf8_lossy(&output.stderr).into_owned()
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
+use logystera_system::process::output;
 use serde_json::Value;
 
 /// What `up` says last when it is ready.
@@ -39,14 +40,14 @@ impl Folder {
 
     /// Runs a command to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
+        output(&mut self.command(args))
     }
 
     /// Runs a line of shell beside the folder.
     pub(crate) fn shell(&self, script: &str) -> Output {
         let mut shell = Command::new("sh");
         shell.args(["-c", script]).current_dir(self.dir.path()).env("LOGYSTERA_DATA", self.data()).stdin(Stdio::null());
-        shell.output().unwrap()
+        output(&mut shell)
     }
 
     /// What every `up` on this folder has logged so far.

@@ -2,19 +2,21 @@
 
 use std::io::Read;
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
-use std::thread::sleep;
+use std::sync::{OnceLock, mpsc};
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use crate::wire;
 
 /// How long anything may take that a user would wait for.
 pub const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a command may take that a test waits for.
+pub const COMMAND_PATIENCE: Duration = Duration::from_mins(3);
 
 /// Path of the binary: that which `LOGYSTERA` names, or one that is built from this tree.
-#[expect(clippy::disallowed_methods, reason = "a test is told what was built by the script that built it")]
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -31,7 +33,28 @@ pub fn binary() -> &'static Path {
 
 /// Runs a command to its end.
 pub fn run(args: &[&str]) -> Output {
-    Command::new(binary()).args(args).output().expect("the binary can be started")
+    output(Command::new(binary()).args(args))
+}
+
+/// Runs a command to its end, or ends it after [`COMMAND_PATIENCE`]: one that waits for ever fails its test, and does not hold up
+/// all that would come after it.
+pub fn output(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // With whatever it starts.
+    let child = command.process_group(0).spawn().expect("the command can be started");
+    let group = format!("-{}", child.id());
+    let (ended, end) = mpsc::sync_channel::<()>(1);
+    let watchdog = thread::spawn(move || {
+        let is_late = end.recv_timeout(COMMAND_PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout);
+        if is_late {
+            let _ = Command::new("kill").args(["-9", "--", &group]).status();
+        }
+        is_late
+    });
+    let output = child.wait_with_output().expect("the command was started");
+    drop(ended);
+    assert!(!watchdog.join().expect("it waits and kills"), "not within {COMMAND_PATIENCE:?}: {command:?}");
+    output
 }
 
 /// Runs a command that must succeed; gives its standard output.
