@@ -84,7 +84,7 @@ async fn one_of_several_gateways_ticks_each_second() {
     let ticks = written(&world, 0);
     assert_eq!(
         (ticks.len(), ticks.last().map(String::as_str)),
-        (97, Some("100 0")),
-        "but for three in which it listens"
+        (96, Some("100 0")),
+        "but for four in which it listens"
     );
 }
