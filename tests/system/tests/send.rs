@@ -200,7 +200,10 @@ fn a_sender_that_is_interrupted_says_what_waits_and_where() {
     let output = child.wait_with_output().expect("a child can be waited for");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains("interrupted; 1500 signals in 2 batches wait in") && said.contains("dsn.spool"), "{said}");
+    assert!(
+        said.contains("interrupted; still to go: 1500 signals in 2 batches, in ") && said.contains("dsn.spool"),
+        "{said}"
+    );
     let up = place.up();
     assert_eq!(Sending::start(&place.path("in.ndjson"), &place.path("dsn"), &spool, &[]).finish().0, 0);
     place.holds(0..1_500);
