@@ -31,9 +31,12 @@ class Receiver:
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
 
     def of(self, site, rule=None, state=None, since=0):
-        """A site's alerts that came after a time, oldest first: (arrival, detection)."""
+        """A site's alerts that came after a time, oldest first: (arrival, detection). A resolution tells of the firing too that it overtook:
+        a batch that has both brings one message."""
+        def tells(d):
+            return state in (None, d["state"]) or (state == "firing" and d.get("stands_for", {}).get("firings", 0) > 0)
         found = [(at, a.get("data", a)) for at, a in list(self.alerts) if at >= since]
-        return [(at, d) for at, d in found if d.get("site") == site.id and rule in (None, d["rule"]) and state in (None, d["state"])]
+        return [(at, d) for at, d in found if d.get("site") == site.id and rule in (None, d["rule"]) and tells(d)]
 
 
 class Gateway:
