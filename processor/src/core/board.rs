@@ -12,6 +12,7 @@ use logystera_schemas::time::SiteMs;
 
 use super::blind::Blind;
 use super::episode::{Emit, Event, Phase};
+use super::evict::Leaving;
 use super::group::{Due, Group, GroupKey, Matched, Watch, key_of};
 use super::program::{Program, Watches};
 use super::rule::Rule;
@@ -22,6 +23,8 @@ use super::voice::{Saying, Voice};
 pub struct RuleState {
     /// Its groups.
     pub groups: BTreeMap<GroupKey, Group>,
+    /// The order in which they make room, while it is needed.
+    pub(super) leaving: Leaving,
     /// What is not kept by group.
     pub extra: Extra,
     /// Whether `extra` has changed since it was put.
@@ -121,6 +124,7 @@ impl Board {
     /// Adds a group as it was stored.
     pub fn insert(&mut self, place: u16, key: GroupKey, mut group: Group) {
         self.bytes += group.cost(&key);
+        self.rules[usize::from(place)].leaving.forget();
         group.scheduled = SiteMs::MAX;
         let plan = self.program.plan(place);
         if let Some((at, _)) = group.next(plan, self.absences_wait) {
@@ -195,13 +199,15 @@ impl Board {
         let (rule, plan) = (program.rule(place), program.plan(place));
         let key = key_of(rule, fields);
         let on = self.enabled.contains(kind);
-        let Some(group) = self.rules[usize::from(place)].groups.get_mut(&key) else {
+        let state = &mut self.rules[usize::from(place)];
+        let Some(group) = state.groups.get_mut(&key) else {
             let fresh = Group::new(&plan.watches);
             if fresh.clone().take(plan, fields, at, now, true) != Matched::Outside {
                 self.make_room(program, place, now, voice, out);
                 self.bytes += fresh.cost(&key);
                 self.groups += 1;
-                self.rules[usize::from(place)].groups.insert(key, fresh);
+                let RuleState { groups, leaving, .. } = &mut self.rules[usize::from(place)];
+                leaving.follow(&key, groups.entry(key.clone()).or_insert(fresh));
                 self.take(program, place, matching, now, voice, out);
             }
             return;
@@ -217,6 +223,7 @@ impl Board {
         {
             out.push(say(voice, rule, &key, group, emit, now));
         }
+        state.leaving.follow(&key, group);
         self.bytes = self.bytes + group.cost(&key) - cost_before;
         if !std::mem::replace(&mut group.dirty, true) {
             self.changed.push((place, key.clone()));
@@ -238,7 +245,8 @@ impl Board {
         let Some((at, place, key)) = self.deadlines.pop_first() else { return };
         let program = Arc::clone(&self.program);
         let (rule, plan) = (program.rule(place), program.plan(place));
-        let Some(group) = self.rules[usize::from(place)].groups.get_mut(&key) else { return };
+        let state = &mut self.rules[usize::from(place)];
+        let Some(group) = state.groups.get_mut(&key) else { return };
         group.scheduled = SiteMs::MAX;
         let due = match group.next(plan, self.absences_wait) {
             Some((next, due)) if next <= at => due,
@@ -259,6 +267,7 @@ impl Board {
         if let Some(emit) = group.episode.step(event, at, &plan.spans) {
             out.push(say(voice, rule, &key, group, emit, at));
         }
+        state.leaving.follow(&key, group);
         if !std::mem::replace(&mut group.dirty, true) {
             self.changed.push((place, key.clone()));
         }
@@ -267,7 +276,9 @@ impl Board {
 
     /// Removes a group; the caller says what is to be said.
     pub(super) fn remove(&mut self, place: u16, key: &GroupKey) -> Option<Group> {
-        let group = self.rules[usize::from(place)].groups.remove(key)?;
+        let state = &mut self.rules[usize::from(place)];
+        let group = state.groups.remove(key)?;
+        state.leaving.gone(key, &group);
         self.groups -= 1;
         self.bytes -= group.cost(key);
         if group.scheduled != SiteMs::MAX {
@@ -280,11 +291,13 @@ impl Board {
     /// Lets `change` change each group of a rule, in the order of the keys; it says whether it did.
     pub(super) fn each_group(&mut self, place: u16, mut change: impl FnMut(&mut Group) -> bool) {
         let program = Arc::clone(&self.program);
-        for (key, group) in &mut self.rules[usize::from(place)].groups {
+        let state = &mut self.rules[usize::from(place)];
+        for (key, group) in &mut state.groups {
             // Even one that did not change may have stood still.
             if change(group) && !std::mem::replace(&mut group.dirty, true) {
                 self.changed.push((place, key.clone()));
             }
+            state.leaving.follow(key, group);
             reschedule(&mut self.deadlines, self.absences_wait, &program, place, key, group);
         }
     }

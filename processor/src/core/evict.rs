@@ -1,10 +1,12 @@
 //! What makes room where a rule or a site has more groups than it may.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
 use logystera_schemas::time::SiteMs;
 
-use super::board::{Board, say_end};
-use super::group::GroupKey;
+use super::board::{Board, RuleState, say_end};
+use super::group::{Group, GroupKey, Rank};
 use super::program::{Program, Watches};
 use super::rule::Rule;
 use super::voice::{Saying, Voice};
@@ -12,6 +14,58 @@ use super::voice::{Saying, Voice};
 /// Shortest time between two detections that say that a rule overflowed, in milliseconds: a rule without suppression must
 /// not tell of each group.
 const OVERFLOW_MS_MIN: i64 = 60_000;
+
+/// The order in which a rule's groups make room: made when one has to, and kept from then on, so that the next one is found
+/// without a look at all of them. Derived, never stored.
+#[derive(Debug, Default)]
+pub(super) struct Leaving(Option<BTreeSet<(Rank, GroupKey)>>);
+
+impl Leaving {
+    /// What is known of the order holds no longer.
+    pub(super) fn forget(&mut self) {
+        self.0 = None;
+    }
+
+    /// A group is new or has changed. Its entry stands at or before its rank: one that is too early finds its place when its
+    /// turn comes, so that a match, which only puts it off, costs nothing here.
+    pub(super) fn follow(&mut self, key: &GroupKey, group: &mut Group) {
+        let Some(order) = &mut self.0 else { return };
+        let rank = group.rank();
+        if group.queued.is_some_and(|queued| queued <= rank) {
+            return;
+        }
+        if let Some(queued) = group.queued.replace(rank) {
+            order.remove(&(queued, key.clone()));
+        }
+        order.insert((rank, key.clone()));
+    }
+
+    /// A group is gone.
+    pub(super) fn gone(&mut self, key: &GroupKey, group: &Group) {
+        if let (Some(order), Some(queued)) = (&mut self.0, group.queued) {
+            order.remove(&(queued, key.clone()));
+        }
+    }
+
+    /// The first that goes, but for the one that is spared.
+    fn first(&mut self, groups: &mut BTreeMap<GroupKey, Group>, spared: Option<&GroupKey>) -> Option<(Rank, GroupKey)> {
+        let order = self.0.get_or_insert_with(|| {
+            let entry = |(key, group): (&GroupKey, &mut Group)| (*group.queued.insert(group.rank()), key.clone());
+            groups.iter_mut().map(entry).collect()
+        });
+        loop {
+            let (queued, key) = order.iter().find(|(_, key)| spared != Some(key))?.clone();
+            let group = groups.get_mut(&key)?;
+            let rank = group.rank();
+            if rank == queued {
+                return Some((rank, key));
+            }
+            order.remove(&(queued, key.clone()));
+            order.insert((rank, key));
+            group.queued = Some(rank);
+        }
+    }
+}
 
 impl Board {
     /// Drops groups until the rule may have one more.
@@ -67,13 +121,17 @@ impl Board {
         voice: &mut Voice,
         out: &mut Vec<Detection>,
     ) -> bool {
-        let victim = among
-            .filter(|place| !matches!(program.plan(*place).watches, Watches::Absence(_, true)))
-            .flat_map(|place| self.rules[usize::from(place)].groups.iter().map(move |(key, group)| (place, key, group)))
-            .filter(|(place, key, _)| spared != Some((*place, *key)))
-            .min_by_key(|(place, key, group)| (group.eviction_class(), group.last_seen, *place, *key))
-            .map(|(place, key, _)| (place, key.clone()));
-        let Some((place, key)) = victim else { return false };
+        let mut victim: Option<(Rank, u16, GroupKey)> = None;
+        for place in among.filter(|place| !matches!(program.plan(*place).watches, Watches::Absence(_, true))) {
+            let RuleState { groups, leaving, .. } = &mut self.rules[usize::from(place)];
+            let spared = spared.filter(|(of, _)| *of == place).map(|(_, key)| key);
+            let Some((rank, key)) = leaving.first(groups, spared) else { continue };
+            // Rules come in their order: of two alike the first one's goes.
+            if victim.as_ref().is_none_or(|(least, ..)| rank < *least) {
+                victim = Some((rank, place, key));
+            }
+        }
+        let Some((_, place, key)) = victim else { return false };
         let Some(group) = self.remove(place, &key) else { return false };
         self.evicted += 1;
         if group.episode.announced {

@@ -86,9 +86,14 @@ pub struct Group {
     pub evidence: Evidence,
     /// Time of its entry among the site's deadlines, at or before its next deadline; `MAX` where it has none.
     pub scheduled: SiteMs,
+    /// Rank of its entry in the order in which its rule's groups make room, at or before its own; none if it has no entry.
+    pub queued: Option<Rank>,
     /// Whether it is among the changed ones.
     pub dirty: bool,
 }
+
+/// How gladly a group makes room, the lowest first: its class, and when it was last seen.
+pub type Rank = (u8, SiteMs);
 
 /// What a deadline of a group does. Those of one group at one time run in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -130,6 +135,7 @@ impl Group {
             last_seen: SiteMs::MIN,
             evidence: Evidence::default(),
             scheduled: SiteMs::MAX,
+            queued: None,
             dirty: false,
         }
     }
@@ -231,13 +237,14 @@ impl Group {
         GROUP_BYTES + key.len() + watch + self.evidence.cost()
     }
 
-    /// How gladly it makes room for another group: idle ones first, firing ones last.
-    pub fn eviction_class(&self) -> u8 {
-        match self.episode.phase {
+    /// When it makes room for another group: idle ones first, firing ones last; among those alike the least recently seen.
+    pub fn rank(&self) -> Rank {
+        let class = match self.episode.phase {
             Phase::Inactive => u8::from(self.episode.suppressed_until.is_some()),
             Phase::Pending { .. } => 2,
             Phase::Firing | Phase::Clearing { .. } => 3 + u8::from(self.episode.announced),
-        }
+        };
+        (class, self.last_seen)
     }
 }
 
@@ -330,6 +337,7 @@ impl Datum for Group {
             last_seen: SiteMs::read(from)?,
             evidence: Evidence::read(from)?,
             scheduled: SiteMs::MAX,
+            queued: None,
             dirty: false,
         })
     }

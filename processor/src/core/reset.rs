@@ -62,6 +62,7 @@ impl Board {
                 *until = until.plus(-ms);
                 state.extra_dirty = true;
             }
+            state.leaving.forget();
             for (key, group) in &mut state.groups {
                 let cost = group.cost(key);
                 group.move_back(ms, now, program.plan(place));
