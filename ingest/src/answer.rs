@@ -1,5 +1,7 @@
 //! What the gateway answers. Every answer is JSON and carries the server's time.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Response, StatusCode, Version};
@@ -32,11 +34,13 @@ pub(crate) struct Turned {
     pub(crate) fault: Option<BodyFault>,
     pub(crate) refused: Option<RefusedSignals>,
     pub(crate) retry_after_s: Option<u32>,
+    /// The answer waits for so long.
+    pub(crate) answer_in: Option<Duration>,
 }
 
 impl From<Refusal> for Turned {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, batch: None, fault: None, refused: None, retry_after_s: None }
+        Self { refusal, batch: None, fault: None, refused: None, retry_after_s: None, answer_in: None }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
@@ -196,6 +197,9 @@ impl<L: Log> Gateway<L> {
         if let Some(guest) = guest.filter(|_| proved) {
             guest.verified();
         }
+        if let Some(wait) = checked.as_ref().err().and_then(|turned| turned.answer_in) {
+            tokio::time::sleep(wait).await;
+        }
         match checked? {
             Checked::New(verified) => self.write(verified).await,
             Checked::Duplicate { same } => Ok(Outcome::Duplicate { batch, same }),
@@ -291,9 +295,10 @@ impl<L: Log> Gateway<L> {
             }
         };
         let length = received.bytes.len();
-        if let Err(wait_s) = lock(&self.0.quotas).take(&header.site, length, self.0.clock.monotonic_ms()) {
+        if let Err(over) = lock(&self.0.quotas).take(&header.site, length, self.0.clock.monotonic_ms()) {
             let turned = self.turn(&header, Refusal::QuotaExceeded);
-            return Err(Box::new(Turned { retry_after_s: Some(wait_s), ..*turned }));
+            let answer_in = Some(Duration::from_millis(over.answer_in_ms));
+            return Err(Box::new(Turned { retry_after_s: Some(over.retry_after_s), answer_in, ..*turned }));
         }
         let room = self.0.unwritten.clone().try_acquire_many_owned(length as u32);
         let room = room.map_err(|_| self.turn(&header, Refusal::Busy))?;

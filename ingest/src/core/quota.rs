@@ -57,11 +57,35 @@ impl Bucket {
     }
 }
 
+/// Between two answers that tell one site that it is over its quota, in milliseconds: a sender that asks again at once would
+/// cost the others more by what is refused than by what is taken.
+const OVER_QUOTA_EVERY_MS: i64 = 10;
+/// Longest that such an answer waits for its turn, in milliseconds.
+const OVER_QUOTA_WAIT_MS_MAX: i64 = 5_000;
+
+/// Why a batch has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverQuota {
+    /// Whole seconds after which to come again.
+    pub retry_after_s: u32,
+    /// Milliseconds after which to say so: none if it is the first for a while.
+    pub answer_in_ms: u64,
+}
+
+/// What is counted of one site.
+#[derive(Clone, Copy, Debug)]
+struct Use {
+    bytes: Bucket,
+    signals: Bucket,
+    /// Before this no refusal is answered.
+    answers_from_ms: i64,
+}
+
 /// The buckets of all sites that are not full: only batches whose MAC held come here, so there are no more than sites.
 #[derive(Debug)]
 pub struct Quotas {
     quota: Quota,
-    sites: BTreeMap<SiteId, (Bucket, Bucket)>,
+    sites: BTreeMap<SiteId, Use>,
 }
 
 impl Quotas {
@@ -72,44 +96,50 @@ impl Quotas {
         Self { quota: Quota { bytes_burst, ..quota }, sites: BTreeMap::new() }
     }
 
-    fn buckets(&mut self, site: &SiteId, now_ms: i64) -> &mut (Bucket, Bucket) {
+    fn of(&mut self, site: &SiteId, now_ms: i64) -> &mut Use {
         let quota = self.quota;
-        let pair = self
-            .sites
-            .entry(site.clone())
-            .or_insert_with(|| (Bucket::full(quota.bytes_burst, now_ms), Bucket::full(quota.signals_burst, now_ms)));
-        pair.0.fill(quota.bytes_per_s, quota.bytes_burst, now_ms);
-        pair.1.fill(quota.signals_per_s, quota.signals_burst, now_ms);
-        pair
+        let used = self.sites.entry(site.clone()).or_insert_with(|| Use {
+            bytes: Bucket::full(quota.bytes_burst, now_ms),
+            signals: Bucket::full(quota.signals_burst, now_ms),
+            answers_from_ms: now_ms,
+        });
+        used.bytes.fill(quota.bytes_per_s, quota.bytes_burst, now_ms);
+        used.signals.fill(quota.signals_per_s, quota.signals_burst, now_ms);
+        used
     }
 
-    /// Takes the bytes of a batch, or says in how many whole seconds to come again. How many signals it holds is not
-    /// known before it is parsed: it may start while there is a signal left, and [`Self::charge`] takes them afterwards.
-    pub fn take(&mut self, site: &SiteId, bytes: usize, now_ms: i64) -> Result<(), u32> {
+    /// Takes the bytes of a batch, or says when to come again. How many signals it holds is not known before it is parsed: it
+    /// may start while there is a signal left, and [`Self::charge`] takes them afterwards.
+    pub fn take(&mut self, site: &SiteId, bytes: usize, now_ms: i64) -> Result<(), OverQuota> {
         let quota = self.quota;
         let needed = bytes as i64 * 1_000;
-        let (byte_bucket, signal_bucket) = self.buckets(site, now_ms);
+        let used = self.of(site, now_ms);
         let wait_ms =
-            byte_bucket.wait_ms(needed, quota.bytes_per_s).max(signal_bucket.wait_ms(1_000, quota.signals_per_s));
+            used.bytes.wait_ms(needed, quota.bytes_per_s).max(used.signals.wait_ms(1_000, quota.signals_per_s));
         if wait_ms == 0 {
-            byte_bucket.level -= needed;
+            used.bytes.level -= needed;
             return Ok(());
         }
-        Err(u32::try_from(wait_ms.saturating_add(999) / 1_000).unwrap_or(u32::MAX))
+        let answer_in_ms = used.answers_from_ms.saturating_sub(now_ms).clamp(0, OVER_QUOTA_WAIT_MS_MAX);
+        used.answers_from_ms = now_ms.saturating_add(answer_in_ms).saturating_add(OVER_QUOTA_EVERY_MS);
+        Err(OverQuota {
+            retry_after_s: u32::try_from(wait_ms.saturating_add(999) / 1_000).unwrap_or(u32::MAX),
+            answer_in_ms: answer_in_ms.unsigned_abs(),
+        })
     }
 
     /// Takes the signals of a batch that was parsed, and the bytes that it had more than were taken before; the buckets may fall
     /// below zero, by one batch.
     pub fn charge(&mut self, site: &SiteId, more_bytes: usize, signals: usize, now_ms: i64) {
-        let (byte_bucket, signal_bucket) = self.buckets(site, now_ms);
-        byte_bucket.level -= more_bytes as i64 * 1_000;
-        signal_bucket.level -= signals as i64 * 1_000;
+        let used = self.of(site, now_ms);
+        used.bytes.level -= more_bytes as i64 * 1_000;
+        used.signals.level -= signals as i64 * 1_000;
     }
 
     /// Drops the buckets that are full again: an absent one means the same.
     pub fn forget(&mut self, now_ms: i64) {
         let quota = self.quota;
-        self.sites.retain(|_, (bytes, signals)| {
+        self.sites.retain(|_, Use { bytes, signals, .. }| {
             bytes.fill(quota.bytes_per_s, quota.bytes_burst, now_ms);
             signals.fill(quota.signals_per_s, quota.signals_burst, now_ms);
             bytes.level < i64::from(quota.bytes_burst) * 1_000 || signals.level < i64::from(quota.signals_burst) * 1_000
@@ -131,14 +161,18 @@ mod tests {
         "s".parse().unwrap()
     }
 
+    fn retry_after(taken: Result<(), OverQuota>) -> Result<(), u32> {
+        taken.map_err(|over| over.retry_after_s)
+    }
+
     #[test]
     fn bytes_run_out_and_come_back() {
         let mut quotas = quotas();
         assert_eq!(quotas.take(&site(), MIB as usize, 0), Ok(()));
         assert_eq!(quotas.take(&site(), MIB as usize, 0), Ok(()));
-        assert_eq!(quotas.take(&site(), 1, 0), Err(1));
-        assert_eq!(quotas.take(&site(), 5_001, 0), Err(6));
-        assert_eq!(quotas.take(&site(), 5_000, 4_999), Err(1));
+        assert_eq!(retry_after(quotas.take(&site(), 1, 0)), Err(1));
+        assert_eq!(retry_after(quotas.take(&site(), 5_001, 0)), Err(6));
+        assert_eq!(retry_after(quotas.take(&site(), 5_000, 4_999)), Err(1));
         assert_eq!(quotas.take(&site(), 5_000, 5_000), Ok(()));
         assert_eq!(quotas.take(&"other".parse().unwrap(), 1, 0), Ok(()), "another site's quota is its own");
     }
@@ -150,8 +184,8 @@ mod tests {
         assert_eq!(quotas.take(&site(), 1, 0), Ok(()));
         quotas.charge(&site(), 0, 1_000, 0);
         // 999 below zero, and one is needed: 1,000 signals at 100 a second.
-        assert_eq!(quotas.take(&site(), 1, 0), Err(10));
-        assert_eq!(quotas.take(&site(), 1, 9_999), Err(1));
+        assert_eq!(retry_after(quotas.take(&site(), 1, 0)), Err(10));
+        assert_eq!(retry_after(quotas.take(&site(), 1, 9_999)), Err(1));
         assert_eq!(quotas.take(&site(), 1, 10_000), Ok(()));
     }
 
@@ -161,7 +195,7 @@ mod tests {
         assert_eq!(quotas.take(&site(), 1_000, 0), Ok(()));
         quotas.charge(&site(), 2 * MIB as usize, 0, 0);
         // 1,000 below zero, and one is needed: 1,001 bytes at 1,000 a second.
-        assert_eq!(quotas.take(&site(), 1, 0), Err(2));
+        assert_eq!(retry_after(quotas.take(&site(), 1, 0)), Err(2));
         assert_eq!(quotas.take(&site(), 1, 1_001), Ok(()));
     }
 
@@ -169,8 +203,8 @@ mod tests {
     fn a_clock_that_goes_back_gives_nothing() {
         let mut quotas = quotas();
         quotas.charge(&site(), 0, 1_000, 10_000);
-        assert_eq!(quotas.take(&site(), 1, 0), Err(1));
-        assert_eq!(quotas.take(&site(), 1, 10_000), Err(1));
+        assert_eq!(retry_after(quotas.take(&site(), 1, 0)), Err(1));
+        assert_eq!(retry_after(quotas.take(&site(), 1, 10_000)), Err(1));
         assert_eq!(quotas.take(&site(), 1, 10_010), Ok(()));
         assert_eq!(quotas.take(&site(), 1, i64::MAX), Ok(()));
     }
@@ -179,6 +213,17 @@ mod tests {
     fn the_largest_batch_always_fits_a_full_bucket() {
         let mut quotas = Quotas::new(Quota { bytes_burst: 10, ..Quota::default() });
         assert_eq!(quotas.take(&site(), WIRE_BYTES_MAX, 0), Ok(()));
+    }
+
+    #[test]
+    fn answers_to_who_is_over_its_quota_come_one_by_one() {
+        let mut quotas = quotas();
+        quotas.charge(&site(), 4 * MIB as usize, 0, 0);
+        let mut answer_in = |now_ms| quotas.take(&site(), 1, now_ms).map_err(|over| over.answer_in_ms);
+        assert_eq!([0, 0, 0, 25, 25].map(&mut answer_in), [0, 10, 20, 5, 15].map(Err));
+        assert_eq!(answer_in(1_000), Err(0), "the first for a while");
+        let last = (0..1_000).map(|_| answer_in(1_000)).last();
+        assert_eq!(last, Some(Err(5_000)), "no more than the longest wait");
     }
 
     #[test]
