@@ -3,6 +3,7 @@
 use crate::support::{Sig, World};
 
 mod clock;
+mod days;
 mod keys;
 mod refusals;
 mod silence;

@@ -16,9 +16,11 @@ fn the_pack_has_the_rules_that_it_promises() {
     assert_eq!(
         names,
         [
+            "account-under-distributed-attack",
             "administrator-created",
             "core-file-edited",
             "cron-stopped",
+            "failed-sign-ins-surge",
             "http-5xx-burst",
             "login-brute-force",
             "mail-delivery-failing",
