@@ -34,13 +34,18 @@ proptest! {
     #[test]
     fn counts_agree_with_counting(size in sizes(), start in -50_i64..5_000_000_000, steps in matches()) {
         let (mut panes, mut all, mut now) = (Panes::default(), Vec::<i64>::new(), start);
-        for (step, late, _) in steps {
+        let mut held = false;
+        for (step, late, times) in steps {
             now += step;
             let at = now - late;
             let joins = leaves(at, &size) > now;
-            prop_assert_eq!(panes.add(SiteMs(at), SiteMs(now), &size), joins);
+            // Most stand for themselves alone.
+            let times = usize::from(times % 8).saturating_sub(4).max(1);
+            held &= panes.clears_at(&size).is_some_and(|clears| clears.0 > now);
+            let joined = panes.add(SiteMs(at), times as u32, SiteMs(now), &size);
+            prop_assert_eq!(joined.is_some(), joins);
             if joins {
-                all.push(at);
+                all.extend(std::iter::repeat_n(at, times));
             }
             all.sort_unstable();
             let inside = all.iter().filter(|at| leaves(**at, &size) > now).count();
@@ -48,9 +53,10 @@ proptest! {
             let clears_at = panes.clears_at(&size).filter(|clears| clears.0 > now);
             let expected = holds.then(|| SiteMs(leaves(all[all.len() - size.threshold as usize], &size)));
             prop_assert_eq!(clears_at, expected, "at {} of {:?}", now, all);
-            if holds && inside == size.threshold as usize {
-                prop_assert_eq!(panes.total(), inside as u64);
+            if let (true, false, Some(joined)) = (holds, held, joined) {
+                prop_assert_eq!(joined, inside as u64, "it becomes true by this one");
             }
+            held = holds;
             if let Some(newest) = all.last() {
                 prop_assert_eq!(panes.empties_at(&size), SiteMs(leaves(*newest, &size)));
             }
@@ -105,10 +111,10 @@ fn goes_back_alike(
             gone = ms;
         }
         let at = now - late - gone;
-        if back.add(SiteMs(at), SiteMs(now - gone), size) {
+        if back.add(SiteMs(at), 1, SiteMs(now - gone), size).is_some() {
             all.push(at);
         }
-        there.add(SiteMs(now - late), SiteMs(now), size);
+        there.add(SiteMs(now - late), 1, SiteMs(now), size);
         all.sort_unstable();
         let inside = all.iter().filter(|at| leaves(**at, size) > now - gone).count();
         let holds = inside >= size.threshold as usize;
@@ -138,9 +144,24 @@ fn a_window_survives_a_silence_longer_than_its_offsets() {
     let size = WindowSize { threshold: 2, pane_ms: 1, panes: 600_000 };
     let mut panes = Panes::default();
     let year = 366 * 86_400_000;
-    assert!(panes.add(SiteMs(0), SiteMs(0), &size));
-    assert!(panes.add(SiteMs(year), SiteMs(year), &size));
+    assert!(panes.add(SiteMs(0), 1, SiteMs(0), &size).is_some());
+    assert!(panes.add(SiteMs(year), 1, SiteMs(year), &size).is_some());
     assert_eq!(panes.clears_at(&size), None, "the first match left the window a year ago");
-    assert!(panes.add(SiteMs(year - 5), SiteMs(year), &size));
+    assert!(panes.add(SiteMs(year - 5), 1, SiteMs(year), &size).is_some());
     assert_eq!(panes.clears_at(&size), Some(SiteMs(year - 5 + 600_000)));
+}
+
+#[test]
+fn a_match_that_stands_for_many_counts_as_many_and_overflows_nothing() {
+    let size = WindowSize { threshold: 20, pane_ms: 1, panes: 1_000 };
+    let mut panes = Panes::default();
+    assert_eq!(panes.add(SiteMs(0), 19, SiteMs(0), &size), Some(19));
+    assert_eq!(panes.clears_at(&size), None);
+    assert_eq!(panes.add(SiteMs(5), 1, SiteMs(5), &size), Some(20));
+    assert_eq!((panes.total(), panes.clears_at(&size)), (20, Some(SiteMs(1_000))));
+    for _ in 0..3 {
+        assert!(panes.add(SiteMs(6), u32::MAX, SiteMs(6), &size).is_some());
+    }
+    assert_eq!((panes.total(), panes.clears_at(&size)), (u64::from(u32::MAX), Some(SiteMs(1_006))));
+    assert_eq!(stored(&panes), panes);
 }

@@ -146,7 +146,8 @@ pub struct Frame<'a> {
     pub kind: SignalType,
     /// Its time by the sender's clock, milliseconds since the epoch.
     pub at: i64,
-    /// The whole encoded signal: the union's branch, then the record. [`Frame::of`] reads it again.
+    /// The whole encoded signal: the union's branch, then the record. [`Frame::of`] reads it again. Where they end before
+    /// fields that were added to the type since, those are absent.
     pub bytes: &'a [u8],
     /// Where its fields begin in `bytes`.
     fields_at: u8,
@@ -183,7 +184,7 @@ impl<'a> Frame<'a> {
     }
 
     fn read(&self, wanted: FieldSet, into: &mut Fields<'a>) -> Result<Reader<'a>, DecodeError> {
-        let mut reader = Reader::new(&self.bytes[usize::from(self.fields_at)..]);
+        let mut reader = Reader::stored(&self.bytes[usize::from(self.fields_at)..]);
         let mut wanted = wanted.0;
         for (field, value) in LAYOUTS[self.kind.index()].iter().zip(into) {
             if wanted == 0 {
@@ -191,7 +192,7 @@ impl<'a> Frame<'a> {
             }
             if wanted & 1 == 0 {
                 skip_field(&mut reader, *field)?;
-            } else if !field.optional || reader.index(2)? == 1 {
+            } else if is_there(&mut reader, *field)? {
                 *value = read_shape(&mut reader, field.shape, usize::from(field.symbols))?;
             } else {
                 *value = Value::Absent;
@@ -282,10 +283,19 @@ fn read_shape<'a>(reader: &mut Reader<'a>, shape: Shape, symbols: usize) -> Resu
     })
 }
 
+/// Whether the signal has the field. One that was added later stands in its type's newer signals only, be it absent there.
+#[inline]
+fn is_there(reader: &mut Reader<'_>, field: FieldLayout) -> Result<bool, DecodeError> {
+    if field.since > 1 && !reader.has(field.since) {
+        return Ok(false);
+    }
+    Ok(!field.optional || reader.index(2)? == 1)
+}
+
 /// Moves past a field, its branch included.
 #[inline]
 fn skip_field(reader: &mut Reader<'_>, field: FieldLayout) -> Result<(), DecodeError> {
-    if field.optional && reader.index(2)? == 0 {
+    if !is_there(reader, field)? {
         return Ok(());
     }
     match field.shape {

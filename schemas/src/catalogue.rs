@@ -11,7 +11,7 @@ use crate::schema::SIGNAL_SOURCES;
 /// Number of signal types.
 pub const SIGNAL_TYPES: usize = SIGNAL_SOURCES.len();
 /// Most fields that a type has besides `at`.
-pub const TYPE_FIELDS_MAX: usize = 7;
+pub const TYPE_FIELDS_MAX: usize = 12;
 
 const _: () = assert!(TYPE_FIELDS_MAX + 2 <= SIGNAL_FIELDS_MAX, "a signal's JSON carries `type` and `at` besides");
 
@@ -69,7 +69,7 @@ impl SignalTypes {
     /// Every type.
     pub const ALL: Self = Self((1 << SIGNAL_TYPES) - 1);
     /// The types that only the engine makes: those whose schemas say `made_by`.
-    pub const MADE_BY_ENGINE: Self = Self(1 << 11);
+    pub const MADE_BY_ENGINE: Self = Self(1 << 11 | 1 << 13);
 
     /// Whether the set holds the type.
     pub fn contains(self, signal: SignalType) -> bool {
@@ -140,6 +140,8 @@ pub struct FieldDef {
     pub doc: String,
     /// Whether a signal may lack it.
     pub optional: bool,
+    /// Version of the batch's schema that added it; 1 for one that its type always had. Signals of batches before lack it.
+    pub since: u8,
     /// What it may hold.
     pub kind: FieldKind,
 }
@@ -185,6 +187,8 @@ pub enum IdentClass {
     Path,
     /// Visible ASCII and spaces.
     Printable,
+    /// Lowercase letters, digits and `_ : -`: names that code registered for what is asked of it.
+    Action,
 }
 
 impl IdentClass {
@@ -209,6 +213,7 @@ impl IdentClass {
             Self::Version => word || matches!(byte, b'.' | b'_' | b'+' | b'~' | b'-'),
             Self::Path => byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'@'),
             Self::Printable => byte.is_ascii_graphic() || byte == b' ',
+            Self::Action => byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b':' | b'-'),
         }
     }
 
@@ -220,13 +225,15 @@ impl IdentClass {
             Self::Version => "letters, digits and . _ + ~ -",
             Self::Path => "a path that starts with / and has no query, fragment, @ or space",
             Self::Printable => "visible ASCII characters and spaces",
+            Self::Action => "lowercase letters, digits and _ : -",
         }
     }
 }
 
 /// For each byte, a bit for each class that has it: a check is one look for each byte.
 static CLASSES: [u8; 256] = {
-    let classes = [IdentClass::Name, IdentClass::Slug, IdentClass::Version, IdentClass::Path, IdentClass::Printable];
+    use IdentClass::{Action, Name, Path, Printable, Slug, Version};
+    let classes = [Name, Slug, Version, Path, Printable, Action];
     let mut table = [0; 256];
     let mut byte = 0;
     while byte < table.len() {
@@ -266,22 +273,30 @@ pub fn json_of(field: &str, text: &str) -> serde_json::Value {
         _ if text.is_empty() => Value::Null,
         FieldKind::Int { .. } => text.parse::<i64>().map_or_else(|_| as_text(), Value::from),
         FieldKind::Bool => text.parse::<bool>().map_or_else(|_| as_text(), Value::from),
-        FieldKind::EnumList(symbols) => {
+        FieldKind::EnumList(_) => {
             let parts: Vec<&str> = text.split(',').collect();
-            let known = |part: &&str| symbols.iter().any(|symbol| symbol == part);
+            // Lists of two types may have one name.
+            let known = |part: &&str| fields_named(field).any(|f| f.kind.symbols().iter().any(|symbol| symbol == part));
             if parts.iter().all(known) { Value::from(parts) } else { as_text() }
         }
         FieldKind::Enum(_) | FieldKind::Hash | FieldKind::Ident { .. } => as_text(),
     }
 }
 
-/// The field with this name in whichever type has it; none if two types have different ones.
+/// The field with this name in whichever type has it; none if its value is another kind of JSON in another type.
 fn field_named(name: &str) -> Option<&'static FieldDef> {
-    let mut found = CATALOGUE.types.iter().filter_map(|def| def.field(name)).map(|(_, field)| field);
-    let first = found.next()?;
-    let same =
-        |other: &FieldDef| std::mem::discriminant(&other.kind.shape()) == std::mem::discriminant(&first.kind.shape());
-    found.all(same).then_some(first)
+    let of_json = |field: &FieldDef| match field.kind {
+        FieldKind::Int { .. } => 0,
+        FieldKind::Bool => 1,
+        FieldKind::EnumList(_) => 2,
+        FieldKind::Enum(_) | FieldKind::Hash | FieldKind::Ident { .. } => 3,
+    };
+    let first = fields_named(name).next()?;
+    fields_named(name).all(|other| of_json(other) == of_json(first)).then_some(first)
+}
+
+fn fields_named(name: &str) -> impl Iterator<Item = &'static FieldDef> {
+    CATALOGUE.types.iter().filter_map(move |def| def.field(name)).map(|(_, field)| field)
 }
 
 /// What the batch codec needs of a field, without the pointers of [`FieldDef`]: decoding is the engine's hot path.
@@ -291,6 +306,8 @@ pub(crate) struct FieldLayout {
     pub(crate) optional: bool,
     /// Symbols of an enum or a list.
     pub(crate) symbols: u8,
+    /// See [`FieldDef::since`].
+    pub(crate) since: u8,
 }
 
 /// A [`FieldKind`] without its bounds.
@@ -313,7 +330,8 @@ pub(crate) static LAYOUTS: LazyLock<Layouts> =
 
 impl FieldDef {
     fn layout(&self) -> FieldLayout {
-        FieldLayout { shape: self.kind.shape(), optional: self.optional, symbols: self.kind.symbols().len() as u8 }
+        let symbols = self.kind.symbols().len() as u8;
+        FieldLayout { shape: self.kind.shape(), optional: self.optional, symbols, since: self.since }
     }
 }
 
@@ -358,6 +376,12 @@ struct FieldSchema {
     name: String,
     doc: String,
     r#type: serde_json::Value,
+    #[serde(default = "first_version")]
+    since: u8,
+}
+
+fn first_version() -> u8 {
+    1
 }
 
 #[derive(Deserialize)]
@@ -389,7 +413,7 @@ fn field_def(field: FieldSchema) -> Result<FieldDef, serde_json::Error> {
         Some(_) => FieldKind::Hash,
         None => field_kind(serde_json::from_value(schema)?)?,
     };
-    Ok(FieldDef { name: field.name, doc: field.doc, optional, kind })
+    Ok(FieldDef { name: field.name, doc: field.doc, optional, since: field.since, kind })
 }
 
 fn field_kind(schema: TypeSchema) -> Result<FieldKind, serde_json::Error> {

@@ -8,7 +8,7 @@ pub const BODY_BYTES_MAX: usize = 8 << 20;
 pub const BATCH_SIGNALS_MAX: usize = 1_000;
 /// Levels of nesting in a batch's JSON (design, section 3).
 pub const JSON_DEPTH_MAX: usize = 16;
-/// Fields of one signal's JSON object: the widest type has 9 with `type` and `at`, the rest is room for a newer integration's.
+/// Fields of one signal's JSON object: the widest type has 14 with `type` and `at`, the rest is room for a newer integration's.
 pub const SIGNAL_FIELDS_MAX: usize = 32;
 /// Refusals that an answer lists; more are only counted.
 pub const REFUSED_LISTED_MAX: usize = 100;
@@ -59,7 +59,7 @@ pub const TIME_MS_MAX: i64 = 253_402_300_799_999;
 
 /// Names of one JSON object that the catalogue does not know, below a signal's level: enough for any honest body, and no memory for others.
 pub const OBJECT_NAMES_MAX: usize = 1_024;
-/// Items of one JSON list that are looked at: the longest that the catalogue knows has 11.
+/// Items of one JSON list that are looked at: the longest that the catalogue knows has 12.
 pub const LIST_ITEMS_MAX: usize = 64;
 /// Characters of an integration's version.
 pub const INTEGRATION_VERSION_CHARS_MAX: usize = 64;

@@ -40,7 +40,7 @@ macro_rules! kinds {
 
 kinds! {
     /// Topic signals: an accepted batch.
-    Batch = "batch" after ["batch.1"],
+    Batch = "batch" after ["batch.1", "batch.2"],
     /// Topic signals: what was turned away.
     Refused = "refused",
     /// Topics signals and detections: the clock.
@@ -90,7 +90,7 @@ kinds! {
 }
 
 /// Schemas that others refer to by name: the hash and the signal types, in the order of the batch's union.
-pub const SIGNAL_SOURCES: [&str; 12] = [
+pub const SIGNAL_SOURCES: [&str; 14] = [
     include_str!("../avsc/signals/auth.attempt.avsc"),
     include_str!("../avsc/signals/mail.outcome.avsc"),
     include_str!("../avsc/signals/cron.run.avsc"),
@@ -103,6 +103,8 @@ pub const SIGNAL_SOURCES: [&str; 12] = [
     include_str!("../avsc/signals/file.edit.avsc"),
     include_str!("../avsc/signals/integration.dropped.avsc"),
     include_str!("../avsc/signals/integration.refused.avsc"),
+    include_str!("../avsc/signals/shop.order.avsc"),
+    include_str!("../avsc/signals/integration.changed.avsc"),
 ];
 /// The schema of a hash.
 pub const HASH_SOURCE: &str = include_str!("../avsc/records/hash.avsc");

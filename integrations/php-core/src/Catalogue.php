@@ -13,6 +13,7 @@ final class Catalogue
         'version' => '/^[0-9A-Za-z._+\~-]+$/D',
         'path' => '~^/[!-"$->A-\~]*$~D',
         'printable' => '/^[ -\~]+$/D',
+        'action' => '/^[0-9a-z_:-]+$/D',
     ];
 
     /** @return string[] the names of all types */

@@ -18,13 +18,24 @@ final class CatalogueData
      */
     public const TYPES = [
         'auth.attempt' => [
-            'outcome' => [false, 'enum', ['success', 'failure', 'lockout']],
-            'method' => [false, 'enum', ['form', 'xmlrpc', 'rest', 'app_password', 'cookie', 'sso', 'cli']],
+            'outcome' => [false, 'enum', ['success', 'failure', 'lockout', 'reset_requested']],
+            'method' => [false, 'enum', [
+                'form',
+                'xmlrpc',
+                'rest',
+                'app_password',
+                'cookie',
+                'sso',
+                'cli',
+                'one_time_link',
+            ]],
             'reason' => [true, 'enum', ['unknown_user', 'bad_password', 'blocked', 'expired', 'other']],
             'user_hash' => [true, 'hash'],
             'user_length' => [true, 'int', 0, 1024],
             'source' => [false, 'hash'],
             'privileged' => [true, 'bool'],
+            'network' => [true, 'hash'],
+            'repeats' => [true, 'int', 1, 1000000000],
         ],
         'component.lifecycle' => [
             'kind' => [false, 'enum', ['plugin', 'module', 'theme', 'core']],
@@ -33,6 +44,8 @@ final class CatalogueData
             'from_version' => [true, 'ident', 'version', 64],
             'to_version' => [true, 'ident', 'version', 64],
             'actor_hash' => [true, 'hash'],
+            'direction' => [true, 'enum', ['up', 'down']],
+            'repeats' => [true, 'int', 1, 1000000000],
         ],
         'config.change' => [
             'key' => [false, 'ident', 'name', 191],
@@ -40,18 +53,23 @@ final class CatalogueData
             'before_hash' => [true, 'hash'],
             'after_hash' => [true, 'hash'],
             'actor_hash' => [true, 'hash'],
+            'flags' => [true, 'list', ['registration_opened', 'powerful_default_role', 'debug_on', 'file_editor_on']],
+            'repeats' => [true, 'int', 1, 1000000000],
         ],
         'cron.run' => [
             'job' => [false, 'ident', 'name', 191],
             'outcome' => [false, 'enum', ['ok', 'failed', 'missed']],
             'late_s' => [true, 'int', 0, 31536000],
             'duration_ms' => [true, 'int', 0, 604800000],
+            'repeats' => [true, 'int', 1, 1000000000],
         ],
         'db.event' => [
             'kind' => [false, 'enum', ['error', 'slow', 'connection_lost']],
             'code' => [true, 'ident', 'slug', 16],
             'duration_ms' => [true, 'int', 0, 604800000],
             'query_hash' => [true, 'hash'],
+            'source' => [true, 'hash'],
+            'repeats' => [true, 'int', 1, 1000000000],
         ],
         'file.edit' => [
             'path' => [false, 'ident', 'path', 256],
@@ -64,6 +82,7 @@ final class CatalogueData
                 'core_file',
             ]],
             'actor_hash' => [true, 'hash'],
+            'repeats' => [true, 'int', 1, 1000000000],
         ],
         'http.request' => [
             'method' => [false, 'enum', ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'OTHER']],
@@ -73,6 +92,11 @@ final class CatalogueData
             'user_agent' => [true, 'ident', 'printable', 256],
             'duration_ms' => [true, 'int', 0, 604800000],
             'source' => [true, 'hash'],
+            'action' => [true, 'ident', 'action', 64],
+            'flags' => [true, 'list', ['sqli', 'xss', 'traversal', 'rfi', 'php_wrapper']],
+            'bot' => [true, 'enum', ['verified', 'unverified']],
+            'network' => [true, 'hash'],
+            'repeats' => [true, 'int', 1, 1000000000],
         ],
         'integration.dropped' => [
             'dropped_type' => [false, 'ident', 'name', 64],
@@ -85,6 +109,7 @@ final class CatalogueData
             'transport' => [true, 'enum', ['smtp', 'mail', 'api', 'other']],
             'error_class' => [true, 'enum', ['auth', 'connect', 'rejected', 'timeout', 'other']],
             'recipients' => [true, 'int', 0, 1000000],
+            'repeats' => [true, 'int', 1, 1000000000],
         ],
         'php.error' => [
             'level' => [false, 'enum', ['fatal', 'parse', 'warning', 'notice', 'deprecated']],
@@ -92,13 +117,30 @@ final class CatalogueData
             'file_hash' => [false, 'hash'],
             'line' => [true, 'int', 0, 10000000],
             'message_hash' => [false, 'hash'],
+            'source' => [true, 'hash'],
+            'repeats' => [true, 'int', 1, 1000000000],
+        ],
+        'shop.order' => [
+            'outcome' => [false, 'enum', ['paid', 'failed', 'refunded', 'cancelled']],
+            'gateway' => [false, 'ident', 'slug', 64],
+            'repeats' => [true, 'int', 1, 1000000000],
         ],
         'user.change' => [
-            'action' => [false, 'enum', ['created', 'role_granted', 'role_revoked', 'deleted']],
+            'action' => [false, 'enum', [
+                'created',
+                'role_granted',
+                'role_revoked',
+                'deleted',
+                'password_changed',
+                'email_changed',
+                'second_factor_off',
+                'app_password_created',
+            ]],
             'role' => [false, 'ident', 'slug', 64],
             'user_hash' => [false, 'hash'],
             'user_length' => [true, 'int', 0, 1024],
             'actor_hash' => [true, 'hash'],
+            'repeats' => [true, 'int', 1, 1000000000],
         ],
     ];
 }

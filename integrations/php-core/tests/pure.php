@@ -198,7 +198,7 @@ return [
     },
 
     'the allowlist is that of the schemas, and nothing else gets through' => static function (): void {
-        same(11, count(CatalogueData::TYPES));
+        same(12, count(CatalogueData::TYPES));
         $hash = str_repeat('0a', 16);
         $base = ['outcome' => 'failure', 'method' => 'form', 'source' => $hash];
         $whole = static fn (array $more): ?array => Catalogue::signal('auth.attempt', $more + $base);

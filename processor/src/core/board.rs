@@ -50,6 +50,8 @@ struct Match<'a> {
     kind: SignalType,
     fields: &'a Fields<'a>,
     at: SiteMs,
+    /// How many signals it stands for.
+    times: u32,
 }
 
 /// The rules of a site at work.
@@ -173,6 +175,10 @@ impl Board {
             return Ok(());
         };
         frame.read_fields(watchers.read, &mut fields)?;
+        let times = match watchers.repeats.map(|place| fields[place]) {
+            Some(Value::Int(times)) => u32::try_from(times).unwrap_or(u32::MAX).max(1),
+            _ => 1,
+        };
         let program = Arc::clone(&self.program);
         for (i, place) in program.watching(frame.kind).places.iter().enumerate().skip(first) {
             let has_value = match program.plan(*place).watches {
@@ -180,7 +186,7 @@ impl Board {
                 _ => true,
             };
             if has_value && (i == first || program.rule(*place).matches(&fields)) {
-                self.take(&program, *place, &Match { kind: frame.kind, fields: &fields, at }, now, voice, out);
+                self.take(&program, *place, &Match { kind: frame.kind, fields: &fields, at, times }, now, voice, out);
             }
         }
         Ok(())
@@ -195,14 +201,14 @@ impl Board {
         voice: &mut Voice,
         out: &mut Vec<Detection>,
     ) {
-        let Match { kind, fields, at } = *matching;
+        let Match { kind, fields, at, times } = *matching;
         let (rule, plan) = (program.rule(place), program.plan(place));
         let key = key_of(rule, fields);
         let on = self.enabled.contains(kind);
         let state = &mut self.rules[usize::from(place)];
         let Some(group) = state.groups.get_mut(&key) else {
             let fresh = Group::new(&plan.watches);
-            if fresh.clone().take(plan, fields, at, now, true) != Matched::Outside {
+            if fresh.clone().take(plan, fields, (at, times), now, true) != Matched::Outside {
                 self.make_room(program, place, now, voice, out);
                 self.bytes += fresh.cost(&key);
                 self.groups += 1;
@@ -213,7 +219,7 @@ impl Board {
             return;
         };
         let cost_before = group.cost(&key);
-        let matched = group.take(plan, fields, at, now, on);
+        let matched = group.take(plan, fields, (at, times), now, on);
         if matched == Matched::Outside {
             return;
         }

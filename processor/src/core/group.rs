@@ -140,20 +140,26 @@ impl Group {
         }
     }
 
-    /// Takes a match at `at`, judged at `now`. `on` tells whether the site's operator has the signal type switched on.
-    pub fn take(&mut self, plan: &Plan, fields: &Fields<'_>, at: SiteMs, now: SiteMs, on: bool) -> Matched {
-        let (clears_at, begins_with, counts) = match (&mut self.watch, &plan.watches) {
+    /// Takes a match at `at` that stands for so many, judged at `now`. `on` tells whether the site's operator has the signal type
+    /// switched on.
+    pub fn take(
+        &mut self,
+        plan: &Plan,
+        fields: &Fields<'_>,
+        (at, times): (SiteMs, u32),
+        now: SiteMs,
+        on: bool,
+    ) -> Matched {
+        let (clears_at, begins_with, counted) = match (&mut self.watch, &plan.watches) {
             (Watch::Count(panes), Watches::Count(size)) => {
-                if !panes.add(at, now, size) {
-                    return Matched::Outside;
-                }
-                (panes.clears_at(size), panes.total(), true)
+                let Some(inside) = panes.add(at, times, now, size) else { return Matched::Outside };
+                (panes.clears_at(size), inside, u64::from(times))
             }
             (Watch::Distinct(values), Watches::Distinct(field, size)) => {
                 let Some(new) = values.add(value_key(&fields[*field]), at, now, size) else {
                     return Matched::Outside;
                 };
-                (values.clears_at(size), values.count() as u64, new)
+                (values.clears_at(size), values.count() as u64, u64::from(new))
             }
             (Watch::Absence(absence), Watches::Absence(for_ms, _)) => {
                 if at.plus(*for_ms) <= now {
@@ -172,8 +178,8 @@ impl Group {
             _ => return Matched::Outside,
         };
         self.last_seen = self.last_seen.max(at);
-        if self.episode.phase != Phase::Inactive && counts {
-            self.episode.count += 1;
+        if self.episode.phase != Phase::Inactive {
+            self.episode.count = self.episode.count.saturating_add(counted);
         }
         if clears_at.is_some_and(|clears| clears > now) && !self.episode.holds() {
             return Matched::Turned(Event::True { count: begins_with });

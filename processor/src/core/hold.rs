@@ -12,13 +12,31 @@ use super::head::{Held, HeldKey};
 use super::site::Site;
 
 impl Site {
-    /// Switches a spool's types at `from`: at once, or when the watermark gets there.
-    pub(super) fn hold_or_switch(&mut self, from: SiteMs, spool: SpoolId, seq: u64, enabled: SignalTypes) {
-        if from > self.now() {
+    /// Switches a spool's types at `from`: at once, or when the watermark gets there. A new spool has its types from the start
+    /// of time.
+    pub(super) fn hold_or_switch(
+        &mut self,
+        from: SiteMs,
+        spool: SpoolId,
+        seq: u64,
+        enabled: SignalTypes,
+        out: &mut Vec<Detection>,
+    ) -> Result<(), DecodeError> {
+        let now = self.now();
+        if from > now {
             self.hold((from, spool, seq, 0), Held::Enabled(enabled));
-        } else {
-            self.switch_spool(spool, enabled, self.now());
+            return Ok(());
         }
+        if from == SiteMs::MIN {
+            self.switch_spool(spool, enabled, now);
+            return Ok(());
+        }
+        let switched = self.switched_by(spool, enabled);
+        self.switch_spool(spool, enabled, now);
+        self.judge_switched(switched, now, out)?;
+        // What was judged may have left a deadline at the very time that was reached.
+        self.run_deadlines_before(now.plus(1), out);
+        Ok(())
     }
 
     pub(super) fn hold(&mut self, key: HeldKey, held: Held) {
@@ -62,7 +80,11 @@ impl Site {
                         self.board.judge(&signal, key.0, key.0, &mut self.head.voice, out)?;
                     }
                 }
-                Held::Enabled(enabled) => self.switch_spool(key.1, enabled, key.0),
+                Held::Enabled(enabled) => {
+                    let switched = self.switched_by(key.1, enabled);
+                    self.switch_spool(key.1, enabled, key.0);
+                    self.judge_switched(switched, key.0, out)?;
+                }
             }
         }
         self.run_deadlines_before(watermark.plus(1), out);

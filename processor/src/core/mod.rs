@@ -5,7 +5,7 @@
 //!
 //! - [`engine`]: the sites of a partition, log time ([`log_time`]), and what all hold together ([`holding`])
 //! - [`site`]: dedup and spools (`spools`, each a [`spool`]), the hold and the watermark (`hold`), refusals (`refusal`),
-//!   silence (`silence`, [`blind`]), a clock that was wrong (`reset`); [`head`] is what it keeps
+//!   switched types (`switched`), silence (`silence`, [`blind`]), a clock that was wrong (`reset`); [`head`] is what it keeps
 //! - [`board`]: groups and deadlines of the site's rules ([`program`] is the rule set made ready), what makes room
 //!   ([`evict`]), when absences count ([`absence`])
 //! - [`group`]: one group: its [`window`], its [`episode`] (the state machine), its [`evidence`]
@@ -30,6 +30,7 @@ mod silence;
 pub mod site;
 pub mod spool;
 mod spools;
+mod switched;
 
 pub mod absence;
 pub mod blind;

@@ -9,6 +9,9 @@ use super::episode::Spans;
 use super::rule::{Condition, Rule, RuleSet};
 use super::window::WindowSize;
 
+/// The field that says how many signals a sender merged into one.
+const REPEATS: &str = "repeats";
+
 /// A rule set and its index.
 #[derive(Debug)]
 pub struct Program {
@@ -30,6 +33,8 @@ pub struct Watchers {
     pub tested: FieldSet,
     /// Fields that they read of a signal that passes.
     pub read: FieldSet,
+    /// Place of the field that says how many signals one stands for; none where no rule counts, or the type has none.
+    pub repeats: Option<usize>,
 }
 
 /// The numbers of a rule.
@@ -92,8 +97,13 @@ impl Watchers {
         self.places.push(place);
         rule.filter.iter().for_each(|predicate| self.tested.insert(predicate.field));
         rule.group_by.iter().chain(&rule.evidence).for_each(|field| self.read.insert(*field));
-        if let Condition::Distinct { field, .. } = rule.condition {
-            self.read.insert(field);
+        match rule.condition {
+            Condition::Distinct { field, .. } => self.read.insert(field),
+            Condition::Count { .. } => {
+                self.repeats = rule.signal.and_then(|signal| signal.def().field(REPEATS)).map(|(place, _)| place);
+                self.repeats.into_iter().for_each(|place| self.read.insert(place));
+            }
+            Condition::Absent { .. } | Condition::Blind { .. } => {}
         }
         self.read.extend(self.tested);
     }

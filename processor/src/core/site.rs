@@ -131,7 +131,7 @@ impl Site {
         let switched = self.hear_batch(batch, through, time);
         self.hear_site(time, out);
         if let Some(from) = switched {
-            self.hold_or_switch(from, head.spool, head.seq, head.enabled);
+            self.hold_or_switch(from, head.spool, head.seq, head.enabled, out)?;
         }
         self.switch_as_live();
         let now = self.now();

@@ -45,28 +45,37 @@ impl WindowSize {
 }
 
 impl Panes {
-    /// Adds a match at `at`, judged at `now`; false where it no longer lies in the window.
-    pub fn add(&mut self, at: SiteMs, now: SiteMs, size: &WindowSize) -> bool {
+    /// Adds a match at `at` that stands for so many, judged at `now`. Gives how many lie in the window then, if it is a match by
+    /// which the condition becomes true; none where it no longer lies in the window.
+    pub fn add(&mut self, at: SiteMs, times: u32, now: SiteMs, size: &WindowSize) -> Option<u64> {
         let pane = size.pane(at);
         if size.leaves(pane) <= now {
-            return false;
+            return None;
         }
         self.forget(now, size);
         self.rebase(pane);
         let offset = (pane - self.base) as u32;
-        match self.kept.back_mut() {
-            Some((last, count)) if *last == offset => *count += 1,
-            Some((last, _)) if *last > offset => self.insert(offset),
-            _ => self.kept.push_back((offset, 1)),
-        }
-        self.total += 1;
+        let place = match self.kept.back() {
+            Some((last, _)) if *last >= offset => self.at(offset),
+            _ => {
+                self.kept.push_back((offset, 0));
+                self.kept.len() - 1
+            }
+        };
+        let count = &mut self.kept[place].1;
+        // A pane that is full says so many: far beyond every threshold.
+        let taken = times.min(u32::MAX - *count);
+        *count += taken;
+        self.total += u64::from(taken);
+        let left = self.kept.front().filter(|(oldest, _)| size.leaves(self.base + i64::from(*oldest)) <= now);
+        let inside = self.total - left.map_or(0, |(_, count)| u64::from(*count));
         while let Some((_, oldest)) = self.kept.front()
             && self.total - u64::from(*oldest) >= u64::from(size.threshold)
         {
             self.total -= u64::from(*oldest);
             self.kept.pop_front();
         }
-        true
+        Some(inside)
     }
 
     /// Drops panes that have left the window. One that leaves right now stays: the deadline that says so is still to run.
@@ -79,11 +88,15 @@ impl Panes {
         }
     }
 
-    fn insert(&mut self, offset: u32) {
-        match self.kept.binary_search_by_key(&offset, |(o, _)| *o) {
-            Ok(place) => self.kept[place].1 += 1,
-            Err(place) => self.kept.insert(place, (offset, 1)),
+    /// Place of the pane with this offset, which is made where it is missing.
+    fn at(&mut self, offset: u32) -> usize {
+        if self.kept.back().is_some_and(|(last, _)| *last == offset) {
+            return self.kept.len() - 1;
         }
+        self.kept.binary_search_by_key(&offset, |(o, _)| *o).unwrap_or_else(|place| {
+            self.kept.insert(place, (offset, 0));
+            place
+        })
     }
 
     /// Makes `pane` an offset that fits 32 bits. What then lies out of reach left every window long ago: the longest is
@@ -120,7 +133,7 @@ impl Panes {
         self.kept.back().map_or(SiteMs::MIN, |(newest, _)| size.leaves(self.base + i64::from(*newest)))
     }
 
-    /// Matches that are kept. When the condition becomes true, these are the matches in the window.
+    /// Matches that are kept.
     pub fn total(&self) -> u64 {
         self.total
     }

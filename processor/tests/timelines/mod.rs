@@ -9,6 +9,7 @@ mod refusals;
 mod silence;
 mod spools;
 mod story;
+mod switched;
 mod view;
 
 const FAILED: &[(&str, &str)] = &[("outcome", "failed")];

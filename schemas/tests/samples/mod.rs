@@ -61,7 +61,7 @@ fn sample_value(kind: &logystera_schemas::catalogue::FieldKind) -> Value<'static
     use logystera_schemas::catalogue::FieldKind;
     match kind {
         FieldKind::Enum(_) => Value::Enum(1),
-        FieldKind::EnumList(_) => Value::List(0b10001),
+        FieldKind::EnumList(symbols) => Value::List(1 | 1 << (symbols.len() - 1)),
         FieldKind::Int { min, max } => Value::Int((*min).max(443).min(*max)),
         FieldKind::Bool => Value::Bool(true),
         FieldKind::Hash => Value::Hash(&[0xab; 16]),

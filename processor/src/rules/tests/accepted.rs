@@ -256,7 +256,7 @@ fn no_group_is_larger_than_its_worst_case() {
                 ],
             );
             let at = SiteMs(i * 5_000);
-            group.take(plan, &signal.fields, at, at, true);
+            group.take(plan, &signal.fields, (at, 1), at, true);
             group.evidence.add(rule, signal.kind, &signal.fields, at, &mut scratch);
             key = key_of(rule, &signal.fields);
         }
@@ -271,7 +271,7 @@ fn groups_are_counted_where_they_can_be() {
     for (keys, groups) in [
         ("signal: cron.run\nthreshold: {count: 1, within: 1m}", 1),
         ("signal: cron.run\ngroup_by: [outcome]\nthreshold: {count: 1, within: 1m}", 3),
-        ("signal: auth.attempt\ngroup_by: [reason, method]\nthreshold: {count: 1, within: 1m}", 6 * 7),
+        ("signal: auth.attempt\ngroup_by: [reason, method]\nthreshold: {count: 1, within: 1m}", 6 * 8),
         ("signal: auth.attempt\ngroup_by: [privileged]\nthreshold: {count: 1, within: 1m}", 3),
         ("signal: auth.attempt\ngroup_by: [outcome, source]\nthreshold: {count: 1, within: 1m}", 1_000),
         ("absent: {blind_after: 1h}", 1),

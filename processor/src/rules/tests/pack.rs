@@ -31,6 +31,7 @@ fn the_pack_has_the_rules_that_it_promises() {
             "security-keys-changed",
             "signals-dropped",
             "site-silent",
+            "watching-switched-off",
         ]
     );
 }

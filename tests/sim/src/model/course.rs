@@ -55,7 +55,7 @@ impl Site {
                 None => break,
                 Some((at, false)) => match self.held.pop_first() {
                     Some((_, Waiting::Signal(signal))) => self.judge(at, &signal, at),
-                    Some((place, Waiting::Switch(enabled))) => self.switch(place.1, enabled, at),
+                    Some((place, Waiting::Switch(enabled))) => self.switch(place.1, enabled, at, false),
                     None => {}
                 },
                 Some((at, true)) => {

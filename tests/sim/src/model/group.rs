@@ -136,7 +136,7 @@ impl Group {
         let is_counted = self.is_counted(rule, signal);
         self.matches.push(Match { at, shown_at: at, signal: signal.clone() });
         if let (Some(episode), true) = (&mut self.episode, is_counted) {
-            episode.count += 1;
+            episode.count += times(rule, signal);
         }
         match rule.condition {
             Condition::Count { .. } | Condition::Distinct { .. } => {
@@ -190,14 +190,21 @@ impl Group {
             Condition::Distinct { field, .. } => {
                 self.newest_values(field).iter().filter(|(at, _)| leaves_at(rule, *at) > now).count() as u64
             }
-            _ => self.matches.iter().filter(|m| leaves_at(rule, m.at) > now).count() as u64,
+            _ => {
+                let inside = self.matches.iter().filter(|m| leaves_at(rule, m.at) > now);
+                inside.map(|m| times(rule, &m.signal)).sum()
+            }
         }
     }
 
     /// When the threshold-th newest match, or different value, leaves the window; none where there are fewer.
     pub fn clears_at(&self, rule: &Rule) -> Option<i64> {
         let (mut times, threshold) = match rule.condition {
-            Condition::Count { threshold, .. } => (self.matches.iter().map(|m| m.at).collect::<Vec<_>>(), threshold),
+            Condition::Count { threshold, .. } => {
+                // One that stands for several is there so many times; beyond the threshold it makes no difference.
+                let each = |m: &Match| std::iter::repeat_n(m.at, times(rule, &m.signal).min(threshold.into()) as usize);
+                (self.matches.iter().flat_map(each).collect::<Vec<_>>(), threshold)
+            }
             Condition::Distinct { field, at_least, .. } => {
                 (self.newest_values(field).iter().map(|(at, _)| *at).collect(), at_least)
             }
@@ -338,6 +345,15 @@ impl Group {
     /// The evidence that its detections show.
     pub fn evidence(&self, rule: &Rule) -> Vec<logystera_schemas::detection::Evidence> {
         show::evidence(rule, self.matches[self.evidence_from..].iter().map(|m| (m.shown_at, &m.signal)))
+    }
+}
+
+/// How often a match counts: a sender may have merged several into one, which says so.
+fn times(rule: &Rule, signal: &SignalIn) -> u64 {
+    let repeats = signal.kind.def().fields.iter().position(|field| field.name == "repeats");
+    match (&rule.condition, repeats.map(|place| &signal.fields[place])) {
+        (Condition::Count { .. }, Some(Field::Int(times))) => (*times).try_into().unwrap_or(1),
+        _ => 1,
     }
 }
 

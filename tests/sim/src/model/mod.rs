@@ -14,6 +14,7 @@ pub mod silence;
 pub mod site;
 pub mod spool;
 mod spools;
+mod switches;
 mod told;
 
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@ use crate::input::{Field, SignalIn};
 
 /// The type, which only the engine makes.
 #[expect(clippy::expect_used, reason = "the catalogue has it")]
-pub(super) fn kind() -> SignalType {
+fn kind() -> SignalType {
     SignalType::from_name("integration.refused").expect("a signal type")
 }
 

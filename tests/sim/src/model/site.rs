@@ -128,7 +128,10 @@ impl Site {
         let differs = std::mem::replace(&mut spool.said_enabled, batch.enabled) != batch.enabled;
         let now = self.now();
         if is_first || (differs && previous < now) {
-            self.switch(batch.spool, batch.enabled, now);
+            self.switch(batch.spool, batch.enabled, now, is_first);
+            if let Some(reached) = self.watermark.filter(|_| self.is_second()) {
+                self.run_until(reached);
+            }
         } else if differs {
             // A switch holds for what comes after the spool's last word.
             self.held.insert((previous + 1, batch.spool, batch.seq, 0), Waiting::Switch(batch.enabled));

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use logystera_schemas::catalogue::SignalTypes;
+use logystera_schemas::catalogue::{SignalType, SignalTypes};
 use logystera_schemas::detection::DetectionReason;
 use logystera_schemas::ids::SpoolId;
 
 use super::course::Waiting;
 use super::group::Group;
 use super::log_time::LogTime;
-use super::refusals;
 use super::site::Site;
 use super::spool::{Spool, pause_after};
+use super::switches;
 
 /// Spools that a site may have.
 const SPOOLS: usize = 64;
@@ -98,12 +98,21 @@ impl Site {
         slowest.or(last_word).or(self.watermark)
     }
 
-    /// A spool has other types switched on.
-    pub(super) fn switch(&mut self, spool: SpoolId, enabled: SignalTypes, now: i64) {
-        if let Some(spool) = self.spools.get_mut(&spool) {
-            spool.enabled = enabled;
-        }
+    /// A spool has other types switched on. Rules hear of each that no other live spool has, unless it is the spool's first word.
+    pub(super) fn switch(&mut self, spool: SpoolId, enabled: SignalTypes, now: i64, is_first: bool) {
+        let others: Vec<SpoolId> =
+            self.spools.keys().filter(|id| **id != spool && self.is_live(**id)).copied().collect();
+        let is_others = |kind: SignalType| others.iter().any(|id| self.spools[id].enabled.contains(kind));
+        let own: Vec<SignalType> = SignalType::all().filter(|kind| !is_others(*kind)).collect();
+        let before = self.spools.get_mut(&spool).map(|spool| std::mem::replace(&mut spool.enabled, enabled));
         self.derive(now);
+        let Some(before) = before.filter(|_| self.is_second() && !is_first) else { return };
+        let off = own.iter().filter(|kind| before.contains(**kind) && !enabled.contains(**kind));
+        let on = own.iter().filter(|kind| !before.contains(**kind) && enabled.contains(**kind));
+        let signals = off.map(|kind| switches::signal(*kind, "disabled", now));
+        for signal in signals.chain(on.map(|kind| switches::signal(*kind, "enabled", now))).collect::<Vec<_>>() {
+            self.judge(now, &signal, now);
+        }
     }
 
     /// The end of a record: what it did to the spools may have changed what is switched on.
@@ -126,7 +135,7 @@ impl Site {
     /// What is switched on and not disabled by the configuration. What only the engine makes no sender switches off.
     pub(super) fn enabled(&self) -> SignalTypes {
         let mut on = self.on;
-        on.insert(refusals::kind());
+        SignalType::all().filter(|kind| !kind.is_sent()).for_each(|kind| on.insert(kind));
         SignalTypes(on.0 & !self.rules.disabled.0)
     }
 }

@@ -16,6 +16,7 @@ fn value(kind: &FieldKind) -> String {
         FieldKind::Bool => "true".into(),
         FieldKind::Hash => r#""0123456789abcdef0123456789abcdef""#.into(),
         FieldKind::Ident { class: IdentClass::Path, .. } => r#""/a/b.php""#.into(),
+        FieldKind::Ident { class: IdentClass::Action, .. } => r#""lost_password-1""#.into(),
         FieldKind::Ident { .. } => r#""1.2.3""#.into(),
     }
 }

@@ -147,12 +147,12 @@ fn thresholds_that_cannot_be() {
     9 |   threshold: {distinct: {field: privileged, at_least: 2}, within: 1h}
       |                                 ^^^^^^^^^^
     "#);
-    insta::assert_snapshot!(threshold("{distinct: {field: outcome, at_least: 4}, within: 1h}"), @r#"
-    error: `at_least` is at most 3
+    insta::assert_snapshot!(threshold("{distinct: {field: outcome, at_least: 5}, within: 1h}"), @r#"
+    error: `at_least` is at most 4
      --> t.yaml:9:52
       |
-    9 |   threshold: {distinct: {field: outcome, at_least: 4}, within: 1h}
-      |                                                    ^ from 2 to 3
+    9 |   threshold: {distinct: {field: outcome, at_least: 5}, within: 1h}
+      |                                                    ^ from 2 to 4
     "#);
     insta::assert_snapshot!(threshold("{distinct: {field: user_hash, at_least: 257}, within: 1h}"), @r#"
     error: `at_least` is at most 256

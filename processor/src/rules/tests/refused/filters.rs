@@ -175,7 +175,7 @@ fn tests_that_no_signal_can_pass() {
       |
     9 |   where: {at: 5, site: a}
       |                  ^^^^ unknown field
-      = help: it can be `method`, `path`, `status`, `route_group`, `user_agent`, `duration_ms` or `source`
+      = help: it can be `method`, `path`, `status`, `route_group`, `user_agent`, `duration_ms`, `source`, `action`, `flags`, `bot`, `network` or `repeats`
     "#);
     insta::assert_snapshot!(filter_errors("[status]"), @r#"
     error: `where` is a map of keys and values, not a list

@@ -210,7 +210,7 @@ fn fields_groups_and_evidence() {
        |
     10 |   evidence: [status, status, at, ip]
        |                                  ^^ unknown field
-       = help: it can be `method`, `path`, `status`, `route_group`, `user_agent`, `duration_ms` or `source`
+       = help: it can be `method`, `path`, `status`, `route_group`, `user_agent`, `duration_ms`, `source`, `action`, `flags`, `bot`, `network` or `repeats`
     "#);
     insta::assert_snapshot!(rule_errors(&format!("{COUNT}  group_by: [source, method, status, path, route_group]\n")), @r#"
     error: `group_by` has 5 entries; it has at most 4
