@@ -53,7 +53,8 @@ def test_table_of_components_and_edited_files(world):
     site.own(guest)
     t.row("a folder appears", lambda: None, t.component("plugin", "guest", "installed", after="1.0"))
     page, fields = "/wp-admin/plugin-editor.php?plugin=guest/guest.php&file=guest/guest.php", {"plugin": "guest/guest.php", "file": "guest/guest.php"}
-    seen, asked = t.http("GET", "/wp-admin/plugin-editor.php", 200, "admin"), t.http("POST", "/wp-admin/admin-ajax.php", 200, "ajax")
+    seen, asked = t.http("GET", "/wp-admin/plugin-editor.php", 200, "admin"), t.http(
+        "POST", "/wp-admin/admin-ajax.php", 200, "ajax", action="edit-theme-plugin-file")
     path = "/wp-content/plugins/guest/guest.php"
     saved = lambda delta, *found, path=path: {"type": "file.edit", "path": path, "size_delta": delta, "heuristics": list(found),
                                              "actor_hash": t.hash("user", ADMIN)}

@@ -56,9 +56,9 @@ def test_table_of_sign_ins(world):
     t.row("HTTP Basic, right", get("/probe/none", **basic(ADMIN, PASSWORD)), t.auth("success", "rest", privileged=True), probe(403))
     old, good = link(site, 999999), link(site)
     reset = lambda status: t.http("GET", "/user/*/*/*/*/*", status, "login")
-    t.row("a one-time link", get(good), t.auth("success", "sso", privileged=True), reset(302))
-    t.row("the same again", get(good), t.auth("failure", "sso", "expired", privileged=True), reset(302))
-    t.row("an old one", get(old), t.auth("failure", "sso", "expired", privileged=True), reset(302))
+    t.row("a one-time link", get(good), t.auth("success", "one_time_link", privileged=True), reset(302))
+    t.row("the same again", get(good), t.auth("failure", "one_time_link", "expired", privileged=True), reset(302))
+    t.row("an old one", get(old), t.auth("failure", "one_time_link", "expired", privileged=True), reset(302))
     t.row("a module signs somebody in, from a command", lambda: site.eval(
         "$r = $kernel->getContainer()->get('request_stack'); $request->setSession(new Symfony\\Component\\HttpFoundation\\Session\\Session("
         "new Symfony\\Component\\HttpFoundation\\Session\\Storage\\MockArraySessionStorage())); $r->push($request);"

@@ -22,6 +22,11 @@ trigger_error('failed for leak-mail@example.test with "leak-quoted" and \\'leak-
 $a = []; echo $a['leak-array-key'];
 $k = get_password_reset_key(get_userdata(1)); file_put_contents('%s', json_encode([$p, $k,
     WP_Application_Passwords::create_new_application_password(1, ['name' => 'leak-app-name'])[0]]));
+wp_update_user(['ID' => $u, 'user_email' => 'leak-mail@example.test', 'user_pass' => 'leak-pass-1']);
+wp_update_user(['ID' => $u, 'user_email' => 'leak-mail@example.test', 'user_pass' => 'leak-pass-2']);
+update_user_meta($u, '_two_factor_enabled_providers', ['leak-factor']); delete_user_meta($u, '_two_factor_enabled_providers');
+update_option('default_role', 'administrator'); update_option('default_role', 'subscriber');
+do_action('woocommerce_order_status_changed', 5, 'pending', 'failed', new class { public $leak = 'leak-order'; function get_payment_method() { return 'stripe'; } });
 throw new Exception('leak-exception "leak-exception-quoted" in it');
 """
 # An exception's own words are its shape; what it quotes is not.
@@ -51,6 +56,12 @@ def plant(site):
     site.post("/wp-comments-post.php", {"comment": "leak-comment-text", "author": "leak-author", "email": "leak-commenter@example.test",
                                         "comment_post_ID": post, "comment_parent": 0}, cookies=False)
     site.get("/?probe=warning&x=leak-query", cookies=False)
+    for path in ["/?id=leak-attack%27%20or%201=1", "/?f=..%2f..%2fleak-path", "/?wc-ajax=leak-shop-action", "/wp-admin/admin-ajax.php?action=leak-ajax-action",
+                 "/wp-login.php?action=leak-login-action", "/?u=http://leak.example/leak.php"]:
+        site.get(path, cookies=False)
+    site.post("/", {"leak-field": "<script>leak-script</script>", "x": ["leak-posted", "php://filter/leak"]}, cookies=False)
+    site.post("/?rest_route=/leak", '{"leak": "<script>leak-json"}', headers={"Content-Type": "application/json"}, cookies=False)
+    site.get("/?probe=database", cookies=False)
     site.get("/?probe=fatal", cookies=False)
     site.cron()
     nonce = site.form("/wp-admin/options-general.php?page=logystera", "logystera_save")["_wpnonce"]
@@ -89,17 +100,23 @@ def test_nothing_that_was_planted_leaks(world):
     site.post("/wp-login.php", {"log": "admin", "pwd": "leak-typed-password"}, cookies=False)  # and some that wait in the spool
     kinds = {s["type"] for s in world.gateway.signals(site)}
     assert kinds >= {"auth.attempt", "config.change", "cron.run", "db.event", "http.request", "mail.outcome", "php.error", "user.change"}, kinds
+    # The fields that are made of what must not be told were made.
+    signals = world.gateway.signals(site)
+    made = {f"{s['type']}.{k}" for s in signals for k in s} | {f for s in signals for f in s.get("flags", [])} | {s.get("action") for s in signals}
+    assert made >= {"http.request.network", "http.request.action", "auth.attempt.network", "php.error.source", "db.event.source", "shop.order.gateway",
+                    "sqli", "xss", "traversal", "rfi", "php_wrapper", "powerful_default_role", "password_changed", "second_factor_off"}, made
+    assert any(s.get("outcome") == "reset_requested" for s in signals)
     secret = re.search(r":([0-9a-f]{64})@", site.dsn).group(1)
     key = site.option("logystera_key")
     sought = [s.encode() for s in [*secrets, secret, key, "@example.test", "planted-AUTH_KEY", "127.0.0.1:%d/?" % site.port]]
-    sought += [b"555-123-4567", b"leak-mail%40", b"leak-mail%2540"]
+    sought += [b"127.0.0.0/24", b"555-123-4567", b"leak-mail%40", b"leak-mail%2540"]
     sought += [bytes.fromhex(secret), bytes.fromhex(key), b"leak", b"Leak"]
     sought += [urllib.parse.quote(s).encode() for s in secrets] + [urllib.parse.unquote(s).encode() for s in secrets]
     leaked = []
     for place, data in places(world, site, door).items():
         # What hashes stand for stays on the site: names that were typed, and the shapes of messages. Nothing else, not even there.
         if "lookup" in place or "meanings" in place:
-            for allowed in ["leak-typed-user", "leakuser", "leak-mail@example.test", "leak_column", *SHAPES]:
+            for allowed in ["127.0.0.0/24", "leak-typed-user", "leakuser", "leak-mail@example.test", "leak_column", *SHAPES]:
                 data = re.sub(rb"(?m)^([0-9a-f]{32}\t\d+\t\w+\t.*)" + re.escape(allowed.encode()), rb"\1", data)
         leaked += [f"{place}: {s!r} in {data[max(0, data.index(s) - 60):][:160]!r}" for s in sought if s and s in data]
     assert not leaked, "\n".join(leaked)

@@ -4,7 +4,7 @@ from gateway import Gateway, Receiver
 from wordpress import ADMIN, PASSWORD, TREE, Database, WordPress, extract, wait_for
 
 TYPES = ["auth.attempt", "component.lifecycle", "config.change", "cron.run", "db.event", "file.edit", "http.request",
-         "mail.outcome", "php.error", "user.change"]
+         "mail.outcome", "php.error", "shop.order", "user.change"]
 
 
 class World:

@@ -71,13 +71,28 @@ final class Emitter
     /** Hash of the client's address. Behind a proxy Drupal's own settings say which that is. */
     public function source(): string
     {
-        $address = (string) $this->runtime->request()?->getClientIp();
+        return $this->hash(Hasher::ADDRESS, $this->address());
+    }
+
+    /** Hash of the network that the client's address is in; null where nobody knows it. */
+    public function network(): ?string
+    {
+        $network = Address::networkOf($this->address());
+        return $network === null ? null : $this->hash(Hasher::NETWORK, $network);
+    }
+
+    /** Hash of the address of whoever this request came from; null of work that nobody asked for. */
+    public function visitor(): ?string
+    {
+        return Address::canonical($this->address()) === null ? null : $this->source();
+    }
+
+    private function address(): string
+    {
         if (PHP_SAPI === 'cli' && !isset($_SERVER['REMOTE_ADDR'])) {
-            $address = 'command line';
-        } else {
-            $address = Address::canonical($address) ?? 'unknown';
+            return 'command line';
         }
-        return $this->hash(Hasher::ADDRESS, $address);
+        return Address::canonical((string) $this->runtime->request()?->getClientIp()) ?? 'unknown';
     }
 
     /** Hash of a file's path below Drupal's root. */

@@ -21,6 +21,7 @@ final class Runtime
     private ?Site $site = null;
     private bool $isOpened = false;
     private bool $isSilenced = false;
+    private bool $hasSaidFarewell = false;
     private bool $isEnded = false;
     private bool $hasComplained = false;
     /** The request that is answered, also after Symfony has forgotten it. */
@@ -75,15 +76,36 @@ final class Runtime
         return $user->isAuthenticated() ? (string) $user->getAccountName() : '';
     }
 
+    /** Whether who is signed in may see the site's administration, and so write pages. */
+    public function isTrusted(): bool
+    {
+        return (bool) $this->container->get('current_user')->hasPermission('access administration pages');
+    }
+
     /** Has $tell called when the request ends, whatever ends it. */
     public function atEnd(callable $tell): void
     {
         $this->last[] = $tell;
     }
 
+    /**
+     * Says, while that may still be sent, that nothing is watched from here on: the module is being removed, or the agreement
+     * withdrawn. Once.
+     */
+    public function farewell(): void
+    {
+        $this->guard('', function (): void {
+            $site = $this->hasSaidFarewell ? null : $this->site();
+            $this->hasSaidFarewell = true;
+            $actor = $site === null ? null : (new Emitter('component.lifecycle', $site, $this))->actor();
+            $site?->farewell($this->container->get('logystera.transport'), $this->address(), $actor);
+        });
+    }
+
     /** Records and sends nothing more in this request: consent was withdrawn, or the module is being removed. */
     public function silence(): void
     {
+        $this->farewell();
         $this->isSilenced = true;
         $this->site?->recorder->stop();
     }

@@ -12,6 +12,7 @@ use Logystera\Flushed;
 use Logystera\Folder;
 use Logystera\Frame;
 use Logystera\Hasher;
+use Logystera\Limits;
 use Logystera\Lookup;
 use Logystera\Outbox;
 use Logystera\Owner;
@@ -32,7 +33,7 @@ final class Site
     private readonly FileStorage $storage;
     private readonly Clock $clock;
     /** @var string[] */
-    private readonly array $typesOn;
+    private array $typesOn;
 
     public function __construct(
         private readonly Dsn $dsn,
@@ -60,6 +61,23 @@ final class Site
     public function flush(Transport $transport, string $address, int $budgetMs, bool $isAsked): Flushed
     {
         return $this->flushOf($this->storage, $transport, $address, $budgetMs, $isAsked);
+    }
+
+    /**
+     * The last word: sends what waits, then says that the module itself was switched off, and in that batch's head that nothing is
+     * watched any more. Somebody should hear of it who did not do it.
+     */
+    public function farewell(Transport $transport, string $address, ?string $actor): void
+    {
+        $this->recorder->write();
+        $this->flush($transport, $address, Limits::FAREWELL_BUDGET_MS, true);
+        $this->recorder->record('component.lifecycle', [
+            'kind' => 'module', 'slug' => 'logystera', 'action' => 'deactivated', 'from_version' => self::VERSION, 'actor_hash' => $actor,
+        ]);
+        $this->recorder->write();
+        $this->lookup->write();
+        $this->typesOn = [];
+        $this->flush($transport, $address, Limits::FAREWELL_BUDGET_MS, true);
     }
 
     /** From the background: mends what older versions left on disk, and sends what lies in other folders. */

@@ -44,6 +44,20 @@ final class Address
         return $length < 0 || $length > $width ? null : inet_ntop($packed) . "/$length";
     }
 
+    /**
+     * The network that an address is taken to be in: a provider gives another address of the same /24 or /48 to who is cut off for a
+     * moment. Null if it is no address.
+     */
+    public static function networkOf(string $address): ?string
+    {
+        $packed = self::packed($address);
+        if ($packed === null) {
+            return null;
+        }
+        $bytes = strlen($packed) === 4 ? 3 : 6;
+        return inet_ntop(str_pad(substr($packed, 0, $bytes), strlen($packed), "\0")) . '/' . 8 * $bytes;
+    }
+
     /** @param string[] $networks as network() gives them */
     public static function isIn(string $address, array $networks): bool
     {

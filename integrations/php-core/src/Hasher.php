@@ -9,6 +9,7 @@ final class Hasher
 {
     public const USER = 'user';
     public const ADDRESS = 'address';
+    public const NETWORK = 'network';
     public const FILE = 'file';
     public const MESSAGE = 'message';
     public const VALUE = 'value';

@@ -41,6 +41,13 @@ final class Limits
     public const FATAL_BUDGET_MS = 1500;
     /** Memory that a flush after a fatal error may take besides, in bytes: a batch, packed, and the HTTP client. */
     public const FATAL_MEMORY_BYTES = 16777216;
+    /**
+     * Longest time of one of the two flushes that say that nothing is watched any more, in milliseconds: somebody waits for the page. Of a
+     * network's sites so many say it, in so much time together.
+     */
+    public const FAREWELL_BUDGET_MS = 2000;
+    public const FAREWELL_SITES_MAX = 100;
+    public const FAREWELL_ALL_BUDGET_MS = 15000;
     /** Longest time of one flush from cron, in milliseconds. */
     public const CRON_BUDGET_MS = 10000;
     /** A try needs at least so much of the budget, in milliseconds. */

@@ -24,12 +24,17 @@ final class Recorder
     private $counts = [];
     /** @var array<string, true> digests of what was taken */
     private $seen = [];
+    /** @var array<string, array{0: int, 1: array<string, mixed>, 2: bool}> what found no room and is equal to what did, by digest */
+    private $repeated = [];
     /** @var int time from which both are counted, in ms */
     private $since = 0;
     /** @var array<string, array{0: int, 1: int}> */
     private $dropped = [];
     /** @var Ledger */
     private $ledger;
+
+    /** The field that says how many one signal stands for. */
+    private const REPEATS = 'repeats';
 
     /** @param string[] $enabled signal types that are switched on */
     public function __construct(Spool $spool, Clock $clock, array $enabled, bool $isImmediate, Ledger $ledger)
@@ -42,8 +47,8 @@ final class Recorder
     }
 
     /**
-     * Takes a signal. One of a type that is switched off is none; one that the catalogue does not allow, or that is
-     * one too many for a request, is counted as dropped.
+     * Takes a signal. One of a type that is switched off is none. One that is too many for a request is merged with those that are
+     * equal to it, if there are any; else, or if the catalogue does not allow it, it is counted as dropped.
      *
      * @param array<string, mixed> $fields
      * @param bool $isVital it passes the bounds that others have: somebody became an administrator
@@ -55,8 +60,11 @@ final class Recorder
         }
         $now = $this->clock->nowMs();
         $signal = Catalogue::signal($type, $fields);
-        if ($signal === null || !$this->hasRoom($type, $signal, $isVital, $now)) {
-            $this->drop($type, $signal === null ? 'refused' : 'overflow');
+        $digest = md5((string) json_encode($signal));
+        if ($signal === null || !$this->hasRoom($type, $digest, $isVital, $now)) {
+            if ($signal === null || !$this->merge($type, $signal, $digest, $isVital, $now)) {
+                $this->drop($type, $signal === null ? 'refused' : 'overflow');
+            }
             return;
         }
         $this->buffer[] = [$now, $signal, $isVital];
@@ -68,7 +76,7 @@ final class Recorder
     /** Takes nothing more, and forgets what is in memory: the agreement was withdrawn, or the integration is being removed. */
     public function stop(): void
     {
-        [$this->enabled, $this->buffer, $this->dropped] = [[], [], []];
+        [$this->enabled, $this->buffer, $this->repeated, $this->dropped] = [[], [], [], []];
     }
 
     /** Whether no more signals of a type are taken: whoever makes them may spare the work, and drop() them. */
@@ -88,13 +96,24 @@ final class Recorder
         }
     }
 
-    private function hasRoom(string $type, array $signal, bool $isVital, int $now): bool
+    /** Counts a signal on one that is equal to it but for its time, and has found room. */
+    private function merge(string $type, array $signal, string $digest, bool $isVital, int $now): bool
+    {
+        if (!isset($this->seen[$digest], CatalogueData::TYPES[$type][self::REPEATS])) {
+            return false;
+        }
+        $this->repeated[$digest] = $this->repeated[$digest] ?? [$now, $signal + [self::REPEATS => 0], $isVital];
+        $this->repeated[$digest][1][self::REPEATS]++;
+        return true;
+    }
+
+    private function hasRoom(string $type, string $digest, bool $isVital, int $now): bool
     {
         if ($now - $this->since >= Limits::REQUEST_MS_MAX || $now < $this->since) {
             [$this->counts, $this->seen, $this->since] = [[], [], $now];
+            $this->flushRepeated();
         }
         $count = $this->counts[$type] ?? 0;
-        $digest = md5((string) json_encode($signal));
         $max = isset($this->seen[$digest])
             ? Limits::REQUEST_REPEATS_MAX
             : ($isVital ? PHP_INT_MAX : Limits::REQUEST_SIGNALS_MAX);
@@ -106,6 +125,12 @@ final class Recorder
         return true;
     }
 
+    private function flushRepeated(): void
+    {
+        array_push($this->buffer, ...array_values($this->repeated));
+        $this->repeated = [];
+    }
+
     /**
      * Puts on disk what is in memory. What the disk does not take is counted in the ledger.
      *
@@ -113,6 +138,7 @@ final class Recorder
      */
     public function write(): bool
     {
+        $this->flushRepeated();
         if ($this->buffer === [] && $this->dropped === []) {
             return true;
         }

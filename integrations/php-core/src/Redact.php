@@ -101,6 +101,16 @@ final class Redact
         return (string) preg_replace_callback('/[0-9A-Za-z]+/', $hide, $plain);
     }
 
+    /**
+     * The name that code registered for what is asked of it, as the catalogue has it. Null for one that has something of a person's or
+     * a token in it, or marks that such names do not have: it is not told rather than told in part.
+     */
+    public static function action(string $name): ?string
+    {
+        $isPlain = preg_match('/^[0-9a-z_:-]{1,64}$/D', $name) === 1;
+        return $isPlain && self::name($name) === $name ? $name : null;
+    }
+
     /** A slug as the catalogue has it. */
     public static function slug(string $text, string $otherwise = 'other'): string
     {

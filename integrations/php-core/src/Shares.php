@@ -13,12 +13,13 @@ final class Shares
     /** The spool's room has so many units. */
     public const UNITS = 64;
     /** Units that are somebody's own. */
-    public const RESERVED_UNITS = 21;
+    public const RESERVED_UNITS = 22;
     /** Sign-ins of accounts that run the site have a share besides `auth.attempt`. */
     public const PRIVILEGED = 'auth.attempt privileged';
     private const OWN_UNITS = [
         'user.change' => 3, 'component.lifecycle' => 3, 'file.edit' => 3, 'config.change' => 3, self::PRIVILEGED => 3,
         'auth.attempt' => 1, 'cron.run' => 1, 'db.event' => 1, 'http.request' => 1, 'mail.outcome' => 1, 'php.error' => 1,
+        'shop.order' => 1,
     ];
     /** What passes any share may go beyond the room by so many units. */
     private const VITAL_UNITS = 2;

@@ -31,6 +31,13 @@ final class Versions
         return $found;
     }
 
+    /** Whether an update went up or down; null where nobody can tell, or neither. */
+    public static function direction(?string $from, ?string $to): ?string
+    {
+        $order = (string) $from === '' || (string) $to === '' ? 0 : version_compare($to, $from);
+        return $order === 0 ? null : ($order > 0 ? 'up' : 'down');
+    }
+
     /**
      * What `component.lifecycle` tells of the difference between two looks: components, and the system they belong to.
      *
@@ -50,6 +57,7 @@ final class Versions
             $signals[] = [
                 'kind' => $kind, 'slug' => Redact::slug($slug), 'action' => $action,
                 'from_version' => Redact::version($from), 'to_version' => Redact::version($to),
+                'direction' => $action === 'updated' ? self::direction($from, $to) : null,
             ];
         }
         return $signals;

@@ -15,7 +15,7 @@ use Logystera\Redact;
 final class Emitter
 {
     /** What is about the site that WordPress is at; all others are about the one that was asked. */
-    private const FOLLOWS = ['component.lifecycle', 'config.change', 'mail.outcome', 'user.change'];
+    private const FOLLOWS = ['component.lifecycle', 'config.change', 'mail.outcome', 'shop.order', 'user.change'];
     /** Longest user name that a length is told of, in characters: the catalogue's bound. */
     private const USER_LENGTH_MAX = 1024;
 
@@ -95,6 +95,24 @@ final class Emitter
     /** Hash of the client's address. Behind a proxy the settings, or a filter, have to say which that is. */
     public function source(): string
     {
+        return $this->hash(Hasher::ADDRESS, self::address());
+    }
+
+    /** Hash of the network that the client's address is in; null where nobody knows it. */
+    public function network(): ?string
+    {
+        $network = Address::networkOf(self::address());
+        return $network === null ? null : $this->hash(Hasher::NETWORK, $network);
+    }
+
+    /** Hash of the address of whoever this request came from; null of work that nobody asked for. */
+    public function visitor(): ?string
+    {
+        return PHP_SAPI === 'cli' || wp_doing_cron() ? null : $this->source();
+    }
+
+    private static function address(): string
+    {
         $settings = Settings::all();
         $remote = self::input('REMOTE_ADDR');
         $address = $remote;
@@ -108,9 +126,8 @@ final class Emitter
          * @param string $address what the web server says, or a proxy that is trusted
          */
         $said = apply_filters('logystera_client_address', $address);
-        $found = Address::client(is_string($said) ? $said : '', $settings['proxies'])
+        return Address::client(is_string($said) ? $said : '', $settings['proxies'])
             ?? Address::canonical($remote) ?? (PHP_SAPI === 'cli' ? 'command line' : 'unknown');
-        return $this->hash(Hasher::ADDRESS, $found);
     }
 
     private static function input(string $name): string

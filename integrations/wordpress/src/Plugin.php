@@ -22,8 +22,12 @@ final class Plugin
         'http.request' => Signals\Request::class,
         'mail.outcome' => Signals\Mail::class,
         'php.error' => Signals\PhpError::class,
+        'shop.order' => Signals\Order::class,
         'user.change' => Signals\UserChange::class,
     ];
+
+    private const SITE_LEAVES = 'site';
+    private const NETWORK_LEAVES = 'network';
 
     /** WordPress's own lists of active plugins. */
     private const ACTIVE = 'active_plugins';
@@ -35,6 +39,10 @@ final class Plugin
     private static $others = [];
     /** @var bool */
     private static $isSilenced = false;
+    /** @var bool */
+    private static $hasSaidFarewell = false;
+    /** @var string who deactivated the plugin in this request; empty for nobody */
+    private static $leaves = '';
 
     public static function boot(): void
     {
@@ -118,9 +126,45 @@ final class Plugin
             || isset(((array) get_site_option(self::ACTIVE_IN_NETWORK, []))[$name]);
     }
 
+    /**
+     * Says that nothing is watched from here on, once, while that may still be sent: the plugin is deactivated or removed, or the
+     * agreement withdrawn.
+     */
+    public static function farewell(): void
+    {
+        [$site, $hasSaid] = [self::$site, self::$hasSaidFarewell];
+        self::$hasSaidFarewell = true;
+        if ($site !== null && !$hasSaid && !self::$isSilenced) {
+            // That it was deactivated, WordPress told where that was.
+            $tells = self::$leaves === '';
+            self::at($site->blog, static fn () => $site->farewell(Limits::FAREWELL_BUDGET_MS, $tells));
+        }
+        if (self::$leaves === self::NETWORK_LEAVES && !$hasSaid) {
+            self::farewellOfOthers();
+        }
+    }
+
+    /** Says so for the other sites of a network, as long as there is time. */
+    private static function farewellOfOthers(): void
+    {
+        $end = microtime(true) + Limits::FAREWELL_ALL_BUDGET_MS / 1000;
+        foreach (get_sites(['fields' => 'ids', 'number' => Limits::FAREWELL_SITES_MAX]) as $blog) {
+            if (microtime(true) > $end) {
+                return;
+            }
+            if (self::$site === null || (int) $blog !== self::$site->blog) {
+                self::at((int) $blog, static function (): void {
+                    $site = Site::open();
+                    $site === null ? null : $site->farewell(Limits::FAREWELL_BUDGET_MS, true);
+                });
+            }
+        }
+    }
+
     /** Records and sends nothing more in this request: consent was withdrawn. */
     public static function silence(): void
     {
+        Guard::run([self::class, 'farewell']);
         self::$isSilenced = true;
         foreach (self::$site === null ? [] : array_merge([self::$site], self::others()) as $site) {
             $site->recorder->stop();
@@ -173,8 +217,16 @@ final class Plugin
         }
     }
 
-    public static function deactivate(): void
+    /** @param mixed $isOfNetwork whether it is deactivated for all sites */
+    public static function deactivate($isOfNetwork = false): void
     {
         wp_clear_scheduled_hook(Settings::EVENT);
+        self::$leaves = $isOfNetwork && is_multisite() ? self::NETWORK_LEAVES : self::SITE_LEAVES;
+    }
+
+    /** Whether the plugin was deactivated in this request, which is to end with its farewell. */
+    public static function isLeaving(): bool
+    {
+        return self::$leaves !== '';
     }
 }

@@ -64,6 +64,11 @@ final class RequestEnd
             $site->recorder->write();
             $site->lookup->write();
         }
+        if (Plugin::isLeaving()) {
+            self::finishAnswer();
+            Plugin::farewell();
+            return;
+        }
         if (!$this->maySend() || !$this->site->outbox->isFlushDue(Limits::FLUSH_AGE_MS, Settings::all()['flush_every_s'])) {
             return;
         }

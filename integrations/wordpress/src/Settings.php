@@ -103,6 +103,8 @@ final class Settings
 
     public static function withdraw(): void
     {
+        // While it may still be sent.
+        Guard::run([Plugin::class, 'farewell']);
         $values = self::all();
         $values['consent'] = [];
         update_option(self::OPTION, $values);

@@ -16,6 +16,7 @@ use Logystera\Lookup;
 use Logystera\Outbox;
 use Logystera\Owner;
 use Logystera\Recorder;
+use Logystera\Redact;
 use Logystera\Spool;
 use Logystera\State;
 use Logystera\SystemClock;
@@ -71,6 +72,29 @@ final class Site
     public function flush(int $budgetMs, bool $isAsked = false): Flushed
     {
         return $this->flushOf($this->storage, $budgetMs, $isAsked);
+    }
+
+    /**
+     * The last word: sends what waits, then says that the plugin itself was switched off, and in that batch's head that nothing is
+     * watched any more. Somebody should hear of it who did not do it.
+     *
+     * @param bool $tells whether the signal is to be made; not where WordPress's own hook did
+     */
+    public function farewell(int $budgetMs, bool $tells): void
+    {
+        $this->recorder->write();
+        $this->flush($budgetMs, true);
+        if ($tells) {
+            $emitter = new Emitter('component.lifecycle', $this);
+            $this->recorder->record('component.lifecycle', [
+                'kind' => 'plugin', 'slug' => Components::slug(plugin_basename(FILE)), 'action' => 'deactivated',
+                'from_version' => Redact::version(VERSION), 'actor_hash' => $emitter->actor(),
+            ]);
+        }
+        $this->recorder->write();
+        $this->lookup->write();
+        $this->typesOn = [];
+        $this->flush($budgetMs, true);
     }
 
     /** From the background: mends what older versions left on disk, and sends what lies in other folders. */

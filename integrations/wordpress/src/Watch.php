@@ -26,6 +26,9 @@ final class Watch
         'NONCE_SALT',
     ];
 
+    /** Constants of the configuration, and what it means for a site if they are not as they should be. */
+    private const SWITCHES = ['WP_DEBUG' => 'debug_on', 'DISALLOW_FILE_EDIT' => 'file_editor_on'];
+
     /** @var Site */
     private $site;
 
@@ -45,13 +48,14 @@ final class Watch
         }
         $now = [
             'at' => time(), 'components' => Components::versions(), 'core' => (string) $GLOBALS['wp_version'],
-            'keys' => $this->keys(), 'missed' => $this->missed($seen['missed'] ?? []),
+            'keys' => $this->keys(), 'switches' => self::switches(), 'missed' => $this->missed($seen['missed'] ?? []),
         ];
         // Kept before it is told: told twice is worse than found once more by hand.
         update_option(Settings::OPTION_WATCH, $now, false);
         if (isset($seen['components'], $seen['keys'], $seen['core'])) {
             $this->tellComponents($seen, $now);
             $this->tellKeys($seen['keys'], $now['keys']);
+            $this->tellSwitches((array) ($seen['switches'] ?? $now['switches']), $now['switches']);
         }
     }
 
@@ -94,6 +98,27 @@ final class Watch
             if ($old !== $new) {
                 $action = $old === null ? 'added' : ($new === null ? 'deleted' : 'updated');
                 $emitter->emit(['key' => $name, 'action' => $action, 'before_hash' => $old, 'after_hash' => $new]);
+            }
+        }
+    }
+
+    /** @return array<string, bool> what the configuration's constants open to strangers, by the names of SWITCHES */
+    private static function switches(): array
+    {
+        $isTrue = static fn (string $name): bool => defined($name) && (bool) constant($name);
+        return [
+            'WP_DEBUG' => $isTrue('WP_DEBUG') && $isTrue('WP_DEBUG_DISPLAY'),
+            'DISALLOW_FILE_EDIT' => !$isTrue('DISALLOW_FILE_EDIT') && !$isTrue('DISALLOW_FILE_MODS'),
+        ];
+    }
+
+    private function tellSwitches(array $before, array $after): void
+    {
+        foreach (self::SWITCHES as $name => $flag) {
+            if (($before[$name] ?? $after[$name]) !== $after[$name]) {
+                (new Emitter('config.change', $this->site))->emit([
+                    'key' => $name, 'action' => 'updated', 'flags' => $after[$name] ? [$flag] : null,
+                ]);
             }
         }
     }

@@ -17,14 +17,14 @@ function auth(Site $s, string $outcome, string $method, ?string $reason, string 
     return array_filter([
         'type' => 'auth.attempt', 'outcome' => $outcome, 'method' => $method, 'reason' => $reason,
         'user_hash' => $s->hash('user', $name), 'user_length' => $length ?? strlen($name), 'source' => $s->hash('address', Site::ADDRESS),
-        'privileged' => $privileged,
+        'privileged' => $privileged, 'network' => $s->hash('network', Site::NETWORK),
     ], static fn ($value): bool => $value !== null);
 }
 
-function http(Site $s, string $method, string $path, int $status, string $group): array
+function http(Site $s, string $method, string $path, int $status, string $group, array $more = []): array
 {
     return ['type' => 'http.request', 'method' => $method, 'path' => $path, 'status' => $status, 'route_group' => $group,
-        'user_agent' => 'Symfony', 'source' => $s->hash('address', Site::ADDRESS)];
+        'user_agent' => 'Symfony', 'source' => $s->hash('address', Site::ADDRESS)] + $more + ['network' => $s->hash('network', Site::NETWORK)];
 }
 
 function job(string $job, string $outcome = 'ok'): array
@@ -64,6 +64,17 @@ function form(Site $s, string $name, string $password, array $storage): void
     }
 }
 
+/** The form that sends a one-time link was posted, and Drupal has looked for the account. */
+function forgotten(Site $s, string $name, ?Account $account): void
+{
+    $form = ['#validate' => []];
+    $state = new FormState(['name' => $name, 'account' => $account], []);
+    \logystera_form_user_pass_alter($form, $state);
+    foreach ($form['#validate'] as $validate) {
+        $validate($form, $state);
+    }
+}
+
 /** REST's login route, which refuses by an exception. */
 function rest(Site $s, string $body, ?\Throwable $error): Response
 {
@@ -92,10 +103,14 @@ function basic(Site $s, string $name, bool $isGood): void
     $s->currentUser->id = 0;
 }
 
-function link(Site $s, string $target): void
+function link(Site $s, string $target, ?callable $act = null): void
 {
     $attributes = ['_route' => 'user.reset.login', 'uid' => '1'];
-    $s->request(Request::create('/user/reset/1/1767225600/planted-link-hash/login'), $attributes, static fn () => new RedirectResponse($target));
+    $serve = static function () use ($target, $act): Response {
+        $act === null ? null : $act();
+        return new RedirectResponse($target);
+    };
+    $s->request(Request::create('/user/reset/1/1767225600/planted-link-hash/login'), $attributes, $serve);
 }
 
 function mailed(Site $s, mixed $result, string $to = 'planted@example.test', string $module = 'probe', string $key = 'x', bool $send = true): void
@@ -154,9 +169,10 @@ function database(string $message, string $query, array $errorInfo): DatabaseExc
     return new DatabaseExceptionWrapper("$message: $query; Array\n(\n    [:x] => planted-argument\n)\n", 0, $source);
 }
 
-function account(string $name, array $before, array $after): Account
+function account(string $name, array $before, array $after, array $fields = []): Account
 {
     $account = new Account(9, $name, $after);
+    $account->fields = $fields;
     $account->original = new Account(9, $name, $before);
     return $account;
 }

@@ -183,7 +183,7 @@ return [
         SiteSettings::$values['hash_salt'] = 'planted-other';
         $look();
         same([
-            component('module', 'shop', 'updated', ['from_version' => '1.0', 'to_version' => '1.1']),
+            component('module', 'shop', 'updated', ['from_version' => '1.0', 'to_version' => '1.1', 'direction' => 'up']),
             ['type' => 'config.change', 'key' => 'settings.hash_salt', 'action' => 'updated',
                 'before_hash' => $site->hash('value', 'planted-salt'), 'after_hash' => $site->hash('value', 'planted-other')],
             ['type' => 'file.edit', 'path' => '/sites/default/files/a.phtml', 'size_delta' => 37, 'heuristics' => ['php_in_uploads', 'obfuscated']],
@@ -196,7 +196,7 @@ return [
         same([
             component('module', 'shop', 'deleted', ['from_version' => '1.1']),
             component('module', 'odd', 'deleted'),
-            component('core', 'drupal', 'updated', ['from_version' => '10.2.9', 'to_version' => \Drupal::VERSION]),
+            component('core', 'drupal', 'updated', ['from_version' => '10.2.9', 'to_version' => \Drupal::VERSION, 'direction' => 'up']),
         ], $site->signals(), 'a new core');
         $site->remove();
     },
@@ -372,6 +372,36 @@ return [
         same(1, count(array_filter($bodies, static fn (string $body): bool => str_contains($body, '"job":"left"'))), 'sent');
         same([false, []], [is_dir($left), $site->state->values['logystera.spool']['left']], 'gone');
         $site->remove();
+    },
+    'whoever uninstalls or withdraws is told of by the last batch' => static function (): void {
+        require_once MODULE . '/logystera.install';
+        $acts = [
+            'uninstalling' => static fn (Site $site) => \logystera_uninstall(),
+            'withdrawing' => static function (Site $site): void {
+                $form = \Drupal\logystera\Form\SettingsForm::create($site->container);
+                $built = $form->buildForm([], new FormState([]));
+                $form->withdraw($built, new FormState(['sure' => 1]));
+            },
+        ];
+        foreach ($acts as $what => $act) {
+            $site = new Site(MODULE);
+            \logystera_user_insert(new Account(1, 'boss'));
+            $site->container->get('logystera.runtime')->write();
+            $act($site);
+            $site->request(Request::create('/x'));
+            $site->end();
+            $bodies = array_map(static fn (array $sent): array => json_decode(unpacked($sent['body']), true), $site->http->requests);
+            same(['user.change'], array_column($bodies[0]['signals'], 'type'), "$what: what was done before goes first");
+            same(2, count($bodies), "$what: and nothing after the last word");
+            same([component('module', 'logystera', 'deactivated', ['from_version' => '0.1.0'])], array_map(
+                static fn (array $signal): array => array_diff_key($signal, ['at' => 0]),
+                $bodies[1]['signals']
+            ), $what);
+            same([true, ['integration.dropped']], [
+                in_array('user.change', $bodies[0]['integration']['enabled'], true), $bodies[1]['integration']['enabled'],
+            ], "$what: the head");
+            $site->remove();
+        }
     },
     'uninstalling leaves no state and no file' => static function (): void {
         require_once MODULE . '/logystera.install';

@@ -152,6 +152,14 @@ final class ConfigFactory implements ConfigFactoryInterface
 final class Account implements AccountInterface
 {
     public ?Account $original = null;
+    /** Values of fields by name. */
+    public array $fields = [];
+
+    /** A field, as Drupal's entities have it. */
+    public function get(string $name): object
+    {
+        return (object) ['value' => $this->fields[$name] ?? null];
+    }
 
     public function __construct(public int $id, public string $name, public array $roles = [], public bool $isBlocked = false)
     {

@@ -29,11 +29,14 @@ $mail = static fn (string $outcome, string $transport, int $recipients): array =
     'transport' => $transport] + ($outcome === 'failed' ? ['error_class' => 'other'] : []) + ['recipients' => $recipients];
 $error = static fn (Site $s, string $level, string $component, string $file, int $line, string $message): array => [
     'type' => 'php.error', 'level' => $level, 'component' => $component, 'file_hash' => $s->hash('file', $file), 'line' => $line,
-    'message_hash' => $s->hash('message', $message),
+    'message_hash' => $s->hash('message', $message), 'source' => $s->hash('address', Site::ADDRESS),
 ];
 $query = static fn (Site $s, string $kind, ?string $code, string $shape): array => array_filter(
-    ['type' => 'db.event', 'kind' => $kind, 'code' => $code, 'query_hash' => $s->hash('query', $shape)]
+    ['type' => 'db.event', 'kind' => $kind, 'code' => $code, 'query_hash' => $s->hash('query', $shape),
+        'source' => $s->hash('address', Site::ADDRESS)]
 );
+$login = ['action' => 'user:login:http'];
+$reset = ['action' => 'user:reset:login'];
 $missing = static fn () => database(
     "SQLSTATE[42S02]: 1146 Table 'planted.nowhere' doesn't exist",
     'SELECT * FROM "nowhere" WHERE x = :x',
@@ -59,13 +62,13 @@ return [
     'somebody is signed in by a command' => [fn ($s) => \logystera_user_login($s->users->accounts[0]),
         fn ($s) => [auth($s, 'success', 'cli', null, 'admin', true)]],
     'REST: wrong' => [fn ($s) => rest($s, '{"name":"admin","pass":"planted-password"}', new BadRequestHttpException('Sorry')),
-        fn ($s) => [auth($s, 'failure', 'rest', 'bad_password', 'admin', true), http($s, 'POST', '/user/login', 400, 'login')]],
+        fn ($s) => [auth($s, 'failure', 'rest', 'bad_password', 'admin', true), http($s, 'POST', '/user/login', 400, 'login', $login)]],
     'REST: locked' => [fn ($s) => rest($s, '{"name":"nobody1","pass":"x"}', new AccessDeniedHttpException('Locked', null, 429)),
-        fn ($s) => [auth($s, 'lockout', 'rest', 'blocked', 'nobody1', null), http($s, 'POST', '/user/login', 403, 'login')]],
+        fn ($s) => [auth($s, 'lockout', 'rest', 'blocked', 'nobody1', null), http($s, 'POST', '/user/login', 403, 'login', $login)]],
     'REST: no password' => [fn ($s) => rest($s, '{"name":"admin"}', new BadRequestHttpException('Missing')),
-        fn ($s) => [http($s, 'POST', '/user/login', 400, 'login')]],
+        fn ($s) => [http($s, 'POST', '/user/login', 400, 'login', $login)]],
     'REST: no JSON' => [fn ($s) => rest($s, 'planted', new BadRequestHttpException('Missing')),
-        fn ($s) => [http($s, 'POST', '/user/login', 400, 'login')]],
+        fn ($s) => [http($s, 'POST', '/user/login', 400, 'login', $login)]],
     'HTTP Basic: wrong' => [fn ($s) => basic($s, 'admin', false),
         fn ($s) => [auth($s, 'failure', 'rest', 'bad_password', 'admin', true), http($s, 'GET', '/x', 200, 'page')]],
     'HTTP Basic: right' => [fn ($s) => basic($s, 'admin', true),
@@ -79,23 +82,38 @@ return [
         basic($s, 'admin', false);
     }, fn ($s) => [auth($s, 'lockout', 'rest', 'blocked', 'admin', true), http($s, 'GET', '/x', 200, 'page')]],
     'a one-time link that is over' => [fn ($s) => link($s, '/user/password'),
-        fn ($s) => [auth($s, 'failure', 'sso', 'expired', 'admin', true), http($s, 'GET', '/user/*/*/*/*/*', 302, 'login')]],
+        fn ($s) => [auth($s, 'failure', 'one_time_link', 'expired', 'admin', true), http($s, 'GET', '/user/*/*/*/*/*', 302, 'login', $reset)]],
     'a one-time link that is good' => [fn ($s) => link($s, '/user/1/edit'),
-        fn ($s) => [http($s, 'GET', '/user/*/*/*/*/*', 302, 'login')]],
+        fn ($s) => [http($s, 'GET', '/user/*/*/*/*/*', 302, 'login', $reset)]],
+    'one that signs somebody in' => [fn ($s) => link($s, '/user/1/edit', fn () => \logystera_user_login($s->users->accounts[0])),
+        fn ($s) => [auth($s, 'success', 'one_time_link', null, 'admin', true), http($s, 'GET', '/user/*/*/*/*/*', 302, 'login', $reset)]],
+    'a one-time link is asked for' => [fn ($s) => forgotten($s, 'admin', $s->users->accounts[0]),
+        fn ($s) => [auth($s, 'reset_requested', 'form', null, 'admin', true)]],
+    'and for nobody' => [fn ($s) => forgotten($s, 'nobody1', null),
+        fn ($s) => [auth($s, 'reset_requested', 'form', 'unknown_user', 'nobody1', null)]],
 
     // --- Requests -----------------------------------------------------------------------------------------------------------
     'a page' => [fn ($s) => $s->request(Request::create('/a/page?planted=query')), fn ($s) => [http($s, 'GET', '/a/page', 200, 'page')]],
     'an address in the path' => [fn ($s) => $s->request(Request::create('/u/planted@example.test/x', 'HEAD')),
         fn ($s) => [http($s, 'HEAD', '/u/*/x', 200, 'page')]],
+    'an attack by its query' => [fn ($s) => $s->request(Request::create("/x?id=1%27%20or%201=1&planted=../../etc/passwd")),
+        fn ($s) => [http($s, 'GET', '/x', 200, 'page', ['flags' => ['sqli', 'traversal']])]],
+    'an attack by its body' => [fn ($s) => $s->request(Request::create('/x', 'POST', ['planted' => ['a' => '<script>planted']])),
+        fn ($s) => [http($s, 'POST', '/x', 200, 'page', ['flags' => ['xss']])]],
+    'a page that is written' => [function ($s) {
+        $s->currentUser->id = 1;
+        $s->request(Request::create('/x', 'POST', ['body' => '<script>planted']));
+        $s->currentUser->id = 0;
+    }, fn ($s) => [http($s, 'POST', '/x', 200, 'page')]],
     'a method of nobody' => [fn ($s) => $s->request(Request::create('/x', 'PLANTED')), fn ($s) => [http($s, 'OTHER', '/x', 200, 'page')]],
     'an answer by Ajax' => [fn ($s) => $s->request(Request::create('/x?_wrapper_format=drupal_ajax', 'POST')),
         fn ($s) => [http($s, 'POST', '/x', 200, 'ajax')]],
     'cron by URL' => [
         fn ($s) => $s->request(Request::create('/cron/planted-Key1planted2Key'), ['_route' => 'system.cron'], fn () => new Response('', 204)),
-        fn ($s) => [http($s, 'GET', '/cron/*', 204, 'cron')],
+        fn ($s) => [http($s, 'GET', '/cron/*', 204, 'cron', ['action' => 'system:cron'])],
     ],
     'JSON:API' => [fn ($s) => $s->request(Request::create('/jsonapi/node'), ['_route' => 'jsonapi.node.collection']),
-        fn ($s) => [http($s, 'GET', '/jsonapi/node', 200, 'rest')]],
+        fn ($s) => [http($s, 'GET', '/jsonapi/node', 200, 'rest', ['action' => 'jsonapi:node:collection'])]],
     'our own request' => [fn ($s) => $s->request(Request::create('/logystera/kick', 'POST'), ['_route' => 'logystera.kick']), fn () => []],
     'a fault ends PHP in the middle' => [function ($s) {
         $request = Request::create('/x', 'GET', [], [], [], ['REMOTE_ADDR' => Site::ADDRESS]);
@@ -188,6 +206,12 @@ return [
     }, fn ($s) => [config($s, 'user.flood', 'updated', FLOOD, array_replace(FLOOD, ['uid_only' => true]))]],
     'config: deleted' => [fn ($s) => $s->container->get('config.factory')->getEditable('user.flood')->delete(),
         fn ($s) => [config($s, 'user.flood', 'deleted', FLOOD, null)]],
+    'config: registration is opened, and closed' => [function ($s) {
+        $config = $s->container->get('config.factory')->getEditable('user.settings');
+        $config->set('register', 'visitors')->save();
+        $config->set('register', 'admin_only')->save();
+    }, fn ($s) => [config($s, 'user.settings', 'added', null, ['register' => 'visitors']) + ['flags' => ['registration_opened']],
+        config($s, 'user.settings', 'updated', ['register' => 'visitors'], ['register' => 'admin_only'])]],
     'config: renamed' => [fn ($s) => $s->dispatcher->dispatch(
         new ConfigRenameEvent($s->container->get('config.factory')->get('user.flood'), 'old.name'),
         'config.rename'
@@ -200,6 +224,8 @@ return [
     'another role' => [fn ($s) => \logystera_user_update(account('alice', ['ed'], ['au'])),
         fn ($s) => [user($s, 'role_revoked', 'ed', 'alice'), user($s, 'role_granted', 'au', 'alice')]],
     'the same roles' => [fn ($s) => \logystera_user_update(account('alice', ['ed'], ['ed'])), fn () => []],
+    'another password and another address' => [fn ($s) => \logystera_user_update(account('alice', ['ed'], ['ed'], ['pass' => 'planted', 'mail' => 'p'])),
+        fn ($s) => [user($s, 'password_changed', 'ed', 'alice'), user($s, 'email_changed', 'ed', 'alice')]],
     'an account goes' => [fn ($s) => \logystera_user_delete(new Account(9, 'alice', ['ed'])), fn ($s) => [user($s, 'deleted', 'ed', 'alice')]],
     'modules and themes' => [function ($s) {
         $s->container->get('extension.list.module')->extensions = ['shop' => new Extension('8.x-1.2', 'modules/shop')];

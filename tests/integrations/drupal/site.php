@@ -36,6 +36,7 @@ final class Site
     public const DSN = 'https://shop.k1:' . self::SECRET . '@gateway.example/v1/batches?audience=test';
     public const SECRET = '000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f';
     public const KEY = '202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f';
+    public const NETWORK = '192.0.2.0/24';
     public const ADDRESS = '192.0.2.7';
 
     public State $state;

@@ -123,6 +123,7 @@ final class SettingsForm extends FormBase
         if ($dsn !== null && $means === Agreement::MADE) {
             $settings->agree($dsn, (int) $this->currentUser()->id());
         } elseif ($means === Agreement::OVER) {
+            $this->runtime->farewell();
             $settings->withdraw();
         }
         $this->kernel->invalidateContainer();

@@ -85,6 +85,23 @@ final class Auth implements EventSubscriberInterface
         });
     }
 
+    /**
+     * Drupal sends a link, or would if there were such an account: it looks at the name in the form's validation, and says the same to
+     * whoever asks.
+     */
+    public function resetRequested(FormStateInterface $state): void
+    {
+        $this->runtime->guard(self::TYPE, function () use ($state): void {
+            $name = trim((string) $state->getValue('name'));
+            if ($name === '') {
+                return;
+            }
+            $found = $state->getValue('account');
+            $account = $found instanceof AccountInterface ? $found : $this->account($name);
+            $this->tell('reset_requested', 'form', $account === null ? 'unknown_user' : null, $name, $account);
+        });
+    }
+
     /** The login route of REST says by exceptions that it refuses. */
     public function restFailed(ExceptionEvent $event): void
     {
@@ -157,7 +174,7 @@ final class Auth implements EventSubscriberInterface
             if ($event->isMainRequest() && $isRefused) {
                 $account = $this->entityTypeManager->getStorage('user')->load($attributes->get('uid'));
                 $name = $account === null ? '' : (string) $account->getAccountName();
-                $this->tell('failure', 'sso', 'expired', $name, $account);
+                $this->tell('failure', 'one_time_link', 'expired', $name, $account);
             }
         });
     }
@@ -174,7 +191,7 @@ final class Auth implements EventSubscriberInterface
         return (string) $request->headers->get('PHP_AUTH_USER');
     }
 
-    /** How somebody came in. What is neither a form nor REST has asked elsewhere: a link by mail, another module. */
+    /** How somebody came in. What is neither a form, nor REST, nor a link by mail has asked elsewhere. */
     private function method(): string
     {
         if ($this->isForm) {
@@ -183,6 +200,9 @@ final class Auth implements EventSubscriberInterface
         $request = $this->runtime->request();
         if ($request?->attributes->get('_route') === self::REST_ROUTE) {
             return 'rest';
+        }
+        if (in_array($request?->attributes->get('_route'), self::RESET_ROUTES, true)) {
+            return 'one_time_link';
         }
         return PHP_SAPI === 'cli' && $request?->attributes->get('_route') === null ? 'cli' : 'sso';
     }
@@ -212,7 +232,7 @@ final class Auth implements EventSubscriberInterface
             'user_hash' => $login === '' ? null : $emitter->user($login),
             'user_length' => $login === '' ? null : $emitter->userLength($name),
             'source' => $emitter->source(),
-            'privileged' => $isPrivileged,
+            'privileged' => $isPrivileged, 'network' => $emitter->network(),
         ], $outcome === 'success' && $isPrivileged === true);
     }
 }

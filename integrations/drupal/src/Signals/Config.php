@@ -58,6 +58,17 @@ final class Config implements EventSubscriberInterface
         });
     }
 
+    /** @return string[]|null what the new values open, if anything: a hash of them tells a rule nothing */
+    private static function opened(string $name, array $before, array $after): ?array
+    {
+        $opens = [
+            'user.settings' => ['registration_opened', static fn (array $v): bool => ($v['register'] ?? '') === 'visitors'],
+            'system.logging' => ['debug_on', static fn (array $v): bool => in_array($v['error_level'] ?? '', ['all', 'verbose'], true)],
+        ];
+        [$flag, $holds] = $opens[$name] ?? ['', static fn (array $v): bool => false];
+        return $holds($after) && !$holds($before) ? [$flag] : null;
+    }
+
     private function tell(string $name, string $action, array $before, array $after): void
     {
         $emitter = str_starts_with($name, self::OWN) ? null : $this->runtime->emitter(self::TYPE);
@@ -69,7 +80,7 @@ final class Config implements EventSubscriberInterface
             'key' => Redact::name($name), 'action' => $action,
             'before_hash' => $before === [] ? null : $emitter->value($name, $before),
             'after_hash' => $after === [] ? null : $emitter->value($name, $after),
-            'actor_hash' => $emitter->actor(),
+            'actor_hash' => $emitter->actor(), 'flags' => self::opened($name, $before, $after),
         ]);
     }
 }

@@ -48,7 +48,7 @@ final class Database implements LoggerInterface, EventSubscriberInterface
             $emitter = $seconds >= self::SLOW_S ? $this->runtime->emitter(self::TYPE) : null;
             $emitter?->emit([
                 'kind' => 'slow', 'duration_ms' => (int) round($seconds * 1000),
-                'query_hash' => self::shape($emitter, $event->queryString),
+                'query_hash' => self::shape($emitter, $event->queryString), 'source' => $emitter->visitor(),
             ]);
         });
     }
@@ -70,7 +70,7 @@ final class Database implements LoggerInterface, EventSubscriberInterface
             $query = self::query($error);
             $emitter?->emit([
                 'kind' => in_array($code, self::LOST, true) ? 'connection_lost' : 'error', 'code' => $code,
-                'query_hash' => $query === null ? null : self::shape($emitter, $query),
+                'query_hash' => $query === null ? null : self::shape($emitter, $query), 'source' => $emitter?->visitor(),
             ]);
         });
     }

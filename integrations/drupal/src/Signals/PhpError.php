@@ -105,7 +105,7 @@ final class PhpError implements LoggerInterface, EventSubscriberInterface
         $this->told["$level $file $line $shape"] = true;
         $emitter?->emit([
             'level' => $level, 'component' => $emitter->component($file), 'file_hash' => $emitter->file($file),
-            'line' => $line, 'message_hash' => $emitter->hash(Hasher::MESSAGE, $shape),
+            'line' => $line, 'message_hash' => $emitter->hash(Hasher::MESSAGE, $shape), 'source' => $emitter->visitor(),
         ]);
     }
 }

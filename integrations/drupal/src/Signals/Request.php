@@ -6,6 +6,7 @@ namespace Drupal\logystera\Signals;
 
 use Drupal\logystera\RequestEnd;
 use Drupal\logystera\Runtime;
+use Logystera\Probe;
 use Logystera\Redact;
 use Symfony\Component\EventDispatcher\EventSubscriberInterface;
 use Symfony\Component\HttpFoundation\Request as HttpRequest;
@@ -26,6 +27,9 @@ final class Request implements EventSubscriberInterface
 
     /** Who knows what follows can run the site's cron. Its key has marks in it that make it look like short words. */
     private const CRON_KEY = '~^(.*/cron)/.+$~Ds';
+
+    /** Bytes of a body that is no form's that are looked at. */
+    private const BODY_BYTES_MAX = 16384;
 
     /** The request that is not told of yet. */
     private ?HttpRequest $open = null;
@@ -73,7 +77,20 @@ final class Request implements EventSubscriberInterface
             'status' => $status === 0 ? 200 : $status, 'route_group' => self::group($request),
             'user_agent' => Redact::userAgent((string) $request->headers->get('User-Agent')),
             'duration_ms' => (int) round((microtime(true) - $start) * 1000), 'source' => $emitter->source(),
+            'action' => Redact::action(strtolower(strtr((string) $request->attributes->get('_route'), '.', ':'))),
+            'flags' => $this->flags($request), 'network' => $emitter->network(),
         ]);
+    }
+
+    /** @return string[]|null what its query and body look like, if like anything */
+    private function flags(HttpRequest $request): ?array
+    {
+        $posted = $request->request->all();
+        $text = $posted === [] ? substr((string) $request->getContent(), 0, self::BODY_BYTES_MAX) : '';
+        // Who runs the site, or writes its pages, may write anything into them.
+        $body = $this->runtime->isTrusted() ? [] : ($posted === [] ? json_decode($text, true) ?? $text : $posted);
+        $flags = Probe::flags((string) $request->server->get('QUERY_STRING'), $body, $request->getHost());
+        return $flags === [] ? null : $flags;
     }
 
     private static function path(string $target): string

@@ -14,6 +14,8 @@ final class UserChange
     private const TYPE = 'user.change';
     /** The role that is told of an account that has no other. */
     private const NO_ROLE = 'authenticated';
+    /** What makes an account another's. */
+    private const TAKES_OVER = ['created', 'role_granted', 'password_changed', 'email_changed'];
 
     public function __construct(private readonly Runtime $runtime)
     {
@@ -44,6 +46,11 @@ final class UserChange
             foreach (array_diff(self::roles($account), self::roles($original)) as $role) {
                 $this->tell('role_granted', $role, $account);
             }
+            foreach (['pass' => 'password_changed', 'mail' => 'email_changed'] as $field => $action) {
+                if (self::value($original, $field) !== self::value($account, $field)) {
+                    $this->tell($action, self::roles($account)[0] ?? self::NO_ROLE, $account);
+                }
+            }
         });
     }
 
@@ -52,6 +59,11 @@ final class UserChange
         $this->runtime->guard(self::TYPE, function () use ($account): void {
             $this->tell('deleted', self::roles($account)[0] ?? self::NO_ROLE, $account);
         });
+    }
+
+    private static function value(AccountInterface $account, string $field): string
+    {
+        return method_exists($account, 'get') ? (string) $account->get($field)->value : '';
     }
 
     /** @return string[] the roles that somebody gave */
@@ -67,6 +79,6 @@ final class UserChange
         $emitter?->emit([
             'action' => $action, 'role' => Redact::slug($role), 'user_hash' => $emitter->user($name),
             'user_length' => $emitter->userLength($name), 'actor_hash' => $emitter->actor(),
-        ], in_array($action, ['created', 'role_granted'], true) && $account->hasPermission(Auth::PRIVILEGE));
+        ], in_array($action, self::TAKES_OVER, true) && $account->hasPermission(Auth::PRIVILEGE));
     }
 }

@@ -131,6 +131,7 @@ final class View
             'http.request' => __('requests: method, path, status', 'logystera'),
             'mail.outcome' => __('whether mail went out', 'logystera'),
             'php.error' => __('errors of PHP', 'logystera'),
+            'shop.order' => __('what becomes of a shop\'s orders: paid, failed, taken back', 'logystera'),
             'user.change' => __('accounts and roles', 'logystera'),
         ];
     }

@@ -48,6 +48,7 @@ final class Auth implements Source
         Guard::watch('application_password_did_authenticate', [$this, 'appPasswordSucceeded']);
         Guard::watch('auth_cookie_bad_hash', [$this, 'cookieFailed']);
         Guard::watch('auth_cookie_bad_username', [$this, 'cookieFailed']);
+        Guard::watch('lostpassword_post', [$this, 'resetRequested'], 10, 2);
     }
 
     /** Who got a cookie and did not pass by WordPress's own sign-in has been asked elsewhere. */
@@ -167,6 +168,22 @@ final class Auth implements Source
         $this->tell('failure', 'cookie', $reason, $name, self::account($name));
     }
 
+    /**
+     * Somebody asks for a link that sets a new password, for an account or for one that is not there. WordPress before 5.4 does not say
+     * whose.
+     *
+     * @param mixed $errors
+     * @param mixed $user
+     */
+    public function resetRequested($errors, $user = null): void
+    {
+        // phpcs:ignore -- hashed
+        $typed = isset($_POST['user_login']) && is_string($_POST['user_login']) ? trim(wp_unslash($_POST['user_login'])) : '';
+        $account = $user instanceof \WP_User ? $user : self::account($typed);
+        $name = $typed === '' && $account !== null ? (string) $account->user_login : $typed;
+        $this->tell('reset_requested', self::method(), $account === null ? 'unknown_user' : null, $name, $account);
+    }
+
     private function tell(string $outcome, string $method, ?string $reason, string $name, ?\WP_User $account): void
     {
         $login = $account !== null ? (string) $account->user_login : $name;
@@ -176,7 +193,7 @@ final class Auth implements Source
             'user_hash' => $login === '' ? null : $this->emitter->user($login),
             'user_length' => $login === '' ? null : $this->emitter->userLength($name),
             'source' => $this->emitter->source(),
-            'privileged' => $isPrivileged,
+            'privileged' => $isPrivileged, 'network' => $this->emitter->network(),
         ], $outcome === 'success' && $isPrivileged === true);
     }
 

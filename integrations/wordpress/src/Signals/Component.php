@@ -144,6 +144,7 @@ final class Component implements Source
         $this->emitter->emit([
             'kind' => $kind, 'slug' => Redact::slug($slug), 'action' => $action,
             'from_version' => Redact::version($from), 'to_version' => Redact::version($to),
+            'direction' => $action === 'updated' ? Versions::direction($from, $to) : null,
             'actor_hash' => $this->emitter->actor(),
         ]);
     }

@@ -21,6 +21,9 @@ final class Config implements Source
         . '|can_compress_scripts|blog_count|https_detection_errors|db_upgraded|user_count|finished_updating_comment_type)$'
         . '|\.lock$|_lock$|_cache$|_children$/D';
 
+    /** Who may do one of these has the site, or everybody's pages, in hand. */
+    private const POWERS = ['manage_options', 'promote_users', 'edit_others_posts'];
+
     /** Before the name of a setting of the whole network. */
     private const NETWORK = 'network.';
 
@@ -58,7 +61,7 @@ final class Config implements Source
     public function added($name, $value): void
     {
         if ($this->wants($name)) {
-            $this->tell($name, 'added', null, $this->emitter->value($name, $value));
+            $this->tell($name, 'added', null, $this->emitter->value($name, $value), self::opened($name, null, $value));
         }
     }
 
@@ -71,7 +74,7 @@ final class Config implements Source
     {
         if ($this->wants($name)) {
             $hashes = [$this->emitter->value($name, $before), $this->emitter->value($name, $after)];
-            $this->tell($name, 'updated', $hashes[0], $hashes[1]);
+            $this->tell($name, 'updated', $hashes[0], $hashes[1], self::opened($name, $before, $after));
         }
     }
 
@@ -141,11 +144,35 @@ final class Config implements Source
         return preg_match(self::STATE, $own) !== 1;
     }
 
-    private function tell(string $name, string $action, ?string $before, ?string $after): void
+    /**
+     * What a new value opens: a hash of `administrator` tells a rule nothing.
+     *
+     * @param mixed $before
+     * @param mixed $after
+     * @return string[]
+     */
+    private static function opened(string $name, $before, $after): array
+    {
+        $isOpen = static fn ($value): bool => in_array($value, ['user', 'all'], true);
+        $isTrue = static fn ($value): bool => (bool) $value;
+        $isPowerful = static function ($role): bool {
+            $found = is_string($role) ? wp_roles()->get_role($role) : null;
+            return $found !== null && array_filter(self::POWERS, [$found, 'has_cap']) !== [];
+        };
+        $opens = [
+            'users_can_register' => ['registration_opened', $isTrue], self::NETWORK . 'registration' => ['registration_opened', $isOpen],
+            'default_role' => ['powerful_default_role', $isPowerful],
+        ];
+        [$flag, $holds] = $opens[$name] ?? [null, $isTrue];
+        return $flag !== null && $holds($after) && !$holds($before) ? [$flag] : [];
+    }
+
+    /** @param string[] $flags */
+    private function tell(string $name, string $action, ?string $before, ?string $after, array $flags = []): void
     {
         $this->emitter->emit([
             'key' => Redact::name($name), 'action' => $action, 'before_hash' => $before, 'after_hash' => $after,
-            'actor_hash' => $this->emitter->actor(),
+            'actor_hash' => $this->emitter->actor(), 'flags' => $flags === [] ? null : $flags,
         ]);
     }
 }

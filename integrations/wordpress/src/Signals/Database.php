@@ -49,7 +49,7 @@ final class Database implements Source
             if (is_array($query) && (float) ($query[1] ?? 0) >= self::SLOW_S) {
                 $this->emitter->emit([
                     'kind' => 'slow', 'duration_ms' => (int) round($query[1] * 1000),
-                    'query_hash' => $this->shape((string) $query[0]),
+                    'query_hash' => $this->shape((string) $query[0]), 'source' => $this->emitter->visitor(),
                 ]);
             }
         }
@@ -71,6 +71,7 @@ final class Database implements Source
         $isLost = in_array($code, ['2006', '2013'], true);
         $this->emitter->emit([
             'kind' => $isLost ? 'connection_lost' : 'error', 'code' => $code, 'query_hash' => $this->shape($query),
+            'source' => $this->emitter->visitor(),
         ]);
     }
 

@@ -123,7 +123,7 @@ final class PhpError implements Source
         $this->told["$level $file $line $shape"] = true;
         $this->emitter->emit([
             'level' => $level, 'component' => Emitter::component($file), 'file_hash' => $this->emitter->file($file),
-            'line' => $line, 'message_hash' => $this->emitter->hash(Hasher::MESSAGE, $shape),
+            'line' => $line, 'message_hash' => $this->emitter->hash(Hasher::MESSAGE, $shape), 'source' => $this->emitter->visitor(),
         ]);
     }
 }

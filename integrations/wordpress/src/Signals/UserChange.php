@@ -19,8 +19,17 @@ final class UserChange implements Source
     /** The role that is told of who runs a network. */
     private const SUPER = 'super_admin';
 
+    /** Where plugins keep whether an account has a second factor: Two-Factor, WP 2FA, Google Authenticator. */
+    private const FACTORS = ['_two_factor_enabled_providers', 'wp_2fa_enabled_methods', 'googleauthenticator_enabled'];
+    /** What makes an account another's. */
+    private const TAKES_OVER = [
+        'created', 'role_granted', 'password_changed', 'email_changed', 'second_factor_off', 'app_password_created',
+    ];
+
     /** @var Emitter */
     private $emitter;
+    /** @var array<int, mixed> the second factor before a change, by account */
+    private $hadFactor = [];
     /** @var array<int, string[]> roles before a change, by account */
     private $before = [];
     /** @var bool whether an account is being made: its first roles are part of that */
@@ -46,6 +55,10 @@ final class UserChange implements Source
         foreach (['added_user_meta', 'updated_user_meta', 'deleted_user_meta'] as $hook) {
             Guard::watch($hook, [$this, 'changed'], 10, 3);
         }
+        Guard::watch('profile_update', [$this, 'updated'], 10, 2);
+        Guard::watch('after_password_reset', [$this, 'passwordReset']);
+        Guard::watch('wp_create_application_password', [$this, 'appPasswordCreated']);
+        Guard::watch('logystera_second_factor_off', [$this, 'secondFactorOff']);
         Guard::watch('granted_super_admin', [$this, 'superGranted']);
         Guard::watch('revoked_super_admin', [$this, 'superRevoked']);
     }
@@ -101,6 +114,8 @@ final class UserChange implements Source
     {
         if (self::isRoles($key)) {
             $this->before[(int) $id] = self::roles((int) $id);
+        } elseif (in_array($key, self::FACTORS, true)) {
+            $this->hadFactor[(int) $id] = get_user_meta((int) $id, $key, true);
         }
     }
 
@@ -112,6 +127,14 @@ final class UserChange implements Source
     public function changed($metaIds, $id, $key): void
     {
         $id = (int) $id;
+        if (in_array($key, self::FACTORS, true)) {
+            $hasFactor = !empty(get_user_meta($id, $key, true));
+            if (!empty($this->hadFactor[$id]) && !$hasFactor && !isset($this->deleting[$id])) {
+                $this->tellOf('second_factor_off', $id);
+            }
+            unset($this->hadFactor[$id]);
+            return;
+        }
         if (!self::isRoles($key) || $this->isCreating) {
             return;
         }
@@ -131,6 +154,57 @@ final class UserChange implements Source
         foreach (array_diff($after, $before) as $role) {
             $this->tell('role_granted', $role, self::login($id));
         }
+    }
+
+    /**
+     * A profile was saved. What WordPress itself does to a password, to hash it better, does not come by here.
+     *
+     * @param mixed $id
+     * @param mixed $before
+     */
+    public function updated($id, $before = null): void
+    {
+        $now = get_userdata((int) $id);
+        if ($now === false || !is_object($before)) {
+            return;
+        }
+        foreach (['user_pass' => 'password_changed', 'user_email' => 'email_changed'] as $field => $action) {
+            if (isset($before->$field) && (string) $before->$field !== (string) $now->$field) {
+                $this->tellOf($action, (int) $id);
+            }
+        }
+    }
+
+    /** @param mixed $user */
+    public function passwordReset($user): void
+    {
+        if ($user instanceof \WP_User) {
+            $this->tellOf('password_changed', (int) $user->ID);
+        }
+    }
+
+    /** @param mixed $id */
+    public function appPasswordCreated($id): void
+    {
+        $this->tellOf('app_password_created', (int) $id);
+    }
+
+    /**
+     * For plugins that keep a second factor elsewhere than in the metas of FACTORS: they may say so.
+     *
+     * @param mixed $id
+     */
+    public function secondFactorOff($id): void
+    {
+        $this->tellOf('second_factor_off', (int) $id);
+    }
+
+    /** Tells of something about an account whose roles stay. */
+    private function tellOf(string $action, int $id): void
+    {
+        $roles = self::roles($id);
+        $running = array_values(array_filter($roles, [self::class, 'runsSite']));
+        $this->tell($action, $running[0] ?? $roles[0] ?? self::NO_ROLE, self::login($id));
     }
 
     /** @param mixed $id */
@@ -169,7 +243,7 @@ final class UserChange implements Source
 
     private function tell(string $action, string $role, string $login): void
     {
-        $isVital = in_array($action, ['created', 'role_granted'], true) && self::runsSite($role);
+        $isVital = in_array($action, self::TAKES_OVER, true) && self::runsSite($role);
         if (!$isVital && $this->emitter->isFull()) {
             $this->emitter->drop();
             return;
