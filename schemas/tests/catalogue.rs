@@ -18,14 +18,19 @@ fn shown(field: &logystera_schemas::catalogue::FieldDef) -> String {
     format!("  {}{}: {kind}", field.name, if field.optional { "?" } else { "" })
 }
 
-#[test]
-fn the_catalogue_is_what_the_schemas_say() {
+/// The types that stand in this part of the catalogue, as [`shown`] has them.
+fn listed(types: std::ops::Range<usize>) -> String {
     let mut lines = Vec::new();
-    for signal_type in SignalType::all() {
+    for signal_type in types.filter_map(SignalType::from_index) {
         lines.push(signal_type.name().to_owned());
         lines.extend(signal_type.def().fields.iter().map(shown));
     }
-    insta::assert_snapshot!(lines.join("\n"), @r"
+    lines.join("\n")
+}
+
+#[test]
+fn the_first_half_of_the_catalogue_is_what_the_schemas_say() {
+    insta::assert_snapshot!(listed(0..6), @r"
     auth.attempt
       outcome: success|failure|lockout|reset_requested
       method: form|xmlrpc|rest|app_password|cookie|sso|cli|one_time_link
@@ -71,6 +76,12 @@ fn the_catalogue_is_what_the_schemas_say() {
       user_length?: 0..1024
       actor_hash?: hash
       repeats?: 1..1000000000
+    ");
+}
+
+#[test]
+fn the_rest_of_the_catalogue_is_what_the_schemas_say() {
+    insta::assert_snapshot!(listed(6..SIGNAL_TYPES), @r"
     db.event
       kind: error|slow|connection_lost
       code?: slug 16
