@@ -10,7 +10,9 @@ const OFF: &str = "format: 1\nrules:\n- name: off\n  title: Off\n  severity: cri
 
 fn types(names: &[&str]) -> SignalTypes {
     let mut types = SignalTypes::default();
-    names.iter().for_each(|name| types.insert(SignalType::from_name(name).unwrap()));
+    for name in names {
+        types.insert(SignalType::from_name(name).unwrap());
+    }
     types
 }
 

@@ -186,15 +186,11 @@ impl Group {
 
     /// Matches, or different values, in the window at `now`.
     fn in_window(&self, rule: &Rule, now: i64) -> u64 {
-        match rule.condition {
-            Condition::Distinct { field, .. } => {
-                self.newest_values(field).iter().filter(|(at, _)| leaves_at(rule, *at) > now).count() as u64
-            }
-            _ => {
-                let inside = self.matches.iter().filter(|m| leaves_at(rule, m.at) > now);
-                inside.map(|m| times(rule, &m.signal)).sum()
-            }
+        if let Condition::Distinct { field, .. } = rule.condition {
+            return self.newest_values(field).iter().filter(|(at, _)| leaves_at(rule, *at) > now).count() as u64;
         }
+        let inside = self.matches.iter().filter(|m| leaves_at(rule, m.at) > now);
+        inside.map(|m| times(rule, &m.signal)).sum()
     }
 
     /// When the threshold-th newest match, or different value, leaves the window; none where there are fewer.
