@@ -35,7 +35,8 @@ final class Dsn
         $dsn = new self();
         [$dsn->site, $dsn->key] = array_pad(explode('.', $parts['user'], 2), 2, '');
         if (!preg_match(self::ID, $dsn->site) || !preg_match(self::ID, $dsn->key)) {
-            throw new DsnError('before the colon stand the site and the key with a point between, each of a-z, 0-9, _ and -', DsnError::IDS);
+            $message = 'before the colon stand the site and the key with a point between, each of a-z, 0-9, _ and -';
+            throw new DsnError($message, DsnError::IDS);
         }
         if (!preg_match('/^[0-9a-f]{64}$/D', $parts['pass'])) {
             throw new DsnError('the secret is 64 hex digits; this one was cut or changed on the way', DsnError::SECRET);

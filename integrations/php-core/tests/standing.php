@@ -107,7 +107,8 @@ return [
         [$alice, $bob] = [$lookup->hash(Hasher::USER, 'alice'), $lookup->hash(Hasher::USER, 'bob')];
         $lookup->write();
         $strange = str_repeat('0', 32);
-        $text = "user_hash=$alice, \"$bob\" <script>alert(1)</script>\n" . strtoupper($alice) . " $strange x{$bob} {$bob}0 nonsense";
+        $text = "user_hash=$alice, \"$bob\" <script>alert(1)</script>\n" . strtoupper($alice)
+            . " $strange x{$bob} {$bob}0 nonsense";
         same([$alice, $bob, $strange], Lookup::hashesIn($text));
         $found = $lookup->findAll(Lookup::hashesIn($text));
         same(['alice', 'bob', null], array_map(static fn (?array $one): ?string => $one['meaning'] ?? null, $found));
@@ -120,9 +121,11 @@ return [
     'a DSN is judged in the page as it is when it is saved' => static function (): void {
         $cases = [
             '' => [Site::DSN, " \n" . Site::DSN . ' ', 'http://s.k:' . Site::SECRET . '@127.0.0.1:8080/v1/batches?audience=a',
-                'http://s.k:' . Site::SECRET . '@[::1]:8080/v1/batches?audience=a', str_replace('in.example.com', 'IN.example.com', Site::DSN)],
-            DsnError::SHAPE => ['nonsense', 'https://', '<script>alert(1)</script>', 'https://in.example.com/v1/batches?audience=a',
-                str_replace('https://', '', Site::DSN), str_replace(':' . Site::SECRET, '', Site::DSN)],
+                'http://s.k:' . Site::SECRET . '@[::1]:8080/v1/batches?audience=a',
+                str_replace('in.example.com', 'IN.example.com', Site::DSN)],
+            DsnError::SHAPE => ['nonsense', 'https://', '<script>alert(1)</script>',
+                'https://in.example.com/v1/batches?audience=a', str_replace('https://', '', Site::DSN),
+                str_replace(':' . Site::SECRET, '', Site::DSN)],
             DsnError::IDS => [str_replace('site_7qd.k2', 'site_7qd', Site::DSN), str_replace('site_7qd', 'Site', Site::DSN)],
             DsnError::SECRET => [str_replace(Site::SECRET, substr(Site::SECRET, 1), Site::DSN)],
             DsnError::AUDIENCE => [str_replace('?audience=eu-prod', '', Site::DSN), str_replace('=eu-prod', '=', Site::DSN)],
@@ -151,7 +154,8 @@ return [
         $script = dirname(__DIR__) . '/src/assets/page.js';
         $code = "const judge = require(process.argv[1]).dsnFault; const texts = JSON.parse(process.argv[2]);"
             . 'console.log(JSON.stringify(texts.map((one) => [one[0], judge(one[0])])));';
-        $ran = shell_exec($node . ' -e ' . escapeshellarg($code) . ' ' . escapeshellarg($script) . ' ' . escapeshellarg((string) json_encode($said)));
+        $arguments = array_map('escapeshellarg', [$code, $script, (string) json_encode($said)]);
+        $ran = shell_exec("$node -e " . implode(' ', $arguments));
         same($said, json_decode((string) $ran, true), 'page.js');
     },
 ];
