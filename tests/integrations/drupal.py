@@ -35,7 +35,7 @@ class World:
         """A Drupal whose administrator has installed the module and agreed."""
         site = self.bare_site(name, settings)
         said = site.settings(dsn=site.dsn, agree="1", **changes)
-        assert "Signals are recorded from the next request on" in said, said
+        assert "Events are recorded from the next request on" in said, said
         return site
 
     def signals(self, site, kind):

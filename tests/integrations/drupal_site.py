@@ -191,6 +191,6 @@ class Drupal:
             answer = self.get(urllib.parse.urlparse(answer.headers["Location"]).path)
         assert answer.status == 200, answer.status
         said = html.unescape(re.sub(r"<[^>]+>", " ", answer.text))
-        if "another gateway" in said and changes.get("agree"):
+        if "another service" in said and changes.get("agree"):
             return self.settings(button, agree="1")
         return said

@@ -1,5 +1,5 @@
 """A real WordPress from Debian's packages, in a scratch folder: MariaDB without a network, PHP's own web server, our plugin."""
-import fcntl, http.client, json, os, pathlib, re, shutil, signal, socket, subprocess, time, urllib.parse
+import fcntl, html, http.client, json, os, pathlib, re, shutil, signal, socket, subprocess, time, urllib.parse
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 # WordPress 6.1 is in Debian 12, 6.8 in Debian 13, each with another theme.
@@ -222,15 +222,15 @@ class WordPress:
         answer = self.post("/wp-admin/admin-post.php", {**fields, **values})
         assert answer.status == 302, (answer.status, answer.text[:500])
         page = self.get(answer.headers["Location"].removeprefix(self.url)).text
-        note = re.search(r'<div class="notice notice-(?:info|warning)"><p>(.*?)</p>', page, re.S)
-        return note.group(1) if note else ""
+        note = re.search(r'<div class="notice notice-(?:success|info|warning|error)" role="\w+"><p>(.*?)</p>', page, re.S)
+        return html.unescape(note.group(1)) if note else ""
 
     def save(self, dsn, types):
         """Saves a DSN and the types, and agrees: to another gateway than before it takes a second time."""
         note = self.settings("save", dsn=dsn, flush_every_s=60, agree="on", **{"types[]": types})
-        if "another gateway" in note:
+        if "another service" in note:
             note = self.settings("save", agree="on", **{"types[]": types})
-        assert note.startswith("Saved. Signals are recorded"), note
+        assert note.startswith("Saved. Events are recorded"), note
 
     def spool(self):
         """The spool's folder; None where there is none."""

@@ -101,6 +101,12 @@ final class Standing
         return ($answer['code'] ?? '') === 'clock_skew' ? self::CLOCK : self::ANSWERS[$status] ?? self::BUSY;
     }
 
+    /** Whether a reason may be none at the next try: nobody has to do anything yet. */
+    public static function isPassing(string $reason): bool
+    {
+        return in_array($reason, self::PASSING, true);
+    }
+
     /** Whether what was sent got there. */
     public static function isThrough(array $answer): bool
     {

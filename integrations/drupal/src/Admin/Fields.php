@@ -33,8 +33,8 @@ final class Fields
                 '#type' => 'checkboxes', '#title' => $this->t('What it watches'), '#title_display' => 'invisible',
                 '#options' => $options, '#default_value' => $this->settings->typesOn(),
                 '#description' => $this->t(
-                    'Told is what happened and when. Who and from where are told as codes, which only this page can read. Never told: '
-                    . 'names, mail addresses, passwords, texts, values of settings.'
+                    'It tells what happened and when. Who did it and from where is told as codes, which only this page can read. Names, '
+                    . 'mail addresses, passwords, texts and values of settings are never told.'
                 ),
             ],
         ];
@@ -65,7 +65,8 @@ final class Fields
                 '#description' => $this->t(
                     'One line that whoever runs the service gives you when they add your site. It holds the address of the service, the '
                     . 'name of your site there, and a secret by which the service knows it: treat it as a password. It is not shown '
-                    . 'again; leave the field empty to keep the one that is saved.'
+                    . 'again; leave the field empty to keep the one that is saved. Who runs the service themselves has it from the '
+                    . 'command "logystera site add".'
                 ),
             ], 'says' => $says];
         if ($dsn !== null) {
@@ -94,7 +95,7 @@ final class Fields
     /** What few need. */
     public function more(): array
     {
-        return ['#type' => 'details', '#title' => $this->t('How often'), 'flush_every_s' => [
+        return ['#type' => 'details', '#title' => $this->t('More: how often it speaks'), 'flush_every_s' => [
             '#type' => 'number', '#title' => $this->t('Say that all is well every (seconds)'), '#min' => Limits::FLUSH_EVERY_S_MIN,
             '#max' => Limits::FLUSH_EVERY_S_MAX, '#default_value' => $this->settings->flushEveryS(), '#required' => true,
         ]];

@@ -31,7 +31,8 @@ final class Panels
     {
         $standing = $site === null ? null : $this->status->standing($site);
         $state = $standing === null ? Standing::WAITS : $standing->state;
-        $text = ['title' => self::element('h2', $standing === null ? $this->t('Not set up yet') : $this->status->title($state))];
+        $text = ['title' => self::element('h2', $standing === null ? $this->t('Not set up yet')
+            : $this->status->title($state, $standing->reasons[0] ?? ''))];
         if ($site === null) {
             $text['what'] = self::element('p', $this->t(
                 'Websites break quietly: mail is refused, cron stops, somebody guesses passwords, an administrator appears. Logystera '

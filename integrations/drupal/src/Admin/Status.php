@@ -55,12 +55,13 @@ final class Status
             : array_map(fn (string $reason) => $this->say($reason), $this->standing($site)->reasons);
     }
 
-    /** Whether it works, in some words. */
-    public function title(string $state): \Stringable
+    /** Whether it works, in some words. $reason: the first one why not, if there is one */
+    public function title(string $state, string $reason = ''): \Stringable
     {
         return match ($state) {
             Standing::WORKS => $this->t('It works.'),
-            Standing::LOOK => $this->t('It works, but look at this:'),
+            Standing::LOOK => Standing::isPassing($reason)
+                ? $this->t('It did not get through just now.') : $this->t('It works, but look at this:'),
             Standing::FAILS => $this->t('It does not work.'),
             default => $this->t('Set up. Nothing was sent yet.'),
         };
@@ -109,7 +110,8 @@ final class Status
             return $this->title(Standing::WORKS) . ' ' . $this->say(Standing::TOOK);
         }
         $reason = $flushed->outcome === Flushed::CLOSED ? Standing::CLOSED : Standing::answer($this->lastAnswer());
-        return $this->title(Standing::FAILS) . ' ' . $this->say($reason);
+        $state = Standing::isPassing($reason) ? Standing::LOOK : Standing::FAILS;
+        return $this->title($state, $reason) . ' ' . $this->say($reason);
     }
 
     private function lastAnswer(): array

@@ -65,6 +65,12 @@ final class SettingsForm extends FormBase
         $form['#attached']['library'][] = 'logystera/page';
         $form['#attributes']['class'][] = 'logystera';
         $form['#cache']['max-age'] = 0;
+        $save = [
+            '#type' => 'submit', '#value' => $site === null ? $this->t('Agree and save') : $this->t('Save'), '#button_type' => 'primary',
+        ];
+        // A browser presses the first button of a form where somebody presses Enter in a field.
+        $hidden = ['class' => ['visually-hidden'], 'tabindex' => '-1', 'aria-hidden' => 'true'];
+        $form['enter'] = ['#weight' => -200, '#attributes' => $hidden] + $save;
         $form['headline'] = $this->panels->headline($site);
         if ($site !== null) {
             $form['now'] = $this->now((array) $form_state->get('steps'));
@@ -74,9 +80,7 @@ final class SettingsForm extends FormBase
         $form['connection'] = $this->fields->connection((string) $form_state->get('dsn_fault'));
         $form['agree'] = $this->fields->agreement();
         $form['more'] = $this->fields->more();
-        $form['actions'] = ['#type' => 'actions', 'submit' => [
-            '#type' => 'submit', '#value' => $site === null ? $this->t('Agree and save') : $this->t('Save'), '#button_type' => 'primary',
-        ]];
+        $form['actions'] = ['#type' => 'actions', 'submit' => $save];
         if ($site !== null) {
             // Drupal gives actions a weight of 100, so that they would stand behind all of this.
             $form['rest'] = ['#type' => 'container', '#weight' => 200] + $this->rest($site);
@@ -244,7 +248,7 @@ final class SettingsForm extends FormBase
             '#title' => $this->t('Who and what is meant in an alert'),
             'answers' => $asked === null ? [] : $this->panels->meanings($site, $hashes),
             'hashes' => [
-                '#type' => 'textarea', '#title' => $this->t('Codes of an alert'), '#rows' => 3,
+                '#type' => 'textarea', '#title' => $this->t('Codes (hashes) of an alert'), '#rows' => 3,
                 '#default_value' => implode("\n", $hashes),
                 '#description' => $this->t(
                     'Alerts name people, addresses and files by codes of 32 letters and digits. Paste one, many, or the whole alert: this '

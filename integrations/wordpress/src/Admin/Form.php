@@ -19,15 +19,19 @@ final class Form
     public static function show(array $note, bool $isSetUp): void
     {
         $fault = is_string($note['fault'] ?? null) ? $note['fault'] : '';
+        // What is to be mended stands first.
+        $isFirst = $isSetUp && $fault === '';
         View::form('save');
-        if ($isSetUp) {
+        if ($isFirst) {
             echo '<h2>' . esc_html__('What it watches', 'logystera') . '</h2>';
             self::types();
         }
         echo '<h2>' . esc_html__('Connection', 'logystera') . '</h2>';
         self::dsn($fault, is_string($note['dsn'] ?? null) ? $note['dsn'] : '');
-        if (!$isSetUp) {
-            echo '<details><summary>' . esc_html__('What it watches: all of it, unless you choose', 'logystera') . '</summary>';
+        if (!$isFirst) {
+            echo '<details><summary>'
+                . esc_html($isSetUp ? __('What it watches', 'logystera') : __('What it watches: all of it, unless you choose', 'logystera'))
+                . '</summary>';
             self::types();
             echo '</details>';
         }
@@ -70,7 +74,7 @@ final class Form
                 . 'name of your site there, and a secret by which the service knows it: treat it as a password. It is not shown again; '
                 . 'leave the field empty to keep the one that is saved.',
                 'logystera'
-            ) . '</p>';
+            ) . ' ' . esc_html__('Who runs the service themselves has it from the command "logystera site add".', 'logystera') . '</p>';
         }
         if ($dsn !== null) {
             /* translators: 1: a site's id, 2: a key's id, 3: a host */
@@ -89,8 +93,8 @@ final class Form
                 . esc_html($text) . ' <small><code>' . esc_html($type) . '</code></small></span></label>';
         }
         echo '</fieldset><p class="description">' . esc_html__(
-            'Told is what happened and when. Who and from where are told as codes, which only this page can read. Never told: names, mail '
-            . 'addresses, passwords, texts, values of settings.',
+            'It tells what happened and when. Who did it and from where is told as codes, which only this page can read. Names, mail '
+            . 'addresses, passwords, texts and values of settings are never told.',
             'logystera'
         ) . '</p>';
     }
@@ -121,7 +125,7 @@ final class Form
         } else {
             echo '<details open>';
         }
-        echo '<summary>' . esc_html__('Behind a proxy or a CDN, and how often', 'logystera') . '</summary>';
+        echo '<summary>' . esc_html__('More: a proxy or CDN before the site, and how often it speaks', 'logystera') . '</summary>';
         self::label('logystera-proxies', __('Trusted proxies', 'logystera'));
         echo '<textarea rows="3" class="regular-text code" id="logystera-proxies" name="proxies" aria-describedby="logystera-proxies-text">'
             . esc_textarea(implode("\n", $values['proxies'])) . '</textarea></p>';

@@ -20,7 +20,8 @@ final class Headline
         $state = $standing === null ? Standing::WAITS : $standing->state;
         echo '<div class="logystera-state logystera-' . esc_attr($state) . '">';
         self::mark($state);
-        echo '<div><h2>' . esc_html($standing === null ? __('Not set up yet', 'logystera') : Status::title($state)) . '</h2>';
+        $title = $standing === null ? __('Not set up yet', 'logystera') : Status::title($state, $standing->reasons[0] ?? '');
+        echo '<div><h2>' . esc_html($title) . '</h2>';
         if ($site === null) {
             self::introduction();
         } else {

@@ -42,7 +42,7 @@ final class Lookup
         }
         echo '<form method="post" action="' . esc_url(Page::url() . '#logystera-lookup') . '">';
         wp_nonce_field(self::ACTION, 'logystera_nonce', false);
-        echo '<p><label for="logystera-hashes">' . esc_html__('Codes of an alert', 'logystera') . '</label><br>';
+        echo '<p><label for="logystera-hashes">' . esc_html__('Codes (hashes) of an alert', 'logystera') . '</label><br>';
         echo '<textarea class="large-text code" rows="3" id="logystera-hashes" name="hashes" aria-describedby="logystera-hashes-text">'
             . esc_textarea(implode("\n", $hashes)) . '</textarea></p><p class="description" id="logystera-hashes-text">' . esc_html__(
                 'Alerts name people, addresses and files by codes of 32 letters and digits. Paste one, many, or the whole alert: this site '

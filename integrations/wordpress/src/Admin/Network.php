@@ -53,10 +53,11 @@ final class Network
     public static function row(): void
     {
         $site = Plugin::isActiveHere() ? Site::open() : null;
-        $state = $site === null ? Standing::WAITS : Status::standing($site)->state;
-        $text = $site === null
+        $standing = $site === null ? null : Status::standing($site);
+        $state = $standing === null ? Standing::WAITS : $standing->state;
+        $text = $standing === null || $site === null
             ? __('No agreement: nothing is recorded or sent.', 'logystera')
-            : implode(' ', array_merge([Status::title($state)], Status::problems($site)));
+            : implode(' ', array_merge([Status::title($state, $standing->reasons[0] ?? '')], Status::problems($site)));
         $heads = [__('Service', 'logystera'), __('Last success', 'logystera')];
         $cells = [Settings::agreedHost(), Words::time($site === null ? 0 : $site->state()->values['succeeded_at'])];
         echo '<tr><th scope="row"><a href="' . esc_url(Page::url()) . '">' . esc_html((string) get_option(self::HOME)) . '</a></th>';

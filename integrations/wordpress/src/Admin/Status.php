@@ -38,9 +38,12 @@ final class Status
         }, self::standing($site)->reasons);
     }
 
-    /** Whether it works, in some words. */
-    public static function title(string $state): string
+    /** Whether it works, in some words. $reason: the first one why not, if there is one */
+    public static function title(string $state, string $reason = ''): string
     {
+        if ($state === Standing::LOOK && Standing::isPassing($reason)) {
+            return __('It did not get through just now.', 'logystera');
+        }
         $titles = [
             Standing::WAITS => __('Set up. Nothing was sent yet.', 'logystera'),
             Standing::WORKS => __('It works.', 'logystera'),
@@ -101,7 +104,8 @@ final class Status
             return ['kind' => 'success', 'text' => self::title(Standing::WORKS) . ' ' . self::say(Standing::TOOK, $site)];
         }
         $reason = $flushed->outcome === Flushed::CLOSED ? Standing::CLOSED : Standing::answer($answer);
-        return ['kind' => 'error', 'text' => self::title(Standing::FAILS) . ' ' . self::say($reason, $site)];
+        $state = Standing::isPassing($reason) ? Standing::LOOK : Standing::FAILS;
+        return ['kind' => 'error', 'text' => self::title($state, $reason) . ' ' . self::say($reason, $site)];
     }
 
     /** A constant of Standing in words: what is, and what to do. */
@@ -113,7 +117,7 @@ final class Status
                 /* translators: %s: an address */
                 $text = __(
                     'All visitors of the last day seem to have one address, %s, which is a proxy\'s. An attack could not be told from your '
-                    . 'visitors then. Name the proxy below, under "Behind a proxy or a CDN".',
+                    . 'visitors then. Name the proxy below, under "More".',
                     'logystera'
                 );
                 return sprintf($text, self::onlySource($site));
