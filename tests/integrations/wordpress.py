@@ -216,12 +216,16 @@ class WordPress:
                 return fields
         raise AssertionError(f"{page} has no form for {action}")
 
-    def settings(self, action, **values):
-        """Does what a button of the settings page does, and gives the note that the page shows then."""
+    def settings_page(self, action, **values):
+        """Does what a button of the settings page does, and gives the page that comes then."""
         fields = self.form("/wp-admin/options-general.php?page=logystera", f"logystera_{action}")
         answer = self.post("/wp-admin/admin-post.php", {**fields, **values})
         assert answer.status == 302, (answer.status, answer.text[:500])
-        page = self.get(answer.headers["Location"].removeprefix(self.url)).text
+        return self.get(answer.headers["Location"].removeprefix(self.url)).text
+
+    def settings(self, action, **values):
+        """The same, and gives the note that the page shows then."""
+        page = self.settings_page(action, **values)
         note = re.search(r'<div class="notice notice-(?:success|info|warning|error)" role="\w+"><p>(.*?)</p>', page, re.S)
         return html.unescape(note.group(1)) if note else ""
 

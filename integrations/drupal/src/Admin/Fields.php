@@ -62,6 +62,7 @@ final class Fields
                     'aria-invalid' => $fault === '' ? 'false' : 'true', 'data-logystera-says' => 'logystera-dsn-says',
                     'data-logystera-texts' => (string) json_encode($texts),
                 ] + ($fault === '' ? [] : ['class' => ['error']]),
+                '#description_display' => 'before',
                 '#description' => $this->t(
                     'One line that whoever runs the service gives you when they add your site. It holds the address of the service, the '
                     . 'name of your site there, and a secret by which the service knows it: treat it as a password. It is not shown '

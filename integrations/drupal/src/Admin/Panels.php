@@ -107,7 +107,7 @@ final class Panels
                 : [$hashes[$i], $found['meaning'], $this->words->kind($found['kind']), $this->words->time(1000 * $found['seen'])];
         }
         $heads = [$this->t('Code'), $this->t('Stands for'), $this->t('What it is'), $this->t('Last seen')];
-        $table = $this->table($heads, $rows);
+        $table = $this->table($heads, $rows, ['class' => ['logystera-code']]);
         if (count($hashes) === Limits::LOOKUP_ASKED_MAX) {
             $table['#caption'] = $this->t('The first @count codes are shown.', ['@count' => Limits::LOOKUP_ASKED_MAX]);
         }
@@ -172,11 +172,11 @@ final class Panels
         ];
     }
 
-    /** A table whose cells say on a narrow screen which column they are of. */
-    private function table(array $heads, array $rows): array
+    /** A table whose cells say on a narrow screen which column they are of. $first: attributes of each row's first cell */
+    private function table(array $heads, array $rows, array $first = []): array
     {
-        $cells = static function (array $row) use ($heads): array {
-            $made = [['data' => array_shift($row), 'header' => true, 'scope' => 'row']];
+        $cells = static function (array $row) use ($heads, $first): array {
+            $made = [['data' => array_shift($row), 'header' => true, 'scope' => 'row'] + $first];
             foreach (array_values($row) as $i => $cell) {
                 $made[] = ['data' => ['#plain_text' => (string) $cell], 'data-logystera-head' => (string) $heads[$i + 1]];
             }

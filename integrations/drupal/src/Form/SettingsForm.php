@@ -76,10 +76,12 @@ final class SettingsForm extends FormBase
             $form['now'] = $this->now((array) $form_state->get('steps'));
             $form['lookup'] = $this->codes($site, $this->asked($form_state));
         }
-        $form['watch'] = $this->fields->types($site !== null);
-        $form['connection'] = $this->fields->connection((string) $form_state->get('dsn_fault'));
-        $form['agree'] = $this->fields->agreement();
-        $form['more'] = $this->fields->more();
+        $fault = (string) $form_state->get('dsn_fault');
+        // What is to be done, or mended, stands first.
+        $form['watch'] = ['#weight' => $site !== null && $fault === '' ? 1 : 3] + $this->fields->types($site !== null);
+        $form['connection'] = ['#weight' => 2] + $this->fields->connection($fault);
+        $form['agree'] = ['#weight' => 4] + $this->fields->agreement();
+        $form['more'] = ['#weight' => 5] + $this->fields->more();
         $form['actions'] = ['#type' => 'actions', 'submit' => $save];
         if ($site !== null) {
             // Drupal gives actions a weight of 100, so that they would stand behind all of this.
