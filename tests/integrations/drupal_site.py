@@ -182,15 +182,19 @@ class Drupal:
         fields = {**self.form("/user/login", "user_login_form", cookies), "name": user, "pass": password, "op": "Log in"}
         return self.post("/user/login", fields, cookies=cookies)
 
-    def settings(self, button=("op", "Save"), **changes):
-        """Presses a button of the settings page; what the page says then."""
+    def settings_page(self, button=("op", "Save"), **changes):
+        """Presses a button of the settings page; the page that comes then."""
         path = "/admin/config/system/logystera"
         fields = {**self.form(path, "logystera_settings"), **changes, button[0]: button[1]}
         answer = self.post(path, {k: v for k, v in fields.items() if v is not None})
         if answer.status == 303:
             answer = self.get(urllib.parse.urlparse(answer.headers["Location"]).path)
         assert answer.status == 200, answer.status
-        said = html.unescape(re.sub(r"<[^>]+>", " ", answer.text))
+        return answer.text
+
+    def settings(self, button=("op", "Save"), **changes):
+        """The same, and what the page says."""
+        said = html.unescape(re.sub(r"<[^>]+>", " ", self.settings_page(button, **changes)))
         if "another service" in said and changes.get("agree"):
             return self.settings(button, agree="1")
         return said

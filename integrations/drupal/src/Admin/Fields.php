@@ -61,7 +61,7 @@ final class Fields
                     'autocomplete' => 'off', 'autocapitalize' => 'none', 'spellcheck' => 'false',
                     'aria-invalid' => $fault === '' ? 'false' : 'true', 'data-logystera-says' => 'logystera-dsn-says',
                     'data-logystera-texts' => (string) json_encode($texts),
-                ] + ($fault === '' ? [] : ['class' => ['error']]),
+                ] + ($fault === '' ? [] : ['class' => ['error'], 'aria-describedby' => 'logystera-dsn-says']),
                 '#description_display' => 'before',
                 '#description' => $this->t(
                     'One line that whoever runs the service gives you when they add your site. It holds the address of the service, the '
