@@ -22,11 +22,11 @@ final class Lookup
     {
         if (isset($_POST['hashes'], $_POST['logystera_nonce'])) {
             $nonce = sanitize_text_field(wp_unslash((string) $_POST['logystera_nonce']));
-            $text = is_string($_POST['hashes']) ? (string) wp_unslash($_POST['hashes']) : '';
+            $text = is_string($_POST['hashes']) ? sanitize_textarea_field(wp_unslash($_POST['hashes'])) : '';
             return wp_verify_nonce($nonce, self::ACTION) === false ? null : $text;
         }
-        // phpcs:ignore -- a link: it reads, and View asked for the right; only hashes are taken out of it
-        return isset($_GET['hash']) && is_string($_GET['hash']) ? (string) wp_unslash($_GET['hash']) : null;
+        // phpcs:ignore WordPress.Security.NonceVerification -- a link: it reads, and View asked for the right
+        return isset($_GET['hash']) && is_string($_GET['hash']) ? sanitize_text_field(wp_unslash($_GET['hash'])) : null;
     }
 
     public static function show(?Site $site, ?string $asked): void

@@ -109,6 +109,7 @@ final class Page
     public static function withdraw(): void
     {
         self::demandRight('withdraw');
+        // phpcs:ignore WordPress.Security.NonceVerification -- asked for above
         if (!isset($_POST['sure'])) {
             self::back(['ask' => 'withdraw']);
         }

@@ -23,7 +23,7 @@ final class Save
     /** @return array<string, mixed> a note: see Page. Its caller has asked for the right and the nonce */
     public static function form(): array
     {
-        // phpcs:disable -- the nonce was checked by the caller; each value is parsed or compared
+        // phpcs:disable WordPress.Security.NonceVerification, WordPress.Security.ValidatedSanitizedInput -- the nonce was checked by the caller; each value is parsed or compared
         $text = trim(self::text('dsn'));
         $types = isset($_POST['types']) && is_array($_POST['types']) ? array_filter($_POST['types'], 'is_string') : [];
         $everyS = isset($_POST['flush_every_s']) ? (int) self::text('flush_every_s') : Limits::FLUSH_EVERY_S_DEFAULT;
@@ -56,7 +56,7 @@ final class Save
 
     private static function text(string $name): string
     {
-        // phpcs:ignore -- its callers parse it; the nonce was checked before they were called
+        // phpcs:ignore WordPress.Security.NonceVerification, WordPress.Security.ValidatedSanitizedInput -- its callers parse it; the nonce was checked before they were called
         return isset($_POST[$name]) && is_string($_POST[$name]) ? (string) wp_unslash($_POST[$name]) : '';
     }
 
@@ -67,7 +67,7 @@ final class Save
             return [];
         }
         try {
-            if (!Vetting::isAllowed((string) parse_url(Dsn::parse($text)->url, PHP_URL_HOST))) {
+            if (!Vetting::isAllowed((string) wp_parse_url(Dsn::parse($text)->url, PHP_URL_HOST))) {
                 throw new DsnError(Vetting::REFUSAL, DsnError::HOST);
             }
             update_option(Settings::OPTION_DSN, $text);

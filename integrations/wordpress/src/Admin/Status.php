@@ -70,11 +70,11 @@ final class Status
     /** @return string[] headers of this request by which a proxy that is not trusted says who asks */
     public static function proxyHeaders(): array
     {
-        // phpcs:ignore -- only compared
+        // phpcs:ignore WordPress.Security.ValidatedSanitizedInput -- only compared
         $remote = isset($_SERVER['REMOTE_ADDR']) ? (string) $_SERVER['REMOTE_ADDR'] : '';
         $isTrusted = Address::isIn($remote, Settings::all()['proxies']);
         return array_values(array_filter($isTrusted ? [] : Address::HEADERS, static function (string $header): bool {
-            // phpcs:ignore -- only asked whether it is there
+            // phpcs:ignore WordPress.Security.ValidatedSanitizedInput -- only asked whether it is there
             return isset($_SERVER['HTTP_' . strtoupper(str_replace('-', '_', $header))]);
         }));
     }

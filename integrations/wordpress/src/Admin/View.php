@@ -19,7 +19,7 @@ final class View
         $site = Plugin::site();
         echo '<div class="wrap logystera"><h1>Logystera</h1>';
         self::note($note);
-        // phpcs:ignore -- only asked whether it is there: it shows a question, whose answer has a nonce
+        // phpcs:ignore WordPress.Security.NonceVerification -- only asked whether it is there: it shows a question, whose answer has a nonce
         if ($site !== null && isset($_GET['logystera_ask'])) {
             self::question();
         }
