@@ -33,9 +33,12 @@ def test_an_owner_gets_from_the_list_of_plugins_to_the_first_alert(world):
         site.log_in()
         the_introduction_is_shown_once(site)
         page = site.get(PAGE).text
-        assert state(page) == ("waits", "Not set up yet") and "Agree and save" in page, state(page)
+        assert state(page) == ("waits", "Not set up yet"), state(page)
+        # Who forgets the tick is told what is missing.
+        assert "until you agree to it" in site.settings("save", dsn=made["dsn"], **{"types[]": TYPES})
+        assert state(site.get(PAGE).text) == ("waits", "One step is missing: agree")
         # Without JavaScript, as it is filled in from the top.
-        note = site.settings("save", dsn=made["dsn"], agree="on", flush_every_s=60, **{"types[]": TYPES})
+        note = site.settings("save", agree="on", flush_every_s=60, **{"types[]": TYPES})
         assert "Events are recorded from the next request on. It works." in note, note
         page = site.get(PAGE).text
         assert state(page) == ("works", "It works."), state(page)

@@ -44,7 +44,10 @@ return [
         $site = new Site(MODULE, [], false);
         $headline = static fn (): array => page($site)['headline'];
         same([['logystera-state', 'logystera-waits'], true], [$headline()['#attributes']['class'],
-            str_contains(shown($headline()), 'Not set up yet')], 'before');
+            str_contains(shown($headline()), 'One step is missing: agree')], 'a key without an agreement');
+        $site->state->values['logystera.dsn'] = '';
+        same(true, str_contains(shown($headline()), 'Not set up yet'), 'before');
+        $site->state->values['logystera.dsn'] = Site::DSN;
         press($site, 'submitForm', ['agree' => 1]);
         $site->compile();
         same([['logystera-state', 'logystera-works'], true], [$headline()['#attributes']['class'],

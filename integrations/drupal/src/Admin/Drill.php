@@ -56,7 +56,8 @@ final class Drill
         $steps[] = [Standing::WORKS, $this->t('The service that watches for you has been told.')];
         $steps[] = [Standing::WAITS, $this->t(
             'Within some minutes an alert comes to where alerts for this site go, by mail or chat: "Mail delivery is failing", and later '
-            . 'its end. If none comes, ask whoever runs the service where alerts for this site go to.'
+            . 'its end; within an hour of another try none may come. If none comes at all, ask whoever runs the service where alerts for '
+            . 'this site go to.'
         )];
         return $steps;
     }

@@ -65,15 +65,15 @@ final class Fields
                 '#description_display' => 'before',
                 '#description' => $this->t(
                     'One line that whoever runs the service gives you when they add your site. It holds the address of the service, the '
-                    . 'name of your site there, and a secret by which the service knows it: treat it as a password. It is not shown '
-                    . 'again; leave the field empty to keep the one that is saved. Who runs the service themselves has it from the '
-                    . 'command "logystera site add".'
+                    . 'name of your site there, and a secret by which the service knows it: treat it as a password. Who runs '
+                    . 'the service themselves has it from the command "logystera site add".'
                 ),
             ], 'says' => $says];
         if ($dsn !== null) {
-            $fields['known'] = ['#type' => 'item', '#markup' => $this->t('Saved: site @site, key @key, service at @host.', [
-                '@site' => $dsn->site, '@key' => $dsn->key, '@host' => $dsn->host(),
-            ])];
+            $fields['known'] = ['#type' => 'item', '#markup' => $this->t(
+                'Saved: site @site, key @key, service at @host. It is not shown again; leave the field empty to keep it.',
+                ['@site' => $dsn->site, '@key' => $dsn->key, '@host' => $dsn->host()]
+            )];
         }
         return $fields;
     }

@@ -31,9 +31,15 @@ final class Panels
     {
         $standing = $site === null ? null : $this->status->standing($site);
         $state = $standing === null ? Standing::WAITS : $standing->state;
-        $text = ['title' => self::element('h2', $standing === null ? $this->t('Not set up yet')
+        $isKnown = $this->runtime->settings->dsn() !== null;
+        $title = $isKnown ? $this->t('One step is missing: agree') : $this->t('Not set up yet');
+        $text = ['title' => self::element('h2', $standing === null ? $title
             : $this->status->title($state, $standing->reasons[0] ?? ''))];
-        if ($site === null) {
+        if ($site === null && $isKnown) {
+            $text['what'] = self::element('p', $this->t(
+                'The connection key is saved. Nothing is recorded or sent before you tick below that you agree, and save.'
+            ));
+        } elseif ($site === null) {
             $text['what'] = self::element('p', $this->t(
                 'Websites break quietly: mail is refused, cron stops, somebody guesses passwords, an administrator appears. Logystera '
                 . 'notices that here, and a service of your choice tells you. Nothing is recorded or sent before you agree.'

@@ -65,9 +65,7 @@ final class SettingsForm extends FormBase
         $form['#attached']['library'][] = 'logystera/page';
         $form['#attributes']['class'][] = 'logystera';
         $form['#cache']['max-age'] = 0;
-        $save = [
-            '#type' => 'submit', '#value' => $site === null ? $this->t('Agree and save') : $this->t('Save'), '#button_type' => 'primary',
-        ];
+        $save = ['#type' => 'submit', '#value' => $this->t('Save'), '#button_type' => 'primary'];
         // A browser presses the first button of a form where somebody presses Enter in a field.
         $hidden = ['class' => ['visually-hidden'], 'tabindex' => '-1', 'aria-hidden' => 'true'];
         $form['enter'] = ['#weight' => -200, '#attributes' => $hidden] + $save;

@@ -40,7 +40,8 @@ final class Drill
             if ($isSent) {
                 $steps[] = ['state' => 'waits', 'text' => __(
                     'Within some minutes an alert comes to where alerts for this site go, by mail or chat: "Mail delivery is failing", and '
-                    . 'later its end. If none comes, ask whoever runs the service where alerts for this site go to.',
+                    . 'later its end; within an hour of another try none may come. If none comes at all, ask whoever runs the service '
+                    . 'where alerts for this site go to.',
                     'logystera'
                 )];
             }

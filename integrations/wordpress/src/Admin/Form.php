@@ -37,9 +37,7 @@ final class Form
         }
         self::agreement();
         self::more();
-        submit_button($isSetUp ? __('Save', 'logystera') : __('Agree and save', 'logystera'), 'primary', 'submit', true, [
-            'id' => 'logystera-save',
-        ]);
+        submit_button(__('Save', 'logystera'), 'primary', 'submit', true, ['id' => 'logystera-save']);
         echo '</form>';
     }
 
@@ -71,15 +69,16 @@ final class Form
                 . esc_html($isBad ? Words::fault($fault) : '') . '</p>';
             echo '<p class="description" id="logystera-dsn-text">' . esc_html__(
                 'One line that whoever runs the service gives you when they add your site. It holds the address of the service, the '
-                . 'name of your site there, and a secret by which the service knows it: treat it as a password. It is not shown again; '
-                . 'leave the field empty to keep the one that is saved.',
+                . 'name of your site there, and a secret by which the service knows it: treat it as a password. Who runs the service '
+                . 'themselves has it from the command "logystera site add".',
                 'logystera'
-            ) . ' ' . esc_html__('Who runs the service themselves has it from the command "logystera site add".', 'logystera') . '</p>';
+            ) . '</p>';
         }
         if ($dsn !== null) {
             /* translators: 1: a site's id, 2: a key's id, 3: a host */
             $text = __('Saved: site %1$s, key %2$s, service at %3$s.', 'logystera');
-            echo '<p>' . esc_html(sprintf($text, $dsn->site, $dsn->key, $dsn->host())) . '</p>';
+            echo '<p>' . esc_html(sprintf($text, $dsn->site, $dsn->key, $dsn->host())) . ' ';
+            echo esc_html__('It is not shown again; leave the field empty to keep it.', 'logystera') . '</p>';
         }
     }
 

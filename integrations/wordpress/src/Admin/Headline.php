@@ -20,9 +20,16 @@ final class Headline
         $state = $standing === null ? Standing::WAITS : $standing->state;
         echo '<div class="logystera-state logystera-' . esc_attr($state) . '">';
         self::mark($state);
-        $title = $standing === null ? __('Not set up yet', 'logystera') : Status::title($state, $standing->reasons[0] ?? '');
+        $isKnown = Settings::dsn() !== null;
+        $title = $isKnown ? __('One step is missing: agree', 'logystera') : __('Not set up yet', 'logystera');
+        $title = $standing === null ? $title : Status::title($state, $standing->reasons[0] ?? '');
         echo '<div><h2>' . esc_html($title) . '</h2>';
-        if ($site === null) {
+        if ($site === null && $isKnown) {
+            echo '<p>' . esc_html__(
+                'The connection key is saved. Nothing is recorded or sent before you tick below that you agree, and save.',
+                'logystera'
+            ) . '</p>';
+        } elseif ($site === null) {
             self::introduction();
         } else {
             self::reasons($site, $standing);
