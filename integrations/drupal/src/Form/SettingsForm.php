@@ -200,8 +200,9 @@ final class SettingsForm extends FormBase
     private function askFirst(): void
     {
         $this->messenger()->addWarning($this->t(
-            'Do you take the agreement back? Nothing is recorded or sent any more then, and what waits here is deleted. If so, say yes '
-            . 'under "Stop", and press "Withdraw the agreement" there. Until then all goes on as before.'
+            'Do you take the agreement back? Nothing is recorded or sent any more then. What waits on this site is deleted, and what the '
+            . 'codes of earlier alerts stand for is forgotten: that cannot be undone. If so, say yes under "Stop", and press "Withdraw the '
+            . 'agreement" there. Until then all goes on as before.'
         ));
     }
 
@@ -272,7 +273,10 @@ final class SettingsForm extends FormBase
                 '#type' => 'details', '#title' => $this->t('Stop'),
                 'sure' => [
                     '#type' => 'checkbox', '#title' => $this->t('Yes, stop, and delete what waits here'),
-                    '#description' => $this->t('Nothing is watched any more then, and nobody is told if something happens.'),
+                    '#description' => $this->t(
+                        'Nothing is watched any more then, nobody is told if something happens, and what the codes of earlier alerts stand '
+                        . 'for is forgotten.'
+                    ),
                 ],
                 'withdraw' => $this->button($this->t('Withdraw the agreement'), 'withdraw'),
             ],

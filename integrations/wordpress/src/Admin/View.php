@@ -75,8 +75,8 @@ final class View
     private static function question(): void
     {
         echo '<div class="notice notice-warning" role="alert"><p>' . esc_html__(
-            'Do you take the agreement back? Nothing is recorded or sent any more then, and what waits on this site is deleted. '
-            . 'Until you answer, all goes on as before.',
+            'Do you take the agreement back? Nothing is recorded or sent any more then. What waits on this site is deleted, and what the '
+            . 'codes of earlier alerts stand for is forgotten: that cannot be undone. Until you answer, all goes on as before.',
             'logystera'
         ) . '</p>';
         self::form('withdraw');
@@ -89,7 +89,7 @@ final class View
     {
         echo '<h2>' . esc_html__('Stop', 'logystera') . '</h2><p>' . esc_html__(
             'Nothing is watched any more then, nobody is told if something happens, and what waits on this site is deleted. You are asked '
-            . 'once more. To remove the settings too, delete the plugin from the list of plugins.',
+            . 'once more. Deleting the plugin from the list of plugins removes its settings too; WordPress asks before.',
             'logystera'
         ) . '</p>';
         self::form('withdraw');
