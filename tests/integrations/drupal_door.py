@@ -28,8 +28,9 @@ def busy(site):
 
 def test_nothing_happens_before_an_administrator_agrees(world):
     site = world.bare_site("consent")
-    left = ["logystera.components", "logystera.ledger", "logystera.panels", "logystera.rebuild", "logystera.runtime", "logystera.settings",
-            "logystera.spool_folder", "logystera.status", "logystera.transport", "logystera.watch"]
+    left = ["logystera.components", "logystera.drill", "logystera.fields", "logystera.ledger", "logystera.panels", "logystera.rebuild",
+            "logystera.runtime", "logystera.settings", "logystera.spool_folder", "logystera.status", "logystera.transport", "logystera.watch",
+            "logystera.words"]
     services = lambda: sorted(json.loads(site.eval(SOURCES)))
     assert services() == left, services()
     said = site.settings(dsn=site.dsn)

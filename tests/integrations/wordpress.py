@@ -9,6 +9,8 @@ PACKAGES = ["wordpress", f"wordpress-theme-{THEME}", "php-getid3", "libjs-croppe
 START_S = 60
 DB_OPTIONS = ["--skip-networking", "--innodb-log-file-size=8M", "--innodb-buffer-pool-size=32M",
               "--innodb-flush-log-at-trx-commit=0", "--performance-schema=0"]
+# It reads what it is given: of one that does not, a busy machine's PHP says now and then that the mail failed.
+SENDMAIL = "/bin/sh -c 'cat > /dev/null'"
 ADMIN, PASSWORD = "admin", "pw-12345-planted"
 
 
@@ -127,7 +129,7 @@ class WordPress:
             subprocess.run(["chown", "-R", "nobody:nogroup", path], check=True)
 
     def settings_of_php(self):
-        settings = {"memory_limit": "256M", "sendmail_path": "/bin/true", "log_errors": "1", "error_log": self.log, "display_errors": "0",
+        settings = {"memory_limit": "256M", "sendmail_path": SENDMAIL, "log_errors": "1", "error_log": self.log, "display_errors": "0",
                     # A file that a test has written is read anew at once.
                     "opcache.revalidate_freq": "0"}
         return [part for name, value in settings.items() for part in ("-d", f"{name}={value}")]
