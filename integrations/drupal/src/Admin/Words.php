@@ -6,6 +6,7 @@ namespace Drupal\logystera\Admin;
 
 use Drupal\Core\Datetime\DateFormatterInterface;
 use Drupal\Core\StringTranslation\StringTranslationTrait;
+use Drupal\logystera\Settings;
 use Logystera\DsnError;
 use Logystera\Hasher;
 
@@ -35,6 +36,16 @@ final class Words
             'db.event' => [$this->t('Database'), $this->t('errors and slow queries')],
             'http.request' => [$this->t('Visits'), $this->t('which pages are asked for, and which fail')],
         ];
+    }
+
+    /** @return array<string, array{0: string|\Stringable, 1: string|\Stringable}> the types that this module has */
+    public function watched(): array
+    {
+        $known = array_intersect_key($this->types(), array_flip(Settings::TYPES));
+        foreach (array_diff(Settings::TYPES, array_keys($known)) as $type) {
+            $known[$type] = [$type, ''];
+        }
+        return $known;
     }
 
     /** A type in words; one that is not ours as it is. */

@@ -86,7 +86,7 @@ final class Form
     {
         echo '<fieldset class="logystera-types"><legend class="screen-reader-text">';
         echo esc_html__('What it watches', 'logystera') . '</legend>';
-        foreach (Words::types() as $type => [$name, $text]) {
+        foreach (Words::watched() as $type => [$name, $text]) {
             echo '<label><input type="checkbox" name="types[]" value="' . esc_attr($type) . '" '
                 . checked(Settings::isOn($type), true, false) . '><span><strong>' . esc_html($name) . '</strong> '
                 . esc_html($text) . ' <small><code>' . esc_html($type) . '</code></small></span></label>';

@@ -6,6 +6,7 @@ namespace Logystera\WordPress\Admin;
 
 use Logystera\DsnError;
 use Logystera\Hasher;
+use Logystera\WordPress\Plugin;
 
 /** Names of the machine in words for who owns the site. */
 final class Words
@@ -30,7 +31,19 @@ final class Words
             'php.error' => [__('Faults of the site', 'logystera'), __('errors of PHP, and which plugin has them', 'logystera')],
             'db.event' => [__('Database', 'logystera'), __('errors and slow queries', 'logystera')],
             'http.request' => [__('Visits', 'logystera'), __('which pages are asked for, and which fail', 'logystera')],
+            'shop.order' => [__('Orders of a shop', 'logystera'), __('paid, failed, taken back; never what or whose', 'logystera')],
         ];
+    }
+
+    /** @return array<string, array{0: string, 1: string}> the types that this plugin has; one without words by its own name */
+    public static function watched(): array
+    {
+        $own = array_keys(Plugin::SOURCES);
+        $known = array_intersect_key(self::types(), array_flip($own));
+        foreach (array_diff($own, array_keys($known)) as $type) {
+            $known[$type] = [$type, ''];
+        }
+        return $known;
     }
 
     /** A type in words; one that is not ours as it is. */
