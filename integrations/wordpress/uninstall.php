@@ -20,6 +20,7 @@ $logysteraRemove = static function (): void {
         delete_option($option);
     }
 };
+delete_metadata('user', 0, Admin\Notice::SEEN, '', true);
 if (is_multisite()) {
     foreach (get_sites(['fields' => 'ids', 'number' => 0]) as $logysteraSite) {
         switch_to_blog((int) $logysteraSite);

@@ -61,7 +61,7 @@ def test_nothing_happens_before_an_administrator_agrees(world):
     assert "until you agree" in site.settings("save", dsn=dsn, **{"types[]": TYPES})
     assert json.loads(site.eval(HOOKS)) == []
     site.save(dsn, TYPES)
-    assert "another gateway" in site.settings("save", dsn=re.sub(r"@127\.0\.0\.1:\d+", "@[::1]:9", dsn), agree="on", **{"types[]": TYPES})
+    assert "another service" in site.settings("save", dsn=re.sub(r"@127\.0\.0\.1:\d+", "@[::1]:9", dsn), agree="on", **{"types[]": TYPES})
     assert json.loads(site.eval(HOOKS)) == [], "a tick that stood there agreed to another gateway"
     # Withdrawn, by taking the tick away or by the button: who does that is asked, and until they answer all goes on.
     site.save(dsn, TYPES)
@@ -85,11 +85,12 @@ def test_a_type_that_is_off_has_no_hook_and_no_signal(world):
         hooks = set(json.loads(site.eval(HOOKS)))
         expected = {namespace + c for kind, c in SOURCES.items() if kind != off}
         assert {h for h in hooks if h.startswith(namespace)} == expected, (off, hooks)
-        be_busy(site)
+        # The switch itself was flipped while the type was on. On a busy machine the site's own visits send before the command does.
+        site.command()
         before = world.gateway.signals(site)
+        be_busy(site)
         site.command()
         new = world.gateway.signals(site)[len(before):]
-        # The switch itself was flipped while the type was on.
         kinds = [s["type"] for s in new]
         assert off not in kinds and len(set(kinds)) >= 5, (off, kinds)
     site.settings("save", agree="on", **{"types[]": []})
@@ -107,12 +108,12 @@ def test_who_may_not_is_refused_and_the_secret_is_never_shown(world):
     page = site.get("/wp-admin/options-general.php?page=logystera").text
     assert secret not in page and site.id in page and world.gateway.admin
     before = site.option("logystera_settings")
-    for action in ["save", "test", "withdraw"]:
+    for action in ["save", "test", "drill", "withdraw"]:
         assert site.post("/wp-admin/admin-post.php", {"action": f"logystera_{action}"}).status == 403, "no nonce"
         nonce = site.form("/wp-admin/options-general.php?page=logystera", f"logystera_{action}")["_wpnonce"]
         other = "save" if action != "save" else "test"
         assert site.post("/wp-admin/admin-post.php", {"action": f"logystera_{other}", "_wpnonce": nonce}).status == 403, "another's nonce"
-    nonces = {a: site.form("/wp-admin/options-general.php?page=logystera", f"logystera_{a}") for a in ["save", "test", "withdraw"]}
+    nonces = {a: site.form("/wp-admin/options-general.php?page=logystera", f"logystera_{a}") for a in ["save", "test", "drill", "withdraw"]}
     site.eval(f"wp_insert_user(['user_login' => 'sub', 'user_pass' => '{PASSWORD}', 'role' => 'subscriber']);")
     site.log_in("sub")
     cookie = next(name for name in site.jar if name.startswith("wordpress_logged_in"))
@@ -129,26 +130,20 @@ def test_who_may_not_is_refused_and_the_secret_is_never_shown(world):
         assert site.post("/wp-admin/admin-ajax.php", {"action": "logystera_kick", "token": token}, cookies=False).status == 403
     assert site.option("logystera_settings") == before
     site.log_in()
-    for host, note in [("http://in.example.com", "https:// is used"), ("http://127.0.0.1.example.com", "https:// is used"),
-                       ("nonsense", "looks like")]:
-        shown = site.settings("save", dsn=f"{host.replace('://', f'://s.k:{secret}@')}/v1/batches?audience=a", agree="on", flush_every_s=77,
-                              **{"types[]": TYPES})
-        assert note in shown and "The rest was saved" in shown and secret not in shown, shown
-        assert site.option("logystera_settings")["flush_every_s"] == 77, "a bad DSN loses no other edit"
+    for host in ["http://in.example.com", "http://127.0.0.1.example.com", "nonsense"]:
+        shown = site.settings("save", dsn=f"{host.replace('://', f'://s.k:{secret}@')}/v1/batches?audience=a", agree="on", **{"types[]": TYPES})
+        assert "The rest was saved" in shown and secret not in shown, shown
     assert site.option("logystera_dsn") == site.dsn
-    assert "took the batch" in site.settings("test")
+    assert "It works." in site.settings("test")
     site.settings("save", dsn=site.dsn.replace(secret, "0" * 64), agree="on", **{"types[]": TYPES})
-    assert "does not accept the key" in site.settings("test")
+    assert "does not accept your connection key" in site.settings("test")
     site.settings("save", dsn=site.dsn, agree="on", **{"types[]": TYPES})
     site.settings("test")
     shown = html.unescape(re.search(r"<textarea readonly[^>]*>(.*?)</textarea>",
                                     site.get("/wp-admin/options-general.php?page=logystera").text, re.S).group(1))
     assert json.loads(shown)["integration"]["platform"] == "wordpress"
     signal = world.signals(site, "user.change")[0]
-    page = site.get("/wp-admin/options-general.php?page=logystera").text
-    nonce = re.search(r'name="logystera_nonce" value="(\w+)"', page).group(1)
-    found = site.get(f"/wp-admin/options-general.php?page=logystera&logystera_nonce={nonce}&hash={signal['user_hash']}").text
-    assert "user: sub" in found
+    assert ">sub</td>" in site.get(f"/wp-admin/options-general.php?page=logystera&hash={signal['user_hash']}").text
     health = json.loads(site.eval("require_once ABSPATH . 'wp-admin/includes/admin.php'; "
                                   "echo json_encode(Logystera\\WordPress\\Admin\\Health::test());"))
     assert health["status"] == "good", health
@@ -158,7 +153,7 @@ def test_who_may_not_is_refused_and_the_secret_is_never_shown(world):
     page = site.get("/wp-admin/options-general.php?page=logystera").text
     assert secret not in page, page[max(0, page.find(secret) - 300):][:400]
     assert "comes from the configuration" in page and 'name="dsn"' not in page, page[:300]
-    assert "took the batch" in site.settings("test")
+    assert "It works." in site.settings("test")
 
 
 def test_a_proxy_is_believed_only_where_it_is_trusted(world):
@@ -242,12 +237,12 @@ def a_sign_in_past_the_form_is_told(world, site):
 def texts_are_translated(site):
     """From the plugin's own folder, which WordPress before 6.7 does not look into by itself."""
     languages = site.folder / "wp-content/plugins/logystera/languages"
-    site.eval(f"require_once ABSPATH . WPINC . '/pomo/mo.php'; $m = new MO(); $m->add_entry(new Translation_Entry(['singular' => 'Send a test',"
-              f" 'translations' => ['Probe senden']])); $m->export_to_file('{languages}/logystera-de_DE.mo');")
+    site.eval(f"require_once ABSPATH . WPINC . '/pomo/mo.php'; $m = new MO(); $m->add_entry(new Translation_Entry(['singular' => 'Check now',"
+              f" 'translations' => ['Jetzt prüfen']])); $m->export_to_file('{languages}/logystera-de_DE.mo');")
     (site.folder / "wp-content/languages").mkdir(exist_ok=True)
     (site.folder / "wp-content/mu-plugins/locale.php").write_text("<?php add_filter('locale', fn () => 'de_DE');")
     page = site.get("/wp-admin/options-general.php?page=logystera").text
-    assert "Probe senden" in page, page[:500]
+    assert "Jetzt prüfen" in page, page[:500]
 
 
 def test_the_spool_gives_nothing_by_url(world):

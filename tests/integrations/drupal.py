@@ -6,7 +6,7 @@ from drupal_site import Drupal, given
 from gateway import Gateway
 from scenarios import chosen, passes
 from wordpress import Database
-import drupal_changes, drupal_door, drupal_sign_ins
+import drupal_changes, drupal_door, drupal_owner, drupal_sign_ins
 
 
 class World:
@@ -35,7 +35,7 @@ class World:
         """A Drupal whose administrator has installed the module and agreed."""
         site = self.bare_site(name, settings)
         said = site.settings(dsn=site.dsn, agree="1", **changes)
-        assert "Signals are recorded from the next request on" in said, said
+        assert "Events are recorded from the next request on" in said, said
         return site
 
     def signals(self, site, kind):
@@ -52,7 +52,7 @@ def main(words):
     if given() is None:
         print("skipped: the scenarios on a real Drupal want one: DRUPAL_DIR=FOLDER, a project with Drupal 10.3 or newer in it")
         return
-    tests = chosen([drupal_sign_ins, drupal_changes, drupal_door], words)
+    tests = chosen([drupal_sign_ins, drupal_changes, drupal_door, drupal_owner], words)
     world, failed = World(), []
     print(f"Drupal {re.search(r'VERSION = .(.+).;', (given()[0] / given()[1] / 'core/lib/Drupal.php').read_text()).group(1)}, "
           f"scratch folder: {world.scratch}", flush=True)

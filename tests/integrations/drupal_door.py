@@ -28,8 +28,9 @@ def busy(site):
 
 def test_nothing_happens_before_an_administrator_agrees(world):
     site = world.bare_site("consent")
-    left = ["logystera.components", "logystera.ledger", "logystera.panels", "logystera.rebuild", "logystera.runtime", "logystera.settings",
-            "logystera.spool_folder", "logystera.status", "logystera.transport", "logystera.watch"]
+    left = ["logystera.components", "logystera.drill", "logystera.fields", "logystera.ledger", "logystera.panels", "logystera.rebuild",
+            "logystera.runtime", "logystera.settings", "logystera.spool_folder", "logystera.status", "logystera.transport", "logystera.watch",
+            "logystera.words"]
     services = lambda: sorted(json.loads(site.eval(SOURCES)))
     assert services() == left, services()
     said = site.settings(dsn=site.dsn)
@@ -47,9 +48,9 @@ def test_nothing_happens_before_an_administrator_agrees(world):
     types = {s["type"] for s in world.gateway.signals(site)}
     assert types == set(TYPES), set(TYPES) - types
     folder = site.spool()
-    for said in [site.settings(agree=None), site.settings(("withdraw", "Withdraw and delete what waits"))]:
+    for said in [site.settings(agree=None), site.settings(("withdraw", "Withdraw the agreement"))]:
         assert "take the agreement back" in said and folder.exists(), said
-    said = site.settings(("withdraw", "Withdraw and delete what waits"), sure="1")
+    said = site.settings(("withdraw", "Withdraw the agreement"), sure="1")
     assert "Nothing is recorded or sent any more" in said and not folder.exists(), said
     assert services() == left
     before = len(world.gateway.signals(site))
@@ -84,20 +85,20 @@ def test_who_may_not_is_refused_and_the_secret_is_never_shown(world):
     for token in ["", "wrong"]:
         answer = site.post(path, {**fields, "form_token": token, "flush_every_s": 999, "op": "Save"})
         assert site.form(path, "logystera_settings")["flush_every_s"] == "60" and answer.status == 200
-    assert "http:// is refused" in site.settings(dsn=site.dsn.replace("127.0.0.1", "gateway.example"))
+    assert "It has to begin with https://" in site.settings(dsn=site.dsn.replace("127.0.0.1", "gateway.example"))
     secret = re.search(r":([0-9a-f]{64})@", site.dsn).group(1)
     page = site.get(path).text
     assert secret not in page and site.state("logystera.key") not in page
     exported = site.eval("$s = Drupal::service('config.storage'); echo json_encode($s->readMultiple($s->listAll()));")
     assert secret not in exported and site.state("logystera.key") not in exported and "logystera.settings" in exported
-    said = site.settings(("sendTest", "Send a test"))
-    assert "The gateway took the batch and has it on disk. (202)" in said, said
+    said = site.settings(("sendTest", "Check now"))
+    assert "It works. The service that watches for you has what this site sent." in said, said
     hashed = world.signals(site, "http.request")[0]["source"]
-    assert "is address: 127.0.0.1" in site.settings(("lookUp", "Look up"), hash=hashed)
-    assert "is not known here" in site.settings(("lookUp", "Look up"), hash="0" * 32)
+    assert f"{hashed} 127.0.0.1 address on the internet" in re.sub(r"\s+", " ", site.settings(("lookUp", "Look up"), hashes=hashed))
+    assert "not known here" in site.settings(("lookUp", "Look up"), hashes="0" * 32)
     assert '"platform":"drupal"' in site.get(path).text.replace("&quot;", '"')
     report = site.get("/admin/reports/status").text
-    assert "Signals arrive at the gateway" in report
+    assert "It works." in report
     assert site.post("/logystera/kick", {"token": "wrong"}, cookies=False).status == 403
     assert site.get("/logystera/kick", cookies=False).status in (404, 405)
 
@@ -107,7 +108,7 @@ def test_the_dsn_may_stand_in_the_settings(world):
     site = world.bare_site("fixed", f"$settings['logystera_dsn'] = '{made['dsn']}';")
     site.id = made["site"]
     said = site.settings(agree="1")
-    assert "It comes from settings.php" in said and "Signals are recorded" in said, said
+    assert "The connection key comes from settings.php" in said and "Events are recorded" in said, said
     site.get("/probe/none", cookies=False), site.command()
     assert world.signals(site, "http.request") and site.state("logystera.dsn") is None
 
@@ -150,7 +151,7 @@ def sends_after_the_page(world, site, door, kicks):
     assert (site.spool() / "kick.php").exists() == kicks
     time.sleep(max(0, start + 4 - time.monotonic()))
     door.go_on()
-    assert "(202)" in site.settings(("sendTest", "Send a test"))
+    assert "It works." in site.settings(("sendTest", "Check now"))
     paths = [s["path"] for s in world.signals(site, "http.request")]
     assert {"/probe/before", "/probe/sends"} <= set(paths) and "/logystera/kick" not in paths, paths
     return f"the page that sent took {took * 1000:.0f} ms while the gateway hung"
@@ -170,8 +171,8 @@ def test_an_outage_keeps_every_signal(world):
             site.command(check=False)
     finally:
         world.gateway.start()
-    said = site.settings(("sendTest", "Send a test"))
-    assert "has it on disk" in said, said
+    said = site.settings(("sendTest", "Check now"))
+    assert "It works." in said, said
     site.command()
     got = [s["path"] for s in world.signals(site, "http.request") if s["path"] in paths]
     assert got == paths, got

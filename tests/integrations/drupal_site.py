@@ -1,6 +1,6 @@
 """A real Drupal that somebody has, copied into a scratch folder: a database, PHP's own web server, our module, and one that does things."""
 import html, http.client, json, os, pathlib, re, shutil, signal, subprocess, urllib.parse
-from wordpress import ADMIN, PASSWORD, TREE, Answer, as_nobody, free_port, wait_for
+from wordpress import ADMIN, PASSWORD, SENDMAIL, TREE, Answer, as_nobody, free_port, wait_for
 
 START_S = 60
 PROBE = TREE / "tests/integrations/drupal/probe"
@@ -82,7 +82,7 @@ class Drupal:
 
     def php(self, arguments, check=True, options=(), user=None):
         """`user`: what stands before the command, as the web server's user otherwise."""
-        settings = ["-d", "display_errors=stderr", "-d", f"error_log={self.log}", "-d", "memory_limit=512M", "-d", "sendmail_path=/bin/true"]
+        settings = ["-d", "display_errors=stderr", "-d", f"error_log={self.log}", "-d", "memory_limit=512M", "-d", f"sendmail_path={SENDMAIL}"]
         ran = subprocess.run([*(as_nobody() if user is None else user), "php", *settings, *options, *map(str, arguments)],
                              cwd=self.folder, capture_output=True, text=True)
         if check and ran.returncode:
@@ -118,7 +118,7 @@ class Drupal:
         return pathlib.Path(self.state("logystera.spool")["folder"])
 
     def settings_of_php(self):
-        settings = {"memory_limit": "256M", "sendmail_path": "/bin/true", "log_errors": "1", "error_log": self.log, "display_errors": "0",
+        settings = {"memory_limit": "256M", "sendmail_path": SENDMAIL, "log_errors": "1", "error_log": self.log, "display_errors": "0",
                     "opcache.revalidate_freq": "0"}
         return [part for name, value in settings.items() for part in ("-d", f"{name}={value}")]
 
@@ -182,15 +182,19 @@ class Drupal:
         fields = {**self.form("/user/login", "user_login_form", cookies), "name": user, "pass": password, "op": "Log in"}
         return self.post("/user/login", fields, cookies=cookies)
 
-    def settings(self, button=("op", "Save"), **changes):
-        """Presses a button of the settings page; what the page says then."""
+    def settings_page(self, button=("op", "Save"), **changes):
+        """Presses a button of the settings page; the page that comes then."""
         path = "/admin/config/system/logystera"
         fields = {**self.form(path, "logystera_settings"), **changes, button[0]: button[1]}
         answer = self.post(path, {k: v for k, v in fields.items() if v is not None})
         if answer.status == 303:
             answer = self.get(urllib.parse.urlparse(answer.headers["Location"]).path)
         assert answer.status == 200, answer.status
-        said = html.unescape(re.sub(r"<[^>]+>", " ", answer.text))
-        if "another gateway" in said and changes.get("agree"):
+        return answer.text
+
+    def settings(self, button=("op", "Save"), **changes):
+        """The same, and what the page says."""
+        said = html.unescape(re.sub(r"<[^>]+>", " ", self.settings_page(button, **changes)))
+        if "another service" in said and changes.get("agree"):
             return self.settings(button, agree="1")
         return said

@@ -83,7 +83,7 @@ def test_each_site_of_a_network_is_one_of_its_own(world):
     shown = in_site(site, "/", "require_once ABSPATH . 'wp-admin/includes/admin.php'; wp_set_current_user(1); grant_super_admin(1);"
                                "Logystera\\WordPress\\Admin\\Network::show();")
     rows = re.findall(r"<tr><th scope=.row.>(.*?)</tr>", shown)
-    assert len(rows) == 2 and all(f"127.0.0.1:{d.port}" in r and "Signals arrive" in r for d, r in zip(doors, rows)), shown
+    assert len(rows) == 2 and all(f"127.0.0.1:{d.port}" in r and "It works." in r for d, r in zip(doors, rows)), shown
     assert in_site(site, "/", "wp_set_current_user(0); Logystera\\WordPress\\Admin\\Network::show();") == "", "who may not sees nothing"
     in_site(site, "/", "require_once ABSPATH . 'wp-admin/includes/admin.php'; deactivate_plugins('logystera/logystera.php', false, true);"
                        "delete_plugins(['logystera/logystera.php']);")

@@ -260,7 +260,7 @@ final class Claims
             if ($counts !== [] && count($signals) + count($counts) <= Limits::BATCH_SIGNALS_MAX) {
                 $told = $counts;
                 $signals = array_merge($signals, self::reports($counts, $through));
-                $values['lost'] = Spool::sum($values['lost'], $dropped['counts'] ?? []);
+                $state->note($dropped['counts'] ?? []);
                 $values['untold'] = [];
                 $values['told'] = $dropped['generation'] ?? $values['told'];
             }

@@ -35,23 +35,24 @@ final class Dsn
         $dsn = new self();
         [$dsn->site, $dsn->key] = array_pad(explode('.', $parts['user'], 2), 2, '');
         if (!preg_match(self::ID, $dsn->site) || !preg_match(self::ID, $dsn->key)) {
-            throw new DsnError('before the colon stand the site and the key with a point between, each of a-z, 0-9, _ and -');
+            $message = 'before the colon stand the site and the key with a point between, each of a-z, 0-9, _ and -';
+            throw new DsnError($message, DsnError::IDS);
         }
         if (!preg_match('/^[0-9a-f]{64}$/D', $parts['pass'])) {
-            throw new DsnError('the secret is 64 hex digits; this one was cut or changed on the way');
+            throw new DsnError('the secret is 64 hex digits; this one was cut or changed on the way', DsnError::SECRET);
         }
         $dsn->secret = (string) hex2bin($parts['pass']);
         parse_str($parts['query'] ?? '', $query);
         $dsn->audience = is_string($query['audience'] ?? null) ? $query['audience'] : '';
         if (!preg_match('/^[\x21-\x7e]{1,128}$/D', $dsn->audience)) {
-            throw new DsnError('the audience is missing: the DSN ends with ?audience=<name>');
+            throw new DsnError('the audience is missing: the DSN ends with ?audience=<name>', DsnError::AUDIENCE);
         }
         if (($parts['path'] ?? '') !== '/v1/batches' || isset($parts['fragment'])) {
-            throw new DsnError('the path of a DSN is /v1/batches');
+            throw new DsnError('the path of a DSN is /v1/batches', DsnError::PATH);
         }
         $isLoopback = in_array(strtolower($parts['host']), self::LOOPBACK, true);
         if ($parts['scheme'] !== 'https' && !($parts['scheme'] === 'http' && $isLoopback)) {
-            throw new DsnError('only https:// is used; http:// is refused except to this machine itself');
+            throw new DsnError('only https:// is used; http:// is refused except to this machine itself', DsnError::PLAIN);
         }
         $port = isset($parts['port']) ? ':' . $parts['port'] : '';
         $dsn->url = $parts['scheme'] . '://' . strtolower($parts['host']) . $port . '/v1/batches';

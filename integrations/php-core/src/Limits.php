@@ -91,6 +91,16 @@ final class Limits
     /** Entries of the look-up store; the least recently seen go first, but of each kind so many stay. */
     public const LOOKUP_ENTRIES_MAX = 20000;
     public const LOOKUP_KIND_ENTRIES = 2000;
+    /** Hashes that a page looks up at once: an alert has some dozen, and each reads the same store once. */
+    public const LOOKUP_ASKED_MAX = 100;
+    /** Text in which a page looks for hashes, in bytes: an alert's mail, pasted whole. */
+    public const LOOKUP_ASKED_BYTES_MAX = 65536;
+    /** Entries of the list of what was lost, one for each day, type and reason; the oldest go first. */
+    public const LOSSES_MAX = 60;
+    /** Nothing got through for so long: the sending does not work, in milliseconds. A site that speaks seldom has two of its own pauses. */
+    public const SILENT_MS = 1800000;
+    /** Mails that the try of an alert tells as failed: as many as the default rule `mail-delivery-failing` asks for. */
+    public const DRILL_MAILS = 5;
     /** Meanings of one kind that are written at once; the rest comes again with its signals. */
     public const LOOKUP_WRITE_ENTRIES_MAX = 500;
     /**

@@ -132,7 +132,31 @@ final class Lookup
      */
     public function find(string $hash): ?array
     {
-        return $this->entries(['lookup', 'merging', 'meanings'])[strtolower(trim($hash))] ?? null;
+        return $this->findAll([strtolower(trim($hash))])[0] ?? null;
+    }
+
+    /**
+     * What several hashes stand for, in their order; null for each that is not known. The store is read once.
+     *
+     * @param string[] $hashes
+     * @return array<int, array{seen: int, kind: string, meaning: string}|null>
+     */
+    public function findAll(array $hashes): array
+    {
+        $entries = $hashes === [] ? [] : $this->entries(['lookup', 'merging', 'meanings']);
+        return array_map(static fn (string $hash): ?array => $entries[$hash] ?? null, array_values($hashes));
+    }
+
+    /**
+     * The hashes in a text, which may be a whole alert, each once and in their order. One stands by itself: 32 hex digits of something
+     * longer are none.
+     *
+     * @return string[]
+     */
+    public static function hashesIn(string $text): array
+    {
+        preg_match_all('/(?<![0-9a-z])[0-9a-f]{32}(?![0-9a-z])/i', substr($text, 0, Limits::LOOKUP_ASKED_BYTES_MAX), $found);
+        return array_slice(array_values(array_unique(array_map('strtolower', $found[0]))), 0, Limits::LOOKUP_ASKED_MAX);
     }
 
     /**

@@ -86,6 +86,19 @@ final class Outbox
         ];
     }
 
+    /**
+     * What was lost, newest first: see Losses.
+     *
+     * @param array<string, array{0: int, 1: int}> $more counts that somebody else keeps
+     * @return array<int, array{since: int, type: string, reason: string, count: int}>
+     */
+    public function losses(array $more = []): array
+    {
+        $values = $this->state()->values;
+        $untold = (new Spool($this->storage, $this->clock))->dropped($values['told'])['counts'];
+        return Losses::shown(Losses::add($values['losses'], Spool::sum($untold, $more)));
+    }
+
     /** The body of the batch that was settled last, exactly as it was sent, uncompressed; empty if there is none. */
     public function lastBatch(): string
     {

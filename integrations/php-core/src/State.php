@@ -29,6 +29,8 @@ final class State
         'batch' => null, 'limit' => Limits::BATCH_SIGNALS_MAX,
         // Counts of what was dropped after it was taken in, and of all times; a batch tells the former.
         'untold' => [], 'lost' => [],
+        // The same by day, for the operator: see Losses.
+        'losses' => [],
         'clock_offset_ms' => 0, 'health' => [],
         // Times in ms by the site's clock, 0 for never.
         'next_try_at' => 0, 'claimed_at' => 0, 'succeeded_at' => 0, 'tried_at' => 0, 'cron_at' => 0,
@@ -56,6 +58,7 @@ final class State
         $checked['batch'] = self::checkedBatch($values['batch'] ?? null);
         $checked['untold'] = Spool::counts($checked['untold']);
         $checked['lost'] = Spool::counts($checked['lost']);
+        $checked['losses'] = Losses::checked($checked['losses']);
         $checked['health'] = array_filter($checked['health'], 'is_scalar');
         $checked['last_answer'] = array_filter($checked['last_answer'], 'is_scalar');
         $bound = Limits::CLOCK_OFFSET_MS_MAX;
@@ -125,6 +128,13 @@ final class State
     public function lose(array $counts): void
     {
         $this->values['untold'] = Spool::sum($this->values['untold'], $counts);
+        $this->note($counts);
+    }
+
+    /** Keeps for the operator what was dropped. */
+    public function note(array $counts): void
+    {
         $this->values['lost'] = Spool::sum($this->values['lost'], $counts);
+        $this->values['losses'] = Losses::add($this->values['losses'], $counts);
     }
 }

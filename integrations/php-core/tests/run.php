@@ -18,6 +18,7 @@ $tests = array_merge(
     require __DIR__ . '/sending.php',
     require __DIR__ . '/spooling.php',
     require __DIR__ . '/lookups.php',
+    require __DIR__ . '/standing.php',
     require __DIR__ . '/failing.php',
     require __DIR__ . '/shares.php',
     require __DIR__ . '/handlers.php',

@@ -281,9 +281,9 @@ return [
         $agreed = static fn (): string => (string) ($site->state->values['logystera.consent']['gateway'] ?? '');
         $other = str_replace('gateway.', 'other.', Site::DSN);
         same([true, ''], [str_contains($say([]), 'until you agree'), $agreed()], 'no tick');
-        same([true, 'gateway.example'], [str_contains($say(['agree' => 1]), 'Signals are recorded'), $agreed()], 'a tick');
-        same([true, ''], [str_contains($say(['dsn' => $other, 'agree' => 1]), 'another gateway'), $agreed()], 'the tick that stood there');
-        same([true, 'other.example'], [str_contains($say(['agree' => 1]), 'Signals are recorded'), $agreed()], 'anew');
+        same([true, 'gateway.example'], [str_contains($say(['agree' => 1]), 'Events are recorded'), $agreed()], 'a tick');
+        same([true, ''], [str_contains($say(['dsn' => $other, 'agree' => 1]), 'another service'), $agreed()], 'the tick that stood there');
+        same([true, 'other.example'], [str_contains($say(['agree' => 1]), 'Events are recorded'), $agreed()], 'anew');
         same([true, 'other.example'], [str_contains($say([]), 'take the agreement back'), $agreed()], 'the tick taken away');
         same([true, 'other.example'], [str_contains($say([], 'withdraw'), 'take the agreement back'), $agreed()], 'the button');
         same([true, ''], [str_contains($say(['sure' => 1], 'withdraw'), 'Nothing is recorded'), $agreed()], 'yes');

@@ -182,6 +182,7 @@ namespace Drupal\Core\Datetime {
     interface DateFormatterInterface
     {
         public function format($timestamp, $type = 'medium', $format = '', $timezone = null, $langcode = null);
+        public function formatTimeDiffSince($timestamp, $options = []);
     }
 }
 
@@ -254,6 +255,8 @@ namespace Drupal\Core\Form {
     {
         public function getValue($key, $default = null);
         public function get($property);
+        public function set($property, $value);
+        public function setRebuild($rebuild = true);
     }
     abstract class FormBase implements \Drupal\Core\DependencyInjection\ContainerInjectionInterface
     {
@@ -279,6 +282,11 @@ namespace Drupal\Core\Form {
         protected function currentUser()
         {
             return \Drupal::service('current_user');
+        }
+
+        protected function getRequest()
+        {
+            return \Drupal::service('request_stack')->getCurrentRequest();
         }
     }
 }
@@ -315,6 +323,16 @@ namespace Drupal\Core\Queue {
     }
     class SuspendQueueException extends \RuntimeException
     {
+    }
+}
+
+namespace Drupal\Core\Render {
+    final class RenderContext
+    {
+    }
+    interface RendererInterface
+    {
+        public function executeInRenderContext(RenderContext $context, callable $callable);
     }
 }
 

@@ -194,6 +194,11 @@ final class Account implements AccountInterface
     {
         return $this->name;
     }
+
+    public function getPreferredLangcode()
+    {
+        return 'en';
+    }
 }
 
 /** Entities of one type, users here. */
@@ -238,6 +243,8 @@ final class Flood implements FloodInterface
 
 final class FormState implements FormStateInterface
 {
+    public bool $isRebuilt = false;
+
     public function __construct(private array $values, private array $storage = [])
     {
     }
@@ -250,6 +257,18 @@ final class FormState implements FormStateInterface
     public function get($property)
     {
         return $this->storage[$property] ?? null;
+    }
+
+    public function set($property, $value)
+    {
+        $this->storage[$property] = $value;
+        return $this;
+    }
+
+    public function setRebuild($rebuild = true)
+    {
+        $this->isRebuilt = $rebuild;
+        return $this;
     }
 }
 
@@ -298,6 +317,8 @@ final class Http implements ClientInterface
     /** @var array<int, array> options of each request */
     public array $requests = [];
     public ?\Throwable $fault = null;
+    /** Of each answer. */
+    public int $status = 202;
 
     public function request(string $method, $uri, array $options = [])
     {
@@ -305,10 +326,14 @@ final class Http implements ClientInterface
         if ($this->fault !== null) {
             throw $this->fault;
         }
-        return new class {
+        return new class ($this->status) {
+            public function __construct(private int $status)
+            {
+            }
+
             public function getStatusCode(): int
             {
-                return 202;
+                return $this->status;
             }
 
             public function getHeaderLine(string $name): string
@@ -362,10 +387,23 @@ final class Modules implements \Drupal\Core\Extension\ModuleHandlerInterface
     }
 }
 
+final class Renderer implements \Drupal\Core\Render\RendererInterface
+{
+    public function executeInRenderContext(\Drupal\Core\Render\RenderContext $context, callable $callable)
+    {
+        return $callable();
+    }
+}
+
 final class Dates implements \Drupal\Core\Datetime\DateFormatterInterface
 {
     public function format($timestamp, $type = 'medium', $format = '', $timezone = null, $langcode = null)
     {
-        return gmdate($format, $timestamp);
+        return gmdate($format === '' ? 'Y-m-d H:i' : $format, $timestamp);
+    }
+
+    public function formatTimeDiffSince($timestamp, $options = [])
+    {
+        return (time() - $timestamp) . ' s';
     }
 }

@@ -92,6 +92,11 @@ final class Mailer extends Manager implements MailManagerInterface
         if ($this->result instanceof \Throwable) {
             throw $this->result;
         }
+        if ($module === 'logystera') {
+            // As Drupal does, of each module that sends.
+            $message = [];
+            \logystera_mail($key, $message, $params);
+        }
         return ['to' => $to, 'subject' => 'planted-subject', 'body' => ['planted-body']] + ($send ? ['result' => $this->result] : []);
     }
 }

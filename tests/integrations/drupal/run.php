@@ -37,4 +37,5 @@ require LOGYSTERA_MODULE . '/logystera.module';
 // The core's own run prints, names what failed, and sets the exit code.
 require dirname(__DIR__, 3) . '/integrations/php-core/tests/harness.php';
 
-run(array_merge(require __DIR__ . '/behaviour.php', require __DIR__ . '/files.php'), array_slice($argv, 1));
+$tests = array_merge(require __DIR__ . '/behaviour.php', require __DIR__ . '/page.php', require __DIR__ . '/files.php');
+run($tests, array_slice($argv, 1));

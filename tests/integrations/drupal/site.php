@@ -120,6 +120,7 @@ final class Site
         $container->register('lock', Locks::class);
         $container->register('module_handler', Modules::class);
         $container->register('date.formatter', Dates::class);
+        $container->register('renderer', Renderer::class);
         $container->register('plugin.manager.mail', Mailer::class);
         $container->register('plugin.manager.queue_worker', QueueManager::class);
         $container->register('plugin.cache_clearer', CacheClearer::class);

@@ -12,14 +12,13 @@ use Drupal\logystera\Runtime;
 use Drupal\logystera\Site;
 use Logystera\Address;
 use Logystera\Flushed;
+use Logystera\Standing;
 
-/** What the operator is told of the sending, in words. */
+/** Whether it works, in words for who owns the site: what is, and what to do. */
 final class Status
 {
     use StringTranslationTrait;
 
-    /** Nothing got through for so long, in seconds. */
-    private const SILENT_S = 1800;
     private const DAY_S = 86400;
     /** Before so many signals a site with one visitor is a new one. */
     private const ACCEPTED_MIN = 500;
@@ -36,42 +35,36 @@ final class Status
     ) {
     }
 
-    /** @return array<int, string|\Stringable> what is wrong, a sentence each */
+    public function standing(Site $site): Standing
+    {
+        $hints = $this->isCronLate() ? [Standing::JOBS] : [];
+        if ($this->onlySource($site) !== '') {
+            $hints[] = Standing::PROXY;
+        }
+        $values = $site->outbox->state()->values;
+        $everyS = $this->runtime->settings->flushEveryS();
+        return Standing::of($values, self::isDiskFailing($site), $hints, $everyS, 1000 * time());
+    }
+
+    /** @return array<int, string|\Stringable> why it does not work, or what should be looked at, a sentence or two each */
     public function problems(): array
     {
         $site = $this->runtime->site();
-        if ($site === null) {
-            return [$this->t('Logystera is not set up: nothing is recorded and nothing is sent.')];
-        }
-        $state = $site->outbox->state();
-        $values = $state->values;
-        $problems = [];
-        if ($values['closed']) {
-            $problems[] = $this->t('The gateway closed this site. Ask who runs it, and paste the DSN that they give you.');
-        } elseif ($state->health->isCircuitOpen()) {
-            $problems[] = $this->t('The gateway cannot be reached or refuses us; it is tried once an hour. @answer', [
-                '@answer' => $this->answer($values['last_answer']),
-            ]);
-        } elseif ($values['tried_at'] > 0 && time() - intdiv($values['succeeded_at'], 1000) > self::SILENT_S) {
-            $problems[] = $this->t('Nothing got through for over half an hour. @answer', [
-                '@answer' => $this->answer($values['last_answer']),
-            ]);
-        }
-        if (self::isDiskFailing($site)) {
-            $problems[] = $this->unwritable();
-        }
-        $sources = $values['accepted'] < self::ACCEPTED_MIN ? [] : $site->lookup->sources(self::DAY_S);
-        if (count($sources) === 1 && Address::isPrivate($sources[0])) {
-            $problems[] = $this->t(
-                'All visitors of the last day had one address, @address: a proxy\'s? Then a guesser of passwords is all of them. Name it '
-                . 'in settings.php (reverse_proxy).',
-                ['@address' => $sources[0]]
-            );
-        }
-        if ($this->isCronLate()) {
-            $problems[] = $this->t('Drupal\'s cron is overdue. Have the system call it.');
-        }
-        return $problems;
+        return $site === null
+            ? [$this->t('Logystera is not set up: nothing is recorded and nothing is sent.')]
+            : array_map(fn (string $reason) => $this->say($reason), $this->standing($site)->reasons);
+    }
+
+    /** Whether it works, in some words. $reason: the first one why not, if there is one */
+    public function title(string $state, string $reason = ''): \Stringable
+    {
+        return match ($state) {
+            Standing::WORKS => $this->t('It works.'),
+            Standing::LOOK => Standing::isPassing($reason)
+                ? $this->t('It did not get through just now.') : $this->t('It works, but look at this:'),
+            Standing::FAILS => $this->t('It does not work.'),
+            default => $this->t('Set up. Nothing was sent yet.'),
+        };
     }
 
     /** Whether the folder takes nothing, or took nothing and the gateway has not heard of it. */
@@ -80,9 +73,12 @@ final class Status
         return !$site->outbox->isWritable() || $site->ledger->counts() !== [] || $site->outbox->isDiskLossUntold();
     }
 
-    private function unwritable(): \Stringable
+    /** The one address that all visitors of the last day had, where that is a proxy's by all appearance; else empty. */
+    private function onlySource(Site $site): string
     {
-        return $this->t('The folder for signals cannot be written, and signals are lost. Check its rights and the disk.');
+        $isNew = $site->outbox->state()->values['accepted'] < self::ACCEPTED_MIN;
+        $sources = $isNew ? [] : $site->lookup->sources(self::DAY_S);
+        return count($sources) === 1 && Address::isPrivate($sources[0]) ? $sources[0] : '';
     }
 
     public function isCronLate(): bool
@@ -94,52 +90,87 @@ final class Status
         return $since > max($everyS, self::CRON_EVERY_S) + self::CRON_LATE_S;
     }
 
+    /** Whether what was asked for got through. */
+    public function isThrough(Flushed $flushed): bool
+    {
+        return !in_array($flushed->outcome, [Flushed::BUSY, Flushed::UNWRITABLE, Flushed::CLOSED], true)
+            && Standing::isThrough($this->lastAnswer());
+    }
+
     /** What a flush came to, for who asked for it. */
     public function outcome(Flushed $flushed): string|\Stringable
     {
-        return match ($flushed->outcome) {
-            Flushed::BUSY => $this->t('Another process is sending at this moment. Try again in some seconds.'),
-            Flushed::UNWRITABLE => $this->unwritable(),
-            default => $this->answer((array) $this->runtime->site()?->outbox->state()->values['last_answer']),
-        };
+        if ($flushed->outcome === Flushed::BUSY) {
+            return $this->t('Something is being sent at this moment. Try again in some seconds.');
+        }
+        if ($flushed->outcome === Flushed::UNWRITABLE) {
+            return $this->say(Standing::DISK);
+        }
+        if ($this->isThrough($flushed)) {
+            return $this->title(Standing::WORKS) . ' ' . $this->say(Standing::TOOK);
+        }
+        $reason = $flushed->outcome === Flushed::CLOSED ? Standing::CLOSED : Standing::answer($this->lastAnswer());
+        $state = Standing::isPassing($reason) ? Standing::LOOK : Standing::FAILS;
+        return $this->title($state, $reason) . ' ' . $this->say($reason);
     }
 
-    /** What an answer of the gateway means, and what to do. */
-    public function answer(array $answer): string|\Stringable
+    private function lastAnswer(): array
     {
-        $status = (int) ($answer['status'] ?? 0);
-        $code = (string) ($answer['code'] ?? '');
-        if ($answer === []) {
-            return $this->t('Nothing was sent yet.');
-        }
-        if ($status === 0) {
-            return $this->t('The gateway did not answer: @why', ['@why' => (string) ($answer['failure'] ?? '')]);
-        }
-        if (!($answer['is_gateway'] ?? false)) {
-            return $this->t('Something answered with status @status, but it is no gateway: a proxy or a firewall?', [
-                '@status' => $status,
-            ]);
-        }
-        $text = $code === 'clock_skew'
-            ? $this->t('This machine\'s clock is wrong by more than five minutes.')
-            : $this->meaning($status);
-        return "$text ($status" . ($code === '' ? '' : " $code") . ')';
+        return (array) $this->runtime->site()?->outbox->state()->values['last_answer'];
     }
 
-    private function meaning(int $status): \Stringable
+    /** A constant of Standing in words: what is, and what to do. */
+    public function say(string $reason): \Stringable
     {
-        return match ($status) {
-            200 => $this->t('The gateway has the batch from an earlier try.'),
-            202 => $this->t('The gateway took the batch and has it on disk.'),
-            400 => $this->t('The gateway could not read the batch. Update this module.'),
-            401 => $this->t('The gateway does not accept the key. Was it revoked? Paste a new DSN.'),
-            404 => $this->t('The gateway does not take batches at this address. Check the DSN.'),
-            409 => $this->t('A copy of this site used the same numbers. A new spool was drawn.'),
-            410 => $this->t('The gateway closed this site.'),
-            413 => $this->t('The batch was too large; it goes out in two.'),
-            422 => $this->t('The gateway accepted none of the signals. Update this module.'),
-            429 => $this->t('The site sends more than it may. The gateway says when to go on.'),
-            default => $this->t('The gateway cannot take batches at the moment; they wait here.'),
+        $host = ['@host' => $this->runtime->settings->agreedHost()];
+        return match ($reason) {
+            Standing::NONE => $this->t('Nothing was sent yet.'),
+            Standing::TOOK, Standing::AGAIN => $this->t('The service that watches for you has what this site sent.'),
+            Standing::UNREAD => $this->t('The service does not understand what this module sends. Update the module.'),
+            Standing::KEY => $this->t(
+                'The service does not accept your connection key: it may have been replaced. Ask whoever runs the service for a new one, '
+                . 'and paste it below.'
+            ),
+            Standing::ADDRESS => $this->t(
+                'The service is not at the address that your connection key names. Paste the key again, or ask whoever runs the service '
+                . 'for a new one.'
+            ),
+            Standing::COPY => $this->t('A copy of this site had sent under its name. All is sent again; there is nothing to do.'),
+            Standing::CLOSED => $this->t(
+                'The service has closed the account of this site. Ask whoever runs it for a new connection key, and paste it below.'
+            ),
+            Standing::LARGE => $this->t('It was much at once, and goes out in two parts. There is nothing to do.'),
+            Standing::QUOTA => $this->t(
+                'More happens here than the service takes from this site. The rest waits on the site. If you read this often, ask whoever '
+                . 'runs the service for more room.'
+            ),
+            Standing::CLOCK => $this->t(
+                'The clock of this site\'s server is wrong by more than five minutes. Ask your host to set it.'
+            ),
+            Standing::STRANGER => $this->t(
+                'Something else answers in place of the service, such as a firewall. Ask your host to let this site reach @host.',
+                $host
+            ),
+            Standing::UNREACHED => $this->t(
+                'The service at @host cannot be reached. What happens here waits, and is sent later. If it lasts, ask your host to let '
+                . 'this site reach that address.',
+                $host
+            ),
+            Standing::SILENT => $this->t('Nothing was sent for a long while. Ask your host to run Drupal\'s cron every minute.'),
+            Standing::JOBS => $this->t('Drupal\'s cron is late. Ask your host to run it regularly.'),
+            Standing::DISK => $this->t(
+                'The folder in which events wait cannot be written, so that events are lost. Ask your host to look at the disk space and '
+                . 'at the rights of the folder that is named below, under "Details".'
+            ),
+            Standing::PROXY => $this->t(
+                'All visitors of the last day seem to have one address, @address, which is a proxy\'s. An attack could not be told from '
+                . 'your visitors then. Ask your host to name the proxy in settings.php (reverse_proxy).',
+                ['@address' => $this->runtime->site() === null ? '' : $this->onlySource($this->runtime->site())]
+            ),
+            default => $this->t(
+                'The service cannot take anything at the moment. What happens here waits, and is sent later. If it lasts, tell whoever '
+                . 'runs the service.'
+            ),
         };
     }
 }

@@ -7,21 +7,26 @@ namespace Drupal\logystera\Form;
 use Drupal\Core\DrupalKernelInterface;
 use Drupal\Core\Form\FormBase;
 use Drupal\Core\Form\FormStateInterface;
+use Drupal\logystera\Admin\Drill;
+use Drupal\logystera\Admin\Fields;
 use Drupal\logystera\Admin\Panels;
 use Drupal\logystera\Admin\Status;
 use Drupal\logystera\Runtime;
-use Drupal\logystera\Settings;
 use Drupal\logystera\Site;
 use Drupal\logystera\SpoolFolder;
 use Logystera\Agreement;
 use Logystera\Dsn;
 use Logystera\DsnError;
 use Logystera\Limits;
+use Logystera\Lookup;
 use Symfony\Component\DependencyInjection\ContainerInterface;
 
 /**
- * The settings page. Its route wants the right `administer logystera`, and Drupal's forms want a token. No field asks for a password
- * of Drupal, and the field of the DSN shows none.
+ * The settings page: whether it works, what it watches, then the rest. Its route wants the right `administer logystera`, and Drupal's
+ * forms want a token. No field asks for a password of Drupal, and the secret of a DSN that was saved is not shown again.
+ *
+ * What hashes stand for is also shown for a link, `…/admin/config/system/logystera?hash=…,…`, which alerts and the console may have. It
+ * needs no token, for it changes nothing, and who has not the right sees nothing.
  */
 final class SettingsForm extends FormBase
 {
@@ -30,6 +35,8 @@ final class SettingsForm extends FormBase
         protected SpoolFolder $folder,
         protected Status $status,
         protected Panels $panels,
+        protected Fields $fields,
+        protected Drill $drill,
         protected DrupalKernelInterface $kernel
     ) {
     }
@@ -41,6 +48,8 @@ final class SettingsForm extends FormBase
             $container->get('logystera.spool_folder'),
             $container->get('logystera.status'),
             $container->get('logystera.panels'),
+            $container->get('logystera.fields'),
+            $container->get('logystera.drill'),
             $container->get('kernel')
         );
     }
@@ -52,43 +61,26 @@ final class SettingsForm extends FormBase
 
     public function buildForm(array $form, FormStateInterface $form_state): array
     {
-        $settings = $this->runtime->settings;
-        $dsn = $settings->dsn();
-        $form['dsn'] = $settings->isDsnFixed()
-            ? ['#type' => 'item', '#title' => 'DSN', '#markup' => $this->t('It comes from settings.php or the environment.')]
-            : [
-                '#type' => 'password', '#title' => 'DSN', '#maxlength' => 1024, '#attributes' => ['autocomplete' => 'off'],
-                '#description' => $this->t(
-                    'Who runs the gateway gives it to you. It holds a secret and is not shown again; leave the field empty to keep it.'
-                ),
-            ];
-        if ($dsn !== null) {
-            $form['known'] = ['#type' => 'item', '#markup' => $this->t('Site @site, key @key, gateway @host.', [
-                '@site' => $dsn->site, '@key' => $dsn->key, '@host' => $dsn->host(),
-            ])];
-        }
-        $form['types'] = [
-            '#type' => 'checkboxes', '#title' => $this->t('Signals'), '#options' => $this->types(),
-            '#default_value' => $settings->typesOn(), '#description' => $this->t('A type that is off has no service.'),
-        ];
-        $form['flush_every_s'] = [
-            '#type' => 'number', '#title' => $this->t('Speak every (seconds)'), '#min' => Limits::FLUSH_EVERY_S_MIN,
-            '#max' => Limits::FLUSH_EVERY_S_MAX, '#default_value' => $settings->flushEveryS(), '#required' => true,
-        ];
-        $form['agree'] = [
-            '#type' => 'checkbox', '#default_value' => $settings->isAgreed($dsn),
-            '#title' => $this->t(
-                'I agree that this site sends the signals above to the gateway of the DSN: what happened, when, and keyed hashes of '
-                . 'who and where from. No names, addresses, passwords, texts or values of settings.'
-            ),
-            '#description' => $dsn === null ? '' : $this->t('The agreement is with @host. Another gateway needs another one.', [
-                '@host' => $dsn->host(),
-            ]),
-        ];
-        $form['actions'] = ['#type' => 'actions', 'submit' => [
-            '#type' => 'submit', '#value' => $this->t('Save'), '#button_type' => 'primary',
-        ]];
         $site = $this->runtime->site();
+        $form['#attached']['library'][] = 'logystera/page';
+        $form['#attributes']['class'][] = 'logystera';
+        $form['#cache']['max-age'] = 0;
+        $save = ['#type' => 'submit', '#value' => $this->t('Save'), '#button_type' => 'primary'];
+        // A browser presses the first button of a form where somebody presses Enter in a field.
+        $hidden = ['class' => ['visually-hidden'], 'tabindex' => '-1', 'aria-hidden' => 'true'];
+        $form['enter'] = ['#weight' => -200, '#attributes' => $hidden] + $save;
+        $form['headline'] = $this->panels->headline($site);
+        if ($site !== null) {
+            $form['now'] = $this->now((array) $form_state->get('steps'));
+            $form['lookup'] = $this->codes($site, $this->asked($form_state));
+        }
+        $fault = (string) $form_state->get('dsn_fault');
+        // What is to be done, or mended, stands first.
+        $form['watch'] = ['#weight' => $site !== null && $fault === '' ? 1 : 3] + $this->fields->types($site !== null);
+        $form['connection'] = ['#weight' => 2] + $this->fields->connection($fault);
+        $form['agree'] = ['#weight' => 4] + $this->fields->agreement();
+        $form['more'] = ['#weight' => 5] + $this->fields->more();
+        $form['actions'] = ['#type' => 'actions', 'submit' => $save];
         if ($site !== null) {
             // Drupal gives actions a weight of 100, so that they would stand behind all of this.
             $form['rest'] = ['#type' => 'container', '#weight' => 200] + $this->rest($site);
@@ -96,28 +88,22 @@ final class SettingsForm extends FormBase
         return $form;
     }
 
-    public function validateForm(array &$form, FormStateInterface $form_state): void
-    {
-        $text = trim((string) $form_state->getValue('dsn'));
-        try {
-            if ($text !== '') {
-                Dsn::parse($text);
-            }
-        } catch (DsnError $error) {
-            $form_state->setErrorByName('dsn', $this->t('The DSN was not saved: @why', ['@why' => $error->getMessage()]));
-        }
-    }
-
+    /** A bad DSN is no error of the form: it must not keep the rest from being saved. */
     public function submitForm(array &$form, FormStateInterface $form_state): void
     {
         $settings = $this->runtime->settings;
         $before = $settings->agreedHost();
-        $text = trim((string) $form_state->getValue('dsn'));
-        if ($text !== '' && !$settings->isDsnFixed()) {
-            $settings->saveDsn($text);
-        }
+        $fault = $settings->isDsnFixed() ? '' : $this->saveDsn(trim((string) $form_state->getValue('dsn')));
         $types = array_keys(array_filter((array) $form_state->getValue('types')));
         $settings->save($types, (int) $form_state->getValue('flush_every_s'));
+        $this->kernel->invalidateContainer();
+        if ($fault !== '') {
+            // What was typed stays in the field, with what is wrong beside it. A tick beside it agrees to nothing.
+            $form_state->set('dsn_fault', $fault);
+            $form_state->setRebuild();
+            $this->messenger()->addError($this->t('The connection key was not saved. The rest was saved.'));
+            return;
+        }
         $dsn = $settings->dsn();
         $means = Agreement::after($before, $dsn === null ? '' : $dsn->host(), (bool) $form_state->getValue('agree'));
         if ($dsn !== null && $means === Agreement::MADE) {
@@ -126,40 +112,75 @@ final class SettingsForm extends FormBase
             $this->runtime->farewell();
             $settings->withdraw();
         }
-        $this->kernel->invalidateContainer();
+        $this->tell($dsn, $means);
+    }
+
+    /** @return string what is wrong with it: a constant of DsnError, or nothing */
+    private function saveDsn(string $text): string
+    {
+        try {
+            if ($text !== '') {
+                Dsn::parse($text);
+                $this->runtime->settings->saveDsn($text);
+            }
+            return '';
+        } catch (DsnError $error) {
+            return $error->fault;
+        }
+    }
+
+    /** Says what holds now. */
+    private function tell(?Dsn $dsn, string $means): void
+    {
         if ($dsn === null) {
-            $this->messenger()->addWarning($this->t('Saved. Nothing is sent without a DSN.'));
+            $this->messenger()->addWarning($this->t('Saved. Nothing is sent without a connection key.'));
         } elseif ($means === Agreement::OVER) {
             $this->messenger()->addWarning($this->t(
-                'Saved. This is another gateway: nothing is recorded or sent until you agree to @host.',
+                'Saved. This is another service: nothing is recorded or sent until you agree to @host.',
                 ['@host' => $dsn->host()]
             ));
         } elseif ($means === Agreement::IN_QUESTION) {
             $this->askFirst();
-        } elseif (!$settings->isAgreed($dsn)) {
+        } elseif (!$this->runtime->settings->isAgreed($dsn)) {
             $this->messenger()->addWarning($this->t('Saved. Nothing is recorded or sent until you agree to it.'));
         } elseif ($this->runtime->reopen() === null) {
-            $this->messenger()->addError($this->t('Saved, but there is no folder for signals that can be written.'));
+            $this->messenger()->addError($this->t(
+                'Saved, but there is no folder for events that can be written. Ask your host for one.'
+            ));
         } else {
-            $this->messenger()->addStatus($this->t('Saved. Signals are recorded from the next request on.'));
+            $this->messenger()->addStatus($this->t('Saved. Events are recorded from the next request on.'));
+            if ($means === Agreement::MADE) {
+                // Who has just agreed wants to know whether it works.
+                $this->flush(Limits::WEB_BUDGET_MS);
+            }
         }
     }
 
-    /** Sends what waits, or an empty batch, and tells what the gateway said. */
+    /** Sends what waits, or an empty batch, and tells what came of it. */
     public function sendTest(array &$form, FormStateInterface $form_state): void
     {
         $this->runtime->write();
-        $flushed = $this->runtime->flush(Limits::CRON_BUDGET_MS, true);
-        $this->messenger()->addStatus($this->status->outcome($flushed));
+        $this->flush(Limits::CRON_BUDGET_MS);
+    }
+
+    private function flush(int $budgetMs): void
+    {
+        $flushed = $this->runtime->flush($budgetMs, true);
+        $text = $this->status->outcome($flushed);
+        $this->status->isThrough($flushed) ? $this->messenger()->addStatus($text) : $this->messenger()->addError($text);
+    }
+
+    /** Has mails fail, so that an alert comes of it. */
+    public function tryAlert(array &$form, FormStateInterface $form_state): void
+    {
+        $form_state->set('steps', $this->drill->run($this->currentUser()->getPreferredLangcode()));
+        $form_state->setRebuild();
     }
 
     public function lookUp(array &$form, FormStateInterface $form_state): void
     {
-        $site = $this->runtime->site();
-        $hash = strtolower(trim((string) $form_state->getValue('hash')));
-        if ($site !== null && $hash !== '') {
-            $this->messenger()->addStatus($this->panels->meaning($site, $hash));
-        }
+        $form_state->set('asked', (string) $form_state->getValue('hashes'));
+        $form_state->setRebuild();
     }
 
     /** Stops, and removes what was recorded; who did not say yes to that is asked. */
@@ -180,46 +201,86 @@ final class SettingsForm extends FormBase
     private function askFirst(): void
     {
         $this->messenger()->addWarning($this->t(
-            'Do you take the agreement back? Nothing is recorded or sent any more then, and what waits here is deleted. If so, say yes '
-            . 'beside "Withdraw and delete what waits", and press that. Until then all goes on as before.'
+            'Do you take the agreement back? Nothing is recorded or sent any more then. What waits on this site is deleted, and what the '
+            . 'codes of earlier alerts stand for is forgotten: that cannot be undone. If so, say yes under "Stop", and press "Withdraw the '
+            . 'agreement" there. Until then all goes on as before.'
         ));
+    }
+
+    /** What hashes are asked for, by the form or by a link; null for none. */
+    private function asked(FormStateInterface $form_state): ?string
+    {
+        $asked = $form_state->get('asked') ?? $this->getRequest()->query->all()['hash'] ?? null;
+        return is_string($asked) ? $asked : null;
+    }
+
+    /** A button that saves nothing of what stands in the fields. */
+    private function button(string|\Stringable $label, string $does): array
+    {
+        return [
+            '#type' => 'submit', '#value' => $label, '#name' => $does, '#submit' => ["::$does"],
+            '#limit_validation_errors' => [['hashes'], ['sure']],
+        ];
+    }
+
+    private function now(array $steps): array
+    {
+        return [
+            '#type' => 'container', '#weight' => -90,
+            'steps' => $steps === [] ? [] : $this->panels->steps($steps),
+            'buttons' => [
+                '#type' => 'container', '#attributes' => ['class' => ['logystera-actions']],
+                'test' => $this->button($this->t('Check now'), 'sendTest'),
+                'drill' => $this->button($this->t('Try an alert'), 'tryAlert'),
+            ],
+            'what' => ['#type' => 'item', '#description' => $this->t(
+                '"Try an alert" has @count mails fail on purpose (they go to nobody), so that you see the whole way: from this site to '
+                . 'the service to you. Everybody who gets alerts for this site gets this one.',
+                ['@count' => Limits::DRILL_MAILS]
+            )],
+        ];
+    }
+
+    private function codes(Site $site, ?string $asked): array
+    {
+        $hashes = $asked === null ? [] : Lookup::hashesIn($asked);
+        return [
+            // Who followed a link of an alert came for this.
+            '#type' => 'details', '#open' => $asked !== null, '#weight' => $asked === null ? 190 : -80,
+            '#title' => $this->t('Who and what is meant in an alert'),
+            'answers' => $asked === null ? [] : $this->panels->meanings($site, $hashes),
+            'hashes' => [
+                '#type' => 'textarea', '#title' => $this->t('Codes (hashes) of an alert'), '#rows' => 3,
+                '#default_value' => implode("\n", $hashes),
+                '#description' => $this->t(
+                    'Alerts name people, addresses and files by codes of 32 letters and digits. Paste one, many, or the whole alert: this '
+                    . 'site alone knows what they stand for, and keeps it for 90 days.'
+                ),
+            ],
+            'look_up' => $this->button($this->t('Look up'), 'lookUp'),
+        ];
     }
 
     /** What there is once somebody agreed. */
     private function rest(Site $site): array
     {
-        // None of these saves what stands in the fields above.
-        $button = static fn ($label, string $does): array => [
-            '#type' => 'submit', '#value' => $label, '#name' => $does, '#submit' => ["::$does"], '#validate' => [],
-            '#limit_validation_errors' => [['hash'], ['sure']],
-        ];
         return [
-            'state' => $this->panels->state($site),
-            'test' => $button($this->t('Send a test'), 'sendTest'),
-            'hash' => [
-                '#type' => 'textfield', '#title' => $this->t('What does a hash stand for?'), '#maxlength' => 32, '#size' => 40,
+            'losses' => ['#type' => 'details', '#title' => $this->t('What was not kept'), 'list' => $this->panels->losses($site)],
+            'details' => [
+                '#type' => 'details', '#title' => $this->t('Details'), 'state' => $this->panels->state($site),
+                'last' => $this->panels->lastBatch($site),
             ],
-            'look_up' => $button($this->t('Look up'), 'lookUp'),
-            'last' => $this->panels->lastBatch($site),
-            'sure' => ['#type' => 'checkbox', '#title' => $this->t('Yes, stop, and delete what waits here')],
-            'stop' => $button($this->t('Withdraw and delete what waits'), 'withdraw'),
-        ];
-    }
-
-    /** @return array<string, string|\Stringable> */
-    private function types(): array
-    {
-        return [
-            'auth.attempt' => $this->t('auth.attempt: sign-ins and failed sign-ins'),
-            'component.lifecycle' => $this->t('component.lifecycle: modules, themes and Drupal itself: installed, updated, deleted'),
-            'config.change' => $this->t('config.change: which configuration was changed'),
-            'cron.run' => $this->t('cron.run: cron, its jobs and queues'),
-            'db.event' => $this->t('db.event: errors of the database'),
-            'file.edit' => $this->t('file.edit: scripts among the public files'),
-            'http.request' => $this->t('http.request: requests: method, path, status'),
-            'mail.outcome' => $this->t('mail.outcome: whether mail went out'),
-            'php.error' => $this->t('php.error: errors of PHP'),
-            'user.change' => $this->t('user.change: accounts and roles'),
+            'stop' => [
+                '#type' => 'details', '#title' => $this->t('Stop'),
+                'sure' => [
+                    '#type' => 'checkbox', '#title' => $this->t('Yes, stop, and delete what waits here'),
+                    '#description' => $this->t(
+                        'Nothing is watched any more then, nobody is told if something happens, and what the codes of earlier alerts stand '
+                        . 'for is forgotten.'
+                    ),
+                ],
+                'withdraw' => $this->button($this->t('Withdraw the agreement'), 'withdraw'),
+            ],
         ];
     }
 }

@@ -4,12 +4,18 @@ declare(strict_types=1);
 
 namespace Logystera\WordPress\Admin;
 
+use Logystera\Standing;
 use Logystera\WordPress\Guard;
 use Logystera\WordPress\Plugin;
 
 /** The test of Site Health. */
 final class Health
 {
+    private const STATUS = [
+        Standing::WORKS => ['good', 'blue'], Standing::WAITS => ['recommended', 'orange'], Standing::LOOK => ['recommended', 'orange'],
+        Standing::FAILS => ['critical', 'red'],
+    ];
+
     public static function register(): void
     {
         Guard::filter('site_status_tests', [self::class, 'tests']);
@@ -19,27 +25,28 @@ final class Health
     public static function tests($tests): array
     {
         $tests = is_array($tests) ? $tests : [];
-        $tests['direct']['logystera'] = [
-            'label' => __('Logystera sends its signals', 'logystera'), 'test' => [self::class, 'test'],
-        ];
+        $tests['direct']['logystera'] = ['label' => 'Logystera', 'test' => [self::class, 'test']];
         return $tests;
     }
 
     public static function test(): array
     {
         $site = Plugin::site();
-        $problems = $site === null
+        $standing = $site === null ? null : Status::standing($site);
+        [$status, $color] = self::STATUS[$standing === null ? Standing::WAITS : $standing->state];
+        $labels = [
+            Standing::WORKS => __('Logystera watches this site', 'logystera'),
+            Standing::WAITS => __('Logystera has not sent anything yet', 'logystera'),
+            Standing::LOOK => __('Logystera watches this site, but has a hint for you', 'logystera'),
+            Standing::FAILS => __('Logystera does not work', 'logystera'),
+        ];
+        $text = $site === null
             ? [__('Logystera is not set up: nothing is recorded and nothing is sent.', 'logystera')]
-            : (Status::problems($site) ?: Status::hints($site));
-        $isGood = $problems === [];
-        $isLosing = $site !== null && Status::isDiskFailing($site);
-        $text = $isGood ? [__('Signals arrive at the gateway.', 'logystera')] : $problems;
+            : (Status::problems($site) ?: [Status::say($standing->state === Standing::WAITS ? Standing::NONE : Standing::TOOK, $site)]);
         return [
-            'label' => $isGood
-                ? __('Logystera sends its signals', 'logystera')
-                : __('Logystera does not send its signals', 'logystera'),
-            'status' => $isGood ? 'good' : ($isLosing ? 'critical' : 'recommended'),
-            'badge' => ['label' => 'Logystera', 'color' => $isGood ? 'blue' : ($isLosing ? 'red' : 'orange')],
+            'label' => $standing === null ? __('Logystera is not set up', 'logystera') : $labels[$standing->state],
+            'status' => $status,
+            'badge' => ['label' => 'Logystera', 'color' => $color],
             'description' => '<p>' . implode('</p><p>', array_map('esc_html', $text)) . '</p>',
             'actions' => sprintf(
                 '<p><a href="%s">%s</a></p>',

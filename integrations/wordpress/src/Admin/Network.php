@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Logystera\WordPress\Admin;
 
+use Logystera\Standing;
 use Logystera\WordPress\Guard;
 use Logystera\WordPress\Plugin;
 use Logystera\WordPress\Settings;
@@ -36,8 +37,8 @@ final class Network
         if (!current_user_can(self::RIGHT)) {
             return;
         }
-        $heads = [__('Site', 'logystera'), __('Gateway', 'logystera'), __('Last success', 'logystera'), __('State', 'logystera')];
-        echo '<div class="wrap"><h1>Logystera</h1><table class="widefat striped"><thead><tr>';
+        $heads = [__('Site', 'logystera'), __('State', 'logystera'), __('Service', 'logystera'), __('Last success', 'logystera')];
+        echo '<div class="wrap logystera"><h1>Logystera</h1><table class="widefat striped logystera-table"><thead><tr>';
         foreach ($heads as $head) {
             echo '<th scope="col">' . esc_html($head) . '</th>';
         }
@@ -52,15 +53,19 @@ final class Network
     public static function row(): void
     {
         $site = Plugin::isActiveHere() ? Site::open() : null;
-        $success = $site === null ? 0 : $site->state()->values['succeeded_at'];
-        $problems = $site === null ? [__('No agreement: nothing is recorded or sent.', 'logystera')] : Status::problems($site);
-        $cells = [
-            Settings::agreedHost(), $success > 0 ? wp_date('Y-m-d H:i:s', intdiv($success, 1000)) : __('never', 'logystera'),
-            $problems === [] ? __('Signals arrive at the gateway.', 'logystera') : implode(' ', $problems),
-        ];
+        $standing = $site === null ? null : Status::standing($site);
+        $state = $standing === null ? Standing::WAITS : $standing->state;
+        $text = $standing === null || $site === null
+            ? __('No agreement: nothing is recorded or sent.', 'logystera')
+            : implode(' ', array_merge([Status::title($state, $standing->reasons[0] ?? '')], Status::problems($site)));
+        $heads = [__('Service', 'logystera'), __('Last success', 'logystera')];
+        $cells = [Settings::agreedHost(), Words::time($site === null ? 0 : $site->state()->values['succeeded_at'])];
         echo '<tr><th scope="row"><a href="' . esc_url(Page::url()) . '">' . esc_html((string) get_option(self::HOME)) . '</a></th>';
-        foreach ($cells as $cell) {
-            echo '<td>' . esc_html((string) $cell) . '</td>';
+        echo '<td data-logystera-head="' . esc_attr__('State', 'logystera') . '" class="logystera-' . esc_attr($state) . '">';
+        Headline::mark($state);
+        echo ' ' . esc_html($text) . '</td>';
+        foreach ($cells as $i => $cell) {
+            echo '<td data-logystera-head="' . esc_attr($heads[$i]) . '">' . esc_html($cell) . '</td>';
         }
         echo '</tr>';
     }
