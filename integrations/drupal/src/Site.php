@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Drupal\logystera;
 
 use Logystera\Clock;
+use Logystera\DiskFiles;
 use Logystera\Dispatcher;
 use Logystera\Dsn;
 use Logystera\FileStorage;
@@ -12,6 +13,7 @@ use Logystera\Flushed;
 use Logystera\Folder;
 use Logystera\Frame;
 use Logystera\Hasher;
+use Logystera\Integrity;
 use Logystera\Lookup;
 use Logystera\Outbox;
 use Logystera\Owner;
@@ -60,6 +62,11 @@ final class Site
     public function flush(Transport $transport, string $address, int $budgetMs, bool $isAsked): Flushed
     {
         return $this->flushOf($this->storage, $transport, $address, $budgetMs, $isAsked);
+    }
+
+    public function integrity(): Integrity
+    {
+        return new Integrity($this->storage, $this->clock, new DiskFiles());
     }
 
     /** From the background: mends what older versions left on disk, and sends what lies in other folders. */

@@ -22,6 +22,7 @@ $tests = array_merge(
     require __DIR__ . '/shares.php',
     require __DIR__ . '/handlers.php',
     require __DIR__ . '/addresses.php',
+    require __DIR__ . '/integrity.php',
     require __DIR__ . '/processes.php'
 );
 run($tests, array_slice($argv, 1));
