@@ -43,6 +43,7 @@ final class Plugin
             Admin\Health::register();
             Admin\Network::register();
         }
+        Cli::register();
         self::$site = Site::open();
         if (self::$site === null) {
             return;

@@ -200,6 +200,13 @@ return [
         ], $site->signals(), 'a new core');
         $site->remove();
     },
+    'the page of help says where to begin, and others are left alone' => static function (): void {
+        $site = new Site(MODULE);
+        $help = (string) \logystera_help('help.page.logystera', null);
+        same(1, preg_match('~^<p>[^<]*Configuration, System, Logystera[^<]*never sends|^<p>[^<]*never sends[^<]*Configuration~', $help), $help);
+        same(null, \logystera_help('help.page.node', null), 'another module');
+        $site->remove();
+    },
     'another set of types has the container built anew, another interval has not' => static function (): void {
         $site = new Site(MODULE);
         $settings = $site->container->get('logystera.settings');
