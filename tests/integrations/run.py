@@ -4,7 +4,7 @@ import concurrent.futures, importlib, os, sys
 from scenarios import chosen, passes
 from world import World
 
-MODULES = ["quiet", "brute_force", "table", "components", "admin", "leaks", "outage", "after_the_page", "network", "files", "cli"]
+MODULES = ["quiet", "brute_force", "table", "components", "admin", "leaks", "outage", "after_the_page", "network", "files", "cli", "php_package"]
 AT_ONCE = 4
 
 
