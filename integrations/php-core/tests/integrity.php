@@ -145,6 +145,7 @@ return [
         }
         $told = $tree->pass();
         same(count($names), count($told), 'each');
+        same(true, in_array('/uploads/a_b_c_d.php', array_column($told, 0), true), 'what ends a request ends no file');
         foreach ($told as [$path]) {
             $signal = \Logystera\Catalogue::signal('file.edit', ['path' => $path, 'size_delta' => 1, 'heuristics' => []]);
             same($path, $signal['path'] ?? null, 'it fits');

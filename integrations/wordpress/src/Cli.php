@@ -143,7 +143,7 @@ final class Cli
         if ($site === null) {
             WP_CLI::error('Not set up here: agree on the settings page first.', false);
             WP_CLI::halt(self::NOT_SET_UP);
-            exit(self::NOT_SET_UP);
+            exit((int) self::NOT_SET_UP);
         }
         return $site;
     }

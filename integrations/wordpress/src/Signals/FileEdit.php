@@ -54,7 +54,7 @@ final class FileEdit implements Source
 
     public function saving(): void
     {
-        // phpcs:disable -- only looked at: WordPress itself checks the nonce and the right before it writes
+        // phpcs:disable WordPress.Security.NonceVerification, WordPress.Security.ValidatedSanitizedInput -- only looked at: WordPress itself checks the nonce and the right before it writes
         $file = isset($_POST['file']) ? (string) wp_unslash($_POST['file']) : '';
         $theme = isset($_POST['theme']) ? (string) wp_unslash($_POST['theme']) : '';
         // phpcs:enable
