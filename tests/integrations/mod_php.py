@@ -8,6 +8,7 @@ ServerName 127.0.0.1
 Listen 127.0.0.1:{port}
 PidFile "{folder}/pid"
 ErrorLog "{folder}/error.log"
+CustomLog "{folder}/access.log" "%{{%H:%M:%S}}t %r %>s %D"
 Mutex file:{folder} default
 LoadModule mpm_prefork_module {modules}/mod_mpm_prefork.so
 LoadModule authz_core_module {modules}/mod_authz_core.so
@@ -19,6 +20,10 @@ StartServers 4
 MinSpareServers 4
 MaxSpareServers 4
 MaxRequestWorkers 4
+<Directory "/">
+  AllowOverride None
+  AllowOverrideList None
+</Directory>
 DocumentRoot "{root}"
 <Directory "{root}">
   Require all granted
