@@ -21,10 +21,13 @@ if (PHP_SAPI !== 'cli') {
     http_response_code(404);
     exit;
 }
+$logysteraSay = static function (string $text): void {
+    file_put_contents('php://stderr', "logystera: $text\n");
+};
 $logysteraOptions = getopt('', ['wp:', 'url:']);
 $logysteraFolder = $logysteraOptions['wp'] ?? dirname(__DIR__, 3);
 if (!is_string($logysteraFolder) || !is_file("$logysteraFolder/wp-load.php")) {
-    fwrite(STDERR, "logystera: no wp-load.php in $logysteraFolder: give its folder with --wp=FOLDER\n");
+    $logysteraSay("no wp-load.php in $logysteraFolder: give its folder with --wp=FOLDER");
     exit(2);
 }
 if (isset($logysteraOptions['url'])) {
@@ -35,12 +38,12 @@ if (isset($logysteraOptions['url'])) {
 // Where WordPress cannot come up it shows a page, and says to nobody that it failed.
 $logysteraIsUp = false;
 ob_start();
-register_shutdown_function(static function () use (&$logysteraIsUp): void {
+register_shutdown_function(static function () use (&$logysteraIsUp, $logysteraSay): void {
     if (!$logysteraIsUp) {
         while (ob_get_level() > 0) {
             ob_end_clean();
         }
-        fwrite(STDERR, "logystera: WordPress did not come up: is it in maintenance, or its database away?\n");
+        $logysteraSay("WordPress did not come up: is it in maintenance, or its database away?");
         exit(1);
     }
 });
@@ -50,21 +53,21 @@ while (ob_get_level() > 0) {
     ob_end_clean();
 }
 
-exit((static function (): int {
+exit((static function () use ($logysteraSay): int {
     $folder = SpoolFolder::known();
     $owner = $folder === null ? false : fileowner($folder);
     if (function_exists('posix_geteuid') && $owner !== false && $owner !== posix_geteuid()) {
-        fwrite(STDERR, "logystera: the signals belong to user $owner: run this as that user, or the site cannot read them\n");
+        $logysteraSay("the signals belong to user $owner: run this as that user, or the site cannot read them");
         return 2;
     }
     if (Plugin::site() === null) {
-        fwrite(STDERR, "logystera: not set up here: agree on the settings page first\n");
+        $logysteraSay("not set up here: agree on the settings page first");
         return 3;
     }
     $flushed = Plugin::background(Limits::CRON_BUDGET_MS, true);
     echo 'logystera: ' . esc_html($flushed->outcome . ', ' . $flushed->batches . ' batches') . "\n";
     if ($flushed->outcome === Flushed::UNWRITABLE) {
-        fwrite(STDERR, "logystera: the folder for signals cannot be written, and signals are lost: check its rights and the disk\n");
+        $logysteraSay("the folder for signals cannot be written, and signals are lost: check its rights and the disk");
     }
     return $flushed->isFailure() ? 1 : 0;
 })());

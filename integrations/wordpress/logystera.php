@@ -2,13 +2,21 @@
 
 /**
  * Plugin Name:       Logystera
+ * Plugin URI:        https://logystera.example/wordpress
  * Description:       Tells a Logystera gateway how this site behaves: sign-ins, mail, cron, errors, changes. Never content.
  * Version:           0.1.0
  * Requires at least: 5.9
  * Requires PHP:      7.4
- * License:           Apache-2.0
+ * Author:            The Logystera authors
+ * Author URI:        https://logystera.example
+ * License:           GPL-2.0-or-later
+ * License URI:       https://www.gnu.org/licenses/old-licenses/gpl-2.0.html
+ * Update URI:        https://logystera.example/wordpress
  * Text Domain:       logystera
  * Domain Path:       /languages
+ *
+ * Under the GPL, version 2 or later, or the Apache License 2.0, at your choice: LICENSE.md. Update URI: no other plugin of this name, from
+ * whatever catalogue, is taken for an update of this one.
  *
  * Nothing is sent, and no signal is recorded, before an administrator has agreed to it on the settings page.
  */

@@ -1,6 +1,6 @@
 """Under PHP-FPM a page is delivered first and then its process sends."""
 import json, time
-import fpm
+import fpm, mod_php
 from door import Door
 from wordpress import wait_for
 from world import TYPES
@@ -62,9 +62,8 @@ def test_others_get_what_they_asked_for_and_no_fault_of_ours(world):
 FATAL = "<?php add_action('plugins_loaded', function () { nothing_of_that_name(); }, 99);"
 
 
-def test_a_fatal_on_every_request_is_told_without_cron(world):
-    """Where PHP cannot end an answer and go on, as under Apache's module, the page that died sends, for a short time."""
-    site = world.site("fatal", "define('DISABLE_WP_CRON', true);")
+def a_fatal_on_every_request(world, site):
+    """Nothing of the site works any more. The page that died sends; gives how long pages took while the gateway hung."""
     door = Door(world.gateway)
     site.save(door.dsn(site.dsn), TYPES)
     site.command()
@@ -85,8 +84,50 @@ def test_a_fatal_on_every_request_is_told_without_cron(world):
         took.append(time.monotonic() - start)
         time.sleep(1)
     door.go_on()
+    return took
+
+
+def test_a_fatal_on_every_request_is_told_without_cron(world):
+    """Where PHP cannot end an answer and go on the page that died sends, for a short time."""
+    took = a_fatal_on_every_request(world, world.site("fatal", "define('DISABLE_WP_CRON', true);"))
     assert max(took) < 3 and len([t for t in took if t > 1]) <= 2, took
     return f"slowest page {max(took):.1f} s while the gateway hung"
+
+
+def test_a_fatal_on_every_request_is_told_under_fpm(world):
+    """Where PHP can, nobody waits for it."""
+    site = world.site("fatalfpm", "define('DISABLE_WP_CRON', true);")
+    site.stop()
+    server = fpm.Server(site)
+    try:
+        took = a_fatal_on_every_request(world, site)
+        assert max(took) < PAGE_S_MAX, took
+    finally:
+        server.stop()
+    return f"slowest page {max(took):.1f} s while the gateway hung"
+
+
+def test_under_mod_php_a_fatal_on_every_request_is_told(world):
+    """The same on a real Apache with PHP in it; before the fault, a page has the site send by a request to itself."""
+    site = world.site("modphp", "define('DISABLE_WP_CRON', true);")
+    site.stop()
+    server = mod_php.Server(site)
+    try:
+        # Nothing that is older waits: the first page has no reason to send.
+        site.command()
+        site.get("/?before", cookies=False)
+        time.sleep(10.5)
+        before = len(world.signals(site, "http.request"))
+        start = time.monotonic()
+        assert "Apache" in site.get("/?sends", cookies=False).headers["Server"]
+        page = time.monotonic() - start
+        assert page < PAGE_S_MAX, page
+        wait_for("the signals, sent by the site's request to itself", lambda: len(world.signals(site, "http.request")) > before, 20)
+        took = a_fatal_on_every_request(world, site)
+        assert max(took) < 3 and len([t for t in took if t > 1]) <= 2, took
+    finally:
+        server.stop()
+    return f"a page {page * 1000:.0f} ms; slowest that died {max(took):.1f} s while the gateway hung"
 
 
 def test_under_fpm_a_page_does_not_wait_for_the_gateway(world):

@@ -276,10 +276,35 @@ function check(string $path, string $source): array
 function pluginHeader(string $path, string $source): array
 {
     $found = [];
-    foreach (['Plugin Name', 'Description', 'Version', 'Requires at least', 'Requires PHP', 'License', 'Text Domain', 'Domain Path'] as $name) {
+    $names = [
+        'Plugin Name', 'Plugin URI', 'Description', 'Version', 'Requires at least', 'Requires PHP', 'Author', 'Author URI', 'License', 'License URI',
+        'Update URI', 'Text Domain', 'Domain Path',
+    ];
+    foreach ($names as $name) {
         if (preg_match("/^ \\* $name: +\\S/m", $source) !== 1) {
             $found[] = "$path:1: $name does not stand on a line of its own";
         }
+    }
+    return $found;
+}
+
+/** What the catalogue of WordPress.org reads says the same, and the newest change is this version's; so it is for Drupal. */
+function sameEverywhere(string $plugin, string $readme, string $info, string $changes): array
+{
+    $found = [];
+    $value = static fn (string $name, string $text): string => preg_match("/^(?: \\* )?$name: +(.*)$/m", $text, $m) === 1 ? trim($m[1], " '") : '';
+    $pairs = ['Version' => 'Stable tag', 'License' => 'License', 'License URI' => 'License URI', 'Requires PHP' => 'Requires PHP',
+        'Requires at least' => 'Requires at least'];
+    foreach ($pairs as $name => $other) {
+        if ($value($name, $plugin) === '' || $value($name, $plugin) !== $value($other, $readme)) {
+            $found[] = "integrations/wordpress/readme.txt:1: $other is not what logystera.php says";
+        }
+    }
+    if (preg_match('/^== Changelog ==\s+= (\S+) =/m', $readme, $m) !== 1 || $m[1] !== $value('Version', $plugin)) {
+        $found[] = 'integrations/wordpress/readme.txt:1: the newest change is not of this version';
+    }
+    if (preg_match('/^## (\S+)/m', $changes, $m) !== 1 || $m[1] !== $value('version', $info)) {
+        $found[] = 'integrations/drupal/CHANGELOG.md:1: the newest change is not of this version';
     }
     return $found;
 }
@@ -296,6 +321,13 @@ function checkTree(): array
             $found = array_merge($found, check($path, (string) file_get_contents($file->getPathname())));
         }
     }
+    $text = static fn (string $name): string => (string) file_get_contents("$root/integrations/$name");
+    $found = array_merge($found, sameEverywhere(
+        $text('wordpress/logystera.php'),
+        $text('wordpress/readme.txt'),
+        $text('drupal/logystera.info.yml'),
+        $text('drupal/CHANGELOG.md')
+    ));
     return $files < 60 ? ["only $files files were found"] : $found;
 }
 
@@ -321,6 +353,11 @@ function checkPlanted(): array
         if (strpos($said, $expected) === false) {
             $missed[] = "not found: $code\n  said: $said";
         }
+    }
+    $readme = "License: B\nStable tag: 1.0\n== Changelog ==\n\n= 0.9 =\n";
+    $said = implode("\n", sameEverywhere(" * Version: 1.0\n * License: A\n", $readme, "version: '1.0'\n", "## 0.9\n"));
+    foreach (['License is not', 'readme.txt:1: the newest', 'CHANGELOG.md:1: the newest'] as $expected) {
+        $missed = strpos($said, $expected) === false ? array_merge($missed, ["not found: $expected"]) : $missed;
     }
     foreach (['time()', 'file_get_contents("x")', 'get_option("logystera_x")', 'random_bytes(2)'] as $call) {
         if (check('integrations/php-core/src/Planted.php', "<?php\nnamespace Logystera;\n\$a = $call;\n") === []) {

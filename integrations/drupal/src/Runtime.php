@@ -52,6 +52,12 @@ final class Runtime
         return $this->isSilenced ? null : $this->site;
     }
 
+    /** @return string[] where signals wait */
+    public function spoolFolders(): array
+    {
+        return array_merge([(string) $this->folder->known()], $this->folder->left());
+    }
+
     /** For signals of a type; null where none is wanted. */
     public function emitter(string $type): ?Emitter
     {

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Drupal\logystera;
 
 use Logystera\Clock;
+use Logystera\DiskFiles;
 use Logystera\Dispatcher;
 use Logystera\Dsn;
 use Logystera\FileStorage;
@@ -12,6 +13,7 @@ use Logystera\Flushed;
 use Logystera\Folder;
 use Logystera\Frame;
 use Logystera\Hasher;
+use Logystera\Integrity;
 use Logystera\Limits;
 use Logystera\Lookup;
 use Logystera\Outbox;
@@ -78,6 +80,11 @@ final class Site
         $this->lookup->write();
         $this->typesOn = [];
         $this->flush($transport, $address, Limits::FAREWELL_BUDGET_MS, true);
+    }
+
+    public function integrity(): Integrity
+    {
+        return new Integrity($this->storage, $this->clock, new DiskFiles());
     }
 
     /** From the background: mends what older versions left on disk, and sends what lies in other folders. */

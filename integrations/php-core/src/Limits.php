@@ -115,6 +115,21 @@ final class Limits
     public const MEANING_CHARS_MAX = 300;
     /** Days after which a meaning is forgotten. */
     public const LOOKUP_DAYS_MAX = 90;
+    /** One slice of looking at the site's files: how long it lasts, in milliseconds, so that a page that has it done loses little. */
+    public const LOOK_MS = 20;
+    /** Names that a slice looks at: at most, and, where listing a folder took all its time, at least. */
+    public const LOOK_NAMES_MAX = 3000;
+    public const LOOK_NAMES_MIN = 200;
+    /** Folders that are looked at, and files that are remembered of each: some 600 KiB on disk, read at each slice. */
+    public const WATCHED_FOLDERS_MAX = 8;
+    public const WATCHED_FILES_MAX = 6000;
+    /** Longest path of a remembered file below its folder, in bytes. */
+    public const WATCHED_NAME_BYTES_MAX = 512;
+    /** Files of which somebody else told, and that are not seen yet. */
+    public const WATCHED_TOLD_MAX = 64;
+    /** Names of one folder that are listed, and folders within each other that are gone into. */
+    public const FOLDER_NAMES_MAX = 20000;
+    public const FOLDER_DEPTH_MAX = 32;
     /** Most of a dropped type's count that one signal can tell. */
     public const DROPPED_COUNT_MAX = 1000000000;
 }

@@ -8,6 +8,8 @@ namespace Logystera\Tests;
 
 use Logystera\Answer;
 use Logystera\Clock;
+use Logystera\DiskFiles;
+use Logystera\Files;
 use Logystera\FileStorage;
 use Logystera\Ledger;
 use Logystera\Randomness;
@@ -238,5 +240,59 @@ final class FakeGateway implements Transport
             $signals = array_merge($signals, json_decode($body, true)['signals']);
         }
         return $signals;
+    }
+}
+
+/** Each look at it takes so many milliseconds. */
+final class SlowClock implements Clock
+{
+    public $stepMs = 0;
+    private $now = 0;
+
+    public function nowMs(): int
+    {
+        return time() * 1000;
+    }
+
+    public function monotonicMs(): int
+    {
+        return $this->now += $this->stepMs;
+    }
+}
+
+/** Counts what is asked of the disk, and cannot read or list what it is told not to. */
+final class CountedFiles implements Files
+{
+    public $looks = 0;
+    public $reads = 0;
+    public $closed = [];
+    private $inner;
+
+    public function __construct()
+    {
+        $this->inner = new DiskFiles();
+    }
+
+    public function real(string $path): string
+    {
+        return $this->inner->real($path);
+    }
+
+    public function names(string $folder, int $max): ?array
+    {
+        return in_array(basename($folder), $this->closed, true) ? null : $this->inner->names($folder, $max);
+    }
+
+    public function look(string $path): ?array
+    {
+        $this->looks++;
+        $isClosed = array_intersect(explode('/', dirname($path)), $this->closed) !== [];
+        return $isClosed ? null : $this->inner->look($path);
+    }
+
+    public function text(string $path, int $bytesMax): ?string
+    {
+        $this->reads++;
+        return in_array(basename($path), $this->closed, true) ? null : $this->inner->text($path, $bytesMax);
     }
 }

@@ -10,6 +10,7 @@ namespace Logystera\Tests;
 
 require_once __DIR__ . '/../autoload.php';
 require_once __DIR__ . '/doubles.php';
+require_once __DIR__ . '/tree.php';
 
 /** @var array<string, callable> the tests by name */
 $tests = [];

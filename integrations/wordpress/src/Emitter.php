@@ -132,7 +132,7 @@ final class Emitter
 
     private static function input(string $name): string
     {
-        // phpcs:ignore -- hashed, and kept as an address only if it is one
+        // phpcs:ignore WordPress.Security.ValidatedSanitizedInput -- hashed, and kept as an address only if it is one
         return isset($_SERVER[$name]) && is_string($_SERVER[$name]) ? $_SERVER[$name] : '';
     }
 

@@ -24,7 +24,7 @@ final class Kick
     /** Whether this request is one. */
     public static function isOurs(): bool
     {
-        // phpcs:ignore -- only compared
+        // phpcs:ignore WordPress.Security.NonceVerification, WordPress.Security.ValidatedSanitizedInput -- only compared
         return wp_doing_ajax() && isset($_POST['action']) && $_POST['action'] === self::ACTION;
     }
 
@@ -32,7 +32,7 @@ final class Kick
     public static function send(): void
     {
         $url = admin_url('admin-ajax.php');
-        // phpcs:ignore -- an address, and used only as one
+        // phpcs:ignore WordPress.Security.ValidatedSanitizedInput -- an address, and used only as one
         [$address, $port] = [(string) ($_SERVER['SERVER_ADDR'] ?? ''), (int) ($_SERVER['SERVER_PORT'] ?? 0)];
         $body = 'action=' . self::ACTION . '&token=' . Loopback::token(Settings::hashKey());
         Loopback::post($url, Loopback::ownAddress($url, $address, $port), $body);
@@ -42,7 +42,7 @@ final class Kick
     public static function serve(): void
     {
         // No nonce, for nobody is signed in: the token is a keyed hash of the time.
-        // phpcs:ignore -- only compared
+        // phpcs:ignore WordPress.Security.NonceVerification, WordPress.Security.ValidatedSanitizedInput -- only compared
         $token = isset($_POST['token']) ? (string) wp_unslash($_POST['token']) : '';
         if (!Loopback::isToken(Settings::hashKey(), $token)) {
             wp_die('', '', ['response' => 403]);

@@ -90,6 +90,7 @@ final class Ledger implements \Logystera\Ledger
     private function query(string $sql): void
     {
         global $wpdb;
+        // phpcs:ignore WordPress.DB.PreparedSQL.NotPrepared -- each caller prepares it
         if ($wpdb->query($sql) === false) {
             throw new \RuntimeException('the database took no count of lost signals');
         }

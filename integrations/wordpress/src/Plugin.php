@@ -30,8 +30,8 @@ final class Plugin
     private const NETWORK_LEAVES = 'network';
 
     /** WordPress's own lists of active plugins. */
-    private const ACTIVE = 'active_plugins';
-    private const ACTIVE_IN_NETWORK = 'active_sitewide_plugins';
+    public const ACTIVE = 'active_plugins';
+    public const ACTIVE_IN_NETWORK = 'active_sitewide_plugins';
 
     /** @var Site|null */
     private static $site = null;
@@ -51,6 +51,7 @@ final class Plugin
             Admin\Health::register();
             Admin\Network::register();
         }
+        Cli::register();
         self::$site = Site::open();
         if (self::$site === null) {
             return;
@@ -193,6 +194,9 @@ final class Plugin
             return new Flushed(Flushed::IDLE);
         }
         (new Watch(self::$site))->look($isAsked);
+        if (Settings::isOn('file.edit')) {
+            Guard::run([new OwnFiles(self::$site), 'look'], 'file.edit');
+        }
         $isWritten = self::$site->recorder->write() && self::$site->recorder->recover();
         self::$site->lookup->write();
         $flushed = self::$site->flush($budgetMs);

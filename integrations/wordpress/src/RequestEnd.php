@@ -94,7 +94,7 @@ final class RequestEnd
     /** Cron sends by itself, if it lives. The editor's scrape wants to say what it found, to whoever waits for it. */
     private function maySend(): bool
     {
-        // phpcs:ignore -- only asked whether it is there
+        // phpcs:ignore WordPress.Security.NonceVerification -- only asked whether it is there
         $isScrape = isset($_REQUEST['wp_scrape_key']);
         return PHP_SAPI !== 'cli' && !$isScrape && (!wp_doing_cron() || $this->isFatal) && !Kick::isOurs();
     }

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Logystera\WordPress;
 
 use Logystera\Clock;
+use Logystera\DiskFiles;
 use Logystera\Dispatcher;
 use Logystera\Dsn;
 use Logystera\FileStorage;
@@ -12,6 +13,7 @@ use Logystera\Flushed;
 use Logystera\Folder;
 use Logystera\Frame;
 use Logystera\Hasher;
+use Logystera\Integrity;
 use Logystera\Lookup;
 use Logystera\Outbox;
 use Logystera\Owner;
@@ -130,6 +132,11 @@ final class Site
         $owner = new Owner($this->address(), $this->dsn, (string) gethostname(), $storage->identity());
         $dispatcher = new Dispatcher($storage, $this->clock, new SystemRandomness(), new WpTransport());
         return $dispatcher->flush($this->dsn, $owner, $frame, $budgetMs, $isAsked);
+    }
+
+    public function integrity(): Integrity
+    {
+        return new Integrity($this->storage, $this->clock, new DiskFiles());
     }
 
     public function state(): State

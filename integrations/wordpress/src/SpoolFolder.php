@@ -29,7 +29,7 @@ final class SpoolFolder
         $name = 'logystera-' . substr(hash('sha256', ABSPATH . "\0" . $token), 0, 24);
         $best = dirname(rtrim(ABSPATH, '/')) . '/.' . $name;
         // From a command line the web root is not known: what only a web server can tell is left to it.
-        // phpcs:ignore -- only asked whether it is there
+        // phpcs:ignore WordPress.Security.ValidatedSanitizedInput -- only asked whether it is there
         $isKnown = !empty($_SERVER['DOCUMENT_ROOT']) || is_dir($best);
         [$folder, $new] = Place::find(
             ['token' => $token] + $stored,
@@ -89,7 +89,7 @@ final class SpoolFolder
     public static function isOutsideWebRoot(string $folder): bool
     {
         $roots = [ABSPATH];
-        // phpcs:ignore -- only compared with paths, never shown or stored
+        // phpcs:ignore WordPress.Security.ValidatedSanitizedInput -- only compared with paths, never shown or stored
         $roots[] = isset($_SERVER['DOCUMENT_ROOT']) ? (string) $_SERVER['DOCUMENT_ROOT'] : '';
         return Folder::isOutside($folder, $roots);
     }

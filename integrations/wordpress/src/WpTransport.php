@@ -13,7 +13,7 @@ final class WpTransport implements Transport
 {
     public function post(string $url, array $headers, string $body, int $timeoutMs): Answer
     {
-        if (!Vetting::isAllowed((string) parse_url($url, PHP_URL_HOST))) {
+        if (!Vetting::isAllowed((string) wp_parse_url($url, PHP_URL_HOST))) {
             return new Answer(0, '', null, Vetting::REFUSAL);
         }
         $response = wp_remote_post($url, [

@@ -200,6 +200,45 @@ return [
         ], $site->signals(), 'a new core');
         $site->remove();
     },
+    'Drupal\'s own files are told when they change, and a new version is learnt' => static function (): void {
+        $site = new Site(MODULE);
+        $look = static fn () => $site->container->get('logystera.watch')->look(true);
+        $put = static function (string $name, string $text) use ($site): void {
+            is_dir(dirname("$site->root/$name")) || mkdir(dirname("$site->root/$name"), 0700, true);
+            file_put_contents("$site->root/$name", $text);
+        };
+        $edit = static fn (string $path, int $bytes, string ...$found): array => [
+            'type' => 'file.edit', 'path' => $path, 'size_delta' => $bytes, 'heuristics' => $found,
+        ];
+        $put('core/lib/Drupal.php', "<?php const VERSION = '10.3.0';");
+        $put('core/includes/install.inc', '<?php');
+        $look();
+        same([], $site->signals(), 'learnt');
+        $put('core/includes/install.inc', '<?php x();');
+        $put('core/lib/evil.php', '<?php');
+        $put('evil.php', '<?php');
+        $put('sites/default/settings.php', '<?php');
+        $look();
+        same([
+            $edit('/sites/default/settings.php', 5), $edit('/evil.php', 5, 'core_file'), $edit('/core/includes/install.inc', 5, 'core_file'),
+            $edit('/core/lib/evil.php', 5, 'core_file'),
+        ], $site->signals(), 'told');
+        $put('core/lib/Drupal.php', "<?php const VERSION = '10.3.1';");
+        $put('core/lib/evil.php', '<?php update();');
+        $look();
+        same([], $site->signals(), 'a new version');
+        unlink("$site->root/core/lib/evil.php");
+        $look();
+        same([$edit('/core/lib/evil.php', -15, 'core_file')], $site->signals(), 'and what goes afterwards');
+        $site->remove();
+    },
+    'the page of help says where to begin, and others are left alone' => static function (): void {
+        $site = new Site(MODULE);
+        $help = (string) \logystera_help('help.page.logystera', null);
+        same(1, preg_match('~^<p>[^<]*Configuration, System, Logystera[^<]*never sends|^<p>[^<]*never sends[^<]*Configuration~', $help), $help);
+        same(null, \logystera_help('help.page.node', null), 'another module');
+        $site->remove();
+    },
     'another set of types has the container built anew, another interval has not' => static function (): void {
         $site = new Site(MODULE);
         $settings = $site->container->get('logystera.settings');

@@ -9,7 +9,7 @@ use logystera_system::docs::{Fence, commands, fence, fences, root};
 use logystera_system::process::{PATIENCE, Up, binary, free_port, ok, wait_for};
 
 /// Blocks that this file does not run: page, language, and why.
-const NOT_HERE: [(&str, &str, &str); 14] = [
+const NOT_HERE: [(&str, &str, &str); 16] = [
     ("docs/cluster.md", "toml", "tests/deploy checks such files against the binary with Kafka"),
     ("docs/deliveries.md", "json", "alerter/tests has the real ones"),
     ("docs/deliveries.md", "python", "alerter/tests/webhook.rs runs it"),
@@ -18,6 +18,8 @@ const NOT_HERE: [(&str, &str, &str); 14] = [
     ("docs/integrations.md", "php", "a line for a site of its own; tests/integrations has one behind a proxy"),
     ("docs/integrations.md", "sh", "tests/integrations runs both builds"),
     ("docs/operating.md", "sh", "asks a cluster of its reader's own; tests/deploy checks the manifests"),
+    ("docs/php.md", "php", "tests/integrations/php_package.py and integrations/php/tests run it"),
+    ("docs/php.md", "sh", "tests/integrations/builds runs the build"),
     ("docs/rules.md", "yaml", "processor/src/rules/tests/manual.rs reads it"),
     ("docs/sending-batches.md", "json", "app/tests/sending_batches.rs holds the vectors; answers are shown with …"),
     ("docs/sending-batches.md", "python", "tests/send_python.rs runs the file that it is a copy of"),

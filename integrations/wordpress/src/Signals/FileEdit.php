@@ -9,6 +9,8 @@ use Logystera\Redact;
 use Logystera\Script;
 use Logystera\WordPress\Emitter;
 use Logystera\WordPress\Guard;
+use Logystera\WordPress\OwnFiles;
+use Logystera\WordPress\Plugin;
 
 /**
  * Files that are written through the site: by the plugin and the theme editor, and scripts among the uploads.
@@ -34,6 +36,9 @@ final class FileEdit implements Source
         Guard::watch('load-plugin-editor.php', [$this, 'saving']);
         Guard::watch('load-theme-editor.php', [$this, 'saving']);
         Guard::watch('wp_handle_upload', [$this, 'uploaded'], PHP_INT_MAX);
+        // In cron the same process looks at the files later.
+        Guard::watch('upgrader_process_complete', [$this, 'upgraded'], 10, 2);
+        Guard::watch('_core_updated_successfully', [$this, 'coreUpdated']);
     }
 
     public function finish(): void
@@ -49,7 +54,7 @@ final class FileEdit implements Source
 
     public function saving(): void
     {
-        // phpcs:disable -- only looked at: WordPress itself checks the nonce and the right before it writes
+        // phpcs:disable WordPress.Security.NonceVerification, WordPress.Security.ValidatedSanitizedInput -- only looked at: WordPress itself checks the nonce and the right before it writes
         $file = isset($_POST['file']) ? (string) wp_unslash($_POST['file']) : '';
         $theme = isset($_POST['theme']) ? (string) wp_unslash($_POST['theme']) : '';
         // phpcs:enable
@@ -69,8 +74,29 @@ final class FileEdit implements Source
         if (Script::isNamedSo($path)) {
             $none = ['size' => 0, 'digest' => '', 'mode' => 0];
             $this->tell($path, $none, self::look($path));
+            $site = Plugin::site();
+            $site === null || (new OwnFiles($site))->told($path);
         }
         return $upload;
+    }
+
+    /**
+     * @param mixed $upgrader
+     * @param mixed $what
+     */
+    public function upgraded($upgrader, $what = null): void
+    {
+        $kind = is_array($what) ? ($what['type'] ?? '') : '';
+        $site = Plugin::site();
+        if ($site !== null && in_array($kind, ['core', 'plugin', 'theme'], true)) {
+            (new OwnFiles($site))->renew($kind === 'core');
+        }
+    }
+
+    public function coreUpdated(): void
+    {
+        $site = Plugin::site();
+        $site === null || (new OwnFiles($site))->renew(true);
     }
 
     /** @return array{size: int, digest: string, mode: int} */
