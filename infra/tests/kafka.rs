@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use logystera_infra::conformance::{Backend, append, conformance, entry};
 use logystera_infra::control::Skips;
-use logystera_infra::log::kafka::{Committed, Kafka, KafkaConfig, KafkaLog, KafkaTask, Place};
+use logystera_infra::log::kafka::{Committed, Kafka, KafkaConfig, KafkaLog, KafkaTask, Place, TailBounds};
 use logystera_infra::log::{Commit, Entry, Log, LogError, Task};
 use logystera_infra::secrets::random_bytes;
 use logystera_schemas::control::{GrowingTopic, GrowthPhase, Partitions};
@@ -161,6 +161,42 @@ fn the_one_writer_fences_the_one_before() {
     let values: Vec<Vec<u8>> =
         third.read(Topic::Control, 0, 0, 1_000).unwrap().into_iter().map(|record| record.value).collect();
     assert_eq!(values, [b"1", b"2", b"3"]);
+}
+
+/// Who starts learns the newest of every partition, whatever bounds it.
+#[test]
+fn a_tail_has_the_newest_records_of_each_partition() {
+    let Some(brokers) = services::kafka() else { return };
+    let kafka = OnKafka::fresh(&brokers).0;
+    let log = kafka.log().unwrap();
+    let generation = kafka.layouts().written(Topic::Signals);
+    let bounds = TailBounds { offsets: 1_000, bytes: 1 << 20, wait: Duration::from_secs(20) };
+    let tail = |bounds| {
+        let keep =
+            |value: &[u8]| Some(String::from_utf8(value.to_vec()).unwrap()).filter(|text| !text.starts_with('x'));
+        let tail = kafka.tail(Topic::Signals, generation, bounds, keep).unwrap();
+        (tail.kept, tail.unread)
+    };
+    let is_empty = |kept: &BTreeMap<u32, Vec<String>>| kept.values().all(Vec::is_empty);
+    let (kept, unread) = tail(bounds);
+    assert!(is_empty(&kept) && unread == 0, "{kept:?}");
+
+    let record = |partition, value: String| Entry { partition, ..entry(Topic::Signals, "", &value) };
+    for n in 0..200 {
+        append(&log, vec![record(0, format!("{n:0100}"))]);
+    }
+    append(&log, vec![record(1, "a".to_owned()), record(1, "x".to_owned()), record(1, "b".to_owned())]);
+    let numbers = |from: u32| (from..200).map(|n| format!("{n:0100}")).collect::<Vec<_>>();
+    let others = vec!["a".to_owned(), "b".to_owned()];
+    let (kept, unread) = tail(bounds);
+    assert_eq!((&kept[&0], &kept[&1], unread), (&numbers(0), &others, 0));
+    let (kept, _) = tail(TailBounds { offsets: 50, ..bounds });
+    assert_eq!((&kept[&0], &kept[&1]), (&numbers(150), &others));
+    // Ten take 1,000 bytes: a hundred would be too much.
+    let (kept, _) = tail(TailBounds { bytes: 5_000, ..bounds });
+    assert_eq!((&kept[&0], &kept[&1]), (&numbers(190), &others));
+    let (kept, unread) = tail(TailBounds { wait: Duration::ZERO, ..bounds });
+    assert!(is_empty(&kept) && unread == 2, "{kept:?}");
 }
 
 /// Retention overtakes a task: before it reads on, and while it reads.

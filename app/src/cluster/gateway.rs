@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::control::{Directory, DirectoryView, DirectoryWatch};
-use logystera_infra::kafka::Door;
+use logystera_infra::kafka::{Door, Layouts};
 use logystera_infra::log::Log;
 use logystera_infra::secrets::random_bytes;
 use logystera_infra::shutdown::Shutdown;
@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 
 use super::Installation;
 use super::config::Config;
+use super::recall::recall;
 use crate::cli::CliError;
 use crate::up::{SiteKeys, bind, gateway_config};
 
@@ -62,7 +63,9 @@ pub(super) async fn run(
     // Its own lease stands in the topic now: whoever asked for one before it is seen, and whoever comes later sees this one.
     gateway.see_others(standings(&view.current()));
     let listening = tokio::spawn(listen(gateway.clone(), view, closed.clone()));
+    let layouts = Layouts::of(installation.kafka.config(), &view.current());
     tracing::info!(listen = %config.listen, admin = %config.admin_listen, "gateway started");
+    recall(&gateway, &installation.kafka, &layouts).await;
     let render: Render = Arc::new(move || metrics.render());
     tokio::join!(
         gateway.serve(senders, tls, shutdown.wait()),

@@ -10,6 +10,7 @@ mod operators;
 pub mod partitions;
 pub mod processor;
 mod reading;
+mod recall;
 mod status;
 
 use std::net::SocketAddr;

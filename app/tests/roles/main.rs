@@ -10,6 +10,7 @@ mod clocks;
 mod growth;
 mod oracle;
 #[cfg(feature = "kafka-tls")]
+mod restart;
 mod secured;
 mod standing;
 mod support;

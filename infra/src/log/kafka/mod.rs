@@ -18,6 +18,7 @@ mod position;
 mod reader;
 mod security;
 mod single;
+mod tail;
 mod takeover;
 mod task;
 mod topics;
@@ -41,6 +42,7 @@ pub use layout::{Generation, Layouts, Place};
 pub use log::KafkaLog;
 pub use member::Member;
 pub use security::{Properties, PropertyError};
+pub use tail::{Tail, TailBounds};
 pub use task::KafkaTask;
 
 use changelog::Owner;
@@ -139,6 +141,17 @@ impl Kafka {
     pub fn log(&self) -> Result<KafkaLog, LogError> {
         security::demand_entry(&self.config)?;
         KafkaLog::connect(&self.config, &self.layouts)
+    }
+
+    /// What `keep` makes of the newest records in each partition of a generation of a topic, as far back as `bounds` allow.
+    pub fn tail<T>(
+        &self,
+        topic: Topic,
+        generation: Generation,
+        bounds: TailBounds,
+        keep: impl FnMut(&[u8]) -> Option<T>,
+    ) -> Result<Tail<T>, LogError> {
+        tail::read(&self.config, &self.config.topic(topic, generation.number), generation.partitions, bounds, keep)
     }
 
     /// Joins those that share the partitions of these generations of `input` for `app`. `instance` names this process among
