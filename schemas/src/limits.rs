@@ -268,6 +268,9 @@ pub const LOG_RESERVE_RETRY_MS: u64 = 5_000;
 pub const LOG_MARK_MS: u64 = 5_000;
 /// Bytes of the embedded log's write-ahead log from which on a reader that holds it is told of: four times what is folded in at once.
 pub const LOG_WAL_BYTES_TOLD: u64 = 64 << 20;
+/// Offsets of the alerter's changelog, of all its partitions together, that `channel list` looks at for a channel's state: seconds. Where
+/// there are more it goes by the newest rows of topic `attempts`.
+pub const CHANGELOG_LOOKED_AT_MAX: u64 = 1_000_000;
 /// Milliseconds between two looks at topic `control`: a revocation takes effect within 5 s (design, section 3).
 pub const CONTROL_REFRESH_MS: u64 = 500;
 /// Milliseconds without a successful look at topic `control` after which a process is not ready: a revocation should take 5 s, and

@@ -5,12 +5,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
+mod channels;
 mod chaos;
 mod clocks;
 mod growth;
 mod oracle;
-#[cfg(feature = "kafka-tls")]
 mod restart;
+#[cfg(feature = "kafka-tls")]
 mod secured;
 mod standing;
 mod support;

@@ -25,7 +25,7 @@ mod topics;
 mod transaction;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use logystera_schemas::control::GrowingTopic;
@@ -43,6 +43,7 @@ pub use log::KafkaLog;
 pub use member::Member;
 pub use security::{Properties, PropertyError};
 pub use tail::{Tail, TailBounds};
+pub use takeover::StateEntries;
 pub use task::KafkaTask;
 
 use changelog::Owner;
@@ -168,6 +169,17 @@ impl Kafka {
     /// How far `app` is that reads this partition, as its newest commit has it; at 0 where it never ran.
     pub fn committed(&self, app: &str, place: Place) -> Result<Committed, LogError> {
         self.positions.committed(&self.config, app, &Owner::of(place))
+    }
+
+    /// What `app` has committed of the state of these key groups, by key. None: there are more than `offsets_max` offsets to look at
+    /// for it.
+    pub fn state(
+        &self,
+        app: &str,
+        key_groups: &BTreeSet<u16>,
+        offsets_max: u64,
+    ) -> Result<Option<StateEntries>, LogError> {
+        takeover::read_state(&self.config, app, key_groups, offsets_max)
     }
 
     /// Takes over the task of `app` that reads this partition of the generation of `input` that is written. Every earlier owner
