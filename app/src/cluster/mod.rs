@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use logystera_infra::clock::SystemClock;
 use logystera_infra::control::{Directory, DirectoryWatch};
+use logystera_infra::handles;
 use logystera_infra::kafka::{Kafka, KafkaLog, Layouts};
 use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey, random_bytes};
 use logystera_infra::shutdown::Shutdown;
@@ -138,6 +139,7 @@ fn serve(role: Role, args: &Args) -> Result<u8, CliError> {
             }
             return gateway::run(&installation, operators, metrics, &shutdown).await;
         }
+        handles::raise();
         let until = shutdown.clone();
         let health = Arc::new(Health::default());
         let served =
@@ -146,7 +148,7 @@ fn serve(role: Role, args: &Args) -> Result<u8, CliError> {
             Role::Processor => processor::serve(&installation, &health, &shutdown).await?,
             _ => alerter::serve(&installation, &health, &shutdown).await?,
         }
-        served.await.map_err(CliError::not_available)?
+        served.await.map_err(CliError::not_available)
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     done.map(|()| DONE)

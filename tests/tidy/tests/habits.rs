@@ -72,6 +72,20 @@ fn nothing_ends_because_it_cannot_be_printed() {
     );
 }
 
+/// The library's own accept loop takes as many connections as the machine has open files, and keeps those that idle.
+#[test]
+fn every_listener_has_bounds() {
+    let mut findings = Vec::new();
+    for file in files(&[".rs"]).iter().filter(|f| f.path.contains("/src/") && !f.path.starts_with("tests/")) {
+        for (number, line) in file.text.lines().enumerate() {
+            if line.contains("axum::serve(") {
+                findings.push(Finding(format!("{}:{}", file.path, number + 1)));
+            }
+        }
+    }
+    holds("a listener has few connections and pauses: logystera_ingest::serve_few", &findings);
+}
+
 /// Every bound is used by the code that it bounds or by a test: one that nobody names bounds nothing.
 #[test]
 fn every_limit_is_in_force() {
