@@ -332,6 +332,13 @@ async fn rules_of_new_sites(
     if let Some(rules) = &installation.config.rules {
         return Err(CliError::wrong_use(not_published(rules, file)));
     }
+    if directory.is_published_unsure() {
+        return Err(CliError::wrong_use(format!(
+            "which rules the sites have was written down by an older version, which does not say which were the last: publish them \
+             once more: logystera rules publish FILE --config {}",
+            file.display()
+        )));
+    }
     publish_rules(log, directory, &rules_or_default(None)?).await
 }
 
