@@ -92,6 +92,9 @@ pub enum Answer {
     Revoked {
         /// Keys of the site that still sign, or will.
         live: usize,
+        /// Whether it was revoked before, and as stolen if that is what is said now.
+        #[serde(default)]
+        already: bool,
     },
     /// A site was closed.
     Closed {
@@ -252,7 +255,8 @@ impl<L: Log> Office<L> {
                 self.rotate_key(deployment, &site, overlap_days).await.map(Answer::Key)
             }
             Request::SiteRevokeKey { site, key, stolen } => {
-                self.revoke_key(&site, &key, stolen).await.map(|live| Answer::Revoked { live })
+                let revoked = self.revoke_key(&site, &key, stolen).await;
+                revoked.map(|(live, already)| Answer::Revoked { live, already })
             }
             Request::SiteClose { site } => self.close_site(&site).await.map(|already| Answer::Closed { already }),
             Request::ChannelAdd { url, tenant } => self.add_channel(&url, &tenant).await.map(Answer::Channel),
