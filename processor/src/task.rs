@@ -188,6 +188,9 @@ impl<B: Bodies> StateMachine for EngineMachine<B> {
         let is_below = matches!(&decoded, SignalsRecord::Tick(tick) if tick.at < self.engine.time().wall());
         let mut out = Vec::new();
         self.with_bodies(record.offset, |engine| engine.apply(record.offset, &decoded, &mut out))?;
+        if matches!(decoded, SignalsRecord::SiteConfigured(_) | SignalsRecord::SiteClosed(_)) {
+            self.engine.forget_unused();
+        }
         // Nobody waits for a snapshot.
         let has_detection = self.forward(out, is_below, outputs);
         let is_time = matches!(decoded, SignalsRecord::Tick(_)) && !has_detection;
