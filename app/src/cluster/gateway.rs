@@ -53,7 +53,8 @@ pub(super) async fn run(
     let instance = config.instance()?;
     let door = Door::new(installation.kafka.config(), &instance, incarnation, Arc::clone(&clock));
     let keys = Arc::new(SiteKeys::new(view.clone(), installation.master.clone()));
-    let settings = GatewayConfig { among_others: Some(instance), ..gateway_config(&config.audience) };
+    let quota = config.quota().map_err(CliError::wrong_use)?;
+    let settings = GatewayConfig { among_others: Some(instance), quota, ..gateway_config(&config.audience) };
     let gateway = Gateway::new(settings, installation.log.through(door.clone()), keys, clock);
     let keeper = door.clone().keep(installation.log.clone(), view.clone(), gateway.stands(), closed.clone());
     let keeper = tokio::spawn(keeper);
@@ -62,10 +63,10 @@ pub(super) async fn run(
     }
     // Its own lease stands in the topic now: whoever asked for one before it is seen, and whoever comes later sees this one.
     gateway.see_others(standings(&view.current()));
-    let listening = tokio::spawn(listen(gateway.clone(), view, closed.clone()));
     let layouts = Layouts::of(installation.kafka.config(), &view.current());
-    tracing::info!(listen = %config.listen, admin = %config.admin_listen, "gateway started");
+    let listening = tokio::spawn(listen(gateway.clone(), view, closed.clone()));
     recall(&gateway, &installation.kafka, &layouts).await;
+    tracing::info!(listen = %config.listen, admin = %config.admin_listen, "gateway started");
     let render: Render = Arc::new(move || metrics.render());
     tokio::join!(
         gateway.serve(senders, tls, shutdown.wait()),
