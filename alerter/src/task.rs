@@ -16,6 +16,7 @@ use logystera_schemas::delivery::{Attempt, AttemptEnded, AttemptOutcome, Attempt
 use logystera_schemas::ids::TenantId;
 use logystera_schemas::limits::{ALERTER_STOP_MS, ATTEMPTS_IN_FLIGHT_MAX};
 use logystera_schemas::schema::{self, TopicRecord};
+use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
 use tokio::sync::mpsc;
 
@@ -230,6 +231,8 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
             metrics::counter!("logystera_alerter_attempts_total", "outcome" => ended.outcome.as_str()).increment(1);
             entries.push(self.cycle.machine.ended(&ended));
         }
+        // Before the first tick nobody knows what time it is: a pause that began then would be over at once.
+        let starting = starting && self.planner().wall() > WallMs(0);
         let due: Vec<Due> = if starting { self.planner().due().collect() } else { Vec::new() };
         entries.extend(due.iter().map(|due| self.cycle.machine.started(due)));
         let must = !entries.is_empty() || self.cycle.is_full() || self.pace.is_due(now);

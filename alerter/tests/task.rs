@@ -371,3 +371,19 @@ fn a_channel_removed_before_the_start_is_read_back_gets_no_request() {
     running.stop().unwrap();
     assert_eq!(shared.rows(), [("channel_removed".to_owned(), 0, AttemptState::NotSent)]);
 }
+
+/// In a new installation a detection can come before the first tick. What the channel asks for then, and when it was switched off, would
+/// be told from 1970 on, and over with the first tick.
+#[test]
+fn nothing_leaves_before_the_time_is_known() {
+    let shared = Shared::default();
+    shared.append(channels("t", &["a"]));
+    shared.append(DetectionsRecord::Detection(Box::new(detection("t", 1, DetectionState::Firing))));
+    let running = start(&shared, OK);
+    until("applied", || shared.0.lock().unwrap().position >= 2);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(running.sent(), []);
+    shared.append(tick(0, START_MS));
+    until("delivered", || shared.rows().len() == 2);
+    running.stop().unwrap();
+}
