@@ -10,12 +10,13 @@ use std::time::Duration;
 use logystera_infra::clock::Clock;
 use logystera_infra::log::{Entry, Record, Task};
 use logystera_infra::pace::{IdleCommits, Pace, TimeWanted};
-use logystera_infra::runtime::{COMMIT_INTERVAL, Cycle, CycleError, Halt, StateMachine};
+use logystera_infra::runtime::{Brought, COMMIT_INTERVAL, Cycle, CycleError, Halt, StateMachine};
 use logystera_infra::shutdown::Shutdown;
 use logystera_schemas::delivery::{Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState};
 use logystera_schemas::ids::TenantId;
 use logystera_schemas::limits::{ALERTER_STOP_MS, ATTEMPTS_IN_FLIGHT_MAX};
 use logystera_schemas::schema::{self, TopicRecord};
+use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
 use tokio::sync::mpsc;
 
@@ -45,14 +46,12 @@ pub struct PlannerMachine {
     partition: u32,
     /// Alerts that nobody gets, since the last report: by tenant, channel and reason, so that a flood of them is one line each.
     given_up: BTreeMap<(TenantId, String, String), u64>,
-    /// Something else than ticks was applied since the last commit, or a tick brought something about.
-    has_more_than_time: bool,
 }
 
 impl PlannerMachine {
     /// The machine of one partition of `detections`. `attempts` has as many: a tenant's key group is the same in both.
     pub fn new(partition: u32) -> Self {
-        Self { planner: Planner::new(), partition, given_up: BTreeMap::new(), has_more_than_time: false }
+        Self { planner: Planner::new(), partition, given_up: BTreeMap::new() }
     }
 
     /// The planner.
@@ -116,13 +115,12 @@ impl StateMachine for PlannerMachine {
         self.planner.restore(key, value).map_err(|e| Halt { offset: 0, what: e.to_string() })
     }
 
-    fn apply(&mut self, record: &Record, outputs: &mut Vec<Entry>) -> Result<(), Halt> {
+    fn apply(&mut self, record: &Record, outputs: &mut Vec<Entry>) -> Result<Brought, Halt> {
         let decoded = DetectionsRecord::decode(&record.value)
             .map_err(|e| Halt { offset: record.offset, what: format!("topic detections: {e}") })?;
         let mut rows = Vec::new();
-        self.has_more_than_time |= !matches!(decoded, DetectionsRecord::Tick(_));
+        let is_tick = matches!(decoded, DetectionsRecord::Tick(_));
         self.planner.apply(decoded, &mut rows);
-        self.has_more_than_time |= !rows.is_empty();
         for row in &rows {
             // What a newer line tells too was not given up: nobody should be called for it.
             let state = if row.reason == SUPERSEDED { SUPERSEDED } else { row.state.as_str() };
@@ -130,7 +128,7 @@ impl StateMachine for PlannerMachine {
             self.note(row);
             outputs.push(self.entry(Topic::Attempts, &row.tenant, row));
         }
-        Ok(())
+        Ok(if is_tick && rows.is_empty() { Brought::OnlyTime } else { Brought::More })
     }
 
     fn is_sealed(&self) -> bool {
@@ -142,7 +140,6 @@ impl StateMachine for PlannerMachine {
     }
 
     fn take_puts(&mut self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
-        self.has_more_than_time = false;
         self.planner.take_puts()
     }
 }
@@ -224,7 +221,7 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
         self.wants.time(self.planner().has_deliveries());
         let now = self.clock.monotonic_ms();
         if applied > 0 || self.pace.is_waiting() {
-            self.pace.waits(now, !self.cycle.machine.has_more_than_time, COMMIT_INTERVAL);
+            self.pace.waits(now, !self.cycle.has_more_than_time(), COMMIT_INTERVAL);
         }
         let mut entries = Vec::new();
         if self.planner().is_sealed() {
@@ -234,6 +231,8 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
             metrics::counter!("logystera_alerter_attempts_total", "outcome" => ended.outcome.as_str()).increment(1);
             entries.push(self.cycle.machine.ended(&ended));
         }
+        // Before the first tick nobody knows what time it is: a pause that began then would be over at once.
+        let starting = starting && self.planner().wall() > WallMs(0);
         let due: Vec<Due> = if starting { self.planner().due().collect() } else { Vec::new() };
         entries.extend(due.iter().map(|due| self.cycle.machine.started(due)));
         let must = !entries.is_empty() || self.cycle.is_full() || self.pace.is_due(now);

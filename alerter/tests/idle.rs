@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{START_MS, channels, detection, line_of, tick};
+use common::{START_MS, answered, channels, detection, line_of, tick};
 use logystera_alerter::core::Due;
 use logystera_alerter::task::{Courier, PlannerMachine, outcomes, run};
 use logystera_infra::clock::{Clock, ManualClock};
@@ -131,18 +131,7 @@ impl Courier for Receiver {
             _ => (AttemptOutcome::Unreachable, None),
         };
         *fails = fails.saturating_sub(1);
-        let Due { tenant, delivery, attempt, .. } = due;
-        let ended = AttemptEnded {
-            tenant,
-            delivery,
-            attempt,
-            outcome,
-            status,
-            retry_after_s: None,
-            duration_ms: 1,
-            cause: None,
-        };
-        self.outcomes.try_send(ended).expect("the channel holds all that can be in the air");
+        self.outcomes.try_send(answered(&due, outcome, status)).expect("the channel holds all that can be in the air");
     }
 }
 

@@ -4,7 +4,12 @@
 
 mod common;
 
-use common::{play, play_behind};
+use common::{START_MS, answered, apply, channels, detection, fired, line_of, play, play_behind, started, tick};
+use logystera_alerter::core::Planner;
+use logystera_schemas::delivery::{Attempt, AttemptOutcome};
+use logystera_schemas::detection::DetectionState;
+use logystera_schemas::limits::DELIVERIES_MAX;
+use logystera_schemas::topic::DetectionsRecord;
 
 /// The news of an episode is in the air.
 const TELLING: &str = "
@@ -192,4 +197,42 @@ fn an_end_that_news_waits_for_is_tried_each_time_that_the_news_would_be() {
          end a2 ok => a2#9 delivered
          due => a3#1",
     );
+}
+
+/// What holds its place before news of another episode, or is in the air, makes no room for what comes behind it.
+#[test]
+fn into_a_full_queue_comes_only_what_takes_anothers_place() {
+    let mut planner = Planner::new();
+    let line = |seq, state, group: &str, episode| {
+        let found = line_of(detection("t", seq, state), group, episode, START_MS);
+        DetectionsRecord::Detection(Box::new(found))
+    };
+    let start = |planner: &mut Planner, seq: u64| {
+        let due = planner.due().find(|due| due.detection.seq == seq).unwrap();
+        apply(planner, started(&due, planner.wall()));
+        due
+    };
+    let reasons = |rows: Vec<Attempt>| rows.into_iter().map(|row| (row.seq, row.reason)).collect::<Vec<_>>();
+    apply(&mut planner, tick(0, START_MS));
+    apply(&mut planner, channels("t", &["a"]));
+    apply(&mut planner, line(1, DetectionState::Firing, "told", 1));
+    let due = start(&mut planner, 1);
+    apply(&mut planner, DetectionsRecord::AttemptEnded(answered(&due, AttemptOutcome::Delivered, Some(200))));
+    apply(&mut planner, line(2, DetectionState::Resolved, "told", 1));
+    apply(&mut planner, line(3, DetectionState::Firing, "telling", 3));
+    start(&mut planner, 3);
+    let last = DELIVERIES_MAX as u64 + 1;
+    for seq in 4..=last {
+        assert_eq!(apply(&mut planner, fired("t", seq, DetectionState::Firing)), []);
+    }
+    assert_eq!(planner.waiting(), DELIVERIES_MAX - 1, "and one is in the air");
+
+    let full = |seq| vec![(seq, "queue_full".to_owned())];
+    let behind_an_end = apply(&mut planner, line(last + 1, DetectionState::Firing, "told", 9));
+    assert_eq!(reasons(behind_an_end), full(last + 1));
+    let behind_what_is_in_the_air = apply(&mut planner, line(last + 2, DetectionState::Resolved, "telling", 3));
+    assert_eq!(reasons(behind_what_is_in_the_air), full(last + 2));
+    let overtaking = apply(&mut planner, line(last + 3, DetectionState::Resolved, "smtp-5", 5));
+    assert_eq!(reasons(overtaking), [(5, "superseded".to_owned())]);
+    assert_eq!(planner.waiting(), DELIVERIES_MAX - 1);
 }

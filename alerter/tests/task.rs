@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use common::{START_MS, channels, detection, tick};
+use common::{START_MS, answered, channels, detection, tick};
 use logystera_alerter::core::Due;
 use logystera_alerter::task::{Courier, PlannerMachine, outcomes, run};
 use logystera_infra::clock::SystemClock;
@@ -167,18 +167,9 @@ impl Courier for Scripted {
         assert!(recorded, "attempt {} left unrecorded", due.attempt);
         self.sent.lock().unwrap().push(due.clone());
         if let Some((outcome, status)) = self.answers {
-            let Due { tenant, delivery, attempt, .. } = due;
-            let ended = AttemptEnded {
-                tenant,
-                delivery,
-                attempt,
-                outcome,
-                status,
-                retry_after_s: None,
-                duration_ms: 3,
-                cause: None,
-            };
-            self.outcomes.try_send(ended).expect("the channel holds all that can be in the air");
+            self.outcomes
+                .try_send(answered(&due, outcome, status))
+                .expect("the channel holds all that can be in the air");
         }
     }
 }
@@ -358,20 +349,8 @@ fn a_stop_waits_for_what_is_in_the_air() {
     shared.append(DetectionsRecord::Detection(Box::new(detection("t", 4, DetectionState::Firing))));
     std::thread::sleep(Duration::from_millis(50));
     assert!(!thread.is_finished(), "attempts are in the air");
-    for due in sent.lock().unwrap().clone() {
-        let Due { tenant, delivery, attempt, .. } = due;
-        let outcome = AttemptOutcome::Delivered;
-        let ended = AttemptEnded {
-            tenant,
-            delivery,
-            attempt,
-            outcome,
-            status: Some(200),
-            retry_after_s: None,
-            duration_ms: 50,
-            cause: None,
-        };
-        sender.try_send(ended).unwrap();
+    for due in sent.lock().unwrap().iter() {
+        sender.try_send(answered(due, AttemptOutcome::Delivered, Some(200))).unwrap();
     }
     thread.join().unwrap().unwrap();
     assert_eq!(shared.rows().iter().filter(|row| row.2 == AttemptState::Delivered).count(), 3);
@@ -391,4 +370,20 @@ fn a_channel_removed_before_the_start_is_read_back_gets_no_request() {
     assert_eq!(running.sent(), []);
     running.stop().unwrap();
     assert_eq!(shared.rows(), [("channel_removed".to_owned(), 0, AttemptState::NotSent)]);
+}
+
+/// In a new installation a detection can come before the first tick. What the channel asks for then, and when it was switched off, would
+/// be told from 1970 on, and over with the first tick.
+#[test]
+fn nothing_leaves_before_the_time_is_known() {
+    let shared = Shared::default();
+    shared.append(channels("t", &["a"]));
+    shared.append(DetectionsRecord::Detection(Box::new(detection("t", 1, DetectionState::Firing))));
+    let running = start(&shared, OK);
+    until("applied", || shared.0.lock().unwrap().position >= 2);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(running.sent(), []);
+    shared.append(tick(0, START_MS));
+    until("delivered", || shared.rows().len() == 2);
+    running.stop().unwrap();
 }

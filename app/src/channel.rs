@@ -85,7 +85,7 @@ fn channel(args: &Args) -> Result<u8, CliError> {
         Command::List => {
             let log = reading::open(&args.place.data, &args.place.cluster)?;
             let directory = log.directory()?;
-            list::print(&directory, &Known::read(&*log, master(args)?)?, args.place.json)?;
+            list::print(&directory, &Known::read(&*log, &directory, master(args)?)?, args.place.json)?;
             return Ok(DONE);
         }
         Command::Add(Kind::Webhook { url, tenant, create }) => {
@@ -176,7 +176,7 @@ fn status_of_tested(args: &Args) -> Result<Option<ChannelStatus>, CliError> {
     let Command::Test { channel } = &args.command else { return Ok(None) };
     let log = reading::open(&args.place.data, &args.place.cluster)?;
     let directory = log.directory()?;
-    let known = Known::read(&*log, None)?;
+    let known = Known::read(&*log, &directory, None)?;
     Ok(directory.channel(channel).and_then(|channel| known.status(channel)))
 }
 

@@ -27,5 +27,6 @@ mod advice;
 pub mod cli;
 mod demo;
 pub mod deployment;
+mod quota;
 mod reading;
 mod when;

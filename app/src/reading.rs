@@ -58,8 +58,8 @@ pub(crate) trait Reading {
     /// What is configured now, and how the topics are laid out: from here on this log knows the generations that there are.
     fn directory(&self) -> Result<Directory, LogError>;
 
-    /// The planner of deliveries as it would be at the log's end. None: this log does not give it to readers, as a cluster's,
-    /// whose state is spread over the partitions of a changelog.
+    /// The planner of deliveries as it would be at the log's end; of a cluster, as its alerters have committed it. None: that is more
+    /// than a command should read.
     fn planner(&self) -> Result<Option<Planner>, LogError> {
         Ok(None)
     }

@@ -154,13 +154,18 @@ fn site(args: &Args) -> Result<u8, CliError> {
             "Closed, for good. What was firing resolves; its senders are told to stop when they next send (410). Its signals, \
              detections and attempts stay in the log. Its id is not given again.",
         )?,
-        Answer::Revoked { live } if args.place.json => out.json(&json!({"revoked": true, "live_keys": live}))?,
-        Answer::Revoked { live: 0 } => {
+        Answer::Revoked { live, already } if args.place.json => {
+            out.json(&json!({"revoked": true, "already": already, "live_keys": live}))?;
+        }
+        Answer::Revoked { live, already: true } => {
+            out.line(format_args!("It is revoked already: nothing was changed. Live keys left: {live}."))?;
+        }
+        Answer::Revoked { live: 0, already: false } => {
             out.line(
                 "Revoked: refused within 5 seconds. The site has no other key: nothing of it is accepted any more.",
             )?;
         }
-        Answer::Revoked { live } => {
+        Answer::Revoked { live, already: false } => {
             out.line(format_args!("Revoked: refused within 5 seconds. Live keys left: {live}."))?;
         }
         _ => return Err(CliError::not_available("the running logystera gave an answer to something else")),

@@ -143,9 +143,17 @@ impl Directory {
         self.rule_sets.values()
     }
 
-    /// The configuration that was published last: new sites are configured with it.
+    /// The configuration that was published last: new sites are configured with it. None: there is none, or it is not known which.
     pub fn published(&self) -> Option<Sha256Digest> {
-        self.published
+        self.published.filter(|_| !self.is_published_unsure())
+    }
+
+    /// Whether it is not known which of several configurations was published last: only versions that wrote a body once, and not
+    /// what a site was configured with, have published here. The one whose body is the newest need not be the one that came last.
+    pub fn is_published_unsure(&self) -> bool {
+        self.rule_sets.len() > 1
+            && self.site_rules.values().next().is_none()
+            && self.sites().any(|site| site.closed_at.is_none())
     }
 
     /// A channel; a removed one too.
@@ -342,6 +350,40 @@ mod tests {
 
         assert_eq!(Directory::read_from(&EmbeddedReader::open(dir.path()).unwrap()).unwrap(), *after);
         assert_eq!(*DirectoryWatch::load(log).unwrap().view().current(), *after);
+    }
+
+    /// A version that wrote a body only once published A, B, A: the log's newest is B, and sites have A.
+    #[test]
+    fn what_was_published_last_is_not_guessed() {
+        let set = |n: u8| {
+            (Sha256Digest([n; 32]), Entity::RuleSet(RuleSet { digest: Sha256Digest([n; 32]), body: Blob(vec![n]) }))
+        };
+        let ((a, with_a), (b, with_b)) = (set(1), set(2));
+        let rules_of = |digest| {
+            Entity::SiteRules(SiteRules {
+                site: "shop".parse().unwrap(),
+                digest,
+                semantics: 1,
+                at: 5,
+                by: "me".to_owned(),
+            })
+        };
+        for (entities, published, is_unsure) in [
+            (vec![], None, false),
+            (vec![with_a.clone()], Some(a), false),
+            (vec![site(None), with_a.clone()], Some(a), false),
+            (vec![with_a.clone(), with_b.clone()], Some(b), false),
+            (vec![site(Some(7)), with_a.clone(), with_b.clone()], Some(b), false),
+            (vec![site(None), with_a.clone(), with_b.clone()], None, true),
+            (vec![site(None), with_a.clone(), with_b.clone(), rules_of(b)], Some(b), false),
+            (vec![site(None), with_a.clone(), with_b, with_a, rules_of(a)], Some(a), false),
+        ] {
+            let mut directory = Directory::default();
+            for entity in entities {
+                directory.put(entity);
+            }
+            assert_eq!((directory.published(), directory.is_published_unsure()), (published, is_unsure));
+        }
     }
 
     #[tokio::test]

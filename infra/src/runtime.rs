@@ -17,6 +17,15 @@ pub struct Halt {
     pub what: String,
 }
 
+/// What a record was to a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Brought {
+    /// Time went on, and nothing came of it that anybody waits for.
+    OnlyTime,
+    /// Anything else.
+    More,
+}
+
 /// A deterministic machine over one topic: state and outputs are a function of the records, in order.
 pub trait StateMachine {
     /// Takes one stored state entry. Called for each of them before the first record.
@@ -26,7 +35,7 @@ pub trait StateMachine {
     fn restored(&mut self) {}
 
     /// Applies one record and appends what it brings about to `outputs`.
-    fn apply(&mut self, record: &Record, outputs: &mut Vec<Entry>) -> Result<(), Halt>;
+    fn apply(&mut self, record: &Record, outputs: &mut Vec<Entry>) -> Result<Brought, Halt>;
 
     /// Whether the newest record was the end of the partition. Nothing behind it is applied.
     fn is_sealed(&self) -> bool {
@@ -88,6 +97,8 @@ pub struct Cycle<M, T> {
     task: T,
     position: u64,
     outputs: Vec<Entry>,
+    /// Whether anything but time was applied since the last commit.
+    has_more_than_time: bool,
 }
 
 impl<M: StateMachine, T: Task> Cycle<M, T> {
@@ -103,7 +114,7 @@ impl<M: StateMachine, T: Task> Cycle<M, T> {
             return Err(halt.into());
         }
         machine.restored();
-        Ok(Self { position: task.position(), machine, task, outputs: Vec::new() })
+        Ok(Self { position: task.position(), machine, task, outputs: Vec::new(), has_more_than_time: false })
     }
 
     /// The input offset to apply next.
@@ -137,13 +148,19 @@ impl<M: StateMachine, T: Task> Cycle<M, T> {
             if self.task.is_skipped(record.offset) {
                 metrics::counter!("logystera_records_skipped_total").increment(1);
             } else {
-                self.machine.apply(record, &mut self.outputs)?;
+                let brought = self.machine.apply(record, &mut self.outputs)?;
+                self.has_more_than_time |= brought == Brought::More;
             }
             self.position = record.offset + 1;
             applied += 1;
         }
         self.task.take_back(records);
         Ok(applied)
+    }
+
+    /// Whether anything but time waits for the next commit.
+    pub fn has_more_than_time(&self) -> bool {
+        self.has_more_than_time
     }
 
     /// Whether so much has gathered that the commit should not wait for its interval.
@@ -154,6 +171,7 @@ impl<M: StateMachine, T: Task> Cycle<M, T> {
 
     /// Makes everything applied so far durable, together with `more` records.
     pub fn commit(&mut self, more: Vec<Entry>) -> Result<(), CycleError> {
+        self.has_more_than_time = false;
         let mut outputs = std::mem::take(&mut self.outputs);
         outputs.extend(more);
         let puts = self.machine.take_puts();
@@ -173,7 +191,7 @@ mod tests {
     use super::*;
     use crate::control::Skips;
 
-    /// Applies numbers below 10.
+    /// Applies numbers below 10; 0 is time.
     #[derive(Default)]
     struct Small(Vec<u64>);
 
@@ -182,12 +200,13 @@ mod tests {
             Ok(())
         }
 
-        fn apply(&mut self, record: &Record, _: &mut Vec<Entry>) -> Result<(), Halt> {
+        fn apply(&mut self, record: &Record, _: &mut Vec<Entry>) -> Result<Brought, Halt> {
             match record.value.first() {
-                Some(0..10) => self.0.push(record.offset),
+                Some(0) => return Ok(Brought::OnlyTime),
+                Some(1..10) => self.0.push(record.offset),
                 _ => return Err(Halt { offset: record.offset, what: "not a number below 10".to_owned() }),
             }
-            Ok(())
+            Ok(Brought::More)
         }
 
         fn dirty_bytes(&self) -> usize {
@@ -239,6 +258,17 @@ mod tests {
         fn commit(&mut self, commit: Commit) -> Result<(), LogError> {
             self.committed = commit.position;
             Ok(())
+        }
+    }
+
+    #[test]
+    fn more_than_time_waits_until_it_is_committed() {
+        for (values, has_more) in [(&[0, 0][..], false), (&[0, 1, 0], true)] {
+            let mut cycle = Cycle::start(Small::default(), Given::new(values, Skips::default())).unwrap();
+            assert_eq!(cycle.apply_next(Duration::ZERO).unwrap(), values.len());
+            assert_eq!(cycle.has_more_than_time(), has_more, "{values:?}");
+            cycle.commit(Vec::new()).unwrap();
+            assert!(!cycle.has_more_than_time(), "{values:?}");
         }
     }
 

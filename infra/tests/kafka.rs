@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use logystera_infra::conformance::{Backend, append, conformance, entry};
 use logystera_infra::control::Skips;
-use logystera_infra::log::kafka::{Committed, Kafka, KafkaConfig, KafkaLog, KafkaTask, Place};
+use logystera_infra::log::kafka::{Committed, Kafka, KafkaConfig, KafkaLog, KafkaTask, Place, TailBounds};
 use logystera_infra::log::{Commit, Entry, Log, LogError, Task};
 use logystera_infra::secrets::random_bytes;
 use logystera_schemas::control::{GrowingTopic, GrowthPhase, Partitions};
@@ -163,6 +163,42 @@ fn the_one_writer_fences_the_one_before() {
     assert_eq!(values, [b"1", b"2", b"3"]);
 }
 
+/// Who starts learns the newest of every partition, whatever bounds it.
+#[test]
+fn a_tail_has_the_newest_records_of_each_partition() {
+    let Some(brokers) = services::kafka() else { return };
+    let kafka = OnKafka::fresh(&brokers).0;
+    let log = kafka.log().unwrap();
+    let generation = kafka.layouts().written(Topic::Signals);
+    let bounds = TailBounds { offsets: 1_000, bytes: 1 << 20, wait: Duration::from_secs(20) };
+    let tail = |bounds| {
+        let keep =
+            |value: &[u8]| Some(String::from_utf8(value.to_vec()).unwrap()).filter(|text| !text.starts_with('x'));
+        let tail = kafka.tail(Topic::Signals, generation, bounds, keep).unwrap();
+        (tail.kept, tail.unread)
+    };
+    let is_empty = |kept: &BTreeMap<u32, Vec<String>>| kept.values().all(Vec::is_empty);
+    let (kept, unread) = tail(bounds);
+    assert!(is_empty(&kept) && unread == 0, "{kept:?}");
+
+    let record = |partition, value: String| Entry { partition, ..entry(Topic::Signals, "", &value) };
+    for n in 0..200 {
+        append(&log, vec![record(0, format!("{n:0100}"))]);
+    }
+    append(&log, vec![record(1, "a".to_owned()), record(1, "x".to_owned()), record(1, "b".to_owned())]);
+    let numbers = |from: u32| (from..200).map(|n| format!("{n:0100}")).collect::<Vec<_>>();
+    let others = vec!["a".to_owned(), "b".to_owned()];
+    let (kept, unread) = tail(bounds);
+    assert_eq!((&kept[&0], &kept[&1], unread), (&numbers(0), &others, 0));
+    let (kept, _) = tail(TailBounds { offsets: 50, ..bounds });
+    assert_eq!((&kept[&0], &kept[&1]), (&numbers(150), &others));
+    // Ten take 1,000 bytes: a hundred would be too much.
+    let (kept, _) = tail(TailBounds { bytes: 5_000, ..bounds });
+    assert_eq!((&kept[&0], &kept[&1]), (&numbers(190), &others));
+    let (kept, unread) = tail(TailBounds { wait: Duration::ZERO, ..bounds });
+    assert!(is_empty(&kept) && unread == 2, "{kept:?}");
+}
+
 /// Retention overtakes a task: before it reads on, and while it reads.
 #[test]
 fn records_that_are_gone_stop_a_task_until_they_are_passed_over() {
@@ -209,4 +245,27 @@ fn records_that_are_gone_stop_a_task_until_they_are_passed_over() {
     let mut task = kafka.task("engine", Topic::Signals, 0).unwrap();
     let lost = read(&mut task).unwrap_err();
     assert!(matches!(lost, LogError::Lost { from, to, .. } if (from, to) == (end, newest)), "{lost}");
+
+    // What was applied and is not committed is not read again, and not lost: only what is behind it is gone. It has fetched some
+    // of these when they go, not all.
+    let mut skips = Skips::default();
+    skips.add(end..newest);
+    task.pass_over(skips);
+    let large = "x".repeat(1 << 20);
+    (0..48).for_each(|_| append(&log, vec![entry(Topic::Signals, "s", &large)]));
+    let mut applied = read(&mut task).unwrap().last().unwrap().offset + 1;
+    std::thread::sleep(Duration::from_secs(1));
+    let gone_to = log.bounds(Topic::Signals, 0).unwrap().end;
+    kafka.delete_records(Topic::Signals, place, gone_to).unwrap();
+    let lost = loop {
+        match read(&mut task) {
+            Ok(records) => {
+                assert_eq!(records[0].offset, applied);
+                applied = records.last().unwrap().offset + 1;
+            }
+            Err(lost) => break lost,
+        }
+    };
+    assert!((newest + 2..gone_to).contains(&applied), "{newest}, {applied}, {gone_to}");
+    assert!(matches!(lost, LogError::Lost { from, to, .. } if (from, to) == (applied, gone_to)), "{lost}");
 }

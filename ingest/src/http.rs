@@ -15,16 +15,34 @@ use logystera_schemas::limits::ADMIN_CONNECTIONS_MAX;
 use tokio::net::TcpListener;
 
 use crate::answer::{Outcome, answer, clock_differs, health};
+use crate::config::Timing;
 use crate::core::clock::Judgement;
 use crate::core::crowd::Room;
 use crate::core::refusal::Refusal;
 use crate::core::signature::PATH;
 use crate::gateway::Gateway;
-use crate::server::{Listening, Rush, listen};
+use crate::server::{DoorMeters, Listening, Rush, listen};
 use crate::tls::Tls;
 
 /// Gives all metrics in Prometheus' text format.
 pub type Render = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// Serves `router` to operators, or to others of whom there are few, until `shutdown` resolves and the requests in flight are
+/// finished. `name` is the listener's in the log. However many come, they hold no more than [`ADMIN_CONNECTIONS_MAX`] open files,
+/// and who idles makes room.
+pub async fn serve_few(
+    name: &'static str,
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send,
+) {
+    let (timing, meters) = (Timing::default(), DoorMeters::noop());
+    let listening = Listening { name, listener, tls: None, room: FEW, timing, meters, rush: Arc::default() };
+    listen(listening, router, shutdown).await;
+}
+
+/// Room for operators.
+const FEW: Room = Room { places: ADMIN_CONNECTIONS_MAX, share: ADMIN_CONNECTIONS_MAX };
 
 impl<L: Log> Gateway<L> {
     /// Serves senders on `listener` until `shutdown` resolves; then takes no new batch, finishes those in flight, writes what
@@ -57,8 +75,7 @@ impl<L: Log> Gateway<L> {
         let router = Router::new().route("/metrics", get(metrics)).merge(health_routes());
         let router = router.fallback(not_found).with_state(self.clone());
         // It is operators' door: what comes there does not stop the clock.
-        let room = Room { places: ADMIN_CONNECTIONS_MAX, share: ADMIN_CONNECTIONS_MAX };
-        listen(self.listening("operators", listener, room, Arc::default()), router, shutdown).await;
+        listen(self.listening("operators", listener, FEW, Arc::default()), router, shutdown).await;
     }
 
     fn listening(&self, name: &'static str, listener: TcpListener, room: Room, rush: Arc<Rush>) -> Listening {

@@ -30,5 +30,5 @@ pub mod tls;
 
 pub use config::{GatewayConfig, Timing};
 pub use gateway::Gateway;
-pub use http::Render;
+pub use http::{Render, serve_few};
 pub use keys::{KeyEntry, Keys, MemoryKeys, SiteEntry};

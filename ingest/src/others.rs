@@ -9,9 +9,9 @@ use crate::core::election::Standing;
 use crate::gateway::{Gateway, lock};
 
 impl<L: Log> Gateway<L> {
-    /// Takes a tick that stands in the log from before this process.
-    pub fn remember_tick(&self, at: WallMs) {
-        lock(&self.0.clock_watch).written(at.0);
+    /// Takes the newest ticks that stand in a partition of the log from before this process, in their order.
+    pub fn remember_ticks(&self, ticks: impl IntoIterator<Item = WallMs>) {
+        lock(&self.0.clock_watch).found(ticks.into_iter().map(|at| at.0));
     }
 
     /// Takes in all leases of gateways whenever one has changed, as soon as they are read. The first time tells nobody's clock:

@@ -6,7 +6,9 @@ use std::time::Duration;
 use logystera_infra::clock::Clock;
 use logystera_infra::log::{Entry, Record, Task};
 use logystera_infra::pace::{IdleCommits, Pace};
-use logystera_infra::runtime::{COMMIT_INTERVAL, COMMIT_INTERVAL_BEHIND, Cycle, CycleError, Halt, StateMachine};
+use logystera_infra::runtime::{
+    Brought, COMMIT_INTERVAL, COMMIT_INTERVAL_BEHIND, Cycle, CycleError, Halt, StateMachine,
+};
 use logystera_infra::shutdown::Shutdown;
 use logystera_schemas::ids::{KeyGroup, Sha256Digest};
 use logystera_schemas::limits::BEHIND_MS;
@@ -45,8 +47,6 @@ pub struct EngineMachine<B> {
     bodies: B,
     outputs: OutputPartitions,
     marks: Option<Box<dyn Marks>>,
-    /// Something else than ticks was applied since the last commit, or a tick brought a detection about. Nobody waits for a snapshot.
-    has_more_than_time: bool,
     /// How many outputs there were when the last of them was a tick that a newer one may stand for.
     tick_ends_at: Option<usize>,
 }
@@ -69,7 +69,7 @@ impl<B: Bodies> EngineMachine<B> {
     /// The machine of the partition `home` of `signals`.
     pub fn new(home: Home, outputs: OutputPartitions, bodies: B) -> Self {
         let engine = Engine::new(home);
-        Self { engine, home, bodies, outputs, marks: None, has_more_than_time: false, tick_ends_at: None }
+        Self { engine, home, bodies, outputs, marks: None, tick_ends_at: None }
     }
 
     /// The same, which tells the time to `marks` instead of forwarding ticks in its commits.
@@ -112,8 +112,9 @@ impl<B: Bodies> EngineMachine<B> {
     }
 
     /// Forwards what a record brought about. A tick that directly follows another one stands for both: whoever reads them learns of
-    /// the time by the newest. Only those that set wall time back are counted, so each of them is forwarded (`is_below`).
-    fn forward(&mut self, mut out: Vec<Output>, is_below: bool, outputs: &mut Vec<Entry>) {
+    /// the time by the newest. Only those that set wall time back are counted, so each of them is forwarded (`is_below`). Gives
+    /// whether there was a detection.
+    fn forward(&mut self, mut out: Vec<Output>, is_below: bool, outputs: &mut Vec<Entry>) -> bool {
         if let Some(marks) = &self.marks {
             out.retain(|output| match output {
                 Output::Tick(tick) => {
@@ -124,7 +125,7 @@ impl<B: Bodies> EngineMachine<B> {
             });
         }
         if out.is_empty() {
-            return;
+            return false;
         }
         let is_tick = |output: &Output| matches!(output, Output::Tick(_));
         let stands_for = !is_below && out.iter().any(is_tick);
@@ -136,9 +137,9 @@ impl<B: Bodies> EngineMachine<B> {
             // A snapshot goes to another topic: it does not stand between two ticks.
             out.sort_by_key(is_tick);
         }
-        self.has_more_than_time |= has_detection;
         outputs.extend(self.entries(out));
         self.tick_ends_at = (stands_for && !has_detection).then_some(outputs.len());
+        has_detection
     }
 
     fn entries(&self, outputs: Vec<Output>) -> impl Iterator<Item = Entry> + '_ {
@@ -181,15 +182,19 @@ impl<B: Bodies> StateMachine for EngineMachine<B> {
         self.engine.restored();
     }
 
-    fn apply(&mut self, record: &Record, outputs: &mut Vec<Entry>) -> Result<(), Halt> {
+    fn apply(&mut self, record: &Record, outputs: &mut Vec<Entry>) -> Result<Brought, Halt> {
         let decoded = SignalsRecord::decode(&record.value)
             .map_err(|e| Halt { offset: record.offset, what: format!("topic signals: {e}") })?;
         let is_below = matches!(&decoded, SignalsRecord::Tick(tick) if tick.at < self.engine.time().wall());
         let mut out = Vec::new();
         self.with_bodies(record.offset, |engine| engine.apply(record.offset, &decoded, &mut out))?;
-        self.has_more_than_time |= !matches!(decoded, SignalsRecord::Tick(_));
-        self.forward(out, is_below, outputs);
-        Ok(())
+        if matches!(decoded, SignalsRecord::SiteConfigured(_) | SignalsRecord::SiteClosed(_)) {
+            self.engine.forget_unused();
+        }
+        // Nobody waits for a snapshot.
+        let has_detection = self.forward(out, is_below, outputs);
+        let is_time = matches!(decoded, SignalsRecord::Tick(_)) && !has_detection;
+        Ok(if is_time { Brought::OnlyTime } else { Brought::More })
     }
 
     fn is_sealed(&self) -> bool {
@@ -201,7 +206,6 @@ impl<B: Bodies> StateMachine for EngineMachine<B> {
     }
 
     fn take_puts(&mut self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
-        self.has_more_than_time = false;
         self.engine.take_puts()
     }
 }
@@ -230,7 +234,7 @@ pub fn run<B: Bodies, T: Task>(
             let is_behind = clock.wall_ms() - cycle.machine.engine().time().wall().0 > BEHIND_MS;
             // Whoever took over shows soon that it has.
             let interval = if is_behind && has_committed { COMMIT_INTERVAL_BEHIND } else { COMMIT_INTERVAL };
-            pace.waits(now, has_committed && !cycle.machine.has_more_than_time, interval);
+            pace.waits(now, has_committed && !cycle.has_more_than_time(), interval);
         }
         let sealed = cycle.machine.is_sealed();
         if sealed || pace.is_due(now) || cycle.is_full() {
@@ -239,7 +243,7 @@ pub fn run<B: Bodies, T: Task>(
             has_committed = true;
         }
         // What is not committed is told when it is: it may be applied once more.
-        if now >= tell_at && !cycle.machine.has_more_than_time {
+        if now >= tell_at && !cycle.has_more_than_time() {
             tally.tell(cycle.machine.engine());
             held.tell(cycle.machine.engine());
             tell_at = now + TELL_EVERY_MS;

@@ -9,11 +9,13 @@ use logystera_infra::log::{Commit, Entry, LogError, Record, Task};
 use logystera_infra::pace::{IdleCommits, TimeWanted};
 use logystera_infra::runtime::StateMachine;
 use logystera_infra::shutdown::Shutdown;
+use logystera_processor::core::engine::SEMANTICS;
+use logystera_processor::core::rule::RuleSet;
 use logystera_processor::core::snapshot::Home;
 use logystera_processor::task::{Bodies, EngineMachine, OutputPartitions, run};
 use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::schema;
-use logystera_schemas::signals_topic::{Refused, Tick};
+use logystera_schemas::signals_topic::{Refused, SiteClosed, SiteConfigured, Tick};
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
 
@@ -269,4 +271,58 @@ fn whoever_reads_the_forwarded_ticks_has_the_same_time() {
             assert_eq!(wall(&told), wall(&ticks[..end]), "{ticks:?}");
         }
     }
+}
+
+/// Rule sets, by how many matches they ask for.
+struct Known(Vec<RuleSet>);
+
+impl Known {
+    fn new() -> Self {
+        let set = |count: u32| {
+            let yaml = format!(
+                "format: 1\nrules:\n- name: mails\n  title: Failed mails\n  severity: warning\n  subsystem: mail\n  signal: mail.outcome\n  \
+                 threshold: {{count: {count}, within: 5s}}\n  message: \"mails failed\"\n"
+            );
+            RuleSet::from_yaml(&[("r.yaml", &yaml)]).expect("rules")
+        };
+        Self((1..=3).map(set).collect())
+    }
+}
+
+impl Bodies for Known {
+    fn find(&mut self, digest: &Sha256Digest) -> Option<String> {
+        self.0.iter().find(|set| set.digest == *digest).map(|set| set.body.clone())
+    }
+}
+
+#[test]
+fn rules_that_no_site_has_any_more_are_forgotten_and_learnt_again() {
+    let digests: Vec<_> = Known::new().0.iter().map(|set| set.digest).collect();
+    let mut machine = EngineMachine::new(Home::ALONE, OutputPartitions::ALONE, Known::new());
+    let mut offset = 0;
+    let mut apply = |machine: &mut EngineMachine<Known>, value: Vec<u8>| {
+        offset += 1;
+        machine.apply(&Record { offset, key: Vec::new(), value }, &mut Vec::new()).expect("a record");
+        machine.take_puts();
+        digests.iter().map(|digest| machine.engine().knows(digest)).collect::<Vec<_>>()
+    };
+    let (shop, blog) = ("shop", "blog");
+    let (name, semantics) = ("Shop".to_owned(), SEMANTICS);
+    let has = |site: &str, set: usize| {
+        let (site, tenant) = (site.parse().expect("an id"), "t".parse().expect("an id"));
+        schema::encode(&SiteConfigured { site, tenant, name: name.clone(), digest: digests[set], semantics })
+    };
+    for (site, set, known) in [
+        (shop, 0, [true, false, false]),
+        (blog, 0, [true, false, false]),
+        (shop, 1, [true, true, false]),
+        (blog, 1, [false, true, false]),
+        (shop, 0, [true, true, false]),
+        (blog, 2, [true, false, true]),
+    ] {
+        assert_eq!(apply(&mut machine, has(site, set)), known, "{site} has set {set}");
+    }
+    let (site, tenant) = ("blog".parse().expect("an id"), "t".parse().expect("an id"));
+    apply(&mut machine, schema::encode(&SiteClosed { site, tenant }));
+    assert_eq!(apply(&mut machine, has(shop, 0)), [true, false, false], "the closed site has none");
 }

@@ -1,5 +1,9 @@
 //! Every bound of the system, with its unit and its reason. Relations between bounds are checked at compile time.
 
+mod sending;
+
+pub use sending::*;
+
 /// Bytes of a batch on the wire (design, section 3).
 pub const WIRE_BYTES_MAX: usize = 1 << 20;
 /// Bytes of a batch's JSON once inflated (design, section 3).
@@ -128,8 +132,13 @@ pub const GATEWAY_SILENT_MS: i64 = 5_000;
 pub const GATEWAYS_HEARD_MAX: usize = 256;
 /// Ticks in a row below the log's wall time that set it back (design, section 5).
 pub const TICKS_BELOW: u32 = 60;
-/// Newest records of topic `signals` that a starting gateway looks through for the log's time and for batches: minutes of ticks.
+/// Newest records of a partition of topic `signals` that a starting gateway looks through for the log's time and for batches: minutes of ticks.
 pub const RECORDS_RECALLED: u64 = 1_000;
+/// Bytes of such records in a cluster, of all partitions together, beyond which a starting gateway looks no further back: on a busy
+/// log a thousand records of each partition would be gigabytes.
+pub const RECALLED_BYTES_MAX: usize = 64 << 20;
+/// Milliseconds after which it takes batches all the same: what it has not read by then, the engine finds.
+pub const RECALL_WAIT_MS: u64 = 3_000;
 /// Milliseconds within which a log line that can repeat is written once; the others are counted.
 pub const LOG_REPEAT_MS: i64 = 30_000;
 /// Milliseconds between two ticks of a gateway (design, section 5).
@@ -259,6 +268,9 @@ pub const LOG_RESERVE_RETRY_MS: u64 = 5_000;
 pub const LOG_MARK_MS: u64 = 5_000;
 /// Bytes of the embedded log's write-ahead log from which on a reader that holds it is told of: four times what is folded in at once.
 pub const LOG_WAL_BYTES_TOLD: u64 = 64 << 20;
+/// Offsets of the alerter's changelog, of all its partitions together, that `channel list` looks at for a channel's state: seconds. Where
+/// there are more it goes by the newest rows of topic `attempts`.
+pub const CHANGELOG_LOOKED_AT_MAX: u64 = 1_000_000;
 /// Milliseconds between two looks at topic `control`: a revocation takes effect within 5 s (design, section 3).
 pub const CONTROL_REFRESH_MS: u64 = 500;
 /// Milliseconds without a successful look at topic `control` after which a process is not ready: a revocation should take 5 s, and
@@ -368,41 +380,6 @@ pub const WEBHOOK_TOTAL_MS: u64 = 15_000;
 pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 4 << 10;
 /// Milliseconds that a stopping alerter waits for the attempts in the air: one attempt's whole time and a little.
 pub const ALERTER_STOP_MS: u64 = WEBHOOK_TOTAL_MS + 2_000;
-
-/// Bytes of signals that a sender puts into one batch: with its frame a body stays well under [`WIRE_BYTES_MAX`], so that
-/// it fits even where gzip does not pay.
-pub const CUT_BYTES_MAX: usize = 512 << 10;
-/// Bytes of one line of a sender's input, which is one signal.
-pub const LINE_BYTES_MAX: usize = 64 << 10;
-/// Bytes that `send --follow` keeps on disk for batches to come; what does not fit is counted as `overflow`. A file that
-/// is given to `send` has no such bound: none of it is dropped.
-pub const SPOOL_BYTES_MAX: u64 = 4 << 20;
-/// Bytes of the gateway's answer that a sender reads: [`REFUSED_LISTED_MAX`] refusals and room.
-pub const ANSWER_BYTES_MAX: u64 = 256 << 10;
-/// First back-off of a sender, in milliseconds; it doubles with each failure (issue: 30 s, 2 to the n).
-pub const SEND_BACKOFF_MS: u64 = 30_000;
-/// How long a key may take to reach every gateway, in milliseconds: what a sender waits where its key is not known (design,
-/// section 3: a revocation takes no longer).
-pub const SEND_NEW_KEY_MS: u64 = 5_000;
-/// Refusals in a row that a sender puts down to a new key; then it waits for the operator.
-pub const SEND_NEW_KEY_TRIES: u32 = 3;
-/// Longest pause of a sender, in milliseconds: an hour, on which the engine relies (design, section 5).
-pub const SEND_PAUSE_MS_MAX: u64 = 3_600_000;
-/// Failures in a row after which a sender only probes, once in [`SEND_PAUSE_MS_MAX`].
-pub const SEND_FAILURES_MAX: u32 = 8;
-/// Spools that a sender draws in a row, where others used the numbers of the ones before, until it takes the answer for a failure.
-pub const SPOOLS_DRAWN_MAX: u32 = 3;
-/// Time that one try of a sender may take, in milliseconds.
-pub const SEND_TIMEOUT_MS: u64 = 60_000;
-/// Milliseconds by which a sender's new measurement of its clock must differ to replace the old (design, section 3).
-pub const CLOCK_STEP_MS: i64 = 2_000;
-/// How far times of a spool may lie ahead of the sender's clock and still hold later ones back, in milliseconds. A clock that
-/// went back by more was wrong before: the spool's time starts anew.
-pub const CLOCK_BACK_MS: i64 = 300_000;
-/// Files that a sender's spool remembers as sent; each takes some 200 bytes of its state, which is written twice a batch.
-pub const SENT_FILES_MAX: usize = 100;
-/// Lines of its input that `send` and `convert` complain about one by one; more are only counted.
-pub const EXPLAINED_LINES_MAX: u64 = 100;
 
 const _: () = assert!(WIRE_BYTES_MAX <= BODY_BYTES_MAX, "a body that is not compressed must fit");
 const _: () = assert!(WIRE_BYTES_MAX <= UNAUTHENTICATED_BYTES_MAX, "one body must fit the shared budget");

@@ -26,6 +26,12 @@ pub(super) struct Overtaken {
 }
 
 impl Tenant {
+    /// Whether the newest line of a lane that waits would make place for news behind it.
+    pub(super) fn is_overtaken_by(&self, lane: &Lane, news: &Detection) -> bool {
+        let newest = self.lane(lane).filter(|id| !self.is_in_flight(*id)).last().and_then(|id| self.find(id));
+        newest.is_some_and(|(waiting, told)| !holds_up(&waiting, &told, news))
+    }
+
     /// Lets newer lines of a lane overtake those that wait before them.
     pub(super) fn overtake(&mut self, tenant: &TenantId, lane: &Lane, dirty: &mut Dirty) -> Vec<Overtaken> {
         let waiting: Vec<DeliveryId> = self.lane(lane).filter(|id| !self.is_in_flight(*id)).collect();

@@ -222,8 +222,8 @@ impl Planner {
         }
         let planned = Delivery::planned(delivery, detection, channel, disabled, tenant.next_order(), wall);
         let lane = planned.lane();
-        // One that takes the place of others needs no room of its own.
-        let takes_a_place = lane.as_ref().is_some_and(|lane| tenant.lane(lane).next().is_some());
+        // One that takes another's place needs no room of its own.
+        let takes_a_place = lane.as_ref().is_some_and(|lane| tenant.is_overtaken_by(lane, detection));
         let full = (tenant.deliveries.len() >= DELIVERIES_MAX && !takes_a_place).then_some(Reason::QueueFull);
         if let Some(reason) = refused.or(full) {
             let row = RowOf {

@@ -96,20 +96,21 @@ pub(crate) fn ended(
     attempt: &AttemptRef,
     outcome: AttemptOutcome,
     status: Option<u32>,
-    retry_s: Option<u64>,
+    retry_after_s: Option<u64>,
 ) -> DetectionsRecord {
     let AttemptRef { tenant, delivery, attempt } = attempt.clone();
-    let retry_after_s = retry_s;
-    DetectionsRecord::AttemptEnded(AttemptEnded {
-        tenant,
-        delivery,
-        attempt,
-        outcome,
-        status,
-        retry_after_s,
-        duration_ms: 12,
-        cause: None,
-    })
+    let (duration_ms, cause) = (12, None);
+    let ended = AttemptEnded { tenant, delivery, attempt, outcome, status, retry_after_s, duration_ms, cause };
+    DetectionsRecord::AttemptEnded(ended)
+}
+
+/// How an attempt ended that was due.
+pub(crate) fn answered(due: &Due, outcome: AttemptOutcome, status: Option<u32>) -> AttemptEnded {
+    let Due { tenant, delivery, attempt, .. } = due.clone();
+    match ended(&AttemptRef { tenant, delivery, attempt }, outcome, status, None) {
+        DetectionsRecord::AttemptEnded(ended) => ended,
+        other => panic!("{other:?}"),
+    }
 }
 
 pub(crate) fn enabled(tenant: &str, channel: &str) -> DetectionsRecord {

@@ -92,6 +92,9 @@ pub enum Answer {
     Revoked {
         /// Keys of the site that still sign, or will.
         live: usize,
+        /// Whether it was revoked before, and as stolen if that is what is said now.
+        #[serde(default)]
+        already: bool,
     },
     /// A site was closed.
     Closed {
@@ -167,7 +170,9 @@ pub struct Office<L> {
     master: MasterKey,
     clock: Arc<dyn Clock>,
     policy: AddressPolicy,
-    followers: Option<DirectoryWatch<L>>,
+    /// Topic `control`. Whoever else follows it in this process, as the gateway and the alerter of `up` do, knows of a change before it is
+    /// answered: a key that was just told must not be refused, nor one that was just revoked be accepted.
+    control: DirectoryWatch<L>,
     /// Held from reading topic `control` until the change is durable: of two at once both would give a site the same id.
     deployment: Mutex<Deployment>,
     _seat: Option<ControlSeat>,
@@ -175,27 +180,31 @@ pub struct Office<L> {
 
 impl Office<EmbeddedLog> {
     /// The office of an open folder. Fails where somebody has it.
-    pub fn of_folder(embedded: &Embedded, master: MasterKey, deployment: Deployment) -> Result<Self, CliError> {
+    pub fn of_folder(
+        embedded: &Embedded,
+        control: DirectoryWatch<EmbeddedLog>,
+        master: MasterKey,
+        deployment: Deployment,
+    ) -> Result<Self, CliError> {
         let taken = || CliError::not_available("this process has an office already: changes are made by that one");
         let seat = embedded.seat().ok_or_else(taken)?;
-        let office = Self::new(embedded.log(), master, deployment, Arc::new(SystemClock::new()));
+        let office = Self::new(embedded.log(), control, master, deployment, Arc::new(SystemClock::new()));
         Ok(Self { _seat: Some(seat), ..office })
     }
 }
 
 impl<L: Log> Office<L> {
     /// The office of an installation.
-    pub fn new(log: L, master: MasterKey, deployment: Deployment, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        log: L,
+        control: DirectoryWatch<L>,
+        master: MasterKey,
+        deployment: Deployment,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let policy = deployment.address_policy();
         let deployment = Mutex::new(deployment);
-        Self { log, master, clock, policy, followers: None, deployment, _seat: None }
-    }
-
-    /// Answers only when the gateway and the alerter of this process know of the change: a key that was just told must not
-    /// be refused, nor one that was just revoked be accepted.
-    #[must_use]
-    pub fn serving(self, followers: DirectoryWatch<L>) -> Self {
-        Self { followers: Some(followers), ..self }
+        Self { log, master, clock, policy, control, deployment, _seat: None }
     }
 
     /// Does what is asked. When it answers, that is durable.
@@ -238,7 +247,7 @@ impl<L: Log> Office<L> {
 
     fn tell_followers(&self) {
         // Where the topic can't be read just now, the change is made all the same: they look again by themselves.
-        if let Some(Err(error)) = self.followers.as_ref().map(DirectoryWatch::refresh) {
+        if let Err(error) = self.control.refresh() {
             tracing::warn!(%error, "a change is made, and known here when topic control can be read again");
         }
     }
@@ -252,7 +261,8 @@ impl<L: Log> Office<L> {
                 self.rotate_key(deployment, &site, overlap_days).await.map(Answer::Key)
             }
             Request::SiteRevokeKey { site, key, stolen } => {
-                self.revoke_key(&site, &key, stolen).await.map(|live| Answer::Revoked { live })
+                let revoked = self.revoke_key(&site, &key, stolen).await;
+                revoked.map(|(live, already)| Answer::Revoked { live, already })
             }
             Request::SiteClose { site } => self.close_site(&site).await.map(|already| Answer::Closed { already }),
             Request::ChannelAdd { url, tenant } => self.add_channel(&url, &tenant).await.map(Answer::Channel),
@@ -274,7 +284,8 @@ impl<L: Log> Office<L> {
 
     /// The newest state of topic `control`.
     fn directory(&self) -> Result<Arc<Directory>, LogError> {
-        Ok(DirectoryWatch::load(self.log.clone())?.view().current())
+        self.control.refresh()?;
+        Ok(self.control.view().current())
     }
 }
 
@@ -318,11 +329,12 @@ fn act(dir: &Path, embedded: Embedded, request: Request) -> Result<Answer, CliEr
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(CliError::not_available)?;
     let answer = runtime.block_on(async {
-        let directory = DirectoryWatch::load(embedded.log())?.view().current();
+        let control = DirectoryWatch::load(embedded.log())?;
+        let directory = control.view().current();
         let deployment = Deployment::of(dir, &directory, None)?;
         let master = master_key(dir, &directory).map_err(CliError::not_available)?;
         let has_rules = deployment.rules.is_some();
-        let office = Office::of_folder(&embedded, master, deployment)?;
+        let office = Office::of_folder(&embedded, control, master, deployment)?;
         if directory.deployment().is_none() {
             // No `up` of this version has run here yet: its first start replaces the default pack where it is told of other rules.
             if has_rules {

@@ -103,8 +103,9 @@ impl<L: Log> Office<L> {
         Ok(issued)
     }
 
-    /// Revokes a key; as stolen, what came under it binds nobody. Returns how many live ones the site has left.
-    pub(super) async fn revoke_key(&self, site: &str, key: &str, stolen: bool) -> Result<usize, Refusal> {
+    /// Revokes a key; as stolen, what came under it binds nobody. Gives how many live ones the site has left, and whether it was
+    /// revoked so before.
+    pub(super) async fn revoke_key(&self, site: &str, key: &str, stolen: bool) -> Result<(usize, bool), Refusal> {
         let directory = self.directory()?;
         let site = known_site(&directory, site)?;
         let id = site.site.as_str();
@@ -114,16 +115,17 @@ impl<L: Log> Office<L> {
             return Err(Refusal::wrong_use(format!("{id} has no key {}; it has {known}", Shown(key))));
         };
         let now = self.clock.wall_ms();
-        // One that was only revoked can turn out to be stolen later. Said again it is written again: a gateway may have taken
-        // batches under it until it heard.
-        if found.revoked_at.is_none() || stolen {
+        // One that was only revoked can turn out to be stolen later.
+        let already = found.revoked_at.is_some() && (found.stolen || !stolen);
+        if !already {
             let revoked_at = found.revoked_at.or(Some(now));
             let revoked = Key { revoked_at, stolen: stolen || found.stolen, ..Key::clone(found) };
             // The engine hears of it before the gateway refuses: what the key signed until then stands before it in the log.
             let heard = key_revoked(&revoked, &self.log);
             self.log.append(vec![heard, entry(&Entity::Key(revoked))]).await?;
         }
-        Ok(directory.keys(id).filter(|other| other.key != found.key && is_live(other, now)).count())
+        let live = directory.keys(id).filter(|other| other.key != found.key && is_live(other, now)).count();
+        Ok((live, already))
     }
 
     /// Closes a site for good. Says whether it was closed before.

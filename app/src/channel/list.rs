@@ -21,28 +21,29 @@ use crate::when;
 
 /// What is known of channels besides what is configured.
 pub(super) struct Known {
-    /// The planner at the log's end; none if it cannot be read from here.
+    /// The planner; none if it is too much to read.
     planner: Option<Planner>,
-    /// Otherwise, the newest row of each channel.
+    /// Where it does not know a channel, the newest row of each.
     rows: BTreeMap<String, Attempt>,
     /// Opens their addresses; none if it is not there.
     master: Option<MasterKey>,
 }
 
 impl Known {
-    pub(super) fn read(log: &dyn Reading, master: Option<MasterKey>) -> Result<Self, CliError> {
-        let planner = log.planner()?;
-        let rows = if planner.is_some() { BTreeMap::new() } else { rows::newest(log)? };
-        Ok(Self { planner, rows, master })
+    pub(super) fn read(log: &dyn Reading, directory: &Directory, master: Option<MasterKey>) -> Result<Self, CliError> {
+        let mut known = Self { planner: log.planner()?, rows: BTreeMap::new(), master };
+        let mut channels = directory.tenants().flat_map(|tenant| directory.channels(&tenant.tenant));
+        if channels.any(|channel| known.status(channel).is_none()) {
+            known.rows = rows::newest(log)?;
+        }
+        Ok(known)
     }
 
     /// How a channel fares now. None: nothing is known of it yet.
     pub(super) fn status(&self, channel: &Channel) -> Option<ChannelStatus> {
         let now = WallMs(SystemClock::new().wall_ms());
-        match &self.planner {
-            Some(planner) => planner.channel_status(&channel.tenant, &channel.channel, now),
-            None => self.rows.get(channel.channel.as_str()).map(|row| rows::status(row, now)),
-        }
+        let planned = self.planner.as_ref().and_then(|p| p.channel_status(&channel.tenant, &channel.channel, now));
+        planned.or_else(|| self.rows.get(channel.channel.as_str()).map(|row| rows::status(row, now)))
     }
 
     fn address(&self, channel: &Channel) -> Option<String> {

@@ -1,4 +1,4 @@
-//! How a channel fares by its newest row in topic `attempts`: for logs whose planner cannot be read.
+//! How a channel fares by its newest row in topic `attempts`: where the planner is too much to read, or does not know it yet.
 
 use std::collections::BTreeMap;
 

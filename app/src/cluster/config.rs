@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use logystera_infra::kafka::{KafkaConfig, Properties};
 use logystera_infra::store::{StoreConfig, is_keyspace};
+use logystera_ingest::core::quota::Quota;
 use serde::Deserialize;
 
 use super::discreet;
 use crate::cli::CliError;
 use crate::deployment::{base_url, is_audience};
+use crate::quota::Wanted;
 
 /// Most partitions that a topic may have: as many as there are key groups.
 const PARTITIONS_MAX: u32 = 1_024;
@@ -45,6 +47,10 @@ pub struct Config {
     /// Whether channels may point to private networks.
     #[serde(default)]
     pub allow_private_addresses: bool,
+    quota_bytes_per_s: Option<u32>,
+    quota_bytes_burst: Option<u32>,
+    quota_signals_per_s: Option<u32>,
+    quota_signals_burst: Option<u32>,
     /// What is logged.
     #[serde(default = "info")]
     pub log: String,
@@ -128,6 +134,7 @@ impl Config {
         if config.tls_cert.is_some() != config.tls_key.is_some() {
             return Err("tls-cert and tls-key belong together".to_owned());
         }
+        config.quota()?;
         let kafka = &config.kafka;
         for (name, value) in [
             ("signals-partitions", kafka.signals_partitions),
@@ -156,6 +163,17 @@ impl Config {
             }
         }
         Ok(Self { public_url, ..config })
+    }
+
+    /// What each site may send through one gateway.
+    pub(super) fn quota(&self) -> Result<Quota, String> {
+        let wanted = Wanted {
+            bytes_per_s: self.quota_bytes_per_s,
+            bytes_burst: self.quota_bytes_burst,
+            signals_per_s: self.quota_signals_per_s,
+            signals_burst: self.quota_signals_burst,
+        };
+        wanted.checked().map_err(|(name, value, least)| format!("{name} = {value}: expected at least {least}"))
     }
 
     /// Name of this process among those of its role.
@@ -214,6 +232,14 @@ mod tests {
     }
 
     #[test]
+    fn quotas_can_be_set_one_by_one() {
+        let file =
+            format!("{LEAST}quota-signals-per-s = 7\nquota-bytes-burst = 2000000\n[kafka]\nbrokers = \"b:9092\"");
+        let expected = Quota { signals_per_s: 7, bytes_burst: 2_000_000, ..Quota::default() };
+        assert_eq!(Config::parse(&file).unwrap().quota(), Ok(expected));
+    }
+
+    #[test]
     fn a_store_is_described_in_full() {
         let config = format!("{LEAST}[kafka]\nbrokers = \"b:9092\"\n[store]\nnodes = \"c-1:9042, c-2:9042\"");
         let expected = StoreConfig::new(["c-1:9042", "c-2:9042"]);
@@ -242,6 +268,9 @@ mod tests {
             (LEAST.to_owned(), "missing field `kafka`"),
             (format!("{LEAST}lisen = 1\n{kafka}"), "unknown field `lisen`"),
             (format!("{LEAST}tls-cert = \"c\"\n{kafka}"), "belong together"),
+            (format!("{LEAST}quota-signals-burst = 999\n{kafka}"), "quota-signals-burst = 999: expected at least 1000"),
+            (format!("{LEAST}quota-bytes-per-s = 0\n{kafka}"), "quota-bytes-per-s = 0: expected at least 1"),
+            (format!("{LEAST}quota-bytes-per-s = -1\n{kafka}"), "line 4: expected"),
             (format!("{LEAST}{kafka}\nsignals-partitions = 0"), "expected 1 to 1024"),
             (format!("{LEAST}{kafka}\nchangelog-partitions = 1025"), "expected 1 to 1024"),
             (format!("{LEAST}[kafka]\nbrokers = \" \""), "host:port"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::control::{Directory, DirectoryView, DirectoryWatch};
-use logystera_infra::kafka::Door;
+use logystera_infra::kafka::{Door, Layouts};
 use logystera_infra::log::Log;
 use logystera_infra::secrets::random_bytes;
 use logystera_infra::shutdown::Shutdown;
@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 
 use super::Installation;
 use super::config::Config;
+use super::recall::recall;
 use crate::cli::CliError;
 use crate::up::{SiteKeys, bind, gateway_config};
 
@@ -52,7 +53,8 @@ pub(super) async fn run(
     let instance = config.instance()?;
     let door = Door::new(installation.kafka.config(), &instance, incarnation, Arc::clone(&clock));
     let keys = Arc::new(SiteKeys::new(view.clone(), installation.master.clone()));
-    let settings = GatewayConfig { among_others: Some(instance), ..gateway_config(&config.audience) };
+    let quota = config.quota().map_err(CliError::wrong_use)?;
+    let settings = GatewayConfig { among_others: Some(instance), quota, ..gateway_config(&config.audience) };
     let gateway = Gateway::new(settings, installation.log.through(door.clone()), keys, clock);
     let keeper = door.clone().keep(installation.log.clone(), view.clone(), gateway.stands(), closed.clone());
     let keeper = tokio::spawn(keeper);
@@ -61,7 +63,9 @@ pub(super) async fn run(
     }
     // Its own lease stands in the topic now: whoever asked for one before it is seen, and whoever comes later sees this one.
     gateway.see_others(standings(&view.current()));
+    let layouts = Layouts::of(installation.kafka.config(), &view.current());
     let listening = tokio::spawn(listen(gateway.clone(), view, closed.clone()));
+    recall(&gateway, &installation.kafka, &layouts).await;
     tracing::info!(listen = %config.listen, admin = %config.admin_listen, "gateway started");
     let render: Render = Arc::new(move || metrics.render());
     tokio::join!(

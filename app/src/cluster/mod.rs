@@ -10,6 +10,7 @@ mod operators;
 pub mod partitions;
 pub mod processor;
 mod reading;
+mod recall;
 mod status;
 
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use logystera_infra::clock::SystemClock;
 use logystera_infra::control::{Directory, DirectoryWatch};
+use logystera_infra::handles;
 use logystera_infra::kafka::{Kafka, KafkaLog, Layouts};
 use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey, random_bytes};
 use logystera_infra::shutdown::Shutdown;
@@ -137,6 +139,7 @@ fn serve(role: Role, args: &Args) -> Result<u8, CliError> {
             }
             return gateway::run(&installation, operators, metrics, &shutdown).await;
         }
+        handles::raise();
         let until = shutdown.clone();
         let health = Arc::new(Health::default());
         let served =
@@ -145,7 +148,7 @@ fn serve(role: Role, args: &Args) -> Result<u8, CliError> {
             Role::Processor => processor::serve(&installation, &health, &shutdown).await?,
             _ => alerter::serve(&installation, &health, &shutdown).await?,
         }
-        served.await.map_err(CliError::not_available)?
+        served.await.map_err(CliError::not_available)
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     done.map(|()| DONE)
@@ -175,6 +178,8 @@ pub(crate) struct Installation {
     pub(crate) config: Config,
     pub(crate) kafka: Kafka,
     pub(crate) log: KafkaLog,
+    /// Topic `control`, as it was when this connected, or read on to since.
+    control: DirectoryWatch<KafkaLog>,
     pub(crate) master: MasterKey,
 }
 
@@ -184,12 +189,12 @@ impl Installation {
         let kafka = Kafka::new(config.kafka());
         kafka.create_topics(&APPS)?;
         let log = kafka.log()?;
-        let watch = DirectoryWatch::load(log.clone())?;
-        let directory = watch.view().current();
+        let control = DirectoryWatch::load(log.clone())?;
+        let directory = control.view().current();
         let layouts = Layouts::of(kafka.config(), &directory);
         let (kafka, log) = (kafka.with_layouts(layouts.clone()), log.with_layouts(layouts));
         let master = master_key(&config.secrets, &directory)?;
-        Ok(Self { config, kafka, log, master })
+        Ok(Self { config, kafka, log, control, master })
     }
 
     /// The cluster for tasks: with the store, where there is one.
@@ -230,7 +235,8 @@ impl Installation {
     pub(crate) fn office_log(&self) -> Result<(KafkaLog, Arc<Directory>), CliError> {
         let log = self.log.alone(OFFICE)?;
         // Read after that: a growth that began before is seen, and one that begins later fences this command.
-        let directory = DirectoryWatch::load(log.clone())?.view().current();
+        self.control.refresh()?;
+        let directory = self.control.view().current();
         let log = log.with_layouts(Layouts::of(self.kafka.config(), &directory));
         Ok((log, directory))
     }
@@ -312,7 +318,7 @@ async fn change(installation: &Installation, file: &Path, request: Request) -> R
         _ => None,
     };
     let (deployment, master) = (installation.deployment(rules), installation.master.clone());
-    let office = Office::new(log, master, deployment, Arc::new(SystemClock::new()));
+    let office = Office::new(log, installation.control.clone(), master, deployment, Arc::new(SystemClock::new()));
     office.execute(request).await.map_err(CliError::from)
 }
 
@@ -325,6 +331,13 @@ async fn rules_of_new_sites(
 ) -> Result<Configured, CliError> {
     if let Some(digest) = directory.published() {
         return Ok(Configured { digest: digest.to_string(), semantics: SEMANTICS });
+    }
+    if directory.is_published_unsure() {
+        return Err(CliError::wrong_use(format!(
+            "which rules the sites have was written down by an older version, which does not say which were the last: publish them \
+             once more: logystera rules publish FILE --config {}",
+            file.display()
+        )));
     }
     if let Some(rules) = &installation.config.rules {
         return Err(CliError::wrong_use(not_published(rules, file)));

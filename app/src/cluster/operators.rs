@@ -10,10 +10,9 @@ use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use logystera_infra::control::DirectoryView;
 use logystera_infra::telemetry::Metrics;
+use logystera_ingest::serve_few;
 use logystera_schemas::limits::CONTROL_STALE_MS_MAX;
 use tokio::net::TcpListener;
-
-use crate::cli::CliError;
 
 /// What a process knows of its own health.
 #[derive(Debug, Default)]
@@ -59,8 +58,8 @@ pub(super) async fn serve(
     listener: TcpListener,
     metrics: Metrics,
     health: Arc<Health>,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), CliError> {
+    shutdown: impl Future<Output = ()> + Send,
+) {
     let text = move || {
         let text = metrics.render();
         async move { ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text) }
@@ -73,7 +72,7 @@ pub(super) async fn serve(
         .route("/health/live", get(|| async { "live\n" }))
         .route("/health/ready", get(is_ready))
         .route("/metrics", get(text));
-    axum::serve(listener, router).with_graceful_shutdown(shutdown).await.map_err(CliError::not_available)
+    serve_few("operators", listener, router, shutdown).await;
 }
 
 #[cfg(test)]

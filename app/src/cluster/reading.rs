@@ -1,13 +1,17 @@
 //! The log of an installation, for commands that change nothing: no topic is made, no group joined, no key needed.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 
+use logystera_alerter::core::Planner;
 use logystera_infra::control::{Directory, DirectoryWatch};
 use logystera_infra::kafka::{Kafka, KafkaLog, Layouts, Place};
 use logystera_infra::log::{LogError, Record};
 use logystera_processor::task::APP;
+use logystera_schemas::ids::KeyGroup;
+use logystera_schemas::limits::CHANGELOG_LOOKED_AT_MAX;
 use logystera_schemas::topic::Topic;
 
 use super::config::Config;
@@ -18,6 +22,8 @@ use crate::reading::{Part, Reading};
 pub(crate) struct ClusterLog {
     kafka: Kafka,
     log: KafkaLog,
+    /// Topic `control`, which is read from its beginning once.
+    control: DirectoryWatch<KafkaLog>,
     layouts: RefCell<Layouts>,
 }
 
@@ -26,10 +32,9 @@ impl ClusterLog {
     pub(crate) fn open(file: &Path) -> Result<Self, CliError> {
         let kafka = Kafka::new(Config::read(file)?.kafka());
         let log = kafka.log()?;
-        let layouts = RefCell::new(Layouts::initial(kafka.config()));
-        let log = Self { kafka, log, layouts };
-        log.directory()?;
-        Ok(log)
+        let control = DirectoryWatch::load(log.clone())?;
+        let layouts = RefCell::new(Layouts::of(kafka.config(), &control.view().current()));
+        Ok(Self { kafka, log, control, layouts })
     }
 
     fn place(&self, topic: Topic, part: Part) -> Place {
@@ -55,9 +60,26 @@ impl Reading for ClusterLog {
     }
 
     fn directory(&self) -> Result<Directory, LogError> {
-        let directory = Directory::clone(&DirectoryWatch::load(self.log.clone())?.view().current());
+        self.control.refresh()?;
+        let directory = Directory::clone(&self.control.view().current());
         *self.layouts.borrow_mut() = Layouts::of(self.kafka.config(), &directory);
         Ok(directory)
+    }
+
+    /// As the alerters have committed it: it lags what they have in memory by a moment, and the log by what they have not read.
+    fn planner(&self) -> Result<Option<Planner>, LogError> {
+        let directory = self.control.view().current();
+        let key_groups: BTreeSet<u16> =
+            directory.tenants().map(|tenant| KeyGroup::of(tenant.tenant.as_str()).0).collect();
+        let Some(state) = self.kafka.state(logystera_alerter::task::APP, &key_groups, CHANGELOG_LOOKED_AT_MAX)? else {
+            return Ok(None);
+        };
+        let mut planner = Planner::new();
+        for (key, value) in &state {
+            let restored = planner.restore(key, value);
+            restored.map_err(|e| LogError::Unusable(format!("state of the alerter: {e}")))?;
+        }
+        Ok(Some(planner))
     }
 
     fn position(&self, part: Part) -> Result<u64, LogError> {

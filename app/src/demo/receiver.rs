@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use logystera_alerter::channels::secret::Secret;
 use logystera_infra::shutdown::Shutdown;
+use logystera_ingest::serve_few;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -51,12 +52,7 @@ impl Receiver {
         let desk = Desk { secret, story: self.story };
         let router = Router::new().route("/alerts", post(take)).with_state(desk);
         let router = router.layer(DefaultBodyLimit::max(MESSAGE_BYTES_MAX));
-        tokio::spawn(async move {
-            let serving = axum::serve(self.listener, router);
-            if let Err(error) = serving.with_graceful_shutdown(async move { shutdown.wait().await }).await {
-                tracing::warn!(%error, "the demo's receiver stopped");
-            }
-        });
+        tokio::spawn(async move { serve_few("receiver", self.listener, router, shutdown.wait()).await });
     }
 }
 

@@ -172,7 +172,7 @@ impl<'a> Replay<'a> {
         };
         let (key, value) = (of.site.as_str().as_bytes().to_vec(), schema::encode(&configured));
         let record = Record { offset, key, value };
-        self.machine.apply(&record, &mut Vec::new()).map_err(|halt| altered(&halt.to_string()))
+        self.machine.apply(&record, &mut Vec::new()).map(drop).map_err(|halt| altered(&halt.to_string()))
     }
 
     /// Takes what changed out of the machine, which keeps it for a commit that never comes.

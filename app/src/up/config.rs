@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
 use logystera_ingest::core::quota::Quota;
-use logystera_schemas::limits::{BATCH_SIGNALS_MAX, WIRE_BYTES_MAX};
 use serde::Deserialize;
 
 use crate::cli::{CliError, DATA_DEFAULT};
 use crate::deployment::{base_url, is_audience};
+use crate::quota::Wanted;
 
 /// Run everything in one process, on a folder
 ///
@@ -170,20 +170,16 @@ impl Config {
     }
 }
 
-/// What each site may send. The largest batch has to fit, or its sender would wait for ever.
+/// What each site may send.
 fn quota(args: &Args, file: &Args) -> Result<Quota, CliError> {
-    let chosen = |name: &str, of: fn(&Args) -> Option<u32>, default: u32, least: usize| {
-        let value = of(args).or(of(file)).unwrap_or(default);
-        let says = || CliError::wrong_use(format!("--quota-{name} {value}: expected at least {least}"));
-        if value as usize >= least { Ok(value) } else { Err(says()) }
+    let wanted = Wanted {
+        bytes_per_s: args.quota_bytes_per_s.or(file.quota_bytes_per_s),
+        bytes_burst: args.quota_bytes_burst.or(file.quota_bytes_burst),
+        signals_per_s: args.quota_signals_per_s.or(file.quota_signals_per_s),
+        signals_burst: args.quota_signals_burst.or(file.quota_signals_burst),
     };
-    let Quota { bytes_per_s, bytes_burst, signals_per_s, signals_burst } = Quota::default();
-    Ok(Quota {
-        bytes_per_s: chosen("bytes-per-s", |a| a.quota_bytes_per_s, bytes_per_s, 1)?,
-        bytes_burst: chosen("bytes-burst", |a| a.quota_bytes_burst, bytes_burst, WIRE_BYTES_MAX)?,
-        signals_per_s: chosen("signals-per-s", |a| a.quota_signals_per_s, signals_per_s, 1)?,
-        signals_burst: chosen("signals-burst", |a| a.quota_signals_burst, signals_burst, BATCH_SIGNALS_MAX)?,
-    })
+    let quota = wanted.checked();
+    quota.map_err(|(name, value, least)| CliError::wrong_use(format!("--{name} {value}: expected at least {least}")))
 }
 
 /// A fresh folder, so that the demo always tells the same story. It stays, to look into it afterwards.

@@ -30,16 +30,19 @@ pub(super) fn recall(gateway: &Gateway<EmbeddedLog>, data: &Path) -> Result<(), 
     })?;
     // Somewhat further back, for ticks: the log's time is that of the highest of the newest.
     next = next.min(reader.bounds(Topic::Signals)?.end.saturating_sub(RECORDS_RECALLED));
+    let mut ticks = Vec::new();
     loop {
         let records = reader.read(Topic::Signals, next, READ_BYTES_MAX)?;
-        let Some(last) = records.last() else { return Ok(()) };
+        let Some(last) = records.last() else { break };
         next = last.offset + 1;
         for record in &records {
             match SignalsRecord::decode(&record.value) {
                 Ok(SignalsRecord::Batch(batch)) => gateway.remember_batch(&batch.head),
-                Ok(SignalsRecord::Tick(tick)) => gateway.remember_tick(tick.at),
+                Ok(SignalsRecord::Tick(tick)) => ticks.push(tick.at),
                 _ => {}
             }
         }
     }
+    gateway.remember_ticks(ticks);
+    Ok(())
 }

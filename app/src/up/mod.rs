@@ -131,7 +131,7 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
     let directory = watch.view();
     let master = master_key(&config.data, &directory.current()).map_err(CliError::not_available)?;
     let told = told(&config, listen, &directory.current())?;
-    let office = Arc::new(Office::of_folder(&embedded, master.clone(), told)?.serving(watch.clone()));
+    let office = Arc::new(Office::of_folder(&embedded, watch.clone(), master.clone(), told)?);
     let deployment = office.configure(&rules, &admin::by("up")).await?;
     Deployment::leave_the_file(&config.data);
     let socket = AdminSocket::bind(&config.data)?;

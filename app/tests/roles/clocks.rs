@@ -155,3 +155,20 @@ fn an_odd_clock_is_out_of_the_load_balancer_and_one_gateway_tells_the_time() {
         count(&expected)
     );
 }
+
+/// Nobody is there to disagree, but the log knows better.
+#[test]
+fn a_gateway_that_starts_alone_behind_the_logs_time_takes_no_batch() {
+    let Some(place) = Installation::new(PARTITIONS, Some(RULES)) else { return };
+    let shim = Shim::new(&place, OFF_MS);
+    let mut ahead = shim.start(&place, "g1");
+    ahead.is_ready();
+    let now_ms = SystemClock::new().wall_ms();
+    wait_for("ticks of the clock that is ahead", PATIENCE, || {
+        (ticks(&place, Topic::Signals).iter().filter(|at| **at > now_ms + OFF_MS / 2).count() > 2).then_some(())
+    });
+    drop(ahead);
+    shim.set(0);
+    let right = shim.start(&place, "g1");
+    is_out(&right, true);
+}

@@ -5,10 +5,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
+mod channels;
 mod chaos;
 mod clocks;
 mod growth;
 mod oracle;
+mod restart;
 #[cfg(feature = "kafka-tls")]
 mod secured;
 mod standing;

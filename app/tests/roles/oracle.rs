@@ -49,7 +49,7 @@ rules:
 ";
 
 /// A batch of failed mails and sign-ins.
-fn batch(site: u64, n: u64, now_ms: i64) -> (String, Vec<u8>) {
+pub(crate) fn batch(site: u64, n: u64, now_ms: i64) -> (String, Vec<u8>) {
     let mut signals = Vec::new();
     for i in 0..10 {
         let at = now_ms - 10 + i;

@@ -90,7 +90,11 @@ fn the_log_says_that_a_key_was_revoked_and_whether_it_was_stolen() {
     folder.expect(0, &["site", "revoke-key", "shop", "k1"]);
     folder.expect(0, &["site", "revoke-key", "shop", "k2", "--stolen"]);
     // It turns out later; once said, it stays so.
-    folder.expect(0, &["site", "revoke-key", "shop", "k1", "--stolen"]);
+    let stolen = ["site", "revoke-key", "shop", "k1", "--stolen"];
+    assert_eq!(folder.json(&stolen)[0], json!({"revoked": true, "already": false, "live_keys": 0}));
+    assert_eq!(folder.json(&stolen)[0], json!({"revoked": true, "already": true, "live_keys": 0}));
+    let told = folder.expect(0, &stolen);
+    assert!(told.contains("It is revoked already"), "{told}");
     folder.expect(0, &["site", "revoke-key", "shop", "k1"]);
     let records = folder.json(&["tail", "signals", "--from", "beginning"]);
     let heard: Vec<_> = records

@@ -157,9 +157,19 @@ impl ClockWatch {
         self.among_others && listened_ms < if is_deferred { 2 * CLOCK_LISTEN_MS } else { CLOCK_LISTEN_MS }
     }
 
-    /// A tick stands in the log: one of this gateway, or one from before.
+    /// A tick of this gateway stands in the log.
     pub fn written(&mut self, at_ms: i64) {
         self.log.tick(at_ms);
+    }
+
+    /// The newest ticks that stood in a partition of the log before this process, in their order. Of several partitions the one that
+    /// is furthest counts.
+    pub fn found(&mut self, ticks_ms: impl IntoIterator<Item = i64>) {
+        let mut before = LogWall::default();
+        ticks_ms.into_iter().for_each(|at_ms| before.tick(at_ms));
+        if before.wall_ms > self.log.wall_ms {
+            self.log = before;
+        }
     }
 
     /// Judges the clock. To be asked for each batch, and every second.
@@ -191,6 +201,10 @@ impl ClockWatch {
         let outvoted = others.len() > 1 && others.iter().any(|other| with(*other) * 2 > others.len());
         if agrees || (self.settled && !outvoted) {
             self.settled |= agrees;
+            if agrees {
+                // Whichever of them writes the ticks sets it right.
+                self.log = LogWall::default();
+            }
             self.contradicted_ms = None;
             return Judgement::Agrees { skew_ms };
         }

@@ -20,6 +20,13 @@ pub(crate) struct DoorMeters {
     pub(crate) shed_for_room: Counter,
 }
 
+impl DoorMeters {
+    /// Counts nothing.
+    pub(crate) fn noop() -> Self {
+        Self { open: Gauge::noop(), shed_for_peer: Counter::noop(), shed_for_room: Counter::noop() }
+    }
+}
+
 /// Whether the door was too small for somebody who may be honest.
 #[derive(Default)]
 pub(crate) struct Rush {

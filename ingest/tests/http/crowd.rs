@@ -3,9 +3,14 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use axum::Router;
+use axum::routing::get;
 use logystera_infra::clock::Stopwatch;
+use logystera_infra::shutdown::Shutdown;
+use logystera_ingest::serve_few;
+use logystera_schemas::limits::ADMIN_CONNECTIONS_MAX;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::support::{Mood, Post, World, patiently};
 
@@ -112,4 +117,31 @@ async fn a_request_that_takes_long_keeps_its_connection() {
     };
     let (answer, ()) = tokio::join!(request.send(), settle);
     assert_eq!(answer.unwrap().status().as_u16(), 202);
+}
+
+/// The operators' ports of a cluster's roles, and the demo's receiver.
+#[tokio::test]
+async fn what_few_people_use_holds_few_connections_however_many_come() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, shutdown) = (listener.local_addr().unwrap(), Shutdown::new());
+    let until = shutdown.clone();
+    let router = Router::new().route("/", get(|| async { "here" }));
+    let served = tokio::spawn(async move { serve_few("test", listener, router, until.wait()).await });
+    let mut crowd = Vec::new();
+    for _ in 0..3 * ADMIN_CONNECTIONS_MAX {
+        crowd.push(TcpStream::connect(address).await.unwrap());
+    }
+    let watch = Stopwatch::start();
+    for stream in &mut crowd[..2 * ADMIN_CONNECTIONS_MAX] {
+        ended(stream).await;
+    }
+    // Those that idle end anyway, but much later.
+    assert!(watch.elapsed() < Duration::from_secs(5), "{:?}", watch.elapsed());
+    let mut asking = TcpStream::connect(address).await.unwrap();
+    asking.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    patiently(asking.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("here"), "{answer}");
+    shutdown.trigger();
+    patiently(served).await.unwrap();
 }

@@ -96,6 +96,11 @@ impl Engine {
         self.programs.entry(set.digest).or_insert_with(|| Arc::new(Program::new(set)));
     }
 
+    /// Forgets the configurations that no site has any more: one that comes again has to be learnt again.
+    pub fn forget_unused(&mut self) {
+        self.programs.retain(|_, program| Arc::strong_count(program) > 1);
+    }
+
     /// Whether a configuration's body is known.
     pub fn knows(&self, digest: &Sha256Digest) -> bool {
         self.programs.contains_key(digest)

@@ -21,6 +21,9 @@ struct State {
     came: Condvar,
 }
 
+/// What a receiver answers that takes a delivery.
+const TAKEN: &str = "204 No Content\r\nContent-Length: 0";
+
 /// A receiver. It answers 204 after a pause, so that a sender can die between delivery and outcome.
 pub struct Receiver {
     /// Its port.
@@ -31,6 +34,11 @@ pub struct Receiver {
 impl Receiver {
     /// Starts one.
     pub fn start(pause: Duration) -> Self {
+        Self::answering(TAKEN, pause)
+    }
+
+    /// Starts one that answers with this status and these headers.
+    pub fn answering(answer: &'static str, pause: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
         let port = listener.local_addr().expect("a listener has an address").port();
         let state = Arc::new(State::default());
@@ -38,7 +46,7 @@ impl Receiver {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let state = Arc::clone(&shared);
-                thread::spawn(move || serve(stream, &state, pause));
+                thread::spawn(move || serve(stream, &state, answer, pause));
             }
         });
         Self { port, state }
@@ -63,7 +71,7 @@ impl Receiver {
     }
 }
 
-fn serve(stream: TcpStream, state: &State, pause: Duration) {
+fn serve(stream: TcpStream, state: &State, answer: &str, pause: Duration) {
     let Ok(mut writer) = stream.try_clone() else { return };
     let mut reader = BufReader::new(stream);
     while let Some((id, body)) = request(&mut reader) {
@@ -71,7 +79,7 @@ fn serve(stream: TcpStream, state: &State, pause: Duration) {
         state.deliveries.lock().expect("no thread panics with it").push(Delivery { id, body });
         state.came.notify_all();
         sleep(pause);
-        if writer.write_all(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n").is_err() {
+        if writer.write_all(format!("HTTP/1.1 {answer}\r\n\r\n").as_bytes()).is_err() {
             return;
         }
     }

@@ -210,36 +210,19 @@ impl Drop for Killed {
     }
 }
 
-#[test]
-fn a_batch_gets_through_the_proxy_of_the_page() {
-    if !has("nginx") || !has("openssl") {
+/// Sends a batch through a proxy that `start` starts in a folder with a certificate, for the gateway's port and to listen on another.
+fn through_a_proxy(program: &str, start: impl FnOnce(&Path, u16, u16) -> Killed) {
+    if !has(program) || !has("openssl") {
         return;
     }
     let (dir, up, port) = place();
-    let (path, tls_port) = (dir.path().display().to_string(), free_port());
+    let tls_port = free_port();
     done(
         dir.path(),
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
          -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE -keyout privkey.pem -out fullchain.pem",
     );
-    let server = std::fs::read_to_string(root().join("infra/deploy/proxy/nginx.conf")).expect("the proxy's settings");
-    let server = server
-        .replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"))
-        .replace("listen [::]:443 ssl http2;", "")
-        .replace("listen 443", &format!("listen 127.0.0.1:{tls_port}"))
-        .replace("/etc/ssl/in.example.com", &path)
-        .replace("in.example.com", "localhost");
-    let temp: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|kind| format!("{kind}_temp_path {path}/{kind};"))
-        .concat();
-    let whole = format!(
-        "daemon off; master_process off; pid {path}/pid; error_log stderr;\nevents {{}}\nhttp {{ access_log off; {temp}\n{server}\n}}\n"
-    );
-    std::fs::write(dir.path().join("nginx.conf"), whole).expect("written");
-    done(dir.path(), &format!("nginx -t -c {path}/nginx.conf"));
-    // One process: workers would outlive a master that is killed, and hold the output that whoever runs the tests waits for.
-    let nginx = Command::new("nginx").args(["-c", &format!("{path}/nginx.conf")]).spawn().expect("nginx starts");
-    let nginx = Killed(nginx);
+    let proxy = start(dir.path(), port, tls_port);
     wait_for("the proxy", PATIENCE, || std::net::TcpStream::connect(("127.0.0.1", tls_port)).ok());
 
     let data = dir.path().join("logystera.data").display().to_string();
@@ -255,8 +238,64 @@ fn a_batch_gets_through_the_proxy_of_the_page() {
     assert_eq!(strange.status.code(), Some(3), "an authority that nobody knows");
     let said = done(dir.path(), &format!("{send} --ca fullchain.pem"));
     assert!(said.contains("5 signals sent"), "{said}");
-    drop(nginx);
+    if has("curl") {
+        let asked = |of: &str| {
+            let asks = format!("curl -s -o answer -w '%{{http_code}}' --noproxy '*' --cacert fullchain.pem {of}");
+            done(dir.path(), &asks.replace("HERE", &format!("https://localhost:{tls_port}")))
+        };
+        assert!(asked("HERE/health/ready").starts_with("404"), "only what senders need");
+        std::fs::write(dir.path().join("large"), vec![b'x'; 3 << 19]).expect("written");
+        // More than a batch may have: that must not look like an outage, for which a sender would wait.
+        let large = asked("--data-binary @large HERE/v1/batches");
+        assert!(large.starts_with('4'), "{large}");
+    }
+    drop(proxy);
     up.stop();
+}
+
+#[test]
+fn a_batch_gets_through_the_nginx_of_the_page() {
+    through_a_proxy("nginx", |folder, port, tls_port| {
+        let path = folder.display();
+        let server =
+            std::fs::read_to_string(root().join("infra/deploy/proxy/nginx.conf")).expect("the proxy's settings");
+        let server = server
+            .replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"))
+            .replace("listen [::]:443 ssl http2;", "")
+            .replace("listen 443", &format!("listen 127.0.0.1:{tls_port}"))
+            .replace("/etc/ssl/in.example.com", &path.to_string())
+            .replace("in.example.com", "localhost");
+        let temp: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("{kind}_temp_path {path}/{kind};"))
+            .concat();
+        let whole = format!(
+            "daemon off; master_process off; pid {path}/pid; error_log stderr;\nevents {{}}\nhttp {{ access_log off; {temp}\n{server}\n}}\n"
+        );
+        std::fs::write(folder.join("nginx.conf"), whole).expect("written");
+        done(folder, &format!("nginx -t -c {path}/nginx.conf"));
+        // One process: workers would outlive a master that is killed, and hold the output that whoever runs the tests waits for.
+        let nginx = Command::new("nginx").args(["-c", &format!("{path}/nginx.conf")]).spawn();
+        Killed(nginx.expect("nginx starts"))
+    });
+}
+
+#[test]
+fn a_batch_gets_through_the_caddy_of_the_page() {
+    through_a_proxy("caddy", |folder, port, tls_port| {
+        let file = root().join("infra/deploy/proxy/Caddyfile");
+        // As it stands there, certificates and all.
+        let check = format!("HOME={} caddy validate --adapter caddyfile --config {}", folder.display(), file.display());
+        done(folder, &check);
+        let server = std::fs::read_to_string(file).expect("the proxy's settings");
+        let site = format!("https://localhost:{tls_port} {{\n\tbind 127.0.0.1\n\ttls fullchain.pem privkey.pem\n");
+        let server =
+            server.replace("127.0.0.1:8080", &format!("127.0.0.1:{port}")).replace("in.example.com {\n", &site);
+        let whole = format!("{{\n\tadmin off\n\tauto_https disable_redirects\n}}\n{server}");
+        std::fs::write(folder.join("Caddyfile"), whole).expect("written");
+        let mut caddy = Command::new("caddy");
+        caddy.args(["run", "--adapter", "caddyfile", "--config", "Caddyfile"]).current_dir(folder).env("HOME", folder);
+        Killed(caddy.stderr(Stdio::null()).spawn().expect("caddy starts"))
+    });
 }
 
 /// Python with the packages that the guide names, in a folder of its own; none where they cannot be had.

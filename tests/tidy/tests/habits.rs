@@ -72,12 +72,28 @@ fn nothing_ends_because_it_cannot_be_printed() {
     );
 }
 
+/// The library's own accept loop takes as many connections as the machine has open files, and keeps those that idle.
+#[test]
+fn every_listener_has_bounds() {
+    let mut findings = Vec::new();
+    for file in files(&[".rs"]).iter().filter(|f| f.path.contains("/src/") && !f.path.starts_with("tests/")) {
+        for (number, line) in file.text.lines().enumerate() {
+            if line.contains("axum::serve(") {
+                findings.push(Finding(format!("{}:{}", file.path, number + 1)));
+            }
+        }
+    }
+    holds("a listener has few connections and pauses: logystera_ingest::serve_few", &findings);
+}
+
 /// Every bound is used by the code that it bounds or by a test: one that nobody names bounds nothing.
 #[test]
 fn every_limit_is_in_force() {
     let sources = files(&[".rs"]);
-    let (limits, others): (Vec<_>, Vec<_>) = sources.iter().partition(|f| f.path == "schemas/src/limits.rs");
-    let names = limits[0].text.lines().filter_map(|l| l.strip_prefix("pub const ")?.split(':').next());
+    let is_room = |path: &str| path == "schemas/src/limits.rs" || path.starts_with("schemas/src/limits/");
+    let (limits, others): (Vec<_>, Vec<_>) = sources.iter().partition(|f| is_room(&f.path));
+    let lines = limits.iter().flat_map(|f| f.text.lines());
+    let names = lines.filter_map(|l| l.strip_prefix("pub const ")?.split(':').next());
     let idle: Vec<_> = names
         .filter(|name| !others.iter().any(|f| has_word(&f.text, name)))
         .map(|name| Finding(format!("{name} is named nowhere else")))

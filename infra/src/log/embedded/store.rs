@@ -52,6 +52,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const PAGE_BYTES: u32 = 16 << 10;
 /// Pages in the write-ahead log (16 MiB) at which the writer folds it into the file.
 const CHECKPOINT_PAGES: u32 = (16 << 20) / PAGE_BYTES;
+/// Bytes that the write-ahead log keeps of the disk once it was folded in: what a reader that stayed made it grow by is given back.
+const WAL_KEPT_BYTES: u32 = CHECKPOINT_PAGES * PAGE_BYTES;
 
 const CREATE: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
@@ -216,6 +218,7 @@ fn set_up(connection: &mut Connection, create: bool, pages_max: Option<u32>) -> 
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)?;
     if cfg!(target_os = "macos") {
         // Plain fsync on macOS does not reach the disk.
         connection.pragma_update(None, "fullfsync", true)?;

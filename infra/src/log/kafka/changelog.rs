@@ -111,6 +111,17 @@ impl Owner {
     }
 }
 
+/// The key group and the state key of a record's key, of what moves with its key group; none: it is none of those.
+pub(super) fn state_key(key: &[u8]) -> Option<(u16, &[u8])> {
+    let state_key = key.strip_prefix(&[STATE])?;
+    Some((key_group(state_key)? as u16, state_key))
+}
+
+/// A state entry's value without its version; none: it is none.
+pub(super) fn state_value(value: &[u8]) -> Option<&[u8]> {
+    value.split_first_chunk::<NUMBER>().map(|(_, value)| value)
+}
+
 /// Appends the version to a state entry's value.
 pub(super) fn entry_value(version: u64, value: &[u8]) -> Vec<u8> {
     [&version.to_be_bytes(), value].concat()

@@ -18,13 +18,14 @@ mod position;
 mod reader;
 mod security;
 mod single;
+mod tail;
 mod takeover;
 mod task;
 mod topics;
 mod transaction;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use logystera_schemas::control::GrowingTopic;
@@ -41,6 +42,8 @@ pub use layout::{Generation, Layouts, Place};
 pub use log::KafkaLog;
 pub use member::Member;
 pub use security::{Properties, PropertyError};
+pub use tail::{Tail, TailBounds};
+pub use takeover::StateEntries;
 pub use task::KafkaTask;
 
 use changelog::Owner;
@@ -141,6 +144,17 @@ impl Kafka {
         KafkaLog::connect(&self.config, &self.layouts)
     }
 
+    /// What `keep` makes of the newest records in each partition of a generation of a topic, as far back as `bounds` allow.
+    pub fn tail<T>(
+        &self,
+        topic: Topic,
+        generation: Generation,
+        bounds: TailBounds,
+        keep: impl FnMut(&[u8]) -> Option<T>,
+    ) -> Result<Tail<T>, LogError> {
+        tail::read(&self.config, &self.config.topic(topic, generation.number), generation.partitions, bounds, keep)
+    }
+
     /// Joins those that share the partitions of these generations of `input` for `app`. `instance` names this process among
     /// them, also after a restart.
     pub fn join(&self, app: &str, input: Topic, read: &[Generation], instance: &str) -> Result<Member, LogError> {
@@ -155,6 +169,17 @@ impl Kafka {
     /// How far `app` is that reads this partition, as its newest commit has it; at 0 where it never ran.
     pub fn committed(&self, app: &str, place: Place) -> Result<Committed, LogError> {
         self.positions.committed(&self.config, app, &Owner::of(place))
+    }
+
+    /// What `app` has committed of the state of these key groups, by key. None: there are more than `offsets_max` offsets to look at
+    /// for it.
+    pub fn state(
+        &self,
+        app: &str,
+        key_groups: &BTreeSet<u16>,
+        offsets_max: u64,
+    ) -> Result<Option<StateEntries>, LogError> {
+        takeover::read_state(&self.config, app, key_groups, offsets_max)
     }
 
     /// Takes over the task of `app` that reads this partition of the generation of `input` that is written. Every earlier owner

@@ -122,7 +122,7 @@ impl Reader {
     ) -> Result<Self, LogError> {
         let mut settings = consumer(config);
         settings.set("fetch.wait.max.ms", wait_ms.to_string());
-        let consumer = assigned(settings, topic, [(partition, from)].into_iter(), reset)?;
+        let consumer = assigned(settings, topic, [(partition, Offset::Offset(from as i64))].into_iter(), reset)?;
         Ok(Self {
             consumer,
             topic: topic.to_owned(),
@@ -224,7 +224,7 @@ impl Reader {
 }
 
 /// The library counts in milliseconds, and goes in circles for what is left of one.
-fn whole_ms(wait: Duration) -> Duration {
+pub(super) fn whole_ms(wait: Duration) -> Duration {
     Duration::from_millis(wait.as_micros().div_ceil(1_000) as u64)
 }
 
@@ -243,7 +243,7 @@ pub(super) fn read_changelog(
     }
     let mut remaining = Remaining::new(remaining, &ranges);
     let committed = Bounds::committed(config)?;
-    let starts = ranges.iter().map(|(partition, range)| (*partition, range.start));
+    let starts = ranges.iter().map(|(partition, range)| (*partition, Offset::Offset(range.start as i64)));
     let consumer = assigned(consumer(config), topic, starts, "earliest")?;
     let (mut heard, mut waiting) = (Stopwatch::start(), Vec::new());
     while !ranges.is_empty() {
@@ -309,21 +309,30 @@ impl Drop for Remaining<'_> {
     }
 }
 
-fn assigned(
+pub(super) fn assigned(
     mut settings: ClientConfig,
     topic: &str,
-    partitions: impl Iterator<Item = (u32, u64)>,
+    partitions: impl Iterator<Item = (u32, Offset)>,
     reset: &str,
 ) -> Result<Consuming, LogError> {
     settings.set("enable.partition.eof", "true").set("auto.offset.reset", reset);
     let consumer = consuming(&settings, "the consumer")?;
+    assign(&consumer, topic, partitions)?;
+    Ok(consumer)
+}
+
+/// Has a consumer read these partitions from here on, and no others.
+pub(super) fn assign(
+    consumer: &Consuming,
+    topic: &str,
+    partitions: impl Iterator<Item = (u32, Offset)>,
+) -> Result<(), LogError> {
     let mut list = TopicPartitionList::new();
     for (partition, from) in partitions {
-        let added = list.add_partition_offset(topic, partition as i32, Offset::Offset(from as i64));
+        let added = list.add_partition_offset(topic, partition as i32, from);
         added.map_err(|e| away(topic, &e))?;
     }
-    consumer.assign(&list).map_err(|e| away(topic, &e))?;
-    Ok(consumer)
+    consumer.assign(&list).map_err(|e| away(topic, &e))
 }
 
 /// Whether a partition's leadership is moving or has not begun, or a topic that was just created is not known everywhere yet.

@@ -1,18 +1,55 @@
 //! Restores a task's state when it is taken over: from the store and the changelog's tail, or from the changelog alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
 use metrics::Gauge;
 
 use super::KafkaConfig;
-use super::changelog::{Committed, Owner, Restored};
+use super::changelog::{Committed, Owner, Restored, state_key, state_value};
 use super::reader::{Bounds, read_changelog};
 use crate::clock::Stopwatch;
 use crate::log::LogError;
 use crate::store::claim::{Facts, Layout, Verdict, judge};
 use crate::store::{Changes, Claim, Rewrite, StateOwner, Store, StoreError, WriteBehind};
+
+/// State entries, by key.
+pub type StateEntries = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// The committed state of `app` that belongs to these key groups, by state key, whoever owns them. None: there are more than
+/// `offsets_max` offsets to look at for it.
+pub(super) fn read_state(
+    config: &KafkaConfig,
+    app: &str,
+    key_groups: &BTreeSet<u16>,
+    offsets_max: u64,
+) -> Result<Option<StateEntries>, LogError> {
+    let (topic, committed) = (config.changelog(app), Bounds::committed(config)?);
+    let places: BTreeSet<u32> =
+        key_groups.iter().map(|group| u32::from(*group) % config.changelog_partitions).collect();
+    let mut ranges = BTreeMap::new();
+    for place in places {
+        ranges.insert(place, committed.get(&topic, place)?);
+    }
+    if ranges.values().map(|range| range.end - range.start).sum::<u64>() > offsets_max {
+        return Ok(None);
+    }
+    let mut state = BTreeMap::new();
+    read_changelog(config, &topic, ranges, &Gauge::noop(), |key, value| {
+        if let Some((_, key)) = state_key(key).filter(|(group, _)| key_groups.contains(group)) {
+            match value.map(state_value) {
+                None => drop(state.remove(key)),
+                Some(Some(value)) => drop(state.insert(key.to_vec(), value.to_vec())),
+                Some(None) => {
+                    return Err(LogError::Unusable(format!("{topic}: a record that is not of this version")));
+                }
+            }
+        }
+        Ok(())
+    })?;
+    Ok(Some(state))
+}
 
 /// A changelog as an owner sees it that has just fenced the one before.
 pub(super) struct Changelog<'a> {

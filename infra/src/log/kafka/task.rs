@@ -143,19 +143,18 @@ impl KafkaTask {
         self.skips = skips;
     }
 
-    /// The reader, from behind what is committed on. Fails where records behind it are gone, and nobody has said to go on.
-    fn open_reader(&self) -> Result<Reader, LogError> {
+    /// The reader, from `applied` on, behind what was applied. Fails where records behind it are gone, and nobody has said to go on.
+    fn open_reader(&self, applied: u64) -> Result<Reader, LogError> {
         let Range { start, end } = self.ends.get(&self.input, self.owner.partition)?;
-        if self.committed > end {
+        if applied > end {
             // It may pass: the end that a new leader knows lags for a moment.
             return Err(LogError::Away(format!(
-                "{} partition {} ends at offset {end}, but everything up to {} was applied: it is not the log that it was",
+                "{} partition {} ends at offset {end}, but everything up to {applied} was applied: it is not the log that it was",
                 self.topic.name(),
                 self.place,
-                self.committed
             )));
         }
-        let gone = self.committed..start;
+        let gone = applied..start;
         if !self.skips.covers(&gone) {
             let (topic, place) = (self.topic.name(), self.place.to_string());
             return Err(LogError::Lost { topic, place, from: gone.start, to: gone.end });
@@ -163,7 +162,7 @@ impl KafkaTask {
         if !gone.is_empty() {
             metrics::counter!("logystera_records_skipped_total").increment(gone.end - gone.start);
         }
-        Reader::open_strict(&self.config, &self.input, self.owner.partition, self.committed.max(start))
+        Reader::open_strict(&self.config, &self.input, self.owner.partition, applied.max(start))
     }
 
     /// Shows how far it is from now on: its position in `committed`, and its lag as a metric under this partition's name.
@@ -245,20 +244,22 @@ impl Task for KafkaTask {
         }
         let reader = match self.reader.take() {
             Some(reader) => reader,
-            None => self.open_reader()?,
+            None => self.open_reader(self.committed)?,
         };
         let reader = self.reader.insert(reader);
         if !reader.has_lost() {
             return reader.read(wait, TASK_READ_BYTES_MAX);
         }
-        // What was applied before is committed first: it can't be read again.
+        // What was applied before is committed first: whoever takes over could not read it again.
         let since = self.lost.get_or_insert_with(Stopwatch::start);
         if self.committed < reader.next() && since.elapsed() < LOST_PATIENCE {
             std::thread::sleep(wait.min(LOST_STEP));
             return Ok(Vec::new());
         }
+        // Behind what was applied, committed or not: to read that again would be to apply it twice.
+        let applied = reader.next();
         (self.reader, self.lost) = (None, None);
-        self.reader = Some(self.open_reader()?);
+        self.reader = Some(self.open_reader(applied)?);
         Ok(Vec::new())
     }
 

@@ -156,6 +156,43 @@ fn what_is_heard_late_is_no_difference() {
 }
 
 #[test]
+fn what_stood_in_the_log_before_counts_as_the_furthest_partition_has_it() {
+    let ahead = START + 7_200_000;
+    let back: Vec<i64> = std::iter::once(ahead).chain((0..i64::from(TICKS_BELOW)).map(|n| START + n * 1_000)).collect();
+    for (partitions, log_ms) in [
+        (vec![vec![START - 1_000, START]], None),
+        (vec![vec![START, ahead], vec![START]], Some(ahead)),
+        (vec![vec![START], vec![ahead, START]], Some(ahead)),
+        // Set back in each of them, whichever is read first.
+        (vec![back.clone(), back.clone()], None),
+        // One that took no ticks then has its own time still.
+        (vec![back.clone(), vec![ahead]], Some(ahead)),
+        (vec![vec![ahead], back], Some(ahead)),
+        (vec![vec![], vec![]], None),
+    ] {
+        let mut watch = ClockWatch::alone();
+        for ticks in &partitions {
+            watch.found(ticks.iter().copied());
+        }
+        let told = match watch.judge(START + 60_000, 0) {
+            Judgement::Differs { log_ms, .. } => Some(log_ms),
+            _ => None,
+        };
+        assert_eq!(told, log_ms, "{partitions:?}");
+    }
+}
+
+#[test]
+fn who_agrees_with_others_waits_for_nothing_that_the_log_had_before() {
+    let mut watch = ClockWatch::among_others();
+    watch.found([START + 7_200_000]);
+    watch.heard("other", START, 0);
+    assert_eq!(watch.judge(START, 0), Judgement::Agrees { skew_ms: 0 });
+    let alone_ms = TICK_HEARD_MS + 1;
+    assert_eq!(watch.judge(START + alone_ms, alone_ms), Judgement::Agrees { skew_ms: 0 });
+}
+
+#[test]
 fn alone_it_waits_until_the_logs_time_is_set_back() {
     let mut watch = ClockWatch::alone();
     watch.written(START + 7_200_000);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logystera_infra::log::{Entry, Record};
-use logystera_infra::runtime::{Cycle, Halt, StateMachine};
+use logystera_infra::runtime::{Brought, Cycle, Halt, StateMachine};
 use logystera_processor::core::engine::{Engine, EngineError, Output as EngineOutput};
 use logystera_processor::core::rule::RuleSet;
 use logystera_processor::core::snapshot::Home;
@@ -63,7 +63,7 @@ impl StateMachine for Machine {
         self.0.restored();
     }
 
-    fn apply(&mut self, record: &Record, outputs: &mut Vec<Entry>) -> Result<(), Halt> {
+    fn apply(&mut self, record: &Record, outputs: &mut Vec<Entry>) -> Result<Brought, Halt> {
         let decoded =
             SignalsRecord::decode(&record.value).map_err(|e| Halt { offset: record.offset, what: e.to_string() })?;
         let mut out: Vec<EngineOutput> = Vec::new();
@@ -74,7 +74,7 @@ impl StateMachine for Machine {
             key: Vec::new(),
             value: encode(&output),
         }));
-        Ok(())
+        Ok(Brought::More)
     }
 
     fn dirty_bytes(&self) -> usize {
