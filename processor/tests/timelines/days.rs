@@ -1,5 +1,7 @@
 //! A day of an attack, and what the default pack tells a person of it.
 
+#![expect(clippy::panic, clippy::cast_precision_loss, reason = "a test's figures and failures")]
+
 use std::collections::BTreeMap;
 
 use logystera_processor::core::rule::RuleSet;

@@ -11,7 +11,7 @@ const OFF: &str = "format: 1\nrules:\n- name: off\n  title: Off\n  severity: cri
 fn types(names: &[&str]) -> SignalTypes {
     let mut types = SignalTypes::default();
     for name in names {
-        types.insert(SignalType::from_name(name).unwrap());
+        types.insert(SignalType::from_name(name).expect("a signal type"));
     }
     types
 }
