@@ -137,7 +137,7 @@ final class Auth implements Source
             return;
         }
         $code = is_wp_error($error) ? (string) $error->get_error_code() : '';
-        // phpcs:ignore -- hashed
+        // phpcs:ignore WordPress.Security.NonceVerification, WordPress.Security.ValidatedSanitizedInput -- hashed
         $name = isset($_SERVER['PHP_AUTH_USER']) ? (string) wp_unslash($_SERVER['PHP_AUTH_USER']) : '';
         $this->tell('failure', 'app_password', self::REASONS[$code] ?? 'other', $name, self::account($name));
     }
@@ -177,7 +177,7 @@ final class Auth implements Source
      */
     public function resetRequested($errors, $user = null): void
     {
-        // phpcs:ignore -- hashed
+        // phpcs:ignore WordPress.Security.NonceVerification, WordPress.Security.ValidatedSanitizedInput -- hashed
         $typed = isset($_POST['user_login']) && is_string($_POST['user_login']) ? trim(wp_unslash($_POST['user_login'])) : '';
         $account = $user instanceof \WP_User ? $user : self::account($typed);
         $name = $typed === '' && $account !== null ? (string) $account->user_login : $typed;

@@ -41,7 +41,7 @@ final class Request implements Source
         if (PHP_SAPI === 'cli' || Kick::isOurs()) {
             return;
         }
-        // phpcs:disable -- each goes through the redaction or a list, and none is shown
+        // phpcs:disable WordPress.Security.NonceVerification, WordPress.Security.ValidatedSanitizedInput -- each goes through the redaction or a list, and none is shown
         $method = strtoupper((string) ($_SERVER['REQUEST_METHOD'] ?? 'GET'));
         $path = Redact::path((string) ($_SERVER['REQUEST_URI'] ?? '/'));
         $agent = Redact::userAgent((string) ($_SERVER['HTTP_USER_AGENT'] ?? ''));
@@ -71,10 +71,11 @@ final class Request implements Source
      */
     private static function body()
     {
-        // phpcs:ignore -- looked at, not kept
+        // phpcs:disable WordPress.Security.NonceVerification -- looked at, not kept
         if ($_POST !== []) {
             return $_POST;
         }
+        // phpcs:enable
         $text = (string) file_get_contents('php://input', false, null, 0, self::BODY_BYTES_MAX);
         return json_decode($text, true) ?? $text;
     }
@@ -92,7 +93,7 @@ final class Request implements Source
     /** What was asked for, by a name that some code has registered. */
     private static function action(): ?string
     {
-        // phpcs:disable -- only compared with what is registered
+        // phpcs:disable WordPress.Security.NonceVerification, WordPress.Security.ValidatedSanitizedInput -- only compared with what is registered
         $asked = static fn (array $from, string $name): string => isset($from[$name]) && is_string($from[$name]) ? $from[$name] : '';
         $action = $asked($_REQUEST, 'action');
         $shop = $asked($_GET, 'wc-ajax');
