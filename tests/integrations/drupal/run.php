@@ -37,5 +37,8 @@ require LOGYSTERA_MODULE . '/logystera.module';
 // The core's own run prints, names what failed, and sets the exit code.
 require dirname(__DIR__, 3) . '/integrations/php-core/tests/harness.php';
 
-$tests = array_merge(require __DIR__ . '/behaviour.php', require __DIR__ . '/page.php', require __DIR__ . '/files.php');
+$tests = [];
+foreach (['behaviour', 'leaving', 'page', 'files'] as $file) {
+    $tests = array_merge($tests, require __DIR__ . "/$file.php");
+}
 run($tests, array_slice($argv, 1));
