@@ -32,13 +32,14 @@ def test_traffic_with_a_dead_cron_tells_of_the_cron_only(world):
     return f"after {at - start:.0f} s"
 
 
-def test_a_type_that_the_operator_switched_off_tells_nothing(world):
+def test_a_type_that_the_operator_switched_off_is_not_missed(world):
     site = world.site("cronoff", "define('DISABLE_WP_CRON', true);")
     start = seen(world, site)
     site.settings("save", **{"types[]": [t for t in TYPES if t != "cron.run"]}, agree="on")
     with Visitors(site):
         time.sleep(WATCH_S)
-    assert alerts(world, site, start) == [], alerts(world, site, start)
+    # That it was switched off is told, and nothing for its being off.
+    assert alerts(world, site, start) == [("watching-switched-off", "firing")], alerts(world, site, start)
 
 
 def test_a_site_without_traffic_is_silent_and_nothing_else(world):

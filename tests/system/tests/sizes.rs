@@ -47,7 +47,7 @@ fn the_folder_grows_as_the_guide_says() {
         )
     };
     let kinds: [(&str, u64, Signal); 3] =
-        [("cron.run", 25, cron), ("auth.attempt", 45, auth), ("http.request", 140, http)];
+        [("cron.run", 27, cron), ("auth.attempt", 47, auth), ("http.request", 145, http)];
     for (kind, signal_bytes, signal) in kinds {
         assert!(guide.contains(&format!("{signal_bytes} bytes for `{kind}`")), "{kind}");
         for signals in [10, 100, 1_000] {
