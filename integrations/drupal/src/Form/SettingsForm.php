@@ -194,16 +194,16 @@ final class SettingsForm extends FormBase
         $this->folder->remove();
         $this->runtime->settings->withdraw();
         $this->kernel->invalidateContainer();
-        $this->messenger()->addStatus($this->t('Nothing is recorded or sent any more. What waited here was deleted.'));
+        $this->messenger()->addStatus($this->t('Nothing is recorded or sent any more.'));
     }
 
     /** Before what cannot be undone. */
     private function askFirst(): void
     {
         $this->messenger()->addWarning($this->t(
-            'Do you take the agreement back? Nothing is recorded or sent any more then. What waits on this site is deleted, and what the '
-            . 'codes of earlier alerts stand for is forgotten: that cannot be undone. If so, say yes under "Stop", and press "Withdraw the '
-            . 'agreement" there. Until then all goes on as before.'
+            'Do you take the agreement back? What waits on this site is sent, with word that it was the last; after that nothing is '
+            . 'recorded or sent any more. What the codes of earlier alerts stand for is forgotten: that cannot be undone. If so, say yes '
+            . 'under "Stop", and press "Withdraw the agreement" there. Until then all goes on as before.'
         ));
     }
 
@@ -273,7 +273,7 @@ final class SettingsForm extends FormBase
             'stop' => [
                 '#type' => 'details', '#title' => $this->t('Stop'),
                 'sure' => [
-                    '#type' => 'checkbox', '#title' => $this->t('Yes, stop, and delete what waits here'),
+                    '#type' => 'checkbox', '#title' => $this->t('Yes, stop'),
                     '#description' => $this->t(
                         'Nothing is watched any more then, nobody is told if something happens, and what the codes of earlier alerts stand '
                         . 'for is forgotten.'

@@ -69,8 +69,8 @@ final class Form
                 . esc_html($isBad ? Words::fault($fault) : '') . '</p>';
             echo '<p class="description" id="logystera-dsn-text">' . esc_html__(
                 'One line that whoever runs the service gives you when they add your site. It holds the address of the service, the '
-                . 'name of your site there, and a secret by which the service knows it: treat it as a password. Who runs the service '
-                . 'themselves has it from the command "logystera site add".',
+                . 'name of your site there, and a secret by which the service knows it: treat it as a password. If you run the '
+                . 'service yourself, the command "logystera site add" gives it to you.',
                 'logystera'
             ) . '</p>';
         }

@@ -117,7 +117,7 @@ final class Page
         Settings::withdraw();
         SpoolFolder::remove();
         Ledger::remove();
-        self::back(['kind' => 'info', 'text' => __('Nothing is recorded or sent any more. What waited here was deleted.', 'logystera')]);
+        self::back(['kind' => 'info', 'text' => __('Nothing is recorded or sent any more.', 'logystera')]);
     }
 
     /** The note of the action before, once: see back(). */

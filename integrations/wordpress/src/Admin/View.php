@@ -75,21 +75,22 @@ final class View
     private static function question(): void
     {
         echo '<div class="notice notice-warning" role="alert"><p>' . esc_html__(
-            'Do you take the agreement back? Nothing is recorded or sent any more then. What waits on this site is deleted, and what the '
-            . 'codes of earlier alerts stand for is forgotten: that cannot be undone. Until you answer, all goes on as before.',
+            'Do you take the agreement back? What waits on this site is sent, with word that it was the last; after that nothing is '
+            . 'recorded or sent any more. What the codes of earlier alerts stand for is forgotten: that cannot be undone. Until you '
+            . 'answer, all goes on as before.',
             'logystera'
         ) . '</p>';
         self::form('withdraw');
         echo '<input type="hidden" name="sure" value="1"><p>';
-        submit_button(__('Yes, stop and delete what waits', 'logystera'), 'delete', 'submit', false);
+        submit_button(__('Yes, stop', 'logystera'), 'delete', 'submit', false);
         echo ' <a class="button" href="' . esc_url(Page::url()) . '">' . esc_html__('No, go on', 'logystera') . '</a></p></form></div>';
     }
 
     private static function withdrawal(): void
     {
         echo '<h2>' . esc_html__('Stop', 'logystera') . '</h2><p>' . esc_html__(
-            'Nothing is watched any more then, nobody is told if something happens, and what waits on this site is deleted. You are asked '
-            . 'once more. Deleting the plugin from the list of plugins removes its settings too; WordPress asks before.',
+            'Nothing is watched any more then, and nobody is told if something happens. You are asked once more. Deleting the plugin '
+            . 'from the list of plugins removes its settings too; WordPress asks before.',
             'logystera'
         ) . '</p>';
         self::form('withdraw');
