@@ -85,7 +85,7 @@ fn channel(args: &Args) -> Result<u8, CliError> {
         Command::List => {
             let log = reading::open(&args.place.data, &args.place.cluster)?;
             let directory = log.directory()?;
-            list::print(&directory, &Known::read(&*log, &directory, master(args)?)?, args.place.json)?;
+            list::print(&directory, &Known::read(&*log, &directory, master(args)?)?, &args.place)?;
             return Ok(DONE);
         }
         Command::Add(Kind::Webhook { url, tenant, create }) => {
@@ -99,7 +99,7 @@ fn channel(args: &Args) -> Result<u8, CliError> {
     let mut code = DONE;
     match ask(dir, &args.place.cluster, &request, create)? {
         Answer::Channel(channel) if args.place.json => out.json(&channel)?,
-        Answer::Channel(channel) => print_channel(&mut out, &channel)?,
+        Answer::Channel(channel) => print_channel(&mut out, args, &channel)?,
         Answer::Tested(tested) => {
             let status = status_of_tested(args)?;
             let is_off = status.as_ref().is_some_and(|s| matches!(s.condition, Condition::SwitchedOff { .. }));
@@ -117,7 +117,9 @@ fn channel(args: &Args) -> Result<u8, CliError> {
         }
         Answer::Enabled if args.place.json => out.json(&json!({"enabled": true}))?,
         Answer::Enabled => {
-            out.line("It is on: what comes from now on goes there. Alerts that were not sent meanwhile stay unsent.")?;
+            out.line(
+                "It is on: what waits is tried now, and what comes goes there. Alerts that were given up before stay unsent.",
+            )?;
         }
         Answer::Removed { left } if args.place.json => out.json(&json!({"removed": true, "channels_left": left}))?,
         Answer::Removed { left: 0 } => {
@@ -130,14 +132,14 @@ fn channel(args: &Args) -> Result<u8, CliError> {
     Ok(code)
 }
 
-fn print_channel(out: &mut Out, channel: &IssuedChannel) -> Result<(), CliError> {
+fn print_channel(out: &mut Out, args: &Args, channel: &IssuedChannel) -> Result<(), CliError> {
     out.line(format_args!("tenant   {}", channel.tenant))?;
     out.line(format_args!("channel  {}", channel.channel))?;
     out.line(format_args!("url      {}", channel.url))?;
     out.line(format_args!("secret   {}", channel.secret))?;
     out.line("")?;
     out.line("The secret is not shown again: the receiver checks each message's signature with it. Try it:")?;
-    out.line(format_args!("  logystera channel test {}", channel.channel))?;
+    out.line(format_args!("  logystera channel test {}{}", channel.channel, args.place.flags()))?;
     Ok(())
 }
 
@@ -159,13 +161,15 @@ fn print_state(out: &mut Out, args: &Args, status: Option<&ChannelStatus>) -> Re
         None | Some(ChannelStatus { condition: Condition::Working, .. }) => {}
         Some(ChannelStatus { condition: Condition::SwitchedOff { .. }, .. }) => {
             out.line(format_args!(
-                "But the channel is switched off, and gets no alerts: logystera channel enable {channel}"
+                "But the channel is switched off, and gets no alerts: logystera channel enable {channel}{}",
+                args.place.flags()
             ))?;
         }
         Some(status) => {
             out.line(format_args!(
-                "Alerts: {}. To try it now: logystera channel enable {channel}",
-                list::text(status)
+                "Alerts: {}. To try it now: logystera channel enable {channel}{}",
+                list::text(status),
+                args.place.flags()
             ))?;
         }
     }

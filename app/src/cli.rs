@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, StdoutLock, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use logystera_infra::embedded::OpenError;
@@ -41,6 +41,18 @@ pub struct PlaceArgs {
     /// Print JSON, one object a line
     #[arg(long, global = true)]
     pub json: bool,
+}
+
+impl PlaceArgs {
+    /// What a command to copy needs besides, so that it finds the same installation; begins with a blank.
+    pub fn flags(&self) -> String {
+        #[cfg(feature = "kafka")]
+        if let Some(config) = &self.cluster.config {
+            return format!(" --config {}", config.display());
+        }
+        let data = &self.data.data;
+        if data == Path::new(DATA_DEFAULT) { String::new() } else { format!(" --data {}", data.display()) }
+    }
 }
 
 /// Flag of the commands that can make an installation.

@@ -3,8 +3,7 @@
 mod show;
 
 use std::fs::File;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -112,7 +111,7 @@ fn site(args: &Args) -> Result<u8, CliError> {
     let dir = &args.place.data.data;
     let (request, create) = match &args.command {
         Command::List => {
-            list(&reading::open(&args.place.data, &args.place.cluster)?.directory()?, args.place.json)?;
+            list(&reading::open(&args.place.data, &args.place.cluster)?.directory()?, &args.place)?;
             return Ok(DONE);
         }
         Command::Show { site } => {
@@ -135,7 +134,7 @@ fn site(args: &Args) -> Result<u8, CliError> {
         _ => None,
     };
     // Made before the key, whose secret is told only once.
-    let file = keep.map(new_file).transpose()?;
+    let file = keep.map(DsnFile::new).transpose()?;
     let mut out = Out::new();
     let answer = ask(dir, &args.place.cluster, &request, create).inspect_err(|_| {
         // It is ours, and empty: the next try makes it anew.
@@ -143,8 +142,8 @@ fn site(args: &Args) -> Result<u8, CliError> {
     });
     match answer? {
         Answer::Key(key) => {
-            if let Some(mut file) = file {
-                writeln!(file, "{}", key.dsn)?;
+            if let Some(file) = file {
+                file.keep(&key)?;
             }
             if args.place.json { out.json(&key)? } else { print_key(&mut out, &key, keep)? }
         }
@@ -174,9 +173,47 @@ fn site(args: &Args) -> Result<u8, CliError> {
     Ok(DONE)
 }
 
-fn new_file(path: &Path) -> Result<File, CliError> {
-    let file = File::options().write(true).create_new(true).mode(0o600).open(path);
-    file.map_err(|error| CliError::wrong_use(format!("--dsn-file {}: {error}", path.display())))
+/// Bytes of a DSN's line at most: an address, two ids, a secret, an audience.
+const DSN_BYTES_MAX: usize = 4 << 10;
+
+/// A file for a DSN that is not known yet, with room for it on the disk.
+struct DsnFile<'a> {
+    file: File,
+    path: &'a Path,
+}
+
+impl<'a> DsnFile<'a> {
+    fn new(path: &'a Path) -> Result<Self, CliError> {
+        let opened = File::options().write(true).create_new(true).mode(0o600).open(path);
+        let file = opened.map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => CliError::wrong_use(format!(
+                "--dsn-file {}: there is such a file already; name another one, or take it away",
+                path.display()
+            )),
+            _ => CliError::wrong_use(format!("--dsn-file {}: {error}", path.display())),
+        })?;
+        // Once the key is made it is too late to find the disk full.
+        let room = file.write_all_at(&[b' '; DSN_BYTES_MAX], 0).and_then(|()| file.sync_all());
+        room.map_err(|error| {
+            drop(std::fs::remove_file(path));
+            CliError::not_available(format!("--dsn-file {}: {error}; nothing was changed", path.display()))
+        })?;
+        Ok(Self { file, path })
+    }
+
+    fn keep(&self, key: &IssuedKey) -> Result<(), CliError> {
+        let line = format!("{}\n", key.dsn);
+        let kept = self.file.write_all_at(line.as_bytes(), 0).and_then(|()| self.file.set_len(line.len() as u64));
+        kept.map_err(|error| {
+            CliError::not_available(format!(
+                "--dsn-file {}: {error}; {} {} is made, and its secret is lost: logystera site rotate-key {} makes another",
+                self.path.display(),
+                key.site,
+                key.key,
+                key.site
+            ))
+        })
+    }
 }
 
 fn print_key(out: &mut Out, key: &IssuedKey, keep: Option<&Path>) -> Result<(), CliError> {
@@ -198,7 +235,8 @@ fn print_key(out: &mut Out, key: &IssuedKey, keep: Option<&Path>) -> Result<(), 
     Ok(())
 }
 
-fn list(directory: &Directory, json: bool) -> Result<(), CliError> {
+fn list(directory: &Directory, place: &PlaceArgs) -> Result<(), CliError> {
+    let json = place.json;
     let now = SystemClock::new().wall_ms();
     let mut out = Out::new();
     let mut rows = vec![["SITE", "NAME", "TENANT", "CREATED", "KEYS"].map(str::to_owned)];
@@ -217,7 +255,7 @@ fn list(directory: &Directory, json: bool) -> Result<(), CliError> {
     }
     match (json, rows.len()) {
         (true, _) => {}
-        (false, 1) => out.line("No sites yet. Add one: logystera site add NAME")?,
+        (false, 1) => out.line(format_args!("No sites yet. Add one: logystera site add NAME{}", place.flags()))?,
         (false, _) => table(&mut out, &rows)?,
     }
     out.flush()?;

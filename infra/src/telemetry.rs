@@ -19,6 +19,9 @@ pub enum LogFormat {
     Json,
 }
 
+/// Level of what a filter does not name.
+const LEVEL_DEFAULT: &str = "info";
+
 /// Why logs or metrics could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -87,7 +90,8 @@ impl Seldom {
     }
 }
 
-/// Sends log lines to stderr. `filter` as in `RUST_LOG`: a level, or `target=level` with commas between.
+/// Sends log lines to stderr. `filter` as in `RUST_LOG`: a level, or `target=level` with commas between. What it does not name has
+/// the level `info`.
 pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
     let filter = parse_filter(filter)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Stderr).log_internal_errors(false);
@@ -104,14 +108,20 @@ pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), TelemetryError> 
 /// A filter. A word alone is a level: taken for a target, as `RUST_LOG` does, a mistyped one would log nothing at all.
 fn parse_filter(text: &str) -> Result<EnvFilter, TelemetryError> {
     let failed = |what: String| TelemetryError::Filter(what);
-    for directive in text.split(',').map(str::trim) {
-        let level = directive.rsplit_once('=').map_or(directive, |(_, level)| level);
+    // With a blank before it a level would be taken for a target.
+    let mut directives: Vec<&str> = text.split(',').map(str::trim).collect();
+    for directive in &directives {
+        let level = directive.rsplit_once('=').map_or(*directive, |(_, level)| level);
         let names_spans = directive.contains(['[', '{']);
         if !level.is_empty() && !names_spans && level.parse::<LevelFilter>().is_err() {
             return Err(failed(format!("{level} is no level")));
         }
     }
-    EnvFilter::try_new(text).map_err(|e| failed(e.to_string()))
+    // Without a level of its own the rest would be silent, errors too.
+    if !directives.iter().any(|directive| directive.parse::<LevelFilter>().is_ok()) {
+        directives.push(LEVEL_DEFAULT);
+    }
+    EnvFilter::try_new(directives.join(",")).map_err(|e| failed(e.to_string()))
 }
 
 /// Whether lines have colours: on a terminal, unless `NO_COLOR` is set to something (no-color.org).
@@ -200,6 +210,14 @@ mod tests {
         ] {
             let said = parse_filter(text).unwrap_err().to_string();
             assert!(said.contains(says), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn what_a_filter_does_not_name_is_not_silent() {
+        for (text, told) in [("gatway=debug", "info"), ("logystera_infra=trace, error", "error"), ("off", "off")] {
+            let filter = parse_filter(text).unwrap().to_string();
+            assert!(filter.split(',').any(|directive| directive == told), "{text}: {filter}");
         }
     }
 

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::rows;
 use crate::admin::target;
-use crate::cli::{CliError, Out};
+use crate::cli::{CliError, Out, PlaceArgs};
 use crate::reading::Reading;
 use crate::site::table;
 use crate::when;
@@ -53,7 +53,8 @@ impl Known {
 }
 
 /// Prints the channels.
-pub(super) fn print(directory: &Directory, known: &Known, as_json: bool) -> Result<(), CliError> {
+pub(super) fn print(directory: &Directory, known: &Known, place: &PlaceArgs) -> Result<(), CliError> {
+    let as_json = place.json;
     let mut out = Out::new();
     let mut rows = vec![["CHANNEL", "KIND", "TENANT", "ADDRESS", "CREATED", "STATE"].map(str::to_owned)];
     for tenant in directory.tenants() {
@@ -76,7 +77,9 @@ pub(super) fn print(directory: &Directory, known: &Known, as_json: bool) -> Resu
     }
     match (as_json, rows.len()) {
         (true, _) => {}
-        (false, 1) => out.line("No channels yet. Add one: logystera channel add webhook URL")?,
+        (false, 1) => {
+            out.line(format_args!("No channels yet. Add one: logystera channel add webhook URL{}", place.flags()))?;
+        }
         (false, _) => table(&mut out, &rows)?,
     }
     out.flush()?;

@@ -33,10 +33,10 @@ pub enum FileError {
     /// It is something else.
     #[error("{}: this is a DSN, not a file of signals: logystera send SIGNALS.ndjson --dsn-file {}", .0.display(), .0.display())]
     Dsn(PathBuf),
-    /// A file that begins so was sent.
+    /// Part of it was sent.
     #[error(
-        "{}: a file that begins as this one does was sent before, but this one goes on differently (it was changed or cut, or it is \
-         another one). Nothing was sent. To send all of it: --again", .0.display()
+        "{}: part of this file was sent before, but it was changed or cut since, other than by lines at its end. Nothing was sent. Put \
+         what is new into a file of its own; or send all of it with --again, and what was sent before counts twice", .0.display()
     )]
     Changed(PathBuf),
 }

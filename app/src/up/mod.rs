@@ -253,6 +253,9 @@ pub(crate) async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener,
 fn told(config: &Config, listen: SocketAddr, directory: &Directory) -> Result<Deployment, CliError> {
     let known = Deployment::of(&config.data, directory, config.audience.as_deref())?;
     let url = config.public_url.clone().unwrap_or_else(|| own_url(listen, config.tls.is_some()));
+    if config.public_url.is_none() && listen.ip().is_unspecified() {
+        tracing::warn!(%url, "senders of other machines are given an address of this one: name the one by which they reach it with --public-url");
+    }
     if is_plain_abroad(&url) {
         tracing::warn!(%url, "senders refuse plain http to another machine than their own: put TLS before it, and name the https:// address with --public-url");
     }

@@ -127,7 +127,7 @@ fn replace_by_link(folder: &Folder, name: &str) {
 
 #[test]
 fn a_folder_out_of_order_is_refused_by_name_with_the_way_out() {
-    let rows: [(&str, Harm, &[&str]); 13] = [
+    let rows: [(&str, Harm, &[&str]); 14] = [
         (
             "no master key beside sealed secrets",
             |f| std::fs::remove_file(f.path("data/master.key")).unwrap(),
@@ -162,6 +162,16 @@ fn a_folder_out_of_order_is_refused_by_name_with_the_way_out() {
             "the data is gone",
             |f| std::fs::rename(f.path("data/logystera.sqlite"), f.path("data/logystera.sqlite-wal")).unwrap(),
             &["logystera.sqlite is missing, though logystera.sqlite-wal is there"],
+        ),
+        (
+            "a backup that was put back under its own name",
+            |f| {
+                std::fs::rename(f.path("data/logystera.sqlite"), f.path("data/copy.sqlite")).unwrap();
+                for beside in ["mark", "logystera.sqlite-wal", "logystera.sqlite-shm"] {
+                    let _ = std::fs::remove_file(f.path("data").join(beside));
+                }
+            },
+            &["logystera.sqlite is missing, though", "copy.sqlite is there", "give it that name"],
         ),
         (
             "another program's data",

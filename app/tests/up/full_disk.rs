@@ -23,6 +23,8 @@ for i in $(seq 100); do grep -q "there is room on the disk again" up.log && brea
 grep -q "there is room on the disk again" up.log && echo "room again"
 $BIN site add Other > /dev/null && echo "added"
 $BIN site rotate-key other > /dev/null
+mkdir small && mount -t tmpfs -o size=4k tmpfs small && cat /dev/zero > small/filler 2> /dev/null || true
+$BIN site add Lost --dsn-file small/lost.dsn > /dev/null 2> lost.err || grep -q "nothing was changed" lost.err && test ! -e small/lost.dsn && echo "no secret lost"
 kill $UP; wait $UP && echo "ended well"
 cat /dev/zero > disk/filler 2> /dev/null || true
 $BIN site revoke-key other k1 && echo "revoked without up"
@@ -50,6 +52,7 @@ fn a_full_disk_refuses_no_revocation() {
         "revoked again",
         "room again",
         "added",
+        "no secret lost",
         "ended well",
         "revoked without up",
         "verified",

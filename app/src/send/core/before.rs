@@ -16,6 +16,10 @@ pub struct Sent {
     head_bytes: usize,
     /// SHA-256 of that line: by it a file that was changed is known again.
     head: String,
+    /// SHA-256 of the last line that was sent, without its end: by it one whose beginning was changed or cut off. Empty in the
+    /// states of versions that did not know it.
+    #[serde(default)]
+    tail: String,
 }
 
 /// What is known of a file.
@@ -27,7 +31,8 @@ pub enum Before {
     Start(usize),
     /// All of it was sent.
     Whole,
-    /// It begins with the first line of a file that was sent, but goes on differently.
+    /// It begins with the first line of a file that was sent and goes on differently, or has the last line of one and begins
+    /// differently.
     Changed,
 }
 
@@ -43,7 +48,7 @@ pub fn before(sent: &[Sent], file: &[u8]) -> Before {
     }
     let rest = &file[start..];
     match start {
-        0 if changed => Before::Changed,
+        0 if changed || has_tail(sent, file) => Before::Changed,
         0 => Before::Never,
         _ if rest.trim_ascii().is_empty() => Before::Whole,
         // The last line that was sent had no end then, and goes on now.
@@ -58,9 +63,10 @@ pub fn before(sent: &[Sent], file: &[u8]) -> Before {
 pub fn remember(sent: &mut Vec<Sent>, file: &[u8], bytes: usize) {
     sent.retain(|s| !(s.bytes <= bytes && digest(file, s.bytes).is_some_and(|d| d == s.digest)));
     let head_bytes = file[..bytes].iter().position(|b| *b == b'\n').map_or(bytes, |end| end + 1);
+    let tail = lines(&file[..bytes]).last().map(line_digest).unwrap_or_default();
     let (Some(digest), Some(head)) = (digest(file, bytes), digest(file, head_bytes)) else { return };
     if bytes > 0 {
-        sent.push(Sent { bytes, digest, head_bytes, head });
+        sent.push(Sent { bytes, digest, head_bytes, head, tail });
         sent.drain(..sent.len().saturating_sub(SENT_FILES_MAX));
     }
 }
@@ -74,6 +80,20 @@ pub fn start_of(file: &[u8], digest: &str) -> Option<usize> {
         end += line.len();
         (Sha256Digest(hash.clone().finalize().into()).to_string() == digest).then_some(end)
     })
+}
+
+/// Whether the last line of a file that was sent stands in this one.
+fn has_tail(sent: &[Sent], file: &[u8]) -> bool {
+    lines(file).map(line_digest).any(|line| sent.iter().any(|sent| sent.tail == line))
+}
+
+/// Lines that are not blank, without what surrounds them.
+fn lines(file: &[u8]) -> impl Iterator<Item = &[u8]> {
+    file.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
+}
+
+fn line_digest(line: &[u8]) -> String {
+    Sha256Digest::of(line).to_string()
 }
 
 fn digest(file: &[u8], bytes: usize) -> Option<String> {
@@ -90,15 +110,18 @@ mod tests {
         remember(&mut sent, b"one\ntwo\n", 8);
         remember(&mut sent, b"other\nlast", 10);
         remember(&mut sent, b"", 0);
-        let cases: [(&[u8], Before); 12] = [
+        let cases: [(&[u8], Before); 15] = [
             (b"", Before::Never),
             (b"new\n", Before::Never),
             (b"one\ntwo\n", Before::Whole),
             (b"one\ntwo\n \n\n", Before::Whole),
             (b"one\ntwo\nthree", Before::Start(8)),
             (b"one\n2\nthree\n", Before::Changed),
-            (b"one\n", Before::Changed), // cut
-            (b"zero\none\ntwo\n", Before::Never),
+            (b"one\n", Before::Changed),            // cut
+            (b"zero\none\ntwo\n", Before::Changed), // begins before what was sent
+            (b"two\nthree\n", Before::Changed),     // its head was cut off
+            (b"zero\n two\r\n", Before::Changed),
+            (b"zero\none\nthree\n", Before::Never),
             (b"other\nlast", Before::Whole),
             (b"other\nlast\nmore\n", Before::Start(10)),
             (b"other\nlast\r\nmore\n", Before::Start(10)),

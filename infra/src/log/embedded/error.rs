@@ -63,6 +63,17 @@ pub enum OpenError {
         /// What says that there was data.
         beside: &'static str,
     },
+    /// It is missing, and another database is there, such as a backup that has its own name.
+    #[error(
+        "{} is missing, though {} is there: if that is this installation's data, give it that name; else take it away",
+        path.display(), found.display()
+    )]
+    Misnamed {
+        /// The data file.
+        path: PathBuf,
+        /// What is there.
+        found: PathBuf,
+    },
     /// The file is not one of ours.
     #[error("{} is a database, but none of Logystera's; name another folder with --data", path.display())]
     Foreign {

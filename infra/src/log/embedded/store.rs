@@ -139,7 +139,8 @@ fn is_there(dir: &Path) -> Result<bool, OpenError> {
         Ok(_) => refuse_lost(dir, "is empty", &AFTER_DATA).map(|()| true),
         // A key that was put there before the first start is no sign of data.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            refuse_lost(dir, "is missing", &[WAL_FILE, MARK_FILE, DEPLOYMENT_FILE]).map(|()| false)
+            refuse_lost(dir, "is missing", &[WAL_FILE, MARK_FILE, DEPLOYMENT_FILE])?;
+            refuse_misnamed(dir).map(|()| false)
         }
         Err(error) => Err(OpenError::io(&path, error)),
     }
@@ -151,6 +152,17 @@ fn refuse_lost(dir: &Path, how: &'static str, after: &[&'static str]) -> Result<
         Some(beside) => Err(OpenError::Lost { path: dir.join(DATA_FILE), how, beside }),
         None => Ok(()),
     }
+}
+
+/// Fails where a key stands beside a database of another name: a backup that was put back as it was called.
+fn refuse_misnamed(dir: &Path) -> Result<(), OpenError> {
+    if std::fs::symlink_metadata(dir.join(MASTER_KEY_FILE)).is_err() {
+        return Ok(());
+    }
+    let files = std::fs::read_dir(dir).map_err(|e| OpenError::io(dir, e))?;
+    let databases = files.filter_map(Result::ok).map(|file| file.path());
+    let found = databases.filter(|path| path.extension().is_some_and(|e| e == "sqlite" || e == "db")).min();
+    found.map_or(Ok(()), |found| Err(OpenError::Misnamed { path: dir.join(DATA_FILE), found }))
 }
 
 /// Fails where a folder has no data, or none that this user may read.
