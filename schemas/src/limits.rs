@@ -160,6 +160,11 @@ pub const QUOTA_BYTES_BURST: u32 = 256 << 20;
 pub const QUOTA_SIGNALS_PER_S: u32 = 20_000;
 /// Signals that a site may have saved up, by default.
 pub const QUOTA_SIGNALS_BURST: u32 = 1_000_000;
+/// Between two answers that tell one site that it is over its quota, in milliseconds: a sender that asks again at once would
+/// cost the others more by what is refused than by what is taken.
+pub const OVER_QUOTA_EVERY_MS: i64 = 10;
+/// Longest that such an answer waits for its turn, in milliseconds.
+pub const OVER_QUOTA_WAIT_MS_MAX: i64 = 5_000;
 
 /// Signals held for one site until its watermark passes them (design, section 5).
 pub const HELD_SIGNALS_MAX: usize = 50_000;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use logystera_schemas::ids::SiteId;
 use logystera_schemas::limits::{
-    QUOTA_BYTES_BURST, QUOTA_BYTES_PER_S, QUOTA_SIGNALS_BURST, QUOTA_SIGNALS_PER_S, WIRE_BYTES_MAX,
+    OVER_QUOTA_EVERY_MS, OVER_QUOTA_WAIT_MS_MAX, QUOTA_BYTES_BURST, QUOTA_BYTES_PER_S, QUOTA_SIGNALS_BURST,
+    QUOTA_SIGNALS_PER_S, WIRE_BYTES_MAX,
 };
 
 /// What every site may send.
@@ -56,12 +57,6 @@ impl Bucket {
         short / i64::from(per_s.max(1)) + i64::from(short % i64::from(per_s.max(1)) != 0)
     }
 }
-
-/// Between two answers that tell one site that it is over its quota, in milliseconds: a sender that asks again at once would
-/// cost the others more by what is refused than by what is taken.
-const OVER_QUOTA_EVERY_MS: i64 = 10;
-/// Longest that such an answer waits for its turn, in milliseconds.
-const OVER_QUOTA_WAIT_MS_MAX: i64 = 5_000;
 
 /// Why a batch has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
