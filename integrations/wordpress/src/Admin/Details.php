@@ -22,11 +22,7 @@ final class Details
         }
         $heads = [__('From', 'logystera'), __('What', 'logystera'), __('How many', 'logystera'), __('Why', 'logystera')];
         echo '<p>' . esc_html__('These events happened and were not told in detail. How many they were is told.', 'logystera') . '</p>';
-        echo '<table class="widefat striped logystera-table"><thead><tr>';
-        foreach ($heads as $head) {
-            echo '<th scope="col">' . esc_html($head) . '</th>';
-        }
-        echo '</tr></thead><tbody>';
+        View::table($heads);
         foreach ($losses as $loss) {
             $cells = [Words::type($loss['type']), number_format_i18n($loss['count']), Words::reason($loss['reason'])];
             echo '<tr><th scope="row">' . esc_html(Words::time($loss['since'])) . '</th>';

@@ -64,11 +64,7 @@ final class Lookup
             return;
         }
         $heads = [__('Code', 'logystera'), __('Stands for', 'logystera'), __('What it is', 'logystera'), __('Last seen', 'logystera')];
-        echo '<table class="widefat striped logystera-table"><thead><tr>';
-        foreach ($heads as $head) {
-            echo '<th scope="col">' . esc_html($head) . '</th>';
-        }
-        echo '</tr></thead><tbody>';
+        View::table($heads);
         foreach ($site->lookup->findAll($hashes) as $i => $found) {
             $cells = [
                 $found === null ? __('not known here, or not any more', 'logystera') : $found['meaning'],

@@ -38,11 +38,8 @@ final class Network
             return;
         }
         $heads = [__('Site', 'logystera'), __('State', 'logystera'), __('Service', 'logystera'), __('Last success', 'logystera')];
-        echo '<div class="wrap logystera"><h1>Logystera</h1><table class="widefat striped logystera-table"><thead><tr>';
-        foreach ($heads as $head) {
-            echo '<th scope="col">' . esc_html($head) . '</th>';
-        }
-        echo '</tr></thead><tbody>';
+        echo '<div class="wrap logystera"><h1>Logystera</h1>';
+        View::table($heads);
         foreach (get_sites(['fields' => 'ids', 'number' => self::SITES_MAX]) as $id) {
             Plugin::at((int) $id, [self::class, 'row']);
         }

@@ -49,6 +49,20 @@ final class View
         wp_nonce_field("logystera_$action");
     }
 
+    /**
+     * Begins a table, up to its first row.
+     *
+     * @param string[] $heads of the columns
+     */
+    public static function table(array $heads): void
+    {
+        echo '<table class="widefat striped logystera-table"><thead><tr>';
+        foreach ($heads as $head) {
+            echo '<th scope="col">' . esc_html($head) . '</th>';
+        }
+        echo '</tr></thead><tbody>';
+    }
+
     /** What came of the action before. */
     private static function note(array $note): void
     {
