@@ -1,15 +1,12 @@
 """The module's page for who owns the site, on a real Drupal: to the first alert, a key that is no good, codes of alerts."""
 import html, re, time, urllib.parse
 from gateway import Receiver
+from scenarios import text
 from wordpress import wait_for
 
 PAGE = "/admin/config/system/logystera"
 SCRIPT = "<script>alert(1)</script>"
 ALERT_S = 60
-
-
-def text(page):
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page)))
 
 
 def state(page):

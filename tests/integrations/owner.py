@@ -1,6 +1,7 @@
 """The settings page for who owns the site: from the list of plugins to the first alert, a key that is no good, codes of alerts, what was lost."""
 import html, re, time, urllib.parse
 from gateway import Gateway, Receiver
+from scenarios import text
 from wordpress import PASSWORD, wait_for
 from world import TYPES
 
@@ -8,10 +9,6 @@ PAGE = "/wp-admin/options-general.php?page=logystera"
 SCRIPT = "<script>alert(1)</script>"
 NOTICE = "Logystera is ready to watch this site."
 ALERT_S = 60
-
-
-def text(page):
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page)))
 
 
 def state(page):

@@ -1,5 +1,5 @@
-"""Chooses scenarios and runs one, for the runners: those of WordPress at once, those of Drupal one after the other."""
-import time, traceback
+"""Chooses scenarios and runs one, for the runners: those of WordPress at once, those of Drupal one after the other; and what scenarios of both share."""
+import html, re, time, traceback
 
 
 def chosen(modules, words):
@@ -17,3 +17,8 @@ def passes(name, test, world):
         passed, said = False, traceback.format_exc()
     print(f"{'ok     ' if passed else 'FAILED '} {time.monotonic() - start:5.1f} s  {name[5:].replace('_', ' ')}  {said}", flush=True)
     return passed
+
+
+def text(page):
+    """What somebody reads of a page."""
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page)))
