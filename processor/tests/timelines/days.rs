@@ -106,8 +106,7 @@ fn even(count: usize, from_s: f64, span_s: f64, who: impl Fn(usize) -> (String, 
         .collect()
 }
 
-fn one_source(n: usize) -> (String, String) {
-    let _ = n;
+fn one_source(_: usize) -> (String, String) {
     ("admin".to_owned(), "source".to_owned())
 }
 
