@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub mod circles;
 pub mod licence;
 
 /// Folders that hold nothing of ours.
