@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use logystera_infra::embedded::OpenError;
 use logystera_infra::log::LogError;
+pub use logystera_schemas::text::counted;
 use logystera_schemas::text::{ShownLines, escape_json};
 
 /// Exit code: done.
@@ -150,11 +151,6 @@ impl From<io::Error> for CliError {
         let code = if error.kind() == io::ErrorKind::BrokenPipe { DONE } else { NOT_AVAILABLE };
         Self::new(code, format_args!("standard output: {error}"))
     }
-}
-
-/// A number of things, in words that agree with it.
-pub fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// Ends a command: prints its error, gives its exit code.

@@ -21,8 +21,8 @@ use logystera_schemas::ids::{Sha256Digest, from_hex};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::send::{Complaints, Lines};
 use access_log::Note;
+use logystera_sender::input::{Complaints, Lines};
 
 /// Turn other formats into signals
 #[derive(clap::Args)]
@@ -237,7 +237,7 @@ mod tests {
         let (signals, _) = run_on(SAMPLE.as_bytes());
         let kind = logystera_schemas::catalogue::SignalType::from_name("http.request").unwrap();
         for (i, line) in signals.lines().enumerate() {
-            crate::send::core::line::read(i as u64, line.as_bytes()).unwrap();
+            logystera_sender::core::line::read(i as u64, line.as_bytes()).unwrap();
             let signal: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
             for (name, value) in signal.iter().filter(|(n, _)| !["type", "at"].contains(&n.as_str())) {
                 use logystera_schemas::catalogue::FieldKind;

@@ -2,7 +2,7 @@
 //! calls a module's `run`; a new subcommand is one more line here.
 
 #[macro_use]
-pub mod terminal;
+extern crate logystera_infra;
 
 pub mod up;
 

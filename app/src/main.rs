@@ -6,7 +6,8 @@ use clap::{Parser, Subcommand};
 use logystera_app::cli::{self, CliError};
 #[cfg(feature = "kafka")]
 use logystera_app::cluster::{self, Role};
-use logystera_app::{channel, convert, log, partitions, replay, rules, send, sign, site, tail, terminal, up};
+use logystera_app::{channel, convert, log, partitions, replay, rules, send, sign, site, tail, up};
+use logystera_infra::terminal;
 
 /// Behavioural monitoring for web applications
 ///

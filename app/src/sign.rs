@@ -11,7 +11,9 @@ use logystera_ingest::core::signature::{CONTENT_TYPE, METHOD, PATH, Secret, Sign
 use logystera_schemas::ids::{BatchId, IdError, KeyId, Sha256Digest, SiteId};
 use logystera_schemas::limits::WIRE_BYTES_MAX;
 
-use crate::send::target::{TargetArgs, TargetError};
+use logystera_sender::target::{TargetError, read_secret};
+
+use crate::send::target_args::TargetArgs;
 
 /// Print the signature header of a batch, and with --explain the exact string that is signed
 #[derive(clap::Args)]
@@ -110,7 +112,7 @@ fn signer(args: &TargetArgs) -> Result<Signer, SignError> {
     }
     let (site, key) = args.names()?;
     let audience = args.audience.clone().ok_or(SignError::NoAudience)?;
-    let secret = args.secret_file.as_deref().map(crate::send::target::read_secret).transpose()?;
+    let secret = args.secret_file.as_deref().map(read_secret).transpose()?;
     Ok(Signer { site, key, audience, secret })
 }
 

@@ -23,6 +23,7 @@ pub mod clock;
 pub mod handles;
 pub mod shutdown;
 pub mod telemetry;
+pub mod terminal;
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;

@@ -7,6 +7,11 @@ use std::fmt::{self, Write};
 
 use crate::limits::NAME_CHARS_MAX;
 
+/// A number of things, in words that agree with it.
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// A character that a text for people may not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hidden {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::tests::{Fake, Seen, later_ms, parsed, reply, run_in, write_input};
 use super::*;
@@ -18,7 +18,7 @@ type Taken = Arc<Mutex<BTreeMap<(String, u64), Vec<u8>>>>;
 fn remembering(taken: &Taken, old: bool) -> Fake {
     let taken = Arc::clone(taken);
     Fake::answering(move |_, seen| {
-        let mut taken = lock(&taken);
+        let mut taken = taken.lock().unwrap();
         let id = (seen.spool().to_owned(), seen.seq());
         let newer = taken.range(id.clone()..(id.0.clone(), u64::MAX)).count();
         match taken.get(&id) {
@@ -48,7 +48,7 @@ fn a_spool_from_a_backup_gives_up_no_signal_however_old_it_is() {
         assert_eq!(run_in(dir.path(), &gateway.url, &[]), 0);
         // What is in the spool now is the backup. What came after it was sent under the numbers that follow.
         let spool = gateway.seen()[0].spool().to_owned();
-        lock(&taken).extend((2..batches + 2).map(|seq| ((spool.clone(), seq), b"since".to_vec())));
+        taken.lock().unwrap().extend((2..batches + 2).map(|seq| ((spool.clone(), seq), b"since".to_vec())));
         write_input(dir.path(), 100..110);
         assert_eq!(run_in(dir.path(), &gateway.url, &["--json"]), 0);
         let new = gateway.seen().split_off(1);
@@ -205,10 +205,5 @@ fn a_spool_of_an_earlier_version_remembers_its_file() {
 
 /// Sends a stream to its end.
 fn stream_in(dir: &Path, url: &str, input: impl Read + Send + 'static) -> Result<(), SendError> {
-    let args = parsed(dir, "-", url, &["--follow"]);
-    let target = args.target.target()?;
-    let (spool, _) = Spool::open(&spool_dir(&args)?, owner(&target), Feed::Follow, 60)?;
-    let mut courier = courier(&args, target)?;
-    follow::send(&mut courier, spool, &Interrupt::default(), input)?;
-    Ok(())
+    send(&parsed(dir, "-", url, &["--follow"]), input, &Interrupt::default()).map(drop)
 }

@@ -1,46 +1,26 @@
-//! `logystera send`: the reference sender. It shows in one place what every integration does: order signals by time, fix
-//! batches on disk before they are sent, sign each try anew, and tell final answers from others.
-//!
-//! [`core`] decides; the rest reads, writes, sends and waits. `docs/sending-batches.md` is the same for other languages.
+//! `logystera send`: the reference sender, as a command.
 
-pub mod core;
+pub mod target_args;
 
-pub mod file;
-pub mod follow;
-pub mod target;
-
-mod deliver;
-mod dry;
-mod http;
-mod input;
-mod interrupt;
-mod pending;
-mod progress;
-mod trouble;
-
-pub mod disk;
-pub mod spool;
-mod state;
-
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
 
-use logystera_infra::clock::SystemClock;
-use logystera_schemas::limits::{FLUSH_EVERY_S_DEFAULT, FLUSH_EVERY_S_MAX, SEND_BACKOFF_MS, SEND_PAUSE_MS_MAX};
+use logystera_ingest::core::admit::{self, Terms};
+use logystera_schemas::limits::{
+    FLUSH_EVERY_S_DEFAULT, FLUSH_EVERY_S_MAX, SEND_BACKOFF_MS, SEND_PAUSE_MS_MAX, SIGNAL_AGE_MS_MAX,
+};
+use logystera_sender::dry::{self, DryRun, Refused};
+use logystera_sender::file::Plan;
+use logystera_sender::interrupt::Interrupt;
+use logystera_sender::progress::{batches, no_signals};
+use logystera_sender::target::TargetError;
+use logystera_sender::{Options, Sent, is_spool};
 use serde_json::json;
 
-pub(crate) use input::{Complaints, Lines};
-
-use self::core::backoff::Delays;
-use deliver::{Courier, Stop, lock};
-use file::Plan;
-use http::Gateway;
-use interrupt::{Interrupt, left};
-use progress::Progress;
-use spool::Spool;
-use state::{Feed, Owner, State, Totals};
-use target::{Target, TargetArgs, TargetError};
+use crate::cli::counted;
+use crate::when;
+use target_args::TargetArgs;
 
 /// Send signals to a gateway, from a file or a stream
 ///
@@ -109,31 +89,16 @@ enum SendError {
     FollowFile,
     #[error("{}: no file that a spool can lie beside: give --spool DIR", .0.display())]
     NoSpool(PathBuf),
-    #[error("the gateway closed this site: nothing more is sent from {}; ask who runs the gateway", .0.display())]
-    Closed(PathBuf),
-    #[error("nothing got through; {0}")]
-    GaveUp(String),
     #[error(transparent)]
-    File(#[from] file::FileError),
-    #[error(transparent)]
-    Stream(#[from] follow::StreamError),
-    #[error(transparent)]
-    Spool(#[from] spool::SpoolError),
-    #[error(transparent)]
-    Http(#[from] http::HttpError),
+    Sender(#[from] logystera_sender::SendError),
 }
 
 impl SendError {
     fn exit_code(&self) -> u8 {
-        use file::FileError;
         match self {
-            Self::Target(_)
-            | Self::FollowFile
-            | Self::NoSpool(_)
-            | Self::File(FileError::Changed(_) | FileError::Read { .. } | FileError::Dsn(_))
-            | Self::Http(http::HttpError::Ca { .. })
-            | Self::Spool(spool::SpoolError::OtherFeed(..)) => 2,
-            _ => 3,
+            Self::Target(_) | Self::FollowFile | Self::NoSpool(_) => 2,
+            Self::Sender(error) if error.is_wrong_use() => 2,
+            Self::Sender(_) => 3,
         }
     }
 }
@@ -147,7 +112,7 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 fn exit_code(args: &Args, interrupt: &Interrupt) -> u8 {
-    match send(args, interrupt) {
+    match send(args, std::io::stdin(), interrupt) {
         Ok(all_taken) => u8::from(!all_taken),
         Err(error) => {
             eprintln!("logystera send: {error}");
@@ -157,52 +122,36 @@ fn exit_code(args: &Args, interrupt: &Interrupt) -> u8 {
 }
 
 /// Whether every line was a signal and every signal was taken.
-fn send(args: &Args, interrupt: &Interrupt) -> Result<bool, SendError> {
+fn send(args: &Args, stream: impl Read + Send + 'static, interrupt: &Interrupt) -> Result<bool, SendError> {
     let target = args.target.target()?;
-    let dir = spool_dir(args)?;
-    let feed = if args.follow { Feed::Follow } else { Feed::File };
-    // The file is looked at first, so that a wrong name leaves no spool behind.
-    let file = if args.follow { None } else { Some(file::read(&args.input)?) };
-    if let (Some(file), true) = (&file, args.dry_run) {
-        let found = Spool::peek(&dir)?;
-        return Ok(dry::run(args, &target, &dir, file, found.as_ref().map(|(state, n)| (state, *n)))?);
+    let options = options(args)?;
+    if args.dry_run {
+        let (url, site) = (target.url.clone(), target.site.clone());
+        let would = dry::run(&options, would_refuse)?;
+        tell_dry_run(args, &options, &would, &format!("{url} as site {site}"));
+        return Ok(would.refused + would.malformed == 0);
     }
-    let mut courier = courier(args, target)?;
-    let (mut spool, moved) = Spool::open(&dir, owner(courier.gateway.target()), feed, args.flush_every_s)?;
-    if moved {
-        eprintln!("site, gateway or machine changed: going on as spool {}", spool.state.spool);
-    }
-    if spool.state.closed {
-        return Err(SendError::Closed(dir));
-    }
-    let (stop, malformed, state, waits) = if let Some(file) = file {
-        let plan = file::plan(&args.input, &file, &spool.state, spool.queue.len(), args.again)?;
-        if plan == Plan::Nothing && spool.state.input.as_ref().is_none_or(|i| i.digest != file::digest(&file)) {
-            // Its outcome was told when it was sent; what the spool knows is that of a later file.
-            (spool.state.input, spool.state.totals) = (None, Totals::default());
+    let report = |sent: &Sent| {
+        if args.json {
+            println!("{}", as_json(sent));
         }
-        let spool = Arc::new(Mutex::new(spool));
-        let watched = Arc::downgrade(&spool);
-        // While the file is cut, nothing is said: that may take a while.
-        interrupt.tells(move || watched.upgrade()?.try_lock().ok().map(|spool| left(&spool, None)));
-        let stop = file::send(&mut courier, &spool, &file, plan, args.rebase_time)?;
-        let spool = lock(&spool);
-        let malformed = spool.state.input.as_ref().map_or(0, |i| i.malformed);
-        (stop, malformed, spool.state.clone(), left(&spool, None))
-    } else {
-        let streamed = follow::send(&mut courier, spool, interrupt, std::io::stdin())?;
-        let (state, waits) = streamed.stream.look();
-        (streamed.stop, streamed.malformed, state, waits)
     };
-    report(args, &courier, &state, malformed);
-    match stop {
-        Some(Stop::Closed) => Err(SendError::Closed(dir)),
-        Some(Stop::GaveUp) => Err(SendError::GaveUp(waits)),
-        None => {
-            let totals = state.totals;
-            Ok(malformed + totals.refused + totals.dropped + totals.overflow == 0)
-        }
-    }
+    Ok(logystera_sender::send(&options, target, stream, interrupt, report)?)
+}
+
+fn options(args: &Args) -> Result<Options, SendError> {
+    Ok(Options {
+        spool: spool_dir(args)?,
+        input: args.input.clone(),
+        follow: args.follow,
+        rebase_time: args.rebase_time,
+        again: args.again,
+        ca: args.ca.clone(),
+        flush_every_s: args.flush_every_s,
+        give_up_after_s: args.give_up_after_s,
+        backoff_ms: args.backoff_ms,
+        probe_ms: args.probe_ms,
+    })
 }
 
 /// One spool for each site and way of feeding it, beside the file that names the site. Versions before put one beside each file
@@ -221,7 +170,7 @@ fn spool_dir(args: &Args) -> Result<PathBuf, SendError> {
         PathBuf::from(name)
     };
     let older = beside(&args.input, ".spool");
-    if !is_stdin && older.join("state.json").exists() {
+    if !is_stdin && is_spool(&older) {
         eprintln!("using {}, which an earlier version made", older.display());
         return Ok(older);
     }
@@ -232,43 +181,53 @@ fn spool_dir(args: &Args) -> Result<PathBuf, SendError> {
     }
 }
 
-fn courier(args: &Args, target: Target) -> Result<Courier, SendError> {
-    let clock = SystemClock::new();
-    Ok(Courier {
-        gateway: Gateway::new(target, args.ca.as_deref())?,
-        clock,
-        delays: Delays { base_ms: args.backoff_ms, probe_ms: args.probe_ms, ..Delays::default() },
-        give_up_after_ms: args.give_up_after_s.map(|s| s.saturating_mul(1_000)),
-        progress: Progress::new(clock),
-        total: None,
-        health: self::core::answer::Health::default(),
-        failing_since: None,
-    })
+/// Which signals of a batch the gateway would refuse: its own core is asked.
+fn would_refuse(body: &[u8], now_ms: i64) -> Result<Refused, &'static str> {
+    let terms = Terms { received_at: now_ms, signal_age_ms_max: SIGNAL_AGE_MS_MAX };
+    let admitted = admit::admit(body, &terms).map_err(|fault| fault.refusal.row().code)?;
+    let listed = admitted.refused.listed.iter();
+    let listed = listed.map(|item| (item.index, item.code.code(), item.field.clone()));
+    Ok(Refused { total: u64::from(admitted.refused.total()), listed: listed.collect() })
 }
 
-/// Whom the spool belongs to.
-fn owner(target: &Target) -> Owner {
-    // Linux says its name here; elsewhere all machines look alike, and only a changed address or site is noticed.
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
-    let audience = Some(target.audience.clone());
-    Owner { url: target.url.to_string(), site: target.site.to_string(), audience, host }
-}
-
-fn report(args: &Args, courier: &Courier, state: &State, malformed: u64) {
-    let totals = &state.totals;
-    eprintln!("{}", courier.progress.line(totals, courier.total));
+fn tell_dry_run(args: &Args, options: &Options, would: &DryRun, to: &str) {
+    let dir = options.spool.display();
+    let times = match (would.first_at, would.last_at) {
+        (Some(first), Some(last)) => format!(", from {} to {}", when::show(first), when::show(last)),
+        _ => String::new(),
+    };
+    eprintln!("dry run: nothing is sent, nothing is written");
+    if would.waiting > 0 {
+        eprintln!("first: {} of an earlier file, which wait in {dir}", batches(would.waiting));
+    }
+    match would.plan {
+        Plan::GoOn | Plan::Nothing => eprintln!("this file was sent already; to send it once more: --again"),
+        Plan::Behind(_) => eprintln!("the start of this file was sent already; what follows it is"),
+        Plan::All => {}
+    }
+    let signals = counted(would.signals, "signal", "signals");
+    eprintln!("{signals} in {}{times}, to {to}", batches(would.batches));
+    eprintln!("{} of them would be refused; {}", would.refused, no_signals(would.malformed));
     if args.json {
-        let run = courier.progress.run;
-        let run = json!({
-            "batches": run.batches, "accepted": run.accepted, "duplicate": run.duplicate, "refused": run.refused, "dropped": run.dropped,
-        });
         let report = json!({
-            "spool": state.spool, "run": run, "batches": totals.batches, "accepted": totals.accepted,
-            "duplicate": totals.duplicate, "refused": totals.refused, "dropped": totals.dropped,
-            "overflow": totals.overflow, "malformed": malformed, "clock_offset_ms": state.clock_offset_ms,
+            "dry_run": true, "signals": would.signals, "batches": would.batches, "refused": would.refused,
+            "malformed": would.malformed, "waiting_batches": would.waiting, "first_at": would.first_at, "last_at": would.last_at,
+            "spool_folder": dir.to_string(),
         });
         println!("{report}");
     }
+}
+
+fn as_json(sent: &Sent) -> serde_json::Value {
+    let (run, state, totals) = (&sent.run, &sent.state, &sent.state.totals);
+    let run = json!({
+        "batches": run.batches, "accepted": run.accepted, "duplicate": run.duplicate, "refused": run.refused, "dropped": run.dropped,
+    });
+    json!({
+        "spool": state.spool, "run": run, "batches": totals.batches, "accepted": totals.accepted,
+        "duplicate": totals.duplicate, "refused": totals.refused, "dropped": totals.dropped,
+        "overflow": totals.overflow, "malformed": sent.malformed, "clock_offset_ms": state.clock_offset_ms,
+    })
 }
 
 #[cfg(test)]

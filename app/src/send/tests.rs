@@ -2,9 +2,10 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use clap::Parser;
+use logystera_infra::clock::{Clock, SystemClock};
 use logystera_ingest::core::signature::{Secret, SignatureHeader, Signed};
 use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::limits::{BATCH_SIGNALS_MAX, SPOOLS_DRAWN_MAX};
@@ -55,7 +56,6 @@ pub(super) fn reply(status: u16, code: &str) -> Reply {
 
 /// An answer whose `server_time` is the real time and so many milliseconds.
 fn later(status: u16, code: &str, ahead_ms: i64) -> Reply {
-    use logystera_infra::clock::Clock;
     let time = SystemClock::new().wall_ms() + ahead_ms;
     (status, String::new(), format!("{{\"server_time\":{time},\"code\":\"{code}\",\"accepted\":1}}"))
 }
@@ -79,7 +79,7 @@ impl Fake {
         std::thread::spawn(move || {
             for (n, stream) in listener.incoming().enumerate() {
                 serve(&stream.unwrap(), |seen| {
-                    lock(&to).push(seen.clone());
+                    to.lock().unwrap().push(seen.clone());
                     answer(n, &seen)
                 });
             }
@@ -88,7 +88,7 @@ impl Fake {
     }
 
     pub(super) fn seen(&self) -> Vec<Seen> {
-        lock(&self.seen).clone()
+        self.seen.lock().unwrap().clone()
     }
 }
 
@@ -207,7 +207,6 @@ fn every_try_has_the_same_id_and_bytes_and_a_fresh_signature() {
 }
 
 pub(super) fn later_ms(ahead_ms: i64) -> i64 {
-    use logystera_infra::clock::Clock;
     SystemClock::new().wall_ms() + ahead_ms
 }
 
@@ -284,12 +283,14 @@ fn what_did_not_get_through_waits_and_a_copy_of_it_is_the_same() {
     write_input(dir.path(), 0..2_001);
     let gateway = Fake::answering(|n, _| if n == 1 { (0, String::new(), String::new()) } else { reply(202, "") });
     assert_eq!(run_in(dir.path(), &gateway.url, &["--give-up-after-s", "0"]), 3);
-    let copied = spool::tests::copy(&dir.path().join("secret.spool"));
+    let copied = tempfile::tempdir().unwrap();
+    let copied = copied.path().join("spool");
+    logystera_system::send::copy(&dir.path().join("secret.spool"), &copied);
     assert_eq!(run_in(dir.path(), &gateway.url, &[]), 0);
     let before = gateway.seen();
     assert_eq!(before.iter().map(Seen::seq).collect::<Vec<_>>(), [1, 2, 2, 3]);
     assert_eq!(before[1].body, before[2].body);
-    assert_eq!(run_in(dir.path(), &gateway.url, &["--spool", copied.path().to_str().unwrap()]), 0);
+    assert_eq!(run_in(dir.path(), &gateway.url, &["--spool", copied.to_str().unwrap()]), 0);
     let again = gateway.seen().split_off(4);
     let same: Vec<_> = before[2..].iter().map(|s| (&s.batch, &s.body)).collect();
     assert_eq!(again.iter().map(|s| (&s.batch, &s.body)).collect::<Vec<_>>(), same);

@@ -11,7 +11,7 @@ use crate::deployment::is_plain_abroad;
 
 /// Where it cannot be written the installation is up all the same.
 pub(super) fn print(running: &Running, config: &Config, tls: bool) {
-    crate::terminal::aside(format_args!("{}\n", text(running, config, tls)));
+    logystera_infra::terminal::aside(format_args!("{}\n", text(running, config, tls)));
 }
 
 fn text(running: &Running, config: &Config, tls: bool) -> String {

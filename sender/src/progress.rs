@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_schemas::ids::BatchId;
 
-use super::core::answer::{Answer, Refusal, Why};
-use super::input::Complaints;
-use super::spool::Header;
-use super::state::Totals;
-use crate::cli::counted;
+use crate::core::answer::{Answer, Refusal, Why};
+use crate::input::Complaints;
+use crate::spool::{Header, Spool};
+use crate::state::{Feed, Totals};
+use logystera_schemas::text::counted;
 
 /// Time between two lines of progress.
 const EVERY_MS: i64 = 2_000;
@@ -17,19 +17,19 @@ const EVERY_MS: i64 = 2_000;
 const REMOTE_CHARS_MAX: usize = 200;
 
 /// Tells how it goes.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     clock: SystemClock,
     started_ms: i64,
     said_ms: i64,
     /// What this run has had an answer for; overflows stand in the spool's totals.
-    pub(super) run: Totals,
+    pub(crate) run: Totals,
     overflow_before: u64,
     refusals: Complaints,
     hinted: bool,
 }
 
 impl Progress {
-    pub(super) fn new(clock: SystemClock) -> Self {
+    pub(crate) fn new(clock: SystemClock) -> Self {
         let now = clock.monotonic_ms();
         Self {
             clock,
@@ -43,7 +43,7 @@ impl Progress {
     }
 
     /// Something else is to be sent, of which so much became something before.
-    pub(super) fn begin(&mut self, totals: &Totals) {
+    pub(crate) fn begin(&mut self, totals: &Totals) {
         self.overflow_before = totals.overflow;
         self.refusals = Complaints::default();
         self.hinted = false;
@@ -51,7 +51,7 @@ impl Progress {
 
     /// Takes note of what a try has settled, and says how far it is, if it has not for a while. `total` is what the input had,
     /// where that is known.
-    pub(super) fn settled(&mut self, before: &Totals, totals: &Totals, total: Option<u64>) {
+    pub(crate) fn settled(&mut self, before: &Totals, totals: &Totals, total: Option<u64>) {
         self.run.add(before, totals);
         let now = self.clock.monotonic_ms();
         if now - self.said_ms >= EVERY_MS {
@@ -61,7 +61,7 @@ impl Progress {
     }
 
     /// What this run has done, and what is left of the input.
-    pub(super) fn line(&self, totals: &Totals, total: Option<u64>) -> String {
+    pub(crate) fn line(&self, totals: &Totals, total: Option<u64>) -> String {
         let run = &self.run;
         let elapsed_ms = (self.clock.monotonic_ms() - self.started_ms).max(1) as u64;
         let rate = run.settled() * 1_000 / elapsed_ms;
@@ -82,7 +82,7 @@ impl Progress {
     }
 
     /// Explains which signals of a batch were refused, by the lines of the input.
-    pub(super) fn refused(&mut self, header: &Header, answer: &Answer) {
+    pub(crate) fn refused(&mut self, header: &Header, answer: &Answer) {
         let Some(body) = &answer.body else { return };
         for Refusal { index, code, field } in &body.refused {
             let field = field.as_ref().map(|f| format!(" (`{}`)", clean(f))).unwrap_or_default();
@@ -103,7 +103,7 @@ impl Progress {
     }
 
     /// Says that a batch is given up.
-    pub(super) fn dropped(&mut self, id: BatchId, header: &Header, answer: &Answer) {
+    pub(crate) fn dropped(&mut self, id: BatchId, header: &Header, answer: &Answer) {
         self.refused(header, answer);
         let lines = header.lines.iter().copied().filter(|l| *l > 0);
         let span = match (lines.clone().min(), lines.max()) {
@@ -117,7 +117,7 @@ impl Progress {
 }
 
 /// Says why nothing happens for a while.
-pub(super) fn waits(ms: u64, why: Why, answer: &Answer, failure: Option<&str>) {
+pub(crate) fn waits(ms: u64, why: Why, answer: &Answer, failure: Option<&str>) {
     let what = match failure {
         Some(failure) => format!("the gateway did not answer ({failure})"),
         None if answer.body.is_none() => format!("status {}, but not from a gateway", answer.status),
@@ -129,6 +129,31 @@ pub(super) fn waits(ms: u64, why: Why, answer: &Answer, failure: Option<&str>) {
         Why::Asked | Why::Failed => "",
     };
     eprintln!("{what}{advice}; next try in {}", span(ms));
+}
+
+/// So many lines are no signals.
+pub fn no_signals(lines: u64) -> String {
+    counted(lines, "line is no signal", "lines are no signals")
+}
+
+/// So many batches.
+pub fn batches(count: u64) -> String {
+    counted(count, "batch", "batches")
+}
+
+/// What waits in a spool, and where: `pending` signals of a stream are in no batch yet.
+pub(crate) fn left(spool: &Spool, pending: Option<usize>) -> String {
+    let signals = |count| counted(count, "signal", "signals");
+    let is_empty = spool.queue.is_empty() && pending.unwrap_or_default() == 0;
+    let batches = batches(spool.queue.len() as u64);
+    let settled = spool.state.totals.settled();
+    let what = match (spool.state.feed, &spool.state.input) {
+        _ if is_empty => return "nothing waits".to_owned(),
+        (Feed::File, Some(input)) => format!("{} in {batches}", signals(input.signals.saturating_sub(settled))),
+        (_, _) if pending.is_none_or(|pending| pending == 0) => batches,
+        _ => format!("{batches}, and {} not in one yet", signals(pending.unwrap_or_default() as u64)),
+    };
+    format!("still to go: {what}, in {}; the same command goes on with them", spool.dir.display())
 }
 
 fn said(answer: &Answer) -> String {

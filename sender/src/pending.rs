@@ -12,15 +12,15 @@ use std::path::PathBuf;
 
 use logystera_schemas::limits::{BATCH_SIGNALS_MAX, SPOOL_BYTES_MAX};
 
-use super::core::cut::{self, Claim};
-use super::core::dropped::Reason;
-use super::core::line::{self, Signal};
-use super::disk::{self, at};
-use super::spool::{Says, Spool, SpoolError};
+use crate::core::cut::{self, Claim};
+use crate::core::dropped::Reason;
+use crate::core::line::{self, Signal};
+use crate::disk::{self, at};
+use crate::spool::{Says, Spool, SpoolError};
 
 /// A spool that a stream feeds.
-pub(super) struct Pending {
-    pub(super) spool: Spool,
+pub(crate) struct Pending {
+    pub(crate) spool: Spool,
     signals: VecDeque<(Signal, usize)>,
     file: File,
     bytes: u64,
@@ -37,7 +37,7 @@ impl AsMut<Spool> for Pending {
 
 impl Pending {
     /// Takes up the signals that an earlier sender left.
-    pub(super) fn open(spool: Spool) -> Result<Self, SpoolError> {
+    pub(crate) fn open(spool: Spool) -> Result<Self, SpoolError> {
         Self::with_limit(spool, SPOOL_BYTES_MAX)
     }
 
@@ -69,7 +69,7 @@ impl Pending {
 
     /// Takes a signal in, with the time that it has in the spool; false if the spool is full, which is counted. It is
     /// durable after [`Self::sync`].
-    pub(super) fn push(&mut self, mut signal: Signal, now: i64) -> Result<bool, SpoolError> {
+    pub(crate) fn push(&mut self, mut signal: Signal, now: i64) -> Result<bool, SpoolError> {
         let state = &mut self.spool.state;
         signal.at = cut::ordered_at(signal.at, now, state.last_at, state.last_through);
         let entry = entry(&signal);
@@ -89,7 +89,7 @@ impl Pending {
     }
 
     /// Makes durable what was pushed, and the counts of what found no room.
-    pub(super) fn sync(&mut self) -> Result<(), SpoolError> {
+    pub(crate) fn sync(&mut self) -> Result<(), SpoolError> {
         if std::mem::take(&mut self.uncounted) {
             self.spool.save()?;
         }
@@ -100,12 +100,12 @@ impl Pending {
     }
 
     /// How many signals wait.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.signals.len()
     }
 
     /// Whether the next batch would be full.
-    pub(super) fn is_batch_full(&self) -> bool {
+    pub(crate) fn is_batch_full(&self) -> bool {
         self.fit() < self.signals.len()
     }
 
@@ -115,7 +115,7 @@ impl Pending {
 
     /// Claims a batch: the signals that fit, and the counts of what was dropped if all fit. With none it is a heartbeat. `is_end`:
     /// nothing more comes in; the batch then ends the spool if nothing is left. Says whether it does.
-    pub(super) fn claim(&mut self, now: i64, is_end: bool) -> Result<bool, SpoolError> {
+    pub(crate) fn claim(&mut self, now: i64, is_end: bool) -> Result<bool, SpoolError> {
         cut::settle(self.signals.iter_mut().map(|(signal, _)| &mut signal.at), now);
         let mut own: Vec<Signal> = self.signals.iter().take(self.fit()).map(|(s, _)| s.clone()).collect();
         let rest = self.signals.split_off(own.len());
@@ -127,7 +127,7 @@ impl Pending {
             let state = &mut self.spool.state;
             let time = cut::ordered_at(now, now, state.last_at, state.last_through);
             own.extend(state.dropped.take(time));
-            state.enable(super::core::dropped::DROPPED_TYPE);
+            state.enable(crate::core::dropped::DROPPED_TYPE);
         }
         let ends = is_end && next_at.is_none() && self.spool.state.dropped.is_empty();
         let claim = Claim { last_at: own.last().map(|s| s.at), next_at, now, previous: self.spool.state.last_through };

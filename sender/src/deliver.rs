@@ -1,21 +1,22 @@
 //! Sends one batch until it has a final answer: asks the core what an answer means, and does it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
 
-use super::core::answer::{self, Answer, Health, Next};
-use super::core::backoff::Delays;
-use super::core::offset;
-use super::http::{Gateway, Tried};
-use super::progress::{self, Progress};
-use super::spool::{Spool, SpoolError};
-use super::state::State;
+use crate::core::answer::{self, Answer, Health, Next};
+use crate::core::backoff::Delays;
+use crate::core::offset;
+use crate::disk::lock;
+use crate::http::{Gateway, Tried};
+use crate::progress::{self, Progress};
+use crate::spool::{Spool, SpoolError};
+use crate::state::State;
 
 /// Why sending ends before all is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// The site was closed.
     Closed,
     /// Nothing got through for as long as the operator wanted to wait.
@@ -23,33 +24,28 @@ pub(super) enum Stop {
 }
 
 /// Carries batches to the gateway.
-pub(super) struct Courier {
-    pub(super) gateway: Gateway,
-    pub(super) clock: SystemClock,
-    pub(super) delays: Delays,
-    pub(super) give_up_after_ms: Option<u64>,
-    pub(super) progress: Progress,
+pub(crate) struct Courier {
+    pub(crate) gateway: Gateway,
+    pub(crate) clock: SystemClock,
+    pub(crate) delays: Delays,
+    pub(crate) give_up_after_ms: Option<u64>,
+    pub(crate) progress: Progress,
     /// Signals of the input, where that is known.
-    pub(super) total: Option<u64>,
-    pub(super) health: Health,
+    pub(crate) total: Option<u64>,
+    pub(crate) health: Health,
     /// When the first of the failures in a row was, on the monotonic clock.
-    pub(super) failing_since: Option<i64>,
-}
-
-/// Takes a lock also after a thread died holding it: what it guards is on disk.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) failing_since: Option<i64>,
 }
 
 impl Courier {
     /// Begins with what the spool has now.
-    pub(super) fn begin(&mut self, state: &State) {
+    pub(crate) fn begin(&mut self, state: &State) {
         self.progress.begin(&state.totals);
         self.total = state.input.as_ref().map(|i| i.signals);
     }
 
     /// Sends all claimed batches. The spool is locked only between the tries, so that a stream can go on filling it.
-    pub(super) fn deliver_all<T: AsMut<Spool>>(&mut self, shared: &Mutex<T>) -> Result<Option<Stop>, SpoolError> {
+    pub(crate) fn deliver_all<T: AsMut<Spool>>(&mut self, shared: &Mutex<T>) -> Result<Option<Stop>, SpoolError> {
         loop {
             let Some(seq) = lock(shared).as_mut().queue.front().copied() else { return Ok(None) };
             let next = self.try_once(shared, seq)?;

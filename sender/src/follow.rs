@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
 
-use super::deliver::{Courier, Stop, lock};
-use super::input::{self, Complaints, Lines};
-use super::interrupt::{Interrupt, left};
-use super::pending::Pending;
-use super::spool::{Spool, SpoolError};
-use super::state::{State, Totals};
+use crate::deliver::{Courier, Stop};
+use crate::disk::lock;
+use crate::input::{self, Complaints, Lines};
+use crate::interrupt::Interrupt;
+use crate::pending::Pending;
+use crate::progress::left;
+use crate::spool::{Spool, SpoolError};
+use crate::state::{State, Totals};
 
 /// What both threads see.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     desk: Mutex<Desk>,
     changed: Condvar,
 }
@@ -46,22 +48,22 @@ impl AsMut<Spool> for Desk {
 }
 
 /// What came of a stream.
-pub(super) struct Streamed {
-    pub(super) stop: Option<Stop>,
-    pub(super) malformed: u64,
-    pub(super) stream: Arc<Stream>,
+pub(crate) struct Streamed {
+    pub(crate) stop: Option<Stop>,
+    pub(crate) malformed: u64,
+    pub(crate) stream: Arc<Stream>,
 }
 
 impl Stream {
     /// The spool's state, and what waits.
-    pub(super) fn look(&self) -> (State, String) {
+    pub(crate) fn look(&self) -> (State, String) {
         let pending = &lock(&self.desk).pending;
         (pending.spool.state.clone(), left(&pending.spool, Some(pending.len())))
     }
 }
 
 /// Sends the input (standard input) until it ends and all is settled; the last batch ends the spool.
-pub(super) fn send(
+pub(crate) fn send(
     courier: &mut Courier,
     mut spool: Spool,
     interrupt: &Interrupt,

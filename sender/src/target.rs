@@ -1,4 +1,4 @@
-//! Where batches go and who signs them: from a DSN, or from flags. Secrets come from files only: an argument or a variable
+//! Where batches go and who signs them: from a DSN, or from its parts. Secrets come from files only: an argument or a variable
 //! is seen by every process of the machine.
 
 use std::fs;
@@ -11,29 +11,6 @@ use zeroize::Zeroizing;
 
 /// Bytes of a file that holds a secret or a DSN; more is another file.
 const SECRET_FILE_BYTES_MAX: u64 = 4_096;
-
-/// Flags that name the gateway, the site and its key.
-#[derive(clap::Args, Clone, Default)]
-pub struct TargetArgs {
-    /// File with the DSN that `logystera site add` printed
-    #[arg(long, value_name = "FILE", env = "LOGYSTERA_DSN_FILE", conflicts_with_all = ["url", "site", "key", "secret_file"])]
-    pub dsn_file: Option<PathBuf>,
-    /// Gateway's address, such as `https://in.example.com`
-    #[arg(long, env = "LOGYSTERA_URL")]
-    pub url: Option<String>,
-    /// Site's id
-    #[arg(long, env = "LOGYSTERA_SITE")]
-    pub site: Option<String>,
-    /// Key's id
-    #[arg(long, env = "LOGYSTERA_KEY")]
-    pub key: Option<String>,
-    /// File with the key's secret: 64 hex digits
-    #[arg(long, value_name = "FILE", env = "LOGYSTERA_SECRET_FILE")]
-    pub secret_file: Option<PathBuf>,
-    /// Deployment's audience, as `logystera site add` printed it; a DSN has it
-    #[arg(long, env = "LOGYSTERA_AUDIENCE")]
-    pub audience: Option<String>,
-}
 
 /// Where batches go and who signs them.
 pub struct Target {
@@ -94,41 +71,26 @@ pub enum TargetError {
     Audience,
 }
 
-impl TargetArgs {
-    /// The target that the flags name.
-    pub fn target(&self) -> Result<Target, TargetError> {
-        if let Some(path) = &self.dsn_file {
-            let text = read_secret_file(path)?;
-            if text.trim_start().starts_with('{') {
-                return Err(TargetError::Swapped(path.clone()));
-            }
-            let in_file = |source| TargetError::DsnFile { path: path.clone(), source: Box::new(source) };
-            let mut target = Target::from_dsn(text.trim()).map_err(in_file)?;
-            if let Some(audience) = &self.audience {
-                target.audience = checked_audience(audience)?;
-            }
-            return Ok(target);
-        }
-        let (site, key) = self.names()?;
-        let path = self.secret_file.as_deref().ok_or(TargetError::Missing("--secret-file"))?;
-        Ok(Target {
-            url: endpoint(self.url.as_deref().ok_or(TargetError::Missing("--url"))?)?,
-            site,
-            key,
-            secret: read_secret(path)?,
-            audience: checked_audience(self.audience.as_deref().ok_or(TargetError::Missing("--audience"))?)?,
-        })
-    }
-
-    /// Site and key by their own flags.
-    pub fn names(&self) -> Result<(SiteId, KeyId), TargetError> {
-        let site = self.site.as_deref().ok_or(TargetError::Missing("--site"))?.parse()?;
-        let key = self.key.as_deref().ok_or(TargetError::Missing("--key"))?.parse()?;
-        Ok((site, key))
-    }
-}
-
 impl Target {
+    /// Reads a file with a DSN; `audience`, if given, is taken in place of the DSN's.
+    pub fn from_dsn_file(path: &Path, audience: Option<&str>) -> Result<Self, TargetError> {
+        let text = read_secret_file(path)?;
+        if text.trim_start().starts_with('{') {
+            return Err(TargetError::Swapped(path.to_owned()));
+        }
+        let in_file = |source| TargetError::DsnFile { path: path.to_owned(), source: Box::new(source) };
+        let mut target = Self::from_dsn(text.trim()).map_err(in_file)?;
+        if let Some(audience) = audience {
+            target.audience = checked_audience(audience)?;
+        }
+        Ok(target)
+    }
+
+    /// From its parts: the gateway's address, the site, its key, the file with the key's secret, and the audience.
+    pub fn from_parts(url: &str, site: SiteId, key: KeyId, secret: &Path, audience: &str) -> Result<Self, TargetError> {
+        Ok(Self { url: endpoint(url)?, site, key, secret: read_secret(secret)?, audience: checked_audience(audience)? })
+    }
+
     /// Reads `https://<site>.<key>:<secret>@<host>/v1/batches?audience=<audience>`.
     pub fn from_dsn(dsn: &str) -> Result<Self, TargetError> {
         let mut url = Url::parse(dsn).map_err(|_| TargetError::Dsn("not an address"))?;
@@ -162,7 +124,7 @@ fn endpoint(text: &str) -> Result<Url, TargetError> {
 }
 
 /// Whether the address is this machine's own.
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
@@ -173,7 +135,7 @@ fn checked_audience(text: &str) -> Result<String, TargetError> {
 }
 
 /// Reads a secret: 64 hex digits and white space.
-pub(crate) fn read_secret(path: &Path) -> Result<Secret, TargetError> {
+pub fn read_secret(path: &Path) -> Result<Secret, TargetError> {
     let text = read_secret_file(path)?;
     Secret::from_hex(text.trim()).ok_or_else(|| TargetError::Secret(path.to_owned()))
 }

@@ -12,16 +12,16 @@ use reqwest::Certificate;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE as CONTENT_TYPE_HEADER, RETRY_AFTER};
 
-use super::core::answer::Answer;
-use super::target::{Target, is_loopback};
-use super::trouble;
+use crate::core::answer::Answer;
+use crate::target::{Target, is_loopback};
+use crate::trouble;
 
 /// Time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why there is no way to a gateway.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum HttpError {
+pub enum HttpError {
     /// The authority's certificates cannot be had.
     #[error("--ca {}: {what}", path.display())]
     Ca {
@@ -36,24 +36,24 @@ pub(super) enum HttpError {
 }
 
 /// The way to the gateway.
-pub(super) struct Gateway {
+pub(crate) struct Gateway {
     client: Client,
     target: Target,
 }
 
 /// What came of a try.
-pub(super) struct Tried {
+pub(crate) struct Tried {
     /// What the gateway said.
-    pub(super) answer: Answer,
+    pub(crate) answer: Answer,
     /// Why nothing came back, for people.
-    pub(super) failure: Option<String>,
+    pub(crate) failure: Option<String>,
     /// Server minus sender in milliseconds, by the middle of the try.
-    pub(super) offset_ms: Option<i64>,
+    pub(crate) offset_ms: Option<i64>,
 }
 
 impl Gateway {
     /// With the certificates of `ca` beside those that the machine trusts.
-    pub(super) fn new(target: Target, ca: Option<&Path>) -> Result<Self, HttpError> {
+    pub(crate) fn new(target: Target, ca: Option<&Path>) -> Result<Self, HttpError> {
         // Somebody else in this process may have installed one: any will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder()
@@ -71,12 +71,12 @@ impl Gateway {
     }
 
     /// Where it leads.
-    pub(super) fn target(&self) -> &Target {
+    pub(crate) fn target(&self) -> &Target {
         &self.target
     }
 
     /// Posts a batch, signed by the sender's clock corrected by `offset_ms`.
-    pub(super) fn post(&self, clock: &dyn Clock, offset_ms: i64, batch: BatchId, gzip: bool, body: Vec<u8>) -> Tried {
+    pub(crate) fn post(&self, clock: &dyn Clock, offset_ms: i64, batch: BatchId, gzip: bool, body: Vec<u8>) -> Tried {
         let encoding = if gzip { "gzip" } else { IDENTITY };
         let sent_ms = clock.wall_ms();
         let started_ms = clock.monotonic_ms();

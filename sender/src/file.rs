@@ -9,15 +9,17 @@ use std::sync::{Arc, Mutex};
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_schemas::ids::Sha256Digest;
 
-use super::core::before::{self, Before};
-use super::core::cut::{self, Claim};
-use super::core::dropped::DROPPED_TYPE;
-use super::core::line::{LineError, Signal};
-use super::deliver::{Courier, Stop, lock};
-use super::input::{self, Complaints, Lines};
-use super::spool::{Says, Spool, SpoolError};
-use super::state::{Input, State, Totals};
-use crate::cli::counted;
+use crate::core::before::{self, Before};
+use crate::core::cut::{self, Claim};
+use crate::core::dropped::DROPPED_TYPE;
+use crate::core::line::{LineError, Signal};
+use crate::deliver::{Courier, Stop};
+use crate::disk::lock;
+use crate::input::{self, Complaints, Lines};
+use crate::progress::{batches, no_signals};
+use crate::spool::{Says, Spool, SpoolError};
+use crate::state::{Input, State, Totals};
+use logystera_schemas::text::counted;
 
 /// Why a file cannot be sent.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +45,7 @@ pub enum FileError {
 
 /// What is to be sent of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Plan {
+pub enum Plan {
     /// All of it.
     All,
     /// What comes after so many bytes.
@@ -55,17 +57,17 @@ pub(super) enum Plan {
 }
 
 /// What a file holds from some byte on.
-pub(super) struct Content {
+pub(crate) struct Content {
     /// Its signals by time; those of one time stay in their order.
-    pub(super) signals: Vec<Signal>,
+    pub(crate) signals: Vec<Signal>,
     /// Lines that are none.
-    pub(super) malformed: Vec<(u64, LineError)>,
+    pub(crate) malformed: Vec<(u64, LineError)>,
     /// Bytes of the file that were understood: all but a last line that has no end and is no signal.
     whole: usize,
 }
 
 /// Reads a file, or standard input for `-`.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
     let read = match path.to_str() {
         Some("-") => io::stdin().lock().read_to_end(&mut bytes).map(drop),
@@ -77,7 +79,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
 }
 
 /// What is to be sent of a file, as far as the spool's state remembers what was.
-pub(super) fn plan(path: &Path, file: &[u8], state: &State, waiting: usize, again: bool) -> Result<Plan, FileError> {
+pub(crate) fn plan(path: &Path, file: &[u8], state: &State, waiting: usize, again: bool) -> Result<Plan, FileError> {
     let last = state.input.as_ref().filter(|_| !again);
     let is_last = last.is_some_and(|input| input.digest == digest(file));
     Ok(match before::before(&state.sent, file) {
@@ -95,7 +97,7 @@ pub(super) fn plan(path: &Path, file: &[u8], state: &State, waiting: usize, agai
 }
 
 /// Sends what the plan says, after what waits in the spool already.
-pub(super) fn send(
+pub(crate) fn send(
     courier: &mut Courier,
     spool: &Arc<Mutex<Spool>>,
     file: &[u8],
@@ -131,24 +133,14 @@ pub(super) fn send(
     deliver(courier, spool)
 }
 
-/// So many lines are no signals.
-pub(super) fn no_signals(lines: u64) -> String {
-    counted(lines, "line is no signal", "lines are no signals")
-}
-
-/// So many batches.
-pub(super) fn batches(count: u64) -> String {
-    counted(count, "batch", "batches")
-}
-
 /// SHA-256 of a file, in hex.
-pub(super) fn digest(file: &[u8]) -> String {
+pub(crate) fn digest(file: &[u8]) -> String {
     Sha256Digest::of(file).to_string()
 }
 
 /// Reads the lines of a file from some byte on.
 #[expect(clippy::naive_bytecount, reason = "once a file: no crate is worth it")]
-pub(super) fn parse(file: &[u8], from: usize) -> Content {
+pub(crate) fn parse(file: &[u8], from: usize) -> Content {
     let lines_before = file[..from].iter().filter(|b| **b == b'\n').count() as u64;
     let mut lines = Lines::after(&file[from..], lines_before);
     let (mut signals, mut malformed) = (Vec::new(), Vec::new());
@@ -169,7 +161,7 @@ pub(super) fn parse(file: &[u8], from: usize) -> Content {
 }
 
 /// Shifts the signals' times so that the last one's is now.
-pub(super) fn rebase(signals: &mut [Signal], now: i64) {
+pub(crate) fn rebase(signals: &mut [Signal], now: i64) {
     let Some(last) = signals.last().map(|s| s.at) else { return };
     for signal in signals {
         signal.at = (signal.at + now - last).max(0);

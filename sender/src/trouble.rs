@@ -6,7 +6,7 @@ use std::io;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
 /// What went wrong, as far as it is known; else the causes as the libraries tell them.
-pub(super) fn sentence(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn sentence(error: &(dyn Error + 'static)) -> String {
     known(error).map_or_else(|| causes(error), str::to_owned)
 }
 
@@ -97,7 +97,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 }
 
 /// An error with its causes: the first alone says only that a request failed.
-pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     for cause in chain(error).skip(1) {
         let more = cause.to_string();

@@ -6,11 +6,7 @@ use std::sync::{Arc, Mutex};
 use logystera_infra::shutdown::Shutdown;
 use tokio::runtime::Builder;
 
-use super::deliver::lock;
-use super::file;
-use super::spool::Spool;
-use super::state::Feed;
-use crate::cli::counted;
+use crate::disk::lock;
 
 /// Exit code of a sender that was told to stop (128 + SIGINT, as shells count).
 const EXIT_INTERRUPTED: i32 = 130;
@@ -19,11 +15,11 @@ type Teller = Box<dyn Fn() -> Option<String> + Send>;
 
 /// SIGINT and SIGTERM, once somebody listens.
 #[derive(Clone, Default)]
-pub(super) struct Interrupt(Arc<Mutex<Option<Teller>>>);
+pub struct Interrupt(Arc<Mutex<Option<Teller>>>);
 
 impl Interrupt {
     /// Ends the process on the first signal, after it has said what waits.
-    pub(super) fn listen(&self) {
+    pub fn listen(&self) {
         let this = self.clone();
         std::thread::spawn(move || {
             let stopped = Builder::new_current_thread().enable_all().build().and_then(|runtime| {
@@ -43,7 +39,7 @@ impl Interrupt {
     }
 
     /// What to say from now on.
-    pub(super) fn tells(&self, what: impl Fn() -> Option<String> + Send + 'static) {
+    pub fn tells(&self, what: impl Fn() -> Option<String> + Send + 'static) {
         *lock(&self.0) = Some(Box::new(what));
     }
 
@@ -54,19 +50,4 @@ impl Interrupt {
             said.unwrap_or_else(|| "the same command goes on where it was".to_owned())
         );
     }
-}
-
-/// What waits in a spool, and where: `pending` signals of a stream are in no batch yet.
-pub(super) fn left(spool: &Spool, pending: Option<usize>) -> String {
-    let signals = |count| counted(count, "signal", "signals");
-    let is_empty = spool.queue.is_empty() && pending.unwrap_or_default() == 0;
-    let batches = file::batches(spool.queue.len() as u64);
-    let settled = spool.state.totals.settled();
-    let what = match (spool.state.feed, &spool.state.input) {
-        _ if is_empty => return "nothing waits".to_owned(),
-        (Feed::File, Some(input)) => format!("{} in {batches}", signals(input.signals.saturating_sub(settled))),
-        (_, _) if pending.is_none_or(|pending| pending == 0) => batches,
-        _ => format!("{batches}, and {} not in one yet", signals(pending.unwrap_or_default() as u64)),
-    };
-    format!("still to go: {what}, in {}; the same command goes on with them", spool.dir.display())
 }

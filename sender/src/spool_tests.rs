@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-pub(in crate::send) fn owner() -> Owner {
+pub(crate) fn owner() -> Owner {
     Owner { url: "https://a.example/v1/batches".into(), site: "s".into(), audience: Some("a".into()), host: "h".into() }
 }
 
-pub(in crate::send) fn signal(line: u64, at: i64) -> Signal {
+pub(crate) fn signal(line: u64, at: i64) -> Signal {
     Signal { line, at, kind: "cron.run".into(), fields: format!(",\"job\":\"j{line}\",\"outcome\":\"ok\"") }
 }
 
 /// A copy of a folder as it is now: what a crash, or a backup, leaves.
-pub(in crate::send) fn copy(dir: &Path) -> tempfile::TempDir {
+pub(crate) fn copy(dir: &Path) -> tempfile::TempDir {
     let to = tempfile::tempdir().unwrap();
     copy_into(dir, to.path());
     to
@@ -33,7 +33,7 @@ fn open(dir: &Path) -> Spool {
 }
 
 /// The signals' jobs in each batch that waits, by its id.
-pub(in crate::send) fn waiting(spool: &Spool) -> BTreeMap<u64, Vec<String>> {
+pub(crate) fn waiting(spool: &Spool) -> BTreeMap<u64, Vec<String>> {
     let jobs = |seq| {
         let json: serde_json::Value = serde_json::from_str(&spool.load(seq).unwrap().json().unwrap()).unwrap();
         json["signals"].as_array().unwrap().iter().map(|s| s["job"].as_str().unwrap_or("-").to_owned()).collect()
@@ -233,7 +233,7 @@ fn what_was_sent_is_forgotten_with_the_installation_that_got_it() {
     let open = |owner: Owner| Spool::open(dir.path(), owner, Feed::File, 60).unwrap();
     let before = Owner { audience: None, ..owner() };
     let (mut spool, _) = open(before);
-    crate::send::core::before::remember(&mut spool.state.sent, b"{}\n", 3);
+    crate::core::before::remember(&mut spool.state.sent, b"{}\n", 3);
     spool.save().unwrap();
     drop(spool);
     // A spool of an older version takes the name; another machine goes on with a new id; another installation has nothing.

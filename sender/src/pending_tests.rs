@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::super::spool::tests::{copy, owner, signal, waiting};
-use super::super::state::Feed;
 use super::*;
+use crate::spool::tests::{copy, owner, signal, waiting};
+use crate::state::Feed;
 
 fn open(dir: &std::path::Path) -> Pending {
     Pending::open(Spool::open(dir, owner(), Feed::Follow, 60).unwrap().0).unwrap()

@@ -1,5 +1,6 @@
 //! What is said on the terminal. A line that cannot be written, for the disk is full or nobody reads any more, is no reason to
-//! end: the standard macros panic then, which aborts the process. These stand in their place in this whole crate.
+//! end: the standard macros panic then, which aborts the process. These stand in their place in each crate that takes them with
+//! `#[macro_use] extern crate logystera_infra`.
 
 use std::fmt::Arguments;
 use std::io::{self, Write};
@@ -34,18 +35,26 @@ pub fn lost() -> bool {
     LOST.load(Ordering::Relaxed)
 }
 
+/// Prints to standard output.
+#[macro_export]
 macro_rules! print {
     ($($text:tt)*) => { $crate::terminal::out(format_args!($($text)*)) };
 }
 
+/// Prints a line to standard output.
+#[macro_export]
 macro_rules! println {
     ($($text:tt)*) => { $crate::terminal::out(format_args!("{}\n", format_args!($($text)*))) };
 }
 
+/// Prints to standard error.
+#[macro_export]
 macro_rules! eprint {
     ($($text:tt)*) => { $crate::terminal::err(format_args!($($text)*)) };
 }
 
+/// Prints a line to standard error.
+#[macro_export]
 macro_rules! eprintln {
     ($($text:tt)*) => { $crate::terminal::err(format_args!("{}\n", format_args!($($text)*))) };
 }

@@ -4,28 +4,29 @@ use std::io::{self, BufRead, Read};
 
 use logystera_schemas::limits::{EXPLAINED_LINES_MAX, LINE_BYTES_MAX};
 
-use super::core::line::{self, LineError, Signal};
+use crate::core::line::{self, LineError, Signal};
 
 /// Reads lines of bounded length.
-pub(crate) struct Lines<R> {
+pub struct Lines<R> {
     reader: R,
     line: Vec<u8>,
     number: u64,
 }
 
 impl<R: BufRead> Lines<R> {
-    pub(crate) fn new(reader: R) -> Self {
+    /// Reads from the first line on.
+    pub fn new(reader: R) -> Self {
         Self::after(reader, 0)
     }
 
     /// Reads on where so many lines were read before.
-    pub(crate) fn after(reader: R, number: u64) -> Self {
+    pub fn after(reader: R, number: u64) -> Self {
         Self { reader, line: Vec::new(), number }
     }
 
     /// The next line's number, from 1, and its bytes without the line's end. Of a line over [`LINE_BYTES_MAX`] only so
     /// much is given that it is seen to be too long.
-    pub(crate) fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
+    pub fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
         self.line.clear();
         let cap = LINE_BYTES_MAX as u64 + 2;
         if (&mut self.reader).take(cap).read_until(b'\n', &mut self.line)? == 0 {
@@ -56,21 +57,21 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// The reader, to ask it whether more is there.
-    pub(crate) fn reader(&self) -> &R {
+    pub fn reader(&self) -> &R {
         &self.reader
     }
 }
 
 /// Says what is wrong with lines of the input, up to a limit, and counts them all.
 #[derive(Debug, Default)]
-pub(crate) struct Complaints {
+pub struct Complaints {
     /// Lines that there was something to say of.
-    pub(crate) count: u64,
+    pub count: u64,
 }
 
 impl Complaints {
     /// Complains about a line on standard error.
-    pub(crate) fn say(&mut self, number: u64, what: &dyn std::fmt::Display) {
+    pub fn say(&mut self, number: u64, what: &dyn std::fmt::Display) {
         self.count += 1;
         match self.count {
             n if n <= EXPLAINED_LINES_MAX => eprintln!("line {number}: {what}"),
@@ -81,7 +82,7 @@ impl Complaints {
 }
 
 /// A signal, or none for an empty line.
-pub(super) fn signal(number: u64, bytes: &[u8]) -> Result<Option<Signal>, LineError> {
+pub(crate) fn signal(number: u64, bytes: &[u8]) -> Result<Option<Signal>, LineError> {
     if bytes.trim_ascii().is_empty() {
         return Ok(None);
     }

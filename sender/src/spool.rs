@@ -20,11 +20,11 @@ use logystera_schemas::ids::{BatchId, SpoolId};
 use logystera_schemas::limits::BODY_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 
-use super::core::body::{self, Head};
-use super::core::dropped::Reason;
-use super::core::line::Signal;
-use super::disk::{self, DiskError, at};
-use super::state::{Feed, Owner, State, VERSION};
+use crate::core::body::{self, Head};
+use crate::core::dropped::Reason;
+use crate::core::line::Signal;
+use crate::disk::{self, DiskError, at};
+use crate::state::{Feed, Owner, State, VERSION};
 
 /// Body bytes under which gzip is not tried.
 const GZIP_BYTES_MIN: usize = 512;
@@ -59,11 +59,11 @@ pub enum SpoolError {
 
 /// First line of a batch's file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Header {
+pub(crate) struct Header {
     /// Whether the body is compressed.
-    pub(super) gzip: bool,
+    pub(crate) gzip: bool,
     /// Signals in it.
-    pub(super) signals: usize,
+    pub(crate) signals: usize,
     /// Time of the last signal, or what it was before.
     last_at: i64,
     /// Its watermark.
@@ -73,31 +73,31 @@ pub(super) struct Header {
     /// Whether it tells of the drops that were counted before it.
     tells_drops: bool,
     /// Line of the input that each signal came from.
-    pub(super) lines: Vec<u64>,
+    pub(crate) lines: Vec<u64>,
 }
 
 /// What a batch says besides its signals.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Says {
+pub(crate) struct Says {
     /// Its watermark.
-    pub(super) through: i64,
+    pub(crate) through: i64,
     /// Whether it tells of the drops that were counted before it.
-    pub(super) tells_drops: bool,
+    pub(crate) tells_drops: bool,
     /// Whether nothing comes after it, as far as is known.
-    pub(super) ends: bool,
+    pub(crate) ends: bool,
 }
 
 /// A claimed batch.
-pub(super) struct Batch {
+pub(crate) struct Batch {
     /// What is said of it.
-    pub(super) header: Header,
+    pub(crate) header: Header,
     /// Its body as it is sent.
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Batch {
     /// The body's JSON.
-    pub(super) fn json(&self) -> std::io::Result<String> {
+    pub(crate) fn json(&self) -> std::io::Result<String> {
         use std::io::Read;
         let mut text = String::new();
         if self.header.gzip {
@@ -110,13 +110,13 @@ impl Batch {
 }
 
 /// An open spool.
-pub(super) struct Spool {
-    pub(super) dir: PathBuf,
+pub(crate) struct Spool {
+    pub(crate) dir: PathBuf,
     _lock: File,
-    pub(super) state: State,
+    pub(crate) state: State,
     /// Numbers of the batches that wait, in order.
-    pub(super) queue: VecDeque<u64>,
-    pub(super) flush_every_s: u32,
+    pub(crate) queue: VecDeque<u64>,
+    pub(crate) flush_every_s: u32,
 }
 
 /// A spool id, drawn at random.
@@ -134,7 +134,7 @@ impl AsMut<Spool> for Spool {
 
 impl Spool {
     /// Opens the spool in `dir`, or makes one. Says whether a new id was drawn because its owner changed.
-    pub(super) fn open(dir: &Path, owner: Owner, feed: Feed, flush_every_s: u32) -> Result<(Self, bool), SpoolError> {
+    pub(crate) fn open(dir: &Path, owner: Owner, feed: Feed, flush_every_s: u32) -> Result<(Self, bool), SpoolError> {
         let batches = dir.join("batches");
         at(&batches, DirBuilder::new().recursive(true).mode(0o700).create(&batches))?;
         let lock = take_lock(dir)?;
@@ -205,7 +205,7 @@ impl Spool {
             self.state.last_at = self.state.last_at.max(header.last_at);
             self.state.last_through = self.state.last_through.max(header.through);
             if header.tells_drops {
-                self.state.dropped = super::core::dropped::Dropped::default();
+                self.state.dropped = crate::core::dropped::Dropped::default();
             }
             self.save()?;
         }
@@ -230,7 +230,7 @@ impl Spool {
     }
 
     /// The state that lies in `dir`, and how many batches wait there; none if there is no spool. Changes nothing.
-    pub(super) fn peek(dir: &Path) -> Result<Option<(State, usize)>, SpoolError> {
+    pub(crate) fn peek(dir: &Path) -> Result<Option<(State, usize)>, SpoolError> {
         let path = dir.join("state.json");
         if !path.exists() {
             return Ok(None);
@@ -245,7 +245,7 @@ impl Spool {
     }
 
     /// Makes the state durable.
-    pub(super) fn save(&self) -> Result<(), SpoolError> {
+    pub(crate) fn save(&self) -> Result<(), SpoolError> {
         let path = self.dir.join("state.json");
         let text = serde_json::to_vec(&self.state).map_err(|_| SpoolError::Damaged(path.clone()))?;
         disk::write(&path, &[&text])?;
@@ -253,13 +253,13 @@ impl Spool {
     }
 
     /// Id of a batch.
-    pub(super) fn id(&self, seq: u64) -> Result<BatchId, SpoolError> {
+    pub(crate) fn id(&self, seq: u64) -> Result<BatchId, SpoolError> {
         let spool = self.state.spool.parse().map_err(|_| SpoolError::Damaged(self.dir.join("state.json")))?;
         Ok(BatchId { spool, seq })
     }
 
     /// Reads a batch.
-    pub(super) fn load(&self, seq: u64) -> Result<Batch, SpoolError> {
+    pub(crate) fn load(&self, seq: u64) -> Result<Batch, SpoolError> {
         let path = self.batch_path(seq);
         let mut bytes = at(&path, fs::read(&path))?;
         let end = bytes.iter().position(|b| *b == b'\n');
@@ -269,7 +269,7 @@ impl Spool {
     }
 
     /// Notes durably that a batch is about to be tried; true if it is its first try.
-    pub(super) fn mark(&mut self, seq: u64) -> Result<bool, SpoolError> {
+    pub(crate) fn mark(&mut self, seq: u64) -> Result<bool, SpoolError> {
         let is_first = self.state.tried_seq.is_none_or(|tried| tried < seq);
         if is_first {
             self.state.tried_seq = Some(seq);
@@ -279,7 +279,7 @@ impl Spool {
     }
 
     /// Fixes the bytes of the next batch and its number. It counts once [`Self::save`] was called.
-    pub(super) fn claim(&mut self, signals: &[Signal], says: Says) -> Result<(), SpoolError> {
+    pub(crate) fn claim(&mut self, signals: &[Signal], says: Says) -> Result<(), SpoolError> {
         let Says { through, tells_drops, ends } = says;
         let seq = self.state.next_seq;
         let enabled: Vec<&str> = self.state.enabled.iter().map(String::as_str).collect();
@@ -315,7 +315,7 @@ impl Spool {
     }
 
     /// Takes a batch out that had a final answer, after `note` has written down what became of it.
-    pub(super) fn settle(&mut self, seq: u64, note: impl FnOnce(&mut State)) -> Result<(), SpoolError> {
+    pub(crate) fn settle(&mut self, seq: u64, note: impl FnOnce(&mut State)) -> Result<(), SpoolError> {
         note(&mut self.state);
         self.state.totals.batches += 1;
         self.state.done_seq = seq;
@@ -325,7 +325,7 @@ impl Spool {
     }
 
     /// Takes a batch out that the gateway will never take, and counts its signals as dropped.
-    pub(super) fn drop_refused(&mut self, seq: u64) -> Result<(), SpoolError> {
+    pub(crate) fn drop_refused(&mut self, seq: u64) -> Result<(), SpoolError> {
         let batch = self.load(seq)?;
         let damaged = || SpoolError::Damaged(self.batch_path(seq));
         let json = batch.json().map_err(|_| damaged())?;
@@ -340,7 +340,7 @@ impl Spool {
 
     /// Retires a batch that is too large and puts two in its place, before all others: those move up by two, which is
     /// fair, for none of them was ever sent. False if it cannot be halved.
-    pub(super) fn split(&mut self, seq: u64) -> Result<bool, SpoolError> {
+    pub(crate) fn split(&mut self, seq: u64) -> Result<bool, SpoolError> {
         let batch = self.load(seq)?;
         let damaged = || SpoolError::Damaged(self.batch_path(seq));
         let json = batch.json().map_err(|_| damaged())?;
@@ -368,7 +368,7 @@ impl Spool {
     }
 
     /// Draws a new id: all waiting batches go out under it, with their bytes. Gaps in the numbers are legal.
-    pub(super) fn renew(&mut self) -> Result<(), SpoolError> {
+    pub(crate) fn renew(&mut self) -> Result<(), SpoolError> {
         self.state.spool = draw()?.to_string();
         self.state.tried_seq = Some(self.state.done_seq);
         self.save()
@@ -413,4 +413,4 @@ fn read_state(dir: &Path, path: &Path) -> Result<State, SpoolError> {
 
 #[cfg(test)]
 #[path = "spool_tests.rs"]
-pub(super) mod tests;
+pub(crate) mod tests;
