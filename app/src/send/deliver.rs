@@ -10,7 +10,7 @@ use super::core::backoff::Delays;
 use super::core::offset;
 use super::http::{Gateway, Tried};
 use super::progress::{self, Progress};
-use super::spool::{Spool, SpoolError};
+use super::spool::{Header, Spool, SpoolError};
 use super::state::State;
 
 /// Why sending ends before all is sent.
@@ -88,15 +88,15 @@ impl Courier {
         }
         match next {
             Next::Done => {
-                let refused = refused(&answer);
                 self.progress.refused(&batch.header, &answer);
-                let signals = batch.header.signals as u64;
+                let signals = batch.header.of_the_input();
+                let refused = refused(&answer, &batch.header).min(signals);
                 spool.settle(seq, |state| {
-                    state.totals.refused += refused.min(signals);
-                    state.totals.accepted += signals.saturating_sub(refused);
+                    state.totals.refused += refused;
+                    state.totals.accepted += signals - refused;
                 })?;
             }
-            Next::Duplicate => spool.settle(seq, |state| state.totals.duplicate += batch.header.signals as u64)?,
+            Next::Duplicate => spool.settle(seq, |state| state.totals.duplicate += batch.header.of_the_input())?,
             Next::Drop => {
                 self.progress.dropped(id, &batch.header, &answer);
                 spool.drop_refused(seq)?;
@@ -126,15 +126,18 @@ impl Courier {
             }
             Next::Wait { ms, why } => progress::waits(ms, why, &answer, failure.as_deref()),
         }
-        self.progress.settled(&before, &spool.state.totals, self.total);
+        let totals = spool.state.totals;
+        spool.run.add(&before, &totals);
+        self.progress.settled(&spool.run, &totals, self.total);
         Ok(next)
     }
 }
 
-/// Signals of a batch that were not taken. Names of the head that were passed over are not signals.
-fn refused(answer: &Answer) -> u64 {
+/// Signals of the input that were not taken of a batch. Names of the head that were passed over are not signals.
+fn refused(answer: &Answer, header: &Header) -> u64 {
     let Some(body) = &answer.body else { return 0 };
-    body.refused.iter().filter(|r| r.index.is_some()).count() as u64 + body.refused_more
+    let of_the_input = |index: usize| header.lines.get(index).is_none_or(|line| *line > 0);
+    body.refused.iter().filter_map(|r| r.index).filter(|index| of_the_input(*index)).count() as u64 + body.refused_more
 }
 
 fn random() -> Result<u64, SpoolError> {

@@ -68,7 +68,8 @@ pub(super) fn run(
     }
     let signals = counted(count as u64, "signal", "signals");
     eprintln!("{signals} in {}{times}, to {} as site {}", file::batches(would.batches), target.url, target.site);
-    eprintln!("{} of them would be refused; {}", would.refused, file::no_signals(malformed));
+    let no_signals = if malformed > 0 { format!("; {}", file::no_signals(malformed)) } else { String::new() };
+    eprintln!("{} of them would be refused{no_signals}", would.refused);
     if args.json {
         let report = json!({
             "dry_run": true, "signals": count, "batches": would.batches, "refused": would.refused, "malformed": malformed,

@@ -98,7 +98,7 @@ pub(super) fn plan(path: &Path, file: &[u8], state: &State, waiting: usize, agai
 pub(super) fn send(
     courier: &mut Courier,
     spool: &Arc<Mutex<Spool>>,
-    file: &[u8],
+    (path, file): (&Path, &[u8]),
     plan: Plan,
     rebase_time: bool,
 ) -> Result<Option<Stop>, SpoolError> {
@@ -107,7 +107,13 @@ pub(super) fn send(
     match plan {
         Plan::GoOn => eprintln!("going on with {} of {}", batches(waiting), dir.display()),
         _ if waiting > 0 => {
-            eprintln!("first: {} of an earlier file, which waited in {}", batches(waiting), dir.display());
+            let earlier = format!("first: {} of an earlier file, which waited in {}", batches(waiting), dir.display());
+            if plan == Plan::Nothing {
+                eprintln!("{earlier}");
+            } else {
+                eprintln!("{earlier}; {} comes when they are taken", path.display());
+                lock(spool).next_file = Some(path.to_owned());
+            }
         }
         _ => {}
     }
@@ -126,6 +132,7 @@ pub(super) fn send(
         }
         Plan::GoOn => return Ok(None),
     };
+    lock(spool).next_file = None;
     prepare(&mut lock(spool), file, from, rebase_time, courier.clock)?;
     courier.begin(&lock(spool).state);
     deliver(courier, spool)
@@ -219,7 +226,8 @@ fn prepare(
     spool.save()?;
     let behind = if from > 0 { "the file grew: " } else { "" };
     let (count, batches) = (signals.len() as u64, batches(spool.queue.len() as u64));
-    eprintln!("{behind}{} in {batches}; {}", counted(count, "signal", "signals"), no_signals(complaints.count));
+    let malformed = if complaints.count > 0 { format!("; {}", no_signals(complaints.count)) } else { String::new() };
+    eprintln!("{behind}{} in {batches}{malformed}", counted(count, "signal", "signals"));
     Ok(())
 }
 

@@ -8,10 +8,10 @@ use logystera_infra::clock::{Clock, SystemClock};
 
 use super::deliver::{Courier, Stop, lock};
 use super::input::{self, Complaints, Lines};
-use super::interrupt::{Interrupt, left};
+use super::interrupt::{Interrupt, Told};
 use super::pending::Pending;
 use super::spool::{Spool, SpoolError};
-use super::state::{State, Totals};
+use super::state::Totals;
 
 /// What both threads see.
 pub(super) struct Stream {
@@ -45,18 +45,22 @@ impl AsMut<Spool> for Desk {
     }
 }
 
+impl Desk {
+    fn told(&self) -> Told {
+        Told::of(&self.pending.spool, self.malformed, Some(self.pending.len() as u64))
+    }
+}
+
 /// What came of a stream.
 pub(super) struct Streamed {
     pub(super) stop: Option<Stop>,
-    pub(super) malformed: u64,
     pub(super) stream: Arc<Stream>,
 }
 
 impl Stream {
-    /// The spool's state, and what waits.
-    pub(super) fn look(&self) -> (State, String) {
-        let pending = &lock(&self.desk).pending;
-        (pending.spool.state.clone(), left(&pending.spool, Some(pending.len())))
+    /// What became of it so far.
+    pub(super) fn told(&self) -> Told {
+        lock(&self.desk).told()
     }
 }
 
@@ -79,8 +83,7 @@ pub(super) fn send(
         let mut desk = lock(&stream.desk);
         // What was read is kept; whether it is on disk can be said of what could be synced only.
         desk.pending.sync().ok()?;
-        let pending = desk.pending.len();
-        Some(left(&desk.pending.spool, Some(pending)))
+        Some(desk.told())
     });
     let (reader, clock) = (Arc::clone(&stream), courier.clock);
     std::thread::spawn(move || {
@@ -93,8 +96,7 @@ pub(super) fn send(
     loop {
         let stop = courier.deliver_all(&stream.desk)?;
         if stop.is_some() || !wait_and_claim(&stream, courier.clock, flush_ms)? {
-            let malformed = lock(&stream.desk).malformed;
-            return Ok(Streamed { stop, malformed, stream });
+            return Ok(Streamed { stop, stream });
         }
     }
 }

@@ -28,7 +28,6 @@ use std::sync::{Arc, Mutex};
 
 use logystera_infra::clock::SystemClock;
 use logystera_schemas::limits::{FLUSH_EVERY_S_DEFAULT, FLUSH_EVERY_S_MAX, SEND_BACKOFF_MS, SEND_PAUSE_MS_MAX};
-use serde_json::json;
 
 pub(crate) use input::{Complaints, Lines};
 
@@ -36,10 +35,10 @@ use self::core::backoff::Delays;
 use deliver::{Courier, Stop, lock};
 use file::Plan;
 use http::Gateway;
-use interrupt::{Interrupt, left};
+use interrupt::{Interrupt, Told};
 use progress::Progress;
 use spool::Spool;
-use state::{Feed, Owner, State, Totals};
+use state::{Feed, Owner, Totals};
 use target::{Target, TargetArgs, TargetError};
 
 /// Send signals to a gateway, from a file or a stream
@@ -142,7 +141,7 @@ impl SendError {
 #[expect(clippy::needless_pass_by_value, reason = "a subcommand's arguments are its own")]
 pub fn run(args: Args) -> ExitCode {
     let interrupt = Interrupt::default();
-    interrupt.listen();
+    interrupt.listen(args.json);
     ExitCode::from(exit_code(&args, &interrupt))
 }
 
@@ -175,7 +174,7 @@ fn send(args: &Args, interrupt: &Interrupt) -> Result<bool, SendError> {
     if spool.state.closed {
         return Err(SendError::Closed(dir));
     }
-    let (stop, malformed, state, waits) = if let Some(file) = file {
+    let (stop, told) = if let Some(file) = file {
         let plan = file::plan(&args.input, &file, &spool.state, spool.queue.len(), args.again)?;
         if plan == Plan::Nothing && spool.state.input.as_ref().is_none_or(|i| i.digest != file::digest(&file)) {
             // Its outcome was told when it was sent; what the spool knows is that of a later file.
@@ -184,25 +183,28 @@ fn send(args: &Args, interrupt: &Interrupt) -> Result<bool, SendError> {
         let spool = Arc::new(Mutex::new(spool));
         let watched = Arc::downgrade(&spool);
         // While the file is cut, nothing is said: that may take a while.
-        interrupt.tells(move || watched.upgrade()?.try_lock().ok().map(|spool| left(&spool, None)));
-        let stop = file::send(&mut courier, &spool, &file, plan, args.rebase_time)?;
-        let spool = lock(&spool);
-        let malformed = spool.state.input.as_ref().map_or(0, |i| i.malformed);
-        (stop, malformed, spool.state.clone(), left(&spool, None))
+        interrupt.tells(move || watched.upgrade()?.try_lock().ok().map(|spool| of_file(&spool)));
+        let stop = file::send(&mut courier, &spool, (&args.input, &file), plan, args.rebase_time)?;
+        (stop, of_file(&lock(&spool)))
     } else {
         let streamed = follow::send(&mut courier, spool, interrupt, std::io::stdin())?;
-        let (state, waits) = streamed.stream.look();
-        (streamed.stop, streamed.malformed, state, waits)
+        (streamed.stop, streamed.stream.told())
     };
-    report(args, &courier, &state, malformed);
+    let Told { run, totals, malformed, .. } = &told;
+    eprintln!("{}", courier.progress.line(run, totals, courier.total, *malformed));
+    if args.json {
+        println!("{}", told.json);
+    }
     match stop {
         Some(Stop::Closed) => Err(SendError::Closed(dir)),
-        Some(Stop::GaveUp) => Err(SendError::GaveUp(waits)),
-        None => {
-            let totals = state.totals;
-            Ok(malformed + totals.refused + totals.dropped + totals.overflow == 0)
-        }
+        Some(Stop::GaveUp) => Err(SendError::GaveUp(told.waits)),
+        None => Ok(malformed + totals.refused + totals.dropped + totals.overflow == 0),
     }
+}
+
+/// What became of a file so far.
+fn of_file(spool: &Spool) -> Told {
+    Told::of(spool, spool.state.input.as_ref().map_or(0, |i| i.malformed), None)
 }
 
 /// One spool for each site and way of feeding it, beside the file that names the site. Versions before put one beside each file
@@ -252,23 +254,6 @@ fn owner(target: &Target) -> Owner {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
     let audience = Some(target.audience.clone());
     Owner { url: target.url.to_string(), site: target.site.to_string(), audience, host }
-}
-
-fn report(args: &Args, courier: &Courier, state: &State, malformed: u64) {
-    let totals = &state.totals;
-    eprintln!("{}", courier.progress.line(totals, courier.total));
-    if args.json {
-        let run = courier.progress.run;
-        let run = json!({
-            "batches": run.batches, "accepted": run.accepted, "duplicate": run.duplicate, "refused": run.refused, "dropped": run.dropped,
-        });
-        let report = json!({
-            "spool": state.spool, "run": run, "batches": totals.batches, "accepted": totals.accepted,
-            "duplicate": totals.duplicate, "refused": totals.refused, "dropped": totals.dropped,
-            "overflow": totals.overflow, "malformed": malformed, "clock_offset_ms": state.clock_offset_ms,
-        });
-        println!("{report}");
-    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use super::core::body::{self, Head};
 use super::core::dropped::Reason;
 use super::core::line::Signal;
 use super::disk::{self, DiskError, at};
-use super::state::{Feed, Owner, State, VERSION};
+use super::state::{Feed, Owner, State, Totals, VERSION};
 
 /// Body bytes under which gzip is not tried.
 const GZIP_BYTES_MIN: usize = 512;
@@ -76,6 +76,13 @@ pub(super) struct Header {
     pub(super) lines: Vec<u64>,
 }
 
+impl Header {
+    /// Signals of the input in it: those that the sender makes itself, of what was dropped, are nobody's line.
+    pub(super) fn of_the_input(&self) -> u64 {
+        self.lines.iter().filter(|line| **line > 0).count() as u64
+    }
+}
+
 /// What a batch says besides its signals.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Says {
@@ -116,6 +123,10 @@ pub(super) struct Spool {
     pub(super) state: State,
     /// Numbers of the batches that wait, in order.
     pub(super) queue: VecDeque<u64>,
+    /// What the run that opened it has had an answer for.
+    pub(super) run: Totals,
+    /// A file that this run was asked to send, of which nothing is taken in while these batches wait.
+    pub(super) next_file: Option<PathBuf>,
     pub(super) flush_every_s: u32,
 }
 
@@ -164,7 +175,15 @@ impl Spool {
             state.owner = owner;
             state.closed = false;
         }
-        let mut spool = Self { dir: dir.to_owned(), _lock: lock, state, queue: VecDeque::new(), flush_every_s };
+        let mut spool = Self {
+            dir: dir.to_owned(),
+            _lock: lock,
+            state,
+            queue: VecDeque::new(),
+            run: Totals::default(),
+            next_file: None,
+            flush_every_s,
+        };
         spool.recover()?;
         if is_new || moved || is_named {
             spool.save()?;
@@ -268,6 +287,11 @@ impl Spool {
         Ok(Batch { header, body: bytes.split_off(end + 1) })
     }
 
+    /// Signals of the input in the batches that wait.
+    pub(super) fn waiting(&self) -> Result<u64, SpoolError> {
+        self.queue.iter().map(|seq| Ok(self.load(*seq)?.header.of_the_input())).sum()
+    }
+
     /// Notes durably that a batch is about to be tried; true if it is its first try.
     pub(super) fn mark(&mut self, seq: u64) -> Result<bool, SpoolError> {
         let is_first = self.state.tried_seq.is_none_or(|tried| tried < seq);
@@ -331,7 +355,7 @@ impl Spool {
         let json = batch.json().map_err(|_| damaged())?;
         let briefs = body::briefs(&json).map_err(|_| damaged())?;
         self.settle(seq, |state| {
-            state.totals.dropped += briefs.len() as u64;
+            state.totals.dropped += batch.header.of_the_input();
             for brief in &briefs {
                 state.dropped.add(&brief.r#type, Reason::Refused, brief.at);
             }

@@ -242,6 +242,11 @@ fn a_refused_batch_is_dropped_counted_and_told() {
         (&"integration.dropped".into(), &1_000.into(), &"refused".into())
     );
     assert!(seen[2].times()[0] > seen[1].json()["through"].as_i64().unwrap());
+    let state = std::fs::read_to_string(dir.path().join("secret.spool/state.json")).unwrap();
+    assert!(
+        state.contains("\"accepted\":1,") && state.contains("\"dropped\":1000,"),
+        "the news of it is not counted: {state}"
+    );
 
     let dir = tempfile::tempdir().unwrap();
     write_input(dir.path(), [1]);
