@@ -120,9 +120,9 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
     let reloads = reload::Reloads::new(&config).map_err(CliError::not_available)?;
     let rules = rules_or_default(config.rules.as_deref())?;
     let tls = certificate(&config)?;
+    // Before the folder is made: a port that is taken leaves nothing behind.
+    let (listener, admin_listener) = bind_both(&config).await?;
     let embedded = open(&config, &shutdown).await?;
-    let listener = bind(config.listen, "--listen HOST:PORT").await?;
-    let admin_listener = bind(config.admin_listen, "--admin-listen HOST:PORT").await?;
     let address = |l: &TcpListener| l.local_addr().map_err(CliError::not_available);
     let (listen, admin_listen) = (address(&listener)?, address(&admin_listener)?);
 
@@ -241,6 +241,18 @@ async fn open(config: &Config, shutdown: &Shutdown) -> Result<Embedded, CliError
             opened => return Ok(opened?),
         }
     }
+}
+
+/// Both addresses. Where they are taken by the process that has the folder, that is what is said.
+async fn bind_both(config: &Config) -> Result<(TcpListener, TcpListener), CliError> {
+    let both = async {
+        let senders = bind(config.listen, "--listen HOST:PORT").await?;
+        Ok((senders, bind(config.admin_listen, "--admin-listen HOST:PORT").await?))
+    };
+    both.await.map_err(|error| match Embedded::open_existing(&config.data) {
+        Err(in_use @ OpenError::InUse { .. }) => in_use.into(),
+        _ => error,
+    })
 }
 
 pub(crate) async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, CliError> {
