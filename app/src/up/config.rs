@@ -21,7 +21,8 @@ use crate::quota::Wanted;
   logystera up --demo                               the whole story in one terminal, in two minutes
   logystera up --data /var/lib/logystera
   logystera up --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem --public-url https://in.example.com:8443
-  logystera up --rules my-rules/
+  logystera up --rules my-rules/                    they hold until others are named, also after a restart
+  logystera up --rules default                      back to the default pack
 
 Every flag can stand in a TOML file (listen = \"0.0.0.0:8443\"), named by --config; a flag or a variable wins over it.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -39,7 +40,8 @@ pub struct Args {
     /// Where operators connect: health and metrics [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDRESS", env = "LOGYSTERA_ADMIN_LISTEN")]
     admin_listen: Option<SocketAddr>,
-    /// Rules of all sites: a YAML file, or a folder of them [default: the default pack]
+    /// Rules of all sites: a YAML file, a folder of them, or `default` for the default pack [default: those that were published last; in a
+    /// new folder the default pack]
     #[arg(long, value_name = "PATH", env = "LOGYSTERA_RULES")]
     rules: Option<PathBuf>,
     /// Name of this deployment: a batch signed for another is refused [default: a name drawn for the folder]
