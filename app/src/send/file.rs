@@ -12,6 +12,7 @@ use logystera_schemas::ids::Sha256Digest;
 use super::core::before::{self, Before};
 use super::core::cut::{self, Claim};
 use super::core::dropped::DROPPED_TYPE;
+use super::core::foreign::{self, BYTE_ORDER_MARK, Foreign};
 use super::core::line::{LineError, Signal};
 use super::deliver::{Courier, Stop, lock};
 use super::input::{self, Complaints, Lines};
@@ -33,6 +34,9 @@ pub enum FileError {
     /// It is something else.
     #[error("{}: this is a DSN, not a file of signals: logystera send SIGNALS.ndjson --dsn-file {}", .0.display(), .0.display())]
     Dsn(PathBuf),
+    /// It is no list of signals.
+    #[error("{}: {}", .0.display(), .1)]
+    Foreign(PathBuf, Foreign),
     /// Part of it was sent.
     #[error(
         "{}: part of this file was sent before, but it was changed or cut since, other than by lines at its end. Nothing was sent. Put \
@@ -72,8 +76,15 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
         _ => fs::read(path).map(|read| bytes = read),
     };
     read.map_err(|source| FileError::Read { path: path.to_owned(), source })?;
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
+    }
     let is_dsn = bytes.starts_with(b"http") && bytes.windows(9).any(|w| w == b"audience=");
-    if is_dsn { Err(FileError::Dsn(path.to_owned())) } else { Ok(bytes) }
+    match foreign::of_file(&bytes) {
+        _ if is_dsn => Err(FileError::Dsn(path.to_owned())),
+        Some(foreign) => Err(FileError::Foreign(path.to_owned(), foreign)),
+        None => Ok(bytes),
+    }
 }
 
 /// What is to be sent of a file, as far as the spool's state remembers what was.

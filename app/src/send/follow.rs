@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
 
+use super::core::foreign::{self, Foreign};
 use super::deliver::{Courier, Stop, lock};
 use super::input::{self, Complaints, Lines};
 use super::interrupt::{Interrupt, Told};
@@ -34,6 +35,9 @@ pub enum StreamError {
     /// Standard input cannot be read.
     #[error("standard input: {0}")]
     Read(#[from] io::Error),
+    /// It is no list of signals.
+    #[error("standard input: {0}")]
+    Foreign(Foreign),
     /// The spool fails.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -123,6 +127,9 @@ fn read(stream: &Stream, input: impl Read, clock: SystemClock) -> Result<(), Str
     let mut complaints = Complaints::default();
     let mut is_full = false;
     while let Some((number, bytes)) = lines.next()? {
+        if let Some(foreign) = foreign::of_first_line(bytes).filter(|_| number == 1) {
+            return Err(StreamError::Foreign(foreign));
+        }
         let signal = input::signal(number, bytes);
         let mut desk = lock(&stream.desk);
         match signal {

@@ -129,7 +129,8 @@ impl SendError {
             Self::Target(_)
             | Self::FollowFile
             | Self::NoSpool(_)
-            | Self::File(FileError::Changed(_) | FileError::Read { .. } | FileError::Dsn(_))
+            | Self::File(FileError::Changed(_) | FileError::Read { .. } | FileError::Dsn(_) | FileError::Foreign(..))
+            | Self::Stream(follow::StreamError::Foreign(_))
             | Self::Http(http::HttpError::Ca { .. })
             | Self::Spool(spool::SpoolError::OtherFeed(..)) => 2,
             _ => 3,
