@@ -124,7 +124,7 @@ impl CliError {
 impl From<OpenError> for CliError {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::NoData { .. } => Self::wrong_use(error),
+            OpenError::NoData { .. } | OpenError::NoFolder { .. } => Self::wrong_use(error),
             error => Self::not_available(error),
         }
     }

@@ -27,6 +27,7 @@ mod advice;
 pub mod cli;
 mod demo;
 pub mod deployment;
+pub mod listen;
 mod quota;
 mod reading;
 mod when;

@@ -1,5 +1,7 @@
 //! Times as people write and read them: UTC, to the second.
 
+use std::ops::RangeInclusive;
+
 use logystera_infra::clock::{Clock, SystemClock};
 
 use crate::cli::CliError;
@@ -7,21 +9,32 @@ use crate::cli::CliError;
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
 
-/// `2026-01-01 00:00:00` of milliseconds since the epoch, in UTC.
+/// Seconds since 1970 from 2000 to 2100. As milliseconds they would all lie in the first weeks of 1970, before any log.
+const SECONDS: RangeInclusive<i64> = 946_684_800..=4_102_444_800;
+
+/// `2026-01-01 00:00:00Z` of milliseconds since the epoch: the `Z` says that it is UTC.
 pub(crate) fn show(ms: i64) -> String {
     let (days, of_day) = (ms.div_euclid(DAY_MS), ms.rem_euclid(DAY_MS) / 1_000);
     let (year, month, day) = civil(days);
     let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}Z")
 }
 
 /// What `--from` says, milliseconds since the epoch; none: from the beginning.
 pub(crate) fn from(text: Option<&str>) -> Result<Option<i64>, CliError> {
     let Some(text) = text.filter(|text| *text != "beginning") else { return Ok(None) };
-    let at_ms = parse(text, SystemClock::new().wall_ms());
-    at_ms
-        .map(Some)
-        .ok_or_else(|| CliError::wrong_use(format!("--from {text}: not a time; see `logystera tail --help`")))
+    let now_ms = SystemClock::new().wall_ms();
+    match parse(text, now_ms) {
+        Some(at) if SECONDS.contains(&at) => Err(CliError::wrong_use(format!(
+            "--from {text}: that looks like seconds since 1970; times are in milliseconds: --from {text}000 (which is {})",
+            show(at.saturating_mul(1_000))
+        ))),
+        Some(at) => Ok(Some(at)),
+        None => Err(CliError::wrong_use(format!(
+            "--from {text}: not a time: expected one such as {} (UTC), milliseconds since 1970, or how long ago, such as 90s, 15m, 2h or 3d",
+            show(now_ms).replace(' ', "T")
+        ))),
+    }
 }
 
 /// Reads `2026-01-01T00:00:00Z` (the time, its seconds and the `Z` may be left out), milliseconds since the epoch, or a span
@@ -110,7 +123,8 @@ mod tests {
             (4_107_542_400_000, "2100-03-01 00:00:00"),
             (253_402_300_799_000, "9999-12-31 23:59:59"),
         ] {
-            assert_eq!(show(ms), text);
+            assert_eq!(show(ms), format!("{text}Z"));
+            assert_eq!((parse(text, 0), parse(&show(ms), 0)), (Some(ms / 1_000 * 1_000), parse(text, 0)));
             assert_eq!(parse(text, 0), Some(ms / 1_000 * 1_000), "{text}");
         }
         for day in 0..150_000 {
@@ -142,6 +156,24 @@ mod tests {
             ("é", None),
         ] {
             assert_eq!(parse(text, now), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn seconds_are_not_taken_for_milliseconds_of_1970() {
+        for (text, says) in [
+            ("1767225600", Err("--from 1767225600000 (which is 2026-01-01 00:00:00Z)")),
+            ("yesterday", Err("such as 90s, 15m")),
+            ("1767225600000", Ok(Some(1_767_225_600_000))),
+            ("2026-01-01T00:00:00Z", Ok(Some(1_767_225_600_000))),
+            ("0", Ok(Some(0))),
+            ("beginning", Ok(None)),
+        ] {
+            match (from(Some(text)), says) {
+                (Ok(at), Ok(expected)) => assert_eq!(at, expected, "{text}"),
+                (Err(error), Err(says)) => assert!(error.code == 2 && error.message.contains(says), "{error}"),
+                (found, _) => panic!("{text}: {found:?}"),
+            }
         }
     }
 }

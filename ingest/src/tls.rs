@@ -27,7 +27,7 @@ pub enum TlsError {
         what: String,
     },
     /// Certificate and key cannot be used, or not together.
-    #[error("the certificate in {} and the key in {} cannot be used together: {what}", certificate.display(), key.display())]
+    #[error("{}", pair(certificate, key, what))]
     Pair {
         /// File of the certificate.
         certificate: PathBuf,
@@ -36,6 +36,18 @@ pub enum TlsError {
         /// Why.
         what: rustls::Error,
     },
+}
+
+/// Why a certificate and a key cannot be used.
+fn pair(certificate: &Path, key: &Path, what: &rustls::Error) -> String {
+    let (certificate, key) = (certificate.display(), key.display());
+    match what {
+        rustls::Error::InconsistentKeys(_) => format!(
+            "the key in {key} does not belong to the certificate in {certificate}: name the key that the certificate was made with. Where the \
+             file holds several certificates, the site's own must stand first"
+        ),
+        what => format!("the certificate in {certificate} and the key in {key} cannot be used: {what}"),
+    }
 }
 
 impl Tls {

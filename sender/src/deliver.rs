@@ -11,7 +11,7 @@ use crate::core::offset;
 use crate::disk::lock;
 use crate::http::{Gateway, Tried};
 use crate::progress::{self, Progress};
-use crate::spool::{Spool, SpoolError};
+use crate::spool::{Header, Spool, SpoolError};
 use crate::state::State;
 
 /// Why sending ends before all is sent.
@@ -84,15 +84,15 @@ impl Courier {
         }
         match next {
             Next::Done => {
-                let refused = refused(&answer);
                 self.progress.refused(&batch.header, &answer);
-                let signals = batch.header.signals as u64;
+                let signals = batch.header.of_the_input();
+                let refused = refused(&answer, &batch.header).min(signals);
                 spool.settle(seq, |state| {
-                    state.totals.refused += refused.min(signals);
-                    state.totals.accepted += signals.saturating_sub(refused);
+                    state.totals.refused += refused;
+                    state.totals.accepted += signals - refused;
                 })?;
             }
-            Next::Duplicate => spool.settle(seq, |state| state.totals.duplicate += batch.header.signals as u64)?,
+            Next::Duplicate => spool.settle(seq, |state| state.totals.duplicate += batch.header.of_the_input())?,
             Next::Drop => {
                 self.progress.dropped(id, &batch.header, &answer);
                 spool.drop_refused(seq)?;
@@ -122,15 +122,18 @@ impl Courier {
             }
             Next::Wait { ms, why } => progress::waits(ms, why, &answer, failure.as_deref()),
         }
-        self.progress.settled(&before, &spool.state.totals, self.total);
+        let totals = spool.state.totals;
+        spool.run.add(&before, &totals);
+        self.progress.settled(&spool.run, &totals, self.total);
         Ok(next)
     }
 }
 
-/// Signals of a batch that were not taken. Names of the head that were passed over are not signals.
-fn refused(answer: &Answer) -> u64 {
+/// Signals of the input that were not taken of a batch. Names of the head that were passed over are not signals.
+fn refused(answer: &Answer, header: &Header) -> u64 {
     let Some(body) = &answer.body else { return 0 };
-    body.refused.iter().filter(|r| r.index.is_some()).count() as u64 + body.refused_more
+    let of_the_input = |index: usize| header.lines.get(index).is_none_or(|line| *line > 0);
+    body.refused.iter().filter_map(|r| r.index).filter(|index| of_the_input(*index)).count() as u64 + body.refused_more
 }
 
 fn random() -> Result<u64, SpoolError> {

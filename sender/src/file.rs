@@ -12,6 +12,7 @@ use logystera_schemas::ids::Sha256Digest;
 use crate::core::before::{self, Before};
 use crate::core::cut::{self, Claim};
 use crate::core::dropped::DROPPED_TYPE;
+use crate::core::foreign::{self, BYTE_ORDER_MARK, Foreign};
 use crate::core::line::{LineError, Signal};
 use crate::deliver::{Courier, Stop};
 use crate::disk::lock;
@@ -35,6 +36,9 @@ pub enum FileError {
     /// It is something else.
     #[error("{}: this is a DSN, not a file of signals: logystera send SIGNALS.ndjson --dsn-file {}", .0.display(), .0.display())]
     Dsn(PathBuf),
+    /// It is no list of signals.
+    #[error("{}: {}", .0.display(), .1)]
+    Foreign(PathBuf, Foreign),
     /// Part of it was sent.
     #[error(
         "{}: part of this file was sent before, but it was changed or cut since, other than by lines at its end. Nothing was sent. Put \
@@ -74,8 +78,15 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
         _ => fs::read(path).map(|read| bytes = read),
     };
     read.map_err(|source| FileError::Read { path: path.to_owned(), source })?;
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
+    }
     let is_dsn = bytes.starts_with(b"http") && bytes.windows(9).any(|w| w == b"audience=");
-    if is_dsn { Err(FileError::Dsn(path.to_owned())) } else { Ok(bytes) }
+    match foreign::of_file(&bytes) {
+        _ if is_dsn => Err(FileError::Dsn(path.to_owned())),
+        Some(foreign) => Err(FileError::Foreign(path.to_owned(), foreign)),
+        None => Ok(bytes),
+    }
 }
 
 /// What is to be sent of a file, as far as the spool's state remembers what was.
@@ -100,7 +111,7 @@ pub(crate) fn plan(path: &Path, file: &[u8], state: &State, waiting: usize, agai
 pub(crate) fn send(
     courier: &mut Courier,
     spool: &Arc<Mutex<Spool>>,
-    file: &[u8],
+    (path, file): (&Path, &[u8]),
     plan: Plan,
     rebase_time: bool,
 ) -> Result<Option<Stop>, SpoolError> {
@@ -109,7 +120,13 @@ pub(crate) fn send(
     match plan {
         Plan::GoOn => eprintln!("going on with {} of {}", batches(waiting), dir.display()),
         _ if waiting > 0 => {
-            eprintln!("first: {} of an earlier file, which waited in {}", batches(waiting), dir.display());
+            let earlier = format!("first: {} of an earlier file, which waited in {}", batches(waiting), dir.display());
+            if plan == Plan::Nothing {
+                eprintln!("{earlier}");
+            } else {
+                eprintln!("{earlier}; {} comes when they are taken", path.display());
+                lock(spool).next_file = Some(path.to_owned());
+            }
         }
         _ => {}
     }
@@ -128,6 +145,7 @@ pub(crate) fn send(
         }
         Plan::GoOn => return Ok(None),
     };
+    lock(spool).next_file = None;
     prepare(&mut lock(spool), file, from, rebase_time, courier.clock)?;
     courier.begin(&lock(spool).state);
     deliver(courier, spool)
@@ -211,7 +229,8 @@ fn prepare(
     spool.save()?;
     let behind = if from > 0 { "the file grew: " } else { "" };
     let (count, batches) = (signals.len() as u64, batches(spool.queue.len() as u64));
-    eprintln!("{behind}{} in {batches}; {}", counted(count, "signal", "signals"), no_signals(complaints.count));
+    let malformed = if complaints.count > 0 { format!("; {}", no_signals(complaints.count)) } else { String::new() };
+    eprintln!("{behind}{} in {batches}{malformed}", counted(count, "signal", "signals"));
     Ok(())
 }
 

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
 
+use crate::core::foreign::{self, Foreign};
 use crate::deliver::{Courier, Stop};
 use crate::disk::lock;
 use crate::input::{self, Complaints, Lines};
 use crate::interrupt::Interrupt;
 use crate::pending::Pending;
-use crate::progress::left;
 use crate::spool::{Spool, SpoolError};
-use crate::state::{State, Totals};
+use crate::state::Totals;
+use crate::told::Told;
 
 /// What both threads see.
 pub(crate) struct Stream {
@@ -36,6 +37,9 @@ pub enum StreamError {
     /// Standard input cannot be read.
     #[error("standard input: {0}")]
     Read(#[from] io::Error),
+    /// It is no list of signals.
+    #[error("standard input: {0}")]
+    Foreign(Foreign),
     /// The spool fails.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -47,18 +51,22 @@ impl AsMut<Spool> for Desk {
     }
 }
 
+impl Desk {
+    fn told(&self) -> Told {
+        Told::of(&self.pending.spool, self.malformed, Some(self.pending.len() as u64))
+    }
+}
+
 /// What came of a stream.
 pub(crate) struct Streamed {
     pub(crate) stop: Option<Stop>,
-    pub(crate) malformed: u64,
     pub(crate) stream: Arc<Stream>,
 }
 
 impl Stream {
-    /// The spool's state, and what waits.
-    pub(crate) fn look(&self) -> (State, String) {
-        let pending = &lock(&self.desk).pending;
-        (pending.spool.state.clone(), left(&pending.spool, Some(pending.len())))
+    /// What became of it so far.
+    pub(crate) fn told(&self) -> Told {
+        lock(&self.desk).told()
     }
 }
 
@@ -81,8 +89,7 @@ pub(crate) fn send(
         let mut desk = lock(&stream.desk);
         // What was read is kept; whether it is on disk can be said of what could be synced only.
         desk.pending.sync().ok()?;
-        let pending = desk.pending.len();
-        Some(left(&desk.pending.spool, Some(pending)))
+        Some(desk.told())
     });
     let (reader, clock) = (Arc::clone(&stream), courier.clock);
     std::thread::spawn(move || {
@@ -95,8 +102,7 @@ pub(crate) fn send(
     loop {
         let stop = courier.deliver_all(&stream.desk)?;
         if stop.is_some() || !wait_and_claim(&stream, courier.clock, flush_ms)? {
-            let malformed = lock(&stream.desk).malformed;
-            return Ok(Streamed { stop, malformed, stream });
+            return Ok(Streamed { stop, stream });
         }
     }
 }
@@ -123,6 +129,9 @@ fn read(stream: &Stream, input: impl Read, clock: SystemClock) -> Result<(), Str
     let mut complaints = Complaints::default();
     let mut is_full = false;
     while let Some((number, bytes)) = lines.next()? {
+        if let Some(foreign) = foreign::of_first_line(bytes).filter(|_| number == 1) {
+            return Err(StreamError::Foreign(foreign));
+        }
         let signal = input::signal(number, bytes);
         let mut desk = lock(&stream.desk);
         match signal {

@@ -4,6 +4,7 @@ use std::io::{self, BufRead, Read};
 
 use logystera_schemas::limits::{EXPLAINED_LINES_MAX, LINE_BYTES_MAX};
 
+use crate::core::foreign::BYTE_ORDER_MARK;
 use crate::core::line::{self, LineError, Signal};
 
 /// Reads lines of bounded length.
@@ -32,13 +33,17 @@ impl<R: BufRead> Lines<R> {
         if (&mut self.reader).take(cap).read_until(b'\n', &mut self.line)? == 0 {
             return Ok(None);
         }
+        let is_cut = self.line.len() as u64 == cap;
         self.number += 1;
+        if self.number == 1 && self.line.starts_with(BYTE_ORDER_MARK) {
+            self.line.drain(..BYTE_ORDER_MARK.len());
+        }
         if self.line.ends_with(b"\n") {
             self.line.pop();
             if self.line.ends_with(b"\r") {
                 self.line.pop();
             }
-        } else if self.line.len() as u64 == cap {
+        } else if is_cut {
             self.skip_rest()?;
         }
         Ok(Some((self.number, &self.line)))
@@ -92,6 +97,13 @@ pub(crate) fn signal(number: u64, bytes: &[u8]) -> Result<Option<Signal>, LineEr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_line() {
+        let mut lines = Lines::new(&b"\xef\xbb\xbf{}\n\xef\xbb\xbf{}\n"[..]);
+        assert_eq!(lines.next().unwrap(), Some((1, &b"{}"[..])));
+        assert_eq!(lines.next().unwrap().map(|(_, line)| line.len()), Some(5), "only there");
+    }
 
     #[test]
     fn lines_are_bounded_and_numbered() {

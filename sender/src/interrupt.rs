@@ -4,14 +4,16 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use logystera_infra::shutdown::Shutdown;
+use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
 use crate::disk::lock;
+use crate::told::Told;
 
 /// Exit code of a sender that was told to stop (128 + SIGINT, as shells count).
 const EXIT_INTERRUPTED: i32 = 130;
 
-type Teller = Box<dyn Fn() -> Option<String> + Send>;
+type Teller = Box<dyn Fn() -> Option<Told> + Send>;
 
 /// SIGINT and SIGTERM, once somebody listens.
 #[derive(Clone, Default)]
@@ -19,7 +21,7 @@ pub struct Interrupt(Arc<Mutex<Option<Teller>>>);
 
 impl Interrupt {
     /// Ends the process on the first signal, after it has said what waits.
-    pub fn listen(&self) {
+    pub fn listen(&self, json: bool) {
         let this = self.clone();
         std::thread::spawn(move || {
             let stopped = Builder::new_current_thread().enable_all().build().and_then(|runtime| {
@@ -32,22 +34,28 @@ impl Interrupt {
             });
             // Where signals cannot be had, they end the process as they always do.
             if stopped.is_ok() {
-                this.say();
+                this.say(json);
                 std::process::exit(EXIT_INTERRUPTED);
             }
         });
     }
 
     /// What to say from now on.
-    pub fn tells(&self, what: impl Fn() -> Option<String> + Send + 'static) {
+    pub(crate) fn tells(&self, what: impl Fn() -> Option<Told> + Send + 'static) {
         *lock(&self.0) = Some(Box::new(what));
     }
 
-    fn say(&self) {
-        let said = lock(&self.0).as_ref().and_then(|tell| tell());
-        eprintln!(
-            "logystera send: interrupted; {}",
-            said.unwrap_or_else(|| "the same command goes on where it was".to_owned())
-        );
+    fn say(&self, json: bool) {
+        let told = lock(&self.0).as_ref().and_then(|tell| tell());
+        let waits = told.as_ref().map_or("the same command goes on where it was", |told| &told.waits);
+        eprintln!("logystera send: interrupted; {waits}");
+        if json {
+            println!("{}", told.map_or_else(|| json!({"interrupted": true}), |told| interrupted(told.json)));
+        }
     }
+}
+
+fn interrupted(mut json: Value) -> Value {
+    json["interrupted"] = true.into();
+    json
 }

@@ -15,6 +15,7 @@ pub mod input;
 pub mod interrupt;
 pub mod progress;
 pub mod target;
+pub mod told;
 
 mod deliver;
 mod http;
@@ -38,10 +39,11 @@ use disk::lock;
 use file::Plan;
 use http::Gateway;
 use interrupt::Interrupt;
-use progress::{Progress, left};
+use progress::Progress;
 use spool::Spool;
-use state::{Feed, Owner, State, Totals};
+use state::{Feed, Owner, Totals};
 use target::Target;
+use told::Told;
 
 /// What is sent, and how.
 #[derive(Clone, Debug)]
@@ -97,29 +99,11 @@ impl SendError {
         use file::FileError;
         matches!(
             self,
-            Self::File(FileError::Changed(_) | FileError::Read { .. } | FileError::Dsn(_))
+            Self::File(FileError::Changed(_) | FileError::Read { .. } | FileError::Dsn(_) | FileError::Foreign(..))
+                | Self::Stream(follow::StreamError::Foreign(_))
                 | Self::Http(http::HttpError::Ca { .. })
                 | Self::Spool(spool::SpoolError::OtherFeed(..))
         )
-    }
-}
-
-/// What became of the signals.
-#[derive(Clone, Debug)]
-pub struct Sent {
-    /// The spool's state at the end.
-    pub state: State,
-    /// What this run has had an answer for.
-    pub run: Totals,
-    /// Lines that are no signals.
-    pub malformed: u64,
-}
-
-impl Sent {
-    /// Whether every line was a signal and every signal was taken.
-    pub fn is_all_taken(&self) -> bool {
-        let totals = self.state.totals;
-        self.malformed + totals.refused + totals.dropped + totals.overflow == 0
     }
 }
 
@@ -130,7 +114,7 @@ pub fn send(
     target: Target,
     input: impl Read + Send + 'static,
     interrupt: &Interrupt,
-    report: impl FnOnce(&Sent),
+    report: impl FnOnce(&Told),
 ) -> Result<bool, SendError> {
     let feed = if options.follow { Feed::Follow } else { Feed::File };
     // The file is looked at first, so that a wrong name leaves no spool behind.
@@ -144,7 +128,7 @@ pub fn send(
     if spool.state.closed {
         return Err(SendError::Closed(dir.clone()));
     }
-    let (stop, malformed, state, waits) = if let Some(file) = file {
+    let (stop, told) = if let Some(file) = file {
         let plan = file::plan(&options.input, &file, &spool.state, spool.queue.len(), options.again)?;
         if plan == Plan::Nothing && spool.state.input.as_ref().is_none_or(|i| i.digest != file::digest(&file)) {
             // Its outcome was told when it was sent; what the spool knows is that of a later file.
@@ -153,24 +137,26 @@ pub fn send(
         let spool = Arc::new(Mutex::new(spool));
         let watched = Arc::downgrade(&spool);
         // While the file is cut, nothing is said: that may take a while.
-        interrupt.tells(move || watched.upgrade()?.try_lock().ok().map(|spool| left(&spool, None)));
-        let stop = file::send(&mut courier, &spool, &file, plan, options.rebase_time)?;
-        let spool = lock(&spool);
-        let malformed = spool.state.input.as_ref().map_or(0, |i| i.malformed);
-        (stop, malformed, spool.state.clone(), left(&spool, None))
+        interrupt.tells(move || watched.upgrade()?.try_lock().ok().map(|spool| of_file(&spool)));
+        let stop = file::send(&mut courier, &spool, (&options.input, &file), plan, options.rebase_time)?;
+        (stop, of_file(&lock(&spool)))
     } else {
         let streamed = follow::send(&mut courier, spool, interrupt, input)?;
-        let (state, waits) = streamed.stream.look();
-        (streamed.stop, streamed.malformed, state, waits)
+        (streamed.stop, streamed.stream.told())
     };
-    eprintln!("{}", courier.progress.line(&state.totals, courier.total));
-    let sent = Sent { state, run: courier.progress.run, malformed };
-    report(&sent);
+    let Told { run, totals, malformed, .. } = &told;
+    eprintln!("{}", courier.progress.line(run, totals, courier.total, *malformed));
+    report(&told);
     match stop {
         Some(Stop::Closed) => Err(SendError::Closed(dir.clone())),
-        Some(Stop::GaveUp) => Err(SendError::GaveUp(waits)),
-        None => Ok(sent.is_all_taken()),
+        Some(Stop::GaveUp) => Err(SendError::GaveUp(told.waits)),
+        None => Ok(malformed + totals.refused + totals.dropped + totals.overflow == 0),
     }
+}
+
+/// What became of a file so far.
+fn of_file(spool: &Spool) -> Told {
+    Told::of(spool, spool.state.input.as_ref().map_or(0, |i| i.malformed), None)
 }
 
 /// Whether a sender has used a folder as its spool.

@@ -7,8 +7,8 @@ use logystera_schemas::ids::BatchId;
 
 use crate::core::answer::{Answer, Refusal, Why};
 use crate::input::Complaints;
-use crate::spool::{Header, Spool};
-use crate::state::{Feed, Totals};
+use crate::spool::Header;
+use crate::state::Totals;
 use logystera_schemas::text::counted;
 
 /// Time between two lines of progress.
@@ -21,8 +21,6 @@ pub(crate) struct Progress {
     clock: SystemClock,
     started_ms: i64,
     said_ms: i64,
-    /// What this run has had an answer for; overflows stand in the spool's totals.
-    pub(crate) run: Totals,
     overflow_before: u64,
     refusals: Complaints,
     hinted: bool,
@@ -35,7 +33,6 @@ impl Progress {
             clock,
             started_ms: now,
             said_ms: now,
-            run: Totals::default(),
             overflow_before: 0,
             refusals: Complaints::default(),
             hinted: false,
@@ -49,20 +46,19 @@ impl Progress {
         self.hinted = false;
     }
 
-    /// Takes note of what a try has settled, and says how far it is, if it has not for a while. `total` is what the input had,
-    /// where that is known.
-    pub(crate) fn settled(&mut self, before: &Totals, totals: &Totals, total: Option<u64>) {
-        self.run.add(before, totals);
+    /// Says how far it is after a try has settled something, if it has not for a while. `total` is what the input had, where that is
+    /// known.
+    pub(crate) fn settled(&mut self, run: &Totals, totals: &Totals, total: Option<u64>) {
         let now = self.clock.monotonic_ms();
         if now - self.said_ms >= EVERY_MS {
             self.said_ms = now;
-            eprintln!("{}", self.line(totals, total));
+            eprintln!("{}", self.line(run, totals, total, 0));
         }
     }
 
-    /// What this run has done, and what is left of the input.
-    pub(crate) fn line(&self, totals: &Totals, total: Option<u64>) -> String {
-        let run = &self.run;
+    /// What became of the input's lines in this run, and what is left of them. `malformed` of them are no signals; overflows stand in
+    /// the spool's totals.
+    pub(crate) fn line(&self, run: &Totals, totals: &Totals, total: Option<u64>, malformed: u64) -> String {
         let elapsed_ms = (self.clock.monotonic_ms() - self.started_ms).max(1) as u64;
         let rate = run.settled() * 1_000 / elapsed_ms;
         let mut text = format!("{} sent", counted(run.accepted + run.duplicate, "signal", "signals"));
@@ -75,6 +71,9 @@ impl Progress {
         add(run.refused, "refused");
         add(run.dropped, "dropped with a refused batch");
         add(totals.overflow.saturating_sub(self.overflow_before), "dropped for want of room");
+        if malformed > 0 {
+            let _ = write!(text, ", {}", no_signals(malformed));
+        }
         if let Some(total) = total {
             let _ = write!(text, ", {} left", total.saturating_sub(totals.settled()));
         }
@@ -141,21 +140,6 @@ pub fn batches(count: u64) -> String {
     counted(count, "batch", "batches")
 }
 
-/// What waits in a spool, and where: `pending` signals of a stream are in no batch yet.
-pub(crate) fn left(spool: &Spool, pending: Option<usize>) -> String {
-    let signals = |count| counted(count, "signal", "signals");
-    let is_empty = spool.queue.is_empty() && pending.unwrap_or_default() == 0;
-    let batches = batches(spool.queue.len() as u64);
-    let settled = spool.state.totals.settled();
-    let what = match (spool.state.feed, &spool.state.input) {
-        _ if is_empty => return "nothing waits".to_owned(),
-        (Feed::File, Some(input)) => format!("{} in {batches}", signals(input.signals.saturating_sub(settled))),
-        (_, _) if pending.is_none_or(|pending| pending == 0) => batches,
-        _ => format!("{batches}, and {} not in one yet", signals(pending.unwrap_or_default() as u64)),
-    };
-    format!("still to go: {what}, in {}; the same command goes on with them", spool.dir.display())
-}
-
 fn said(answer: &Answer) -> String {
     let body = answer.body.as_ref();
     let part = |text: Option<&String>| text.map(|t| format!(" {}", clean(t))).unwrap_or_default();
@@ -194,11 +178,13 @@ mod tests {
         let totals = Totals { accepted: 90, duplicate: 5, refused: 4, dropped: 2, overflow: 7, ..Totals::default() };
         let mut progress = Progress::new(SystemClock::new());
         progress.begin(&earlier);
-        assert_eq!(progress.line(&earlier, Some(112)), "0 signals sent, 71 left");
-        progress.settled(&earlier, &one, Some(112));
-        assert!(progress.line(&one, None).starts_with("1 signal sent, "), "{}", progress.line(&one, None));
-        progress.settled(&one, &totals, Some(112));
-        let line = progress.line(&totals, Some(112));
+        let mut run = Totals::default();
+        assert_eq!(progress.line(&run, &earlier, Some(112), 0), "0 signals sent, 71 left");
+        run.add(&earlier, &one);
+        let line = progress.line(&run, &one, None, 1);
+        assert!(line.starts_with("1 signal sent, 1 line is no signal, "), "{line}");
+        run.add(&one, &totals);
+        let line = progress.line(&run, &totals, Some(112), 0);
         assert!(
             line.starts_with(
                 "55 signals sent, 5 of them there already, 3 refused, 2 dropped with a refused batch, 7 dropped for want of room, \

@@ -24,7 +24,7 @@ use crate::core::body::{self, Head};
 use crate::core::dropped::Reason;
 use crate::core::line::Signal;
 use crate::disk::{self, DiskError, at};
-use crate::state::{Feed, Owner, State, VERSION};
+use crate::state::{Feed, Owner, State, Totals, VERSION};
 
 /// Body bytes under which gzip is not tried.
 const GZIP_BYTES_MIN: usize = 512;
@@ -76,6 +76,13 @@ pub(crate) struct Header {
     pub(crate) lines: Vec<u64>,
 }
 
+impl Header {
+    /// Signals of the input in it: those that the sender makes itself, of what was dropped, are nobody's line.
+    pub(crate) fn of_the_input(&self) -> u64 {
+        self.lines.iter().filter(|line| **line > 0).count() as u64
+    }
+}
+
 /// What a batch says besides its signals.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Says {
@@ -116,6 +123,10 @@ pub(crate) struct Spool {
     pub(crate) state: State,
     /// Numbers of the batches that wait, in order.
     pub(crate) queue: VecDeque<u64>,
+    /// What the run that opened it has had an answer for.
+    pub(crate) run: Totals,
+    /// A file that this run was asked to send, of which nothing is taken in while these batches wait.
+    pub(crate) next_file: Option<PathBuf>,
     pub(crate) flush_every_s: u32,
 }
 
@@ -164,7 +175,15 @@ impl Spool {
             state.owner = owner;
             state.closed = false;
         }
-        let mut spool = Self { dir: dir.to_owned(), _lock: lock, state, queue: VecDeque::new(), flush_every_s };
+        let mut spool = Self {
+            dir: dir.to_owned(),
+            _lock: lock,
+            state,
+            queue: VecDeque::new(),
+            run: Totals::default(),
+            next_file: None,
+            flush_every_s,
+        };
         spool.recover()?;
         if is_new || moved || is_named {
             spool.save()?;
@@ -268,6 +287,11 @@ impl Spool {
         Ok(Batch { header, body: bytes.split_off(end + 1) })
     }
 
+    /// Signals of the input in the batches that wait.
+    pub(crate) fn waiting(&self) -> Result<u64, SpoolError> {
+        self.queue.iter().map(|seq| Ok(self.load(*seq)?.header.of_the_input())).sum()
+    }
+
     /// Notes durably that a batch is about to be tried; true if it is its first try.
     pub(crate) fn mark(&mut self, seq: u64) -> Result<bool, SpoolError> {
         let is_first = self.state.tried_seq.is_none_or(|tried| tried < seq);
@@ -331,7 +355,7 @@ impl Spool {
         let json = batch.json().map_err(|_| damaged())?;
         let briefs = body::briefs(&json).map_err(|_| damaged())?;
         self.settle(seq, |state| {
-            state.totals.dropped += briefs.len() as u64;
+            state.totals.dropped += batch.header.of_the_input();
             for brief in &briefs {
                 state.dropped.add(&brief.r#type, Reason::Refused, brief.at);
             }

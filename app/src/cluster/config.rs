@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::discreet;
 use crate::cli::CliError;
 use crate::deployment::{base_url, is_audience};
+use crate::listen;
 use crate::quota::Wanted;
 
 /// Most partitions that a topic may have: as many as there are key groups.
@@ -31,10 +32,10 @@ pub struct Config {
     /// Where state is kept beside the changelog; nowhere where it is not there.
     store: Option<StoreSettings>,
     /// Where senders connect.
-    #[serde(default = "local::<8080>")]
+    #[serde(default = "local::<8080>", deserialize_with = "listen::of_file")]
     pub listen: SocketAddr,
     /// Where operators connect: health and metrics.
-    #[serde(default = "local::<8081>")]
+    #[serde(default = "local::<8081>", deserialize_with = "listen::of_file")]
     pub admin_listen: SocketAddr,
     /// Rules of all sites; the default pack where it is not there.
     pub rules: Option<PathBuf>,

@@ -36,6 +36,7 @@ use logystera_schemas::topic::Topic;
 use crate::admin::{Answer, Office, Request, by, configure_sites, publish_rules};
 use crate::cli::{CliError, DONE, finish};
 use crate::deployment::{Configured, Deployment};
+use crate::listen;
 use crate::up::{bind, equip, rules_or_default, upkeep};
 use config::Config;
 pub(crate) use growth::grow;
@@ -96,10 +97,10 @@ pub struct Args {
     #[arg(long, value_name = "NAME", env = "LOGYSTERA_INSTANCE")]
     instance: Option<String>,
     /// Where senders connect, instead of the file's listen: for several gateways on one machine
-    #[arg(long, value_name = "ADDRESS", env = "LOGYSTERA_LISTEN")]
+    #[arg(long, value_name = "ADDRESS", env = "LOGYSTERA_LISTEN", value_parser = listen::parse)]
     listen: Option<SocketAddr>,
     /// Where operators connect, instead of the file's admin-listen: for several processes on one machine
-    #[arg(long, value_name = "ADDRESS", env = "LOGYSTERA_ADMIN_LISTEN")]
+    #[arg(long, value_name = "ADDRESS", env = "LOGYSTERA_ADMIN_LISTEN", value_parser = listen::parse)]
     admin_listen: Option<SocketAddr>,
     /// Say whether the file can be used, and stop
     #[arg(long)]

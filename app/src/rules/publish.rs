@@ -56,11 +56,12 @@ pub(super) fn publish(args: &PublishArgs) -> Result<u8, CliError> {
         out.flush()?;
         return Ok(DONE);
     }
-    let PublishArgs { paths: _, default: _, cluster: ClusterArgs { .. }, json: _ } = args;
+    let PublishArgs { paths: _, cluster: ClusterArgs { .. }, json: _, .. } = args;
     Err(CliError::wrong_use(format!(
-        "{} can be used. On a data folder `logystera up --rules PATH` publishes them when it starts; for an installation on \
+        "{} can be used. On a data folder `logystera up --rules {}` publishes them when it starts; for an installation on \
          Kafka name its file with --config FILE{}",
         counted(set.rules.len() as u64, "rule", "rules"),
+        if args.default { "default" } else { "PATH" },
         if cfg!(feature = "kafka") { "" } else { " (this binary was built without --features kafka)" }
     )))
 }

@@ -15,7 +15,8 @@ use logystera_sender::file::Plan;
 use logystera_sender::interrupt::Interrupt;
 use logystera_sender::progress::{batches, no_signals};
 use logystera_sender::target::TargetError;
-use logystera_sender::{Options, Sent, is_spool};
+use logystera_sender::told::Told;
+use logystera_sender::{Options, is_spool};
 use serde_json::json;
 
 use crate::cli::counted;
@@ -107,7 +108,7 @@ impl SendError {
 #[expect(clippy::needless_pass_by_value, reason = "a subcommand's arguments are its own")]
 pub fn run(args: Args) -> ExitCode {
     let interrupt = Interrupt::default();
-    interrupt.listen();
+    interrupt.listen(args.json);
     ExitCode::from(exit_code(&args, &interrupt))
 }
 
@@ -131,9 +132,9 @@ fn send(args: &Args, stream: impl Read + Send + 'static, interrupt: &Interrupt) 
         tell_dry_run(args, &options, &would, &format!("{url} as site {site}"));
         return Ok(would.refused + would.malformed == 0);
     }
-    let report = |sent: &Sent| {
+    let report = |told: &Told| {
         if args.json {
-            println!("{}", as_json(sent));
+            println!("{}", told.json);
         }
     };
     Ok(logystera_sender::send(&options, target, stream, interrupt, report)?)
@@ -207,7 +208,8 @@ fn tell_dry_run(args: &Args, options: &Options, would: &DryRun, to: &str) {
     }
     let signals = counted(would.signals, "signal", "signals");
     eprintln!("{signals} in {}{times}, to {to}", batches(would.batches));
-    eprintln!("{} of them would be refused; {}", would.refused, no_signals(would.malformed));
+    let no_signals = if would.malformed > 0 { format!("; {}", no_signals(would.malformed)) } else { String::new() };
+    eprintln!("{} of them would be refused{no_signals}", would.refused);
     if args.json {
         let report = json!({
             "dry_run": true, "signals": would.signals, "batches": would.batches, "refused": would.refused,
@@ -216,18 +218,6 @@ fn tell_dry_run(args: &Args, options: &Options, would: &DryRun, to: &str) {
         });
         println!("{report}");
     }
-}
-
-fn as_json(sent: &Sent) -> serde_json::Value {
-    let (run, state, totals) = (&sent.run, &sent.state, &sent.state.totals);
-    let run = json!({
-        "batches": run.batches, "accepted": run.accepted, "duplicate": run.duplicate, "refused": run.refused, "dropped": run.dropped,
-    });
-    json!({
-        "spool": state.spool, "run": run, "batches": totals.batches, "accepted": totals.accepted,
-        "duplicate": totals.duplicate, "refused": totals.refused, "dropped": totals.dropped,
-        "overflow": totals.overflow, "malformed": sent.malformed, "clock_offset_ms": state.clock_offset_ms,
-    })
 }
 
 #[cfg(test)]

@@ -183,6 +183,17 @@ fn a_file_goes_out_in_the_order_of_its_times() {
 }
 
 #[test]
+fn a_byte_order_mark_before_a_file_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let gateway = Fake::start(vec![]);
+    write_input(dir.path(), [5, 6]);
+    let text = std::fs::read(dir.path().join("in.ndjson")).unwrap();
+    std::fs::write(dir.path().join("in.ndjson"), [b"\xef\xbb\xbf", &text[..]].concat()).unwrap();
+    assert_eq!(run_in(dir.path(), &gateway.url, &[]), 0);
+    assert_eq!(gateway.seen()[0].times(), [5, 6]);
+}
+
+#[test]
 fn every_try_has_the_same_id_and_bytes_and_a_fresh_signature() {
     let dir = tempfile::tempdir().unwrap();
     write_input(dir.path(), [5]);
@@ -241,6 +252,11 @@ fn a_refused_batch_is_dropped_counted_and_told() {
         (&"integration.dropped".into(), &1_000.into(), &"refused".into())
     );
     assert!(seen[2].times()[0] > seen[1].json()["through"].as_i64().unwrap());
+    let state = std::fs::read_to_string(dir.path().join("secret.spool/state.json")).unwrap();
+    assert!(
+        state.contains("\"accepted\":1,") && state.contains("\"dropped\":1000,"),
+        "the news of it is not counted: {state}"
+    );
 
     let dir = tempfile::tempdir().unwrap();
     write_input(dir.path(), [1]);
@@ -357,6 +373,13 @@ fn wrong_use_says_so() {
     assert_eq!(run_in(dir.path(), "https://127.0.0.1:9", &["--ca", &no_ca]), 2, "not a certificate");
     assert_eq!(run_in(dir.path(), "http://127.0.0.1:9", &["--dry-run"]), 1, "too old, says the gateway's own code");
     assert!(!dir.path().join("secret.spool").exists());
+    for foreign in
+        [&b"\x1f\x8b\x08\0"[..], b"\xff\xfe{\0", b"[{\"type\":\"x\",\"at\":1}]\n", b"{\n \"type\": \"x\"\n}\n"]
+    {
+        std::fs::write(dir.path().join("in.ndjson"), foreign).unwrap();
+        assert_eq!(run_in(dir.path(), "http://127.0.0.1:9", &[]), 2, "{}", String::from_utf8_lossy(foreign));
+        assert!(!dir.path().join("secret.spool").exists());
+    }
     std::fs::write(dir.path().join("in.ndjson"), "https://s.k:0@h/v1/batches?audience=a").unwrap();
     assert_eq!(run_in(dir.path(), "http://127.0.0.1:9", &[]), 2, "a DSN in the place of the signals");
 }

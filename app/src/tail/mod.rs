@@ -28,8 +28,10 @@ use show::Line;
   logystera tail detections --from beginning --json | jq .rule
   logystera tail attempts --from 2h --site my-shop
 
-TIME is 2026-01-01T00:00:00Z (UTC), milliseconds since the epoch, or how long ago: 90s, 15m, 2h, 3d. It is compared with
-when a batch came in, when a detection was evaluated (the site's time), and when an attempt was made.")]
+All times are UTC. What has no time of its own, such as a site's configuration, is shown with the newest time before it: ~2026-01-01 00:00:00Z.
+
+TIME is 2026-01-01T00:00:00Z, milliseconds since 1970, or how long ago: 90s, 15m, 2h, 3d. It is compared with when a batch came in, when a
+detection was evaluated (the site's time), and when an attempt was made.")]
 pub struct Args {
     /// What to show
     #[arg(value_enum)]
@@ -100,8 +102,8 @@ fn tail(args: &Args) -> Result<(), CliError> {
         (Some(_), _) => bounds.into_iter().map(|(part, bounds)| (part, bounds.start)).collect(),
         (None, true) => bounds.into_iter().map(|(part, bounds)| (part, bounds.end)).collect(),
         (None, false) => {
-            for line in newest(&*log, args, &bounds)? {
-                line.print(args.json, &mut out)?;
+            for (order, line) in newest(&*log, args, &bounds)? {
+                line.print(time(order), args.json, &mut out)?;
             }
             out.flush()?;
             return Ok(());
@@ -109,9 +111,9 @@ fn tail(args: &Args) -> Result<(), CliError> {
     };
     let mut merged = Merged::new(&*log, args, starts);
     loop {
-        while let Some(line) = merged.next()? {
-            if from_ms.is_none_or(|from_ms| line.at >= from_ms) {
-                line.print(args.json, &mut out)?;
+        while let Some((order, line)) = merged.next()? {
+            if from_ms.is_none_or(|from_ms| order >= from_ms || order == i64::MIN) {
+                line.print(time(order), args.json, &mut out)?;
             }
         }
         out.flush()?;
@@ -123,15 +125,21 @@ fn tail(args: &Args) -> Result<(), CliError> {
     }
 }
 
-/// The newest lines of all partitions, oldest first.
-fn newest(log: &dyn Reading, args: &Args, bounds: &BTreeMap<Part, Range<u64>>) -> Result<Vec<Line>, CliError> {
+/// The time of a place in time, if anything before it told one.
+fn time(order: i64) -> Option<i64> {
+    (order > i64::MIN).then_some(order)
+}
+
+/// The newest lines of all partitions, oldest first, each with its place in time.
+fn newest(log: &dyn Reading, args: &Args, bounds: &BTreeMap<Part, Range<u64>>) -> Result<Vec<(i64, Line)>, CliError> {
     let mut lines = Vec::new();
     for (part, bounds) in bounds {
         lines.extend(newest_of(log, args, *part, bounds.clone())?);
     }
     lines.sort_by_key(|(order, _)| *order);
     let skipped = lines.len().saturating_sub(LINES);
-    Ok(lines.into_iter().skip(skipped).map(|(_, line)| line).collect())
+    lines.drain(..skipped);
+    Ok(lines)
 }
 
 /// The newest lines of a partition: looks back further until there are enough.
@@ -195,8 +203,11 @@ impl Stream {
             let Some(last) = records.last() else { break };
             self.next = last.offset + 1;
             for record in records.iter().filter(|record| record.offset < end) {
+                if topic == Topic::Signals {
+                    self.newest = show::tick(&record.value).unwrap_or(self.newest);
+                }
                 for line in lines(args, self.part, record) {
-                    self.newest = if line.at == i64::MAX { self.newest } else { line.at };
+                    self.newest = line.at.unwrap_or(self.newest);
                     self.waiting.push_back((self.newest, line));
                 }
             }
@@ -234,7 +245,7 @@ impl<'a> Merged<'a> {
     }
 
     /// The next line that is there.
-    fn next(&mut self) -> Result<Option<Line>, CliError> {
+    fn next(&mut self) -> Result<Option<(i64, Line)>, CliError> {
         let mut oldest: Option<(i64, usize)> = None;
         for (i, stream) in self.streams.iter_mut().enumerate() {
             stream.fill(self.log, self.args, u64::MAX)?;
@@ -244,7 +255,7 @@ impl<'a> Merged<'a> {
                 oldest = Some((*order, i));
             }
         }
-        Ok(oldest.and_then(|(_, i)| self.streams[i].waiting.pop_front()).map(|(_, line)| line))
+        Ok(oldest.and_then(|(_, i)| self.streams[i].waiting.pop_front()))
     }
 }
 

@@ -21,16 +21,43 @@ use crate::when;
 pub(super) struct Line {
     /// Whose it is.
     pub(super) site: String,
-    /// When it was, milliseconds since the epoch.
-    pub(super) at: i64,
+    /// When it was, milliseconds since the epoch; none: what it shows has no time of its own.
+    pub(super) at: Option<i64>,
+    /// With its time in front, where it has one.
     text: String,
     json: serde_json::Value,
 }
 
 impl Line {
-    pub(super) fn print(&self, as_json: bool, out: &mut Out) -> Result<(), CliError> {
-        let printed = if as_json { out.json(&self.json) } else { out.line(&self.text) };
-        Ok(printed?)
+    /// Prints it. `after`: the newest time that stands before it, which one without a time of its own is told by.
+    pub(super) fn print(&self, after: Option<i64>, as_json: bool, out: &mut Out) -> Result<(), CliError> {
+        if as_json {
+            let after = after.filter(|_| self.at.is_none());
+            let with = after.and_then(|after| {
+                let mut json = self.json.clone();
+                json.as_object_mut()?.insert("after".to_owned(), json!(after));
+                Some(json)
+            });
+            return Ok(out.json(with.as_ref().unwrap_or(&self.json))?);
+        }
+        let text = &self.text;
+        Ok(match (self.at, after) {
+            (Some(_), _) => out.line(text),
+            (None, Some(after)) => out.line(format_args!("~{}  {text}", when::show(after))),
+            (None, None) => out.line(format_args!("{:21}  {text}", "")),
+        }?)
+    }
+
+    fn untimed(site: String, text: String, json: serde_json::Value) -> Self {
+        Self { site, at: None, text, json }
+    }
+}
+
+/// The time that a record of topic `signals` tells and shows no line of: a tick's. What stands behind it was written later.
+pub(super) fn tick(value: &[u8]) -> Option<i64> {
+    match SignalsRecord::decode(value) {
+        Ok(SignalsRecord::Tick(tick)) => Some(tick.at.0),
+        _ => None,
     }
 }
 
@@ -42,29 +69,29 @@ pub(super) fn signals(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
         SignalsRecord::Tick(_) | SignalsRecord::Seal(_) => Ok(Vec::new()),
         SignalsRecord::Refused(refused) => {
             let (site, reason, count) = (&refused.site, &refused.reason, refused.count);
-            let text = format!("                     {site}  -- refused: {count} × {reason}");
+            let text = format!("{site}  -- refused: {count} × {reason}");
             let json =
                 json!({"record": "refused", "site": site, "spool": refused.spool, "reason": reason, "count": count});
-            Ok(vec![Line { site: site.to_string(), at: i64::MAX, text, json }])
+            Ok(vec![Line::untimed(site.to_string(), text, json)])
         }
         SignalsRecord::SiteConfigured(configured) => {
             let (site, digest) = (&configured.site, configured.digest.to_string());
-            let text = format!("                     {site}  -- configured: rules {digest:.12}");
+            let text = format!("{site}  -- configured: rules {digest:.12}");
             let json =
                 json!({"record": "site_configured", "site": site, "tenant": configured.tenant, "digest": digest});
-            Ok(vec![Line { site: site.to_string(), at: i64::MAX, text, json }])
+            Ok(vec![Line::untimed(site.to_string(), text, json)])
         }
         SignalsRecord::SiteClosed(closed) => {
-            let text = format!("                     {}  -- closed", closed.site);
+            let text = format!("{}  -- closed", closed.site);
             let json = json!({"record": "site_closed", "site": closed.site});
-            Ok(vec![Line { site: closed.site.to_string(), at: i64::MAX, text, json }])
+            Ok(vec![Line::untimed(closed.site.to_string(), text, json)])
         }
         SignalsRecord::KeyRevoked(revoked) => {
             let (site, key) = (&revoked.site, &revoked.key);
             let stolen = if revoked.stolen { " as stolen" } else { "" };
-            let text = format!("                     {site}  -- key {key} revoked{stolen}");
+            let text = format!("{site}  -- key {key} revoked{stolen}");
             let json = json!({"record": "key_revoked", "site": site, "key": key, "stolen": revoked.stolen});
-            Ok(vec![Line { site: site.to_string(), at: i64::MAX, text, json }])
+            Ok(vec![Line::untimed(site.to_string(), text, json)])
         }
     }
 }
@@ -72,13 +99,13 @@ pub(super) fn signals(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
 /// A record that cannot be read. It has no time of its own, and stands behind what came before it.
 pub(super) fn unreadable(topic: Topic, part: Part, offset: u64, error: &dyn std::fmt::Display) -> Line {
     let topic = topic.name();
-    let text = format!("                     -- {topic} partition {part} offset {offset} cannot be read: {error}");
+    let text = format!("-- {topic} partition {part} offset {offset} cannot be read: {error}");
     let Part { generation, partition } = part;
     let json = json!({
         "record": "unreadable", "topic": topic, "generation": generation, "partition": partition, "offset": offset,
         "error": error.to_string(),
     });
-    Line { site: String::new(), at: i64::MAX, text, json }
+    Line::untimed(String::new(), text, json)
 }
 
 fn batch_lines(batch: &Batch<'_>) -> Result<Vec<Line>, DecodeError> {
@@ -92,7 +119,7 @@ fn batch_lines(batch: &Batch<'_>) -> Result<Vec<Line>, DecodeError> {
         json.insert("batch".to_owned(), json!(id));
         json.insert("received_at".to_owned(), json!(head.received_at));
         let text = signal_text(&head.site, &signal);
-        lines.push(Line { site: head.site.to_string(), at: head.received_at, text, json: json.into() });
+        lines.push(Line { site: head.site.to_string(), at: Some(head.received_at), text, json: json.into() });
     }
     Ok(lines)
 }
@@ -155,7 +182,12 @@ pub(super) fn detections(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
 
 fn detection_line(detection: &Detection) -> Line {
     let at = detection.last_evaluated_at;
-    Line { site: detection.site.to_string(), at, text: detection_text(detection), json: detection_json(detection) }
+    Line {
+        site: detection.site.to_string(),
+        at: Some(at),
+        text: detection_text(detection),
+        json: detection_json(detection),
+    }
 }
 
 /// A detection as JSON: values of its group and its evidence have the types that they have in signals, as in an alert.
@@ -216,7 +248,7 @@ pub(super) fn attempts(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
     if let Some(disabled) = &attempt.disabled {
         let _ = write!(text, "; no alert, but the news that {disabled} is switched off");
     }
-    Ok(vec![Line { site: attempt.site.to_string(), at: attempt.at.0, text, json: json!(attempt) }])
+    Ok(vec![Line { site: attempt.site.to_string(), at: Some(attempt.at.0), text, json: json!(attempt) }])
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::cli::{CliError, DATA_DEFAULT};
 use crate::deployment::{base_url, is_audience};
+use crate::listen;
 use crate::quota::Wanted;
 
 /// Run everything in one process, on a folder
@@ -21,7 +22,8 @@ use crate::quota::Wanted;
   logystera up --demo                               the whole story in one terminal, in two minutes
   logystera up --data /var/lib/logystera
   logystera up --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem --public-url https://in.example.com:8443
-  logystera up --rules my-rules/
+  logystera up --rules my-rules/                    they hold until others are named, also after a restart
+  logystera up --rules default                      back to the default pack
 
 Every flag can stand in a TOML file (listen = \"0.0.0.0:8443\"), named by --config; a flag or a variable wins over it.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -33,13 +35,16 @@ pub struct Args {
     /// Folder with the log and the state; made where it is missing [default: logystera.data]
     #[arg(long, value_name = "DIR", env = "LOGYSTERA_DATA")]
     data: Option<PathBuf>,
-    /// Where senders connect [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS", env = "LOGYSTERA_LISTEN")]
+    /// Where senders connect: an address and a port, or a port of this machine [default: 127.0.0.1:8080]
+    #[serde(deserialize_with = "listen::of_file")]
+    #[arg(long, value_name = "ADDRESS", env = "LOGYSTERA_LISTEN", value_parser = listen::parse)]
     listen: Option<SocketAddr>,
     /// Where operators connect: health and metrics [default: 127.0.0.1:8081]
-    #[arg(long, value_name = "ADDRESS", env = "LOGYSTERA_ADMIN_LISTEN")]
+    #[serde(deserialize_with = "listen::of_file")]
+    #[arg(long, value_name = "ADDRESS", env = "LOGYSTERA_ADMIN_LISTEN", value_parser = listen::parse)]
     admin_listen: Option<SocketAddr>,
-    /// Rules of all sites: a YAML file, or a folder of them [default: the default pack]
+    /// Rules of all sites: a YAML file, a folder of them, or `default` for the default pack [default: those that were published last; in a
+    /// new folder the default pack]
     #[arg(long, value_name = "PATH", env = "LOGYSTERA_RULES")]
     rules: Option<PathBuf>,
     /// Name of this deployment: a batch signed for another is refused [default: a name drawn for the folder]
@@ -207,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
-        let file = "listen = \"0.0.0.0:1\"\nadmin-listen = \"127.0.0.1:2\"\nallow-private-addresses = true";
+        let file = "listen = \"0.0.0.0:1\"\nadmin-listen = \"2\"\nallow-private-addresses = true";
         let config = config(&["--listen", "127.0.0.1:9"], file).unwrap();
         assert_eq!((config.listen.port(), config.admin_listen.port(), config.allow_private_addresses), (9, 2, true));
         assert_eq!((config.data.to_str(), config.log.as_str()), (Some("logystera.data"), "info"));
@@ -240,6 +245,8 @@ mod tests {
                 "",
                 "write https://",
             ),
+            (&["--listen", "0.0.0.0"], "", "the port is missing: 0.0.0.0:8080"),
+            (&[], "admin-listen = \":8081\"", "expected ADDRESS:PORT"),
             (&[], "listne = \"0.0.0.0:1\"", "unknown field `listne`"),
             (&[], "demo = true", "unknown field `demo`"),
         ] {

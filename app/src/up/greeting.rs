@@ -5,18 +5,16 @@ use std::fmt::Write;
 use logystera_schemas::control::Site;
 
 use super::Running;
-use super::config::Config;
 use crate::cli::DATA_DEFAULT;
 use crate::deployment::is_plain_abroad;
 
 /// Where it cannot be written the installation is up all the same.
-pub(super) fn print(running: &Running, config: &Config, tls: bool) {
-    logystera_infra::terminal::aside(format_args!("{}\n", text(running, config, tls)));
+pub(super) fn print(running: &Running, rules: &str, tls: bool) {
+    logystera_infra::terminal::aside(format_args!("{}\n", text(running, rules, tls)));
 }
 
-fn text(running: &Running, config: &Config, tls: bool) -> String {
+fn text(running: &Running, rules: &str, tls: bool) -> String {
     let deployment = &running.deployment;
-    let rules = config.rules.as_ref().map_or("the default pack".to_owned(), |path| path.display().to_string());
     let mut text = format!(
         "Logystera is up. Ctrl-C stops it.\n\
          \x20 data      {}\n\

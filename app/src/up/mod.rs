@@ -4,6 +4,7 @@ mod config;
 mod greeting;
 mod memory;
 mod reload;
+mod restart;
 mod secrets;
 mod tasks;
 
@@ -118,11 +119,11 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
     shutdown.on_signals().map_err(CliError::not_available)?;
     let started = give_up_if_told(&shutdown);
     let reloads = reload::Reloads::new(&config).map_err(CliError::not_available)?;
-    let rules = rules_or_default(config.rules.as_deref())?;
+    let named = restart::named(config.rules.as_deref())?;
     let tls = certificate(&config)?;
+    // Before the folder is made: a port that is taken leaves nothing behind.
+    let (listener, admin_listener) = bind_both(&config).await?;
     let embedded = open(&config, &shutdown).await?;
-    let listener = bind(config.listen, "--listen HOST:PORT").await?;
-    let admin_listener = bind(config.admin_listen, "--admin-listen HOST:PORT").await?;
     let address = |l: &TcpListener| l.local_addr().map_err(CliError::not_available);
     let (listen, admin_listen) = (address(&listener)?, address(&admin_listener)?);
 
@@ -131,6 +132,8 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
     let directory = watch.view();
     let master = master_key(&config.data, &directory.current()).map_err(CliError::not_available)?;
     let told = told(&config, listen, &directory.current())?;
+    let rules = named.map_or_else(|| restart::published(&told, &directory.current()), Ok)?;
+    restart::miss_private_addresses(&told, &directory.current(), &master);
     let office = Arc::new(Office::of_folder(&embedded, watch.clone(), master.clone(), told)?);
     let deployment = office.configure(&rules, &admin::by("up")).await?;
     Deployment::leave_the_file(&config.data);
@@ -164,7 +167,8 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
     if config.demo {
         demo::tell(running.clone()).await;
     } else {
-        greeting::print(&running, &config, tls.is_some());
+        let rules = restart::shown(config.rules.as_deref(), &rules);
+        greeting::print(&running, &rules, tls.is_some());
     }
     // Once told to stop, no batch is taken. What was accepted is on disk; the tasks commit what they have applied.
     for server in servers {
@@ -241,6 +245,18 @@ async fn open(config: &Config, shutdown: &Shutdown) -> Result<Embedded, CliError
             opened => return Ok(opened?),
         }
     }
+}
+
+/// Both addresses. Where they are taken by the process that has the folder, that is what is said.
+async fn bind_both(config: &Config) -> Result<(TcpListener, TcpListener), CliError> {
+    let both = async {
+        let senders = bind(config.listen, "--listen HOST:PORT").await?;
+        Ok((senders, bind(config.admin_listen, "--admin-listen HOST:PORT").await?))
+    };
+    both.await.map_err(|error| match Embedded::open_existing(&config.data) {
+        Err(in_use @ OpenError::InUse { .. }) => in_use.into(),
+        _ => error,
+    })
 }
 
 pub(crate) async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, CliError> {

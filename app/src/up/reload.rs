@@ -9,7 +9,7 @@ use logystera_ingest::tls::Tls;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::config::Config;
-use super::rules_or_default;
+use super::restart;
 use crate::admin::Office;
 use crate::cli::CliError;
 
@@ -37,12 +37,12 @@ pub(super) async fn on_hangup(mut reloads: Reloads, tls: Option<Tls>, office: Ar
     }
 }
 
-/// Gives the digest of the rules that hold from now on.
+/// Gives the digest of the rules that were read; without `--rules` those that hold go on, and only the certificate is read.
 async fn reload(reloads: &Reloads, tls: Option<&Tls>, office: &Office<EmbeddedLog>) -> Result<String, CliError> {
     let (rules, files) = (reloads.rules.clone(), reloads.tls.clone());
     // Files may be on a disk that is slow, and what serves must not wait for them.
     let read = tokio::task::spawn_blocking(move || {
-        let rules = rules_or_default(rules.as_deref())?;
+        let rules = restart::named(rules.as_deref())?;
         let tls = files.map(|(certificate, key)| Tls::from_files(&certificate, &key));
         let tls = tls.transpose().map_err(CliError::wrong_use)?;
         match tls.as_ref().and_then(Tls::fault) {
@@ -51,9 +51,11 @@ async fn reload(reloads: &Reloads, tls: Option<&Tls>, office: &Office<EmbeddedLo
         }
     });
     let (rules, fresh) = read.await.map_err(CliError::not_available)??;
-    office.configure(&rules, &crate::admin::by("up")).await?;
+    if let Some(rules) = &rules {
+        office.configure(rules, &crate::admin::by("up")).await?;
+    }
     if let (Some(tls), Some(fresh)) = (tls, fresh) {
         tls.replace_by(&fresh);
     }
-    Ok(rules.digest.to_string())
+    Ok(rules.map_or("as before".to_owned(), |rules| rules.digest.to_string()))
 }

@@ -110,6 +110,49 @@ fn what_an_installation_is_moves_with_its_data() {
     assert_eq!(copy.json(&["site", "rotate-key", "shop"])[0]["audience"], "older");
 }
 
+#[test]
+fn a_file_in_the_place_of_a_folder_is_wrong_use() {
+    let folder = Folder::new();
+    folder.expect(0, &["site", "add", "Shop", "--create"]);
+    std::fs::write(folder.path("notes"), "").unwrap();
+    let data = folder.path("data/logystera.sqlite").display().to_string();
+    for (named, says) in [
+        ("notes", "notes is a file, not a folder"),
+        ("notes/data", "notes is a file"),
+        (&data, &*format!("lies in: {}", folder.data().display())),
+    ] {
+        for command in [
+            &["up", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"][..],
+            &["site", "list"],
+            &["site", "add", "Other", "--create"],
+            &["replay"],
+        ] {
+            let said = folder.expect(2, &[command, &["--data", named]].concat());
+            assert!(said.contains(says) && said.contains("--data names the folder"), "{named}, {command:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_leaves_no_folder_behind() {
+    let folder = Folder::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for flags in [
+        ["--listen", &address, "--admin-listen", "127.0.0.1:0"],
+        ["--listen", "127.0.0.1:0", "--admin-listen", &address],
+    ] {
+        let said = folder.expect(3, &[&["up"][..], &flags].concat());
+        assert!(said.contains(&address) && said.contains("choose another address with --"), "{said}");
+        assert!(!folder.data().exists(), "{flags:?}");
+    }
+    // Where the port is that of the process that has the folder, the folder is what counts.
+    let up = folder.up(&[], READY);
+    let said = folder.expect(3, &["up", "--listen", &address]);
+    assert!(said.contains("is in use by another logystera (process "), "{said}");
+    up.stop();
+}
+
 /// Brings a good folder out of order.
 type Harm = fn(&Folder);
 
@@ -127,7 +170,20 @@ fn replace_by_link(folder: &Folder, name: &str) {
 
 #[test]
 fn a_folder_out_of_order_is_refused_by_name_with_the_way_out() {
-    let rows: [(&str, Harm, &[&str]); 14] = [
+    let rows: [(&str, Harm, &[&str]); 16] = [
+        (
+            "the data is cut",
+            |f| {
+                let data = std::fs::File::options().write(true).open(f.path("data/logystera.sqlite")).unwrap();
+                data.set_len(20_000).unwrap();
+            },
+            &["logystera.sqlite is damaged (", "put it back from a backup, with its master.key", "docs/running.md"],
+        ),
+        (
+            "the data is no database",
+            |f| std::fs::write(f.path("data/logystera.sqlite"), "text ".repeat(10_000)).unwrap(),
+            &["logystera.sqlite is damaged (", "put it back from a backup"],
+        ),
         (
             "no master key beside sealed secrets",
             |f| std::fs::remove_file(f.path("data/master.key")).unwrap(),

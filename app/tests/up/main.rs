@@ -9,6 +9,7 @@ mod full_disk;
 mod idle;
 mod reload;
 mod replay;
+mod sending;
 mod sites;
 mod skip;
 mod snapshots;

@@ -78,6 +78,18 @@ fn a_closed_site_is_closed_for_good() {
     let records = folder.json(&["tail", "signals", "--from", "beginning"]);
     assert_eq!(records.iter().filter(|r| r["record"] == "site_closed").count(), 1, "{records:?}");
     up.stop();
+    // What has no time of its own is told by what stands before it, and is not of the beginning.
+    let closed = records.iter().find(|r| r["record"] == "site_closed").unwrap();
+    let after = now_ms() - closed["after"].as_i64().unwrap();
+    assert!((0..60_000).contains(&after), "{closed}");
+    let shown = folder.expect(0, &["tail", "signals", "--from", "1h"]);
+    let line = shown.lines().find(|line| line.contains("shop  -- closed")).unwrap();
+    assert!(line.starts_with("~20") && line.contains("Z  shop  -- closed"), "{shown}");
+    let mail = shown.lines().find(|line| line.contains("mail.outcome")).unwrap();
+    assert!(mail.starts_with("20") && mail.contains("Z  shop  mail.outcome"), "{shown}");
+    let seconds = (now_ms() / 1_000).to_string();
+    let refused = folder.expect(2, &["tail", "signals", "--from", &seconds]);
+    assert!(refused.contains(&format!("--from {seconds}000 (which is 20")), "{refused}");
     folder.expect(0, &["replay", "--verify"]);
 }
 

@@ -104,7 +104,7 @@ fn tls_files_that_cannot_be_used_are_named_with_what_is_wrong() {
         (Some(""), Some(&good_key), "chain.pem: it is empty; expected a certificate in PEM"),
         (Some("\u{30}\u{5}"), Some(&good_key), "chain.pem: it is DER; expected PEM: openssl x509 -inform der"),
         (Some("hello"), Some(&good_key), "chain.pem: it is no PEM file"),
-        (Some(&good), Some(&other_key), "key.pem cannot be used together"),
+        (Some(&good), Some(&other_key), "chain.pem: name the key that the certificate was made with"),
     ] {
         for (path, text) in [(&chain, in_chain), (&key, in_key)] {
             match text {

@@ -189,7 +189,8 @@ fn a_sender_that_is_interrupted_says_what_waits_and_where() {
     let text: Vec<String> = (0..1_500).map(|i| line(i, start + i as i64)).collect();
     std::fs::write(place.path("in.ndjson"), text.concat()).expect("written");
     let child = Command::new(binary())
-        .args(["send", &place.text("in.ndjson"), "--dsn-file", &place.text("dsn")])
+        .args(["send", &place.text("in.ndjson"), "--dsn-file", &place.text("dsn"), "--json"])
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary can be started");
@@ -204,6 +205,8 @@ fn a_sender_that_is_interrupted_says_what_waits_and_where() {
         said.contains("interrupted; still to go: 1500 signals in 2 batches, in ") && said.contains("dsn.spool"),
         "{said}"
     );
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&report["left"], &report["interrupted"]), (&1_500.into(), &true.into()), "{report}");
     let up = place.up();
     assert_eq!(Sending::start(&place.path("in.ndjson"), &place.path("dsn"), &spool, &[]).finish().0, 0);
     place.holds(0..1_500);

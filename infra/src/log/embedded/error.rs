@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use logystera_schemas::text::Shown;
 
+/// What to do about a data file that is damaged.
+pub(super) const DAMAGED_HINT: &str = "stop what uses it, set it and the files beside it aside, and put it back from a backup, with its \
+                                       master.key: docs/running.md, \"The data folder\"";
 /// Names of a folder's files that are listed at most.
 const LISTED_MAX: usize = 5;
 
@@ -82,7 +85,7 @@ pub enum OpenError {
     },
     /// This user may not read or write it.
     #[error(
-        "{}: this user may not use it{}; run the command as the user that `up` runs as",
+        "{}: this user may not use it{}; run this as the user that the installation belongs to, or name another folder with --data",
         path.display(), owner.map_or(String::new(), |uid| format!(": it belongs to the user {uid}"))
     )]
     Forbidden {
@@ -90,6 +93,37 @@ pub enum OpenError {
         path: PathBuf,
         /// Number of its owner, where that can be seen.
         owner: Option<u32>,
+    },
+    /// The folder is not there, and this user may not make it.
+    #[error(
+        "the folder {} is not there, and cannot be made: this user may not write to {}{}; make it as one who may, and give it to this \
+         user (chown), or name another folder with --data",
+        dir.display(), parent.display(), owner.map_or(String::new(), |uid| format!(", which belongs to the user {uid}"))
+    )]
+    Unmakable {
+        /// The folder.
+        dir: PathBuf,
+        /// Where it would be made.
+        parent: PathBuf,
+        /// Number of that one's owner, where it can be seen.
+        owner: Option<u32>,
+    },
+    /// What is named as the folder is something else.
+    #[error(
+        "{} is a file, not a folder; --data names the folder that the data lies in{}", path.display(),
+        folder_of(path).map_or(String::new(), |dir| format!(": {}", dir.display()))
+    )]
+    NoFolder {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// The data file is damaged, or was never a database.
+    #[error("{} is damaged ({what}); {DAMAGED_HINT}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        what: String,
     },
     /// The folder or a file in it cannot be read or written.
     #[error("{}: {source}", path.display())]
@@ -132,9 +166,33 @@ pub enum OpenError {
     },
 }
 
+/// The folder of a data file that was named itself.
+fn folder_of(path: &Path) -> Option<&Path> {
+    let dir = path.parent().filter(|_| path.ends_with(super::store::DATA_FILE))?;
+    Some(if dir.as_os_str().is_empty() { Path::new(".") } else { dir })
+}
+
 impl OpenError {
+    /// That a folder cannot be made, or what stands in its place.
+    pub(super) fn making(dir: &Path, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::AlreadyExists {
+            return Self::NoFolder { path: dir.to_owned() };
+        }
+        match Self::io(dir, source) {
+            Self::Forbidden { path, owner } if path != dir => {
+                Self::Unmakable { dir: dir.to_owned(), parent: path, owner }
+            }
+            error => error,
+        }
+    }
+
     /// Of an error of the file system.
     pub(super) fn io(path: &Path, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::NotADirectory
+            && let Some(file) = path.ancestors().find(|p| p.symlink_metadata().is_ok())
+        {
+            return Self::NoFolder { path: file.to_owned() };
+        }
         if source.kind() != io::ErrorKind::PermissionDenied {
             return Self::Io { path: path.to_owned(), source };
         }

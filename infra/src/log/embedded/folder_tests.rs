@@ -97,3 +97,18 @@ fn only_changes_of_what_is_configured_are_taken_while_the_reserve_is_in_use() {
     append(Topic::Control, "a key is revoked").unwrap();
     assert_eq!(all(&embedded.log(), Topic::Control).len(), 1);
 }
+
+#[test]
+fn a_folder_that_cannot_be_made_is_told_with_whose_place_it_would_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = || std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    let wanted = dir.path().join("a/b");
+    let said = OpenError::making(&wanted, refused()).to_string();
+    let parent = dir.path().display();
+    assert!(said.starts_with(&format!("the folder {parent}/a/b is not there, and cannot be made: ")), "{said}");
+    assert!(said.contains(&format!("may not write to {parent}, which belongs to the user ")), "{said}");
+    assert!(said.contains("--data") && !said.contains("`up`"), "{said}");
+    // One that is there is somebody's.
+    let said = OpenError::making(dir.path(), refused()).to_string();
+    assert!(said.contains("this user may not use it: it belongs to the user "), "{said}");
+}

@@ -22,7 +22,7 @@ pub(super) struct FolderLock {
 impl FolderLock {
     /// Creates the folder where it is missing, and takes its lock or says who has it.
     pub(super) fn take(dir: &Path) -> Result<Self, OpenError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| OpenError::io(dir, e))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| OpenError::making(dir, e))?;
         let path = dir.join(LOCK_FILE);
         let opened = files::open(&path, File::options().read(true).write(true).create(true).truncate(false));
         let mut file = opened.map_err(|source| OpenError::io(&path, source))?;

@@ -5,11 +5,15 @@ use std::ops::Range;
 use logystera_schemas::topic::Topic;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::store::{record_checksum, state_checksum, table};
+use super::error::DAMAGED_HINT;
+use super::store::{DATA_FILE, is_damage, record_checksum, state_checksum, table};
 use crate::log::{LogError, Record};
 
 /// What SQLite says, for whoever reads the log.
 pub(super) fn away(error: &rusqlite::Error) -> LogError {
+    if is_damage(error) {
+        return LogError::Away(format!("{DATA_FILE} is damaged ({error}); {DAMAGED_HINT}"));
+    }
     LogError::Away(error.to_string())
 }
 

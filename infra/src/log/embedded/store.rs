@@ -96,12 +96,18 @@ fn checksum(place: &str, number: u64, key: &[u8], value: &[u8]) -> u32 {
     crc32c::crc32c_append(crc, value)
 }
 
+/// Whether a file is no database, or no whole one.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
+}
+
 pub(super) fn open_error(dir: &Path, error: &rusqlite::Error) -> OpenError {
     let path = dir.join(DATA_FILE);
     match error.sqlite_error() {
         Some(ffi::Error { code: ErrorCode::DiskFull, .. } | ffi::Error { extended_code: SHM_WITHOUT_ROOM, .. }) => {
             OpenError::Full { path }
         }
+        _ if is_damage(error) => OpenError::Damaged { path, what: error.to_string() },
         _ => OpenError::Store { path, what: error.to_string() },
     }
 }

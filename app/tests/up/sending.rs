@@ -1,0 +1,52 @@
+//! What `send` says of the lines that it was given.
+
+use serde_json::{Value, json};
+
+use crate::support::{Folder, READY, failed_mails, now_ms};
+
+/// Sends a file; gives the exit code, what it says to people and what it says to programs.
+fn send(folder: &Folder, signals: &str) -> (Option<i32>, String, Value) {
+    let output = folder.run(&["send", signals, "--dsn-file", "dsn", "--give-up-after-s", "0", "--json"]);
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.code(), err.into_owned(), serde_json::from_str(&out).unwrap_or(Value::Null))
+}
+
+#[test]
+fn what_is_told_is_what_became_of_the_lines_of_the_file() {
+    let folder = Folder::new();
+    let up = folder.up(&[], READY);
+    folder.expect(0, &["site", "add", "Shop", "--dsn-file", "dsn"]);
+
+    failed_mails(&folder.path("good"), 2);
+    let (code, said, report) = send(&folder, "good");
+    assert_eq!(
+        (code, &report["accepted"], &report["left"], &report["begun"]),
+        (Some(0), &json!(2), &json!(0), &json!(true))
+    );
+    assert!(said.contains("2 signals sent, 0 left") && !said.contains("no signal"), "{said}");
+
+    // A batch that is refused as a whole; the sender's own news of it is no line of anybody.
+    let nothing =
+        format!("{{\"type\":\"cron.ran\",\"at\":{},\"job\":\"x\",\"outcome\":\"ok\"}}\nno signal\n", now_ms());
+    std::fs::write(folder.path("bad"), nothing).unwrap();
+    let (code, said, report) = send(&folder, "bad");
+    assert!(said.contains("\n0 signals sent, 1 dropped with a refused batch, 1 line is no signal, 0 left"), "{said}");
+    let counted = ["accepted", "dropped", "malformed", "left"].map(|name| report[name].as_u64().unwrap());
+    assert_eq!((code, counted, &report["run"]["accepted"]), (Some(1), [0, 1, 1, 0], &json!(0)), "{report}");
+    let told = folder.json(&["tail", "signals"]);
+    assert!(told.iter().any(|signal| signal["type"] == "integration.dropped"), "it is told: {told:?}");
+    up.stop();
+
+    // One waits, and another one is sent.
+    failed_mails(&folder.path("first"), 3);
+    failed_mails(&folder.path("second"), 4);
+    let (code, said, report) = send(&folder, "first");
+    assert_eq!((code, &report["left"], &report["begun"]), (Some(3), &json!(3), &json!(true)), "{said}");
+    let (code, said, report) = send(&folder, "second");
+    assert_eq!((code, &report["left"], &report["begun"]), (Some(3), &json!(3), &json!(false)), "{said}");
+    assert!(said.contains("; second comes when they are taken"), "{said}");
+    assert!(
+        said.contains("still to go: 3 signals in 1 batch of an earlier file, in dsn.spool, and then second"),
+        "{said}"
+    );
+}
