@@ -11,9 +11,12 @@ use logystera_alerter::core::{ChannelStatus, Condition};
 use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey};
 use serde_json::json;
 
-use crate::admin::{Answer, IssuedChannel, Request, TENANT_DEFAULT, Tested, ask};
+use logystera_control::channels::{IssuedChannel, Tested};
+use logystera_control::{Answer, Request, TENANT_DEFAULT};
+
 use crate::cli::{CliError, CreateArgs, DONE, FINDING, Out, PlaceArgs, finish};
 use crate::reading;
+use crate::target::ask::ask;
 use list::Known;
 
 /// Add, list, test, switch on and remove the channels that alerts go to

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use logystera_control::{ControlError, ErrorKind};
 use logystera_infra::embedded::OpenError;
 use logystera_infra::log::LogError;
 pub use logystera_schemas::text::counted;
@@ -130,18 +131,20 @@ impl From<OpenError> for CliError {
     }
 }
 
+impl From<ControlError> for CliError {
+    fn from(ControlError { kind, message }: ControlError) -> Self {
+        let code = match kind {
+            ErrorKind::Invalid => WRONG_USE,
+            ErrorKind::Damaged => FINDING,
+            ErrorKind::Unavailable | ErrorKind::Away | ErrorKind::Fenced => NOT_AVAILABLE,
+        };
+        Self { away: kind == ErrorKind::Away, fenced: kind == ErrorKind::Fenced, ..Self::new(code, message) }
+    }
+}
+
 impl From<LogError> for CliError {
     fn from(error: LogError) -> Self {
-        let code = match &error {
-            LogError::Checksum { .. } => FINDING,
-            _ => NOT_AVAILABLE,
-        };
-        if matches!(error, LogError::Fenced) {
-            let what = "another command has written to this installation meanwhile: try again";
-            return Self { fenced: true, ..Self::new(code, what) };
-        }
-        let away = matches!(error, LogError::Away(_) | LogError::Ambiguous(_));
-        Self { away, ..Self::new(code, error) }
+        ControlError::from(error).into()
     }
 }
 

@@ -22,12 +22,11 @@ pub mod replay;
 pub mod rules;
 pub mod tail;
 
-pub mod admin;
 mod advice;
 pub mod cli;
 mod demo;
-pub mod deployment;
 pub mod listen;
 mod quota;
 mod reading;
+pub mod target;
 mod when;

@@ -11,9 +11,11 @@ use logystera_schemas::text::check_name;
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
 use serde_json::json;
 
-use crate::admin::{Answer, Request, ask};
+use logystera_control::{Answer, Request};
+
 use crate::cli::{CliError, DONE, Out, PlaceArgs, finish};
 use crate::reading::{self, Part, Reading};
+use crate::target::ask::ask;
 
 /// What this binary can do.
 const EXAMPLES: &str = if cfg!(feature = "kafka") {

@@ -15,9 +15,12 @@ use logystera_schemas::limits::ROTATION_OVERLAP_DAYS;
 use logystera_schemas::text::Shown;
 use serde_json::{Value, json};
 
-use crate::admin::{Answer, IssuedKey, Request, TENANT_DEFAULT, ask};
+use logystera_control::sites::IssuedKey;
+use logystera_control::{Answer, Request, TENANT_DEFAULT};
+
 use crate::cli::{CliError, CreateArgs, DONE, Out, PlaceArgs, finish};
-use crate::deployment::is_plain_abroad;
+use crate::target::ask::ask;
+use crate::target::deployment::is_plain_abroad;
 use crate::{reading, when};
 
 /// Add, show and close sites, and rotate or revoke their keys

@@ -32,6 +32,11 @@ pub fn create_new(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Name of this machine. Empty: Linux says it, elsewhere all machines look alike.
+pub fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+}
+
 /// Removes a file that we may have left half done; a link there is removed, not followed.
 pub fn remove_leftover(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {

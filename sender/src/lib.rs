@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use logystera_infra::clock::SystemClock;
+use logystera_infra::files::host_name;
 
 use self::core::answer::Health;
 use self::core::backoff::Delays;
@@ -180,11 +181,6 @@ fn courier(options: &Options, target: Target) -> Result<Courier, SendError> {
 
 /// Whom the spool belongs to.
 fn owner(target: &Target) -> Owner {
-    // Linux says its name here; elsewhere all machines look alike, and only a changed address or site is noticed.
-    let mut host = String::new();
-    if let Ok(file) = std::fs::File::open("/proc/sys/kernel/hostname") {
-        let _ = file.take(256).read_to_string(&mut host);
-    }
     let audience = Some(target.audience.clone());
-    Owner { url: target.url.to_string(), site: target.site.to_string(), audience, host: host.trim().to_owned() }
+    Owner { url: target.url.to_string(), site: target.site.to_string(), audience, host: host_name() }
 }

@@ -13,10 +13,10 @@ use logystera_schemas::time::WallMs;
 use serde_json::{Map, Value, json};
 
 use super::rows;
-use crate::admin::target;
 use crate::cli::{CliError, Out, PlaceArgs};
 use crate::reading::Reading;
 use crate::site::table;
+use crate::target::channels::target;
 use crate::when;
 
 /// What is known of channels besides what is configured.

@@ -16,13 +16,14 @@ use super::operators::Health;
 use super::partitions::{self, Run, Work};
 use crate::advice::RuleAdvice;
 use crate::cli::CliError;
+use crate::target::deployment::address_policy;
 use crate::up::ChannelTargets;
 
 pub(super) async fn serve(installation: &Installation, health: &Health, shutdown: &Shutdown) -> Result<(), CliError> {
     let (share, control) = installation.share(task::APP, Topic::Detections, health, shutdown)?;
     let (directory, master) = (share.control.view.clone(), installation.master.clone());
     let deployment = installation.deployment(None);
-    let webhook = Webhook::new(WebhookConfig::new(deployment.address_policy())).map_err(CliError::not_available)?;
+    let webhook = Webhook::new(WebhookConfig::new(address_policy(&deployment))).map_err(CliError::not_available)?;
     let runtime = Handle::current();
     let advice = Arc::new(RuleAdvice::new(directory.clone()));
     let work: Work = Arc::new(move |run: Run<'_>| {

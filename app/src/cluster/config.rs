@@ -10,9 +10,11 @@ use serde::Deserialize;
 
 use super::discreet;
 use crate::cli::CliError;
-use crate::deployment::{base_url, is_audience};
+use logystera_control::deployment::is_audience;
+
 use crate::listen;
 use crate::quota::Wanted;
+use crate::target::deployment::base_url;
 
 /// Most partitions that a topic may have: as many as there are key groups.
 const PARTITIONS_MAX: u32 = 1_024;

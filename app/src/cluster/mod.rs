@@ -21,8 +21,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use logystera_infra::clock::SystemClock;
+use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::control::{Directory, DirectoryWatch};
+use logystera_infra::files::host_name;
 use logystera_infra::handles;
 use logystera_infra::kafka::{Kafka, KafkaLog, Layouts};
 use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey, random_bytes};
@@ -33,13 +34,16 @@ use logystera_processor::core::rule::RuleSet;
 use logystera_schemas::control::GrowingTopic;
 use logystera_schemas::topic::Topic;
 
-use crate::admin::{Answer, Office, Request, by, configure_sites, publish_rules};
 use crate::cli::{CliError, DONE, finish};
-use crate::deployment::{Configured, Deployment};
 use crate::listen;
-use crate::up::{bind, equip, rules_or_default, upkeep};
+use crate::target::folder::parts;
+use crate::target::rules::{as_published, rules_or_default};
+use crate::up::{bind, equip, upkeep};
 use config::Config;
 pub(crate) use growth::grow;
+use logystera_control::deployment::{Configured, Deployment};
+use logystera_control::rules::{by, configure_sites, publish_rules};
+use logystera_control::{Answer, ControlService, Request};
 use operators::Health;
 use partitions::{Control, Share};
 pub(crate) use reading::ClusterLog;
@@ -319,8 +323,8 @@ async fn change(installation: &Installation, file: &Path, request: Request) -> R
         _ => None,
     };
     let (deployment, master) = (installation.deployment(rules), installation.master.clone());
-    let office = Office::new(log, installation.control.clone(), master, deployment, Arc::new(SystemClock::new()));
-    office.execute(request).await.map_err(CliError::from)
+    let service = ControlService::new(log, installation.control.clone(), parts(master, deployment));
+    service.execute(request).await.map_err(CliError::from)
 }
 
 /// The rules that were published last. Where none ever were, the default pack is, unless the file names others.
@@ -343,7 +347,7 @@ async fn rules_of_new_sites(
     if let Some(rules) = &installation.config.rules {
         return Err(CliError::wrong_use(not_published(rules, file)));
     }
-    publish_rules(log, directory, &rules_or_default(None)?).await
+    Ok(publish_rules(log, directory, &as_published(&rules_or_default(None)?)).await?)
 }
 
 /// What the setting `rules` does no more, and what does it.
@@ -366,7 +370,9 @@ pub(crate) fn publish(file: &Path, set: &RuleSet) -> Result<usize, CliError> {
         before += std::mem::take(&mut now);
         runtime.block_on(async {
             let (log, directory) = installation.open_office()?;
-            configure_sites(&log, &directory, set, &by("rules publish"), |done| now = done).await
+            let by = by("rules publish", &host_name());
+            let by = (by.as_str(), SystemClock::new().wall_ms());
+            Ok(configure_sites(&log, &directory, &as_published(set), by, |done| now = done).await?)
         })
     });
     done.map(|(_, done)| before + done)

@@ -16,7 +16,9 @@ use logystera_schemas::schema;
 use logystera_schemas::text::Shown;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
 
-use crate::admin::{Answer, Refusal, Request, TENANT_DEFAULT};
+use logystera_control::{Answer, Request, TENANT_DEFAULT};
+
+use crate::cli::CliError;
 use crate::up::Running;
 
 /// How often the story looks for detections.
@@ -47,23 +49,23 @@ impl Story {
 /// Tells the story until the installation stops.
 pub(crate) async fn tell(running: Running) {
     let story = Story { clock: Arc::new(SystemClock::new()) };
-    if let Err(refusal) = act(&running, &story).await {
-        story.say(&format!("The demo cannot go on: {}", refusal.message()));
+    if let Err(error) = act(&running, &story).await {
+        story.say(&format!("The demo cannot go on: {}", error.message));
         running.shutdown.trigger();
     }
 }
 
-async fn act(running: &Running, story: &Story) -> Result<(), Refusal> {
+async fn act(running: &Running, story: &Story) -> Result<(), CliError> {
     story.say(&format!(
         "Logystera demo: gateway, rules and alerter in this process, data in {}",
         running.data.display()
     ));
-    let office = &running.office;
+    let service = &running.service;
     let receiver = receiver::Receiver::bind(story.clone()).await?;
     let url = format!("http://{}/alerts", receiver.address);
     let site = Request::SiteAdd { name: "Demo shop".to_owned(), tenant: TENANT_DEFAULT.to_owned(), id: None };
     let channel = Request::ChannelAdd { url: url.clone(), tenant: TENANT_DEFAULT.to_owned() };
-    let (Answer::Key(key), Answer::Channel(channel)) = (office.execute(site).await?, office.execute(channel).await?)
+    let (Answer::Key(key), Answer::Channel(channel)) = (service.execute(site).await?, service.execute(channel).await?)
     else {
         return Ok(());
     };

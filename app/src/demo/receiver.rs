@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use super::Story;
-use crate::admin::Refusal;
+use crate::cli::CliError;
 use crate::when;
 
 /// Bytes of a message: many times what a detection can have.
@@ -37,12 +37,12 @@ struct Desk {
 
 impl Receiver {
     /// Listens on a free port of this machine.
-    pub(super) async fn bind(story: Story) -> Result<Self, Refusal> {
+    pub(super) async fn bind(story: Story) -> Result<Self, CliError> {
         let bound = async {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
             Ok::<_, std::io::Error>((listener.local_addr()?, listener))
         };
-        let (address, listener) = bound.await.map_err(Refusal::not_available)?;
+        let (address, listener) = bound.await.map_err(CliError::not_available)?;
         Ok(Self { address, listener, story })
     }
 

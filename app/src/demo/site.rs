@@ -13,7 +13,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 
 use super::Story;
-use crate::admin::IssuedKey;
+use logystera_control::sites::IssuedKey;
 
 /// How often the site sends.
 const FLUSH_EVERY: Duration = Duration::from_secs(2);

@@ -22,7 +22,7 @@ use logystera_schemas::topic::Topic;
 use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, Out, finish};
 use crate::reading::{Part, Reading};
 use crate::tail::{detection_json, detection_text};
-use crate::up::load_rules;
+use crate::target::rules::load_rules;
 use crate::{reading, when};
 use engine::{Found, Known, Replay, State};
 use plan::{Entry, Facts};

@@ -38,7 +38,7 @@ pub(super) struct StatusArgs {
 }
 
 pub(super) fn publish(args: &PublishArgs) -> Result<u8, CliError> {
-    let set = if args.default { crate::up::rules_or_default(None)? } else { super::usable(&args.paths)? };
+    let set = if args.default { crate::target::rules::rules_or_default(None)? } else { super::usable(&args.paths)? };
     #[cfg(feature = "kafka")]
     if let Some(file) = &args.cluster.config {
         let mut out = Out::new();

@@ -8,9 +8,11 @@ use logystera_ingest::core::quota::Quota;
 use serde::Deserialize;
 
 use crate::cli::{CliError, DATA_DEFAULT};
-use crate::deployment::{base_url, is_audience};
+use logystera_control::deployment::is_audience;
+
 use crate::listen;
 use crate::quota::Wanted;
+use crate::target::deployment::base_url;
 
 /// Run everything in one process, on a folder
 ///

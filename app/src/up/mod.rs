@@ -9,7 +9,7 @@ mod secrets;
 mod tasks;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,15 +25,18 @@ use logystera_infra::telemetry::{self, LogFormat, Metrics};
 use logystera_ingest::core::quota::Quota;
 use logystera_ingest::tls::Tls;
 use logystera_ingest::{Gateway, GatewayConfig, Render};
-use logystera_processor::core::rule::RuleSet;
 use logystera_schemas::limits::CONNECTIONS_MAX;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::admin::{self, AdminSocket, Office};
 use crate::cli::{CliError, DONE, NOT_AVAILABLE, finish};
 use crate::demo;
-use crate::deployment::{Deployment, is_plain_abroad};
+use crate::target::deployment::{deployment_of, is_plain_abroad, leave_the_file};
+use crate::target::folder::parts;
+use crate::target::rules::as_published;
+use crate::target::socket::{self, AdminSocket};
+use logystera_control::ControlService;
+use logystera_control::deployment::Deployment;
 
 pub use config::Args;
 use config::Config;
@@ -73,20 +76,6 @@ pub(crate) fn equip(log: &str, json: bool) -> Result<Metrics, CliError> {
     Metrics::install().map_err(CliError::not_available)
 }
 
-/// The rules at a path, or the default pack where there is none.
-pub(crate) fn rules_or_default(path: Option<&Path>) -> Result<RuleSet, CliError> {
-    match path {
-        Some(path) => load_rules(path),
-        None => logystera_processor::rules::default_pack()
-            .map_err(|_| CliError::not_available("the default rules cannot be read")),
-    }
-}
-
-/// Reads rule files as one set: a file, or a folder of them.
-pub fn load_rules(path: &Path) -> Result<RuleSet, CliError> {
-    crate::rules::usable(&[path.to_owned()])
-}
-
 /// What a running installation is made of, for those who use it from inside.
 #[derive(Clone)]
 pub(crate) struct Running {
@@ -101,7 +90,7 @@ pub(crate) struct Running {
     /// Opens its secrets.
     pub(crate) master: MasterKey,
     /// Makes changes of sites and channels.
-    pub(crate) office: Arc<Office<EmbeddedLog>>,
+    pub(crate) service: Arc<ControlService<EmbeddedLog>>,
     /// Where senders connect.
     pub(crate) listen: SocketAddr,
     /// Where operators connect.
@@ -134,9 +123,9 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
     let told = told(&config, listen, &directory.current())?;
     let rules = named.map_or_else(|| restart::published(&told, &directory.current()), Ok)?;
     restart::miss_private_addresses(&told, &directory.current(), &master);
-    let office = Arc::new(Office::of_folder(&embedded, watch.clone(), master.clone(), told)?);
-    let deployment = office.configure(&rules, &admin::by("up")).await?;
-    Deployment::leave_the_file(&config.data);
+    let service = Arc::new(ControlService::of_folder(&embedded, watch.clone(), parts(master.clone(), told))?);
+    let deployment = service.configure(&as_published(&rules), "up").await?;
+    leave_the_file(&config.data);
     let socket = AdminSocket::bind(&config.data)?;
     let mut threads = vec![watch.spawn(shutdown.clone()).map_err(CliError::not_available)?];
     let data = config.data.clone();
@@ -148,7 +137,7 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
         directory,
         deployment,
         master,
-        office,
+        service,
         listen,
         admin_listen,
         quota,
@@ -163,7 +152,7 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
         metrics,
     )?;
     drop(started);
-    tokio::spawn(reload::on_hangup(reloads, tls.clone(), Arc::clone(&running.office)));
+    tokio::spawn(reload::on_hangup(reloads, tls.clone(), Arc::clone(&running.service)));
     if config.demo {
         demo::tell(running.clone()).await;
     } else {
@@ -223,7 +212,7 @@ fn serve_all(running: &Running, listeners: Listeners, metrics: Metrics) -> Resul
         tokio::spawn(async move { for_senders.serve(senders, tls, senders_until).await }),
         tokio::spawn(async move { for_operators.serve_admin(operators, render, operators_until).await }),
         tokio::spawn(async move { gateway.run_timers(timers_until).await }),
-        tokio::spawn(admin::serve(socket, Arc::clone(&running.office), running.shutdown.clone())),
+        tokio::spawn(socket::serve(socket, Arc::clone(&running.service), running.shutdown.clone())),
         tokio::spawn(async move {
             tokio::select! {
                 () = upkeep(upkept) => {}
@@ -267,7 +256,7 @@ pub(crate) async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener,
 
 /// The folder's deployment, as this run was told of it.
 fn told(config: &Config, listen: SocketAddr, directory: &Directory) -> Result<Deployment, CliError> {
-    let known = Deployment::of(&config.data, directory, config.audience.as_deref())?;
+    let known = deployment_of(&config.data, directory, config.audience.as_deref())?;
     let url = config.public_url.clone().unwrap_or_else(|| own_url(listen, config.tls.is_some()));
     if config.public_url.is_none() && listen.ip().is_unspecified() {
         tracing::warn!(%url, "senders of other machines are given an address of this one: name the one by which they reach it with --public-url");

@@ -10,8 +10,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::config::Config;
 use super::restart;
-use crate::admin::Office;
+use logystera_control::ControlService;
+
 use crate::cli::CliError;
+use crate::target::rules::as_published;
 
 /// What SIGHUP reads again.
 pub(super) struct Reloads {
@@ -28,9 +30,9 @@ impl Reloads {
 }
 
 /// Reads again what `reloads` names, each time the process is sent SIGHUP.
-pub(super) async fn on_hangup(mut reloads: Reloads, tls: Option<Tls>, office: Arc<Office<EmbeddedLog>>) {
+pub(super) async fn on_hangup(mut reloads: Reloads, tls: Option<Tls>, service: Arc<ControlService<EmbeddedLog>>) {
     while reloads.hangup.recv().await.is_some() {
-        match reload(&reloads, tls.as_ref(), &office).await {
+        match reload(&reloads, tls.as_ref(), &service).await {
             Ok(rules) => tracing::info!(%rules, tls = tls.is_some(), "SIGHUP: certificate and rules were read again"),
             Err(error) => tracing::error!(%error, "SIGHUP: nothing was changed; what was used before goes on"),
         }
@@ -38,7 +40,11 @@ pub(super) async fn on_hangup(mut reloads: Reloads, tls: Option<Tls>, office: Ar
 }
 
 /// Gives the digest of the rules that were read; without `--rules` those that hold go on, and only the certificate is read.
-async fn reload(reloads: &Reloads, tls: Option<&Tls>, office: &Office<EmbeddedLog>) -> Result<String, CliError> {
+async fn reload(
+    reloads: &Reloads,
+    tls: Option<&Tls>,
+    service: &ControlService<EmbeddedLog>,
+) -> Result<String, CliError> {
     let (rules, files) = (reloads.rules.clone(), reloads.tls.clone());
     // Files may be on a disk that is slow, and what serves must not wait for them.
     let read = tokio::task::spawn_blocking(move || {
@@ -52,7 +58,7 @@ async fn reload(reloads: &Reloads, tls: Option<&Tls>, office: &Office<EmbeddedLo
     });
     let (rules, fresh) = read.await.map_err(CliError::not_available)??;
     if let Some(rules) = &rules {
-        office.configure(rules, &crate::admin::by("up")).await?;
+        service.configure(&as_published(rules), "up").await?;
     }
     if let (Some(tls), Some(fresh)) = (tls, fresh) {
         tls.replace_by(&fresh);

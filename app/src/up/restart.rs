@@ -9,10 +9,12 @@ use logystera_infra::secrets::MasterKey;
 use logystera_processor::core::rule::RuleSet;
 use logystera_schemas::ids::Sha256Digest;
 
-use super::rules_or_default;
-use crate::admin;
 use crate::cli::CliError;
-use crate::deployment::Deployment;
+use crate::target::rules::rules_or_default;
+use logystera_control::deployment::Deployment;
+
+use crate::target::channels::target;
+use crate::target::deployment::address_policy;
 
 /// What `--rules` calls the default pack.
 const DEFAULT_PACK: &str = "default";
@@ -63,12 +65,12 @@ pub(super) fn shown(named: Option<&Path>, rules: &RuleSet) -> String {
 
 /// Says which channels get no alert in this run, for their addresses are private and that was not allowed this time.
 pub(super) fn miss_private_addresses(deployment: &Deployment, directory: &Directory, master: &MasterKey) {
-    if deployment.address_policy() == AddressPolicy::AllowPrivate {
+    if address_policy(deployment) == AddressPolicy::AllowPrivate {
         return;
     }
     let channels = directory.tenants().flat_map(|tenant| directory.channels(&tenant.tenant));
     for channel in channels {
-        let Some(target) = admin::target(master, channel) else { continue };
+        let Some(target) = target(master, channel) else { continue };
         if let Err(AddressError::NotHttps | AddressError::PrivateName(_) | AddressError::Forbidden { .. }) =
             vet_url(&target.url, AddressPolicy::PublicOnly)
         {

@@ -13,7 +13,7 @@ use logystera_ingest::core::signature::Secret;
 use logystera_ingest::{KeyEntry, Keys, SiteEntry};
 use logystera_schemas::ids::{ChannelId, TenantId};
 
-use crate::admin;
+use crate::target::channels;
 
 /// The sites' keys.
 pub(crate) struct SiteKeys {
@@ -100,7 +100,7 @@ impl Channels for ChannelTargets {
         if found.tenant != *tenant || found.removed_at.is_some() {
             return None;
         }
-        let target = admin::target(&self.master, found);
+        let target = channels::target(&self.master, found);
         if target.is_none() {
             self.sealed.tell("channel", tenant, channel);
         }

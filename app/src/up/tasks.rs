@@ -25,13 +25,14 @@ use super::Running;
 use super::secrets::ChannelTargets;
 use crate::advice::RuleAdvice;
 use crate::cli::CliError;
+use crate::target::deployment::address_policy;
 
 /// Takes both tasks over and runs them until `running.shutdown`.
 pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHandle<()>>, CliError> {
     // The first takeover is made here, so that a folder that cannot be used says so before anything is served.
     let engine = embedded.task(processor::APP, Topic::Signals)?;
     let planner = embedded.task(alerter::APP, Topic::Detections)?;
-    let webhook = Webhook::new(WebhookConfig::new(running.deployment.address_policy()));
+    let webhook = Webhook::new(WebhookConfig::new(address_policy(&running.deployment)));
     let webhook = webhook.map_err(CliError::not_available)?;
     let engine = {
         let (log, shutdown, directory) = (running.log.clone(), running.shutdown.clone(), running.directory.clone());

@@ -58,7 +58,7 @@ fn schemas_know_nothing_of_the_outside() {
 
 /// Tests and benchmarks measure and wait by themselves; they are no part of the product.
 fn is_product(file: &SourceFile) -> bool {
-    let crates = ["app/", "sender/", "schemas/", "ingest/", "processor/", "alerter/"];
+    let crates = ["app/", "control/", "sender/", "schemas/", "ingest/", "processor/", "alerter/"];
     crates.iter().any(|c| file.path.starts_with(c))
         && !file.path.contains("/tests/")
         && !file.path.ends_with("tests.rs")
@@ -70,16 +70,26 @@ fn only_infra_touches_the_store_and_the_clock() {
     holds("the store, the clock and the seal belong to infra/", &all_uses(&owned, is_product));
 }
 
+/// The service is asked by commands, pages and the API, about folders and clusters.
+#[test]
+fn the_control_plane_knows_neither_http_nor_the_command_line_nor_folders() {
+    let outside = ["axum", "hyper", "reqwest", "http::", "clap", "std::fs", "std::path", "Path", "PathBuf", "std::env"];
+    holds("control/ is asked, and asks its adapters", &all_uses(&outside, |f| f.path.starts_with("control/src/")));
+    let senders = ["logystera_processor", "logystera_alerter", "axum", "admit"];
+    holds("sender/ knows the wire, not the gateway", &all_uses(&senders, |f| f.path.starts_with("sender/src/")));
+}
+
 #[test]
 fn crates_depend_downwards() {
-    let allowed: [(&str, &[&str]); 7] = [
+    let allowed: [(&str, &[&str]); 8] = [
         ("schemas", &[]),
         ("infra", &["schemas"]),
         ("ingest", &["infra", "schemas"]),
         ("processor", &["infra", "schemas"]),
         ("alerter", &["infra", "schemas"]),
+        ("control", &["infra", "schemas"]),
         ("sender", &["infra", "ingest", "schemas"]),
-        ("app", &["alerter", "infra", "ingest", "processor", "schemas", "sender"]),
+        ("app", &["alerter", "control", "infra", "ingest", "processor", "schemas", "sender"]),
     ];
     let manifests = files(&["Cargo.toml"]);
     for (owner, below) in allowed {

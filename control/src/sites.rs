@@ -15,9 +15,13 @@ use logystera_schemas::text::{Shown, check_name};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::rules::{by, signals_entry, site_configured};
-use super::{Office, Refusal};
+use crate::context::Context;
 use crate::deployment::Deployment;
+use crate::error::ControlError;
+use crate::rules::{by, signals_entry, site_configured};
+
+/// Tenant of sites and channels where none is named.
+pub const TENANT_DEFAULT: &str = "default";
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
@@ -43,20 +47,20 @@ pub struct IssuedKey {
     pub dsn: String,
 }
 
-impl<L: Log> Office<L> {
+impl<L: Log> Context<L> {
     /// Adds a site with its first key. The configuration stands in `signals` before the key is valid, in one commit.
-    pub(super) async fn add_site(
+    pub(crate) async fn add_site(
         &self,
         deployment: &Deployment,
         name: &str,
         tenant: &str,
         id: Option<&str>,
-    ) -> Result<IssuedKey, Refusal> {
-        check_name(name).map_err(|error| Refusal::wrong_use(format!("a site's name {error}")))?;
-        let tenant: TenantId = tenant.parse().map_err(|e| Refusal::wrong_use(format!("--tenant: {e}")))?;
-        let directory = self.directory()?;
+    ) -> Result<IssuedKey, ControlError> {
+        check_name(name).map_err(|error| ControlError::invalid(format!("a site's name {error}")))?;
+        let tenant: TenantId = tenant.parse().map_err(|e| ControlError::invalid(format!("--tenant: {e}")))?;
+        let directory = self.writer.directory()?;
         let configured = deployment.rules.as_ref();
-        let configured = configured.ok_or_else(|| Refusal::wrong_use("no rules are loaded yet"))?;
+        let configured = configured.ok_or_else(|| ControlError::invalid("no rules are loaded yet"))?;
         let now = self.clock.wall_ms();
         let mut entries = new_tenant(&directory, &tenant, now);
         let site = match id {
@@ -65,27 +69,28 @@ impl<L: Log> Office<L> {
         };
         let site = Site { site, tenant, name: name.to_owned(), created_at: now, closed_at: None };
         entries.push(entry(&Entity::Site(site.clone())));
-        entries.extend(site_configured(&site, configured, &by("site add"), &self.log)?);
+        let by = by("site add", &self.host);
+        entries.extend(site_configured(&site, configured, (&by, now), &self.writer.log)?);
         let (key, issued) = self.new_key(deployment, &directory, &site, now)?;
         entries.push(entry(&Entity::Key(key)));
-        self.log.append(entries).await?;
+        self.writer.log.append(entries).await?;
         Ok(issued)
     }
 
     /// Makes a new key that is valid at once; the ones before it end after `overlap_days`.
-    pub(super) async fn rotate_key(
+    pub(crate) async fn rotate_key(
         &self,
         deployment: &Deployment,
         site: &str,
         overlap_days: u32,
-    ) -> Result<IssuedKey, Refusal> {
-        let directory = self.directory()?;
+    ) -> Result<IssuedKey, ControlError> {
+        let directory = self.writer.directory()?;
         let site = known_site(&directory, site)?;
         let now = self.clock.wall_ms();
         let live: Vec<_> = directory.keys(site.site.as_str()).filter(|key| is_live(key, now)).collect();
         if live.len() >= LIVE_KEYS_MAX {
             let keys: Vec<&str> = live.iter().map(|k| k.key.as_str()).collect();
-            return Err(Refusal::wrong_use(format!(
+            return Err(ControlError::invalid(format!(
                 "{} has {LIVE_KEYS_MAX} live keys ({}), as many as there may be; revoke one first: \
                  logystera site revoke-key {0} {}",
                 site.site,
@@ -99,20 +104,20 @@ impl<L: Log> Office<L> {
             ending.map(|key| entry(&Entity::Key(Key { not_after: Some(end), ..Key::clone(key) }))).collect();
         let (key, issued) = self.new_key(deployment, &directory, site, now)?;
         entries.push(entry(&Entity::Key(key)));
-        self.log.append(entries).await?;
+        self.writer.log.append(entries).await?;
         Ok(issued)
     }
 
     /// Revokes a key; as stolen, what came under it binds nobody. Gives how many live ones the site has left, and whether it was
     /// revoked so before.
-    pub(super) async fn revoke_key(&self, site: &str, key: &str, stolen: bool) -> Result<(usize, bool), Refusal> {
-        let directory = self.directory()?;
+    pub(crate) async fn revoke_key(&self, site: &str, key: &str, stolen: bool) -> Result<(usize, bool), ControlError> {
+        let directory = self.writer.directory()?;
         let site = known_site(&directory, site)?;
         let id = site.site.as_str();
         let Some(found) = directory.key(id, key) else {
             let known: Vec<&str> = directory.keys(id).map(|k| k.key.as_str()).collect();
             let known = known.join(", ");
-            return Err(Refusal::wrong_use(format!("{id} has no key {}; it has {known}", Shown(key))));
+            return Err(ControlError::invalid(format!("{id} has no key {}; it has {known}", Shown(key))));
         };
         let now = self.clock.wall_ms();
         // One that was only revoked can turn out to be stolen later.
@@ -121,24 +126,24 @@ impl<L: Log> Office<L> {
             let revoked_at = found.revoked_at.or(Some(now));
             let revoked = Key { revoked_at, stolen: stolen || found.stolen, ..Key::clone(found) };
             // The engine hears of it before the gateway refuses: what the key signed until then stands before it in the log.
-            let heard = key_revoked(&revoked, &self.log);
-            self.log.append(vec![heard, entry(&Entity::Key(revoked))]).await?;
+            let heard = key_revoked(&revoked, &self.writer.log);
+            self.writer.log.append(vec![heard, entry(&Entity::Key(revoked))]).await?;
         }
         let live = directory.keys(id).filter(|other| other.key != found.key && is_live(other, now)).count();
         Ok((live, already))
     }
 
     /// Closes a site for good. Says whether it was closed before.
-    pub(super) async fn close_site(&self, site: &str) -> Result<bool, Refusal> {
-        let directory = self.directory()?;
+    pub(crate) async fn close_site(&self, site: &str) -> Result<bool, ControlError> {
+        let directory = self.writer.directory()?;
         let found = directory.site(site).ok_or_else(|| no_site(site))?;
         if found.closed_at.is_some() {
             return Ok(true);
         }
         let closed = Site { closed_at: Some(self.clock.wall_ms()), ..Site::clone(found) };
         let record = SiteClosed { site: closed.site.clone(), tenant: closed.tenant.clone() };
-        let heard = signals_entry(&closed.site, schema::encode(&record), &self.log);
-        self.log.append(vec![heard, entry(&Entity::Site(closed))]).await?;
+        let heard = signals_entry(&closed.site, schema::encode(&record), &self.writer.log);
+        self.writer.log.append(vec![heard, entry(&Entity::Site(closed))]).await?;
         Ok(false)
     }
 
@@ -148,10 +153,10 @@ impl<L: Log> Office<L> {
         directory: &Directory,
         site: &Site,
         now: i64,
-    ) -> Result<(Key, IssuedKey), Refusal> {
+    ) -> Result<(Key, IssuedKey), ControlError> {
         // Keys are never deleted, so their number names the next one.
         let number = directory.keys(site.site.as_str()).count() + 1;
-        let id: KeyId = format!("k{number}").parse().map_err(|e| Refusal::wrong_use(format!("{e}")))?;
+        let id: KeyId = format!("k{number}").parse().map_err(|e| ControlError::invalid(format!("{e}")))?;
         let secret = Zeroizing::new(random_bytes::<32>());
         let sealed_secret = seal_key_secret(&self.master, &site.site, &id, &secret);
         let hex = secret.iter().fold(String::with_capacity(64), |mut hex, byte| {
@@ -191,7 +196,7 @@ fn key_revoked(key: &Key, log: &impl Log) -> Entry {
 }
 
 /// The entry of a tenant that is not there yet.
-pub(super) fn new_tenant(directory: &Directory, tenant: &TenantId, now: i64) -> Vec<Entry> {
+pub(crate) fn new_tenant(directory: &Directory, tenant: &TenantId, now: i64) -> Vec<Entry> {
     if directory.tenant(tenant.as_str()).is_some() {
         return Vec::new();
     }
@@ -199,38 +204,38 @@ pub(super) fn new_tenant(directory: &Directory, tenant: &TenantId, now: i64) -> 
     vec![entry(&Entity::Tenant(record))]
 }
 
-fn known_site<'a>(directory: &'a Directory, site: &str) -> Result<&'a Site, Refusal> {
+fn known_site<'a>(directory: &'a Directory, site: &str) -> Result<&'a Site, ControlError> {
     match directory.site(site) {
         Some(found) if found.closed_at.is_none() => Ok(found),
-        Some(_) => Err(Refusal::wrong_use(format!("the site {site} is closed"))),
+        Some(_) => Err(ControlError::invalid(format!("the site {site} is closed"))),
         None => Err(no_site(site)),
     }
 }
 
-fn no_site(site: &str) -> Refusal {
-    Refusal::wrong_use(format!("there is no site {}; `logystera site list` shows them", Shown(site)))
+fn no_site(site: &str) -> ControlError {
+    ControlError::invalid(format!("there is no site {}; `logystera site list` shows them", Shown(site)))
 }
 
 /// The id that was asked for, if no site ever had it.
-fn chosen_id(directory: &Directory, id: &str) -> Result<SiteId, Refusal> {
-    let chosen: SiteId = id.parse().map_err(|e| Refusal::wrong_use(format!("--id: {e}")))?;
+fn chosen_id(directory: &Directory, id: &str) -> Result<SiteId, ControlError> {
+    let chosen: SiteId = id.parse().map_err(|e| ControlError::invalid(format!("--id: {e}")))?;
     match directory.site(id) {
         None => Ok(chosen),
         Some(taken) => {
             let state = if taken.closed_at.is_some() { "closed; an id is given once" } else { "there" };
-            Err(Refusal::wrong_use(format!("--id: the site {id} is {state}; choose another id")))
+            Err(ControlError::invalid(format!("--id: the site {id} is {state}; choose another id")))
         }
     }
 }
 
 /// An id that is free: the name's letters and digits, with a number where it is taken.
-fn free_id(directory: &Directory, name: &str) -> Result<SiteId, Refusal> {
+fn free_id(directory: &Directory, name: &str) -> Result<SiteId, ControlError> {
     let id = slug(name);
     let base = if id.is_empty() { "site" } else { &id };
     let free = |id: &String| directory.site(id).is_none();
     let numbered = (2..).map(|n: u32| format!("{base}-{n}"));
     let id = std::iter::once(base.to_owned()).chain(numbered).find(free);
-    id.unwrap_or_default().parse().map_err(|e| Refusal::wrong_use(format!("{e}")))
+    id.unwrap_or_default().parse().map_err(|e| ControlError::invalid(format!("{e}")))
 }
 
 /// The letters and digits of a name in Latin, small, with `-` between the words; empty where it has none.

@@ -16,7 +16,9 @@ use logystera_infra::telemetry::Seldom;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 
-use super::{Answer, Office, Refusal, Request};
+use logystera_control::{Answer, ControlError, ControlService, Request};
+use serde::{Deserialize, Serialize};
+
 use crate::cli::CliError;
 
 /// Name of the socket in the data folder.
@@ -29,8 +31,17 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a command waits for its answer: a test of a channel can take as long as an attempt.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// Why it was not done.
+#[derive(Serialize, Deserialize)]
+struct Refusal {
+    /// The command's exit code.
+    code: u8,
+    /// For people.
+    message: String,
+}
+
 /// Asks the process that serves the folder's socket. None: nobody does.
-pub(super) fn call(dir: &Path, request: &Request) -> Result<Option<Result<Answer, Refusal>>, CliError> {
+pub(super) fn call(dir: &Path, request: &Request) -> Result<Option<Result<Answer, CliError>>, CliError> {
     let mut stream = match UnixStream::connect(dir.join(SOCKET_FILE)) {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
@@ -39,7 +50,7 @@ pub(super) fn call(dir: &Path, request: &Request) -> Result<Option<Result<Answer
         Err(error) => return Err(failed(dir, &error)),
     };
     let answer = exchange(&mut stream, request).map_err(|e| failed(dir, &e))?;
-    Ok(Some(answer))
+    Ok(Some(answer.map_err(|refusal| CliError::new(refusal.code, refusal.message))))
 }
 
 fn failed(dir: &Path, error: &dyn std::fmt::Display) -> CliError {
@@ -82,7 +93,7 @@ impl AdminSocket {
 }
 
 /// Serves the socket until `shutdown`, one request at a time.
-pub async fn serve<L: Log>(socket: AdminSocket, office: Arc<Office<L>>, shutdown: Shutdown) {
+pub async fn serve<L: Log>(socket: AdminSocket, service: Arc<ControlService<L>>, shutdown: Shutdown) {
     let AdminSocket { listener, path } = socket;
     let faults = AcceptFaults::of("folder");
     let (seldom, clock) = (Seldom::new(), SystemClock::new());
@@ -99,7 +110,7 @@ pub async fn serve<L: Log>(socket: AdminSocket, office: Arc<Office<L>>, shutdown
             () = shutdown.wait() => break,
         };
         let Ok((stream, _)) = accepted else { continue };
-        let served = answer(stream, &office).await;
+        let served = answer(stream, &service).await;
         if let Err(error) = served
             && let Some(left_out) = seldom.due(clock.monotonic_ms())
         {
@@ -111,15 +122,19 @@ pub async fn serve<L: Log>(socket: AdminSocket, office: Arc<Office<L>>, shutdown
     }
 }
 
-async fn answer<L: Log>(mut stream: tokio::net::UnixStream, office: &Office<L>) -> io::Result<()> {
+async fn answer<L: Log>(mut stream: tokio::net::UnixStream, service: &ControlService<L>) -> io::Result<()> {
     let (read, mut write) = stream.split();
     let mut line = String::new();
     let mut read = tokio::io::BufReader::new(read.take(LINE_BYTES_MAX));
     tokio::time::timeout(READ_TIMEOUT, read.read_line(&mut line)).await??;
     let answer = match serde_json::from_str(&line) {
-        Ok(request) => office.execute(request).await,
-        Err(error) => Err(Refusal::wrong_use(format!("not a request of this version: {error}"))),
+        Ok(request) => service.execute(request).await,
+        Err(error) => Err(ControlError::invalid(format!("not a request of this version: {error}"))),
     };
+    let answer = answer.map_err(|error| {
+        let CliError { code, message, .. } = error.into();
+        Refusal { code, message }
+    });
     let mut line = serde_json::to_vec(&answer)?;
     line.push(b'\n');
     write.write_all(&line).await

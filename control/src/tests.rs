@@ -6,35 +6,73 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use logystera_infra::clock::SystemClock;
-use logystera_infra::control::{DirectoryWatch, master_key};
+use logystera_infra::control::DirectoryWatch;
 use logystera_infra::embedded::{Embedded, EmbeddedLog};
 use logystera_infra::log::{Entry, Log, LogError, Record};
 use logystera_schemas::topic::Topic;
 
-use super::{Answer, Office, Request, TENANT_DEFAULT};
+use logystera_infra::secrets::MasterKey;
+use logystera_schemas::control::Channel;
+use logystera_schemas::ids::Sha256Digest;
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::adapters::{ChannelAdapter, ChannelConfig, Later, TestOutcome};
 use crate::deployment::Deployment;
-use crate::up::rules_or_default;
+use crate::rules::Rules;
+
+/// No channel is asked for here.
+struct NoChannels;
+
+impl ChannelAdapter for NoChannels {
+    fn vet(&self, _: &str) -> Result<String, String> {
+        Err("no channels".to_owned())
+    }
+
+    fn new_secret(&self) -> Zeroizing<String> {
+        Zeroizing::default()
+    }
+
+    fn test<'a>(
+        &'a self,
+        _: &'a Channel,
+        _: &'a ChannelConfig,
+        _: i64,
+    ) -> Later<'a, Result<TestOutcome, ControlError>> {
+        Box::pin(async { Err(ControlError::unavailable("no channels")) })
+    }
+}
+
+fn parts() -> Parts {
+    Parts {
+        master: MasterKey::from_hex(&"0f".repeat(32)).unwrap(),
+        deployment: Deployment::new("test".to_owned()),
+        clock: Arc::new(SystemClock::new()),
+        channels: Arc::new(NoChannels),
+        host: "here".to_owned(),
+    }
+}
+
+fn rules() -> Rules {
+    Rules { digest: Sha256Digest::of(b"rules"), semantics: 2, body: "rules".to_owned() }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_sites_of_one_name_at_once_have_fifty_ids() {
     let dir = tempfile::tempdir().unwrap();
     let embedded = Embedded::open(dir.path()).unwrap();
     let watch = DirectoryWatch::load(embedded.log()).unwrap();
-    let directory = watch.view().current();
-    let deployment = Deployment::of(dir.path(), &directory, None).unwrap();
-    let master = master_key(dir.path(), &directory).unwrap();
-    let office = Office::of_folder(&embedded, watch.clone(), master.clone(), deployment.clone()).unwrap();
-    let office = Arc::new(office);
-    office.configure(&rules_or_default(None).unwrap(), "test").await.unwrap();
+    let service = Arc::new(ControlService::of_folder(&embedded, watch.clone(), parts()).unwrap());
+    service.configure(&rules(), "test").await.unwrap();
 
-    let refused = Office::of_folder(&embedded, watch.clone(), master.clone(), deployment.clone()).err().unwrap();
-    assert!(refused.message.contains("has an office already"), "{refused}");
+    let refused = ControlService::of_folder(&embedded, watch.clone(), parts()).err().unwrap();
+    assert!(refused.message.contains("has a control service already"), "{refused}");
 
     let adds: Vec<_> = (0..50)
         .map(|_| {
-            let office = Arc::clone(&office);
+            let service = Arc::clone(&service);
             let (name, tenant) = ("Shop".to_owned(), TENANT_DEFAULT.to_owned());
-            tokio::spawn(async move { office.execute(Request::SiteAdd { name, tenant, id: None }).await })
+            tokio::spawn(async move { service.execute(Request::SiteAdd { name, tenant, id: None }).await })
         })
         .collect();
     let mut ids = BTreeSet::new();
@@ -45,8 +83,8 @@ async fn fifty_sites_of_one_name_at_once_have_fifty_ids() {
     assert_eq!(ids.len(), 50, "{ids:?}");
     assert_eq!(watch.view().current().sites().count(), 50, "whoever follows knows of each");
 
-    drop(office);
-    assert!(Office::of_folder(&embedded, watch, master, deployment).is_ok(), "the seat is free again");
+    drop(service);
+    assert!(ControlService::of_folder(&embedded, watch, parts()).is_ok(), "the seat is free again");
 }
 
 /// Counts the records that are read of a log.
@@ -81,16 +119,13 @@ async fn a_change_reads_what_is_new_and_not_the_whole_of_what_is_configured() {
     let embedded = Embedded::open(dir.path()).unwrap();
     let log = Counting(embedded.log(), Arc::default());
     let control = DirectoryWatch::load(log.clone()).unwrap();
-    let directory = control.view().current();
-    let deployment = Deployment::of(dir.path(), &directory, None).unwrap();
-    let master = master_key(dir.path(), &directory).unwrap();
-    let office = Office::new(log.clone(), control, master, deployment, Arc::new(SystemClock::new()));
-    office.configure(&rules_or_default(None).unwrap(), "test").await.unwrap();
+    let service = ControlService::new(log.clone(), control, parts());
+    service.configure(&rules(), "test").await.unwrap();
     log.1.store(0, Ordering::SeqCst);
     for _ in 0..20 {
         let before = log.bounds(Topic::Control, 0).unwrap().end;
         let (name, tenant) = ("Shop".to_owned(), TENANT_DEFAULT.to_owned());
-        assert!(matches!(office.execute(Request::SiteAdd { name, tenant, id: None }).await, Ok(Answer::Key(_))));
+        assert!(matches!(service.execute(Request::SiteAdd { name, tenant, id: None }).await, Ok(Answer::Key(_))));
         let new = log.bounds(Topic::Control, 0).unwrap().end - before;
         assert_eq!(log.1.swap(0, Ordering::SeqCst) as u64, new);
     }

@@ -2,10 +2,6 @@
 
 use std::fmt::Write;
 
-use logystera_alerter::channels::Target;
-use logystera_alerter::channels::address::{AddressError, vet_url};
-use logystera_alerter::channels::secret::Secret;
-use logystera_alerter::channels::webhook::{Webhook, WebhookConfig};
 use logystera_infra::control::{Directory, entry, open_channel_config, seal_channel_config};
 use logystera_infra::log::{Entry, Log};
 use logystera_infra::secrets::{MasterKey, random_bytes};
@@ -19,8 +15,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::sites::new_tenant;
-use super::{Office, Refusal, TENANT_DEFAULT};
+use crate::adapters::ChannelConfig;
+use crate::context::Context;
+use crate::error::ControlError;
+use crate::sites::{TENANT_DEFAULT, new_tenant};
 
 /// A new channel, with its secret: shown once, so it has no `Debug`.
 #[derive(Serialize, Deserialize)]
@@ -51,33 +49,27 @@ pub struct Tested {
     pub duration_ms: u64,
 }
 
-impl<L: Log> Office<L> {
+impl<L: Log> Context<L> {
     /// Adds a webhook to a tenant. The planner hears of it in the same commit.
-    pub(super) async fn add_channel(&self, url: &str, tenant: &str) -> Result<IssuedChannel, Refusal> {
-        let url = vet_url(url, self.policy).map_err(|error| {
-            let way_out = match error {
-                AddressError::NotHttps | AddressError::PrivateName(_) | AddressError::Forbidden { .. } => {
-                    "; `logystera up --allow-private-addresses` allows it"
-                }
-                _ => "",
-            };
-            Refusal::wrong_use(format!("not a channel's address: {error}{way_out}"))
-        })?;
-        let tenant: TenantId = tenant.parse().map_err(|e| Refusal::wrong_use(format!("--tenant: {e}")))?;
-        let directory = self.directory()?;
+    pub(crate) async fn add_channel(&self, url: &str, tenant: &str) -> Result<IssuedChannel, ControlError> {
+        let url = self.channels.vet(url).map_err(ControlError::invalid)?;
+        let tenant: TenantId = tenant.parse().map_err(|e| ControlError::invalid(format!("--tenant: {e}")))?;
+        let directory = self.writer.directory()?;
         if directory.tenant(tenant.as_str()).is_none() && tenant.as_str() != TENANT_DEFAULT {
             let known: Vec<&str> = directory.tenants().map(|t| t.tenant.as_str()).collect();
             let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
-            return Err(Refusal::wrong_use(format!("there is no tenant {tenant} ({known}); `site add` makes them")));
+            return Err(ControlError::invalid(format!("there is no tenant {tenant} ({known}); `site add` makes them")));
         }
         let mut channels: Vec<ChannelId> = directory.channels(&tenant).map(|c| c.channel.clone()).collect();
         if channels.len() >= CHANNELS_MAX {
-            return Err(Refusal::wrong_use(format!("{tenant} has {CHANNELS_MAX} channels, as many as there may be")));
+            return Err(ControlError::invalid(format!(
+                "{tenant} has {CHANNELS_MAX} channels, as many as there may be"
+            )));
         }
         let now = self.clock.wall_ms();
         let id = new_id();
-        let secret = Secret::from_bytes(&random_bytes()).expose();
-        let config = Zeroizing::new(json!({"url": url.as_str(), "secret": *secret}).to_string());
+        let secret = self.channels.new_secret();
+        let config = Zeroizing::new(json!({"url": url, "secret": *secret}).to_string());
         let sealed_config = seal_channel_config(&self.master, &id, config.as_bytes());
         let kind = ChannelKind::Webhook;
         let channel = Channel {
@@ -91,22 +83,21 @@ impl<L: Log> Office<L> {
         channels.push(id.clone());
         let mut entries = new_tenant(&directory, &tenant, now);
         entries.push(entry(&Entity::Channel(channel)));
-        entries.push(channels_configured(&tenant, channels, &self.log));
-        self.log.append(entries).await?;
+        entries.push(channels_configured(&tenant, channels, &self.writer.log));
+        self.writer.log.append(entries).await?;
         let (tenant, channel, secret) = (tenant.to_string(), id.to_string(), secret.as_str().to_owned());
-        Ok(IssuedChannel { tenant, channel, url: url.into(), secret })
+        Ok(IssuedChannel { tenant, channel, url, secret })
     }
 
     /// Sends a test message through a channel.
-    pub(super) async fn test_channel(&self, channel: &str) -> Result<Tested, Refusal> {
-        let directory = self.directory()?;
+    pub(crate) async fn test_channel(&self, channel: &str) -> Result<Tested, ControlError> {
+        let directory = self.writer.directory()?;
         let found = known_channel(&directory, channel)?;
-        let target = target(&self.master, found).ok_or_else(|| {
-            Refusal::not_available(format!("the secret of {channel} does not open: another master key sealed it"))
+        let config = channel_config(&self.master, found).ok_or_else(|| {
+            ControlError::unavailable(format!("the secret of {channel} does not open: another master key sealed it"))
         })?;
-        let webhook = Webhook::new(WebhookConfig::new(self.policy)).map_err(Refusal::not_available)?;
         let started_ms = self.clock.monotonic_ms();
-        let answer = webhook.test_delivery(&target, &found.channel, self.clock.wall_ms()).await;
+        let answer = self.channels.test(found, &config, self.clock.wall_ms()).await?;
         Ok(Tested {
             delivered: answer.outcome == AttemptOutcome::Delivered,
             outcome: answer.outcome.as_str().to_owned(),
@@ -117,17 +108,17 @@ impl<L: Log> Office<L> {
     }
 
     /// Switches a channel on. The planner hears of it in its own input, so that a replay does the same at the same place.
-    pub(super) async fn enable_channel(&self, channel: &str) -> Result<(), Refusal> {
-        let directory = self.directory()?;
+    pub(crate) async fn enable_channel(&self, channel: &str) -> Result<(), ControlError> {
+        let directory = self.writer.directory()?;
         let found = known_channel(&directory, channel)?;
         let record = ChannelEnabled { tenant: found.tenant.clone(), channel: found.channel.clone() };
-        self.log.append(vec![for_planner(&found.tenant, &record, &self.log)]).await?;
+        self.writer.log.append(vec![for_planner(&found.tenant, &record, &self.writer.log)]).await?;
         Ok(())
     }
 
     /// Removes a channel. Returns how many its tenant has left.
-    pub(super) async fn remove_channel(&self, channel: &str) -> Result<usize, Refusal> {
-        let directory = self.directory()?;
+    pub(crate) async fn remove_channel(&self, channel: &str) -> Result<usize, ControlError> {
+        let directory = self.writer.directory()?;
         let found = known_channel(&directory, channel)?;
         let left: Vec<ChannelId> = directory
             .channels(&found.tenant)
@@ -136,14 +127,15 @@ impl<L: Log> Office<L> {
             .collect();
         let count = left.len();
         let removed = Channel { removed_at: Some(self.clock.wall_ms()), ..found.clone() };
-        let entries = vec![entry(&Entity::Channel(removed)), channels_configured(&found.tenant, left, &self.log)];
-        self.log.append(entries).await?;
+        let entries =
+            vec![entry(&Entity::Channel(removed)), channels_configured(&found.tenant, left, &self.writer.log)];
+        self.writer.log.append(entries).await?;
         Ok(count)
     }
 }
 
-/// Where a channel's messages go, opened with the master key. None: it does not open.
-pub fn target(master: &MasterKey, channel: &Channel) -> Option<Target> {
+/// A channel's configuration, opened with the master key. None: it does not open.
+pub fn channel_config(master: &MasterKey, channel: &Channel) -> Option<ChannelConfig> {
     #[derive(Deserialize)]
     struct Config<'a> {
         url: String,
@@ -152,14 +144,16 @@ pub fn target(master: &MasterKey, channel: &Channel) -> Option<Target> {
     }
     let json = open_channel_config(master, channel).ok()?;
     let config: Config<'_> = serde_json::from_slice(&json).ok()?;
-    Some(Target { kind: channel.kind, url: config.url, secret: config.secret.parse().ok()? })
+    Some(ChannelConfig { url: config.url, secret: Zeroizing::new(config.secret.to_owned()) })
 }
 
-fn known_channel<'a>(directory: &'a Directory, channel: &str) -> Result<&'a Channel, Refusal> {
+fn known_channel<'a>(directory: &'a Directory, channel: &str) -> Result<&'a Channel, ControlError> {
     match directory.channel(channel) {
         Some(found) if found.removed_at.is_none() => Ok(found),
-        Some(_) => Err(Refusal::wrong_use(format!("the channel {channel} was removed"))),
-        None => Err(Refusal::wrong_use(format!("there is no channel {channel}; `logystera channel list` shows them"))),
+        Some(_) => Err(ControlError::invalid(format!("the channel {channel} was removed"))),
+        None => {
+            Err(ControlError::invalid(format!("there is no channel {channel}; `logystera channel list` shows them")))
+        }
     }
 }
 

@@ -1,0 +1,18 @@
+//! Has a change made, wherever the installation is.
+
+use std::path::Path;
+
+use logystera_control::{Answer, Request};
+
+use super::folder::ask_folder;
+use crate::cli::{CliError, ClusterArgs};
+
+/// Has a change made: on the installation on Kafka where `cluster` names one, else on the folder `dir`.
+pub fn ask(dir: &Path, cluster: &ClusterArgs, request: &Request, create: bool) -> Result<Answer, CliError> {
+    #[cfg(feature = "kafka")]
+    if let Some(file) = &cluster.config {
+        return crate::cluster::ask(file, request);
+    }
+    let ClusterArgs { .. } = cluster;
+    ask_folder(dir, request, create)
+}

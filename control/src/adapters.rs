@@ -1,0 +1,48 @@
+//! What the service asks of those who speak to the outside: it knows none of their protocols.
+
+use std::pin::Pin;
+
+use logystera_schemas::control::Channel;
+use logystera_schemas::delivery::{AttemptCause, AttemptOutcome};
+use zeroize::Zeroizing;
+
+use crate::error::ControlError;
+
+/// What comes later.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A channel's configuration in the clear. It has no `Debug`: it holds a secret.
+pub struct ChannelConfig {
+    /// Where alerts are posted.
+    pub url: String,
+    /// What each message is signed with, as its receiver writes it.
+    pub secret: Zeroizing<String>,
+}
+
+/// How a test message fared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestOutcome {
+    /// What came of it.
+    pub outcome: AttemptOutcome,
+    /// Why its receiver was not reached, if that was seen.
+    pub cause: Option<AttemptCause>,
+    /// HTTP status. None: no answer came.
+    pub status: Option<u32>,
+}
+
+/// What speaks to channels.
+pub trait ChannelAdapter: Send + Sync {
+    /// The address as it is kept, if alerts may go there. The error says what is wrong, and the way out.
+    fn vet(&self, url: &str) -> Result<String, String>;
+
+    /// A new secret, as its receiver writes it.
+    fn new_secret(&self) -> Zeroizing<String>;
+
+    /// Sends a test message at `at_ms`, milliseconds since the epoch.
+    fn test<'a>(
+        &'a self,
+        channel: &'a Channel,
+        config: &'a ChannelConfig,
+        at_ms: i64,
+    ) -> Later<'a, Result<TestOutcome, ControlError>>;
+}

@@ -1,0 +1,51 @@
+//! What a change is made with: the one writer of topic `control`, and what it asks besides.
+
+use std::sync::Arc;
+
+use logystera_infra::clock::Clock;
+use logystera_infra::control::{Directory, DirectoryWatch};
+use logystera_infra::embedded::ControlSeat;
+use logystera_infra::log::{Log, LogError};
+use logystera_infra::secrets::MasterKey;
+
+use crate::adapters::ChannelAdapter;
+
+/// The one who appends to topic `control` of an installation.
+pub(crate) struct ControlWriter<L> {
+    pub(crate) log: L,
+    /// Whoever else follows the topic in this process, as the gateway and the alerter of `up` do, knows of a change before it is
+    /// answered: a key that was just told must not be refused, nor one that was just revoked be accepted.
+    control: DirectoryWatch<L>,
+    _seat: Option<ControlSeat>,
+}
+
+/// What a change is made with.
+pub(crate) struct Context<L> {
+    pub(crate) writer: ControlWriter<L>,
+    pub(crate) master: MasterKey,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) channels: Arc<dyn ChannelAdapter>,
+    /// Name of this machine.
+    pub(crate) host: String,
+}
+
+impl<L: Log> ControlWriter<L> {
+    /// `seat`: what makes it the only one on a data folder; on Kafka the log's own fence does.
+    pub(crate) fn new(log: L, control: DirectoryWatch<L>, seat: Option<ControlSeat>) -> Self {
+        Self { log, control, _seat: seat }
+    }
+
+    /// The newest state of the topic.
+    pub(crate) fn directory(&self) -> Result<Arc<Directory>, LogError> {
+        self.control.refresh()?;
+        Ok(self.control.view().current())
+    }
+
+    /// Has everybody who follows the topic in this process know of a change.
+    pub(crate) fn tell_followers(&self) {
+        // If the topic can't be read just now, the change is made all the same: they look again by themselves.
+        if let Err(error) = self.control.refresh() {
+            tracing::warn!(%error, "a change is made, and known here when topic control can be read again");
+        }
+    }
+}

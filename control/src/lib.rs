@@ -1,0 +1,20 @@
+//! The control plane: who changes what is configured. Each change is one append to topic `control`, decided on its newest state by one
+//! writer at a time; gateways and processors only read what came of it.
+
+pub mod service;
+
+pub mod channels;
+pub mod deployment;
+pub mod rules;
+pub mod sites;
+
+pub mod adapters;
+mod context;
+pub mod error;
+
+pub use error::{ControlError, ErrorKind};
+pub use service::{Answer, ControlService, Parts, Request};
+pub use sites::TENANT_DEFAULT;
+
+#[cfg(test)]
+mod tests;

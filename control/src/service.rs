@@ -1,0 +1,217 @@
+//! The one service that changes what is configured: commands, pages and the API all ask it.
+
+use std::sync::Arc;
+
+use logystera_infra::clock::Clock;
+use logystera_infra::control::{DirectoryWatch, entry};
+use logystera_infra::embedded::{Embedded, EmbeddedLog};
+use logystera_infra::log::Log;
+use logystera_infra::secrets::MasterKey;
+use logystera_schemas::control::{Entity, GrowingTopic, Skip};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use crate::adapters::ChannelAdapter;
+use crate::channels::{IssuedChannel, Tested};
+use crate::context::{Context, ControlWriter};
+use crate::deployment::Deployment;
+use crate::error::ControlError;
+use crate::rules::{Rules, by, configure_sites};
+use crate::sites::IssuedKey;
+
+/// What can be asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the commands' help says what each field is")]
+pub enum Request {
+    /// `site add`
+    SiteAdd {
+        name: String,
+        tenant: String,
+        #[serde(default)]
+        id: Option<String>,
+    },
+    /// `site rotate-key`
+    SiteRotateKey { site: String, overlap_days: u32 },
+    /// `site revoke-key`
+    SiteRevokeKey {
+        site: String,
+        key: String,
+        #[serde(default)]
+        stolen: bool,
+    },
+    /// `site close`
+    SiteClose { site: String },
+    /// `channel add webhook`
+    ChannelAdd { url: String, tenant: String },
+    /// `channel test`
+    ChannelTest { channel: String },
+    /// `channel enable`
+    ChannelEnable { channel: String },
+    /// `channel remove`
+    ChannelRemove { channel: String },
+    /// `log skip`
+    LogSkip { topic: String, generation: u32, partition: u32, from: u64, to: u64, reason: String },
+}
+
+impl Request {
+    /// Whether the command has `--create`.
+    pub const fn can_create(&self) -> bool {
+        matches!(self, Self::SiteAdd { .. } | Self::ChannelAdd { .. })
+    }
+}
+
+/// What was done. It can hold a secret, which is shown once: it has no `Debug`.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "done", rename_all = "snake_case")]
+pub enum Answer {
+    /// A key was made.
+    Key(IssuedKey),
+    /// A key was revoked.
+    Revoked {
+        /// Keys of the site that still sign, or will.
+        live: usize,
+        /// Whether it was revoked before, and as stolen if that is what is said now.
+        #[serde(default)]
+        already: bool,
+    },
+    /// A site was closed.
+    Closed {
+        /// Whether it was closed before.
+        already: bool,
+    },
+    /// A channel was made.
+    Channel(IssuedChannel),
+    /// A test message was sent.
+    Tested(Tested),
+    /// A channel was switched on.
+    Enabled,
+    /// A channel was removed.
+    Removed {
+        /// Channels that its tenant still has.
+        left: usize,
+    },
+    /// Records are passed over from now on.
+    Skipped,
+}
+
+/// What the service stands on besides the log.
+pub struct Parts {
+    /// What secrets are sealed under.
+    pub master: MasterKey,
+    /// What the installation is.
+    pub deployment: Deployment,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What speaks to channels.
+    pub channels: Arc<dyn ChannelAdapter>,
+    /// Name of this machine, for the record of who changed what.
+    pub host: String,
+}
+
+/// Makes the changes, one at a time. A data folder has one service, held by the folder's seat; an installation on Kafka has the one
+/// whose producer was not fenced.
+pub struct ControlService<L> {
+    context: Context<L>,
+    /// Held from reading topic `control` until the change is durable: of two at once both would give a site the same id.
+    deployment: Mutex<Deployment>,
+}
+
+impl ControlService<EmbeddedLog> {
+    /// The service of an open folder. Fails if somebody has it.
+    pub fn of_folder(
+        embedded: &Embedded,
+        control: DirectoryWatch<EmbeddedLog>,
+        parts: Parts,
+    ) -> Result<Self, ControlError> {
+        let taken =
+            || ControlError::unavailable("this process has a control service already: changes are made by that one");
+        let seat = embedded.seat().ok_or_else(taken)?;
+        let writer = ControlWriter::new(embedded.log(), control, Some(seat));
+        Ok(Self::on(writer, parts))
+    }
+}
+
+impl<L: Log> ControlService<L> {
+    /// The service of an installation whose log is `log`.
+    pub fn new(log: L, control: DirectoryWatch<L>, parts: Parts) -> Self {
+        Self::on(ControlWriter::new(log, control, None), parts)
+    }
+
+    fn on(writer: ControlWriter<L>, parts: Parts) -> Self {
+        let Parts { master, deployment, clock, channels, host } = parts;
+        Self { context: Context { writer, master, clock, channels, host }, deployment: Mutex::new(deployment) }
+    }
+
+    /// Does what is asked. When it answers, that is durable.
+    pub async fn execute(&self, request: Request) -> Result<Answer, ControlError> {
+        if let Request::ChannelTest { channel } = &request {
+            // It changes nothing, and can take as long as an attempt.
+            return self.context.test_channel(channel).await.map(Answer::Tested);
+        }
+        let deployment = self.deployment.lock().await;
+        let answer = self.change(&deployment, request).await?;
+        self.context.writer.tell_followers();
+        Ok(answer)
+    }
+
+    /// Configures all sites with `rules`, which `command` asked for, and writes down what this installation is.
+    pub async fn configure(&self, rules: &Rules, command: &str) -> Result<Deployment, ControlError> {
+        let mut deployment = self.deployment.lock().await;
+        let directory = self.context.writer.directory()?;
+        let (by, now_ms) = (by(command, &self.context.host), self.context.clock.wall_ms());
+        let (configured, _) =
+            configure_sites(&self.context.writer.log, &directory, rules, (&by, now_ms), |_| ()).await?;
+        let next = Deployment { rules: Some(configured), ..deployment.clone() };
+        self.put(&next).await?;
+        deployment.clone_from(&next);
+        Ok(next)
+    }
+
+    /// Writes down what this installation is, where the log says something else.
+    pub async fn write_down(&self) -> Result<(), ControlError> {
+        let deployment = self.deployment.lock().await;
+        self.put(&deployment).await
+    }
+
+    async fn put(&self, deployment: &Deployment) -> Result<(), ControlError> {
+        let record = deployment.record()?;
+        if self.context.writer.directory()?.deployment().is_none_or(|before| **before != record) {
+            self.context.writer.log.append(vec![entry(&Entity::Deployment(record))]).await?;
+        }
+        self.context.writer.tell_followers();
+        Ok(())
+    }
+
+    async fn change(&self, deployment: &Deployment, request: Request) -> Result<Answer, ControlError> {
+        match request {
+            Request::SiteAdd { name, tenant, id } => {
+                self.context.add_site(deployment, &name, &tenant, id.as_deref()).await.map(Answer::Key)
+            }
+            Request::SiteRotateKey { site, overlap_days } => {
+                self.context.rotate_key(deployment, &site, overlap_days).await.map(Answer::Key)
+            }
+            Request::SiteRevokeKey { site, key, stolen } => {
+                let revoked = self.context.revoke_key(&site, &key, stolen).await;
+                revoked.map(|(live, already)| Answer::Revoked { live, already })
+            }
+            Request::SiteClose { site } => {
+                self.context.close_site(&site).await.map(|already| Answer::Closed { already })
+            }
+            Request::ChannelAdd { url, tenant } => self.context.add_channel(&url, &tenant).await.map(Answer::Channel),
+            Request::ChannelTest { channel } => self.context.test_channel(&channel).await.map(Answer::Tested),
+            Request::ChannelEnable { channel } => self.context.enable_channel(&channel).await.map(|()| Answer::Enabled),
+            Request::ChannelRemove { channel } => {
+                self.context.remove_channel(&channel).await.map(|left| Answer::Removed { left })
+            }
+            Request::LogSkip { topic, generation, partition, from, to, reason } => {
+                let topic = GrowingTopic::from_symbol(&topic);
+                let topic = topic.ok_or_else(|| ControlError::invalid("expected topic signals or detections"))?;
+                let at = self.context.clock.wall_ms();
+                let skip = Skip { topic, generation, partition, from, to, reason, at };
+                self.context.writer.log.append(vec![entry(&Entity::Skip(skip))]).await?;
+                Ok(Answer::Skipped)
+            }
+        }
+    }
+}
