@@ -153,24 +153,35 @@ fn site(args: &Args) -> Result<u8, CliError> {
             "Closed, for good. What was firing resolves; its senders are told to stop when they next send (410). Its signals, \
              detections and attempts stay in the log. Its id is not given again.",
         )?,
-        Answer::Revoked { live, already } if args.place.json => {
+        Answer::Revoked { live, already, .. } if args.place.json => {
             out.json(&json!({"revoked": true, "already": already, "live_keys": live}))?;
         }
-        Answer::Revoked { live, already: true } => {
+        Answer::Revoked { live, already: true, .. } => {
             out.line(format_args!("It is revoked already: nothing was changed. Live keys left: {live}."))?;
         }
-        Answer::Revoked { live: 0, already: false } => {
-            out.line(
-                "Revoked: refused within 5 seconds. The site has no other key: nothing of it is accepted any more.",
-            )?;
-        }
-        Answer::Revoked { live, already: false } => {
-            out.line(format_args!("Revoked: refused within 5 seconds. Live keys left: {live}."))?;
+        Answer::Revoked { live, already: false, now_stolen } => {
+            let stolen = matches!(args.command, Command::RevokeKey { stolen: true, .. });
+            out.line(revoked(live, stolen, now_stolen))?;
         }
         _ => return Err(CliError::not_available("the running logystera gave an answer to something else")),
     }
     out.flush()?;
     Ok(DONE)
+}
+
+/// What came of revoking a key, which it was not before, or not as stolen (`now_stolen`).
+fn revoked(live: usize, stolen: bool, now_stolen: bool) -> String {
+    let what = match (stolen, now_stolen) {
+        (_, true) => "It was revoked before, and is on record as stolen now:",
+        (true, false) => "Revoked as stolen: refused within 5 seconds, and",
+        (false, false) => "Revoked: refused within 5 seconds.",
+    };
+    let freed = if stolen { " what came under it binds nobody, and its spools make room for others." } else { "" };
+    let left = match live {
+        0 => "The site has no other key: nothing of it is accepted any more.".to_owned(),
+        live => format!("Live keys left: {live}."),
+    };
+    format!("{what}{freed} {left}")
 }
 
 /// Bytes of a DSN's line at most: an address, two ids, a secret, an audience.
@@ -225,6 +236,13 @@ fn print_key(out: &mut Out, key: &IssuedKey, keep: Option<&Path>) -> Result<(), 
     out.line(format_args!("url       {}", key.url))?;
     out.line(format_args!("dsn       {}", key.dsn))?;
     out.line("")?;
+    if let Some(taken) = &key.id_taken {
+        out.line(format_args!(
+            "Another site has the id {taken}: this is a site of its own, {0}. If that one was meant, `logystera site rotate-key {taken}` gives \
+             it a new key, and `logystera site close {0}` ends this one.",
+            key.site
+        ))?;
+    }
     out.line("The secret is not shown again. Paste the DSN into the site's integration.")?;
     if is_plain_abroad(&key.url) {
         out.line("Integrations refuse this DSN beyond the gateway's own machine: it is plain http. Start `logystera up` with --public-url https://…")?;

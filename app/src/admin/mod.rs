@@ -95,6 +95,9 @@ pub enum Answer {
         /// Whether it was revoked before, and as stolen if that is what is said now.
         #[serde(default)]
         already: bool,
+        /// Whether it was revoked before, and is stolen only from now on.
+        #[serde(default)]
+        now_stolen: bool,
     },
     /// A site was closed.
     Closed {
@@ -260,10 +263,7 @@ impl<L: Log> Office<L> {
             Request::SiteRotateKey { site, overlap_days } => {
                 self.rotate_key(deployment, &site, overlap_days).await.map(Answer::Key)
             }
-            Request::SiteRevokeKey { site, key, stolen } => {
-                let revoked = self.revoke_key(&site, &key, stolen).await;
-                revoked.map(|(live, already)| Answer::Revoked { live, already })
-            }
+            Request::SiteRevokeKey { site, key, stolen } => self.revoke_key(&site, &key, stolen).await,
             Request::SiteClose { site } => self.close_site(&site).await.map(|already| Answer::Closed { already }),
             Request::ChannelAdd { url, tenant } => self.add_channel(&url, &tenant).await.map(Answer::Channel),
             Request::ChannelTest { channel } => self.test_channel(&channel).await.map(Answer::Tested),

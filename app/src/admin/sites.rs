@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::rules::{by, signals_entry, site_configured};
-use super::{Office, Refusal};
+use super::{Answer, Office, Refusal};
 use crate::deployment::Deployment;
 
 /// Milliseconds of a day.
@@ -41,6 +41,9 @@ pub struct IssuedKey {
     pub url: String,
     /// All of it in one string.
     pub dsn: String,
+    /// Id that the site's name stands for, where another site has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_taken: Option<String>,
 }
 
 impl<L: Log> Office<L> {
@@ -69,7 +72,8 @@ impl<L: Log> Office<L> {
         let (key, issued) = self.new_key(deployment, &directory, &site, now)?;
         entries.push(entry(&Entity::Key(key)));
         self.log.append(entries).await?;
-        Ok(issued)
+        let id_taken = (id.is_none() && site.site.as_str() != base_id(name)).then(|| base_id(name));
+        Ok(IssuedKey { id_taken, ..issued })
     }
 
     /// Makes a new key that is valid at once; the ones before it end after `overlap_days`.
@@ -103,9 +107,8 @@ impl<L: Log> Office<L> {
         Ok(issued)
     }
 
-    /// Revokes a key; as stolen, what came under it binds nobody. Gives how many live ones the site has left, and whether it was
-    /// revoked so before.
-    pub(super) async fn revoke_key(&self, site: &str, key: &str, stolen: bool) -> Result<(usize, bool), Refusal> {
+    /// Revokes a key; as stolen, what came under it binds nobody.
+    pub(super) async fn revoke_key(&self, site: &str, key: &str, stolen: bool) -> Result<Answer, Refusal> {
         let directory = self.directory()?;
         let site = known_site(&directory, site)?;
         let id = site.site.as_str();
@@ -125,7 +128,7 @@ impl<L: Log> Office<L> {
             self.log.append(vec![heard, entry(&Entity::Key(revoked))]).await?;
         }
         let live = directory.keys(id).filter(|other| other.key != found.key && is_live(other, now)).count();
-        Ok((live, already))
+        Ok(Answer::Revoked { live, already, now_stolen: !already && found.revoked_at.is_some() })
     }
 
     /// Closes a site for good. Says whether it was closed before.
@@ -167,6 +170,7 @@ impl<L: Log> Office<L> {
             url: format!("{}/v1/batches", deployment.url),
             dsn: deployment.dsn(site.site.as_str(), id.as_str(), &hex),
             secret: hex,
+            id_taken: None,
         };
         let site = site.site.clone();
         let (not_after, revoked_at) = (None, None);
@@ -225,12 +229,17 @@ fn chosen_id(directory: &Directory, id: &str) -> Result<SiteId, Refusal> {
 
 /// An id that is free: the name's letters and digits, with a number where it is taken.
 fn free_id(directory: &Directory, name: &str) -> Result<SiteId, Refusal> {
-    let id = slug(name);
-    let base = if id.is_empty() { "site" } else { &id };
+    let base = base_id(name);
     let free = |id: &String| directory.site(id).is_none();
     let numbered = (2..).map(|n: u32| format!("{base}-{n}"));
-    let id = std::iter::once(base.to_owned()).chain(numbered).find(free);
+    let id = std::iter::once(base.clone()).chain(numbered).find(free);
     id.unwrap_or_default().parse().map_err(|e| Refusal::wrong_use(format!("{e}")))
+}
+
+/// The id that a name stands for.
+fn base_id(name: &str) -> String {
+    let id = slug(name);
+    if id.is_empty() { "site".to_owned() } else { id }
 }
 
 /// The letters and digits of a name in Latin, small, with `-` between the words; empty where it has none.
