@@ -26,15 +26,12 @@ use crate::{reading, when};
 /// once, when its key is made.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  logystera site add \"My shop\"                    print the DSN to paste into the integration
-  logystera site add \"My shop\" --dsn-file my-shop.dsn
-  logystera site add \"My shop\" --id shop-eu       choose the id yourself
-  logystera site rotate-key my-shop               a new key; the old one ends in 7 days
-  logystera site revoke-key my-shop k1            the key is refused within 5 seconds
-  logystera site revoke-key my-shop k1 --stolen   and what came under it binds nobody
-  logystera site close my-shop                    for good: its alerts resolve, its senders stop
+  logystera site add \"My shop\"         print the DSN to paste into the integration
+  logystera site rotate-key my-shop    a new key; the old one ends in 7 days
+  logystera site revoke-key my-shop k1
+  logystera site close my-shop         for good: its alerts resolve
   logystera site list
-  logystera site show my-shop                     its keys and spools, and what its signals wait for
+  logystera site show my-shop          its keys and spools, and what it waits for
 
 They work whether `logystera up` is running on the folder or not.")]
 pub struct Args {
@@ -54,6 +51,10 @@ struct Keep {
 #[derive(Subcommand)]
 enum Command {
     /// Add a site, and print its first key and its DSN
+    #[command(after_help = "Examples:
+  logystera site add \"My shop\"                  print the DSN to paste
+  logystera site add \"My shop\" --dsn-file my-shop.dsn
+  logystera site add \"My shop\" --id shop-eu     choose the id yourself")]
     Add {
         /// Name for people; the id is made from it
         name: String,
@@ -69,6 +70,9 @@ enum Command {
         create: CreateArgs,
     },
     /// Make a new key; the ones before it end after an overlap
+    #[command(after_help = "Examples:
+  logystera site rotate-key my-shop                    the old one ends in 7 days
+  logystera site rotate-key my-shop --overlap-days 1 --dsn-file new.dsn")]
     RotateKey {
         /// Id of the site
         site: String,
@@ -79,6 +83,9 @@ enum Command {
         keep: Keep,
     },
     /// Refuse a key from now on
+    #[command(after_help = "Examples:
+  logystera site revoke-key my-shop k1             refused within 5 seconds
+  logystera site revoke-key my-shop k1 --stolen    what came under it binds nobody")]
     RevokeKey {
         /// Id of the site
         site: String,
@@ -89,13 +96,20 @@ enum Command {
         stolen: bool,
     },
     /// Close a site for good: what is firing resolves, its senders are told to stop. History stays; there is no way back
+    #[command(after_help = "Example:
+  logystera site close my-shop")]
     Close {
         /// Id of the site
         site: String,
     },
     /// List the sites and their keys
+    #[command(after_help = "Examples:
+  logystera site list
+  logystera site list --json | jq -r .site")]
     List,
     /// Show a site: its keys, rules and spools, and what is held until a slower spool has spoken
+    #[command(after_help = "Example:
+  logystera site show my-shop")]
     Show {
         /// Id of the site
         site: String,
