@@ -49,6 +49,9 @@ pub enum SpoolError {
         /// Its version.
         found: u32,
     },
+    /// There is a file in its place.
+    #[error("{}: a file, where the spool needs a folder; give another --spool", .0.display())]
+    NoFolder(PathBuf),
     /// It is fed the other way.
     #[error("{}: this spool was made {}; give another --spool", .0.display(), .1)]
     OtherFeed(PathBuf, &'static str),
@@ -146,6 +149,9 @@ impl AsMut<Spool> for Spool {
 impl Spool {
     /// Opens the spool in `dir`, or makes one. Says whether a new id was drawn because its owner changed.
     pub(crate) fn open(dir: &Path, owner: Owner, feed: Feed, flush_every_s: u32) -> Result<(Self, bool), SpoolError> {
+        if dir.is_file() {
+            return Err(SpoolError::NoFolder(dir.to_owned()));
+        }
         let batches = dir.join("batches");
         at(&batches, DirBuilder::new().recursive(true).mode(0o700).create(&batches))?;
         let lock = take_lock(dir)?;
