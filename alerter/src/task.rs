@@ -12,6 +12,7 @@ use logystera_infra::log::{Entry, Record, Task};
 use logystera_infra::pace::{IdleCommits, Pace, TimeWanted};
 use logystera_infra::runtime::{Brought, COMMIT_INTERVAL, Cycle, CycleError, Halt, StateMachine};
 use logystera_infra::shutdown::Shutdown;
+use logystera_schemas::calendar;
 use logystera_schemas::delivery::{Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState};
 use logystera_schemas::ids::TenantId;
 use logystera_schemas::limits::{ALERTER_STOP_MS, ATTEMPTS_IN_FLIGHT_MAX};
@@ -94,7 +95,8 @@ impl PlannerMachine {
         for notice in self.planner.take_notices() {
             match notice {
                 Notice::ChannelGone { tenant, channel, until } => {
-                    tracing::warn!(%tenant, %channel, until_ms = until.0, "a channel answered 410: it is paused, and tried once more");
+                    let until = calendar::show(until.0);
+                    tracing::warn!(%tenant, %channel, %until, "a channel answered 410: it is paused, and tried once more");
                 }
                 Notice::ChannelSwitchedOff { tenant, channel, given_up } => {
                     tracing::warn!(

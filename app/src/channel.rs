@@ -26,9 +26,9 @@ use list::Known;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   logystera channel add webhook https://example.com/logystera
-  logystera channel list                        where alerts go, and how each channel fares
-  logystera channel test ch_0123456789          send a message, and say how it fared
-  logystera channel enable ch_0123456789        after its receiver had answered 410 for good
+  logystera channel list                    where alerts go, and how they fare
+  logystera channel test ch_0123456789      send a message, say how it fared
+  logystera channel enable ch_0123456789    after its receiver answered 410
   logystera channel remove ch_0123456789
 
 They work whether `logystera up` is running on the folder or not.")]
@@ -45,18 +45,26 @@ enum Command {
     #[command(subcommand)]
     Add(Kind),
     /// List the channels, with their state
+    #[command(after_help = "Example:
+  logystera channel list")]
     List,
     /// Send a test message through a channel
+    #[command(after_help = "Example:
+  logystera channel test ch_0123456789")]
     Test {
         /// Id of the channel
         channel: String,
     },
     /// Switch a channel on again, or end its pause
+    #[command(after_help = "Example:
+  logystera channel enable ch_0123456789")]
     Enable {
         /// Id of the channel
         channel: String,
     },
     /// Remove a channel: what still waits for it is not sent
+    #[command(after_help = "Example:
+  logystera channel remove ch_0123456789")]
     Remove {
         /// Id of the channel
         channel: String,
@@ -66,6 +74,8 @@ enum Command {
 #[derive(Subcommand)]
 enum Kind {
     /// JSON over HTTPS, signed
+    #[command(after_help = "Example:
+  logystera channel add webhook https://example.com/logystera")]
     Webhook {
         /// Where alerts are posted
         url: String,

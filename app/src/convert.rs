@@ -39,7 +39,8 @@ enum From {
 /// Turn a web server's access log (combined format) into http.request signals
 #[derive(clap::Args)]
 #[command(after_help = "Example:
-  logystera convert access-log access.log.gz --key-file source.key > signals.ndjson
+  logystera convert access-log access.log.gz --key-file source.key \\
+    > signals.ndjson
   logystera send signals.ndjson --dsn-file site.dsn --rebase-time
 
 Addresses are replaced by HMAC-SHA256 under the key, so keep it to have the same `source` for the same address again;

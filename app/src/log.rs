@@ -19,11 +19,14 @@ use crate::target::ask::ask;
 
 /// What this binary can do.
 const EXAMPLES: &str = if cfg!(feature = "kafka") {
-    "  logystera log skip signals 3 170452 --reason \"junk of a broken mirror\" --config logystera.toml
-  logystera log skip signals 1/3 17..2041 --reason \"the processors were down for nine days\" --config logystera.toml"
+    "  logystera log skip signals 3 170452 --reason \"junk of a broken mirror\" \\
+    --config logystera.toml
+  logystera log skip signals 1/3 17..2041 --config logystera.toml \\
+    --reason \"the processors were down for nine days\""
 } else {
-    "  logystera log skip signals 0 170452 --reason \"altered by hand, see the ticket\"
-  logystera log skip detections 0 912 --reason \"altered by hand, see the ticket\" --data /var/lib/logystera"
+    "  logystera log skip signals 0 170452 --reason \"altered, see the ticket\"
+  logystera log skip detections 0 912 --reason \"altered, see the ticket\" \\
+    --data /var/lib/logystera"
 };
 
 /// Say how a partition goes on that stands at a record
@@ -47,6 +50,7 @@ pub struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// Go on without a record that cannot be read, or without those that are gone
+    #[command(after_help = format!("Examples:\n{EXAMPLES}"))]
     Skip {
         /// Which topic
         #[arg(value_enum)]

@@ -16,7 +16,7 @@ use logystera_infra::terminal;
 #[command(name = "logystera", version, max_term_width = 120, arg_required_else_help = true)]
 #[command(after_help = "Start here:
   logystera up --demo            the whole story in one terminal, in two minutes
-  logystera up                   run it; it says how to add a site, send a batch and add a channel
+  logystera up                   run it; it says what to do next
 
 Exit codes: 0 done; 1 a finding, such as a difference or a failed test; 2 wrong use; 3 not available.")]
 struct Cli {
@@ -72,5 +72,36 @@ fn run() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Partitions(args) => partitions::run(&args),
         Command::Log(args) => log::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Columns of a terminal that nobody made wider.
+    const COLUMNS: usize = 80;
+
+    fn walk(command: &clap::Command, name: &str, faults: &mut Vec<String>) {
+        let texts = [command.get_long_about(), command.get_after_help(), command.get_after_long_help()];
+        let text: String = texts.iter().flatten().map(|text| format!("{text}\n")).collect();
+        let examples: Vec<&str> = text.lines().filter(|line| line.starts_with("  ")).collect();
+        if !command.has_subcommands() && !examples.iter().any(|line| line.trim_start().starts_with(name)) {
+            faults.push(format!("{name}: --help shows no example of it"));
+        }
+        let long = examples.iter().filter(|line| line.chars().count() > COLUMNS);
+        faults.extend(long.map(|line| format!("{name}: wrapped on {COLUMNS} columns: {line}")));
+        for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+            walk(sub, &format!("{name} {}", sub.get_name()), faults);
+        }
+    }
+
+    #[test]
+    fn each_command_teaches_by_an_example_that_is_not_wrapped() {
+        let mut faults = Vec::new();
+        walk(&Cli::command(), "logystera", &mut faults);
+        assert_eq!(faults, Vec::<String>::new());
     }
 }

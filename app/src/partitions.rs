@@ -38,8 +38,13 @@ pub struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// Show partitions, owners, lag, key groups and the busiest sites
+    #[command(after_help = "Example:
+  logystera partitions status --config logystera.toml")]
     Status,
     /// Grow a topic to so many partitions
+    #[command(after_help = "Examples:
+  logystera partitions grow 32 --config logystera.toml
+  logystera partitions grow 8 --topic detections --config logystera.toml")]
     Grow {
         /// Partitions to have: a multiple of the partitions there are
         partitions: u32,

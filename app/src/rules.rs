@@ -1,5 +1,6 @@
 //! `logystera rules`: checks rule files and says what they can cost; publishes them, and says which sites have them.
 
+mod pack;
 mod publish;
 
 use std::fs;
@@ -14,16 +15,16 @@ use serde_json::json;
 
 use crate::cli::{CliError, DONE, FINDING, Out, finish};
 
-/// Check and publish rule files, and show which sites have them
-///
-/// Examples:
-///   logystera rules check rules/
-///   logystera rules check --explain mail.yaml cron.yaml
-///   logystera rules check --json my-rules.yaml
-///   logystera rules publish rules/ --config logystera.toml
-///   logystera rules status --config logystera.toml
+/// Check and publish rule files, show the default pack, and which sites have which rules
 #[derive(clap::Args, Debug)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Examples:
+  logystera rules show
+  logystera rules show --yaml > my-rules.yaml
+  logystera rules check my-rules.yaml
+  logystera rules check --explain mail.yaml cron.yaml
+  logystera up --rules my-rules.yaml
+  logystera rules publish rules/ --config logystera.toml
+  logystera rules status")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -34,12 +35,29 @@ enum Command {
     /// Read rule files as one set, and print their errors, or what each rule can cost at worst
     ///
     /// Exits with 0 where the set can be used, 1 where it has errors, 2 where a file cannot be read.
+    #[command(after_help = "Examples:
+  logystera rules check rules/
+  logystera rules check --explain mail.yaml cron.yaml
+  logystera rules check --json my-rules.yaml")]
     Check(CheckArgs),
+    /// Show the rules of the default pack: a list of them, or the YAML that they are made of
+    #[command(after_help = "Examples:
+  logystera rules show
+  logystera rules show mail-delivery-failing cron-stopped
+  logystera rules show --yaml > my-rules.yaml")]
+    Show(pack::ShowArgs),
     /// Judge all sites of an installation on Kafka by these rules from now on, new ones too
     ///
     /// Sites that have them already are left alone. What was interrupted goes on when it is asked for again.
+    #[command(after_help = "Examples:
+  logystera rules publish rules/ --config logystera.toml
+  logystera rules publish --default --config logystera.toml
+  logystera up --rules rules/                on a data folder `up` publishes them")]
     Publish(publish::PublishArgs),
     /// Show which rules each site has, since when, and how many sites a rule set has
+    #[command(after_help = "Examples:
+  logystera rules status
+  logystera rules status --json")]
     Status(publish::StatusArgs),
 }
 
@@ -60,6 +78,7 @@ struct CheckArgs {
 pub fn run(args: &Args) -> ExitCode {
     match &args.command {
         Command::Check(args) => finish("rules check", check(args)),
+        Command::Show(args) => finish("rules show", pack::show(args)),
         Command::Publish(args) => finish("rules publish", publish::publish(args)),
         Command::Status(args) => finish("rules status", publish::status(args)),
     }

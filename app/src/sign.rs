@@ -18,8 +18,10 @@ use crate::send::target_args::TargetArgs;
 /// Print the signature header of a batch, and with --explain the exact string that is signed
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  logystera sign --explain --site site_7qd --key k2 --audience eu-prod --batch 9f86d081884c7d65.1 --body batch.json
-  logystera sign --dsn-file site.dsn --batch 9f86d081884c7d65.1 --encoding gzip --body batch.json.gz
+  logystera sign --explain --site site_7qd --key k2 --audience eu-prod \\
+    --batch 9f86d081884c7d65.1 --body batch.json
+  logystera sign --dsn-file site.dsn --batch 9f86d081884c7d65.1 \\
+    --encoding gzip --body batch.json.gz
 
 Without a secret, --explain still prints what has to be signed. Exit codes: 0 done; 2 wrong use.")]
 pub struct Args {

@@ -29,15 +29,12 @@ use crate::{reading, when};
 /// once, when its key is made.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  logystera site add \"My shop\"                    print the DSN to paste into the integration
-  logystera site add \"My shop\" --dsn-file my-shop.dsn
-  logystera site add \"My shop\" --id shop-eu       choose the id yourself
-  logystera site rotate-key my-shop               a new key; the old one ends in 7 days
-  logystera site revoke-key my-shop k1            the key is refused within 5 seconds
-  logystera site revoke-key my-shop k1 --stolen   and what came under it binds nobody
-  logystera site close my-shop                    for good: its alerts resolve, its senders stop
+  logystera site add \"My shop\"         print the DSN to paste into the integration
+  logystera site rotate-key my-shop    a new key; the old one ends in 7 days
+  logystera site revoke-key my-shop k1
+  logystera site close my-shop         for good: its alerts resolve
   logystera site list
-  logystera site show my-shop                     its keys and spools, and what its signals wait for
+  logystera site show my-shop          its keys and spools, and what it waits for
 
 They work whether `logystera up` is running on the folder or not.")]
 pub struct Args {
@@ -57,6 +54,10 @@ struct Keep {
 #[derive(Subcommand)]
 enum Command {
     /// Add a site, and print its first key and its DSN
+    #[command(after_help = "Examples:
+  logystera site add \"My shop\"                  print the DSN to paste
+  logystera site add \"My shop\" --dsn-file my-shop.dsn
+  logystera site add \"My shop\" --id shop-eu     choose the id yourself")]
     Add {
         /// Name for people; the id is made from it
         name: String,
@@ -72,6 +73,9 @@ enum Command {
         create: CreateArgs,
     },
     /// Make a new key; the ones before it end after an overlap
+    #[command(after_help = "Examples:
+  logystera site rotate-key my-shop                    the old one ends in 7 days
+  logystera site rotate-key my-shop --overlap-days 1 --dsn-file new.dsn")]
     RotateKey {
         /// Id of the site
         site: String,
@@ -82,6 +86,9 @@ enum Command {
         keep: Keep,
     },
     /// Refuse a key from now on
+    #[command(after_help = "Examples:
+  logystera site revoke-key my-shop k1             refused within 5 seconds
+  logystera site revoke-key my-shop k1 --stolen    what came under it binds nobody")]
     RevokeKey {
         /// Id of the site
         site: String,
@@ -92,13 +99,20 @@ enum Command {
         stolen: bool,
     },
     /// Close a site for good: what is firing resolves, its senders are told to stop. History stays; there is no way back
+    #[command(after_help = "Example:
+  logystera site close my-shop")]
     Close {
         /// Id of the site
         site: String,
     },
     /// List the sites and their keys
+    #[command(after_help = "Examples:
+  logystera site list
+  logystera site list --json | jq -r .site")]
     List,
     /// Show a site: its keys, rules and spools, and what is held until a slower spool has spoken
+    #[command(after_help = "Example:
+  logystera site show my-shop")]
     Show {
         /// Id of the site
         site: String,
@@ -156,24 +170,35 @@ fn site(args: &Args) -> Result<u8, CliError> {
             "Closed, for good. What was firing resolves; its senders are told to stop when they next send (410). Its signals, \
              detections and attempts stay in the log. Its id is not given again.",
         )?,
-        Answer::Revoked { live, already } if args.place.json => {
+        Answer::Revoked { live, already, .. } if args.place.json => {
             out.json(&json!({"revoked": true, "already": already, "live_keys": live}))?;
         }
-        Answer::Revoked { live, already: true } => {
+        Answer::Revoked { live, already: true, .. } => {
             out.line(format_args!("It is revoked already: nothing was changed. Live keys left: {live}."))?;
         }
-        Answer::Revoked { live: 0, already: false } => {
-            out.line(
-                "Revoked: refused within 5 seconds. The site has no other key: nothing of it is accepted any more.",
-            )?;
-        }
-        Answer::Revoked { live, already: false } => {
-            out.line(format_args!("Revoked: refused within 5 seconds. Live keys left: {live}."))?;
+        Answer::Revoked { live, already: false, now_stolen } => {
+            let stolen = matches!(args.command, Command::RevokeKey { stolen: true, .. });
+            out.line(revoked(live, stolen, now_stolen))?;
         }
         _ => return Err(CliError::not_available("the running logystera gave an answer to something else")),
     }
     out.flush()?;
     Ok(DONE)
+}
+
+/// What came of revoking a key, which it was not before, or not as stolen (`now_stolen`).
+fn revoked(live: usize, stolen: bool, now_stolen: bool) -> String {
+    let what = match (stolen, now_stolen) {
+        (_, true) => "It was revoked before, and is on record as stolen now:",
+        (true, false) => "Revoked as stolen: refused within 5 seconds, and",
+        (false, false) => "Revoked: refused within 5 seconds.",
+    };
+    let freed = if stolen { " what came under it binds nobody, and its spools make room for others." } else { "" };
+    let left = match live {
+        0 => "The site has no other key: nothing of it is accepted any more.".to_owned(),
+        live => format!("Live keys left: {live}."),
+    };
+    format!("{what}{freed} {left}")
 }
 
 /// Bytes of a DSN's line at most: an address, two ids, a secret, an audience.
@@ -228,6 +253,13 @@ fn print_key(out: &mut Out, key: &IssuedKey, keep: Option<&Path>) -> Result<(), 
     out.line(format_args!("url       {}", key.url))?;
     out.line(format_args!("dsn       {}", key.dsn))?;
     out.line("")?;
+    if let Some(taken) = &key.id_taken {
+        out.line(format_args!(
+            "Another site has the id {taken}: this is a site of its own, {0}. If that one was meant, `logystera site rotate-key {taken}` gives \
+             it a new key, and `logystera site close {0}` ends this one.",
+            key.site
+        ))?;
+    }
     out.line("The secret is not shown again. Paste the DSN into the site's integration.")?;
     if is_plain_abroad(&key.url) {
         out.line("Integrations refuse this DSN beyond the gateway's own machine: it is plain http. Start `logystera up` with --public-url https://…")?;

@@ -17,7 +17,7 @@ use crate::context::{Context, ControlWriter};
 use crate::deployment::Deployment;
 use crate::error::ControlError;
 use crate::rules::{Rules, by, configure_sites};
-use crate::sites::IssuedKey;
+use crate::sites::{IssuedKey, Revoked};
 
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +74,9 @@ pub enum Answer {
         /// Whether it was revoked before, and as stolen if that is what is said now.
         #[serde(default)]
         already: bool,
+        /// Whether it was revoked before, and is stolen only from now on.
+        #[serde(default)]
+        now_stolen: bool,
     },
     /// A site was closed.
     Closed {
@@ -192,8 +195,8 @@ impl<L: Log> ControlService<L> {
                 self.context.rotate_key(deployment, &site, overlap_days).await.map(Answer::Key)
             }
             Request::SiteRevokeKey { site, key, stolen } => {
-                let revoked = self.context.revoke_key(&site, &key, stolen).await;
-                revoked.map(|(live, already)| Answer::Revoked { live, already })
+                let Revoked { live, already, now_stolen } = self.context.revoke_key(&site, &key, stolen).await?;
+                Ok(Answer::Revoked { live, already, now_stolen })
             }
             Request::SiteClose { site } => {
                 self.context.close_site(&site).await.map(|already| Answer::Closed { already })

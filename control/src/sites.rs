@@ -45,6 +45,19 @@ pub struct IssuedKey {
     pub url: String,
     /// All of it in one string.
     pub dsn: String,
+    /// Id that the site's name stands for, where another site has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_taken: Option<String>,
+}
+
+/// What became of a key that was to be revoked.
+pub(crate) struct Revoked {
+    /// Keys of the site that still sign, or will.
+    pub(crate) live: usize,
+    /// Whether it was revoked before, and as stolen if that is what is said now.
+    pub(crate) already: bool,
+    /// Whether it was revoked before, and is stolen only from now on.
+    pub(crate) now_stolen: bool,
 }
 
 impl<L: Log> Context<L> {
@@ -74,7 +87,8 @@ impl<L: Log> Context<L> {
         let (key, issued) = self.new_key(deployment, &directory, &site, now)?;
         entries.push(entry(&Entity::Key(key)));
         self.writer.log.append(entries).await?;
-        Ok(issued)
+        let id_taken = (id.is_none() && site.site.as_str() != base_id(name)).then(|| base_id(name));
+        Ok(IssuedKey { id_taken, ..issued })
     }
 
     /// Makes a new key that is valid at once; the ones before it end after `overlap_days`.
@@ -108,9 +122,8 @@ impl<L: Log> Context<L> {
         Ok(issued)
     }
 
-    /// Revokes a key; as stolen, what came under it binds nobody. Gives how many live ones the site has left, and whether it was
-    /// revoked so before.
-    pub(crate) async fn revoke_key(&self, site: &str, key: &str, stolen: bool) -> Result<(usize, bool), ControlError> {
+    /// Revokes a key; as stolen, what came under it binds nobody.
+    pub(crate) async fn revoke_key(&self, site: &str, key: &str, stolen: bool) -> Result<Revoked, ControlError> {
         let directory = self.writer.directory()?;
         let site = known_site(&directory, site)?;
         let id = site.site.as_str();
@@ -130,7 +143,7 @@ impl<L: Log> Context<L> {
             self.writer.log.append(vec![heard, entry(&Entity::Key(revoked))]).await?;
         }
         let live = directory.keys(id).filter(|other| other.key != found.key && is_live(other, now)).count();
-        Ok((live, already))
+        Ok(Revoked { live, already, now_stolen: !already && found.revoked_at.is_some() })
     }
 
     /// Closes a site for good. Says whether it was closed before.
@@ -172,6 +185,7 @@ impl<L: Log> Context<L> {
             url: format!("{}/v1/batches", deployment.url),
             dsn: deployment.dsn(site.site.as_str(), id.as_str(), &hex),
             secret: hex,
+            id_taken: None,
         };
         let site = site.site.clone();
         let (not_after, revoked_at) = (None, None);
@@ -230,12 +244,17 @@ fn chosen_id(directory: &Directory, id: &str) -> Result<SiteId, ControlError> {
 
 /// An id that is free: the name's letters and digits, with a number where it is taken.
 fn free_id(directory: &Directory, name: &str) -> Result<SiteId, ControlError> {
-    let id = slug(name);
-    let base = if id.is_empty() { "site" } else { &id };
+    let base = base_id(name);
     let free = |id: &String| directory.site(id).is_none();
     let numbered = (2..).map(|n: u32| format!("{base}-{n}"));
-    let id = std::iter::once(base.to_owned()).chain(numbered).find(free);
+    let id = std::iter::once(base.clone()).chain(numbered).find(free);
     id.unwrap_or_default().parse().map_err(|e| ControlError::invalid(format!("{e}")))
+}
+
+/// The id that a name stands for.
+fn base_id(name: &str) -> String {
+    let id = slug(name);
+    if id.is_empty() { "site".to_owned() } else { id }
 }
 
 /// The letters and digits of a name in Latin, small, with `-` between the words; empty where it has none.

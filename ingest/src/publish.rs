@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use logystera_infra::clock::Stopwatch;
 use logystera_infra::log::{Entry, Log, LogError};
+use logystera_schemas::calendar;
 use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::limits::{REFUSED_APPEND_MAX, TICKS_WITHHELD_MAX};
 use logystera_schemas::schema;
@@ -231,18 +232,20 @@ impl<L: Log> Gateway<L> {
         let changed = self.0.clock_agreed.swap(agreed, Ordering::SeqCst) != agreed;
         match judged {
             Judgement::Differs { log_ms, skew_ms, ticks: false } if changed => tracing::error!(
-                clock_ms = wall_ms,
-                others_ms = log_ms,
+                clock = %calendar::show(wall_ms),
+                others = %calendar::show(log_ms),
                 skew_ms,
                 "this gateway's clock differs from the others': no batch is taken until it is right. Set it right; if the others' clocks are the wrong ones, stop those gateways and start this one anew"
             ),
             Judgement::Differs { log_ms, skew_ms, .. } if changed => tracing::error!(
-                clock_ms = wall_ms,
-                log_ms,
+                clock = %calendar::show(wall_ms),
+                log = %calendar::show(log_ms),
                 skew_ms,
                 "the clock lies behind the log's newest tick: it ran ahead before, or is behind now; no batch is taken for a minute, until the log's time is set back"
             ),
-            Judgement::Agrees { .. } if changed => tracing::info!(clock_ms = wall_ms, "the clock is believed again"),
+            Judgement::Agrees { .. } if changed => {
+                tracing::info!(clock = %calendar::show(wall_ms), "the clock is believed again")
+            }
             _ => {}
         }
         judged

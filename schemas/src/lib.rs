@@ -10,6 +10,8 @@ pub mod ids;
 pub mod text;
 pub mod time;
 
+pub mod calendar;
+
 pub mod avro;
 pub mod catalogue;
 pub mod declare;

@@ -78,13 +78,14 @@ impl Courier {
 
         let mut guard = lock(shared);
         let spool = guard.as_mut();
+        let briefs = if has_refusals(&answer) { spool.briefs(seq)? } else { Vec::new() };
         let before = spool.state.totals;
         if let Some(measured) = measured {
             spool.state.clock_offset_ms = offset::learn(offset_ms, measured, 0);
         }
         match next {
             Next::Done => {
-                self.progress.refused(&batch.header, &answer);
+                self.progress.refused(&batch.header, &answer, &briefs);
                 let signals = batch.header.of_the_input();
                 let refused = refused(&answer, &batch.header).min(signals);
                 spool.settle(seq, |state| {
@@ -94,14 +95,14 @@ impl Courier {
             }
             Next::Duplicate => spool.settle(seq, |state| state.totals.duplicate += batch.header.of_the_input())?,
             Next::Drop => {
-                self.progress.dropped(id, &batch.header, &answer);
+                self.progress.dropped(id, &batch.header, &answer, &briefs);
                 spool.drop_refused(seq)?;
             }
             Next::Split => {
                 if spool.split(seq)? {
                     eprintln!("batch {id} is too large for the gateway; its signals go out in two");
                 } else {
-                    self.progress.dropped(id, &batch.header, &answer);
+                    self.progress.dropped(id, &batch.header, &answer, &briefs);
                     spool.drop_refused(seq)?;
                 }
             }
@@ -127,6 +128,10 @@ impl Courier {
         self.progress.settled(&spool.run, &totals, self.total);
         Ok(next)
     }
+}
+
+fn has_refusals(answer: &Answer) -> bool {
+    answer.body.as_ref().is_some_and(|body| !body.refused.is_empty())
 }
 
 /// Signals of the input that were not taken of a batch. Names of the head that were passed over are not signals.

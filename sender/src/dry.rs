@@ -5,6 +5,7 @@ use logystera_infra::clock::{Clock, SystemClock};
 use crate::core::body::{self, Head};
 use crate::core::cut::{self, Claim};
 use crate::core::line::Signal;
+use crate::core::permitted::Hints;
 use crate::file::{self, Plan};
 use crate::input::Complaints;
 use crate::spool::Spool;
@@ -86,7 +87,7 @@ fn check(
     judge: Judge,
     (would, complaints): (&mut DryRun, &mut Complaints),
 ) {
-    let mut rest = signals;
+    let (mut hints, mut rest) = (Hints::default(), signals);
     while !rest.is_empty() {
         let (own, behind) = rest.split_at(cut::fit(rest.iter().map(|s| s.json().len())));
         let jsons: Vec<String> = own.iter().map(Signal::json).collect();
@@ -100,9 +101,10 @@ fn check(
             Ok(refused) => {
                 would.refused += refused.total;
                 for (index, code, field) in refused.listed {
+                    let (line, kind) = index.and_then(|i| own.get(i)).map_or((0, ""), |s| (s.line, s.kind.as_str()));
+                    let hint = hints.of(code, kind, field.as_deref());
                     let field = field.map(|f| format!(" (`{f}`)")).unwrap_or_default();
-                    let line = index.and_then(|i| own.get(i)).map_or(0, |s| s.line);
-                    complaints.say(line, &format!("would be refused: {code}{field}"));
+                    complaints.say(line, &format!("would be refused: {code}{field}{hint}"));
                 }
             }
             Err(code) => {

@@ -103,7 +103,7 @@ impl SendError {
             Self::File(FileError::Changed(_) | FileError::Read { .. } | FileError::Dsn(_) | FileError::Foreign(..))
                 | Self::Stream(follow::StreamError::Foreign(_))
                 | Self::Http(http::HttpError::Ca { .. })
-                | Self::Spool(spool::SpoolError::OtherFeed(..))
+                | Self::Spool(spool::SpoolError::OtherFeed(..) | spool::SpoolError::NoFolder(_))
         )
     }
 }

@@ -6,6 +6,8 @@ use logystera_infra::clock::{Clock, SystemClock};
 use logystera_schemas::ids::BatchId;
 
 use crate::core::answer::{Answer, Refusal, Why};
+use crate::core::body::Brief;
+use crate::core::permitted::Hints;
 use crate::input::Complaints;
 use crate::spool::Header;
 use crate::state::Totals;
@@ -23,6 +25,7 @@ pub(crate) struct Progress {
     said_ms: i64,
     overflow_before: u64,
     refusals: Complaints,
+    hints: Hints,
     hinted: bool,
 }
 
@@ -35,6 +38,7 @@ impl Progress {
             said_ms: now,
             overflow_before: 0,
             refusals: Complaints::default(),
+            hints: Hints::default(),
             hinted: false,
         }
     }
@@ -43,6 +47,7 @@ impl Progress {
     pub(crate) fn begin(&mut self, totals: &Totals) {
         self.overflow_before = totals.overflow;
         self.refusals = Complaints::default();
+        self.hints = Hints::default();
         self.hinted = false;
     }
 
@@ -81,12 +86,15 @@ impl Progress {
     }
 
     /// Explains which signals of a batch were refused, by the lines of the input.
-    pub(crate) fn refused(&mut self, header: &Header, answer: &Answer) {
+    pub(crate) fn refused(&mut self, header: &Header, answer: &Answer, briefs: &[Brief]) {
         let Some(body) = &answer.body else { return };
         for Refusal { index, code, field } in &body.refused {
+            let of_catalogue = field.as_deref();
             let field = field.as_ref().map(|f| format!(" (`{}`)", clean(f))).unwrap_or_default();
             let line = index.and_then(|i| header.lines.get(i)).copied().unwrap_or(0);
-            let what = format!("refused by the gateway: {}{field}", clean(code));
+            let kind = index.and_then(|i| briefs.get(i)).map_or("", |brief| &brief.r#type);
+            let hint = if line > 0 { self.hints.of(code, kind, of_catalogue) } else { String::new() };
+            let what = format!("refused by the gateway: {}{field}{hint}", clean(code));
             match (index, line) {
                 (None, _) => eprintln!("the gateway passed over a name in the batch's head: {}{field}", clean(code)),
                 (Some(_), 0) => eprintln!("a count of dropped signals was {what}"),
@@ -102,8 +110,8 @@ impl Progress {
     }
 
     /// Says that a batch is given up.
-    pub(crate) fn dropped(&mut self, id: BatchId, header: &Header, answer: &Answer) {
-        self.refused(header, answer);
+    pub(crate) fn dropped(&mut self, id: BatchId, header: &Header, answer: &Answer, briefs: &[Brief]) {
+        self.refused(header, answer, briefs);
         let lines = header.lines.iter().copied().filter(|l| *l > 0);
         let span = match (lines.clone().min(), lines.max()) {
             (Some(first), Some(last)) if first == last => format!(", line {first}"),
@@ -142,7 +150,8 @@ pub fn batches(count: u64) -> String {
 
 fn said(answer: &Answer) -> String {
     let body = answer.body.as_ref();
-    let part = |text: Option<&String>| text.map(|t| format!(" {}", clean(t))).unwrap_or_default();
+    // A sentence of the gateway's goes on as part of ours.
+    let part = |text: Option<&String>| text.map(|t| format!(" {}", clean(t).trim_end_matches('.'))).unwrap_or_default();
     let message = part(body.and_then(|b| b.message.as_ref()));
     let separator = if message.is_empty() { "" } else { ":" };
     format!("{}{}{separator}{message}", answer.status, part(body.and_then(|b| b.code.as_ref())))
@@ -164,11 +173,20 @@ fn span(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::answer::Body;
 
     #[test]
     fn a_stranger_cannot_write_to_the_terminal() {
         assert_eq!(clean("a\x1b[31mb\u{202e}\nc"), "a[31mbc");
         assert_eq!(clean(&"x".repeat(1_000)).len(), REMOTE_CHARS_MAX);
+    }
+
+    #[test]
+    fn what_the_gateway_says_ends_without_a_full_stop() {
+        let code = Some("unauthorized".to_owned());
+        let body = Body { code, message: Some("The key is not accepted.".to_owned()), ..Body::default() };
+        let answer = Answer { status: 401, body: Some(body), ..Answer::default() };
+        assert_eq!(said(&answer), "401 unauthorized: The key is not accepted");
     }
 
     #[test]

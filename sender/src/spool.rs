@@ -20,7 +20,7 @@ use logystera_schemas::ids::{BatchId, SpoolId};
 use logystera_schemas::limits::BODY_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 
-use crate::core::body::{self, Head};
+use crate::core::body::{self, Brief, Head};
 use crate::core::dropped::Reason;
 use crate::core::line::Signal;
 use crate::disk::{self, DiskError, at};
@@ -49,6 +49,9 @@ pub enum SpoolError {
         /// Its version.
         found: u32,
     },
+    /// There is a file in its place.
+    #[error("{}: a file, where the spool needs a folder; give another --spool", .0.display())]
+    NoFolder(PathBuf),
     /// It is fed the other way.
     #[error("{}: this spool was made {}; give another --spool", .0.display(), .1)]
     OtherFeed(PathBuf, &'static str),
@@ -146,6 +149,9 @@ impl AsMut<Spool> for Spool {
 impl Spool {
     /// Opens the spool in `dir`, or makes one. Says whether a new id was drawn because its owner changed.
     pub(crate) fn open(dir: &Path, owner: Owner, feed: Feed, flush_every_s: u32) -> Result<(Self, bool), SpoolError> {
+        if dir.is_file() {
+            return Err(SpoolError::NoFolder(dir.to_owned()));
+        }
         let batches = dir.join("batches");
         at(&batches, DirBuilder::new().recursive(true).mode(0o700).create(&batches))?;
         let lock = take_lock(dir)?;
@@ -348,14 +354,19 @@ impl Spool {
         Ok(disk::remove(&self.batch_path(seq))?)
     }
 
+    /// Type and time of each signal of a batch.
+    pub(crate) fn briefs(&self, seq: u64) -> Result<Vec<Brief>, SpoolError> {
+        let json = self.load(seq)?.json().ok();
+        let briefs = json.and_then(|json| body::briefs(&json).ok());
+        briefs.ok_or_else(|| SpoolError::Damaged(self.batch_path(seq)))
+    }
+
     /// Takes a batch out that the gateway will never take, and counts its signals as dropped.
     pub(crate) fn drop_refused(&mut self, seq: u64) -> Result<(), SpoolError> {
-        let batch = self.load(seq)?;
-        let damaged = || SpoolError::Damaged(self.batch_path(seq));
-        let json = batch.json().map_err(|_| damaged())?;
-        let briefs = body::briefs(&json).map_err(|_| damaged())?;
+        let of_the_input = self.load(seq)?.header.of_the_input();
+        let briefs = self.briefs(seq)?;
         self.settle(seq, |state| {
-            state.totals.dropped += batch.header.of_the_input();
+            state.totals.dropped += of_the_input;
             for brief in &briefs {
                 state.dropped.add(&brief.r#type, Reason::Refused, brief.at);
             }

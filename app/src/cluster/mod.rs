@@ -92,7 +92,11 @@ impl Role {
   [kafka.properties]                    # librdkafka's, passed through
   \"security.protocol\" = \"plaintext\"
 
-Then: logystera site add \"My shop\" --config FILE")]
+Examples:
+  logystera gateway --config logystera.toml
+  logystera processor --config logystera.toml
+  logystera alerter --config logystera.toml
+  logystera site add \"My shop\" --config logystera.toml")]
 pub struct Args {
     /// TOML file with the settings
     #[arg(long, value_name = "FILE", env = "LOGYSTERA_CONFIG")]

@@ -35,7 +35,7 @@ use progress::Progress;
 /// shows what other rules would have found.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  logystera replay --verify                       exit 0: all is as it was recorded; 1: the first difference
+  logystera replay --verify            exit 0: all is as it was recorded
   logystera replay --site my-shop --from 2h --json
   logystera replay --rules new.yaml | wc -l
 

@@ -35,7 +35,8 @@ Examples:
   logystera send signals.ndjson --dsn-file site.dsn
   logystera send signals.ndjson --dsn-file site.dsn --dry-run
   logystera send old.ndjson --dsn-file site.dsn --rebase-time
-  tail -F signals.ndjson | logystera send - --dsn-file site.dsn --follow --spool /var/spool/logystera
+  tail -F signals.ndjson |
+    logystera send - --dsn-file site.dsn --follow --spool /var/spool/logystera
 
 Exit codes: 0 all signals were taken; 1 some were not; 2 wrong use; 3 the gateway was not to be had, or closed the site; 130 interrupted.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]

@@ -369,6 +369,8 @@ fn wrong_use_says_so() {
     write_input(dir.path(), [1]);
     assert_eq!(run_in(dir.path(), "http://example.com", &[]), 2, "plain http to another machine");
     assert_eq!(run_in(dir.path(), "http://127.0.0.1:9", &["--follow"]), 2, "a file is not followed");
+    let a_file = dir.path().join("in.ndjson").display().to_string();
+    assert_eq!(run_in(dir.path(), "http://127.0.0.1:9", &["--spool", &a_file]), 2, "a file is no spool");
     let no_ca = dir.path().join("secret").display().to_string();
     assert_eq!(run_in(dir.path(), "https://127.0.0.1:9", &["--ca", &no_ca]), 2, "not a certificate");
     assert_eq!(run_in(dir.path(), "http://127.0.0.1:9", &["--dry-run"]), 1, "too old, says the gateway's own code");

@@ -28,10 +28,11 @@ use show::Line;
   logystera tail detections --from beginning --json | jq .rule
   logystera tail attempts --from 2h --site my-shop
 
-All times are UTC. What has no time of its own, such as a site's configuration, is shown with the newest time before it: ~2026-01-01 00:00:00Z.
+All times are UTC. What has no time of its own, such as a site's configuration, is shown with the newest time before it:
+~2026-01-01 00:00:00Z.
 
-TIME is 2026-01-01T00:00:00Z, milliseconds since 1970, or how long ago: 90s, 15m, 2h, 3d. It is compared with when a batch came in, when a
-detection was evaluated (the site's time), and when an attempt was made.")]
+TIME is 2026-01-01T00:00:00Z, milliseconds since 1970, or how long ago: 90s, 15m, 2h, 3d. It is compared with when a
+batch came in, when a detection was evaluated (the site's time), and when an attempt was made.")]
 pub struct Args {
     /// What to show
     #[arg(value_enum)]

@@ -21,11 +21,12 @@ use crate::target::deployment::base_url;
 #[derive(clap::Args, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[command(after_help = "Examples:
-  logystera up --demo                               the whole story in one terminal, in two minutes
+  logystera up --demo                 the whole story in one terminal
   logystera up --data /var/lib/logystera
-  logystera up --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem --public-url https://in.example.com:8443
-  logystera up --rules my-rules/                    they hold until others are named, also after a restart
-  logystera up --rules default                      back to the default pack
+  logystera up --rules my-rules/      they hold until others are named
+  logystera up --rules default        back to the default pack
+  logystera up --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem \\
+    --public-url https://in.example.com:8443
 
 Every flag can stand in a TOML file (listen = \"0.0.0.0:8443\"), named by --config; a flag or a variable wins over it.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]

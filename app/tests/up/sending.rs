@@ -50,3 +50,32 @@ fn what_is_told_is_what_became_of_the_lines_of_the_file() {
         "{said}"
     );
 }
+
+#[test]
+fn what_is_refused_is_told_with_what_would_have_been_taken() {
+    let folder = Folder::new();
+    let up = folder.up(&[], READY);
+    folder.expect(0, &["site", "add", "Shop", "--dsn-file", "dsn"]);
+    let line = |kind: &str, rest: &str| format!("{{\"type\":\"{kind}\",\"at\":{},{rest}}}\n", now_ms());
+    let text = [
+        line("cron.run", "\"job\":\"a\",\"outcome\":\"hunter2\""),
+        line("cron.run", "\"job\":\"a\",\"outcome\":\"hunter2\""),
+        line("cron.run", "\"job\":\"a\",\"outcome\":\"ok\",\"password\":1"),
+        line("cron.ran", "\"job\":\"a\""),
+    ];
+    std::fs::write(folder.path("in"), text.concat()).unwrap();
+    let dry = folder.expect(1, &["send", "in", "--dsn-file", "dsn", "--dry-run"]);
+    let (_, sent, report) = send(&folder, "in");
+    up.stop();
+    assert_eq!(report["dropped"].as_u64().zip(report["refused"].as_u64()).map(|(d, r)| d + r), Some(4), "{sent}");
+    for said in [dry, sent] {
+        for says in [
+            "value_invalid (`outcome`); outcome is one of ok, ",
+            "field_not_allowed (`password`); cron.run has job, outcome",
+            "type_unknown (`type`); the types are auth.attempt, ",
+        ] {
+            assert_eq!(said.matches(says).count(), 1, "{says}: {said}");
+        }
+        assert!(said.contains("line 2: ") && !said.contains("hunter2"), "{said}");
+    }
+}

@@ -45,6 +45,12 @@ fn an_id_is_made_from_the_name_or_chosen_and_given_once() {
     assert_eq!(site(&["Müller & Söhne GmbH"]), "muller-sohne-gmbh");
     assert_eq!(site(&["Müller & Söhne GmbH", "--id", "mueller_7"]), "mueller_7");
     assert_eq!(site(&["Mueller_7"]), "mueller_7-2");
+    let said = folder.expect(0, &["site", "add", "Магазин"]);
+    assert!(said.contains("Another site has the id magazin: this is a site of its own, magazin-2."), "{said}");
+    let added = folder.json(&["site", "add", "Магазин"]).remove(0);
+    assert_eq!((&added["site"], &added["id_taken"]), (&json!("magazin-3"), &json!("magazin")));
+    let said = folder.expect(0, &["site", "add", "Fresh"]);
+    assert!(!said.contains("Another site"), "{said}");
     folder.expect(0, &["site", "close", "mueller_7"]);
     let taken = folder.expect(2, &["site", "add", "Other", "--id", "mueller_7"]);
     assert!(taken.contains("closed; an id is given once"), "{taken}");
@@ -100,10 +106,18 @@ fn the_log_says_that_a_key_was_revoked_and_whether_it_was_stolen() {
     folder.expect(0, &["site", "rotate-key", "shop"]);
     folder.expect(0, &["site", "revoke-key", "shop", "k1"]);
     folder.expect(0, &["site", "revoke-key", "shop", "k1"]);
-    folder.expect(0, &["site", "revoke-key", "shop", "k2", "--stolen"]);
+    let told = folder.expect(0, &["site", "revoke-key", "shop", "k2", "--stolen"]);
+    assert!(
+        told.contains("Revoked as stolen: refused within 5 seconds, and what came under it binds nobody"),
+        "{told}"
+    );
     // It turns out later; once said, it stays so.
     let stolen = ["site", "revoke-key", "shop", "k1", "--stolen"];
-    assert_eq!(folder.json(&stolen)[0], json!({"revoked": true, "already": false, "live_keys": 0}));
+    let told = folder.expect(0, &stolen);
+    assert!(
+        told.contains("It was revoked before, and is on record as stolen now: what came under it binds nobody"),
+        "{told}"
+    );
     assert_eq!(folder.json(&stolen)[0], json!({"revoked": true, "already": true, "live_keys": 0}));
     let told = folder.expect(0, &stolen);
     assert!(told.contains("It is revoked already"), "{told}");

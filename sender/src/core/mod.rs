@@ -12,3 +12,4 @@ pub mod dropped;
 pub mod answer;
 pub mod backoff;
 pub mod offset;
+pub mod permitted;
