@@ -1,32 +1,18 @@
-//! The subcommands of `logystera`, one module each, so that tests reach them. `main.rs` only parses the command line and
-//! calls a module's `run`; a new subcommand is one more line here.
+//! The binary's parts, so that tests reach them. `main.rs` only parses the command line and calls a module's `run`.
 
 #[macro_use]
 extern crate logystera_infra;
 
+pub mod commands;
+
 pub mod up;
 
 #[cfg(feature = "kafka")]
-pub mod cluster;
+pub mod roles;
 
-pub mod channel;
-pub mod site;
-
-pub mod convert;
-pub mod send;
-pub mod sign;
-
-pub mod log;
-pub mod partitions;
-pub mod replay;
-pub mod rules;
-pub mod tail;
-
-mod advice;
-pub mod cli;
-mod demo;
-pub mod listen;
-mod quota;
-mod reading;
+pub mod serve;
 pub mod target;
+
+pub mod cli;
+pub mod listen;
 mod when;

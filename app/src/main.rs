@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use logystera_app::cli::{self, CliError};
+use logystera_app::commands::{channel, convert, log, partitions, replay, rules, send, sign, site, tail};
 #[cfg(feature = "kafka")]
-use logystera_app::cluster::{self, Role};
-use logystera_app::{channel, convert, log, partitions, replay, rules, send, sign, site, tail, up};
+use logystera_app::roles::{self, Role};
+use logystera_app::up;
 use logystera_infra::terminal;
 
 /// Behavioural monitoring for web applications
@@ -28,11 +29,11 @@ struct Cli {
 enum Command {
     Up(up::Args),
     #[cfg(feature = "kafka")]
-    Gateway(cluster::Args),
+    Gateway(roles::Args),
     #[cfg(feature = "kafka")]
-    Processor(cluster::Args),
+    Processor(roles::Args),
     #[cfg(feature = "kafka")]
-    Alerter(cluster::Args),
+    Alerter(roles::Args),
     Site(site::Args),
     Channel(channel::Args),
     Send(send::Args),
@@ -57,11 +58,11 @@ fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Up(args) => up::run(args),
         #[cfg(feature = "kafka")]
-        Command::Gateway(args) => cluster::run(Role::Gateway, &args),
+        Command::Gateway(args) => roles::run(Role::Gateway, &args),
         #[cfg(feature = "kafka")]
-        Command::Processor(args) => cluster::run(Role::Processor, &args),
+        Command::Processor(args) => roles::run(Role::Processor, &args),
         #[cfg(feature = "kafka")]
-        Command::Alerter(args) => cluster::run(Role::Alerter, &args),
+        Command::Alerter(args) => roles::run(Role::Alerter, &args),
         Command::Site(args) => site::run(&args),
         Command::Channel(args) => channel::run(&args),
         Command::Send(args) => send::run(args),

@@ -23,7 +23,7 @@ use crate::cli::CliError;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// By `up` where it runs on `dir`, else here. `create`: a folder that is not there is made.
-pub(super) fn ask_folder(dir: &Path, request: &Request, create: bool) -> Result<Answer, CliError> {
+pub(crate) fn ask_folder(dir: &Path, request: &Request, create: bool) -> Result<Answer, CliError> {
     let clock = SystemClock::new();
     let give_up_at = clock.monotonic_ms() + PATIENCE.as_millis() as i64;
     loop {

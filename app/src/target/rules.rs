@@ -24,5 +24,5 @@ pub fn rules_or_default(path: Option<&Path>) -> Result<RuleSet, CliError> {
 
 /// Reads rule files as one set: a file, or a folder of them.
 pub fn load_rules(path: &Path) -> Result<RuleSet, CliError> {
-    crate::rules::usable(&[path.to_owned()])
+    crate::commands::rules::usable(&[path.to_owned()])
 }

@@ -11,7 +11,7 @@ use crate::cli::{CliError, DATA_DEFAULT};
 use logystera_control::deployment::is_audience;
 
 use crate::listen;
-use crate::quota::Wanted;
+use crate::serve::quota::Wanted;
 use crate::target::deployment::base_url;
 
 /// Run everything in one process, on a folder

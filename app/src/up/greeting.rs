@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use logystera_schemas::control::Site;
 
-use super::Running;
+use super::running::Running;
 use crate::cli::DATA_DEFAULT;
 use crate::target::deployment::is_plain_abroad;
 

@@ -1,36 +1,33 @@
 //! `logystera up`: everything in one process, on a folder.
 
 mod config;
+mod demo;
 mod greeting;
 mod memory;
 mod reload;
 mod restart;
-mod secrets;
+mod running;
 mod tasks;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::{Directory, DirectoryView, DirectoryWatch, master_key};
+use logystera_infra::control::{Directory, DirectoryWatch, master_key};
 use logystera_infra::embedded::{Embedded, EmbeddedLog, OpenError};
-use logystera_infra::handles;
 use logystera_infra::pace::TimeWanted;
-use logystera_infra::secrets::MasterKey;
 use logystera_infra::shutdown::Shutdown;
-use logystera_infra::telemetry::{self, LogFormat, Metrics};
-use logystera_ingest::core::quota::Quota;
+use logystera_infra::telemetry::Metrics;
 use logystera_ingest::tls::Tls;
 use logystera_ingest::{Gateway, GatewayConfig, Render};
-use logystera_schemas::limits::CONNECTIONS_MAX;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::cli::{CliError, DONE, NOT_AVAILABLE, finish};
-use crate::demo;
+use crate::serve::process::{bind, equip, gateway_config, upkeep};
+use crate::serve::secrets;
 use crate::target::deployment::{deployment_of, is_plain_abroad, leave_the_file};
 use crate::target::folder::parts;
 use crate::target::rules::as_published;
@@ -40,17 +37,12 @@ use logystera_control::deployment::Deployment;
 
 pub use config::Args;
 use config::Config;
-#[cfg(feature = "kafka")]
-pub(crate) use secrets::{ChannelTargets, SiteKeys};
-#[cfg(feature = "kafka")]
-pub(crate) use tasks::ControlBodies;
+use running::Running;
 
 /// How long `up` waits for a command that has the folder.
 const OPEN_WAIT_MS: i64 = 2_000;
 /// How long a start that was told to stop goes on: what reads a file or an old log ends within it by itself.
 const START_GIVEN_UP_AFTER: Duration = Duration::from_secs(2);
-/// How often the histograms' samples are folded.
-const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// Runs it.
 pub fn run(args: Args) -> ExitCode {
@@ -65,42 +57,6 @@ fn up(args: Args) -> Result<u8, CliError> {
     // What still runs there only waits for strangers.
     runtime.shutdown_timeout(Duration::from_secs(1));
     done
-}
-
-/// Gives a process that serves its log, its TLS and its metrics.
-pub(crate) fn equip(log: &str, json: bool) -> Result<Metrics, CliError> {
-    let format = if json { LogFormat::Json } else { LogFormat::Text };
-    telemetry::init_logs(format, log).map_err(CliError::wrong_use)?;
-    // Anybody in this process may have installed one: any will do.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Metrics::install().map_err(CliError::not_available)
-}
-
-/// What a running installation is made of, for those who use it from inside.
-#[derive(Clone)]
-pub(crate) struct Running {
-    /// The folder.
-    pub(crate) data: PathBuf,
-    /// The log.
-    pub(crate) log: EmbeddedLog,
-    /// What is configured.
-    pub(crate) directory: DirectoryView,
-    /// Its deployment.
-    pub(crate) deployment: Deployment,
-    /// Opens its secrets.
-    pub(crate) master: MasterKey,
-    /// Makes changes of sites and channels.
-    pub(crate) service: Arc<ControlService<EmbeddedLog>>,
-    /// Where senders connect.
-    pub(crate) listen: SocketAddr,
-    /// Where operators connect.
-    pub(crate) admin_listen: SocketAddr,
-    /// What each site may send.
-    pub(crate) quota: Quota,
-    /// Whether the alerter waits for time: else ticks are seldom while nobody sends, and so are commits of them.
-    pub(crate) time_wanted: TimeWanted,
-    /// When to stop.
-    pub(crate) shutdown: Shutdown,
 }
 
 async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
@@ -248,12 +204,6 @@ async fn bind_both(config: &Config) -> Result<(TcpListener, TcpListener), CliErr
     })
 }
 
-pub(crate) async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, CliError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| CliError::not_available(format!("{address}: {error}; choose another address with {flag}")))
-}
-
 /// The folder's deployment, as this run was told of it.
 fn told(config: &Config, listen: SocketAddr, directory: &Directory) -> Result<Deployment, CliError> {
     let known = deployment_of(&config.data, directory, config.audience.as_deref())?;
@@ -314,20 +264,4 @@ fn gateway(running: &Running) -> Gateway<EmbeddedLog> {
     let keys = Arc::new(secrets::SiteKeys::new(running.directory.clone(), running.master.clone()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     Gateway::new(config, running.log.clone(), keys, clock)
-}
-
-/// A gateway's bounds on this machine, told to the log.
-pub(crate) fn gateway_config(audience: &str) -> GatewayConfig {
-    let handles = handles::raise();
-    handles.tell(CONNECTIONS_MAX);
-    GatewayConfig::new(audience).within(handles)
-}
-
-/// Folds the histograms' samples now and then, whether or not somebody scrapes.
-pub(crate) async fn upkeep(metrics: Metrics) {
-    let mut every = tokio::time::interval(METRICS_UPKEEP);
-    loop {
-        every.tick().await;
-        metrics.upkeep();
-    }
 }

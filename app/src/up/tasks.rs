@@ -10,21 +10,21 @@ use logystera_alerter::task::{self as alerter, PlannerMachine};
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::control::DirectoryView;
 use logystera_infra::embedded::{Embedded, EmbeddedTask};
-use logystera_infra::log::{Log, LogError};
+use logystera_infra::log::LogError;
 use logystera_infra::pace::IdleCommits;
 use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
 use logystera_processor::core::snapshot::Home;
-use logystera_processor::task::{self as processor, Bodies, EngineMachine, OutputPartitions};
-use logystera_schemas::ids::Sha256Digest;
+use logystera_processor::task::{self as processor, EngineMachine, OutputPartitions};
 use logystera_schemas::limits::{CONTROL_REFRESH_MS, TASK_RETRY_MS_MAX, TASK_RETRY_MS_MIN};
 use logystera_schemas::topic::Topic;
 use tokio::runtime::Handle;
 
-use super::Running;
-use super::secrets::ChannelTargets;
-use crate::advice::RuleAdvice;
+use super::running::Running;
 use crate::cli::CliError;
+use crate::serve::advice::RuleAdvice;
+use crate::serve::bodies::ControlBodies;
+use crate::serve::secrets::ChannelTargets;
 use crate::target::deployment::address_policy;
 
 /// Takes both tasks over and runs them until `running.shutdown`.
@@ -67,25 +67,6 @@ pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHa
         keep_running((alerter::APP, Topic::Detections, of), shutdown, planner, again, run)?
     };
     Ok(vec![engine, planner])
-}
-
-/// The configurations' bodies. The snapshot in memory can be behind the record that names one: then the log itself is read on.
-pub(crate) struct ControlBodies<L> {
-    /// The log.
-    pub(crate) log: L,
-    /// What is known of topic `control`.
-    pub(crate) view: DirectoryView,
-}
-
-impl<L: Log> Bodies for ControlBodies<L> {
-    fn find(&mut self, digest: &Sha256Digest) -> Option<String> {
-        let known = self.view.current().rule_set(digest).cloned();
-        let body = match known {
-            Some(known) => known,
-            None => Arc::clone(self.view.caught_up(&self.log).ok()?.rule_set(digest)?),
-        };
-        String::from_utf8(body.body.0.clone()).ok()
-    }
 }
 
 /// Runs a task on a thread until `shutdown`. When it fails it is taken over anew, after a pause that doubles.

@@ -1,0 +1,219 @@
+//! `logystera channel`: where alerts go.
+
+mod list;
+mod rows;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use logystera_alerter::core::{ChannelStatus, Condition};
+use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey};
+use serde_json::json;
+
+use logystera_control::channels::{IssuedChannel, Tested};
+use logystera_control::{Answer, Request, TENANT_DEFAULT};
+
+use crate::cli::{CliError, CreateArgs, DONE, FINDING, Out, PlaceArgs, finish};
+use crate::target::ask::ask;
+use crate::target::reading;
+use list::Known;
+
+/// Add, list, test, switch on and remove the channels that alerts go to
+///
+/// A webhook gets each alert as JSON, signed as Standard Webhooks says (standardwebhooks.com): its secret is shown once, when
+/// it is added.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  logystera channel add webhook https://example.com/logystera
+  logystera channel list                    where alerts go, and how they fare
+  logystera channel test ch_0123456789      send a message, say how it fared
+  logystera channel enable ch_0123456789    after its receiver answered 410
+  logystera channel remove ch_0123456789
+
+They work whether `logystera up` is running on the folder or not.")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Add a channel, and print its secret
+    #[command(subcommand)]
+    Add(Kind),
+    /// List the channels, with their state
+    #[command(after_help = "Example:
+  logystera channel list")]
+    List,
+    /// Send a test message through a channel
+    #[command(after_help = "Example:
+  logystera channel test ch_0123456789")]
+    Test {
+        /// Id of the channel
+        channel: String,
+    },
+    /// Switch a channel on again, or end its pause
+    #[command(after_help = "Example:
+  logystera channel enable ch_0123456789")]
+    Enable {
+        /// Id of the channel
+        channel: String,
+    },
+    /// Remove a channel: what still waits for it is not sent
+    #[command(after_help = "Example:
+  logystera channel remove ch_0123456789")]
+    Remove {
+        /// Id of the channel
+        channel: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum Kind {
+    /// JSON over HTTPS, signed
+    #[command(after_help = "Example:
+  logystera channel add webhook https://example.com/logystera")]
+    Webhook {
+        /// Where alerts are posted
+        url: String,
+        /// Whose alerts
+        #[arg(long, default_value = TENANT_DEFAULT)]
+        tenant: String,
+        #[command(flatten)]
+        create: CreateArgs,
+    },
+}
+
+/// Runs it.
+pub fn run(args: &Args) -> ExitCode {
+    finish("channel", channel(args))
+}
+
+fn channel(args: &Args) -> Result<u8, CliError> {
+    let dir = &args.place.data.data;
+    let (request, create) = match &args.command {
+        Command::List => {
+            let log = reading::open(&args.place.data, &args.place.cluster)?;
+            let directory = log.directory()?;
+            list::print(&directory, &Known::read(&*log, &directory, master(args)?)?, &args.place)?;
+            return Ok(DONE);
+        }
+        Command::Add(Kind::Webhook { url, tenant, create }) => {
+            (Request::ChannelAdd { url: url.clone(), tenant: tenant.clone() }, create.create)
+        }
+        Command::Test { channel } => (Request::ChannelTest { channel: channel.clone() }, false),
+        Command::Enable { channel } => (Request::ChannelEnable { channel: channel.clone() }, false),
+        Command::Remove { channel } => (Request::ChannelRemove { channel: channel.clone() }, false),
+    };
+    let mut out = Out::new();
+    let mut code = DONE;
+    match ask(dir, &args.place.cluster, &request, create)? {
+        Answer::Channel(channel) if args.place.json => out.json(&channel)?,
+        Answer::Channel(channel) => print_channel(&mut out, args, &channel)?,
+        Answer::Tested(tested) => {
+            let status = status_of_tested(args)?;
+            let is_off = status.as_ref().is_some_and(|s| matches!(s.condition, Condition::SwitchedOff { .. }));
+            code = if tested.delivered && !is_off { DONE } else { FINDING };
+            if args.place.json {
+                let mut told = json!(tested);
+                if let Some(told) = told.as_object_mut() {
+                    told.extend(list::state(status.as_ref()));
+                }
+                out.json(&told)?;
+            } else {
+                print_tested(&mut out, &tested)?;
+                print_state(&mut out, args, status.as_ref())?;
+            }
+        }
+        Answer::Enabled if args.place.json => out.json(&json!({"enabled": true}))?,
+        Answer::Enabled => {
+            out.line(
+                "It is on: what waits is tried now, and what comes goes there. Alerts that were given up before stay unsent.",
+            )?;
+        }
+        Answer::Removed { left } if args.place.json => out.json(&json!({"removed": true, "channels_left": left}))?,
+        Answer::Removed { left: 0 } => {
+            out.line("Removed. Its tenant has no other channel: alerts are recorded, and sent nowhere.")?;
+        }
+        Answer::Removed { left } => out.line(format_args!("Removed. Its tenant's channels left: {left}."))?,
+        _ => return Err(CliError::not_available("the running logystera gave an answer to something else")),
+    }
+    out.flush()?;
+    Ok(code)
+}
+
+fn print_channel(out: &mut Out, args: &Args, channel: &IssuedChannel) -> Result<(), CliError> {
+    out.line(format_args!("tenant   {}", channel.tenant))?;
+    out.line(format_args!("channel  {}", channel.channel))?;
+    out.line(format_args!("url      {}", channel.url))?;
+    out.line(format_args!("secret   {}", channel.secret))?;
+    out.line("")?;
+    out.line("The secret is not shown again: the receiver checks each message's signature with it. Try it:")?;
+    out.line(format_args!("  logystera channel test {}{}", channel.channel, args.place.flags()))?;
+    Ok(())
+}
+
+fn print_tested(out: &mut Out, tested: &Tested) -> Result<(), CliError> {
+    let status = tested.status.map_or(String::new(), |status| format!(", HTTP status {status}"));
+    let cause = tested.cause.as_ref().map_or(String::new(), |cause| format!(" ({})", cause.replace('_', " ")));
+    let outcome = tested.outcome.replace('_', " ");
+    out.line(format_args!("{outcome}{cause}{status}, after {} ms", tested.duration_ms))?;
+    if tested.outcome == "address_forbidden" {
+        out.line("Addresses of this machine and of private networks are not called; `logystera up --allow-private-addresses` allows it.")?;
+    }
+    Ok(())
+}
+
+/// What alerts meet with that a test does not.
+fn print_state(out: &mut Out, args: &Args, status: Option<&ChannelStatus>) -> Result<(), CliError> {
+    let Command::Test { channel } = &args.command else { return Ok(()) };
+    match status {
+        None | Some(ChannelStatus { condition: Condition::Working, .. }) => {}
+        Some(ChannelStatus { condition: Condition::SwitchedOff { .. }, .. }) => {
+            out.line(format_args!(
+                "But the channel is switched off, and gets no alerts: logystera channel enable {channel}{}",
+                args.place.flags()
+            ))?;
+        }
+        Some(status) => {
+            out.line(format_args!(
+                "Alerts: {}. To try it now: logystera channel enable {channel}{}",
+                list::text(status),
+                args.place.flags()
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+fn status_of_tested(args: &Args) -> Result<Option<ChannelStatus>, CliError> {
+    let Command::Test { channel } = &args.command else { return Ok(None) };
+    let log = reading::open(&args.place.data, &args.place.cluster)?;
+    let directory = log.directory()?;
+    let known = Known::read(&*log, &directory, None)?;
+    Ok(directory.channel(channel).and_then(|channel| known.status(channel)))
+}
+
+/// The key that opens the addresses. None: it is not there.
+fn master(args: &Args) -> Result<Option<MasterKey>, CliError> {
+    let folder = secrets_folder(args)?;
+    if !folder.join(MASTER_KEY_FILE).exists() {
+        return Ok(None);
+    }
+    MasterKey::load_or_create(&folder).map(Some).map_err(CliError::not_available)
+}
+
+#[cfg_attr(
+    not(feature = "kafka"),
+    expect(clippy::unnecessary_wraps, reason = "a cluster's settings can be unreadable")
+)]
+fn secrets_folder(args: &Args) -> Result<PathBuf, CliError> {
+    #[cfg(feature = "kafka")]
+    if let Some(file) = &args.place.cluster.config {
+        return Ok(crate::target::config::Config::read(file)?.secrets);
+    }
+    Ok(args.place.data.data.clone())
+}

@@ -1,0 +1,301 @@
+//! Records as lines for people, and as JSON for programs.
+
+use std::fmt::Write;
+
+use logystera_processor::core::rule::show as show_value;
+use logystera_schemas::avro::DecodeError;
+use logystera_schemas::batch::{Batch, Signal, Value};
+use logystera_schemas::catalogue::{FieldKind, json_of};
+use logystera_schemas::delivery::Attempt;
+use logystera_schemas::detection::{Detection, DetectionState, Label};
+use logystera_schemas::ids::BatchId;
+use logystera_schemas::schema;
+use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
+use serde_json::{Map, json};
+
+use crate::cli::{CliError, Out};
+use crate::target::reading::Part;
+use crate::when;
+
+/// One line.
+pub(super) struct Line {
+    /// Whose it is.
+    pub(super) site: String,
+    /// When it was, milliseconds since the epoch; none: what it shows has no time of its own.
+    pub(super) at: Option<i64>,
+    /// With its time in front, where it has one.
+    text: String,
+    json: serde_json::Value,
+}
+
+impl Line {
+    /// Prints it. `after`: the newest time that stands before it, which one without a time of its own is told by.
+    pub(super) fn print(&self, after: Option<i64>, as_json: bool, out: &mut Out) -> Result<(), CliError> {
+        if as_json {
+            let after = after.filter(|_| self.at.is_none());
+            let with = after.and_then(|after| {
+                let mut json = self.json.clone();
+                json.as_object_mut()?.insert("after".to_owned(), json!(after));
+                Some(json)
+            });
+            return Ok(out.json(with.as_ref().unwrap_or(&self.json))?);
+        }
+        let text = &self.text;
+        Ok(match (self.at, after) {
+            (Some(_), _) => out.line(text),
+            (None, Some(after)) => out.line(format_args!("~{}  {text}", when::show(after))),
+            (None, None) => out.line(format_args!("{:21}  {text}", "")),
+        }?)
+    }
+
+    fn untimed(site: String, text: String, json: serde_json::Value) -> Self {
+        Self { site, at: None, text, json }
+    }
+}
+
+/// The time that a record of topic `signals` tells and shows no line of: a tick's. What stands behind it was written later.
+pub(super) fn tick(value: &[u8]) -> Option<i64> {
+    match SignalsRecord::decode(value) {
+        Ok(SignalsRecord::Tick(tick)) => Some(tick.at.0),
+        _ => None,
+    }
+}
+
+/// A record of topic `signals`: a line for each signal of a batch, and one for what was refused or configured. Ticks are
+/// not shown.
+pub(super) fn signals(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
+    match SignalsRecord::decode(value)? {
+        SignalsRecord::Batch(batch) => batch_lines(&batch),
+        SignalsRecord::Tick(_) | SignalsRecord::Seal(_) => Ok(Vec::new()),
+        SignalsRecord::Refused(refused) => {
+            let (site, reason, count) = (&refused.site, &refused.reason, refused.count);
+            let text = format!("{site}  -- refused: {count} × {reason}");
+            let json =
+                json!({"record": "refused", "site": site, "spool": refused.spool, "reason": reason, "count": count});
+            Ok(vec![Line::untimed(site.to_string(), text, json)])
+        }
+        SignalsRecord::SiteConfigured(configured) => {
+            let (site, digest) = (&configured.site, configured.digest.to_string());
+            let text = format!("{site}  -- configured: rules {digest:.12}");
+            let json =
+                json!({"record": "site_configured", "site": site, "tenant": configured.tenant, "digest": digest});
+            Ok(vec![Line::untimed(site.to_string(), text, json)])
+        }
+        SignalsRecord::SiteClosed(closed) => {
+            let text = format!("{}  -- closed", closed.site);
+            let json = json!({"record": "site_closed", "site": closed.site});
+            Ok(vec![Line::untimed(closed.site.to_string(), text, json)])
+        }
+        SignalsRecord::KeyRevoked(revoked) => {
+            let (site, key) = (&revoked.site, &revoked.key);
+            let stolen = if revoked.stolen { " as stolen" } else { "" };
+            let text = format!("{site}  -- key {key} revoked{stolen}");
+            let json = json!({"record": "key_revoked", "site": site, "key": key, "stolen": revoked.stolen});
+            Ok(vec![Line::untimed(site.to_string(), text, json)])
+        }
+    }
+}
+
+/// A record that cannot be read. It has no time of its own, and stands behind what came before it.
+pub(super) fn unreadable(topic: Topic, part: Part, offset: u64, error: &dyn std::fmt::Display) -> Line {
+    let topic = topic.name();
+    let text = format!("-- {topic} partition {part} offset {offset} cannot be read: {error}");
+    let Part { generation, partition } = part;
+    let json = json!({
+        "record": "unreadable", "topic": topic, "generation": generation, "partition": partition, "offset": offset,
+        "error": error.to_string(),
+    });
+    Line::untimed(String::new(), text, json)
+}
+
+fn batch_lines(batch: &Batch<'_>) -> Result<Vec<Line>, DecodeError> {
+    let head = &batch.head;
+    let id = BatchId { spool: head.spool, seq: head.seq }.to_string();
+    let mut lines = Vec::new();
+    for signal in batch.signals() {
+        let signal = signal?;
+        let mut json = signal_json(&signal);
+        json.insert("site".to_owned(), json!(head.site));
+        json.insert("batch".to_owned(), json!(id));
+        json.insert("received_at".to_owned(), json!(head.received_at));
+        let text = signal_text(&head.site, &signal);
+        lines.push(Line { site: head.site.to_string(), at: Some(head.received_at), text, json: json.into() });
+    }
+    Ok(lines)
+}
+
+fn signal_text(site: &logystera_schemas::ids::SiteId, signal: &Signal<'_>) -> String {
+    let mut text = format!("{}  {site}  {}", when::show(signal.at), signal.kind.name());
+    for (place, field) in signal.def().fields.iter().enumerate() {
+        if signal.fields[place] != Value::Absent {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "  {}=", field.name);
+            let _ = show_value(signal.kind, place, &signal.fields[place], &mut text);
+        }
+    }
+    text
+}
+
+/// The sender's object.
+fn signal_json(signal: &Signal<'_>) -> Map<String, serde_json::Value> {
+    let mut json = Map::new();
+    json.insert("type".to_owned(), json!(signal.kind.name()));
+    json.insert("at".to_owned(), json!(signal.at));
+    for (field, value) in signal.def().fields.iter().zip(&signal.fields) {
+        let (FieldKind::Enum(symbols) | FieldKind::EnumList(symbols)) = &field.kind else {
+            match value {
+                Value::Absent | Value::Enum(_) | Value::List(_) => {}
+                Value::Int(number) => drop(json.insert(field.name.clone(), json!(number))),
+                Value::Bool(truth) => drop(json.insert(field.name.clone(), json!(truth))),
+                Value::Ident(text) => drop(json.insert(field.name.clone(), json!(text))),
+                Value::Hash(hash) => {
+                    let hex: String = hash.iter().flat_map(|b| [b >> 4, b & 15]).map(hex_digit).collect();
+                    json.insert(field.name.clone(), json!(hex));
+                }
+            }
+            continue;
+        };
+        match value {
+            Value::Enum(place) => drop(json.insert(field.name.clone(), json!(symbols.get(usize::from(*place))))),
+            Value::List(bits) => {
+                let chosen: Vec<_> =
+                    symbols.iter().enumerate().filter(|(i, _)| bits & 1 << i != 0).map(|(_, s)| s).collect();
+                json.insert(field.name.clone(), json!(chosen));
+            }
+            _ => {}
+        }
+    }
+    json
+}
+
+fn hex_digit(nibble: u8) -> char {
+    char::from_digit(u32::from(nibble), 16).unwrap_or('0')
+}
+
+/// A record of topic `detections`: a detection is a line, the rest is the planner's.
+pub(super) fn detections(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
+    Ok(match DetectionsRecord::decode(value)? {
+        DetectionsRecord::Detection(detection) => vec![detection_line(&detection)],
+        _ => Vec::new(),
+    })
+}
+
+fn detection_line(detection: &Detection) -> Line {
+    let at = detection.last_evaluated_at;
+    Line {
+        site: detection.site.to_string(),
+        at: Some(at),
+        text: detection_text(detection),
+        json: detection_json(detection),
+    }
+}
+
+/// A detection as JSON: values of its group and its evidence have the types that they have in signals, as in an alert.
+pub(crate) fn detection_json(detection: &Detection) -> serde_json::Value {
+    let typed = |labels: &[Label]| -> Map<String, serde_json::Value> {
+        labels.iter().map(|label| (label.field.clone(), json_of(&label.field, &label.value))).collect()
+    };
+    let evidence = detection.evidence.iter().map(|evidence| {
+        let mut fields = Map::from_iter([("at".to_owned(), json!(evidence.at))]);
+        fields.extend(typed(&evidence.fields));
+        fields
+    });
+    let mut json = json!(detection);
+    if let Some(fields) = json.as_object_mut() {
+        fields.insert("group".to_owned(), typed(&detection.group).into());
+        fields.insert("evidence".to_owned(), evidence.collect());
+    }
+    json
+}
+
+/// A detection in one line.
+pub(crate) fn detection_text(detection: &Detection) -> String {
+    let state = match detection.state {
+        DetectionState::Firing => "FIRING",
+        DetectionState::Resolved => "resolved",
+        DetectionState::Suppressed => "suppressed",
+    };
+    let group: Vec<String> = detection.group.iter().map(|l| format!("{}={}", l.field, l.value)).collect();
+    let group = if group.is_empty() { String::new() } else { format!(" {}", group.join(" ")) };
+    let reason = if detection.reason.as_str() == detection.state.as_str() {
+        String::new()
+    } else {
+        format!(" ({})", detection.reason.as_str().replace('_', " "))
+    };
+    format!(
+        "{}  {}  {state}{reason}  {}  {}{group}: {}",
+        when::show(detection.last_evaluated_at),
+        detection.site,
+        detection.severity,
+        detection.rule,
+        detection.message
+    )
+}
+
+/// A record of topic `attempts`.
+pub(super) fn attempts(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
+    let attempt: Attempt = schema::decode(value)?;
+    let channel = if attempt.channel.is_empty() { "-" } else { &attempt.channel };
+    let mut text = format!("{}  {}  {}", when::show(attempt.at.0), attempt.site, attempt.rule);
+    // Writing to a string cannot fail.
+    let _ = write!(text, " #{}  {channel}  attempt {}: {}", attempt.seq, attempt.attempt, attempt.state);
+    if attempt.reason != attempt.state.as_str() {
+        let _ = write!(text, " ({})", attempt.reason);
+    }
+    if let Some(next) = attempt.next_attempt_at {
+        let _ = write!(text, ", again at {}", when::show(next.0));
+    }
+    if let Some(disabled) = &attempt.disabled {
+        let _ = write!(text, "; no alert, but the news that {disabled} is switched off");
+    }
+    Ok(vec![Line { site: attempt.site.to_string(), at: Some(attempt.at.0), text, json: json!(attempt) }])
+}
+
+#[cfg(test)]
+mod tests {
+    use logystera_schemas::detection::{DetectionReason, Evidence, Severity};
+    use logystera_schemas::ids::{EpisodeId, Sha256Digest};
+
+    use super::*;
+
+    #[test]
+    fn a_detection_is_json_with_the_types_of_signals() {
+        let label = |(field, value): &(&str, &str)| Label { field: (*field).to_owned(), value: (*value).to_owned() };
+        let fields = [
+            ("status", "404"),
+            ("privileged", "true"),
+            ("outcome", "failed"),
+            ("heuristics", "core_file,php_in_uploads"),
+        ];
+        let detection = Detection {
+            id: EpisodeId([1; 16]),
+            tenant: "t".parse().unwrap(),
+            site: "shop".parse().unwrap(),
+            encryption_key: None,
+            rule: "probing".parse().unwrap(),
+            revision: "0123456789ab".to_owned(),
+            title: "Probing".to_owned(),
+            severity: Severity::Info,
+            subsystem: "http".to_owned(),
+            state: DetectionState::Firing,
+            reason: DetectionReason::Firing,
+            group: vec![label(&("status", "404")), label(&("component", ""))],
+            count: 5,
+            held: 0,
+            started_at: 1,
+            last_evaluated_at: 2,
+            evidence: vec![Evidence { at: 3, fields: fields.iter().map(label).collect() }],
+            message: "5 on Shop".to_owned(),
+            url: "/1".to_owned(),
+            seq: 1,
+            chain: Sha256Digest([0; 32]),
+        };
+        let json = detection_json(&detection);
+        assert_eq!(json["group"], json!({"status": 404, "component": null}));
+        let heuristics = ["core_file", "php_in_uploads"];
+        let evidence =
+            json!({"at": 3, "status": 404, "privileged": true, "outcome": "failed", "heuristics": heuristics});
+        assert_eq!(json["evidence"], json!([evidence]));
+        assert_eq!((&json["site"], &json["count"], &json["state"]), (&json!("shop"), &json!(5), &json!("firing")));
+    }
+}

@@ -1,0 +1,210 @@
+//! An installation on Kafka. Its changes are made by whichever command became the one writer last.
+
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use logystera_control::deployment::{Configured, Deployment};
+use logystera_control::rules::{by, configure_sites, publish_rules};
+use logystera_control::{Answer, ControlService, Request};
+use logystera_infra::clock::{Clock, SystemClock};
+use logystera_infra::control::{Directory, DirectoryWatch};
+use logystera_infra::files::host_name;
+use logystera_infra::kafka::{Kafka, KafkaLog, Layouts};
+use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey, random_bytes};
+use logystera_infra::store::Store;
+use logystera_processor::core::engine::SEMANTICS;
+use logystera_processor::core::rule::RuleSet;
+use logystera_schemas::control::GrowingTopic;
+
+use super::config::Config;
+use super::folder::parts;
+use super::rules::{as_published, rules_or_default};
+use crate::cli::CliError;
+
+/// Applications that keep state.
+pub const APPS: [&str; 2] = [logystera_processor::task::APP, logystera_alerter::task::APP];
+
+/// An installation on Kafka, as one process sees it.
+pub(crate) struct Installation {
+    pub(crate) config: Config,
+    pub(crate) kafka: Kafka,
+    pub(crate) log: KafkaLog,
+    /// Topic `control`, as it was when this connected, or read on to since.
+    pub(crate) control: DirectoryWatch<KafkaLog>,
+    pub(crate) master: MasterKey,
+}
+
+impl Installation {
+    /// Connects, and creates the topics that are not there.
+    pub(crate) fn connect(config: Config) -> Result<Self, CliError> {
+        let kafka = Kafka::new(config.kafka());
+        kafka.create_topics(&APPS)?;
+        let log = kafka.log()?;
+        let control = DirectoryWatch::load(log.clone())?;
+        let directory = control.view().current();
+        let layouts = Layouts::of(kafka.config(), &directory);
+        let (kafka, log) = (kafka.with_layouts(layouts.clone()), log.with_layouts(layouts));
+        let master = master_key(&config.secrets, &directory)?;
+        Ok(Self { config, kafka, log, control, master })
+    }
+
+    /// The cluster for tasks: with the store, where there is one.
+    pub(crate) fn with_store(&self) -> Result<Kafka, CliError> {
+        let Some(config) = self.config.store() else { return Ok(self.kafka.clone()) };
+        let store = Store::open(config, Arc::new(SystemClock::new())).map_err(CliError::wrong_use)?;
+        Ok(self.kafka.clone().with_store(store))
+    }
+
+    /// What the file says of the deployment. A new site is configured with `rules`.
+    pub(crate) fn deployment(&self, rules: Option<Configured>) -> Deployment {
+        Deployment {
+            audience: self.config.audience.clone(),
+            url: self.config.public_url.clone(),
+            allow_private_addresses: self.config.allow_private_addresses,
+            rules,
+        }
+    }
+
+    /// The log for the one command that changes something: whichever did before is fenced.
+    pub(crate) fn office_log(&self) -> Result<(KafkaLog, Arc<Directory>), CliError> {
+        let log = self.log.alone(OFFICE)?;
+        // Read after that: a growth that began before is seen, and one that begins later fences this command.
+        self.control.refresh()?;
+        let directory = self.control.view().current();
+        let log = log.with_layouts(Layouts::of(self.kafka.config(), &directory));
+        Ok((log, directory))
+    }
+
+    /// The same, while nothing grows: what is appended then may be for a generation that nobody reads.
+    fn open_office(&self) -> Result<(KafkaLog, Arc<Directory>), CliError> {
+        let (log, directory) = self.office_log()?;
+        if let Some(topic) = GrowingTopic::ALL.iter().find(|topic| log.layouts().is_closing(**topic)) {
+            return Err(CliError::not_available(format!(
+                "the partitions of {topic} are growing: try again in a moment; if `logystera partitions grow` is no longer \
+                 running, run it again"
+            )));
+        }
+        Ok((log, directory))
+    }
+}
+
+/// Name of the one writer of topic `control` among commands.
+const OFFICE: &str = "office";
+
+/// The master key. Only a new installation makes one: a machine without it must get the one that the secrets are sealed under.
+fn master_key(folder: &Path, directory: &Directory) -> Result<MasterKey, CliError> {
+    if !folder.join(MASTER_KEY_FILE).exists() {
+        if directory.sites().next().is_some() || directory.tenants().next().is_some() {
+            return Err(CliError::not_available(format!(
+                "{} has no {MASTER_KEY_FILE}: copy it from a machine of this installation that has it",
+                folder.display()
+            )));
+        }
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|e| CliError::not_available(format!("{}: {e}", folder.display())))?;
+    }
+    MasterKey::load_or_create(folder).map_err(CliError::not_available)
+}
+
+/// How often a change that another command has fenced is decided anew: more commands at once than anybody starts by hand.
+const OFFICE_TRIES: u32 = 10;
+/// Longest pause before the second try, milliseconds; it doubles with each, up to [`OFFICE_PAUSE_MS_MAX`]. A change takes about as
+/// long from its fence to its commit.
+const OFFICE_PAUSE_MS: u64 = 200;
+/// Longest pause of all, milliseconds.
+const OFFICE_PAUSE_MS_MAX: u64 = 3_000;
+
+/// Does what only the one writer may, and again where another command became that meanwhile: what is to be done is decided anew then.
+/// A pause by chance lets one of several that began at once come to its end.
+fn persistently<T>(mut attempt: impl FnMut() -> Result<T, CliError>) -> Result<T, CliError> {
+    for tried in 1..OFFICE_TRIES {
+        match attempt() {
+            Err(error) if error.fenced => tracing::debug!(tried, "fenced by another command"),
+            done => return done,
+        }
+        let longest_ms = (OFFICE_PAUSE_MS << tried).min(OFFICE_PAUSE_MS_MAX);
+        let pause_ms = u64::from_be_bytes(random_bytes()) % longest_ms;
+        std::thread::sleep(Duration::from_millis(pause_ms));
+    }
+    attempt().map_err(|error| {
+        if !error.fenced {
+            return error;
+        }
+        CliError::not_available(format!(
+            "{OFFICE_TRIES} times another command has written to this installation meanwhile: nothing was changed; try again when \
+             fewer of them run"
+        ))
+    })
+}
+
+/// Has a change of sites or channels made on the installation that a file describes.
+pub fn ask(file: &Path, request: &Request) -> Result<Answer, CliError> {
+    let installation = Installation::connect(Config::read(file)?)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(CliError::not_available)?;
+    persistently(|| runtime.block_on(change(&installation, file, request.clone())))
+}
+
+async fn change(installation: &Installation, file: &Path, request: Request) -> Result<Answer, CliError> {
+    let (log, directory) = installation.open_office()?;
+    let rules = match request {
+        Request::SiteAdd { .. } => Some(rules_of_new_sites(installation, file, &log, &directory).await?),
+        _ => None,
+    };
+    let (deployment, master) = (installation.deployment(rules), installation.master.clone());
+    let service = ControlService::new(log, installation.control.clone(), parts(master, deployment));
+    service.execute(request).await.map_err(CliError::from)
+}
+
+/// The rules that were published last. Where none ever were, the default pack is, unless the file names others.
+async fn rules_of_new_sites(
+    installation: &Installation,
+    file: &Path,
+    log: &KafkaLog,
+    directory: &Directory,
+) -> Result<Configured, CliError> {
+    if let Some(digest) = directory.published() {
+        return Ok(Configured { digest: digest.to_string(), semantics: SEMANTICS });
+    }
+    if directory.is_published_unsure() {
+        return Err(CliError::wrong_use(format!(
+            "which rules the sites have was written down by an older version, which does not say which were the last: publish them \
+             once more: logystera rules publish FILE --config {}",
+            file.display()
+        )));
+    }
+    if let Some(rules) = &installation.config.rules {
+        return Err(CliError::wrong_use(not_published(rules, file)));
+    }
+    Ok(publish_rules(log, directory, &as_published(&rules_or_default(None)?)).await?)
+}
+
+/// What the setting `rules` does no more, and what does it.
+pub(crate) fn not_published(rules: &Path, file: &Path) -> String {
+    format!(
+        "the setting rules publishes nothing any more: logystera rules publish {} --config {}",
+        rules.display(),
+        file.display()
+    )
+}
+
+/// Judges all sites by `set` from now on; gives how many were configured.
+pub(crate) fn publish(file: &Path, set: &RuleSet) -> Result<usize, CliError> {
+    let installation = Installation::connect(Config::read(file)?)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(CliError::not_available)?;
+    // Also those that a try configured which was fenced behind them.
+    let (mut before, mut now) = (0, 0);
+    let done = persistently(|| {
+        before += std::mem::take(&mut now);
+        runtime.block_on(async {
+            let (log, directory) = installation.open_office()?;
+            let by = by("rules publish", &host_name());
+            let by = (by.as_str(), SystemClock::new().wall_ms());
+            Ok(configure_sites(&log, &directory, &as_published(set), by, |done| now = done).await?)
+        })
+    });
+    done.map(|(_, done)| before + done)
+}
