@@ -169,6 +169,16 @@ pub fn finish(command: &str, done: Result<u8, CliError>) -> ExitCode {
     }
 }
 
+/// Prints rows with aligned columns.
+pub(crate) fn table<const N: usize>(out: &mut Out, rows: &[[String; N]]) -> Result<(), CliError> {
+    let widths: Vec<usize> = (0..N).map(|i| rows.iter().map(|r| r[i].chars().count()).max().unwrap_or(0)).collect();
+    for row in rows {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        out.line(cells.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
 /// Standard output, buffered. What nobody would see, or what would change how the rest is shown, is written as its number.
 pub struct Out(BufWriter<StdoutLock<'static>>);
 

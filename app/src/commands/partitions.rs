@@ -6,6 +6,8 @@ mod status;
 use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
+#[cfg(feature = "kafka")]
+use logystera_schemas::control::GrowingTopic;
 
 use crate::cli::{CliError, ClusterArgs, finish};
 
@@ -59,11 +61,21 @@ enum Command {
 
 /// A topic that can grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum GrownTopic {
+enum GrownTopic {
     /// What processors read
     Signals,
     /// What alerters read; the history of attempts grows with it
     Detections,
+}
+
+#[cfg(feature = "kafka")]
+impl From<GrownTopic> for GrowingTopic {
+    fn from(topic: GrownTopic) -> Self {
+        match topic {
+            GrownTopic::Signals => Self::Signals,
+            GrownTopic::Detections => Self::Detections,
+        }
+    }
 }
 
 /// Runs it.
@@ -76,7 +88,9 @@ fn serve(args: &Args) -> Result<u8, CliError> {
     if let Some(file) = &args.cluster.config {
         return match &args.command {
             Command::Status => status::status(file, args.json),
-            Command::Grow { partitions, topic } => crate::roles::growth::grow(file, *topic, *partitions, args.json),
+            Command::Grow { partitions, topic } => {
+                crate::roles::growth::grow(file, (*topic).into(), *partitions, args.json)
+            }
         };
     }
     let Args { command, cluster: ClusterArgs { .. }, json: _ } = args;

@@ -3,17 +3,15 @@
 mod pack;
 mod publish;
 
-use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use logystera_processor::core::rule::RuleSet;
-use logystera_processor::rules::{RuleError, WorstCase, decode};
-use logystera_schemas::limits::{RULE_FILE_BYTES_MAX, RULES_MAX};
+use logystera_processor::rules::{RuleError, WorstCase};
 use serde_json::json;
 
 use crate::cli::{CliError, DONE, FINDING, Out, finish};
+use crate::target::rules::load;
 
 /// Check and publish rule files, show the default pack, and which sites have which rules
 #[derive(clap::Args, Debug)]
@@ -82,70 +80,6 @@ pub fn run(args: &Args) -> ExitCode {
         Command::Publish(args) => finish("rules publish", publish::publish(args)),
         Command::Status(args) => finish("rules status", publish::status(args)),
     }
-}
-
-/// Reads rule files, and folders of them, as one set. The outer error is a file that cannot be read, the inner ones are
-/// what is wrong in the files.
-pub fn load(paths: &[PathBuf]) -> Result<Result<RuleSet, Vec<RuleError>>, CliError> {
-    let mut files = Vec::new();
-    for path in paths {
-        for file in files_of(path)? {
-            let bytes = read(&file)?;
-            files.push((file.display().to_string(), bytes));
-        }
-    }
-    let (mut texts, mut errors) = (Vec::new(), Vec::new());
-    for (name, bytes) in &files {
-        match decode(name, bytes) {
-            Ok(text) => texts.push((name.as_str(), text)),
-            Err(error) => errors.push(error),
-        }
-    }
-    let set = RuleSet::from_yaml(&texts);
-    if errors.is_empty() {
-        return Ok(set);
-    }
-    errors.extend(set.err().unwrap_or_default());
-    Ok(Err(errors))
-}
-
-/// Reads rule files, and folders of them, as one set that can be used.
-pub fn usable(paths: &[PathBuf]) -> Result<RuleSet, CliError> {
-    load(paths)?.map_err(|errors| {
-        let listed: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        CliError::wrong_use(format!("the rules cannot be used:\n\n{}", listed.join("\n\n")))
-    })
-}
-
-/// The file itself, or the rule files of a folder in the order of their names.
-fn files_of(path: &Path) -> Result<Vec<PathBuf>, CliError> {
-    let failed = |error: std::io::Error| CliError::wrong_use(format!("{}: {error}", path.display()));
-    if !fs::metadata(path).map_err(failed)?.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let is_rules = |file: &PathBuf| file.extension().is_some_and(|e| e == "yaml" || e == "yml");
-    let mut files = Vec::new();
-    for entry in fs::read_dir(path).map_err(failed)? {
-        files.push(entry.map_err(failed)?.path());
-    }
-    files.retain(is_rules);
-    files.sort();
-    match files.len() {
-        0 => Err(CliError::wrong_use(format!("{}: no .yaml or .yml file in this folder", path.display()))),
-        n if n > RULES_MAX => {
-            Err(CliError::wrong_use(format!("{}: {n} files; a set has at most {RULES_MAX} rules", path.display())))
-        }
-        _ => Ok(files),
-    }
-}
-
-/// At most one byte more than a rule file may have.
-fn read(file: &Path) -> Result<Vec<u8>, CliError> {
-    let mut bytes = Vec::new();
-    fs::File::open(file)
-        .and_then(|open| open.take(RULE_FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|error| CliError::wrong_use(format!("{}: {error}", file.display())))?;
-    Ok(bytes)
 }
 
 fn check(args: &CheckArgs) -> Result<u8, CliError> {

@@ -1,5 +1,6 @@
 //! `logystera site`: sites and their signing keys.
 
+mod keys;
 mod show;
 
 use std::fs::File;
@@ -9,20 +10,20 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::{Directory, is_live, is_valid};
-use logystera_schemas::control::Key;
+use logystera_infra::control::Directory;
 use logystera_schemas::limits::ROTATION_OVERLAP_DAYS;
 use logystera_schemas::text::Shown;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use logystera_control::sites::IssuedKey;
 use logystera_control::{Answer, Request, TENANT_DEFAULT};
 
-use crate::cli::{CliError, CreateArgs, DONE, Out, PlaceArgs, finish};
+use crate::cli::{CliError, CreateArgs, DONE, Out, PlaceArgs, finish, table};
 use crate::target::ask::ask;
 use crate::target::deployment::is_plain_abroad;
 use crate::target::reading;
 use crate::when;
+use keys::{describe, key_object};
 
 /// Add, show and close sites, and rotate or revoke their keys
 ///
@@ -296,40 +297,4 @@ fn list(directory: &Directory, place: &PlaceArgs) -> Result<(), CliError> {
     }
     out.flush()?;
     Ok(())
-}
-
-/// Prints rows with aligned columns.
-pub(crate) fn table<const N: usize>(out: &mut Out, rows: &[[String; N]]) -> Result<(), CliError> {
-    let widths: Vec<usize> = (0..N).map(|i| rows.iter().map(|r| r[i].chars().count()).max().unwrap_or(0)).collect();
-    for row in rows {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        out.line(cells.join("  ").trim_end())?;
-    }
-    Ok(())
-}
-
-fn state(key: &Key, now: i64) -> &'static str {
-    match key {
-        Key { stolen: true, .. } => "stolen",
-        Key { revoked_at: Some(_), .. } => "revoked",
-        key if is_valid(key, now) => "valid",
-        key if is_live(key, now) => "not_yet_valid",
-        _ => "expired",
-    }
-}
-
-/// What JSON says of a key.
-fn key_object(key: &Key, now: i64) -> Value {
-    json!({
-        "key": key.key, "state": state(key, now), "created_at": key.created_at, "not_before": key.not_before,
-        "not_after": key.not_after, "revoked_at": key.revoked_at,
-    })
-}
-
-fn describe(key: &Key, now: i64) -> String {
-    match (state(key, now), key.not_after) {
-        ("valid", Some(end)) => format!("{} (until {})", key.key, when::show(end)),
-        ("valid", None) => key.key.to_string(),
-        (state, _) => format!("{} ({})", key.key, state.replace('_', " ")),
-    }
 }

@@ -87,8 +87,9 @@ fn modules(src: &str, files: &[SourceFile]) -> BTreeMap<ModulePath, Module> {
     modules
 }
 
+/// Tests, and what only starts a crate's library.
 fn is_test(path: &str) -> bool {
-    path.ends_with("tests.rs") || path.contains("/tests/") || path.contains("/bin/")
+    path.ends_with("tests.rs") || path.contains("/tests/") || path.contains("/bin/") || path.ends_with("/main.rs")
 }
 
 /// `log/kafka/mod.rs` and `log/kafka.rs` are both `log::kafka`.

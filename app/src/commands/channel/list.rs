@@ -13,8 +13,8 @@ use logystera_schemas::time::WallMs;
 use serde_json::{Map, Value, json};
 
 use super::rows;
+use crate::cli::table;
 use crate::cli::{CliError, Out, PlaceArgs};
-use crate::commands::site::table;
 use crate::target::channels::target;
 use crate::target::reading::Reading;
 use crate::when;

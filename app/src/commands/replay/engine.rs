@@ -1,24 +1,25 @@
 //! A fresh engine on its way through the records of a partition.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::rc::Rc;
 
-use logystera_infra::control::{Directory, Skips};
+use logystera_infra::control::Skips;
 use logystera_infra::log::{Entry, Record};
 use logystera_infra::runtime::StateMachine;
 use logystera_processor::core::engine::SEMANTICS;
 use logystera_processor::core::rule::RuleSet;
 use logystera_processor::core::snapshot::Home;
-use logystera_processor::task::{Bodies, EngineMachine, OutputPartitions};
+use logystera_processor::task::{EngineMachine, OutputPartitions};
 use logystera_schemas::detection::Detection;
-use logystera_schemas::ids::{KEY_GROUPS, KeyGroup, Sha256Digest, SiteId};
+use logystera_schemas::ids::{KEY_GROUPS, KeyGroup, SiteId};
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::SiteConfigured;
 use logystera_schemas::snapshot::{Snapshot, SnapshotSite};
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
 
-use super::{Asked, snapshots};
+use super::asked::{Asked, Known};
+use super::snapshots;
 use crate::cli::{CliError, FINDING};
 use crate::target::reading::{Part, Reading};
 
@@ -61,20 +62,28 @@ pub(super) struct Found {
     pub(super) detection: Detection,
 }
 
-/// The bodies that stand in topic `control`, and the set that was given.
-#[derive(Clone)]
-pub(super) struct Known {
-    pub(super) directory: Arc<Directory>,
-    pub(super) given: Option<Arc<RuleSet>>,
-}
-
-impl Bodies for Known {
-    fn find(&mut self, digest: &Sha256Digest) -> Option<String> {
-        if let Some(given) = self.given.as_ref().filter(|set| set.digest == *digest) {
-            return Some(given.body.clone());
+impl Asked<'_> {
+    /// Replays one partition after the other, each behind the one that it goes on with: sites do not concern each other.
+    /// `visit` gives false to end it.
+    pub(super) fn each(
+        &self,
+        mut visit: impl FnMut(&mut Replay<'_>) -> Result<bool, CliError>,
+    ) -> Result<(), CliError> {
+        let is_first = |part: &Part| self.parent(*part).is_none_or(|parent| self.entries_in(parent).next().is_none());
+        let mut left: Vec<(Part, Rc<State>)> =
+            self.parts().filter(is_first).map(|part| (part, Rc::default())).collect();
+        left.reverse();
+        while let Some((part, state)) = left.pop() {
+            let mut replayed = Replay::new(self, part, &state)?;
+            if !visit(&mut replayed)? {
+                return Ok(());
+            }
+            if replayed.machine.is_sealed() {
+                let state = Rc::new(replayed.into_state());
+                left.extend(self.next(part).map(|next| (next, Rc::clone(&state))));
+            }
         }
-        let record = self.directory.rule_set(digest)?;
-        String::from_utf8(record.body.0.clone()).ok()
+        Ok(())
     }
 }
 
@@ -104,7 +113,7 @@ impl<'a> Replay<'a> {
             part,
             state: State::new(),
             has_next,
-            site: asked.args.site.clone(),
+            site: asked.site.clone(),
             known,
             is_whole: false,
             entered,

@@ -6,7 +6,8 @@ use std::time::Duration;
 use logystera_infra::clock::Stopwatch;
 use logystera_schemas::topic::Topic;
 
-use super::{Asked, Replay};
+use super::asked::Asked;
+use super::engine::Replay;
 use crate::cli::CliError;
 
 /// How often it is shown.

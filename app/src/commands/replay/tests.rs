@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
 
 use logystera_infra::control::Directory;
 use logystera_infra::log::{LogError, Record};
@@ -13,10 +12,12 @@ use logystera_schemas::avro::Blob;
 use logystera_schemas::control::{Entity, RuleSet as RuleSetRecord};
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::Seal;
-use logystera_schemas::topic::SignalsRecord;
+use logystera_schemas::ids::{KEY_GROUPS, KeyGroup};
+use logystera_schemas::topic::{SignalsRecord, Topic};
 use logystera_system::golden;
 
 use super::*;
+use crate::target::reading::{Part, Reading};
 
 /// Partitions of the generations.
 const GENERATIONS: [u32; 3] = [1, 2, 6];
@@ -72,17 +73,8 @@ impl Memory {
 
     /// Every detection that is found, as JSON, by site.
     fn found(&self, from_ms: Option<i64>) -> BTreeMap<String, Vec<String>> {
-        let args = Args {
-            data: DataArgs { data: PathBuf::new() },
-            cluster: ClusterArgs::default(),
-            verify: false,
-            from: None,
-            site: None,
-            rules: None,
-            json: true,
-        };
         let known = Known { directory: Arc::new(self.directory.clone()), given: None };
-        let asked = Asked::new(self, &args, from_ms, known).unwrap();
+        let asked = Asked::new(self, (None, true), from_ms, known).unwrap();
         let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let each = asked.each(|replayed| {
             while let Some(step) = replayed.step()? {

@@ -10,9 +10,9 @@ use logystera_schemas::ids::{KeyGroup, Sha256Digest, SiteId};
 use logystera_schemas::topic::{DetectionsRecord, Topic};
 use serde_json::json;
 
+use super::asked::Asked;
 use super::engine::{Found, Replay};
 use super::progress::Progress;
-use super::{Args, Asked};
 use crate::cli::{CliError, DONE, FINDING, NOT_AVAILABLE, Out, counted};
 use crate::target::reading::Part;
 use crate::when;
@@ -114,7 +114,7 @@ impl<'a> Recorded<'a> {
         let site = &detection.site;
         let key_group = u32::from(KeyGroup::of(site.as_str()).0);
         KeyGroup::of(detection.tenant.as_str()).partition(self.partitions) == self.partition
-            && self.asked.args.site.as_ref().is_none_or(|asked| asked == site)
+            && self.asked.site.as_ref().is_none_or(|asked| asked == site)
             && self.asked.holds(self.source, key_group)
             && self.asked.entries.get(&key_group).is_some_and(|entry| entry.generation() <= self.source.generation)
     }
@@ -163,7 +163,7 @@ pub(super) fn verify(asked: &Asked<'_>) -> Result<u8, CliError> {
         Ok(difference.is_none())
     })?;
     if let Some(difference) = difference {
-        return report(asked.args, &seen, &difference);
+        return report(asked.json, &seen, &difference);
     }
     tell(asked, &seen)?;
     // What was not covered was not verified.
@@ -178,7 +178,7 @@ fn tell(asked: &Asked<'_>, seen: &Seen) -> Result<(), CliError> {
     let taken: Vec<i64> = asked.entries.values().filter_map(|entry| Some(entry.taken()?.at_ms)).collect();
     // The first and the last of the snapshots that it began with.
     let span = taken.iter().min().zip(taken.iter().max());
-    if asked.args.json {
+    if asked.json {
         let snapshots = span.map(|(first, last)| json!({"count": taken.len(), "first_at": first, "last_at": last}));
         out.json(&json!({
             "verified": missing == 0, "covered_key_groups": covered, "uncovered_key_groups": missing, "records": records, "batches": batches, "detections": compared, "sites": sites,
@@ -320,10 +320,10 @@ fn differing_fields(one: &Detection, other: &Detection) -> Vec<String> {
     if differing.is_empty() { vec!["encryption_key".to_owned()] } else { differing }
 }
 
-fn report(args: &Args, seen: &Seen, difference: &Difference) -> Result<u8, CliError> {
+fn report(json: bool, seen: &Seen, difference: &Difference) -> Result<u8, CliError> {
     let Difference { site, seq, what } = difference;
     let mut out = Out::new();
-    if args.json {
+    if json {
         out.json(&json!({"verified": false, "site": site, "seq": seq, "what": what, "detections": seen.compared}))?;
     } else {
         out.line(format_args!("First difference: detection {seq} of site {site}, {what}."))?;

@@ -3,8 +3,8 @@
 use logystera_processor::rules::DEFAULT_PACK;
 use serde_json::json;
 
+use crate::cli::table;
 use crate::cli::{CliError, DONE, Out};
-use crate::commands::site::table;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct ShowArgs {

@@ -7,9 +7,10 @@ use logystera_infra::control::Directory;
 use logystera_schemas::ids::Sha256Digest;
 use serde_json::json;
 
+use crate::cli::table;
 use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, Out, counted};
-use crate::commands::site::table;
 use crate::target::reading;
+use crate::target::rules::{rules_or_default, usable};
 use crate::when;
 
 #[derive(clap::Args, Debug)]
@@ -39,7 +40,7 @@ pub(super) struct StatusArgs {
 }
 
 pub(super) fn publish(args: &PublishArgs) -> Result<u8, CliError> {
-    let set = if args.default { crate::target::rules::rules_or_default(None)? } else { super::usable(&args.paths)? };
+    let set = if args.default { rules_or_default(None)? } else { usable(&args.paths)? };
     #[cfg(feature = "kafka")]
     if let Some(file) = &args.cluster.config {
         let mut out = Out::new();

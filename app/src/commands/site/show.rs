@@ -12,8 +12,8 @@ use logystera_schemas::ids::SpoolId;
 use logystera_schemas::text::Shown;
 use serde_json::{Value, json};
 
-use super::{key_object, state, table};
-use crate::cli::{CliError, Out, counted};
+use super::keys::{key_object, state};
+use crate::cli::{CliError, Out, counted, table};
 use crate::target::reading::{EngineView, Reading, site_of};
 use crate::when;
 

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use super::{Growth, GrowthError, Step};
 use crate::cli::{CliError, DONE, Out, WRONG_USE};
-use crate::commands::partitions::GrownTopic;
 use crate::target::cluster::Installation;
 use crate::target::config::Config;
 
@@ -17,14 +16,10 @@ use crate::target::config::Config;
 const TRIES: u32 = 5;
 
 /// Grows a topic of the installation that a file describes.
-pub(crate) fn grow(file: &Path, topic: GrownTopic, partitions: u32, json: bool) -> Result<u8, CliError> {
+pub(crate) fn grow(file: &Path, topic: GrowingTopic, partitions: u32, json: bool) -> Result<u8, CliError> {
     let installation = Installation::connect(Config::read(file)?)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(CliError::not_available)?;
-    let topic = match topic {
-        GrownTopic::Signals => GrowingTopic::Signals,
-        GrownTopic::Detections => GrowingTopic::Detections,
-    };
     let mut out = Out::new();
     let mut broken = Ok(());
     let mut tell = |step: Step| {

@@ -2,10 +2,9 @@
 
 mod receiver;
 mod site;
+mod story;
 
-use std::io::Write;
 use std::sync::Arc;
-use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::log::Log;
@@ -13,38 +12,16 @@ use logystera_schemas::delivery::{Attempt, AttemptState};
 use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::schema;
-use logystera_schemas::text::Shown;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
 
 use logystera_control::{Answer, Request, TENANT_DEFAULT};
 
 use crate::cli::CliError;
 use crate::up::running::Running;
+use story::{LOOK_EVERY, Story};
 
-/// How often the story looks for detections.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// After the first alert the story waits so long for others before it says what to try next.
 const EPILOGUE_AFTER_MS: i64 = 12_000;
-
-/// The teller: one line an event, with the minutes and seconds since the start.
-#[derive(Clone)]
-struct Story {
-    clock: Arc<SystemClock>,
-}
-
-impl Story {
-    fn say(&self, text: &str) {
-        let seconds = self.clock.monotonic_ms() / 1_000;
-        let mut stamp = format!("[{}:{:02}]", seconds / 60, seconds % 60);
-        let mut out = std::io::stdout().lock();
-        for line in text.lines() {
-            // A terminal that is gone hears no story; the installation goes on.
-            drop(writeln!(out, "{stamp:6} {}", Shown(line)));
-            stamp.clear();
-        }
-        drop(out.flush());
-    }
-}
 
 /// Tells the story until the installation stops.
 pub(crate) async fn tell(running: Running) {

@@ -13,7 +13,7 @@ use logystera_ingest::serve_few;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use super::Story;
+use super::story::{LOOK_EVERY, Story};
 use crate::cli::CliError;
 use crate::when;
 
@@ -69,7 +69,7 @@ async fn take(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> Stat
     let text = show(&message, id);
     // The story looks at the log now and then: the detection is told before its alert.
     tokio::spawn(async move {
-        tokio::time::sleep(2 * super::LOOK_EVERY).await;
+        tokio::time::sleep(2 * LOOK_EVERY).await;
         desk.story.say(&text);
     });
     StatusCode::NO_CONTENT

@@ -12,7 +12,7 @@ use logystera_schemas::ids::{BatchId, KeyId, Sha256Digest, SiteId, SpoolId};
 use reqwest::Client;
 use serde_json::{Value, json};
 
-use super::Story;
+use super::story::Story;
 use logystera_control::sites::IssuedKey;
 
 /// How often the site sends.
