@@ -10,8 +10,8 @@ pub mod up;
 #[cfg(feature = "kafka")]
 pub mod roles;
 
+pub mod installation;
 pub mod serve;
-pub mod target;
 
 pub mod cli;
 pub mod listen;

@@ -12,10 +12,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use logystera_app::installation::cluster::APPS;
 use logystera_app::roles::marks::Marks;
 use logystera_app::roles::partitions::{self, Control, Share};
 use logystera_app::roles::processor::work;
-use logystera_app::target::cluster::APPS;
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::control::{self, DirectoryWatch};
 use logystera_infra::kafka::{Kafka, KafkaConfig, KafkaLog, Layouts, Place};

@@ -15,8 +15,8 @@ use logystera_control::channels::{IssuedChannel, Tested};
 use logystera_control::{Answer, Request, TENANT_DEFAULT};
 
 use crate::cli::{CliError, CreateArgs, DONE, FINDING, Out, PlaceArgs, finish};
-use crate::target::ask::ask;
-use crate::target::reading;
+use crate::installation::ask::ask;
+use crate::installation::open::open_log;
 use list::Known;
 
 /// Add, list, test, switch on and remove the channels that alerts go to
@@ -96,7 +96,7 @@ fn channel(args: &Args) -> Result<u8, CliError> {
     let dir = &args.place.data.data;
     let (request, create) = match &args.command {
         Command::List => {
-            let log = reading::open(&args.place.data, &args.place.cluster)?;
+            let log = open_log(&args.place.data, &args.place.cluster)?;
             let directory = log.directory()?;
             list::print(&directory, &Known::read(&*log, &directory, master(args)?)?, &args.place)?;
             return Ok(DONE);
@@ -191,7 +191,7 @@ fn print_state(out: &mut Out, args: &Args, status: Option<&ChannelStatus>) -> Re
 
 fn status_of_tested(args: &Args) -> Result<Option<ChannelStatus>, CliError> {
     let Command::Test { channel } = &args.command else { return Ok(None) };
-    let log = reading::open(&args.place.data, &args.place.cluster)?;
+    let log = open_log(&args.place.data, &args.place.cluster)?;
     let directory = log.directory()?;
     let known = Known::read(&*log, &directory, None)?;
     Ok(directory.channel(channel).and_then(|channel| known.status(channel)))
@@ -213,7 +213,7 @@ fn master(args: &Args) -> Result<Option<MasterKey>, CliError> {
 fn secrets_folder(args: &Args) -> Result<PathBuf, CliError> {
     #[cfg(feature = "kafka")]
     if let Some(file) = &args.place.cluster.config {
-        return Ok(crate::target::config::Config::read(file)?.secrets);
+        return Ok(crate::installation::config::Config::read(file)?.secrets);
     }
     Ok(args.place.data.data.clone())
 }

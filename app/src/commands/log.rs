@@ -14,8 +14,9 @@ use serde_json::json;
 use logystera_control::{Answer, Request};
 
 use crate::cli::{CliError, DONE, Out, PlaceArgs, finish};
-use crate::target::ask::ask;
-use crate::target::reading::{self, Part, Reading};
+use crate::installation::ask::ask;
+use crate::installation::open::open_log;
+use crate::installation::reading::{Part, Reading};
 
 /// What this binary can do.
 const EXAMPLES: &str = if cfg!(feature = "kafka") {
@@ -113,7 +114,7 @@ fn skip(args: &Args) -> Result<u8, CliError> {
         SkippedTopic::Detections => GrowingTopic::Detections,
     };
     check_name(reason).map_err(|error| CliError::wrong_use(format!("--reason {error}")))?;
-    let log = reading::open(&args.place.data, &args.place.cluster)?;
+    let log = open_log(&args.place.data, &args.place.cluster)?;
     log.directory()?;
     let found = look(&*log, topic.into(), *part, range)?;
     decide(&found, *force).map_err(|why| CliError::wrong_use(format!("{topic} partition {part}: {why}")))?;

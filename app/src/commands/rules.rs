@@ -11,7 +11,7 @@ use logystera_processor::rules::{RuleError, WorstCase};
 use serde_json::json;
 
 use crate::cli::{CliError, DONE, FINDING, Out, finish};
-use crate::target::rules::load;
+use crate::installation::rules::load;
 
 /// Check and publish rule files, show the default pack, and which sites have which rules
 #[derive(clap::Args, Debug)]

@@ -19,9 +19,9 @@ use logystera_control::sites::IssuedKey;
 use logystera_control::{Answer, Request, TENANT_DEFAULT};
 
 use crate::cli::{CliError, CreateArgs, DONE, Out, PlaceArgs, finish, table};
-use crate::target::ask::ask;
-use crate::target::deployment::is_plain_abroad;
-use crate::target::reading;
+use crate::installation::ask::ask;
+use crate::installation::deployment::is_plain_abroad;
+use crate::installation::open::open_log;
 use crate::when;
 use keys::{describe, key_object};
 
@@ -130,11 +130,11 @@ fn site(args: &Args) -> Result<u8, CliError> {
     let dir = &args.place.data.data;
     let (request, create) = match &args.command {
         Command::List => {
-            list(&reading::open(&args.place.data, &args.place.cluster)?.directory()?, &args.place)?;
+            list(&open_log(&args.place.data, &args.place.cluster)?.directory()?, &args.place)?;
             return Ok(DONE);
         }
         Command::Show { site } => {
-            show::print(&*reading::open(&args.place.data, &args.place.cluster)?, site, args.place.json)?;
+            show::print(&*open_log(&args.place.data, &args.place.cluster)?, site, args.place.json)?;
             return Ok(DONE);
         }
         Command::Add { name, tenant, id, create, .. } => {

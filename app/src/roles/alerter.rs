@@ -13,11 +13,11 @@ use tokio::runtime::Handle;
 
 use super::partitions::{self, Run, Share, Work};
 use crate::cli::CliError;
+use crate::installation::cluster::Installation;
+use crate::installation::deployment::address_policy;
 use crate::serve::advice::RuleAdvice;
 use crate::serve::health::Health;
 use crate::serve::secrets::ChannelTargets;
-use crate::target::cluster::Installation;
-use crate::target::deployment::address_policy;
 
 pub(super) async fn serve(installation: &Installation, health: &Health, shutdown: &Shutdown) -> Result<(), CliError> {
     let (share, control) = Share::join(installation, task::APP, Topic::Detections, health, shutdown)?;

@@ -19,10 +19,10 @@ use tokio::net::TcpListener;
 
 use super::recall::recall;
 use crate::cli::CliError;
+use crate::installation::cluster::Installation;
+use crate::installation::config::Config;
 use crate::serve::process::{bind, gateway_config};
 use crate::serve::secrets::SiteKeys;
-use crate::target::cluster::Installation;
-use crate::target::config::Config;
 
 /// How often a gateway that starts looks whether it may write.
 const DOOR_STEP: Duration = Duration::from_millis(50);

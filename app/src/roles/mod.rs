@@ -18,12 +18,12 @@ use logystera_infra::handles;
 use logystera_infra::shutdown::Shutdown;
 
 use crate::cli::{CliError, DONE, finish};
+use crate::installation::cluster::{Installation, not_published};
+use crate::installation::config::Config;
+use crate::installation::rules::rules_or_default;
 use crate::listen;
 use crate::serve::health::{self, Health};
 use crate::serve::process::{bind, equip, upkeep};
-use crate::target::cluster::{Installation, not_published};
-use crate::target::config::Config;
-use crate::target::rules::rules_or_default;
 
 /// How long a process that starts waits before it asks a cluster again that did not answer.
 const AWAY_PAUSE: Duration = Duration::from_secs(1);

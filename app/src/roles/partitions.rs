@@ -17,8 +17,8 @@ use logystera_schemas::limits::{PARTITIONS_OWNED_MAX, TASK_RETRY_MS_MAX, TASK_RE
 use logystera_schemas::topic::Topic;
 
 use crate::cli::CliError;
+use crate::installation::cluster::Installation;
 use crate::serve::health::Health;
-use crate::target::cluster::Installation;
 
 /// How long the group is served at a time.
 const SERVE: Duration = Duration::from_millis(100);

@@ -12,9 +12,9 @@ use logystera_schemas::topic::Topic;
 use super::marks::Marks;
 use super::partitions::{self, Control, Run, Share, Work};
 use crate::cli::CliError;
+use crate::installation::cluster::Installation;
 use crate::serve::bodies::ControlBodies;
 use crate::serve::health::Health;
-use crate::target::cluster::Installation;
 
 /// What a processor does for each of its partitions. They tell the log's time to `marks`.
 pub fn work(control: Control, marks: Marks) -> Work {

@@ -13,7 +13,7 @@ use logystera_ingest::core::signature::Secret;
 use logystera_ingest::{KeyEntry, Keys, SiteEntry};
 use logystera_schemas::ids::{ChannelId, TenantId};
 
-use crate::target::channels;
+use crate::installation::channels;
 
 /// The sites' keys.
 pub(crate) struct SiteKeys {

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use crate::cli::{CliError, DATA_DEFAULT};
 use logystera_control::deployment::is_audience;
 
+use crate::installation::deployment::base_url;
 use crate::listen;
 use crate::serve::quota::Wanted;
-use crate::target::deployment::base_url;
 
 /// Run everything in one process, on a folder
 ///

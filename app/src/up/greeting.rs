@@ -6,7 +6,7 @@ use logystera_schemas::control::Site;
 
 use super::running::Running;
 use crate::cli::DATA_DEFAULT;
-use crate::target::deployment::is_plain_abroad;
+use crate::installation::deployment::is_plain_abroad;
 
 /// Where it cannot be written the installation is up all the same.
 pub(super) fn print(running: &Running, rules: &str, tls: bool) {

@@ -26,12 +26,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::cli::{CliError, DONE, NOT_AVAILABLE, finish};
+use crate::installation::deployment::{deployment_of, is_plain_abroad, leave_the_file};
+use crate::installation::folder::parts;
+use crate::installation::rules::as_published;
+use crate::installation::socket::{self, AdminSocket};
 use crate::serve::process::{bind, equip, gateway_config, upkeep};
 use crate::serve::secrets;
-use crate::target::deployment::{deployment_of, is_plain_abroad, leave_the_file};
-use crate::target::folder::parts;
-use crate::target::rules::as_published;
-use crate::target::socket::{self, AdminSocket};
 use logystera_control::ControlService;
 use logystera_control::deployment::Deployment;
 

@@ -13,7 +13,7 @@ use super::restart;
 use logystera_control::ControlService;
 
 use crate::cli::CliError;
-use crate::target::rules::as_published;
+use crate::installation::rules::as_published;
 
 /// What SIGHUP reads again.
 pub(super) struct Reloads {

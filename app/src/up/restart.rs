@@ -10,11 +10,11 @@ use logystera_processor::core::rule::RuleSet;
 use logystera_schemas::ids::Sha256Digest;
 
 use crate::cli::CliError;
-use crate::target::rules::rules_or_default;
+use crate::installation::rules::rules_or_default;
 use logystera_control::deployment::Deployment;
 
-use crate::target::channels::target;
-use crate::target::deployment::address_policy;
+use crate::installation::channels::target;
+use crate::installation::deployment::address_policy;
 
 /// What `--rules` calls the default pack.
 const DEFAULT_PACK: &str = "default";

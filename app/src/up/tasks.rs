@@ -22,10 +22,10 @@ use tokio::runtime::Handle;
 
 use super::running::Running;
 use crate::cli::CliError;
+use crate::installation::deployment::address_policy;
 use crate::serve::advice::RuleAdvice;
 use crate::serve::bodies::ControlBodies;
 use crate::serve::secrets::ChannelTargets;
-use crate::target::deployment::address_policy;
 
 /// Takes both tasks over and runs them until `running.shutdown`.
 pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHandle<()>>, CliError> {

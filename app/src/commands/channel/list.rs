@@ -15,8 +15,8 @@ use serde_json::{Map, Value, json};
 use super::rows;
 use crate::cli::table;
 use crate::cli::{CliError, Out, PlaceArgs};
-use crate::target::channels::target;
-use crate::target::reading::Reading;
+use crate::installation::channels::target;
+use crate::installation::reading::Reading;
 use crate::when;
 
 /// What is known of channels besides what is configured.

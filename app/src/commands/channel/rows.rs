@@ -10,7 +10,7 @@ use logystera_schemas::schema;
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::Topic;
 
-use crate::target::reading::Reading;
+use crate::installation::reading::Reading;
 
 /// Offsets at the end of each partition that are looked at: a list should take a second, not minutes.
 const OFFSETS_LOOKED_AT: u64 = 10_000;

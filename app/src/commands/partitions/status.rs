@@ -15,7 +15,7 @@ use logystera_schemas::topic::{SignalsRecord, Topic};
 use serde_json::json;
 
 use crate::cli::{CliError, DONE, Out};
-use crate::target::config::Config;
+use crate::installation::config::Config;
 
 /// Newest records of each partition in which the busiest sites are looked for.
 const LOOK_BACK_RECORDS: u64 = 2_000;

@@ -12,7 +12,7 @@ use logystera_schemas::topic::Topic;
 use super::plan::{Entry, Facts};
 use super::snapshots;
 use crate::cli::CliError;
-use crate::target::reading::{Part, Reading};
+use crate::installation::reading::{Part, Reading};
 
 /// The bodies that stand in topic `control`, and the set that was given.
 #[derive(Clone)]

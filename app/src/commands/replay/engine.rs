@@ -21,7 +21,7 @@ use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
 use super::asked::{Asked, Known};
 use super::snapshots;
 use crate::cli::{CliError, FINDING};
-use crate::target::reading::{Part, Reading};
+use crate::installation::reading::{Part, Reading};
 
 /// The engine's state, as it travels with the key groups.
 pub(super) type State = BTreeMap<Vec<u8>, Vec<u8>>;

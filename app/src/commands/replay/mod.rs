@@ -18,8 +18,9 @@ use logystera_schemas::ids::SiteId;
 
 use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, Out, finish};
 use crate::commands::tail::{detection_json, detection_text};
-use crate::target::reading;
-use crate::target::rules::load_rules;
+use crate::installation::open::{check_acknowledged, open_log};
+use crate::installation::reading;
+use crate::installation::rules::load_rules;
 use crate::when;
 use asked::{Asked, Known};
 use engine::Found;
@@ -69,9 +70,9 @@ pub fn run(args: &Args) -> ExitCode {
 fn replay(args: &Args) -> Result<u8, CliError> {
     let from_ms = when::from(args.from.as_deref())?;
     if args.verify {
-        reading::check_acknowledged(&args.data, &args.cluster)?;
+        check_acknowledged(&args.data, &args.cluster)?;
     }
-    let log = reading::open(&args.data, &args.cluster)?;
+    let log = open_log(&args.data, &args.cluster)?;
     let directory = Arc::new(log.directory()?);
     let given = args.rules.as_deref().map(load_rules).transpose()?.map(Arc::new);
     args.site.as_ref().map(|site| reading::site_of(&directory, site.as_str())).transpose()?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use logystera_schemas::limits::SKEW_S_MAX;
 
-use crate::target::reading::Part;
+use crate::installation::reading::Part;
 
 /// A snapshot that stands whole in topic `snapshots`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use logystera_schemas::topic::Topic;
 
 use super::plan::Taken;
 use crate::cli::{CliError, FINDING};
-use crate::target::reading::{Part, Reading};
+use crate::installation::reading::{Part, Reading};
 
 /// The snapshots of each key group, or of one, in the order in which they were taken.
 pub(super) fn find(log: &dyn Reading, of: Option<KeyGroup>) -> Result<BTreeMap<u32, Vec<Taken>>, CliError> {

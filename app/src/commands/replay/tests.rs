@@ -10,14 +10,14 @@ use logystera_processor::core::rule::RuleSet;
 use logystera_processor::core::snapshot::Home;
 use logystera_schemas::avro::Blob;
 use logystera_schemas::control::{Entity, RuleSet as RuleSetRecord};
+use logystera_schemas::ids::{KEY_GROUPS, KeyGroup};
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::Seal;
-use logystera_schemas::ids::{KEY_GROUPS, KeyGroup};
 use logystera_schemas::topic::{SignalsRecord, Topic};
 use logystera_system::golden;
 
 use super::*;
-use crate::target::reading::{Part, Reading};
+use crate::installation::reading::{Part, Reading};
 
 /// Partitions of the generations.
 const GENERATIONS: [u32; 3] = [1, 2, 6];

@@ -14,7 +14,7 @@ use super::asked::Asked;
 use super::engine::{Found, Replay};
 use super::progress::Progress;
 use crate::cli::{CliError, DONE, FINDING, NOT_AVAILABLE, Out, counted};
-use crate::target::reading::Part;
+use crate::installation::reading::Part;
 use crate::when;
 
 /// The recorded detections of what is one partition of `detections` now, whose sites are of one partition of `signals`, in

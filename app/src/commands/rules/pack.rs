@@ -32,7 +32,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<u8, CliError> {
         out.flush()?;
         return Ok(DONE);
     }
-    let pack = crate::target::rules::rules_or_default(None)?;
+    let pack = crate::installation::rules::rules_or_default(None)?;
     let mut rows = vec![["RULE", "SEVERITY", "TITLE"].map(str::to_owned)];
     for rule in &pack.rules {
         if args.json {

@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::cli::table;
 use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, Out, counted};
-use crate::target::reading;
-use crate::target::rules::{rules_or_default, usable};
+use crate::installation::open::open_log;
+use crate::installation::rules::{rules_or_default, usable};
 use crate::when;
 
 #[derive(clap::Args, Debug)]
@@ -44,7 +44,7 @@ pub(super) fn publish(args: &PublishArgs) -> Result<u8, CliError> {
     #[cfg(feature = "kafka")]
     if let Some(file) = &args.cluster.config {
         let mut out = Out::new();
-        let sites = crate::target::cluster::publish(file, &set)?;
+        let sites = crate::installation::cluster::publish(file, &set)?;
         if args.json {
             out.json(&json!({"published": set.digest, "rules": set.rules.len(), "sites": sites}))?;
         } else {
@@ -69,7 +69,7 @@ pub(super) fn publish(args: &PublishArgs) -> Result<u8, CliError> {
 }
 
 pub(super) fn status(args: &StatusArgs) -> Result<u8, CliError> {
-    let directory = reading::open(&args.data, &args.cluster)?.directory()?;
+    let directory = open_log(&args.data, &args.cluster)?.directory()?;
     let mut out = Out::new();
     let mut rows = vec![["SITE", "RULES", "SEMANTICS", "SINCE", "BY"].map(str::to_owned)];
     for site in directory.sites().filter(|site| site.closed_at.is_none()) {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::keys::{key_object, state};
 use crate::cli::{CliError, Out, counted, table};
-use crate::target::reading::{EngineView, Reading, site_of};
+use crate::installation::reading::{EngineView, Reading, site_of};
 use crate::when;
 
 /// Why a cluster's state is not shown.

@@ -15,8 +15,9 @@ use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::Topic;
 
 use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, Out, finish};
-use crate::target::reading;
-use crate::target::reading::{Part, Reading};
+use crate::installation::open::open_log;
+use crate::installation::reading;
+use crate::installation::reading::{Part, Reading};
 use crate::when;
 use show::Line;
 
@@ -92,7 +93,7 @@ pub fn run(args: &Args) -> ExitCode {
 
 fn tail(args: &Args) -> Result<(), CliError> {
     let from_ms = when::from(args.from.as_deref())?;
-    let log = reading::open(&args.data, &args.cluster)?;
+    let log = open_log(&args.data, &args.cluster)?;
     let topic = args.what.topic();
     if let Some(site) = &args.site {
         reading::site_of(&log.directory()?, site)?;

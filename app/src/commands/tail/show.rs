@@ -14,7 +14,7 @@ use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
 use serde_json::{Map, json};
 
 use crate::cli::{CliError, Out};
-use crate::target::reading::Part;
+use crate::installation::reading::Part;
 use crate::when;
 
 /// One line.

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::{Growth, GrowthError, Step};
 use crate::cli::{CliError, DONE, Out, WRONG_USE};
-use crate::target::cluster::Installation;
-use crate::target::config::Config;
+use crate::installation::cluster::Installation;
+use crate::installation::config::Config;
 
 /// How often a growth that another command has fenced goes on.
 const TRIES: u32 = 5;

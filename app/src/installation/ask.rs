@@ -11,7 +11,7 @@ use crate::cli::{CliError, ClusterArgs};
 pub fn ask(dir: &Path, cluster: &ClusterArgs, request: &Request, create: bool) -> Result<Answer, CliError> {
     #[cfg(feature = "kafka")]
     if let Some(file) = &cluster.config {
-        return crate::target::cluster::ask(file, request);
+        return crate::installation::cluster::ask(file, request);
     }
     let ClusterArgs { .. } = cluster;
     ask_folder(dir, request, create)

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use logystera_alerter::core::Planner;
 use logystera_infra::control::{Directory, Skips};
-use logystera_infra::embedded::{EmbeddedReader, OpenError};
+use logystera_infra::embedded::EmbeddedReader;
 use logystera_infra::log::{LogError, Record};
 use logystera_processor::core::view::{Gathering, SiteView};
 use logystera_processor::task::APP;
@@ -14,7 +14,7 @@ use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::text::Shown;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
 
-use crate::cli::{CliError, ClusterArgs, DataArgs, FINDING};
+use crate::cli::CliError;
 
 /// A partition of a generation of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,29 +103,6 @@ impl dyn Reading + '_ {
         let generations = (0..).zip(self.generations(topic));
         generations.map(|(generation, count)| Part { generation, partition: key_group.partition(count) }).collect()
     }
-}
-
-/// Opens the cluster's log where `cluster` names one, else the folder's.
-pub(crate) fn open(data: &DataArgs, cluster: &ClusterArgs) -> Result<Box<dyn Reading>, CliError> {
-    #[cfg(feature = "kafka")]
-    if let Some(file) = &cluster.config {
-        return Ok(Box::new(crate::target::cluster_log::ClusterLog::open(file)?));
-    }
-    let ClusterArgs { .. } = cluster;
-    Ok(Box::new(EmbeddedReader::open(&data.data)?))
-}
-
-/// Fails with a finding where a folder's data ends before what was acknowledged. A cluster's brokers see to that themselves.
-pub(crate) fn check_acknowledged(data: &DataArgs, cluster: &ClusterArgs) -> Result<(), CliError> {
-    #[cfg(feature = "kafka")]
-    if cluster.config.is_some() {
-        return Ok(());
-    }
-    let ClusterArgs { .. } = cluster;
-    EmbeddedReader::check_acknowledged(&data.data).map_err(|error| match error {
-        error @ OpenError::RolledBack { .. } => CliError::new(FINDING, error),
-        error => error.into(),
-    })
 }
 
 /// A folder has one partition of each topic.

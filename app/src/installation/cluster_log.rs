@@ -16,7 +16,7 @@ use logystera_schemas::topic::Topic;
 
 use super::config::Config;
 use crate::cli::CliError;
-use crate::target::reading::{Part, Reading};
+use crate::installation::reading::{Part, Reading};
 
 /// An installation's log.
 pub(crate) struct ClusterLog {
