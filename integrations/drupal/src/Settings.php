@@ -65,7 +65,7 @@ final class Settings {
    */
   public const TYPES = [
     'auth.attempt', 'component.lifecycle', 'config.change', 'cron.run', 'db.event', 'file.edit', 'http.request',
-    'mail.outcome', 'php.error', 'user.change',
+    'mail.outcome', 'php.error', 'shop.order', 'user.change',
   ];
 
   private const SETTING = 'logystera_dsn';

@@ -38,6 +38,7 @@ final class Words {
       'cron.run' => [$this->t('Cron'), $this->t('whether it and its jobs run, and how long they take')],
       'php.error' => [$this->t('Faults of the site'), $this->t('errors of PHP, and which module has them')],
       'db.event' => [$this->t('Database'), $this->t('errors and slow queries')],
+      'shop.order' => [$this->t('Orders of a shop'), $this->t('paid, failed, taken back; never what or whose')],
       'http.request' => [$this->t('Visits'), $this->t('which pages are asked for, and which fail')],
     ];
   }

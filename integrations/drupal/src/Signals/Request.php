@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Drupal\logystera\Signals;
 
+use Drupal\Core\Extension\ModuleHandlerInterface;
 use Drupal\logystera\RequestEnd;
 use Drupal\logystera\Runtime;
 use Logystera\Probe;
@@ -46,7 +47,10 @@ final class Request implements EventSubscriberInterface {
    */
   private ?HttpRequest $open = NULL;
 
-  public function __construct(private readonly Runtime $runtime) {
+  public function __construct(
+    private readonly Runtime $runtime,
+    private readonly ModuleHandlerInterface $moduleHandler,
+  ) {
   }
 
   /**
@@ -100,8 +104,22 @@ final class Request implements EventSubscriberInterface {
       'source' => $emitter->source(),
       'action' => Redact::action(strtolower(strtr((string) $request->attributes->get('_route'), '.', ':'))),
       'flags' => $this->flags($request),
+      'bot' => $this->bot($request),
       'network' => $emitter->network(),
     ]);
+  }
+
+  /**
+   * Whether the client is the search engine that it says it is.
+   *
+   * From a module that knows: to find out takes a look into the DNS.
+   */
+  private function bot(HttpRequest $request): ?string {
+    $bot = NULL;
+    $this->runtime->guard('', function () use ($request, &$bot): void {
+      $this->moduleHandler->alter('logystera_bot', $bot, $request);
+    });
+    return in_array($bot, ['verified', 'unverified'], TRUE) ? $bot : NULL;
   }
 
   /**

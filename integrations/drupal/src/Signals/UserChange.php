@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Drupal\logystera\Signals;
 
+use Drupal\Core\Entity\EntityTypeManagerInterface;
 use Drupal\Core\Session\AccountInterface;
 use Drupal\logystera\Runtime;
 use Logystera\Redact;
@@ -24,9 +25,12 @@ final class UserChange {
   /**
    * What makes an account another's.
    */
-  private const TAKES_OVER = ['created', 'role_granted', 'password_changed', 'email_changed'];
+  private const TAKES_OVER = ['created', 'role_granted', 'password_changed', 'email_changed', 'second_factor_off'];
 
-  public function __construct(private readonly Runtime $runtime) {
+  public function __construct(
+    private readonly Runtime $runtime,
+    private readonly EntityTypeManagerInterface $entityTypeManager,
+  ) {
   }
 
   /**
@@ -72,6 +76,18 @@ final class UserChange {
   public function deleted(AccountInterface $account): void {
     $this->runtime->guard(self::TYPE, function () use ($account): void {
       $this->tell('deleted', self::roles($account)[0] ?? self::NO_ROLE, $account);
+    });
+  }
+
+  /**
+   * An account has no second factor any more.
+   */
+  public function secondFactorOff(int $uid): void {
+    $this->runtime->guard(self::TYPE, function () use ($uid): void {
+      $account = $this->entityTypeManager->getStorage('user')->load($uid);
+      if ($account instanceof AccountInterface) {
+        $this->tell('second_factor_off', self::roles($account)[0] ?? self::NO_ROLE, $account);
+      }
     });
   }
 
