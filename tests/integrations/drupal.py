@@ -6,7 +6,7 @@ from drupal_site import Drupal, given
 from gateway import Gateway
 from scenarios import chosen, passes
 from wordpress import Database
-import drupal_changes, drupal_door, drupal_files, drupal_owner, drupal_sign_ins, drupal_watched
+import drupal_changes, drupal_door, drupal_faults, drupal_files, drupal_owner, drupal_shop, drupal_sign_ins, drupal_watched
 
 
 class World:
@@ -52,7 +52,7 @@ def main(words):
     if given() is None:
         print("skipped: the scenarios on a real Drupal want one: DRUPAL_DIR=FOLDER, a project with Drupal 10.3 or newer in it")
         return
-    tests = chosen([drupal_sign_ins, drupal_changes, drupal_files, drupal_door, drupal_watched, drupal_owner], words)
+    tests = chosen([drupal_sign_ins, drupal_changes, drupal_files, drupal_shop, drupal_door, drupal_faults, drupal_watched, drupal_owner], words)
     world, failed = World(), []
     print(f"Drupal {re.search(r'VERSION = .(.+).;', (given()[0] / given()[1] / 'core/lib/Drupal.php').read_text()).group(1)}, "
           f"scratch folder: {world.scratch}", flush=True)

@@ -92,6 +92,13 @@ def test_table_of_mail_settings_and_accounts(world):
           t.user("role_revoked", "ed", "alice"), t.user("role_granted", "au", "alice"))
     t.row("another mail address and password", user(f"{load} $u->setEmail('al2@example.test'); $u->setPassword('planted'); $u->save();"),
           t.user("password_changed", "au", "alice"), t.user("email_changed", "au", "alice"))
+    factor = lambda status: f"Drupal::service('user.data')->set('tfa', $u->id(), 'tfa_user_settings', ['status' => {status}]);"
+    t.row("a second factor, on", user(load + factor(1)))
+    t.row("and off", user(load + factor(0)), t.user("second_factor_off", "au", "alice"))
+    t.row("on, and thrown away", user(load + factor(1) + "Drupal::service('user.data')->delete('tfa', $u->id());"), t.user("second_factor_off", "au", "alice"))
+    t.row("said by another module", user(load + "Drupal::moduleHandler()->invokeAll('logystera_second_factor_off', [(int) $u->id()]);"),
+          t.user("second_factor_off", "au", "alice"))
+    t.row("a second factor, again", user(load + factor(1)))
     t.row("blocked, and let in again", user(f"{load} $u->block(); $u->save(); $u->activate(); $u->save();"),
           mail("sent", transport="mail", recipients=1), without=["php.error"])
     t.row("what a role may do", user("Drupal\\user\\Entity\\Role::load('au')->grantPermission('administer users')->save();"),

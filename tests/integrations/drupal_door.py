@@ -63,6 +63,7 @@ def test_a_type_that_is_off_has_no_service_and_no_signal(world):
     look(site)
     for kind in TYPES:
         site.settings(**{f"types[{t}]": None if t == kind else t for t in TYPES})
+        site.command()
         seen = len(world.gateway.signals(site))
         busy(site)
         look(site)

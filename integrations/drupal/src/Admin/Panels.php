@@ -21,6 +21,11 @@ final class Panels {
 
   private const MARKS = [Standing::WORKS => '✓', Standing::FAILS => '✕', Standing::LOOK => '!', Standing::WAITS => '…'];
 
+  /**
+   * Up to when something has just happened, in seconds.
+   */
+  private const NOW_S = 5;
+
   public function __construct(
     private readonly Runtime $runtime,
     private readonly SpoolFolder $folder,
@@ -83,10 +88,13 @@ final class Panels {
   private function heard(Site $site, string $state): array {
     $succeeded = $site->outbox->state()->values['succeeded_at'];
     if ($succeeded > 0) {
-      return self::element('p', $this->t('The service at @host has heard from this site @span ago.', [
-        '@host' => $this->runtime->settings->agreedHost(),
-        '@span' => $this->words->ago($succeeded),
-      ]));
+      $words = ['@host' => $this->runtime->settings->agreedHost(), '@span' => $this->words->ago($succeeded)];
+      if ($state === Standing::WORKS && time() - intdiv($succeeded, 1000) < self::NOW_S) {
+        return self::element('p', $this->t('The service at @host has just heard from this site.', $words));
+      }
+      return self::element('p', $state === Standing::WORKS
+        ? $this->t('The service at @host has heard from this site @span ago.', $words)
+        : $this->t('It last heard from this site @span ago.', $words));
     }
     return $state !== Standing::WAITS ? [] : self::element('p', $this->t(
       'Press "Check now": it takes a moment, and says whether the connection works.'

@@ -32,7 +32,9 @@ final class Words {
       'component.lifecycle' => [
         $this->t('Modules, themes and Drupal'), $this->t('installed, updated, switched on or off, deleted'),
       ],
-      'file.edit' => [$this->t('Files'), $this->t('scripts that appear among the public files')],
+      'file.edit' => [
+        $this->t('Files'), $this->t("Drupal's own files and settings that change, scripts among the public files"),
+      ],
       'config.change' => [$this->t('Configuration'), $this->t('which configuration was changed; never its value')],
       'mail.outcome' => [$this->t('Mail'), $this->t('whether mail goes out; never what is in it')],
       'cron.run' => [$this->t('Cron'), $this->t('whether it and its jobs run, and how long they take')],
