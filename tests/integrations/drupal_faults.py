@@ -9,7 +9,7 @@ PAGE = "/admin/config/system/logystera"
 ONLY_SIGN_INS = {f"types[{t}]": None for t in [*TYPES, "shop.order"] if t != "auth.attempt"}
 ADMINISTRATOR = ("$r = Drupal\\user\\Entity\\Role::load('boss') ?? Drupal\\user\\Entity\\Role::create(['id' => 'boss', 'label' => 'b', 'is_admin' => TRUE]); $r->save();"
                  "Drupal\\user\\Entity\\User::create(['name' => 'intruder', 'mail' => 'i@example.test', 'status' => 1, 'roles' => ['boss']])->save();")
-FILL = """$clock = new Logystera\\SystemClock(); $spool = new Logystera\\Spool(new Logystera\\FileStorage('%s'), $clock);
+FILL = """Drupal::service("logystera.runtime")->site(); $clock = new Logystera\\SystemClock(); $spool = new Logystera\\Spool(new Logystera\\FileStorage('%s'), $clock);
 for ($i = 0; $i < %d; $i += 50) { $signals = [];
   for ($j = 0; $j < 50; $j++) { $signals[] = [$clock->nowMs(), ['type' => 'http.request', 'method' => 'GET', 'path' => '/flood/' . ($i + $j), 'status' => 404,
     'route_group' => 'page', 'user_agent' => str_repeat('x', 80), 'source' => str_repeat('0a', 16)]]; }
