@@ -1,12 +1,12 @@
 """The Drupal module on a real Drupal with a real gateway: DRUPAL_DIR=FOLDER python3 tests/integrations/drupal.py [WORD...]
 FOLDER is a project with Drupal 10.3 or newer in it, or in its folder web or docroot, with its libraries; it is copied, not changed.
-DRUPAL_DB=mariadb has MariaDB instead of SQLite; LOGYSTERA names the binary [target/debug/logystera]; KEEP=1 leaves the scratch folder."""
+DRUPAL_DB=mariadb has MariaDB instead of SQLite; DRUPAL_PHP is the PHP to run it [php]; LOGYSTERA names the binary [target/debug/logystera]; KEEP=1 leaves the scratch folder."""
 import os, pathlib, re, shutil, sys, tempfile
 from drupal_site import Drupal, given
 from gateway import Gateway
 from scenarios import chosen, passes
 from wordpress import Database
-import drupal_changes, drupal_door, drupal_owner, drupal_sign_ins
+import drupal_changes, drupal_door, drupal_faults, drupal_files, drupal_owner, drupal_shop, drupal_sign_ins, drupal_watched
 
 
 class World:
@@ -52,7 +52,7 @@ def main(words):
     if given() is None:
         print("skipped: the scenarios on a real Drupal want one: DRUPAL_DIR=FOLDER, a project with Drupal 10.3 or newer in it")
         return
-    tests = chosen([drupal_sign_ins, drupal_changes, drupal_door, drupal_owner], words)
+    tests = chosen([drupal_sign_ins, drupal_changes, drupal_files, drupal_shop, drupal_door, drupal_faults, drupal_watched, drupal_owner], words)
     world, failed = World(), []
     print(f"Drupal {re.search(r'VERSION = .(.+).;', (given()[0] / given()[1] / 'core/lib/Drupal.php').read_text()).group(1)}, "
           f"scratch folder: {world.scratch}", flush=True)

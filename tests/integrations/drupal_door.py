@@ -2,6 +2,8 @@
 import gzip, json, os, re, time, urllib.parse
 import fpm
 from door import Door
+from drupal_files import look
+from drupal_site import PHP
 from drupal_sign_ins import JSON, basic, link
 from wordpress import ADMIN, PASSWORD, wait_for
 
@@ -23,7 +25,7 @@ def busy(site):
         $u = Drupal\\user\\Entity\\User::create(['name' => 'leak-typed-user2', 'mail' => 'leak-mail2@example.test', 'pass' => 'leak-password2']);
         $u->save(); $u->delete(); Drupal::queue('probe')->createItem('leak-item'); Drupal::service('cron')->run();""")
     site.install("help"), site.uninstall("help")
-    (site.default / "files/x.php").write_text("<?php // leak-script " + str(time.time_ns()))
+    (site.default / "files/x.php").write_text("<?php x(); // leak-script " + str(time.time_ns()))
 
 
 def test_nothing_happens_before_an_administrator_agrees(world):
@@ -41,10 +43,9 @@ def test_nothing_happens_before_an_administrator_agrees(world):
     assert not list(site.folder.parent.glob(".logystera*")) and not list((site.default / "files").glob("logystera*"))
     site.settings(agree="1")
     assert len(services()) > len(left)
+    look(site)
     busy(site)
-    site.command()
-    busy(site)
-    site.command()
+    look(site)
     types = {s["type"] for s in world.gateway.signals(site)}
     assert types == set(TYPES), set(TYPES) - types
     folder = site.spool()
@@ -60,15 +61,15 @@ def test_nothing_happens_before_an_administrator_agrees(world):
 
 def test_a_type_that_is_off_has_no_service_and_no_signal(world):
     site = world.site("switches")
-    site.command()
+    look(site)
     for kind in TYPES:
         site.settings(**{f"types[{t}]": None if t == kind else t for t in TYPES})
         site.command()
         seen = len(world.gateway.signals(site))
         busy(site)
-        site.command()
+        look(site)
         new = {s["type"] for s in world.gateway.signals(site)[seen:]}
-        assert kind not in new and len(new) >= len(TYPES) - 1, (kind, new)
+        assert new == set(TYPES) - {kind}, (kind, new)
     return f"{len(TYPES)} types"
 
 
@@ -119,6 +120,8 @@ def test_traffic_alone_sends(world):
 
 
 def test_under_fpm_a_page_does_not_wait_for_the_gateway(world):
+    if PHP != "php":
+        return "skipped: the machine's PHP-FPM is of another version"
     site = world.bare_site("fpm")
     site.stop()
     server = fpm.Server(site)

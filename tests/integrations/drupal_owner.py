@@ -62,7 +62,7 @@ def test_installing_says_once_where_to_go_on(world):
 def test_a_key_that_is_no_good_loses_no_other_edit(world):
     site = world.site("badkey")
     secret = re.search(r":([0-9a-f]{64})@", site.dsn).group(1)
-    types = ["auth.attempt", "component.lifecycle", "config.change", "cron.run", "db.event", "file.edit", "http.request", "php.error", "user.change"]
+    types = ["auth.attempt", "component.lifecycle", "config.change", "cron.run", "db.event", "file.edit", "http.request", "php.error", "shop.order", "user.change"]
     for bad, says in [(f'nonsense"\'{SCRIPT}', "This is no connection key"), (site.dsn.replace(secret, secret[1:]), "The secret in the middle was cut"),
                       (site.dsn.replace("127.0.0.1", "gateway.example"), "It has to begin with https://"),
                       (site.dsn.split("?")[0], "The end is missing")]:

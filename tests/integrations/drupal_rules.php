@@ -22,7 +22,7 @@ const PAST_DRUPAL = [
     'Markup::create' => 'escapes nothing', 'FormattableMarkup' => 'is not translated', '#allowed_tags' => 'widens what is let through',
     '#token' => 'takes the token off a form', 'setSafe' => 'escapes nothing', 'inline_template' => 'escapes by chance',
     'addTrustedOrigin' => 'trusts others', '\Drupal::request()->get(' => 'reads input past the form',
-    'getUserInput' => 'reads input past the form', 'accessCheck(false)' => 'takes a right off a query',
+    'getUserInput' => 'reads input past the form', 'accessCheck(FALSE)' => 'takes a right off a query', 'accessCheck(false)' => 'takes a right off a query',
     'config(' . "'logystera.settings'" . ')->set' => 'is Settings\' to do',
 ];
 const SUPERGLOBALS = ['$_GET', '$_POST', '$_REQUEST', '$_COOKIE', '$_FILES', '$_SESSION', '$_SERVER', '$GLOBALS'];
@@ -81,14 +81,16 @@ function translations(string $path, array $tokens): array
 function drupal(string $path, array $tokens, string $source): array
 {
     $found = array_merge(newerThan81($path, $tokens), translations($path, $tokens));
-    $isHooks = preg_match('/\.(module|install)$/D', $path) === 1;
+    // What others' functions look like is written there for them, and never run.
+    $isApi = preg_match('/\.api\.php$/D', $path) === 1;
+    $isHooks = $isApi || preg_match('/\.(module|install)$/D', $path) === 1;
     $isScript = preg_match('~/cron\.php$~D', $path) === 1;
     if (!$isHooks && !$isScript && strpos($source, 'namespace Drupal\logystera') === false) {
         $found[] = "$path:1: what it defines is in no namespace of ours";
     }
     preg_match_all('/^function (\w+)/m', $source, $functions);
     foreach ($functions[1] as $function) {
-        if (strncmp($function, 'logystera_', 10) !== 0) {
+        if (strncmp($function, $isApi ? 'hook_logystera_' : 'logystera_', $isApi ? 15 : 10) !== 0) {
             $found[] = "$path:1: the function $function lacks our prefix";
         }
     }

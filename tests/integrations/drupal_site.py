@@ -1,8 +1,10 @@
 """A real Drupal that somebody has, copied into a scratch folder: a database, PHP's own web server, our module, and one that does things."""
-import html, http.client, json, os, pathlib, re, shutil, signal, subprocess, urllib.parse
+import html, http.client, json, os, pathlib, re, shutil, signal, sqlite3, subprocess, urllib.parse
 from wordpress import ADMIN, PASSWORD, SENDMAIL, TREE, Answer, as_nobody, free_port, wait_for
 
 START_S = 60
+# Drupal 11 wants a newer PHP than the machine's own: tests/integrations/php84, say.
+PHP = os.environ.get("DRUPAL_PHP") or "php"
 PROBE = TREE / "tests/integrations/drupal/probe"
 BOOT = """<?php
 chdir(%r); $loader = require 'autoload.php';
@@ -40,10 +42,33 @@ class Drupal:
         project, root = given()
         self.scratch, self.name, self.port, self.jar, self.server = scratch, name, free_port(), {}, None
         self.url = f"http://127.0.0.1:{self.port}"
-        home = scratch / name
-        subprocess.run(["cp", "-a", project, home], check=True)
+        home, installed = scratch / name, scratch / "installed"
         self.folder, self.log = home / root, scratch / f"{name}.php.log"
         self.default = self.folder / "sites/default"
+        self.log.touch(), self.own(self.log)
+        if database:
+            self.make(project, home, database)
+        else:
+            if not installed.is_dir():
+                self.make(project, home)
+                home.rename(installed)
+            # Drupal's own files are the same ones: who changes one makes it anew.
+            subprocess.run(["cp", "-al", installed, home], check=True)
+            for own in [self.default, self.folder / "modules"]:
+                shutil.rmtree(own)
+                subprocess.run(["cp", "-a", installed / own.relative_to(home), own], check=True)
+            with sqlite3.connect(self.default / "files/.sqlite") as data:
+                # What Drupal keeps there knows the folder that it was in.
+                for (table,) in data.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'cache_%'").fetchall():
+                    data.execute(f"DELETE FROM {table}")
+            data.close()
+            self.own(self.default / "files")
+        with open(self.default / "settings.php", "a") as out:
+            out.write(f"\n{settings}\n")
+
+    def make(self, project, home, database=None):
+        """A Drupal of its own, with our module's files and the probe, in whatever database."""
+        subprocess.run(["cp", "-a", project, home], check=True)
         files = self.folder / "core/assets/scaffold/files"
         self.default.mkdir(parents=True, exist_ok=True)
         for source, target in [("default.settings.php", self.default / "default.settings.php"), ("index.php", self.folder / "index.php"),
@@ -52,24 +77,24 @@ class Drupal:
         for left in ["settings.php", "files"]:
             left = self.default / left
             shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
-        self.log.touch()
         self.build()
         shutil.copytree(PROBE, self.folder / "modules/probe")
-        self.own(home), self.own(self.log)
-        shutil.copy(files / "default.settings.php", self.default / "settings.php")
-        if database:
-            database.query(f"CREATE DATABASE `{name}`")
-            # Again below: the installer goes by what it finds, and adds SQLite all the same.
-            settings = MARIADB % (database.socket, name) + settings
-            with open(self.default / "settings.php", "a") as out:
-                out.write(settings)
         self.own(home)
-        piece = scratch / f"{name}.piece.php"
+        shutil.copy(files / "default.settings.php", self.default / "settings.php")
+        connection = ""
+        if database:
+            database.query(f"CREATE DATABASE `{self.name}`")
+            # Again below: the installer goes by what it finds, and adds SQLite all the same.
+            connection = MARIADB % (database.socket, self.name)
+            with open(self.default / "settings.php", "a") as out:
+                out.write(connection)
+        self.own(home)
+        piece = self.scratch / f"{self.name}.piece.php"
         piece.write_text(INSTALL % (str(self.folder), ADMIN, PASSWORD, PASSWORD))
         self.php([piece])
         self.default.chmod(0o755), (self.default / "settings.php").chmod(0o644)
         with open(self.default / "settings.php", "a") as out:
-            out.write(f"\n$settings['trusted_host_patterns'] = ['^127\\.0\\.0\\.1$', '^default$'];\n{settings}\n")
+            out.write(f"\n$settings['trusted_host_patterns'] = ['^127\\.0\\.0\\.1$', '^default$'];\n{connection}\n")
         self.install("probe", "basic_auth")
 
     def build(self):
@@ -83,7 +108,7 @@ class Drupal:
     def php(self, arguments, check=True, options=(), user=None):
         """`user`: what stands before the command, as the web server's user otherwise."""
         settings = ["-d", "display_errors=stderr", "-d", f"error_log={self.log}", "-d", "memory_limit=512M", "-d", f"sendmail_path={SENDMAIL}"]
-        ran = subprocess.run([*(as_nobody() if user is None else user), "php", *settings, *options, *map(str, arguments)],
+        ran = subprocess.run([*(as_nobody() if user is None else user), PHP, *settings, *options, *map(str, arguments)],
                              cwd=self.folder, capture_output=True, text=True)
         if check and ran.returncode:
             raise AssertionError(f"PHP failed: {ran.stdout[-2000:]} {ran.stderr[-2000:]}")
@@ -127,7 +152,7 @@ class Drupal:
     def serve(self):
         log = open(self.scratch / f"{self.name}.server.log", "ab")
         self.server = subprocess.Popen(
-            [*as_nobody(), "php", *self.settings_of_php(), "-S", f"127.0.0.1:{self.port}", "-t", self.folder, self.folder / ".ht.router.php"],
+            [*as_nobody(), PHP, *self.settings_of_php(), "-S", f"127.0.0.1:{self.port}", "-t", self.folder, self.folder / ".ht.router.php"],
             cwd=self.folder, stdout=log, stderr=log, env={**os.environ, "PHP_CLI_SERVER_WORKERS": "4"}, start_new_session=True)
 
         def answers():

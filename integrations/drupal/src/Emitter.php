@@ -9,122 +9,165 @@ use Logystera\Hasher;
 use Logystera\Redact;
 
 /**
- * Gives signals of one type to the spool, and turns users, addresses, files and messages into hashes that the site can look up.
+ * Gives signals of one type to the spool.
+ *
+ * Turns users, addresses, files and messages into hashes that the site can look
+ * up.
  */
-final class Emitter
-{
-    /** Longest user name that a length is told of, in characters: the catalogue's bound. */
-    private const USER_LENGTH_MAX = 1024;
-    /** A component's folder below Drupal's root. */
-    private const HOME = '~^/(?:sites/[^/]+/)?(?:modules|themes|profiles)/(?:contrib/|custom/)?([^/]+)/~';
+final class Emitter {
+  /**
+   * Longest user name that a length is told of: the catalogue's bound.
+   */
+  private const USER_LENGTH_MAX = 1024;
 
-    public function __construct(
-        private readonly string $type,
-        private readonly Site $site,
-        private readonly Runtime $runtime
-    ) {
-    }
+  /**
+   * A component's folder below Drupal's root.
+   */
+  private const HOME = '~^/(?:sites/[^/]+/)?(?:modules|themes|profiles)/(?:contrib/|custom/)?([^/]+)/~';
 
-    /**
-     * @param array<string, mixed> $fields as the catalogue has them; null for one that is not told
-     * @param bool $isVital it is told however much else there is: somebody runs the site now
-     */
-    public function emit(array $fields, bool $isVital = false): void
-    {
-        $this->site->recorder->record($this->type, $fields, $isVital);
-    }
+  public function __construct(
+    private readonly string $type,
+    private readonly Site $site,
+    private readonly Runtime $runtime
+  ) {
+  }
 
-    /** Whether no more signals of the type are taken in this request: then the work for one may be spared, and drop() counts it. */
-    public function isFull(): bool
-    {
-        return $this->site->recorder->isFull($this->type);
-    }
+  /**
+   * Records a signal.
+   *
+   * @param array<string, mixed> $fields
+   *   As the catalogue has them; null for one that is not told.
+   * @param bool $isVital
+   *   It is told however much else there is: somebody runs the site now.
+   */
+  public function emit(array $fields, bool $isVital = FALSE): void {
+    $this->site->recorder->record($this->type, $fields, $isVital);
+  }
 
-    public function drop(): void
-    {
-        $this->site->recorder->drop($this->type, 'overflow');
-    }
+  /**
+   * Whether no more signals of the type are taken in this request.
+   *
+   * Then the work for one may be spared, and drop() counts it.
+   */
+  public function isFull(): bool {
+    return $this->site->recorder->isFull($this->type);
+  }
 
-    public function hash(string $kind, string $value, ?string $meaning = null): string
-    {
-        return $this->site->lookup->hash($kind, $value, $meaning);
-    }
+  /**
+   * Counts a signal that is not taken.
+   */
+  public function drop(): void {
+    $this->site->recorder->drop($this->type, 'overflow');
+  }
 
-    /** Hash of an account's name, or of the name that was typed where there is no such account. */
-    public function user(string $name): string
-    {
-        return $this->hash(Hasher::USER, Hasher::normalUser($name));
-    }
+  /**
+   * Hash of a value, and what it stands for on this site.
+   */
+  public function hash(string $kind, string $value, ?string $meaning = NULL): string {
+    return $this->site->lookup->hash($kind, $value, $meaning);
+  }
 
-    public function userLength(string $name): int
-    {
-        return min(mb_strlen($name, 'UTF-8'), self::USER_LENGTH_MAX);
-    }
+  /**
+   * Hash of an account's name.
+   *
+   * Or of the name that was typed, where there is no such account.
+   */
+  public function user(string $name): string {
+    return $this->hash(Hasher::USER, Hasher::normalUser($name));
+  }
 
-    /** Hash of who is signed in; null if nobody is. */
-    public function actor(): ?string
-    {
-        $name = $this->runtime->actor();
-        return $name === '' ? null : $this->user($name);
-    }
+  /**
+   * Length of a user's name, within the catalogue's bound.
+   */
+  public function userLength(string $name): int {
+    return min(mb_strlen($name, 'UTF-8'), self::USER_LENGTH_MAX);
+  }
 
-    /** Hash of the client's address. Behind a proxy Drupal's own settings say which that is. */
-    public function source(): string
-    {
-        return $this->hash(Hasher::ADDRESS, $this->address());
-    }
+  /**
+   * Hash of who is signed in; null if nobody is.
+   */
+  public function actor(): ?string {
+    $name = $this->runtime->actor();
+    return $name === '' ? NULL : $this->user($name);
+  }
 
-    /** Hash of the network that the client's address is in; null where nobody knows it. */
-    public function network(): ?string
-    {
-        $network = Address::networkOf($this->address());
-        return $network === null ? null : $this->hash(Hasher::NETWORK, $network);
-    }
+  /**
+   * Hash of the client's address.
+   *
+   * Behind a proxy Drupal's own settings say which that is.
+   */
+  public function source(): string {
+    return $this->hash(Hasher::ADDRESS, $this->address());
+  }
 
-    /** Hash of the address of whoever this request came from; null of work that nobody asked for. */
-    public function visitor(): ?string
-    {
-        return Address::canonical($this->address()) === null ? null : $this->source();
-    }
+  /**
+   * Hash of the network that the client's address is in.
+   *
+   * Null where nobody knows it.
+   */
+  public function network(): ?string {
+    $network = Address::networkOf($this->address());
+    return $network === NULL ? NULL : $this->hash(Hasher::NETWORK, $network);
+  }
 
-    private function address(): string
-    {
-        if (PHP_SAPI === 'cli' && !isset($_SERVER['REMOTE_ADDR'])) {
-            return 'command line';
-        }
-        return Address::canonical((string) $this->runtime->request()?->getClientIp()) ?? 'unknown';
-    }
+  /**
+   * Hash of the address that this request came from.
+   *
+   * Null of work that nobody asked for.
+   */
+  public function visitor(): ?string {
+    return Address::canonical($this->address()) === NULL ? NULL : $this->source();
+  }
 
-    /** Hash of a file's path below Drupal's root. */
-    public function file(string $path): string
-    {
-        return $this->hash(Hasher::FILE, $this->relative($path));
+  /**
+   * The client's address, in one way of writing it.
+   */
+  private function address(): string {
+    if (PHP_SAPI === 'cli' && !isset($_SERVER['REMOTE_ADDR'])) {
+      return 'command line';
     }
+    return Address::canonical((string) $this->runtime->request()?->getClientIp()) ?? 'unknown';
+  }
 
-    /** Hash of a setting's value; only what it was a value of can be looked up. */
-    public function value(string $name, mixed $value): string
-    {
-        $text = is_string($value) ? $value : serialize($value);
-        return $this->hash(Hasher::VALUE, $text, 'a value of ' . Redact::name($name));
-    }
+  /**
+   * Hash of a file's path below Drupal's root.
+   */
+  public function file(string $path): string {
+    return $this->hash(Hasher::FILE, $this->relative($path));
+  }
 
-    /** A file's path below Drupal's root, beginning with a slash; of one that lies elsewhere the name only. */
-    public function relative(string $path): string
-    {
-        $isInside = str_starts_with($path, $this->runtime->root . '/');
-        return $isInside ? substr($path, strlen($this->runtime->root)) : '/' . basename($path);
-    }
+  /**
+   * Hash of a setting's value; only what it was a value of can be looked up.
+   */
+  public function value(string $name, mixed $value): string {
+    $text = is_string($value) ? $value : serialize($value);
+    return $this->hash(Hasher::VALUE, $text, 'a value of ' . Redact::name($name));
+  }
 
-    /** Slug of the module, theme or profile that a file belongs to; `core`, `vendor` or `other`. */
-    public function component(string $path): string
-    {
-        $below = $this->relative($path);
-        if (preg_match(self::HOME, $below, $m) === 1) {
-            return Redact::slug($m[1]);
-        }
-        if (str_starts_with($below, '/core/') || preg_match('~^/[^/]+\.php$~D', $below) === 1 && is_file($this->runtime->root . $below)) {
-            return 'core';
-        }
-        return str_contains($path, '/vendor/') ? 'vendor' : 'other';
+  /**
+   * A file's path below Drupal's root, beginning with a slash.
+   *
+   * Of one that lies elsewhere the name only.
+   */
+  public function relative(string $path): string {
+    $isInside = str_starts_with($path, $this->runtime->root . '/');
+    return $isInside ? substr($path, strlen($this->runtime->root)) : '/' . basename($path);
+  }
+
+  /**
+   * Slug of the module, theme or profile that a file belongs to.
+   *
+   * Or `core`, `vendor` or `other`.
+   */
+  public function component(string $path): string {
+    $below = $this->relative($path);
+    if (preg_match(self::HOME, $below, $m) === 1) {
+      return Redact::slug($m[1]);
     }
+    if (str_starts_with($below, '/core/') || preg_match('~^/[^/]+\.php$~D', $below) === 1 && is_file($this->runtime->root . $below)) {
+      return 'core';
+    }
+    return str_contains($path, '/vendor/') ? 'vendor' : 'other';
+  }
+
 }

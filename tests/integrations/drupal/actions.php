@@ -123,6 +123,20 @@ function mailed(Site $s, mixed $result, string $to = 'planted@example.test', str
     }
 }
 
+/** Commerce says something about an order. */
+function commerce(Site $s, string $event, string $gateway = '', string $state = '', ?string $before = null): void
+{
+    $thing = new Commerce($gateway, $state);
+    $thing->original = $before === null ? null : new Commerce($gateway, $before);
+    $s->dispatcher->dispatch(new Commerce('', '', $thing), $event);
+}
+
+/** The module tfa notes whether an account has a second factor. */
+function factor(Site $s, int $uid, bool $isOn): void
+{
+    $s->container->get('user.data')->set('tfa', $uid, 'tfa_user_settings', ['status' => $isOn ? 1 : 0, 'data' => ['plugins' => ['planted']]]);
+}
+
 /** What is decorated, or there without a decorator. */
 function mailer(Site $s): Mailer
 {

@@ -126,6 +126,9 @@ return [
         same(1, mailer($site)->cleared, 'cleared');
         same([['a context'], ['a tag'], 7], [$mail->getCacheContexts(), $mail->getCacheTags(), $mail->getCacheMaxAge()], 'cacheability');
         same('own x', $mail->ownMethod('x'), 'a method of its own');
+        $data = $site->container->get('user.data');
+        $data->set('other', 1, 'x', 'kept');
+        same([true, 'kept', 'own x'], [$data instanceof \Drupal\user\UserDataInterface, $data->get('other', 1, 'x'), $data->ownMethod('x')], 'data');
         same('planted-subject', $mail->mail('a', 'b', 'c', 'en')['subject'], 'what mail() gives');
         $site->remove();
     },

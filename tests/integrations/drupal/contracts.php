@@ -206,10 +206,20 @@ namespace Drupal\Core\Entity {
     }
 }
 
+namespace Drupal\user {
+    interface UserDataInterface
+    {
+        public function get($module, $uid = null, $name = null);
+        public function set($module, $uid, $name, $value);
+        public function delete($module = null, $uid = null, $name = null);
+    }
+}
+
 namespace Drupal\Core\Extension {
     interface ModuleHandlerInterface
     {
         public function moduleExists($module);
+        public function alter($type, &$data, &$context1 = null, &$context2 = null);
     }
     interface InfoParserInterface
     {

@@ -381,9 +381,104 @@ final class InfoParser implements \Drupal\Core\Extension\InfoParserInterface
 
 final class Modules implements \Drupal\Core\Extension\ModuleHandlerInterface
 {
+    /** What a module knows of a bot, if one does. */
+    public mixed $bot = null;
+
     public function moduleExists($module)
     {
         return false;
+    }
+
+    public function alter($type, &$data, &$context1 = null, &$context2 = null)
+    {
+        if ($type === 'logystera_bot' && $this->bot !== null) {
+            $data = is_callable($this->bot) ? ($this->bot)($context1) : $this->bot;
+        }
+    }
+}
+
+/** What modules keep of accounts. */
+final class UserData implements \Drupal\user\UserDataInterface
+{
+    public array $kept = [];
+
+    public function get($module, $uid = null, $name = null)
+    {
+        return $this->kept[$module][$uid][$name] ?? null;
+    }
+
+    public function set($module, $uid, $name, $value)
+    {
+        $this->kept[$module][$uid][$name] = $value;
+    }
+
+    public function delete($module = null, $uid = null, $name = null)
+    {
+        foreach ((array) $module as $one) {
+            foreach ($uid === null ? array_keys($this->kept[$one] ?? []) : (array) $uid as $id) {
+                if ($name === null) {
+                    unset($this->kept[$one][$id]);
+                }
+                foreach ((array) $name as $key) {
+                    unset($this->kept[$one][$id][$key]);
+                }
+            }
+        }
+    }
+
+    public function ownMethod(string $text): string
+    {
+        return "own $text";
+    }
+}
+
+/** An order, a payment or a way of paying of Drupal Commerce, and the event that carries it: by its methods. */
+final class Commerce
+{
+    public ?Commerce $original = null;
+
+    public function __construct(private readonly string $gateway = '', private readonly string $state = '', private readonly ?Commerce $carries = null)
+    {
+    }
+
+    public function getOrder(): ?Commerce
+    {
+        return $this->carries;
+    }
+
+    public function getEntity(): ?Commerce
+    {
+        return $this->carries;
+    }
+
+    public function getPayment(): ?Commerce
+    {
+        return $this->carries;
+    }
+
+    public function hasField(string $name): bool
+    {
+        return $name === 'payment_gateway';
+    }
+
+    public function get(string $name): object
+    {
+        return (object) ['target_id' => $this->gateway === '' ? null : $this->gateway];
+    }
+
+    public function getPaymentGatewayId(): string
+    {
+        return $this->gateway;
+    }
+
+    public function getState(): self
+    {
+        return $this;
+    }
+
+    public function getId(): string
+    {
+        return $this->state;
     }
 }
 

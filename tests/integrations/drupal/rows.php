@@ -25,6 +25,7 @@ use Symfony\Component\HttpKernel\HttpKernelInterface;
 $fault = static fn (): never => throw new \RuntimeException('planted-fault');
 $bug = static fn (): never => throw new \Error('planted-bug');
 $nothing = static fn () => null;
+$shop = static fn (string $outcome, string $gateway): array => ['type' => 'shop.order', 'outcome' => $outcome, 'gateway' => $gateway];
 $mail = static fn (string $outcome, string $transport, int $recipients): array => ['type' => 'mail.outcome', 'outcome' => $outcome,
     'transport' => $transport] + ($outcome === 'failed' ? ['error_class' => 'other'] : []) + ['recipients' => $recipients];
 $error = static fn (Site $s, string $level, string $component, string $file, int $line, string $message): array => [
@@ -121,6 +122,44 @@ return [
         $s->dispatcher->dispatch(new RequestEvent($kernel, $request, HttpKernelInterface::MAIN_REQUEST), 'kernel.request');
         $s->end();
     }, fn ($s) => [http($s, 'GET', '/x', 200, 'page')]],
+
+    'a module knows a bot' => [function ($s) {
+        $s->container->get('module_handler')->bot = static fn (Request $request): string => $request->isMethod('GET') ? 'unverified' : 'verified';
+        $s->request(Request::create('/x'));
+    }, fn ($s) => [http($s, 'GET', '/x', 200, 'page', ['bot' => 'unverified'])]],
+    'a module says something else' => [function ($s) {
+        $s->container->get('module_handler')->bot = 'planted';
+        $s->request(Request::create('/x'));
+    }, fn ($s) => [http($s, 'GET', '/x', 200, 'page')]],
+    'a module fails' => [function ($s) {
+        $s->container->get('module_handler')->bot = static fn () => throw new \Error('planted');
+        $s->request(Request::create('/x'));
+    }, fn ($s) => [http($s, 'GET', '/x', 200, 'page')]],
+
+    // --- Orders -------------------------------------------------------------------------------------------------------------
+    'an order is paid' => [fn ($s) => commerce($s, 'commerce_order.order.paid', 'stripe'), fn () => [$shop('paid', 'stripe')]],
+    'one without a way of paying' => [fn ($s) => commerce($s, 'commerce_order.order.paid'), fn () => [$shop('paid', 'none')]],
+    'an order is cancelled' => [fn ($s) => commerce($s, 'commerce_order.cancel.post_transition', 'cash'), fn () => [$shop('cancelled', 'cash')]],
+    'a payment fails' => [fn ($s) => commerce($s, 'commerce_payment.commerce_payment.failure', 'stripe'), fn () => [$shop('failed', 'stripe')]],
+    'it fails before there is an order' => [fn ($s) => $s->dispatcher->dispatch(new class {
+        public function getPaymentGateway(): object
+        {
+            return new class {
+                public function id(): string
+                {
+                    return 'Pay.Pal';
+                }
+            };
+        }
+    }, 'commerce_payment.commerce_payment.failure'), fn () => [$shop('failed', 'Pay.Pal')]],
+    'it is given back' => [fn ($s) => commerce($s, 'commerce_payment.commerce_payment.update', 'stripe', 'refunded', 'completed'),
+        fn () => [$shop('refunded', 'stripe')]],
+    'a part of it' => [fn ($s) => commerce($s, 'commerce_payment.commerce_payment.update', 'stripe', 'partially_refunded', 'completed'),
+        fn () => [$shop('refunded', 'stripe')]],
+    'saved again' => [fn ($s) => commerce($s, 'commerce_payment.commerce_payment.update', 'stripe', 'refunded', 'refunded'), fn () => []],
+    'it is captured' => [fn ($s) => commerce($s, 'commerce_payment.commerce_payment.update', 'stripe', 'completed', 'authorization'), fn () => []],
+    'an event that carries nothing' => [fn ($s) => $s->dispatcher->dispatch(new \stdClass(), 'commerce_payment.commerce_payment.update'),
+        fn () => []],
 
     // --- Mail ---------------------------------------------------------------------------------------------------------------
     'mail: sent' => [fn ($s) => mailed($s, true), fn () => [$mail('sent', 'mail', 1)]],
@@ -226,6 +265,33 @@ return [
     'the same roles' => [fn ($s) => \logystera_user_update(account('alice', ['ed'], ['ed'])), fn () => []],
     'another password and another address' => [fn ($s) => \logystera_user_update(account('alice', ['ed'], ['ed'], ['pass' => 'planted', 'mail' => 'p'])),
         fn ($s) => [user($s, 'password_changed', 'ed', 'alice'), user($s, 'email_changed', 'ed', 'alice')]],
+    'a second factor is taken off' => [function ($s) {
+        factor($s, 1, true);
+        factor($s, 1, false);
+        factor($s, 1, false);
+    }, fn ($s) => [user($s, 'second_factor_off', 'boss', 'admin')]],
+    'by throwing away what is kept of it' => [function ($s) {
+        factor($s, 1, true);
+        $s->container->get('user.data')->delete('tfa', 1);
+        $s->container->get('user.data')->delete('tfa', 1);
+    }, fn ($s) => [user($s, 'second_factor_off', 'boss', 'admin')]],
+    'its name and others, of two accounts' => [function ($s) {
+        factor($s, 1, true);
+        factor($s, 2, true);
+        $s->container->get('user.data')->delete(['other', 'tfa'], [1, 2, 3], ['x', 'tfa_user_settings']);
+    }, fn ($s) => [user($s, 'second_factor_off', 'boss', 'admin'), user($s, 'second_factor_off', 'authenticated', 'gone')]],
+    'another thing that is kept' => [function ($s) {
+        factor($s, 1, true);
+        $s->container->get('user.data')->delete('tfa', 1, 'tfa_totp_seed');
+        $s->container->get('user.data')->set('other', 1, 'tfa_user_settings', ['status' => 0]);
+    }, fn () => []],
+    'the account goes, and with it all that is kept' => [function ($s) {
+        factor($s, 1, true);
+        $s->container->get('user.data')->delete(null, 1);
+        $s->container->get('user.data')->delete('tfa');
+    }, fn () => []],
+    'another module says it' => [fn () => \logystera_logystera_second_factor_off(1), fn ($s) => [user($s, 'second_factor_off', 'boss', 'admin')]],
+    'of nobody' => [fn () => \logystera_logystera_second_factor_off(77), fn () => []],
     'an account goes' => [fn ($s) => \logystera_user_delete(new Account(9, 'alice', ['ed'])), fn ($s) => [user($s, 'deleted', 'ed', 'alice')]],
     'modules and themes' => [function ($s) {
         $s->container->get('extension.list.module')->extensions = ['shop' => new Extension('8.x-1.2', 'modules/shop')];

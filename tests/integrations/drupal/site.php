@@ -119,6 +119,7 @@ final class Site
         $container->register('info_parser', InfoParser::class);
         $container->register('lock', Locks::class);
         $container->register('module_handler', Modules::class);
+        $container->register('user.data', UserData::class);
         $container->register('date.formatter', Dates::class);
         $container->register('renderer', Renderer::class);
         $container->register('plugin.manager.mail', Mailer::class);

@@ -12,75 +12,98 @@ use Logystera\Redact;
 use Symfony\Component\EventDispatcher\EventSubscriberInterface;
 
 /**
- * Configuration that was saved, renamed or deleted, by a form, by code or by an import: which object, by whom, and whether a value
- * is one that was seen before. Never a value. An import saves object by object, so that it is told that way, too.
+ * Configuration that was saved, renamed or deleted.
+ *
+ * By a form, by code or by an import: which object, by whom, and whether a
+ * value is one that was seen before. Never a value. An import saves object by
+ * object, so that it is told that way, too.
  */
-final class Config implements EventSubscriberInterface
-{
-    private const TYPE = 'config.change';
-    /** Our own. */
-    private const OWN = 'logystera.';
+final class Config implements EventSubscriberInterface {
+  private const TYPE = 'config.change';
 
-    public function __construct(private readonly Runtime $runtime)
-    {
-    }
+  /**
+   * Our own.
+   */
+  private const OWN = 'logystera.';
 
-    public static function getSubscribedEvents(): array
-    {
-        return [ConfigEvents::SAVE => 'saved', ConfigEvents::DELETE => 'deleted', ConfigEvents::RENAME => 'renamed'];
-    }
+  public function __construct(private readonly Runtime $runtime) {
+  }
 
-    public function saved(ConfigCrudEvent $event): void
-    {
-        $this->runtime->guard(self::TYPE, function () use ($event): void {
-            $config = $event->getConfig();
-            $before = (array) $config->getOriginal('', false);
-            if ($before !== $config->getRawData()) {
-                $this->tell($config->getName(), $before === [] ? 'added' : 'updated', $before, $config->getRawData());
-            }
-        });
-    }
+  /**
+   * {@inheritdoc}
+   */
+  public static function getSubscribedEvents(): array {
+    return [ConfigEvents::SAVE => 'saved', ConfigEvents::DELETE => 'deleted', ConfigEvents::RENAME => 'renamed'];
+  }
 
-    public function deleted(ConfigCrudEvent $event): void
-    {
-        $this->runtime->guard(self::TYPE, function () use ($event): void {
-            $config = $event->getConfig();
-            $this->tell($config->getName(), 'deleted', (array) $config->getOriginal('', false), []);
-        });
-    }
+  /**
+   * An object was saved.
+   */
+  public function saved(ConfigCrudEvent $event): void {
+    $this->runtime->guard(self::TYPE, function () use ($event): void {
+      $config = $event->getConfig();
+      $before = (array) $config->getOriginal('', FALSE);
+      if ($before !== $config->getRawData()) {
+        $this->tell($config->getName(), $before === [] ? 'added' : 'updated', $before, $config->getRawData());
+      }
+    });
+  }
 
-    public function renamed(ConfigRenameEvent $event): void
-    {
-        $this->runtime->guard(self::TYPE, function () use ($event): void {
-            $config = $event->getConfig();
-            $this->tell($event->getOldName(), 'deleted', $config->getRawData(), []);
-            $this->tell($config->getName(), 'added', [], $config->getRawData());
-        });
-    }
+  /**
+   * An object was deleted.
+   */
+  public function deleted(ConfigCrudEvent $event): void {
+    $this->runtime->guard(self::TYPE, function () use ($event): void {
+      $config = $event->getConfig();
+      $this->tell($config->getName(), 'deleted', (array) $config->getOriginal('', FALSE), []);
+    });
+  }
 
-    /** @return string[]|null what the new values open, if anything: a hash of them tells a rule nothing */
-    private static function opened(string $name, array $before, array $after): ?array
-    {
-        $opens = [
-            'user.settings' => ['registration_opened', static fn (array $v): bool => ($v['register'] ?? '') === 'visitors'],
-            'system.logging' => ['debug_on', static fn (array $v): bool => in_array($v['error_level'] ?? '', ['all', 'verbose'], true)],
-        ];
-        [$flag, $holds] = $opens[$name] ?? ['', static fn (array $v): bool => false];
-        return $holds($after) && !$holds($before) ? [$flag] : null;
-    }
+  /**
+   * An object has another name.
+   */
+  public function renamed(ConfigRenameEvent $event): void {
+    $this->runtime->guard(self::TYPE, function () use ($event): void {
+      $config = $event->getConfig();
+      $this->tell($event->getOldName(), 'deleted', $config->getRawData(), []);
+      $this->tell($config->getName(), 'added', [], $config->getRawData());
+    });
+  }
 
-    private function tell(string $name, string $action, array $before, array $after): void
-    {
-        $emitter = str_starts_with($name, self::OWN) ? null : $this->runtime->emitter(self::TYPE);
-        if ($emitter?->isFull()) {
-            $emitter->drop();
-            return;
-        }
-        $emitter?->emit([
-            'key' => Redact::name($name), 'action' => $action,
-            'before_hash' => $before === [] ? null : $emitter->value($name, $before),
-            'after_hash' => $after === [] ? null : $emitter->value($name, $after),
-            'actor_hash' => $emitter->actor(), 'flags' => self::opened($name, $before, $after),
-        ]);
+  /**
+   * What the new values open.
+   *
+   * @return string[]|null
+   *   What the new values open, if anything: a hash of them tells a rule
+   *   nothing.
+   */
+  private static function opened(string $name, array $before, array $after): ?array {
+    $opens = [
+      'user.settings' => ['registration_opened', 'register', ['visitors']],
+      'system.logging' => ['debug_on', 'error_level', ['all', 'verbose']],
+    ];
+    [$flag, $key, $open] = $opens[$name] ?? ['', '', []];
+    $holds = static fn (array $values): bool => in_array($values[$key] ?? NULL, $open, TRUE);
+    return $holds($after) && !$holds($before) ? [$flag] : NULL;
+  }
+
+  /**
+   * Makes the signal.
+   */
+  private function tell(string $name, string $action, array $before, array $after): void {
+    $emitter = str_starts_with($name, self::OWN) ? NULL : $this->runtime->emitter(self::TYPE);
+    if ($emitter?->isFull()) {
+      $emitter->drop();
+      return;
     }
+    $emitter?->emit([
+      'key' => Redact::name($name),
+      'action' => $action,
+      'before_hash' => $before === [] ? NULL : $emitter->value($name, $before),
+      'after_hash' => $after === [] ? NULL : $emitter->value($name, $after),
+      'actor_hash' => $emitter->actor(),
+      'flags' => self::opened($name, $before, $after),
+    ]);
+  }
+
 }

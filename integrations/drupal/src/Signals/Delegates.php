@@ -10,75 +10,103 @@ use Drupal\Core\Cache\Cache;
 use Drupal\Core\Cache\CacheableDependencyInterface;
 
 /**
- * What a decorator of a plugin manager hands on as it is. Drupal's plugin.cache_clearer takes each service that is called
- * plugin.manager.* for one whose definitions it can clear; others ask what a cached answer depends on; and a manager may have
- * methods of its own.
+ * What a decorator of a plugin manager hands on as it is.
+ *
+ * Drupal's plugin.cache_clearer takes each service that is called
+ * plugin.manager.* for one whose definitions it can clear; others ask what a
+ * cached answer depends on; and a manager may have methods of its own.
  */
-trait Delegates
-{
-    abstract protected function manager(): PluginManagerInterface;
+trait Delegates {
 
-    public function getDefinition($plugin_id, $exception_on_invalid = true)
-    {
-        return $this->manager()->getDefinition($plugin_id, $exception_on_invalid);
-    }
+  /**
+   * The manager that is decorated.
+   */
+  abstract protected function manager(): PluginManagerInterface;
 
-    public function getDefinitions()
-    {
-        return $this->manager()->getDefinitions();
-    }
+  /**
+   * {@inheritdoc}
+   */
+  public function getDefinition($plugin_id, $exception_on_invalid = TRUE) {
+    return $this->manager()->getDefinition($plugin_id, $exception_on_invalid);
+  }
 
-    public function hasDefinition($plugin_id)
-    {
-        return $this->manager()->hasDefinition($plugin_id);
-    }
+  /**
+   * {@inheritdoc}
+   */
+  public function getDefinitions() {
+    return $this->manager()->getDefinitions();
+  }
 
-    public function createInstance($plugin_id, array $configuration = [])
-    {
-        return $this->manager()->createInstance($plugin_id, $configuration);
-    }
+  /**
+   * {@inheritdoc}
+   */
+  public function hasDefinition($plugin_id) {
+    return $this->manager()->hasDefinition($plugin_id);
+  }
 
-    public function getInstance(array $options)
-    {
-        return $this->manager()->getInstance($options);
-    }
+  /**
+   * {@inheritdoc}
+   */
+  public function createInstance($plugin_id, array $configuration = []) {
+    return $this->manager()->createInstance($plugin_id, $configuration);
+  }
 
-    public function clearCachedDefinitions()
-    {
-        $manager = $this->manager();
-        if ($manager instanceof CachedDiscoveryInterface) {
-            $manager->clearCachedDefinitions();
-        }
-    }
+  /**
+   * {@inheritdoc}
+   */
+  public function getInstance(array $options) {
+    return $this->manager()->getInstance($options);
+  }
 
-    public function useCaches($use_caches = false)
-    {
-        $manager = $this->manager();
-        if ($manager instanceof CachedDiscoveryInterface) {
-            $manager->useCaches($use_caches);
-        }
+  /**
+   * {@inheritdoc}
+   */
+  public function clearCachedDefinitions() {
+    $manager = $this->manager();
+    if ($manager instanceof CachedDiscoveryInterface) {
+      $manager->clearCachedDefinitions();
     }
+  }
 
-    public function getCacheContexts()
-    {
-        $manager = $this->manager();
-        return $manager instanceof CacheableDependencyInterface ? $manager->getCacheContexts() : [];
+  /**
+   * {@inheritdoc}
+   */
+  public function useCaches($use_caches = FALSE) {
+    $manager = $this->manager();
+    if ($manager instanceof CachedDiscoveryInterface) {
+      $manager->useCaches($use_caches);
     }
+  }
 
-    public function getCacheTags()
-    {
-        $manager = $this->manager();
-        return $manager instanceof CacheableDependencyInterface ? $manager->getCacheTags() : [];
-    }
+  /**
+   * {@inheritdoc}
+   */
+  public function getCacheContexts() {
+    $manager = $this->manager();
+    return $manager instanceof CacheableDependencyInterface ? $manager->getCacheContexts() : [];
+  }
 
-    public function getCacheMaxAge()
-    {
-        $manager = $this->manager();
-        return $manager instanceof CacheableDependencyInterface ? $manager->getCacheMaxAge() : Cache::PERMANENT;
-    }
+  /**
+   * {@inheritdoc}
+   */
+  public function getCacheTags() {
+    $manager = $this->manager();
+    return $manager instanceof CacheableDependencyInterface ? $manager->getCacheTags() : [];
+  }
 
-    public function __call(string $method, array $arguments): mixed
-    {
-        return $this->manager()->$method(...$arguments);
-    }
+  /**
+   * {@inheritdoc}
+   */
+  public function getCacheMaxAge() {
+    $manager = $this->manager();
+    return $manager instanceof CacheableDependencyInterface ? $manager->getCacheMaxAge() : Cache::PERMANENT;
+  }
+
+  /**
+   * Hands on what only the one inside knows.
+   */
+  public function __call(string $method, array $arguments): mixed {
+    return $this->manager()->$method(...$arguments);
+  }
+
 }

@@ -17,95 +17,140 @@ use Symfony\Component\EventDispatcher\EventSubscriberInterface;
 use Symfony\Component\HttpKernel\KernelEvents;
 
 /**
- * PHP's errors, and exceptions that nobody catches. Drupal handles them all and writes them to its log's channel `php`: what is
- * silenced, or what PHP is not set to report, does not come there. An error that repeats in a request is told once. Errors that end
- * PHP itself, such as want of memory, come to no handler and are looked for at the end.
+ * PHP's errors, and exceptions that nobody catches.
+ *
+ * Drupal handles them all and writes them to its log's channel `php`: what is
+ * silenced, or what PHP is not set to report, does not come there. An error
+ * that repeats in a request is told once. Errors that end PHP itself, such as
+ * want of memory, come to no handler and are looked for at the end.
  */
-final class PhpError implements LoggerInterface, EventSubscriberInterface
-{
-    use LoggerTrait;
+final class PhpError implements LoggerInterface, EventSubscriberInterface {
+  use LoggerTrait;
 
-    private const TYPE = 'php.error';
-    private const CHANNEL = 'php';
-    /** Drupal's names of the levels; every other is the class of an exception. */
-    private const LEVELS = [
-        'Warning' => 'warning', 'User warning' => 'warning', 'Core warning' => 'warning', 'Compile warning' => 'warning',
-        'Notice' => 'notice', 'User notice' => 'notice', 'Strict warning' => 'notice', 'Deprecated function' => 'deprecated',
-        'User deprecated function' => 'deprecated', 'Parse error' => 'parse', 'ParseError' => 'parse',
-    ];
-    /** Errors that are told in a request; more are only counted. */
-    private const TOLD_MAX = 250;
-    /** Memory that is given back when a request ends for want of it, in bytes, and how much more it may take then. */
-    private const RESERVE_BYTES = 65536;
-    private const MORE_BYTES = 8388608;
+  private const TYPE = 'php.error';
+  private const CHANNEL = 'php';
 
-    /** @var array<string, true> */
-    private array $told = [];
-    private ?string $reserve = null;
+  /**
+   * Drupal's names of the levels; every other is the class of an exception.
+   */
+  private const LEVELS = [
+    'Warning' => 'warning',
+    'User warning' => 'warning',
+    'Core warning' => 'warning',
+    'Compile warning' => 'warning',
+    'Notice' => 'notice',
+    'User notice' => 'notice',
+    'Strict warning' => 'notice',
+    'Deprecated function' => 'deprecated',
+    'User deprecated function' => 'deprecated',
+    'Parse error' => 'parse',
+    'ParseError' => 'parse',
+  ];
 
-    public function __construct(private readonly Runtime $runtime)
-    {
+  /**
+   * Errors that are told in a request; more are only counted.
+   */
+  private const TOLD_MAX = 250;
+
+  /**
+   * Memory that is given back when a request ends for want of it, in bytes.
+   */
+  private const RESERVE_BYTES = 65536;
+
+  /**
+   * How much more it may take then, in bytes.
+   */
+  private const MORE_BYTES = 8388608;
+
+  /**
+   * The errors that were told, by all that makes them the same.
+   *
+   * @var array<string, true>
+   */
+  private array $told = [];
+
+  /**
+   * The memory that is given back.
+   */
+  private ?string $reserve = NULL;
+
+  public function __construct(private readonly Runtime $runtime) {
+  }
+
+  /**
+   * {@inheritdoc}
+   */
+  public static function getSubscribedEvents(): array {
+    return [KernelEvents::REQUEST => ['begin', 999]];
+  }
+
+  /**
+   * Keeps some memory for the end, and waits for it.
+   */
+  public function begin(): void {
+    $this->runtime->guard(self::TYPE, function (): void {
+      if ($this->reserve === NULL) {
+        $this->reserve = str_repeat("\0", self::RESERVE_BYTES);
+        // Asked for now: there may be no memory for it later.
+        $this->runtime->emitter(self::TYPE);
+        $this->runtime->atEnd($this->finish(...));
+      }
+    });
+  }
+
+  /**
+   * {@inheritdoc}
+   */
+  public function log($level, string|\Stringable $message, array $context = []): void {
+    $this->runtime->guard(self::TYPE, function () use ($context): void {
+      if (($context['channel'] ?? '') !== self::CHANNEL || !isset($context['%type'], $context['%file'])) {
+        return;
+      }
+      $error = $context['exception'] ?? NULL;
+      // Drupal adds the query and its values to what the database said.
+      $text = $error instanceof DatabaseException && $error->getPrevious() !== NULL
+        ? $error->getPrevious()->getMessage()
+        : (string) ($context['@message'] ?? '');
+      $kind = self::LEVELS[(string) $context['%type']] ?? 'fatal';
+      $this->tell($kind, html_entity_decode($text), (string) $context['%file'], (int) ($context['%line'] ?? 0));
+    });
+  }
+
+  /**
+   * Looks for what ended PHP itself.
+   */
+  private function finish(): void {
+    $last = error_get_last();
+    if (!Fatal::is($last)) {
+      return;
     }
-
-    public static function getSubscribedEvents(): array
-    {
-        return [KernelEvents::REQUEST => ['begin', 999]];
+    $this->reserve = NULL;
+    $limit = Bytes::toNumber((string) ini_get('memory_limit'));
+    if ($limit > 0) {
+      Quiet::call('ini_set', 'memory_limit', (string) (int) ($limit + self::MORE_BYTES));
     }
+    $this->tell(Fatal::LEVELS[$last['type']], $last['message'], $last['file'], $last['line']);
+  }
 
-    public function begin(): void
-    {
-        $this->runtime->guard(self::TYPE, function (): void {
-            if ($this->reserve === null) {
-                $this->reserve = str_repeat("\0", self::RESERVE_BYTES);
-                // Asked for now: there may be no memory for it later.
-                $this->runtime->emitter(self::TYPE);
-                $this->runtime->atEnd($this->finish(...));
-            }
-        });
+  /**
+   * Makes the signal.
+   */
+  private function tell(string $level, string $message, string $file, int $line): void {
+    if (count($this->told) >= self::TOLD_MAX && !in_array($level, Fatal::LEVELS, TRUE)) {
+      $this->runtime->emitter(self::TYPE)?->drop();
+      return;
     }
+    $shape = Redact::message($message);
+    $emitter = isset($this->told["$level $file $line $shape"]) ? NULL : $this->runtime->emitter(self::TYPE);
+    $this->told["$level $file $line $shape"] = TRUE;
+    $emitter?->emit([
+      'level' => $level,
+      'component' => $emitter->component($file),
+      'file_hash' => $emitter->file($file),
+      'line' => $line,
+      'message_hash' => $emitter->hash(Hasher::MESSAGE, $shape),
+      'source' => $emitter->visitor(),
+    ]);
+  }
 
-    public function log($level, string|\Stringable $message, array $context = []): void
-    {
-        $this->runtime->guard(self::TYPE, function () use ($context): void {
-            if (($context['channel'] ?? '') !== self::CHANNEL || !isset($context['%type'], $context['%file'])) {
-                return;
-            }
-            $error = $context['exception'] ?? null;
-            // Drupal adds the query and its values to what the database said.
-            $text = $error instanceof DatabaseException && $error->getPrevious() !== null
-                ? $error->getPrevious()->getMessage()
-                : (string) ($context['@message'] ?? '');
-            $kind = self::LEVELS[(string) $context['%type']] ?? 'fatal';
-            $this->tell($kind, html_entity_decode($text), (string) $context['%file'], (int) ($context['%line'] ?? 0));
-        });
-    }
-
-    private function finish(): void
-    {
-        $last = error_get_last();
-        if (!Fatal::is($last)) {
-            return;
-        }
-        $this->reserve = null;
-        $limit = Bytes::toNumber((string) ini_get('memory_limit'));
-        if ($limit > 0) {
-            Quiet::call('ini_set', 'memory_limit', (string) (int) ($limit + self::MORE_BYTES));
-        }
-        $this->tell(Fatal::LEVELS[$last['type']], $last['message'], $last['file'], $last['line']);
-    }
-
-    private function tell(string $level, string $message, string $file, int $line): void
-    {
-        if (count($this->told) >= self::TOLD_MAX && !in_array($level, Fatal::LEVELS, true)) {
-            $this->runtime->emitter(self::TYPE)?->drop();
-            return;
-        }
-        $shape = Redact::message($message);
-        $emitter = isset($this->told["$level $file $line $shape"]) ? null : $this->runtime->emitter(self::TYPE);
-        $this->told["$level $file $line $shape"] = true;
-        $emitter?->emit([
-            'level' => $level, 'component' => $emitter->component($file), 'file_hash' => $emitter->file($file),
-            'line' => $line, 'message_hash' => $emitter->hash(Hasher::MESSAGE, $shape), 'source' => $emitter->visitor(),
-        ]);
-    }
 }

@@ -10,25 +10,30 @@ use Drupal\Core\Cache\CacheableDependencyInterface;
 use Drupal\Core\Queue\QueueWorkerInterface;
 use Drupal\Core\Queue\QueueWorkerManagerInterface;
 
-/** Hands out workers of queues that say how their items ended. */
-final class QueueWorkers implements QueueWorkerManagerInterface, CachedDiscoveryInterface, CacheableDependencyInterface
-{
-    use Delegates {
-        createInstance as private createBare;
-    }
+/**
+ * Hands out workers of queues that say how their items ended.
+ */
+final class QueueWorkers implements QueueWorkerManagerInterface, CachedDiscoveryInterface, CacheableDependencyInterface {
+  use Delegates {
+    createInstance as private createBare;
+  }
 
-    public function __construct(private readonly PluginManagerInterface $inner, private readonly CronJobs $jobs)
-    {
-    }
+  public function __construct(private readonly PluginManagerInterface $inner, private readonly CronJobs $jobs) {
+  }
 
-    public function createInstance($plugin_id, array $configuration = [])
-    {
-        $worker = $this->createBare($plugin_id, $configuration);
-        return $worker instanceof QueueWorkerInterface ? new QueueWorker($worker, $this->jobs) : $worker;
-    }
+  /**
+   * {@inheritdoc}
+   */
+  public function createInstance($plugin_id, array $configuration = []) {
+    $worker = $this->createBare($plugin_id, $configuration);
+    return $worker instanceof QueueWorkerInterface ? new QueueWorker($worker, $this->jobs) : $worker;
+  }
 
-    protected function manager(): PluginManagerInterface
-    {
-        return $this->inner;
-    }
+  /**
+   * The manager that is decorated.
+   */
+  protected function manager(): PluginManagerInterface {
+    return $this->inner;
+  }
+
 }
