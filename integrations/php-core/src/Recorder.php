@@ -33,8 +33,7 @@ final class Recorder
     /** @var Ledger */
     private $ledger;
 
-    /** The field that says how many one signal stands for. */
-    private const REPEATS = 'repeats';
+    private const REPEATS = Merge::REPEATS;
 
     /** @param string[] $enabled signal types that are switched on */
     public function __construct(Spool $spool, Clock $clock, array $enabled, bool $isImmediate, Ledger $ledger)
