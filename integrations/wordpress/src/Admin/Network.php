@@ -37,7 +37,7 @@ final class Network
         if (!current_user_can(self::RIGHT)) {
             return;
         }
-        $heads = [__('Site', 'logystera'), __('State', 'logystera'), __('Service', 'logystera'), __('Heard of last', 'logystera')];
+        $heads = [__('Site', 'logystera'), __('State', 'logystera'), __('Service', 'logystera'), __('Last heard from', 'logystera')];
         echo '<div class="wrap logystera"><h1>Logystera</h1><p>' . esc_html__(
             'Each site has a connection key and an agreement of its own. Open a site to set it up, or to see what is wrong.',
             'logystera'
@@ -64,8 +64,8 @@ final class Network
         $text = $standing === null || $site === null
             ? __('Not set up: nothing is recorded or sent.', 'logystera')
             : implode(' ', array_merge([Status::title($state, $standing->reasons[0] ?? '')], Status::problems($site)));
-        $heads = [__('Service', 'logystera'), __('Heard of last', 'logystera')];
-        $cells = [Settings::agreedHost(), Words::time($site === null ? 0 : $site->state()->values['succeeded_at'])];
+        $heads = [__('Service', 'logystera'), __('Last heard from', 'logystera')];
+        $cells = [Settings::agreedHost() ?: '—', Words::time($site === null ? 0 : $site->state()->values['succeeded_at'])];
         echo '<tr><th scope="row"><a href="' . esc_url(Page::url()) . '">' . esc_html((string) get_option(self::HOME)) . '</a></th>';
         echo '<td data-logystera-head="' . esc_attr__('State', 'logystera') . '" class="logystera-' . esc_attr($state) . '">';
         Headline::mark($state);
