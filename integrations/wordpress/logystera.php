@@ -3,7 +3,7 @@
 /**
  * Plugin Name:       Logystera
  * Plugin URI:        https://logystera.example/wordpress
- * Description:       Tells a Logystera gateway how this site behaves: sign-ins, mail, cron, errors, changes. Never content.
+ * Description:       You hear of it when mail fails, jobs stop, passwords are guessed or an administrator appears. Not before you agree.
  * Version:           0.1.0
  * Requires at least: 5.9
  * Requires PHP:      7.4

@@ -69,7 +69,7 @@ def test_nothing_happens_before_an_administrator_agrees(world):
     folder = site.spool()
     assert folder.is_dir()
     for act in [lambda: site.settings("save", **{"types[]": TYPES}), lambda: site.settings("withdraw")]:
-        assert "take the agreement back" in act()
+        assert "take the agreement back?" in act()
         assert json.loads(site.eval(HOOKS)) != [] and folder.is_dir()
     assert "Nothing is recorded or sent any more" in site.settings("withdraw", sure="1")
     be_busy(site)

@@ -91,7 +91,7 @@ class Server:
             script = "/index.php"
         params = {"SCRIPT_FILENAME": f"{self.site.folder}{script}", "SCRIPT_NAME": script, "REQUEST_METHOD": method,
                   "REQUEST_URI": target, "QUERY_STRING": query, "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "127.0.0.1",
-                  "SERVER_ADDR": "127.0.0.1", "SERVER_PORT": str(self.site.port), "DOCUMENT_ROOT": str(self.site.folder),
+                  "SERVER_ADDR": "127.0.0.1", "SERVER_NAME": "127.0.0.1", "SERVER_PORT": str(self.site.port), "DOCUMENT_ROOT": str(self.site.folder),
                   "CONTENT_TYPE": headers.get("Content-Type") or "", "CONTENT_LENGTH": str(len(body))}
         params.update({"HTTP_" + n.upper().replace("-", "_"): v for n, v in headers.items()})
         head, _, text = ask(self.port, params, body).partition(b"\r\n\r\n")

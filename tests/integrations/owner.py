@@ -33,11 +33,15 @@ def test_an_owner_gets_from_the_list_of_plugins_to_the_first_alert(world):
         assert state(page) == ("waits", "Not set up yet"), state(page)
         # Who forgets the tick is told what is missing.
         assert "until you agree to it" in site.settings("save", dsn=made["dsn"], **{"types[]": TYPES})
-        assert state(site.get(PAGE).text) == ("waits", "One step is missing: agree")
+        page = site.get(PAGE).text
+        assert state(page) == ("waits", "One step is missing: agree")
+        assert page.index('name="agree"') < page.index('name="dsn"'), "what is missing stands first"
         # Without JavaScript, as it is filled in from the top.
         note = site.settings("save", agree="on", flush_every_s=60, **{"types[]": TYPES})
         assert "Events are recorded from the next request on. It works." in note, note
+        assert 'Now press "Try an alert"' in note, "the next step"
         page = site.get(PAGE).text
+        assert re.search(r'<input[^>]*id="logystera-drill"[^>]*>', page).group(0).count("button-primary") == 1, "it is the stronger button"
         assert state(page) == ("works", "It works."), state(page)
         named = dict(re.findall(r'value="([\w.]+)"[^>]*><span><strong>(.*?)</strong>', page))
         assert set(named) == set(TYPES) and not set(named.values()) & set(TYPES), "each type has words of its own"
@@ -51,9 +55,24 @@ def test_an_owner_gets_from_the_list_of_plugins_to_the_first_alert(world):
         assert [(m["outcome"], m["recipients"]) for m in mails] == [("failed", 1)] * 5, mails
         assert not mailed.exists(), "a mail went out"
         the_way_ends_where_it_ends(site, gateway)
+        who_needs_another_key_finds_its_place(site, gateway)
     finally:
         gateway.stop()
     return f"{took:.1f} s from signing in to the alert"
+
+
+def who_needs_another_key_finds_its_place(site, gateway):
+    """Where a new key is what helps, its field stands before all else, and who does not look there is told where they do look."""
+    page = site.get(PAGE).text
+    assert page.index("types[]") < page.index('name="dsn"')
+    assert "Logystera does not work" not in site.get("/wp-admin/").text
+    gateway.run("site", "revoke-key", site.id, "k1")
+    wait_for("the refusal", lambda: "does not accept your connection key" in site.settings("test"), 20)
+    page = site.get(PAGE).text
+    assert state(page) == ("fails", "It does not work.") and page.index('name="dsn"') < page.index("types[]")
+    for path in ["/wp-admin/", "/wp-admin/plugins.php"]:
+        assert "Logystera does not work" in site.get(path).text, path
+    assert "Logystera does not work" not in site.get("/wp-admin/edit.php").text, "it is not everywhere"
 
 
 def the_introduction_is_shown_once(site):

@@ -4,7 +4,7 @@ import concurrent.futures, importlib, os, sys
 from scenarios import chosen, passes
 from world import World
 
-MODULES = ["quiet", "brute_force", "table", "components", "admin", "owner", "leaks", "outage", "after_the_page", "network", "watched", "files", "cli", "php_package"]
+MODULES = ["quiet", "brute_force", "table", "components", "admin", "owner", "leaks", "outage", "after_the_page", "network", "watched", "files", "cli", "php_package", "page_time"]
 AT_ONCE = 4
 
 

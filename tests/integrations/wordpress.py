@@ -1,5 +1,5 @@
 """A real WordPress from Debian's packages, in a scratch folder: MariaDB without a network, PHP's own web server, our plugin."""
-import fcntl, html, http.client, json, os, pathlib, re, shutil, signal, socket, subprocess, time, urllib.parse
+import contextlib, fcntl, html, http.client, json, os, pathlib, re, shutil, signal, socket, subprocess, time, urllib.parse
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 # WordPress 6.1 is in Debian 12, 6.8 in Debian 13, each with another theme.
@@ -143,6 +143,16 @@ class WordPress:
             with socket.socket() as s:
                 return s.connect_ex(("127.0.0.1", self.port)) == 0
         wait_for("the web server", answers, START_S)
+
+    @contextlib.contextmanager
+    def served_by(self, module, *options):
+        """By another server than PHP's own: `fpm` or `mod_php`."""
+        self.stop()
+        server = module.Server(self, *options)
+        try:
+            yield server
+        finally:
+            server.stop()
 
     def stop(self):
         if self.server:

@@ -10,8 +10,8 @@ final class Folder
     /** What a spool, the look-up store and an integration keep there. */
     private const FILES = [
         'lock', 'flush', 'open', 'next', 'segment', 'state', 'batch', 'last', 'dropped', 'lookups', 'lookup', 'meanings',
-        'merge', 'merging', 'kick', 'probe', 'tally', 'look', 'files', 'files0', 'files1', 'files2', 'files3', 'files4', 'files5', 'files6',
-        'files7',
+        'merge', 'merging', 'kick', 'probe', 'tally', 'merged', 'look', 'files', 'files0', 'files1', 'files2', 'files3', 'files4',
+        'files5', 'files6', 'files7',
     ];
     /** For servers that know these files; all others run the spool's own, which say nothing. */
     private const GUARDS = [

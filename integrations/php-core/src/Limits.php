@@ -17,6 +17,12 @@ final class Limits
     public const SPOOL_BYTES_MAX = 4194304;
     /** Bytes of lines that are counted anew with each append before that is written down: a write costs a page as much. */
     public const TALLY_BYTES_MIN = 16384;
+    /**
+     * Bytes of the newest lines that are looked at when what waits in a full spool is merged, at most and at least: some thirteen
+     * hundred signals, which cost one page some 15 ms.
+     */
+    public const MERGE_BYTES_MAX = 262144;
+    public const MERGE_BYTES_MIN = 32768;
     /** Oldest signal that is still sent, in milliseconds: a day less than the gateway takes. */
     public const SIGNAL_AGE_MS_MAX = 6 * 86400000;
     /** Longest line of a spool, in bytes: the longest signal of the catalogue has half of it. */

@@ -11,6 +11,9 @@ namespace Logystera;
  */
 final class Lookup
 {
+    /** Longest value that is compared with the next one, in bytes. */
+    private const LAST_BYTES_MAX = 1024;
+
     /** @var Storage */
     private $storage;
     /** @var Clock */
@@ -19,6 +22,8 @@ final class Lookup
     private $hasher;
     /** @var array<string, array<string, string>> lines of this request, by kind and hash */
     private $pending = [];
+    /** @var array<string, array{0: string, 1: string|null, 2: string}|null> what was hashed last, by kind: one actor makes many changes */
+    private $last = [];
 
     public function __construct(Storage $storage, Clock $clock, Hasher $hasher)
     {
@@ -32,7 +37,11 @@ final class Lookup
      */
     public function hash(string $kind, string $value, ?string $meaning = null): string
     {
+        if (($this->last[$kind][0] ?? null) === $value && $this->last[$kind][1] === $meaning) {
+            return $this->last[$kind][2];
+        }
         $hash = $this->hasher->hash($kind, $value);
+        $this->last[$kind] = strlen($value) <= self::LAST_BYTES_MAX ? [$value, $meaning, $hash] : null;
         if (!isset($this->pending[$kind][$hash]) && count($this->pending[$kind] ?? []) >= Limits::LOOKUP_WRITE_ENTRIES_MAX) {
             return $hash;
         }
@@ -55,7 +64,7 @@ final class Lookup
         $first = [Hasher::USER => 1, Hasher::ADDRESS => 1];
         $join = static fn (array $kinds): string => implode('', array_map('implode', $kinds));
         [$lines, $others] = [$join(array_intersect_key($this->pending, $first)), $join(array_diff_key($this->pending, $first))];
-        $this->pending = [];
+        [$this->pending, $this->last] = [[], []];
         $lock = $this->storage->lock('lookups', true);
         if ($lock === null) {
             return;

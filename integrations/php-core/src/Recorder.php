@@ -33,8 +33,7 @@ final class Recorder
     /** @var Ledger */
     private $ledger;
 
-    /** The field that says how many one signal stands for. */
-    private const REPEATS = 'repeats';
+    private const REPEATS = Merge::REPEATS;
 
     /** @param string[] $enabled signal types that are switched on */
     public function __construct(Spool $spool, Clock $clock, array $enabled, bool $isImmediate, Ledger $ledger)
@@ -85,14 +84,15 @@ final class Recorder
         return ($this->counts[$type] ?? 0) >= Limits::REQUEST_SIGNALS_MAX && $this->clock->nowMs() - $this->since < Limits::REQUEST_MS_MAX;
     }
 
-    /** Counts a signal that could not be made or taken. $reason: one of the catalogue's. */
-    public function drop(string $type, string $reason): void
+    /** Counts signals that could not be made or taken. $reason: one of the catalogue's. */
+    public function drop(string $type, string $reason, int $count = 1): void
     {
-        if (isset($this->enabled[$type], $this->dropped["$type|$reason"])) {
+        $key = "$type|$reason";
+        if (isset($this->dropped[$key])) {
             // A flood costs a page no more than this.
-            $this->dropped["$type|$reason"][0]++;
+            $this->dropped[$key][0] += $count;
         } elseif (isset($this->enabled[$type])) {
-            $this->dropped = Spool::sum($this->dropped, ["$type|$reason" => [1, $this->clock->nowMs()]]);
+            $this->dropped[$key] = [$count, $this->clock->nowMs()];
         }
     }
 

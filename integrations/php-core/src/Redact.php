@@ -14,6 +14,10 @@ final class Redact
     /** Stands for a segment that is not told, and for a part of a name. */
     private const HIDDEN = '*';
     private const TOKEN = 'token';
+    /** @var string the name that was asked for last, and what may be told of it */
+    private static $lastName = '';
+    /** @var string */
+    private static $lastPlain = '';
     /** The segment after one of these names a person, a search or a one-time link. */
     private const NAMES_A_PERSON = [
         'author', 'user', 'users', 'member', 'members', 'profile', 'profiles', 'search', 'reset', 'reset-password',
@@ -87,6 +91,15 @@ final class Redact
 
     /** The name of a setting or a job as the catalogue's class `name` has it, without what looks like a token, an address or a number. */
     public static function name(string $name): string
+    {
+        // A change asks three times for one name, and a request may have hundreds of changes.
+        if ($name !== self::$lastName) {
+            [self::$lastName, self::$lastPlain] = [$name, self::plainName($name)];
+        }
+        return self::$lastPlain;
+    }
+
+    private static function plainName(string $name): string
     {
         $text = Telltale::decoded($name);
         $text = Telltale::withoutUuids((string) preg_replace('/[0-9A-Za-z._%+-]*@[0-9A-Za-z.-]*/', self::TOKEN, $text), self::TOKEN);

@@ -12,8 +12,8 @@ namespace Logystera;
  * nothing, and a head: `<number> <floor>`. The number grows by one with each file; no signal's `at` is below the
  * floor, which is the `through` that the file before ended with, plus 1. Times that are further ahead of the clock than
  * `CLOCK_BACK_MS` come from a clock that was wrong; they hold nothing back, and are set to the present. `dropped`
- * counts what found no room, by type and reason, in generations: one that was told is told once. All of this changes
- * under the lock `lock` only.
+ * counts what found no room, by type and reason, in generations: one that was told is told once. Before that what waits in `open` is
+ * merged: see Merge. All of this changes under the lock `lock` only.
  */
 final class Spool
 {
@@ -171,9 +171,8 @@ final class Spool
             [$last, $isTorn] = $this->tail('open', $head);
             $last = self::bounded($last, $now);
         }
-        $used = $head['size'] + (int) $this->storage->size('segment');
-        $tallies = new Tallies($this->storage, $this);
-        $shares = new Shares($this->bytesMax, $used, static fn (): array => $tallies->load());
+        [$tallies, $shares] = $this->shares($head);
+        $mayMerge = true;
         // A line without its end was being written when its writer died: the next one must not join it.
         $lines = $isTorn ? "\n" : '';
         $kept = [];
@@ -181,7 +180,18 @@ final class Spool
             [$time, $signal] = $entry;
             $at = max(min($time, $now), $last);
             $line = self::line($at, $signal);
-            if ($line === null || strlen($line) > Limits::LINE_BYTES_MAX || !$shares->take($line, $entry[2] ?? false)) {
+            $fits = $line !== null && strlen($line) <= Limits::LINE_BYTES_MAX;
+            $isTaken = $fits && $shares->take($line, $entry[2] ?? false);
+            if ($fits && !$isTaken && $mayMerge) {
+                // Before anything is dropped, what waits and is equal is merged.
+                $mayMerge = false;
+                if ((new Merge($this->storage))->open($head)) {
+                    $head = $this->head('open') ?? $head;
+                    [$tallies, $shares] = $this->shares($head, $lines);
+                    $isTaken = $shares->take($line, $entry[2] ?? false);
+                }
+            }
+            if (!$isTaken) {
                 $dropped = self::sum($dropped, [$signal['type'] . '|overflow' => [1, $at]]);
                 continue;
             }
@@ -197,6 +207,20 @@ final class Spool
             $tallies->save($shares->bytes());
         }
         return $dropped === [] || $this->countDropped($dropped) ? [] : $dropped;
+    }
+
+    /**
+     * What the room is used for, and who may take more of it.
+     *
+     * @param string $lines what is about to be appended besides
+     * @return array{0: Tallies, 1: Shares}
+     */
+    private function shares(array $head, string $lines = ''): array
+    {
+        $used = $head['size'] + (int) $this->storage->size('segment') + strlen($lines);
+        $tallies = new Tallies($this->storage, $this);
+        $tally = static fn (): array => Shares::sum($tallies->load(), Shares::tally($lines));
+        return [$tallies, new Shares($this->bytesMax, $used, $tally)];
     }
 
     /**

@@ -21,6 +21,7 @@ $tests = array_merge(
     require __DIR__ . '/standing.php',
     require __DIR__ . '/failing.php',
     require __DIR__ . '/shares.php',
+    require __DIR__ . '/merging.php',
     require __DIR__ . '/handlers.php',
     require __DIR__ . '/addresses.php',
     require __DIR__ . '/fields.php',

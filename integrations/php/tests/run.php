@@ -12,10 +12,12 @@ use Logystera\Php\Middleware;
 use Logystera\Php\Monitor;
 use Symfony\Component\EventDispatcher\EventDispatcher;
 use Symfony\Component\HttpFoundation\Request;
+use Symfony\Component\HttpFoundation\RequestStack;
 use Symfony\Component\HttpFoundation\Response;
+use Symfony\Component\HttpKernel\Controller\ArgumentResolver;
+use Symfony\Component\HttpKernel\Controller\ControllerResolver;
 use Symfony\Component\HttpKernel\Event\ExceptionEvent;
-use Symfony\Component\HttpKernel\Event\TerminateEvent;
-use Symfony\Component\HttpKernel\HttpKernelInterface;
+use Symfony\Component\HttpKernel\HttpKernel;
 
 use function Logystera\Tests\run;
 use function Logystera\Tests\same;
@@ -97,25 +99,35 @@ run([
         $source = $monitor->hash(Hasher::ADDRESS, '203.0.113.7');
         same([$request($source, '/cart/*', 404), $request($source, '/cart/*', 200)], plain($spool()), 'told');
     },
-    'Symfony\'s listener of the page tells at the end' => static function () use ($request): void {
+    'Symfony\'s listener of the page, in Symfony\'s own kernel' => static function () use ($request): void {
         [$monitor, $spool] = site();
         eval(substr(fence('src/EventListener/LogysteraListener.php'), 5));
         $listener = new \LogysteraListener($monitor);
         $dispatcher = new EventDispatcher();
         $dispatcher->addListener('kernel.exception', [$listener, 'onKernelException']);
         $dispatcher->addListener('kernel.terminate', [$listener, 'onKernelTerminate']);
-        $kernel = new class implements HttpKernelInterface {
-            public function handle(Request $request, int $type = self::MASTER_REQUEST, bool $catch = true): Response
-            {
-                return new Response('', 500);
-            }
-        };
-        $asked = Request::create('/a', 'GET', [], [], [], ['REMOTE_ADDR' => '203.0.113.7', 'HTTP_USER_AGENT' => 'tests/1']);
-        $dispatcher->dispatch(new ExceptionEvent($kernel, $asked, 1, new \RuntimeException('leak "quoted"')), 'kernel.exception');
-        $dispatcher->dispatch(new TerminateEvent($kernel, $asked, $kernel->handle($asked)), 'kernel.terminate');
+        // As an application's own page for faults does.
+        $dispatcher->addListener('kernel.exception', static function (ExceptionEvent $event): void {
+            $event->setResponse(new Response('sorry', 500));
+        }, -10);
+        $kernel = new HttpKernel($dispatcher, new ControllerResolver(), new RequestStack(), new ArgumentResolver());
+        $answers = [];
+        $controllers = ['/a' => static function (): Response {
+            throw new \RuntimeException('leak "quoted"');
+        }, '/b' => static fn (): Response => new Response('', 204)];
+        foreach ($controllers as $path => $controller) {
+            $asked = Request::create("$path?leak", 'GET', [], [], [], ['REMOTE_ADDR' => '203.0.113.7', 'HTTP_USER_AGENT' => 'tests/1']);
+            $asked->attributes->set('_controller', $controller);
+            $answer = $kernel->handle($asked);
+            $kernel->terminate($asked, $answer);
+            $answers[] = $answer->getStatusCode();
+        }
+        same([500, 204], $answers, 'as they came');
         $told = plain($spool());
         same(['php.error', 'fatal', 'app'], [$told[0]['type'], $told[0]['level'], $told[0]['component']], 'the exception');
-        same($request($monitor->hash(Hasher::ADDRESS, '203.0.113.7'), '/a', 500), $told[1], 'the request');
+        $source = $monitor->hash(Hasher::ADDRESS, '203.0.113.7');
+        same([$request($source, '/a', 500), $request($source, '/b', 204)], array_slice($told, 1), 'the requests');
+        same(false, strpos((string) json_encode($told), 'leak'), 'no query and no message');
     },
     'jobs, mail, sign-ins and other signals are told; faults of theirs go on' => static function (): void {
         [$monitor, $spool] = site(['types' => ['auth.attempt', 'cron.run', 'mail.outcome', 'config.change']]);

@@ -23,11 +23,14 @@ final class Emitter
     private $type;
     /** @var Site */
     private $site;
+    /** @var bool whether it is about the site that WordPress is at */
+    private $follows;
 
     public function __construct(string $type, Site $site)
     {
         $this->type = $type;
         $this->site = $site;
+        $this->follows = is_multisite() && in_array($type, self::FOLLOWS, true);
     }
 
     /**
@@ -42,18 +45,31 @@ final class Emitter
         }
     }
 
-    /** Whether no more signals of the type are taken in this request: then the work for one may be spared, and drop() counts it. */
+    /** Whether one more signal of the type is taken in this request. One that is not is counted, and the work for it is spared. */
+    public function takesOne(): bool
+    {
+        $site = $this->site();
+        if ($site !== null && !$site->recorder->isFull($this->type)) {
+            return true;
+        }
+        // Where nobody agreed, nothing is told, and nothing is missing.
+        $site === null ? null : $site->recorder->drop($this->type, 'overflow');
+        return false;
+    }
+
+    /** Whether no more signals of the type are taken in this request. */
     public function isFull(): bool
     {
         $site = $this->site();
         return $site !== null && $site->recorder->isFull($this->type);
     }
 
-    public function drop(): void
+    /** Counts signals that were not made. */
+    public function drop(int $count = 1): void
     {
         $site = $this->site();
         if ($site !== null) {
-            $site->recorder->drop($this->type, 'overflow');
+            $site->recorder->drop($this->type, 'overflow', $count);
         }
     }
 
@@ -66,7 +82,7 @@ final class Emitter
 
     private function site(): ?Site
     {
-        return in_array($this->type, self::FOLLOWS, true) ? Plugin::siteHere($this->site) : $this->site;
+        return $this->follows ? Plugin::siteHere($this->site) : $this->site;
     }
 
     /** Hash of an account's login, or of the name that was typed where there is no such account. */

@@ -39,9 +39,9 @@ final class Drill
             $steps[] = self::step($isSent, __('The service that watches for you has been told.', 'logystera'), $outcome['text']);
             if ($isSent) {
                 $steps[] = ['state' => 'waits', 'text' => __(
-                    'Within some minutes an alert comes to where alerts for this site go, by mail or chat: "Mail delivery is failing", and '
-                    . 'later its end; within an hour of another try none may come. If none comes at all, ask whoever runs the service '
-                    . 'where alerts for this site go to.',
+                    'Now look at your mail or chat: within some minutes "Mail delivery is failing" comes, and later that it is over. Who '
+                    . 'tried within the last hour may get none. If nothing comes, ask whoever runs the service '
+                    . 'where alerts for this site go.',
                     'logystera'
                 )];
             }

@@ -5,8 +5,11 @@ declare(strict_types=1);
 namespace Logystera\WordPress\Admin;
 
 use Logystera\Address;
+use Logystera\Dsn;
 use Logystera\Limits;
+use Logystera\Standing;
 use Logystera\WordPress\Settings;
+use Logystera\WordPress\Site;
 
 /** The form of the settings. Who sets it up begins with the connection; who comes later sees first what is watched. */
 final class Form
@@ -15,30 +18,54 @@ final class Form
     private const SAYS = 'logystera-says';
     private const BAD = 'logystera-says logystera-bad';
 
+    /** Why it does not work where a new connection key is what helps. */
+    private const WANTS_KEY = [Standing::KEY, Standing::ADDRESS, Standing::CLOSED];
+
     /** @param array<string, mixed> $note what came of the action before: see Page */
-    public static function show(array $note, bool $isSetUp): void
+    public static function show(array $note, ?Site $site): void
     {
+        $isSetUp = $site !== null;
+        $wantsKey = $site !== null && array_intersect(Status::standing($site)->reasons, self::WANTS_KEY) !== [];
         $fault = is_string($note['fault'] ?? null) ? $note['fault'] : '';
-        // What is to be mended stands first.
-        $isFirst = $isSetUp && $fault === '';
+        $text = is_string($note['dsn'] ?? null) ? $note['dsn'] : '';
+        $dsn = Settings::dsn();
         View::form('save');
-        if ($isFirst) {
-            echo '<h2>' . esc_html__('What it watches', 'logystera') . '</h2>';
+        if ($fault !== '' || $wantsKey || ($dsn === null && !$isSetUp)) {
+            // What is to be filled in or mended stands first.
+            self::heading(__('Connection', 'logystera'));
+            self::dsn($fault, $text);
+            $title = $isSetUp ? __('What it watches', 'logystera') : __('What it watches: all of it, unless you choose', 'logystera');
+            self::folded($title, [self::class, 'types']);
+            self::agreement($dsn);
+        } elseif (!$isSetUp) {
+            // Who has only to agree fills in nothing.
+            self::agreement($dsn);
+            self::folded(__('What it watches: all of it, unless you choose', 'logystera'), [self::class, 'types']);
+            self::folded(__('Another connection key', 'logystera'), static function (): void {
+                self::dsn('', '');
+            });
+        } else {
+            self::heading(__('What it watches', 'logystera'));
             self::types();
+            self::heading(__('Connection', 'logystera'));
+            self::dsn('', $text);
+            self::agreement($dsn);
         }
-        echo '<h2>' . esc_html__('Connection', 'logystera') . '</h2>';
-        self::dsn($fault, is_string($note['dsn'] ?? null) ? $note['dsn'] : '');
-        if (!$isFirst) {
-            echo '<details><summary>'
-                . esc_html($isSetUp ? __('What it watches', 'logystera') : __('What it watches: all of it, unless you choose', 'logystera'))
-                . '</summary>';
-            self::types();
-            echo '</details>';
-        }
-        self::agreement();
         self::more();
         submit_button(__('Save', 'logystera'), 'primary', 'submit', true, ['id' => 'logystera-save']);
         echo '</form>';
+    }
+
+    private static function heading(string $title): void
+    {
+        echo '<h2>' . esc_html($title) . '</h2>';
+    }
+
+    private static function folded(string $title, callable $show): void
+    {
+        echo '<details><summary>' . esc_html($title) . '</summary>';
+        $show();
+        echo '</details>';
     }
 
     private static function label(string $for, string $text): void
@@ -68,9 +95,8 @@ final class Form
             echo '<p id="logystera-dsn-says" role="status" aria-live="polite" class="' . esc_attr($isBad ? self::BAD : self::SAYS) . '">'
                 . esc_html($isBad ? Words::fault($fault) : '') . '</p>';
             echo '<p class="description" id="logystera-dsn-text">' . esc_html__(
-                'One line that whoever runs the service gives you when they add your site. It holds the address of the service, the '
-                . 'name of your site there, and a secret by which the service knows it: treat it as a password. If you run the '
-                . 'service yourself, the command "logystera site add" gives it to you.',
+                'One line that whoever watches your site, such as an agency or a host, gives you when they add it. Treat it as a '
+                . 'password: there is a secret in it. If you run the service yourself, the command "logystera site add" gives it to you.',
                 'logystera'
             ) . '</p>';
         }
@@ -98,9 +124,8 @@ final class Form
         ) . '</p>';
     }
 
-    private static function agreement(): void
+    private static function agreement(?Dsn $dsn): void
     {
-        $dsn = Settings::dsn();
         echo '<p class="logystera-agree"><label><input type="checkbox" name="agree" '
             . checked(Settings::isAgreed($dsn), true, false) . '><span>' . esc_html__(
                 'I agree that this site sends what is ticked to the service of the connection key: what happened, when, and codes for '
@@ -109,7 +134,7 @@ final class Form
             ) . '</span></label></p>';
         if ($dsn !== null) {
             /* translators: %s: a host */
-            $text = __('The agreement is with %s. Another service needs another one.', 'logystera');
+            $text = __('It is sent to %s. Another service needs an agreement of its own.', 'logystera');
             echo '<p class="description">' . esc_html(sprintf($text, $dsn->host())) . '</p>';
         }
     }

@@ -36,7 +36,7 @@ final class Headline
         }
         echo '</div></div>';
         if ($site !== null) {
-            self::actions();
+            self::actions($state);
         }
     }
 
@@ -50,10 +50,10 @@ final class Headline
     {
         echo '<p>' . esc_html__(
             'Websites break quietly: mail is refused, jobs stop, somebody guesses passwords, an administrator appears. Logystera notices '
-            . 'that here, and a service of your choice tells you. Nothing is recorded or sent before you agree.',
+            . 'that here, and a service of your choice sends you an alert. Nothing is recorded or sent before you agree.',
             'logystera'
         ) . '</p><ol><li>' . esc_html__('Paste the connection key that whoever runs the service gave you.', 'logystera') . '</li><li>'
-            . esc_html__('Agree, and save.', 'logystera') . '</li><li>'
+            . esc_html__('Tick that you agree, and save.', 'logystera') . '</li><li>'
             . esc_html__('Try an alert: the button for it appears here.', 'logystera') . '</li></ol>';
     }
 
@@ -74,16 +74,18 @@ final class Headline
         }
     }
 
-    private static function actions(): void
+    private static function actions(string $state): void
     {
+        // What is to be done next is the stronger button.
+        [$test, $drill] = $state === Standing::WORKS ? ['secondary', 'primary'] : ['primary', 'secondary'];
         echo '<div class="logystera-actions">';
         View::form('test');
-        submit_button(__('Check now', 'logystera'), 'primary', 'submit', false, ['id' => 'logystera-test']);
+        submit_button(__('Check now', 'logystera'), $test, 'submit', false, ['id' => 'logystera-test']);
         echo '</form>';
         View::form('drill');
         submit_button(
             __('Try an alert', 'logystera'),
-            'secondary',
+            $drill,
             'submit',
             false,
             ['id' => 'logystera-drill', 'aria-describedby' => 'logystera-drill-text']

@@ -41,7 +41,7 @@ final class Health
             Standing::FAILS => __('Logystera does not work', 'logystera'),
         ];
         $text = $site === null
-            ? [__('Logystera is not set up: nothing is recorded and nothing is sent.', 'logystera')]
+            ? [__('Nobody is told yet if something happens here: nothing is recorded and nothing is sent.', 'logystera')]
             : (Status::problems($site) ?: [Status::say($standing->state === Standing::WAITS ? Standing::NONE : Standing::TOOK, $site)]);
         return [
             'label' => $standing === null ? __('Logystera is not set up', 'logystera') : $labels[$standing->state],
@@ -51,7 +51,7 @@ final class Health
             'actions' => sprintf(
                 '<p><a href="%s">%s</a></p>',
                 esc_url(Page::url()),
-                esc_html__('Settings of Logystera', 'logystera')
+                $standing === null ? esc_html__('Set it up', 'logystera') : esc_html__('Settings of Logystera', 'logystera')
             ),
             'test' => 'logystera',
         ];

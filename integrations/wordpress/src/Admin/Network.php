@@ -37,13 +37,22 @@ final class Network
         if (!current_user_can(self::RIGHT)) {
             return;
         }
-        $heads = [__('Site', 'logystera'), __('State', 'logystera'), __('Service', 'logystera'), __('Last success', 'logystera')];
-        echo '<div class="wrap logystera"><h1>Logystera</h1>';
+        $heads = [__('Site', 'logystera'), __('State', 'logystera'), __('Service', 'logystera'), __('Last heard from', 'logystera')];
+        echo '<div class="wrap logystera"><h1>Logystera</h1><p>' . esc_html__(
+            'Each site has a connection key and an agreement of its own. Open a site to set it up, or to see what is wrong.',
+            'logystera'
+        ) . '</p>';
         View::table($heads);
-        foreach (get_sites(['fields' => 'ids', 'number' => self::SITES_MAX]) as $id) {
+        $sites = get_sites(['fields' => 'ids', 'number' => self::SITES_MAX]);
+        foreach ($sites as $id) {
             Plugin::at((int) $id, [self::class, 'row']);
         }
-        echo '</tbody></table></div>';
+        echo '</tbody></table>';
+        if (count($sites) === self::SITES_MAX) {
+            /* translators: %d: a number of sites */
+            echo '<p>' . esc_html(sprintf(__('The first %d sites are shown.', 'logystera'), self::SITES_MAX)) . '</p>';
+        }
+        echo '</div>';
     }
 
     /** @internal the row of the site that WordPress is at */
@@ -53,10 +62,10 @@ final class Network
         $standing = $site === null ? null : Status::standing($site);
         $state = $standing === null ? Standing::WAITS : $standing->state;
         $text = $standing === null || $site === null
-            ? __('No agreement: nothing is recorded or sent.', 'logystera')
+            ? __('Not set up: nothing is recorded or sent.', 'logystera')
             : implode(' ', array_merge([Status::title($state, $standing->reasons[0] ?? '')], Status::problems($site)));
-        $heads = [__('Service', 'logystera'), __('Last success', 'logystera')];
-        $cells = [Settings::agreedHost(), Words::time($site === null ? 0 : $site->state()->values['succeeded_at'])];
+        $heads = [__('Service', 'logystera'), __('Last heard from', 'logystera')];
+        $cells = [Settings::agreedHost() ?: '—', Words::time($site === null ? 0 : $site->state()->values['succeeded_at'])];
         echo '<tr><th scope="row"><a href="' . esc_url(Page::url()) . '">' . esc_html((string) get_option(self::HOME)) . '</a></th>';
         echo '<td data-logystera-head="' . esc_attr__('State', 'logystera') . '" class="logystera-' . esc_attr($state) . '">';
         Headline::mark($state);

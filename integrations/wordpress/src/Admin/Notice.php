@@ -4,14 +4,16 @@ declare(strict_types=1);
 
 namespace Logystera\WordPress\Admin;
 
+use Logystera\Standing;
 use Logystera\WordPress\Guard;
 use Logystera\WordPress\Plugin;
+use Logystera\WordPress\Site;
 
 use const Logystera\WordPress\FILE;
 
 /**
  * Tells who has just activated the plugin what it is and where to go on: on the list of plugins and the dashboard, until they were on
- * the settings page or wave it away. Then never again for them.
+ * the settings page or wave it away. Then never again for them, but where it does not work.
  */
 final class Notice
 {
@@ -42,18 +44,38 @@ final class Notice
     {
         $screen = get_current_screen();
         $isHere = $screen !== null && in_array($screen->id, self::SCREENS, true);
-        if (!$isHere || Plugin::site() !== null || !current_user_can(Page::RIGHT) || self::isKnown()) {
+        if (!$isHere || !current_user_can(Page::RIGHT)) {
+            return;
+        }
+        $site = Plugin::site();
+        if ($site !== null) {
+            self::failure($site);
+            return;
+        }
+        if (self::isKnown()) {
             return;
         }
         $hide = wp_nonce_url(admin_url('admin-post.php?action=logystera_hide'), 'logystera_hide');
         echo '<div class="notice notice-info"><p><strong>' . esc_html__('Logystera is ready to watch this site.', 'logystera');
         echo '</strong> ';
         echo esc_html__(
-            'It notices when mail fails, jobs stop, passwords are guessed or an administrator appears, and somebody tells you. Nothing is '
-            . 'recorded or sent before you agree to it.',
+            'You hear of it when mail fails, scheduled jobs stop, passwords are guessed or an administrator appears. Setting it up takes '
+            . 'some minutes, and nothing is recorded or sent before you agree.',
             'logystera'
         ) . '</p><p><a class="button button-primary" href="' . esc_url(Page::url()) . '">' . esc_html__('Set it up', 'logystera') . '</a> ';
         echo '<a class="button" href="' . esc_url($hide) . '">' . esc_html__('Not now', 'logystera') . '</a></p></div>';
+    }
+
+    /** Who does not look at the settings page hears here that it does not work, as long as it does not. */
+    private static function failure(Site $site): void
+    {
+        $standing = Status::standing($site);
+        if ($standing->state !== Standing::FAILS) {
+            return;
+        }
+        echo '<div class="notice notice-error"><p><strong>' . esc_html__('Logystera does not work', 'logystera') . '</strong></p><p>';
+        echo esc_html(Status::say($standing->reasons[0] ?? Standing::SILENT, $site)) . '</p><p>';
+        echo '<a class="button" href="' . esc_url(Page::url()) . '">' . esc_html__('Settings of Logystera', 'logystera') . '</a></p></div>';
     }
 
     /** Waves it away. */

@@ -74,8 +74,8 @@ final class Save
             return [];
         } catch (DsnError $error) {
             return [
-                'text' => __('The connection key was not saved.', 'logystera'), 'fault' => $error->fault,
-                'dsn' => substr($text, 0, self::BACK_BYTES_MAX),
+                'text' => __('The connection key was not saved.', 'logystera') . ' ' . Words::fault($error->fault),
+                'fault' => $error->fault, 'dsn' => substr($text, 0, self::BACK_BYTES_MAX),
             ];
         }
     }
@@ -105,7 +105,8 @@ final class Save
             Settings::agree($dsn);
         }
         if (!Settings::isAgreed($dsn)) {
-            return ['kind' => 'warning', 'text' => __('Saved. Nothing is recorded or sent until you agree to it.', 'logystera')];
+            $text = __('Saved. Nothing is recorded or sent until you agree to it: tick the box below, and save.', 'logystera');
+            return ['kind' => 'warning', 'text' => $text];
         }
         $site = Site::open();
         if ($site === null || !$site->outbox->isWritable()) {
@@ -118,6 +119,9 @@ final class Save
         // Who has just agreed wants to know whether it works. The first request that records is the next one.
         $outcome = Status::outcome($site->flush(Limits::WEB_BUDGET_MS, true), $site);
         $text = __('Saved. Events are recorded from the next request on.', 'logystera') . ' ' . $outcome['text'];
+        if ($outcome['kind'] === 'success') {
+            $text .= ' ' . __('Now press "Try an alert", to see that alerts reach you.', 'logystera');
+        }
         return ['kind' => $outcome['kind'], 'text' => $text];
     }
 }

@@ -117,14 +117,14 @@ final class Status
                 /* translators: %s: an address */
                 $text = __(
                     'All visitors of the last day seem to have one address, %s, which is a proxy\'s. An attack could not be told from your '
-                    . 'visitors then. Name the proxy below, under "More".',
+                    . 'visitors then. Name the proxy on the settings page of Logystera, under "More".',
                     'logystera'
                 );
                 return sprintf($text, self::onlySource($site));
             case Standing::DISK:
                 return __(
                     'The folder in which events wait cannot be written, so that events are lost. Ask your host to look at the disk space '
-                    . 'and at the rights of the folder that is named below, under "Details".',
+                    . 'and at the rights of the folder that the settings page of Logystera names under "Details".',
                     'logystera'
                 );
             case Standing::UNREACHED:
@@ -140,12 +140,12 @@ final class Status
     {
         return [
             Standing::NONE => __('Nothing was sent yet.', 'logystera'),
-            Standing::TOOK => __('The service that watches for you has what this site sent.', 'logystera'),
-            Standing::AGAIN => __('The service that watches for you has what this site sent.', 'logystera'),
+            Standing::TOOK => __('The service that watches for you has heard from this site.', 'logystera'),
+            Standing::AGAIN => __('The service that watches for you has heard from this site.', 'logystera'),
             Standing::UNREAD => __('The service does not understand what this plugin sends. Update the plugin.', 'logystera'),
             Standing::KEY => __(
                 'The service does not accept your connection key: it may have been replaced. Ask whoever runs the service for a new one, '
-                . 'and paste it below.',
+                . 'and paste it on the settings page of Logystera.',
                 'logystera'
             ),
             Standing::ADDRESS => __(
@@ -155,7 +155,8 @@ final class Status
             ),
             Standing::COPY => __('A copy of this site had sent under its name. All is sent again; there is nothing to do.', 'logystera'),
             Standing::CLOSED => __(
-                'The service has closed the account of this site. Ask whoever runs it for a new connection key, and paste it below.',
+                'The service has closed the account of this site. Ask whoever runs it for a new connection key, and paste it on the '
+                . 'settings page of Logystera.',
                 'logystera'
             ),
             Standing::LARGE => __('It was much at once, and goes out in two parts. There is nothing to do.', 'logystera'),

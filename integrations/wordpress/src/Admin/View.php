@@ -29,7 +29,7 @@ final class View
             // Who followed a link of an alert came for this.
             Lookup::show($site, $asked);
         }
-        Form::show($note, $site !== null);
+        Form::show($note, $site);
         if ($site !== null) {
             if ($asked === null) {
                 Lookup::show($site, null);
@@ -89,15 +89,16 @@ final class View
     private static function question(): void
     {
         echo '<div class="notice notice-warning" role="alert"><p>' . esc_html__(
-            'Do you take the agreement back? What waits on this site is sent, with word that it was the last; after that nothing is '
-            . 'recorded or sent any more. What the codes of earlier alerts stand for is forgotten: that cannot be undone. Until you '
-            . 'answer, all goes on as before.',
+            'Stop watching this site, and take the agreement back? What waits here is sent, with word that it was the last; then nothing '
+            . 'is recorded or sent any more, and nobody is told if something happens. What the codes of earlier alerts stand for is '
+            . 'forgotten for good. Until you answer, all goes on as before.',
             'logystera'
         ) . '</p>';
         self::form('withdraw');
-        echo '<input type="hidden" name="sure" value="1"><p>';
+        echo '<input type="hidden" name="sure" value="1"><p class="logystera-choice">';
         submit_button(__('Yes, stop', 'logystera'), 'delete', 'submit', false);
-        echo ' <a class="button" href="' . esc_url(Page::url()) . '">' . esc_html__('No, go on', 'logystera') . '</a></p></form></div>';
+        echo ' <a class="button" href="' . esc_url(Page::url()) . '">' . esc_html__('No, keep watching', 'logystera');
+        echo '</a></p></form></div>';
     }
 
     private static function withdrawal(): void

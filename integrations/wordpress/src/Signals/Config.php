@@ -126,12 +126,7 @@ final class Config implements Source
     /** Whether it is told of. Where a request changes more than is told, the work for each more is spared. @param mixed $name */
     private function wants($name): bool
     {
-        if (!self::isSetting($name)) {
-            return false;
-        }
-        $isFull = $this->emitter->isFull();
-        $isFull ? $this->emitter->drop() : null;
-        return !$isFull;
+        return self::isSetting($name) && $this->emitter->takesOne();
     }
 
     /** @param mixed $name */
@@ -140,7 +135,7 @@ final class Config implements Source
         if (!is_string($name) || $name === '') {
             return false;
         }
-        $own = strpos($name, self::NETWORK) === 0 ? substr($name, strlen(self::NETWORK)) : $name;
+        $own = strncmp($name, self::NETWORK, strlen(self::NETWORK)) === 0 ? substr($name, strlen(self::NETWORK)) : $name;
         return preg_match(self::STATE, $own) !== 1;
     }
 

@@ -57,8 +57,7 @@ final class Database implements Source
 
     private function tellError(string $message, string $query): void
     {
-        if ($this->emitter->isFull()) {
-            $this->emitter->drop();
+        if (!$this->emitter->takesOne()) {
             return;
         }
         $code = null;

@@ -23,8 +23,10 @@ final class PhpError implements Source
         E_NOTICE => 'notice', E_USER_NOTICE => 'notice', E_DEPRECATED => 'deprecated',
         E_USER_DEPRECATED => 'deprecated', E_USER_ERROR => 'fatal', E_RECOVERABLE_ERROR => 'fatal',
     ];
-    /** Errors that are looked at in a request; more are only counted. Each costs some 20 µs. */
+    /** Errors that are looked at in a request; more are only counted. Each costs some 20 µs, and one that is counted one or two. */
     private const SEEN_MAX = 250;
+    /** A message from this length on is remembered by its digest, in bytes. */
+    private const DIGEST_BYTES_MIN = 512;
     /** Memory that is given back when a request ends for want of it, in bytes, and how much more it may take then. */
     private const RESERVE_BYTES = 65536;
     private const MORE_BYTES = 4194304;
@@ -35,9 +37,15 @@ final class PhpError implements Source
     private $previous = null;
     /** @var int what that one asked for */
     private $levels = 0;
-    /** @var array<string, true> digests of the errors that came, as they came, and of the shapes that were told */
+    /** @var array<string, array<string, array<int, array<string, true>>>> errors as they came: level, file, line, message; and how many */
     private $seen = [];
-    /** @var array<string, true> */
+    /** @var int */
+    private $count = 0;
+    /** @var bool whether errors are only counted by now; and how many are, until the request ends */
+    private $isCounting = false;
+    /** @var int */
+    private $more = 0;
+    /** @var array<string, true> shapes that were told */
     private $told = [];
     /** @var array|null the error that ends the request */
     private $fatal = null;
@@ -76,6 +84,10 @@ final class PhpError implements Source
             $this->tell(Fatal::LEVELS[$error['type']], $error['message'], $error['file'], $error['line']);
             $this->fatal = null;
         }
+        if ($this->more > 0) {
+            $this->emitter->drop($this->more);
+            $this->more = 0;
+        }
     }
 
     /**
@@ -99,23 +111,26 @@ final class PhpError implements Source
     /** An error in what runs after a fatal one takes its place in PHP's memory. */
     private function noteFatal(): void
     {
-        $last = error_get_last();
-        if ($this->fatal === null && Fatal::is($last)) {
+        $last = $this->fatal === null ? error_get_last() : null;
+        if ($last !== null && Fatal::is($last)) {
             $this->fatal = $last;
         }
     }
 
     private function tell(string $level, string $message, string $file, int $line): void
     {
-        $digest = md5("$level $file $line $message");
-        if (isset($this->seen[$digest])) {
+        $key = strlen($message) < self::DIGEST_BYTES_MIN ? $message : md5($message);
+        if (isset($this->seen[$level][$file][$line][$key])) {
             return;
         }
-        if (count($this->seen) >= self::SEEN_MAX && !in_array($level, Fatal::LEVELS, true)) {
-            $this->emitter->drop();
+        if ($this->count >= self::SEEN_MAX && !in_array($level, Fatal::LEVELS, true)) {
+            // The first one at once: since when.
+            $this->isCounting ? $this->more++ : $this->emitter->drop();
+            $this->isCounting = true;
             return;
         }
-        $this->seen[$digest] = true;
+        $this->seen[$level][$file][$line][$key] = true;
+        $this->count++;
         $shape = Redact::message($message);
         if (isset($this->told["$level $file $line $shape"])) {
             return;

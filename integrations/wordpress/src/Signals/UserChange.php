@@ -244,8 +244,7 @@ final class UserChange implements Source
     private function tell(string $action, string $role, string $login): void
     {
         $isVital = in_array($action, self::TAKES_OVER, true) && self::runsSite($role);
-        if (!$isVital && $this->emitter->isFull()) {
-            $this->emitter->drop();
+        if (!$isVital && !$this->emitter->takesOne()) {
             return;
         }
         $this->emitter->emit([
