@@ -291,13 +291,23 @@ impl Replay {
         }
         let Some(Reservation { key, digest, awaited }) = reservation else { return false };
         if durable {
-            self.insert(&Try { site, key: &key, batch, digest: &digest, now_ms });
+            self.mark(&Try { site, key: &key, batch, digest: &digest, now_ms });
         }
         awaited
     }
 
+    /// Takes a batch that stands in the log. One that is not new by what stands before it the engine drops: its bytes count for
+    /// nobody, and whoever sent them must not hear that they are there.
+    pub fn insert(&mut self, found: &Try<'_>) {
+        let spool = self.sites.get(found.site).and_then(|spools| spools.get(&found.batch.spool));
+        let known = spool.filter(|spool| !spool.is_forgotten(found.now_ms));
+        if known.is_none_or(|spool| spool.look(found, &|_| Standing::Good) == Seen::New) {
+            self.mark(found);
+        }
+    }
+
     /// Notes that the log has this batch.
-    pub fn insert(&mut self, taken: &Try<'_>) {
+    fn mark(&mut self, taken: &Try<'_>) {
         let Try { batch, digest, now_ms, .. } = *taken;
         self.put(taken.site, batch.spool, Some(taken.key), now_ms, |seen| seen.mark(batch.seq, digest));
     }

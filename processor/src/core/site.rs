@@ -102,6 +102,7 @@ impl Site {
     /// Goes on under another configuration.
     pub fn configure(&mut self, to: &SiteConfigured, program: &Arc<Program>, out: &mut Vec<Detection>) {
         let now = self.head.watermark.unwrap_or_default();
+        let before = self.head.version();
         self.board.reprogram(program, now, &mut self.head.voice, out);
         self.head.voice.tenant = to.tenant.clone();
         self.head.voice.name.clone_from(&to.name);
@@ -110,6 +111,10 @@ impl Site {
         self.changes.head = true;
         // What ended with the old configuration may have left a deadline at the very time that was reached.
         self.run_deadlines_before(now.plus(1), out);
+        if self.head.version() != before {
+            // What is on is from here what this version takes for it.
+            self.switch(self.now());
+        }
     }
 
     /// The site is closed: its alerts resolve.

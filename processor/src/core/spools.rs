@@ -102,9 +102,8 @@ impl Site {
         spool.through = spool.through.max(through);
         spool.flush_every_s = head.flush_every_s;
         spool.last_batch = time.wall();
-        if version >= Version::Two {
-            spool.ended = head.ends;
-        }
+        // One that goes on has not ended, also while the first version, which asks nobody for that, holds.
+        spool.ended = head.ends && version >= Version::Two;
         self.changes.spools.insert(head.spool);
         switched
     }

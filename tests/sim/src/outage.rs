@@ -139,7 +139,7 @@ fn troubles(story: &Story, seed: u64) -> Vec<Trouble> {
 
 fn play(story: &Story, troubles: &[Trouble], seed: u64, punctual: bool) -> Log {
     let mut rng = Rng::new(seed).part(5);
-    let mut log = Log { bodies: vec![Arc::clone(&story.rules)], inputs: Vec::new() };
+    let mut log = Log::new(vec![Arc::clone(&story.rules)], Vec::new());
     let now = |second: i64| START_MS + 1_000 * second + 5;
     log.inputs.push(Input::Tick(Tick { partition: 0, at: WallMs(now(0)), open_ms: 0 }));
     log.inputs.push(Input::Configured(SiteConfigured {

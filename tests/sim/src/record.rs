@@ -119,7 +119,7 @@ fn with_rule_files(log: &Log) -> Log {
         }
         other => Some(other.clone()),
     });
-    Log { inputs: inputs.collect(), bodies }
+    Log::new(bodies, inputs.collect())
 }
 
 fn from_file(set: &RuleSet) -> Option<RuleSet> {

@@ -86,9 +86,9 @@ fn a_spool_is_live_until_its_silence_exceeds_its_limit() {
     ] {
         let mut spool = Spool::unheard();
         (spool.flush_every_s, spool.after_outage, spool.silent_from) = (flush_every_s, after_outage, Some(1_000));
-        assert_eq!(spool.is_live(1_000 + silence), expected, "{flush_every_s} {after_outage} {silence}");
+        assert_eq!(spool.is_live(1_000 + silence, true), expected, "{flush_every_s} {after_outage} {silence}");
     }
-    assert!(Spool::unheard().is_live(i64::MAX), "nobody was heard after it");
+    assert!(Spool::unheard().is_live(i64::MAX, true), "nobody was heard after it");
 }
 
 #[test]

@@ -65,6 +65,23 @@ fn a_batch_is_known_by_site_spool_and_number() {
     assert_eq!(replay.look(&asked, &good), Seen::New);
 }
 
+/// Of two batches with one number, as two gateways can let in or a backup can have them, the engine takes the first.
+#[test]
+fn what_the_engine_drops_is_not_called_a_duplicate() {
+    let mut replay = Replay::new();
+    replay.taken("k1", batch(1, 7), 1, 0);
+    replay.taken("k1", batch(1, 7), 2, 1);
+    replay.taken("k2", batch(1, 7), 3, 2);
+    for (body, expected) in [(1, Seen::Duplicate { same: true }), (2, Seen::Conflict), (3, Seen::Conflict)] {
+        for asking in ["k1", "k2"] {
+            assert_eq!(replay.seen(asking, batch(1, 7), body, 3, &good), expected, "{body} under {asking}");
+        }
+    }
+    replay.taken("k1", batch(1, 3_000), 1, 3);
+    replay.taken("k2", batch(1, 8), 1, 4);
+    assert_eq!(replay.seen("k2", batch(1, 8), 1, 5, &good), Seen::BelowWindow);
+}
+
 /// A spool that was restored from a backup: nothing that it sends under old numbers is called the same unless it was compared.
 #[test]
 fn what_cannot_be_compared_is_not_called_the_same() {

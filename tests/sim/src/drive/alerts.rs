@@ -19,7 +19,7 @@ use logystera_schemas::ids::{DeliveryId, Sha256Digest};
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::time::WallMs;
-use logystera_schemas::topic::Topic;
+use logystera_schemas::topic::{DetectionsRecord, Topic};
 
 use super::memory::Memory;
 use super::{Difference, crash};
@@ -34,6 +34,13 @@ const FAULTS: u64 = 12;
 const SUCCEEDS_FROM: u32 = 4;
 /// A receiver that throttles each delivery takes it at this attempt.
 const THROTTLES_UNTIL: u32 = 8;
+/// Ticks until long after the last retry, and how far they are apart.
+const TICKS: usize = 400;
+const TICK_MS: i64 = 600_000;
+/// Detections that a backup of the topic has.
+const KEPT: usize = 10;
+/// Lives within which everything must be done.
+const LIVES_MAX: usize = 1_000;
 const CHANNELS: [&str; 2] = ["a", "b"];
 
 /// Calls a function for each attempt.
@@ -59,23 +66,68 @@ impl Clock for Passing {
     }
 }
 
-/// What a receiver saw: (channel, key, site, number of the detection), and whether it took it.
-type Arrival = ((String, DeliveryId, String, u64), bool);
+/// What a receiver saw of an attempt.
+#[derive(Clone, Debug)]
+struct Arrival {
+    channel: String,
+    key: DeliveryId,
+    site: String,
+    /// Number of the detection.
+    seq: u64,
+    /// Digest of the detection.
+    tells: Sha256Digest,
+    /// Whether the receiver took it.
+    taken: bool,
+}
 
 /// Delivers the first of `outputs` with faults drawn from `seed`.
 pub fn run(seed: u64, outputs: &[Output]) -> Result<(), Difference> {
     let mut rng = Rng::new(seed).part(6);
     let told = story(outputs);
-    let memory = memory(&told, &mut rng);
-    let arrivals: Mutex<Vec<Arrival>> = Mutex::new(Vec::new());
-    live(&memory, &arrivals, rng.word()).map_err(fails)?;
-    let durable = memory.durable();
-    let mut rows = Vec::new();
-    for entry in durable.outputs.iter().filter(|e| e.topic == Topic::Attempts) {
-        rows.push(schema::decode::<Attempt>(&entry.value).map_err(|e| fails(e.to_string()))?);
+    let memory = memory(&told, &told, &mut rng);
+    pass(&memory, TICKS, TICK_MS);
+    let arrivals = live(&memory, rng.word()).map_err(fails)?;
+    judge(&told, &arrivals, &rows(&memory)?).map_err(fails)
+}
+
+/// Delivers the last of `kept`; then the topic ends as `lost` has it, is put back to what it was somewhere between, and ends as
+/// `after` has it. No receiver gets two different alerts under one key, and of those that are left each has its end.
+pub fn put_back(seed: u64, kept: &[Output], lost: &[Output], after: &[Output]) -> Result<(), Difference> {
+    let mut rng = Rng::new(seed).part(11);
+    let is_told = |output: &Output| matches!(output, Output::Detection(_));
+    let oldest = kept.iter().enumerate().rev().filter(|(_, output)| is_told(output)).take(KEPT).last();
+    let kept = story(&kept[oldest.map_or(kept.len(), |(place, _)| place)..]);
+    let then = |rest: &[Output]| story(&[&kept[..], rest].concat());
+    let (lost, after) = (then(lost), then(after));
+    let memory = memory(&kept, &[&lost[..], &after].concat(), &mut rng);
+    let script = rng.word();
+    pass(&memory, rng.index(6), *rng.pick(&[1_000, 60_000, TICK_MS]));
+    let begun = live(&memory, script).map_err(fails)?;
+    let backup = memory.durable().clone();
+    let go_on = |told: &[Output]| {
+        told[kept.len()..].iter().for_each(|output| memory.durable().append(crash::encode(output)));
+        pass(&memory, TICKS, TICK_MS);
+        live(&memory, script).map_err(fails)
+    };
+    let gone = go_on(&lost)?;
+    memory.put_back(backup);
+    let arrivals = [begun, go_on(&after)?].concat();
+    judge(&after, &arrivals, &rows(&memory)?).map_err(fails)?;
+    let mut tells = BTreeMap::new();
+    for arrival in gone.iter().chain(&arrivals) {
+        let Arrival { channel, key, site, seq, tells: own, .. } = arrival;
+        if tells.insert(*key, *own).is_some_and(|other| other != *own) {
+            return Err(fails(format!("{site} {seq} to {channel}: another alert was told under the key {key}")));
+        }
     }
-    let arrivals = arrivals.into_inner().unwrap_or_else(PoisonError::into_inner);
-    judge(&told, &arrivals, &rows).map_err(fails)
+    Ok(())
+}
+
+/// The rows of the delivery history.
+fn rows(memory: &Memory) -> Result<Vec<Attempt>, Difference> {
+    let durable = memory.durable();
+    let rows = durable.outputs.iter().filter(|entry| entry.topic == Topic::Attempts);
+    rows.map(|entry| schema::decode::<Attempt>(&entry.value).map_err(|e| fails(e.to_string()))).collect()
 }
 
 fn fails(what: String) -> Difference {
@@ -115,12 +167,13 @@ fn detections(told: &[Output]) -> impl Iterator<Item = &Detection> {
     })
 }
 
-fn memory(told: &[Output], rng: &mut Rng) -> Memory {
+/// A topic with the channels of whose alerts are told sooner or later, and with what is `told` so far.
+fn memory(told: &[Output], all: &[Output], rng: &mut Rng) -> Memory {
     let memory = Memory::new(Vec::<Record>::new(), rng.word(), *rng.pick(&[0, 5, 20]));
     memory.limit_faults(FAULTS);
     let mut durable = memory.durable();
     durable.feeds_itself = true;
-    if let Some(tenant) = detections(told).next().map(|d| d.tenant.clone()) {
+    if let Some(tenant) = detections(all).next().map(|d| d.tenant.clone()) {
         let channels =
             CHANNELS.iter().filter_map(|id| Some(ChannelRef { channel: id.parse().ok()?, kind: "webhook".to_owned() }));
         durable.append(schema::encode(&ChannelsConfigured { tenant, channels: channels.collect() }));
@@ -128,30 +181,45 @@ fn memory(told: &[Output], rng: &mut Rng) -> Memory {
     for output in told {
         durable.append(crash::encode(output));
     }
-    let mut wall = told.iter().map(|o| if let Output::Tick(t) = o { t.at.0 } else { 0 }).max().unwrap_or(0);
-    // Ten minutes each, until long after the last retry.
-    let ticks = (0..400).map(|_| {
-        wall += 600_000;
-        schema::encode(&Tick { partition: 0, at: WallMs(wall), open_ms: 0 })
-    });
-    durable.ticks = ticks.collect();
-    durable.ticks.reverse();
     drop(durable);
     memory
 }
 
-/// Lives, is killed and comes back until no tick is left.
-fn live(memory: &Memory, arrivals: &Mutex<Vec<Arrival>>, script: u64) -> Result<(), String> {
+/// So many more ticks come, so far apart.
+fn pass(memory: &Memory, ticks: usize, apart_ms: i64) {
+    let mut durable = memory.durable();
+    let tick_of = |record: &Record| match DetectionsRecord::decode(&record.value) {
+        Ok(DetectionsRecord::Tick(tick)) => Some(tick.at.0),
+        _ => None,
+    };
+    let wall = durable.input.iter().filter_map(tick_of).max().unwrap_or(0);
+    let ticks =
+        (1..=ticks as i64).rev().map(|nth| Tick { partition: 0, at: WallMs(wall + nth * apart_ms), open_ms: 0 });
+    durable.ticks = ticks.map(|tick| schema::encode(&tick)).collect();
+}
+
+/// Lives, is killed and comes back until no tick is left; gives what arrived.
+fn live(memory: &Memory, script: u64) -> Result<Vec<Arrival>, String> {
+    let arrivals: Mutex<Vec<Arrival>> = Mutex::new(Vec::new());
     let clock = Passing(ManualClock::at(0));
-    for _ in 0..1_000 {
+    for life in 0.. {
+        if life == LIVES_MAX {
+            return Err("the planner gets nowhere".to_owned());
+        }
         let shutdown = Shutdown::new();
         let (ended, received) = outcomes();
         let courier = Script(|due: Due| {
             let outcome = outcome_of(&due, script);
             let taken = outcome == AttemptOutcome::Delivered;
             let detection = &due.detection;
-            let place = (due.channel.to_string(), due.delivery, detection.site.to_string(), detection.seq);
-            arrivals.lock().unwrap_or_else(PoisonError::into_inner).push((place, taken));
+            arrivals.lock().unwrap_or_else(PoisonError::into_inner).push(Arrival {
+                channel: due.channel.to_string(),
+                key: due.delivery,
+                site: detection.site.to_string(),
+                seq: detection.seq,
+                tells: Sha256Digest::of(&schema::encode(detection.as_ref())),
+                taken,
+            });
             memory.may_die(10);
             let (status, retry_after_s) = answer_of(&due, outcome, script);
             let Due { tenant, delivery, attempt, .. } = due;
@@ -171,12 +239,12 @@ fn live(memory: &Memory, arrivals: &Mutex<Vec<Arrival>>, script: u64) -> Result<
         let task = Watched { task: memory.take_over(), memory, shutdown: &shutdown };
         let idle = IdleCommits::Seldom(TimeWanted::default());
         match run_planner(PlannerMachine::new(0), task, &courier, received, &clock, idle, &shutdown) {
-            Ok(()) if memory.durable().ticks.is_empty() => return Ok(()),
+            Ok(()) if memory.durable().ticks.is_empty() => break,
             Ok(()) | Err(CycleError::Log(_)) => {}
             Err(halt) => return Err(format!("the planner stops: {halt}")),
         }
     }
-    Err("the planner gets nowhere".to_owned())
+    Ok(arrivals.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 fn outcome_of(due: &Due, script: u64) -> AttemptOutcome {
@@ -280,14 +348,14 @@ fn judge(told: &[Output], arrivals: &[Arrival], rows: &[Attempt]) -> Result<(), 
                 .insert((detection.site.to_string(), detection.seq, channel.to_owned()), key_of(detection, channel));
         }
     }
-    for ((channel, key, site, seq), _) in arrivals {
+    for Arrival { channel, key, site, seq, .. } in arrivals {
         if expected.get(&(site.clone(), *seq, channel.clone())) != Some(key) {
             return Err(format!("{site} {seq}: arrived at {channel} under the key {key}"));
         }
     }
     for ((site, seq, channel), key) in &expected {
         let own: Vec<&Attempt> = rows.iter().filter(|r| r.delivery == *key).collect();
-        let taken = arrivals.iter().any(|((_, k, ..), taken)| k == key && *taken);
+        let taken = arrivals.iter().any(|arrival| arrival.key == *key && arrival.taken);
         let last = own.last().map(|r| r.state);
         let name = format!("{site} {seq} to {channel}");
         match last {

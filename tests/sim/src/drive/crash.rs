@@ -97,7 +97,7 @@ pub fn run(seed: u64, log: &Log, expected: &[Output]) -> Result<(), Difference> 
     let records: Vec<Record> = records.collect();
     let fault_percent = *rng.pick(&[0, 10, 30, 60]);
     let memory = Memory::new(records, rng.word(), fault_percent);
-    let lived = live(&memory, &log.bodies, &mut rng);
+    let lived = live(&memory, &log.bodies, &mut rng, u64::MAX);
     compare(&memory, expected).map_err(|found| match &lived {
         Err(what) => Difference { what: format!("{what}; {}", found.what), ..found },
         Ok(()) => found,
@@ -145,8 +145,8 @@ pub fn restart_often(every: u8, log: &Log, expected: &[Output]) -> Result<(), Di
 
 const RESTARTS: &str = "with restarts";
 
-/// Lives, is killed and comes back until the input is done.
-fn live(memory: &Memory, bodies: &[Arc<RuleSet>], rng: &mut Rng) -> Result<(), String> {
+/// Lives, is killed and comes back until the input is done, or its records before `until` are.
+pub(super) fn live(memory: &Memory, bodies: &[Arc<RuleSet>], rng: &mut Rng, until: u64) -> Result<(), String> {
     // With most effects failing a life gets far in one of a few, so that this many are plenty.
     for _ in 0..20_000 {
         let mut cycle = match Cycle::start(Machine::new(bodies), memory.take_over()) {
@@ -155,7 +155,7 @@ fn live(memory: &Memory, bodies: &[Arc<RuleSet>], rng: &mut Rng) -> Result<(), S
             Err(halt) => return Err(format!("it does not start again: {halt}")),
         };
         loop {
-            let end = cycle.input_end().map_err(|e| e.to_string())?;
+            let end = cycle.input_end().map_err(|e| e.to_string())?.min(until);
             match cycle.apply_next(Duration::ZERO) {
                 Ok(_) => {}
                 Err(logystera_infra::runtime::CycleError::Log(_)) => break,
@@ -181,7 +181,7 @@ fn difference(what: String) -> Difference {
     Difference { drive: "through crashes", place: None, expected: Vec::new(), got: Vec::new(), what }
 }
 
-fn compare(memory: &Memory, expected: &[Output]) -> Result<(), Difference> {
+pub(super) fn compare(memory: &Memory, expected: &[Output]) -> Result<(), Difference> {
     let durable = memory.durable();
     let first = durable.outputs.iter().zip(expected).position(|(got, wanted)| got.value != encode(wanted));
     let at = match first {

@@ -11,14 +11,16 @@ use logystera_schemas::topic::Topic;
 use crate::rng::Rng;
 
 /// Everything that is durable.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Durable {
     /// The input, offsets rising with gaps.
     pub input: Vec<Record>,
     /// What was committed to other topics.
     pub outputs: Vec<Entry>,
-    state: BTreeMap<Vec<u8>, Vec<u8>>,
-    position: u64,
+    /// The entries of the state.
+    pub state: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Records of the input that the state knows of: those before this offset.
+    pub position: u64,
     epoch: u64,
     /// Whether records of topic `detections` go to the end of the input: the planner's topic is its own.
     pub feeds_itself: bool,
@@ -67,6 +69,11 @@ impl Memory {
 
     fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All that is durable is again what it was once.
+    pub fn put_back(&self, backup: Durable) {
+        *self.durable() = backup;
     }
 
     /// Draws from the faults' generator.

@@ -1,12 +1,16 @@
 //! Drives the engine with a log and holds what it says against the model: undisturbed, record by record ([`direct`]), and
-//! through the runtime on a log whose every effect can fail ([`crash`]), and from the middle on ([`snapshots`]).
+//! through the runtime on a log whose every effect can fail ([`crash`]), from the middle on ([`snapshots`]), and from a backup on
+//! ([`put_back`]).
 
 pub mod alerts;
 pub mod crash;
 pub mod direct;
+pub mod gateway;
 pub mod memory;
+pub mod put_back;
 pub mod snapshots;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use logystera_schemas::catalogue::SignalType;
@@ -39,6 +43,7 @@ pub fn check(seed: u64, log: &Log) -> Result<Figures, Difference> {
     crash::run(seed, log, &run.outputs)?;
     snapshots::run(log, &run)?;
     alerts::run(seed, &run.outputs)?;
+    put_back::run(seed, log, &run.outputs)?;
     Ok(run.figures)
 }
 
@@ -73,20 +78,19 @@ pub fn shrink(log: &Log, fails: impl Fn(&Log) -> bool) -> Log {
         tries.get() < TRIES_MAX && fails(candidate)
     };
     let mut smallest = log.clone();
-    let mut chunk = smallest.inputs.len() / 2;
+    let mut chunk = smallest.records() / 2;
     while chunk > 0 {
-        let before = smallest.inputs.len();
+        let before = smallest.records();
         let mut from = 0;
-        while from < smallest.inputs.len() {
-            let mut candidate = smallest.clone();
-            candidate.inputs.drain(from..(from + chunk).min(smallest.inputs.len()));
+        while from < smallest.records() {
+            let candidate = smallest.without(from..from + chunk);
             if fails(&candidate) {
                 smallest = candidate;
             } else {
                 from += chunk;
             }
         }
-        if chunk > 1 || smallest.inputs.len() == before {
+        if chunk > 1 || smallest.records() == before {
             chunk /= 2;
         }
     }
@@ -179,7 +183,13 @@ const SHOWN_MAX: usize = 4;
 pub fn show_log(log: &Log) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();
-    let named = |digest| log.inputs.iter().any(|i| matches!(i, Input::Configured(c) if c.digest == digest));
+    let lost = log.put_back.iter().flat_map(|put_back| &put_back.lost);
+    let configured = log.inputs.iter().chain(lost).filter_map(|input| match input {
+        Input::Configured(configured) => Some(configured.digest),
+        _ => None,
+    });
+    let configured: BTreeSet<_> = configured.collect();
+    let named = |digest| configured.contains(&digest);
     for body in log.bodies.iter().filter(|b| named(b.digest)) {
         // Writing to a string does not fail.
         let disabled: Vec<&str> = body.disabled.iter().map(SignalType::name).collect();
@@ -193,8 +203,24 @@ pub fn show_log(log: &Log) -> String {
             );
         }
     }
+    let at = log.put_back.as_ref().map_or(usize::MAX, |put_back| put_back.at);
     for (place, input) in log.inputs.iter().enumerate() {
+        if place == at {
+            show_lost(log, &mut text);
+        }
         let _ = writeln!(text, "{place:4}  {input}");
     }
+    if at == log.inputs.len() {
+        show_lost(log, &mut text);
+    }
     text
+}
+
+fn show_lost(log: &Log, text: &mut String) {
+    use std::fmt::Write as _;
+    for input in log.put_back.iter().flat_map(|put_back| &put_back.lost) {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "gone  {input}");
+    }
+    let _ = writeln!(text, "      the log is put back");
 }

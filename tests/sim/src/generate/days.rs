@@ -118,7 +118,7 @@ pub fn log() -> Log {
             }
         }
     }
-    Log { bodies: vec![set, changed], inputs }
+    Log::new(vec![set, changed], inputs)
 }
 
 #[expect(clippy::expect_used, reason = "the name is ours")]

@@ -55,4 +55,16 @@ impl Weather {
             rest: some(100),
         }
     }
+
+    /// More of what only one of the versions of the semantics knows.
+    pub(super) fn for_stepping_back(&mut self, rng: &mut Rng) {
+        let mut more = |of: &mut u64, most: u64| *of = (*of).max(rng.below(most));
+        more(&mut self.one_off, 600);
+        more(&mut self.switch, 400);
+        more(&mut self.cut_off, 400);
+        more(&mut self.idle, 300);
+        more(&mut self.new_spool, 200);
+        more(&mut self.new_key, 300);
+        more(&mut self.stolen_key, 300);
+    }
 }

@@ -9,8 +9,10 @@ use logystera_schemas::signals_topic::{SiteConfigured, Tick};
 use logystera_schemas::time::WallMs;
 
 use super::Log;
+use super::putting_back::Backup;
 use super::rules::{self, Palette};
 use super::sender::Sender;
+use super::stepping_back::Turn;
 use super::weather::Weather;
 use crate::input::{Input, START_MS};
 use crate::rng::Rng;
@@ -21,6 +23,8 @@ pub(super) struct SiteState {
     pub(super) id: SiteId,
     pub(super) tenant: TenantId,
     pub(super) rules: Arc<RuleSet>,
+    /// The version of the semantics that its configurations ask for.
+    pub(super) semantics: u32,
     pub(super) senders: Vec<Sender>,
 }
 
@@ -43,8 +47,7 @@ pub(super) struct World {
     pub(super) stray: Option<Stray>,
     pub(super) sites: Vec<SiteState>,
     pub(super) log: Log,
-    /// What configurations ask for.
-    semantics: u32,
+    pub(super) backup: Option<Backup>,
     /// Keys that senders had.
     pub(super) keys: u64,
 }
@@ -61,15 +64,18 @@ pub fn log_of(seed: u64) -> Log {
         5..8 => (1, steps / 4 + rng.below(steps / 2)),
         _ => (1, u64::MAX),
     };
-    let log = Log { bodies: Vec::new(), inputs: Vec::new() };
-    let sites = Vec::new();
+    let log = Log::new(Vec::new(), Vec::new());
+    let (sites, backup) = (Vec::new(), Backup::draw(seed, steps));
     let (stray, now, keys) = (None, START_MS, 1);
-    let mut world = World { rng, palette, weather, now, gateway_skews, stray, sites, log, semantics, keys };
-    world.found_sites();
+    let mut world = World { rng, palette, weather, now, gateway_skews, stray, sites, log, backup, keys };
+    let turns = Turn::draw(seed, steps, &mut world.weather);
+    world.found_sites(semantics);
     for step in 0..steps {
         if step == raised_at {
             world.raise();
         }
+        turns.iter().filter(|turn| turn.step == step).for_each(|turn| world.turn(turn));
+        world.back_up(step);
         world.step();
     }
     world.idle(60);
@@ -86,7 +92,7 @@ fn gateway_skew(rng: &mut Rng) -> i64 {
 }
 
 impl World {
-    fn found_sites(&mut self) {
+    fn found_sites(&mut self, semantics: u32) {
         if self.rng.chance(90) {
             self.tick();
         }
@@ -98,7 +104,7 @@ impl World {
             let spools = *self.rng.pick(&[1, 1, 2, 3]);
             let senders =
                 (0..spools).map(|_| Sender::new(&id, &tenant, &self.palette, self.now, &mut self.rng)).collect();
-            self.sites.push(SiteState { id, tenant, rules, senders });
+            self.sites.push(SiteState { id, tenant, rules, semantics, senders });
             self.configure(n as usize);
         }
     }
@@ -114,13 +120,13 @@ impl World {
             tenant: site.tenant.clone(),
             name,
             digest: site.rules.digest,
-            semantics: self.semantics,
+            semantics: site.semantics,
         }));
     }
 
     /// Another version of the engine configures all sites.
     fn raise(&mut self) {
-        self.semantics = SEMANTICS;
+        self.sites.iter_mut().for_each(|site| site.semantics = SEMANTICS);
         (0..self.sites.len()).for_each(|site| self.configure(site));
     }
 

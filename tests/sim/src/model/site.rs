@@ -122,9 +122,8 @@ impl Site {
         spool.through = previous.max(through);
         spool.flush_every_s = i64::from(batch.flush_every_s);
         spool.last_batch_wall = clock.wall();
-        if is_second {
-            spool.ended = batch.ends;
-        }
+        // Whoever goes on has not ended, also where nobody asks for that.
+        spool.ended = batch.ends && is_second;
         let differs = std::mem::replace(&mut spool.said_enabled, batch.enabled) != batch.enabled;
         let now = self.now();
         if is_first || (differs && previous < now) {
@@ -247,7 +246,8 @@ impl Site {
         self.expect();
         self.switched(before, self.now());
         self.run_until(now);
-        self.settle_switches();
+        // Whichever rules hold now say what is on.
+        self.derive(self.now());
     }
 
     /// What is always expected has its one group from the start.

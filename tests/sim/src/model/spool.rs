@@ -114,10 +114,10 @@ impl Spool {
     }
 
     /// Whether the watermark waits for it: it does until its silence exceeds three flushes (2 minutes to 1 hour), and its
-    /// sender's pause more after an outage of the whole site. Its silence is counted while others are heard: up to `heard`,
-    /// the open time at which a spool of the site was last heard.
-    pub fn is_live(&self, heard: i64) -> bool {
-        let pause = if self.after_outage { self.pause.unwrap_or(HOUR) } else { 0 };
+    /// sender's pause more after an outage of the whole site: under the first rules, or where these chose it, an hour. Its
+    /// silence is counted while others are heard: up to `heard`, the open time at which a spool of the site was last heard.
+    pub fn is_live(&self, heard: i64, is_second: bool) -> bool {
+        let pause = if self.after_outage { self.pause.filter(|_| is_second).unwrap_or(HOUR) } else { 0 };
         let limit = (3 * 1_000 * self.flush_every_s).clamp(2 * MINUTE, HOUR) + pause;
         self.silent_from.is_none_or(|from| heard - from <= limit)
     }

@@ -77,7 +77,7 @@ impl Site {
     /// Whether the watermark may wait for a spool.
     fn is_live(&self, id: SpoolId) -> bool {
         let heard = self.silence.heard_open();
-        self.spools.get(&id).is_some_and(|s| s.is_live(heard) && !(self.is_second() && s.ended))
+        self.spools.get(&id).is_some_and(|s| s.is_live(heard, self.is_second()) && !(self.is_second() && s.ended))
     }
 
     /// The spools that the watermark may wait for.
@@ -123,7 +123,7 @@ impl Site {
     }
 
     /// What is on is what live spools have on; if there is none, what any has. Under the first rules it is always any.
-    fn derive(&mut self, now: i64) {
+    pub(super) fn derive(&mut self, now: i64) {
         let live = if self.is_second() { self.live() } else { Vec::new() };
         let all: Vec<&Spool> = if live.is_empty() { self.spools.values().collect() } else { live };
         let on = SignalTypes(all.iter().fold(0, |bits, s| bits | s.enabled.0));

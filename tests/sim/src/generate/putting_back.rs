@@ -1,0 +1,102 @@
+//! The log is put back to a backup: signals, configurations and all that was made of them are one file, and are again what they
+//! were once. Senders keep what they know: what was acknowledged since will not come again by itself.
+
+use std::sync::Arc;
+
+use super::PutBack;
+use super::world::World;
+use crate::input::{BatchIn, Input};
+use crate::rng::Rng;
+
+/// Runs in which it happens, in percent. The others are what they were without it.
+const PERCENT: u64 = 12;
+/// Batches that come again though they were answered: a proxy in between, or somebody who listened, tries them once more.
+const AGAIN: u64 = 12;
+/// Records of the backup, the newest, whose batches may be among them.
+const AGAIN_OF_KEPT: usize = 60;
+
+/// A backup, and when it is needed.
+#[derive(Clone, Debug)]
+pub(super) struct Backup {
+    /// Its own chance, so that the rest of the run is drawn as without it.
+    rng: Rng,
+    /// Step at which it is made.
+    made: u64,
+    /// Step at which the log is put back to it.
+    needed: u64,
+    /// Records that it has.
+    at: usize,
+}
+
+impl Backup {
+    /// Draws whether there is one in a run of so many steps.
+    pub(super) fn draw(seed: u64, steps: u64) -> Option<Self> {
+        let mut rng = Rng::new(seed).part(8);
+        if !rng.chance(PERCENT) {
+            return None;
+        }
+        let made = rng.below(steps * 2 / 3);
+        let needed = made + 1 + rng.below(steps - made - 1);
+        Some(Self { rng, made, needed, at: 0 })
+    }
+}
+
+impl World {
+    /// Makes the backup, or puts the log back to it.
+    pub(super) fn back_up(&mut self, step: u64) {
+        let Some(mut backup) = self.backup.take() else { return };
+        if step == backup.made {
+            backup.at = self.log.inputs.len();
+        }
+        if step < backup.needed {
+            self.backup = Some(backup);
+            return;
+        }
+        self.put_back(backup);
+    }
+
+    fn put_back(&mut self, backup: Backup) {
+        let Backup { mut rng, at, .. } = backup;
+        let lost = self.log.inputs.split_off(at);
+        self.now += *rng.pick(&[0, 4_000, 59_000, 61_000, 600_000]);
+        // Whoever starts it configures the sites as they shall be, or leaves what the backup has.
+        if rng.chance(50) {
+            (0..self.sites.len()).for_each(|site| self.configure(site));
+        } else {
+            (0..self.sites.len()).for_each(|site| self.unlearn(site));
+        }
+        if rng.chance(70) {
+            self.tick();
+        }
+        let kept = &self.log.inputs[at.saturating_sub(AGAIN_OF_KEPT)..at];
+        let batches: Vec<BatchIn> = kept
+            .iter()
+            .chain(&lost)
+            .filter_map(|input| match input {
+                Input::Batch(batch) => Some((**batch).clone()),
+                _ => None,
+            })
+            .collect();
+        for _ in 0..if batches.is_empty() { 0 } else { rng.below(AGAIN) } {
+            let again = BatchIn { received_at: self.now, ..rng.pick(&batches).clone() };
+            self.log.inputs.push(Input::Batch(Box::new(again)));
+        }
+        self.log.put_back = Some(PutBack { at, lost });
+    }
+
+    /// The site's rules are those that the log knows of.
+    fn unlearn(&mut self, site: usize) {
+        let site = &mut self.sites[site];
+        let known = self.log.inputs.iter().rev().find_map(|input| match input {
+            Input::Configured(configured) if configured.site == site.id => {
+                Some((configured.digest, configured.semantics))
+            }
+            _ => None,
+        });
+        let Some((digest, semantics)) = known else { return };
+        site.semantics = semantics;
+        if let Some(rules) = self.log.bodies.iter().find(|body| body.digest == digest) {
+            site.rules = Arc::clone(rules);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Who configures sites is now of one version, now of another: a site is judged by the semantics of the newest configuration,
+//! forth and back.
+
+use logystera_processor::core::engine::SEMANTICS;
+
+use super::weather::Weather;
+use super::world::World;
+use crate::rng::Rng;
+
+/// Runs in which it happens, in percent. The others are what they were without it.
+const PERCENT: u64 = 12;
+/// Turns of such a run.
+const TURNS: (i64, i64) = (2, 6);
+
+/// Ticks, two seconds apart, of which three times as many tell that a spool is silent.
+const SILENT_TICKS: usize = 35;
+
+/// Somebody of the other version configures.
+#[derive(Clone, Debug)]
+pub(super) struct Turn {
+    /// Step at which it does.
+    pub(super) step: u64,
+    /// Which site; all, if there is none of that place.
+    site: usize,
+}
+
+impl Turn {
+    /// Draws those of a run of so many steps.
+    pub(super) fn draw(seed: u64, steps: u64, weather: &mut Weather) -> Vec<Self> {
+        let mut rng = Rng::new(seed).part(9);
+        if !rng.chance(PERCENT) {
+            return Vec::new();
+        }
+        weather.for_stepping_back(&mut rng);
+        let turns = rng.range(TURNS.0, TURNS.1);
+        (0..turns).map(|_| Self { step: rng.below(steps), site: rng.index(3) }).collect()
+    }
+}
+
+impl World {
+    /// Configures a site, or all, under the other version, just when that makes a difference.
+    pub(super) fn turn(&mut self, turn: &Turn) {
+        let sites = if turn.site < self.sites.len() { turn.site..turn.site + 1 } else { 0..self.sites.len() };
+        for site in sites {
+            let is_back = self.sites[site].semantics == SEMANTICS;
+            match self.rng.below(4) {
+                0 if is_back => self.end_and_go_on(site),
+                1 if is_back => self.leave_behind(site),
+                2 => (0..self.sites[site].senders.len()).for_each(|place| self.speak(site, place)),
+                _ => {}
+            }
+            self.sites[site].semantics = if is_back { SEMANTICS - 1 } else { SEMANTICS };
+            self.configure(site);
+        }
+    }
+
+    fn speak(&mut self, site: usize, place: usize) {
+        self.sites[site].senders[place].next_flush = self.now;
+        self.act(site, place);
+    }
+
+    /// A sender says that it is done, and is not.
+    fn end_and_go_on(&mut self, site: usize) {
+        let place = self.rng.index(self.sites[site].senders.len());
+        let rate = self.sites[site].senders[place].rate;
+        self.sites[site].senders[place].is_done = true;
+        self.speak(site, place);
+        let sender = &mut self.sites[site].senders[place];
+        (sender.rate, sender.is_done, sender.next_flush) = (rate, false, self.now + 5_000);
+    }
+
+    /// A sender falls silent that alone has a type on, while the others go on.
+    fn leave_behind(&mut self, site: usize) {
+        let left = self.rng.index(self.sites[site].senders.len());
+        let kind = *self.rng.pick(&self.palette.types);
+        for (place, sender) in self.sites[site].senders.iter_mut().enumerate() {
+            if place == left {
+                sender.enabled.insert(kind);
+            } else {
+                sender.enabled.0 &= !(1 << kind.index());
+            }
+        }
+        self.speak(site, left);
+        self.sites[site].senders[left].cut_off_until = self.now + 1_000_000;
+        for _ in 0..4 {
+            (0..self.sites[site].senders.len()).for_each(|place| self.speak(site, place));
+            self.idle(SILENT_TICKS);
+        }
+    }
+}
