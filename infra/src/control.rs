@@ -2,6 +2,7 @@
 //! commands. It follows the topic, so that a revocation takes effect within seconds.
 
 mod follow;
+mod rule_sets;
 mod skips;
 mod sorted;
 
@@ -17,11 +18,12 @@ use logystera_schemas::ids::{ChannelId, KeyId, Sha256Digest, SiteId, TenantId};
 use logystera_schemas::topic::Topic;
 use zeroize::Zeroizing;
 
-use crate::log::Entry;
+use crate::log::{Entry, LogError, Record};
 use crate::secrets::{MASTER_KEY_FILE, MasterKey, MasterKeyError, OpenFailed};
 
 use follow::Unreadable;
 pub use follow::{DirectoryView, DirectoryWatch};
+use rule_sets::RuleSets;
 pub use skips::Skips;
 use sorted::Sorted;
 
@@ -33,9 +35,7 @@ pub struct Directory {
     /// Also of sites whose own record stands further on in the topic.
     keys: Sorted<SiteId, Arc<BTreeMap<KeyId, Arc<Key>>>>,
     site_rules: Sorted<SiteId, Arc<SiteRules>>,
-    rule_sets: Arc<BTreeMap<Sha256Digest, Arc<RuleSet>>>,
-    /// The one whose record is the newest.
-    published: Option<Sha256Digest>,
+    rule_sets: Arc<RuleSets>,
     channels: Sorted<ChannelId, Arc<Channel>>,
     /// Those that were removed, too.
     channels_of: Sorted<TenantId, Arc<BTreeSet<ChannelId>>>,
@@ -54,22 +54,31 @@ impl Directory {
         self.end
     }
 
-    /// Takes an entity's newest record in.
+    /// Takes the topic's next record in: its entity's newest one.
     pub fn put(&mut self, entity: Entity) {
+        let offset = self.end;
+        self.end += 1;
         match entity {
             Entity::Tenant(t) => self.tenants.insert(t.tenant.clone(), Arc::new(t)),
-            Entity::Site(s) => self.sites.insert(s.site.clone(), Arc::new(s)),
+            Entity::Site(s) => {
+                let before = self.judged_by(&s.site);
+                let site = s.site.clone();
+                self.sites.insert(site.clone(), Arc::new(s));
+                self.count_rules(&site, before);
+            }
             Entity::Key(k) => {
                 let mut keys = self.keys.get(&k.site).cloned().unwrap_or_default();
                 let site = k.site.clone();
                 Arc::make_mut(&mut keys).insert(k.key.clone(), Arc::new(k));
                 self.keys.insert(site, keys);
             }
-            Entity::SiteRules(r) => self.site_rules.insert(r.site.clone(), Arc::new(r)),
-            Entity::RuleSet(r) => {
-                self.published = Some(r.digest);
-                Arc::make_mut(&mut self.rule_sets).insert(r.digest, Arc::new(r));
+            Entity::SiteRules(r) => {
+                let before = self.judged_by(&r.site);
+                let site = r.site.clone();
+                self.site_rules.insert(site.clone(), Arc::new(r));
+                self.count_rules(&site, before);
             }
+            Entity::RuleSet(r) => Arc::make_mut(&mut self.rule_sets).publish(r, offset),
             Entity::Channel(c) => {
                 let mut of_tenant = self.channels_of.get(&c.tenant).cloned().unwrap_or_default();
                 if Arc::make_mut(&mut of_tenant).insert(c.channel.clone()) {
@@ -85,6 +94,20 @@ impl Directory {
                 skips.entry((s.topic, s.generation, s.partition)).or_default().add(s.from..s.to);
             }
             Entity::Deployment(d) => self.deployment = Some(Arc::new(d)),
+        }
+    }
+
+    /// What a site is configured with, unless it is closed.
+    fn judged_by(&self, site: &SiteId) -> Option<Sha256Digest> {
+        let is_closed = self.sites.get(site).is_some_and(|site| site.closed_at.is_some());
+        self.site_rules.get(site).filter(|_| !is_closed).map(|rules| rules.digest)
+    }
+
+    /// Counts a site, which was configured with `before`, among those that use its rule set now.
+    fn count_rules(&mut self, site: &SiteId, before: Option<Sha256Digest>) {
+        let after = self.judged_by(site);
+        if before != after {
+            Arc::make_mut(&mut self.rule_sets).moves(before, after);
         }
     }
 
@@ -133,25 +156,30 @@ impl Directory {
         self.site_rules.get(site)
     }
 
-    /// A configuration's body.
-    pub fn rule_set(&self, digest: &Sha256Digest) -> Option<&Arc<RuleSet>> {
-        self.rule_sets.get(digest)
+    /// The body of a rule set that was ever published. In memory are only those in use; `read` gives the records of topic `control`
+    /// from an offset on, and is asked for any other.
+    pub fn rule_set(
+        &self,
+        digest: &Sha256Digest,
+        read: impl FnOnce(u64) -> Result<Vec<Record>, LogError>,
+    ) -> Result<Option<Arc<RuleSet>>, LogError> {
+        self.rule_sets.find(digest, read)
     }
 
-    /// Every configuration's body, by digest.
-    pub fn rule_sets(&self) -> impl Iterator<Item = &Arc<RuleSet>> {
-        self.rule_sets.values()
+    /// Every rule set that was published, the newest first.
+    pub fn rule_sets(&self) -> Vec<Sha256Digest> {
+        self.rule_sets.newest_first()
     }
 
     /// The configuration that was published last: new sites are configured with it. None: there is none, or it is not known which.
     pub fn published(&self) -> Option<Sha256Digest> {
-        self.published.filter(|_| !self.is_published_unsure())
+        self.rule_sets.published().filter(|_| !self.is_published_unsure())
     }
 
     /// Whether it is not known which of several configurations was published last: only versions that wrote a body once, and not
     /// what a site was configured with, have published here. The one whose body is the newest need not be the one that came last.
     pub fn is_published_unsure(&self) -> bool {
-        self.rule_sets.len() > 1
+        self.rule_sets.are_several()
             && self.site_rules.values().next().is_none()
             && self.sites().any(|site| site.closed_at.is_none())
     }

@@ -28,14 +28,14 @@ pub(super) type State = BTreeMap<Vec<u8>, Vec<u8>>;
 /// The signals of a partition on their way through an engine.
 pub(super) struct Replay<'a> {
     pub(super) log: &'a dyn Reading,
-    pub(super) machine: EngineMachine<Known>,
+    pub(super) machine: EngineMachine<Known<'a>>,
     pub(super) part: Part,
     /// What is stored so far, where others go on with it.
     state: State,
     /// Whether the topic has grown since.
     has_next: bool,
     site: Option<SiteId>,
-    known: Known,
+    known: Known<'a>,
     /// The key groups that are being replayed.
     entered: BTreeSet<u32>,
     /// Whether those are all that the partition has.
@@ -63,17 +63,20 @@ pub(super) struct Found {
 
 /// The bodies that stand in topic `control`, and the set that was given.
 #[derive(Clone)]
-pub(super) struct Known {
+pub(super) struct Known<'a> {
+    pub(super) log: &'a dyn Reading,
     pub(super) directory: Arc<Directory>,
     pub(super) given: Option<Arc<RuleSet>>,
 }
 
-impl Bodies for Known {
+impl Bodies for Known<'_> {
     fn find(&mut self, digest: &Sha256Digest) -> Option<String> {
         if let Some(given) = self.given.as_ref().filter(|set| set.digest == *digest) {
             return Some(given.body.clone());
         }
-        let record = self.directory.rule_set(digest)?;
+        let control = Part { generation: 0, partition: 0 };
+        let read = |from| self.log.read(Topic::Control, control, from, 1);
+        let record = self.directory.rule_set(digest, read).ok()??;
         String::from_utf8(record.body.0.clone()).ok()
     }
 }

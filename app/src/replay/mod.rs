@@ -78,7 +78,7 @@ fn replay(args: &Args) -> Result<u8, CliError> {
     let directory = Arc::new(log.directory()?);
     let given = args.rules.as_deref().map(load_rules).transpose()?.map(Arc::new);
     args.site.as_ref().map(|site| reading::site_of(&directory, site.as_str())).transpose()?;
-    let asked = Asked::new(&*log, args, from_ms, Known { directory, given })?;
+    let asked = Asked::new(&*log, args, from_ms, Known { log: &*log, directory, given })?;
     if args.verify { verify::verify(&asked) } else { show(&asked) }
 }
 
@@ -88,7 +88,7 @@ struct Asked<'a> {
     args: &'a Args,
     /// Only what was evaluated then or later, milliseconds since the epoch.
     from_ms: i64,
-    known: Known,
+    known: Known<'a>,
     facts: Facts,
     /// Where each key group begins that can be replayed.
     entries: BTreeMap<u32, Entry>,
@@ -97,7 +97,7 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn new(log: &'a dyn Reading, args: &'a Args, from_ms: Option<i64>, known: Known) -> Result<Self, CliError> {
+    fn new(log: &'a dyn Reading, args: &'a Args, from_ms: Option<i64>, known: Known<'a>) -> Result<Self, CliError> {
         let of = args.site.as_ref().map(|site| KeyGroup::of(site.as_str()));
         let parts = of.map_or_else(|| log.parts(Topic::Signals), |of| log.parts_of(Topic::Signals, of));
         let mut facts = Facts { generations: log.generations(Topic::Signals), ..Facts::default() };

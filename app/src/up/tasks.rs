@@ -57,7 +57,8 @@ pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHa
             let targets = ChannelTargets::new(running.directory.clone(), running.master.clone());
             let (outcome, outcomes) = alerter::outcomes();
             let url = running.deployment.url.clone();
-            let (targets, advice) = (Arc::new(targets), Arc::new(RuleAdvice::new(running.directory.clone())));
+            let advice = RuleAdvice::new(control.clone(), running.directory.clone());
+            let (targets, advice) = (Arc::new(targets), Arc::new(advice));
             let courier = HttpCourier::new(webhook.clone(), targets, advice, clock, url, runtime.clone(), outcome);
             let (machine, idle) = (PlannerMachine::new(0), IdleCommits::Seldom(running.time_wanted.clone()));
             alerter::run(machine, task, &courier, outcomes, &SystemClock::new(), idle, &running.shutdown)
@@ -68,7 +69,7 @@ pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHa
     Ok(vec![engine, planner])
 }
 
-/// The configurations' bodies. The snapshot in memory can be behind the record that names one: then the log itself is read on.
+/// The bodies of rule sets, in memory or from the log.
 pub(crate) struct ControlBodies<L> {
     /// The log.
     pub(crate) log: L,
@@ -78,11 +79,7 @@ pub(crate) struct ControlBodies<L> {
 
 impl<L: Log> Bodies for ControlBodies<L> {
     fn find(&mut self, digest: &Sha256Digest) -> Option<String> {
-        let known = self.view.current().rule_set(digest).cloned();
-        let body = match known {
-            Some(known) => known,
-            None => Arc::clone(self.view.caught_up(&self.log).ok()?.rule_set(digest)?),
-        };
+        let body = self.view.rule_set(&self.log, digest).ok()??;
         String::from_utf8(body.body.0.clone()).ok()
     }
 }

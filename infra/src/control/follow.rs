@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use logystera_schemas::control::Entity;
+use logystera_schemas::control::{Entity, RuleSet};
+use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::limits::{
     CONTROL_REFRESH_MS, CONTROL_STALE_MS_MAX, CONTROL_UNREADABLE_KEPT_MAX, READ_BYTES_MAX,
 };
@@ -60,7 +61,7 @@ impl Directory {
     /// Takes the topic's next records in.
     fn take(&mut self, records: &[Record]) {
         for record in records {
-            self.end = record.offset + 1;
+            self.end = record.offset;
             match Entity::decode(&record.value) {
                 Ok(entity) => {
                     self.put(entity);
@@ -77,6 +78,7 @@ impl Directory {
                     Arc::make_mut(&mut self.unreadable).add(&record.key, record.offset, cause);
                 }
             }
+            self.end = record.offset + 1;
         }
     }
 }
@@ -89,10 +91,17 @@ fn follow(
     loop {
         let records = read(directory.end)?;
         if records.is_empty() {
-            return Ok(());
+            break;
         }
         directory.take(&records);
     }
+    // A site can be configured with a rule set that was not the newest one any more.
+    for digest in directory.rule_sets.lacking() {
+        if let Some(set) = directory.rule_sets.find(&digest, &mut read)? {
+            Arc::make_mut(&mut directory.rule_sets).keep(set);
+        }
+    }
+    Ok(())
 }
 
 /// When the topic was last looked at with success.
@@ -158,6 +167,16 @@ impl DirectoryView {
         let mut directory = Directory::clone(&self.current());
         follow(&mut directory, |from| log.read(Topic::Control, 0, from, READ_BYTES_MAX))?;
         Ok(directory)
+    }
+
+    /// The body of a rule set, as of when this is called.
+    pub fn rule_set(&self, log: &impl Log, digest: &Sha256Digest) -> Result<Option<Arc<RuleSet>>, LogError> {
+        let read = |from| log.read(Topic::Control, 0, from, 1);
+        match self.current().rule_set(digest, read)? {
+            Some(set) => Ok(Some(set)),
+            // What was seen can be behind the record that names it.
+            None => self.caught_up(log)?.rule_set(digest, read),
+        }
     }
 
     /// Resolves when everything before offset `end` of the topic is in. Pending for good once nobody follows the topic.
