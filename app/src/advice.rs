@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use logystera_alerter::channels::{Advice, Advisor};
-use logystera_infra::control::DirectoryView;
+use logystera_infra::directory::DirectoryView;
 use logystera_infra::log::Log;
 use logystera_processor::core::rule::RuleSet;
 use logystera_schemas::ids::{RuleName, Sha256Digest};
@@ -63,7 +63,7 @@ impl<L: Log> Advisor for RuleAdvice<L> {
 
 #[cfg(test)]
 mod tests {
-    use logystera_infra::control::{DirectoryWatch, entry};
+    use logystera_infra::directory::{DirectoryWatch, entry};
     use logystera_infra::embedded::Embedded;
     use logystera_processor::rules::default_pack;
     use logystera_schemas::avro::Blob;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::{Directory, is_live, is_valid};
+use logystera_infra::directory::Directory;
 use logystera_schemas::control::Key;
 use logystera_schemas::limits::ROTATION_OVERLAP_DAYS;
 use logystera_schemas::text::Shown;
@@ -276,8 +276,8 @@ fn state(key: &Key, now: i64) -> &'static str {
     match key {
         Key { stolen: true, .. } => "stolen",
         Key { revoked_at: Some(_), .. } => "revoked",
-        key if is_valid(key, now) => "valid",
-        key if is_live(key, now) => "not_yet_valid",
+        key if key.is_valid(now) => "valid",
+        key if key.is_live(now) => "not_yet_valid",
         _ => "expired",
     }
 }

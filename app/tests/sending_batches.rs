@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use logystera_ingest::core::signature::{CONTENT_TYPE, METHOD, PATH, Secret, Signed};
+use logystera_schemas::signature::{CONTENT_TYPE, METHOD, PATH, Secret, Signed};
 use logystera_schemas::ids::Sha256Digest;
 use serde_json::Value;
 

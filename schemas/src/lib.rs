@@ -7,13 +7,16 @@
 pub mod limits;
 
 pub mod ids;
+pub mod partition;
 pub mod text;
+pub mod calendar;
 pub mod time;
 
 pub mod avro;
 pub mod catalogue;
 pub mod declare;
 pub mod schema;
+pub mod signature;
 
 pub mod batch;
 pub mod control;

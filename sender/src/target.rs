@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use logystera_ingest::core::signature::{PATH, Secret};
+use logystera_schemas::signature::{PATH, Secret};
 use logystera_schemas::ids::{KeyId, SiteId};
 use reqwest::Url;
 use zeroize::Zeroizing;

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use logystera_alerter::channels::address::AddressPolicy;
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::{Directory, DirectoryWatch, entry, master_key};
+use logystera_infra::directory::{Directory, DirectoryWatch, entry};
+use logystera_infra::envelope::master_key;
 use logystera_infra::embedded::{ControlSeat, Embedded, EmbeddedLog, OpenError};
 use logystera_infra::log::{Log, LogError};
 use logystera_infra::secrets::MasterKey;

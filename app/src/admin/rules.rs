@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::{Directory, entry};
+use logystera_infra::directory::{Directory, entry};
 use logystera_infra::log::{Entry, Log};
 use logystera_processor::core::engine::SEMANTICS;
 use logystera_processor::core::rule::RuleSet;
@@ -100,7 +100,7 @@ pub(crate) async fn configure_sites(
 
 #[cfg(test)]
 mod tests {
-    use logystera_infra::control::DirectoryWatch;
+    use logystera_infra::directory::DirectoryWatch;
     use logystera_infra::embedded::Embedded;
     use logystera_schemas::topic::SignalsRecord;
 

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use deunicode::deunicode_char;
-use logystera_infra::control::{Directory, entry, is_live, seal_key_secret};
+use logystera_infra::directory::{Directory, entry};
+use logystera_infra::envelope::seal_key_secret;
 use logystera_infra::log::{Entry, Log};
 use logystera_infra::secrets::random_bytes;
 use logystera_schemas::control::{Entity, Key, Site, Tenant};
@@ -82,7 +83,7 @@ impl<L: Log> Office<L> {
         let directory = self.directory()?;
         let site = known_site(&directory, site)?;
         let now = self.clock.wall_ms();
-        let live: Vec<_> = directory.keys(site.site.as_str()).filter(|key| is_live(key, now)).collect();
+        let live: Vec<_> = directory.keys(site.site.as_str()).filter(|key| key.is_live(now)).collect();
         if live.len() >= LIVE_KEYS_MAX {
             let keys: Vec<&str> = live.iter().map(|k| k.key.as_str()).collect();
             return Err(Refusal::wrong_use(format!(
@@ -124,7 +125,7 @@ impl<L: Log> Office<L> {
             let heard = key_revoked(&revoked, &self.log);
             self.log.append(vec![heard, entry(&Entity::Key(revoked))]).await?;
         }
-        let live = directory.keys(id).filter(|other| other.key != found.key && is_live(other, now)).count();
+        let live = directory.keys(id).filter(|other| other.key != found.key && other.is_live(now)).count();
         Ok((live, already))
     }
 

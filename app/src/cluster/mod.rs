@@ -22,12 +22,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use logystera_infra::clock::SystemClock;
-use logystera_infra::control::{Directory, DirectoryWatch};
+use logystera_infra::directory::{Directory, DirectoryWatch};
 use logystera_infra::handles;
 use logystera_infra::kafka::{Kafka, KafkaLog, Layouts};
 use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey, random_bytes};
 use logystera_infra::shutdown::Shutdown;
-use logystera_infra::store::Store;
+use logystera_infra::state_store::Store;
 use logystera_processor::core::engine::SEMANTICS;
 use logystera_processor::core::rule::RuleSet;
 use logystera_schemas::control::GrowingTopic;

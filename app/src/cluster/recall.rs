@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use logystera_infra::clock::Stopwatch;
-use logystera_infra::kafka::{Generation, Kafka, KafkaLog, Layouts, TailBounds};
+use logystera_infra::kafka::{Kafka, KafkaLog, Layouts, TailBounds};
+use logystera_schemas::partition::Generation;
 use logystera_infra::log::LogError;
 use logystera_ingest::Gateway;
 use logystera_schemas::batch::BatchHead;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use logystera_infra::control::{Directory, Skips};
+use logystera_infra::directory::{Directory, Skips};
 use logystera_infra::log::{Entry, Record};
 use logystera_infra::runtime::StateMachine;
 use logystera_processor::core::engine::SEMANTICS;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use logystera_infra::control::Directory;
+use logystera_infra::directory::Directory;
 use logystera_infra::log::{LogError, Record};
 use logystera_processor::core::engine::{Engine, Output};
 use logystera_processor::core::rule::RuleSet;

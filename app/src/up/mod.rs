@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::{Directory, DirectoryView, DirectoryWatch, master_key};
+use logystera_infra::directory::{Directory, DirectoryView, DirectoryWatch};
+use logystera_infra::envelope::master_key;
 use logystera_infra::embedded::{Embedded, EmbeddedLog, OpenError};
 use logystera_infra::handles;
 use logystera_infra::pace::TimeWanted;

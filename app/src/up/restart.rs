@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use logystera_alerter::channels::address::{AddressError, AddressPolicy, vet_url};
-use logystera_infra::control::Directory;
+use logystera_infra::directory::Directory;
 use logystera_infra::secrets::MasterKey;
 use logystera_processor::core::rule::RuleSet;
 use logystera_schemas::ids::Sha256Digest;

@@ -8,7 +8,7 @@ use logystera_alerter::channels::courier::HttpCourier;
 use logystera_alerter::channels::webhook::{Webhook, WebhookConfig};
 use logystera_alerter::task::{self as alerter, PlannerMachine};
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::DirectoryView;
+use logystera_infra::directory::DirectoryView;
 use logystera_infra::embedded::{Embedded, EmbeddedTask};
 use logystera_infra::log::{Log, LogError};
 use logystera_infra::pace::IdleCommits;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use logystera_infra::clock::ManualClock;
 use logystera_infra::log::{Entry, Log, LogError, Record};
 use logystera_infra::shutdown::Shutdown;
-use logystera_ingest::core::signature::{Secret, Signed};
+use logystera_schemas::signature::{Secret, Signed};
 use logystera_ingest::tls::Tls;
 use logystera_ingest::{Gateway, GatewayConfig, KeyEntry, MemoryKeys, SiteEntry};
 use logystera_schemas::ids::Sha256Digest;

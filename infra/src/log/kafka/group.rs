@@ -7,9 +7,9 @@ use logystera_schemas::topic::Topic;
 use rdkafka::consumer::Consumer;
 use rdkafka::groups::GroupInfo;
 
-use super::KafkaConfig;
+use super::config::KafkaConfig;
 use super::client::{away, consumer, consuming};
-use super::layout::Generation;
+use logystera_schemas::partition::Generation;
 use crate::log::LogError;
 
 /// How long the group's coordinator may take to answer.

@@ -10,7 +10,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::Offset;
 
-use super::KafkaConfig;
+use super::config::KafkaConfig;
 use super::client::{away, consumer};
 use super::reader::{assign, assigned, whole_ms};
 use crate::clock::Stopwatch;
