@@ -35,8 +35,7 @@ pub fn open_channel_config(master: &MasterKey, channel: &Channel) -> Result<Zero
 /// opens nothing of what is there, is refused: what would be sealed from then on could be opened, and what was sealed before
 /// never again. The caller holds the folder's lock.
 pub fn master_key(dir: &Path, directory: &Directory) -> Result<MasterKey, MasterKeyError> {
-    let sealed = directory.all_keys().count() + directory.all_channels().count();
-    let path = dir.join(MASTER_KEY_FILE);
+    let (sealed, path) = (directory.sealed(), dir.join(MASTER_KEY_FILE));
     match MasterKey::load(dir)? {
         Some(master) if sealed == 0 || opens_any(&master, directory) => Ok(master),
         Some(_) => Err(MasterKeyError::Foreign { path, sealed }),

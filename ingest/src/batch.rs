@@ -23,9 +23,6 @@ use crate::gateway::Gateway;
 use crate::lock::lock;
 use crate::server::Guest;
 
-/// Reason in `Refused` records for a batch that the log had already.
-const DUPLICATE: &str = "duplicate";
-
 impl<L: Log> Gateway<L> {
     /// Answers one request for `/v1/batches`.
     pub(crate) async fn take(&self, request: Request<Body>) -> Response<Body> {
@@ -138,11 +135,6 @@ impl<L: Log> Gateway<L> {
             }
             Some(Some(Verdict::Admit) | None) | None => Err(self.reject(header, Refusal::LogAway)),
         }
-    }
-
-    fn count_duplicate(&self, header: &SignatureHeader) {
-        self.0.meters.duplicate.increment(1);
-        lock(&self.0.tally).add(&header.site, Some(header.batch.spool), DUPLICATE, 1);
     }
 
     fn accepted(&self, header: &SignatureHeader, accepted: usize, refused: RefusedSignals) -> Outcome {

@@ -18,6 +18,9 @@ use crate::core::verify::{Facts, KeyState, Verdict, decide};
 use crate::gateway::Gateway;
 use crate::lock::lock;
 
+/// Reason in `Refused` records for a batch that the log had already.
+const DUPLICATE: &str = "duplicate";
+
 /// A batch whose signature holds and that is not in the log, as far as is known.
 pub(crate) struct Verified {
     pub(crate) header: SignatureHeader,
@@ -138,6 +141,12 @@ impl<L: Log> Gateway<L> {
         self.0.meters.body_bytes.increment(length as u64);
         let gzip = content_encoding == Some(b"gzip");
         Ok(Checked::New(Box::new(Verified { header, tenant, received, gzip, received_at: now_ms, room })))
+    }
+
+    /// Counts a batch that the log had already.
+    pub(crate) fn count_duplicate(&self, header: &SignatureHeader) {
+        self.0.meters.duplicate.increment(1);
+        lock(&self.0.tally).add(&header.site, Some(header.batch.spool), DUPLICATE, 1);
     }
 
     /// What the replay cache knows of a batch whose signature holds.

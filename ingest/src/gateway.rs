@@ -80,14 +80,14 @@ impl<L: Log> Gateway<L> {
         let budget = |bytes: usize| Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)));
         Self(Arc::new(Inner {
             meters: Meters::new(),
-            pub(crate) dummy: Secret::new([0; 32]),
+            dummy: Secret::new([0; 32]),
             replay: Mutex::new(Replay::new()),
             quotas: Mutex::new(Quotas::new(config.quota)),
             tally: Mutex::new(Tally::default()),
             some_ended: Notify::new(),
-            pub(crate) unauthenticated: budget(config.unauthenticated_bytes_max),
-            pub(crate) unwritten: budget(config.unwritten_bytes_max),
-            pub(crate) large_bodies: Places::new(),
+            unauthenticated: budget(config.unauthenticated_bytes_max),
+            unwritten: budget(config.unwritten_bytes_max),
+            large_bodies: Places::new(),
             clock_watch: Mutex::new(match &config.among_others {
                 Some(_) => ClockWatch::among_others(),
                 None => ClockWatch::alone(),

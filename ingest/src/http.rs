@@ -19,10 +19,10 @@ use crate::config::Timing;
 use crate::core::clock::Judgement;
 use crate::core::crowd::Room;
 use crate::core::refusal::Refusal;
-use logystera_schemas::signature::PATH;
 use crate::gateway::Gateway;
 use crate::server::{DoorMeters, Listening, Rush, listen};
 use crate::tls::Tls;
+use logystera_schemas::signature::PATH;
 
 /// Gives all metrics in Prometheus' text format.
 pub type Render = Arc<dyn Fn() -> String + Send + Sync>;

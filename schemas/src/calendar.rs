@@ -78,7 +78,9 @@ mod tests {
             let at = Utc::of(day * DAY_MS);
             assert_eq!(day_of(at.year.into(), at.month.into(), at.day.into()), Some(day));
         }
-        for (year, month, day) in [(2026, 2, 29), (2026, 13, 1), (2026, 0, 1), (2026, 4, 31), (2026, 1, 0), (10_000, 1, 1)] {
+        for (year, month, day) in
+            [(2026, 2, 29), (2026, 13, 1), (2026, 0, 1), (2026, 4, 31), (2026, 1, 0), (10_000, 1, 1)]
+        {
             assert_eq!(day_of(year, month, day), None, "{year} {month} {day}");
         }
     }

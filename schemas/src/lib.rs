@@ -6,10 +6,10 @@
 
 pub mod limits;
 
+pub mod calendar;
 pub mod ids;
 pub mod partition;
 pub mod text;
-pub mod calendar;
 pub mod time;
 
 pub mod avro;

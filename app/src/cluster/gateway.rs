@@ -56,9 +56,9 @@ pub(super) async fn run(
     let quota = config.quota().map_err(CliError::wrong_use)?;
     let settings = GatewayConfig { among_others: Some(instance), quota, ..gateway_config(&config.audience) };
     let gateway = Gateway::new(settings, installation.log.through(lease.clone()), keys, clock);
-    let keeper = door.clone().keep(installation.log.clone(), view.clone(), gateway.stands(), closed.clone());
+    let keeper = lease.clone().keep(installation.log.clone(), view.clone(), gateway.stands(), closed.clone());
     let keeper = tokio::spawn(keeper);
-    while !door.is_open() && !shutdown.is_set() {
+    while !lease.is_open() && !shutdown.is_set() {
         tokio::time::sleep(DOOR_STEP).await;
     }
     // Its own lease stands in the topic now: whoever asked for one before it is seen, and whoever comes later sees this one.

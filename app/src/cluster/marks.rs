@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use logystera_infra::directory::DirectoryView;
 use logystera_infra::kafka::{KafkaConfig, KafkaLog, Layouts};
-use logystera_schemas::partition::PartitionRef;
 use logystera_infra::log::{Entry, Log};
 use logystera_infra::shutdown::Shutdown;
 use logystera_processor::task;
 use logystera_schemas::control::GrowingTopic;
 use logystera_schemas::limits::TICK_MS;
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::time::WallMs;

@@ -9,12 +9,12 @@ use std::time::Duration;
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::directory::DirectoryView;
 use logystera_infra::kafka::{Kafka, KafkaLog, KafkaTask, Layouts, Member};
-use logystera_schemas::partition::PartitionRef;
 use logystera_infra::log::{LogError, Task as _};
 use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
 use logystera_schemas::control::GrowingTopic;
 use logystera_schemas::limits::{PARTITIONS_OWNED_MAX, TASK_RETRY_MS_MAX, TASK_RETRY_MS_MIN};
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::topic::Topic;
 
 /// How long the group is served at a time.

@@ -6,12 +6,12 @@ use std::path::Path;
 use logystera_alerter::task::APP as ALERTER;
 use logystera_infra::directory::{Directory, DirectoryWatch};
 use logystera_infra::kafka::{Kafka, KafkaLog, Layouts};
-use logystera_schemas::partition::{Generation, PartitionRef};
 use logystera_infra::log::LogError;
 use logystera_processor::task::APP as PROCESSOR;
 use logystera_schemas::control::{GrowingTopic, GrowthPhase};
 use logystera_schemas::ids::{KEY_GROUPS, SiteId};
 use logystera_schemas::limits::READ_BYTES_MAX;
+use logystera_schemas::partition::{Generation, PartitionRef};
 use logystera_schemas::topic::{SignalsRecord, Topic};
 use serde_json::json;
 

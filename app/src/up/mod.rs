@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::directory::{Directory, DirectoryView, DirectoryWatch};
-use logystera_infra::envelope::master_key;
 use logystera_infra::embedded::{Embedded, EmbeddedLog, OpenError};
+use logystera_infra::envelope::master_key;
 use logystera_infra::handles;
 use logystera_infra::pace::TimeWanted;
 use logystera_infra::secrets::MasterKey;
@@ -133,7 +133,7 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
     let directory = watch.view();
     let master = master_key(&config.data, &directory.current()).map_err(CliError::not_available)?;
     let told = told(&config, listen, &directory.current())?;
-    let rules = named.map_or_else(|| restart::published(&told, &directory.current()), Ok)?;
+    let rules = named.map_or_else(|| restart::published(&told, &directory, &log), Ok)?;
     restart::miss_private_addresses(&told, &directory.current(), &master);
     let office = Arc::new(Office::of_folder(&embedded, watch.clone(), master.clone(), told)?);
     let deployment = office.configure(&rules, &admin::by("up")).await?;

@@ -10,9 +10,9 @@ use logystera_infra::envelope::open_key_secret;
 use logystera_infra::secrets::MasterKey;
 use logystera_infra::telemetry::Seldom;
 use logystera_ingest::core::replay::Standing;
-use logystera_schemas::signature::Secret;
 use logystera_ingest::{KeyEntry, Keys, SiteEntry};
 use logystera_schemas::ids::{ChannelId, TenantId};
+use logystera_schemas::signature::Secret;
 
 use crate::admin;
 

@@ -7,13 +7,13 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_schemas::partition::PartitionRef;
 use logystera_infra::log::Record;
 use logystera_processor::core::engine::{Engine, Output};
 use logystera_processor::core::rule::RuleSet;
 use logystera_processor::core::snapshot::Home;
 use logystera_schemas::control::Entity;
 use logystera_schemas::ids::KeyGroup;
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::schema;
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
 use logystera_system::wire::{self, Credentials};

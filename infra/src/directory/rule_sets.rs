@@ -117,7 +117,10 @@ mod tests {
     use logystera_schemas::avro::Blob;
     use logystera_schemas::control::{Site, SiteRules};
 
-    use super::super::{DirectoryWatch, snapshot::{Directory, entry}};
+    use super::super::{
+        DirectoryWatch,
+        snapshot::{Directory, entry},
+    };
     use super::*;
     use crate::embedded::{Embedded, EmbeddedReader};
     use crate::log::Log;

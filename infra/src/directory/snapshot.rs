@@ -128,6 +128,11 @@ impl Directory {
         self.deployment.as_ref()
     }
 
+    /// How many signing keys and channels there are, whose secrets are sealed under the master key; removed ones too.
+    pub fn sealed(&self) -> usize {
+        self.all_keys().count() + self.all_channels().count()
+    }
+
     /// Every signing key of every site, valid or not.
     pub fn all_keys(&self) -> impl Iterator<Item = &Arc<Key>> {
         self.keys.values().flat_map(|keys| keys.values())

@@ -14,10 +14,10 @@ use std::time::Duration;
 use logystera_infra::clock::{Clock, ManualClock, Stopwatch};
 use logystera_infra::conformance::{Backend, append, conformance, entry};
 use logystera_infra::log::kafka::{Kafka, KafkaLog, KafkaTask, Layouts};
-use logystera_schemas::partition::PartitionRef;
 use logystera_infra::log::{LogError, Task};
 use logystera_infra::state_store::Store;
 use logystera_schemas::limits::POSITION_AGE_MS_MAX;
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::topic::Topic;
 use rig::*;
 

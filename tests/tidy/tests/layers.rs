@@ -78,7 +78,7 @@ fn crates_depend_downwards() {
         ("ingest", &["infra", "schemas"]),
         ("processor", &["infra", "schemas"]),
         ("alerter", &["infra", "schemas"]),
-        ("sender", &["infra", "ingest", "schemas"]),
+        ("sender", &["infra", "schemas"]),
         ("app", &["alerter", "infra", "ingest", "processor", "schemas", "sender"]),
     ];
     let manifests = files(&["Cargo.toml"]);

@@ -23,7 +23,7 @@ use crate::log::LogError;
 /// An open data folder. Only one process has it open at a time.
 #[derive(Debug)]
 pub struct Embedded {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     writer: Option<JoinHandle<()>>,
     _lock: FolderLock,
 }

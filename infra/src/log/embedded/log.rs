@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use logystera_schemas::topic::Topic;
 
-use super::task::EmbeddedTask;
 use super::read;
 use super::shared::Shared;
+use super::task::EmbeddedTask;
 use crate::log::{Entry, Log, LogError, Record};
 
 /// A handle to the log; its clones are the same log.

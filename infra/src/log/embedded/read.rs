@@ -34,8 +34,8 @@ pub(super) fn end(connection: &Connection, topic: Topic) -> Result<u64, rusqlite
 /// Where each topic ends.
 pub(super) fn ends(connection: &Connection) -> Result<Ends, rusqlite::Error> {
     let mut ends = [0; TOPICS];
-    for (topic, end) in Topic::ALL.into_iter().zip(&mut ends) {
-        *end = end(connection, topic)?;
+    for (topic, of_topic) in Topic::ALL.into_iter().zip(&mut ends) {
+        *of_topic = end(connection, topic)?;
     }
     Ok(ends)
 }

@@ -358,8 +358,10 @@ mod tests {
 
     #[test]
     fn versions_rise_with_the_position_and_the_generation() {
-        let version =
-            |generation, position| Owner { generation, partition: 0, partitions: 1, parents: None }.version(position);
+        let version = |number, position| {
+            PartitionRef { generation: Generation { number, partitions: 1, parents: None }, partition: 0 }
+                .version(position)
+        };
         assert!(version(0, 1) < version(0, 2) && version(0, u64::from(u32::MAX)) < version(1, 0));
     }
 }

@@ -8,14 +8,14 @@ use logystera_schemas::limits::LOG_READERS_KEPT_MAX;
 use logystera_schemas::topic::Topic;
 
 use super::config::KafkaConfig;
-use super::growth::{AppendPermit, WriteLease};
 use super::growth::Layouts;
-use logystera_schemas::partition::{Generation, PartitionRef};
-use super::reader::{Bounds, Reader};
+use super::growth::{AppendPermit, WriteLease};
 use super::producer::Producer;
+use super::reader::{Bounds, Reader};
 use super::transaction::{Outgoing, Transactions};
 use crate::log::{Entry, Log, LogError, Record};
 use crate::secrets::random_bytes;
+use logystera_schemas::partition::{Generation, PartitionRef};
 
 /// The log on Kafka; its clones are the same.
 #[derive(Clone)]
@@ -208,7 +208,13 @@ impl Log for KafkaLog {
 
 impl KafkaLog {
     /// Records of a partition of any generation, as [`Log::read`].
-    pub fn read_at(&self, topic: Topic, place: PartitionRef, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError> {
+    pub fn read_at(
+        &self,
+        topic: Topic,
+        place: PartitionRef,
+        from: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<Record>, LogError> {
         let (name, partition) = (self.shared.config.topic(topic, place.generation.number), place.partition);
         let bounds = self.shared.bounds.get(&name, partition)?;
         let from = from.max(bounds.start);

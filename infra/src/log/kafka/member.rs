@@ -9,11 +9,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client::{Consuming, away, consumer, consuming};
-use logystera_schemas::partition::{Generation, PartitionRef};
 use super::config::KafkaConfig;
 use super::hush;
 use crate::clock::Stopwatch;
 use crate::log::LogError;
+use logystera_schemas::partition::{Generation, PartitionRef};
 
 /// How long a member may be silent before its partitions go to others, milliseconds. One that comes back under its name sooner
 /// finds them waiting.
@@ -99,7 +99,8 @@ impl Member {
             let generation = self.read.iter().find(|g| self.config.topic(self.input, g.number) == name)?;
             Some(PartitionRef { generation: *generation, partition: partition as u32 })
         };
-        let own: BTreeSet<PartitionRef> = assigned.elements().iter().filter_map(|e| place(e.topic(), e.partition())).collect();
+        let own: BTreeSet<PartitionRef> =
+            assigned.elements().iter().filter_map(|e| place(e.topic(), e.partition())).collect();
         if own != self.own {
             self.consumer.pause(&assigned).map_err(|e| away(topic, &e))?;
             self.own = own;

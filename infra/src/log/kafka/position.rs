@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use logystera_schemas::partition::PartitionRef;
 use metrics::Gauge;
 
-use super::config::KafkaConfig;
 use super::changelog::{Committed, InChangelog, Restored};
+use super::config::KafkaConfig;
 use super::reader::{Bounds, read_changelog};
 use crate::log::LogError;
 
@@ -31,7 +31,12 @@ impl std::fmt::Debug for Positions {
 impl Positions {
     /// The newest commit of an owner of `app`; position 0 where it never ran. Reads a partition of the changelog, and touches
     /// nobody's group.
-    pub(super) fn committed(&self, config: &Arc<KafkaConfig>, app: &str, owner: &PartitionRef) -> Result<Committed, LogError> {
+    pub(super) fn committed(
+        &self,
+        config: &Arc<KafkaConfig>,
+        app: &str,
+        owner: &PartitionRef,
+    ) -> Result<Committed, LogError> {
         let changelog = config.changelog(app);
         let (commit_key, place) = owner.commit_key(config.changelog_partitions);
         let there = {

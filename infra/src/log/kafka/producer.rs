@@ -15,9 +15,9 @@ use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
 use tokio::sync::oneshot;
 
 use super::client::{DELIVERY_MS_MAX, away, producer};
-use super::partition_queue::PartitionQueue;
 use super::config::KafkaConfig;
 use super::hush;
+use super::partition_queue::PartitionQueue;
 use crate::clock::{Clock, SystemClock};
 use crate::log::{Entry, LogError};
 
@@ -201,7 +201,9 @@ impl Producer {
         if !queues.contains_key(topic) {
             queues.insert(topic.to_owned(), BTreeMap::new());
         }
-        let Some(queue) = queues.get_mut(topic).map(|queues| queues.entry(partition).or_default()) else { return Ok(()) };
+        let Some(queue) = queues.get_mut(topic).map(|queues| queues.entry(partition).or_default()) else {
+            return Ok(());
+        };
         if self.traffic.waiting_bytes.load(Ordering::Relaxed) + bytes > WAITING_BYTES_MAX {
             return Err(LogError::Away(format!("{topic}: more than {} MiB wait", WAITING_BYTES_MAX >> 20)));
         }

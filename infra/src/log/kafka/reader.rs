@@ -14,8 +14,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::config::KafkaConfig;
 use super::client::{Consuming, FETCH_WAIT_MS, FOLLOW_FETCH_WAIT_MS, TASK_FETCH_WAIT_MS, away, consumer, consuming};
+use super::config::KafkaConfig;
 use crate::clock::Stopwatch;
 use crate::log::{LogError, Record};
 use crate::state_store::shown;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use logystera_schemas::partition::PartitionRef;
 use metrics::Gauge;
 
-use super::config::KafkaConfig;
 use super::changelog::{Committed, InChangelog, Restored, state_key, state_value};
+use super::config::KafkaConfig;
 use super::reader::{Bounds, read_changelog};
 use crate::clock::Stopwatch;
 use crate::log::LogError;

@@ -12,17 +12,17 @@ use logystera_schemas::topic::Topic;
 use metrics::Histogram;
 
 use super::changelog::{InChangelog, commit_value, entry_value, key_group};
+use super::config::KafkaConfig;
 use super::growth::Layouts;
-use logystera_schemas::partition::PartitionRef;
 use super::reader::{Bounds, Reader};
 use super::takeover::{Changelog, StoreCopy, Taken};
 use super::transaction::{Outgoing, Transactions};
 use super::watch::Watch;
-use super::config::KafkaConfig;
 use crate::clock::Stopwatch;
 use crate::directory::Skips;
 use crate::log::{Commit, Entry, LogError, Record, Task};
 use crate::state_store::{Change, Changes, Store};
+use logystera_schemas::partition::PartitionRef;
 
 /// Places of the topics whose ends a task's transactions note.
 const CHANGELOG: usize = 0;

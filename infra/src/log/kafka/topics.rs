@@ -10,12 +10,12 @@ use rdkafka::consumer::Consumer;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::config::KafkaConfig;
 use super::client::{RECORD_BYTES_MAX, admin, away, consumer, consuming};
+use super::config::KafkaConfig;
 use super::growth::Layouts;
-use logystera_schemas::partition::{Generation, PartitionRef};
 use crate::clock::Stopwatch;
 use crate::log::LogError;
+use logystera_schemas::partition::{Generation, PartitionRef};
 
 /// How long the cluster may take to create the topics.
 const CREATE_WAIT: Duration = Duration::from_secs(30);
@@ -103,7 +103,12 @@ pub(super) fn create_generation(
 }
 
 /// Deletes the records of a partition below `below`: the brokers keep none of them, in no copy.
-pub(super) fn delete_records(config: &KafkaConfig, topic: Topic, place: PartitionRef, below: u64) -> Result<(), LogError> {
+pub(super) fn delete_records(
+    config: &KafkaConfig,
+    topic: Topic,
+    place: PartitionRef,
+    below: u64,
+) -> Result<(), LogError> {
     let name = config.topic(topic, place.generation.number);
     let mut offsets = TopicPartitionList::new();
     let added = offsets.add_partition_offset(&name, place.partition as i32, Offset::Offset(below as i64));

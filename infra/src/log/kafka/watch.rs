@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use metrics::Gauge;
 
-use logystera_schemas::partition::PartitionRef;
 use crate::clock::Stopwatch;
 use crate::state_store::shown;
+use logystera_schemas::partition::PartitionRef;
 
 /// How often a task looks how far behind it is.
 const LAG_EVERY: Duration = Duration::from_secs(5);

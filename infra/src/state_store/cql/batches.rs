@@ -66,8 +66,9 @@ impl<I: Iterator<Item = (Vec<u8>, Change)>> Iterator for Batches<I> {
         let first = self.changes.next()?;
         let (place, mut bytes) = (RowPartition::of(&first.0), row_bytes(&first));
         let mut rows = vec![first];
-        while let Some(row) =
-            self.changes.next_if(|row| RowPartition::of(&row.0) == place && bytes + row_bytes(row) <= STORE_BATCH_BYTES_MAX)
+        while let Some(row) = self
+            .changes
+            .next_if(|row| RowPartition::of(&row.0) == place && bytes + row_bytes(row) <= STORE_BATCH_BYTES_MAX)
         {
             bytes += row_bytes(&row);
             rows.push(row);
@@ -118,7 +119,12 @@ mod tests {
     fn what_has_no_key_group_is_its_partitions() {
         let key = |bytes: &[u8]| (bytes.to_vec(), Change { version: 1, value: None });
         let rows = vec![key(b""), key(&[0]), key(&[0, 0]), key(&[3, 255]), key(&[4, 0]), key(b"clock")];
-        let expected = [(RowPartition::Own, 2), (RowPartition::KeyGroup(0), 1), (RowPartition::KeyGroup(1023), 1), (RowPartition::Own, 2)];
+        let expected = [
+            (RowPartition::Own, 2),
+            (RowPartition::KeyGroup(0), 1),
+            (RowPartition::KeyGroup(1023), 1),
+            (RowPartition::Own, 2),
+        ];
         assert_eq!(shape(&rows), expected);
     }
 }

@@ -171,7 +171,12 @@ impl Db {
     }
 
     /// Deletes every row of a partition of the store that is older than `version`.
-    pub(super) async fn wipe_before(&self, owner: &StateOwner, place: RowPartition, version: u64) -> Result<(), StoreError> {
+    pub(super) async fn wipe_before(
+        &self,
+        owner: &StateOwner,
+        place: RowPartition,
+        version: u64,
+    ) -> Result<(), StoreError> {
         // At the same write time a deletion wins over what is to stand there.
         let Some(before) = version.checked_sub(1) else { return Ok(()) };
         let (before, own) = (before as i64, ids(owner));
@@ -280,7 +285,9 @@ impl SerializeRow for RowWrite<'_> {
             (RowPartition::KeyGroup(key_group), Some(value)) => {
                 (app, i32::from(key_group), key, version, value, version).serialize(ctx, writer)
             }
-            (RowPartition::KeyGroup(key_group), None) => (version, app, i32::from(key_group), key).serialize(ctx, writer),
+            (RowPartition::KeyGroup(key_group), None) => {
+                (version, app, i32::from(key_group), key).serialize(ctx, writer)
+            }
             (RowPartition::Own, Some(value)) => {
                 (app, generation, partition, key, version, value, version).serialize(ctx, writer)
             }

@@ -17,11 +17,11 @@ use tokio::sync::{Notify, watch};
 
 use super::super::config::KafkaConfig;
 use super::layout::Layouts;
-use logystera_schemas::partition::Generation;
 use crate::clock::Clock;
 use crate::directory::{Directory, DirectoryView, entry};
 use crate::log::{Entry, Log, LogError};
 use crate::shutdown::Shutdown;
+use logystera_schemas::partition::Generation;
 
 /// How long the end of a process may wait for its lease to be given back.
 const RELEASE_WAIT: Duration = Duration::from_secs(2);
