@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use logystera_infra::clock::{Clock, SystemClock};
 
 pub(crate) use logystera_schemas::calendar::show;
-use logystera_schemas::calendar::{DAY_MS, civil, days};
+use logystera_schemas::calendar::{DAY_MS, day_of};
 
 use crate::cli::CliError;
 
@@ -65,9 +65,8 @@ fn days_of(date: &str) -> Option<i64> {
     let mut parts = date.split('-');
     let mut next = |range| number(parts.next()?, range);
     let (year, month, day) = (next(1970..=9999)?, next(1..=12)?, next(1..=31)?);
-    let days = days(year, month, day);
     // The 31st of a shorter month is no day.
-    (parts.next().is_none() && civil(days) == (year, month, day)).then_some(days)
+    day_of(year, month, day).filter(|_| parts.next().is_none())
 }
 
 fn ms_of(time: &str) -> Option<i64> {

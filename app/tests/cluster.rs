@@ -17,8 +17,8 @@ use logystera_app::roles::marks::Marks;
 use logystera_app::roles::partitions::{self, Control, Share};
 use logystera_app::roles::processor::work;
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::{self, DirectoryWatch};
-use logystera_infra::kafka::{Kafka, KafkaConfig, KafkaLog, Layouts, Place};
+use logystera_infra::directory::{self, DirectoryWatch};
+use logystera_infra::kafka::{Kafka, KafkaConfig, KafkaLog, Layouts};
 use logystera_infra::log::{Entry, Log};
 use logystera_infra::secrets::random_bytes;
 use logystera_infra::shutdown::Shutdown;
@@ -27,6 +27,7 @@ use logystera_schemas::avro::Blob;
 use logystera_schemas::control::{Entity, RuleSet as RuleSetRecord};
 use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::limits::READ_BYTES_MAX;
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
@@ -132,7 +133,7 @@ fn judged(brokers: &str, name: &str, partitions: u32, grown: u32, processors: us
     for body in golden::bodies(name) {
         let set = RuleSet::from_canonical(&body).unwrap();
         let record = RuleSetRecord { digest: set.digest, body: Blob(body.into_bytes()) };
-        append(vec![control::entry(&Entity::RuleSet(record))]);
+        append(vec![directory::entry(&Entity::RuleSet(record))]);
     }
     let entries = repartitioned(name, partitions);
     let cut = if grown > partitions { entries.len() / 2 } else { entries.len() };
@@ -257,7 +258,8 @@ fn a_cluster_whose_beginning_is_gone_is_verified_from_snapshots_on() {
     };
     assert_eq!(verify(&[])["detections"].as_u64(), Some(judged.detections as u64));
 
-    let first = Place { generation: Layouts::initial(judged.kafka.config()).written(Topic::Signals), partition: 0 };
+    let first =
+        PartitionRef { generation: Layouts::initial(judged.kafka.config()).written(Topic::Signals), partition: 0 };
     let end = judged.kafka.log().unwrap().bounds(Topic::Signals, 0).unwrap().end;
     let mut compared = judged.detections as u64;
     // A third of the first generation, then all of it.

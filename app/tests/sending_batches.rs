@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use logystera_ingest::core::signature::{CONTENT_TYPE, METHOD, PATH, Secret, Signed};
 use logystera_schemas::ids::Sha256Digest;
+use logystera_schemas::signature::{CONTENT_TYPE, METHOD, PATH, Secret, Signed};
 use serde_json::Value;
 
 fn root() -> PathBuf {

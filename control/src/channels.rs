@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use logystera_infra::control::{Directory, entry, open_channel_config, seal_channel_config};
+use logystera_infra::directory::{Directory, entry};
+use logystera_infra::envelope::{open_channel_config, seal_channel_config};
 use logystera_infra::log::{Entry, Log};
 use logystera_infra::secrets::{MasterKey, random_bytes};
 use logystera_schemas::control::{Channel, ChannelKind, Entity};

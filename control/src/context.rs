@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use logystera_infra::clock::Clock;
-use logystera_infra::control::{Directory, DirectoryWatch};
+use logystera_infra::directory::{Directory, DirectoryWatch};
 use logystera_infra::embedded::ControlSeat;
 use logystera_infra::log::{Log, LogError};
 use logystera_infra::secrets::MasterKey;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use logystera_infra::control::{Directory, entry};
+use logystera_infra::directory::{Directory, entry};
 use logystera_infra::log::{Entry, Log};
 use logystera_schemas::avro::Blob;
 use logystera_schemas::control::{Entity, RuleSet as RuleSetRecord, Site, SiteRules};
@@ -106,7 +106,7 @@ pub async fn configure_sites(
 
 #[cfg(test)]
 mod tests {
-    use logystera_infra::control::DirectoryWatch;
+    use logystera_infra::directory::DirectoryWatch;
     use logystera_infra::embedded::Embedded;
     use logystera_schemas::topic::SignalsRecord;
 

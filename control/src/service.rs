@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use logystera_infra::clock::Clock;
-use logystera_infra::control::{DirectoryWatch, entry};
+use logystera_infra::directory::{DirectoryWatch, entry};
 use logystera_infra::embedded::{Embedded, EmbeddedLog};
 use logystera_infra::log::Log;
 use logystera_infra::secrets::MasterKey;

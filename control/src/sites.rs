@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use deunicode::deunicode_char;
-use logystera_infra::control::{Directory, entry, is_live, seal_key_secret};
+use logystera_infra::directory::{Directory, entry};
+use logystera_infra::envelope::seal_key_secret;
 use logystera_infra::log::{Entry, Log};
 use logystera_infra::secrets::random_bytes;
 use logystera_schemas::control::{Entity, Key, Site, Tenant};
@@ -101,7 +102,7 @@ impl<L: Log> Context<L> {
         let directory = self.writer.directory()?;
         let site = known_site(&directory, site)?;
         let now = self.clock.wall_ms();
-        let live: Vec<_> = directory.keys(site.site.as_str()).filter(|key| is_live(key, now)).collect();
+        let live: Vec<_> = directory.keys(site.site.as_str()).filter(|key| key.is_live(now)).collect();
         if live.len() >= LIVE_KEYS_MAX {
             let keys: Vec<&str> = live.iter().map(|k| k.key.as_str()).collect();
             return Err(ControlError::invalid(format!(
@@ -142,7 +143,7 @@ impl<L: Log> Context<L> {
             let heard = key_revoked(&revoked, &self.writer.log);
             self.writer.log.append(vec![heard, entry(&Entity::Key(revoked))]).await?;
         }
-        let live = directory.keys(id).filter(|other| other.key != found.key && is_live(other, now)).count();
+        let live = directory.keys(id).filter(|other| other.key != found.key && other.is_live(now)).count();
         Ok(Revoked { live, already, now_stolen: !already && found.revoked_at.is_some() })
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use logystera_infra::clock::SystemClock;
-use logystera_infra::control::DirectoryWatch;
+use logystera_infra::directory::DirectoryWatch;
 use logystera_infra::embedded::{Embedded, EmbeddedLog};
 use logystera_infra::log::{Entry, Log, LogError, Record};
 use logystera_schemas::topic::Topic;

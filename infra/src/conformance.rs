@@ -8,7 +8,7 @@ use logystera_schemas::limits::{BODY_BYTES_MAX, READ_BYTES_MAX};
 use logystera_schemas::topic::Topic;
 
 use crate::clock::Stopwatch;
-use crate::log::{Commit, Entry, Log, LogError, Record, Task};
+use crate::log::{Commit, Entry, Log, LogError, Record, Task, scan};
 
 /// A backend as the suite uses it. Partition 0 of each topic is enough.
 pub trait Backend {
@@ -66,13 +66,13 @@ pub fn append(log: &impl Log, entries: Vec<Entry>) {
 #[expect(clippy::expect_used, reason = "a failure here is the suite's")]
 pub fn all(log: &impl Log, topic: Topic) -> Vec<Record> {
     let mut records: Vec<Record> = Vec::new();
-    let mut next = 0;
-    loop {
-        let more = log.read(topic, 0, next, READ_BYTES_MAX).expect("the read succeeds");
-        let Some(last) = more.last() else { return records };
-        next = last.offset + 1;
+    let read = |from| log.read(topic, 0, from, READ_BYTES_MAX);
+    let done = scan(0, read, |more| {
         records.extend(more);
-    }
+        Ok(())
+    });
+    done.expect("the read succeeds");
+    records
 }
 
 /// Waits until the topic has as many records as `expected`, and holds their values against it: what is committed may be seen

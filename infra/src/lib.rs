@@ -12,13 +12,15 @@ pub use log::embedded;
 pub use log::kafka;
 
 #[cfg(feature = "kafka")]
-pub mod store;
+pub mod state_store;
 
-pub mod control;
+pub mod directory;
+pub mod envelope;
 pub mod files;
 pub mod secrets;
 
 pub mod accept;
+pub mod backoff;
 pub mod clock;
 pub mod handles;
 pub mod shutdown;

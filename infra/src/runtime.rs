@@ -189,7 +189,7 @@ mod tests {
     use std::collections::VecDeque;
 
     use super::*;
-    use crate::control::Skips;
+    use crate::directory::Skips;
 
     /// Applies numbers below 10; 0 is time.
     #[derive(Default)]

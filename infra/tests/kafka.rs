@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use logystera_infra::conformance::{Backend, append, conformance, entry};
-use logystera_infra::control::Skips;
-use logystera_infra::log::kafka::{Committed, Kafka, KafkaConfig, KafkaLog, KafkaTask, Place, TailBounds};
+use logystera_infra::directory::Skips;
+use logystera_infra::log::kafka::{Committed, Kafka, KafkaConfig, KafkaLog, KafkaTask, TailBounds};
 use logystera_infra::log::{Commit, Entry, Log, LogError, Task};
 use logystera_infra::secrets::random_bytes;
 use logystera_schemas::control::{GrowingTopic, GrowthPhase, Partitions};
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::topic::Topic;
 use logystera_system::process::{PATIENCE, wait_for};
 use logystera_system::services;
@@ -79,7 +80,7 @@ fn state_of(entries: &[(Vec<u8>, Option<Vec<u8>>)]) -> BTreeMap<Vec<u8>, String>
 }
 
 /// Waits until this is the newest commit that is seen: a moment after it was made.
-fn settles(kafka: &Kafka, place: Place, expected: Committed) {
+fn settles(kafka: &Kafka, place: PartitionRef, expected: Committed) {
     let seen = || kafka.committed("engine", place).unwrap();
     wait_for("the commit is seen", PATIENCE, || (seen() == expected).then_some(()));
 }
@@ -94,7 +95,7 @@ fn a_grown_partition_goes_on_where_the_one_before_was_sealed() {
     let generations = layouts.generations(Topic::Signals);
     kafka.create_generation(GrowingTopic::Signals, generations[1]).unwrap();
     kafka.create_generation(GrowingTopic::Signals, generations[1]).unwrap();
-    let place = |generation: usize, partition| Place { generation: generations[generation], partition };
+    let place = |generation: usize, partition| PartitionRef { generation: generations[generation], partition };
     let after = kafka.clone().with_layouts(layouts);
 
     let own = (b"\xff\xff\x00".to_vec(), Some(b"time".to_vec()));
@@ -205,7 +206,7 @@ fn records_that_are_gone_stop_a_task_until_they_are_passed_over() {
     let Some(brokers) = services::kafka() else { return };
     let kafka = OnKafka::fresh(&brokers).0;
     let log = kafka.log().unwrap();
-    let place = Place { generation: kafka.layouts().written(Topic::Signals), partition: 0 };
+    let place = PartitionRef { generation: kafka.layouts().written(Topic::Signals), partition: 0 };
     append(&log, (0..20).map(|n| entry(Topic::Signals, "s", &n.to_string())).collect());
     let start = log.bounds(Topic::Signals, 0).unwrap().start;
     let commit = |position| Commit { outputs: vec![], puts: vec![], position, sealed: false };

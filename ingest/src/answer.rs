@@ -23,11 +23,11 @@ pub(crate) enum Outcome {
     /// The log had it already; `same` if the bytes were compared.
     Duplicate { batch: BatchId, same: bool },
     /// It was turned away.
-    Turned(Box<Turned>),
+    Rejected(Box<Rejection>),
 }
 
 /// A request that was turned away.
-pub(crate) struct Turned {
+pub(crate) struct Rejection {
     pub(crate) refusal: Refusal,
     /// Named only where the signature held.
     pub(crate) batch: Option<BatchId>,
@@ -38,7 +38,7 @@ pub(crate) struct Turned {
     pub(crate) answer_in: Option<Duration>,
 }
 
-impl From<Refusal> for Turned {
+impl From<Refusal> for Rejection {
     fn from(refusal: Refusal) -> Self {
         Self { refusal, batch: None, fault: None, refused: None, retry_after_s: None, answer_in: None }
     }
@@ -103,36 +103,36 @@ pub(crate) fn answer(outcome: &Outcome, version: Version, server_time: i64) -> R
             let text = Text { code, batch, same, server_time, ..Text::default() };
             json(StatusCode::OK, &text)
         }
-        Outcome::Turned(turned) => turn_away(turned, version, server_time),
+        Outcome::Rejected(rejection) => reject(rejection, version, server_time),
     }
 }
 
-fn turn_away(turned: &Turned, version: Version, server_time: i64) -> Response<Body> {
-    let row = turned.refusal.row();
-    let (refused, refused_more) = turned.refused.as_ref().map_or((None, None), items);
+fn reject(rejection: &Rejection, version: Version, server_time: i64) -> Response<Body> {
+    let row = rejection.refusal.row();
+    let (refused, refused_more) = rejection.refused.as_ref().map_or((None, None), items);
     let text = Text {
         code: Some(row.answer),
-        message: Some(message(turned.refusal)),
-        batch: turned.batch.map(|b| b.to_string()),
+        message: Some(message(rejection.refusal)),
+        batch: rejection.batch.map(|b| b.to_string()),
         refused,
         refused_more,
-        field: turned.fault.and_then(|f| f.field),
-        line: turned.fault.and_then(|f| f.line),
-        column: turned.fault.and_then(|f| f.column),
+        field: rejection.fault.and_then(|f| f.field),
+        line: rejection.fault.and_then(|f| f.line),
+        column: rejection.fault.and_then(|f| f.column),
         server_time,
         ..Text::default()
     };
     let mut response = json(StatusCode::from_u16(row.status).unwrap_or(StatusCode::BAD_REQUEST), &text);
     let headers = response.headers_mut();
     if matches!(row.status, 429 | 503) {
-        let fallback = if turned.refusal == Refusal::TooManySpools { RETRY_LATE_S } else { RETRY_SOON_S };
-        headers.insert(RETRY_AFTER, turned.retry_after_s.unwrap_or(fallback).into());
+        let fallback = if rejection.refusal == Refusal::TooManySpools { RETRY_LATE_S } else { RETRY_SOON_S };
+        headers.insert(RETRY_AFTER, rejection.retry_after_s.unwrap_or(fallback).into());
     }
-    if turned.refusal == Refusal::MethodNotAllowed {
+    if rejection.refusal == Refusal::MethodNotAllowed {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));
     }
     // What follows on such a connection may not be a request (RFC 9112, section 6.1).
-    let unsure = matches!(turned.refusal, Refusal::LengthRequired | Refusal::BodyTimeout | Refusal::BodyTooLarge);
+    let unsure = matches!(rejection.refusal, Refusal::LengthRequired | Refusal::BodyTimeout | Refusal::BodyTooLarge);
     if unsure && version < Version::HTTP_2 {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }

@@ -19,10 +19,10 @@ use crate::config::Timing;
 use crate::core::clock::Judgement;
 use crate::core::crowd::Room;
 use crate::core::refusal::Refusal;
-use crate::core::signature::PATH;
 use crate::gateway::Gateway;
 use crate::server::{DoorMeters, Listening, Rush, listen};
 use crate::tls::Tls;
+use logystera_schemas::signature::PATH;
 
 /// Gives all metrics in Prometheus' text format.
 pub type Render = Arc<dyn Fn() -> String + Send + Sync>;
@@ -85,7 +85,7 @@ impl<L: Log> Gateway<L> {
 
     fn refuse(&self, request: &Request, refusal: Refusal) -> Response<Body> {
         self.0.meters.refused(refusal);
-        answer(&Outcome::Turned(Box::new(refusal.into())), request.version(), self.0.clock.wall_ms())
+        answer(&Outcome::Rejected(Box::new(refusal.into())), request.version(), self.0.clock.wall_ms())
     }
 }
 

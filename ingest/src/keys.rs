@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use logystera_schemas::ids::{KeyId, SiteId, TenantId};
 
 use crate::core::replay::Standing;
-use crate::core::signature::Secret;
+use logystera_schemas::signature::Secret;
 
 /// A key of a site. It has no `Debug`: it holds a secret.
 #[derive(Clone)]

@@ -10,16 +10,20 @@ pub mod keys;
 
 mod gateway;
 
+mod batch;
+mod checks;
+
 mod body;
 
 mod places;
 
-mod once;
 mod others;
 mod publish;
+mod reservation;
 
 mod answer;
 
+mod lock;
 mod meters;
 
 mod http;

@@ -6,7 +6,8 @@ use tokio::sync::watch;
 
 use crate::core::clock::Judgement;
 use crate::core::election::Standing;
-use crate::gateway::{Gateway, lock};
+use crate::gateway::Gateway;
+use crate::lock::lock;
 
 impl<L: Log> Gateway<L> {
     /// Takes the newest ticks that stand in a partition of the log from before this process, in their order.

@@ -9,7 +9,7 @@ use logystera_schemas::ids::SiteId;
 use logystera_schemas::limits::LARGE_BODIES_MAX;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-use crate::gateway::lock;
+use crate::lock::lock;
 
 /// The places of a process.
 pub(crate) struct Places {

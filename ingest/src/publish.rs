@@ -18,7 +18,8 @@ use tokio::time::MissedTickBehavior;
 
 use crate::core::clock::Judgement;
 use crate::core::tally::Taken;
-use crate::gateway::{Gateway, lock};
+use crate::gateway::Gateway;
+use crate::lock::lock;
 
 /// `Refused` records once a minute (design, section 3), and what has been idle is forgotten.
 const TICKS_PER_MINUTE: u32 = 60;

@@ -1,9 +1,10 @@
 //! TLS for the senders' listener: rustls with the ring provider, TLS 1.2 and 1.3.
 
+mod error;
 mod pem;
 mod validity;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use logystera_infra::clock::{Clock, SystemClock};
@@ -11,44 +12,11 @@ use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+pub use error::TlsError;
+
 /// A certificate with its key, ready to serve HTTP/2 and HTTP/1.1.
 #[derive(Clone)]
 pub struct Tls(pub(crate) Arc<ServerConfig>, Arc<Current>, Option<String>);
-
-/// Why there is none.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// A file cannot be read, or is not PEM.
-    #[error("{}: {what}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        what: String,
-    },
-    /// Certificate and key cannot be used, or not together.
-    #[error("{}", pair(certificate, key, what))]
-    Pair {
-        /// File of the certificate.
-        certificate: PathBuf,
-        /// File of the key.
-        key: PathBuf,
-        /// Why.
-        what: rustls::Error,
-    },
-}
-
-/// Why a certificate and a key cannot be used.
-fn pair(certificate: &Path, key: &Path, what: &rustls::Error) -> String {
-    let (certificate, key) = (certificate.display(), key.display());
-    match what {
-        rustls::Error::InconsistentKeys(_) => format!(
-            "the key in {key} does not belong to the certificate in {certificate}: name the key that the certificate was made with. Where the \
-             file holds several certificates, the site's own must stand first"
-        ),
-        what => format!("the certificate in {certificate} and the key in {key} cannot be used: {what}"),
-    }
-}
 
 impl Tls {
     /// Reads a certificate chain, the site's own first, and its private key, both PEM.

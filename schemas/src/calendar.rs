@@ -1,36 +1,63 @@
-//! The calendar: times as people read them, in UTC.
+//! Dates of the Gregorian calendar, in UTC: the one place where days are counted.
 
+use time::{Date, Month};
+
+/// The Julian day of 1970-01-01.
+const EPOCH_JULIAN_DAY: i32 = 2_440_588;
 /// Milliseconds of a day.
 pub const DAY_MS: i64 = 86_400_000;
 
+/// Days from 1970-01-01 to a date. None means that there is no such date, or that its year has more than four digits.
+pub fn day_of(year: i64, month: i64, day: i64) -> Option<i64> {
+    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+    let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
+    Some(i64::from(date.to_julian_day() - EPOCH_JULIAN_DAY))
+}
+
 /// `2026-01-01 00:00:00Z` of milliseconds since the epoch: the `Z` says that it is UTC.
 pub fn show(ms: i64) -> String {
-    let (days, of_day) = (ms.div_euclid(DAY_MS), ms.rem_euclid(DAY_MS) / 1_000);
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    let Utc { year, month, day, hour, minute, second, .. } = Utc::of(ms);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// Days since the epoch of a date of the Gregorian calendar. A year counts from March, so that the leap day is its last.
-pub fn days(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let before_year = 365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    before_year + (153 * month + 2) / 5 + day - 1 - 719_468
+/// A moment as a calendar and a clock show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Utc {
+    /// Year.
+    pub year: i32,
+    /// Month, 1 to 12.
+    pub month: u8,
+    /// Day of the month, from 1.
+    pub day: u8,
+    /// Hour, 0 to 23.
+    pub hour: u8,
+    /// Minute, 0 to 59.
+    pub minute: u8,
+    /// Second, 0 to 59.
+    pub second: u8,
+    /// Millisecond, 0 to 999.
+    pub milli: u16,
 }
 
-/// The date of a day since the epoch: the year whose first of March is the last not after it.
-pub fn civil(day: i64) -> (i64, i64, i64) {
-    let mut year = 1970 + day.div_euclid(366);
-    while days(year + 1, 3, 1) <= day {
-        year += 1;
+impl Utc {
+    /// The moment so many milliseconds after the epoch. Beyond the years -9999 to 9999 it has the last day that there is.
+    pub fn of(ms: i64) -> Self {
+        let (day, ms_of_day) = (ms.div_euclid(DAY_MS), ms.rem_euclid(DAY_MS));
+        let julian = day.saturating_add(i64::from(EPOCH_JULIAN_DAY));
+        let julian = julian.clamp(i64::from(Date::MIN.to_julian_day()), i64::from(Date::MAX.to_julian_day()));
+        let date = Date::from_julian_day(julian as i32).unwrap_or(Date::MAX);
+        let (year, month, day) = date.to_calendar_date();
+        let second = ms_of_day / 1_000;
+        Self {
+            year,
+            month: month as u8,
+            day,
+            hour: (second / 3_600) as u8,
+            minute: (second / 60 % 60) as u8,
+            second: (second % 60) as u8,
+            milli: (ms_of_day % 1_000) as u16,
+        }
     }
-    while days(year, 3, 1) > day {
-        year -= 1;
-    }
-    let in_year = day - days(year, 3, 1);
-    let month = (5 * in_year + 2) / 153;
-    let in_month = in_year - (153 * month + 2) / 5;
-    if month < 10 { (year, month + 3, in_month + 1) } else { (year + 1, month - 9, in_month + 1) }
 }
 
 #[cfg(test)]
@@ -38,19 +65,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_shown_in_utc() {
-        // From `date -u -d @… '+%F %TZ'`.
-        for (ms, text) in [
-            (0, "1970-01-01 00:00:00Z"),
-            (951_782_400_000, "2000-02-29 00:00:00Z"),
-            (1_767_225_599_999, "2025-12-31 23:59:59Z"),
-            (4_107_542_400_000, "2100-03-01 00:00:00Z"),
+    fn days_and_dates_are_each_others_opposite() {
+        // From `date -u -d @… '+%F'`.
+        for (day, date) in [
+            (0, (1970, 1, 1)),
+            (-1, (1969, 12, 31)),
+            (11_016, (2000, 2, 29)),
+            (11_017, (2000, 3, 1)),
+            (20_454, (2026, 1, 1)),
+            (47_541, (2100, 3, 1)),
+            (2_932_896, (9999, 12, 31)),
         ] {
-            assert_eq!(show(ms), text);
+            let at = Utc::of(day * DAY_MS);
+            assert_eq!((at.year, at.month, at.day), date);
+            assert_eq!(day_of(date.0.into(), date.1.into(), date.2.into()), Some(day), "{date:?}");
         }
         for day in 0..150_000 {
-            let (year, month, date) = civil(day);
-            assert_eq!(days(year, month, date), day);
+            let at = Utc::of(day * DAY_MS);
+            assert_eq!(day_of(at.year.into(), at.month.into(), at.day.into()), Some(day));
         }
+        for (year, month, day) in
+            [(2026, 2, 29), (2026, 13, 1), (2026, 0, 1), (2026, 4, 31), (2026, 1, 0), (10_000, 1, 1)]
+        {
+            assert_eq!(day_of(year, month, day), None, "{year} {month} {day}");
+        }
+    }
+
+    #[test]
+    fn every_moment_has_a_date() {
+        let at = Utc::of(1_767_225_599_999);
+        assert_eq!((at.hour, at.minute, at.second, at.milli), (23, 59, 59, 999));
+        let at = Utc::of(-1);
+        assert_eq!((at.year, at.hour, at.milli), (1969, 23, 999));
+        assert_eq!((Utc::of(i64::MAX).year, Utc::of(i64::MIN).year), (9999, -9999));
     }
 }

@@ -59,6 +59,18 @@ avro_record! {
     }
 }
 
+impl Key {
+    /// Whether it is valid at `now_ms` (milliseconds since the epoch), or will be later: it counts among a site's live keys.
+    pub fn is_live(&self, now_ms: i64) -> bool {
+        self.revoked_at.is_none() && self.not_after.is_none_or(|end| now_ms < end)
+    }
+
+    /// Whether it signs at `now_ms`, milliseconds since the epoch.
+    pub fn is_valid(&self, now_ms: i64) -> bool {
+        self.is_live(now_ms) && self.not_before <= now_ms
+    }
+}
+
 avro_record! {
     /// The body of a configuration. Kept as long as anything retained names its digest.
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -300,4 +312,28 @@ impl TopicRecord for SiteRules {
 }
 impl TopicRecord for Deployment {
     const KIND: Kind = Kind::Deployment;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_lives_from_its_making_and_signs_between_its_bounds() {
+        let open = Key {
+            site: "shop".parse().unwrap(),
+            key: "k1".parse().unwrap(),
+            sealed_secret: Blob(vec![1]),
+            created_at: 5,
+            not_before: 10,
+            not_after: Some(20),
+            revoked_at: None,
+            stolen: false,
+        };
+        let revoked = Key { revoked_at: Some(12), ..open.clone() };
+        for (now, live, valid) in [(9, true, false), (10, true, true), (19, true, true), (20, false, false)] {
+            assert_eq!((open.is_live(now), open.is_valid(now)), (live, valid), "at {now}");
+            assert_eq!((revoked.is_live(now), revoked.is_valid(now)), (false, false), "revoked, at {now}");
+        }
+    }
 }

@@ -6,16 +6,18 @@
 
 pub mod limits;
 
+pub mod calendar;
 pub mod ids;
+pub mod partition;
 pub mod text;
 pub mod time;
 
-pub mod calendar;
 
 pub mod avro;
 pub mod catalogue;
 pub mod declare;
 pub mod schema;
+pub mod signature;
 
 pub mod batch;
 pub mod control;

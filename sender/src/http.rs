@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use logystera_infra::clock::Clock;
-use logystera_ingest::core::signature::{CONTENT_TYPE, HEADER, IDENTITY, Signed};
 use logystera_schemas::ids::{BatchId, Sha256Digest};
 use logystera_schemas::limits::{ANSWER_BYTES_MAX, SEND_TIMEOUT_MS};
+use logystera_schemas::signature::{CONTENT_TYPE, HEADER, IDENTITY, Signed};
 use reqwest::Certificate;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE as CONTENT_TYPE_HEADER, RETRY_AFTER};

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::webhook::Webhook;
-use super::{Advisor, Answer, Channels, message};
+use super::{Advice, Advisor, Answer, Channels, message};
 use crate::core::Due;
 use crate::task::Courier;
 
@@ -57,12 +57,19 @@ impl Courier for HttpCourier {
 }
 
 impl Inner {
+    /// What the rule says to a person. It may have to be read from the log, which blocks.
+    async fn advice(&self, due: &Due) -> Option<Advice> {
+        let (advisor, rule) = (Arc::clone(&self.advisor), due.detection.rule.clone());
+        let revision = due.detection.revision.clone();
+        tokio::task::spawn_blocking(move || advisor.find(&rule, &revision)).await.ok().flatten()
+    }
+
     async fn perform(&self, due: &Due) -> AttemptEnded {
         let started_ms = self.clock.monotonic_ms();
         let answer = match self.channels.find(&due.tenant, &due.channel) {
             Some(target) => match target.kind {
                 ChannelKind::Webhook => {
-                    let advice = self.advisor.find(&due.detection.rule, &due.detection.revision);
+                    let advice = self.advice(due).await;
                     let body = message::body(due, &self.public_url, advice.as_ref());
                     self.webhook.attempt(&target, due.delivery, body, self.clock.wall_ms()).await
                 }

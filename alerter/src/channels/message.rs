@@ -4,6 +4,7 @@
 //! A receiver shows `title`, `message`, `why` and `do` to people as they are: characters that hide something are written out in them,
 //! such as `\u{202e}`. What programs compare (ids, `group`, `evidence`) is exact.
 
+use logystera_schemas::calendar::Utc;
 use logystera_schemas::catalogue::json_of;
 use logystera_schemas::detection::{Detection, DetectionState, Evidence, Label};
 use logystera_schemas::ids::{ChannelId, EpisodeId, RuleName, SiteId, TenantId};
@@ -178,20 +179,9 @@ fn json<D: Serialize>(envelope: &Envelope<'_, D>) -> Vec<u8> {
     serde_json::to_vec(envelope).expect("plain structures serialize")
 }
 
-/// A time as RFC 3339 writes it, in UTC with milliseconds. The date is found as in H. Hinnant, "chrono-Compatible
-/// Low-Level Date Algorithms" (`civil_from_days`).
+/// A time as RFC 3339 writes it, in UTC with milliseconds.
 fn rfc3339(ms: i64) -> String {
-    let (days, ms_of_day) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (second, milli) = (ms_of_day / 1_000, ms_of_day % 1_000);
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    let Utc { year, month, day, hour, minute, second, milli } = Utc::of(ms);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
 }
 

@@ -1,6 +1,8 @@
 //! `logystera partitions`: how an installation on Kafka is laid out, and its growth.
 
 #[cfg(feature = "kafka")]
+mod grow;
+#[cfg(feature = "kafka")]
 mod status;
 
 use std::process::ExitCode;
@@ -88,9 +90,7 @@ fn serve(args: &Args) -> Result<u8, CliError> {
     if let Some(file) = &args.cluster.config {
         return match &args.command {
             Command::Status => status::status(file, args.json),
-            Command::Grow { partitions, topic } => {
-                crate::roles::growth::grow(file, (*topic).into(), *partitions, args.json)
-            }
+            Command::Grow { partitions, topic } => grow::grow(file, (*topic).into(), *partitions, args.json),
         };
     }
     let Args { command, cluster: ClusterArgs { .. }, json: _ } = args;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_ingest::core::signature::{CONTENT_TYPE, METHOD, PATH, Secret, Signed};
 use logystera_schemas::ids::{BatchId, IdError, KeyId, Sha256Digest, SiteId};
 use logystera_schemas::limits::WIRE_BYTES_MAX;
+use logystera_schemas::signature::{CONTENT_TYPE, METHOD, PATH, Secret, Signed};
 
 use logystera_sender::target::{TargetError, read_secret};
 

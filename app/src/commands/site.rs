@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::Directory;
+use logystera_infra::directory::Directory;
 use logystera_schemas::limits::ROTATION_OVERLAP_DAYS;
 use logystera_schemas::text::Shown;
 use serde_json::json;

@@ -6,12 +6,13 @@ use std::ops::Range;
 use std::path::Path;
 
 use logystera_alerter::core::Planner;
-use logystera_infra::control::{Directory, DirectoryWatch};
-use logystera_infra::kafka::{Kafka, KafkaLog, Layouts, Place};
+use logystera_infra::directory::{Directory, DirectoryWatch};
+use logystera_infra::kafka::{Kafka, KafkaLog, Layouts};
 use logystera_infra::log::{LogError, Record};
 use logystera_processor::task::APP;
 use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::limits::CHANGELOG_LOOKED_AT_MAX;
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::topic::Topic;
 
 use super::config::Config;
@@ -37,9 +38,9 @@ impl ClusterLog {
         Ok(Self { kafka, log, control, layouts })
     }
 
-    fn place(&self, topic: Topic, part: Part) -> Place {
+    fn place(&self, topic: Topic, part: Part) -> PartitionRef {
         let generation = self.layouts.borrow().generations(topic)[part.generation as usize];
-        Place { generation, partition: part.partition }
+        PartitionRef { generation, partition: part.partition }
     }
 }
 

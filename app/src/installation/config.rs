@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use logystera_infra::kafka::{KafkaConfig, Properties};
-use logystera_infra::store::{StoreConfig, is_keyspace};
+use logystera_infra::state_store::{StoreConfig, is_keyspace};
 use logystera_ingest::core::quota::Quota;
 use serde::Deserialize;
 

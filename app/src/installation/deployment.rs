@@ -5,7 +5,7 @@ use std::path::Path;
 
 use logystera_alerter::channels::address::AddressPolicy;
 use logystera_control::deployment::Deployment;
-use logystera_infra::control::Directory;
+use logystera_infra::directory::Directory;
 use logystera_infra::embedded::DEPLOYMENT_FILE;
 use logystera_infra::files;
 use logystera_infra::secrets::random_bytes;

@@ -8,8 +8,9 @@ use std::time::Duration;
 use logystera_control::deployment::Deployment;
 use logystera_control::{Answer, ControlService, Parts, Request};
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::{DirectoryWatch, master_key};
+use logystera_infra::directory::DirectoryWatch;
 use logystera_infra::embedded::{Embedded, OpenError};
+use logystera_infra::envelope::master_key;
 use logystera_infra::files::host_name;
 use logystera_infra::secrets::MasterKey;
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use logystera_alerter::core::Planner;
-use logystera_infra::control::{Directory, Skips};
+use logystera_infra::directory::{Directory, Skips};
 use logystera_infra::embedded::EmbeddedReader;
 use logystera_infra::log::{LogError, Record};
 use logystera_processor::core::view::{Gathering, SiteView};

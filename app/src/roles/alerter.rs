@@ -25,7 +25,7 @@ pub(super) async fn serve(installation: &Installation, health: &Health, shutdown
     let deployment = installation.deployment(None);
     let webhook = Webhook::new(WebhookConfig::new(address_policy(&deployment))).map_err(CliError::not_available)?;
     let runtime = Handle::current();
-    let advice = Arc::new(RuleAdvice::new(directory.clone()));
+    let advice = Arc::new(RuleAdvice::new(share.control.log.clone(), directory.clone()));
     let work: Work = Arc::new(move |run: Run<'_>| {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let targets = ChannelTargets::new(directory.clone(), master.clone());

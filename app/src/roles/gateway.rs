@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::{Directory, DirectoryView, DirectoryWatch};
-use logystera_infra::kafka::{Door, Layouts};
+use logystera_infra::directory::{Directory, DirectoryView, DirectoryWatch};
+use logystera_infra::kafka::{Layouts, WriteLease};
 use logystera_infra::log::Log;
 use logystera_infra::secrets::random_bytes;
 use logystera_infra::shutdown::Shutdown;
@@ -52,14 +52,14 @@ pub(super) async fn run(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let incarnation = i64::from_be_bytes(random_bytes());
     let instance = config.instance()?;
-    let door = Door::new(installation.kafka.config(), &instance, incarnation, Arc::clone(&clock));
+    let lease = WriteLease::new(installation.kafka.config(), &instance, incarnation, Arc::clone(&clock));
     let keys = Arc::new(SiteKeys::new(view.clone(), installation.master.clone()));
     let quota = config.quota().map_err(CliError::wrong_use)?;
     let settings = GatewayConfig { among_others: Some(instance), quota, ..gateway_config(&config.audience) };
-    let gateway = Gateway::new(settings, installation.log.through(door.clone()), keys, clock);
-    let keeper = door.clone().keep(installation.log.clone(), view.clone(), gateway.stands(), closed.clone());
+    let gateway = Gateway::new(settings, installation.log.through(lease.clone()), keys, clock);
+    let keeper = lease.clone().keep(installation.log.clone(), view.clone(), gateway.stands(), closed.clone());
     let keeper = tokio::spawn(keeper);
-    while !door.is_open() && !shutdown.is_set() {
+    while !lease.is_open() && !shutdown.is_set() {
         tokio::time::sleep(DOOR_STEP).await;
     }
     // Its own lease stands in the topic now: whoever asked for one before it is seen, and whoever comes later sees this one.

@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use logystera_infra::control::DirectoryView;
-use logystera_infra::kafka::{KafkaConfig, KafkaLog, Layouts, Place};
+use logystera_infra::directory::DirectoryView;
+use logystera_infra::kafka::{KafkaConfig, KafkaLog, Layouts};
 use logystera_infra::log::{Entry, Log};
 use logystera_infra::shutdown::Shutdown;
 use logystera_processor::task;
 use logystera_schemas::control::GrowingTopic;
 use logystera_schemas::limits::TICK_MS;
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::time::WallMs;
@@ -23,7 +24,7 @@ use tokio::time::MissedTickBehavior;
 /// The newest tick of each partition that the process reads.
 #[derive(Debug, Default)]
 struct Times {
-    newest: BTreeMap<Place, WallMs>,
+    newest: BTreeMap<PartitionRef, WallMs>,
     /// What the mark before said.
     told: Option<Tick>,
 }
@@ -52,7 +53,7 @@ impl Marks {
     }
 
     /// For the task of a partition, as long as it runs.
-    pub(super) fn of(&self, place: Place) -> PartitionMarks {
+    pub(super) fn of(&self, place: PartitionRef) -> PartitionMarks {
         PartitionMarks { marks: self.clone(), place }
     }
 
@@ -104,7 +105,7 @@ impl Marks {
 #[derive(Debug)]
 pub(super) struct PartitionMarks {
     marks: Marks,
-    place: Place,
+    place: PartitionRef,
 }
 
 impl task::Marks for PartitionMarks {
@@ -125,9 +126,9 @@ mod tests {
 
     use super::*;
 
-    fn place(partition: u32) -> Place {
+    fn place(partition: u32) -> PartitionRef {
         let layouts = Layouts::initial(&KafkaConfig { signals_partitions: 8, ..KafkaConfig::new("b") });
-        Place { generation: layouts.written(Topic::Signals), partition }
+        PartitionRef { generation: layouts.written(Topic::Signals), partition }
     }
 
     #[test]

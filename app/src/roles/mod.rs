@@ -2,7 +2,6 @@
 
 mod alerter;
 mod gateway;
-pub mod growth;
 pub mod marks;
 pub mod partitions;
 pub mod processor;

@@ -7,13 +7,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::{DirectoryView, DirectoryWatch};
-use logystera_infra::kafka::{Kafka, KafkaLog, KafkaTask, Layouts, Member, Place};
+use logystera_infra::directory::{DirectoryView, DirectoryWatch};
+use logystera_infra::kafka::{Kafka, KafkaLog, KafkaTask, Layouts, Member};
 use logystera_infra::log::{LogError, Task as _};
 use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
 use logystera_schemas::control::GrowingTopic;
 use logystera_schemas::limits::{PARTITIONS_OWNED_MAX, TASK_RETRY_MS_MAX, TASK_RETRY_MS_MIN};
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::topic::Topic;
 
 use crate::cli::CliError;
@@ -33,7 +34,7 @@ const SHOW_EVERY_MS: i64 = 5_000;
 /// What a task needs to run.
 pub struct Run<'a> {
     /// What it reads.
-    pub place: Place,
+    pub place: PartitionRef,
     /// The task.
     pub task: KafkaTask,
     /// How the topics that it writes to are laid out.
@@ -95,7 +96,7 @@ impl Share {
     }
 
     /// Whether nothing is left to be done for a partition, or not yet; none: it can be taken over.
-    fn stands_back(&self, place: Place) -> Result<Option<End>, LogError> {
+    fn stands_back(&self, place: PartitionRef) -> Result<Option<End>, LogError> {
         let layouts = self.layouts();
         // Both applications write to `detections`.
         if layouts.is_closing(GrowingTopic::Detections) {
@@ -109,12 +110,13 @@ impl Share {
         if read.len() > 1 && read.first() == Some(&place.generation) && self.is_sealed(place)? {
             return Ok(Some(End::Sealed));
         }
-        let Some((number, partition)) = place.parent() else { return Ok(None) };
-        let Some(generation) = read.iter().find(|generation| generation.number == number) else { return Ok(None) };
-        Ok((!self.is_sealed(Place { generation: *generation, partition })?).then_some(End::Early))
+        let Some(parent) = place.parent() else { return Ok(None) };
+        let before = read.iter().find(|generation| generation.number == parent.generation.number);
+        let Some(generation) = before else { return Ok(None) };
+        Ok((!self.is_sealed(PartitionRef { generation: *generation, ..parent })?).then_some(End::Early))
     }
 
-    fn is_sealed(&self, place: Place) -> Result<bool, LogError> {
+    fn is_sealed(&self, place: PartitionRef) -> Result<bool, LogError> {
         Ok(self.kafka.committed(self.app, place)?.sealed)
     }
 }
@@ -189,13 +191,13 @@ pub fn run(share: &Share, work: &Work, shutdown: &Shutdown) -> Result<(), LogErr
 /// The partitions of a process that do not run.
 #[derive(Default)]
 struct Rest {
-    paused: BTreeMap<Place, Paused>,
-    sealed: BTreeSet<Place>,
+    paused: BTreeMap<PartitionRef, Paused>,
+    sealed: BTreeSet<PartitionRef>,
 }
 
 impl Rest {
     /// Takes those in whose threads have ended.
-    fn reap(&mut self, workers: &mut BTreeMap<Place, Worker>, now_ms: i64) {
+    fn reap(&mut self, workers: &mut BTreeMap<PartitionRef, Worker>, now_ms: i64) {
         let Self { paused, sealed } = self;
         for (partition, worker) in workers.extract_if(.., |_, worker| worker.thread.is_finished()) {
             let started_ms = worker.started_ms;
@@ -222,8 +224,8 @@ impl Rest {
     /// Looks again at those that wait: `skips_differ` where somebody has said how to go on.
     fn look_again(
         &mut self,
-        own: &BTreeSet<Place>,
-        workers: &BTreeMap<Place, Worker>,
+        own: &BTreeSet<PartitionRef>,
+        workers: &BTreeMap<PartitionRef, Worker>,
         skips_differ: bool,
         now_ms: i64,
     ) {
@@ -245,7 +247,7 @@ fn keep_running(
     share: &Share,
     work: &Work,
     shutdown: &Shutdown,
-    workers: &mut BTreeMap<Place, Worker>,
+    workers: &mut BTreeMap<PartitionRef, Worker>,
     membership: &mut Option<Member>,
 ) -> Result<(), LogError> {
     let join = || share.kafka.join(share.app, share.input, &share.layouts().read(share.input), &share.instance);
@@ -322,7 +324,7 @@ fn keep_running(
     Ok(())
 }
 
-fn start(share: &Share, place: Place, work: &Work, started_ms: i64) -> Result<Worker, LogError> {
+fn start(share: &Share, place: PartitionRef, work: &Work, started_ms: i64) -> Result<Worker, LogError> {
     let (app, stop, committed) = (share.app, Shutdown::new(), Arc::new(AtomicU64::new(NOT_TAKEN_OVER)));
     let (share, work, own_stop, position) = (share.clone(), Arc::clone(work), stop.clone(), Arc::clone(&committed));
     let body = move || {
@@ -353,7 +355,7 @@ fn start(share: &Share, place: Place, work: &Work, started_ms: i64) -> Result<Wo
 /// Takes a partition over and works until it is told to stop, or the partition has ended.
 fn take_over(
     share: &Share,
-    place: Place,
+    place: PartitionRef,
     position: Arc<AtomicU64>,
     work: &Work,
     stop: &Shutdown,

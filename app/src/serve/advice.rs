@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use logystera_alerter::channels::{Advice, Advisor};
-use logystera_infra::control::DirectoryView;
+use logystera_infra::directory::DirectoryView;
+use logystera_infra::log::Log;
 use logystera_processor::core::rule::RuleSet;
 use logystera_schemas::ids::{RuleName, Sha256Digest};
 use logystera_schemas::limits::ADVICE_CACHED_MAX;
@@ -13,19 +14,20 @@ use logystera_schemas::limits::ADVICE_CACHED_MAX;
 type Known = BTreeMap<(RuleName, String), Advice>;
 
 /// The advice of every rule whose configuration is in topic `control`: also of those that no site has any more.
-pub(crate) struct RuleAdvice {
+pub(crate) struct RuleAdvice<L> {
+    log: L,
     directory: DirectoryView,
     /// What was read so far, and from which configurations. Read once: a body takes milliseconds.
     read: Mutex<(Known, BTreeSet<Sha256Digest>)>,
 }
 
-impl RuleAdvice {
-    pub(crate) fn new(directory: DirectoryView) -> Self {
-        Self { directory, read: Mutex::default() }
+impl<L> RuleAdvice<L> {
+    pub(crate) fn new(log: L, directory: DirectoryView) -> Self {
+        Self { log, directory, read: Mutex::default() }
     }
 }
 
-impl Advisor for RuleAdvice {
+impl<L: Log> Advisor for RuleAdvice<L> {
     fn find(&self, rule: &RuleName, revision: &str) -> Option<Advice> {
         let wanted = (rule.clone(), revision.to_owned());
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
@@ -33,15 +35,19 @@ impl Advisor for RuleAdvice {
         if let Some(advice) = known.get(&wanted) {
             return Some(advice.clone());
         }
-        for set in self.directory.current().rule_sets() {
-            let Ok(body) = std::str::from_utf8(&set.body.0) else { continue };
-            if !body.contains(rule.as_str()) || !sets.insert(set.digest) {
+        // The one that has just been replaced is wanted most: its alerts end.
+        for digest in self.directory.current().rule_sets() {
+            if sets.contains(&digest) {
                 continue;
             }
+            // Away now: the next alert asks again.
+            let Ok(set) = self.directory.rule_set(&self.log, &digest) else { return None };
+            sets.insert(digest);
+            let Some(Ok(body)) = set.as_ref().map(|set| std::str::from_utf8(&set.body.0)) else { continue };
             let Ok(parsed) = RuleSet::from_canonical(body) else { continue };
             if known.len() + parsed.rules.len() > ADVICE_CACHED_MAX {
                 known.clear();
-                *sets = BTreeSet::from([set.digest]);
+                *sets = BTreeSet::from([digest]);
             }
             known.extend(parsed.rules.into_iter().map(|rule| {
                 let advice = Advice { why: rule.why, what_to_do: rule.advice };
@@ -57,20 +63,28 @@ impl Advisor for RuleAdvice {
 
 #[cfg(test)]
 mod tests {
-    use logystera_infra::control::Directory;
+    use logystera_infra::directory::{DirectoryWatch, entry};
+    use logystera_infra::embedded::Embedded;
     use logystera_processor::rules::default_pack;
     use logystera_schemas::avro::Blob;
     use logystera_schemas::control::{Entity, RuleSet as RuleSetRecord};
 
     use super::*;
 
-    #[test]
-    fn the_advice_of_a_rules_revision_is_found_and_no_other() {
+    fn record(set: &RuleSet) -> Entity {
+        Entity::RuleSet(RuleSetRecord { digest: set.digest, body: Blob(set.body.clone().into_bytes()) })
+    }
+
+    /// Also of a rule set that is no longer in use: its alerts end when another one is published.
+    #[tokio::test]
+    async fn the_advice_of_a_rules_revision_is_found_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let embedded = Embedded::open(dir.path()).unwrap();
+        let log = embedded.log();
         let pack = default_pack().unwrap();
-        let mut directory = Directory::default();
-        let body = Blob(pack.body.clone().into_bytes());
-        directory.put(Entity::RuleSet(RuleSetRecord { digest: pack.digest, body }));
-        let advice = RuleAdvice::new(DirectoryView::fixed(directory));
+        let newer = RuleSet::from_yaml(&[("none.yaml", "format: 1\nrules: []\n")]).unwrap();
+        log.append(vec![entry(&record(&pack)), entry(&record(&newer))]).await.unwrap();
+        let advice = RuleAdvice::new(log.clone(), DirectoryWatch::load(log).unwrap().view());
         for _ in 0..2 {
             for rule in &pack.rules {
                 let found = advice.find(&rule.name, &rule.revision).unwrap();

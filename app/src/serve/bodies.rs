@@ -1,8 +1,6 @@
 //! The bodies of rule sets, for the engine.
 
-use std::sync::Arc;
-
-use logystera_infra::control::DirectoryView;
+use logystera_infra::directory::DirectoryView;
 use logystera_infra::log::Log;
 use logystera_processor::task::Bodies;
 use logystera_schemas::ids::Sha256Digest;
@@ -17,11 +15,7 @@ pub(crate) struct ControlBodies<L> {
 
 impl<L: Log> Bodies for ControlBodies<L> {
     fn find(&mut self, digest: &Sha256Digest) -> Option<String> {
-        let known = self.view.current().rule_set(digest).cloned();
-        let body = match known {
-            Some(known) => known,
-            None => Arc::clone(self.view.caught_up(&self.log).ok()?.rule_set(digest)?),
-        };
+        let body = self.view.rule_set(&self.log, digest).ok()??;
         String::from_utf8(body.body.0.clone()).ok()
     }
 }

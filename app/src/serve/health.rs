@@ -8,7 +8,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use logystera_infra::control::DirectoryView;
+use logystera_infra::directory::DirectoryView;
 use logystera_infra::telemetry::Metrics;
 use logystera_ingest::serve_few;
 use logystera_schemas::limits::CONTROL_STALE_MS_MAX;

@@ -5,13 +5,14 @@ use std::fmt::Display;
 
 use logystera_alerter::channels::{Channels, Target};
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::{DirectoryView, open_key_secret};
+use logystera_infra::directory::DirectoryView;
+use logystera_infra::envelope::open_key_secret;
 use logystera_infra::secrets::MasterKey;
 use logystera_infra::telemetry::Seldom;
 use logystera_ingest::core::replay::Standing;
-use logystera_ingest::core::signature::Secret;
 use logystera_ingest::{KeyEntry, Keys, SiteEntry};
 use logystera_schemas::ids::{ChannelId, TenantId};
+use logystera_schemas::signature::Secret;
 
 use crate::installation::channels;
 

@@ -15,8 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::{Directory, DirectoryWatch, master_key};
+use logystera_infra::directory::{Directory, DirectoryWatch};
 use logystera_infra::embedded::{Embedded, EmbeddedLog, OpenError};
+use logystera_infra::envelope::master_key;
 use logystera_infra::pace::TimeWanted;
 use logystera_infra::shutdown::Shutdown;
 use logystera_infra::telemetry::Metrics;
@@ -77,7 +78,7 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
     let directory = watch.view();
     let master = master_key(&config.data, &directory.current()).map_err(CliError::not_available)?;
     let told = told(&config, listen, &directory.current())?;
-    let rules = named.map_or_else(|| restart::published(&told, &directory.current()), Ok)?;
+    let rules = named.map_or_else(|| restart::published(&told, &directory, &log), Ok)?;
     restart::miss_private_addresses(&told, &directory.current(), &master);
     let service = Arc::new(ControlService::of_folder(&embedded, watch.clone(), parts(master.clone(), told))?);
     let deployment = service.configure(&as_published(&rules), "up").await?;

@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use logystera_alerter::channels::address::{AddressError, AddressPolicy, vet_url};
-use logystera_infra::control::Directory;
+use logystera_infra::directory::{Directory, DirectoryView};
+use logystera_infra::log::Log;
 use logystera_infra::secrets::MasterKey;
 use logystera_processor::core::rule::RuleSet;
 use logystera_schemas::ids::Sha256Digest;
@@ -26,15 +27,19 @@ pub(super) fn named(rules: Option<&Path>) -> Result<Option<RuleSet>, CliError> {
 }
 
 /// The rules that were published last, else the default pack.
-pub(super) fn published(deployment: &Deployment, directory: &Directory) -> Result<RuleSet, CliError> {
+pub(super) fn published(
+    deployment: &Deployment,
+    directory: &DirectoryView,
+    log: &impl Log,
+) -> Result<RuleSet, CliError> {
     let pack = rules_or_default(None)?;
     let Some(configured) = &deployment.rules else { return Ok(pack) };
     if configured.digest == pack.digest.to_string() {
         return Ok(pack);
     }
     let digest: Option<Sha256Digest> = configured.digest.parse().ok();
-    let body = digest.and_then(|digest| directory.rule_set(&digest));
-    let body = body.and_then(|set| std::str::from_utf8(&set.body.0).ok());
+    let set = digest.map(|digest| directory.rule_set(log, &digest)).transpose()?.flatten();
+    let body = set.as_ref().and_then(|set| std::str::from_utf8(&set.body.0).ok());
     let kept = body.and_then(|body| RuleSet::from_canonical(body).ok()).ok_or_else(|| {
         CliError::not_available(format!(
             "the rules that sites were last judged by (digest {:.12}) cannot be read by this version: say which ones hold from now on, \

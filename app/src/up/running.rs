@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use logystera_control::ControlService;
 use logystera_control::deployment::Deployment;
-use logystera_infra::control::DirectoryView;
+use logystera_infra::directory::DirectoryView;
 use logystera_infra::embedded::EmbeddedLog;
 use logystera_infra::pace::TimeWanted;
 use logystera_infra::secrets::MasterKey;

@@ -8,7 +8,7 @@ use logystera_alerter::channels::courier::HttpCourier;
 use logystera_alerter::channels::webhook::{Webhook, WebhookConfig};
 use logystera_alerter::task::{self as alerter, PlannerMachine};
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::DirectoryView;
+use logystera_infra::directory::DirectoryView;
 use logystera_infra::embedded::{Embedded, EmbeddedTask};
 use logystera_infra::log::LogError;
 use logystera_infra::pace::IdleCommits;
@@ -58,7 +58,8 @@ pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHa
             let targets = ChannelTargets::new(running.directory.clone(), running.master.clone());
             let (outcome, outcomes) = alerter::outcomes();
             let url = running.deployment.url.clone();
-            let (targets, advice) = (Arc::new(targets), Arc::new(RuleAdvice::new(running.directory.clone())));
+            let advice = RuleAdvice::new(control.clone(), running.directory.clone());
+            let (targets, advice) = (Arc::new(targets), Arc::new(advice));
             let courier = HttpCourier::new(webhook.clone(), targets, advice, clock, url, runtime.clone(), outcome);
             let (machine, idle) = (PlannerMachine::new(0), IdleCommits::Seldom(running.time_wanted.clone()));
             alerter::run(machine, task, &courier, outcomes, &SystemClock::new(), idle, &running.shutdown)

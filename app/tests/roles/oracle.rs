@@ -7,13 +7,13 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::kafka::Place;
 use logystera_infra::log::Record;
 use logystera_processor::core::engine::{Engine, Output};
 use logystera_processor::core::rule::RuleSet;
 use logystera_processor::core::snapshot::Home;
 use logystera_schemas::control::Entity;
 use logystera_schemas::ids::KeyGroup;
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::schema;
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
 use logystera_system::wire::{self, Credentials};
@@ -98,11 +98,11 @@ pub(crate) fn send(ports: &[u16], by: &Credentials, site: u64, more: &AtomicBool
 }
 
 /// What stands in a partition up to its seal, behind what stood in those that it goes on with.
-fn history(place: &Installation, topic: Topic, part: Place, generations: &[u32]) -> Vec<Record> {
+fn history(place: &Installation, topic: Topic, part: PartitionRef, generations: &[u32]) -> Vec<Record> {
     let parts = place.layouts().generations(topic);
     let mut records = Vec::new();
     for (generation, partitions) in parts.into_iter().zip(generations).take(part.generation.number as usize + 1) {
-        for record in place.records(topic, Place { generation, partition: part.partition % partitions }) {
+        for record in place.records(topic, PartitionRef { generation, partition: part.partition % partitions }) {
             let sealed = match topic {
                 Topic::Signals => matches!(SignalsRecord::decode(&record.value), Ok(SignalsRecord::Seal(_))),
                 _ => matches!(DetectionsRecord::decode(&record.value), Ok(DetectionsRecord::Seal(_))),
@@ -117,11 +117,11 @@ fn history(place: &Installation, topic: Topic, part: Place, generations: &[u32])
 }
 
 /// The newest partitions of a topic, each with its history.
-fn histories(place: &Installation, topic: Topic) -> Vec<(Place, Vec<Record>)> {
+fn histories(place: &Installation, topic: Topic) -> Vec<(PartitionRef, Vec<Record>)> {
     let layouts = place.layouts();
     let generations: Vec<u32> = layouts.generations(topic).iter().map(|g| g.partitions).collect();
     let generation = layouts.written(topic);
-    let parts = (0..generation.partitions).map(|partition| Place { generation, partition });
+    let parts = (0..generation.partitions).map(|partition| PartitionRef { generation, partition });
     parts.map(|part| (part, history(place, topic, part, &generations))).collect()
 }
 
@@ -135,7 +135,7 @@ pub(crate) fn undisturbed(place: &Installation) -> (BySite, BTreeSet<String>) {
     });
     let sets: Vec<Arc<RuleSet>> = bodies.map(|body| Arc::new(RuleSet::from_canonical(&body).unwrap())).collect();
     for (part, records) in histories(place, Topic::Signals) {
-        let Place { generation, partition } = part;
+        let PartitionRef { generation, partition } = part;
         let mut engine =
             Engine::new(Home { generation: generation.number, partition, partitions: generation.partitions });
         for set in &sets {

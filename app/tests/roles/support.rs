@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use logystera_infra::control::DirectoryWatch;
-use logystera_infra::kafka::{Kafka, KafkaConfig, KafkaLog, Layouts, Place};
+use logystera_infra::directory::DirectoryWatch;
+use logystera_infra::kafka::{Kafka, KafkaConfig, KafkaLog, Layouts};
 use logystera_infra::log::{Entry, Log, Record};
 use logystera_infra::secrets::random_bytes;
 use logystera_schemas::limits::READ_BYTES_MAX;
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::topic::{SignalsRecord, Topic};
 use logystera_system::process::{PATIENCE, free_port, output, wait_for};
 use logystera_system::{services, wire};
@@ -168,12 +169,12 @@ impl Installation {
     }
 
     /// A partition of the generation that is written.
-    pub(crate) fn part(&self, topic: Topic, partition: u32) -> Place {
-        Place { generation: self.layouts().written(topic), partition }
+    pub(crate) fn part(&self, topic: Topic, partition: u32) -> PartitionRef {
+        PartitionRef { generation: self.layouts().written(topic), partition }
     }
 
     /// Every record of a partition.
-    pub(crate) fn records(&self, topic: Topic, place: Place) -> Vec<Record> {
+    pub(crate) fn records(&self, topic: Topic, place: PartitionRef) -> Vec<Record> {
         let (mut found, mut next) = (Vec::new(), 0);
         loop {
             let records = self.log.read_at(topic, place, next, READ_BYTES_MAX).unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use logystera_infra::control::entry;
+use logystera_infra::directory::entry;
 use logystera_infra::embedded::Embedded;
 use logystera_infra::log::{Entry, Log};
 use logystera_schemas::avro::Writer;

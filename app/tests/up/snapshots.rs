@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use logystera_infra::control::entry;
+use logystera_infra::directory::entry;
 use logystera_infra::embedded::Embedded;
 use logystera_infra::log::{Entry, Log};
 use logystera_infra::runtime::Cycle;

@@ -58,7 +58,7 @@ impl<'a> Loader<'a> {
         let partitions = place.log.partitions(Topic::Signals);
         let body = Blob(rules.body.clone().into_bytes());
         let record = Entity::RuleSet(RuleSetRecord { digest: rules.digest, body });
-        place.append(vec![logystera_infra::control::entry(&record)])?;
+        place.append(vec![logystera_infra::directory::entry(&record)])?;
         let (converter, newest) = (Converter::new(), vec![START_MS; SITES]);
         let mut loader = Self { place, partitions, converter, waiting: Vec::new(), newest, loaded: Loaded::default() };
         loader.configure(rules.digest);

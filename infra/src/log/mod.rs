@@ -105,6 +105,21 @@ pub trait Log: Clone + Send + Sync + 'static {
     fn read(&self, topic: Topic, partition: u32, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError>;
 }
 
+/// Reads on to the end: `read` gives records from an offset on, first from `from`, and `visit` gets them, until none are left. Gives
+/// the offset behind the last one.
+pub fn scan<E>(
+    mut from: u64,
+    mut read: impl FnMut(u64) -> Result<Vec<Record>, E>,
+    mut visit: impl FnMut(Vec<Record>) -> Result<(), E>,
+) -> Result<u64, E> {
+    loop {
+        let records = read(from)?;
+        let Some(last) = records.last() else { return Ok(from) };
+        from = last.offset + 1;
+        visit(records)?;
+    }
+}
+
 /// What one commit of a task makes durable, all or nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {

@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use logystera_infra::clock::{Clock, ManualClock, Stopwatch};
 use logystera_infra::conformance::{Backend, append, conformance, entry};
-use logystera_infra::log::kafka::{Kafka, KafkaLog, KafkaTask, Layouts, Place};
+use logystera_infra::log::kafka::{Kafka, KafkaLog, KafkaTask, Layouts};
 use logystera_infra::log::{LogError, Task};
-use logystera_infra::store::Store;
+use logystera_infra::state_store::Store;
 use logystera_schemas::limits::POSITION_AGE_MS_MAX;
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::topic::Topic;
 use rig::*;
 
@@ -220,7 +221,7 @@ fn a_store_that_is_away_holds_the_input_up_and_loses_nothing() {
     let mut beside = rig.task("beside", Some(&store));
     let kafka = Kafka::new(rig.kafka.clone());
     let generation = Layouts::initial(&rig.kafka).written(Topic::Signals);
-    task.show(Place { generation, partition: 0 }, Arc::default());
+    task.show(PartitionRef { generation, partition: 0 }, Arc::default());
     append(&kafka.log().unwrap(), (0..50).map(|at| entry(Topic::Signals, "s", &format!("{at}"))).collect());
     commit(&mut task, 0, vec![put(2, "first", "1")]);
     stored(&task);

@@ -8,7 +8,7 @@ use logystera_infra::clock::ManualClock;
 use logystera_infra::kafka::{Kafka, KafkaConfig, KafkaTask};
 use logystera_infra::log::{Commit, Task};
 use logystera_infra::secrets::random_bytes;
-use logystera_infra::store::{Store, StoreConfig};
+use logystera_infra::state_store::{Store, StoreConfig};
 use logystera_infra::telemetry::{LogFormat, Metrics, init_logs};
 use logystera_schemas::topic::Topic;
 use logystera_system::services::{self, Server};

@@ -1,7 +1,5 @@
 //! What the gateway decides, apart from how bytes reach it: pure functions and plain state over facts and a given time.
 
-pub mod signature;
-
 pub mod verify;
 
 pub mod replay;

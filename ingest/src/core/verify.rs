@@ -87,7 +87,10 @@ pub const CHECKS: &[Check] = &[
     ("site", |f| refuse_unless(!f.site_closed, Refusal::SiteClosed)),
     ("replay", |f| replayed((f.replay)())),
     ("content type", |f| {
-        refuse_unless(f.content_type == Some(super::signature::CONTENT_TYPE.as_bytes()), Refusal::ContentType)
+        refuse_unless(
+            f.content_type == Some(logystera_schemas::signature::CONTENT_TYPE.as_bytes()),
+            Refusal::ContentType,
+        )
     }),
     ("content encoding", |f| {
         refuse_unless(matches!(f.content_encoding, Some(b"gzip" | b"identity")), Refusal::ContentEncoding)

@@ -8,7 +8,7 @@ use metrics::{Counter, Gauge};
 use tokio::sync::Notify;
 
 use crate::core::crowd::{Crowd, Entry, Peer, Place, Room};
-use crate::gateway::lock;
+use crate::lock::lock;
 
 /// Counts what the door did.
 #[derive(Clone)]

@@ -1,5 +1,7 @@
 //! From when to when a certificate is valid (RFC 5280, section 4.1.2.5), read from its DER: no more of it is needed.
 
+use logystera_schemas::calendar::day_of;
+
 /// What is wrong with a certificate at `now_s`, seconds since the epoch; none if it is valid, or cannot be read.
 pub(super) fn fault(certificate: &[u8], now_s: i64) -> Option<String> {
     let [begins, ends] = validity(certificate)?;
@@ -16,15 +18,7 @@ impl Time {
     /// Seconds since the epoch.
     fn seconds(&self) -> Option<i64> {
         let [year, month, day, hour, minute, second] = self.0;
-        if !(1..=12).contains(&month) {
-            return None;
-        }
-        // Days from civil (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms"): years begin in March.
-        let year = if month <= 2 { year - 1 } else { year };
-        let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-        let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-        let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-        Some(((days * 24 + hour) * 60 + minute) * 60 + second)
+        Some(((day_of(year, month, day)? * 24 + hour) * 60 + minute) * 60 + second)
     }
 
     fn shown(&self) -> String {

@@ -88,7 +88,7 @@ fn crates_depend_downwards() {
         ("processor", &["infra", "schemas"]),
         ("alerter", &["infra", "schemas"]),
         ("control", &["infra", "schemas"]),
-        ("sender", &["infra", "ingest", "schemas"]),
+        ("sender", &["infra", "schemas"]),
         ("app", &["alerter", "control", "infra", "ingest", "processor", "schemas", "sender"]),
     ];
     let manifests = files(&["Cargo.toml"]);

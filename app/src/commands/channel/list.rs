@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use logystera_alerter::channels::address;
 use logystera_alerter::core::{ChannelStatus, Condition, Planner};
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::Directory;
+use logystera_infra::directory::Directory;
 use logystera_infra::secrets::MasterKey;
 use logystera_schemas::control::Channel;
 use logystera_schemas::delivery::Attempt;

@@ -1,6 +1,7 @@
 //! One line of the combined log format (Apache HTTP Server, `mod_log_config`):
 //! `host ident user [time] "request" status bytes "referrer" "user agent"`, with `\"`, `\\` and `\xhh` inside the quotes.
 
+use logystera_schemas::calendar::day_of;
 use serde_json::json;
 
 use super::redact;
@@ -190,7 +191,7 @@ fn time_ms(text: &str) -> Option<i64> {
         rest.next().and_then(|p| number(p.as_bytes())).filter(|n| range.contains(n))
     };
     let (year, hour, minute, second) = (next(1970..=9999)?, next(0..=23)?, next(0..=59)?, next(0..=60)?);
-    if rest.next().is_some() || day > days_in(year, month) || zone.len() != 5 {
+    if rest.next().is_some() || zone.len() != 5 {
         return None;
     }
     let (sign, digits) = (zone.get(..1)?, number(zone.get(1..)?.as_bytes())?);
@@ -200,23 +201,8 @@ fn time_ms(text: &str) -> Option<i64> {
         "-" => -offset_s,
         _ => return None,
     };
-    let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset_s;
+    let seconds = day_of(year, month, day)? * 86_400 + hour * 3_600 + minute * 60 + second - offset_s;
     (seconds >= 0).then_some(seconds * 1_000)
-}
-
-fn days_in(year: i64, month: i64) -> i64 {
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    match month {
-        2 => 28 + i64::from(is_leap),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days of the Gregorian calendar: years count from March, so that the leap day is the last.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 719_469
 }
 
 #[cfg(test)]

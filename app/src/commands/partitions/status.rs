@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use logystera_alerter::task::APP as ALERTER;
-use logystera_infra::control::{Directory, DirectoryWatch};
-use logystera_infra::kafka::{Generation, Kafka, KafkaLog, Layouts, Place};
+use logystera_infra::directory::{Directory, DirectoryWatch};
+use logystera_infra::kafka::{Kafka, KafkaLog, Layouts};
 use logystera_infra::log::LogError;
 use logystera_processor::task::APP as PROCESSOR;
 use logystera_schemas::control::{GrowingTopic, GrowthPhase};
 use logystera_schemas::ids::{KEY_GROUPS, SiteId};
 use logystera_schemas::limits::READ_BYTES_MAX;
+use logystera_schemas::partition::{Generation, PartitionRef};
 use logystera_schemas::topic::{SignalsRecord, Topic};
 use serde_json::json;
 
@@ -24,7 +25,7 @@ const SITES: usize = 5;
 
 /// A partition, and how it fares.
 struct Row {
-    place: Place,
+    place: PartitionRef,
     owner: Option<String>,
     lag: u64,
     /// Whether it has ended and everything in it is applied.
@@ -63,7 +64,7 @@ pub(crate) fn status(file: &Path, as_json: bool) -> Result<u8, CliError> {
 fn rows(kafka: &Kafka, log: &KafkaLog, app: &str, input: Topic, generation: Generation) -> Result<Vec<Row>, LogError> {
     let mut owners = kafka.owners(app, input, generation)?;
     let row = |partition| {
-        let place = Place { generation, partition };
+        let place = PartitionRef { generation, partition };
         let (bounds, committed) = (log.bounds_at(input, place)?, kafka.committed(app, place)?);
         let from = committed.position.max(bounds.start);
         let lag = if committed.sealed { 0 } else { bounds.end.saturating_sub(from) };
@@ -93,8 +94,8 @@ fn line(row: &Row, app: &str) -> String {
     format!("{:>9}  {owner:<24} {lag:>9}  {end:>12}  {key_groups}", place.to_string())
 }
 
-fn key_groups(place: Place) -> u32 {
-    let Place { generation, partition } = place;
+fn key_groups(place: PartitionRef) -> u32 {
+    let PartitionRef { generation, partition } = place;
     (u32::from(KEY_GROUPS) - partition).div_ceil(generation.partitions)
 }
 
@@ -122,7 +123,7 @@ fn gateways(directory: &Directory, as_json: bool, out: &mut Out) -> Result<(), C
 fn busiest(log: &KafkaLog, generation: Generation, as_json: bool, out: &mut Out) -> Result<(), CliError> {
     let mut signals: BTreeMap<SiteId, (u64, u32)> = BTreeMap::new();
     for partition in 0..generation.partitions {
-        let place = Place { generation, partition };
+        let place = PartitionRef { generation, partition };
         let bounds = log.bounds_at(Topic::Signals, place)?;
         let mut next = bounds.end.saturating_sub(LOOK_BACK_RECORDS).max(bounds.start);
         while next < bounds.end {

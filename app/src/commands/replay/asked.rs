@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use logystera_infra::control::Directory;
+use logystera_infra::directory::Directory;
 use logystera_processor::core::rule::RuleSet;
 use logystera_processor::task::Bodies;
 use logystera_schemas::ids::{KEY_GROUPS, KeyGroup, Sha256Digest, SiteId};
@@ -16,17 +16,20 @@ use crate::installation::reading::{Part, Reading};
 
 /// The bodies that stand in topic `control`, and the set that was given.
 #[derive(Clone)]
-pub(super) struct Known {
+pub(super) struct Known<'a> {
+    pub(super) log: &'a dyn Reading,
     pub(super) directory: Arc<Directory>,
     pub(super) given: Option<Arc<RuleSet>>,
 }
 
-impl Bodies for Known {
+impl Bodies for Known<'_> {
     fn find(&mut self, digest: &Sha256Digest) -> Option<String> {
         if let Some(given) = self.given.as_ref().filter(|set| set.digest == *digest) {
             return Some(given.body.clone());
         }
-        let record = self.directory.rule_set(digest)?;
+        let control = Part { generation: 0, partition: 0 };
+        let read = |from| self.log.read(Topic::Control, control, from, 1);
+        let record = self.directory.rule_set(digest, read).ok()??;
         String::from_utf8(record.body.0.clone()).ok()
     }
 }
@@ -40,7 +43,7 @@ pub(super) struct Asked<'a> {
     pub(super) json: bool,
     /// Only what was evaluated then or later, milliseconds since the epoch.
     pub(super) from_ms: i64,
-    pub(super) known: Known,
+    pub(super) known: Known<'a>,
     pub(super) facts: Facts,
     /// Where each key group begins that can be replayed.
     pub(super) entries: BTreeMap<u32, Entry>,
@@ -53,7 +56,7 @@ impl<'a> Asked<'a> {
         log: &'a dyn Reading,
         (site, json): (Option<SiteId>, bool),
         from_ms: Option<i64>,
-        known: Known,
+        known: Known<'a>,
     ) -> Result<Self, CliError> {
         let of = site.as_ref().map(|site| KeyGroup::of(site.as_str()));
         let parts = of.map_or_else(|| log.parts(Topic::Signals), |of| log.parts_of(Topic::Signals, of));

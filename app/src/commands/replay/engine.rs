@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use logystera_infra::control::Skips;
+use logystera_infra::directory::Skips;
 use logystera_infra::log::{Entry, Record};
 use logystera_infra::runtime::StateMachine;
 use logystera_processor::core::engine::SEMANTICS;
@@ -29,14 +29,14 @@ pub(super) type State = BTreeMap<Vec<u8>, Vec<u8>>;
 /// The signals of a partition on their way through an engine.
 pub(super) struct Replay<'a> {
     pub(super) log: &'a dyn Reading,
-    pub(super) machine: EngineMachine<Known>,
+    pub(super) machine: EngineMachine<Known<'a>>,
     pub(super) part: Part,
     /// What is stored so far, where others go on with it.
     state: State,
     /// Whether the topic has grown since.
     has_next: bool,
     site: Option<SiteId>,
-    known: Known,
+    known: Known<'a>,
     /// The key groups that are being replayed.
     entered: BTreeSet<u32>,
     /// Whether those are all that the partition has.

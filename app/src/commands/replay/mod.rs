@@ -76,7 +76,7 @@ fn replay(args: &Args) -> Result<u8, CliError> {
     let directory = Arc::new(log.directory()?);
     let given = args.rules.as_deref().map(load_rules).transpose()?.map(Arc::new);
     args.site.as_ref().map(|site| reading::site_of(&directory, site.as_str())).transpose()?;
-    let asked = Asked::new(&*log, (args.site.clone(), args.json), from_ms, Known { directory, given })?;
+    let asked = Asked::new(&*log, (args.site.clone(), args.json), from_ms, Known { log: &*log, directory, given })?;
     if args.verify { verify::verify(&asked) } else { show(&asked) }
 }
 

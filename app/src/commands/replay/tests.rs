@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use logystera_infra::control::Directory;
+use logystera_infra::directory::Directory;
 use logystera_infra::log::{LogError, Record};
 use logystera_processor::core::engine::{Engine, Output};
 use logystera_processor::core::rule::RuleSet;
@@ -38,14 +38,17 @@ fn push(topics: &mut BTreeMap<(Topic, Part), Vec<Record>>, topic: Topic, part: P
 
 impl Memory {
     fn new() -> Self {
-        let mut directory = Directory::default();
+        let (mut topics, mut directory) = (BTreeMap::new(), Directory::default());
         let mut sets = Vec::new();
         for body in golden::bodies(DAYS) {
             let set = RuleSet::from_canonical(&body).unwrap();
-            directory.put(Entity::RuleSet(RuleSetRecord { digest: set.digest, body: Blob(body.into_bytes()) }));
+            let record = Entity::RuleSet(RuleSetRecord { digest: set.digest, body: Blob(body.into_bytes()) });
+            let control = Part { generation: 0, partition: 0 };
+            push(&mut topics, Topic::Control, control, &record.key(), record.encode());
+            directory.put(record);
             sets.push(Arc::new(set));
         }
-        let (mut topics, records) = (BTreeMap::new(), golden::records(DAYS));
+        let records = golden::records(DAYS);
         // The second one is short: much of the state does not change in it.
         let (first, rest) = records.split_at(records.len() / 2);
         let (second, third) = rest.split_at(60);
@@ -73,7 +76,7 @@ impl Memory {
 
     /// Every detection that is found, as JSON, by site.
     fn found(&self, from_ms: Option<i64>) -> BTreeMap<String, Vec<String>> {
-        let known = Known { directory: Arc::new(self.directory.clone()), given: None };
+        let known = Known { log: self, directory: Arc::new(self.directory.clone()), given: None };
         let asked = Asked::new(self, (None, true), from_ms, known).unwrap();
         let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let each = asked.each(|replayed| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use logystera_infra::control::Directory;
+use logystera_infra::directory::Directory;
 use logystera_schemas::ids::Sha256Digest;
 use serde_json::json;
 

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use clap::Parser;
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_ingest::core::signature::{Secret, SignatureHeader, Signed};
 use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::limits::{BATCH_SIGNALS_MAX, SPOOLS_DRAWN_MAX};
+use logystera_schemas::signature::{Secret, SignatureHeader, Signed};
 
 use super::*;
 

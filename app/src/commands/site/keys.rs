@@ -1,6 +1,5 @@
 //! A key, as it is shown.
 
-use logystera_infra::control::{is_live, is_valid};
 use logystera_schemas::control::Key;
 use serde_json::{Value, json};
 
@@ -11,8 +10,8 @@ pub(super) fn state(key: &Key, now: i64) -> &'static str {
     match key {
         Key { stolen: true, .. } => "stolen",
         Key { revoked_at: Some(_), .. } => "revoked",
-        key if is_valid(key, now) => "valid",
-        key if is_live(key, now) => "not_yet_valid",
+        key if key.is_valid(now) => "valid",
+        key if key.is_live(now) => "not_yet_valid",
         _ => "expired",
     }
 }

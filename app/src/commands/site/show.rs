@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::control::Directory;
+use logystera_infra::directory::Directory;
 use logystera_processor::core::head::Outcomes;
 use logystera_processor::core::view::{HeldView, SiteView, SpoolView, Standing, Until, Wait};
 use logystera_schemas::catalogue::SignalType;

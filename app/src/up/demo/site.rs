@@ -7,8 +7,8 @@ use std::time::Duration;
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::secrets::random_bytes;
 use logystera_infra::shutdown::Shutdown;
-use logystera_ingest::core::signature::{CONTENT_TYPE, HEADER, IDENTITY, PATH, Secret, Signed};
 use logystera_schemas::ids::{BatchId, KeyId, Sha256Digest, SiteId, SpoolId};
+use logystera_schemas::signature::{CONTENT_TYPE, HEADER, IDENTITY, PATH, Secret, Signed};
 use reqwest::Client;
 use serde_json::{Value, json};
 

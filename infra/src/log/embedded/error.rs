@@ -168,7 +168,7 @@ pub enum OpenError {
 
 /// The folder of a data file that was named itself.
 fn folder_of(path: &Path) -> Option<&Path> {
-    let dir = path.parent().filter(|_| path.ends_with(super::store::DATA_FILE))?;
+    let dir = path.parent().filter(|_| path.ends_with(super::tables::DATA_FILE))?;
     Some(if dir.as_os_str().is_empty() { Path::new(".") } else { dir })
 }
 

@@ -7,7 +7,7 @@ use logystera_schemas::limits::LOG_RESERVE_BYTES;
 use logystera_schemas::topic::Topic;
 
 use super::reserve::Reserve;
-use super::store::DATA_FILE;
+use super::tables::DATA_FILE;
 use super::{Embedded, OpenError};
 use crate::conformance::{all, append, entry};
 

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use super::OpenError;
+use super::error::OpenError;
 use crate::files;
 
 /// Name of the lock file. It stays when the lock is let go; what counts is the lock, which the kernel drops with the process.

@@ -1,14 +1,13 @@
 //! The log of an open folder, for those who append records of their own or only read.
 
 use std::ops::Range;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-use logystera_schemas::limits::LOG_READERS_KEPT_MAX;
 use logystera_schemas::topic::Topic;
-use rusqlite::Connection;
 
+use super::read;
+use super::shared::Shared;
 use super::task::EmbeddedTask;
-use super::{Shared, read, store};
 use crate::log::{Entry, Log, LogError, Record};
 
 /// A handle to the log; its clones are the same log.
@@ -51,22 +50,5 @@ impl Log for EmbeddedLog {
     fn read(&self, topic: Topic, partition: u32, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError> {
         read::only_partition(partition)?;
         self.shared.with_reader(|connection| read::records(connection, topic, from, bytes_max))
-    }
-}
-
-impl Shared {
-    /// Reads on a connection that is free, or on a new one.
-    pub(super) fn with_reader<T>(&self, read: impl FnOnce(&Connection) -> Result<T, LogError>) -> Result<T, LogError> {
-        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => store::connect_reader(&self.dir).map_err(|e| read::away(&e))?,
-        };
-        let answer = read(&connection);
-        let mut idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < LOG_READERS_KEPT_MAX {
-            idle.push(connection);
-        }
-        answer
     }
 }

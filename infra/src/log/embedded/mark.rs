@@ -11,8 +11,8 @@ use std::time::Duration;
 use logystera_schemas::limits::LOG_MARK_MS;
 use logystera_schemas::topic::Topic;
 
-use super::OpenError;
-use super::store::Ends;
+use super::error::OpenError;
+use super::tables::Ends;
 use crate::clock::Stopwatch;
 use crate::files;
 

@@ -7,14 +7,18 @@
 //! memory, and a network file system's locks are not to be trusted.
 
 mod error;
+mod folder;
 mod lock;
 mod log;
 mod mark;
+mod progress;
 mod queue;
 mod read;
 mod reader;
 mod reserve;
+mod shared;
 mod store;
+mod tables;
 mod task;
 mod wal;
 mod writer;
@@ -24,152 +28,12 @@ mod folder_tests;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-
-use logystera_schemas::topic::Topic;
-
-use crate::log::LogError;
-use lock::FolderLock;
-use mark::Mark;
-use queue::Queue;
-use reserve::Reserve;
-use wal::WalSize;
-use writer::{Progress, Watched, Writer};
-
 pub use error::OpenError;
+pub use folder::{ControlSeat, Embedded};
 pub use log::EmbeddedLog;
+pub use progress::Stats;
 pub use read::StateEntry;
 pub use reader::EmbeddedReader;
-pub use store::{DATA_FILE, DEPLOYMENT_FILE, FORMAT, record_checksum};
+pub use store::{DEPLOYMENT_FILE, FORMAT};
+pub use tables::{DATA_FILE, record_checksum};
 pub use task::EmbeddedTask;
-
-/// What the writer has done since the folder was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Transactions committed; each is one fsync.
-    pub commits: u64,
-    /// Appends, task commits and takeovers that were answered with success.
-    pub answered: u64,
-}
-
-/// What the handles to one open folder share.
-#[derive(Debug)]
-struct Shared {
-    dir: PathBuf,
-    queue: Queue,
-    progress: Progress,
-    readers: Mutex<Vec<rusqlite::Connection>>,
-    seat_is_taken: AtomicBool,
-}
-
-/// An open data folder. Only one process has it open at a time.
-#[derive(Debug)]
-pub struct Embedded {
-    shared: Arc<Shared>,
-    writer: Option<JoinHandle<()>>,
-    _lock: FolderLock,
-}
-
-impl Embedded {
-    /// Opens the folder, and creates it, readable by its owner alone, where it is not there.
-    pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        Self::open_with(dir, None)
-    }
-
-    /// Opens the folder where it has data.
-    pub fn open_existing(dir: &Path) -> Result<Self, OpenError> {
-        store::holds_data(dir)?;
-        Self::open(dir)
-    }
-
-    /// Opens the folder also where its data ends before what was acknowledged: what is missing is given up. Changes nothing of a
-    /// folder that another process has.
-    pub fn open_rolled_back(dir: &Path) -> Result<Self, OpenError> {
-        let lock = FolderLock::take(dir)?;
-        mark::forget(dir)?;
-        Self::open_locked(dir, lock, None)
-    }
-
-    /// As [`Self::open`], with a bound on the file's pages, so that tests can fill it.
-    fn open_with(dir: &Path, pages_max: Option<u32>) -> Result<Self, OpenError> {
-        Self::open_locked(dir, FolderLock::take(dir)?, pages_max)
-    }
-
-    fn open_locked(dir: &Path, lock: FolderLock, pages_max: Option<u32>) -> Result<Self, OpenError> {
-        let connection = match store::open_for_writing(dir, pages_max) {
-            Err(OpenError::Full { .. }) if reserve::give_back_unopened(dir) => store::open_for_writing(dir, pages_max)?,
-            opened => opened?,
-        };
-        let ends = store::ends(&connection).map_err(|e| store::open_error(dir, &e))?;
-        let watched = Watched { reserve: Reserve::open(dir), mark: Mark::open(dir, ends)?, wal: WalSize::of(dir) };
-        let shared = Arc::new(Shared {
-            dir: dir.to_owned(),
-            queue: Queue::new(),
-            progress: Progress::new(ends),
-            readers: Mutex::default(),
-            seat_is_taken: AtomicBool::new(false),
-        });
-        let writer = Writer::new(connection, ends, watched, Arc::clone(&shared));
-        let thread = std::thread::Builder::new().name("log-writer".to_owned()).spawn(move || writer.run());
-        let thread = thread.map_err(|e| OpenError::io(dir, e))?;
-        Ok(Self { shared, writer: Some(thread), _lock: lock })
-    }
-
-    /// The log, for those who append records of their own or only read.
-    pub fn log(&self) -> EmbeddedLog {
-        EmbeddedLog::new(Arc::clone(&self.shared))
-    }
-
-    /// The seat of the one who changes topic `control`; none while somebody has it.
-    pub fn seat(&self) -> Option<ControlSeat> {
-        let taken = self.shared.seat_is_taken.swap(true, Ordering::AcqRel);
-        (!taken).then(|| ControlSeat { shared: Arc::clone(&self.shared) })
-    }
-
-    /// Takes over the task of `app`, which reads `input`. Every earlier owner of it is fenced from here on.
-    pub fn task(&self, app: &str, input: Topic) -> Result<EmbeddedTask, LogError> {
-        self.log().task(app, input)
-    }
-
-    /// What the writer has done so far.
-    pub fn stats(&self) -> Stats {
-        self.shared.progress.stats()
-    }
-
-    /// Takes nothing new, makes what waits durable, answers it, and lets the folder go.
-    pub fn close(mut self) {
-        self.finish();
-    }
-
-    fn finish(&mut self) {
-        self.shared.queue.close();
-        if let Some(thread) = self.writer.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the log's writer panicked; what it had not answered may be missing");
-        }
-        self.shared.progress.close();
-    }
-}
-
-/// The right to change what is configured in an open folder: to read topic `control`, decide, and append. There is one, so that no
-/// two decide by the same reading, and give two sites one id. Let go when it is dropped.
-#[derive(Debug)]
-pub struct ControlSeat {
-    shared: Arc<Shared>,
-}
-
-impl Drop for ControlSeat {
-    fn drop(&mut self) {
-        self.shared.seat_is_taken.store(false, Ordering::Release);
-    }
-}
-
-impl Drop for Embedded {
-    fn drop(&mut self) {
-        self.finish();
-    }
-}

@@ -6,7 +6,7 @@ use logystera_schemas::topic::Topic;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::error::DAMAGED_HINT;
-use super::store::{DATA_FILE, is_damage, record_checksum, state_checksum, table};
+use super::tables::{DATA_FILE, Ends, TOPICS, is_damage, record_checksum, state_checksum, table};
 use crate::log::{LogError, Record};
 
 /// What SQLite says, for whoever reads the log.
@@ -29,6 +29,15 @@ pub(super) fn only_partition(partition: u32) -> Result<(), LogError> {
 pub(super) fn end(connection: &Connection, topic: Topic) -> Result<u64, rusqlite::Error> {
     let mut statement = connection.prepare_cached("SELECT next_offset FROM topics WHERE topic = ?1")?;
     Ok(statement.query_row([topic.name()], |row| row.get(0)).optional()?.unwrap_or(0))
+}
+
+/// Where each topic ends.
+pub(super) fn ends(connection: &Connection) -> Result<Ends, rusqlite::Error> {
+    let mut ends = [0; TOPICS];
+    for (topic, of_topic) in Topic::ALL.into_iter().zip(&mut ends) {
+        *of_topic = end(connection, topic)?;
+    }
+    Ok(ends)
 }
 
 /// Offsets from the oldest record to one past the newest.

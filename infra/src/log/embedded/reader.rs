@@ -6,8 +6,9 @@ use std::path::Path;
 use logystera_schemas::topic::Topic;
 use rusqlite::Connection;
 
+use super::error::OpenError;
 use super::read::{self, StateEntry};
-use super::{OpenError, mark, store};
+use super::{mark, store};
 use crate::log::{LogError, Record};
 
 /// Reads a data folder. Cannot write.
@@ -26,7 +27,7 @@ impl EmbeddedReader {
     pub fn check_acknowledged(dir: &Path) -> Result<(), OpenError> {
         let marked = mark::read(dir);
         let reader = Self::open(dir)?;
-        let ends = store::ends(&reader.connection).map_err(|e| store::open_error(dir, &e))?;
+        let ends = read::ends(&reader.connection).map_err(|e| store::open_error(dir, &e))?;
         mark::check(dir, marked, ends)
     }
 

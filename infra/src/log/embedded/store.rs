@@ -16,16 +16,14 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use logystera_schemas::topic::Topic;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ffi};
 
-use super::OpenError;
+use super::error::OpenError;
 use super::mark::MARK_FILE;
+use super::tables::{DATA_FILE, is_damage};
 use crate::files;
 use crate::secrets::MASTER_KEY_FILE;
 
-/// Name of the file in the data folder.
-pub const DATA_FILE: &str = "logystera.sqlite";
 /// SQLite's write-ahead log beside it.
 pub(super) const WAL_FILE: &str = "logystera.sqlite-wal";
 /// Files of an installation that are made after its data.
@@ -34,12 +32,6 @@ const AFTER_DATA: [&str; 4] = [WAL_FILE, MASTER_KEY_FILE, MARK_FILE, DEPLOYMENT_
 pub const DEPLOYMENT_FILE: &str = "deployment.toml";
 /// Version of the data's format that this binary writes. A newer one is refused, an older one would be upgraded here.
 pub const FORMAT: u32 = 1;
-
-/// How many topics there are.
-pub(super) const TOPICS: usize = Topic::ALL.len();
-
-/// One past the newest record, for each topic in the order of [`Topic::ALL`].
-pub(super) type Ends = [u64; TOPICS];
 
 /// What SQLite says where there is no room for the index of its write-ahead log.
 const SHM_WITHOUT_ROOM: i32 = ffi::SQLITE_IOERR_SHMSIZE;
@@ -71,35 +63,6 @@ CREATE TABLE positions (app TEXT PRIMARY KEY, input TEXT NOT NULL, epoch INTEGER
 const CREATE_LATER: &str = "
 CREATE TABLE IF NOT EXISTS log_snapshots (offset INTEGER PRIMARY KEY, key BLOB NOT NULL, value BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;
 ";
-
-/// The CRC32C of a record: of its topic, its offset, the length of its key, its key and its value.
-pub fn record_checksum(topic: Topic, offset: u64, key: &[u8], value: &[u8]) -> u32 {
-    checksum(topic.name(), offset, key, value)
-}
-
-/// The CRC32C of a state entry.
-pub(super) fn state_checksum(app: &str, key: &[u8], version: u64, value: &[u8]) -> u32 {
-    checksum(app, version, key, value)
-}
-
-/// The CRC32C of a position.
-pub(super) fn position_checksum(app: &str, input: &str, epoch: u64, position: u64, version: u64) -> u32 {
-    let crc = checksum(app, epoch, input.as_bytes(), &position.to_le_bytes());
-    crc32c::crc32c_append(crc, &version.to_le_bytes())
-}
-
-fn checksum(place: &str, number: u64, key: &[u8], value: &[u8]) -> u32 {
-    let mut crc = crc32c::crc32c(place.as_bytes());
-    crc = crc32c::crc32c_append(crc, &number.to_le_bytes());
-    crc = crc32c::crc32c_append(crc, &(key.len() as u64).to_le_bytes());
-    crc = crc32c::crc32c_append(crc, key);
-    crc32c::crc32c_append(crc, value)
-}
-
-/// Whether a file is no database, or no whole one.
-pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
-}
 
 pub(super) fn open_error(dir: &Path, error: &rusqlite::Error) -> OpenError {
     let path = dir.join(DATA_FILE);
@@ -252,24 +215,4 @@ fn set_up(connection: &mut Connection, create: bool, pages_max: Option<u32>) -> 
         transaction.commit()?;
     }
     connection.execute_batch(CREATE_LATER)
-}
-
-/// Where each topic ends.
-pub(super) fn ends(connection: &Connection) -> Result<Ends, rusqlite::Error> {
-    let mut ends = [0; TOPICS];
-    for (topic, end) in Topic::ALL.into_iter().zip(&mut ends) {
-        *end = super::read::end(connection, topic)?;
-    }
-    Ok(ends)
-}
-
-/// The table of a topic.
-pub(super) const fn table(topic: Topic) -> &'static str {
-    match topic {
-        Topic::Signals => "log_signals",
-        Topic::Detections => "log_detections",
-        Topic::Attempts => "log_attempts",
-        Topic::Control => "log_control",
-        Topic::Snapshots => "log_snapshots",
-    }
 }

@@ -8,8 +8,9 @@ use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::Topic;
 
 use super::queue::{Owner, Request, writer_gone};
-use super::{Shared, read};
-use crate::control::Skips;
+use super::read;
+use super::shared::Shared;
+use crate::directory::Skips;
 use crate::log::{Commit, LogError, Record, Task};
 
 /// A task on the embedded log. It blocks: give it a thread of its own.

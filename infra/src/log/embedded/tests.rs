@@ -8,7 +8,8 @@ use logystera_schemas::limits::{LOG_QUEUE_APPENDS_MAX, READ_BYTES_MAX};
 use logystera_schemas::topic::Topic;
 use rusqlite::Connection;
 
-use super::store::{DATA_FILE, FORMAT};
+use super::store::FORMAT;
+use super::tables::DATA_FILE;
 use super::{Embedded, EmbeddedLog, EmbeddedReader, EmbeddedTask, OpenError};
 use crate::conformance::{Backend, all, append, conformance, entry};
 use crate::log::{Commit, Entry, Log, LogError, Task};

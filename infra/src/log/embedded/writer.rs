@@ -1,6 +1,6 @@
 //! The one thread that writes: everything that waits becomes one transaction, and is answered when that is on disk.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use logystera_schemas::limits::LOG_COMMIT_SPACING_US;
@@ -9,72 +9,17 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, Transactio
 
 use super::mark::Mark;
 use super::queue::{Owner, Request};
+use super::read;
 use super::reserve::Reserve;
-use super::store::{self, Ends, position_checksum, record_checksum, state_checksum};
+use super::shared::Shared;
+use super::tables::{Ends, position_checksum, record_checksum, state_checksum};
 use super::wal::WalSize;
-use super::{Shared, Stats};
 use crate::clock::{Clock, Stopwatch, SystemClock};
 use crate::log::{Commit, Entry, LogError};
 use crate::telemetry::Seldom;
 
 /// Generation of the topics: an embedded log never grows its partitions (design, section 7).
 const GENERATION: u64 = 0;
-
-/// What is committed, for those who wait for more.
-#[derive(Debug)]
-pub(super) struct Progress {
-    inner: Mutex<Committed>,
-    moved: Condvar,
-}
-
-#[derive(Debug)]
-struct Committed {
-    ends: Ends,
-    stats: Stats,
-    closed: bool,
-}
-
-impl Progress {
-    pub(super) fn new(ends: Ends) -> Self {
-        let inner = Committed { ends, stats: Stats::default(), closed: false };
-        Self { inner: Mutex::new(inner), moved: Condvar::new() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Committed> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn stats(&self) -> Stats {
-        self.lock().stats
-    }
-
-    /// One past the newest committed record of `topic`.
-    pub(super) fn end(&self, topic: Topic) -> u64 {
-        self.lock().ends[topic as usize]
-    }
-
-    /// Waits up to `wait` until `topic` has a record at or after `offset`. False: it has none, or the log was closed.
-    pub(super) fn wait_for(&self, topic: Topic, offset: u64, wait: Duration) -> bool {
-        let short = |c: &mut Committed| c.ends[topic as usize] <= offset && !c.closed;
-        let (inner, _) =
-            self.moved.wait_timeout_while(self.lock(), wait, short).unwrap_or_else(PoisonError::into_inner);
-        inner.ends[topic as usize] > offset
-    }
-
-    fn publish(&self, ends: Ends, answered: u64) {
-        let mut inner = self.lock();
-        inner.ends = ends;
-        inner.stats.commits += 1;
-        inner.stats.answered += answered;
-        drop(inner);
-        self.moved.notify_all();
-    }
-
-    pub(super) fn close(&self) {
-        self.lock().closed = true;
-        self.moved.notify_all();
-    }
-}
 
 /// What a transaction did for one request, to be told when it is on disk.
 type Outcome = Result<Done, LogError>;
@@ -252,7 +197,7 @@ impl Writer {
 
     fn reload_ends(&mut self) {
         // Where even that fails, the ends before the transaction still hold: it was rolled back.
-        if let Ok(ends) = store::ends(&self.connection) {
+        if let Ok(ends) = read::ends(&self.connection) {
             self.ends = ends;
         }
     }

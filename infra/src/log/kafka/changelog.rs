@@ -14,22 +14,9 @@
 //! new one takes over its parent's, and writes them under its own name with its first commit.
 
 use logystera_schemas::ids::KEY_GROUPS;
+use logystera_schemas::partition::PartitionRef;
 
-use super::layout::{Generation, Place};
-use crate::store::{Change, Changes};
-
-/// Names the tasks of an input partition's owners.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Owner {
-    /// How often the input had grown.
-    pub(super) generation: u32,
-    /// The input partition.
-    pub(super) partition: u32,
-    /// How many the input has.
-    pub(super) partitions: u32,
-    /// How many it had before it grew last; none: it never did.
-    pub(super) parents: Option<u32>,
-}
+use crate::state_store::{Change, Changes};
 
 const STATE: u8 = b's';
 const OWN: u8 = b'p';
@@ -46,51 +33,38 @@ pub(crate) fn key_group(state_key: &[u8]) -> Option<u32> {
     (key_group < KEY_GROUPS).then_some(u32::from(key_group))
 }
 
-impl Owner {
-    pub(super) fn of(place: Place) -> Self {
-        let Place { generation, partition } = place;
-        let Generation { number, partitions, parents } = generation;
-        Self { generation: number, partition, partitions, parents }
-    }
-
+/// What the owner of a partition writes to the changelog, and where.
+pub(super) trait InChangelog {
     /// The version of what is written when everything below `position` was applied.
-    pub(super) fn version(&self, position: u64) -> u64 {
-        (u64::from(self.generation) << 48) + position
-    }
-
-    /// Whose state this one goes on with; none: it is of the first generation.
-    pub(super) fn parent(&self) -> Option<Self> {
-        let partitions = self.parents?;
-        Some(Self {
-            generation: self.generation - 1,
-            partition: self.partition % partitions,
-            partitions,
-            parents: None,
-        })
-    }
-
-    fn own(&self, tag: u8) -> Vec<u8> {
-        let mut key = vec![tag];
-        key.extend_from_slice(&self.generation.to_be_bytes());
-        key.extend_from_slice(&self.partition.to_be_bytes());
-        key
-    }
+    fn version(&self, position: u64) -> u64;
 
     /// The record key of a state entry, and the changelog partition that holds it.
-    pub(super) fn entry_key(&self, state_key: &[u8], changelog_partitions: u32) -> (Vec<u8>, u32) {
+    fn entry_key(&self, state_key: &[u8], changelog_partitions: u32) -> (Vec<u8>, u32);
+
+    /// The record key of the commit, and the changelog partition that holds it.
+    fn commit_key(&self, changelog_partitions: u32) -> (Vec<u8>, u32);
+
+    /// The changelog partitions that hold something of this owner's, or of its parent's own.
+    fn changelog_partitions(&self, changelog_partitions: u32) -> Vec<u32>;
+}
+
+impl InChangelog for PartitionRef {
+    fn version(&self, position: u64) -> u64 {
+        (u64::from(self.generation.number) << 48) + position
+    }
+
+    fn entry_key(&self, state_key: &[u8], changelog_partitions: u32) -> (Vec<u8>, u32) {
         match key_group(state_key) {
             Some(key_group) => ([&[STATE], state_key].concat(), key_group % changelog_partitions),
-            None => ([&self.own(OWN), state_key].concat(), self.partition % changelog_partitions),
+            None => ([&own(self, OWN), state_key].concat(), self.partition % changelog_partitions),
         }
     }
 
-    /// The record key of the commit, and the changelog partition that holds it.
-    pub(super) fn commit_key(&self, changelog_partitions: u32) -> (Vec<u8>, u32) {
-        (self.own(COMMIT), self.partition % changelog_partitions)
+    fn commit_key(&self, changelog_partitions: u32) -> (Vec<u8>, u32) {
+        (own(self, COMMIT), self.partition % changelog_partitions)
     }
 
-    /// The changelog partitions that hold something of this owner's, or of its parent's own.
-    pub(super) fn changelog_partitions(&self, changelog_partitions: u32) -> Vec<u32> {
+    fn changelog_partitions(&self, changelog_partitions: u32) -> Vec<u32> {
         let parent = self.parent().map(|parent| parent.partition % changelog_partitions);
         let holds = |place: &u32| {
             *place == self.partition % changelog_partitions
@@ -100,15 +74,14 @@ impl Owner {
         };
         (0..changelog_partitions).filter(holds).collect()
     }
+}
 
-    /// The key groups that are this owner's.
-    pub(super) fn key_groups(&self) -> Vec<u16> {
-        (0..KEY_GROUPS).filter(|key_group| self.has(u32::from(*key_group))).collect()
-    }
-
-    fn has(&self, key_group: u32) -> bool {
-        key_group % self.partitions == self.partition
-    }
+/// The key of what belongs to this partition alone.
+fn own(of: &PartitionRef, tag: u8) -> Vec<u8> {
+    let mut key = vec![tag];
+    key.extend_from_slice(&of.generation.number.to_be_bytes());
+    key.extend_from_slice(&of.partition.to_be_bytes());
+    key
 }
 
 /// The key group and the state key of a record's key, of what moves with its key group; none: it is none of those.
@@ -174,7 +147,7 @@ pub(super) struct Malformed;
 
 impl Restored {
     /// Takes the changelog's next record in. Records of other owners change nothing.
-    pub(super) fn take(&mut self, owner: &Owner, key: &[u8], value: Option<&[u8]>) -> Result<(), Malformed> {
+    pub(super) fn take(&mut self, owner: &PartitionRef, key: &[u8], value: Option<&[u8]>) -> Result<(), Malformed> {
         let (tag, rest) = key.split_first().ok_or(Malformed)?;
         let is_state = *tag == STATE;
         if is_state && !owner.has(key_group(rest).ok_or(Malformed)?) {
@@ -183,8 +156,8 @@ impl Restored {
         if !is_state && *tag != OWN && *tag != COMMIT {
             return Err(Malformed);
         }
-        let of_parent = || owner.parent().and_then(|parent| rest.strip_prefix(&parent.own(*tag)[1..]));
-        let (state_key, own) = match rest.strip_prefix(&owner.own(*tag)[1..]) {
+        let of_parent = || owner.parent().and_then(|parent| rest.strip_prefix(&own(&parent, *tag)[1..]));
+        let (state_key, own) = match rest.strip_prefix(&own(owner, *tag)[1..]) {
             _ if is_state => (rest, true),
             Some(state_key) => (state_key, true),
             None => match of_parent() {
@@ -210,9 +183,9 @@ impl Restored {
 
     /// Ends the reading of a whole changelog: who has not committed yet goes on with the parent's own entries. False: it can't,
     /// because the parent has not come to its end.
-    pub(super) fn inherit(&mut self, owner: &Owner) -> bool {
+    pub(super) fn inherit(&mut self, owner: &PartitionRef) -> bool {
         let inherited = std::mem::take(&mut self.inherited);
-        if self.commit.is_some() || owner.parents.is_none() {
+        if self.commit.is_some() || owner.generation.parents.is_none() {
             return true;
         }
         self.entries.extend(inherited.into_iter().filter(|(_, change)| change.value.is_some()));
@@ -237,12 +210,14 @@ impl Restored {
 mod tests {
     use std::collections::BTreeMap;
 
+    use logystera_schemas::partition::Generation;
+
     use super::*;
 
     const CHANGELOG: u32 = 8;
 
-    fn owner(partition: u32, partitions: u32) -> Owner {
-        Owner { generation: 3, partition, partitions, parents: None }
+    fn owner(partition: u32, partitions: u32) -> PartitionRef {
+        PartitionRef { generation: Generation { number: 3, partitions, parents: None }, partition }
     }
 
     fn state_key(key_group: u16) -> Vec<u8> {
@@ -287,7 +262,8 @@ mod tests {
     #[test]
     fn a_new_partition_goes_on_with_what_its_parent_left() {
         let before = owner(1, 4);
-        let after = |partition| Owner { generation: 4, partition, partitions: 16, parents: Some(4) };
+        let grown = Generation { number: 4, partitions: 16, parents: Some(4) };
+        let after = |partition| PartitionRef { generation: grown, partition };
         let records = |sealed| {
             let entry = |key: &[u8]| (before.entry_key(key, CHANGELOG).0, entry_value(before.version(7), b"v"));
             let commit = (before.commit_key(CHANGELOG).0, commit_value(before.version(7), 7, sealed));
@@ -382,8 +358,10 @@ mod tests {
 
     #[test]
     fn versions_rise_with_the_position_and_the_generation() {
-        let version =
-            |generation, position| Owner { generation, partition: 0, partitions: 1, parents: None }.version(position);
+        let version = |number, position| {
+            PartitionRef { generation: Generation { number, partitions: 1, parents: None }, partition: 0 }
+                .version(position)
+        };
         assert!(version(0, 1) < version(0, 2) && version(0, u64::from(u32::MAX)) < version(1, 0));
     }
 }

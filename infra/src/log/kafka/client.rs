@@ -8,8 +8,9 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::config::KafkaConfig;
+use super::hush;
 use super::security::mistrust;
-use super::{KafkaConfig, hush};
 use crate::log::LogError;
 
 /// Largest record, with room for a batch whose body was 8 MiB.
@@ -95,18 +96,18 @@ pub(super) fn consumer(config: &KafkaConfig) -> ClientConfig {
 /// Keeps what librdkafka has logged already from being told twice, and the ends of partitions from being told at all: every
 /// reader comes to one several times a second.
 #[derive(Default)]
-pub(super) struct Quiet {
+pub(super) struct ConsumerEvents {
     joined: AtomicBool,
 }
 
-impl Quiet {
+impl ConsumerEvents {
     /// Whether the group has ever said which partitions are this consumer's, even if none.
     pub(super) fn has_joined(&self) -> bool {
         self.joined.load(Ordering::Relaxed)
     }
 }
 
-impl ClientContext for Quiet {
+impl ClientContext for ConsumerEvents {
     fn log(&self, level: RDKafkaLogLevel, kind: &str, text: &str) {
         hush::line(level, kind, text);
     }
@@ -121,7 +122,7 @@ impl ClientContext for Quiet {
     }
 }
 
-impl ConsumerContext for Quiet {
+impl ConsumerContext for ConsumerEvents {
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if matches!(rebalance, Rebalance::Assign(_)) {
             self.joined.store(true, Ordering::Relaxed);
@@ -130,11 +131,11 @@ impl ConsumerContext for Quiet {
 }
 
 /// Any of our consumers.
-pub(super) type Consuming = BaseConsumer<Quiet>;
+pub(super) type Consuming = BaseConsumer<ConsumerEvents>;
 
 /// A consumer with these settings.
 pub(super) fn consuming(settings: &ClientConfig, what: &str) -> Result<Consuming, LogError> {
-    settings.create_with_context(Quiet::default()).map_err(|e| away(what, &e))
+    settings.create_with_context(ConsumerEvents::default()).map_err(|e| away(what, &e))
 }
 
 /// The log cannot be reached, or does not do what it was asked; or the settings can't be used, and waiting does not mend them.
@@ -158,4 +159,18 @@ pub(super) fn is_fenced(error: &KafkaError) -> bool {
         code,
         Some(RDKafkaErrorCode::Fenced | RDKafkaErrorCode::InvalidProducerEpoch | RDKafkaErrorCode::ProducerFenced)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_a_setting_has_no_value() {
+        let error = ClientConfig::new().set("sasl.pasword", "s3cret").create_native_config().err().unwrap();
+        assert!(error.to_string().contains("s3cret"));
+        let error = away("the producer", &error);
+        assert!(matches!(error, LogError::Unusable(_)), "waiting does not mend it: {error:?}");
+        assert_eq!(error.to_string(), "the producer: No such configuration property: \"sasl.pasword\"");
+    }
 }

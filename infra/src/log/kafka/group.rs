@@ -7,10 +7,10 @@ use logystera_schemas::topic::Topic;
 use rdkafka::consumer::Consumer;
 use rdkafka::groups::GroupInfo;
 
-use super::KafkaConfig;
 use super::client::{away, consumer, consuming};
-use super::layout::Generation;
+use super::config::KafkaConfig;
 use crate::log::LogError;
+use logystera_schemas::partition::Generation;
 
 /// How long the group's coordinator may take to answer.
 const GROUP_WAIT: Duration = Duration::from_secs(10);

@@ -7,14 +7,15 @@ use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::limits::LOG_READERS_KEPT_MAX;
 use logystera_schemas::topic::Topic;
 
-use super::KafkaConfig;
-use super::door::{Door, Pass};
-use super::layout::{Generation, Layouts, Place};
+use super::config::KafkaConfig;
+use super::growth::Layouts;
+use super::growth::{AppendPermit, WriteLease};
+use super::producer::Producer;
 use super::reader::{Bounds, Reader};
-use super::single::Single;
 use super::transaction::{Outgoing, Transactions};
 use crate::log::{Entry, Log, LogError, Record};
 use crate::secrets::random_bytes;
+use logystera_schemas::partition::{Generation, PartitionRef};
 
 /// The log on Kafka; its clones are the same.
 #[derive(Clone)]
@@ -30,8 +31,8 @@ pub struct KafkaLog {
 enum Writes {
     /// At any time, by whoever knows that nothing grows.
     Freely,
-    /// To topic `signals` through a door.
-    Through(Door),
+    /// To topic `signals` through a lease.
+    Through(WriteLease),
     /// In transactions of the one writer of its name alone. It is this log's own, and its clones': whoever takes the name later, on
     /// the same connection or another, fences it, and it never becomes somebody else's. None: it was fenced, or failed.
     Alone(Arc<Mutex<Option<Transactions>>>),
@@ -39,7 +40,7 @@ enum Writes {
 
 struct Shared {
     config: Arc<KafkaConfig>,
-    single: Single,
+    producer: Producer,
     /// Appends several records at once for those who write freely; made when it is needed first.
     transactions: Mutex<Option<Transactions>>,
     /// Readers of partitions that were read lately, the newest last.
@@ -57,7 +58,7 @@ impl KafkaLog {
     pub(super) fn connect(config: &Arc<KafkaConfig>, layouts: &Arc<Layouts>) -> Result<Self, LogError> {
         let shared = Shared {
             config: Arc::clone(config),
-            single: Single::connect(config)?,
+            producer: Producer::connect(config)?,
             transactions: Mutex::default(),
             readers: Mutex::default(),
             bounds: Bounds::committed(config)?,
@@ -71,10 +72,10 @@ impl KafkaLog {
         Self { layouts: Arc::new(layouts), ..self.clone() }
     }
 
-    /// The same log, written to while `door` is open, and laid out as that says.
+    /// The same log, written to while `lease` is open, and laid out as that says.
     #[must_use]
-    pub fn through(&self, door: Door) -> Self {
-        Self { writes: Writes::Through(door), ..self.clone() }
+    pub fn through(&self, lease: WriteLease) -> Self {
+        Self { writes: Writes::Through(lease), ..self.clone() }
     }
 
     /// The same log for the one writer that `name` stands for. Who was that before is fenced: what it has not committed yet will
@@ -99,36 +100,36 @@ impl KafkaLog {
     }
 
     /// Offsets of a partition of any generation.
-    pub fn bounds_at(&self, topic: Topic, place: Place) -> Result<Range<u64>, LogError> {
+    pub fn bounds_at(&self, topic: Topic, place: PartitionRef) -> Result<Range<u64>, LogError> {
         self.shared.bounds.get(&self.shared.config.topic(topic, place.generation.number), place.partition)
     }
 
     fn generation(&self, topic: Topic) -> Generation {
         match &self.writes {
-            Writes::Through(door) if topic == Topic::Signals => door.generation(),
+            Writes::Through(lease) if topic == Topic::Signals => lease.generation(),
             _ => self.layouts.written(topic),
         }
     }
 
-    fn place(&self, topic: Topic, partition: u32) -> Place {
-        Place { generation: self.generation(topic), partition }
+    fn place(&self, topic: Topic, partition: u32) -> PartitionRef {
+        PartitionRef { generation: self.generation(topic), partition }
     }
 
     /// Lets the entries through, or not. What is keyed must be in its key's partition: they may have grown since that was asked.
-    fn pass(&self, entries: &[Entry]) -> Result<Option<Pass<'_>>, LogError> {
-        let Writes::Through(door) = &self.writes else { return Ok(None) };
+    fn permit(&self, entries: &[Entry]) -> Result<Option<AppendPermit<'_>>, LogError> {
+        let Writes::Through(lease) = &self.writes else { return Ok(None) };
         if entries.iter().all(|entry| entry.topic != Topic::Signals) {
             return Ok(None);
         }
-        let pass = door.enter()?;
-        let partitions = pass.generation.partitions;
+        let permit = lease.enter()?;
+        let partitions = permit.generation.partitions;
         let strays = |entry: &&Entry| {
             let own = std::str::from_utf8(&entry.key).map(|key| KeyGroup::of(key).partition(partitions));
             entry.topic == Topic::Signals && !entry.key.is_empty() && own != Ok(entry.partition)
         };
         match entries.iter().find(strays) {
             Some(_) => Err(LogError::Away("the partitions of topic signals have just grown".to_owned())),
-            None => Ok(Some(pass)),
+            None => Ok(Some(permit)),
         }
     }
 
@@ -164,10 +165,10 @@ impl Log for KafkaLog {
     }
 
     async fn append(&self, mut entries: Vec<Entry>) -> Result<(), LogError> {
-        let pass = self.pass(&entries)?;
+        let permit = self.permit(&entries)?;
         // The generation that was let through, even where it is no longer the one that is written.
-        let generation = |topic| match &pass {
-            Some(pass) if topic == Topic::Signals => pass.generation,
+        let generation = |topic| match &permit {
+            Some(permit) if topic == Topic::Signals => permit.generation,
             _ => self.generation(topic),
         };
         let name = |entry: &Entry| self.shared.config.topic(entry.topic, generation(entry.topic).number);
@@ -177,7 +178,7 @@ impl Log for KafkaLog {
             // One record: nothing else has to be there with it, so that it waits for its own acknowledgement alone.
             [topic] if !matches!(self.writes, Writes::Alone(_)) => {
                 if let Some(entry) = entries.pop() {
-                    self.shared.single.append(entry, topic).await?;
+                    self.shared.producer.append(entry, topic).await?;
                 }
             }
             _ => {
@@ -186,12 +187,12 @@ impl Log for KafkaLog {
                 done.unwrap_or_else(|error| Err(LogError::Away(error.to_string())))?;
             }
         }
-        pass.map_or(Ok(()), |pass| pass.check())
+        permit.map_or(Ok(()), |permit| permit.check())
     }
 
     fn is_open(&self) -> bool {
         match &self.writes {
-            Writes::Through(door) => door.is_open(),
+            Writes::Through(lease) => lease.is_open(),
             Writes::Freely | Writes::Alone(_) => true,
         }
     }
@@ -207,7 +208,13 @@ impl Log for KafkaLog {
 
 impl KafkaLog {
     /// Records of a partition of any generation, as [`Log::read`].
-    pub fn read_at(&self, topic: Topic, place: Place, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError> {
+    pub fn read_at(
+        &self,
+        topic: Topic,
+        place: PartitionRef,
+        from: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<Record>, LogError> {
         let (name, partition) = (self.shared.config.topic(topic, place.generation.number), place.partition);
         let bounds = self.shared.bounds.get(&name, partition)?;
         let from = from.max(bounds.start);

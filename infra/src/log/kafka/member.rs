@@ -9,10 +9,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client::{Consuming, away, consumer, consuming};
-use super::layout::{Generation, Place};
-use super::{KafkaConfig, hush};
+use super::config::KafkaConfig;
+use super::hush;
 use crate::clock::Stopwatch;
 use crate::log::LogError;
+use logystera_schemas::partition::{Generation, PartitionRef};
 
 /// How long a member may be silent before its partitions go to others, milliseconds. One that comes back under its name sooner
 /// finds them waiting.
@@ -33,7 +34,7 @@ pub struct Member {
     input: Topic,
     /// The generations that are read.
     read: Vec<Generation>,
-    own: BTreeSet<Place>,
+    own: BTreeSet<PartitionRef>,
 }
 
 impl std::fmt::Debug for Member {
@@ -77,7 +78,7 @@ impl Member {
     }
 
     /// The partitions that are this member's, as of the last time that it was served.
-    pub fn own(&self) -> &BTreeSet<Place> {
+    pub fn own(&self) -> &BTreeSet<PartitionRef> {
         &self.own
     }
 
@@ -96,9 +97,10 @@ impl Member {
         let assigned = self.consumer.assignment().map_err(|e| away(topic, &e))?;
         let place = |name: &str, partition: i32| {
             let generation = self.read.iter().find(|g| self.config.topic(self.input, g.number) == name)?;
-            Some(Place { generation: *generation, partition: partition as u32 })
+            Some(PartitionRef { generation: *generation, partition: partition as u32 })
         };
-        let own: BTreeSet<Place> = assigned.elements().iter().filter_map(|e| place(e.topic(), e.partition())).collect();
+        let own: BTreeSet<PartitionRef> =
+            assigned.elements().iter().filter_map(|e| place(e.topic(), e.partition())).collect();
         if own != self.own {
             self.consumer.pause(&assigned).map_err(|e| away(topic, &e))?;
             self.own = own;
@@ -127,7 +129,7 @@ impl Member {
     }
 
     /// Shows how far a partition is to those who look at the group. Nothing rests on it.
-    pub fn show(&self, place: Place, position: u64) {
+    pub fn show(&self, place: PartitionRef, position: u64) {
         let mut list = TopicPartitionList::new();
         let (topic, offset) = (self.config.topic(self.input, place.generation.number), Offset::Offset(position as i64));
         if list.add_partition_offset(&topic, place.partition as i32, offset).is_ok() {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use logystera_schemas::partition::PartitionRef;
 use metrics::Gauge;
 
-use super::KafkaConfig;
-use super::changelog::{Committed, Owner, Restored};
+use super::changelog::{Committed, InChangelog, Restored};
+use super::config::KafkaConfig;
 use super::reader::{Bounds, read_changelog};
 use crate::log::LogError;
 
@@ -30,7 +31,12 @@ impl std::fmt::Debug for Positions {
 impl Positions {
     /// The newest commit of an owner of `app`; position 0 where it never ran. Reads a partition of the changelog, and touches
     /// nobody's group.
-    pub(super) fn committed(&self, config: &Arc<KafkaConfig>, app: &str, owner: &Owner) -> Result<Committed, LogError> {
+    pub(super) fn committed(
+        &self,
+        config: &Arc<KafkaConfig>,
+        app: &str,
+        owner: &PartitionRef,
+    ) -> Result<Committed, LogError> {
         let changelog = config.changelog(app);
         let (commit_key, place) = owner.commit_key(config.changelog_partitions);
         let there = {
@@ -41,7 +47,7 @@ impl Positions {
             };
             bounds.insert(open).get(&changelog, place)?
         };
-        let name = (app.to_owned(), owner.generation, owner.partition);
+        let name = (app.to_owned(), owner.generation.number, owner.partition);
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&name).copied();
         let (next, before) = known.unwrap_or_default();
         // A changelog that was made anew begins anew.

@@ -14,11 +14,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::KafkaConfig;
 use super::client::{Consuming, FETCH_WAIT_MS, FOLLOW_FETCH_WAIT_MS, TASK_FETCH_WAIT_MS, away, consumer, consuming};
+use super::config::KafkaConfig;
 use crate::clock::Stopwatch;
 use crate::log::{LogError, Record};
-use crate::store::shown;
+use crate::state_store::shown;
 
 /// How long a question for a partition's bounds may take.
 const BOUNDS_WAIT: Duration = Duration::from_secs(10);

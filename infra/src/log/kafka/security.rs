@@ -1,32 +1,12 @@
-//! How the brokers know us and we them: the settings of TLS and SASL, and the reason where the two do not come together.
+//! How the brokers know us and we them: the settings of TLS and SASL, and what an error says of the two.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use logystera_schemas::topic::Topic;
 use rdkafka::ClientConfig;
-use rdkafka::client::ClientContext;
-use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-
-use super::KafkaConfig;
-use super::client::{admin, away};
-use crate::clock::Stopwatch;
-use crate::log::LogError;
 
 /// Whether this build has OpenSSL, which TLS and SCRAM rest on.
 const HAS_TLS: bool = cfg!(feature = "kafka-tls");
-/// How long the brokers may take to let us in.
-const ENTRY_WAIT: Duration = Duration::from_secs(8);
-/// The same where all of them were tried and none said why: a connection that was lost says nothing.
-const AWAY_WAIT: Duration = Duration::from_secs(2);
-/// How long it is waited at a time for the answer that they have.
-const ENTRY_STEP: Duration = Duration::from_millis(100);
-/// How long it is listened in between for what they say against it.
-const ENTRY_LISTEN: Duration = Duration::from_millis(20);
-
 const PROTOCOLS: [&str; 4] = ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"];
 const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 
@@ -77,7 +57,7 @@ impl Properties {
     }
 
     /// Whether the brokers can turn us away, or we them.
-    fn is_secured(&self) -> bool {
+    pub(super) fn is_secured(&self) -> bool {
         self.0.get("security.protocol").is_some_and(|protocol| !protocol.eq_ignore_ascii_case("plaintext"))
     }
 }
@@ -133,46 +113,6 @@ fn check(properties: &BTreeMap<String, String>, has_tls: bool) -> Result<(), Pro
     Ok(())
 }
 
-/// Says why, where the brokers do not let us in or we do not trust them. librdkafka tells that only in events, while whatever
-/// was asked of it runs into its timeout: so a client of its own listens for them. Brokers that are away are none of this:
-/// whoever asks them something finds out.
-pub(super) fn demand_entry(config: &KafkaConfig) -> Result<(), LogError> {
-    if !config.properties.is_secured() {
-        return Ok(());
-    }
-    let client = BaseConsumer::from_config_and_context(&admin(config), Entrance::default());
-    let client = client.map_err(|e| away("the cluster", &e))?;
-    let (topic, stopwatch) = (config.topic(Topic::Control, 0), Stopwatch::start());
-    loop {
-        // An answer is enough, whatever it says of the topic.
-        if client.client().fetch_metadata(Some(&topic), ENTRY_STEP).is_ok() {
-            return Ok(());
-        }
-        // For a while, not until there is nothing: a poll that took what the library logged gives nothing too.
-        let listening = Stopwatch::start();
-        while listening.elapsed() < ENTRY_LISTEN {
-            client.poll(ENTRY_LISTEN.saturating_sub(listening.elapsed()));
-        }
-        let seen = client.context().0.lock().unwrap_or_else(PoisonError::into_inner);
-        let wait = match &*seen {
-            Seen { all_down: true, reason: Some(_) } => Duration::ZERO,
-            Seen { all_down: true, reason: None } => AWAY_WAIT,
-            Seen { all_down: false, .. } => ENTRY_WAIT,
-        };
-        if stopwatch.elapsed() >= wait {
-            return seen.reason.clone().map_or(Ok(()), |reason| Err(LogError::Away(reason)));
-        }
-    }
-}
-
-/// The same error, or the reason behind it where that is known only from asking.
-pub(super) fn explained(config: &KafkaConfig, error: LogError) -> LogError {
-    match error {
-        LogError::Away(_) => demand_entry(config).err().unwrap_or(error),
-        error => error,
-    }
-}
-
 /// What an error says of us and the brokers, where it says that one does not take the other.
 pub(super) fn mistrust(error: &KafkaError, reason: &str) -> Option<String> {
     let what = match error.rdkafka_error_code()? {
@@ -184,34 +124,6 @@ pub(super) fn mistrust(error: &KafkaError, reason: &str) -> Option<String> {
     };
     Some(format!("{what}: {reason}"))
 }
-
-/// What is seen of the way in.
-#[derive(Default)]
-struct Entrance(Mutex<Seen>);
-
-#[derive(Default)]
-struct Seen {
-    reason: Option<String>,
-    /// Every broker has been tried. One that lets us in is enough.
-    all_down: bool,
-}
-
-impl ClientContext for Entrance {
-    /// The reason is told by whoever asked.
-    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(facility, message, "librdkafka");
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.all_down |= error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
-        if let Some(reason) = mistrust(&error, reason) {
-            seen.reason = Some(reason);
-        }
-    }
-}
-
-impl ConsumerContext for Entrance {}
 
 #[cfg(test)]
 mod tests {
@@ -266,41 +178,5 @@ mod tests {
         ] {
             assert_eq!(checked(false, &lines), says, "{lines:?}");
         }
-    }
-
-    #[test]
-    fn no_value_is_shown() {
-        let properties = with_who("sasl_plaintext", "PLAIN").into_iter();
-        let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let properties = Properties::new(properties).unwrap();
-        let config = KafkaConfig { properties, ..KafkaConfig::new("b:9092") };
-        let shown = format!("{config:?}{:?}", super::super::Kafka::new(config.clone()));
-        assert!(shown.contains("sasl.password") && !shown.contains("s3cret"), "{shown}");
-        assert!(!shown.contains("\"me\""), "{shown}");
-    }
-
-    #[test]
-    fn an_error_of_a_setting_has_no_value() {
-        let error = ClientConfig::new().set("sasl.pasword", "s3cret").create_native_config().err().unwrap();
-        assert!(error.to_string().contains("s3cret"));
-        let error = away("the producer", &error);
-        assert!(matches!(error, LogError::Unusable(_)), "waiting does not mend it: {error:?}");
-        assert_eq!(error.to_string(), "the producer: No such configuration property: \"sasl.pasword\"");
-    }
-
-    #[cfg(feature = "kafka-tls")]
-    #[test]
-    fn what_failed_later_is_explained_where_the_brokers_say_why() {
-        let Some(tls) = logystera_system::services::kafka_tls() else { return };
-        let with = |password: &str| {
-            let mut properties = BTreeMap::from(tls.properties().map(|(name, value)| (name.to_owned(), value)));
-            properties.insert("sasl.password".to_owned(), password.to_owned());
-            KafkaConfig { properties: Properties::new(properties).unwrap(), ..KafkaConfig::new(&tls.brokers) }
-        };
-        let timeout = || LogError::Away("timed out".to_owned());
-        let told = |password: &str, error: LogError| explained(&with(password), error).to_string();
-        assert!(told("s3cret", timeout()).contains("authentication failed: "));
-        assert_eq!(told("tests-only", timeout()), timeout().to_string());
-        assert_eq!(told("s3cret", LogError::Fenced), LogError::Fenced.to_string());
     }
 }

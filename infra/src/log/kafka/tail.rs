@@ -10,8 +10,8 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::Offset;
 
-use super::KafkaConfig;
 use super::client::{away, consumer};
+use super::config::KafkaConfig;
 use super::reader::{assign, assigned, whole_ms};
 use crate::clock::Stopwatch;
 use crate::log::LogError;

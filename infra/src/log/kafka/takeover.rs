@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use logystera_schemas::partition::PartitionRef;
 use metrics::Gauge;
 
-use super::KafkaConfig;
-use super::changelog::{Committed, Owner, Restored, state_key, state_value};
+use super::changelog::{Committed, InChangelog, Restored, state_key, state_value};
+use super::config::KafkaConfig;
 use super::reader::{Bounds, read_changelog};
 use crate::clock::Stopwatch;
 use crate::log::LogError;
-use crate::store::claim::{Facts, Layout, Verdict, judge};
-use crate::store::{Changes, Claim, Rewrite, StateOwner, Store, StoreError, WriteBehind};
+use crate::state_store::claim::{Facts, Layout, Verdict, judge};
+use crate::state_store::{Changes, Claim, Rewrite, StateOwner, Store, StoreError, WriteBehind};
 
 /// State entries, by key.
 pub type StateEntries = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -54,7 +55,7 @@ pub(super) fn read_state(
 /// A changelog as an owner sees it that has just fenced the one before.
 pub(super) struct Changelog<'a> {
     config: &'a KafkaConfig,
-    owner: &'a Owner,
+    owner: &'a PartitionRef,
     app: &'a str,
     /// What stands there of each partition that holds something of the owner's, committed or not: another owner's open
     /// transaction must not hide the end of ours.
@@ -67,11 +68,11 @@ pub(super) struct Changelog<'a> {
 pub(super) struct Taken {
     pub(super) entries: Arc<Changes>,
     pub(super) commit: Committed,
-    pub(super) copy: Option<Copy>,
+    pub(super) copy: Option<StoreCopy>,
 }
 
 /// The copy of a task's state in the store.
-pub(super) struct Copy {
+pub(super) struct StoreCopy {
     pub(super) writer: WriteBehind,
     store: Store,
     layout: Layout,
@@ -79,7 +80,7 @@ pub(super) struct Copy {
     offsets: BTreeMap<u32, u64>,
 }
 
-impl Copy {
+impl StoreCopy {
     /// Leaves a commit to be written. `ends` is how far its records reach in the changelog.
     pub(super) fn push(&mut self, version: u64, position: u64, changes: Changes, ends: BTreeMap<u32, u64>) {
         self.offsets.extend(ends);
@@ -94,7 +95,7 @@ impl Copy {
 
 impl<'a> Changelog<'a> {
     /// The owner before must be fenced already.
-    pub(super) fn of(config: &'a KafkaConfig, owner: &'a Owner, app: &'a str) -> Result<Self, LogError> {
+    pub(super) fn of(config: &'a KafkaConfig, owner: &'a PartitionRef, app: &'a str) -> Result<Self, LogError> {
         let uncommitted = Bounds::uncommitted(config)?;
         let places = owner.changelog_partitions(config.changelog_partitions);
         let topic = config.changelog(app);
@@ -144,7 +145,7 @@ impl<'a> Changelog<'a> {
         let owner = StateOwner {
             app: format!("{}{}", self.config.prefix, self.app),
             label: self.app.to_owned(),
-            generation: self.owner.generation,
+            generation: self.owner.generation.number,
             partition: self.owner.partition,
             key_groups: self.owner.key_groups(),
         };
@@ -157,7 +158,7 @@ impl<'a> Changelog<'a> {
             log: self.cluster.clone(),
             incarnation,
             changelog_partitions: self.config.changelog_partitions,
-            partitions: self.owner.partitions,
+            partitions: self.owner.generation.partitions,
         };
         let facts = Facts { layout: &layout, bounds: &self.bounds, now_ms: store.now_ms() };
         let why = match claim {
@@ -188,7 +189,7 @@ impl<'a> Changelog<'a> {
         };
         let rewrite = Rewrite { entries: Arc::clone(&entries), claim };
         let writer = store.write_behind(owner, Some(rewrite), None);
-        Ok(Taken { entries, commit, copy: Some(Copy { writer, store: store.clone(), layout, offsets }) })
+        Ok(Taken { entries, commit, copy: Some(StoreCopy { writer, store: store.clone(), layout, offsets }) })
     }
 
     /// The rows of the store with the changelog's tail over them, or what the store said.
@@ -224,7 +225,7 @@ impl<'a> Changelog<'a> {
         }
         let writer = store.write_behind(owner.clone(), None, Some(layout.incarnation.clone()));
         let (store, layout, offsets) = (store.clone(), layout.clone(), self.ends());
-        let mut copy = Copy { writer, store, layout, offsets };
+        let mut copy = StoreCopy { writer, store, layout, offsets };
         copy.push(version, commit.position, tail.entries, BTreeMap::new());
         Ok(Ok(Taken { entries: Arc::new(entries), commit, copy: Some(copy) }))
     }

@@ -11,17 +11,18 @@ use logystera_schemas::limits::TASK_READ_BYTES_MAX;
 use logystera_schemas::topic::Topic;
 use metrics::Histogram;
 
-use super::changelog::{Owner, commit_value, entry_value, key_group};
-use super::layout::{Layouts, Place};
+use super::changelog::{InChangelog, commit_value, entry_value, key_group};
+use super::config::KafkaConfig;
+use super::growth::Layouts;
 use super::reader::{Bounds, Reader};
-use super::takeover::{Changelog, Copy, Taken};
+use super::takeover::{Changelog, StoreCopy, Taken};
 use super::transaction::{Outgoing, Transactions};
 use super::watch::Watch;
-use super::{Kafka, KafkaConfig};
 use crate::clock::Stopwatch;
-use crate::control::Skips;
+use crate::directory::Skips;
 use crate::log::{Commit, Entry, LogError, Record, Task};
-use crate::store::{Change, Changes};
+use crate::state_store::{Change, Changes, Store};
+use logystera_schemas::partition::PartitionRef;
 
 /// Places of the topics whose ends a task's transactions note.
 const CHANGELOG: usize = 0;
@@ -34,7 +35,7 @@ const LOST_STEP: Duration = Duration::from_millis(50);
 /// A task on Kafka. It blocks: give it a thread of its own.
 pub struct KafkaTask {
     config: Arc<KafkaConfig>,
-    owner: Owner,
+    owner: PartitionRef,
     app: String,
     changelog: String,
     input: String,
@@ -52,12 +53,11 @@ pub struct KafkaTask {
     /// What there was at the takeover, until it is asked for or overtaken.
     restored: Option<Arc<Changes>>,
     /// The copy of the state in the store, where there is one.
-    copy: Option<Copy>,
+    copy: Option<StoreCopy>,
     /// Records that are passed over, and where they may be gone.
     skips: Skips,
     /// Since when the next record is gone.
     lost: Option<Stopwatch>,
-    place: Place,
     topic: Topic,
     commit_seconds: Histogram,
 }
@@ -89,18 +89,23 @@ impl std::fmt::Debug for KafkaTask {
 
 impl KafkaTask {
     /// Fences the owner before, then reads what it committed: in this order, so that nothing can be committed in between.
-    pub(super) fn take_over(kafka: &Kafka, app: &str, input: Topic, place: Place) -> Result<Self, LogError> {
-        let Kafka { config, layouts, store, .. } = kafka;
-        let (stopwatch, store) = (Stopwatch::start(), store.as_ref());
-        let (owner, id) = (Owner::of(place), config.transactional_id(app, place));
+    pub(super) fn take_over(
+        config: &Arc<KafkaConfig>,
+        layouts: &Arc<Layouts>,
+        store: Option<&Store>,
+        app: &str,
+        input: Topic,
+        owner: PartitionRef,
+    ) -> Result<Self, LogError> {
+        let (stopwatch, id) = (Stopwatch::start(), config.transactional_id(app, owner));
         let aborted = metrics::counter!("logystera_transactions_aborted_total", "app" => app.to_owned());
-        let (changelog, input_name) = (config.changelog(app), config.topic(input, place.generation.number));
+        let (changelog, input_name) = (config.changelog(app), config.topic(input, owner.generation.number));
         let noted = vec![changelog.clone(), input_name.clone()];
         let transactions = Transactions::noting(config, &id, noted, aborted)?;
         let Taken { entries, commit, copy } = Changelog::of(config, &owner, app)?.restore(store)?;
         if commit.sealed {
             return Err(LogError::Unusable(format!(
-                "{app} partition {place} was sealed: nothing is left to be done there"
+                "{app} partition {owner} was sealed: nothing is left to be done there"
             )));
         }
         // Until it has committed something, what it took over from its parent is not its own.
@@ -116,7 +121,7 @@ impl KafkaTask {
             input: input_name,
             own_end: 0,
             watch: None,
-            outputs: Outputs { layouts: Arc::clone(layouts), input, generation: place.generation.number },
+            outputs: Outputs { layouts: Arc::clone(layouts), input, generation: owner.generation.number },
             inherited,
             transactions,
             reader: None,
@@ -126,7 +131,6 @@ impl KafkaTask {
             copy,
             skips: Skips::default(),
             lost: None,
-            place,
             topic: input,
             commit_seconds: metrics::histogram!("logystera_commit_seconds", "app" => app.to_owned()),
             config: Arc::clone(config),
@@ -151,12 +155,12 @@ impl KafkaTask {
             return Err(LogError::Away(format!(
                 "{} partition {} ends at offset {end}, but everything up to {applied} was applied: it is not the log that it was",
                 self.topic.name(),
-                self.place,
+                self.owner,
             )));
         }
         let gone = applied..start;
         if !self.skips.covers(&gone) {
-            let (topic, place) = (self.topic.name(), self.place.to_string());
+            let (topic, place) = (self.topic.name(), self.owner.to_string());
             return Err(LogError::Lost { topic, place, from: gone.start, to: gone.end });
         }
         if !gone.is_empty() {
@@ -166,7 +170,7 @@ impl KafkaTask {
     }
 
     /// Shows how far it is from now on: its position in `committed`, and its lag as a metric under this partition's name.
-    pub fn show(&mut self, place: Place, committed: Arc<AtomicU64>) {
+    pub fn show(&mut self, place: PartitionRef, committed: Arc<AtomicU64>) {
         self.watch = Some(Watch::new(&self.app, place, committed, self.committed));
     }
 

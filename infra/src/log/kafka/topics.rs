@@ -10,11 +10,12 @@ use rdkafka::consumer::Consumer;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::KafkaConfig;
 use super::client::{RECORD_BYTES_MAX, admin, away, consumer, consuming};
-use super::layout::{Generation, Layouts, Place};
+use super::config::KafkaConfig;
+use super::growth::Layouts;
 use crate::clock::Stopwatch;
 use crate::log::LogError;
+use logystera_schemas::partition::{Generation, PartitionRef};
 
 /// How long the cluster may take to create the topics.
 const CREATE_WAIT: Duration = Duration::from_secs(30);
@@ -25,31 +26,6 @@ const KNOWN_STEP: Duration = Duration::from_millis(50);
 const DELETE_RETENTION_MS: u64 = 7 * 86_400_000;
 /// How long the newest part of topic `control` is left uncompacted, milliseconds: processes renew their leases in it.
 const CONTROL_SEGMENT_MS: u64 = 3_600_000;
-
-impl KafkaConfig {
-    /// Name of a generation of a topic: the first one's is the topic's.
-    pub(super) fn topic(&self, topic: Topic, generation: u32) -> String {
-        match generation {
-            0 => format!("{}{}", self.prefix, topic.name()),
-            number => format!("{}{}-{number}", self.prefix, topic.name()),
-        }
-    }
-
-    /// Name of the group that shares out an application's input.
-    pub(super) fn group(&self, app: &str) -> String {
-        format!("{}logystera-{app}", self.prefix)
-    }
-
-    /// What fences the owners of a partition.
-    pub(super) fn transactional_id(&self, app: &str, place: Place) -> String {
-        format!("{}{app}-{}-{}", self.prefix, place.generation.number, place.partition)
-    }
-
-    /// Name of an application's changelog.
-    pub(super) fn changelog(&self, app: &str) -> String {
-        format!("{}state-changelog-{app}", self.prefix)
-    }
-}
 
 /// Copies that must have a record before it counts: one may be away, where there are enough for that.
 fn in_sync_min(replication: u32) -> u32 {
@@ -127,7 +103,12 @@ pub(super) fn create_generation(
 }
 
 /// Deletes the records of a partition below `below`: the brokers keep none of them, in no copy.
-pub(super) fn delete_records(config: &KafkaConfig, topic: Topic, place: Place, below: u64) -> Result<(), LogError> {
+pub(super) fn delete_records(
+    config: &KafkaConfig,
+    topic: Topic,
+    place: PartitionRef,
+    below: u64,
+) -> Result<(), LogError> {
     let name = config.topic(topic, place.generation.number);
     let mut offsets = TopicPartitionList::new();
     let added = offsets.add_partition_offset(&name, place.partition as i32, Offset::Offset(below as i64));

@@ -17,7 +17,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, Pur
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::client::{DELIVERY_MS_MAX, away, is_fenced, transactional};
-use super::{KafkaConfig, hush};
+use super::config::KafkaConfig;
+use super::hush;
 use crate::clock::Stopwatch;
 use crate::log::{Entry, LogError};
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use metrics::Gauge;
 
-use super::layout::Place;
 use crate::clock::Stopwatch;
-use crate::store::shown;
+use crate::state_store::shown;
+use logystera_schemas::partition::PartitionRef;
 
 /// How often a task looks how far behind it is.
 const LAG_EVERY: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(app: &str, place: Place, committed: Arc<AtomicU64>, position: u64) -> Self {
+    pub(super) fn new(app: &str, place: PartitionRef, committed: Arc<AtomicU64>, position: u64) -> Self {
         committed.store(position, Ordering::Relaxed);
         let labels = [("app", app.to_owned()), ("partition", place.to_string())];
         Self { committed, lag: metrics::gauge!("logystera_lag_records", &labels), looked: None }

@@ -3,35 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::ops::Range;
 
 use logystera_schemas::limits::{JSON_DEPTH_MAX, LIST_ITEMS_MAX, OBJECT_NAMES_MAX};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::Walk;
+use super::raw::{Raw, scratch};
+use super::walk::Walk;
 use crate::core::refusal::Refusal;
-
-/// A value. Text that had escapes stands in the walk's scratch, the items of a list in the walk's items.
-#[derive(Clone, Debug)]
-pub(super) enum Raw<'de> {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Text(&'de str),
-    Scratch(Range<u32>),
-    List(Range<u32>),
-    /// A number that is not an `i64`, an object, a list that is too long or nested.
-    Other,
-}
-
-/// The text of a value, where it is one.
-pub(super) fn text<'a>(scratch: &'a str, raw: &'a Raw<'_>) -> Option<&'a str> {
-    match raw {
-        Raw::Text(text) => Some(text),
-        Raw::Scratch(range) => scratch.get(range.start as usize..range.end as usize),
-        _ => None,
-    }
-}
 
 /// Reads a value that stands `depth` levels deep if it is a list or an object.
 pub(super) struct AnySeed<'w, 'de> {
@@ -124,12 +102,6 @@ impl<'de> Visitor<'de> for AnySeed<'_, 'de> {
         }
         Ok(Raw::Other)
     }
-}
-
-fn scratch<'de>(to: &mut String, value: &str) -> Raw<'de> {
-    let start = to.len() as u32;
-    to.push_str(value);
-    Raw::Scratch(start..to.len() as u32)
 }
 
 /// Reads the name of a member.

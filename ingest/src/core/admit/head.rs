@@ -7,28 +7,11 @@ use logystera_schemas::catalogue::{SignalType, SignalTypes};
 use logystera_schemas::limits::SIGNAL_FIELDS_MAX;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 
-use super::any::{AnySeed, NameSeed, Raw};
+use super::any::{AnySeed, NameSeed};
+use super::raw::{Raw, text};
 use super::signal::SignalsSeed;
-use super::{Names, Walk, plausible};
+use super::walk::{Names, Walk, plausible};
 use crate::core::refusal::{Refusal, SignalRefusal};
-
-/// What stands beside the signals, as far as it was seen.
-#[derive(Default)]
-pub(super) struct Head<'de> {
-    pub(super) through: Option<Raw<'de>>,
-    pub(super) clock_offset: Option<Raw<'de>>,
-    pub(super) flush_every: Option<Raw<'de>>,
-    pub(super) ends: Option<Raw<'de>>,
-    pub(super) integration_seen: bool,
-    pub(super) platform: Option<Platform>,
-    pub(super) version: Option<String>,
-    pub(super) enabled: Option<SignalTypes>,
-    pub(super) signals_seen: bool,
-    /// The offset that the signals were read with may not be the right one.
-    pub(super) signals_before_offset: bool,
-    /// What is known or assumed of the offset while the signals are read.
-    pub(super) clock_offset_ms: i64,
-}
 
 pub(super) struct HeadSeed<'w, 'de>(pub(super) &'w mut Walk<'de>);
 
@@ -52,7 +35,7 @@ impl<'de> Visitor<'de> for HeadSeed<'_, 'de> {
         let mut others = Names::new();
         let mut names = String::new();
         while let Some(name) = map.next_key_seed(NameSeed(&mut names))? {
-            let place = match super::any::text(&names, &name).unwrap_or_default() {
+            let place = match text(&names, &name).unwrap_or_default() {
                 "through" => 0,
                 "clock_offset_ms" => 1,
                 "flush_every_s" => 2,
@@ -102,14 +85,14 @@ fn other<'de, E: serde::de::Error>(
     others: &mut Names<'de, ()>,
     name: Raw<'de>,
 ) -> Result<(), E> {
-    let text = super::any::text(names, &name).unwrap_or_default();
-    if others.iter().any(|(known, ())| super::any::text(names, known) == Some(text)) {
+    let new = text(names, &name).unwrap_or_default();
+    if others.iter().any(|(known, ())| text(names, known) == Some(new)) {
         return Err(walk.fail(Refusal::JsonDuplicateName));
     }
     if others.len() >= SIGNAL_FIELDS_MAX {
         return Err(walk.fail(Refusal::JsonTooManyNames));
     }
-    walk.refused.push(None, SignalRefusal::FieldNotAllowed, plausible(text));
+    walk.refused.push(None, SignalRefusal::FieldNotAllowed, plausible(new));
     others.push((name, ()));
     Ok(())
 }
@@ -141,13 +124,13 @@ impl<'de> Visitor<'de> for IntegrationVisitor<'_, 'de> {
         let mut others = Names::new();
         let mut names = String::new();
         while let Some(name) = map.next_key_seed(NameSeed(&mut names))? {
-            let field = super::any::text(&names, &name).unwrap_or_default();
+            let field = text(&names, &name).unwrap_or_default();
             let known = matches!(field, "platform" | "version" | "enabled");
             if !known {
                 other(walk, &names, &mut others, name.clone())?;
             }
             let value = map.next_value_seed(AnySeed { walk: &mut *walk, depth: 3, keep_items: known })?;
-            let field = super::any::text(&names, &name).unwrap_or_default();
+            let field = text(&names, &name).unwrap_or_default();
             let text = walk.text(&value).map(str::to_owned);
             let twice = match field {
                 "platform" => {
@@ -183,7 +166,7 @@ fn types(walk: &mut Walk<'_>, value: &Raw<'_>) -> Option<SignalTypes> {
     let Raw::List(range) = value else { return None };
     let mut types = SignalTypes::default();
     for raw in &walk.items[range.start as usize..range.end as usize] {
-        match SignalType::from_sent_name(super::any::text(&walk.scratch, raw)?) {
+        match SignalType::from_sent_name(text(&walk.scratch, raw)?) {
             Some(signal) => types.insert(signal),
             None => walk.refused.push(None, SignalRefusal::TypeUnknown, Some("integration.enabled")),
         }

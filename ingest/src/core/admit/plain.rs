@@ -16,8 +16,8 @@ use logystera_schemas::limits::{
     LIST_ITEMS_MAX, TIME_MS_MAX, TIME_MS_MIN,
 };
 
-use super::signal::{Encoded, find, hash};
-use super::{Admitted, RefusedSignals, Span, Terms};
+use super::encoded::{Encoded, find, hash};
+use super::outcome::{Admitted, RefusedSignals, Span, Terms};
 use expected::Expected;
 
 mod expected;

@@ -2,50 +2,16 @@
 
 use std::fmt;
 
-use logystera_schemas::avro::Writer;
-use logystera_schemas::batch::{Value, write_signal};
-use logystera_schemas::catalogue::{CATALOGUE, FieldDef, FieldKind, SignalType, TYPE_FIELDS_MAX, TypeDef};
+use logystera_schemas::batch::Value;
+use logystera_schemas::catalogue::{CATALOGUE, FieldKind, SignalType, TYPE_FIELDS_MAX, TypeDef};
 use logystera_schemas::limits::{BATCH_SIGNALS_MAX, SIGNAL_FIELDS_MAX, TIME_MS_MAX, TIME_MS_MIN};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::any::{AnySeed, NameSeed, Raw, text};
-use super::{Names, Span, Walk, plausible};
+use super::any::{AnySeed, NameSeed};
+use super::encoded::{find, hash};
+use super::raw::{Raw, text};
+use super::walk::{Names, Walk, plausible};
 use crate::core::refusal::{Refusal, SignalRefusal};
-
-/// The signals that were taken, encoded.
-pub(super) struct Encoded {
-    writer: Writer,
-    base_at: Option<i64>,
-    count: usize,
-    /// The newest time of those that do not lie ahead of the gateway's clock.
-    newest_at: i64,
-}
-
-impl Encoded {
-    pub(super) fn new(writer: Writer) -> Self {
-        Self { writer, base_at: None, count: 0, newest_at: i64::MIN }
-    }
-
-    pub(super) fn push(&mut self, kind: SignalType, at: i64, fields: &[Value<'_>], span: &Span) {
-        let base_at = *self.base_at.get_or_insert(at);
-        if at <= span.ahead_at {
-            self.newest_at = self.newest_at.max(at);
-        }
-        write_signal(&mut self.writer, kind, at, base_at, fields);
-        self.count += 1;
-    }
-
-    /// Whether a spool that had these signals can be through with all up to `through`: it is at least the time before its
-    /// newest one, but for those that lie ahead of the gateway's clock.
-    pub(super) fn allows(&self, through: i64) -> bool {
-        through >= self.newest_at.saturating_sub(1)
-    }
-
-    /// The base of the times, the count and the bytes.
-    pub(super) fn finish(self, through: i64) -> (i64, usize, Vec<u8>) {
-        (self.base_at.unwrap_or(through), self.count, self.writer.into_bytes())
-    }
-}
 
 pub(super) struct SignalsSeed<'w, 'de>(pub(super) &'w mut Walk<'de>);
 
@@ -84,7 +50,7 @@ impl<'de> Visitor<'de> for SignalsSeed<'_, 'de> {
 struct SignalSeed<'w, 'de> {
     walk: &'w mut Walk<'de>,
     index: usize,
-    /// Place in the catalogue of the type before: the next one is often the same.
+    /// Member in the catalogue of the type before: the next one is often the same.
     hint: &'w mut usize,
 }
 
@@ -134,7 +100,7 @@ impl<'de> Visitor<'de> for SignalSeed<'_, 'de> {
         let mut draft = Draft::default();
         while let Some(name) = map.next_key_seed(NameSeed(&mut walk.scratch))? {
             let place = draft.place(&walk.scratch, &name);
-            let keep_items = !matches!(place, Place::Other) || draft.kind.is_none();
+            let keep_items = !matches!(place, Member::Other) || draft.kind.is_none();
             let value = map.next_value_seed(AnySeed { walk: &mut *walk, depth: 4, keep_items })?;
             if let Err(refusal) = draft.put(&walk.scratch, place, name, value, hint) {
                 return Err(walk.fail(refusal));
@@ -153,7 +119,7 @@ impl<'de> Visitor<'de> for SignalSeed<'_, 'de> {
 
 /// Where a member of a signal belongs.
 #[derive(Clone, Copy)]
-enum Place {
+enum Member {
     Type,
     At,
     Field(usize),
@@ -170,14 +136,8 @@ struct Draft<'de> {
     /// In the catalogue's order.
     fields: [Option<Raw<'de>>; TYPE_FIELDS_MAX],
     others: Names<'de, Raw<'de>>,
-    /// Place after that of the field before: senders keep an order.
+    /// Member after that of the field before: senders keep an order.
     next: usize,
-}
-
-/// The place of `name` in `fields`, looked for from `next` on.
-pub(super) fn find(fields: &[FieldDef], name: &str, next: usize) -> Option<usize> {
-    let found = |i: &usize| fields.get(*i).is_some_and(|f| f.name.len() == name.len() && f.name == name);
-    (next..fields.len()).find(found).or_else(|| (0..next).find(found))
 }
 
 /// The type of this name that senders may send, tried first at `hint`.
@@ -190,36 +150,36 @@ fn find_type(name: &str, hint: &mut usize) -> Option<SignalType> {
 }
 
 impl<'de> Draft<'de> {
-    fn place(&mut self, scratch: &str, name: &Raw<'de>) -> Place {
+    fn place(&mut self, scratch: &str, name: &Raw<'de>) -> Member {
         let name = text(scratch, name).unwrap_or_default();
         match name {
-            "type" => return Place::Type,
-            "at" => return Place::At,
+            "type" => return Member::Type,
+            "at" => return Member::At,
             _ => {}
         }
         let found = self.kind.and_then(|kind| find(&kind.def().fields, name, self.next));
-        found.map_or(Place::Other, |i| {
+        found.map_or(Member::Other, |i| {
             self.next = i + 1;
-            Place::Field(i)
+            Member::Field(i)
         })
     }
 
     fn put(
         &mut self,
         scratch: &str,
-        place: Place,
+        place: Member,
         name: Raw<'de>,
         value: Raw<'de>,
         hint: &mut usize,
     ) -> Result<(), Refusal> {
         let twice = match place {
-            Place::Type => {
+            Member::Type => {
                 self.kind = text(scratch, &value).and_then(|t| find_type(t, hint));
                 std::mem::replace(&mut self.type_seen, true)
             }
-            Place::At => self.at.replace(value).is_some(),
-            Place::Field(i) => self.fields[i].replace(value).is_some(),
-            Place::Other => {
+            Member::At => self.at.replace(value).is_some(),
+            Member::Field(i) => self.fields[i].replace(value).is_some(),
+            Member::Other => {
                 let new = text(scratch, &name);
                 let twice = self.others.iter().any(|(known, _)| text(scratch, known) == new);
                 if self.others.len() >= SIGNAL_FIELDS_MAX {
@@ -331,8 +291,4 @@ fn check<'a>(
 
 fn symbol(symbols: &[String], text: &str) -> Option<u8> {
     symbols.iter().position(|s| s.len() == text.len() && s == text).map(|i| i as u8)
-}
-
-pub(super) fn hash(text: &str, to: &mut [u8; 16]) -> bool {
-    logystera_schemas::ids::from_hex(text).map(|bytes| *to = bytes).is_some()
 }

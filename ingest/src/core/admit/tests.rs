@@ -1,5 +1,5 @@
 use insta::assert_snapshot;
-use logystera_schemas::batch::{Batch, BatchHead, Value, encode};
+use logystera_schemas::batch::{Batch, BatchHead, Platform, Value, encode};
 use logystera_schemas::catalogue::{FieldKind, SignalType};
 use logystera_schemas::ids::{Sha256Digest, SpoolId};
 use logystera_schemas::topic::SignalsRecord;

@@ -1,53 +1,23 @@
 //! Follows topic `control`. A record that cannot be read is passed over, and told: the topic is compacted and each record is for
 //! itself, so that one must not take all others along.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use logystera_schemas::control::Entity;
-use logystera_schemas::limits::{
-    CONTROL_REFRESH_MS, CONTROL_STALE_MS_MAX, CONTROL_UNREADABLE_KEPT_MAX, READ_BYTES_MAX,
-};
+use logystera_schemas::control::RuleSet;
+use logystera_schemas::ids::Sha256Digest;
+use logystera_schemas::limits::{CONTROL_REFRESH_MS, CONTROL_STALE_MS_MAX, READ_BYTES_MAX};
 use logystera_schemas::topic::Topic;
 use tokio::sync::watch;
 
-use super::Directory;
+use super::snapshot::Directory;
 use crate::clock::{Clock, SystemClock};
 use crate::embedded::EmbeddedReader;
-use crate::log::{Log, LogError, Record};
+use crate::log::{Log, LogError, Record, scan};
 use crate::shutdown::Shutdown;
-
-/// Records that could not be read, by the key of their entity: the newest of each, until a record of it can be read again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Unreadable {
-    /// Offset and cause.
-    newest: BTreeMap<Vec<u8>, (u64, String)>,
-    /// Those that there was no room for.
-    more: usize,
-}
-
-impl Unreadable {
-    pub(super) fn count(&self) -> usize {
-        self.newest.len() + self.more
-    }
-
-    fn add(&mut self, key: &[u8], offset: u64, cause: String) {
-        if self.newest.len() < CONTROL_UNREADABLE_KEPT_MAX || self.newest.contains_key(key) {
-            self.newest.insert(key.to_vec(), (offset, cause));
-        } else {
-            self.more += 1;
-        }
-    }
-
-    /// The one that stands last in the topic.
-    fn last(&self) -> Option<(u64, &str)> {
-        self.newest.values().max_by_key(|(offset, _)| *offset).map(|(offset, cause)| (*offset, cause.as_str()))
-    }
-}
 
 impl Directory {
     /// The snapshot of what `reader` has now.
@@ -56,29 +26,6 @@ impl Directory {
         follow(&mut directory, |from| reader.read(Topic::Control, from, READ_BYTES_MAX))?;
         Ok(directory)
     }
-
-    /// Takes the topic's next records in.
-    fn take(&mut self, records: &[Record]) {
-        for record in records {
-            self.end = record.offset + 1;
-            match Entity::decode(&record.value) {
-                Ok(entity) => {
-                    self.put(entity);
-                    if self.unreadable.newest.contains_key(&record.key) {
-                        Arc::make_mut(&mut self.unreadable).newest.remove(&record.key);
-                    }
-                }
-                // Somebody had the broker drop what could not be read.
-                Err(_) if record.value.is_empty() && self.unreadable.newest.contains_key(&record.key) => {
-                    Arc::make_mut(&mut self.unreadable).newest.remove(&record.key);
-                }
-                Err(error) => {
-                    let cause = if record.value.is_empty() { "it has no value".to_owned() } else { error.to_string() };
-                    Arc::make_mut(&mut self.unreadable).add(&record.key, record.offset, cause);
-                }
-            }
-        }
-    }
 }
 
 /// Takes in what stands in topic `control` after what the directory has.
@@ -86,13 +33,17 @@ fn follow(
     directory: &mut Directory,
     mut read: impl FnMut(u64) -> Result<Vec<Record>, LogError>,
 ) -> Result<(), LogError> {
-    loop {
-        let records = read(directory.end)?;
-        if records.is_empty() {
-            return Ok(());
-        }
+    scan(directory.end(), &mut read, |records| {
         directory.take(&records);
+        Ok(())
+    })?;
+    // A site can be configured with a rule set that was not the newest one any more.
+    for digest in directory.lacking_rule_sets() {
+        if let Some(set) = directory.rule_set(&digest, &mut read)? {
+            directory.keep_rule_set(set);
+        }
     }
+    Ok(())
 }
 
 /// When the topic was last looked at with success.
@@ -160,9 +111,19 @@ impl DirectoryView {
         Ok(directory)
     }
 
+    /// The body of a rule set, as of when this is called.
+    pub fn rule_set(&self, log: &impl Log, digest: &Sha256Digest) -> Result<Option<Arc<RuleSet>>, LogError> {
+        let read = |from| log.read(Topic::Control, 0, from, 1);
+        match self.current().rule_set(digest, read)? {
+            Some(set) => Ok(Some(set)),
+            // What was seen can be behind the record that names it.
+            None => self.caught_up(log)?.rule_set(digest, read),
+        }
+    }
+
     /// Resolves when everything before offset `end` of the topic is in. Pending for good once nobody follows the topic.
     pub async fn reaches(&self, end: u64) {
-        if self.receiver.clone().wait_for(|directory| directory.end >= end).await.is_err() {
+        if self.receiver.clone().wait_for(|directory| directory.end() >= end).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
@@ -202,7 +163,7 @@ impl<L: Log> DirectoryWatch<L> {
         let sender = self.lock();
         let read = |from| self.log.read(Topic::Control, 0, from, READ_BYTES_MAX);
         let before = Arc::clone(&sender.borrow());
-        let records = read(before.end)?;
+        let records = read(before.end())?;
         self.look.succeeded();
         // Most looks find nothing: no copy for them.
         if records.is_empty() {
@@ -247,8 +208,8 @@ fn tell(now: &Directory, before: &Directory) {
     if count > 0 || before.unreadable() > 0 {
         metrics::gauge!("logystera_control_unreadable_records").set(u32::try_from(count).unwrap_or(u32::MAX));
     }
-    let last = now.unreadable.last();
-    if let Some((offset, cause)) = last.filter(|_| last != before.unreadable.last()) {
+    let last = now.unreadable_last();
+    if let Some((offset, cause)) = last.filter(|_| last != before.unreadable_last()) {
         tracing::error!(
             offset,
             cause,
@@ -260,10 +221,10 @@ fn tell(now: &Directory, before: &Directory) {
 
 #[cfg(test)]
 mod tests {
-    use logystera_schemas::control::{Key, Lease, ProcessRole, Tenant};
+    use logystera_schemas::control::{Entity, Key, Tenant};
 
     use super::*;
-    use crate::control::entry;
+    use crate::directory::entry;
     use crate::embedded::Embedded;
     use crate::log::Entry;
 
@@ -314,32 +275,5 @@ mod tests {
         assert!(watch.refresh().unwrap());
         assert_eq!(watch.view().current().unreadable(), 0);
         assert_eq!(first.unreadable(), 2, "a snapshot does not change");
-    }
-
-    #[test]
-    fn what_is_unreadable_is_bounded() {
-        let mut unreadable = Unreadable::default();
-        for n in 0..2 * CONTROL_UNREADABLE_KEPT_MAX as u64 {
-            unreadable.add(&n.to_be_bytes(), n, "junk".to_owned());
-        }
-        assert_eq!(unreadable.count(), 2 * CONTROL_UNREADABLE_KEPT_MAX);
-        assert_eq!(unreadable.newest.len(), CONTROL_UNREADABLE_KEPT_MAX);
-    }
-
-    /// What a lease's renewal copies does not grow with the number of sites.
-    #[test]
-    fn a_renewal_shares_everything_but_the_leases() {
-        let mut before = Directory::default();
-        (0..5).for_each(|_| before.put(key(None)));
-        before.put(tenant("T"));
-        let mut after = before.clone();
-        let (role, instance) = (ProcessRole::Gateway, "g".to_owned());
-        let lease =
-            Lease { role, instance, incarnation: 1, renewal: 1, left: None, released: false, at: None, ticks: true };
-        after.put(Entity::Lease(lease));
-        let same = |of: fn(&Directory) -> &Arc<Key>| Arc::ptr_eq(of(&before), of(&after));
-        assert!(same(|directory| directory.key("shop", "k1").unwrap()));
-        assert!(Arc::ptr_eq(&before.rule_sets, &after.rule_sets) && Arc::ptr_eq(&before.skips, &after.skips));
-        assert_eq!((before.leases().count(), after.leases().count()), (0, 1));
     }
 }

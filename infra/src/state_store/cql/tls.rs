@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::store::{StoreConfig, StoreError};
+use crate::state_store::{StoreConfig, StoreError};
 
 /// Trusts what the settings name, and nothing else.
 pub(super) fn context(config: &StoreConfig) -> Result<Option<Arc<ClientConfig>>, StoreError> {

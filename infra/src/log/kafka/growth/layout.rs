@@ -1,48 +1,11 @@
 //! How the topics grew: which generation of each is written, and which partition's state a new one goes on with.
 
 use logystera_schemas::control::{GrowingTopic, GrowthPhase, Partitions};
+use logystera_schemas::partition::Generation;
 use logystera_schemas::topic::Topic;
 
-use super::KafkaConfig;
-use crate::control::Directory;
-
-/// A generation of a topic: a Kafka topic of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Generation {
-    /// How often the topic had grown.
-    pub number: u32,
-    /// Its partitions.
-    pub partitions: u32,
-    /// Partitions of the generation before; none: this is the first.
-    pub(super) parents: Option<u32>,
-}
-
-/// A partition of a generation of a topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The generation.
-    pub generation: Generation,
-    /// Partition.
-    pub partition: u32,
-}
-
-impl Place {
-    /// Number of the generation whose partition this one's keys were in before, and that partition; none: it is of the first.
-    /// There is one only: each generation has a multiple of the partitions of the one before.
-    pub fn parent(&self) -> Option<(u32, u32)> {
-        let parents = self.generation.parents?;
-        Some((self.generation.number - 1, self.partition % parents))
-    }
-}
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.generation.number {
-            0 => write!(f, "{}", self.partition),
-            number => write!(f, "{number}/{}", self.partition),
-        }
-    }
-}
+use super::super::config::KafkaConfig;
+use crate::directory::Directory;
 
 /// How the topics are laid out at a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,12 +163,5 @@ mod tests {
         ] {
             assert_eq!(layouts(&generations, phase).written(Topic::Signals).partitions, 2, "{generations:?} {phase}");
         }
-    }
-
-    #[test]
-    fn a_partition_goes_on_with_one_before() {
-        let generations = layouts(&[4, 16], GrowthPhase::Moving).generations(Topic::Signals);
-        let parent = |generation: usize, partition| Place { generation: generations[generation], partition }.parent();
-        assert_eq!((parent(0, 3), parent(1, 3), parent(1, 14)), (None, Some((0, 3)), Some((0, 2))));
     }
 }

@@ -12,8 +12,9 @@ use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::core::replay::{Claim, Seen, Try};
-use crate::core::signature::SignatureHeader;
-use crate::gateway::{Gateway, Inner, lock};
+use crate::gateway::{Gateway, Inner};
+use crate::lock::lock;
+use logystera_schemas::signature::SignatureHeader;
 
 impl<L: Log> Gateway<L> {
     /// Reserves the batch's number for an append. Where another try of it is being appended, this waits until that has

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::store::{Changes, Claim};
+use crate::state_store::{Changes, Claim};
 
 /// Bytes that an entry is counted for beside its key and value.
 const ENTRY_BYTES: usize = 64;
@@ -106,8 +106,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::Change;
-    use crate::store::claim::Layout;
+    use crate::state_store::Change;
+    use crate::state_store::claim::Layout;
 
     fn claim(version: u64) -> Claim {
         Claim {

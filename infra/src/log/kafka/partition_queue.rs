@@ -9,18 +9,18 @@ use std::collections::VecDeque;
 
 /// The records of one partition that wait, oldest first, and how many are under way.
 #[derive(Debug)]
-pub(super) struct Lane<T> {
+pub(super) struct PartitionQueue<T> {
     under_way: usize,
     waiting: VecDeque<(i64, T)>,
 }
 
-impl<T> Default for Lane<T> {
+impl<T> Default for PartitionQueue<T> {
     fn default() -> Self {
         Self { under_way: 0, waiting: VecDeque::new() }
     }
 }
 
-impl<T> Lane<T> {
+impl<T> PartitionQueue<T> {
     /// A record comes: given back where it sets out at once.
     pub(super) fn enter(&mut self, record: T, now_ms: i64) -> Option<T> {
         if self.under_way == 0 && self.waiting.is_empty() {
@@ -41,7 +41,7 @@ impl<T> Lane<T> {
         if self.under_way == 0 { std::mem::take(&mut self.waiting) } else { VecDeque::new() }
     }
 
-    /// The records that set out now although others are under way still: those of a lane of which one came before `since_ms`.
+    /// The records that set out now although others are under way still: those of a queue of which one came before `since_ms`.
     pub(super) fn overdue(&mut self, since_ms: i64) -> VecDeque<(i64, T)> {
         let is_overdue = self.waiting.front().is_some_and(|(came_ms, _)| *came_ms < since_ms);
         if is_overdue { std::mem::take(&mut self.waiting) } else { VecDeque::new() }
@@ -58,36 +58,36 @@ mod tests {
 
     #[test]
     fn what_comes_while_others_are_under_way_sets_out_together_and_in_order_when_the_last_has_arrived() {
-        let mut lane = Lane::default();
-        assert_eq!(lane.enter(1, 0), Some(1));
-        lane.set_out();
-        assert_eq!((lane.enter(2, 1), lane.enter(3, 2)), (None, None));
-        assert_eq!(numbers(lane.arrived()), [2, 3]);
-        lane.set_out();
-        lane.set_out();
-        assert_eq!(lane.enter(4, 3), None);
-        assert_eq!(numbers(lane.arrived()), [0; 0], "one is under way still");
-        assert_eq!(numbers(lane.arrived()), [4]);
-        lane.set_out();
-        assert_eq!(numbers(lane.arrived()), [0; 0]);
-        assert_eq!(lane.enter(5, 4), Some(5), "the lane is free again");
+        let mut queue = PartitionQueue::default();
+        assert_eq!(queue.enter(1, 0), Some(1));
+        queue.set_out();
+        assert_eq!((queue.enter(2, 1), queue.enter(3, 2)), (None, None));
+        assert_eq!(numbers(queue.arrived()), [2, 3]);
+        queue.set_out();
+        queue.set_out();
+        assert_eq!(queue.enter(4, 3), None);
+        assert_eq!(numbers(queue.arrived()), [0; 0], "one is under way still");
+        assert_eq!(numbers(queue.arrived()), [4]);
+        queue.set_out();
+        assert_eq!(numbers(queue.arrived()), [0; 0]);
+        assert_eq!(queue.enter(5, 4), Some(5), "the queue is free again");
     }
 
     #[test]
     fn none_waits_for_long_whatever_becomes_of_those_before_it() {
-        let mut lane = Lane::default();
-        assert_eq!(lane.enter(1, 0), Some(1));
-        lane.set_out();
-        assert_eq!((lane.enter(2, 100), lane.enter(3, 149)), (None, None));
-        assert_eq!(numbers(lane.overdue(100)), [0; 0]);
-        assert_eq!(numbers(lane.overdue(101)), [2, 3]);
+        let mut queue = PartitionQueue::default();
+        assert_eq!(queue.enter(1, 0), Some(1));
+        queue.set_out();
+        assert_eq!((queue.enter(2, 100), queue.enter(3, 149)), (None, None));
+        assert_eq!(numbers(queue.overdue(100)), [0; 0]);
+        assert_eq!(numbers(queue.overdue(101)), [2, 3]);
     }
 
     #[test]
     fn one_that_could_not_set_out_is_not_waited_for() {
-        let mut lane = Lane::default();
-        assert_eq!(lane.enter(1, 0), Some(1));
+        let mut queue = PartitionQueue::default();
+        assert_eq!(queue.enter(1, 0), Some(1));
         // It was refused: set_out was not said.
-        assert_eq!(lane.enter(2, 1), Some(2));
+        assert_eq!(queue.enter(2, 1), Some(2));
     }
 }

@@ -15,12 +15,13 @@ use logystera_schemas::limits::{LEASE_MS, LEASE_RENEW_MS};
 use logystera_schemas::topic::Topic;
 use tokio::sync::{Notify, watch};
 
-use super::KafkaConfig;
-use super::layout::{Generation, Layouts};
+use super::super::config::KafkaConfig;
+use super::layout::Layouts;
 use crate::clock::Clock;
-use crate::control::{Directory, DirectoryView, entry};
+use crate::directory::{Directory, DirectoryView, entry};
 use crate::log::{Entry, Log, LogError};
 use crate::shutdown::Shutdown;
+use logystera_schemas::partition::Generation;
 
 /// How long the end of a process may wait for its lease to be given back.
 const RELEASE_WAIT: Duration = Duration::from_secs(2);
@@ -29,7 +30,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// What a lease says, and what follows from it. Times are of a clock that never goes back.
 #[derive(Debug)]
-struct Tenure {
+struct LeaseState {
     instance: String,
     incarnation: i64,
     layouts: Layouts,
@@ -53,7 +54,7 @@ struct Tenure {
     is_superseded: bool,
 }
 
-impl Tenure {
+impl LeaseState {
     /// What has to be written now: the next renewal, or that the closing generation was left.
     fn due(&mut self, now_ms: i64) -> Option<Lease> {
         let written = self.layouts.written(Topic::Signals).number;
@@ -128,29 +129,29 @@ impl Tenure {
 
 /// Lets a gateway write to `signals` while its lease holds; its clones are the same.
 #[derive(Clone)]
-pub struct Door {
+pub struct WriteLease {
     shared: Arc<Shared>,
 }
 
 struct Shared {
     config: KafkaConfig,
-    tenure: Mutex<Tenure>,
+    state: Mutex<LeaseState>,
     clock: Arc<dyn Clock>,
     /// The last append under way has ended.
     emptied: Notify,
 }
 
-impl std::fmt::Debug for Door {
+impl std::fmt::Debug for WriteLease {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Door").field(&self.tenure()).finish()
+        f.debug_tuple("WriteLease").field(&self.state()).finish()
     }
 }
 
-impl Door {
+impl WriteLease {
     /// The door of the gateway with this name, shut until [`Self::keep`] has got a lease. `incarnation` must be another one for
     /// each process.
     pub fn new(config: &KafkaConfig, instance: &str, incarnation: i64, clock: Arc<dyn Clock>) -> Self {
-        let tenure = Tenure {
+        let state = LeaseState {
             instance: instance.to_owned(),
             incarnation,
             layouts: Layouts::initial(config),
@@ -164,42 +165,42 @@ impl Door {
             was_seen: false,
             is_superseded: false,
         };
-        let shared = Shared { config: config.clone(), tenure: Mutex::new(tenure), clock, emptied: Notify::new() };
+        let shared = Shared { config: config.clone(), state: Mutex::new(state), clock, emptied: Notify::new() };
         Self { shared: Arc::new(shared) }
     }
 
-    fn tenure(&self) -> MutexGuard<'_, Tenure> {
-        self.shared.tenure.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, LeaseState> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The generation of `signals` that is written.
-    pub(super) fn generation(&self) -> Generation {
-        self.tenure().layouts.written(Topic::Signals)
+    pub(in crate::log::kafka) fn generation(&self) -> Generation {
+        self.state().layouts.written(Topic::Signals)
     }
 
     /// Whether `signals` can be written to now.
     pub fn is_open(&self) -> bool {
-        self.tenure().writes(self.shared.clock.monotonic_ms()).is_ok()
+        self.state().writes(self.shared.clock.monotonic_ms()).is_ok()
     }
 
     /// Begins an append.
-    pub(super) fn enter(&self) -> Result<Pass<'_>, LogError> {
-        let mut tenure = self.tenure();
-        let generation = tenure.writes(self.shared.clock.monotonic_ms()).map_err(shut)?;
-        tenure.inside += 1;
-        Ok(Pass { door: self, generation })
+    pub(in crate::log::kafka) fn enter(&self) -> Result<AppendPermit<'_>, LogError> {
+        let mut state = self.state();
+        let generation = state.writes(self.shared.clock.monotonic_ms()).map_err(shut)?;
+        state.inside += 1;
+        Ok(AppendPermit { lease: self, generation })
     }
 
     fn see(&self, directory: &Directory) {
         let layouts = Layouts::of(&self.shared.config, directory);
-        let mut tenure = self.tenure();
-        let lease = directory.lease(ProcessRole::Gateway, &tenure.instance).cloned();
-        let was_closing = tenure.layouts.is_closing(GrowingTopic::Signals);
-        tenure.see(layouts, lease.as_deref());
-        match (was_closing, tenure.layouts.is_closing(GrowingTopic::Signals)) {
+        let mut state = self.state();
+        let lease = directory.lease(ProcessRole::Gateway, &state.instance).cloned();
+        let was_closing = state.layouts.is_closing(GrowingTopic::Signals);
+        state.see(layouts, lease.as_deref());
+        match (was_closing, state.layouts.is_closing(GrowingTopic::Signals)) {
             (false, true) => tracing::info!("the partitions of topic signals grow: senders are told to come again"),
             (true, false) => {
-                let Generation { number, partitions, .. } = tenure.layouts.written(Topic::Signals);
+                let Generation { number, partitions, .. } = state.layouts.written(Topic::Signals);
                 tracing::info!(generation = number, partitions, "the partitions of topic signals have grown");
             }
             _ => {}
@@ -219,9 +220,9 @@ impl Door {
         self.see(&view.current());
         while !shutdown.is_set() {
             let due = {
-                let mut tenure = self.tenure();
-                tenure.ticks = *ticks.borrow_and_update();
-                tenure.due(self.shared.clock.monotonic_ms())
+                let mut state = self.state();
+                state.ticks = *ticks.borrow_and_update();
+                state.due(self.shared.clock.monotonic_ms())
             };
             if let Some(lease) = due {
                 match log.append(vec![self.written(lease)]).await {
@@ -241,7 +242,7 @@ impl Door {
                 () = shutdown.wait() => {}
             }
         }
-        let released = self.tenure().lease(true);
+        let released = self.state().lease(true);
         drop(tokio::time::timeout(RELEASE_WAIT, log.append(vec![self.written(released)])).await);
     }
 
@@ -256,24 +257,24 @@ fn shut(why: &str) -> LogError {
 }
 
 /// An append under way.
-pub(super) struct Pass<'a> {
-    door: &'a Door,
-    pub(super) generation: Generation,
+pub(in crate::log::kafka) struct AppendPermit<'a> {
+    lease: &'a WriteLease,
+    pub(in crate::log::kafka) generation: Generation,
 }
 
-impl Pass<'_> {
+impl AppendPermit<'_> {
     /// Whether what the broker has acknowledged counts.
-    pub(super) fn check(&self) -> Result<(), LogError> {
-        self.door.tenure().counts(self.generation, self.door.shared.clock.monotonic_ms()).map_err(shut)
+    pub(in crate::log::kafka) fn check(&self) -> Result<(), LogError> {
+        self.lease.state().counts(self.generation, self.lease.shared.clock.monotonic_ms()).map_err(shut)
     }
 }
 
-impl Drop for Pass<'_> {
+impl Drop for AppendPermit<'_> {
     fn drop(&mut self) {
-        let mut tenure = self.door.tenure();
-        tenure.inside -= 1;
-        if tenure.inside == 0 {
-            self.door.shared.emptied.notify_one();
+        let mut state = self.lease.state();
+        state.inside -= 1;
+        if state.inside == 0 {
+            self.lease.shared.emptied.notify_one();
         }
     }
 }
@@ -292,113 +293,113 @@ mod tests {
         Layouts::of(&KafkaConfig::new("b"), &directory)
     }
 
-    /// A tenure of incarnation 1 that has seen its first lease, asked for at 0.
-    fn tenure() -> Tenure {
-        let door = Door::new(&KafkaConfig::new("b"), "g", 1, Arc::new(SystemClock::new()));
-        let mut tenure = Arc::into_inner(door.shared).unwrap().tenure.into_inner().unwrap();
-        assert!(tenure.writes(0).is_err(), "shut at first");
-        let lease = tenure.due(0).unwrap();
-        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&lease));
-        tenure
+    /// A state of incarnation 1 that has seen its first lease, asked for at 0.
+    fn state() -> LeaseState {
+        let lease = WriteLease::new(&KafkaConfig::new("b"), "g", 1, Arc::new(SystemClock::new()));
+        let mut state = Arc::into_inner(lease.shared).unwrap().state.into_inner().unwrap();
+        assert!(state.writes(0).is_err(), "shut at first");
+        let lease = state.due(0).unwrap();
+        state.see(layouts(&[4], GrowthPhase::Open), Some(&lease));
+        state
     }
 
     #[test]
     fn a_lease_holds_from_when_it_was_asked_for() {
-        let mut tenure = tenure();
-        assert!(tenure.writes(LEASE_MS - 1).is_ok() && tenure.writes(LEASE_MS).is_err());
-        assert_eq!(tenure.due(LEASE_RENEW_MS - 1), None);
-        let second = tenure.due(LEASE_RENEW_MS).unwrap();
+        let mut state = state();
+        assert!(state.writes(LEASE_MS - 1).is_ok() && state.writes(LEASE_MS).is_err());
+        assert_eq!(state.due(LEASE_RENEW_MS - 1), None);
+        let second = state.due(LEASE_RENEW_MS).unwrap();
         // Seen late: it counts from the asking.
-        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&second));
-        assert!(tenure.writes(LEASE_RENEW_MS + LEASE_MS - 1).is_ok());
-        assert!(tenure.writes(LEASE_RENEW_MS + LEASE_MS).is_err());
+        state.see(layouts(&[4], GrowthPhase::Open), Some(&second));
+        assert!(state.writes(LEASE_RENEW_MS + LEASE_MS - 1).is_ok());
+        assert!(state.writes(LEASE_RENEW_MS + LEASE_MS).is_err());
         // Seen again it renews nothing; and one that is seen when the next is on its way counts.
-        let third = tenure.due(2 * LEASE_RENEW_MS).unwrap();
-        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&second));
-        assert!(tenure.writes(LEASE_RENEW_MS + LEASE_MS).is_err());
-        let fourth = tenure.due(3 * LEASE_RENEW_MS).unwrap();
-        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&third));
-        assert!(tenure.writes(2 * LEASE_RENEW_MS + LEASE_MS - 1).is_ok());
+        let third = state.due(2 * LEASE_RENEW_MS).unwrap();
+        state.see(layouts(&[4], GrowthPhase::Open), Some(&second));
+        assert!(state.writes(LEASE_RENEW_MS + LEASE_MS).is_err());
+        let fourth = state.due(3 * LEASE_RENEW_MS).unwrap();
+        state.see(layouts(&[4], GrowthPhase::Open), Some(&third));
+        assert!(state.writes(2 * LEASE_RENEW_MS + LEASE_MS - 1).is_ok());
         assert_eq!((second.renewal, third.renewal, fourth.renewal), (2, 3, 4));
     }
 
     #[test]
     fn a_growth_shuts_the_door_and_is_answered_when_nobody_is_inside() {
-        let mut tenure = tenure();
-        let before = tenure.writes(0).unwrap();
-        tenure.inside = 1;
-        let asked = tenure.due(LEASE_RENEW_MS).unwrap();
-        tenure.see(layouts(&[4, 16], GrowthPhase::Closing), Some(&asked));
-        assert!(tenure.writes(LEASE_RENEW_MS).is_err(), "nobody gets in");
-        assert!(tenure.counts(before, LEASE_RENEW_MS).is_ok(), "who is inside still counts");
-        assert!(tenure.counts(before, LEASE_MS).is_err(), "the lease was not renewed");
-        tenure.inside = 0;
-        let left = tenure.due(LEASE_RENEW_MS + 1).unwrap();
+        let mut state = state();
+        let before = state.writes(0).unwrap();
+        state.inside = 1;
+        let asked = state.due(LEASE_RENEW_MS).unwrap();
+        state.see(layouts(&[4, 16], GrowthPhase::Closing), Some(&asked));
+        assert!(state.writes(LEASE_RENEW_MS).is_err(), "nobody gets in");
+        assert!(state.counts(before, LEASE_RENEW_MS).is_ok(), "who is inside still counts");
+        assert!(state.counts(before, LEASE_MS).is_err(), "the lease was not renewed");
+        state.inside = 0;
+        let left = state.due(LEASE_RENEW_MS + 1).unwrap();
         assert_eq!((left.left, left.released), (Some(0), false));
-        assert_eq!(tenure.due(LEASE_RENEW_MS + 2), None, "said once");
+        assert_eq!(state.due(LEASE_RENEW_MS + 2), None, "said once");
 
         // It goes on in the new generation, with a lease asked for anew.
-        tenure.see(layouts(&[4, 16], GrowthPhase::Moving), Some(&left));
-        let after = tenure.writes(LEASE_RENEW_MS + 2).unwrap();
+        state.see(layouts(&[4, 16], GrowthPhase::Moving), Some(&left));
+        let after = state.writes(LEASE_RENEW_MS + 2).unwrap();
         assert_eq!((after.number, after.partitions), (1, 16));
-        assert!(tenure.counts(before, LEASE_RENEW_MS + 2).is_err(), "too late for the old one");
-        assert!(tenure.writes(LEASE_RENEW_MS + 1 + LEASE_MS).is_err());
+        assert!(state.counts(before, LEASE_RENEW_MS + 2).is_err(), "too late for the old one");
+        assert!(state.writes(LEASE_RENEW_MS + 1 + LEASE_MS).is_err());
     }
 
     #[test]
     fn a_second_process_under_the_name_is_the_one() {
-        let mut tenure = tenure();
-        let other = Lease { incarnation: 2, ..tenure.lease(false) };
-        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&other));
-        assert!(tenure.writes(1).unwrap_err().contains("--instance") && tenure.due(LEASE_MS).is_none());
+        let mut state = state();
+        let other = Lease { incarnation: 2, ..state.lease(false) };
+        state.see(layouts(&[4], GrowthPhase::Open), Some(&other));
+        assert!(state.writes(1).unwrap_err().contains("--instance") && state.due(LEASE_MS).is_none());
         // It ends, and gives the lease back: this one asks anew.
-        tenure.see(layouts(&[4], GrowthPhase::Open), None);
-        let again = tenure.due(LEASE_MS).expect("it asks again");
-        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&again));
-        assert!(tenure.writes(LEASE_MS + 1).is_ok());
+        state.see(layouts(&[4], GrowthPhase::Open), None);
+        let again = state.due(LEASE_MS).expect("it asks again");
+        state.see(layouts(&[4], GrowthPhase::Open), Some(&again));
+        assert!(state.writes(LEASE_MS + 1).is_ok());
     }
 
     #[test]
     fn that_it_would_write_ticks_or_not_any_more_is_told_at_once() {
-        let mut tenure = tenure();
-        assert_eq!(tenure.due(1), None);
-        tenure.ticks = true;
-        assert!(tenure.due(2).unwrap().ticks);
-        assert_eq!(tenure.due(3), None, "said once");
-        assert!(!tenure.lease(true).ticks, "who has ended writes none");
-        tenure.ticks = false;
-        assert_eq!(tenure.due(4).map(|lease| lease.ticks), Some(false));
+        let mut state = state();
+        assert_eq!(state.due(1), None);
+        state.ticks = true;
+        assert!(state.due(2).unwrap().ticks);
+        assert_eq!(state.due(3), None, "said once");
+        assert!(!state.lease(true).ticks, "who has ended writes none");
+        state.ticks = false;
+        assert_eq!(state.due(4).map(|lease| lease.ticks), Some(false));
     }
 
     #[test]
     fn what_an_earlier_process_left_behind_does_not_shut_the_door() {
-        let door = Door::new(&KafkaConfig::new("b"), "g", 1, Arc::new(SystemClock::new()));
-        let mut tenure = Arc::into_inner(door.shared).unwrap().tenure.into_inner().unwrap();
-        let stale = Lease { incarnation: 7, ..tenure.lease(false) };
-        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&stale));
-        let first = tenure.due(0).unwrap();
+        let lease = WriteLease::new(&KafkaConfig::new("b"), "g", 1, Arc::new(SystemClock::new()));
+        let mut state = Arc::into_inner(lease.shared).unwrap().state.into_inner().unwrap();
+        let stale = Lease { incarnation: 7, ..state.lease(false) };
+        state.see(layouts(&[4], GrowthPhase::Open), Some(&stale));
+        let first = state.due(0).unwrap();
         // Read before the first one is there.
-        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&stale));
-        assert!(tenure.writes(0).is_err());
-        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&first));
-        assert!(tenure.writes(0).is_ok());
+        state.see(layouts(&[4], GrowthPhase::Open), Some(&stale));
+        assert!(state.writes(0).is_err());
+        state.see(layouts(&[4], GrowthPhase::Open), Some(&first));
+        assert!(state.writes(0).is_ok());
     }
 
     /// The first lease gets lost on its way while topic `control` shows what an earlier process has left.
     #[test]
     fn a_first_lease_that_was_not_written_is_asked_for_again() {
-        let door = Door::new(&KafkaConfig::new("b"), "g", 1, Arc::new(SystemClock::new()));
-        let mut tenure = Arc::into_inner(door.shared).unwrap().tenure.into_inner().unwrap();
-        let stale = Lease { incarnation: 7, ..tenure.lease(false) };
-        tenure.due(0).unwrap();
-        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&stale));
-        assert!(!tenure.writes(0).unwrap_err().contains("--instance"), "nobody has its name");
+        let lease = WriteLease::new(&KafkaConfig::new("b"), "g", 1, Arc::new(SystemClock::new()));
+        let mut state = Arc::into_inner(lease.shared).unwrap().state.into_inner().unwrap();
+        let stale = Lease { incarnation: 7, ..state.lease(false) };
+        state.due(0).unwrap();
+        state.see(layouts(&[4], GrowthPhase::Open), Some(&stale));
+        assert!(!state.writes(0).unwrap_err().contains("--instance"), "nobody has its name");
         let pause_ms = RETRY_PAUSE.as_millis() as i64;
-        let second = tenure.due(pause_ms).expect("it asks again");
-        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&second));
-        assert!(tenure.writes(pause_ms).is_ok());
+        let second = state.due(pause_ms).expect("it asks again");
+        state.see(layouts(&[4], GrowthPhase::Open), Some(&second));
+        assert!(state.writes(pause_ms).is_ok());
         let other = Lease { incarnation: 2, ..second };
-        tenure.see(layouts(&[4], GrowthPhase::Open), Some(&other));
-        assert!(tenure.writes(pause_ms).unwrap_err().contains("--instance"), "now somebody has");
+        state.see(layouts(&[4], GrowthPhase::Open), Some(&other));
+        assert!(state.writes(pause_ms).unwrap_err().contains("--instance"), "now somebody has");
     }
 }

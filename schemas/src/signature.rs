@@ -1,10 +1,11 @@
 //! The signature of a batch: the header's grammar, the string that is signed, and the MAC over it (design, section 3).
-//! `logystera send`, `logystera sign --explain` and the gateway share this one implementation.
+//! The sender, `logystera sign --explain` and the gateway share this one implementation.
 
 use hmac::{Hmac, KeyInit, Mac};
-use logystera_schemas::ids::{BatchId, KeyId, Sha256Digest, SiteId, from_hex};
 use sha2::Sha256;
 use zeroize::Zeroizing;
+
+use crate::ids::{BatchId, KeyId, Sha256Digest, SiteId, from_hex};
 
 /// Name of the header.
 pub const HEADER: &str = "logystera-signature";

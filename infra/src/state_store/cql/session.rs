@@ -16,11 +16,12 @@ use scylla::statement::Consistency;
 use scylla::statement::batch::{Batch as CqlBatch, BatchType};
 use scylla::statement::prepared::PreparedStatement;
 
-use super::batches::{Batch, Place};
+use super::away;
+use super::batches::{Batch, RowPartition};
 use super::migrations;
 use crate::secrets::random_bytes;
-use crate::store::claim::Layout;
-use crate::store::{Change, Claim, StateOwner, StoreConfig, StoreError};
+use crate::state_store::claim::Layout;
+use crate::state_store::{Change, Claim, StateOwner, StoreConfig, StoreError};
 
 /// How long one request may take.
 const REQUEST_WAIT: Duration = Duration::from_secs(5);
@@ -58,10 +59,6 @@ pub(super) struct Db {
 
 /// Finds what is an owner's.
 const OWNER: &str = "app = ? AND generation = ? AND input_partition = ?";
-
-pub(super) fn away(error: &(impl std::fmt::Display + ?Sized)) -> StoreError {
-    StoreError::Away(error.to_string())
-}
 
 impl Db {
     /// Connects, and creates what is not there.
@@ -161,10 +158,10 @@ impl Db {
         statements.set_is_idempotent(true);
         for (_, change) in &batch.rows {
             let statement = match (batch.place, &change.value) {
-                (Place::KeyGroup(_), Some(_)) => &self.put,
-                (Place::KeyGroup(_), None) => &self.delete,
-                (Place::Own, Some(_)) => &self.put_own,
-                (Place::Own, None) => &self.delete_own,
+                (RowPartition::KeyGroup(_), Some(_)) => &self.put,
+                (RowPartition::KeyGroup(_), None) => &self.delete,
+                (RowPartition::Own, Some(_)) => &self.put_own,
+                (RowPartition::Own, None) => &self.delete_own,
             };
             statements.append_statement(statement.clone());
         }
@@ -174,15 +171,20 @@ impl Db {
     }
 
     /// Deletes every row of a partition of the store that is older than `version`.
-    pub(super) async fn wipe_before(&self, owner: &StateOwner, place: Place, version: u64) -> Result<(), StoreError> {
+    pub(super) async fn wipe_before(
+        &self,
+        owner: &StateOwner,
+        place: RowPartition,
+        version: u64,
+    ) -> Result<(), StoreError> {
         // At the same write time a deletion wins over what is to stand there.
         let Some(before) = version.checked_sub(1) else { return Ok(()) };
         let (before, own) = (before as i64, ids(owner));
         let done = match place {
-            Place::KeyGroup(key_group) => {
+            RowPartition::KeyGroup(key_group) => {
                 self.session.execute_unpaged(&self.wipe, (before, own.0, i32::from(key_group))).await
             }
-            Place::Own => self.session.execute_unpaged(&self.wipe_own, (before, own.0, own.1, own.2)).await,
+            RowPartition::Own => self.session.execute_unpaged(&self.wipe_own, (before, own.0, own.1, own.2)).await,
         };
         done.map(drop).map_err(|e| away(&e))
     }
@@ -191,17 +193,17 @@ impl Db {
     pub(super) async fn read(
         &self,
         owner: &StateOwner,
-        place: Place,
+        place: RowPartition,
         mut take: impl FnMut(Vec<u8>, Change),
     ) -> Result<(), StoreError> {
         let own = ids(owner);
         let mut from = PagingState::start();
         loop {
             let (page, next) = match place {
-                Place::KeyGroup(key_group) => {
+                RowPartition::KeyGroup(key_group) => {
                     self.session.execute_single_page(&self.read, (own.0, i32::from(key_group)), from).await
                 }
-                Place::Own => self.session.execute_single_page(&self.read_own, own, from).await,
+                RowPartition::Own => self.session.execute_single_page(&self.read_own, own, from).await,
             }
             .map_err(|e| away(&e))?;
             let page = page.into_rows_result().map_err(|e| away(&e))?;
@@ -266,7 +268,7 @@ fn ids(owner: &StateOwner) -> (&str, i32, i32) {
 /// The values of one row's statement in a batch.
 struct RowWrite<'a> {
     owner: &'a StateOwner,
-    place: Place,
+    place: RowPartition,
     key: &'a [u8],
     change: &'a Change,
 }
@@ -280,14 +282,16 @@ impl SerializeRow for RowWrite<'_> {
         let (app, generation, partition) = ids(self.owner);
         let (key, version) = (self.key, self.change.version as i64);
         match (self.place, self.change.value.as_deref()) {
-            (Place::KeyGroup(key_group), Some(value)) => {
+            (RowPartition::KeyGroup(key_group), Some(value)) => {
                 (app, i32::from(key_group), key, version, value, version).serialize(ctx, writer)
             }
-            (Place::KeyGroup(key_group), None) => (version, app, i32::from(key_group), key).serialize(ctx, writer),
-            (Place::Own, Some(value)) => {
+            (RowPartition::KeyGroup(key_group), None) => {
+                (version, app, i32::from(key_group), key).serialize(ctx, writer)
+            }
+            (RowPartition::Own, Some(value)) => {
                 (app, generation, partition, key, version, value, version).serialize(ctx, writer)
             }
-            (Place::Own, None) => (version, app, generation, partition, key).serialize(ctx, writer),
+            (RowPartition::Own, None) => (version, app, generation, partition, key).serialize(ctx, writer),
         }
     }
 

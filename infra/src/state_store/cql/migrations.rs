@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use scylla::client::session::Session;
 
-use super::session::away;
-use crate::store::{StoreConfig, StoreError, is_keyspace};
+use super::away;
+use crate::state_store::{StoreConfig, StoreError, is_keyspace};
 
 /// Every migration, in order. What one says is never changed: another is added.
 const MIGRATIONS: [(&str, &str); 2] = [

@@ -1,4 +1,4 @@
-//! `logystera partitions grow`: more partitions for a topic, while traffic flows.
+//! Gives a topic more partitions while traffic flows.
 //!
 //! Each step leaves a record in topic `control`, so that whoever is asked again after a crash goes on where it ended:
 //!
@@ -8,27 +8,24 @@
 //! 3. A seal into every old partition, and *moving*: one transaction. From here on the new generation is written.
 //! 4. When every old partition was applied to its seal, *open* is recorded, and nobody looks at the old ones any more.
 
-mod command;
-mod plan;
-
-pub(crate) use command::grow;
-
 use std::time::Duration;
 
-use logystera_alerter::task::APP as ALERTER;
-use logystera_infra::clock::Stopwatch;
-use logystera_infra::control::{self, DirectoryWatch};
-use logystera_infra::kafka::{Committed, Generation, Kafka, KafkaLog, Layouts, Place};
-use logystera_infra::log::{Entry, Log, LogError};
-use logystera_processor::task::APP as PROCESSOR;
 use logystera_schemas::control::{Entity, GrowingTopic, GrowthPhase, Lease, Partitions};
 use logystera_schemas::limits::{GROWTH_WAIT_MS, READ_BYTES_MAX};
+use logystera_schemas::partition::{Generation, PartitionRef};
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::Seal;
 use logystera_schemas::topic::Topic;
 use tokio::runtime::Runtime;
 
-use plan::{Plan, plan, processes, stragglers};
+use super::super::changelog::Committed;
+use super::super::cluster::Kafka;
+use super::super::log::KafkaLog;
+use super::layout::Layouts;
+use super::plan::{Plan, plan, processes, stragglers};
+use crate::clock::Stopwatch;
+use crate::directory::{self, DirectoryWatch};
+use crate::log::{Entry, Log, LogError, scan};
 
 /// How often it is looked what others have done.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -39,28 +36,62 @@ const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// How far a growth is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
     /// The topic has as many partitions.
-    Nothing { partitions: u32 },
+    Nothing {
+        /// Partitions that it has.
+        partitions: u32,
+    },
     /// An earlier one is gone on with.
-    Resumed { phase: GrowthPhase },
+    Resumed {
+        /// How far that one came.
+        phase: GrowthPhase,
+    },
     /// The next generation's topic is there.
-    Created { generation: u32, partitions: u32, processes: u32 },
+    Created {
+        /// Its number.
+        generation: u32,
+        /// Its partitions.
+        partitions: u32,
+        /// How many processes it takes to own them.
+        processes: u32,
+    },
     /// Nobody begins to write to the old one any more.
-    Closing { waiting_for: Vec<String> },
+    Closing {
+        /// Gateways that have not said yet that they stopped.
+        waiting_for: Vec<String>,
+    },
     /// These did not say that they stopped; their leases are over.
-    Overdue { instances: Vec<String> },
+    Overdue {
+        /// Their names.
+        instances: Vec<String>,
+    },
     /// Every old partition has its seal, and the new ones are written.
-    Sealed { partitions: u32, held_ms: u64 },
+    Sealed {
+        /// Old partitions.
+        partitions: u32,
+        /// How long nobody could write, milliseconds.
+        held_ms: u64,
+    },
     /// So many old partitions were applied to their seals.
-    Reading { done: u32, partitions: u32 },
+    Reading {
+        /// Old partitions that were applied.
+        done: u32,
+        /// All old partitions.
+        partitions: u32,
+    },
     /// It is done. So many records came behind the seals: none of them was acknowledged, and nobody reads them.
-    Done { partitions: u32, ignored: u64 },
+    Done {
+        /// Partitions that the topic has now.
+        partitions: u32,
+        /// Records behind the seals.
+        ignored: u64,
+    },
 }
 
 /// Why a topic did not grow.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum GrowthError {
+pub enum GrowthError {
     /// It can't.
     #[error("{0}")]
     Refused(String),
@@ -69,18 +100,35 @@ pub(crate) enum GrowthError {
     Log(#[from] LogError),
 }
 
+/// The applications that read the topics which grow.
+#[derive(Clone, Copy, Debug)]
+pub struct Readers {
+    /// Reads `signals`.
+    pub signals: &'static str,
+    /// Reads `detections`.
+    pub detections: &'static str,
+}
+
 /// Grows a topic. `log` is the one writer's; whoever becomes that afterwards ends this with [`LogError::Fenced`].
-pub(crate) struct Growth<'a> {
-    pub(crate) kafka: &'a Kafka,
-    pub(crate) log: &'a KafkaLog,
-    pub(crate) runtime: &'a Runtime,
-    pub(crate) topic: GrowingTopic,
-    pub(crate) tell: &'a mut dyn FnMut(Step),
+#[expect(missing_debug_implementations, reason = "it holds a closure")]
+pub struct Growth<'a> {
+    /// The cluster.
+    pub kafka: &'a Kafka,
+    /// The one writer's log.
+    pub log: &'a KafkaLog,
+    /// Runs what appends.
+    pub runtime: &'a Runtime,
+    /// The topic that grows.
+    pub topic: GrowingTopic,
+    /// Who reads the topics.
+    pub apps: Readers,
+    /// Hears how far it is.
+    pub tell: &'a mut dyn FnMut(Step),
 }
 
 impl Growth<'_> {
     /// Grows to so many partitions, or goes on with that.
-    pub(crate) fn to(&mut self, partitions: u32) -> Result<(), GrowthError> {
+    pub fn to(&mut self, partitions: u32) -> Result<(), GrowthError> {
         let mut layouts = self.layouts()?;
         let others = GrowingTopic::ALL.iter().filter(|other| **other != self.topic);
         let mut others = others.map(|other| layouts.of_growing(*other));
@@ -136,8 +184,8 @@ impl Growth<'_> {
 
     fn reader(&self) -> &'static str {
         match self.topic {
-            GrowingTopic::Signals => PROCESSOR,
-            GrowingTopic::Detections => ALERTER,
+            GrowingTopic::Signals => self.apps.signals,
+            GrowingTopic::Detections => self.apps.detections,
         }
     }
 
@@ -154,7 +202,7 @@ impl Growth<'_> {
     /// Records a step, and what belongs to it, in one transaction. `layouts` is what holds until then.
     fn record(&self, layouts: &Layouts, next: Partitions, with: Vec<Entry>) -> Result<(), LogError> {
         let mut entries = with;
-        entries.push(control::entry(&Entity::Partitions(next)));
+        entries.push(directory::entry(&Entity::Partitions(next)));
         self.runtime.block_on(self.log.with_layouts(layouts.clone()).append(entries))
     }
 
@@ -194,10 +242,10 @@ impl Growth<'_> {
             std::thread::sleep(LOOK_EVERY);
         }
         (self.tell)(Step::Closing { waiting_for: Vec::new() });
-        for (app, input) in [(PROCESSOR, Topic::Signals), (ALERTER, Topic::Detections)] {
+        for (app, input) in [(self.apps.signals, Topic::Signals), (self.apps.detections, Topic::Detections)] {
             let generation = layouts.written(input);
             for partition in 0..generation.partitions {
-                self.kafka.fence(app, Place { generation, partition })?;
+                self.kafka.fence(app, PartitionRef { generation, partition })?;
             }
         }
         Ok(())
@@ -208,8 +256,8 @@ impl Growth<'_> {
         let old = layouts.read(self.input());
         let (app, Some(generation)) = (self.reader(), old.first().copied()) else { return Ok(0) };
         let mut ignored = 0;
-        let mut left: Vec<Place> =
-            (0..generation.partitions).map(|partition| Place { generation, partition }).collect();
+        let mut left: Vec<PartitionRef> =
+            (0..generation.partitions).map(|partition| PartitionRef { generation, partition }).collect();
         let mut told = Stopwatch::start();
         loop {
             let mut still = Vec::new();
@@ -231,17 +279,15 @@ impl Growth<'_> {
             std::thread::sleep(LOOK_EVERY);
         }
     }
-}
 
-impl Growth<'_> {
     /// How many records stand in a partition from an offset on.
-    fn count(&self, place: Place, mut from: u64) -> Result<u64, LogError> {
+    fn count(&self, place: PartitionRef, from: u64) -> Result<u64, LogError> {
         let mut count = 0;
-        loop {
-            let records = self.log.read_at(self.input(), place, from, READ_BYTES_MAX)?;
-            let Some(last) = records.last() else { return Ok(count) };
-            from = last.offset + 1;
+        let read = |from| self.log.read_at(self.input(), place, from, READ_BYTES_MAX);
+        scan(from, read, |records| {
             count += records.len() as u64;
-        }
+            Ok(())
+        })?;
+        Ok(count)
     }
 }

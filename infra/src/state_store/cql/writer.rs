@@ -1,74 +1,32 @@
 //! Writes behind the commits of one task.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use logystera_schemas::limits::{STORE_RETRY_MS_MAX, STORE_RETRY_MS_MIN, STORE_ROUND_MS_MIN, STORE_WRITES_MAX};
-use metrics::{Counter, Gauge};
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::Store;
-use super::batches::{Batch, Batches, Place};
-use super::queue::{Budget, Queue, Round};
+use super::backlog::{Backlog, State};
+use super::batches::{Batch, Batches, RowPartition, chunk};
+use super::connection::Connection;
+use super::queue::{Queue, Round};
 use super::session::Db;
-use crate::clock::Clock;
-use crate::store::{Changes, Claim, Rewrite, StateOwner, StoreError, shown};
+use crate::backoff::Backoff;
+use crate::state_store::{Changes, Claim, Rewrite, StateOwner, StoreError};
 
 /// Where a task leaves what it has committed. Dropped, it ends the writing where it is.
 pub(crate) struct WriteBehind {
-    shared: Arc<Shared>,
+    backlog: Arc<Backlog>,
     writing: AbortHandle,
     /// What runs the writing.
-    _store: Store,
-}
-
-/// What a task and its writer share.
-pub(super) struct Shared {
-    pub(super) owner: StateOwner,
-    clock: Arc<dyn Clock>,
-    /// Of all tasks of the process.
-    budget: Arc<Budget>,
-    state: Mutex<State>,
-    pushed: Notify,
-    /// Told when something was written.
-    written: Condvar,
-    queue_bytes: Gauge,
-    puts: Counter,
-    deletes: Counter,
-    retries: Counter,
-}
-
-struct State {
-    queue: Queue,
-    /// Whether what was found at the takeover still has to be written anew.
-    rewriting: bool,
-    /// What the gauge and the budget have of this queue.
-    shown_bytes: usize,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Shows the queue's bytes; tasks of one application share the gauge, and all tasks the budget.
-    fn show(&self, state: &mut State, bytes: usize) {
-        self.budget.change(state.shown_bytes, bytes);
-        self.queue_bytes.increment(shown(bytes as u64) - shown(state.shown_bytes as u64));
-        state.shown_bytes = bytes;
-    }
-
-    /// Age of the oldest commit that is not written yet, milliseconds.
-    pub(super) fn age_ms(&self) -> i64 {
-        self.lock().queue.oldest_ms().map_or(0, |since| self.clock.monotonic_ms() - since)
-    }
+    _connection: Arc<Connection>,
 }
 
 impl WriteBehind {
     /// Starts a writer. What `rewrite` has is written first.
     pub(super) fn start(
-        store: &Store,
+        connection: &Arc<Connection>,
         owner: StateOwner,
         rewrite: Option<Rewrite>,
         incarnation: Option<String>,
@@ -76,10 +34,10 @@ impl WriteBehind {
         let app = owner.label.clone();
         let rows =
             |kind: &'static str| metrics::counter!("logystera_store_rows_total", "app" => app.clone(), "kind" => kind);
-        let shared = Arc::new(Shared {
-            budget: Arc::clone(&store.inner.budget),
+        let backlog = Arc::new(Backlog {
+            budget: Arc::clone(&connection.budget),
             state: Mutex::new(State { queue: Queue::default(), rewriting: rewrite.is_some(), shown_bytes: 0 }),
-            clock: Arc::clone(&store.inner.clock),
+            clock: Arc::clone(&connection.clock),
             pushed: Notify::new(),
             written: Condvar::new(),
             queue_bytes: metrics::gauge!("logystera_store_queue_bytes", "app" => app.clone()),
@@ -89,31 +47,31 @@ impl WriteBehind {
             owner,
         });
         let writer = Writer {
-            shared: Arc::clone(&shared),
-            db: store.inner.db.clone(),
-            held: store.inner.held.subscribe(),
+            backlog: Arc::clone(&backlog),
+            db: connection.db.clone(),
+            held: connection.held.subscribe(),
             incarnation,
         };
-        let writing = store.inner.handle().spawn(writer.run(rewrite)).abort_handle();
-        Self { shared, writing, _store: store.clone() }
+        let writing = connection.handle().spawn(writer.run(rewrite)).abort_handle();
+        Self { backlog, writing, _connection: Arc::clone(connection) }
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    pub(super) fn backlog(&self) -> &Arc<Backlog> {
+        &self.backlog
     }
 
     /// Leaves a commit to be written; never waits.
     pub(crate) fn push(&self, changes: Changes, claim: Claim) {
-        let mut state = self.shared.lock();
-        state.queue.push(changes, claim, self.shared.clock.monotonic_ms());
+        let mut state = self.backlog.lock();
+        state.queue.push(changes, claim, self.backlog.clock.monotonic_ms());
         let bytes = state.queue.bytes();
-        self.shared.show(&mut state, bytes);
-        self.shared.pushed.notify_one();
+        self.backlog.show(&mut state, bytes);
+        self.backlog.pushed.notify_one();
     }
 
     /// Waits up to `wait` for room, which another task's writes may make too: that is seen when the wait ends. Whether there is some.
     pub(crate) fn wait_for_room(&self, wait: Duration) -> bool {
-        self.wait_while(wait, |_| self.shared.budget.is_full())
+        self.wait_while(wait, |_| self.backlog.budget.is_full())
     }
 
     /// Waits up to `wait` until everything is written. Whether it is.
@@ -122,7 +80,7 @@ impl WriteBehind {
     }
 
     fn wait_while(&self, wait: Duration, mut so: impl FnMut(&State) -> bool) -> bool {
-        let waited = self.shared.written.wait_timeout_while(self.shared.lock(), wait, |state| so(state));
+        let waited = self.backlog.written.wait_timeout_while(self.backlog.lock(), wait, |state| so(state));
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 }
@@ -130,7 +88,7 @@ impl WriteBehind {
 impl Drop for WriteBehind {
     fn drop(&mut self) {
         self.writing.abort();
-        self.shared.show(&mut self.shared.lock(), 0);
+        self.backlog.show(&mut self.backlog.lock(), 0);
     }
 }
 
@@ -138,7 +96,7 @@ impl Drop for WriteBehind {
 #[derive(Debug)]
 enum Request {
     Write(Batch),
-    WipeBefore(Place, u64),
+    WipeBefore(RowPartition, u64),
     PutClaim(Claim),
 }
 
@@ -147,7 +105,7 @@ struct Stopped;
 
 #[derive(Clone)]
 struct Writer {
-    shared: Arc<Shared>,
+    backlog: Arc<Backlog>,
     db: watch::Receiver<Option<Arc<Db>>>,
     held: watch::Receiver<bool>,
     /// The store's that has what was written; a claim is one of it, whatever the store has become since. None: nothing was yet.
@@ -160,8 +118,8 @@ impl Writer {
         let Some(db) = db else { return };
         if self.write_all(&db, rewrite).await.is_err() {
             tracing::error!(
-                app = self.shared.owner.label,
-                partition = self.shared.owner.partition,
+                app = self.backlog.owner.label,
+                partition = self.backlog.owner.partition,
                 "the writer failed"
             );
         }
@@ -174,22 +132,22 @@ impl Writer {
         if let Some(rewrite) = rewrite {
             self.wait_while_held().await?;
             self.rewrite(db, rewrite).await?;
-            self.shared.lock().rewriting = false;
-            self.shared.written.notify_all();
+            self.backlog.lock().rewriting = false;
+            self.backlog.written.notify_all();
         }
         loop {
-            self.shared.pushed.notified().await;
+            self.backlog.pushed.notified().await;
             self.wait_while_held().await?;
-            let Some(round) = self.shared.lock().queue.take() else { continue };
+            let Some(round) = self.backlog.lock().queue.take() else { continue };
             let next = tokio::time::sleep(Duration::from_millis(STORE_ROUND_MS_MIN));
             self.round(db, round).await?;
             {
-                let mut state = self.shared.lock();
+                let mut state = self.backlog.lock();
                 state.queue.written();
                 let bytes = state.queue.bytes();
-                self.shared.show(&mut state, bytes);
+                self.backlog.show(&mut state, bytes);
             }
-            self.shared.written.notify_all();
+            self.backlog.written.notify_all();
             next.await;
         }
     }
@@ -200,7 +158,7 @@ impl Writer {
             match db.incarnation().await {
                 Ok(incarnation) => return incarnation,
                 Err(error) => {
-                    self.shared.retries.increment(1);
+                    self.backlog.retries.increment(1);
                     tracing::debug!(%error, "the store does not say which it is");
                     tokio::time::sleep(Duration::from_millis(STORE_ROUND_MS_MIN)).await;
                 }
@@ -231,13 +189,13 @@ impl Writer {
         let version = rewrite.claim.version;
         let mut last: Option<Vec<u8>> = None;
         loop {
-            let some = super::chunk(&rewrite.entries, last.as_deref(), version);
+            let some = chunk(&rewrite.entries, last.as_deref(), version);
             let Some((key, _)) = some.last() else { break };
             last = Some(key.clone());
             self.all(db, Batches::of(some).map(Request::Write)).await?;
         }
-        let key_groups = self.shared.owner.key_groups.clone();
-        let places = key_groups.into_iter().map(Place::KeyGroup).chain([Place::Own]);
+        let key_groups = self.backlog.owner.key_groups.clone();
+        let places = key_groups.into_iter().map(RowPartition::KeyGroup).chain([RowPartition::Own]);
         self.all(db, places.map(|place| Request::WipeBefore(place, version))).await?;
         self.one(db, &self.claimed(rewrite.claim)).await;
         Ok(())
@@ -261,19 +219,19 @@ impl Writer {
 
     /// Makes a request until it succeeds.
     async fn one(&self, db: &Db, request: &Request) {
-        let (owner, mut pause_ms) = (&self.shared.owner, STORE_RETRY_MS_MIN);
+        let owner = &self.backlog.owner;
+        let mut backoff = Backoff::new(STORE_RETRY_MS_MIN, STORE_RETRY_MS_MAX);
         while let Err(error) = perform(db, owner, request).await {
-            self.shared.retries.increment(1);
-            if pause_ms == STORE_RETRY_MS_MAX || pause_ms == STORE_RETRY_MS_MIN {
+            self.backlog.retries.increment(1);
+            if backoff.is_told() {
                 tracing::warn!(app = owner.label, partition = owner.partition, %error, "a write to the store is tried again");
             }
-            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-            pause_ms = (2 * pause_ms).min(STORE_RETRY_MS_MAX);
+            tokio::time::sleep(backoff.pause()).await;
         }
         if let Request::Write(batch) = request {
             let puts = batch.rows.iter().filter(|(_, change)| change.value.is_some()).count();
-            self.shared.puts.increment(puts as u64);
-            self.shared.deletes.increment((batch.rows.len() - puts) as u64);
+            self.backlog.puts.increment(puts as u64);
+            self.backlog.deletes.increment((batch.rows.len() - puts) as u64);
         }
     }
 }

@@ -15,8 +15,9 @@ use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
 use tokio::sync::oneshot;
 
 use super::client::{DELIVERY_MS_MAX, away, producer};
-use super::lane::Lane;
-use super::{KafkaConfig, hush};
+use super::config::KafkaConfig;
+use super::hush;
+use super::partition_queue::PartitionQueue;
 use crate::clock::{Clock, SystemClock};
 use crate::log::{Entry, LogError};
 
@@ -32,13 +33,13 @@ const _: () = assert!(
 /// Bytes of all records that wait for others. What was given to librdkafka has a bound of its own.
 const WAITING_BYTES_MAX: usize = 64 << 20;
 
-type Told = oneshot::Sender<Result<(), KafkaError>>;
+type Ack = oneshot::Sender<Result<(), KafkaError>>;
 
 /// A record that waits.
 struct Waiting {
     key: Vec<u8>,
     value: Vec<u8>,
-    told: Told,
+    ack: Ack,
 }
 
 impl Waiting {
@@ -48,10 +49,10 @@ impl Waiting {
 }
 
 /// By topic and partition.
-type Lanes = BTreeMap<String, BTreeMap<i32, Lane<Waiting>>>;
+type Queues = BTreeMap<String, BTreeMap<i32, PartitionQueue<Waiting>>>;
 
 struct Traffic {
-    lanes: Mutex<Lanes>,
+    queues: Mutex<Queues>,
     waiting_bytes: AtomicUsize,
     clock: SystemClock,
     /// The producer whose context this is, as long as it has an owner.
@@ -72,27 +73,27 @@ impl ClientContext for Arrivals {
 }
 
 impl ProducerContext for Arrivals {
-    type DeliveryOpaque = Box<Told>;
+    type DeliveryOpaque = Box<Ack>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, told: Box<Told>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, ack: Box<Ack>) {
         let (message, outcome) = match result {
             Ok(message) => (message, Ok(())),
             Err((error, message)) => (message, Err(error.clone())),
         };
-        // Who no longer waits for it is not told.
-        let _ = told.send(outcome);
-        let mut lanes = self.0.lanes();
-        let lane = lanes.get_mut(message.topic()).and_then(|lanes| lanes.get_mut(&message.partition()));
-        if let Some(lane) = lane {
-            let group = lane.arrived();
-            self.0.send_all(message.topic(), message.partition(), lane, group);
+        // Who no longer waits for it is not ack.
+        let _ = ack.send(outcome);
+        let mut queues = self.0.queues();
+        let queue = queues.get_mut(message.topic()).and_then(|queues| queues.get_mut(&message.partition()));
+        if let Some(queue) = queue {
+            let group = queue.arrived();
+            self.0.send_all(message.topic(), message.partition(), queue, group);
         }
     }
 }
 
 impl Traffic {
-    fn lanes(&self) -> MutexGuard<'_, Lanes> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives librdkafka what has waited; where there is no producer any more, its senders learn that.
@@ -100,25 +101,25 @@ impl Traffic {
         &self,
         topic: &str,
         partition: i32,
-        lane: &mut Lane<Waiting>,
+        queue: &mut PartitionQueue<Waiting>,
         group: impl IntoIterator<Item = (i64, Waiting)>,
     ) {
         for (_, record) in group {
             self.waiting_bytes.fetch_sub(record.bytes(), Ordering::Relaxed);
             if let Some(producer) = self.producer.get().and_then(Weak::upgrade)
-                && let Err((error, told)) = send(&producer, topic, partition, lane, record)
+                && let Err((error, ack)) = send(&producer, topic, partition, queue, record)
             {
-                let _ = told.send(Err(error));
+                let _ = ack.send(Err(error));
             }
         }
     }
 
     fn send_overdue(&self) {
         let since_ms = self.clock.monotonic_ms() - WAIT_MS_MAX as i64;
-        for (topic, lanes) in self.lanes().iter_mut() {
-            for (partition, lane) in lanes {
-                let group = lane.overdue(since_ms);
-                self.send_all(topic, *partition, lane, group);
+        for (topic, queues) in self.queues().iter_mut() {
+            for (partition, queue) in queues {
+                let group = queue.overdue(since_ms);
+                self.send_all(topic, *partition, queue, group);
             }
         }
     }
@@ -128,30 +129,30 @@ fn send(
     producer: &BaseProducer<Arrivals>,
     topic: &str,
     partition: i32,
-    lane: &mut Lane<Waiting>,
+    queue: &mut PartitionQueue<Waiting>,
     record: Waiting,
-) -> Result<(), (KafkaError, Told)> {
-    let Waiting { key, value, told } = record;
-    let message = BaseRecord::<[u8], [u8], Box<Told>>::with_opaque_to(topic, Box::new(told))
+) -> Result<(), (KafkaError, Ack)> {
+    let Waiting { key, value, ack } = record;
+    let message = BaseRecord::<[u8], [u8], Box<Ack>>::with_opaque_to(topic, Box::new(ack))
         .partition(partition)
         .key(&key)
         .payload(&value);
-    // A full queue is the bound: who appends is told at once.
+    // A full queue is the bound: who appends is ack at once.
     producer.send(message).map_err(|(error, message)| (error, *message.delivery_opaque))?;
-    lane.set_out();
+    queue.set_out();
     Ok(())
 }
 
-/// The producer of single records, with a thread that listens for their acknowledgements as long as it is there.
-pub(super) struct Single {
+/// The producer of appender records, with a thread that listens for their acknowledgements as long as it is there.
+pub(super) struct Producer {
     producer: Arc<BaseProducer<Arrivals>>,
     traffic: Arc<Traffic>,
 }
 
-impl Single {
+impl Producer {
     pub(super) fn connect(config: &KafkaConfig) -> Result<Self, LogError> {
         let traffic = Arc::new(Traffic {
-            lanes: Mutex::default(),
+            queues: Mutex::default(),
             waiting_bytes: AtomicUsize::new(0),
             clock: SystemClock::new(),
             producer: OnceLock::new(),
@@ -176,9 +177,9 @@ impl Single {
 
     /// Appends one record to a topic of that name; done when every copy of the partition has it. Needs a runtime with timers.
     pub(super) async fn append(&self, entry: Entry, topic: &str) -> Result<(), LogError> {
-        let (told, mut outcome) = oneshot::channel();
-        self.start(entry, topic, told)?;
-        // Whoever has waited for those before it for too long sets out with all others of its lane.
+        let (ack, mut outcome) = oneshot::channel();
+        self.start(entry, topic, ack)?;
+        // Whoever has waited for those before it for too long sets out with all others of its queue.
         let overdue = Duration::from_millis(WAIT_MS_MAX + 1);
         let outcome = if let Ok(outcome) = tokio::time::timeout(overdue, &mut outcome).await {
             outcome
@@ -193,19 +194,21 @@ impl Single {
         }
     }
 
-    fn start(&self, entry: Entry, topic: &str, told: Told) -> Result<(), LogError> {
-        let record = Waiting { key: entry.key, value: entry.value, told };
+    fn start(&self, entry: Entry, topic: &str, ack: Ack) -> Result<(), LogError> {
+        let record = Waiting { key: entry.key, value: entry.value, ack };
         let (bytes, partition) = (record.bytes(), entry.partition as i32);
-        let mut lanes = self.traffic.lanes();
-        if !lanes.contains_key(topic) {
-            lanes.insert(topic.to_owned(), BTreeMap::new());
+        let mut queues = self.traffic.queues();
+        if !queues.contains_key(topic) {
+            queues.insert(topic.to_owned(), BTreeMap::new());
         }
-        let Some(lane) = lanes.get_mut(topic).map(|lanes| lanes.entry(partition).or_default()) else { return Ok(()) };
+        let Some(queue) = queues.get_mut(topic).map(|queues| queues.entry(partition).or_default()) else {
+            return Ok(());
+        };
         if self.traffic.waiting_bytes.load(Ordering::Relaxed) + bytes > WAITING_BYTES_MAX {
             return Err(LogError::Away(format!("{topic}: more than {} MiB wait", WAITING_BYTES_MAX >> 20)));
         }
-        if let Some(record) = lane.enter(record, self.traffic.clock.monotonic_ms()) {
-            send(&self.producer, topic, partition, lane, record).map_err(|(error, _)| away(topic, &error))
+        if let Some(record) = queue.enter(record, self.traffic.clock.monotonic_ms()) {
+            send(&self.producer, topic, partition, queue, record).map_err(|(error, _)| away(topic, &error))
         } else {
             self.traffic.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
             Ok(())
@@ -221,19 +224,19 @@ mod tests {
     #[test]
     fn more_than_fits_is_refused_at_once() {
         // Nobody listens there: nothing arrives.
-        let single = Single::connect(&KafkaConfig::new("127.0.0.1:1")).expect("a producer needs no broker yet");
+        let appender = Producer::connect(&KafkaConfig::new("127.0.0.1:1")).expect("a producer needs no broker yet");
         let mut refused = Vec::new();
         let mut outcomes = Vec::new();
         for _ in 0..200 {
             let entry = Entry { topic: Topic::Signals, partition: 0, key: Vec::new(), value: vec![0; 1 << 20] };
-            let (told, outcome) = oneshot::channel();
+            let (ack, outcome) = oneshot::channel();
             outcomes.push(outcome);
-            refused.extend(single.start(entry, "signals", told).err());
+            refused.extend(appender.start(entry, "signals", ack).err());
         }
         // As much again may have been given to librdkafka meanwhile.
         assert!((70..=135).contains(&refused.len()), "{} of 200 were refused", refused.len());
         assert!(refused.iter().all(|error| matches!(error, LogError::Away(_))), "{:?}", refused[0]);
-        drop(single);
+        drop(appender);
         for mut outcome in outcomes {
             assert!(!matches!(outcome.try_recv(), Ok(Ok(()))), "none has arrived");
         }

@@ -1,13 +1,15 @@
-//! What `partitions grow` says, and when it tries again.
+//! `logystera partitions grow`: what it says, and when it tries again.
 
 use std::path::Path;
 use std::time::Duration;
 
+use logystera_alerter::task::APP as ALERTER;
+use logystera_infra::kafka::growth::{Growth, GrowthError, Readers, Step};
 use logystera_infra::log::LogError;
+use logystera_processor::task::APP as PROCESSOR;
 use logystera_schemas::control::{GrowingTopic, GrowthPhase};
 use serde_json::{Value, json};
 
-use super::{Growth, GrowthError, Step};
 use crate::cli::{CliError, DONE, Out, WRONG_USE};
 use crate::installation::cluster::Installation;
 use crate::installation::config::Config;
@@ -15,8 +17,11 @@ use crate::installation::config::Config;
 /// How often a growth that another command has fenced goes on.
 const TRIES: u32 = 5;
 
+/// Who reads the topics that grow.
+const READERS: Readers = Readers { signals: PROCESSOR, detections: ALERTER };
+
 /// Grows a topic of the installation that a file describes.
-pub(crate) fn grow(file: &Path, topic: GrowingTopic, partitions: u32, json: bool) -> Result<u8, CliError> {
+pub(super) fn grow(file: &Path, topic: GrowingTopic, partitions: u32, json: bool) -> Result<u8, CliError> {
     let installation = Installation::connect(Config::read(file)?)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(CliError::not_available)?;
@@ -30,7 +35,7 @@ pub(crate) fn grow(file: &Path, topic: GrowingTopic, partitions: u32, json: bool
     for last in (0..TRIES).map(|n| n + 1 == TRIES) {
         let (log, _) = installation.office_log()?;
         let (kafka, tell) = (&installation.kafka, &mut tell as &mut dyn FnMut(Step));
-        match (Growth { kafka, log: &log, runtime: &runtime, topic, tell }).to(partitions) {
+        match (Growth { kafka, log: &log, runtime: &runtime, topic, apps: READERS, tell }).to(partitions) {
             // Another command wrote: what this one recorded stands, and it goes on from there.
             Err(GrowthError::Log(LogError::Fenced)) if !last => tracing::debug!("fenced by another command"),
             Err(GrowthError::Log(error)) => {

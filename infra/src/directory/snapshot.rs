@@ -1,29 +1,19 @@
-//! Topic `control` as a snapshot in memory: what is configured now, for the gateway, the engine's task, the alerter and the
-//! commands. It follows the topic, so that a revocation takes effect within seconds.
-
-mod follow;
-mod skips;
-mod sorted;
+//! The snapshot: what is configured, as of one moment. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 
-use logystera_schemas::avro::Blob;
 use logystera_schemas::control::{
     Channel, Deployment, Entity, GrowingTopic, Key, Lease, Partitions, ProcessRole, RuleSet, Site, SiteRules, Tenant,
 };
 use logystera_schemas::ids::{ChannelId, KeyId, Sha256Digest, SiteId, TenantId};
 use logystera_schemas::topic::Topic;
-use zeroize::Zeroizing;
 
-use crate::log::Entry;
-use crate::secrets::{MASTER_KEY_FILE, MasterKey, MasterKeyError, OpenFailed};
-
-use follow::Unreadable;
-pub use follow::{DirectoryView, DirectoryWatch};
-pub use skips::Skips;
-use sorted::Sorted;
+use super::rule_sets::RuleSets;
+use super::skips::Skips;
+use super::sorted::Sorted;
+use super::unreadable::Unreadable;
+use crate::log::{Entry, LogError, Record};
 
 /// What is configured, as of one moment. A copy shares what does not change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,9 +23,7 @@ pub struct Directory {
     /// Also of sites whose own record stands further on in the topic.
     keys: Sorted<SiteId, Arc<BTreeMap<KeyId, Arc<Key>>>>,
     site_rules: Sorted<SiteId, Arc<SiteRules>>,
-    rule_sets: Arc<BTreeMap<Sha256Digest, Arc<RuleSet>>>,
-    /// The one whose record is the newest.
-    published: Option<Sha256Digest>,
+    rule_sets: Arc<RuleSets>,
     channels: Sorted<ChannelId, Arc<Channel>>,
     /// Those that were removed, too.
     channels_of: Sorted<TenantId, Arc<BTreeSet<ChannelId>>>,
@@ -54,22 +42,55 @@ impl Directory {
         self.end
     }
 
-    /// Takes an entity's newest record in.
+    /// Takes the topic's next records in.
+    pub(super) fn take(&mut self, records: &[Record]) {
+        for record in records {
+            self.end = record.offset;
+            match Entity::decode(&record.value) {
+                Ok(entity) => {
+                    self.put(entity);
+                    if self.unreadable.has(&record.key) {
+                        Arc::make_mut(&mut self.unreadable).remove(&record.key);
+                    }
+                }
+                // Somebody had the broker drop what could not be read.
+                Err(_) if record.value.is_empty() && self.unreadable.has(&record.key) => {
+                    Arc::make_mut(&mut self.unreadable).remove(&record.key);
+                }
+                Err(error) => {
+                    let cause = if record.value.is_empty() { "it has no value".to_owned() } else { error.to_string() };
+                    Arc::make_mut(&mut self.unreadable).add(&record.key, record.offset, cause);
+                }
+            }
+            self.end = record.offset + 1;
+        }
+    }
+
+    /// Takes the topic's next record in: its entity's newest one.
     pub fn put(&mut self, entity: Entity) {
+        let offset = self.end;
+        self.end += 1;
         match entity {
             Entity::Tenant(t) => self.tenants.insert(t.tenant.clone(), Arc::new(t)),
-            Entity::Site(s) => self.sites.insert(s.site.clone(), Arc::new(s)),
+            Entity::Site(s) => {
+                let before = self.judged_by(&s.site);
+                let site = s.site.clone();
+                self.sites.insert(site.clone(), Arc::new(s));
+                self.count_rules(&site, before);
+            }
             Entity::Key(k) => {
                 let mut keys = self.keys.get(&k.site).cloned().unwrap_or_default();
                 let site = k.site.clone();
                 Arc::make_mut(&mut keys).insert(k.key.clone(), Arc::new(k));
                 self.keys.insert(site, keys);
             }
-            Entity::SiteRules(r) => self.site_rules.insert(r.site.clone(), Arc::new(r)),
-            Entity::RuleSet(r) => {
-                self.published = Some(r.digest);
-                Arc::make_mut(&mut self.rule_sets).insert(r.digest, Arc::new(r));
+            Entity::SiteRules(r) => {
+                let before = self.judged_by(&r.site);
+                let site = r.site.clone();
+                self.site_rules.insert(site.clone(), Arc::new(r));
+                self.count_rules(&site, before);
             }
+            Entity::RuleSet(r) => Arc::make_mut(&mut self.rule_sets).publish(r, offset),
             Entity::Channel(c) => {
                 let mut of_tenant = self.channels_of.get(&c.tenant).cloned().unwrap_or_default();
                 if Arc::make_mut(&mut of_tenant).insert(c.channel.clone()) {
@@ -88,6 +109,20 @@ impl Directory {
         }
     }
 
+    /// What a site is configured with, unless it is closed.
+    fn judged_by(&self, site: &SiteId) -> Option<Sha256Digest> {
+        let is_closed = self.sites.get(site).is_some_and(|site| site.closed_at.is_some());
+        self.site_rules.get(site).filter(|_| !is_closed).map(|rules| rules.digest)
+    }
+
+    /// Counts a site, which was configured with `before`, among those that use its rule set now.
+    fn count_rules(&mut self, site: &SiteId, before: Option<Sha256Digest>) {
+        let after = self.judged_by(site);
+        if before != after {
+            Arc::make_mut(&mut self.rule_sets).moves(before, after);
+        }
+    }
+
     /// What the installation is; none in a folder of an older version, and on Kafka.
     pub fn deployment(&self) -> Option<&Arc<Deployment>> {
         self.deployment.as_ref()
@@ -95,7 +130,17 @@ impl Directory {
 
     /// How many signing keys and channels there are, whose secrets are sealed under the master key; removed ones too.
     pub fn sealed(&self) -> usize {
-        self.keys.values().map(|keys| keys.len()).sum::<usize>() + self.channels.values().count()
+        self.all_keys().count() + self.all_channels().count()
+    }
+
+    /// Every signing key of every site, valid or not.
+    pub fn all_keys(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.keys.values().flat_map(|keys| keys.values())
+    }
+
+    /// Every channel, removed ones too.
+    pub fn all_channels(&self) -> impl Iterator<Item = &Arc<Channel>> {
+        self.channels.values()
     }
 
     /// A tenant.
@@ -133,25 +178,30 @@ impl Directory {
         self.site_rules.get(site)
     }
 
-    /// A configuration's body.
-    pub fn rule_set(&self, digest: &Sha256Digest) -> Option<&Arc<RuleSet>> {
-        self.rule_sets.get(digest)
+    /// The body of a rule set that was ever published. In memory are only those in use; `read` gives the records of topic `control`
+    /// from an offset on, and is asked for any other.
+    pub fn rule_set(
+        &self,
+        digest: &Sha256Digest,
+        read: impl FnOnce(u64) -> Result<Vec<Record>, LogError>,
+    ) -> Result<Option<Arc<RuleSet>>, LogError> {
+        self.rule_sets.find(digest, read)
     }
 
-    /// Every configuration's body, by digest.
-    pub fn rule_sets(&self) -> impl Iterator<Item = &Arc<RuleSet>> {
-        self.rule_sets.values()
+    /// Every rule set that was published, the newest first.
+    pub fn rule_sets(&self) -> Vec<Sha256Digest> {
+        self.rule_sets.newest_first()
     }
 
     /// The configuration that was published last: new sites are configured with it. None: there is none, or it is not known which.
     pub fn published(&self) -> Option<Sha256Digest> {
-        self.published.filter(|_| !self.is_published_unsure())
+        self.rule_sets.published().filter(|_| !self.is_published_unsure())
     }
 
     /// Whether it is not known which of several configurations was published last: only versions that wrote a body once, and not
     /// what a site was configured with, have published here. The one whose body is the newest need not be the one that came last.
     pub fn is_published_unsure(&self) -> bool {
-        self.rule_sets.len() > 1
+        self.rule_sets.are_several()
             && self.site_rules.values().next().is_none()
             && self.sites().any(|site| site.closed_at.is_none())
     }
@@ -194,70 +244,30 @@ impl Directory {
         self.skips != before.skips
     }
 
+    /// Rule sets that sites are configured with, and whose bodies have to be read again.
+    pub(super) fn lacking_rule_sets(&self) -> Vec<Sha256Digest> {
+        self.rule_sets.lacking()
+    }
+
+    /// Keeps a body that was read again.
+    pub(super) fn keep_rule_set(&mut self, set: Arc<RuleSet>) {
+        Arc::make_mut(&mut self.rule_sets).keep(set);
+    }
+
+    #[cfg(test)]
+    pub(super) fn rule_sets_in_memory(&self) -> Vec<Sha256Digest> {
+        self.rule_sets.in_memory()
+    }
+
+    /// The unreadable record that stands last in the topic: its offset, and why.
+    pub(super) fn unreadable_last(&self) -> Option<(u64, &str)> {
+        self.unreadable.last()
+    }
+
     /// How many entities are held as they were before a record that cannot be read.
     pub fn unreadable(&self) -> usize {
         self.unreadable.count()
     }
-}
-
-/// Whether a key is valid at `now_ms` (milliseconds since the epoch) or will be later: it counts among a site's live keys.
-pub fn is_live(key: &Key, now_ms: i64) -> bool {
-    key.revoked_at.is_none() && key.not_after.is_none_or(|end| now_ms < end)
-}
-
-/// Whether a key signs at `now_ms`, milliseconds since the epoch.
-pub fn is_valid(key: &Key, now_ms: i64) -> bool {
-    is_live(key, now_ms) && key.not_before <= now_ms
-}
-
-/// Seals the 32 bytes of a signing key for its record: the context is the record's key, so that it opens nowhere else.
-pub fn seal_key_secret(master: &MasterKey, site: &SiteId, key: &KeyId, secret: &[u8; 32]) -> Blob {
-    master.seal(secret, &key_context(site, key))
-}
-
-/// The 32 bytes of a signing key.
-pub fn open_key_secret(master: &MasterKey, key: &Key) -> Result<Zeroizing<[u8; 32]>, OpenFailed> {
-    let opened = master.open(&key.sealed_secret, &key_context(&key.site, &key.key))?;
-    opened.as_slice().try_into().map(Zeroizing::new).map_err(|_| OpenFailed)
-}
-
-/// Seals a channel's configuration, the JSON `{"url":…,"secret":…}`, for its record.
-pub fn seal_channel_config(master: &MasterKey, channel: &ChannelId, json: &[u8]) -> Blob {
-    master.seal(json, &channel_context(channel))
-}
-
-/// A channel's configuration: the JSON `{"url":…,"secret":…}`.
-pub fn open_channel_config(master: &MasterKey, channel: &Channel) -> Result<Zeroizing<Vec<u8>>, OpenFailed> {
-    master.open(&channel.sealed_config, &channel_context(&channel.channel))
-}
-
-/// The master key of a folder whose configuration is `directory`. Made only where nothing is sealed yet; one that is missing, or that
-/// opens nothing of what is there, is refused: what would be sealed from then on could be opened, and what was sealed before
-/// never again. The caller holds the folder's lock.
-pub fn master_key(dir: &Path, directory: &Directory) -> Result<MasterKey, MasterKeyError> {
-    let (sealed, path) = (directory.sealed(), dir.join(MASTER_KEY_FILE));
-    match MasterKey::load(dir)? {
-        Some(master) if sealed == 0 || opens_any(&master, directory) => Ok(master),
-        Some(_) => Err(MasterKeyError::Foreign { path, sealed }),
-        None if sealed > 0 => Err(MasterKeyError::Missing { path, sealed }),
-        None => MasterKey::load_or_create(dir),
-    }
-}
-
-fn opens_any(master: &MasterKey, directory: &Directory) -> bool {
-    let mut keys = directory.keys.values().flat_map(|keys| keys.values());
-    keys.any(|key| open_key_secret(master, key).is_ok())
-        || directory.channels.values().any(|channel| open_channel_config(master, channel).is_ok())
-}
-
-/// As [`Entity::key`].
-fn key_context(site: &SiteId, key: &KeyId) -> String {
-    format!("key/{site}/{key}")
-}
-
-/// As [`Entity::key`].
-fn channel_context(channel: &ChannelId) -> String {
-    format!("channel/{channel}")
 }
 
 /// The log's entry for an entity's newest record.
@@ -269,8 +279,9 @@ pub fn entry(entity: &Entity) -> Entry {
 mod tests {
     use std::time::Duration;
 
-    use logystera_schemas::control::ChannelKind;
+    use logystera_schemas::avro::Blob;
 
+    use super::super::DirectoryWatch;
     use super::*;
     use crate::embedded::{Embedded, EmbeddedReader};
     use crate::log::Log;
@@ -292,38 +303,6 @@ mod tests {
     fn site(closed_at: Option<i64>) -> Entity {
         let (site, tenant) = ("shop".parse().unwrap(), "t1".parse().unwrap());
         Entity::Site(Site { site, tenant, name: "Shop".to_owned(), created_at: 5, closed_at })
-    }
-
-    #[test]
-    fn a_key_lives_from_its_making_and_signs_between_its_bounds() {
-        let Entity::Key(open) = key("k1", None) else { unreachable!() };
-        let Entity::Key(revoked) = key("k1", Some(12)) else { unreachable!() };
-        for (now, live, valid) in [(9, true, false), (10, true, true), (19, true, true), (20, false, false)] {
-            assert_eq!((is_live(&open, now), is_valid(&open, now)), (live, valid), "at {now}");
-            assert_eq!((is_live(&revoked, now), is_valid(&revoked, now)), (false, false), "revoked, at {now}");
-        }
-    }
-
-    #[test]
-    fn a_sealed_secret_opens_in_its_own_record_only() {
-        let master = MasterKey::from_hex(&"0f".repeat(32)).unwrap();
-        let (Entity::Key(k1), Entity::Key(k2)) = (key("k1", None), key("k2", None)) else { unreachable!() };
-        let sealed_secret = seal_key_secret(&master, &k1.site, &k1.key, &[7; 32]);
-        let k1 = Key { sealed_secret: sealed_secret.clone(), ..k1 };
-        assert_eq!(*open_key_secret(&master, &k1).unwrap(), [7; 32]);
-        assert!(open_key_secret(&master, &Key { sealed_secret, ..k2 }).is_err());
-
-        let channel = |id: &str, sealed_config| Channel {
-            channel: id.parse().unwrap(),
-            tenant: "t1".parse().unwrap(),
-            kind: ChannelKind::Webhook,
-            sealed_config,
-            created_at: 5,
-            removed_at: None,
-        };
-        let sealed = seal_channel_config(&master, &"c1".parse().unwrap(), b"{}");
-        assert_eq!(open_channel_config(&master, &channel("c1", sealed.clone())).unwrap().as_slice(), b"{}");
-        assert!(open_channel_config(&master, &channel("c2", sealed)).is_err());
     }
 
     #[tokio::test]
@@ -401,5 +380,22 @@ mod tests {
         assert!(view.current().key("shop", "k1").is_some() && view.current().end() == 2);
         shutdown.trigger();
         thread.join().unwrap();
+    }
+
+    /// What a lease's renewal copies does not grow with the number of sites.
+    #[test]
+    fn a_renewal_shares_everything_but_the_leases() {
+        let mut before = Directory::default();
+        (0..5).for_each(|n| before.put(key(&format!("k{n}"), None)));
+        before.put(site(None));
+        let mut after = before.clone();
+        let (role, instance) = (ProcessRole::Gateway, "g".to_owned());
+        let lease =
+            Lease { role, instance, incarnation: 1, renewal: 1, left: None, released: false, at: None, ticks: true };
+        after.put(Entity::Lease(lease));
+        let same = |of: fn(&Directory) -> &Arc<Key>| Arc::ptr_eq(of(&before), of(&after));
+        assert!(same(|directory| directory.key("shop", "k1").unwrap()));
+        assert!(Arc::ptr_eq(&before.rule_sets, &after.rule_sets) && Arc::ptr_eq(&before.skips, &after.skips));
+        assert_eq!((before.leases().count(), after.leases().count()), (0, 1));
     }
 }
