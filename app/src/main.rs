@@ -87,7 +87,8 @@ mod tests {
 
     fn walk(command: &clap::Command, name: &str, faults: &mut Vec<String>) {
         let texts = [command.get_long_about(), command.get_after_help(), command.get_after_long_help()];
-        let text: String = texts.iter().flatten().map(|text| format!("{text}\n")).collect();
+        let text: Vec<String> = texts.iter().flatten().map(ToString::to_string).collect();
+        let text = text.join("\n");
         let examples: Vec<&str> = text.lines().filter(|line| line.starts_with("  ")).collect();
         if !command.has_subcommands() && !examples.iter().any(|line| line.trim_start().starts_with(name)) {
             faults.push(format!("{name}: --help shows no example of it"));

@@ -356,8 +356,7 @@ impl Spool {
 
     /// Type and time of each signal of a batch.
     pub(crate) fn briefs(&self, seq: u64) -> Result<Vec<Brief>, SpoolError> {
-        let json = self.load(seq)?.json().ok();
-        let briefs = json.and_then(|json| body::briefs(&json).ok());
+        let briefs = self.load(seq)?.json().ok().and_then(|json| body::briefs(&json).ok());
         briefs.ok_or_else(|| SpoolError::Damaged(self.batch_path(seq)))
     }
 

@@ -50,7 +50,7 @@ enum Command {
     #[command(after_help = "Examples:
   logystera rules publish rules/ --config logystera.toml
   logystera rules publish --default --config logystera.toml
-  logystera up --rules rules/                on a data folder `up` publishes them")]
+  logystera up --rules rules/               on a data folder `up` publishes them")]
     Publish(publish::PublishArgs),
     /// Show which rules each site has, since when, and how many sites a rule set has
     #[command(after_help = "Examples:

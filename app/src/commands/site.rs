@@ -31,12 +31,12 @@ use keys::{describe, key_object};
 /// once, when its key is made.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  logystera site add \"My shop\"         print the DSN to paste into the integration
+  logystera site add \"My shop\"         print the DSN for the integration
   logystera site rotate-key my-shop    a new key; the old one ends in 7 days
   logystera site revoke-key my-shop k1
   logystera site close my-shop         for good: its alerts resolve
   logystera site list
-  logystera site show my-shop          its keys and spools, and what it waits for
+  logystera site show my-shop          its keys and spools, what it waits for
 
 They work whether `logystera up` is running on the folder or not.")]
 pub struct Args {
@@ -76,7 +76,7 @@ enum Command {
     },
     /// Make a new key; the ones before it end after an overlap
     #[command(after_help = "Examples:
-  logystera site rotate-key my-shop                    the old one ends in 7 days
+  logystera site rotate-key my-shop                   the old one ends in 7 days
   logystera site rotate-key my-shop --overlap-days 1 --dsn-file new.dsn")]
     RotateKey {
         /// Id of the site
@@ -89,8 +89,8 @@ enum Command {
     },
     /// Refuse a key from now on
     #[command(after_help = "Examples:
-  logystera site revoke-key my-shop k1             refused within 5 seconds
-  logystera site revoke-key my-shop k1 --stolen    what came under it binds nobody")]
+  logystera site revoke-key my-shop k1           refused within 5 seconds
+  logystera site revoke-key my-shop k1 --stolen  what came under it binds nobody")]
     RevokeKey {
         /// Id of the site
         site: String,

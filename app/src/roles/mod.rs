@@ -55,7 +55,7 @@ impl Role {
 #[command(after_help = "A file for one broker on this machine:
   audience = \"eu-prod\"
   public-url = \"https://in.example.com\"
-  secrets = \"/etc/logystera\"            # folder of the master key, the same on each machine
+  secrets = \"/etc/logystera\"   # folder of the master key, on each machine
   [kafka]
   brokers = \"127.0.0.1:9092\"
   signals-partitions = 16

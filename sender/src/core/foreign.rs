@@ -39,7 +39,7 @@ pub fn of_file(bytes: &[u8]) -> Option<Foreign> {
     // What a line holds whole is a line's matter, but for an array of objects.
     let is_whole = serde_json::from_slice::<IgnoredAny>(first).is_ok();
     let is_array = text.starts_with(b"[") && text[1..].trim_ascii_start().starts_with(b"{");
-    if is_whole && !is_array || !text.starts_with(b"{") && !is_array {
+    if !is_array && (is_whole || !text.starts_with(b"{")) {
         return None;
     }
     // A line that is only broken is no reason to refuse the file.
