@@ -8,7 +8,7 @@ use logystera_schemas::limits::{
 use logystera_schemas::time::WallMs;
 
 use super::clock::Timer;
-use super::planner::Counters;
+use super::report::Counters;
 use super::retry::Verdict;
 
 /// A channel of a tenant.

@@ -48,6 +48,9 @@ pub(super) struct Delivery {
     pub(super) lane: Option<Arc<[u8]>>,
 }
 
+/// A channel and the bytes of a fault.
+pub(super) type Lane = (ChannelId, Arc<[u8]>);
+
 /// Names a detection among those that are held. A site that was closed numbers anew: the number alone would not do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct DetectionRef {

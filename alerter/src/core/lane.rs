@@ -6,17 +6,14 @@
 use std::sync::Arc;
 
 use logystera_schemas::detection::{Detection, DetectionState};
-use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
+use logystera_schemas::ids::{DeliveryId, TenantId};
 use logystera_schemas::time::WallMs;
 
 use super::clock::Timer;
-use super::delivery::{Delivery, Merged, Stage};
+use super::delivery::{Delivery, Lane, Merged, Stage};
+use super::key::{Dirty, Key};
 use super::retry;
-use super::state::{Dirty, Key};
 use super::tenant::Tenant;
-
-/// A channel and the bytes of a fault.
-pub(super) type Lane = (ChannelId, Arc<[u8]>);
 
 /// A delivery that was overtaken and is gone.
 pub(super) struct Overtaken {

@@ -12,14 +12,17 @@ mod channel;
 mod clock;
 
 pub mod reason;
+mod report;
 pub mod retry;
 mod row;
 
 mod due;
+mod key;
 pub mod state;
 mod status;
 
 pub use delivery::Merged;
 pub use due::{About, AttemptRef, Due};
-pub use planner::{Counters, Notice, Planner};
+pub use planner::Planner;
+pub use report::{Counters, Notice};
 pub use status::{ChannelStatus, Condition};

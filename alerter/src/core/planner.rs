@@ -15,12 +15,12 @@ use logystera_schemas::topic::DetectionsRecord;
 
 use super::channel::{Channel, Heard};
 use super::clock::LogClock;
-use super::delivery::{Delivery, Stage};
-use super::lane::Lane;
+use super::delivery::{Delivery, Lane, Stage};
+use super::key::{Dirty, Key};
 use super::reason::Reason;
+use super::report::{Counters, Notice};
 use super::retry::{self, Verdict};
 use super::row::RowOf;
-use super::state::{Dirty, Key};
 use super::tenant::{Next, Tenant};
 
 /// Plans deliveries. State and rows are a function of the records, in order.
@@ -40,51 +40,6 @@ pub struct Planner {
     counters: Counters,
     notices: Vec<Notice>,
     sealed: bool,
-}
-
-/// What an operator should hear of. No part of the state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// A channel answered 410, and is tried once more at a time of the planner's.
-    ChannelGone {
-        /// Tenant.
-        tenant: TenantId,
-        /// Channel.
-        channel: ChannelId,
-        /// When it is tried again.
-        until: WallMs,
-    },
-    /// A channel answered 410 again, and is switched off.
-    ChannelSwitchedOff {
-        /// Tenant.
-        tenant: TenantId,
-        /// Channel.
-        channel: ChannelId,
-        /// Alerts that waited for it and are not sent.
-        given_up: usize,
-    },
-    /// Somebody switched a channel on.
-    ChannelEnabled {
-        /// Tenant.
-        tenant: TenantId,
-        /// Channel.
-        channel: ChannelId,
-    },
-}
-
-/// What happened since this planner was made, for metrics. No part of the state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Times that a channel asked to be left alone (429, or 503 with a time).
-    pub channel_pauses: u64,
-    /// Breakers that opened, or opened again after a probe.
-    pub breaker_opens: u64,
-    /// Channels that answered 410 and are tried once more.
-    pub channels_gone: u64,
-    /// Channels that were switched off by a second 410.
-    pub channels_disabled: u64,
-    /// Outcomes that came late or twice and changed nothing.
-    pub outcomes_ignored: u64,
 }
 
 impl Planner {

@@ -14,18 +14,19 @@
 //!
 //! Restored in the order of the keys, a delivery finds its detection there: a tenant's entries lie together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::avro_record;
 use logystera_schemas::detection::Detection;
-use logystera_schemas::ids::{ChannelId, DeliveryId, KEY_GROUPS, KeyGroup, Sha256Digest, SiteId, TenantId};
+use logystera_schemas::ids::{ChannelId, Sha256Digest, SiteId, TenantId};
 use logystera_schemas::time::WallMs;
 
 use super::channel::{Channel, Pace};
 use super::clock::{LogClock, PartitionClock, Timer};
 use super::delivery::{Delivery, DetectionRef, Merged, Stage, lane_of};
+use super::key::{Dirty, Key};
 use super::planner::Planner;
 use super::tenant::{Held, Tenant};
 
@@ -47,18 +48,6 @@ pub enum StateError {
     /// A delivery without its detection.
     #[error("the detection of a stored delivery is missing")]
     Orphan,
-}
-
-/// Stands for the partition itself, after all key groups.
-const NO_KEY_GROUP: u16 = u16::MAX;
-
-/// Names a state entry. Ordered as its bytes are behind the key group.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Key {
-    Clock,
-    Channels(TenantId),
-    Detection(TenantId, DetectionRef),
-    Delivery(TenantId, DeliveryId),
 }
 
 avro_record! {
@@ -137,100 +126,6 @@ avro_record! {
         throttled_since: Option<WallMs> where since 2,
         merged: Merged where since 2,
     }
-}
-
-/// The entries that changed since the last commit, by key group.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Dirty {
-    keys: BTreeSet<(u16, Key)>,
-    /// Keys without a key group that were restored: written anew, they go.
-    old: Vec<Vec<u8>>,
-}
-
-impl Dirty {
-    pub(super) fn mark(&mut self, key: Key) {
-        self.keys.insert((key.key_group(), key));
-    }
-}
-
-impl Key {
-    fn key_group(&self) -> u16 {
-        match self {
-            Self::Clock => NO_KEY_GROUP,
-            Self::Channels(tenant) | Self::Detection(tenant, ..) | Self::Delivery(tenant, _) => {
-                KeyGroup::of(tenant.as_str()).0
-            }
-        }
-    }
-
-    fn encode(&self, key_group: u16) -> Vec<u8> {
-        let mut bytes = key_group.to_be_bytes().to_vec();
-        match self {
-            Self::Clock => bytes.push(b'a'),
-            Self::Channels(tenant) => {
-                bytes.push(b'b');
-                bytes.extend_from_slice(tenant.as_str().as_bytes());
-            }
-            Self::Detection(tenant, DetectionRef { site, seq, chain }) => {
-                bytes.push(b'c');
-                bytes.extend_from_slice(tenant.as_str().as_bytes());
-                bytes.push(0);
-                bytes.extend_from_slice(site.as_str().as_bytes());
-                bytes.push(0);
-                bytes.extend_from_slice(&seq.to_be_bytes());
-                bytes.extend_from_slice(&chain.0);
-            }
-            Self::Delivery(tenant, delivery) => {
-                bytes.push(b'd');
-                bytes.extend_from_slice(tenant.as_str().as_bytes());
-                bytes.push(0);
-                bytes.extend_from_slice(&delivery.0);
-            }
-        }
-        bytes
-    }
-
-    /// What the key names. Its key group may be missing: a tag is above every key group's first byte.
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        match bytes.split_first_chunk() {
-            Some((key_group, rest)) if is_key_group(u16::from_be_bytes(*key_group)) => {
-                let key = Self::decode_rest(rest)?;
-                (key.key_group() == u16::from_be_bytes(*key_group)).then_some(key)
-            }
-            _ => Self::decode_rest(bytes),
-        }
-    }
-
-    fn decode_rest(bytes: &[u8]) -> Option<Self> {
-        let (tag, rest) = bytes.split_first()?;
-        let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
-        let cut = |bytes: &[u8]| {
-            let end = bytes.iter().position(|b| *b == 0)?;
-            Some((text(&bytes[..end])?, bytes[end + 1..].to_vec()))
-        };
-        match tag {
-            b'a' if rest.is_empty() => Some(Self::Clock),
-            b'b' => Some(Self::Channels(text(rest)?.parse().ok()?)),
-            b'c' => {
-                let (tenant, rest) = cut(rest)?;
-                let (site, rest) = cut(&rest)?;
-                let (seq, chain) = rest.split_first_chunk()?;
-                // Without a chain value it is an old one: the detection has it.
-                let chain = if chain.is_empty() { [0; 32] } else { chain.try_into().ok()? };
-                let (seq, chain) = (u64::from_be_bytes(*seq), Sha256Digest(chain));
-                Some(Self::Detection(tenant.parse().ok()?, DetectionRef { site: site.parse().ok()?, seq, chain }))
-            }
-            b'd' => {
-                let (tenant, delivery) = cut(rest)?;
-                Some(Self::Delivery(tenant.parse().ok()?, DeliveryId(delivery.try_into().ok()?)))
-            }
-            _ => None,
-        }
-    }
-}
-
-fn is_key_group(number: u16) -> bool {
-    number < KEY_GROUPS || number == NO_KEY_GROUP
 }
 
 fn bytes_of<D: Datum>(datum: &D) -> Vec<u8> {

@@ -10,11 +10,10 @@ use logystera_schemas::time::WallMs;
 
 use super::channel::Channel;
 use super::clock::Timer;
-use super::delivery::{Delivery, DetectionRef, Stage};
-use super::lane::Lane;
+use super::delivery::{Delivery, DetectionRef, Lane, Stage};
+use super::key::{Dirty, Key};
 use super::reason::Reason;
 use super::retry::{self, Verdict};
-use super::state::{Dirty, Key};
 
 /// A detection that deliveries rest on.
 #[derive(Clone, Debug)]
