@@ -30,8 +30,9 @@ final class RequestEnd implements EventSubscriberInterface {
    */
   public static function getSubscribedEvents(): array {
     return [
-      // Before who signs in is looked at.
-      KernelEvents::REQUEST => ['begin', 1000],
+      // Before all others, and so before Drupal's own first one, which at 1000
+      // may answer at once.
+      KernelEvents::REQUEST => ['begin', 1003],
       // After all who have something to tell.
       KernelEvents::TERMINATE => ['end', -1000],
     ];

@@ -14,7 +14,10 @@ use Drupal\Core\Site\Settings as SiteSettings;
 use Drupal\logystera\Settings;
 use Logystera\Flushed;
 use Logystera\Loopback;
+use Symfony\Component\HttpFoundation\RedirectResponse;
 use Symfony\Component\HttpFoundation\Request;
+use Symfony\Component\HttpKernel\Event\RequestEvent;
+use Symfony\Component\HttpKernel\KernelEvents;
 
 use function Logystera\Tests\same;
 
@@ -137,6 +140,27 @@ return [
         same(true, cron($site, []), 'done');
         bareCron($site)->isLocked = true;
         same(false, $site->container->get('cron')->run(), 'locked');
+        $site->remove();
+    },
+    'a request that is answered before anybody has looked at it is told' => static function (): void {
+        $site = new Site(MODULE);
+        // As Drupal does with two slashes in a path.
+        $answer = static fn (RequestEvent $event) => $event->setResponse(new RedirectResponse('/x/y'));
+        $site->dispatcher->addListener(KernelEvents::REQUEST, $answer, 1000);
+        $site->request(Request::create('/x//y'));
+        same([302], array_column($site->signals(), 'status'), 'told');
+        $site->remove();
+    },
+    'cron is not late where it was never run yet' => static function (): void {
+        $site = new Site(MODULE);
+        $late = static function (array $values) use ($site): bool {
+            $site->state->values = $values;
+            return $site->container->get('logystera.status')->isCronLate();
+        };
+        same([true, false, true, false], [
+            $late([]), $late(['install_time' => time() - 60]), $late(['install_time' => time() - 99999]),
+            $late(['install_time' => time() - 99999, 'system.cron_last' => time() - 60]),
+        ], 'late');
         $site->remove();
     },
     'cron sends, over HTTPS that is checked, and follows nobody' => static function (): void {

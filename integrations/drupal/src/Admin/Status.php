@@ -114,7 +114,8 @@ final class Status {
     $everyS = $this->moduleHandler->moduleExists('automated_cron')
       ? (int) $this->configFactory->get('automated_cron.settings')->get('interval')
       : 0;
-    $since = time() - (int) $this->state->get('system.cron_last', 0);
+    // A new Drupal may not have run it yet.
+    $since = time() - (int) $this->state->get('system.cron_last', $this->state->get('install_time', 0));
     return $since > max($everyS, self::CRON_EVERY_S) + self::CRON_LATE_S;
   }
 

@@ -81,7 +81,7 @@ final class PhpError implements LoggerInterface, EventSubscriberInterface {
    * {@inheritdoc}
    */
   public static function getSubscribedEvents(): array {
-    return [KernelEvents::REQUEST => ['begin', 999]];
+    return [KernelEvents::REQUEST => ['begin', 1002]];
   }
 
   /**

@@ -57,7 +57,7 @@ final class Request implements EventSubscriberInterface {
    * {@inheritdoc}
    */
   public static function getSubscribedEvents(): array {
-    return [KernelEvents::REQUEST => ['begin', 998], KernelEvents::TERMINATE => 'end'];
+    return [KernelEvents::REQUEST => ['begin', 1001], KernelEvents::TERMINATE => 'end'];
   }
 
   /**
