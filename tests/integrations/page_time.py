@@ -92,3 +92,6 @@ def test_a_page_costs_little_more_with_everything_on(world):
         kinds = {s["type"] for s in world.gateway.signals(site)}
         assert {"http.request", "php.error", "config.change", "db.event", "auth.attempt"} <= kinds, kinds
     return "; ".join(said)
+
+
+test_a_page_costs_little_more_with_everything_on.alone = True
