@@ -7,6 +7,7 @@
 pub mod limits;
 
 pub mod ids;
+pub mod partition;
 pub mod text;
 pub mod time;
 

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use logystera_processor::core::rule::RuleSet;
+use logystera_processor::core::RuleSet;
 use logystera_processor::rules::{RuleError, WorstCase, decode};
 use logystera_schemas::limits::{RULE_FILE_BYTES_MAX, RULES_MAX};
 use serde_json::json;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use logystera_infra::clock::SystemClock;
 use logystera_infra::pace::{IdleCommits, TimeWanted};
 use logystera_infra::shutdown::Shutdown;
-use logystera_processor::core::snapshot::Home;
 use logystera_processor::task::{self, EngineMachine, OutputPartitions};
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::topic::Topic;
 
 use super::marks::Marks;
@@ -20,8 +20,11 @@ use crate::target::cluster::Installation;
 pub fn work(control: Control, marks: Marks) -> Work {
     Arc::new(move |run: Run<'_>| {
         let generation = run.place.generation;
-        let home =
-            Home { generation: generation.number, partition: run.place.partition, partitions: generation.partitions };
+        let home = PartitionRef {
+            generation: generation.number,
+            partition: run.place.partition,
+            partitions: generation.partitions,
+        };
         let partitions = |topic| run.layouts.written(topic).partitions;
         let outputs =
             OutputPartitions { detections: partitions(Topic::Detections), snapshots: partitions(Topic::Snapshots) };

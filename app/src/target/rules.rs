@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use logystera_control::rules::Rules;
-use logystera_processor::core::engine::SEMANTICS;
-use logystera_processor::core::rule::RuleSet;
+use logystera_processor::core::{RuleSet, SEMANTICS};
 
 use crate::cli::CliError;
 

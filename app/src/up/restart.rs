@@ -6,7 +6,7 @@ use std::path::Path;
 use logystera_alerter::channels::address::{AddressError, AddressPolicy, vet_url};
 use logystera_infra::control::Directory;
 use logystera_infra::secrets::MasterKey;
-use logystera_processor::core::rule::RuleSet;
+use logystera_processor::core::RuleSet;
 use logystera_schemas::ids::Sha256Digest;
 
 use crate::cli::CliError;

@@ -9,11 +9,10 @@ use std::time::Duration;
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::kafka::Place;
 use logystera_infra::log::Record;
-use logystera_processor::core::engine::{Engine, Output};
-use logystera_processor::core::rule::RuleSet;
-use logystera_processor::core::snapshot::Home;
+use logystera_processor::core::{Engine, Output, RuleSet};
 use logystera_schemas::control::Entity;
 use logystera_schemas::ids::KeyGroup;
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::schema;
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
 use logystera_system::wire::{self, Credentials};
@@ -137,7 +136,7 @@ pub(crate) fn undisturbed(place: &Installation) -> (BySite, BTreeSet<String>) {
     for (part, records) in histories(place, Topic::Signals) {
         let Place { generation, partition } = part;
         let mut engine =
-            Engine::new(Home { generation: generation.number, partition, partitions: generation.partitions });
+            Engine::new(PartitionRef { generation: generation.number, partition, partitions: generation.partitions });
         for set in &sets {
             engine.learn(Arc::clone(set));
         }

@@ -6,11 +6,10 @@ use std::path::PathBuf;
 
 use logystera_infra::control::Directory;
 use logystera_infra::log::{LogError, Record};
-use logystera_processor::core::engine::{Engine, Output};
-use logystera_processor::core::rule::RuleSet;
-use logystera_processor::core::snapshot::Home;
+use logystera_processor::core::{Engine, Output, RuleSet};
 use logystera_schemas::avro::Blob;
 use logystera_schemas::control::{Entity, RuleSet as RuleSetRecord};
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::Seal;
 use logystera_schemas::topic::SignalsRecord;
@@ -106,7 +105,7 @@ fn take_snapshots(topics: &mut BTreeMap<(Topic, Part), Vec<Record>>, sets: &[Arc
     for (generation, count) in (0..).zip(GENERATIONS) {
         let before = std::mem::take(&mut state);
         for partition in 0..count {
-            let mut engine = Engine::new(Home { generation, partition, partitions: count });
+            let mut engine = Engine::new(PartitionRef { generation, partition, partitions: count });
             for set in sets {
                 engine.learn(Arc::clone(set));
             }
