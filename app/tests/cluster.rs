@@ -22,7 +22,7 @@ use logystera_infra::kafka::{Kafka, KafkaConfig, KafkaLog, Layouts};
 use logystera_infra::log::{Entry, Log};
 use logystera_infra::secrets::random_bytes;
 use logystera_infra::shutdown::Shutdown;
-use logystera_processor::core::rule::RuleSet;
+use logystera_processor::core::RuleSet;
 use logystera_schemas::avro::Blob;
 use logystera_schemas::control::{Entity, RuleSet as RuleSetRecord};
 use logystera_schemas::ids::KeyGroup;

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use logystera_processor::core::engine::{Engine, Output};
-use logystera_processor::core::rule::RuleSet;
-use logystera_processor::core::snapshot::Home;
+use logystera_processor::core::{Engine, Output, RuleSet};
 use logystera_processor::rules::{RuleError, default_pack};
 use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::limits::COMMIT_INTERVAL_MS;
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::schema;
 use logystera_schemas::topic::SignalsRecord;
 
@@ -91,7 +90,7 @@ pub fn fastest(recording: &Recording, rules: &Arc<RuleSet>, rounds: usize) -> Re
 
 /// Replays `recording` under `rules`: the whole work of a task but for its reads and its commits.
 pub fn replay(recording: &Recording, rules: &Arc<RuleSet>) -> Result<Replayed, BenchError> {
-    let mut engine = Engine::new(Home::ALONE);
+    let mut engine = Engine::new(PartitionRef::ONLY);
     engine.learn(Arc::clone(rules));
     let (mut detections, mut detection_bytes, mut state_bytes) = (Vec::new(), 0, 0);
     let mut out = Vec::new();
@@ -161,7 +160,7 @@ pub struct StateSize {
 
 /// Applies the whole log, then looks at what is kept.
 pub fn state_size(recording: &Recording, rules: RuleSet) -> Result<StateSize, BenchError> {
-    let mut engine = Engine::new(Home::ALONE);
+    let mut engine = Engine::new(PartitionRef::ONLY);
     engine.learn(Arc::new(rules));
     let before = cpu::resident_bytes("self")?;
     let mut out = Vec::new();

@@ -26,7 +26,7 @@ pub enum BenchError {
     Rules(String),
     /// The engine stopped.
     #[error(transparent)]
-    Engine(#[from] logystera_processor::core::engine::EngineError),
+    Engine(#[from] logystera_processor::core::EngineError),
     /// A record of ours could not be read.
     #[error(transparent)]
     Decode(#[from] logystera_schemas::avro::DecodeError),

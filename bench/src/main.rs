@@ -10,7 +10,7 @@ use logystera_bench::gateway::{self, GatewayRun};
 use logystera_bench::neighbour::{self, NeighbourRun};
 use logystera_bench::recording::Recording;
 use logystera_bench::{BenchError, codec, engine, load, table, w1};
-use logystera_processor::core::rule::RuleSet;
+use logystera_processor::core::RuleSet;
 
 #[derive(Parser)]
 #[command(about = "Benchmarks of Logystera beside its peers", version)]

@@ -67,6 +67,6 @@ pub fn configured(site: usize, digest: Sha256Digest) -> SiteConfigured {
         tenant: TENANT.parse().expect("a tenant id"),
         name: site_name(site),
         digest,
-        semantics: logystera_processor::core::engine::SEMANTICS,
+        semantics: logystera_processor::core::SEMANTICS,
     }
 }

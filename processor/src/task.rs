@@ -12,28 +12,26 @@ use logystera_infra::runtime::{
 use logystera_infra::shutdown::Shutdown;
 use logystera_schemas::ids::{KeyGroup, Sha256Digest};
 use logystera_schemas::limits::BEHIND_MS;
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::schema;
 use logystera_schemas::snapshot::Snapshot;
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::{SignalsRecord, Topic};
 
-use crate::core::engine::{Engine, EngineError, Output};
-use crate::core::holding::Held;
-use crate::core::rule::RuleSet;
-use crate::core::snapshot::Home;
+use crate::core::{Engine, EngineError, HeldTotal, Output, RuleSet};
 
 /// Name of the application whose state and position these are.
 pub const APP: &str = "processor";
-/// How long a read waits where no commit is due before: it bounds how long a stop takes, and how soon it is seen that time is wanted.
+/// How long a read waits if no commit is due before. It bounds how long a stop takes.
 const IDLE_WAIT: Duration = Duration::from_millis(250);
 
-/// Where the bodies of configurations come from: topic `control`, where each stands before a record names it.
+/// The bodies of configurations. Topic `control` has each before a record names it.
 pub trait Bodies {
     /// The canonical JSON with this digest.
     fn find(&mut self, digest: &Sha256Digest) -> Option<String>;
 }
 
-/// Whoever tells those who read topic `detections` what time it is, for all partitions of a process together.
+/// Tells the readers of topic `detections` what time it is, for all partitions of a process together.
 pub trait Marks: std::fmt::Debug + Send {
     /// A tick of the partition was applied.
     fn passed(&self, at: WallMs);
@@ -43,7 +41,7 @@ pub trait Marks: std::fmt::Debug + Send {
 #[derive(Debug)]
 pub struct EngineMachine<B> {
     engine: Engine,
-    home: Home,
+    partition: PartitionRef,
     bodies: B,
     outputs: OutputPartitions,
     marks: Option<Box<dyn Marks>>,
@@ -66,10 +64,10 @@ impl OutputPartitions {
 }
 
 impl<B: Bodies> EngineMachine<B> {
-    /// The machine of the partition `home` of `signals`.
-    pub fn new(home: Home, outputs: OutputPartitions, bodies: B) -> Self {
-        let engine = Engine::new(home);
-        Self { engine, home, bodies, outputs, marks: None, tick_ends_at: None }
+    /// The machine of the this partition of `signals`.
+    pub fn new(partition: PartitionRef, outputs: OutputPartitions, bodies: B) -> Self {
+        let engine = Engine::new(partition);
+        Self { engine, partition, bodies, outputs, marks: None, tick_ends_at: None }
     }
 
     /// The same, which tells the time to `marks` instead of forwarding ticks in its commits.
@@ -79,8 +77,8 @@ impl<B: Bodies> EngineMachine<B> {
     }
 
     /// Where its input is.
-    pub fn home(&self) -> Home {
-        self.home
+    pub fn partition(&self) -> PartitionRef {
+        self.partition
     }
 
     /// The engine.
@@ -88,7 +86,7 @@ impl<B: Bodies> EngineMachine<B> {
         &self.engine
     }
 
-    /// Does what may need a configuration that is not known yet; where it does, finds it and does it again.
+    /// Acts on the engine. If that needs a configuration that the engine does not know yet, finds it and acts again.
     fn with_bodies<T>(
         &mut self,
         offset: u64,
@@ -210,8 +208,8 @@ impl<B: Bodies> StateMachine for EngineMachine<B> {
     }
 }
 
-/// Runs the cycle until `shutdown` or the partition's end: commits every 100 ms, every second while it is behind, or sooner where
-/// much has gathered. When it commits ticks that brought nothing about, `idle` says. Blocks its thread.
+/// Runs the cycle until `shutdown` or the partition's end. Commits every 100 ms, every second while it is behind, or sooner if much
+/// has gathered; `idle` says when it commits ticks that brought nothing about. Blocks its thread.
 pub fn run<B: Bodies, T: Task>(
     machine: EngineMachine<B>,
     task: T,
@@ -224,8 +222,8 @@ pub fn run<B: Bodies, T: Task>(
     let mut pace = Pace::new(idle);
     let mut has_committed = false;
     let mut tally = Tally::new(cycle.machine.engine());
-    let mut held = HeldGauges::new(cycle.machine.home());
-    let mut tell_at = clock.monotonic_ms() + TELL_EVERY_MS;
+    let mut held = HeldGauges::new(cycle.machine.partition());
+    let mut metrics_at = clock.monotonic_ms() + METRICS_EVERY_MS;
     while !shutdown.is_set() {
         let applied = cycle.apply_next(pace.patience(clock.monotonic_ms(), IDLE_WAIT))?;
         metrics::counter!("logystera_processor_records_total").increment(applied as u64);
@@ -242,11 +240,11 @@ pub fn run<B: Bodies, T: Task>(
             pace.committed();
             has_committed = true;
         }
-        // What is not committed is told when it is: it may be applied once more.
-        if now >= tell_at && !cycle.has_more_than_time() {
-            tally.tell(cycle.machine.engine());
-            held.tell(cycle.machine.engine());
-            tell_at = now + TELL_EVERY_MS;
+        // Only what is committed is counted: the rest may be applied once more.
+        if now >= metrics_at && !cycle.has_more_than_time() {
+            tally.update(cycle.machine.engine());
+            held.update(cycle.machine.engine());
+            metrics_at = now + METRICS_EVERY_MS;
         }
         if sealed {
             break;
@@ -255,13 +253,13 @@ pub fn run<B: Bodies, T: Task>(
     if pace.is_waiting() {
         cycle.commit(Vec::new())?;
     }
-    tally.tell(cycle.machine.engine());
+    tally.update(cycle.machine.engine());
     tracing::info!(position = cycle.position(), "processor stopped");
     Ok(())
 }
 
-/// How often it is told what happened to batches and signals: every site has to be looked at.
-const TELL_EVERY_MS: i64 = 5_000;
+/// How often the metrics are brought up to date. Seldom, because that looks at every site.
+const METRICS_EVERY_MS: i64 = 5_000;
 
 /// What can happen to batches and signals.
 const OUTCOMES: [&str; 12] = [
@@ -279,11 +277,11 @@ const OUTCOMES: [&str; 12] = [
     "ignored",
 ];
 
-/// What happened to batches and signals as far as it was told, all sites together: a site is no label.
+/// What happened to batches and signals as far as the metrics have it, all sites together: a site is no label.
 struct Tally([u64; OUTCOMES.len()]);
 
 impl Tally {
-    /// What owners before have told.
+    /// What the partition's owners before have counted.
     fn new(engine: &Engine) -> Self {
         Self(Self::count(engine))
     }
@@ -310,8 +308,8 @@ impl Tally {
         total
     }
 
-    /// Tells what has happened since the last time. A site that was closed takes its counts along.
-    fn tell(&mut self, engine: &Engine) {
+    /// Counts what has happened since the last time. A site that was closed takes its counts along.
+    fn update(&mut self, engine: &Engine) {
         let before = std::mem::replace(&mut self.0, Self::count(engine));
         for ((outcome, before), now) in OUTCOMES.into_iter().zip(before).zip(self.0) {
             metrics::counter!("logystera_processor_outcomes_total", "outcome" => outcome)
@@ -322,29 +320,29 @@ impl Tally {
 
 /// What waits for the watermarks of a partition's sites, in gauges that the partitions of a process share.
 struct HeldGauges {
-    told: Held,
+    shown: HeldTotal,
     signals: metrics::Gauge,
     bytes: metrics::Gauge,
     age: metrics::Gauge,
 }
 
 impl HeldGauges {
-    fn new(home: Home) -> Self {
+    fn new(partition: PartitionRef) -> Self {
         let (signals, bytes) = (metrics::gauge!("logystera_held_signals"), metrics::gauge!("logystera_held_bytes"));
-        let age = metrics::gauge!("logystera_held_age_seconds", "partition" => home.partition.to_string());
-        Self { told: Held::default(), signals, bytes, age }
+        let age = metrics::gauge!("logystera_held_age_seconds", "partition" => partition.partition.to_string());
+        Self { shown: HeldTotal::default(), signals, bytes, age }
     }
 
-    fn tell(&mut self, engine: &Engine) {
+    fn update(&mut self, engine: &Engine) {
         let held = engine.held();
         let age_ms = held.oldest.map_or(0, |oldest| engine.time().wall().0.saturating_sub(oldest.0).max(0));
         self.age.set(Duration::from_millis(age_ms as u64).as_secs_f64());
         self.set(held);
     }
 
-    /// What the other partitions have told stays in.
-    fn set(&mut self, held: Held) {
-        let before = std::mem::replace(&mut self.told, held);
+    /// Replaces what this partition had added; what the others add stays.
+    fn set(&mut self, held: HeldTotal) {
+        let before = std::mem::replace(&mut self.shown, held);
         for (gauge, before, now) in
             [(&self.signals, before.signals, held.signals), (&self.bytes, before.bytes, held.bytes)]
         {
@@ -357,7 +355,7 @@ impl HeldGauges {
 impl Drop for HeldGauges {
     fn drop(&mut self) {
         self.age.set(0.0);
-        self.set(Held::default());
+        self.set(HeldTotal::default());
     }
 }
 

@@ -8,11 +8,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use logystera_processor::core::engine::{Engine, Output};
-use logystera_processor::core::rule::RuleSet;
-use logystera_processor::core::snapshot::Home;
+use logystera_processor::core::{Engine, Output, RuleSet};
 use logystera_schemas::detection::{DetectionReason, DetectionState};
 use logystera_schemas::ids::{KEY_GROUPS, KeyGroup, SiteId};
+use logystera_schemas::partition::{Generation, PartitionRef};
 use logystera_schemas::signals_topic::Seal;
 use logystera_schemas::topic::SignalsRecord;
 use logystera_system::golden;
@@ -21,7 +20,7 @@ use logystera_system::golden;
 type Puts = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// An engine that knows the recording's configurations.
-fn engine(name: &str, home: Home) -> Engine {
+fn engine(name: &str, home: PartitionRef) -> Engine {
     let mut engine = Engine::new(home);
     for body in golden::bodies(name) {
         let set = RuleSet::from_canonical(&body).unwrap_or_else(|e| panic!("{name}: {e:#?}"));
@@ -42,7 +41,7 @@ fn store(engine: &mut Engine, stored: &mut Puts) {
 
 /// Replays a recorded log; `crash_every` restores the engine from its own state after so many records.
 fn replay(name: &str, crash_every: Option<usize>) -> String {
-    let mut engine = engine(name, Home::ALONE);
+    let mut engine = engine(name, PartitionRef::ONLY);
     let mut stored = Puts::new();
     let mut told = String::new();
     for (offset, value) in golden::records(name).iter().enumerate() {
@@ -57,7 +56,7 @@ fn replay(name: &str, crash_every: Option<usize>) -> String {
         }
         store(&mut engine, &mut stored);
         if crash_every.is_some_and(|every| offset % every == every - 1) {
-            engine = self::engine(name, Home::ALONE);
+            engine = self::engine(name, PartitionRef::ONLY);
             for (key, value) in &stored {
                 engine.restore(key, value).unwrap_or_else(|e| panic!("{name} offset {offset}: {e}"));
             }
@@ -69,13 +68,14 @@ fn replay(name: &str, crash_every: Option<usize>) -> String {
 
 /// The engines of one partition, then, from the record `cut` on, of two that its sites went on in. Detections by site.
 fn replay_grown(name: &str, cut: usize) -> BTreeMap<String, Vec<String>> {
-    let mut engines = vec![engine(name, Home::ALONE)];
+    let second = Generation { number: 1, partitions: 2, parents: Some(1) };
+    let mut engines = vec![engine(name, PartitionRef::ONLY)];
     let mut stored = Puts::new();
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (offset, value) in golden::records(name).iter().enumerate() {
         if offset == cut {
             seal(&mut engines[0], value, &mut stored);
-            engines = (0..2).map(|partition| engine(name, Home { generation: 1, partition, partitions: 2 })).collect();
+            engines = (0..2).map(|partition| engine(name, PartitionRef { generation: second, partition })).collect();
             for (key, value) in &stored {
                 let key_group = u32::from(u16::from_be_bytes([key[0], key[1]]));
                 // The partition's own entries go to all that it became.

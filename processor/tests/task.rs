@@ -9,11 +9,10 @@ use logystera_infra::log::{Commit, Entry, LogError, Record, Task};
 use logystera_infra::pace::{IdleCommits, TimeWanted};
 use logystera_infra::runtime::StateMachine;
 use logystera_infra::shutdown::Shutdown;
-use logystera_processor::core::engine::SEMANTICS;
-use logystera_processor::core::rule::RuleSet;
-use logystera_processor::core::snapshot::Home;
+use logystera_processor::core::{RuleSet, SEMANTICS};
 use logystera_processor::task::{Bodies, EngineMachine, OutputPartitions, run};
 use logystera_schemas::ids::Sha256Digest;
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::{Refused, SiteClosed, SiteConfigured, Tick};
 use logystera_schemas::time::WallMs;
@@ -32,7 +31,7 @@ impl Bodies for Nothing {
 }
 
 fn machine() -> EngineMachine<Nothing> {
-    EngineMachine::new(Home::ALONE, OutputPartitions::ALONE, Nothing)
+    EngineMachine::new(PartitionRef::ONLY, OutputPartitions::ALONE, Nothing)
 }
 
 /// What happens at a time, in milliseconds after the start.
@@ -217,7 +216,7 @@ fn wall(ticks: &[i64]) -> i64 {
 /// Applies ticks at these times and gives those that are forwarded, with commits now and then, and whether `partitions` have the same.
 fn forwarded(ticks: &[i64], partitions: u32, commit_after: impl Fn(usize) -> bool) -> Vec<i64> {
     let outputs = OutputPartitions { detections: partitions, ..OutputPartitions::ALONE };
-    let mut machine = EngineMachine::new(Home::ALONE, outputs, Nothing);
+    let mut machine = EngineMachine::new(PartitionRef::ONLY, outputs, Nothing);
     let (mut waiting, mut told) = (Vec::new(), vec![Vec::new(); partitions as usize]);
     for (place, at) in ticks.iter().enumerate() {
         let record = Record { offset: place as u64, key: Vec::new(), value: tick(*at) };
@@ -298,7 +297,7 @@ impl Bodies for Known {
 #[test]
 fn rules_that_no_site_has_any_more_are_forgotten_and_learnt_again() {
     let digests: Vec<_> = Known::new().0.iter().map(|set| set.digest).collect();
-    let mut machine = EngineMachine::new(Home::ALONE, OutputPartitions::ALONE, Known::new());
+    let mut machine = EngineMachine::new(PartitionRef::ONLY, OutputPartitions::ALONE, Known::new());
     let mut offset = 0;
     let mut apply = |machine: &mut EngineMachine<Known>, value: Vec<u8>| {
         offset += 1;

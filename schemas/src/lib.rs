@@ -12,7 +12,6 @@ pub mod partition;
 pub mod text;
 pub mod time;
 
-
 pub mod avro;
 pub mod catalogue;
 pub mod declare;

@@ -1,7 +1,11 @@
 //! Every bound of the system, with its unit and its reason. Relations between bounds are checked at compile time.
 
+mod engine;
+mod rules;
 mod sending;
 
+pub use engine::*;
+pub use rules::*;
 pub use sending::*;
 
 /// Bytes of a batch on the wire (design, section 3).
@@ -173,68 +177,6 @@ pub const HELD_BYTES_MAX: usize = 8 << 20;
 /// Bytes of the signals held for all sites of a partition; beyond, the site that holds most judges its oldest before their
 /// time. Thirty-two sites can hold all that one may.
 pub const HELD_BYTES_TOTAL_MAX: usize = 256 << 20;
-/// Groups of one rule, by default (design, section 6).
-pub const RULE_GROUPS_MAX: usize = 1_000;
-/// Groups of one site, by default (design, section 6).
-pub const SITE_GROUPS_MAX: usize = 5_000;
-/// Bytes of the groups of one site, by default (design, section 6).
-pub const SITE_STATE_BYTES_MAX: usize = 4 << 20;
-/// Threshold up to which a window is exact (design, section 6).
-pub const EXACT_THRESHOLD_MAX: u32 = 256;
-/// Largest threshold of a rule that counts in panes.
-pub const THRESHOLD_MAX: u32 = 1_000_000;
-/// Panes of a window: what one group may hold of them.
-pub const PANES_MAX: u32 = 720;
-/// Longest window, `for`, `suppress`, `resolve_after` or absence of a rule: 7 days, the age that a signal may reach.
-pub const RULE_SPAN_MS_MAX: i64 = 7 * 86_400_000;
-/// How often an episode that goes on is told again, once a suppression: what one jump of a site's time can bring about
-/// must have a bound. With the default of an hour that is eight days.
-pub const REMINDERS_MAX: u32 = 200;
-/// Signals kept as evidence of a group (design, section 6).
-pub const EVIDENCE_SIGNALS_MAX: usize = 10;
-/// Bytes of one value in the evidence (design, section 6).
-pub const EVIDENCE_VALUE_BYTES_MAX: usize = 64;
-/// Bytes of a group's evidence (design, section 6).
-pub const EVIDENCE_BYTES_MAX: usize = 512;
-/// Fields in a rule's `group_by`.
-pub const GROUP_FIELDS_MAX: usize = 4;
-/// Rules of one site.
-pub const RULES_MAX: usize = 200;
-/// Characters of a rule's message template, and of its title.
-pub const MESSAGE_CHARS_MAX: usize = 500;
-/// Bytes of one rule file.
-pub const RULE_FILE_BYTES_MAX: usize = 1 << 20;
-/// Bytes of a rule set's canonical form: with its record around it, it fits Kafka's default message of 1,048,588 bytes.
-pub const RULE_SET_BYTES_MAX: usize = 1_000_000;
-/// Levels of nesting in a rule file: the deepest rule has 9.
-pub const RULE_DEPTH_MAX: usize = 16;
-/// Values, lists and maps in one rule file: the parser's memory.
-pub const RULE_FILE_NODES_MAX: usize = 100_000;
-/// Errors reported of one set of rule files; more are only counted.
-pub const RULE_ERRORS_MAX: usize = 100;
-/// Shortest window, pane or absence of a rule.
-pub const RULE_SPAN_MS_MIN: i64 = 100;
-/// Shortest `blind_after`: the least silence after which a spool counts as silent (design, section 5).
-pub const BLIND_AFTER_MS_MIN: i64 = 120_000;
-/// Length of a pane where a rule's threshold needs panes and the rule names none (design, section 6).
-pub const RESOLUTION_MS_DEFAULT: i64 = 5_000;
-/// Values that one test of `where` may list.
-pub const WHERE_VALUES_MAX: usize = 100;
-/// Most groups of one site that a rule set may ask for.
-pub const SITE_GROUPS_ALLOWED_MAX: usize = 100_000;
-/// Least bytes of a site's groups that a rule set may ask for: every rule of the default pack can hold a group.
-pub const SITE_STATE_BYTES_ALLOWED_MIN: usize = 64 << 10;
-/// Most bytes of a site's groups that a rule set may ask for.
-pub const SITE_STATE_BYTES_ALLOWED_MAX: usize = 64 << 20;
-/// Longest wait of a bundle, in milliseconds.
-pub const BUNDLE_WAIT_MS_MAX: i64 = 3_600_000;
-/// Most alerts in one bundle.
-pub const BUNDLE_ALERTS_MAX: i64 = 1_000;
-/// Tests of one rule, and lines of signals or expectations in one of them.
-pub const RULE_TESTS_MAX: usize = 50;
-/// Repeats of one line of a test's signals.
-pub const RULE_TEST_TIMES_MAX: i64 = 10_000;
-
 /// Bytes of state puts after which the processor commits without waiting for its interval (design, section 7).
 pub const COMMIT_BYTES_MAX: usize = 8 << 20;
 /// Longest time between two commits of a task, in milliseconds (design, section 7).
@@ -393,8 +335,6 @@ const _: () = assert!(REPLAY_DIGESTS as u64 <= REPLAY_WINDOW, "digests are kept 
 const _: () = assert!(SPOOL_SILENT_MS > SPOOL_ROOM_MS, "the engine has room for a spool that the gateway lets in");
 const _: () = assert!(SPOOL_SILENT_MS < SPOOL_FORGOTTEN_MS, "a silent spool makes room before it is forgotten");
 const _: () = assert!(KEY_WINDOWS_MAX > LIVE_KEYS_MAX, "every live key of a site has its window in a spool");
-const _: () = assert!(RULE_SPAN_MS_MAX <= u32::MAX as i64, "times in a window are u32 deltas");
-const _: () = assert!(RULE_GROUPS_MAX <= SITE_GROUPS_MAX, "one rule must fit its site");
 const _: () = assert!(BATCH_SIGNALS_MAX <= HELD_SIGNALS_MAX, "one batch must fit the hold");
 const _: () = assert!(HELD_BYTES_MAX <= HELD_BYTES_TOTAL_MAX, "one site's hold must fit all sites'");
 const _: () = assert!(BODY_BYTES_MAX <= LOG_QUEUE_BYTES_MAX, "one batch must fit the queue");
@@ -413,17 +353,11 @@ const _: () = assert!(CHANNEL_PAUSE_MS_DEFAULT <= CHANNEL_PAUSE_MS_MAX, "a pause
 const _: () = assert!(CHANNEL_PAUSE_MS_MIN <= CHANNEL_PAUSE_MS_DEFAULT, "a pause is at least the shortest one");
 const _: () = assert!(CHANNEL_PAUSE_MS_MIN >= TICK_MS as i64, "a pause is at least a tick");
 const _: () = assert!(TICK_IDLE_MS.is_multiple_of(TICK_MS), "an idle tick is due at a second's");
-const _: () = assert!(OPEN_MS_MAX < 60_000, "what one tick says is open time is less than a gap");
 const _: () = assert!(PACE_SLACK_MS * 2 <= CHANNEL_PAUSE_MS_MIN, "slack must not eat a pause up");
 const _: () = assert!(BACKLOG_WAIT_MS < BACKLOG_AGE_MS, "waiting for a backlog is little beside its age");
 const _: () = assert!(CHANNEL_PAUSE_MS_MAX < THROTTLED_MS_MAX, "the longest pause alone gives no delivery up");
 const _: () = assert!(BREAKER_OPEN_MS <= BREAKER_OPEN_MS_MAX, "a breaker starts with its shortest time");
 const _: () = assert!(WEBHOOK_CONNECT_MS < WEBHOOK_TOTAL_MS, "connecting is a part of the attempt");
-const _: () = assert!(RULE_FILE_BYTES_MAX >= RULE_SET_BYTES_MAX, "a canonical set is a rule file too");
-const _: () = assert!(RULE_SPAN_MS_MIN <= RESOLUTION_MS_DEFAULT, "the default pane is a legal one");
-const _: () = assert!(SITE_GROUPS_MAX <= SITE_GROUPS_ALLOWED_MAX, "the default is allowed");
-const _: () = assert!(SITE_STATE_BYTES_ALLOWED_MIN <= SITE_STATE_BYTES_MAX, "the default is allowed");
-const _: () = assert!(SITE_STATE_BYTES_MAX <= SITE_STATE_BYTES_ALLOWED_MAX, "the default is allowed");
 const _: () = assert!(CUT_BYTES_MAX + LINE_BYTES_MAX < WIRE_BYTES_MAX, "a batch that is cut must fit the wire");
 const _: () = assert!(SEND_BACKOFF_MS <= SEND_PAUSE_MS_MAX, "a sender's back-off must fit its longest pause");
 const _: () = assert!(QUOTA_BYTES_BURST as usize >= WIRE_BYTES_MAX, "the largest batch must fit a full quota");

@@ -23,6 +23,9 @@ pub struct PartitionRef {
 }
 
 impl PartitionRef {
+    /// The partition of a topic that has one and never grew.
+    pub const ONLY: Self = Self { generation: Generation { number: 0, partitions: 1, parents: None }, partition: 0 };
+
     /// The partition of the generation before that this one's keys were in. None means that this is of the first generation.
     /// There is one only: each generation has a multiple of the partitions of the one before. The number of partitions that came
     /// before that one is not known here.
@@ -40,6 +43,12 @@ impl PartitionRef {
     /// The key groups that are in this partition.
     pub fn key_groups(&self) -> Vec<u16> {
         (0..KEY_GROUPS).filter(|key_group| self.has(u32::from(*key_group))).collect()
+    }
+}
+
+impl Default for PartitionRef {
+    fn default() -> Self {
+        Self::ONLY
     }
 }
 

@@ -6,7 +6,7 @@ mod publish;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use logystera_processor::core::rule::RuleSet;
+use logystera_processor::core::RuleSet;
 use logystera_processor::rules::{RuleError, WorstCase};
 use serde_json::json;
 

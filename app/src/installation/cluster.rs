@@ -14,8 +14,7 @@ use logystera_infra::files::host_name;
 use logystera_infra::kafka::{Kafka, KafkaLog, Layouts};
 use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey, random_bytes};
 use logystera_infra::state_store::Store;
-use logystera_processor::core::engine::SEMANTICS;
-use logystera_processor::core::rule::RuleSet;
+use logystera_processor::core::{RuleSet, SEMANTICS};
 use logystera_schemas::control::GrowingTopic;
 
 use super::config::Config;

@@ -6,7 +6,7 @@ use logystera_alerter::core::Planner;
 use logystera_infra::directory::{Directory, Skips};
 use logystera_infra::embedded::EmbeddedReader;
 use logystera_infra::log::{LogError, Record};
-use logystera_processor::core::view::{Gathering, SiteView};
+use logystera_processor::core::{Gathering, SiteView};
 use logystera_processor::task::APP;
 use logystera_schemas::control::Site;
 use logystera_schemas::ids::{KeyGroup, SiteId};

@@ -5,8 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use logystera_control::rules::Rules;
-use logystera_processor::core::engine::SEMANTICS;
-use logystera_processor::core::rule::RuleSet;
+use logystera_processor::core::{RuleSet, SEMANTICS};
 use logystera_processor::rules::{RuleError, decode};
 use logystera_schemas::limits::{RULE_FILE_BYTES_MAX, RULES_MAX};
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use logystera_infra::clock::SystemClock;
 use logystera_infra::pace::{IdleCommits, TimeWanted};
 use logystera_infra::shutdown::Shutdown;
-use logystera_processor::core::snapshot::Home;
 use logystera_processor::task::{self, EngineMachine, OutputPartitions};
 use logystera_schemas::topic::Topic;
 
@@ -19,14 +18,11 @@ use crate::serve::health::Health;
 /// What a processor does for each of its partitions. They tell the log's time to `marks`.
 pub fn work(control: Control, marks: Marks) -> Work {
     Arc::new(move |run: Run<'_>| {
-        let generation = run.place.generation;
-        let home =
-            Home { generation: generation.number, partition: run.place.partition, partitions: generation.partitions };
         let partitions = |topic| run.layouts.written(topic).partitions;
         let outputs =
             OutputPartitions { detections: partitions(Topic::Detections), snapshots: partitions(Topic::Snapshots) };
         let Control { log, view } = control.clone();
-        let machine = EngineMachine::new(home, outputs, ControlBodies { log, view }).telling(marks.of(run.place));
+        let machine = EngineMachine::new(run.place, outputs, ControlBodies { log, view }).telling(marks.of(run.place));
         // Alerters learn of the time by marks, not by its commits: nobody waits for one.
         let idle = IdleCommits::Seldom(TimeWanted::default());
         task::run(machine, run.task, &SystemClock::new(), idle, run.stop)

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use logystera_alerter::channels::{Advice, Advisor};
 use logystera_infra::directory::DirectoryView;
 use logystera_infra::log::Log;
-use logystera_processor::core::rule::RuleSet;
+use logystera_processor::core::RuleSet;
 use logystera_schemas::ids::{RuleName, Sha256Digest};
 use logystera_schemas::limits::ADVICE_CACHED_MAX;
 

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use logystera_infra::embedded::{EmbeddedLog, EmbeddedReader};
 use logystera_ingest::Gateway;
-use logystera_processor::core::spool::KeyWindow;
-use logystera_processor::core::state::stored_spool;
+use logystera_processor::core::{KeyWindow, stored_spool};
 use logystera_processor::task::APP;
 use logystera_schemas::limits::{READ_BYTES_MAX, RECORDS_RECALLED};
 use logystera_schemas::topic::{SignalsRecord, Topic};

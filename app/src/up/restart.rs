@@ -7,7 +7,7 @@ use logystera_alerter::channels::address::{AddressError, AddressPolicy, vet_url}
 use logystera_infra::directory::{Directory, DirectoryView};
 use logystera_infra::log::Log;
 use logystera_infra::secrets::MasterKey;
-use logystera_processor::core::rule::RuleSet;
+use logystera_processor::core::RuleSet;
 use logystera_schemas::ids::Sha256Digest;
 
 use crate::cli::CliError;

@@ -14,9 +14,9 @@ use logystera_infra::log::LogError;
 use logystera_infra::pace::IdleCommits;
 use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
-use logystera_processor::core::snapshot::Home;
 use logystera_processor::task::{self as processor, EngineMachine, OutputPartitions};
 use logystera_schemas::limits::{CONTROL_REFRESH_MS, TASK_RETRY_MS_MAX, TASK_RETRY_MS_MIN};
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::topic::Topic;
 use tokio::runtime::Handle;
 
@@ -40,7 +40,7 @@ pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHa
         let run = move |mut task: EmbeddedTask| {
             task.pass_over(directory.caught_up(&log)?.skips(Topic::Signals, 0, 0));
             let bodies = ControlBodies { log: log.clone(), view: directory.clone() };
-            let machine = EngineMachine::new(Home::ALONE, OutputPartitions::ALONE, bodies);
+            let machine = EngineMachine::new(PartitionRef::ONLY, OutputPartitions::ALONE, bodies);
             processor::run(machine, task, &SystemClock::new(), idle.clone(), &shutdown)
         };
         let log = running.log.clone();

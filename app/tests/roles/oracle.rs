@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::log::Record;
-use logystera_processor::core::engine::{Engine, Output};
-use logystera_processor::core::rule::RuleSet;
-use logystera_processor::core::snapshot::Home;
+use logystera_processor::core::{Engine, Output, RuleSet};
 use logystera_schemas::control::Entity;
 use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::partition::PartitionRef;
@@ -135,9 +133,7 @@ pub(crate) fn undisturbed(place: &Installation) -> (BySite, BTreeSet<String>) {
     });
     let sets: Vec<Arc<RuleSet>> = bodies.map(|body| Arc::new(RuleSet::from_canonical(&body).unwrap())).collect();
     for (part, records) in histories(place, Topic::Signals) {
-        let PartitionRef { generation, partition } = part;
-        let mut engine =
-            Engine::new(Home { generation: generation.number, partition, partitions: generation.partitions });
+        let mut engine = Engine::new(part);
         for set in &sets {
             engine.learn(Arc::clone(set));
         }

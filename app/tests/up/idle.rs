@@ -14,12 +14,11 @@ use logystera_infra::pace::{IdleCommits, TimeWanted};
 use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
 use logystera_ingest::{Gateway, GatewayConfig, MemoryKeys};
-use logystera_processor::core::engine::{Engine, SEMANTICS};
-use logystera_processor::core::rule::RuleSet;
-use logystera_processor::core::snapshot::Home;
+use logystera_processor::core::{Engine, RuleSet, SEMANTICS};
 use logystera_processor::task::{self as processor, Bodies, EngineMachine, OutputPartitions};
 use logystera_schemas::delivery::{AttemptEnded, AttemptOutcome, ChannelRef, ChannelsConfigured};
 use logystera_schemas::ids::Sha256Digest;
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::SiteConfigured;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
@@ -103,7 +102,7 @@ impl Installation {
     /// Another engine takes over: the one before finds itself fenced at its next commit, as if it had been killed.
     fn run_engine(&mut self) {
         let task = self.embedded.task(processor::APP, Topic::Signals).unwrap();
-        let machine = EngineMachine::new(Home::ALONE, OutputPartitions::ALONE, OneBody(Arc::clone(&self.rules)));
+        let machine = EngineMachine::new(PartitionRef::ONLY, OutputPartitions::ALONE, OneBody(Arc::clone(&self.rules)));
         let (clock, idle, stop) = (self.clock.clone(), IdleCommits::Seldom(self.wanted.clone()), self.shutdown.clone());
         self.threads.push(std::thread::spawn(move || processor::run(machine, task, &clock, idle, &stop)));
     }
@@ -187,7 +186,7 @@ fn gateway(embedded: &Embedded, clock: &ManualClock, wanted: &TimeWanted) -> Gat
 
 /// How long the door was open by the engine's stored state, in seconds.
 fn open_s(data: &Path) -> i64 {
-    let mut engine = Engine::new(Home::ALONE);
+    let mut engine = Engine::new(PartitionRef::ONLY);
     let reader = EmbeddedReader::open(data).unwrap();
     let mut entries = Vec::new();
     reader.state(processor::APP, &mut |entry| entries.push((entry.key.to_vec(), entry.value.to_vec()))).unwrap();

@@ -7,12 +7,12 @@ use logystera_infra::directory::entry;
 use logystera_infra::embedded::Embedded;
 use logystera_infra::log::{Entry, Log};
 use logystera_infra::runtime::Cycle;
-use logystera_processor::core::rule::RuleSet;
-use logystera_processor::core::snapshot::Home;
+use logystera_processor::core::RuleSet;
 use logystera_processor::task::{APP, Bodies, EngineMachine, OutputPartitions};
 use logystera_schemas::avro::Blob;
 use logystera_schemas::control::{Entity, RuleSet as RuleSetRecord, Site};
 use logystera_schemas::ids::Sha256Digest;
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::schema;
 use logystera_schemas::snapshot::Snapshot;
 use logystera_schemas::topic::{SignalsRecord, Topic};
@@ -60,7 +60,7 @@ fn judged() -> Folder {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(embedded.log().append(entries)).unwrap();
-    let machine = EngineMachine::new(Home::ALONE, OutputPartitions::ALONE, Recorded(bodies));
+    let machine = EngineMachine::new(PartitionRef::ONLY, OutputPartitions::ALONE, Recorded(bodies));
     let mut cycle = Cycle::start(machine, embedded.task(APP, Topic::Signals).unwrap()).unwrap();
     while cycle.apply_next(Duration::ZERO).unwrap() > 0 {
         cycle.commit(Vec::new()).unwrap();

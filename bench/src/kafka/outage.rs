@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
-use logystera_processor::core::rule::RuleSet;
+use logystera_processor::core::RuleSet;
 use logystera_system::wire;
 use serde::Serialize;
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use logystera_infra::log::{Entry, Log};
-use logystera_processor::core::rule::RuleSet;
+use logystera_processor::core::RuleSet;
 use logystera_schemas::avro::Blob;
 use logystera_schemas::control::{Entity, RuleSet as RuleSetRecord};
 use logystera_schemas::ids::{KeyGroup, Sha256Digest};

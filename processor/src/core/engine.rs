@@ -1,23 +1,26 @@
 //! The engine: one partition's sites, fed by topic `signals` in its order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use logystera_schemas::avro::DecodeError;
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{KeyGroup, Sha256Digest, SiteId};
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::signals_topic::{SiteConfigured, Tick};
 use logystera_schemas::snapshot::Snapshot;
-use logystera_schemas::time::{OpenMs, WallMs};
+use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::SignalsRecord;
 
-use super::head::{Outcomes, Version};
-use super::holding::{Held, Holding};
+use super::holding::{HeldTotal, Holding};
 use super::log_time::LogTime;
 use super::program::Program;
+use super::record::Outcomes;
 use super::rule::RuleSet;
+use super::schedule::SnapshotSchedule;
 use super::site::Site;
-use super::snapshot::{Home, Schedule};
+use super::version::Version;
+use super::wakes::Wakes;
 
 /// The version of what a log means. Raised when a fix changes results.
 pub const SEMANTICS: u32 = 2;
@@ -29,14 +32,14 @@ pub enum Output {
     Detection(Box<Detection>),
     /// The clock goes on to the planner.
     Tick(Tick),
-    /// A part of a key group's state.
+    /// A part of the state of a key group.
     Snapshot(Box<Snapshot>),
 }
 
 /// Why the engine can't go on. To skip a record would make its state a lie.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
-    /// A configuration's body is not known: [`Engine::learn`] it and apply the record again.
+    /// A configuration's body is not known: let the engine [learn](Engine::learn) it and apply the record again.
     #[error("the configuration {0} is not known")]
     UnknownConfiguration(Sha256Digest),
     /// The log was written for a newer engine.
@@ -55,40 +58,31 @@ pub enum EngineError {
     State(DecodeError),
 }
 
-/// When sites must be looked at though nothing is heard of them.
-#[derive(Debug, Default)]
-pub(super) struct Wakes {
-    /// At most one entry a site, at or before its true time.
-    open: BTreeSet<(OpenMs, SiteId)>,
-    /// At most one entry a site, at its true time.
-    wall: BTreeSet<(WallMs, SiteId)>,
-}
-
 /// The engine of one partition.
 #[derive(Debug, Default)]
 pub struct Engine {
-    pub(super) home: Home,
-    pub(super) time: LogTime,
-    pub(super) schedule: Schedule,
-    pub(super) programs: BTreeMap<Sha256Digest, Arc<Program>>,
-    pub(super) sites: BTreeMap<SiteId, Site>,
-    pub(super) wakes: Wakes,
-    pub(super) holding: Holding,
-    /// Sites that changed since they were put; a closed one may still stand here.
-    pub(super) changed: Vec<(KeyGroup, SiteId)>,
-    pub(super) closed: Vec<(SiteId, Site)>,
-    /// About how many bytes their puts take.
-    pub(super) changed_bytes: usize,
-    pub(super) time_changed: bool,
-    said: Vec<Detection>,
+    pub(crate) partition: PartitionRef,
+    pub(crate) time: LogTime,
+    pub(crate) schedule: SnapshotSchedule,
+    pub(crate) programs: BTreeMap<Sha256Digest, Arc<Program>>,
+    pub(crate) sites: BTreeMap<SiteId, Site>,
+    pub(crate) wakes: Wakes,
+    pub(crate) holding: Holding,
+    /// Sites that changed since their entries were taken; one that was closed may still stand here.
+    pub(crate) changed: Vec<(KeyGroup, SiteId)>,
+    pub(crate) closed: Vec<(SiteId, Site)>,
+    /// About how many bytes their entries take.
+    pub(crate) changed_bytes: usize,
+    pub(crate) time_changed: bool,
+    emitted: Vec<Detection>,
     ignored: u64,
     sealed: bool,
 }
 
 impl Engine {
-    /// The engine of the partition `home`, with no state.
-    pub fn new(home: Home) -> Self {
-        Self { home, ..Self::default() }
+    /// The engine of a partition of topic `signals`, with no state.
+    pub fn new(partition: PartitionRef) -> Self {
+        Self { partition, ..Self::default() }
     }
 
     /// Makes a configuration's body known. It must be before a record, or stored state, names it.
@@ -96,7 +90,7 @@ impl Engine {
         self.programs.entry(set.digest).or_insert_with(|| Arc::new(Program::new(set)));
     }
 
-    /// Forgets the configurations that no site has any more: one that comes again has to be learnt again.
+    /// Forgets the configurations that no site has any more. One that is named again has to be learnt again.
     pub fn forget_unused(&mut self) {
         self.programs.retain(|_, program| Arc::strong_count(program) > 1);
     }
@@ -106,17 +100,17 @@ impl Engine {
         self.programs.contains_key(digest)
     }
 
-    /// Applies the next record of the partition and appends what it brings about. After an error nothing has changed where
-    /// it is [`EngineError::UnknownConfiguration`]; after any other the engine must not go on.
+    /// Applies the next record of the partition and appends what it brings about. After
+    /// [`EngineError::UnknownConfiguration`] nothing has changed; after any other error the engine must not go on.
     pub fn apply(&mut self, offset: u64, record: &SignalsRecord<'_>, out: &mut Vec<Output>) -> Result<(), EngineError> {
         if self.sealed {
             self.ignored += 1;
             return Ok(());
         }
-        let mut said = std::mem::take(&mut self.said);
-        let done = self.apply_record(offset, record, &mut said, out);
-        out.extend(said.drain(..).map(|d| Output::Detection(Box::new(d))));
-        self.said = said;
+        let mut emitted = std::mem::take(&mut self.emitted);
+        let done = self.apply_record(offset, record, &mut emitted, out);
+        out.extend(emitted.drain(..).map(|d| Output::Detection(Box::new(d))));
+        self.emitted = emitted;
         done
     }
 
@@ -124,35 +118,35 @@ impl Engine {
         &mut self,
         offset: u64,
         record: &SignalsRecord<'_>,
-        said: &mut Vec<Detection>,
+        emitted: &mut Vec<Detection>,
         out: &mut Vec<Output>,
     ) -> Result<(), EngineError> {
         match record {
             SignalsRecord::Tick(tick) => {
-                self.tick(tick, said)?;
-                out.push(Output::Tick(Tick { partition: self.home.partition, at: tick.at, open_ms: 0 }));
+                self.tick(tick, emitted)?;
+                out.push(Output::Tick(Tick { partition: self.partition.partition, at: tick.at, open_ms: 0 }));
                 self.take_snapshots(offset + 1, out);
                 Ok(())
             }
-            SignalsRecord::SiteConfigured(configured) => self.configure(configured, said),
+            SignalsRecord::SiteConfigured(configured) => self.configure(configured, emitted),
             SignalsRecord::Batch(batch) => {
-                self.with_site(&batch.head.site, said, |site, time, out| site.take(batch, time, out))?;
-                self.bound_held(said)
+                self.with_site(&batch.head.site, emitted, |site, time, out| site.take(batch, time, out))?;
+                self.bound_held(emitted)
             }
             SignalsRecord::Refused(refused) => {
-                self.with_site(&refused.site, said, |site, time, out| site.refused(refused, time, out))
+                self.with_site(&refused.site, emitted, |site, time, out| site.refused(refused, time, out))
             }
             SignalsRecord::Seal(_) => {
                 self.sealed = true;
                 Ok(())
             }
-            SignalsRecord::KeyRevoked(revoked) => self.with_site(&revoked.site, said, |site, _, _| {
+            SignalsRecord::KeyRevoked(revoked) => self.with_site(&revoked.site, emitted, |site, _, _| {
                 site.key_revoked(&revoked.key, revoked.stolen);
                 Ok(())
             }),
             SignalsRecord::SiteClosed(closed) => {
                 if let Some(mut site) = self.sites.remove(&closed.site) {
-                    site.close(said);
+                    site.close(emitted);
                     self.wakes.forget(&closed.site, &site);
                     self.holding.forget(&closed.site, &site);
                     self.closed.push((closed.site.clone(), site));
@@ -166,14 +160,14 @@ impl Engine {
     fn with_site(
         &mut self,
         id: &SiteId,
-        said: &mut Vec<Detection>,
+        emitted: &mut Vec<Detection>,
         take: impl FnOnce(&mut Site, &LogTime, &mut Vec<Detection>) -> Result<(), DecodeError>,
     ) -> Result<(), EngineError> {
         let Some(site) = self.sites.get_mut(id) else {
             self.ignored += 1;
             return Ok(());
         };
-        take(site, &self.time, said).map_err(|cause| EngineError::Batch { site: id.clone(), cause })?;
+        take(site, &self.time, emitted).map_err(|cause| EngineError::Batch { site: id.clone(), cause })?;
         site.settle();
         list(&mut self.changed, id, site);
         let bytes = site.changed_bytes();
@@ -184,21 +178,21 @@ impl Engine {
     }
 
     /// Has the sites that hold most judge their oldest early, until all together hold no more than they may.
-    fn bound_held(&mut self, said: &mut Vec<Detection>) -> Result<(), EngineError> {
+    fn bound_held(&mut self, emitted: &mut Vec<Detection>) -> Result<(), EngineError> {
         while let Some(id) = self.holding.must_yield() {
-            self.with_site(&id, said, |site, _, out| site.release_oldest(out).map(drop))?;
+            self.with_site(&id, emitted, |site, _, out| site.release_oldest(out).map(drop))?;
         }
         Ok(())
     }
 
-    fn tick(&mut self, tick: &Tick, said: &mut Vec<Detection>) -> Result<(), EngineError> {
+    fn tick(&mut self, tick: &Tick, emitted: &mut Vec<Detection>) -> Result<(), EngineError> {
         let set_back = self.time.tick(tick.at, tick.open_ms);
         self.time_changed = true;
         if let Some(before) = set_back {
-            self.set_back(before, said)?;
+            self.set_back(before, emitted)?;
         }
         for id in self.wakes.due(&self.time, &mut self.sites) {
-            self.with_site(&id, said, |site, time, out| {
+            self.with_site(&id, emitted, |site, time, out| {
                 site.time_passed(time, out);
                 Ok(())
             })?;
@@ -206,15 +200,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Wall time was set back from `before`: what all sites of the partition have of it goes back too.
-    fn set_back(&mut self, before: WallMs, said: &mut Vec<Detection>) -> Result<(), EngineError> {
-        let second = self.sites.iter().filter(|(_, site)| site.head.version() >= Version::Two);
+    /// Wall time was set back from `before`: what the sites remember of it goes back too.
+    fn set_back(&mut self, before: WallMs, emitted: &mut Vec<Detection>) -> Result<(), EngineError> {
+        let second = self.sites.iter().filter(|(_, site)| site.record.version() >= Version::Two);
         let ids: Vec<SiteId> = second.map(|(id, _)| id.clone()).collect();
         ids.iter()
-            .try_for_each(|id| self.with_site(id, said, |site, time, out| site.set_back(before, time.wall(), out)))
+            .try_for_each(|id| self.with_site(id, emitted, |site, time, out| site.set_back(before, time.wall(), out)))
     }
 
-    fn configure(&mut self, configured: &SiteConfigured, said: &mut Vec<Detection>) -> Result<(), EngineError> {
+    fn configure(&mut self, configured: &SiteConfigured, emitted: &mut Vec<Detection>) -> Result<(), EngineError> {
         if configured.semantics > SEMANTICS {
             return Err(EngineError::NewerSemantics(configured.semantics));
         }
@@ -225,11 +219,11 @@ impl Engine {
             if site.is_configured(configured) {
                 return Ok(());
             }
-            site.configure(configured, &program, said);
+            site.configure(configured, &program, emitted);
         } else {
             self.sites.insert(id.clone(), Site::new(configured, program, &self.time));
         }
-        self.with_site(id, said, |_, _, _| Ok(()))
+        self.with_site(id, emitted, |_, _, _| Ok(()))
     }
 
     /// The clocks of the log.
@@ -239,17 +233,17 @@ impl Engine {
 
     /// The sites and what happened to their batches.
     pub fn outcomes(&self) -> impl Iterator<Item = (&SiteId, &Outcomes)> {
-        self.sites.iter().map(|(id, site)| (id, &site.head.outcomes))
+        self.sites.iter().map(|(id, site)| (id, &site.record.outcomes))
     }
 
     /// What all sites hold until their watermarks pass it.
-    pub fn held(&self) -> Held {
+    pub fn held(&self) -> HeldTotal {
         self.holding.total()
     }
 
-    /// The version of the semantics that a site is judged by; none of a site that is not configured.
+    /// The version of the semantics that a site is judged by. None: it is not configured.
     pub fn semantics(&self, site: &SiteId) -> Option<u32> {
-        self.sites.get(site).map(|site| site.head.semantics.max(1))
+        self.sites.get(site).map(|site| site.record.semantics.max(1))
     }
 
     /// Whether the partition has ended: what follows is ignored, and its sites go on in the topic's next generation.
@@ -267,57 +261,5 @@ impl Engine {
 fn list(changed: &mut Vec<(KeyGroup, SiteId)>, id: &SiteId, site: &mut Site) {
     if !std::mem::replace(&mut site.changes.listed, true) {
         changed.push((site.key_group, id.clone()));
-    }
-}
-
-impl Wakes {
-    /// Notes when a site must be looked at next. An entry of open time that is too early is harmless: it is put off when it is
-    /// found.
-    pub(super) fn set(&mut self, id: &SiteId, site: &mut Site, time: &LogTime) {
-        let next_wall = site.next_wall();
-        if site.wake_wall != next_wall {
-            if let Some(at) = std::mem::replace(&mut site.wake_wall, next_wall) {
-                self.wall.remove(&(at, id.clone()));
-            }
-            self.wall.extend(next_wall.map(|at| (at, id.clone())));
-        }
-        let Some(next) = site.next_open(time) else { return };
-        match site.wake_at {
-            Some(at) if at <= next => return,
-            Some(at) => {
-                self.open.remove(&(at, id.clone()));
-            }
-            None => {}
-        }
-        site.wake_at = Some(next);
-        self.open.insert((next, id.clone()));
-    }
-
-    fn forget(&mut self, id: &SiteId, site: &Site) {
-        self.open.remove(&(site.wake_at.unwrap_or_default(), id.clone()));
-        self.wall.remove(&(site.wake_wall.unwrap_or_default(), id.clone()));
-    }
-
-    /// The sites that must be looked at now. An entry can be too early, and is exact again after a restore: the order of the
-    /// sites must not tell.
-    fn due(&mut self, time: &LogTime, sites: &mut BTreeMap<SiteId, Site>) -> BTreeSet<SiteId> {
-        let mut due = BTreeSet::new();
-        while self.open.first().is_some_and(|(at, _)| *at <= time.open)
-            && let Some((_, id)) = self.open.pop_first()
-        {
-            if let Some(site) = sites.get_mut(&id) {
-                site.wake_at = None;
-            }
-            due.insert(id);
-        }
-        while self.wall.first().is_some_and(|(at, _)| *at <= time.wall())
-            && let Some((_, id)) = self.wall.pop_first()
-        {
-            if let Some(site) = sites.get_mut(&id) {
-                site.wake_wall = None;
-            }
-            due.insert(id);
-        }
-        due
     }
 }

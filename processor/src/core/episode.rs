@@ -8,7 +8,7 @@ use logystera_schemas::time::SiteMs;
 
 /// Where a group stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// The condition is false and nothing is open.
     #[default]
     Inactive,
@@ -28,18 +28,18 @@ pub enum Phase {
 
 /// The spans of a rule that the machine needs, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spans {
+pub(crate) struct Spans {
     /// How long the condition must hold.
-    pub for_ms: i64,
+    pub(crate) for_ms: i64,
     /// How long after an emitted firing no other is emitted.
-    pub suppress_ms: i64,
+    pub(crate) suppress_ms: i64,
     /// How long the condition must be false.
-    pub resolve_after_ms: i64,
+    pub(crate) resolve_after_ms: i64,
 }
 
 /// What happens to a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// The condition became true, with so many matches.
     True {
         /// Matches that the episode begins with.
@@ -57,49 +57,49 @@ pub enum Event {
 
 /// What a transition tells the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Emit {
+pub(crate) struct Emit {
     /// The state of the detection.
-    pub state: DetectionState,
+    pub(crate) state: DetectionState,
     /// Its reason; `Firing` stands for the rule's own reason of firing.
-    pub reason: DetectionReason,
+    pub(crate) reason: DetectionReason,
     /// Firings that were held back since the last one emitted.
-    pub held: u64,
+    pub(crate) held: u64,
 }
 
 /// A group's episode and what is left of the ones before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Episode {
+pub(crate) struct Episode {
     /// Where it stands.
-    pub phase: Phase,
+    pub(crate) phase: Phase,
     /// Whether a firing of this episode was emitted: only then is its end.
-    pub announced: bool,
+    pub(crate) announced: bool,
     /// Whether the suppression ended while the condition was false: its return is emitted.
-    pub owed: bool,
+    pub(crate) owed: bool,
     /// End of the suppression that runs.
-    pub suppressed_until: Option<SiteMs>,
+    pub(crate) suppressed_until: Option<SiteMs>,
     /// Firings that were held back since the last one emitted.
-    pub held: u64,
+    pub(crate) held: u64,
     /// Matches of the episode.
-    pub count: u64,
+    pub(crate) count: u64,
     /// When the condition became true.
-    pub started_at: SiteMs,
-    /// How often time alone has told the episode again.
-    pub reminders: u32,
+    pub(crate) started_at: SiteMs,
+    /// Reminders of the episode so far: firings that only time brought about.
+    pub(crate) reminders: u32,
 }
 
 impl Episode {
     /// Whether the condition is true.
-    pub fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         matches!(self.phase, Phase::Pending { .. } | Phase::Firing)
     }
 
     /// Whether nothing is open: no episode and no suppression.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.phase == Phase::Inactive && self.suppressed_until.is_none()
     }
 
     /// Applies an event at site time `now`.
-    pub fn step(&mut self, event: Event, now: SiteMs, spans: &Spans) -> Option<Emit> {
+    pub(crate) fn step(&mut self, event: Event, now: SiteMs, spans: &Spans) -> Option<Emit> {
         match (self.phase, event) {
             (Phase::Inactive, Event::True { count }) => {
                 (self.count, self.started_at, self.reminders) = (count, now, 0);
@@ -141,8 +141,7 @@ impl Episode {
                         self.owed = true;
                         None
                     }
-                    // A firing one was told often enough: a site that comes back after a year must not bring a year of
-                    // reminders.
+                    // A firing one had reminders enough: a site that comes back after a year must not bring a year of them.
                     Phase::Firing | Phase::Inactive | Phase::Pending { .. } => None,
                 }
             }
@@ -155,14 +154,14 @@ impl Episode {
     }
 
     /// Ends the episode without an event; gives whether it had been announced.
-    pub fn end(&mut self) -> bool {
+    pub(crate) fn end(&mut self) -> bool {
         self.phase = Phase::Inactive;
         self.owed = false;
         std::mem::take(&mut self.announced)
     }
 
     /// Its deadlines go back by `ms`. Its start stays: it names it.
-    pub fn move_back(&mut self, ms: i64) {
+    pub(crate) fn move_back(&mut self, ms: i64) {
         match &mut self.phase {
             Phase::Pending { for_at: at } | Phase::Clearing { resolve_at: at } => *at = at.plus(-ms),
             Phase::Inactive | Phase::Firing => {}

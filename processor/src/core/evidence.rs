@@ -1,20 +1,25 @@
 //! Evidence: the newest matching signals of a group, cut to the fields that the rule allows.
 
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
-use logystera_schemas::batch::{Fields, Value, read_value, write_value};
+use logystera_schemas::batch::{Fields, Value};
 use logystera_schemas::catalogue::{SignalType, TYPE_FIELDS_MAX};
 use logystera_schemas::detection::{self, Label};
 use logystera_schemas::limits::{EVIDENCE_BYTES_MAX, EVIDENCE_SIGNALS_MAX, EVIDENCE_VALUE_BYTES_MAX};
 use logystera_schemas::time::SiteMs;
 
-use super::rule::{Rule, show};
+use super::rule::Rule;
+use super::value::{read_present, show, write_present};
 
+/// Bytes that a signal counts for besides its values.
+const SIGNAL_BYTES: usize = 16;
+/// The most bytes of a value besides those that are shown: whether it is there, and its length.
+const VALUE_FRAME_BYTES: usize = 3;
 /// No signal has values of more bytes than this: every field at its longest.
 const VALUES_BYTES_MAX: usize = TYPE_FIELDS_MAX * (EVIDENCE_VALUE_BYTES_MAX + 8);
 
 /// Evidence of one group: at most 10 signals, 64 bytes a value, 512 bytes of values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     /// The signals in the order in which they were matched, each a [`Kept`] as it is stored: a group is put far more often
     /// than its evidence is shown.
     kept: Vec<u8>,
@@ -22,11 +27,11 @@ pub struct Evidence {
     signals: u8,
     /// Bytes of their values as they are shown.
     shown: u16,
-    /// Bytes that they count for.
-    cost: u16,
+    /// Bytes that they count for against the site's bound.
+    bytes: u16,
 }
 
-/// One signal.
+/// One signal of the evidence.
 struct Kept<'a> {
     at: SiteMs,
     /// Bytes of the values as they are shown.
@@ -37,7 +42,14 @@ struct Kept<'a> {
 
 impl Evidence {
     /// Takes a matching signal of type `signal`. `scratch` is a buffer whose contents do not matter.
-    pub fn add(&mut self, rule: &Rule, signal: SignalType, fields: &Fields<'_>, at: SiteMs, scratch: &mut Writer) {
+    pub(crate) fn add(
+        &mut self,
+        rule: &Rule,
+        signal: SignalType,
+        fields: &Fields<'_>,
+        at: SiteMs,
+        scratch: &mut Writer,
+    ) {
         if rule.evidence.is_empty() {
             return;
         }
@@ -60,7 +72,7 @@ impl Evidence {
         self.kept = to.into_bytes();
         self.signals += 1;
         self.shown += kept.shown;
-        self.cost += kept.cost();
+        self.bytes += kept.bytes();
     }
 
     fn drop_oldest(&mut self) {
@@ -68,19 +80,19 @@ impl Evidence {
         let Ok(oldest) = Kept::read(&mut reader) else { return self.clear() };
         self.signals -= 1;
         self.shown -= oldest.shown;
-        self.cost -= oldest.cost();
+        self.bytes -= oldest.bytes();
         let len = self.kept.len() - reader.rest().len();
         self.kept.drain(..len);
     }
 
     /// The evidence as a detection shows it, oldest first.
-    pub fn list(&self, rule: &Rule, signal: SignalType) -> Vec<detection::Evidence> {
+    pub(crate) fn list(&self, rule: &Rule, signal: SignalType) -> Vec<detection::Evidence> {
         let mut reader = Reader::new(&self.kept);
         (0..self.signals).map_while(|_| Kept::read(&mut reader).ok()).map(|kept| kept.list(rule, signal)).collect()
     }
 
     /// The signals' times go back by `ms`.
-    pub fn move_back(&mut self, ms: i64) {
+    pub(crate) fn move_back(&mut self, ms: i64) {
         let before = std::mem::take(self);
         let mut reader = Reader::new(&before.kept);
         for kept in (0..before.signals).map_while(|_| Kept::read(&mut reader).ok()) {
@@ -88,20 +100,27 @@ impl Evidence {
         }
     }
 
-    /// Bytes that it counts for.
-    pub fn cost(&self) -> usize {
-        usize::from(self.cost)
+    /// Bytes that it counts for against the site's bound.
+    #[inline]
+    pub(crate) fn bytes(&self) -> usize {
+        usize::from(self.bytes)
     }
 
-    /// Drops everything: the rule's evidence fields have changed.
-    pub fn clear(&mut self) {
+    /// Drops everything, because the rule shows other fields now.
+    pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 }
 
+/// The most bytes that the evidence of a group of the rule can count for.
+pub(crate) fn bytes_max(rule: &Rule) -> usize {
+    let signal_bytes = SIGNAL_BYTES + VALUE_FRAME_BYTES * rule.evidence.len();
+    if rule.evidence.is_empty() { 0 } else { EVIDENCE_BYTES_MAX + EVIDENCE_SIGNALS_MAX * signal_bytes }
+}
+
 impl<'a> Kept<'a> {
-    fn cost(&self) -> u16 {
-        16 + self.values.len() as u16
+    fn bytes(&self) -> u16 {
+        (SIGNAL_BYTES + self.values.len()) as u16
     }
 
     fn write(&self, to: &mut Writer) {
@@ -136,7 +155,7 @@ fn shown(signal: SignalType, field: usize, value: &Value<'_>) -> String {
     text
 }
 
-/// Length of what [`show`] writes: at every match, where only a detection needs the text.
+/// Length of what [`show`] writes. Every match needs the length, only a detection the text.
 fn shown_bytes(signal: SignalType, field: usize, value: &Value<'_>) -> usize {
     match value {
         Value::Absent => 0,
@@ -158,20 +177,6 @@ fn cut(value: Value<'_>) -> Value<'_> {
         Value::Ident(text) => Value::Ident(text.get(..EVIDENCE_VALUE_BYTES_MAX).unwrap_or(text)),
         other => other,
     }
-}
-
-/// Writes a value after the branch that says whether it is there.
-pub fn write_present(to: &mut Writer, value: &Value<'_>) {
-    to.long(i64::from(*value != Value::Absent));
-    write_value(to, value);
-}
-
-/// Reads what [`write_present`] wrote.
-pub fn read_present<'a>(
-    from: &mut Reader<'a>,
-    kind: &logystera_schemas::catalogue::FieldKind,
-) -> Result<Value<'a>, DecodeError> {
-    if from.index(2)? == 0 { Ok(Value::Absent) } else { read_value(from, kind) }
 }
 
 impl Datum for Evidence {

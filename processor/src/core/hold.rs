@@ -1,4 +1,4 @@
-//! What a site holds until its watermark passes it, and the judging of it in the order of time.
+//! A site holds what its watermark has not passed, then judges it in the order of time.
 
 use logystera_schemas::avro::DecodeError;
 use logystera_schemas::batch::Frame;
@@ -8,13 +8,13 @@ use logystera_schemas::ids::SpoolId;
 use logystera_schemas::limits::{HELD_BYTES_MAX, HELD_SIGNALS_MAX};
 use logystera_schemas::time::SiteMs;
 
-use super::head::{Held, HeldKey};
+use super::held::{HeldItem, HeldKey};
 use super::site::Site;
 
 impl Site {
-    /// Switches a spool's types at `from`: at once, or when the watermark gets there. A new spool has its types from the start
-    /// of time.
-    pub(super) fn hold_or_switch(
+    /// A spool declares these types from `from` on: they are switched at once, or when the watermark gets there. A new spool
+    /// declares them from the start of time.
+    pub(crate) fn hold_or_switch(
         &mut self,
         from: SiteMs,
         spool: SpoolId,
@@ -24,7 +24,7 @@ impl Site {
     ) -> Result<(), DecodeError> {
         let now = self.now();
         if from > now {
-            self.hold((from, spool, seq, 0), Held::Enabled(enabled));
+            self.hold((from, spool, seq, 0), HeldItem::Enabled(enabled));
             return Ok(());
         }
         if from == SiteMs::MIN {
@@ -39,48 +39,48 @@ impl Site {
         Ok(())
     }
 
-    pub(super) fn hold(&mut self, key: HeldKey, held: Held) {
-        self.held_bytes += held.cost();
+    pub(crate) fn hold(&mut self, key: HeldKey, held: HeldItem) {
+        self.held_bytes += held.bytes();
         self.changes.held.insert(key);
         if let Some(before) = self.held.insert(key, held) {
             // A spool that made room, or was forgotten, came back with the same number.
-            self.held_bytes -= before.cost();
+            self.held_bytes -= before.bytes();
         }
     }
 
     /// Drops what is held of a spool, as far as `goes` says so.
-    pub(super) fn drop_held(&mut self, spool: SpoolId, goes: impl Fn(&Held) -> bool) {
+    pub(crate) fn drop_held(&mut self, spool: SpoolId, goes: impl Fn(&HeldItem) -> bool) {
         let of_spool = self.held.extract_if(.., |key, held| key.1 == spool && goes(held));
         for (key, held) in of_spool {
-            self.held_bytes -= held.cost();
+            self.held_bytes -= held.bytes();
             self.changes.held.insert(key);
         }
     }
 
-    pub(super) fn run_deadlines_before(&mut self, at: SiteMs, out: &mut Vec<Detection>) {
-        while self.board.next_deadline().is_some_and(|deadline| deadline < at) {
-            self.board.run_deadline(&mut self.head.voice, out);
+    pub(crate) fn run_deadlines_before(&mut self, at: SiteMs, out: &mut Vec<Detection>) {
+        while self.groups.next_deadline().is_some_and(|deadline| deadline < at) {
+            self.groups.run_deadline(&mut self.record.chain, out);
         }
     }
 
     /// Judges everything up to `watermark`: what is held and the deadlines in the order of time, what is held first.
-    pub(super) fn release(&mut self, watermark: SiteMs, out: &mut Vec<Detection>) -> Result<(), DecodeError> {
+    pub(crate) fn release(&mut self, watermark: SiteMs, out: &mut Vec<Detection>) -> Result<(), DecodeError> {
         while let Some(entry) = self.held.first_entry()
             && entry.key().0 <= watermark
         {
             let (key, held) = entry.remove_entry();
-            self.held_bytes -= held.cost();
+            self.held_bytes -= held.bytes();
             self.changes.held.insert(key);
             self.run_deadlines_before(key.0, out);
             match held {
-                Held::Signal(bytes) => {
+                HeldItem::Signal(bytes) => {
                     // The time that counts is the key's; the one in the bytes was the sender's.
                     let signal = Frame::of(&bytes, 0)?;
-                    if self.board.watches(signal.kind) {
-                        self.board.judge(&signal, key.0, key.0, &mut self.head.voice, out)?;
+                    if self.groups.has_subscriber(signal.kind) {
+                        self.groups.judge(&signal, key.0, key.0, &mut self.record.chain, out)?;
                     }
                 }
-                Held::Enabled(enabled) => {
+                HeldItem::Enabled(enabled) => {
                     let switched = self.switched_by(key.1, enabled);
                     self.switch_spool(key.1, enabled, key.0);
                     self.judge_switched(switched, key.0, out)?;
@@ -88,16 +88,16 @@ impl Site {
             }
         }
         self.run_deadlines_before(watermark.plus(1), out);
-        let moved = self.head.watermark.is_none_or(|before| before < watermark);
-        self.head.watermark = Some(watermark);
-        self.board.reached(watermark, moved);
-        self.head.outcomes.evicted = self.board.evicted;
-        self.changes.head = true;
+        let moved = self.record.watermark.is_none_or(|before| before < watermark);
+        self.record.watermark = Some(watermark);
+        self.groups.reached(watermark, moved);
+        self.record.outcomes.evicted = self.groups.evicted;
+        self.changes.record = true;
         Ok(())
     }
 
-    /// Too much is held: the oldest is judged before its time, counted.
-    pub(super) fn release_overflow(&mut self, out: &mut Vec<Detection>) -> Result<(), DecodeError> {
+    /// If too much is held, the oldest is judged early, and counted.
+    pub(crate) fn release_overflow(&mut self, out: &mut Vec<Detection>) -> Result<(), DecodeError> {
         while self.held.len() > HELD_SIGNALS_MAX || self.held_bytes > HELD_BYTES_MAX {
             if !self.release_oldest(out)? {
                 break;
@@ -106,12 +106,12 @@ impl Site {
         Ok(())
     }
 
-    /// Judges the oldest that is held, and what else is of its time, before its time. Gives whether something was held.
-    pub(super) fn release_oldest(&mut self, out: &mut Vec<Detection>) -> Result<bool, DecodeError> {
+    /// Judges the oldest that is held, and what else lies at its time, before the watermark passes it. False: nothing is held.
+    pub(crate) fn release_oldest(&mut self, out: &mut Vec<Detection>) -> Result<bool, DecodeError> {
         let Some((oldest, ..)) = self.held.first_key_value().map(|(key, _)| *key) else { return Ok(false) };
         let before = self.held.len();
         self.release(oldest, out)?;
-        self.head.outcomes.released_early += (before - self.held.len()) as u64;
+        self.record.outcomes.released_early += (before - self.held.len()) as u64;
         Ok(true)
     }
 }

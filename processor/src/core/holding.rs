@@ -7,25 +7,13 @@ use logystera_schemas::ids::SiteId;
 use logystera_schemas::limits::HELD_BYTES_TOTAL_MAX;
 use logystera_schemas::time::SiteMs;
 
-use super::head::Version;
+use super::held::HeldShare;
 use super::site::Site;
+use super::version::Version;
 
-/// What one site holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
-    /// Signals, and switches of signal types.
-    pub signals: usize,
-    /// Their bytes.
-    pub bytes: usize,
-    /// Site time of the oldest.
-    pub oldest: SiteMs,
-    /// Whether it may have to judge early because all together hold too much: not under the first version of the semantics.
-    yields: bool,
-}
-
-/// What all sites hold.
+/// What all sites of a partition hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
+pub struct HeldTotal {
     /// Signals, and switches of signal types.
     pub signals: usize,
     /// Their bytes.
@@ -36,14 +24,15 @@ pub struct Held {
 
 /// The sites that hold something. It is kept up as they change.
 #[derive(Debug)]
-pub(super) struct Holding {
-    sites: BTreeMap<SiteId, Share>,
-    /// Those that yield, by what they hold; of two that hold as much the one with the smaller id comes last.
+pub(crate) struct Holding {
+    sites: BTreeMap<SiteId, HeldShare>,
+    /// The sites that may have to judge early, by what they hold; of two that hold as much the one with the smaller id comes last.
     by_bytes: BTreeSet<(usize, Reverse<SiteId>)>,
     signals: usize,
     bytes: usize,
-    /// Bytes of those that yield.
+    /// Bytes of those.
     yielding_bytes: usize,
+    /// [`HELD_BYTES_TOTAL_MAX`]; less in tests.
     bytes_max: usize,
 }
 
@@ -61,29 +50,29 @@ impl Default for Holding {
 }
 
 impl Site {
-    fn holds(&self) -> Option<Share> {
-        let (signals, bytes, yields) = (self.held.len(), self.held_bytes, self.head.version() >= Version::Two);
-        self.held.first_key_value().map(|((oldest, ..), _)| Share { signals, bytes, oldest: *oldest, yields })
+    fn holds(&self) -> Option<HeldShare> {
+        let (signals, bytes, yields) = (self.held.len(), self.held_bytes, self.record.version() >= Version::Two);
+        self.held.first_key_value().map(|((oldest, ..), _)| HeldShare { signals, bytes, oldest: *oldest, yields })
     }
 }
 
 impl Holding {
     /// Takes note of what a site holds now.
-    pub(super) fn note(&mut self, id: &SiteId, site: &mut Site) {
+    pub(crate) fn note(&mut self, id: &SiteId, site: &mut Site) {
         let holds = site.holds();
-        if site.share != holds {
-            self.remove(id, site.share);
+        if site.held_share != holds {
+            self.remove(id, site.held_share);
             self.add(id, holds);
-            site.share = holds;
+            site.held_share = holds;
         }
     }
 
     /// A site is gone.
-    pub(super) fn forget(&mut self, id: &SiteId, site: &Site) {
-        self.remove(id, site.share);
+    pub(crate) fn forget(&mut self, id: &SiteId, site: &Site) {
+        self.remove(id, site.held_share);
     }
 
-    fn add(&mut self, id: &SiteId, share: Option<Share>) {
+    fn add(&mut self, id: &SiteId, share: Option<HeldShare>) {
         let Some(share) = share else { return };
         self.sites.insert(id.clone(), share);
         self.signals += share.signals;
@@ -94,7 +83,7 @@ impl Holding {
         }
     }
 
-    fn remove(&mut self, id: &SiteId, share: Option<Share>) {
+    fn remove(&mut self, id: &SiteId, share: Option<HeldShare>) {
         let Some(share) = share else { return };
         self.sites.remove(id);
         self.signals -= share.signals;
@@ -106,7 +95,7 @@ impl Holding {
     }
 
     /// The site that must judge its oldest early, because all together hold too much: the one that holds most.
-    pub(super) fn must_yield(&self) -> Option<SiteId> {
+    pub(crate) fn must_yield(&self) -> Option<SiteId> {
         if self.yielding_bytes <= self.bytes_max {
             return None;
         }
@@ -114,9 +103,9 @@ impl Holding {
     }
 
     /// What all hold together.
-    pub(super) fn total(&self) -> Held {
+    pub(crate) fn total(&self) -> HeldTotal {
         let oldest = self.sites.values().map(|share| share.oldest).min();
-        Held { signals: self.signals, bytes: self.bytes, oldest }
+        HeldTotal { signals: self.signals, bytes: self.bytes, oldest }
     }
 }
 
@@ -132,9 +121,9 @@ mod tests {
     use logystera_schemas::signals_topic::{SiteClosed, SiteConfigured};
     use logystera_schemas::topic::SignalsRecord;
 
-    use super::super::engine::Engine;
-    use super::super::rule::RuleSet;
     use super::*;
+    use crate::core::engine::Engine;
+    use crate::core::rule::RuleSet;
 
     fn apply(engine: &mut Engine, value: &[u8]) {
         engine.apply(0, &SignalsRecord::decode(value).unwrap(), &mut Vec::new()).unwrap();
@@ -191,7 +180,7 @@ mod tests {
 
     /// For each site what it holds and what it has judged early.
     fn held(engine: &Engine) -> Vec<(usize, u64)> {
-        engine.sites.values().map(|site| (site.held.len(), site.head.outcomes.released_early)).collect()
+        engine.sites.values().map(|site| (site.held.len(), site.record.outcomes.released_early)).collect()
     }
 
     #[test]

@@ -1,21 +1,17 @@
-//! Log time: what the ticks say. Wall time is the highest tick; open time stands still while the door was shut.
+//! Log time: what the ticks say. Wall time is the highest tick; open time is for how long gateways took batches: it stands still
+//! while none did.
 
 use logystera_schemas::avro_record;
-use logystera_schemas::limits::{OPEN_MS_MAX, TICKS_BELOW};
+use logystera_schemas::limits::{OPEN_MS_MAX, OPEN_STEP_MS_MAX, TICK_GAP_MS, TICKS_BELOW};
 use logystera_schemas::time::{OpenMs, WallMs};
-
-/// Most that one tick moves open time on, in milliseconds, if it does not say more: twice the ticks' interval.
-const OPEN_STEP_MS_MAX: i64 = 2_000;
-/// A tick further than this after the one before is a gap, in milliseconds.
-const GAP_MS: i64 = 60_000;
 
 avro_record! {
     /// The log's clocks, as one partition's ticks tell them.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct LogTime {
-        /// The highest tick; none before the first.
+        /// The highest tick. None: none came yet.
         pub wall: Option<WallMs>,
-        /// How long the door has been open.
+        /// How long gateways have taken batches.
         pub open: OpenMs,
         /// Ticks in a row below the highest.
         below: u32,
@@ -25,7 +21,8 @@ avro_record! {
 }
 
 impl LogTime {
-    /// Takes a tick that says the door was open for `open_ms` since the one before. Gives the wall time before where that was set back.
+    /// Takes a tick, by which batches were taken for `open_ms` since the one before. Gives the wall time from which it was set back.
+    /// None: it was not.
     pub fn tick(&mut self, at: WallMs, open_ms: i64) -> Option<WallMs> {
         let Some(wall) = self.wall else {
             self.wall = Some(at);
@@ -44,7 +41,7 @@ impl LogTime {
         self.wall = Some(at);
         let told = open_ms.min(OPEN_MS_MAX);
         self.open = self.open.plus(step.min(told.max(OPEN_STEP_MS_MAX)));
-        if step > GAP_MS {
+        if step > TICK_GAP_MS {
             self.gap_end = Some(self.open);
         }
         None

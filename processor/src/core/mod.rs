@@ -3,43 +3,76 @@
 //! It reads no clock, draws no random number, iterates no unordered map and does no I/O: the same log and the same rules
 //! give the same detections, byte for byte. Data flows downwards:
 //!
-//! - [`engine`]: the sites of a partition, log time ([`log_time`]), and what all hold together ([`holding`])
-//! - [`site`]: dedup and spools (`spools`, each a [`spool`]), the hold and the watermark (`hold`), refusals (`refusal`),
-//!   switched types (`switched`), silence (`silence`, [`blind`]), a clock that was wrong (`reset`); [`head`] is what it keeps
-//! - [`board`]: groups and deadlines of the site's rules ([`program`] is the rule set made ready), what makes room
-//!   ([`evict`]), when absences count ([`absence`])
-//! - [`group`]: one group: its [`window`], its [`episode`] (the state machine), its [`evidence`]
-//! - [`voice`]: detections, numbered and chained
-//! - [`state`]: all of it as entries of a store, and a key group's at a place in the log ([`snapshot`])
-//! - [`view`]: what those entries say of a site, for people
+//! - [`engine`]: the sites of a partition, log time (`log_time`), when they must be looked at (`wakes`), and what all hold
+//!   together (`holding`)
+//! - `site`: dedup and spools (`spools`, each a `spool`), the hold and the watermark (`hold`), refusals (`refusal`), switched
+//!   types (`switched`), silence (`silence`), a clock that was wrong (`reset`); `record` is what is stored of it each time
+//! - `rule_groups`: groups and deadlines of the site's rules (`program` is the rule set made ready), what makes room (`evict`,
+//!   in its `eviction_order`), from where absences count (`absences`), other rules (`reprogram`)
+//! - `group`: one group: its `conditions` (a file for each kind), its `episode` (the state machine), its `evidence`
+//! - `chain`: detections, numbered and linked
+//! - `state`: all of it as entries of a store, each under a `key`, and a key group's at a place in the log (`snapshot`, when
+//!   its `schedule` says)
+//! - `view`: what those entries say of a site, for people
+//! - `rule`, `filter`, `template`, `value`: a checked rule, and what it is made of
+//!
+//! What stands here is what other crates may use.
 
-pub mod rule;
+mod filter;
+mod rule;
+mod template;
+mod value;
 
-pub mod engine;
-pub mod holding;
-pub mod log_time;
-pub mod snapshot;
-pub mod state;
-pub mod view;
+mod engine;
+mod holding;
+mod key;
+mod log_time;
+mod schedule;
+mod snapshot;
+mod state;
+mod view;
+mod wakes;
 
-pub mod head;
+mod held;
 mod hold;
+mod record;
 mod refusal;
 mod reset;
 mod silence;
-pub mod site;
-pub mod spool;
+mod site;
+mod spool;
 mod spools;
 mod switched;
+mod version;
 
-pub mod absence;
-pub mod blind;
-pub mod board;
-pub mod evict;
-pub mod program;
+mod absences;
+mod evict;
+mod eviction_order;
+mod program;
+mod reprogram;
+mod rule_groups;
 
-pub mod episode;
-pub mod evidence;
-pub mod group;
-pub mod voice;
-pub mod window;
+mod chain;
+mod conditions;
+mod episode;
+mod evidence;
+mod group;
+mod group_key;
+
+#[cfg(test)]
+mod tests;
+
+pub use chain::DetectionChain;
+pub use engine::{Engine, EngineError, Output, SEMANTICS};
+pub use filter::{Predicate, Test};
+pub(crate) use group::bytes_max as group_bytes_max;
+pub use holding::HeldTotal;
+pub use log_time::LogTime;
+pub use record::{Outcomes, SiteRecord};
+pub use rule::{Condition, Expected, Rule, RuleSet, StateLimits};
+pub use spool::{KeyWindow, Outlived, Spool};
+pub use state::{Put, stored_spool};
+pub use template::{Piece, Template};
+pub use value::show as show_value;
+pub use version::Version;
+pub use view::{Gathering, HeldView, SiteView, SpoolView, Standing, Until, Wait};

@@ -1,4 +1,4 @@
-//! What the gateway turned away: a sign of life, and a signal that the engine makes of it, `integration.refused`.
+//! What the gateway turned away: a sign of life of the site, and a signal that the engine makes of it, `integration.refused`.
 
 use logystera_schemas::avro::{DecodeError, Writer};
 use logystera_schemas::batch::{Frame, Value, write_frame};
@@ -7,26 +7,31 @@ use logystera_schemas::detection::Detection;
 use logystera_schemas::signals_topic::Refused;
 use logystera_schemas::time::SiteMs;
 
-use super::head::Version;
 use super::log_time::LogTime;
 use super::site::Site;
+use super::version::Version;
 
 impl Site {
-    /// Takes note of what the gateway turned away: a sign of life only where the MAC held.
-    pub fn refused(&mut self, refused: &Refused, time: &LogTime, out: &mut Vec<Detection>) -> Result<(), DecodeError> {
-        self.head.outcomes.refused += refused.count;
-        self.changes.head = true;
+    /// Takes note of what the gateway turned away. It is a sign of life only if its signature was right.
+    pub(crate) fn refused(
+        &mut self,
+        refused: &Refused,
+        time: &LogTime,
+        out: &mut Vec<Detection>,
+    ) -> Result<(), DecodeError> {
+        self.record.outcomes.refused += refused.count;
+        self.changes.record = true;
         if !refused.authenticated {
             return Ok(());
         }
         self.forget_spools(time.wall());
-        let is_second = self.head.version() >= Version::Two;
+        let is_second = self.record.version() >= Version::Two;
         if let Some(spool) = refused.spool.filter(|spool| is_second || self.spools.contains_key(spool)) {
             self.hear_spool(spool, false, time);
         }
         self.hear_site(time, out);
         self.switch_as_live();
-        if self.head.watermark.is_some() {
+        if self.record.watermark.is_some() {
             self.release(self.next_watermark(None), out)?;
         }
         if is_second && let Some(reason) = symbol_of(&refused.reason) {
@@ -35,7 +40,7 @@ impl Site {
         Ok(())
     }
 
-    /// Judges a refusal as a signal of this moment. It moves no watermark.
+    /// Judges a refusal as a signal of this moment, which moves no watermark.
     fn judge_refusal(
         &mut self,
         reason: &str,
@@ -43,18 +48,18 @@ impl Site {
         time: &LogTime,
         out: &mut Vec<Detection>,
     ) -> Result<(), DecodeError> {
-        let Some(kind) = SignalType::from_name(REFUSED).filter(|kind| self.board.watches(*kind)) else {
+        let Some(kind) = SignalType::from_name(REFUSED).filter(|kind| self.groups.has_subscriber(*kind)) else {
             return Ok(());
         };
-        // Before the first batch there is no site time: the log's has to do.
-        let now = self.head.watermark.unwrap_or(SiteMs(time.wall().0));
+        // Before the first batch there is no site time: the log's stands in.
+        let now = self.record.watermark.unwrap_or(SiteMs(time.wall().0));
         self.run_deadlines_before(now, out);
         let signal = signal(kind, reason, count);
-        self.board.judge(&Frame::of(&signal, 0)?, now, now, &mut self.head.voice, out)?;
-        if self.head.watermark.is_some() {
+        self.groups.judge(&Frame::of(&signal, 0)?, now, now, &mut self.record.chain, out)?;
+        if self.record.watermark.is_some() {
             self.run_deadlines_before(now.plus(1), out);
         }
-        self.head.outcomes.evicted = self.board.evicted;
+        self.record.outcomes.evicted = self.groups.evicted;
         Ok(())
     }
 }

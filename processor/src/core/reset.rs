@@ -1,4 +1,4 @@
-//! The clock of the log ran ahead and was set back: what had followed it goes back, or all that the site sends would be late
+//! The log's clock ran ahead and was set back. What had followed it goes back too: else all that a site sends would be late
 //! until time catches up.
 
 use std::sync::Arc;
@@ -8,70 +8,76 @@ use logystera_schemas::detection::Detection;
 use logystera_schemas::limits::AHEAD_MS_MAX;
 use logystera_schemas::time::{SiteMs, WallMs};
 
-use super::board::{Board, reschedule};
+use super::rule_groups::{RuleGroups, reschedule};
 use super::site::Site;
 
 impl Site {
     /// Wall time was set back from `before` to `wall`.
-    pub fn set_back(&mut self, before: WallMs, wall: WallMs, out: &mut Vec<Detection>) -> Result<(), DecodeError> {
-        self.head.heard_wall = self.head.heard_wall.min(wall);
+    pub(crate) fn set_back(
+        &mut self,
+        before: WallMs,
+        wall: WallMs,
+        out: &mut Vec<Detection>,
+    ) -> Result<(), DecodeError> {
+        self.record.heard_wall = self.record.heard_wall.min(wall);
         for (id, spool) in self.spools.iter_mut().filter(|(_, spool)| spool.last_batch > wall) {
             spool.last_batch = wall;
             self.changes.spools.insert(*id);
         }
-        for state in &mut self.board.rules {
-            if let Some(until) = &mut state.extra.blind.suppressed_until {
+        for state in &mut self.groups.rules {
+            if let Some(until) = &mut state.extras.blind.suppressed_until {
                 *until = until.plus(-before.since(wall));
-                state.extra_dirty = true;
+                state.extras_dirty = true;
             }
         }
-        self.changes.head = true;
-        match self.head.watermark {
+        self.changes.record = true;
+        match self.record.watermark {
             Some(now) if now > SiteMs(wall.0).plus(AHEAD_MS_MAX) => self.start_time_anew(SiteMs(wall.0), out),
             _ => Ok(()),
         }
     }
 
-    /// The site's time goes on from `to`, which lies behind its watermark. How far each thing lies from the watermark stays.
+    /// The site's time goes on from `to`, which lies before its watermark. What it remembers keeps its distance from the
+    /// watermark; what it holds is judged first.
     fn start_time_anew(&mut self, to: SiteMs, out: &mut Vec<Detection>) -> Result<(), DecodeError> {
         if let Some((newest, ..)) = self.held.last_key_value().map(|(key, _)| *key) {
             self.release(newest, out)?;
         }
         let now = self.now();
         let ms = now.since(to);
-        self.head.watermark = Some(to);
+        self.record.watermark = Some(to);
         for (id, spool) in &mut self.spools {
             spool.through = spool.through.plus(-ms).min(to);
             self.changes.spools.insert(*id);
         }
-        self.board.move_back(ms, now);
-        self.head.outcomes.time_resets += 1;
-        out.push(self.head.voice.speak_of_reset(to, now));
+        self.groups.move_back(ms, now);
+        self.record.outcomes.time_resets += 1;
+        out.push(self.record.chain.emit_reset(to, now));
         Ok(())
     }
 }
 
-impl Board {
+impl RuleGroups {
     /// All times go back by `ms`; the site had reached `now`. Absences wait for the next watermark.
     fn move_back(&mut self, ms: i64, now: SiteMs) {
         let program = Arc::clone(&self.program);
         self.absences_wait = true;
         self.deadlines.clear();
-        for (place, state) in (0..).zip(&mut self.rules) {
-            if let Some(until) = &mut state.extra.overflow_until {
+        for ((index, _, plan), state) in program.iter().zip(&mut self.rules) {
+            if let Some(until) = &mut state.extras.overflow_until {
                 *until = until.plus(-ms);
-                state.extra_dirty = true;
+                state.extras_dirty = true;
             }
-            state.leaving.forget();
+            state.order.reset();
             for (key, group) in &mut state.groups {
-                let cost = group.cost(key);
-                group.move_back(ms, now, program.plan(place));
-                self.bytes = self.bytes + group.cost(key) - cost;
+                let bytes_before = group.bytes(key);
+                group.move_back(ms, now, plan);
+                self.bytes = self.bytes + group.bytes(key) - bytes_before;
                 if !std::mem::replace(&mut group.dirty, true) {
-                    self.changed.push((place, key.clone()));
+                    self.changed.push((index, key.clone()));
                 }
                 group.scheduled = SiteMs::MAX;
-                reschedule(&mut self.deadlines, self.absences_wait, &program, place, key, group);
+                reschedule(&mut self.deadlines, self.absences_wait, &program, index, key, group);
             }
         }
     }

@@ -5,87 +5,87 @@ use std::sync::Arc;
 use logystera_schemas::detection::Detection;
 use logystera_schemas::time::{OpenMs, WallMs};
 
-use super::blind::{Blind, blind_from};
-use super::head::Version;
+use super::conditions::blind;
 use super::log_time::LogTime;
 use super::site::Site;
+use super::version::Version;
 
 impl Site {
     /// A sign of life: ends blindness.
-    pub(super) fn hear_site(&mut self, time: &LogTime, out: &mut Vec<Detection>) {
-        self.head.heard_open = time.open;
-        self.head.heard_wall = time.wall();
-        self.changes.head = true;
+    pub(crate) fn hear_site(&mut self, time: &LogTime, out: &mut Vec<Detection>) {
+        self.record.heard_open = time.open;
+        self.record.heard_wall = time.wall();
+        self.changes.record = true;
         let mut was_blind = false;
-        for (place, _) in &self.board.program.silences {
-            let state = &mut self.board.rules[usize::from(*place)];
-            if state.extra.blind.firing {
+        for (index, _) in &self.groups.program.silences {
+            let state = &mut self.groups.rules[index.at()];
+            if state.extras.blind.firing {
                 was_blind = true;
-                state.extra_dirty = true;
-                let rule = self.board.program.rule(*place);
-                out.extend(state.extra.blind.end(&mut self.head.voice, rule, time.wall()));
+                state.extras_dirty = true;
+                let rule = self.groups.program.rule(*index);
+                out.extend(state.extras.blind.end(&mut self.record.chain, rule, time.wall()));
             }
         }
-        self.board.absences_wait |= was_blind;
+        self.groups.absences_wait |= was_blind;
     }
 
-    /// Time has moved on: the site may have been silent for too long, or must be told again to be.
-    pub fn time_passed(&mut self, time: &LogTime, out: &mut Vec<Detection>) {
+    /// Time has moved on: the site may now be silent for too long, or a reminder of its silence may be due.
+    pub(crate) fn time_passed(&mut self, time: &LogTime, out: &mut Vec<Detection>) {
         let (has_ended, reminds) = (self.has_ended(), self.reminds());
-        let program = Arc::clone(&self.board.program);
-        for (place, after_ms) in &program.silences {
-            let from = self.blind_from(*after_ms, time);
-            let rule = program.rule(*place);
-            let state = &mut self.board.rules[usize::from(*place)];
-            let blind = &mut state.extra.blind;
+        let program = Arc::clone(&self.groups.program);
+        for (index, plan) in &program.silences {
+            let from = self.blind_from(plan, time);
+            let rule = program.rule(*index);
+            let state = &mut self.groups.rules[index.at()];
+            let blind = &mut state.extras.blind;
             if !blind.firing && !has_ended && time.open >= from {
-                out.push(blind.fire(&mut self.head.voice, rule, self.head.heard_wall, time.wall()));
+                out.push(blind.fire(&mut self.record.chain, rule, self.record.heard_wall, time.wall()));
             } else if reminds && blind.reminds_at().is_some_and(|at| at <= time.wall()) {
-                out.extend(blind.remind(&mut self.head.voice, rule, time.wall()));
+                out.extend(blind.remind(&mut self.record.chain, rule, time.wall()));
             } else {
                 continue;
             }
-            state.extra_dirty = true;
-            self.changes.head = true;
+            state.extras_dirty = true;
+            self.changes.record = true;
         }
     }
 
     /// Open time at which the site must be looked at again, should nothing be heard until then.
-    pub fn next_open(&self, time: &LogTime) -> Option<OpenMs> {
+    pub(crate) fn next_open(&self, time: &LogTime) -> Option<OpenMs> {
         if self.has_ended() {
             return None;
         }
         let waits = self.blinds().filter(|(_, blind)| !blind.firing);
-        waits.map(|(after_ms, _)| self.blind_from(after_ms, time)).min()
+        waits.map(|(plan, _)| self.blind_from(plan, time)).min()
     }
 
     /// Wall time at which the site must be looked at again, should nothing be heard until then.
-    pub fn next_wall(&self) -> Option<WallMs> {
+    pub(crate) fn next_wall(&self) -> Option<WallMs> {
         if !self.reminds() {
             return None;
         }
         self.blinds().filter_map(|(_, blind)| blind.reminds_at()).min()
     }
 
-    /// What rules know of the site's silence, and how long it may last.
-    fn blinds(&self) -> impl Iterator<Item = (i64, &Blind)> {
-        let silences = self.board.program.silences.iter();
-        silences.map(|(place, after_ms)| (*after_ms, &self.board.rules[usize::from(*place)].extra.blind))
+    /// The rules that watch for the site's silence, and what each knows of it.
+    fn blinds(&self) -> impl Iterator<Item = (&blind::Plan, &blind::State)> {
+        let silences = self.groups.program.silences.iter();
+        silences.map(|(index, plan)| (plan, &self.groups.rules[index.at()].extras.blind))
     }
 
-    /// Whether a silence that goes on is told again.
+    /// Whether a silence that goes on brings reminders.
     fn reminds(&self) -> bool {
-        self.head.version() >= Version::Two
+        self.record.version() >= Version::Two
     }
 
-    /// Whether every spool has said that nothing more comes: then silence is what was promised.
+    /// Whether every spool declared that nothing more comes: then silence is what was promised.
     fn has_ended(&self) -> bool {
-        let ends = self.head.version() >= Version::Two && !self.spools.is_empty();
+        let ends = self.record.version() >= Version::Two && !self.spools.is_empty();
         ends && self.spools.values().all(|spool| spool.ended)
     }
 
-    fn blind_from(&self, after_ms: i64, time: &LogTime) -> OpenMs {
+    fn blind_from(&self, plan: &blind::Plan, time: &LogTime) -> OpenMs {
         let flush_every_s = self.spools.values().map(|s| s.flush_every_s).max().unwrap_or(0);
-        blind_from(self.head.heard_open, after_ms, flush_every_s, time.gap_end)
+        plan.blind_from(self.record.heard_open, flush_every_s, time.gap_end)
     }
 }

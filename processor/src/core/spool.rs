@@ -1,29 +1,17 @@
-//! The spools of a site: what each has said, and which of them the watermark waits for.
+//! A spool of a site: which of its batches were seen, up to where it has said everything, and whether the watermark waits for
+//! it.
 
 use logystera_schemas::avro_record;
 use logystera_schemas::catalogue::SignalTypes;
 use logystera_schemas::ids::{KeyId, Sha256Digest};
-use logystera_schemas::limits::{KEY_WINDOWS_MAX, SPOOL_FORGOTTEN_MS};
+use logystera_schemas::limits::{
+    FLUSHES_WAITED, KEY_WINDOWS_MAX, PAUSE_MARGIN_MS, REPLACED_PAUSE_MS_MAX, SENDER_PAUSE_MS_MAX, SITE_CUT_OFF_MS,
+    SPOOL_FORGOTTEN_MS, SPOOL_WAIT_MS_MAX, SPOOL_WAIT_MS_MIN,
+};
 use logystera_schemas::replay::{ReplayWindow, Seen};
 use logystera_schemas::time::{OpenMs, SiteMs, WallMs};
 
-use super::head::Version;
-
-/// A spool is given three of its own flush intervals.
-pub const FLUSHES: i64 = 3;
-/// But at least this long, in milliseconds.
-const LIVENESS_MS_MIN: i64 = 120_000;
-/// And at most this long, in milliseconds.
-const LIVENESS_MS_MAX: i64 = 3_600_000;
-/// The longest pause of a sender: its backoff, in milliseconds.
-pub const SENDER_PAUSE_MS_MAX: i64 = 3_600_000;
-/// The longest time that a spool is waited for because of a new one, in milliseconds: mostly a new one means that the site's
-/// sender was set up anew, and that the old one is gone.
-const REPLACED_PAUSE_MS_MAX: i64 = 600_000;
-/// What a sender's pause may take beyond twice the outage, in milliseconds: a try, and what follows of it.
-const PAUSE_MARGIN_MS: i64 = 60_000;
-/// A site that was silent for longer than this was cut off as a whole, in milliseconds.
-const SITE_SILENT_MS: i64 = 120_000;
+use super::version::Version;
 
 avro_record! {
     /// Since when a spool is silent while others are heard.
@@ -33,7 +21,7 @@ avro_record! {
         pub at: OpenMs,
         /// Whether the whole site had been cut off before.
         pub after_outage: bool,
-        /// How much longer than after no outage it is waited for; none where the first version set it.
+        /// How much longer it is waited for because of that. None: the first version set it, which did not say.
         pub pause_ms: Option<i64> where since 2,
     }
 }
@@ -42,7 +30,7 @@ avro_record! {
     /// The batches seen under one signing key.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct KeyWindow {
-        /// The key; none where it was heard before keys were told apart.
+        /// The key. None: it was heard before keys were told apart.
         pub key: Option<KeyId>,
         /// Whether the key was revoked.
         pub revoked: bool,
@@ -59,19 +47,19 @@ avro_record! {
         pub window: ReplayWindow,
         /// Its watermark in site time.
         pub through: SiteMs,
-        /// How often it promises to speak.
+        /// Its flush interval, in seconds: how often it promises a batch.
         pub flush_every_s: u32,
-        /// Signal types that are switched on by what was judged of it.
+        /// Signal types that it has on by what was judged of it.
         pub enabled: SignalTypes,
-        /// Signal types that its newest batch says are switched on.
-        pub said: SignalTypes,
+        /// Signal types that its newest batch says it has on.
+        pub declared_types: SignalTypes,
         /// Wall time of its last batch.
         pub last_batch: WallMs,
         /// Set while another spool has been heard since this one was.
         pub outlived: Option<Outlived>,
         /// Whether its newest batch said that it is the last one.
         pub ended: bool where since 2,
-        /// The key of `window`; none where it was heard before keys were told apart.
+        /// The key of `window`. None: it was heard before keys were told apart.
         pub key: Option<KeyId> where since 2,
         /// Whether that key was revoked.
         pub revoked: bool where since 2,
@@ -82,7 +70,7 @@ avro_record! {
 
 /// What a revocation did to a spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Revocation {
+pub(crate) enum Revocation {
     /// The key was not heard on it.
     Unconcerned,
     /// It goes on.
@@ -92,39 +80,39 @@ pub enum Revocation {
 }
 
 impl Spool {
-    /// Whether the watermark waits for it, with the site last heard at `heard`: it does until its silence exceeds three
-    /// flushes, and a sender's pause more after an outage of the whole site. Its silence counts only while others are heard.
-    /// One that has ended is not live.
-    pub fn is_live(&self, heard: OpenMs, version: Version) -> bool {
+    /// Whether the watermark waits for it, with the site last heard at `heard`. It does until its silence exceeds three of its
+    /// flush intervals, and a sender's pause more after an outage of the whole site. Its silence counts only while others are
+    /// heard. One that has ended is not live.
+    pub(crate) fn is_live(&self, heard: OpenMs, version: Version) -> bool {
         if self.ended && version >= Version::Two {
             return false;
         }
         self.waited_until(version).is_none_or(|until| heard <= until)
     }
 
-    /// Open time of the last sign of life of another spool with which it is waited for; none while no other was heard.
-    pub fn waited_until(&self, version: Version) -> Option<OpenMs> {
+    /// Until which open time it is waited for: if another spool is heard after that, it is not. None: no other was heard since.
+    pub(crate) fn waited_until(&self, version: Version) -> Option<OpenMs> {
         self.outlived.map(|outlived| outlived.at.plus(self.patience_ms(version)))
     }
 
     /// How long its silence may last, in milliseconds.
-    pub fn patience_ms(&self, version: Version) -> i64 {
-        let flushes_ms = FLUSHES * 1_000 * i64::from(self.flush_every_s);
+    pub(crate) fn patience_ms(&self, version: Version) -> i64 {
+        let flushes_ms = FLUSHES_WAITED * 1_000 * i64::from(self.flush_every_s);
         let pause_ms = self.outlived.map_or(0, |outlived| {
             let longest_ms = if outlived.after_outage { SENDER_PAUSE_MS_MAX } else { 0 };
             outlived.pause_ms.filter(|_| version >= Version::Two).unwrap_or(longest_ms)
         });
-        flushes_ms.clamp(LIVENESS_MS_MIN, LIVENESS_MS_MAX) + pause_ms
+        flushes_ms.clamp(SPOOL_WAIT_MS_MIN, SPOOL_WAIT_MS_MAX) + pause_ms
     }
 
     /// Whether its last batch is so long ago that it can be forgotten.
-    pub fn is_forgotten(&self, wall: WallMs) -> bool {
+    pub(crate) fn is_forgotten(&self, wall: WallMs) -> bool {
         wall.since(self.last_batch) > SPOOL_FORGOTTEN_MS
     }
 
-    /// Another spool was heard. Its silence is counted from the first time, or, where the whole site was cut off since and
-    /// it was live until then, anew from the first time after that. Gives whether anything changed.
-    pub fn other_heard(&mut self, heard: &Heard, version: Version) -> bool {
+    /// Another spool was heard. Its silence is counted from the first time, or anew from the first time after an outage of
+    /// the whole site if it was live until then. Gives whether anything changed.
+    pub(crate) fn other_heard(&mut self, heard: &Heard, version: Version) -> bool {
         let starts = match self.outlived {
             None => true,
             Some(before) => heard.after_outage && !before.after_outage && self.is_live(heard.last, version),
@@ -137,7 +125,7 @@ impl Spool {
     }
 
     /// What is known of a batch, under whichever key it came.
-    pub fn look(&self, seq: u64, digest: &Sha256Digest) -> Seen {
+    pub(crate) fn look(&self, seq: u64, digest: &Sha256Digest) -> Seen {
         let rank = |seen: &Seen| match seen {
             Seen::Conflict => 0,
             Seen::Duplicate => 1,
@@ -148,8 +136,8 @@ impl Spool {
         windows.map(|window| window.look(seq, digest)).min_by_key(rank).unwrap_or(Seen::New)
     }
 
-    /// Marks a batch as seen under this key; none where keys are not told apart.
-    pub fn mark(&mut self, key: Option<&KeyId>, seq: u64, digest: &Sha256Digest) {
+    /// Marks a batch as seen under this key. None: keys are not told apart.
+    pub(crate) fn mark(&mut self, key: Option<&KeyId>, seq: u64, digest: &Sha256Digest) {
         if self.key.as_ref() != key {
             self.turn_to(key);
         }
@@ -177,7 +165,7 @@ impl Spool {
     }
 
     /// A key was revoked. What was seen under a stolen one counts no more.
-    pub fn revoke(&mut self, key: &KeyId, stolen: bool) -> Revocation {
+    pub(crate) fn revoke(&mut self, key: &KeyId, stolen: bool) -> Revocation {
         let is_first = self.key.as_ref() == Some(key);
         let among_others = self.others.iter().position(|other| other.key.as_ref() == Some(key));
         match (is_first, among_others) {
@@ -195,18 +183,18 @@ impl Spool {
     }
 
     /// Whether it was heard only under keys that were revoked since.
-    pub fn is_revoked(&self) -> bool {
+    pub(crate) fn is_revoked(&self) -> bool {
         self.revoked && self.others.iter().all(|other| other.revoked)
     }
 }
 
 /// A sign of life of a site, and the one before.
 #[derive(Clone, Copy, Debug)]
-pub struct Heard {
+pub(crate) struct Heard {
     /// Open time of it.
-    pub now: OpenMs,
+    pub(crate) now: OpenMs,
     /// Open time of the one before.
-    pub last: OpenMs,
+    pub(crate) last: OpenMs,
     /// Whether the whole site was cut off between them.
     after_outage: bool,
     /// How much longer spools are waited for because of that.
@@ -214,12 +202,12 @@ pub struct Heard {
 }
 
 impl Heard {
-    /// A site that was last heard at `last` is heard at `now`, `silent_ms` of wall time later; the newest gap in the ticks ended
-    /// at `gap_end`. `is_new`: it is the first that is heard of a spool.
+    /// A site that was last heard at `last` is heard at `now`, `silent_ms` of wall time later. The newest gap in the ticks ended
+    /// at `gap_end`. `is_new`: a spool is heard for the first time.
     ///
     /// A sender's pauses double from 30 s on, with full jitter: its next one is hardly longer than twice the outage.
-    pub fn new(last: OpenMs, now: OpenMs, gap_end: Option<OpenMs>, silent_ms: i64, is_new: bool) -> Self {
-        let after_outage = now.since(last) > SITE_SILENT_MS || gap_end.is_some_and(|end| end > last);
+    pub(crate) fn new(last: OpenMs, now: OpenMs, gap_end: Option<OpenMs>, silent_ms: i64, is_new: bool) -> Self {
+        let after_outage = now.since(last) > SITE_CUT_OFF_MS || gap_end.is_some_and(|end| end > last);
         let longest_ms = if is_new { REPLACED_PAUSE_MS_MAX } else { SENDER_PAUSE_MS_MAX };
         let pause_ms = silent_ms.max(0).saturating_mul(2).saturating_add(PAUSE_MARGIN_MS).min(longest_ms);
         Self { now, last, after_outage, pause_ms: if after_outage { pause_ms } else { 0 } }

@@ -1,4 +1,4 @@
-//! What a site does with its spools: hears them, waits for them, makes room for another, and has on what they say.
+//! What a site does with its spools: hears them, waits for them, makes room for another, and has the types on that they declare.
 
 use logystera_schemas::batch::Batch;
 use logystera_schemas::catalogue::SignalTypes;
@@ -7,21 +7,22 @@ use logystera_schemas::limits::{SPOOL_ROOM_MS, SPOOLS_MAX};
 use logystera_schemas::replay::{ReplayWindow, Seen};
 use logystera_schemas::time::{SiteMs, WallMs};
 
-use super::head::{Held, Version};
+use super::held::HeldItem;
 use super::log_time::LogTime;
 use super::site::Site;
 use super::spool::{Heard, Revocation, Spool};
+use super::version::Version;
 
 impl Site {
-    /// Whether the batch was not taken before; counts it where it was.
-    pub(super) fn is_new(&mut self, batch: &Batch<'_>, wall: WallMs) -> bool {
-        self.changes.head = true;
+    /// Whether the batch was not taken before. Counts one that was, and one for whose spool there is no room.
+    pub(crate) fn is_new(&mut self, batch: &Batch<'_>, wall: WallMs) -> bool {
+        self.changes.record = true;
         let Some(spool) = self.spools.get(&batch.head.spool) else {
             let has_room = self.spools.len() < SPOOLS_MAX || self.make_spool_room(wall);
-            self.head.outcomes.spool_overflows += u64::from(!has_room);
+            self.record.outcomes.spool_overflows += u64::from(!has_room);
             return has_room;
         };
-        let outcomes = &mut self.head.outcomes;
+        let outcomes = &mut self.record.outcomes;
         match spool.look(batch.head.seq, &batch.head.digest) {
             Seen::New => return true,
             Seen::Duplicate => outcomes.duplicates += 1,
@@ -32,9 +33,10 @@ impl Site {
     }
 
     /// Drops a spool so that there is room for another: one that was heard only under keys that were revoked, else one that has
-    /// ended or was silent for long; of several the longest silent. What it said waits on, and is judged in its place.
+    /// ended or was silent for long; of several the longest silent. What it sent and is held stays, and is judged
+    /// in its order.
     fn make_spool_room(&mut self, wall: WallMs) -> bool {
-        if self.head.version() == Version::One {
+        if self.record.version() == Version::One {
             return false;
         }
         let first = |goes: &dyn Fn(&Spool) -> bool| {
@@ -44,15 +46,15 @@ impl Site {
         let is_done = |spool: &Spool| spool.ended || wall.since(spool.last_batch) >= SPOOL_ROOM_MS;
         let Some(id) = first(&Spool::is_revoked).or_else(|| first(&is_done)) else { return false };
         self.remove_spool(id);
-        self.drop_held(id, |held| matches!(held, Held::Enabled(_)));
-        self.head.outcomes.spools_evicted += 1;
+        self.drop_held(id, |held| matches!(held, HeldItem::Enabled(_)));
+        self.record.outcomes.spools_evicted += 1;
         true
     }
 
-    /// A key was revoked. Where somebody else had it, what was numbered under it is free again, and a spool of which nothing
-    /// else was seen goes with all that waits of it.
-    pub fn key_revoked(&mut self, key: &KeyId, stolen: bool) {
-        if self.head.version() == Version::One {
+    /// A key was revoked. If somebody else had it (`stolen`), the numbers of its batches are free again, and a spool of which
+    /// nothing else was seen goes with all that waits of it.
+    pub(crate) fn key_revoked(&mut self, key: &KeyId, stolen: bool) {
+        if self.record.version() == Version::One {
             return;
         }
         let mut emptied = Vec::new();
@@ -75,10 +77,10 @@ impl Site {
         self.changes.spools.insert(id);
     }
 
-    /// Hears a spool's batch. Gives the site time from which its set of switched-on types differs, where it does.
-    pub(super) fn hear_batch(&mut self, batch: &Batch<'_>, through: SiteMs, time: &LogTime) -> Option<SiteMs> {
+    /// Hears a spool's batch. Gives the site time from which it declares other types. None: it declares the same.
+    pub(crate) fn hear_batch(&mut self, batch: &Batch<'_>, through: SiteMs, time: &LogTime) -> Option<SiteMs> {
         let head = &batch.head;
-        let version = self.head.version();
+        let version = self.record.version();
         let key = (version >= Version::Two).then_some(&head.key);
         let fresh = !self.spools.contains_key(&head.spool);
         self.hear_spool(head.spool, fresh, time);
@@ -87,7 +89,7 @@ impl Site {
             through,
             flush_every_s: head.flush_every_s,
             enabled: SignalTypes::default(),
-            said: head.enabled,
+            declared_types: head.enabled,
             last_batch: time.wall(),
             outlived: None,
             ended: false,
@@ -95,9 +97,12 @@ impl Site {
             revoked: false,
             others: Vec::new(),
         });
-        let switched =
-            if fresh { Some(SiteMs::MIN) } else { (spool.said != head.enabled).then(|| spool.through.plus(1)) };
-        spool.said = head.enabled;
+        let switched = if fresh {
+            Some(SiteMs::MIN)
+        } else {
+            (spool.declared_types != head.enabled).then(|| spool.through.plus(1))
+        };
+        spool.declared_types = head.enabled;
         spool.mark(key, head.seq, &head.digest);
         spool.through = spool.through.max(through);
         spool.flush_every_s = head.flush_every_s;
@@ -108,11 +113,11 @@ impl Site {
         switched
     }
 
-    /// One spool was heard, and thereby the others were not. `is_new`: it is the first that is heard of it.
-    pub(super) fn hear_spool(&mut self, heard: SpoolId, is_new: bool, time: &LogTime) {
-        let silent_ms = time.wall().since(self.head.heard_wall);
-        let by = Heard::new(self.head.heard_open, time.open, time.gap_end, silent_ms, is_new);
-        let version = self.head.version();
+    /// One spool was heard, and thereby the others were not. `is_new`: for the first time.
+    pub(crate) fn hear_spool(&mut self, heard: SpoolId, is_new: bool, time: &LogTime) {
+        let silent_ms = time.wall().since(self.record.heard_wall);
+        let by = Heard::new(self.record.heard_open, time.open, time.gap_end, silent_ms, is_new);
+        let version = self.record.version();
         for (id, spool) in &mut self.spools {
             if *id == heard {
                 spool.outlived = None;
@@ -123,11 +128,11 @@ impl Site {
         }
     }
 
-    /// Up to where the site is judged now that it was heard, be it by a batch of the spool `own`: what all have said that are
-    /// waited for. It never goes back.
-    pub(super) fn next_watermark(&self, own: Option<SpoolId>) -> SiteMs {
-        let (now, version) = (self.now(), self.head.version());
-        let live = self.spools.values().filter(|spool| spool.is_live(self.head.heard_open, version));
+    /// Up to where the site is judged now that it was heard, by a batch of the spool `own` if one is given: the least of
+    /// what the spools that are waited for have reached. It never goes back.
+    pub(crate) fn next_watermark(&self, own: Option<SpoolId>) -> SiteMs {
+        let (now, version) = (self.now(), self.record.version());
+        let live = self.spools.values().filter(|spool| spool.is_live(self.record.heard_open, version));
         let throughs = live.map(|spool| spool.through);
         if version == Version::One {
             return throughs.min().unwrap_or(SiteMs::MIN).max(now);
@@ -139,20 +144,20 @@ impl Site {
         })
     }
 
-    /// Drops spools that were silent for very long.
-    pub(super) fn forget_spools(&mut self, wall: WallMs) {
+    /// Drops spools whose last batch was so long ago that they can be forgotten.
+    pub(crate) fn forget_spools(&mut self, wall: WallMs) {
         let forgotten: Vec<SpoolId> =
             self.spools.iter().filter(|(_, s)| s.is_forgotten(wall)).map(|(id, _)| *id).collect();
         for id in &forgotten {
             self.remove_spool(*id);
         }
-        if !forgotten.is_empty() && self.head.version() == Version::One {
+        if !forgotten.is_empty() && self.record.version() == Version::One {
             self.switch(self.now());
         }
     }
 
     /// A spool's types are switched from here on.
-    pub(super) fn switch_spool(&mut self, spool: SpoolId, enabled: SignalTypes, now: SiteMs) {
+    pub(crate) fn switch_spool(&mut self, spool: SpoolId, enabled: SignalTypes, now: SiteMs) {
         if let Some(spool) = self.spools.get_mut(&spool) {
             spool.enabled = enabled;
         }
@@ -160,27 +165,27 @@ impl Site {
         self.switch(now);
     }
 
-    /// Has on what live spools say: also before anything is judged of a record by which a spool was found to be dead, so that
-    /// what only that one had on is not missed.
-    pub(super) fn switch_as_live(&mut self) {
-        if self.head.version() >= Version::Two {
+    /// Has on what live spools declare. Also before anything is judged of a record by which a spool was found to be dead: what
+    /// only that one had on must not be missed.
+    pub(crate) fn switch_as_live(&mut self) {
+        if self.record.version() >= Version::Two {
             self.switch(self.now());
         }
     }
 
-    /// Has on what the spools say.
-    pub(super) fn switch(&mut self, now: SiteMs) {
-        let said = self.said_by_spools();
-        if said != self.board.said {
-            self.board.switch(said, now);
+    /// Has on what the spools declare.
+    pub(crate) fn switch(&mut self, now: SiteMs) {
+        let declared = self.declared_by_spools();
+        if declared != self.groups.declared_types {
+            self.groups.switch(declared, now);
         }
     }
 
-    /// The types that some spool has on: of those that are live, if there are any.
-    fn said_by_spools(&self) -> SignalTypes {
-        let version = self.head.version();
+    /// The types that some spool has on, of those that are live if there are any.
+    fn declared_by_spools(&self) -> SignalTypes {
+        let version = self.record.version();
         if version >= Version::Two {
-            let mut live = self.spools.values().filter(|s| s.is_live(self.head.heard_open, version)).peekable();
+            let mut live = self.spools.values().filter(|s| s.is_live(self.record.heard_open, version)).peekable();
             if live.peek().is_some() {
                 return union(live);
             }

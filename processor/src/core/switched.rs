@@ -1,5 +1,5 @@
-//! Signal types that a site's own operator, or whoever sits in that seat, switches: the engine makes a signal of each,
-//! `integration.changed`. What is watched is watched itself.
+//! Signal types that the site's operator switches on or off, or an intruder in the operator's seat: the engine makes a signal
+//! of each, `integration.changed`, so that rules can watch the watching.
 
 use logystera_schemas::avro::{DecodeError, Writer};
 use logystera_schemas::batch::{Frame, Value, write_frame};
@@ -8,15 +8,15 @@ use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::SpoolId;
 use logystera_schemas::time::SiteMs;
 
-use super::head::Version;
 use super::site::Site;
+use super::version::Version;
 
 /// The signal type that is made here.
 const CHANGED: &str = "integration.changed";
 
-/// What a spool's word changes for its site.
+/// What a spool's declaration changes for its site.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Switched {
+pub(crate) struct Switched {
     /// Types that it has on now, and that no live spool had.
     on: SignalTypes,
     /// Types that it has on no more, and that no other live spool has.
@@ -24,37 +24,37 @@ pub(super) struct Switched {
 }
 
 impl Site {
-    /// What it changes that this spool now has these types on. A spool's silence, its end and its beginning switch nothing: only
-    /// a sender that said one thing and says another does.
-    pub(super) fn switched_by(&self, spool: SpoolId, enabled: SignalTypes) -> Switched {
-        let version = self.head.version();
+    /// What it changes that this spool now declares these types. A spool's silence, its end and its beginning switch nothing: only
+    /// a sender that declared one thing and now declares another does.
+    pub(crate) fn switched_by(&self, spool: SpoolId, enabled: SignalTypes) -> Switched {
+        let version = self.record.version();
         let Some(before) = self.spools.get(&spool).filter(|_| version >= Version::Two) else {
             return Switched::default();
         };
         let others =
-            self.spools.iter().filter(|(id, other)| **id != spool && other.is_live(self.head.heard_open, version));
+            self.spools.iter().filter(|(id, other)| **id != spool && other.is_live(self.record.heard_open, version));
         let others = others.fold(0, |bits, (_, other)| bits | other.enabled.0);
         let newly = |now: SignalTypes, then: SignalTypes| SignalTypes(now.0 & !then.0 & !others);
         Switched { on: newly(enabled, before.enabled), off: newly(before.enabled, enabled) }
     }
 
     /// Judges a signal for each type that was switched, at site time `now`.
-    pub(super) fn judge_switched(
+    pub(crate) fn judge_switched(
         &mut self,
         switched: Switched,
         now: SiteMs,
         out: &mut Vec<Detection>,
     ) -> Result<(), DecodeError> {
-        let Some(kind) = SignalType::from_name(CHANGED).filter(|kind| self.board.watches(*kind)) else {
+        let Some(kind) = SignalType::from_name(CHANGED).filter(|kind| self.groups.has_subscriber(*kind)) else {
             return Ok(());
         };
         for (types, action) in [(switched.off, "disabled"), (switched.on, "enabled")] {
             for switched in types.iter() {
                 let signal = signal(kind, switched, action);
-                self.board.judge(&Frame::of(&signal, 0)?, now, now, &mut self.head.voice, out)?;
+                self.groups.judge(&Frame::of(&signal, 0)?, now, now, &mut self.record.chain, out)?;
             }
         }
-        self.head.outcomes.evicted = self.board.evicted;
+        self.record.outcomes.evicted = self.groups.evicted;
         Ok(())
     }
 }

@@ -1,26 +1,28 @@
-//! What the engine has of one site, told from its state entries: no rules are needed, and nothing is changed.
+//! What the engine has of one site, read from its state entries: it needs no rules and changes nothing.
 
 use std::collections::BTreeMap;
 
 use logystera_schemas::avro::{Datum, DecodeError, Reader};
-use logystera_schemas::ids::{KeyGroup, SiteId, SpoolId};
+use logystera_schemas::ids::{SiteId, SpoolId};
 use logystera_schemas::time::{OpenMs, SiteMs, WallMs};
 
-use super::head::{Head, Held, HeldKey, Version};
+use super::held::{HeldItem, HeldKey};
+use super::key::{self, Key, SiteEntry};
 use super::log_time::LogTime;
+use super::record::SiteRecord;
 use super::spool::Spool;
-use super::state;
+use super::version::Version;
 
 /// A site as the engine has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SiteView {
     /// The newest tick that the engine had applied.
     pub as_of: WallMs,
-    /// Its numbering, configuration, watermark, what is on, and what happened to its batches.
-    pub head: Head,
+    /// Its detections' chain, its configuration and watermark, what is on, and what happened to its batches.
+    pub record: SiteRecord,
     /// Its spools, in the order of their ids.
     pub spools: Vec<SpoolView>,
-    /// What it holds; none if nothing waits.
+    /// What it holds. None: nothing waits.
     pub held: Option<HeldView>,
 }
 
@@ -33,9 +35,9 @@ pub struct SpoolView {
     pub standing: Standing,
     /// Wall time of its last batch.
     pub last_batch: WallMs,
-    /// Up to where it has said everything.
+    /// Site time up to which it has sent everything.
     pub through: SiteMs,
-    /// How often it promises to speak, in seconds.
+    /// Its flush interval, in seconds: how often it promises a batch.
     pub flush_every_s: u32,
     /// Signals of it that wait.
     pub held: usize,
@@ -44,11 +46,11 @@ pub struct SpoolView {
 /// How a spool stands with its site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It speaks, or may be expected to.
+    /// It sends, or may be expected to.
     Live,
     /// It was silent for so long while others spoke that nothing waits for it.
     Silent,
-    /// It has said that nothing more comes.
+    /// It declared that nothing more comes.
     Ended,
 }
 
@@ -76,11 +78,11 @@ pub struct Wait {
     pub until: Until,
 }
 
-/// How long a spool is waited for, unless it speaks.
+/// How long a spool is waited for, unless it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// Until another spool of the site is heard after this. It moves on while gateways are away, and by a sender's pause where the
-    /// whole site is silent first.
+    /// Until another spool of the site is heard after this. It moves on while gateways are away, and by a sender's pause if the
+    /// whole site falls silent first.
     Heard(WallMs),
     /// No other spool was heard since: its silence counts from the next one's batch on, and is long after so many milliseconds.
     Uncounted(i64),
@@ -91,87 +93,81 @@ pub enum Until {
 pub struct Gathering {
     site: SiteId,
     time: LogTime,
-    head: Option<Head>,
+    record: Option<SiteRecord>,
     spools: BTreeMap<SpoolId, Spool>,
-    held: BTreeMap<HeldKey, Held>,
+    held: BTreeMap<HeldKey, HeldItem>,
 }
 
 impl Gathering {
     /// Nothing yet.
     pub fn new(site: SiteId) -> Self {
-        Self { site, time: LogTime::default(), head: None, spools: BTreeMap::new(), held: BTreeMap::new() }
+        Self { site, time: LogTime::default(), record: None, spools: BTreeMap::new(), held: BTreeMap::new() }
     }
 
-    /// What the keys of the entries begin with that are needed. Other entries may begin so too; they are passed over.
+    /// What the keys begin with of the entries that are needed. Other entries' may begin so too; [`Self::take`] passes them over.
     pub fn prefixes(&self) -> [Vec<u8>; 4] {
-        let of_site = |tag: u8, end: &[u8]| {
-            [&KeyGroup::of(self.site.as_str()).0.to_be_bytes()[..], &[tag], self.site.as_str().as_bytes(), end].concat()
-        };
-        let clocks = [&state::NO_KEY_GROUP.to_be_bytes()[..], &[state::TIME]].concat();
-        [clocks, of_site(state::HEAD, b""), of_site(state::SPOOL, b"/"), of_site(state::HELD, b"/")]
+        key::prefixes(&self.site)
     }
 
     /// Takes an entry.
     pub fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), DecodeError> {
-        let mut key = Reader::new(key);
-        let tag = key.raw(3)?[2];
         let mut value = Reader::stored(value);
         Option::<String>::read(&mut value)?;
-        let place = key.rest();
-        let of_site = || place.strip_prefix(self.site.as_str().as_bytes())?.strip_prefix(b"/");
-        match tag {
-            state::TIME => self.time = LogTime::read(&mut value)?,
-            state::HEAD if place == self.site.as_str().as_bytes() => self.head = Some(Head::read(&mut value)?),
-            state::SPOOL if let Some(spool) = of_site() => {
-                self.spools.insert(SpoolId(*Reader::new(spool).fixed()?), Spool::read(&mut value)?);
-            }
-            state::HELD if let Some(held) = of_site() => {
-                self.held.insert(state::held_key(held)?, Held::read(&mut value)?);
-            }
-            _ => {}
+        match Key::read(key)? {
+            Key::Clocks => self.time = LogTime::read(&mut value)?,
+            Key::Site(_, site, entry) if site == self.site.as_str() => match entry {
+                SiteEntry::Record => self.record = Some(SiteRecord::read(&mut value)?),
+                SiteEntry::Spool(id) => drop(self.spools.insert(id, Spool::read(&mut value)?)),
+                SiteEntry::Held(key) => drop(self.held.insert(key, HeldItem::read(&mut value)?)),
+                SiteEntry::Extras(_) | SiteEntry::Group(..) => {}
+            },
+            Key::Site(..) => {}
         }
         Ok(())
     }
 
     /// What they tell. None: the engine has no configuration of the site yet, or it is closed.
     pub fn view(self) -> Option<SiteView> {
-        let Self { site: _, time, head, spools, held: waiting } = self;
-        let head = head?;
-        let signals: BTreeMap<HeldKey, usize> =
-            waiting.iter().filter(|(_, h)| matches!(h, Held::Signal(_))).map(|(key, h)| (*key, h.cost())).collect();
+        let Self { site: _, time, record, spools, held: waiting } = self;
+        let record = record?;
+        let signals: BTreeMap<HeldKey, usize> = waiting
+            .iter()
+            .filter(|(_, h)| matches!(h, HeldItem::Signal(_)))
+            .map(|(key, h)| (*key, h.bytes()))
+            .collect();
         let holds = signals.first_key_value().zip(signals.last_key_value()).map(|((first, _), (last, _))| HeldView {
             signals: signals.len(),
             bytes: signals.values().sum(),
             oldest: first.0,
             newest: last.0,
-            waits_for: waits_for(first.0, &head, &spools, &time),
+            waits_for: waits_for(first.0, &record, &spools, &time),
         });
         let count = |id: SpoolId| signals.keys().filter(|key| key.1 == id).count();
         let spools = spools.iter().map(|(id, spool)| SpoolView {
             id: *id,
-            standing: standing(spool, &head),
+            standing: standing(spool, &record),
             last_batch: spool.last_batch,
             through: spool.through,
             flush_every_s: spool.flush_every_s,
             held: count(*id),
         });
-        Some(SiteView { as_of: time.wall(), spools: spools.collect(), head, held: holds })
+        Some(SiteView { as_of: time.wall(), spools: spools.collect(), record, held: holds })
     }
 }
 
-fn standing(spool: &Spool, head: &Head) -> Standing {
-    match spool.is_live(head.heard_open, head.version()) {
+fn standing(spool: &Spool, record: &SiteRecord) -> Standing {
+    match spool.is_live(record.heard_open, record.version()) {
         true => Standing::Live,
         false if spool.ended => Standing::Ended,
         false => Standing::Silent,
     }
 }
 
-/// The spools that have to speak before `oldest` is judged: what [`Site::next_watermark`](super::site::Site) waits for.
-fn waits_for(oldest: SiteMs, head: &Head, spools: &BTreeMap<SpoolId, Spool>, time: &LogTime) -> Vec<Wait> {
-    let version = head.version();
-    let reaches = head.watermark.filter(|_| version >= Version::Two).unwrap_or(SiteMs::MIN);
-    let live = spools.iter().filter(|(_, spool)| spool.is_live(head.heard_open, version));
+/// The spools that must send before `oldest` is judged: what [`Site::next_watermark`](super::site::Site) waits for.
+fn waits_for(oldest: SiteMs, record: &SiteRecord, spools: &BTreeMap<SpoolId, Spool>, time: &LogTime) -> Vec<Wait> {
+    let version = record.version();
+    let reaches = record.watermark.filter(|_| version >= Version::Two).unwrap_or(SiteMs::MIN);
+    let live = spools.iter().filter(|(_, spool)| spool.is_live(record.heard_open, version));
     live.filter(|(_, spool)| (reaches..oldest).contains(&spool.through))
         .map(|(id, spool)| Wait { spool: *id, until: until(spool, version, time) })
         .collect()

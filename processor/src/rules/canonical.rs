@@ -1,6 +1,6 @@
 //! The canonical form: JSON with sorted keys, no spaces, every default filled in. What a digest and a revision are of.
 //!
-//! A key that a later version adds must be left out of it where it has its default, so that the digests of rules that
+//! A key that a later version adds must be left out of it if it has its default, so that the digests of rules that
 //! do not use it stand.
 
 use std::collections::BTreeMap;

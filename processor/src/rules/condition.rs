@@ -12,7 +12,7 @@ use super::filter;
 use super::read::{self, Keys, Later};
 use super::report::{Place, Report};
 use super::yaml::Node;
-use crate::core::rule::{Condition, Expected};
+use crate::core::{Condition, Expected};
 
 const SPANS: std::ops::RangeInclusive<i64> = RULE_SPAN_MS_MIN..=RULE_SPAN_MS_MAX;
 const LATER: [Later; 1] = [("ratio", "ratios come in a later version; count the bad outcomes alone until then")];

@@ -3,7 +3,9 @@
 use logystera_schemas::catalogue::{FieldKind, SignalType, TYPE_FIELDS_MAX};
 use logystera_schemas::detection::Severity;
 use logystera_schemas::ids::{RuleName, Sha256Digest, is_slug};
-use logystera_schemas::limits::{GROUP_FIELDS_MAX, MESSAGE_CHARS_MAX, RULE_SPAN_MS_MAX};
+use logystera_schemas::limits::{
+    GROUP_FIELDS_MAX, MESSAGE_CHARS_MAX, RESOLVE_AFTER_MS_DEFAULT, RULE_SPAN_MS_MAX, SUPPRESS_MS_DEFAULT,
+};
 
 use super::canonical::Json;
 use super::duration::short;
@@ -14,7 +16,7 @@ use super::report::{Place, Report};
 use super::suggest;
 use super::yaml::{Node, Yaml};
 use super::{condition, filter};
-use crate::core::rule::{Condition, Rule};
+use crate::core::{Condition, Rule};
 
 const KEYS: [&str; 18] = [
     "name",
@@ -45,10 +47,6 @@ const SEVERITIES: [(&str, Severity); 3] =
     [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
 /// Hex digits of a revision.
 const REVISION_DIGITS: usize = 12;
-/// `suppress` where a rule names none.
-const SUPPRESS_MS_DEFAULT: i64 = 3_600_000;
-/// `resolve_after` where a rule names none.
-const RESOLVE_AFTER_MS_DEFAULT: i64 = 900_000;
 const SPANS: std::ops::RangeInclusive<i64> = 0..=RULE_SPAN_MS_MAX;
 
 /// A rule, where its name stands, and its canonical form.
@@ -61,7 +59,7 @@ pub(super) struct Defined {
 /// What a rule watches: everything that depends on its signal.
 struct Watch {
     signal: Option<SignalType>,
-    filter: Vec<crate::core::rule::Predicate>,
+    filter: Vec<crate::core::Predicate>,
     group_by: Vec<usize>,
     evidence: Vec<usize>,
     condition: Condition,
@@ -119,7 +117,7 @@ pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<Defined> {
     Some(Defined { rule, place: name_node?.place, json })
 }
 
-/// What the message may name; where the rest of the rule was refused, as far as that can be told.
+/// What the message may name; if the rest of the rule was refused, as far as that can be told.
 fn message_names<'n>(keys: &Keys<'n>, watch: Option<&Watch>) -> Names<'n> {
     let group_by = match keys.get("group_by").map(|node| &node.yaml) {
         Some(Yaml::List(items)) => items.iter().filter_map(Node::as_text).collect(),
@@ -283,7 +281,7 @@ pub(super) fn field_name(signal: Option<SignalType>, place: usize) -> Option<&'s
     signal.and_then(|s| s.def().fields.get(place)).map(|f| f.name.as_str())
 }
 
-/// How many groups a rule can have; none: as many as its limit allows.
+/// How many groups a rule can have. None: as many as its limit allows.
 pub(super) fn groups_max(rule: &Rule) -> Option<usize> {
     // A silent site is one group.
     let Some(signal) = rule.signal else { return Some(1) };

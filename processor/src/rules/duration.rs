@@ -9,7 +9,7 @@ const UNITS: [(&str, &str, i64); 5] = [
     ("ms", "millisecond", 1),
 ];
 
-/// Milliseconds of a duration; None where it is not one, or more than an `i64` holds.
+/// Milliseconds of a duration. None: it is not one, or is more than an `i64` holds.
 pub(super) fn parse(text: &str) -> Option<i64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);

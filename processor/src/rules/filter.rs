@@ -9,7 +9,7 @@ use super::read::{self, Keys};
 use super::report::Report;
 use super::suggest;
 use super::yaml::{Key, Node, Yaml};
-use crate::core::rule::{Predicate, Test};
+use crate::core::{Predicate, Test};
 
 const RANGE_KEYS: [&str; 4] = ["gte", "gt", "lte", "lt"];
 const TEST_KEYS: [&str; 6] = ["gte", "gt", "lte", "lt", "prefix", "not"];

@@ -8,7 +8,7 @@ use super::read;
 use super::report::Report;
 use super::suggest;
 use super::yaml::Node;
-use crate::core::rule::{Piece, Template};
+use crate::core::{Piece, Template};
 
 /// What a message may name.
 pub(super) struct Names<'r> {

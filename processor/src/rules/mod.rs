@@ -37,7 +37,7 @@ pub use cost::WorstCase;
 pub use pack::{DEFAULT_PACK, default_pack};
 pub use report::RuleError;
 
-use crate::core::rule::{Condition, Rule, RuleSet, StateLimits};
+use crate::core::{Condition, Rule, RuleSet, StateLimits};
 use canonical::Json;
 use definition::Defined;
 use read::{Keys, Later};
@@ -74,7 +74,7 @@ impl RuleSet {
     }
 }
 
-/// A file's bytes as text; an error where they are too many or not UTF-8. Read at most one byte more than
+/// A file's bytes as text; an error if they are too many or not UTF-8. Read at most one byte more than
 /// `RULE_FILE_BYTES_MAX`.
 pub fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, RuleError> {
     if bytes.len() > RULE_FILE_BYTES_MAX {

@@ -1,7 +1,7 @@
 //! The default pack: rules for WordPress and Drupal sites, compiled in. The files stand in `rules/`.
 
 use super::RuleError;
-use crate::core::rule::RuleSet;
+use crate::core::RuleSet;
 
 /// The files of the default pack: name and text.
 pub const DEFAULT_PACK: [(&str, &str); 6] = [

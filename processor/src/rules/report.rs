@@ -2,16 +2,10 @@
 
 use std::fmt;
 
-use logystera_schemas::limits::RULE_ERRORS_MAX;
+use logystera_schemas::limits::{
+    RULE_ERROR_CHARS_MAX, RULE_ERRORS_MAX, RULE_EXCERPT_CHARS_MAX, RULE_EXCERPT_LEAD_CHARS,
+};
 use logystera_schemas::text::hidden_in;
-
-/// Characters of a source line that an error shows: canonical JSON is one line of up to a megabyte.
-const EXCERPT_CHARS_MAX: usize = 120;
-/// Characters shown before the place of the error where the line is cut.
-const EXCERPT_LEAD_CHARS: usize = 40;
-
-/// Characters of a problem, a label or a help.
-const SENTENCE_CHARS_MAX: usize = 400;
 
 /// Something wrong in a rule file. Its `Display` is several lines, as a terminal shows them.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -79,12 +73,15 @@ struct Excerpt {
 impl Excerpt {
     fn of(line: &str, place: Place) -> Self {
         let before = place.column - 1;
-        let start =
-            if line.chars().nth(EXCERPT_CHARS_MAX).is_some() { before.saturating_sub(EXCERPT_LEAD_CHARS) } else { 0 };
-        let mut text: String = line.chars().skip(start).take(EXCERPT_CHARS_MAX).map(printable).collect();
+        let start = if line.chars().nth(RULE_EXCERPT_CHARS_MAX).is_some() {
+            before.saturating_sub(RULE_EXCERPT_LEAD_CHARS)
+        } else {
+            0
+        };
+        let mut text: String = line.chars().skip(start).take(RULE_EXCERPT_CHARS_MAX).map(printable).collect();
         let room = text.chars().count().saturating_sub(before - start).max(1);
         let lead = if start > 0 { "…" } else { "" };
-        if line.chars().nth(start + EXCERPT_CHARS_MAX).is_some() {
+        if line.chars().nth(start + RULE_EXCERPT_CHARS_MAX).is_some() {
             text.push('…');
         }
         Self {
@@ -106,8 +103,8 @@ fn printable(c: char) -> char {
 
 /// A sentence that may quote the file: no longer than a person reads, and without control characters.
 fn clean(text: &str) -> String {
-    let mut clean: String = text.chars().take(SENTENCE_CHARS_MAX).map(printable).collect();
-    if text.chars().nth(SENTENCE_CHARS_MAX).is_some() {
+    let mut clean: String = text.chars().take(RULE_ERROR_CHARS_MAX).map(printable).collect();
+    if text.chars().nth(RULE_ERROR_CHARS_MAX).is_some() {
         clean.push('…');
     }
     clean
@@ -168,7 +165,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// The place of `part` in the line of `place`, at or after it; `place` itself where the line does not show it.
+    /// The place of `part` in the line of `place`, at or after it; `place` itself if the line does not show it.
     pub(super) fn part(&self, place: Place, part: &str) -> Place {
         let line = self.lines.get(place.line.wrapping_sub(1)).copied().unwrap_or_default();
         let start = line.char_indices().nth(place.column - 1).map_or(line.len(), |(at, _)| at);

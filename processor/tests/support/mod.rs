@@ -11,15 +11,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use logystera_processor::core::engine::{Engine, Output};
-use logystera_processor::core::head::Outcomes;
-use logystera_processor::core::rule::RuleSet;
-use logystera_processor::core::snapshot::Home;
+use logystera_processor::core::{Engine, Outcomes, Output, RuleSet};
 use logystera_schemas::avro::Writer;
 use logystera_schemas::batch::{BatchHead, Platform, Value, encode, write_signal};
 use logystera_schemas::catalogue::{FieldKind, SignalType, SignalTypes};
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{Sha256Digest, SiteId, SpoolId};
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::{KeyRevoked, Refused, SiteClosed, SiteConfigured, Tick};
 use logystera_schemas::time::WallMs;
@@ -81,7 +79,7 @@ impl World {
     /// A world with one site under these rules, and one version of the semantics.
     pub(crate) fn of(semantics: u32, rules: &str) -> Self {
         let mut world = Self {
-            engine: Engine::new(Home::ALONE),
+            engine: Engine::new(PartitionRef::ONLY),
             semantics,
             twin: None,
             crashes: true,
@@ -277,7 +275,7 @@ impl World {
 
     /// Forgets everything but what is stored.
     fn crash(&mut self) {
-        self.engine = Engine::new(Home::ALONE);
+        self.engine = Engine::new(PartitionRef::ONLY);
         self.sets.iter().for_each(|set| self.engine.learn(Arc::clone(set)));
         for (key, value) in &self.stored {
             self.engine.restore(key, value).expect("what was stored can be restored");

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use logystera_processor::core::rule::RuleSet;
+use logystera_processor::core::RuleSet;
 use logystera_processor::rules::DEFAULT_PACK;
 
 use crate::support::{Sig, World};

@@ -1,6 +1,6 @@
 //! What is told of a site from its stored entries: its spools, what it holds, and what that waits for.
 
-use logystera_processor::core::view::{Gathering, HeldView, SiteView, Standing, Until};
+use logystera_processor::core::{Gathering, HeldView, SiteView, Standing, Until};
 use logystera_schemas::ids::SiteId;
 
 use super::{MAIL, mails};

@@ -4,8 +4,7 @@
 
 use std::sync::Arc;
 
-use logystera_processor::core::engine::SEMANTICS;
-use logystera_processor::core::rule::{Condition, RuleSet};
+use logystera_processor::core::{Condition, RuleSet, SEMANTICS};
 use logystera_schemas::catalogue::SignalTypes;
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{Sha256Digest, SiteId, SpoolId, TenantId};

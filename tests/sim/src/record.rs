@@ -7,11 +7,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use logystera_processor::core::engine::Engine;
-use logystera_processor::core::rule::{Condition, Expected, Predicate, Rule, RuleSet, Test};
-use logystera_processor::core::snapshot::Home;
+use logystera_processor::core::{Condition, Engine, Expected, Predicate, Rule, RuleSet, Test};
 use logystera_schemas::catalogue::{FieldDef, FieldKind, SignalType};
 use logystera_schemas::limits::BLIND_AFTER_MS_MIN;
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::topic::SignalsRecord;
 
 use crate::drive::{self, Difference, direct};
@@ -68,7 +67,7 @@ impl Recording {
 
 /// What the engine counted, and how many spools its busiest site had.
 fn happenings(log: &Log) -> BTreeSet<String> {
-    let mut engine = Engine::new(Home::ALONE);
+    let mut engine = Engine::new(PartitionRef::ONLY);
     log.bodies.iter().for_each(|body| engine.learn(Arc::clone(body)));
     let (mut covers, mut spools) = (BTreeSet::new(), BTreeMap::<_, BTreeSet<_>>::new());
     for (place, input) in log.inputs.iter().enumerate() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use logystera_infra::directory::Directory;
-use logystera_processor::core::rule::RuleSet;
+use logystera_processor::core::RuleSet;
 use logystera_processor::task::Bodies;
 use logystera_schemas::ids::{KEY_GROUPS, KeyGroup, Sha256Digest, SiteId};
 use logystera_schemas::topic::Topic;

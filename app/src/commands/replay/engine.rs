@@ -6,13 +6,12 @@ use std::rc::Rc;
 use logystera_infra::directory::Skips;
 use logystera_infra::log::{Entry, Record};
 use logystera_infra::runtime::StateMachine;
-use logystera_processor::core::engine::SEMANTICS;
-use logystera_processor::core::rule::RuleSet;
-use logystera_processor::core::snapshot::Home;
+use logystera_processor::core::{RuleSet, SEMANTICS};
 use logystera_processor::task::{EngineMachine, OutputPartitions};
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{KEY_GROUPS, KeyGroup, SiteId};
 use logystera_schemas::limits::READ_BYTES_MAX;
+use logystera_schemas::partition::{Generation, PartitionRef};
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::SiteConfigured;
 use logystera_schemas::snapshot::{Snapshot, SnapshotSite};
@@ -92,7 +91,9 @@ impl<'a> Replay<'a> {
     pub(super) fn new(asked: &Asked<'a>, part: Part, state: &State) -> Result<Self, CliError> {
         let (log, known) = (asked.log, asked.known.clone());
         let partitions = asked.facts.generations[part.generation as usize];
-        let home = Home { generation: part.generation, partition: part.partition, partitions };
+        let parents = part.generation.checked_sub(1).map(|before| asked.facts.generations[before as usize]);
+        let generation = Generation { number: part.generation, partitions, parents };
+        let home = PartitionRef { generation, partition: part.partition };
         let newest = |topic| log.generations(topic).pop().unwrap_or(1);
         let outputs = OutputPartitions { detections: newest(Topic::Detections), snapshots: newest(Topic::Snapshots) };
         let has_next = asked.next(part).next().is_some();

@@ -5,12 +5,11 @@ use std::ops::Range;
 
 use logystera_infra::directory::Directory;
 use logystera_infra::log::{LogError, Record};
-use logystera_processor::core::engine::{Engine, Output};
-use logystera_processor::core::rule::RuleSet;
-use logystera_processor::core::snapshot::Home;
+use logystera_processor::core::{Engine, Output, RuleSet};
 use logystera_schemas::avro::Blob;
 use logystera_schemas::control::{Entity, RuleSet as RuleSetRecord};
 use logystera_schemas::ids::{KEY_GROUPS, KeyGroup};
+use logystera_schemas::partition::{Generation, PartitionRef};
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::Seal;
 use logystera_schemas::topic::{SignalsRecord, Topic};
@@ -101,7 +100,8 @@ fn take_snapshots(topics: &mut BTreeMap<(Topic, Part), Vec<Record>>, sets: &[Arc
     for (generation, count) in (0..).zip(GENERATIONS) {
         let before = std::mem::take(&mut state);
         for partition in 0..count {
-            let mut engine = Engine::new(Home { generation, partition, partitions: count });
+            let of = Generation { number: generation, partitions: count, parents: None };
+            let mut engine = Engine::new(PartitionRef { generation: of, partition });
             for set in sets {
                 engine.learn(Arc::clone(set));
             }

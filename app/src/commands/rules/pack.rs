@@ -88,7 +88,7 @@ fn split(rules: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use logystera_processor::core::rule::RuleSet;
+    use logystera_processor::core::RuleSet;
     use logystera_processor::rules::default_pack;
 
     use super::*;

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::directory::Directory;
-use logystera_processor::core::head::Outcomes;
-use logystera_processor::core::view::{HeldView, SiteView, SpoolView, Standing, Until, Wait};
+use logystera_processor::core::{HeldView, Outcomes, SiteView, SpoolView, Standing, Until, Wait};
 use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::control::{Key, Site};
 use logystera_schemas::ids::SpoolId;
@@ -85,20 +84,20 @@ fn since(key: &Key, now: i64) -> String {
 }
 
 fn print_engine(out: &mut Out, view: &SiteView) -> Result<(), CliError> {
-    let head = &view.head;
+    let record = &view.record;
     out.line(format_args!(
         "The engine, as of {} (times are UTC; while nothing comes this is up to a minute old):",
         when::show(view.as_of.0)
     ))?;
-    out.line(format_args!("rules     digest {}, semantics {}", head.digest, head.semantics.max(1)))?;
-    match head.watermark {
+    out.line(format_args!("rules     digest {}, semantics {}", record.digest, record.semantics.max(1)))?;
+    match record.watermark {
         Some(at) => out.line(format_args!("judged    up to {} of the site's time", when::show(at.0)))?,
         None => out.line("judged    nothing yet: no batch has come")?,
     }
-    out.line(format_args!("heard     {}", when::show(head.heard_wall.0)))?;
-    let on: Vec<&str> = head.enabled.iter().map(SignalType::name).collect();
+    out.line(format_args!("heard     {}", when::show(record.heard_wall.0)))?;
+    let on: Vec<&str> = record.declared_types.iter().map(SignalType::name).collect();
     out.line(format_args!("on        {}", if on.is_empty() { "nothing".to_owned() } else { on.join(", ") }))?;
-    let counts = counts(&head.outcomes);
+    let counts = counts(&record.outcomes);
     let counts: Vec<String> =
         counts.iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{count} {name}")).collect();
     if !counts.is_empty() {
@@ -188,7 +187,7 @@ fn object(directory: &Directory, site: &Site, engine: &EngineView) -> Value {
 }
 
 fn engine_object(view: &SiteView) -> Value {
-    let head = &view.head;
+    let record = &view.record;
     let spools: Vec<Value> = view
         .spools
         .iter()
@@ -199,12 +198,12 @@ fn engine_object(view: &SiteView) -> Value {
             })
         })
         .collect();
-    let on: Vec<&str> = head.enabled.iter().map(SignalType::name).collect();
+    let on: Vec<&str> = record.declared_types.iter().map(SignalType::name).collect();
     let outcomes: serde_json::Map<String, Value> =
-        counts(&head.outcomes).into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect();
+        counts(&record.outcomes).into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect();
     json!({
-        "as_of": view.as_of, "digest": head.digest, "semantics": head.semantics.max(1), "watermark": head.watermark,
-        "heard_at": head.heard_wall, "on": on, "outcomes": outcomes, "spools": spools, "held": view.held.as_ref().map(held_object),
+        "as_of": view.as_of, "digest": record.digest, "semantics": record.semantics.max(1), "watermark": record.watermark,
+        "heard_at": record.heard_wall, "on": on, "outcomes": outcomes, "spools": spools, "held": view.held.as_ref().map(held_object),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use logystera_processor::core::rule::show as show_value;
+use logystera_processor::core::show_value;
 use logystera_schemas::avro::DecodeError;
 use logystera_schemas::batch::{Batch, Signal, Value};
 use logystera_schemas::catalogue::{FieldKind, json_of};

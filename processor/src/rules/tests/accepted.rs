@@ -1,15 +1,9 @@
 //! What a rule becomes: canonical form, predicates, templates, and signals that match or don't.
 
-use std::sync::Arc;
-
-use logystera_schemas::avro::Writer;
 use logystera_schemas::batch::{Signal, Value};
 use logystera_schemas::catalogue::{SignalType, TYPE_FIELDS_MAX};
-use logystera_schemas::time::SiteMs;
 
-use crate::core::group::{Group, GroupKey, key_of};
-use crate::core::program::Program;
-use crate::core::rule::{Condition, Piece, Rule, RuleSet, StateLimits, Test};
+use crate::core::{Condition, Piece, Rule, RuleSet, StateLimits, Test};
 use crate::rules::{RuleError, WorstCase};
 
 /// The one rule of a file that has these keys besides the ones that every rule needs.
@@ -221,49 +215,6 @@ fn the_digest_covers_rules_limits_and_disabled_types() {
         set("format: 1\nlimits: {rule_groups: 7, site_groups: 9, site_bytes: 65536}\ndisabled: [cron.run, cron.run]\n");
     assert_eq!((set.limits.rule_groups, set.limits.site_groups, set.limits.site_bytes), (7, 9, 65_536));
     assert_eq!(set.disabled.iter().map(SignalType::name).collect::<Vec<_>>(), ["cron.run"]);
-}
-
-/// The bound that is printed at definition time holds for the fullest group that the engine makes.
-#[test]
-fn no_group_is_larger_than_its_worst_case() {
-    let text = "a".repeat(256);
-    let path = format!("/{}", &text[1..]);
-    for condition in [
-        "threshold: {count: 256, within: 7d}",
-        "threshold: {count: 100000, within: 1h}",
-        "threshold: {distinct: {field: duration_ms, at_least: 256}, within: 1h}",
-        "absent: {for: 1h, expected: once_seen}",
-    ] {
-        let program = Program::new(Arc::new(set(&with_keys(&format!(
-            "signal: http.request\ngroup_by: [path, user_agent, source, status]\nevidence: [path, duration_ms, source, method, status, route_group, user_agent]\n{condition}"
-        )))));
-        let (rule, plan) = (program.rule(0), program.plan(0));
-        let worst = WorstCase::of(rule, &program.set.limits);
-        let mut group = Group::new(&plan.watches);
-        let (mut key, mut scratch) = (GroupKey::default(), Writer::new());
-        for i in 0..2_000 {
-            let hash = [i as u8; 16];
-            let signal = signal(
-                "http.request",
-                &[
-                    ("method", Value::Enum(0)),
-                    ("path", Value::Ident(&path)),
-                    ("status", Value::Int(599)),
-                    ("route_group", Value::Ident("x")),
-                    ("user_agent", Value::Ident(&text)),
-                    ("duration_ms", Value::Int(604_800_000 - i)),
-                    ("source", Value::Hash(&hash)),
-                ],
-            );
-            let at = SiteMs(i * 5_000);
-            group.take(plan, &signal.fields, (at, 1), at, true);
-            group.evidence.add(rule, signal.kind, &signal.fields, at, &mut scratch);
-            key = key_of(rule, &signal.fields);
-        }
-        let bytes = group.cost(&key);
-        assert!(bytes <= worst.group_bytes, "{condition}: {bytes} of {worst:?}");
-        assert!(bytes * 2 > worst.group_bytes, "{condition}: {bytes} of {worst:?}");
-    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use logystera_schemas::detection::Severity;
 
 use super::accepted::set;
-use crate::core::rule::RuleSet;
+use crate::core::RuleSet;
 use crate::rules::default_pack;
 
 const MANUAL: &str = include_str!("../../../../docs/rules.md");

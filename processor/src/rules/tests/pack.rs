@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::core::rule::{Condition, RuleSet, StateLimits};
+use crate::core::{Condition, RuleSet, StateLimits};
 use crate::rules::{DEFAULT_PACK, RuleError, WorstCase, default_pack};
 
 fn read() -> RuleSet {

@@ -9,7 +9,7 @@ mod hostile;
 mod keys;
 mod sets;
 
-use crate::core::rule::RuleSet;
+use crate::core::RuleSet;
 use crate::rules::RuleError;
 
 /// The errors of one file as a terminal shows them.

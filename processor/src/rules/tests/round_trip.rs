@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::core::rule::RuleSet;
+use crate::core::RuleSet;
 use crate::rules::{DEFAULT_PACK, default_pack};
 
 /// A rule's keys as a generator draws them.

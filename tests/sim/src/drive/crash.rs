@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use logystera_infra::log::{Entry, Record};
 use logystera_infra::runtime::{Brought, Cycle, Halt, StateMachine};
-use logystera_processor::core::engine::{Engine, EngineError, Output as EngineOutput};
-use logystera_processor::core::rule::RuleSet;
-use logystera_processor::core::snapshot::Home;
+use logystera_processor::core::{Engine, EngineError, Output as EngineOutput, RuleSet};
 use logystera_schemas::ids::Sha256Digest;
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::schema;
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
 
@@ -26,7 +25,7 @@ struct Machine(Engine);
 
 impl Machine {
     fn new(bodies: &[Arc<RuleSet>]) -> Self {
-        let mut engine = Engine::new(Home::ALONE);
+        let mut engine = Engine::new(PartitionRef::ONLY);
         for body in bodies {
             engine.learn(Arc::clone(body));
         }

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use logystera_processor::core::engine::{Engine, Output as EngineOutput};
-use logystera_processor::core::head::Outcomes;
-use logystera_processor::core::snapshot::Home;
+use logystera_processor::core::{Engine, Outcomes, Output as EngineOutput};
 use logystera_schemas::ids::{KeyGroup, Sha256Digest};
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::snapshot::Snapshot;
 use logystera_schemas::topic::SignalsRecord;
 
@@ -31,7 +30,7 @@ pub struct Run {
 
 /// Drives both with `log` until they differ.
 pub fn run(log: &Log) -> Result<Run, Difference> {
-    let (mut model, mut engine) = (Model::default(), Engine::new(Home::ALONE));
+    let (mut model, mut engine) = (Model::default(), Engine::new(PartitionRef::ONLY));
     for body in &log.bodies {
         model.learn(Arc::clone(body));
         engine.learn(Arc::clone(body));

@@ -4,9 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use logystera_ingest::core::replay::{Claim, Replay, Seen, Standing, Try};
-use logystera_processor::core::engine::SEMANTICS;
-use logystera_processor::core::spool::KeyWindow;
-use logystera_processor::core::state::stored_spool;
+use logystera_processor::core::{KeyWindow, SEMANTICS, stored_spool};
 use logystera_schemas::batch::BatchHead;
 use logystera_schemas::ids::{BatchId, KeyId, Sha256Digest, SiteId, SpoolId};
 use logystera_schemas::limits::REPLAY_WINDOW;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use logystera_processor::core::engine::Engine;
-use logystera_processor::core::snapshot::Home;
+use logystera_processor::core::Engine;
 use logystera_schemas::ids::KeyGroup;
+use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::snapshot::Snapshot;
 use logystera_schemas::topic::SignalsRecord;
 
@@ -61,7 +61,7 @@ fn hear(told: &mut ByGroup, place: usize, output: &Output) {
 fn begin_with(log: &Log, chosen: &Chosen<'_>) -> Result<ByGroup, Difference> {
     let mut told = ByGroup::new();
     let Some(begin) = chosen.values().map(|snapshot| snapshot.position as usize).min() else { return Ok(told) };
-    let mut engine = Engine::new(Home::ALONE);
+    let mut engine = Engine::new(PartitionRef::ONLY);
     log.bodies.iter().for_each(|body| engine.learn(Arc::clone(body)));
     // The clocks stand in each one's first entry: from the first one on they go on by themselves.
     let mut clocks = 0;

@@ -13,7 +13,7 @@ pub mod world;
 use std::ops::Range;
 use std::sync::Arc;
 
-use logystera_processor::core::rule::RuleSet;
+use logystera_processor::core::RuleSet;
 
 use crate::input::Input;
 

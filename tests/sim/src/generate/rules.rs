@@ -3,9 +3,7 @@
 
 use std::sync::Arc;
 
-use logystera_processor::core::rule::{
-    Condition, Expected, Piece, Predicate, Rule, RuleSet, StateLimits, Template, Test,
-};
+use logystera_processor::core::{Condition, Expected, Piece, Predicate, Rule, RuleSet, StateLimits, Template, Test};
 use logystera_schemas::catalogue::{FieldDef, FieldKind, IdentClass, SignalType, SignalTypes};
 use logystera_schemas::detection::Severity;
 use logystera_schemas::ids::Sha256Digest;

@@ -1,7 +1,7 @@
 //! Who configures sites is now of one version, now of another: a site is judged by the semantics of the newest configuration,
 //! forth and back.
 
-use logystera_processor::core::engine::SEMANTICS;
+use logystera_processor::core::SEMANTICS;
 
 use super::weather::Weather;
 use super::world::World;

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use logystera_processor::core::engine::SEMANTICS;
-use logystera_processor::core::rule::RuleSet;
+use logystera_processor::core::{RuleSet, SEMANTICS};
 use logystera_schemas::ids::{SiteId, TenantId};
 use logystera_schemas::signals_topic::{SiteConfigured, Tick};
 use logystera_schemas::time::WallMs;

@@ -1,6 +1,6 @@
 //! What absences are counted from (design, section 6, "Absence").
 
-use logystera_processor::core::rule::Rule;
+use logystera_processor::core::Rule;
 use logystera_schemas::catalogue::SignalTypes;
 
 use super::group::{Group, is_absence};

@@ -1,6 +1,6 @@
 //! Log time that is set back: a site whose own time lies ahead of it starts that anew.
 
-use logystera_processor::core::rule::{Condition, Piece, Rule, Template};
+use logystera_processor::core::{Condition, Piece, Rule, Template};
 use logystera_schemas::detection::{DetectionReason, DetectionState, Severity};
 use logystera_schemas::ids::Sha256Digest;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use logystera_processor::core::rule::{Condition, Rule};
+use logystera_processor::core::{Condition, Rule};
 use logystera_schemas::catalogue::SignalTypes;
 use logystera_schemas::ids::SpoolId;
 

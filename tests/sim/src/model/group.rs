@@ -1,6 +1,6 @@
 //! A group of a rule: its matches, all of them, and where its alert stands (design, section 6).
 
-use logystera_processor::core::rule::{Condition, Expected, Rule};
+use logystera_processor::core::{Condition, Expected, Rule};
 use logystera_schemas::avro::Writer;
 use logystera_schemas::detection::{DetectionReason, DetectionState, Label};
 use logystera_schemas::ids::Sha256Digest;

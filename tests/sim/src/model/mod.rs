@@ -20,7 +20,7 @@ mod told;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use logystera_processor::core::rule::RuleSet;
+use logystera_processor::core::RuleSet;
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{Sha256Digest, SiteId};
 use logystera_schemas::signals_topic::Tick;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use logystera_processor::core::rule::{Condition, Expected, Rule};
+use logystera_processor::core::{Condition, Expected, Rule};
 use logystera_schemas::detection::{DetectionReason, DetectionState};
 
 use super::group::{Group, Said};

@@ -1,6 +1,6 @@
 //! How values are shown, tested and told apart: predicates, labels, group keys, evidence, messages (design, section 6).
 
-use logystera_processor::core::rule::{Piece, Predicate, Rule, Test};
+use logystera_processor::core::{Piece, Predicate, Rule, Test};
 use logystera_schemas::avro::Writer;
 use logystera_schemas::catalogue::{FieldDef, FieldKind, SignalType};
 use logystera_schemas::detection::{Evidence, Label};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use logystera_processor::core::rule::Rule;
+use logystera_processor::core::Rule;
 use logystera_schemas::detection::{DetectionReason, DetectionState};
 use logystera_schemas::limits::REMINDERS_MAX;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use logystera_processor::core::rule::{Condition, Expected, Rule, RuleSet};
+use logystera_processor::core::{Condition, Expected, Rule, RuleSet};
 use logystera_schemas::catalogue::SignalTypes;
 use logystera_schemas::detection::{Detection, DetectionReason};
 use logystera_schemas::ids::{KeyId, Sha256Digest, SiteId, SpoolId};

@@ -1,6 +1,6 @@
 //! How a site tells what was found: numbered, chained, in words (design, section 6, "A detection carries").
 
-use logystera_processor::core::rule::Rule;
+use logystera_processor::core::Rule;
 use logystera_schemas::detection::{Detection, DetectionReason};
 use logystera_schemas::ids::{EpisodeId, Sha256Digest};
 

@@ -6,7 +6,7 @@ use logystera_schemas::limits::{
 };
 
 use super::errors;
-use crate::core::rule::RuleSet;
+use crate::core::RuleSet;
 
 /// The first line of each error.
 fn problems(text: &str) -> Vec<String> {

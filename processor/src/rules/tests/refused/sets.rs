@@ -1,7 +1,7 @@
 //! Sets that are refused as a whole.
 
 use super::{errors, errors_of};
-use crate::core::rule::RuleSet;
+use crate::core::RuleSet;
 
 #[test]
 fn sets_are_checked_as_a_whole() {

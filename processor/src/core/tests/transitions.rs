@@ -2,10 +2,11 @@
 
 #![expect(clippy::panic, reason = "a test fails by it")]
 
-use logystera_processor::core::episode::{Episode, Event, Phase, Spans};
 use logystera_schemas::detection::{DetectionReason, DetectionState};
 use logystera_schemas::limits::REMINDERS_MAX;
 use logystera_schemas::time::SiteMs;
+
+use crate::core::episode::{Episode, Event, Phase, Spans};
 
 const NOW: SiteMs = SiteMs(1_000_000);
 const LATER: SiteMs = SiteMs(2_000_000);
@@ -104,7 +105,7 @@ fn check_numbers(
 
 #[test]
 fn every_cell_of_the_published_table() {
-    let doc = include_str!("../../docs/transitions.md");
+    let doc = include_str!("../../../../docs/transitions.md");
     let rows: Vec<Vec<&str>> = doc
         .lines()
         .skip_while(|line| !line.starts_with("| state | true |"))

@@ -1,4 +1,5 @@
-//! How a site speaks: it numbers its detections and links them into its chain.
+//! A site's detections: each has a number, and is linked to the one before, so that who takes one out or
+//! changes one later is found out.
 
 use logystera_schemas::avro_record;
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Severity};
@@ -6,13 +7,13 @@ use logystera_schemas::ids::{EpisodeId, RuleName, Sha256Digest, SiteId, TenantId
 use logystera_schemas::time::SiteMs;
 use sha2::{Digest, Sha256};
 
-use super::group::labels_of;
+use super::group_key::labels_of;
 use super::rule::Rule;
 
 avro_record! {
-    /// What a site's detections carry, and where its numbering and its chain stand.
+    /// Where a site's chain of detections stands, and what each of them carries.
     #[derive(Clone, Debug, PartialEq, Eq)]
-    pub struct Voice {
+    pub struct DetectionChain {
         /// Tenant.
         pub tenant: TenantId,
         /// Site.
@@ -22,48 +23,48 @@ avro_record! {
         /// Number of the newest detection.
         pub seq: u64,
         /// Chain value of the newest detection.
-        pub chain: Sha256Digest,
+        pub newest: Sha256Digest,
     }
 }
 
-/// What a detection says that differs from one to the next.
+/// What a rule's detection says that differs from one to the next.
 #[derive(Debug)]
-pub struct Saying<'a> {
+pub(crate) struct Emission<'a> {
     /// Key of the group.
-    pub group: &'a [u8],
+    pub(crate) group: &'a [u8],
     /// State that was reached.
-    pub state: DetectionState,
+    pub(crate) state: DetectionState,
     /// Why.
-    pub reason: DetectionReason,
+    pub(crate) reason: DetectionReason,
     /// Matches of the episode.
-    pub count: u64,
+    pub(crate) count: u64,
     /// Firings held back.
-    pub held: u64,
+    pub(crate) held: u64,
     /// When the condition became true.
-    pub started_at: i64,
+    pub(crate) started_at: i64,
     /// When that was found.
-    pub now: i64,
+    pub(crate) now: i64,
     /// Newest matches.
-    pub evidence: Vec<Evidence>,
+    pub(crate) evidence: Vec<Evidence>,
 }
 
-impl Voice {
-    /// A site that has said nothing yet.
-    pub fn new(tenant: TenantId, site: SiteId, name: String) -> Self {
-        let chain = Detection::genesis(&site);
-        Self { tenant, site, name, seq: 0, chain }
+impl DetectionChain {
+    /// The chain of a site without detections.
+    pub(crate) fn new(tenant: TenantId, site: SiteId, name: String) -> Self {
+        let newest = Detection::genesis(&site);
+        Self { tenant, site, name, seq: 0, newest }
     }
 
-    /// The next detection.
-    pub fn speak(&mut self, rule: &Rule, saying: Saying<'_>) -> Detection {
-        let id = self.episode_id(&rule.name, saying.group, saying.started_at);
-        let group = labels_of(rule, saying.group);
-        let message = match saying.reason {
+    /// The next detection, of a rule.
+    pub(crate) fn emit(&mut self, rule: &Rule, emission: Emission<'_>) -> Detection {
+        let id = self.episode_id(&rule.name, emission.group, emission.started_at);
+        let group = labels_of(rule, emission.group);
+        let message = match emission.reason {
             DetectionReason::Overflow => format!(
                 "More groups on {} than the rule may keep: the least recently seen were dropped, {} so far",
-                self.name, saying.count
+                self.name, emission.count
             ),
-            _ => rule.message.fill(saying.count, &self.name, &group),
+            _ => rule.message.fill(emission.count, &self.name, &group),
         };
         self.link(Detection {
             id,
@@ -75,14 +76,14 @@ impl Voice {
             title: rule.title.clone(),
             severity: rule.severity,
             subsystem: rule.subsystem.clone(),
-            state: saying.state,
-            reason: saying.reason,
+            state: emission.state,
+            reason: emission.reason,
             group,
-            count: saying.count,
-            held: saying.held,
-            started_at: saying.started_at,
-            last_evaluated_at: saying.now,
-            evidence: saying.evidence,
+            count: emission.count,
+            held: emission.held,
+            started_at: emission.started_at,
+            last_evaluated_at: emission.now,
+            evidence: emission.evidence,
             message,
             url: format!("/sites/{}/alerts/{id}", self.site),
             seq: 0,
@@ -90,8 +91,8 @@ impl Voice {
         })
     }
 
-    /// What is put on record, and told to nobody, when the site's time starts anew at `to`, from `now`.
-    pub fn speak_of_reset(&mut self, to: SiteMs, now: SiteMs) -> Detection {
+    /// The detection that records, and tells nobody, that the site's time starts anew at `to`, from `now`.
+    pub(crate) fn emit_reset(&mut self, to: SiteMs, now: SiteMs) -> Detection {
         let rule = reset_rule();
         let id = self.episode_id(&rule, &[], to.0);
         self.link(Detection {
@@ -123,8 +124,8 @@ impl Voice {
     fn link(&mut self, mut detection: Detection) -> Detection {
         self.seq += 1;
         detection.seq = self.seq;
-        detection.chain = detection.link(&self.chain);
-        self.chain = detection.chain;
+        detection.chain = detection.link(&self.newest);
+        self.newest = detection.chain;
         detection
     }
 

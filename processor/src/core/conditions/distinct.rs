@@ -1,0 +1,130 @@
+//! So many different values of a field in a window `(t - W, t]`.
+
+use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
+use logystera_schemas::batch::{FieldSet, Fields, Value};
+use logystera_schemas::catalogue::SignalType;
+use logystera_schemas::time::SiteMs;
+
+use super::super::episode::Event;
+use super::super::value::digest;
+use super::kind::{self, Match, Taken};
+
+/// Bytes that a value counts for.
+const VALUE_BYTES: usize = 24;
+
+/// The numbers of such a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// Index of the field.
+    pub(crate) field: usize,
+    /// Values that make the condition true.
+    pub(crate) at_least: u32,
+    /// Length of the window in milliseconds.
+    pub(crate) within_ms: i64,
+}
+
+/// The different values that a group saw last, each with its newest time. As many as the rule asks for are enough: when that
+/// many lie in the window, the newest that many do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    /// (newest time, value), in the order of time, then value.
+    kept: Vec<(SiteMs, [u8; 16])>,
+}
+
+impl kind::Plan for Plan {
+    fn read(&self, _: SignalType, fields: &mut FieldSet) {
+        fields.insert(self.field);
+    }
+
+    #[inline]
+    fn is_match(&self, fields: &Fields<'_>) -> bool {
+        fields[self.field] != Value::Absent
+    }
+
+    fn bytes_max(&self) -> usize {
+        VALUE_BYTES * self.at_least as usize
+    }
+}
+
+impl kind::State for State {
+    type Plan = Plan;
+
+    const ONLY_PUTS_OFF: bool = true;
+
+    #[inline]
+    fn take(&mut self, plan: &Plan, matching: &Match<'_>) -> Taken {
+        let Match { fields, at, now, .. } = *matching;
+        let Some(is_new) = self.add(digest(&fields[plan.field]), at, now, plan) else { return Taken::Outside };
+        let holds = self.clears_at(plan).is_some_and(|clears| clears > now);
+        let count = self.kept.len() as u64;
+        Taken::Inside { counted: u64::from(is_new), becomes: holds.then_some(Event::True { count }) }
+    }
+
+    #[inline]
+    fn turns_at(&self, plan: &Plan, holds: bool, _: bool) -> Option<SiteMs> {
+        if holds { self.clears_at(plan) } else { None }
+    }
+
+    /// When the newest value leaves the window.
+    #[inline]
+    fn empties_at(&self, plan: &Plan) -> Option<SiteMs> {
+        Some(self.kept.last().map_or(SiteMs::MIN, |(newest, _)| newest.plus(plan.within_ms)))
+    }
+
+    fn move_back(&mut self, ms: i64, _: SiteMs, _: &Plan) {
+        self.kept.iter_mut().for_each(|(at, _)| *at = at.plus(-ms));
+    }
+
+    #[inline]
+    fn bytes(&self) -> usize {
+        VALUE_BYTES * self.kept.len()
+    }
+}
+
+impl State {
+    /// Adds a value seen at `at`, judged at `now`. Gives whether it is new among the kept ones. None: it no longer lies in the
+    /// window.
+    pub(crate) fn add(&mut self, value: [u8; 16], at: SiteMs, now: SiteMs, plan: &Plan) -> Option<bool> {
+        if at.plus(plan.within_ms) <= now {
+            return None;
+        }
+        let known = self.kept.iter().position(|(_, v)| *v == value);
+        let newest = match known {
+            Some(place) => self.kept.remove(place).0.max(at),
+            None => at,
+        };
+        let place = self.kept.partition_point(|entry| *entry < (newest, value));
+        self.kept.insert(place, (newest, value));
+        if self.kept.len() > plan.at_least as usize {
+            self.kept.remove(0);
+        }
+        Some(known.is_none())
+    }
+
+    /// Until when the condition holds with the values there are. None: they are too few.
+    pub(crate) fn clears_at(&self, plan: &Plan) -> Option<SiteMs> {
+        (self.kept.len() >= plan.at_least as usize).then(|| self.kept[0].0.plus(plan.within_ms))
+    }
+}
+
+impl Datum for State {
+    fn write(&self, to: &mut Writer) {
+        to.long(self.kept.len() as i64);
+        let mut previous = 0;
+        for (at, value) in &self.kept {
+            to.long(at.0 - previous);
+            to.raw(value);
+            previous = at.0;
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let mut values = Vec::new();
+        let mut at = 0_i64;
+        for _ in 0..from.block()? {
+            at = at.checked_add(from.long()?).ok_or(DecodeError::Range)?;
+            values.push((SiteMs(at), *from.fixed()?));
+        }
+        Ok(Self { kept: values })
+    }
+}

@@ -1,0 +1,95 @@
+//! What each kind of condition answers, so that a group need not know which one it has.
+
+use logystera_schemas::avro::Datum;
+use logystera_schemas::batch::{FieldSet, Fields};
+use logystera_schemas::catalogue::SignalType;
+use logystera_schemas::detection::DetectionReason;
+use logystera_schemas::time::SiteMs;
+
+use super::super::episode::Event;
+
+/// A signal that passed a rule's filter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Match<'a> {
+    /// Its type.
+    pub(crate) signal: SignalType,
+    /// What was read of it.
+    pub(crate) fields: &'a Fields<'a>,
+    /// Its time.
+    pub(crate) at: SiteMs,
+    /// Time that the site has reached: after `at` if the signal is late.
+    pub(crate) now: SiteMs,
+    /// How many signals it stands for: a sender merges those that are alike.
+    pub(crate) times: u32,
+    /// Whether the site has its type switched on.
+    pub(crate) is_on: bool,
+}
+
+/// What a match did to a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Nothing: it lies outside the window.
+    Outside,
+    /// It is remembered.
+    Inside {
+        /// How many matches of the episode it is.
+        counted: u64,
+        /// What the condition is now that it came. None: what it was.
+        becomes: Option<Event>,
+    },
+}
+
+/// The numbers of one rule, worked out when the rule is loaded.
+pub(crate) trait Plan: Copy {
+    /// Adds the fields of `signal` that a match is read for.
+    fn read(&self, _signal: SignalType, _fields: &mut FieldSet) {}
+
+    /// The field that says how many signals one stands for. None: the condition does not ask.
+    fn repeats(&self, _signal: SignalType) -> Option<usize> {
+        None
+    }
+
+    /// Whether a signal that passes the rule's filter is a match.
+    fn is_match(&self, _fields: &Fields<'_>) -> bool {
+        true
+    }
+
+    /// Whether the rule has its one group from the start, and for as long as it stands.
+    fn has_standing_group(&self) -> bool {
+        false
+    }
+
+    /// The most bytes that [`State::bytes`] can give.
+    fn bytes_max(&self) -> usize;
+}
+
+/// What one group remembers of its matches. Its encoding is a part of the group's state entry.
+pub(crate) trait State: Datum + Clone + Default {
+    /// The numbers that it goes by.
+    type Plan: Plan;
+
+    /// Whether a match that does not change the condition can only put deadlines off: then nobody has to look for an earlier
+    /// one.
+    const ONLY_PUTS_OFF: bool;
+
+    /// Takes a match.
+    fn take(&mut self, plan: &Self::Plan, matching: &Match<'_>) -> Taken;
+
+    /// When the condition turns by time alone: becomes false if it `holds`, else true. None: it does not. While the site's
+    /// absences `stand_still`, none becomes true.
+    fn turns_at(&self, plan: &Self::Plan, holds: bool, stand_still: bool) -> Option<SiteMs>;
+
+    /// When nothing is left to remember, so that an idle group can go. None: never.
+    fn empties_at(&self, plan: &Self::Plan) -> Option<SiteMs>;
+
+    /// All times go back by `ms`; the site had reached `now`.
+    fn move_back(&mut self, ms: i64, now: SiteMs, plan: &Self::Plan);
+
+    /// Bytes that it counts for against the site's bound.
+    fn bytes(&self) -> usize;
+
+    /// The reason of a firing.
+    fn firing_reason(&self) -> DetectionReason {
+        DetectionReason::Firing
+    }
+}

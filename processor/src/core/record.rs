@@ -1,0 +1,78 @@
+//! What is stored of a site at every record: its detections' chain, its watermark, and what happened to its batches.
+
+use logystera_schemas::avro_record;
+use logystera_schemas::catalogue::SignalTypes;
+use logystera_schemas::ids::Sha256Digest;
+use logystera_schemas::time::{OpenMs, SiteMs, WallMs};
+
+use super::chain::DetectionChain;
+use super::version::Version;
+
+avro_record! {
+    /// What is stored of a site besides its spools, its rules' groups, and what it holds.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct SiteRecord {
+        /// Its detections.
+        pub chain: DetectionChain,
+        /// Digest of its configuration.
+        pub digest: Sha256Digest,
+        /// Up to where its signals were judged. None: no batch came yet.
+        pub watermark: Option<SiteMs>,
+        /// When it was last heard, or configured first.
+        pub heard_open: OpenMs,
+        /// The same as wall time.
+        pub heard_wall: WallMs,
+        /// Signal types that its senders say are switched on.
+        pub declared_types: SignalTypes,
+        /// Whether an absence waits for the next watermark.
+        pub absences_unset: bool,
+        /// Whether absences stand still until the watermark moves.
+        pub absences_wait: bool,
+        /// What happened to its batches.
+        pub outcomes: Outcomes,
+        /// Version of the semantics that its configuration asks for; 0: the first one, which was not stored.
+        pub semantics: u32 where since 2,
+    }
+}
+
+impl SiteRecord {
+    /// The version that it is judged by.
+    pub fn version(&self) -> Version {
+        if self.semantics >= 2 { Version::Two } else { Version::One }
+    }
+}
+
+avro_record! {
+    /// What happened to a site's batches and signals, counted from the site's start.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Outcomes {
+        /// Batches that were taken.
+        pub batches: u64,
+        /// Signals in them.
+        pub signals: u64,
+        /// Batches that had been taken before.
+        pub duplicates: u64,
+        /// Batches with the id of another one.
+        pub conflicts: u64,
+        /// Batches too far below their spool's newest to tell whether they were taken.
+        pub below_window: u64,
+        /// Batches of one spool more than a site may have.
+        pub spool_overflows: u64,
+        /// Batches that lay ahead of the gateway's clock and were shifted back.
+        pub shifted: u64,
+        /// Signals that came after the watermark had passed them.
+        pub late: u64,
+        /// Signals that were judged before the watermark passed them, because too many were held.
+        pub released_early: u64,
+        /// Batches and signals that the gateway turned away.
+        pub refused: u64,
+        /// Groups that were dropped to make room.
+        pub evicted: u64,
+        /// Signals that lay ahead of the gateway's clock, alone among theirs, and were cut back to it.
+        pub cut: u64 where since 2,
+        /// Spools that were dropped to make room.
+        pub spools_evicted: u64 where since 2,
+        /// How often the site's time started anew.
+        pub time_resets: u64 where since 2,
+    }
+}

@@ -1,0 +1,84 @@
+//! What a rule file may say, and what its rules may keep for a site.
+
+/// Groups of one rule, by default (design, section 6).
+pub const RULE_GROUPS_MAX: usize = 1_000;
+/// Groups of one site, by default (design, section 6).
+pub const SITE_GROUPS_MAX: usize = 5_000;
+/// Bytes of the groups of one site, by default (design, section 6).
+pub const SITE_STATE_BYTES_MAX: usize = 4 << 20;
+/// Threshold up to which a window is exact (design, section 6).
+pub const EXACT_THRESHOLD_MAX: u32 = 256;
+/// Largest threshold of a rule that counts in panes.
+pub const THRESHOLD_MAX: u32 = 1_000_000;
+/// Panes of a window: what one group may hold of them.
+pub const PANES_MAX: u32 = 720;
+/// Longest window, `for`, `suppress`, `resolve_after` or absence of a rule: 7 days, the age that a signal may reach.
+pub const RULE_SPAN_MS_MAX: i64 = 7 * 86_400_000;
+/// How often an episode that goes on is told again, once a suppression: what one jump of a site's time can bring about
+/// must have a bound. With the default of an hour that is eight days.
+pub const REMINDERS_MAX: u32 = 200;
+/// Signals kept as evidence of a group (design, section 6).
+pub const EVIDENCE_SIGNALS_MAX: usize = 10;
+/// Bytes of one value in the evidence (design, section 6).
+pub const EVIDENCE_VALUE_BYTES_MAX: usize = 64;
+/// Bytes of a group's evidence (design, section 6).
+pub const EVIDENCE_BYTES_MAX: usize = 512;
+/// Fields in a rule's `group_by`.
+pub const GROUP_FIELDS_MAX: usize = 4;
+/// Rules of one site.
+pub const RULES_MAX: usize = 200;
+/// Characters of a rule's message template, and of its title.
+pub const MESSAGE_CHARS_MAX: usize = 500;
+/// Bytes of one rule file.
+pub const RULE_FILE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a rule set's canonical form: with its record around it, it fits Kafka's default message of 1,048,588 bytes.
+pub const RULE_SET_BYTES_MAX: usize = 1_000_000;
+/// Levels of nesting in a rule file: the deepest rule has 9.
+pub const RULE_DEPTH_MAX: usize = 16;
+/// Values, lists and maps in one rule file: the parser's memory.
+pub const RULE_FILE_NODES_MAX: usize = 100_000;
+/// Errors reported of one set of rule files; more are only counted.
+pub const RULE_ERRORS_MAX: usize = 100;
+/// Characters of an error's problem, label or help.
+pub const RULE_ERROR_CHARS_MAX: usize = 400;
+/// Characters of a source line that an error shows: canonical JSON is one line of up to a megabyte.
+pub const RULE_EXCERPT_CHARS_MAX: usize = 120;
+/// Characters shown before the error if its line is cut.
+pub const RULE_EXCERPT_LEAD_CHARS: usize = 40;
+/// Shortest window, pane or absence of a rule.
+pub const RULE_SPAN_MS_MIN: i64 = 100;
+/// Shortest `blind_after`: the least silence after which a spool counts as silent (design, section 5).
+pub const BLIND_AFTER_MS_MIN: i64 = 120_000;
+/// Length of a pane where a rule's threshold needs panes and the rule names none (design, section 6).
+pub const RESOLUTION_MS_DEFAULT: i64 = 5_000;
+/// `suppress` of a rule that names none, in milliseconds.
+pub const SUPPRESS_MS_DEFAULT: i64 = 3_600_000;
+/// `resolve_after` of a rule that names none, in milliseconds.
+pub const RESOLVE_AFTER_MS_DEFAULT: i64 = 900_000;
+/// Values that one test of `where` may list.
+pub const WHERE_VALUES_MAX: usize = 100;
+/// Most groups of one site that a rule set may ask for.
+pub const SITE_GROUPS_ALLOWED_MAX: usize = 100_000;
+/// Least bytes of a site's groups that a rule set may ask for: every rule of the default pack can hold a group.
+pub const SITE_STATE_BYTES_ALLOWED_MIN: usize = 64 << 10;
+/// Most bytes of a site's groups that a rule set may ask for.
+pub const SITE_STATE_BYTES_ALLOWED_MAX: usize = 64 << 20;
+/// Longest wait of a bundle, in milliseconds.
+pub const BUNDLE_WAIT_MS_MAX: i64 = 3_600_000;
+/// Most alerts in one bundle.
+pub const BUNDLE_ALERTS_MAX: i64 = 1_000;
+/// Tests of one rule, and lines of signals or expectations in one of them.
+pub const RULE_TESTS_MAX: usize = 50;
+/// Repeats of one line of a test's signals.
+pub const RULE_TEST_TIMES_MAX: i64 = 10_000;
+
+const _: () = assert!(RULE_SPAN_MS_MAX <= u32::MAX as i64, "times in a window are u32 deltas");
+const _: () = assert!(RULE_GROUPS_MAX <= SITE_GROUPS_MAX, "one rule must fit its site");
+const _: () = assert!(RULE_FILE_BYTES_MAX >= RULE_SET_BYTES_MAX, "a canonical set is a rule file too");
+const _: () = assert!(RULE_SPAN_MS_MIN <= RESOLUTION_MS_DEFAULT, "the default pane is a legal one");
+const _: () = assert!(SUPPRESS_MS_DEFAULT <= RULE_SPAN_MS_MAX, "the default is allowed");
+const _: () = assert!(RESOLVE_AFTER_MS_DEFAULT <= RULE_SPAN_MS_MAX, "the default is allowed");
+const _: () = assert!(RULE_EXCERPT_LEAD_CHARS < RULE_EXCERPT_CHARS_MAX, "an excerpt shows the error itself");
+const _: () = assert!(SITE_GROUPS_MAX <= SITE_GROUPS_ALLOWED_MAX, "the default is allowed");
+const _: () = assert!(SITE_STATE_BYTES_ALLOWED_MIN <= SITE_STATE_BYTES_MAX, "the default is allowed");
+const _: () = assert!(SITE_STATE_BYTES_MAX <= SITE_STATE_BYTES_ALLOWED_MAX, "the default is allowed");
