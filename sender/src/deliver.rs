@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
 
+use crate::batch_file::Header;
 use crate::core::answer::{self, Answer, Health, Next};
 use crate::core::backoff::Delays;
 use crate::core::offset;
 use crate::disk::lock;
 use crate::http::{Gateway, Tried};
 use crate::progress::{self, Progress};
-use crate::spool::{Header, Spool, SpoolError};
+use crate::spool::{Spool, SpoolError};
 use crate::state::State;
 
 /// Why sending ends before all is sent.

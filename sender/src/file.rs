@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_schemas::ids::Sha256Digest;
 
+use crate::batch_file::Says;
 use crate::core::before::{self, Before};
 use crate::core::cut::{self, Claim};
 use crate::core::dropped::DROPPED_TYPE;
@@ -18,7 +19,7 @@ use crate::deliver::{Courier, Stop};
 use crate::disk::lock;
 use crate::input::{self, Complaints, Lines};
 use crate::progress::{batches, no_signals};
-use crate::spool::{Says, Spool, SpoolError};
+use crate::spool::{Spool, SpoolError};
 use crate::state::{Input, State, Totals};
 use logystera_schemas::text::counted;
 

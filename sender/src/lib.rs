@@ -22,6 +22,7 @@ mod http;
 mod pending;
 mod trouble;
 
+mod batch_file;
 mod disk;
 mod spool;
 pub mod state;

@@ -12,11 +12,12 @@ use std::path::PathBuf;
 
 use logystera_schemas::limits::{BATCH_SIGNALS_MAX, SPOOL_BYTES_MAX};
 
+use crate::batch_file::Says;
 use crate::core::cut::{self, Claim};
 use crate::core::dropped::Reason;
 use crate::core::line::{self, Signal};
 use crate::disk::{self, at};
-use crate::spool::{Says, Spool, SpoolError};
+use crate::spool::{Spool, SpoolError};
 
 /// A spool that a stream feeds.
 pub(crate) struct Pending {

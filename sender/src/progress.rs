@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_schemas::ids::BatchId;
 
+use crate::batch_file::Header;
 use crate::core::answer::{Answer, Refusal, Why};
 use crate::core::body::Brief;
 use crate::core::permitted::Hints;
 use crate::input::Complaints;
-use crate::spool::Header;
 use crate::state::Totals;
 use logystera_schemas::text::counted;
 

@@ -10,24 +10,18 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use logystera_schemas::ids::{BatchId, SpoolId};
-use logystera_schemas::limits::BODY_BYTES_MAX;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use crate::batch_file::{Batch, Header, Says, gzip};
 use crate::core::body::{self, Brief, Head};
 use crate::core::dropped::Reason;
 use crate::core::line::Signal;
 use crate::disk::{self, DiskError, at};
 use crate::state::{Feed, Owner, State, Totals, VERSION};
-
-/// Body bytes under which gzip is not tried.
-const GZIP_BYTES_MIN: usize = 512;
 
 /// Why a spool cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -58,65 +52,6 @@ pub enum SpoolError {
     /// No random number is to be had.
     #[error("no random number from the system: {0}")]
     Random(getrandom::Error),
-}
-
-/// First line of a batch's file.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Header {
-    /// Whether the body is compressed.
-    pub(crate) gzip: bool,
-    /// Signals in it.
-    pub(crate) signals: usize,
-    /// Time of the last signal, or what it was before.
-    last_at: i64,
-    /// Its watermark.
-    through: i64,
-    /// File that holds what came after it: `State::open` from its claim on.
-    open: u64,
-    /// Whether it tells of the drops that were counted before it.
-    tells_drops: bool,
-    /// Line of the input that each signal came from.
-    pub(crate) lines: Vec<u64>,
-}
-
-impl Header {
-    /// Signals of the input in it: those that the sender makes itself, of what was dropped, are nobody's line.
-    pub(crate) fn of_the_input(&self) -> u64 {
-        self.lines.iter().filter(|line| **line > 0).count() as u64
-    }
-}
-
-/// What a batch says besides its signals.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Says {
-    /// Its watermark.
-    pub(crate) through: i64,
-    /// Whether it tells of the drops that were counted before it.
-    pub(crate) tells_drops: bool,
-    /// Whether nothing comes after it, as far as is known.
-    pub(crate) ends: bool,
-}
-
-/// A claimed batch.
-pub(crate) struct Batch {
-    /// What is said of it.
-    pub(crate) header: Header,
-    /// Its body as it is sent.
-    pub(crate) body: Vec<u8>,
-}
-
-impl Batch {
-    /// The body's JSON.
-    pub(crate) fn json(&self) -> std::io::Result<String> {
-        use std::io::Read;
-        let mut text = String::new();
-        if self.header.gzip {
-            flate2::read::GzDecoder::new(&self.body[..]).take(BODY_BYTES_MAX as u64).read_to_string(&mut text)?;
-        } else {
-            (&self.body[..]).read_to_string(&mut text)?;
-        }
-        Ok(text)
-    }
 }
 
 /// An open spool.
@@ -407,17 +342,6 @@ impl Spool {
         self.state.tried_seq = Some(self.state.done_seq);
         self.save()
     }
-}
-
-/// The text compressed, if that makes it smaller by a tenth or more. The same text always gives the same bytes.
-fn gzip(text: &str) -> std::io::Result<Option<Vec<u8>>> {
-    if text.len() < GZIP_BYTES_MIN {
-        return Ok(None);
-    }
-    let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 4), Compression::default());
-    encoder.write_all(text.as_bytes())?;
-    let packed = encoder.finish()?;
-    Ok((packed.len() < text.len() / 10 * 9).then_some(packed))
 }
 
 fn take_lock(dir: &Path) -> Result<File, SpoolError> {

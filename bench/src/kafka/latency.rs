@@ -158,6 +158,23 @@ pub fn run(cluster: &Cluster, rate: f64, seconds: f64, kill_every_s: Option<f64>
         Ok::<_, BenchError>((answers?, after?, lasted_s, deaths))
     })?;
 
+    let seen = (&told, &delivered);
+    let mut cores = [None; 5];
+    for (to, (after, before)) in cores.iter_mut().zip(after.iter().zip(&before)) {
+        *to = after.zip(*before).map(|(after, before)| (after - before) / lasted_s);
+    }
+    Ok(summary(rate, begun_s, (&probes, &answers), seen, &deaths, cores))
+}
+
+/// What was measured, without the seconds in which everything got warm.
+fn summary(
+    rate: f64,
+    begun_s: f64,
+    (probes, answers): (&[Vec<Option<Probe>>], &[Vec<Answered>]),
+    (told, delivered): (&Seen, &Seen),
+    deaths: &[f64],
+    cores: [Option<f64>; 5],
+) -> Latency {
     let mut statuses = BTreeMap::new();
     answers.iter().flatten().for_each(|answer| *statuses.entry(answer.status).or_default() += 1);
     let warm = |answer: &Answered| answer.at_s - begun_s >= WARM_S;
@@ -177,21 +194,17 @@ pub fn run(cluster: &Cluster, rate: f64, seconds: f64, kill_every_s: Option<f64>
         let felt = |at_s: f64| deaths.iter().any(|death_s| (0.0..AFTERMATH_S).contains(&(at_s - death_s)));
         (!deaths.is_empty()).then(|| of(seen, &felt))
     };
-    let mut cores = [None; 5];
-    for (to, (after, before)) in cores.iter_mut().zip(after.iter().zip(&before)) {
-        *to = after.zip(*before).map(|(after, before)| (after - before) / lasted_s);
-    }
     let answer = times(answers.iter().flatten().filter(|a| warm(a)).map(|a| Some(a.time_s)).collect());
-    Ok(Latency {
+    Latency {
         rate,
         answer,
-        detection: since(&told),
-        webhook: since(&delivered),
-        detection_after_death: after_death(&told),
-        webhook_after_death: after_death(&delivered),
+        detection: since(told),
+        webhook: since(delivered),
+        detection_after_death: after_death(told),
+        webhook_after_death: after_death(delivered),
         statuses,
         cores,
-    })
+    }
 }
 
 /// Kills the processor now and then as long as there is more, and starts it again. Gives when.

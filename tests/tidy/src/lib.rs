@@ -86,3 +86,44 @@ pub fn holds(rule: &str, findings: &[Finding]) {
     let lines: Vec<_> = findings.iter().map(|f| f.0.as_str()).collect();
     assert!(findings.is_empty(), "{rule}\n  {}\n", lines.join("\n  "));
 }
+
+/// A function with a body.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Its name.
+    pub name: String,
+    /// Line that it begins in, from 1.
+    pub line: usize,
+    /// Lines from there to its closing brace.
+    pub lines: usize,
+}
+
+/// The functions of a formatted Rust file: one ends with the first brace that closes in its own column.
+pub fn functions(text: &str) -> Vec<Function> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let Some(name) = function_name(line) else { continue };
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let ends = |line: &&str| line.trim_end() == format!("{indent}}}");
+        let declared = |line: &&str| line.starts_with(indent) && line.trim_end().ends_with(';');
+        let head_end = lines[at..].iter().position(|line| line.trim_end().ends_with(['{', '}']));
+        let is_declared = lines[at..].iter().take(head_end.unwrap_or(0)).any(declared);
+        if is_declared || line.trim_end().ends_with('}') {
+            continue;
+        }
+        if let Some(end) = lines[at..].iter().position(|line| ends(&line)) {
+            found.push(Function { name, line: at + 1, lines: end + 1 });
+        }
+    }
+    found
+}
+
+fn function_name(line: &str) -> Option<String> {
+    let (before, after) = line.split_once("fn ")?;
+    let qualified = before
+        .split_whitespace()
+        .all(|w| w.starts_with("pub") || ["async", "const", "unsafe", "extern", "(super)", "(crate)"].contains(&w));
+    let name: String = after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    (qualified && !name.is_empty()).then_some(name)
+}

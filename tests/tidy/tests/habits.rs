@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use logystera_tidy::licence::permits;
-use logystera_tidy::{Finding, files, has_word, holds, root};
+use logystera_tidy::{Finding, Function, files, functions, has_word, holds, root};
 
 /// Lines after which a file is two.
 const FILE_LINES_MAX: usize = 450;
@@ -26,6 +26,33 @@ fn files_are_short_enough_to_read() {
         }
     }
     holds("a file past 450 lines is two, or has its reason in LONG_FILES", &findings);
+}
+
+/// Lines after which a function is two; a table of a test may be longer.
+const FUNCTION_LINES_MAX: usize = 80;
+/// Lines of a crate outside its tests.
+const CRATE_LINES_MAX: usize = 8_000;
+
+#[test]
+fn functions_are_short_enough_to_read() {
+    let mut findings = Vec::new();
+    let is_test = |path: &str| path.contains("/tests/") || path.ends_with("tests.rs");
+    for file in files(&[".rs"]).into_iter().filter(|f| f.path.contains("/src/") && !is_test(&f.path)) {
+        for Function { name, line, lines } in functions(&file.text) {
+            if lines > FUNCTION_LINES_MAX {
+                findings.push(Finding(format!("{}:{line}: {name} has {lines} lines", file.path)));
+            }
+        }
+    }
+    holds("a function past 80 lines is two", &findings);
+}
+
+#[test]
+fn a_function_ends_where_its_brace_closes() {
+    let text = "trait T {\n    fn declared(&self)\n        -> u32;\n    fn short(&self) {}\n}\n\npub(crate) async fn long(\n    a: u32,\n) {\n    \
+                if a {\n    }\n}\n";
+    let found = functions(text);
+    assert_eq!(found, [Function { name: "long".to_owned(), line: 7, lines: 6 }]);
 }
 
 #[test]
