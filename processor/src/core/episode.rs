@@ -28,6 +28,7 @@ pub(crate) enum Phase {
 
 /// The spans of a rule that the machine needs, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "the unit is the last part of a name")]
 pub(crate) struct Spans {
     /// How long the condition must hold.
     pub(crate) for_ms: i64,

@@ -148,10 +148,16 @@ fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        let mut text = String::new();
+        for byte in bytes {
+            write!(text, "{byte:02x}").unwrap();
+        }
+        text
     }
 
     /// The bytes are a format on disk: every store that exists has them.

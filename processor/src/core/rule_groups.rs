@@ -107,7 +107,9 @@ impl RuleGroups {
     fn add_standing_groups(&mut self) {
         let program = Arc::clone(&self.program);
         for (index, _, plan) in program.iter().filter(|(_, _, plan)| plan.condition.has_standing_group()) {
-            Group::new(plan).into_iter().for_each(|group| self.insert(index, GroupKey::default(), group));
+            if let Some(group) = Group::new(plan) {
+                self.insert(index, GroupKey::default(), group);
+            }
         }
     }
 

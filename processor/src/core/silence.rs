@@ -34,7 +34,7 @@ impl Site {
         let (has_ended, reminds) = (self.has_ended(), self.reminds());
         let program = Arc::clone(&self.groups.program);
         for (index, plan) in &program.silences {
-            let from = self.blind_from(plan, time);
+            let from = self.blind_from(*plan, time);
             let rule = program.rule(*index);
             let state = &mut self.groups.rules[index.at()];
             let blind = &mut state.extras.blind;
@@ -56,7 +56,7 @@ impl Site {
             return None;
         }
         let waits = self.blinds().filter(|(_, blind)| !blind.firing);
-        waits.map(|(plan, _)| self.blind_from(plan, time)).min()
+        waits.map(|(plan, _)| self.blind_from(*plan, time)).min()
     }
 
     /// Wall time at which the site must be looked at again, should nothing be heard until then.
@@ -84,7 +84,7 @@ impl Site {
         ends && self.spools.values().all(|spool| spool.ended)
     }
 
-    fn blind_from(&self, plan: &blind::Plan, time: &LogTime) -> OpenMs {
+    fn blind_from(&self, plan: blind::Plan, time: &LogTime) -> OpenMs {
         let flush_every_s = self.spools.values().map(|s| s.flush_every_s).max().unwrap_or(0);
         plan.blind_from(self.record.heard_open, flush_every_s, time.gap_end)
     }

@@ -39,7 +39,7 @@ impl Plan {
     /// Open time from which on a site is blind that was last heard at `heard`: `after_ms` later, never under three of its
     /// flush intervals. A gap in the ticks, whose end is `gap_end`, may have made senders pause: after one they are given
     /// their longest pause more, counted from the gap's end at the earliest.
-    pub(crate) fn blind_from(&self, heard: OpenMs, flush_every_s: u32, gap_end: Option<OpenMs>) -> OpenMs {
+    pub(crate) fn blind_from(self, heard: OpenMs, flush_every_s: u32, gap_end: Option<OpenMs>) -> OpenMs {
         let due = heard.plus(self.after_ms.max(FLUSHES_WAITED * 1_000 * i64::from(flush_every_s)));
         match gap_end {
             Some(gap) if gap >= heard => due.max(gap).plus(SENDER_PAUSE_MS_MAX),

@@ -1,7 +1,5 @@
 //! Tries every cell of the transition table in `docs/transitions.md` on the real machine.
 
-#![expect(clippy::panic, reason = "a test fails by it")]
-
 use logystera_schemas::detection::{DetectionReason, DetectionState};
 use logystera_schemas::limits::REMINDERS_MAX;
 use logystera_schemas::time::SiteMs;
