@@ -14,7 +14,7 @@ mod cql;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use logystera_schemas::limits::WRITE_BEHIND_BYTES_MAX;
+use logystera_schemas::limits::{KEYSPACE_CHARS_MAX, WRITE_BEHIND_BYTES_MAX};
 
 pub(crate) use claim::Claim;
 
@@ -69,9 +69,6 @@ impl std::fmt::Debug for StoreConfig {
             .finish_non_exhaustive()
     }
 }
-
-/// Longest name of a keyspace: what Cassandra allows.
-pub const KEYSPACE_CHARS_MAX: usize = 48;
 
 /// Whether a keyspace may be called so: it stands in statements as it is.
 pub fn is_keyspace(name: &str) -> bool {
