@@ -1,12 +1,17 @@
 //! The catalogue: which signal types there are and which fields each may carry. Read from `avsc/signals/`, it drives the
 //! gateway's allowlist, the rule checker, the batch codec and the documentation.
 
-use std::sync::LazyLock;
+mod definition;
+mod source;
 
-use serde::Deserialize;
+use std::sync::LazyLock;
 
 use crate::limits::SIGNAL_FIELDS_MAX;
 use crate::schema::SIGNAL_SOURCES;
+
+pub use definition::{FieldDef, FieldKind, IdentClass, TypeDef};
+pub(crate) use definition::{FieldLayout, Shape};
+use source::type_def;
 
 /// Number of signal types.
 pub const SIGNAL_TYPES: usize = SIGNAL_SOURCES.len();
@@ -30,7 +35,7 @@ impl SignalType {
         CATALOGUE.types.iter().position(|t| t.name == name).and_then(Self::from_index)
     }
 
-    /// The type with this name, where senders may send it.
+    /// The type with this name, if senders may send it.
     pub fn from_sent_name(name: &str) -> Option<Self> {
         Self::from_name(name).filter(|signal| signal.is_sent())
     }
@@ -111,144 +116,6 @@ impl crate::avro::Datum for SignalTypes {
     }
 }
 
-/// What the catalogue says of a signal type.
-#[derive(Debug)]
-pub struct TypeDef {
-    /// Its name, such as `auth.attempt`.
-    pub name: String,
-    /// What it means.
-    pub doc: String,
-    /// Whether senders may send it; if not, only the engine makes it.
-    pub is_sent: bool,
-    /// Its fields besides `at`, in the order of the encoding.
-    pub fields: Vec<FieldDef>,
-}
-
-impl TypeDef {
-    /// The field with this name and its place.
-    pub fn field(&self, name: &str) -> Option<(usize, &FieldDef)> {
-        self.fields.iter().enumerate().find(|(_, f)| f.name == name)
-    }
-}
-
-/// What the catalogue says of a field.
-#[derive(Debug)]
-pub struct FieldDef {
-    /// Its name.
-    pub name: String,
-    /// What it means.
-    pub doc: String,
-    /// Whether a signal may lack it.
-    pub optional: bool,
-    /// Version of the batch's schema that added it; 1 for one that its type always had. Signals of batches before lack it.
-    pub since: u8,
-    /// What it may hold.
-    pub kind: FieldKind,
-}
-
-/// What a field may hold.
-#[derive(Debug, PartialEq, Eq)]
-pub enum FieldKind {
-    /// One of these symbols.
-    Enum(Vec<String>),
-    /// Any of these symbols, each at most once.
-    EnumList(Vec<String>),
-    /// A whole number in this range.
-    Int {
-        /// Smallest.
-        min: i64,
-        /// Largest.
-        max: i64,
-    },
-    /// True or false.
-    Bool,
-    /// A keyed hash: 16 bytes, 32 hex digits in JSON.
-    Hash,
-    /// An identifier.
-    Ident {
-        /// The characters that it may have.
-        class: IdentClass,
-        /// Most characters.
-        max: usize,
-    },
-}
-
-/// The characters of an identifier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum IdentClass {
-    /// Letters, digits and `_ . : / \ -`: names of hooks and settings.
-    Name,
-    /// Letters, digits and `_ . -`: slugs, roles, error codes.
-    Slug,
-    /// Letters, digits and `. _ + ~ -`: versions.
-    Version,
-    /// A path: a slash, then visible ASCII without `? # @`.
-    Path,
-    /// Visible ASCII and spaces.
-    Printable,
-    /// Lowercase letters, digits and `_ : -`: names that code registered for what is asked of it.
-    Action,
-}
-
-impl IdentClass {
-    /// Whether `text` is a non-empty identifier of this class.
-    #[inline]
-    pub fn admits(self, text: &str) -> bool {
-        let starts = if self == Self::Path { text.starts_with('/') } else { !text.is_empty() };
-        starts && text.bytes().all(|b| CLASSES[usize::from(b)] & self.bit() != 0)
-    }
-
-    /// Its bit in [`CLASSES`].
-    const fn bit(self) -> u8 {
-        1 << self as u8
-    }
-
-    /// Whether the byte may stand in an identifier of this class.
-    const fn has(self, byte: u8) -> bool {
-        let word = byte.is_ascii_alphanumeric();
-        match self {
-            Self::Name => word || matches!(byte, b'_' | b'.' | b':' | b'/' | b'\\' | b'-'),
-            Self::Slug => word || matches!(byte, b'_' | b'.' | b'-'),
-            Self::Version => word || matches!(byte, b'.' | b'_' | b'+' | b'~' | b'-'),
-            Self::Path => byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'@'),
-            Self::Printable => byte.is_ascii_graphic() || byte == b' ',
-            Self::Action => byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b':' | b'-'),
-        }
-    }
-
-    /// What it looks like, for an error.
-    pub const fn describe(self) -> &'static str {
-        match self {
-            Self::Name => "letters, digits and _ . : / \\ -",
-            Self::Slug => "letters, digits and _ . -",
-            Self::Version => "letters, digits and . _ + ~ -",
-            Self::Path => "a path that starts with / and has no query, fragment, @ or space",
-            Self::Printable => "visible ASCII characters and spaces",
-            Self::Action => "lowercase letters, digits and _ : -",
-        }
-    }
-}
-
-/// For each byte, a bit for each class that has it: a check is one look for each byte.
-static CLASSES: [u8; 256] = {
-    use IdentClass::{Action, Name, Path, Printable, Slug, Version};
-    let classes = [Name, Slug, Version, Path, Printable, Action];
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < table.len() {
-        let mut class = 0;
-        while class < classes.len() {
-            if classes[class].has(byte as u8) {
-                table[byte] |= classes[class].bit();
-            }
-            class += 1;
-        }
-        byte += 1;
-    }
-    table
-};
-
 /// All signal types.
 #[derive(Debug)]
 pub struct Catalogue {
@@ -299,135 +166,9 @@ fn fields_named(name: &str) -> impl Iterator<Item = &'static FieldDef> {
     CATALOGUE.types.iter().filter_map(move |def| def.field(name)).map(|(_, field)| field)
 }
 
-/// What the batch codec needs of a field, without the pointers of [`FieldDef`]: decoding is the engine's hot path.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FieldLayout {
-    pub(crate) shape: Shape,
-    pub(crate) optional: bool,
-    /// Symbols of an enum or a list.
-    pub(crate) symbols: u8,
-    /// See [`FieldDef::since`].
-    pub(crate) since: u8,
-}
-
-/// A [`FieldKind`] without its bounds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Shape {
-    Enum,
-    EnumList,
-    Int,
-    Bool,
-    Hash,
-    Ident,
-}
-
 /// The fields of each type, in the order of the encoding.
 pub(crate) type Layouts = [Vec<FieldLayout>; SIGNAL_TYPES];
 
 /// Taken once a batch, because each look at it costs a check that it is initialised.
 pub(crate) static LAYOUTS: LazyLock<Layouts> =
     LazyLock::new(|| std::array::from_fn(|i| CATALOGUE.types[i].fields.iter().map(FieldDef::layout).collect()));
-
-impl FieldDef {
-    fn layout(&self) -> FieldLayout {
-        let symbols = self.kind.symbols().len() as u8;
-        FieldLayout { shape: self.kind.shape(), optional: self.optional, symbols, since: self.since }
-    }
-}
-
-impl FieldKind {
-    /// The symbols of an enum or a list, in order; none of another kind.
-    pub fn symbols(&self) -> &[String] {
-        match self {
-            Self::Enum(symbols) | Self::EnumList(symbols) => symbols,
-            _ => &[],
-        }
-    }
-
-    pub(crate) fn shape(&self) -> Shape {
-        match self {
-            Self::Enum(_) => Shape::Enum,
-            Self::EnumList(_) => Shape::EnumList,
-            Self::Int { .. } => Shape::Int,
-            Self::Bool => Shape::Bool,
-            Self::Hash => Shape::Hash,
-            Self::Ident { .. } => Shape::Ident,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct RecordSchema {
-    signal: String,
-    made_by: Option<Maker>,
-    doc: String,
-    fields: Vec<FieldSchema>,
-}
-
-/// Who alone makes signals of a type.
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Maker {
-    Engine,
-}
-
-#[derive(Deserialize)]
-struct FieldSchema {
-    name: String,
-    doc: String,
-    r#type: serde_json::Value,
-    #[serde(default = "first_version")]
-    since: u8,
-}
-
-fn first_version() -> u8 {
-    1
-}
-
-#[derive(Deserialize)]
-struct TypeSchema {
-    r#type: String,
-    #[serde(default)]
-    symbols: Vec<String>,
-    items: Option<Box<TypeSchema>>,
-    minimum: Option<i64>,
-    maximum: Option<i64>,
-    class: Option<IdentClass>,
-    max_length: Option<usize>,
-}
-
-fn type_def(source: &str) -> Result<TypeDef, serde_json::Error> {
-    let schema: RecordSchema = serde_json::from_str(source)?;
-    let fields = schema.fields.into_iter().filter(|f| f.name != "at").map(field_def).collect::<Result<_, _>>()?;
-    let is_sent = !matches!(schema.made_by, Some(Maker::Engine));
-    Ok(TypeDef { name: schema.signal, doc: schema.doc, is_sent, fields })
-}
-
-fn field_def(field: FieldSchema) -> Result<FieldDef, serde_json::Error> {
-    let (optional, schema) = match field.r#type {
-        serde_json::Value::Array(mut branches) if branches.len() == 2 => (true, branches.remove(1)),
-        other => (false, other),
-    };
-    let kind = match schema.as_str() {
-        Some("boolean") => FieldKind::Bool,
-        Some(_) => FieldKind::Hash,
-        None => field_kind(serde_json::from_value(schema)?)?,
-    };
-    Ok(FieldDef { name: field.name, doc: field.doc, optional, since: field.since, kind })
-}
-
-fn field_kind(schema: TypeSchema) -> Result<FieldKind, serde_json::Error> {
-    let missing = |what| serde::de::Error::custom(format!("a {} needs {what}", schema.r#type));
-    Ok(match schema.r#type.as_str() {
-        "enum" => FieldKind::Enum(schema.symbols),
-        "array" => FieldKind::EnumList(schema.items.ok_or_else(|| missing("items"))?.symbols),
-        "long" => FieldKind::Int {
-            min: schema.minimum.ok_or_else(|| missing("minimum"))?,
-            max: schema.maximum.ok_or_else(|| missing("maximum"))?,
-        },
-        _ => FieldKind::Ident {
-            class: schema.class.ok_or_else(|| missing("class"))?,
-            max: schema.max_length.ok_or_else(|| missing("max_length"))?,
-        },
-    })
-}

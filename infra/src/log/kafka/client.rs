@@ -20,7 +20,7 @@ const LINGER_MS: f64 = 0.5;
 /// How long the broker may wait for records that a consumer asks for, milliseconds. Short, because an assignment waits for
 /// the answer before it.
 pub(super) const FETCH_WAIT_MS: u64 = 20;
-/// The same for a reader that follows a partition and never goes elsewhere: where nothing comes it asks twice a second, not fifty
+/// The same for a reader that follows a partition and never goes elsewhere: if nothing comes it asks twice a second, not fifty
 /// times. What comes is there at once in any case.
 pub(super) const FOLLOW_FETCH_WAIT_MS: u64 = 500;
 /// The same for a task: longer than from tick to tick, so that an idle partition is asked for once a tick.
@@ -63,7 +63,7 @@ pub(super) fn producer(config: &KafkaConfig) -> ClientConfig {
     client
 }
 
-/// A producer that commits. `timeout_ms` is how long a transaction of one that died stays open where nobody takes over.
+/// A producer that commits. `timeout_ms` is how long a transaction of one that died stays open if nobody takes over.
 pub(super) fn transactional(config: &KafkaConfig, id: &str, timeout_ms: u64) -> ClientConfig {
     let mut client = producer(config);
     client.set("transactional.id", id).set("transaction.timeout.ms", timeout_ms.to_string()).set("linger.ms", "1");

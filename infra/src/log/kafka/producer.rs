@@ -84,7 +84,7 @@ impl Traffic {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives librdkafka what has waited; where there is no producer any more, its senders learn that.
+    /// Gives librdkafka what has waited; if there is no producer any more, its senders learn that.
     fn send_all(
         &self,
         topic: &str,

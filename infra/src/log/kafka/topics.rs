@@ -25,7 +25,7 @@ const KNOWN_STEP: Duration = Duration::from_millis(50);
 /// How long the newest part of topic `control` is left uncompacted, milliseconds: processes renew their leases in it.
 const CONTROL_SEGMENT_MS: u64 = 3_600_000;
 
-/// Copies that must have a record before it counts: one may be away, where there are enough for that.
+/// Copies that must have a record before it counts: one may be away, if there are enough for that.
 fn in_sync_min(replication: u32) -> u32 {
     if replication > 2 { replication - 1 } else { replication.min(1) }
 }
@@ -62,7 +62,7 @@ pub(super) fn create(config: &KafkaConfig, apps: &[&str]) -> Result<(), LogError
     create_all(config, &wanted).map(drop)
 }
 
-/// Creates a generation where it is not there. One that is there must have the partitions: somebody else may have made it.
+/// Creates a generation if it is not there. One that is there must have the partitions: somebody else may have made it.
 pub(super) fn create_generation(
     config: &KafkaConfig,
     topic: GrowingTopic,

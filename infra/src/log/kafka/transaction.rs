@@ -194,7 +194,7 @@ impl Transactions {
         }
     }
 
-    /// Takes the delivery reports that are there. The library's poll waits for its whole timeout even where one is there.
+    /// Takes the delivery reports that are there. The library's poll waits for its whole timeout even if one is there.
     fn serve(&self) {
         let before = self.producer.in_flight_count();
         self.producer.poll(Duration::ZERO);
