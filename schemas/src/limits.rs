@@ -285,3 +285,9 @@ const _: () = assert!(SHUTDOWN_WAIT_MS_MAX > APPEND_WAIT_MS_MAX, "a request that
 const _: () = assert!(SPOOLS_MAX <= REPLAY_SPOOLS_CACHED_MAX, "one site's spools must fit the cache");
 const _: () = assert!(BLIND_AFTER_MS_MIN >= 2_000 * FLUSH_EVERY_S_DEFAULT as i64, "a batch that is late is no silence");
 const _: () = assert!(BLIND_AFTER_MS_MIN > OPEN_MS_MAX, "one tick alone makes nobody silent");
+const _: () = assert!(BODY_BYTES_MAX < KAFKA_RECORD_BYTES_MAX, "a batch fits a record, with what is around it");
+const _: () = assert!(RULE_SET_BYTES_MAX < READ_BYTES_MAX, "one look at topic `control` shows a rule set");
+const _: () = assert!(
+    KAFKA_WAIT_MS_MAX + KAFKA_LISTEN_MS + KAFKA_DELIVERY_MS_MAX < APPEND_WAIT_MS_MAX,
+    "a batch that was refused must not turn up later"
+);

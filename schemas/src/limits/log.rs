@@ -1,7 +1,5 @@
 //! Bounds of the log, of what follows topic `control`, and of the state store.
 
-use super::{APPEND_WAIT_MS_MAX, BODY_BYTES_MAX, RULE_SET_BYTES_MAX};
-
 /// Bytes of state puts after which the processor commits without waiting for its interval (design, section 7).
 pub const COMMIT_BYTES_MAX: usize = 8 << 20;
 /// Longest time between two commits of a task, in milliseconds (design, section 7).
@@ -111,12 +109,6 @@ pub const KEYSPACE_CHARS_MAX: usize = 48;
 /// Entries of a block of the directory's sorted maps; a block that has more becomes two, and a change copies one.
 pub const DIRECTORY_BLOCK_ENTRIES_MAX: usize = 256;
 
-const _: () = assert!(BODY_BYTES_MAX < KAFKA_RECORD_BYTES_MAX, "a batch fits a record, with what is around it");
-const _: () = assert!(RULE_SET_BYTES_MAX < READ_BYTES_MAX, "one look at topic `control` shows a rule set");
-const _: () = assert!(
-    KAFKA_WAIT_MS_MAX + KAFKA_LISTEN_MS + KAFKA_DELIVERY_MS_MAX < APPEND_WAIT_MS_MAX,
-    "a batch that was refused must not turn up later"
-);
 const _: () = assert!(POSITION_AGE_MS_MAX < CHANGELOG_DELETIONS_MS, "an old store misses no deletion");
 const _: () = assert!(COMMIT_INTERVAL_MS < COMMIT_INTERVAL_BEHIND_MS, "who is behind commits less often");
 const _: () = assert!(STORE_RETRY_MS_MIN <= STORE_RETRY_MS_MAX, "a pause is at most the longest one");
