@@ -257,7 +257,7 @@ fn what_is_not_committed_is_read_again(backend: &impl Backend) {
     assert!(next.input_end().expect("the end") > first[2].offset);
 }
 
-/// Where nobody else writes, too: the alerter must get to its work while no gateway ticks.
+/// If nobody else writes, too: the alerter must get to its work while no gateway ticks.
 #[expect(clippy::expect_used, reason = "a failure here is the suite's")]
 fn a_task_reads_back_what_it_appends_to_its_own_input(backend: &impl Backend) {
     let mut task = take(backend, "engine");

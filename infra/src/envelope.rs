@@ -31,7 +31,7 @@ pub fn open_channel_config(master: &MasterKey, channel: &Channel) -> Result<Zero
     master.open(&channel.sealed_config, &channel_context(&channel.channel))
 }
 
-/// The master key of a folder whose configuration is `directory`. Made only where nothing is sealed yet; one that is missing, or that
+/// The master key of a folder whose configuration is `directory`. Made only if nothing is sealed yet; one that is missing, or that
 /// opens nothing of what is there, is refused: what would be sealed from then on could be opened, and what was sealed before
 /// never again. The caller holds the folder's lock.
 pub fn master_key(dir: &Path, directory: &Directory) -> Result<MasterKey, MasterKeyError> {

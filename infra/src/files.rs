@@ -50,7 +50,7 @@ pub fn sync_folder(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// What stands at `path`, where that is no regular file.
+/// What stands at `path`, if that is no regular file.
 fn irregular(path: &Path) -> Option<&'static str> {
     let kind = std::fs::symlink_metadata(path).ok()?.file_type();
     Some(match kind {

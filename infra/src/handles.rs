@@ -21,7 +21,7 @@ impl Handles {
         wanted.min(self.now.saturating_sub(HANDLES_RESERVED)).max(CONNECTIONS_MIN)
     }
 
-    /// Tells the log how many connections there can be, and warns where those are fewer than wanted.
+    /// Tells the log how many connections there can be, and warns if those are fewer than wanted.
     pub fn tell(self, wanted: usize) {
         let (limit, connections) = (self.now, self.connections(wanted));
         if connections < wanted {
@@ -37,7 +37,7 @@ impl Handles {
     }
 }
 
-/// Raises the soft limit to the hard one. Where that is refused it stays.
+/// Raises the soft limit to the hard one. If that is refused it stays.
 pub fn raise() -> Handles {
     let count = |limit: Option<u64>| limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
     let before = getrlimit(Resource::Nofile);
@@ -49,7 +49,7 @@ pub fn raise() -> Handles {
     Handles { before: count(before.current), now: count(now.current) }
 }
 
-/// The way out, where it is the limit that an error is about.
+/// The way out, if it is the limit that an error is about.
 pub(crate) fn hint(error: &io::Error) -> &'static str {
     let code = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
     match code {

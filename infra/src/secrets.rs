@@ -81,7 +81,7 @@ pub struct OpenFailed;
 pub struct MasterKey(Zeroizing<[u8; 32]>);
 
 impl MasterKey {
-    /// The key in `dir`; makes one, readable by its owner alone, where there is none. The caller holds the folder's lock.
+    /// The key in `dir`; makes one, readable by its owner alone, if there is none. The caller holds the folder's lock.
     pub fn load_or_create(dir: &Path) -> Result<Self, MasterKeyError> {
         if let Some(key) = Self::load(dir)? {
             return Ok(key);
@@ -96,7 +96,7 @@ impl MasterKey {
         }
     }
 
-    /// The key in `dir`; none where there is no file.
+    /// The key in `dir`; none if there is no file.
     pub fn load(dir: &Path) -> Result<Option<Self>, MasterKeyError> {
         let path = dir.join(MASTER_KEY_FILE);
         match files::open_for_reading(&path) {

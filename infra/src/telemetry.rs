@@ -153,7 +153,7 @@ impl Metrics {
         self.0.render()
     }
 
-    /// Folds what histograms have gathered; to be called every few seconds where nobody scrapes, or it grows.
+    /// Folds what histograms have gathered; to be called every few seconds if nobody scrapes, or it grows.
     pub fn upkeep(&self) {
         self.0.run_upkeep();
     }
@@ -162,7 +162,7 @@ impl Metrics {
 fn builder() -> PrometheusBuilder {
     let builder = PrometheusBuilder::new();
     let seconds = Matcher::Suffix("_seconds".to_owned());
-    // Refused only where a list is empty, and these are not.
+    // Refused only if a list is empty, and these are not.
     let with_seconds = builder.set_buckets_for_metric(seconds, &SECONDS);
     let with_counts = with_seconds.and_then(|b| b.set_buckets(&COUNTS));
     with_counts.unwrap_or_default()

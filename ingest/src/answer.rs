@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::core::admit::{BodyFault, RefusedSignals};
 use crate::core::refusal::Refusal;
 
-/// Seconds that a sender waits where nothing better is known.
+/// Seconds that a sender waits if nothing better is known.
 const RETRY_SOON_S: u32 = 5;
 /// Seconds that a sender waits for another of its site's spools to be forgotten.
 const RETRY_LATE_S: u32 = 3_600;
@@ -29,7 +29,7 @@ pub(crate) enum Outcome {
 /// A request that was turned away.
 pub(crate) struct Rejection {
     pub(crate) refusal: Refusal,
-    /// Named only where the signature held.
+    /// Named only if the signature held.
     pub(crate) batch: Option<BatchId>,
     pub(crate) fault: Option<BodyFault>,
     pub(crate) refused: Option<RefusedSignals>,
@@ -156,7 +156,7 @@ pub(crate) fn health(status: &str, healthy: bool, server_time: i64) -> Response<
     raw_json(if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text.into_bytes())
 }
 
-/// The answer of `/health/ready` where the clock cannot be believed: its time, and that of the others or of the log.
+/// The answer of `/health/ready` if the clock cannot be believed: its time, and that of the others or of the log.
 pub(crate) fn clock_differs(clock_ms: i64, log_ms: i64) -> Response<Body> {
     let text = format!(
         "{{\"status\":\"clock_differs\",\"clock_ms\":{clock_ms},\"log_ms\":{log_ms},\"skew_ms\":{},\"server_time\":{log_ms}}}",

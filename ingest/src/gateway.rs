@@ -63,7 +63,7 @@ pub(crate) struct Inner<L> {
     pub(crate) rush_told: Seldom,
     /// Ticks in a row that were not written because of it.
     pub(crate) ticks_withheld: AtomicU32,
-    /// When ticks are written; of use only where the configuration lets them be seldom.
+    /// When ticks are written; of use only if the configuration lets them be seldom.
     pub(crate) rhythm: Mutex<Rhythm>,
     pub(crate) log_told: Seldom,
     /// No new batch is taken.
@@ -75,7 +75,7 @@ pub(crate) struct Inner<L> {
 }
 
 impl<L: Log> Gateway<L> {
-    /// A gateway that appends to `log`. The metrics' recorder, where there is one, must be installed before.
+    /// A gateway that appends to `log`. The metrics' recorder, if there is one, must be installed before.
     pub fn new(config: GatewayConfig, log: L, keys: Arc<dyn Keys>, clock: Arc<dyn Clock>) -> Self {
         let budget = |bytes: usize| Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)));
         Self(Arc::new(Inner {

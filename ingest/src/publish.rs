@@ -220,7 +220,7 @@ impl<L: Log> Gateway<L> {
         self.note(partition, error.as_deref());
     }
 
-    /// Judges the clock, and says so where that has changed.
+    /// Judges the clock, and says so if that has changed.
     fn tell_clock(&self) -> Judgement {
         let judged = self.judge_clock();
         let (wall_ms, agreed) = (self.0.clock.wall_ms(), judged.takes_batches());

@@ -1,5 +1,4 @@
-//! The append of a batch under its reserved number: what the log is asked once, it is not asked again before it has said
-//! how that went, also where whoever asked has gone away.
+//! Appends each batch at most once at a time. A retry waits for the append in flight, even if the first request was cancelled.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,7 +16,7 @@ use crate::lock::lock;
 use logystera_schemas::signature::SignatureHeader;
 
 impl<L: Log> Gateway<L> {
-    /// Reserves the batch's number for an append. Where another try of it is being appended, this waits until that has
+    /// Reserves the batch's number for an append. If another try of it is being appended, this waits until that has
     /// ended, but not for ever, and gives what is known then; new is what did not get into the log.
     pub(crate) async fn reserve(
         &self,
@@ -80,7 +79,7 @@ impl<L: Log> Reserved<L> {
 
 impl<L: Log> Drop for Reserved<L> {
     fn drop(&mut self) {
-        // Without effect where it was settled.
+        // Without effect if it was settled.
         self.settle(false);
     }
 }

@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
         Self { rest: bytes, fields: Fields::UpTo(u8::MAX) }
     }
 
-    /// A reader of a value that is stored without a schema. It may be of a version before: where its bytes end, the fields
+    /// A reader of a value that is stored without a schema. It may be of a version before: if its bytes end, the fields
     /// that were added since are their defaults. Only the last fields of the whole value can be added so.
     pub fn stored(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, fields: Fields::AsFarAsTheyGo(0) }
@@ -268,7 +268,7 @@ impl<'a> Reader<'a> {
         usize::try_from(self.long()?).map_err(|_| DecodeError::Range)
     }
 
-    /// The item count of an array's next block, and its size in bytes where it says one; 0 ends the array.
+    /// The item count of an array's next block, and its size in bytes if it says one; 0 ends the array.
     #[inline]
     pub fn sized_block(&mut self) -> Result<(usize, Option<usize>), DecodeError> {
         let count = self.long()?;
@@ -280,7 +280,7 @@ impl<'a> Reader<'a> {
         Ok((items, Some(bytes)))
     }
 
-    /// Succeeds where everything was read.
+    /// Succeeds if everything was read.
     pub fn end(self) -> Result<(), DecodeError> {
         if self.rest.is_empty() { Ok(()) } else { Err(DecodeError::Trailing(self.rest.len())) }
     }

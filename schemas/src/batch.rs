@@ -49,7 +49,7 @@ avro_record! {
         pub flush_every_s: u32,
         /// What the integration runs on.
         pub platform: Platform,
-        /// Its version; empty where it was not said.
+        /// Its version; empty if it was not said.
         pub integration_version: String,
         /// Signal types that are switched on at the site.
         pub enabled: SignalTypes,
@@ -146,7 +146,7 @@ pub struct Frame<'a> {
     pub kind: SignalType,
     /// Its time by the sender's clock, milliseconds since the epoch.
     pub at: i64,
-    /// The whole encoded signal: the union's branch, then the record. [`Frame::of`] reads it again. Where they end before
+    /// The whole encoded signal: the union's branch, then the record. [`Frame::of`] reads it again. If they end before
     /// fields that were added to the type since, those are absent.
     pub bytes: &'a [u8],
     /// Where its fields begin in `bytes`.

@@ -1,7 +1,7 @@
 //! The catalogue: which signal types there are and which fields each may carry. Read from `avsc/signals/`, it drives the
 //! gateway's allowlist, the rule checker, the batch codec and the documentation.
 
-mod def;
+mod definition;
 mod source;
 
 use std::sync::LazyLock;
@@ -9,7 +9,8 @@ use std::sync::LazyLock;
 use crate::limits::SIGNAL_FIELDS_MAX;
 use crate::schema::SIGNAL_SOURCES;
 
-pub use def::{FieldDef, FieldKind, IdentClass, TypeDef};
+pub use definition::{FieldDef, FieldKind, IdentClass, TypeDef};
+pub(crate) use definition::{FieldLayout, Shape};
 use source::type_def;
 
 /// Number of signal types.
@@ -34,7 +35,7 @@ impl SignalType {
         CATALOGUE.types.iter().position(|t| t.name == name).and_then(Self::from_index)
     }
 
-    /// The type with this name, where senders may send it.
+    /// The type with this name, if senders may send it.
     pub fn from_sent_name(name: &str) -> Option<Self> {
         Self::from_name(name).filter(|signal| signal.is_sent())
     }
@@ -165,59 +166,9 @@ fn fields_named(name: &str) -> impl Iterator<Item = &'static FieldDef> {
     CATALOGUE.types.iter().filter_map(move |def| def.field(name)).map(|(_, field)| field)
 }
 
-/// What the batch codec needs of a field, without the pointers of [`FieldDef`]: decoding is the engine's hot path.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FieldLayout {
-    pub(crate) shape: Shape,
-    pub(crate) optional: bool,
-    /// Symbols of an enum or a list.
-    pub(crate) symbols: u8,
-    /// See [`FieldDef::since`].
-    pub(crate) since: u8,
-}
-
-/// A [`FieldKind`] without its bounds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Shape {
-    Enum,
-    EnumList,
-    Int,
-    Bool,
-    Hash,
-    Ident,
-}
-
 /// The fields of each type, in the order of the encoding.
 pub(crate) type Layouts = [Vec<FieldLayout>; SIGNAL_TYPES];
 
 /// Taken once a batch, because each look at it costs a check that it is initialised.
 pub(crate) static LAYOUTS: LazyLock<Layouts> =
     LazyLock::new(|| std::array::from_fn(|i| CATALOGUE.types[i].fields.iter().map(FieldDef::layout).collect()));
-
-impl FieldDef {
-    fn layout(&self) -> FieldLayout {
-        let symbols = self.kind.symbols().len() as u8;
-        FieldLayout { shape: self.kind.shape(), optional: self.optional, symbols, since: self.since }
-    }
-}
-
-impl FieldKind {
-    /// The symbols of an enum or a list, in order; none of another kind.
-    pub fn symbols(&self) -> &[String] {
-        match self {
-            Self::Enum(symbols) | Self::EnumList(symbols) => symbols,
-            _ => &[],
-        }
-    }
-
-    pub(crate) fn shape(&self) -> Shape {
-        match self {
-            Self::Enum(_) => Shape::Enum,
-            Self::EnumList(_) => Shape::EnumList,
-            Self::Int { .. } => Shape::Int,
-            Self::Bool => Shape::Bool,
-            Self::Hash => Shape::Hash,
-            Self::Ident { .. } => Shape::Ident,
-        }
-    }
-}

@@ -20,7 +20,7 @@ macro_rules! avro_record {
     };
 }
 
-/// Reads a field of [`avro_record!`]; one that was added later only where the bytes have it.
+/// Reads a field of [`avro_record!`]; one that was added later only if the bytes have it.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! read_field {

@@ -103,7 +103,7 @@ avro_record! {
         pub attempt: u32,
         /// What the shell saw.
         pub outcome: AttemptOutcome,
-        /// HTTP status, where there was one.
+        /// HTTP status, if there was one.
         pub status: Option<u32>,
         /// Seconds that the channel asked to be left alone.
         pub retry_after_s: Option<u64>,
@@ -149,21 +149,21 @@ avro_record! {
         pub seq: u64,
         /// Name of the rule.
         pub rule: RuleName,
-        /// Channel; empty where the tenant has none.
+        /// Channel; empty if the tenant has none.
         pub channel: String,
         /// Idempotency key.
         pub delivery: DeliveryId,
-        /// Number of the attempt; 0 where none was made.
+        /// Number of the attempt; 0 if none was made.
         pub attempt: u32,
         /// What happened.
         pub state: AttemptState,
         /// Code that says why, such as `delivered`, `status_500`, `unreachable_dns`, `superseded`, `no_channel`.
         pub reason: String,
-        /// HTTP status, where there was one.
+        /// HTTP status, if there was one.
         pub status: Option<u32>,
         /// Wall time.
         pub at: WallMs,
-        /// Wall time of the next attempt, where there is one.
+        /// Wall time of the next attempt, if there is one.
         pub next_attempt_at: Option<WallMs>,
         /// The message is the news that this channel was switched off; none: it is an alert.
         pub disabled: Option<ChannelId> where since 2,

@@ -232,7 +232,7 @@ impl KeyGroup {
         Self((u64::from_be_bytes(*head) % u64::from(KEY_GROUPS)) as u16)
     }
 
-    /// The partition that holds this key group where a topic has `partitions` of them.
+    /// The partition that holds this key group if a topic has `partitions` of them.
     pub fn partition(self, partitions: u32) -> u32 {
         u32::from(self.0) % partitions
     }

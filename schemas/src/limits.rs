@@ -1,10 +1,12 @@
 //! Every bound of the system, with its unit and its reason. Relations between bounds are checked at compile time.
 
 mod engine;
+mod log;
 mod rules;
 mod sending;
 
 pub use engine::*;
+pub use log::*;
 pub use rules::*;
 pub use sending::*;
 
@@ -177,89 +179,6 @@ pub const HELD_BYTES_MAX: usize = 8 << 20;
 /// Bytes of the signals held for all sites of a partition; beyond, the site that holds most judges its oldest before their
 /// time. Thirty-two sites can hold all that one may.
 pub const HELD_BYTES_TOTAL_MAX: usize = 256 << 20;
-/// Bytes of state puts after which the processor commits without waiting for its interval (design, section 7).
-pub const COMMIT_BYTES_MAX: usize = 8 << 20;
-/// Longest time between two commits of a task, in milliseconds (design, section 7).
-pub const COMMIT_INTERVAL_MS: u64 = 100;
-/// Longest time, in milliseconds, between two commits of a task for which only time passes, if nobody waits for it: what is read again
-/// after a crash is a few ticks, and two tasks write 0.2 GB a day.
-pub const IDLE_COMMIT_MS: u64 = 60_000;
-/// Longest time between two commits of a processor that is behind, in milliseconds: it has more to do than to be quick with each.
-pub const COMMIT_INTERVAL_BEHIND_MS: u64 = 1_000;
-/// Milliseconds that log time lies back from which on a processor is behind: more than ticks and commits explain.
-pub const BEHIND_MS: i64 = 3_000;
-/// Bytes of log records that a reader, or a task of the embedded log, takes at once.
-pub const READ_BYTES_MAX: usize = 4 << 20;
-/// Bytes of log records that a task on Kafka takes at once. Few: they are applied while the processor's cache has them still.
-pub const TASK_READ_BYTES_MAX: usize = 256 << 10;
-/// Bytes of the state entries in one record of a snapshot: far below what a broker takes.
-pub const SNAPSHOT_PART_BYTES_MAX: usize = 1 << 20;
-/// Bytes of snapshots from which on a tick leaves the others to the next one.
-pub const SNAPSHOT_TICK_BYTES_MAX: usize = 4 << 20;
-/// Key groups whose snapshots one tick takes at most: each looks at all sites of the partition.
-pub const SNAPSHOT_TICK_SLOTS_MAX: usize = 16;
-/// Bytes of records that wait for the embedded log's writer; who comes then waits for room.
-pub const LOG_QUEUE_BYTES_MAX: usize = 64 << 20;
-/// Appends that wait for the embedded log's writer; who comes then waits for room.
-pub const LOG_QUEUE_APPENDS_MAX: usize = 4_096;
-/// Microseconds between the beginnings of two commits of the embedded log where several appends wait: under load one fsync
-/// then serves more of them.
-pub const LOG_COMMIT_SPACING_US: u64 = 2_000;
-/// Connections for reading that the embedded log keeps open between reads; a read beyond them opens its own.
-pub const LOG_READERS_KEPT_MAX: usize = 4;
-/// Bytes of the disk that an embedded log keeps for changes of what is configured: some twenty commits of a few pages each.
-pub const LOG_RESERVE_BYTES: usize = 2 << 20;
-/// Milliseconds between two tries to have them again, once they were needed.
-pub const LOG_RESERVE_RETRY_MS: u64 = 5_000;
-/// Milliseconds between two writes of how far an embedded log was acknowledged: a page of the disk each, without an fsync.
-pub const LOG_MARK_MS: u64 = 5_000;
-/// Bytes of the embedded log's write-ahead log from which on a reader that holds it is told of: four times what is folded in at once.
-pub const LOG_WAL_BYTES_TOLD: u64 = 64 << 20;
-/// Offsets of the alerter's changelog, of all its partitions together, that `channel list` looks at for a channel's state: seconds. Where
-/// there are more it goes by the newest rows of topic `attempts`.
-pub const CHANGELOG_LOOKED_AT_MAX: u64 = 1_000_000;
-/// Milliseconds between two looks at topic `control`: a revocation takes effect within 5 s (design, section 3).
-pub const CONTROL_REFRESH_MS: u64 = 500;
-/// Milliseconds without a successful look at topic `control` after which a process is not ready: a revocation should take 5 s, and
-/// a broker that moves its partitions takes less than this.
-pub const CONTROL_STALE_MS_MAX: i64 = 30_000;
-/// Entities whose unreadable records are told apart; more are only counted.
-pub const CONTROL_UNREADABLE_KEPT_MAX: usize = 64;
-/// Kinds of lines of librdkafka that are counted apart: it has some dozens.
-pub const LIBRARY_KINDS_MAX: usize = 64;
-/// Sites that are configured in one commit: two records each, far below what a transaction takes, and soon done.
-pub const SITES_CONFIGURED_AT_ONCE_MAX: usize = 200;
-/// How long a gateway may write to topic `signals` from when it asked, in milliseconds (design, section 5).
-pub const LEASE_MS: i64 = 15_000;
-/// How often it asks anew, in milliseconds: the others hear by it that it is there, and what time it has. Each process reads it.
-pub const LEASE_RENEW_MS: i64 = 2_000;
-/// How long a growth waits for those who do not say that they stopped, in milliseconds: two leases.
-pub const GROWTH_WAIT_MS: i64 = 2 * LEASE_MS;
-/// Partitions that one process may own: each has a transactional producer, and 64 in a process collapse.
-pub const PARTITIONS_OWNED_MAX: usize = 16;
-/// Bytes of state that wait for the store in all tasks of a process; at this their input pauses (design, section 7).
-pub const WRITE_BEHIND_BYTES_MAX: usize = 256 << 20;
-/// Bytes of one batch of state writes, all of one partition of the store (design, section 7).
-pub const STORE_BATCH_BYTES_MAX: usize = 32 << 10;
-/// Batches that one task has in the air to the store.
-pub const STORE_WRITES_MAX: usize = 16;
-/// Partitions of the store that a takeover reads at once.
-pub const STORE_READS_MAX: usize = 32;
-/// Milliseconds between the beginnings of two rounds of a task's writes: what changes often is written once a round.
-pub const STORE_ROUND_MS_MIN: u64 = 200;
-/// First pause before a write that failed is tried again, in milliseconds; it doubles each time.
-pub const STORE_RETRY_MS_MIN: u64 = 50;
-/// Longest pause before a write that failed is tried again, in milliseconds.
-pub const STORE_RETRY_MS_MAX: u64 = 5_000;
-/// Milliseconds that a takeover waits for a store that is away before it restores from the changelog alone.
-pub const STORE_TAKEOVER_WAIT_MS_MAX: u64 = 3_000;
-/// Age of a position in the store, in milliseconds, past which a takeover ignores the store: 3 days, where the changelog keeps
-/// the marks of deletions for 7.
-pub const POSITION_AGE_MS_MAX: u64 = 3 * 86_400_000;
-/// First pause before a task that failed is taken over anew, in milliseconds; it doubles each time.
-pub const TASK_RETRY_MS_MIN: u64 = 1_000;
-/// Longest pause before a task that failed is taken over anew, in milliseconds.
-pub const TASK_RETRY_MS_MAX: u64 = 60_000;
 
 /// Attempts of one delivery: at 0, 5 s, 30 s, 5 m, 30 m, 2 h, 5 h, 10 h (design, section 8).
 pub const RETRY_DELAYS_MS: [i64; 8] = [0, 5_000, 30_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000];
@@ -364,3 +283,11 @@ const _: () = assert!(QUOTA_BYTES_BURST as usize >= WIRE_BYTES_MAX, "the largest
 const _: () = assert!(QUOTA_SIGNALS_BURST as usize >= BATCH_SIGNALS_MAX, "the largest batch must fit a full quota");
 const _: () = assert!(SHUTDOWN_WAIT_MS_MAX > APPEND_WAIT_MS_MAX, "a request that waits for the log must be waited for");
 const _: () = assert!(SPOOLS_MAX <= REPLAY_SPOOLS_CACHED_MAX, "one site's spools must fit the cache");
+const _: () = assert!(BLIND_AFTER_MS_MIN >= 2_000 * FLUSH_EVERY_S_DEFAULT as i64, "a batch that is late is no silence");
+const _: () = assert!(BLIND_AFTER_MS_MIN > OPEN_MS_MAX, "one tick alone makes nobody silent");
+const _: () = assert!(BODY_BYTES_MAX < KAFKA_RECORD_BYTES_MAX, "a batch fits a record, with what is around it");
+const _: () = assert!(RULE_SET_BYTES_MAX < READ_BYTES_MAX, "one look at topic `control` shows a rule set");
+const _: () = assert!(
+    KAFKA_WAIT_MS_MAX + KAFKA_LISTEN_MS + KAFKA_DELIVERY_MS_MAX < APPEND_WAIT_MS_MAX,
+    "a batch that was refused must not turn up later"
+);

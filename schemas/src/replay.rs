@@ -35,7 +35,7 @@ pub struct ReplayWindow {
 }
 
 impl ReplayWindow {
-    /// Highest number seen; 0 where none was.
+    /// Highest number seen; 0 if none was.
     pub fn highest(&self) -> u64 {
         self.highest
     }

@@ -11,7 +11,7 @@ avro_record! {
     pub struct Refused {
         /// Site named in the signature header.
         pub site: SiteId,
-        /// Spool; none where the header's MAC did not hold.
+        /// Spool; none if the header's MAC did not hold.
         pub spool: Option<SpoolId>,
         /// Code of the refusal.
         pub reason: String,

@@ -15,7 +15,7 @@ pub const PATH: &str = "/v1/batches";
 pub const METHOD: &str = "POST";
 /// The only content type that is taken.
 pub const CONTENT_TYPE: &str = "application/json";
-/// What is signed in place of a content encoding where the header is absent.
+/// What is signed in place of a content encoding if the header is absent.
 pub const IDENTITY: &str = "identity";
 
 /// The 32 bytes of a key. They are wiped when dropped, and have no `Debug`.
@@ -94,7 +94,7 @@ pub struct Signed<'a> {
     pub ts: i64,
     /// The batch.
     pub batch: BatchId,
-    /// Value of the `Content-Type` header as sent; empty where it is absent.
+    /// Value of the `Content-Type` header as sent; empty if it is absent.
     pub content_type: &'a [u8],
     /// Value of the `Content-Encoding` header as sent, or [`IDENTITY`].
     pub content_encoding: &'a [u8],

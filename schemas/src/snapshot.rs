@@ -16,7 +16,7 @@ avro_record! {
         pub digest: Sha256Digest,
         /// Number of its newest detection; 0: there is none.
         pub seq: u64,
-        /// Chain of its newest detection; [`crate::detection::Detection::genesis`] where there is none.
+        /// Chain of its newest detection; [`crate::detection::Detection::genesis`] if there is none.
         pub chain: Sha256Digest,
     }
 }

@@ -53,7 +53,7 @@ pub fn hidden_in(text: &str) -> Option<Hidden> {
     found.map(|(character, place)| Hidden { character, place })
 }
 
-/// What is wrong with a character; none where it can be seen, or is a space.
+/// What is wrong with a character; none if it can be seen, or is a space.
 const fn kind(c: char) -> Option<&'static str> {
     Some(match c {
         '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' => "a control character",

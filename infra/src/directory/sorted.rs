@@ -1,10 +1,8 @@
 //! A sorted map whose copies share what did not change: a change copies one block of entries, not the map.
 
+use logystera_schemas::limits::DIRECTORY_BLOCK_ENTRIES_MAX;
 use std::borrow::Borrow;
 use std::sync::Arc;
-
-/// Entries of a block; one that has more becomes two.
-const BLOCK_ENTRIES_MAX: usize = 256;
 
 /// A map in blocks, each sorted, one behind the other; none is empty.
 #[derive(Clone, Debug)]
@@ -70,7 +68,7 @@ impl<K: Ord + Clone, V: Clone> Sorted<K, V> {
             Ok(place) => block[place].1 = value,
             Err(place) => block.insert(place, (key, value)),
         }
-        if block.len() > BLOCK_ENTRIES_MAX {
+        if block.len() > DIRECTORY_BLOCK_ENTRIES_MAX {
             let rest = block.split_off(block.len() / 2);
             self.blocks.insert(at + 1, Arc::new(rest));
         }

@@ -93,7 +93,7 @@ pub trait Log: Clone + Send + Sync + 'static {
     /// Appends all entries or none, in order. Resolves when they are durable.
     fn append(&self, entries: Vec<Entry>) -> impl Future<Output = Result<(), LogError>> + Send;
 
-    /// Whether entries may be appended to topic `signals` at all now; where that is not asked for, always.
+    /// Whether entries may be appended to topic `signals` at all now; if that is not asked for, always.
     fn is_open(&self) -> bool {
         true
     }
@@ -101,7 +101,7 @@ pub trait Log: Clone + Send + Sync + 'static {
     /// Offsets from the oldest record to one past the newest committed one.
     fn bounds(&self, topic: Topic, partition: u32) -> Result<Range<u64>, LogError>;
 
-    /// Committed records from offset `from` on, at least one where there is one, then as many as fit `bytes_max`.
+    /// Committed records from offset `from` on, at least one if there is one, then as many as fit `bytes_max`.
     fn read(&self, topic: Topic, partition: u32, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError>;
 }
 
@@ -125,7 +125,7 @@ pub fn scan<E>(
 pub struct Commit {
     /// Records that the task appends.
     pub outputs: Vec<Entry>,
-    /// State that changed: key, and the new value or none where it was deleted. Each key at most once.
+    /// State that changed: key, and the new value or none if it was deleted. Each key at most once.
     pub puts: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// The input offset to read next: every record below it has been applied.
     pub position: u64,

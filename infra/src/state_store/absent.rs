@@ -1,4 +1,4 @@
-//! In the place of the store where it is not built in (feature `scylla`): nobody can make one.
+//! In the place of the store if it is not built in (feature `scylla`): nobody can make one.
 
 use std::time::Duration;
 

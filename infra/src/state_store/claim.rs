@@ -23,7 +23,7 @@ pub(crate) struct Layout {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
     /// When its commit was made: a deletion's mark may leave the changelog a week later. Not when it was written, which may be
-    /// days later where the store was away.
+    /// days later if the store was away.
     pub(crate) committed_at_ms: i64,
     /// Version of the commit.
     pub(crate) version: u64,

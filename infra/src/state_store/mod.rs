@@ -14,7 +14,7 @@ mod cql;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use logystera_schemas::limits::WRITE_BEHIND_BYTES_MAX;
+use logystera_schemas::limits::{KEYSPACE_CHARS_MAX, WRITE_BEHIND_BYTES_MAX};
 
 pub(crate) use claim::Claim;
 
@@ -32,15 +32,15 @@ pub(crate) use cql::WriteBehind;
 pub struct StoreConfig {
     /// Addresses of some nodes, `host:port`.
     pub nodes: Vec<String>,
-    /// The keyspace; created where it is not there.
+    /// The keyspace; created if it is not there.
     pub keyspace: String,
-    /// Copies of each row, where the keyspace is created.
+    /// Copies of each row, if the keyspace is created.
     pub replication: u32,
-    /// The data centre that is asked, and that a created keyspace is in; any where it is none.
+    /// The data centre that is asked, and that a created keyspace is in; any if it is none.
     pub local_datacenter: Option<String>,
     /// Name and password.
     pub credentials: Option<(String, String)>,
-    /// Certificates that a node's has to be signed by, PEM; without TLS where it is none.
+    /// Certificates that a node's has to be signed by, PEM; without TLS if it is none.
     pub tls_ca: Option<PathBuf>,
     /// Bytes that wait for the store in all tasks of the process before their input pauses.
     pub queue_bytes_max: usize,
@@ -69,9 +69,6 @@ impl std::fmt::Debug for StoreConfig {
             .finish_non_exhaustive()
     }
 }
-
-/// Longest name of a keyspace: what Cassandra allows.
-pub const KEYSPACE_CHARS_MAX: usize = 48;
 
 /// Whether a keyspace may be called so: it stands in statements as it is.
 pub fn is_keyspace(name: &str) -> bool {
@@ -106,7 +103,7 @@ pub(crate) struct StateOwner {
     pub(crate) key_groups: Vec<u16>,
 }
 
-/// What became of a state entry: its new value, or none where it was deleted.
+/// What became of a state entry: its new value, or none if it was deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
     /// Version of the commit that made it.

@@ -37,7 +37,7 @@ pub fn admit(body: &[u8], terms: &Terms) -> Result<Admitted, BodyFault> {
 /// Reads any body, and says of one that is refused why.
 fn carefully(text: &str, terms: &Terms) -> Result<Admitted, BodyFault> {
     let first = parse(text, terms, 0)?;
-    // A signal's age needs the clock's offset. Where that stands behind the signals they are read once more.
+    // A signal's age needs the clock's offset. If that stands behind the signals they are read once more.
     if first.assumed_wrongly {
         return parse(text, terms, first.admitted.clock_offset_ms).map(|p| p.admitted);
     }
@@ -53,7 +53,7 @@ fn parse(text: &str, terms: &Terms, assumed_offset_ms: i64) -> Result<Parsed, Bo
     let mut walk = Walk {
         fault: None,
         terms: *terms,
-        head: walk::Head { clock_offset_ms: assumed_offset_ms, ..walk::Head::default() },
+        head: walk::BodyHead { clock_offset_ms: assumed_offset_ms, ..walk::BodyHead::default() },
         scratch: String::new(),
         items: Vec::new(),
         signals: encoded::Encoded::new(Writer::with(Vec::with_capacity(text.len() / 2))),
@@ -101,7 +101,7 @@ fn finish(walk: Walk<'_>, assumed_offset_ms: i64) -> Result<Parsed, BodyFault> {
         return Err(invalid("signals"));
     }
     let assumed_wrongly = head.signals_before_offset && clock_offset_ms != assumed_offset_ms;
-    // Where the offset was assumed wrongly, which signals lie ahead is not known yet.
+    // If the offset was assumed wrongly, which signals lie ahead is not known yet.
     if through < TIME_MS_MIN || !(assumed_wrongly || walk.signals.allows(through)) {
         return Err(BodyFault { field: Some("through"), ..BodyFault::of(Refusal::ThroughInvalid) });
     }

@@ -2,7 +2,7 @@
 //! which signals are late: a clock that is wrong by minutes spoils what others took too.
 //!
 //! Among other gateways it is compared with those that believe their own, as their leases tell it. Who comes, and whose clock has
-//! just jumped, is the odd one where they differ, not those who were there; one that drifted away from several who agree is odd as
+//! just jumped, is the odd one if they differ, not those who were there; one that drifted away from several who agree is odd as
 //! well. Who was contradicted remembers by what: that the others are gone, perhaps to start anew, makes no clock right. Alone it is
 //! compared with the log's own time, which is behind only if it was ahead before.
 
@@ -14,7 +14,7 @@ use logystera_schemas::limits::{
 
 /// What is to be made of the gateway's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judgement {
+pub(crate) enum Judgement {
     /// It agrees, or nobody is there to disagree.
     Agrees {
         /// Milliseconds that it is ahead.
@@ -28,7 +28,7 @@ pub enum Judgement {
         log_ms: i64,
         /// Milliseconds that the gateway's clock is ahead.
         skew_ms: i64,
-        /// Whether its ticks go on: only they set the log's time back where nobody else writes any.
+        /// Whether its ticks go on: only they set the log's time back if nobody else writes any.
         ticks: bool,
     },
 }
@@ -41,12 +41,12 @@ impl Judgement {
     }
 
     /// Whether batches are taken.
-    pub fn takes_batches(self) -> bool {
+    pub(crate) fn takes_batches(self) -> bool {
         matches!(self, Self::Agrees { .. })
     }
 
     /// Whether ticks are written.
-    pub fn ticks(self) -> bool {
+    pub(crate) fn ticks(self) -> bool {
         matches!(self, Self::Agrees { .. } | Self::Differs { ticks: true, .. })
     }
 }
@@ -81,7 +81,7 @@ impl LogWall {
 
 /// Compares the gateway's clock.
 #[derive(Debug)]
-pub struct ClockWatch {
+pub(crate) struct ClockWatch {
     /// Whether other gateways may write ticks too.
     among_others: bool,
     others: BTreeMap<String, Other>,
@@ -100,7 +100,7 @@ pub struct ClockWatch {
 
 impl ClockWatch {
     /// Of a gateway that is the only one.
-    pub fn alone() -> Self {
+    pub(crate) fn alone() -> Self {
         Self {
             among_others: false,
             others: BTreeMap::new(),
@@ -114,12 +114,12 @@ impl ClockWatch {
     }
 
     /// Of a gateway beside which there may be others: it listens first.
-    pub fn among_others() -> Self {
+    pub(crate) fn among_others() -> Self {
         Self { among_others: true, ..Self::alone() }
     }
 
-    /// A tick of another gateway was read, at `monotonic_ms` of this one. `instance` tells others apart, where that is known.
-    pub fn heard(&mut self, instance: &str, at_ms: i64, monotonic_ms: i64) {
+    /// A tick of another gateway was read, at `monotonic_ms` of this one. `instance` tells others apart, if that is known.
+    pub(crate) fn heard(&mut self, instance: &str, at_ms: i64, monotonic_ms: i64) {
         let offset_ms = at_ms.saturating_sub(monotonic_ms);
         if let Some(other) = self.others.get_mut(instance) {
             other.heard_ms = monotonic_ms;
@@ -137,17 +137,17 @@ impl ClockWatch {
     }
 
     /// Another gateway is gone: what it said of the time counts no more.
-    pub fn forget(&mut self, instance: &str) {
+    pub(crate) fn forget(&mut self, instance: &str) {
         self.others.remove(instance);
     }
 
     /// There is no other gateway to listen for.
-    pub fn nobody_else(&mut self) {
+    pub(crate) fn nobody_else(&mut self) {
         self.since_ms = Some(i64::MIN);
     }
 
     /// Another gateway that listens too was heard, which is to be let in first: if both came in at once neither would be odd.
-    pub fn defer(&mut self, monotonic_ms: i64) {
+    pub(crate) fn defer(&mut self, monotonic_ms: i64) {
         self.deferred_ms = Some(monotonic_ms);
     }
 
@@ -158,13 +158,13 @@ impl ClockWatch {
     }
 
     /// A tick of this gateway stands in the log.
-    pub fn written(&mut self, at_ms: i64) {
+    pub(crate) fn written(&mut self, at_ms: i64) {
         self.log.tick(at_ms);
     }
 
     /// The newest ticks that stood in a partition of the log before this process, in their order. Of several partitions the one that
     /// is furthest counts.
-    pub fn found(&mut self, ticks_ms: impl IntoIterator<Item = i64>) {
+    pub(crate) fn found(&mut self, ticks_ms: impl IntoIterator<Item = i64>) {
         let mut before = LogWall::default();
         ticks_ms.into_iter().for_each(|at_ms| before.tick(at_ms));
         if before.wall_ms > self.log.wall_ms {
@@ -173,7 +173,7 @@ impl ClockWatch {
     }
 
     /// Judges the clock. To be asked for each batch, and every second.
-    pub fn judge(&mut self, wall_ms: i64, monotonic_ms: i64) -> Judgement {
+    pub(crate) fn judge(&mut self, wall_ms: i64, monotonic_ms: i64) -> Judgement {
         let own = wall_ms.saturating_sub(monotonic_ms);
         let differs = |a: i64, b: i64| a.saturating_sub(b).saturating_abs() > CLOCK_DIFFERS_MS;
         if self.offset_ms.is_some_and(|before| own.saturating_sub(before).saturating_abs() > CLOCK_JUMP_MS) {

@@ -9,11 +9,11 @@ use super::refusal::Refusal;
 
 /// What inflating a body came to.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Inflated {
+pub(crate) struct Inflated {
     /// Bytes that were made, whatever became of them: what it cost.
-    pub cost: usize,
-    /// The body; none where it is larger than was asked for.
-    pub body: Result<Option<Vec<u8>>, Refusal>,
+    pub(crate) cost: usize,
+    /// The body; none if it is larger than was asked for.
+    pub(crate) body: Result<Option<Vec<u8>>, Refusal>,
 }
 
 /// Bytes that a body may inflate to, and the refusal of more. As much as may be sent as it is costs nothing more; beyond that
@@ -24,7 +24,7 @@ fn cap(wire_bytes: usize) -> (usize, Refusal) {
 }
 
 /// Inflates one member of at most `wanted` bytes; bytes after it, a second member too, are refused.
-pub fn inflate(body: &[u8], wanted: usize) -> Inflated {
+pub(crate) fn inflate(body: &[u8], wanted: usize) -> Inflated {
     let (cap, beyond) = cap(body.len());
     let most = wanted.min(cap);
     let mut inflated = Vec::with_capacity(body.len().saturating_mul(8).min(most + 1));

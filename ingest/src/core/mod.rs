@@ -1,14 +1,14 @@
 //! What the gateway decides, apart from how bytes reach it: pure functions and plain state over facts and a given time.
 
-pub mod verify;
+pub(crate) mod verify;
 
 pub mod replay;
 
-pub mod clock;
+pub(crate) mod clock;
 
 pub mod election;
 
-pub mod rhythm;
+pub(crate) mod rhythm;
 
 pub mod crowd;
 
@@ -16,8 +16,8 @@ pub mod quota;
 
 pub mod admit;
 
-pub mod inflate;
+pub(crate) mod inflate;
 
 pub mod refusal;
 
-pub mod tally;
+pub(crate) mod tally;

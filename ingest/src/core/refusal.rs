@@ -8,7 +8,7 @@ pub struct Row {
     pub code: &'static str,
     /// HTTP status.
     pub status: u16,
-    /// Code in the answer. It differs from `code` where a stranger must not learn more.
+    /// Code in the answer. It differs from `code` if a stranger must not learn more.
     pub answer: &'static str,
     /// Whether the sender is done with the batch (design, section 3); else it sends the same bytes again.
     pub is_final: bool,

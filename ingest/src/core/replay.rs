@@ -3,7 +3,7 @@
 //!
 //! A spool has a window for each key that was heard on it: what came under a key that was stolen binds nobody's numbers. A
 //! number is reserved while it is appended: of two tries at the same time only the first goes to the log, and the second is
-//! answered as the first turns out. Room for another spool is made when its first number is reserved, and only where the
+//! answered as the first turns out. Room for another spool is made when its first number is reserved, and only if the
 //! engine, which counts in log time, makes it too.
 
 use std::collections::btree_map::Entry;
@@ -216,7 +216,7 @@ impl Replay {
         self.reserved.get(site).into_iter().flatten().map(|(batch, _)| batch.spool).collect()
     }
 
-    /// Reserves the batch's number, where nobody has it, and room for its spool.
+    /// Reserves the batch's number, if nobody has it, and room for its spool.
     pub fn claim(&mut self, asked: &Try<'_>, keyring: Keyring<'_>) -> Claim {
         match self.look(asked, keyring) {
             Seen::New => {}

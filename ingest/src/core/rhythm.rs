@@ -12,7 +12,7 @@ const BEAT_OPEN_MS_MAX: i64 = 2 * TICK_MS as i64;
 
 /// The rhythm of a gateway that is alone: what it leaves out nobody else writes. Its beat is a second.
 #[derive(Debug, Default)]
-pub struct Rhythm {
+pub(crate) struct Rhythm {
     /// Beats since somebody sent, or something was wrong.
     quiet: u32,
     /// Beats without a tick since the last one that had one.
@@ -26,7 +26,7 @@ pub struct Rhythm {
 impl Rhythm {
     /// A beat at which the door is open and the clock ticks. Gives the open time that the tick tells of; `None`: none is due.
     /// `hurry`: somebody waits for time.
-    pub fn beat(&mut self, now_ms: i64, hurry: bool) -> Option<i64> {
+    pub(crate) fn beat(&mut self, now_ms: i64, hurry: bool) -> Option<i64> {
         self.count(now_ms);
         let is_idle = self.quiet >= QUIET_BEATS && !hurry;
         self.quiet = self.quiet.saturating_add(1);
@@ -39,7 +39,7 @@ impl Rhythm {
 
     /// Somebody sends. If ticks were left out, gives the open time of the one that is to stand before what was sent, which is
     /// judged by it.
-    pub fn sent(&mut self, now_ms: i64) -> Option<i64> {
+    pub(crate) fn sent(&mut self, now_ms: i64) -> Option<i64> {
         self.quiet = 0;
         if self.left_out == 0 {
             return None;
@@ -49,12 +49,12 @@ impl Rhythm {
     }
 
     /// A beat at which the door is shut, or the clock does not tick: this one's time is not open.
-    pub fn shut(&mut self, now_ms: i64) {
+    pub(crate) fn shut(&mut self, now_ms: i64) {
         (self.quiet, self.left_out, self.counted_ms) = (0, 0, Some(now_ms));
     }
 
     /// The log did not take an append: nobody knows how much of the time since the last tick was open.
-    pub fn failed(&mut self, now_ms: i64) {
+    pub(crate) fn failed(&mut self, now_ms: i64) {
         self.shut(now_ms);
         self.open_ms = 0;
     }

@@ -16,14 +16,14 @@ struct Row {
 
 /// Counts per site, spool and reason. Only known sites come here: a stranger cannot make rows by inventing names.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     rows: BTreeMap<Row, u64>,
     unrecorded: u64,
 }
 
 impl Tally {
-    /// Counts `count` refusals. `spool` is given where the MAC held: only then can it be believed.
-    pub fn add(&mut self, site: &SiteId, spool: Option<SpoolId>, reason: &'static str, count: u64) {
+    /// Counts `count` refusals. `spool` is given if the MAC held: only then can it be believed.
+    pub(crate) fn add(&mut self, site: &SiteId, spool: Option<SpoolId>, reason: &'static str, count: u64) {
         self.add_row(Row { site: site.clone(), spool, reason, authenticated: spool.is_some() }, count);
     }
 
@@ -40,13 +40,13 @@ impl Tally {
         *total = total.saturating_add(count);
     }
 
-    /// Takes the counts. Where they cannot be written, [`Self::put_back`] takes them again.
-    pub fn take(&mut self) -> Taken {
+    /// Takes the counts. If they cannot be written, [`Self::put_back`] takes them again.
+    pub(crate) fn take(&mut self) -> Taken {
         Taken { rows: std::mem::take(&mut self.rows), unrecorded: std::mem::take(&mut self.unrecorded) }
     }
 
     /// Adds counts that could not be written.
-    pub fn put_back(&mut self, taken: Taken) {
+    pub(crate) fn put_back(&mut self, taken: Taken) {
         for (row, count) in taken.rows {
             self.add_row(row, count);
         }
@@ -55,15 +55,15 @@ impl Tally {
 
 /// Counts that were taken to be written.
 #[derive(Debug, Default)]
-pub struct Taken {
+pub(crate) struct Taken {
     rows: BTreeMap<Row, u64>,
     /// Refusals that found no room. They are told once: putting the rest back does not bring them back.
-    pub unrecorded: u64,
+    pub(crate) unrecorded: u64,
 }
 
 impl Taken {
     /// The first `count` rows, and the rest.
-    pub fn split(mut self, count: usize) -> (Self, Self) {
+    pub(crate) fn split(mut self, count: usize) -> (Self, Self) {
         let rest = match self.rows.keys().nth(count).cloned() {
             Some(first) => self.rows.split_off(&first),
             None => BTreeMap::new(),
@@ -72,7 +72,7 @@ impl Taken {
     }
 
     /// The rows of each partition, as `partition` has a site's.
-    pub fn apart(self, partition: impl Fn(&SiteId) -> u32) -> BTreeMap<u32, Self> {
+    pub(crate) fn apart(self, partition: impl Fn(&SiteId) -> u32) -> BTreeMap<u32, Self> {
         let mut apart: BTreeMap<u32, Self> = BTreeMap::new();
         for (row, count) in self.rows {
             apart.entry(partition(&row.site)).or_default().rows.insert(row, count);
@@ -81,7 +81,7 @@ impl Taken {
     }
 
     /// Each row with its record, in the order of the sites.
-    pub fn each(self) -> impl Iterator<Item = (Self, Refused)> {
+    pub(crate) fn each(self) -> impl Iterator<Item = (Self, Refused)> {
         self.rows.into_iter().map(|(row, count)| {
             let record = record(&row, count);
             (Self { rows: BTreeMap::from([(row, count)]), unrecorded: 0 }, record)
@@ -89,7 +89,7 @@ impl Taken {
     }
 
     /// Whether there are no rows.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 }

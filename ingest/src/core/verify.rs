@@ -8,7 +8,7 @@ use super::replay::Seen;
 
 /// How the key that a header names stands at the gateway's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyState {
+pub(crate) enum KeyState {
     /// It may sign.
     Live,
     /// The site has none of that name, or there is no such site.
@@ -21,7 +21,7 @@ pub enum KeyState {
 
 impl KeyState {
     /// The state of a key that is known: valid from `not_before` up to, not at, `not_after`.
-    pub fn of(revoked: bool, not_before: i64, not_after: Option<i64>, now_ms: i64) -> Self {
+    pub(crate) fn of(revoked: bool, not_before: i64, not_after: Option<i64>, now_ms: i64) -> Self {
         match (revoked, now_ms >= not_before && not_after.is_none_or(|end| now_ms < end)) {
             (true, _) => Self::Revoked,
             (false, true) => Self::Live,
@@ -31,28 +31,28 @@ impl KeyState {
 }
 
 /// What is known of a batch when its body was read and its MAC computed.
-pub struct Facts<'a> {
+pub(crate) struct Facts<'a> {
     /// The key.
-    pub key: KeyState,
-    /// Whether the MAC is right under the key's secret; under a dummy one where there is no key.
-    pub mac_holds: bool,
+    pub(crate) key: KeyState,
+    /// Whether the MAC is right under the key's secret; under a dummy one if there is no key.
+    pub(crate) mac_holds: bool,
     /// The gateway's clock in whole seconds since the epoch.
-    pub now_s: i64,
+    pub(crate) now_s: i64,
     /// The header's `ts`.
-    pub ts: i64,
+    pub(crate) ts: i64,
     /// Whether the site was closed.
-    pub site_closed: bool,
+    pub(crate) site_closed: bool,
     /// Looks the batch up in the replay window; asked only when everything before it has passed.
-    pub replay: &'a dyn Fn() -> Seen,
-    /// Value of `Content-Type`, or none where it is absent or repeated.
-    pub content_type: Option<&'a [u8]>,
-    /// Value of `Content-Encoding` or `identity`; none where it is repeated.
-    pub content_encoding: Option<&'a [u8]>,
+    pub(crate) replay: &'a dyn Fn() -> Seen,
+    /// Value of `Content-Type`, or none if it is absent or repeated.
+    pub(crate) content_type: Option<&'a [u8]>,
+    /// Value of `Content-Encoding` or `identity`; none if it is repeated.
+    pub(crate) content_encoding: Option<&'a [u8]>,
 }
 
 /// What becomes of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Look into the body.
     Admit,
     /// It is in the log already.
@@ -64,15 +64,15 @@ pub enum Verdict {
     Refuse(Refusal),
 }
 
-/// One check: its name, and what it makes of the facts; none where they pass.
-pub type Check = (&'static str, fn(&Facts<'_>) -> Option<Verdict>);
+/// One check: its name, and what it makes of the facts; none if they pass.
+pub(crate) type Check = (&'static str, fn(&Facts<'_>) -> Option<Verdict>);
 
 fn refuse_unless(passes: bool, refusal: Refusal) -> Option<Verdict> {
     (!passes).then_some(Verdict::Refuse(refusal))
 }
 
 /// The checks in their order. Up to the MAC every refusal is answered alike, so a stranger learns nothing.
-pub const CHECKS: &[Check] = &[
+pub(crate) const CHECKS: &[Check] = &[
     ("key", |f| {
         let refusal = match f.key {
             KeyState::Live => return None,
@@ -97,8 +97,8 @@ pub const CHECKS: &[Check] = &[
     }),
 ];
 
-/// What the replay window's answer makes of a batch; none where it may be new.
-pub fn replayed(seen: Seen) -> Option<Verdict> {
+/// What the replay window's answer makes of a batch; none if it may be new.
+pub(crate) fn replayed(seen: Seen) -> Option<Verdict> {
     match seen {
         Seen::New => None,
         Seen::Duplicate { same } => Some(Verdict::Duplicate { same }),
@@ -109,7 +109,7 @@ pub fn replayed(seen: Seen) -> Option<Verdict> {
 }
 
 /// Runs the checks in order; the first that does not pass decides.
-pub fn decide(facts: &Facts<'_>) -> Verdict {
+pub(crate) fn decide(facts: &Facts<'_>) -> Verdict {
     CHECKS.iter().find_map(|(_, check)| check(facts)).unwrap_or(Verdict::Admit)
 }
 
@@ -117,7 +117,7 @@ pub fn decide(facts: &Facts<'_>) -> Verdict {
 mod tests {
     use super::*;
 
-    /// The verdict where everything passes but what `change` spoils.
+    /// The verdict if everything passes but what `change` spoils.
     fn decided(change: impl FnOnce(&mut Facts<'_>)) -> Verdict {
         let mut facts = Facts {
             key: KeyState::Live,

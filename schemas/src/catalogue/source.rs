@@ -1,8 +1,8 @@
-//! Reads a type's schema, `avsc/signals/*.avsc`.
+//! Reads the definitions from `avsc/`.
 
 use serde::Deserialize;
 
-use super::def::{FieldDef, FieldKind, IdentClass, TypeDef};
+use super::definition::{FieldDef, FieldKind, IdentClass, TypeDef};
 
 #[derive(Deserialize)]
 struct RecordSchema {
@@ -44,7 +44,7 @@ struct TypeSchema {
     max_length: Option<usize>,
 }
 
-/// The type that a schema describes.
+/// The definition of a type, from its schema.
 pub(super) fn type_def(source: &str) -> Result<TypeDef, serde_json::Error> {
     let schema: RecordSchema = serde_json::from_str(source)?;
     let fields = schema.fields.into_iter().filter(|f| f.name != "at").map(field_def).collect::<Result<_, _>>()?;

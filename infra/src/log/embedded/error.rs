@@ -23,7 +23,7 @@ pub enum OpenError {
     InUse {
         /// The folder.
         dir: PathBuf,
-        /// The other process, where it said.
+        /// The other process, if it said.
         pid: Option<u32>,
     },
     /// A newer binary wrote it.
@@ -91,7 +91,7 @@ pub enum OpenError {
     Forbidden {
         /// What could not be used.
         path: PathBuf,
-        /// Number of its owner, where that can be seen.
+        /// Number of its owner, if that can be seen.
         owner: Option<u32>,
     },
     /// The folder is not there, and this user may not make it.
@@ -105,7 +105,7 @@ pub enum OpenError {
         dir: PathBuf,
         /// Where it would be made.
         parent: PathBuf,
-        /// Number of that one's owner, where it can be seen.
+        /// Number of that one's owner, if it can be seen.
         owner: Option<u32>,
     },
     /// What is named as the folder is something else.

@@ -29,18 +29,18 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Opens the folder, and creates it, readable by its owner alone, where it is not there.
+    /// Opens the folder, and creates it, readable by its owner alone, if it is not there.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
         Self::open_with(dir, None)
     }
 
-    /// Opens the folder where it has data.
+    /// Opens the folder if it has data.
     pub fn open_existing(dir: &Path) -> Result<Self, OpenError> {
         store::holds_data(dir)?;
         Self::open(dir)
     }
 
-    /// Opens the folder also where its data ends before what was acknowledged: what is missing is given up. Changes nothing of a
+    /// Opens the folder also if its data ends before what was acknowledged: what is missing is given up. Changes nothing of a
     /// folder that another process has.
     pub fn open_rolled_back(dir: &Path) -> Result<Self, OpenError> {
         let lock = FolderLock::take(dir)?;

@@ -20,7 +20,7 @@ pub(super) struct FolderLock {
 }
 
 impl FolderLock {
-    /// Creates the folder where it is missing, and takes its lock or says who has it.
+    /// Creates the folder if it is missing, and takes its lock or says who has it.
     pub(super) fn take(dir: &Path) -> Result<Self, OpenError> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| OpenError::making(dir, e))?;
         let path = dir.join(LOCK_FILE);

@@ -63,7 +63,7 @@ impl Mark {
     }
 }
 
-/// Fails where the data of a folder ends before what was acknowledged. Who looks while it is written reads the mark first.
+/// Fails if the data of a folder ends before what was acknowledged. Who looks while it is written reads the mark first.
 pub(super) fn check(dir: &Path, marked: Option<Ends>, ends: Ends) -> Result<(), OpenError> {
     let Some(marked) = marked else { return Ok(()) };
     let behind = Topic::ALL.into_iter().find(|topic| ends[*topic as usize] < marked[*topic as usize]);
@@ -86,7 +86,7 @@ fn text(ends: Ends) -> String {
     format!("{ends} crc32c={:08x}\n", crc32c::crc32c(ends.as_bytes()))
 }
 
-/// None where there is no mark, or none that can be believed.
+/// None if there is no mark, or none that can be believed.
 pub(super) fn read(dir: &Path) -> Option<Ends> {
     let mut found = String::new();
     let path = dir.join(MARK_FILE);

@@ -25,7 +25,7 @@ pub(super) struct Owner {
 /// Something that the writer is asked to do. It answers when that is durable.
 #[derive(Debug)]
 pub(super) enum Request {
-    /// Append records. It holds its room in the queue until it is answered, also where its caller has gone away.
+    /// Append records. It holds its room in the queue until it is answered, also if its caller has gone away.
     Append { entries: Vec<Entry>, answer: oneshot::Sender<Result<(), LogError>>, room: OwnedSemaphorePermit },
     /// Commit for a task. At most one waits for each task, so the number of tasks bounds them.
     Commit { owner: Owner, commit: Commit, answer: SyncSender<Result<(), LogError>> },
@@ -46,7 +46,7 @@ pub(super) struct Queue {
 struct Inner {
     requests: VecDeque<Request>,
     closed: bool,
-    /// The writer waits to be notified: to notify it where it does not would be a system call for each request.
+    /// The writer waits to be notified: to notify it if it does not would be a system call for each request.
     writer_waits: bool,
 }
 
@@ -99,7 +99,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits until something is there and takes all of it; where several things are there, `pause` is waited for more. None:
+    /// Waits until something is there and takes all of it; if several things are there, `pause` is waited for more. None:
     /// the queue is closed and empty.
     pub(super) fn take_all(&self, pause: Duration) -> Option<VecDeque<Request>> {
         let inner = self.lock();
@@ -137,7 +137,7 @@ pub(super) fn closed() -> LogError {
     LogError::Away("the log is closed".to_owned())
 }
 
-/// The answer where the writer died with the request in its hands.
+/// The answer if the writer died with the request in its hands.
 pub(super) fn writer_gone() -> LogError {
     LogError::Ambiguous("the log's writer is gone".to_owned())
 }

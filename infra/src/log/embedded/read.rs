@@ -53,7 +53,7 @@ pub(super) fn bounds(connection: &Connection, topic: Topic) -> Result<Range<u64>
     Ok(first().map_err(|e| away(&e))?.unwrap_or(end)..end)
 }
 
-/// Records from `from` on: at least one where there is one, then as many as fit `bytes_max`. The records before one
+/// Records from `from` on: at least one if there is one, then as many as fit `bytes_max`. The records before one
 /// whose checksum is wrong are given first; the next read names it.
 pub(super) fn records(
     connection: &Connection,

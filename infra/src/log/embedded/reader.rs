@@ -18,12 +18,12 @@ pub struct EmbeddedReader {
 }
 
 impl EmbeddedReader {
-    /// Opens the folder's data. Fails where there is none, or a newer binary wrote it.
+    /// Opens the folder's data. Fails if there is none, or a newer binary wrote it.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
         Ok(Self { connection: store::open_for_reading(dir)? })
     }
 
-    /// Fails where the data of a folder ends before what was acknowledged: it was put back, or lost its end.
+    /// Fails if the data of a folder ends before what was acknowledged: it was put back, or lost its end.
     pub fn check_acknowledged(dir: &Path) -> Result<(), OpenError> {
         let marked = mark::read(dir);
         let reader = Self::open(dir)?;
@@ -36,12 +36,12 @@ impl EmbeddedReader {
         read::bounds(&self.connection, topic)
     }
 
-    /// Committed records from offset `from` on, at least one where there is one, then as many as fit `bytes_max`.
+    /// Committed records from offset `from` on, at least one if there is one, then as many as fit `bytes_max`.
     pub fn read(&self, topic: Topic, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError> {
         read::records(&self.connection, topic, from, bytes_max)
     }
 
-    /// The input offset that `app` reads next, as its newest commit has it; none where it never ran.
+    /// The input offset that `app` reads next, as its newest commit has it; none if it never ran.
     pub fn position(&self, app: &str) -> Result<Option<u64>, LogError> {
         read::position(&self.connection, app)
     }

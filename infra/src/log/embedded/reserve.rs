@@ -22,7 +22,7 @@ pub(super) struct Reserve {
 }
 
 impl Reserve {
-    /// The folder's reserve; makes it where it is missing.
+    /// The folder's reserve; makes it if it is missing.
     pub(super) fn open(dir: &Path) -> Self {
         let mut reserve = Self { path: dir.join(RESERVE_FILE), spent: None };
         let whole = files::open_for_reading(&reserve.path).and_then(|file| file.metadata());
@@ -86,7 +86,7 @@ impl Reserve {
     }
 }
 
-/// Gives a folder's room back where the disk is so full that its data cannot even be opened. True: there was some.
+/// Gives a folder's room back if the disk is so full that its data cannot even be opened. True: there was some.
 pub(super) fn give_back_unopened(dir: &Path) -> bool {
     std::fs::remove_file(dir.join(RESERVE_FILE)).is_ok()
 }

@@ -99,7 +99,7 @@ pub(super) fn open_for_writing(dir: &Path, pages_max: Option<u32>) -> Result<Con
     Ok(connection)
 }
 
-/// Whether the data file is there. One that is missing or empty is refused where other files say that there was data: SQLite would
+/// Whether the data file is there. One that is missing or empty is refused if other files say that there was data: SQLite would
 /// take it for a new one, and delete the write-ahead log beside it.
 fn is_there(dir: &Path) -> Result<bool, OpenError> {
     let path = dir.join(DATA_FILE);
@@ -115,7 +115,7 @@ fn is_there(dir: &Path) -> Result<bool, OpenError> {
     }
 }
 
-/// Fails where one of the files that come after the data is there without it.
+/// Fails if one of the files that come after the data is there without it.
 fn refuse_lost(dir: &Path, how: &'static str, after: &[&'static str]) -> Result<(), OpenError> {
     match after.iter().find(|name| std::fs::symlink_metadata(dir.join(name)).is_ok()) {
         Some(beside) => Err(OpenError::Lost { path: dir.join(DATA_FILE), how, beside }),
@@ -123,7 +123,7 @@ fn refuse_lost(dir: &Path, how: &'static str, after: &[&'static str]) -> Result<
     }
 }
 
-/// Fails where a key stands beside a database of another name: a backup that was put back as it was called.
+/// Fails if a key stands beside a database of another name: a backup that was put back as it was called.
 fn refuse_misnamed(dir: &Path) -> Result<(), OpenError> {
     if std::fs::symlink_metadata(dir.join(MASTER_KEY_FILE)).is_err() {
         return Ok(());
@@ -134,7 +134,7 @@ fn refuse_misnamed(dir: &Path) -> Result<(), OpenError> {
     found.map_or(Ok(()), |found| Err(OpenError::Misnamed { path: dir.join(DATA_FILE), found }))
 }
 
-/// Fails where a folder has no data, or none that this user may read.
+/// Fails if a folder has no data, or none that this user may read.
 pub(super) fn holds_data(dir: &Path) -> Result<(), OpenError> {
     if is_there(dir)? { Ok(()) } else { Err(OpenError::no_data(dir)) }
 }

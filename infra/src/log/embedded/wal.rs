@@ -6,7 +6,7 @@ use logystera_schemas::limits::LOG_WAL_BYTES_TOLD;
 
 use super::store::WAL_FILE;
 
-/// The size of a folder's write-ahead log, as a metric and, where it grows, as a line of the log.
+/// The size of a folder's write-ahead log, as a metric and, if it grows, as a line of the log.
 pub(super) struct WalSize {
     path: PathBuf,
     gauge: metrics::Gauge,

@@ -87,7 +87,7 @@ impl Writer {
 
     /// Serves requests until the queue is closed and empty.
     pub(super) fn run(mut self) {
-        // Where much comes, commits keep a distance, so that one serves more; a request that comes alone never waits.
+        // If much comes, commits keep a distance, so that one serves more; a request that comes alone never waits.
         let spacing = Duration::from_micros(LOG_COMMIT_SPACING_US);
         let mut pause = Duration::ZERO;
         while let Some(requests) = self.shared.queue.take_all(pause) {
@@ -196,7 +196,7 @@ impl Writer {
     }
 
     fn reload_ends(&mut self) {
-        // Where even that fails, the ends before the transaction still hold: it was rolled back.
+        // If even that fails, the ends before the transaction still hold: it was rolled back.
         if let Ok(ends) = read::ends(&self.connection) {
             self.ends = ends;
         }

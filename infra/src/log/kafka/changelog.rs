@@ -26,7 +26,7 @@ const NUMBER: usize = 8;
 /// Ends the value of a commit behind which nothing is applied.
 const SEALED: u8 = 1;
 
-/// The key group that a state key starts with, where it starts with one.
+/// The key group that a state key starts with, if it starts with one.
 pub(crate) fn key_group(state_key: &[u8]) -> Option<u32> {
     let (head, _) = state_key.split_first_chunk::<2>()?;
     let key_group = u16::from_be_bytes(*head);
@@ -112,11 +112,11 @@ pub(super) fn commit_value(version: u64, position: u64, sealed: bool) -> Vec<u8>
 pub(super) struct Restored {
     /// The newest change of each key. A deletion's version is not in the log: it is 0.
     pub(super) entries: Changes,
-    /// The newest commit, where there is one.
+    /// The newest commit, if there is one.
     pub(super) commit: Option<Committed>,
     /// The own entries of the parent.
     inherited: Changes,
-    /// The newest commit of the parent, where there is one.
+    /// The newest commit of the parent, if there is one.
     parent: Option<Committed>,
 }
 

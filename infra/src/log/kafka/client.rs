@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use logystera_schemas::limits::{KAFKA_DELIVERY_MS_MAX, KAFKA_RECORD_BYTES_MAX};
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -13,18 +14,13 @@ use super::hush;
 use super::security::mistrust;
 use crate::log::LogError;
 
-/// Largest record, with room for a batch whose body was 8 MiB.
-pub(super) const RECORD_BYTES_MAX: usize = 16 << 20;
-/// How long a record may wait for the broker's acknowledgement, milliseconds. Less than an append waits
-/// (`APPEND_WAIT_MS_MAX`), so that a batch that was refused can't turn up later.
-pub(super) const DELIVERY_MS_MAX: u64 = 8_000;
 /// How long a producer may wait with its first record for others, milliseconds.
 /// Short: a group of records that has waited for the one before is given to it all at once.
 const LINGER_MS: f64 = 0.5;
 /// How long the broker may wait for records that a consumer asks for, milliseconds. Short, because an assignment waits for
 /// the answer before it.
 pub(super) const FETCH_WAIT_MS: u64 = 20;
-/// The same for a reader that follows a partition and never goes elsewhere: where nothing comes it asks twice a second, not fifty
+/// The same for a reader that follows a partition and never goes elsewhere: if nothing comes it asks twice a second, not fifty
 /// times. What comes is there at once in any case.
 pub(super) const FOLLOW_FETCH_WAIT_MS: u64 = 500;
 /// The same for a task: longer than from tick to tick, so that an idle partition is asked for once a tick.
@@ -61,13 +57,13 @@ pub(super) fn producer(config: &KafkaConfig) -> ClientConfig {
         .set("enable.idempotence", "true")
         .set("acks", "all")
         .set("linger.ms", LINGER_MS.to_string())
-        .set("message.timeout.ms", DELIVERY_MS_MAX.to_string())
-        .set("message.max.bytes", RECORD_BYTES_MAX.to_string())
+        .set("message.timeout.ms", KAFKA_DELIVERY_MS_MAX.to_string())
+        .set("message.max.bytes", KAFKA_RECORD_BYTES_MAX.to_string())
         .set("queue.buffering.max.kbytes", QUEUE_KIB_MAX.to_string());
     client
 }
 
-/// A producer that commits. `timeout_ms` is how long a transaction of one that died stays open where nobody takes over.
+/// A producer that commits. `timeout_ms` is how long a transaction of one that died stays open if nobody takes over.
 pub(super) fn transactional(config: &KafkaConfig, id: &str, timeout_ms: u64) -> ClientConfig {
     let mut client = producer(config);
     client.set("transactional.id", id).set("transaction.timeout.ms", timeout_ms.to_string()).set("linger.ms", "1");
@@ -86,8 +82,8 @@ pub(super) fn consumer(config: &KafkaConfig) -> ClientConfig {
         .set("check.crcs", "true")
         .set("fetch.wait.max.ms", FETCH_WAIT_MS.to_string())
         .set("fetch.message.max.bytes", FETCH_BYTES.to_string())
-        .set("fetch.max.bytes", RECORD_BYTES_MAX.to_string())
-        .set("receive.message.max.bytes", (2 * RECORD_BYTES_MAX).to_string())
+        .set("fetch.max.bytes", KAFKA_RECORD_BYTES_MAX.to_string())
+        .set("receive.message.max.bytes", (2 * KAFKA_RECORD_BYTES_MAX).to_string())
         .set("queued.max.messages.kbytes", AHEAD_KIB_MAX.to_string())
         .set("fetch.queue.backoff.ms", AHEAD_LOOK_MS.to_string());
     client

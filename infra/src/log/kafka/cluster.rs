@@ -42,7 +42,7 @@ impl Kafka {
         Self { layouts: Arc::new(layouts), ..self }
     }
 
-    /// The same, where tasks keep a copy of their state in `store` and restore from it.
+    /// The same, if tasks keep a copy of their state in `store` and restore from it.
     #[must_use]
     pub fn with_store(self, store: Store) -> Self {
         Self { store: Some(store), ..self }
@@ -64,7 +64,7 @@ impl Kafka {
         topics::create(&self.config, apps)
     }
 
-    /// Creates a generation of a topic, and of those that grow with it, where it is not there.
+    /// Creates a generation of a topic, and of those that grow with it, if it is not there.
     pub fn create_generation(&self, topic: GrowingTopic, generation: Generation) -> Result<(), LogError> {
         topics::create_generation(&self.config, topic, generation)
     }
@@ -97,12 +97,12 @@ impl Kafka {
         Member::join(&self.config, app, input, read, instance)
     }
 
-    /// Name of the process that owns each partition of a generation of `input` for `app`, where one does.
+    /// Name of the process that owns each partition of a generation of `input` for `app`, if one does.
     pub fn owners(&self, app: &str, input: Topic, generation: Generation) -> Result<BTreeMap<u32, String>, LogError> {
         group::owners(&self.config, app, input, generation)
     }
 
-    /// How far `app` is that reads this partition, as its newest commit has it; at 0 where it never ran.
+    /// How far `app` is that reads this partition, as its newest commit has it; at 0 if it never ran.
     pub fn committed(&self, app: &str, place: PartitionRef) -> Result<Committed, LogError> {
         self.positions.committed(&self.config, app, &place)
     }

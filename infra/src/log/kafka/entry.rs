@@ -17,14 +17,14 @@ use crate::log::LogError;
 
 /// How long the brokers may take to let us in.
 const ENTRY_WAIT: Duration = Duration::from_secs(8);
-/// The same where all of them were tried and none said why: a connection that was lost says nothing.
+/// The same if all of them were tried and none said why: a connection that was lost says nothing.
 const AWAY_WAIT: Duration = Duration::from_secs(2);
 /// How long it is waited at a time for the answer that they have.
 const ENTRY_STEP: Duration = Duration::from_millis(100);
 /// How long it is listened in between for what they say against it.
 const ENTRY_LISTEN: Duration = Duration::from_millis(20);
 
-/// Says why, where the brokers do not let us in or we do not trust them. librdkafka tells that only in events, while whatever
+/// Says why, if the brokers do not let us in or we do not trust them. librdkafka tells that only in events, while whatever
 /// was asked of it runs into its timeout: so a client of its own listens for them. Brokers that are away are none of this:
 /// whoever asks them something finds out.
 pub(super) fn demand_entry(config: &KafkaConfig) -> Result<(), LogError> {
@@ -56,7 +56,7 @@ pub(super) fn demand_entry(config: &KafkaConfig) -> Result<(), LogError> {
     }
 }
 
-/// The same error, or the reason behind it where that is known only from asking.
+/// The same error, or the reason behind it if that is known only from asking.
 pub(super) fn explained(config: &KafkaConfig, error: LogError) -> LogError {
     match error {
         LogError::Away(_) => demand_entry(config).err().unwrap_or(error),

@@ -86,7 +86,7 @@ impl KafkaLog {
         Ok(Self { writes: Writes::Alone(Arc::new(Mutex::new(Some(transactions)))), ..self.clone() })
     }
 
-    /// The same log, for somebody who reads partitions on and on as they grow: where nothing comes that costs the brokers next to
+    /// The same log, for somebody who reads partitions on and on as they grow: if nothing comes that costs the brokers next to
     /// nothing, but to go elsewhere takes half a second. What was read before, in the other way, is not followed any more.
     #[must_use]
     pub fn followed(self) -> Self {
@@ -166,7 +166,7 @@ impl Log for KafkaLog {
 
     async fn append(&self, mut entries: Vec<Entry>) -> Result<(), LogError> {
         let permit = self.permit(&entries)?;
-        // The generation that was let through, even where it is no longer the one that is written.
+        // The generation that was let through, even if it is no longer the one that is written.
         let generation = |topic| match &permit {
             Some(permit) if topic == Topic::Signals => permit.generation,
             _ => self.generation(topic),

@@ -1,5 +1,4 @@
-//! When a record may set out for its partition: at once where none is under way, else with all others that came meanwhile,
-//! as soon as those under way have arrived.
+//! Sends a record at once if none of its partition is in flight; otherwise queues it until the last one is acknowledged. Pure.
 //!
 //! librdkafka alone has an idempotent producer's next request wait too, and turns its thread in circles until then, for it
 //! looks at how long the record has waited and not at what it waits for. What is not yet given to it cannot do that, and a
@@ -21,7 +20,7 @@ impl<T> Default for PartitionQueue<T> {
 }
 
 impl<T> PartitionQueue<T> {
-    /// A record comes: given back where it sets out at once.
+    /// A record comes: given back if it sets out at once.
     pub(super) fn enter(&mut self, record: T, now_ms: i64) -> Option<T> {
         if self.under_way == 0 && self.waiting.is_empty() {
             return Some(record);

@@ -29,7 +29,7 @@ impl std::fmt::Debug for Positions {
 }
 
 impl Positions {
-    /// The newest commit of an owner of `app`; position 0 where it never ran. Reads a partition of the changelog, and touches
+    /// The newest commit of an owner of `app`; position 0 if it never ran. Reads a partition of the changelog, and touches
     /// nobody's group.
     pub(super) fn committed(
         &self,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
-use logystera_schemas::limits::APPEND_WAIT_MS_MAX;
+use logystera_schemas::limits::{KAFKA_LISTEN_MS, KAFKA_WAIT_MS_MAX, KAFKA_WAITING_BYTES_MAX};
 use rdkafka::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
@@ -14,24 +14,12 @@ use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
 use tokio::sync::oneshot;
 
-use super::client::{DELIVERY_MS_MAX, away, producer};
+use super::client::{away, producer};
 use super::config::KafkaConfig;
 use super::hush;
 use super::partition_queue::PartitionQueue;
 use crate::clock::{Clock, SystemClock};
 use crate::log::{Entry, LogError};
-
-/// How long a record waits for those before it, in milliseconds, before librdkafka gets it all the same.
-const WAIT_MS_MAX: u64 = 50;
-/// How long the thread listens for acknowledgements, in milliseconds, before it looks whether it is needed still, and after
-/// records whose senders have gone. Long, because the library's poll goes in circles for the last millisecond of it.
-const LISTEN_MS: u64 = 500;
-const _: () = assert!(
-    WAIT_MS_MAX + LISTEN_MS + DELIVERY_MS_MAX < APPEND_WAIT_MS_MAX,
-    "a batch that was refused must not turn up later"
-);
-/// Bytes of all records that wait for others. What was given to librdkafka has a bound of its own.
-const WAITING_BYTES_MAX: usize = 64 << 20;
 
 type Ack = oneshot::Sender<Result<(), KafkaError>>;
 
@@ -96,7 +84,7 @@ impl Traffic {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives librdkafka what has waited; where there is no producer any more, its senders learn that.
+    /// Gives librdkafka what has waited; if there is no producer any more, its senders learn that.
     fn send_all(
         &self,
         topic: &str,
@@ -115,7 +103,7 @@ impl Traffic {
     }
 
     fn send_overdue(&self) {
-        let since_ms = self.clock.monotonic_ms() - WAIT_MS_MAX as i64;
+        let since_ms = self.clock.monotonic_ms() - KAFKA_WAIT_MS_MAX as i64;
         for (topic, queues) in self.queues().iter_mut() {
             for (partition, queue) in queues {
                 let group = queue.overdue(since_ms);
@@ -165,7 +153,7 @@ impl Producer {
             let traffic = Arc::clone(&traffic);
             move || {
                 while let Some(producer) = listened.upgrade() {
-                    producer.poll(Duration::from_millis(LISTEN_MS));
+                    producer.poll(Duration::from_millis(KAFKA_LISTEN_MS));
                     traffic.send_overdue();
                 }
             }
@@ -180,7 +168,7 @@ impl Producer {
         let (ack, mut outcome) = oneshot::channel();
         self.start(entry, topic, ack)?;
         // Whoever has waited for those before it for too long sets out with all others of its queue.
-        let overdue = Duration::from_millis(WAIT_MS_MAX + 1);
+        let overdue = Duration::from_millis(KAFKA_WAIT_MS_MAX + 1);
         let outcome = if let Ok(outcome) = tokio::time::timeout(overdue, &mut outcome).await {
             outcome
         } else {
@@ -204,8 +192,8 @@ impl Producer {
         let Some(queue) = queues.get_mut(topic).map(|queues| queues.entry(partition).or_default()) else {
             return Ok(());
         };
-        if self.traffic.waiting_bytes.load(Ordering::Relaxed) + bytes > WAITING_BYTES_MAX {
-            return Err(LogError::Away(format!("{topic}: more than {} MiB wait", WAITING_BYTES_MAX >> 20)));
+        if self.traffic.waiting_bytes.load(Ordering::Relaxed) + bytes > KAFKA_WAITING_BYTES_MAX {
+            return Err(LogError::Away(format!("{topic}: more than {} MiB wait", KAFKA_WAITING_BYTES_MAX >> 20)));
         }
         if let Some(record) = queue.enter(record, self.traffic.clock.monotonic_ms()) {
             send(&self.producer, topic, partition, queue, record).map_err(|(error, _)| away(topic, &error))

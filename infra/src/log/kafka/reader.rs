@@ -1,6 +1,6 @@
 //! Reads committed records.
 //!
-//! A reader keeps to one partition: librdkafka aborts the process where an assignment is changed before it has begun.
+//! A reader keeps to one partition: librdkafka aborts the process if an assignment is changed before it has begun.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -108,7 +108,7 @@ impl Reader {
         Self::new(config, topic, partition, (from, "earliest"), wait_ms)
     }
 
-    /// A task's reader, which stands at `from`, never goes elsewhere, and stops where the broker has the next record no more: see [`Self::has_lost`].
+    /// A task's reader, which stands at `from`, never goes elsewhere, and stops if the broker has the next record no more: see [`Self::has_lost`].
     pub(super) fn open_strict(config: &KafkaConfig, topic: &str, partition: u32, from: u64) -> Result<Self, LogError> {
         Self::new(config, topic, partition, (from, "error"), TASK_FETCH_WAIT_MS)
     }
@@ -167,7 +167,7 @@ impl Reader {
         Ok(())
     }
 
-    /// The next records before the partition's end, which is at `end`: at least one where there is one, then as many as have
+    /// The next records before the partition's end, which is at `end`: at least one if there is one, then as many as have
     /// arrived and fit `bytes_max`.
     pub(super) fn read_before(&mut self, end: u64, bytes_max: usize) -> Result<Vec<Record>, LogError> {
         if self.next >= end {

@@ -113,7 +113,7 @@ fn check(properties: &BTreeMap<String, String>, has_tls: bool) -> Result<(), Pro
     Ok(())
 }
 
-/// What an error says of us and the brokers, where it says that one does not take the other.
+/// What an error says of us and the brokers, if it says that one does not take the other.
 pub(super) fn mistrust(error: &KafkaError, reason: &str) -> Option<String> {
     let what = match error.rdkafka_error_code()? {
         RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed => "authentication failed",

@@ -136,7 +136,7 @@ impl<'a> Changelog<'a> {
         counter.increment(entries as u64);
     }
 
-    /// The state, from the store where there is one that can be used.
+    /// The state, from the store if there is one that can be used.
     pub(super) fn restore(&self, store: Option<&Store>) -> Result<Taken, LogError> {
         let Some(store) = store else {
             let (entries, commit) = self.read_all()?;

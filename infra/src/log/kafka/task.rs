@@ -52,7 +52,7 @@ pub struct KafkaTask {
     committed: u64,
     /// What there was at the takeover, until it is asked for or overtaken.
     restored: Option<Arc<Changes>>,
-    /// The copy of the state in the store, where there is one.
+    /// The copy of the state in the store, if there is one.
     copy: Option<StoreCopy>,
     /// Records that are passed over, and where they may be gone.
     skips: Skips,
@@ -142,12 +142,12 @@ impl KafkaTask {
         self.outputs.layouts = Arc::new(layouts);
     }
 
-    /// Passes these records over, also where they are gone.
+    /// Passes these records over, also if they are gone.
     pub fn pass_over(&mut self, skips: Skips) {
         self.skips = skips;
     }
 
-    /// The reader, from `applied` on, behind what was applied. Fails where records behind it are gone, and nobody has said to go on.
+    /// The reader, from `applied` on, behind what was applied. Fails if records behind it are gone, and nobody has said to go on.
     fn open_reader(&self, applied: u64) -> Result<Reader, LogError> {
         let Range { start, end } = self.ends.get(&self.input, self.owner.partition)?;
         if applied > end {

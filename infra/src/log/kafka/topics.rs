@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use logystera_schemas::control::GrowingTopic;
+use logystera_schemas::limits::{CHANGELOG_DELETIONS_MS, KAFKA_RECORD_BYTES_MAX};
 use logystera_schemas::topic::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -10,7 +11,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::client::{RECORD_BYTES_MAX, admin, away, consumer, consuming};
+use super::client::{admin, away, consumer, consuming};
 use super::config::KafkaConfig;
 use super::growth::Layouts;
 use crate::clock::Stopwatch;
@@ -21,13 +22,10 @@ use logystera_schemas::partition::{Generation, PartitionRef};
 const CREATE_WAIT: Duration = Duration::from_secs(30);
 /// How often a topic that was just made is asked for.
 const KNOWN_STEP: Duration = Duration::from_millis(50);
-/// How long a compacted topic keeps the mark of a deletion, milliseconds: 7 days. Who restores from an older store must not
-/// miss it.
-const DELETE_RETENTION_MS: u64 = 7 * 86_400_000;
 /// How long the newest part of topic `control` is left uncompacted, milliseconds: processes renew their leases in it.
 const CONTROL_SEGMENT_MS: u64 = 3_600_000;
 
-/// Copies that must have a record before it counts: one may be away, where there are enough for that.
+/// Copies that must have a record before it counts: one may be away, if there are enough for that.
 fn in_sync_min(replication: u32) -> u32 {
     if replication > 2 { replication - 1 } else { replication.min(1) }
 }
@@ -64,7 +62,7 @@ pub(super) fn create(config: &KafkaConfig, apps: &[&str]) -> Result<(), LogError
     create_all(config, &wanted).map(drop)
 }
 
-/// Creates a generation where it is not there. One that is there must have the partitions: somebody else may have made it.
+/// Creates a generation if it is not there. One that is there must have the partitions: somebody else may have made it.
 pub(super) fn create_generation(
     config: &KafkaConfig,
     topic: GrowingTopic,
@@ -126,8 +124,8 @@ fn blocking() -> Result<tokio::runtime::Runtime, LogError> {
 
 /// Creates what is not there; gives the names of what was.
 fn create_all(config: &KafkaConfig, wanted: &[Wanted]) -> Result<Vec<String>, LogError> {
-    let record_bytes_max = RECORD_BYTES_MAX.to_string();
-    let delete_retention_ms = DELETE_RETENTION_MS.to_string();
+    let record_bytes_max = KAFKA_RECORD_BYTES_MAX.to_string();
+    let delete_retention_ms = CHANGELOG_DELETIONS_MS.to_string();
     let in_sync_min = in_sync_min(config.replication).to_string();
     let segment_ms = CONTROL_SEGMENT_MS.to_string();
     let new: Vec<NewTopic<'_>> = wanted

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use logystera_schemas::limits::{KAFKA_COMMIT_TRIES, KAFKA_DELIVERY_MS_MAX, KAFKA_TRANSACTION_MS_MAX};
 use metrics::Counter;
 use rdkafka::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
@@ -16,20 +17,16 @@ use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::client::{DELIVERY_MS_MAX, away, is_fenced, transactional};
+use super::client::{away, is_fenced, transactional};
 use super::config::KafkaConfig;
 use super::hush;
 use crate::clock::Stopwatch;
 use crate::log::{Entry, LogError};
 
-/// How long a transaction stays open whose owner died, where nobody takes over.
-const TRANSACTION_MS_MAX: u64 = 10_000;
 /// How long fencing the owner before, a commit, or an abort may take.
 const COORDINATOR_WAIT: Duration = Duration::from_secs(20);
 /// How long a delivery is waited for at a time. Short, because a commit waits for the last one.
 const DELIVERY_STEP: Duration = Duration::from_micros(200);
-/// How often a commit that the coordinator asks to be repeated is.
-const COMMIT_TRIES: u32 = 10;
 
 /// Notes the first record that could not be delivered, and how far those of some topics reach.
 #[derive(Default)]
@@ -114,7 +111,7 @@ impl Transactions {
         noted: Vec<String>,
         aborted: Counter,
     ) -> Result<Self, LogError> {
-        let settings = transactional(config, id, TRANSACTION_MS_MAX);
+        let settings = transactional(config, id, KAFKA_TRANSACTION_MS_MAX);
         let context = Deliveries { noted, ..Deliveries::default() };
         let producer = BaseProducer::from_config_and_context(&settings, context);
         let producer = producer.map_err(|e| away("the transactional producer", &e))?;
@@ -146,7 +143,7 @@ impl Transactions {
         if let Err(error) = self.deliver(records) {
             return Err(self.abort(&error));
         }
-        for _ in 0..COMMIT_TRIES {
+        for _ in 0..KAFKA_COMMIT_TRIES {
             match self.producer.commit_transaction(COORDINATOR_WAIT) {
                 Ok(()) => return Ok(()),
                 Err(KafkaError::Transaction(e)) if e.txn_requires_abort() => {
@@ -167,7 +164,7 @@ impl Transactions {
         }
         let stopwatch = Stopwatch::start();
         while self.producer.in_flight_count() > 0 {
-            if stopwatch.elapsed() > Duration::from_millis(DELIVERY_MS_MAX) + COORDINATOR_WAIT {
+            if stopwatch.elapsed() > Duration::from_millis(KAFKA_DELIVERY_MS_MAX) + COORDINATOR_WAIT {
                 return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
             }
             self.serve();
@@ -197,7 +194,7 @@ impl Transactions {
         }
     }
 
-    /// Takes the delivery reports that are there. The library's poll waits for its whole timeout even where one is there.
+    /// Takes the delivery reports that are there. The library's poll waits for its whole timeout even if one is there.
     fn serve(&self) {
         let before = self.producer.in_flight_count();
         self.producer.poll(Duration::ZERO);

@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 use std::ops::Bound;
 
-use logystera_schemas::limits::STORE_BATCH_BYTES_MAX;
+use logystera_schemas::limits::{STORE_BATCH_BYTES_MAX, STORE_REWRITE_ENTRIES_MAX};
 
 use crate::log::kafka::key_group;
 use crate::state_store::{Change, Changes};
@@ -26,15 +26,12 @@ impl RowPartition {
     }
 }
 
-/// Entries that are copied at a time where everything is written anew.
-const REWRITE_ENTRIES_MAX: usize = 10_000;
-
 /// The next live entries after `last`, all at `version`.
 pub(super) fn chunk(entries: &Changes, last: Option<&[u8]>, version: u64) -> Vec<(Vec<u8>, Change)> {
     let from = last.map_or(Bound::Unbounded, Bound::Excluded);
     let live = entries.range::<[u8], _>((from, Bound::Unbounded)).filter(|(_, change)| change.value.is_some());
     let at_version = |(key, change): (&Vec<u8>, &Change)| (key.clone(), Change { version, ..change.clone() });
-    live.take(REWRITE_ENTRIES_MAX).map(at_version).collect()
+    live.take(STORE_REWRITE_ENTRIES_MAX).map(at_version).collect()
 }
 
 /// Rows of one partition that are written together.

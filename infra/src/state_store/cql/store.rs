@@ -84,7 +84,7 @@ impl Store {
     }
 
     /// Begins to write behind an owner's commits; first of all `rewrite`. `incarnation` is the store's that has the owner's rows
-    /// already; where it is none, everything is to be written, to whichever the store is then.
+    /// already; if it is none, everything is to be written, to whichever the store is then.
     pub(crate) fn write_behind(
         &self,
         owner: StateOwner,

@@ -45,7 +45,7 @@ pub struct Admitted {
     pub flush_every_s: u32,
     /// What the integration runs on.
     pub platform: Platform,
-    /// Its version; empty where it was not said.
+    /// Its version; empty if it was not said.
     pub integration_version: String,
     /// Signal types that are switched on at the site.
     pub enabled: SignalTypes,

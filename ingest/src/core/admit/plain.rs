@@ -1,7 +1,7 @@
 //! The quick way through a body in which there is nothing unusual: no escapes, no unknown or repeated names, `type` first in
 //! each signal, and every value one that the catalogue allows. Nearly all bodies are like that.
 //!
-//! It never refuses anything. Where it meets what it does not expect it gives up, and the body is read from its start on by
+//! It never refuses anything. If it meets what it does not expect it gives up, and the body is read from its start on by
 //! the careful way, whose judgement is the only one; what it does take, the careful way would take with the same outcome.
 
 use std::sync::LazyLock;
@@ -22,10 +22,10 @@ use expected::Expected;
 
 mod expected;
 
-/// Reads a body; none where it is not plain.
+/// Reads a body; none if it is not plain.
 pub(super) fn admit(text: &str, terms: &Terms) -> Option<Admitted> {
     let mut scan = Scan { text, at: 0 };
-    let mut head = Head::default();
+    let mut head = BodyHead::default();
     let mut signals = None;
     scan.object(|scan, name| {
         match name {
@@ -86,7 +86,7 @@ struct Spelling {
 struct FieldSpelling {
     /// Its name, quoted, with the colon.
     name: Expected,
-    /// Its symbols, quoted, where it has some.
+    /// Its symbols, quoted, if it has some.
     symbols: Vec<Expected>,
 }
 
@@ -108,7 +108,7 @@ static SPELLING: LazyLock<Spelling> = LazyLock::new(|| {
 });
 
 #[derive(Default)]
-struct Head<'a> {
+struct BodyHead<'a> {
     through: Option<i64>,
     clock_offset_ms: Option<i64>,
     flush_every_s: Option<i64>,
@@ -123,7 +123,7 @@ struct Integration<'a> {
     enabled: Option<SignalTypes>,
 }
 
-/// Puts a value in its place; none where one stands there.
+/// Puts a value in its place; none if one stands there.
 fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
     place.replace(value).is_none().then_some(())
 }

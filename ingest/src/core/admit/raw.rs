@@ -15,7 +15,7 @@ pub(super) enum Raw<'de> {
     Other,
 }
 
-/// The text of a value, where it is one.
+/// The text of a value, if it is one.
 pub(super) fn text<'a>(scratch: &'a str, raw: &'a Raw<'_>) -> Option<&'a str> {
     match raw {
         Raw::Text(text) => Some(text),

@@ -250,7 +250,7 @@ impl<'de> Draft<'de> {
     }
 }
 
-/// The value, where the catalogue allows it. `room` is for the bytes of a hash.
+/// The value, if the catalogue allows it. `room` is for the bytes of a hash.
 fn check<'a>(
     scratch: &'a str,
     items: &[Raw<'_>],

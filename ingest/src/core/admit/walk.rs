@@ -11,7 +11,7 @@ use crate::core::refusal::Refusal;
 
 /// What stands beside the signals, as far as it was seen.
 #[derive(Default)]
-pub(super) struct Head<'de> {
+pub(super) struct BodyHead<'de> {
     pub(super) through: Option<Raw<'de>>,
     pub(super) clock_offset: Option<Raw<'de>>,
     pub(super) flush_every: Option<Raw<'de>>,
@@ -32,7 +32,7 @@ pub(super) struct Walk<'de> {
     /// Set before the walk is broken off with an error of serde's, which cannot carry it.
     pub(super) fault: Option<(Refusal, Option<&'static str>)>,
     pub(super) terms: Terms,
-    pub(super) head: Head<'de>,
+    pub(super) head: BodyHead<'de>,
     /// Unescaped text of the object that is being read; [`Raw::Scratch`] points into it.
     pub(super) scratch: String,
     /// Items of lists of the object that is being read; [`Raw::List`] points into it.
@@ -56,7 +56,7 @@ impl<'de> Walk<'de> {
 /// Names of one object that are neither known nor wanted, kept to find repetitions.
 pub(super) type Names<'de, T> = SmallVec<[(Raw<'de>, T); 8]>;
 
-/// The name of a field that the catalogue does not have, where it may be repeated in an answer: a name can carry content too.
+/// The name of a field that the catalogue does not have, if it may be repeated in an answer: a name can carry content too.
 pub(super) fn plausible(name: &str) -> Option<&str> {
     let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     (plain && (1..=64).contains(&name.len())).then_some(name)

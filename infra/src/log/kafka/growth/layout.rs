@@ -28,7 +28,7 @@ impl Layouts {
         }
     }
 
-    /// As topic `control` has it; as the settings have it where a topic never grew.
+    /// As topic `control` has it; as the settings have it if a topic never grew.
     pub fn of(config: &KafkaConfig, directory: &Directory) -> Self {
         let mut layouts = Self::initial(config);
         for topic in GrowingTopic::ALL {

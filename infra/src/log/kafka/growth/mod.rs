@@ -3,6 +3,7 @@
 mod coordinator;
 mod layout;
 mod lease;
+mod lease_state;
 mod plan;
 
 pub use coordinator::{Growth, GrowthError, Readers, Step};

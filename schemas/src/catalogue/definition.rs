@@ -1,4 +1,4 @@
-//! What a signal type is: its fields, and what each may hold.
+//! What a type of signal is, and what its fields may hold.
 
 use serde::Deserialize;
 
@@ -139,3 +139,53 @@ static CLASSES: [u8; 256] = {
     }
     table
 };
+
+/// What the batch codec needs of a field, without the pointers of [`FieldDef`]: decoding is the engine's hot path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FieldLayout {
+    pub(crate) shape: Shape,
+    pub(crate) optional: bool,
+    /// Symbols of an enum or a list.
+    pub(crate) symbols: u8,
+    /// See [`FieldDef::since`].
+    pub(crate) since: u8,
+}
+
+/// A [`FieldKind`] without its bounds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shape {
+    Enum,
+    EnumList,
+    Int,
+    Bool,
+    Hash,
+    Ident,
+}
+
+impl FieldDef {
+    pub(super) fn layout(&self) -> FieldLayout {
+        let symbols = self.kind.symbols().len() as u8;
+        FieldLayout { shape: self.kind.shape(), optional: self.optional, symbols, since: self.since }
+    }
+}
+
+impl FieldKind {
+    /// The symbols of an enum or a list, in order; none of another kind.
+    pub fn symbols(&self) -> &[String] {
+        match self {
+            Self::Enum(symbols) | Self::EnumList(symbols) => symbols,
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        match self {
+            Self::Enum(_) => Shape::Enum,
+            Self::EnumList(_) => Shape::EnumList,
+            Self::Int { .. } => Shape::Int,
+            Self::Bool => Shape::Bool,
+            Self::Hash => Shape::Hash,
+            Self::Ident { .. } => Shape::Ident,
+        }
+    }
+}
