@@ -16,7 +16,7 @@ for ($i = 0; $i < 30000; $i += 50) { $signals = []; for ($j = $i; $j < $i + 50; 
     ['type' => 'auth.attempt', 'outcome' => 'failure', 'method' => 'form', 'source' => $hash], ['type' => 'db.event', 'kind' => 'error', 'query_hash' => $hash],
     ['type' => 'config.change', 'key' => "k$j", 'action' => 'updated', 'after_hash' => $hash]] as $signal) { $signals[] = [$clock->nowMs(), $signal]; } }
   $spool->append($signals); } echo $spool->bytes(), ' ', array_sum(array_column($spool->dropped(0)['counts'], 0));"""
-PAIRS, ROUNDS = 120, 4
+PAIRS, ROUNDS = 80, 4
 MEDIAN_MS, P99_MS = 2, 5
 
 
