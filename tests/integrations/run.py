@@ -22,11 +22,11 @@ def main(words):
     try:
         world.start()
         # Most of them wait for the gateway's windows most of the time.
-        # What measures comes last, and alone.
+        # What measures comes last, alone, and only where it is named.
         is_alone = lambda test: getattr(test[1], "alone", False)
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda test: run(*test), [t for t in tests if not is_alone(t)]))
-        for test in filter(is_alone, tests):
+        for test in filter(is_alone, tests if words else []):
             run(*test)
     finally:
         world.close(bool(failed) or "KEEP" in os.environ)
