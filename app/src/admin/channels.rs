@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use logystera_alerter::channels::Target;
-use logystera_alerter::channels::address::{AddressError, vet_url};
+use logystera_alerter::channels::address::AddressError;
 use logystera_alerter::channels::secret::Secret;
-use logystera_alerter::channels::webhook::{Webhook, WebhookConfig};
+use logystera_alerter::channels::webhook::{self, Webhook, WebhookConfig};
+use logystera_alerter::channels::{Target, kinds};
 use logystera_infra::control::{Directory, entry, open_channel_config, seal_channel_config};
 use logystera_infra::log::{Entry, Log};
 use logystera_infra::secrets::{MasterKey, random_bytes};
@@ -54,7 +54,7 @@ pub struct Tested {
 impl<L: Log> Office<L> {
     /// Adds a webhook to a tenant. The planner hears of it in the same commit.
     pub(super) async fn add_channel(&self, url: &str, tenant: &str) -> Result<IssuedChannel, Refusal> {
-        let url = vet_url(url, self.policy).map_err(|error| {
+        let url = webhook::vet(url, self.policy).map_err(|error| {
             let way_out = match error {
                 AddressError::NotHttps | AddressError::PrivateName(_) | AddressError::Forbidden { .. } => {
                     "; `logystera up --allow-private-addresses` allows it"
@@ -144,15 +144,8 @@ impl<L: Log> Office<L> {
 
 /// Where a channel's messages go, opened with the master key. None: it does not open.
 pub fn target(master: &MasterKey, channel: &Channel) -> Option<Target> {
-    #[derive(Deserialize)]
-    struct Config<'a> {
-        url: String,
-        // Borrowed: a copy would stay in memory. Nothing in it needs an escape.
-        secret: &'a str,
-    }
-    let json = open_channel_config(master, channel).ok()?;
-    let config: Config<'_> = serde_json::from_slice(&json).ok()?;
-    Some(Target { kind: channel.kind, url: config.url, secret: config.secret.parse().ok()? })
+    let settings = open_channel_config(master, channel).ok()?;
+    kinds::parse(channel.kind, &settings)
 }
 
 fn known_channel<'a>(directory: &'a Directory, channel: &str) -> Result<&'a Channel, Refusal> {
