@@ -11,14 +11,6 @@ use crate::error::ControlError;
 /// What comes later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A channel's configuration in the clear. It has no `Debug`: it holds a secret.
-pub struct ChannelConfig {
-    /// Where alerts are posted.
-    pub url: String,
-    /// What each message is signed with, as its receiver writes it.
-    pub secret: Zeroizing<String>,
-}
-
 /// How a test message fared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestOutcome {
@@ -38,11 +30,11 @@ pub trait ChannelAdapter: Send + Sync {
     /// A new secret, as its receiver writes it.
     fn new_secret(&self) -> Zeroizing<String>;
 
-    /// Sends a test message at `at_ms`, milliseconds since the epoch.
+    /// Sends a test message at `at_ms`, milliseconds since the epoch. `settings` is the channel's configuration in the clear.
     fn test<'a>(
         &'a self,
         channel: &'a Channel,
-        config: &'a ChannelConfig,
+        settings: &'a [u8],
         at_ms: i64,
     ) -> Later<'a, Result<TestOutcome, ControlError>>;
 }

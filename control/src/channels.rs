@@ -5,7 +5,7 @@ use std::fmt::Write;
 use logystera_infra::directory::{Directory, entry};
 use logystera_infra::envelope::{open_channel_config, seal_channel_config};
 use logystera_infra::log::{Entry, Log};
-use logystera_infra::secrets::{MasterKey, random_bytes};
+use logystera_infra::secrets::random_bytes;
 use logystera_schemas::control::{Channel, ChannelKind, Entity};
 use logystera_schemas::delivery::{AttemptCause, AttemptOutcome, ChannelEnabled, ChannelRef, ChannelsConfigured};
 use logystera_schemas::ids::{ChannelId, KeyGroup, TenantId};
@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::adapters::ChannelConfig;
 use crate::context::Context;
 use crate::error::ControlError;
 use crate::sites::{TENANT_DEFAULT, new_tenant};
@@ -94,11 +93,11 @@ impl<L: Log> Context<L> {
     pub(crate) async fn test_channel(&self, channel: &str) -> Result<Tested, ControlError> {
         let directory = self.writer.directory()?;
         let found = known_channel(&directory, channel)?;
-        let config = channel_config(&self.master, found).ok_or_else(|| {
+        let settings = open_channel_config(&self.master, found).map_err(|_| {
             ControlError::unavailable(format!("the secret of {channel} does not open: another master key sealed it"))
         })?;
         let started_ms = self.clock.monotonic_ms();
-        let answer = self.channels.test(found, &config, self.clock.wall_ms()).await?;
+        let answer = self.channels.test(found, &settings, self.clock.wall_ms()).await?;
         Ok(Tested {
             delivered: answer.outcome == AttemptOutcome::Delivered,
             outcome: answer.outcome.as_str().to_owned(),
@@ -133,19 +132,6 @@ impl<L: Log> Context<L> {
         self.writer.log.append(entries).await?;
         Ok(count)
     }
-}
-
-/// A channel's configuration, opened with the master key. None: it does not open.
-pub fn channel_config(master: &MasterKey, channel: &Channel) -> Option<ChannelConfig> {
-    #[derive(Deserialize)]
-    struct Config<'a> {
-        url: String,
-        // Borrowed: a copy would stay in memory. Nothing in it needs an escape.
-        secret: &'a str,
-    }
-    let json = open_channel_config(master, channel).ok()?;
-    let config: Config<'_> = serde_json::from_slice(&json).ok()?;
-    Some(ChannelConfig { url: config.url, secret: Zeroizing::new(config.secret.to_owned()) })
 }
 
 fn known_channel<'a>(directory: &'a Directory, channel: &str) -> Result<&'a Channel, ControlError> {

@@ -17,7 +17,7 @@ use logystera_schemas::ids::Sha256Digest;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::adapters::{ChannelAdapter, ChannelConfig, Later, TestOutcome};
+use crate::adapters::{ChannelAdapter, Later, TestOutcome};
 use crate::deployment::Deployment;
 use crate::rules::Rules;
 
@@ -33,12 +33,7 @@ impl ChannelAdapter for NoChannels {
         Zeroizing::default()
     }
 
-    fn test<'a>(
-        &'a self,
-        _: &'a Channel,
-        _: &'a ChannelConfig,
-        _: i64,
-    ) -> Later<'a, Result<TestOutcome, ControlError>> {
+    fn test<'a>(&'a self, _: &'a Channel, _: &'a [u8], _: i64) -> Later<'a, Result<TestOutcome, ControlError>> {
         Box::pin(async { Err(ControlError::unavailable("no channels")) })
     }
 }

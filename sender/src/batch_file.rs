@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::io::Write;
 
 /// Body bytes under which gzip is not tried.
-const GZIP_BYTES_MIN: usize = 512;
+pub(crate) const GZIP_BYTES_MIN: usize = 512;
 
 /// First line of a batch's file.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::batch_file::GZIP_BYTES_MIN;
 
 pub(crate) fn owner() -> Owner {
     Owner { url: "https://a.example/v1/batches".into(), site: "s".into(), audience: Some("a".into()), host: "h".into() }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use logystera_infra::clock::Clock;
-use logystera_schemas::control::ChannelKind;
 use logystera_schemas::delivery::{AttemptCause, AttemptEnded, AttemptOutcome};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use super::kinds::Kinds;
 use super::webhook::Webhook;
-use super::{Advice, Advisor, Answer, Channels, message};
+use super::{Advice, Advisor, Answer, Channels};
 use crate::core::Due;
 use crate::task::Courier;
 
@@ -22,7 +22,7 @@ pub struct HttpCourier {
 }
 
 struct Inner {
-    webhook: Webhook,
+    kinds: Kinds,
     channels: Arc<dyn Channels>,
     advisor: Arc<dyn Advisor>,
     clock: Arc<dyn Clock>,
@@ -41,7 +41,8 @@ impl HttpCourier {
         runtime: Handle,
         outcomes: mpsc::Sender<AttemptEnded>,
     ) -> Self {
-        Self { inner: Arc::new(Inner { webhook, channels, advisor, clock, public_url }), runtime, outcomes }
+        let kinds = Kinds { webhook };
+        Self { inner: Arc::new(Inner { kinds, channels, advisor, clock, public_url }), runtime, outcomes }
     }
 }
 
@@ -67,13 +68,12 @@ impl Inner {
     async fn perform(&self, due: &Due) -> AttemptEnded {
         let started_ms = self.clock.monotonic_ms();
         let answer = match self.channels.find(&due.tenant, &due.channel) {
-            Some(target) => match target.kind {
-                ChannelKind::Webhook => {
-                    let advice = self.advice(due).await;
-                    let body = message::body(due, &self.public_url, advice.as_ref());
-                    self.webhook.attempt(&target, due.delivery, body, self.clock.wall_ms()).await
-                }
-            },
+            Some(target) => {
+                let messenger = self.kinds.of(target.kind);
+                let advice = self.advice(due).await;
+                let message = messenger.render(due, &self.public_url, advice.as_ref());
+                messenger.send(&target, due.delivery, message, self.clock.wall_ms()).await
+            }
             // It was removed just now, or the directory is behind the log: tried again.
             None => Answer::unreachable(AttemptCause::NoAddress),
         };

@@ -1,17 +1,23 @@
-//! How alerts leave: one file for each kind of channel, and what they share.
+//! How alerts leave: what every kind of channel does ([`Messenger`]), one file for each kind, and what they share.
 
 pub mod courier;
-pub mod message;
+pub mod kinds;
 
 pub mod webhook;
+
+pub mod message;
 
 pub mod address;
 pub mod secret;
 
+use std::future::Future;
+use std::pin::Pin;
+
 use logystera_schemas::control::ChannelKind;
 use logystera_schemas::delivery::{AttemptCause, AttemptOutcome};
-use logystera_schemas::ids::{ChannelId, RuleName, TenantId};
+use logystera_schemas::ids::{ChannelId, DeliveryId, RuleName, TenantId};
 
+use crate::core::Due;
 use secret::Secret;
 
 /// Where a channel's messages go. It has no `Debug`: addresses often carry tokens, and the secret is one.
@@ -23,6 +29,21 @@ pub struct Target {
     pub url: String,
     /// What its messages are signed with.
     pub secret: Secret,
+}
+
+/// What comes of an attempt, once it is known.
+pub type Attempting<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+
+/// One kind of channel. Its owner's settings are parsed and vetted by `parse` and `vet` of its file, before there is one; which
+/// kind has which messenger stands in [`kinds`].
+pub trait Messenger: Send + Sync {
+    /// The message of a delivery. Its bytes are a function of what goes in, so that a retry says the same. `public_url` is the
+    /// deployment's address; `advice` what the rule says to a person.
+    fn render(&self, due: &Due, public_url: &str, advice: Option<&Advice>) -> Vec<u8>;
+
+    /// Makes one attempt, and says what its answer means. `id` is the idempotency key, `now_ms` the time now, milliseconds since
+    /// the epoch. The target is vetted once more: what may be called can have changed since it was configured.
+    fn send<'a>(&'a self, target: &'a Target, id: DeliveryId, message: Vec<u8>, now_ms: i64) -> Attempting<'a>;
 }
 
 /// Finds a channel's address and secret, which the log does not carry.

@@ -5,20 +5,23 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use logystera_schemas::control::ChannelKind;
 use logystera_schemas::delivery::{AttemptCause, AttemptOutcome};
 use logystera_schemas::ids::{ChannelId, DeliveryId};
 use logystera_schemas::limits::{WEBHOOK_ANSWER_BYTES_MAX, WEBHOOK_CONNECT_MS, WEBHOOK_TOTAL_MS};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, retry};
+use reqwest::{Client, Response, Url, retry};
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::address::{self, AddressError, AddressPolicy, Lookup, LookupFailed, SystemLookup, VettingResolver};
-use super::{Answer, Target, message};
+use super::{Advice, Answer, Attempting, Messenger, Target, message};
+use crate::core::Due;
 
 /// Time that the rest of an answer may take once its status is known: it decides nothing any more.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -92,10 +95,9 @@ impl Webhook {
         Ok(Self { client, policy, total })
     }
 
-    /// Makes one attempt. `id` is the idempotency key, `now_ms` the time now, milliseconds since the epoch: a receiver
-    /// refuses a signature whose time is minutes off.
+    /// Makes one attempt: see [`Messenger::send`]. A receiver refuses a signature whose time is minutes off.
     pub async fn attempt(&self, target: &Target, id: DeliveryId, body: Vec<u8>, now_ms: i64) -> Answer {
-        let Ok(url) = address::vet_url(&target.url, self.policy) else {
+        let Ok(url) = vet(&target.url, self.policy) else {
             return Answer::none(AttemptOutcome::AddressForbidden);
         };
         let (id, timestamp_s) = (id.to_string(), now_ms.div_euclid(1_000));
@@ -124,6 +126,33 @@ impl Webhook {
         id.copy_from_slice(&Sha256::digest(format!("channel.test\n{channel}\n{now_ms}").as_bytes())[..16]);
         self.attempt(target, DeliveryId(id), message::test_body(channel, now_ms), now_ms).await
     }
+}
+
+impl Messenger for Webhook {
+    fn render(&self, due: &Due, public_url: &str, advice: Option<&Advice>) -> Vec<u8> {
+        message::body(due, public_url, advice)
+    }
+
+    fn send<'a>(&'a self, target: &'a Target, id: DeliveryId, message: Vec<u8>, now_ms: i64) -> Attempting<'a> {
+        Box::pin(self.attempt(target, id, message, now_ms))
+    }
+}
+
+/// Reads a webhook's settings as they are stored: `{"url":…,"secret":…}`. None: they are none.
+pub fn parse(settings: &[u8]) -> Option<Target> {
+    #[derive(Deserialize)]
+    struct Settings<'a> {
+        url: String,
+        // Borrowed: a copy would stay in memory. Nothing in it needs an escape.
+        secret: &'a str,
+    }
+    let Settings { url, secret } = serde_json::from_slice(settings).ok()?;
+    Some(Target { kind: ChannelKind::Webhook, url, secret: secret.parse().ok()? })
+}
+
+/// Vets a webhook's address.
+pub fn vet(address: &str, policy: AddressPolicy) -> Result<Url, AddressError> {
+    address::vet_url(address, policy)
 }
 
 /// TLS 1.2 and 1.3 with the certificates that the system trusts; with none but `extra_roots` where it has no store.

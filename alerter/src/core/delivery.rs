@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use logystera_schemas::avro::{Datum, Writer};
 use logystera_schemas::avro_record;
-use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
-use logystera_schemas::ids::{ChannelId, DeliveryId, Sha256Digest, SiteId};
-use logystera_schemas::limits::{BACKLOG_AGE_MS, BACKLOG_WAIT_MS};
+use logystera_schemas::detection::Detection;
+use logystera_schemas::ids::{ChannelId, Sha256Digest, SiteId};
 use logystera_schemas::time::WallMs;
 
 use super::clock::Timer;
-use super::retry;
 
 /// Where a delivery stands. One that ended is gone: its rows tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,35 +82,6 @@ impl DetectionRef {
 }
 
 impl Delivery {
-    /// A delivery that has not been tried. A detection of long ago comes with others: it waits for them a little.
-    pub(super) fn planned(
-        id: DeliveryId,
-        detection: &Detection,
-        channel: &ChannelId,
-        disabled: Option<ChannelId>,
-        order: u64,
-        wall: WallMs,
-    ) -> Self {
-        let is_late = disabled.is_none() && wall.0.saturating_sub(detection.last_evaluated_at) >= BACKLOG_AGE_MS;
-        let delay_ms = if is_late { BACKLOG_WAIT_MS } else { retry::delay_ms(id, 1) };
-        let begins =
-            detection.state == DetectionState::Firing && detection.reason != DetectionReason::SuppressionExpired;
-        Self {
-            channel: channel.clone(),
-            detection: DetectionRef::of(detection),
-            lane: lane_of(detection, disabled.as_ref()),
-            disabled,
-            attempts: 0,
-            free: 0,
-            refusals: 0,
-            throttled_since: None,
-            order,
-            due: wall,
-            merged: Merged { untold: begins, ..Merged::default() },
-            stage: Stage::Waiting(Timer::after(wall, delay_ms)),
-        }
-    }
-
     /// Attempts that used a step of the schedule.
     pub(super) fn steps(&self) -> u32 {
         self.attempts.saturating_sub(self.free)

@@ -5,8 +5,9 @@ pub mod planner;
 
 mod tenant;
 
+mod stages;
+
 mod delivery;
-mod lane;
 
 mod channel;
 mod clock;

@@ -6,21 +6,24 @@ use std::sync::Arc;
 use logystera_schemas::delivery::{
     Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelsConfigured,
 };
-use logystera_schemas::detection::{Detection, DetectionState};
+use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
-use logystera_schemas::limits::{CHANNEL_GONE_MS, CHANNELS_MAX, DELIVERIES_MAX};
+use logystera_schemas::limits::{CHANNEL_GONE_MS, CHANNELS_MAX};
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::DetectionsRecord;
 
 use super::channel::{Channel, Heard};
 use super::clock::LogClock;
-use super::delivery::{Delivery, Lane, Stage};
+use super::delivery::{Lane, Stage};
 use super::key::{Dirty, Key};
 use super::reason::Reason;
 use super::report::{Counters, Notice};
 use super::retry::{self, Verdict};
 use super::row::RowOf;
+use super::stages::limit::limit;
+use super::stages::plan::plan;
+use super::stages::route::{Route, route};
 use super::tenant::{Next, Tenant};
 
 /// Plans deliveries. State and rows are a function of the records, in order.
@@ -137,25 +140,17 @@ impl Planner {
     }
 
     fn plan(&mut self, detection: &Arc<Detection>, rows: &mut Vec<Attempt>) {
-        let id = detection.tenant.clone();
-        let channels: Vec<(ChannelId, bool)> = self
-            .tenants
-            .get(&id)
-            .map(|t| t.channels.iter().map(|(channel, c)| (channel.clone(), c.off_since.is_some())).collect())
-            .unwrap_or_default();
-        let nowhere = match detection.state {
-            DetectionState::Suppressed => Some(Reason::Suppressed),
-            DetectionState::Firing | DetectionState::Resolved => channels.is_empty().then_some(Reason::NoChannel),
-        };
-        if let Some(reason) = nowhere {
-            let delivery = retry::delivery_id(detection, "", None);
-            let row = RowOf { detection, channel: "", delivery, attempt: 0, disabled: None };
-            rows.push(row.row(AttemptState::NotSent, reason, self.clock.wall()));
-            return;
-        }
-        for (channel, disabled) in channels {
-            let refused = disabled.then_some(Reason::ChannelDisabled);
-            self.plan_one(detection, &channel, None, refused, rows);
+        match route(detection, self.tenants.get(&detection.tenant)) {
+            Route::Nowhere(reason) => {
+                let delivery = retry::delivery_id(detection, "", None);
+                let row = RowOf { detection, channel: "", delivery, attempt: 0, disabled: None };
+                rows.push(row.row(AttemptState::NotSent, reason, self.clock.wall()));
+            }
+            Route::To(channels) => {
+                for (channel, refused) in channels {
+                    self.plan_one(detection, &channel, None, refused, rows);
+                }
+            }
         }
     }
 
@@ -175,12 +170,8 @@ impl Planner {
         if tenant.deliveries.contains_key(&delivery) {
             return;
         }
-        let planned = Delivery::planned(delivery, detection, channel, disabled, tenant.next_order(), wall);
-        let lane = planned.lane();
-        // One that takes another's place needs no room of its own.
-        let takes_a_place = lane.as_ref().is_some_and(|lane| tenant.is_overtaken_by(lane, detection));
-        let full = (tenant.deliveries.len() >= DELIVERIES_MAX && !takes_a_place).then_some(Reason::QueueFull);
-        if let Some(reason) = refused.or(full) {
+        let planned = plan(delivery, detection, channel, disabled, tenant.next_order(), wall);
+        if let Some(reason) = refused.or_else(|| limit(tenant, &planned, detection)) {
             let row = RowOf {
                 detection,
                 channel: channel.as_str(),
@@ -191,6 +182,7 @@ impl Planner {
             rows.push(row.row(AttemptState::NotSent, reason, wall));
             return;
         }
+        let lane = planned.lane();
         tenant.hold(detection, &mut self.dirty);
         tenant.insert(delivery, planned);
         self.dirty.mark(Key::Delivery(id.clone(), delivery));

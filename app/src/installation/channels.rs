@@ -1,12 +1,12 @@
 //! The alerter's channels, as the control service asks for them.
 
-use logystera_alerter::channels::Target;
-use logystera_alerter::channels::address::{AddressError, AddressPolicy, vet_url};
+use logystera_alerter::channels::address::{AddressError, AddressPolicy};
 use logystera_alerter::channels::secret::Secret;
-use logystera_alerter::channels::webhook::{Webhook, WebhookConfig};
+use logystera_alerter::channels::webhook::{self, Webhook, WebhookConfig};
+use logystera_alerter::channels::{Target, kinds};
 use logystera_control::ControlError;
-use logystera_control::adapters::{ChannelAdapter, ChannelConfig, Later, TestOutcome};
-use logystera_control::channels::channel_config;
+use logystera_control::adapters::{ChannelAdapter, Later, TestOutcome};
+use logystera_infra::envelope::open_channel_config;
 use logystera_infra::secrets::{MasterKey, random_bytes};
 use logystera_schemas::control::Channel;
 use zeroize::Zeroizing;
@@ -25,7 +25,7 @@ impl AlerterChannels {
 
 impl ChannelAdapter for AlerterChannels {
     fn vet(&self, url: &str) -> Result<String, String> {
-        vet_url(url, self.policy).map(String::from).map_err(|error| {
+        webhook::vet(url, self.policy).map(String::from).map_err(|error| {
             let way_out = match error {
                 AddressError::NotHttps | AddressError::PrivateName(_) | AddressError::Forbidden { .. } => {
                     "; `logystera up --allow-private-addresses` allows it"
@@ -43,12 +43,12 @@ impl ChannelAdapter for AlerterChannels {
     fn test<'a>(
         &'a self,
         channel: &'a Channel,
-        config: &'a ChannelConfig,
+        settings: &'a [u8],
         at_ms: i64,
     ) -> Later<'a, Result<TestOutcome, ControlError>> {
         Box::pin(async move {
-            let target =
-                target_of(channel, config).ok_or_else(|| ControlError::unavailable("its secret is no secret"))?;
+            let target = kinds::parse(channel.kind, settings)
+                .ok_or_else(|| ControlError::unavailable("its secret is no secret"))?;
             let webhook = Webhook::new(WebhookConfig::new(self.policy)).map_err(ControlError::unavailable)?;
             let answer = webhook.test_delivery(&target, &channel.channel, at_ms).await;
             Ok(TestOutcome { outcome: answer.outcome, cause: answer.cause, status: answer.status })
@@ -58,9 +58,5 @@ impl ChannelAdapter for AlerterChannels {
 
 /// Where a channel's messages go, opened with the master key. None: it does not open.
 pub fn target(master: &MasterKey, channel: &Channel) -> Option<Target> {
-    target_of(channel, &channel_config(master, channel)?)
-}
-
-fn target_of(channel: &Channel, config: &ChannelConfig) -> Option<Target> {
-    Some(Target { kind: channel.kind, url: config.url.clone(), secret: config.secret.parse().ok()? })
+    kinds::parse(channel.kind, &open_channel_config(master, channel).ok()?)
 }

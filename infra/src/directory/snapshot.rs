@@ -249,7 +249,7 @@ impl Directory {
         self.rule_sets.lacking()
     }
 
-    /// Keeps a body that was read again.
+    /// Keeps a body read again.
     pub(super) fn keep_rule_set(&mut self, set: Arc<RuleSet>) {
         Arc::make_mut(&mut self.rule_sets).keep(set);
     }

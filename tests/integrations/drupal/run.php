@@ -17,7 +17,7 @@ error_reporting(E_ALL & ~E_DEPRECATED & ~E_USER_DEPRECATED);
 foreach (['DependencyInjection', 'EventDispatcher', 'HttpKernel', 'Yaml'] as $component) {
     require_once "Symfony/Component/$component/autoload.php";
 }
-foreach (['contracts', 'doubles', 'managers', 'site', 'actions'] as $file) {
+foreach (['contracts', 'libraries', 'doubles', 'services', 'managers', 'site', 'actions'] as $file) {
     require_once __DIR__ . "/$file.php";
 }
 $folder = sys_get_temp_dir() . '/logystera-module-' . getmypid();

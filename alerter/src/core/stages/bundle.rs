@@ -1,4 +1,4 @@
-//! Lanes: what is told of one fault (a site's rule and group) to one channel. One line of a lane is in the air at a time, the
+//! Bundling, so far of one fault's lines. Lanes: what is told of one fault (a site's rule and group) to one channel. One line of a lane is in the air at a time, the
 //! oldest first, so that nobody hears of a firing after its end. A line that waits is overtaken by a newer one, which tells
 //! both; but a channel that may know of an episode is told of that episode's end. News that waits behind such an end lends it
 //! its own tries: the end is tried whenever the news would be, and its own steps of the schedule are not used up by that.
@@ -9,28 +9,28 @@ use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::{DeliveryId, TenantId};
 use logystera_schemas::time::WallMs;
 
-use super::clock::Timer;
-use super::delivery::{Delivery, Lane, Merged, Stage};
-use super::key::{Dirty, Key};
-use super::retry;
-use super::tenant::Tenant;
+use crate::core::clock::Timer;
+use crate::core::delivery::{Delivery, Lane, Merged, Stage};
+use crate::core::key::{Dirty, Key};
+use crate::core::retry;
+use crate::core::tenant::Tenant;
 
 /// A delivery that was overtaken and is gone.
-pub(super) struct Overtaken {
-    pub(super) id: DeliveryId,
-    pub(super) delivery: Delivery,
-    pub(super) detection: Arc<Detection>,
+pub(in crate::core) struct Overtaken {
+    pub(in crate::core) id: DeliveryId,
+    pub(in crate::core) delivery: Delivery,
+    pub(in crate::core) detection: Arc<Detection>,
 }
 
 impl Tenant {
     /// Whether the newest line of a lane that waits would make place for news behind it.
-    pub(super) fn is_overtaken_by(&self, lane: &Lane, news: &Detection) -> bool {
+    pub(in crate::core) fn is_overtaken_by(&self, lane: &Lane, news: &Detection) -> bool {
         let newest = self.lane(lane).filter(|id| !self.is_in_flight(*id)).last().and_then(|id| self.find(id));
         newest.is_some_and(|(waiting, told)| !holds_up(&waiting, &told, news))
     }
 
     /// Lets newer lines of a lane overtake those that wait before them.
-    pub(super) fn overtake(&mut self, tenant: &TenantId, lane: &Lane, dirty: &mut Dirty) -> Vec<Overtaken> {
+    pub(in crate::core) fn overtake(&mut self, tenant: &TenantId, lane: &Lane, dirty: &mut Dirty) -> Vec<Overtaken> {
         let waiting: Vec<DeliveryId> = self.lane(lane).filter(|id| !self.is_in_flight(*id)).collect();
         let mut overtaken = Vec::new();
         for pair in waiting.windows(2) {
@@ -58,7 +58,7 @@ impl Tenant {
     }
 
     /// A line failed: news that it holds up, and that would have been tried by now, is put off by a step of its own schedule.
-    pub(super) fn put_off_news(
+    pub(in crate::core) fn put_off_news(
         &mut self,
         tenant: &TenantId,
         failed: DeliveryId,
