@@ -21,7 +21,7 @@ fn trace_digest(seed: u64) -> Sha256Digest {
 
 #[test]
 fn the_simulator_is_deterministic() {
-    let put_back = (0..).find(|seed| world::log_of(*seed).put_back.is_some());
+    let put_back = (0..100).find(|seed| world::log_of(*seed).put_back.is_some());
     for seed in [0, 1, 2, 77, 1_000_003].into_iter().chain(put_back) {
         assert_eq!(trace_digest(seed), trace_digest(seed), "seed {seed}");
     }
