@@ -31,13 +31,11 @@ pub fn parse(text: &str) -> Result<SocketAddr, String> {
 fn one(host: &str, found: &BTreeSet<SocketAddr>) -> Result<SocketAddr, String> {
     let v4: BTreeSet<_> = found.iter().filter(|address| address.is_ipv4()).collect();
     let candidates = if v4.is_empty() { found.iter().collect() } else { v4 };
-    match candidates.len() {
-        1 => Ok(**candidates.first().ok_or(EXPECTED)?),
-        _ => {
-            let listed: Vec<String> = candidates.iter().map(ToString::to_string).collect();
-            Err(format!("the name {host} stands for {}; name the one that is meant", listed.join(", ")))
-        }
+    if let (Some(only), 1) = (candidates.first(), candidates.len()) {
+        return Ok(**only);
     }
+    let listed: Vec<String> = candidates.iter().map(ToString::to_string).collect();
+    Err(format!("the name {host} stands for {}; name the one that is meant", listed.join(", ")))
 }
 
 fn is_name(host: &str) -> bool {

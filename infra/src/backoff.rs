@@ -4,6 +4,7 @@ use std::time::Duration;
 
 /// Pauses that double from one try to the next, up to a longest one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "units stand last in names")]
 pub struct Backoff {
     min_ms: u64,
     max_ms: u64,

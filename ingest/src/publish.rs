@@ -245,7 +245,7 @@ impl<L: Log> Gateway<L> {
                 "the clock lies behind the log's newest tick: it ran ahead before, or is behind now; no batch is taken for a minute, until the log's time is set back"
             ),
             Judgement::Agrees { .. } if changed => {
-                tracing::info!(clock = %calendar::show(wall_ms), "the clock is believed again")
+                tracing::info!(clock = %calendar::show(wall_ms), "the clock is believed again");
             }
             _ => {}
         }

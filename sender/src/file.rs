@@ -165,7 +165,7 @@ pub(crate) fn parse(file: &[u8], from: usize) -> Content {
     let (mut signals, mut malformed) = (Vec::new(), Vec::new());
     let mut last_is_malformed = false;
     // A slice can always be read.
-    while let Ok(Some((number, bytes))) = lines.next() {
+    while let Ok(Some((number, bytes))) = lines.next_line() {
         let signal = input::signal(number, bytes);
         last_is_malformed = signal.is_err();
         match signal {

@@ -128,7 +128,7 @@ fn read(stream: &Stream, input: impl Read, clock: SystemClock) -> Result<(), Str
     let mut lines = Lines::new(BufReader::new(input));
     let mut complaints = Complaints::default();
     let mut is_full = false;
-    while let Some((number, bytes)) = lines.next()? {
+    while let Some((number, bytes)) = lines.next_line()? {
         if let Some(foreign) = foreign::of_first_line(bytes).filter(|_| number == 1) {
             return Err(StreamError::Foreign(foreign));
         }

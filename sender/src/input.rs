@@ -27,7 +27,7 @@ impl<R: BufRead> Lines<R> {
 
     /// The next line's number, from 1, and its bytes without the line's end. Of a line over [`LINE_BYTES_MAX`] only so
     /// much is given that it is seen to be too long.
-    pub fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
+    pub fn next_line(&mut self) -> io::Result<Option<(u64, &[u8])>> {
         self.line.clear();
         let cap = LINE_BYTES_MAX as u64 + 2;
         if (&mut self.reader).take(cap).read_until(b'\n', &mut self.line)? == 0 {
@@ -101,8 +101,8 @@ mod tests {
     #[test]
     fn a_byte_order_mark_is_no_part_of_the_first_line() {
         let mut lines = Lines::new(&b"\xef\xbb\xbf{}\n\xef\xbb\xbf{}\n"[..]);
-        assert_eq!(lines.next().unwrap(), Some((1, &b"{}"[..])));
-        assert_eq!(lines.next().unwrap().map(|(_, line)| line.len()), Some(5), "only there");
+        assert_eq!(lines.next_line().unwrap(), Some((1, &b"{}"[..])));
+        assert_eq!(lines.next_line().unwrap().map(|(_, line)| line.len()), Some(5), "only there");
     }
 
     #[test]
@@ -112,7 +112,7 @@ mod tests {
         // A small buffer, so that skipping a long line takes several reads.
         let mut lines = Lines::new(io::BufReader::with_capacity(100, text.as_bytes()));
         let mut got = Vec::new();
-        while let Some((number, bytes)) = lines.next().unwrap() {
+        while let Some((number, bytes)) = lines.next_line().unwrap() {
             got.push((number, bytes.len()));
         }
         assert_eq!(got, [(1, 3), (2, 0), (3, LINE_BYTES_MAX), (4, LINE_BYTES_MAX + 2), (5, 4)]);

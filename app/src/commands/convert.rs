@@ -140,7 +140,7 @@ fn convert(
     let mut account = Account::default();
     let mut complaints = Complaints::default();
     let mut lines = Lines::new(input);
-    while let Some((number, bytes)) = lines.next().map_err(&input_error)? {
+    while let Some((number, bytes)) = lines.next_line().map_err(&input_error)? {
         account.lines += 1;
         if bytes.trim_ascii().is_empty() {
             account.empty += 1;

@@ -20,6 +20,7 @@ use logystera_schemas::topic::Topic;
 use crate::cli::CliError;
 use crate::installation::cluster::Installation;
 use crate::serve::health::Health;
+use crate::serve::supervise::Retries;
 
 /// How long the group is served at a time.
 const SERVE: Duration = Duration::from_millis(100);
@@ -155,14 +156,14 @@ impl Worker {
 /// Why a partition is not run again at once.
 struct Paused {
     until_ms: i64,
-    pause_ms: u64,
+    retries: Retries,
     /// The offset that it stands at.
     halted: Option<u64>,
 }
 
 impl Paused {
     fn until(until_ms: i64) -> Self {
-        Self { until_ms, pause_ms: 0, halted: None }
+        Self { until_ms, retries: Retries::default(), halted: None }
     }
 }
 
@@ -214,10 +215,9 @@ impl Rest {
                 End::Halted(offset) => Some(offset),
                 End::Stopped => None,
             };
-            let lasted = now_ms - started_ms > TASK_RETRY_MS_MAX as i64;
-            let last = if lasted { 0 } else { paused.get(&partition).map_or(0, |p| p.pause_ms) };
-            let pause_ms = (2 * last).clamp(TASK_RETRY_MS_MIN, TASK_RETRY_MS_MAX);
-            paused.insert(partition, Paused { until_ms: now_ms + pause_ms as i64, pause_ms, halted });
+            let mut retries = paused.get(&partition).map_or_else(Retries::default, |paused| paused.retries);
+            let until_ms = now_ms + retries.pause_after(now_ms - started_ms).as_millis() as i64;
+            paused.insert(partition, Paused { until_ms, retries, halted });
         }
     }
 

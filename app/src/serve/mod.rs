@@ -7,3 +7,4 @@ pub mod health;
 pub mod process;
 pub mod quota;
 pub mod secrets;
+pub mod supervise;

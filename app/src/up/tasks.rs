@@ -15,7 +15,7 @@ use logystera_infra::pace::IdleCommits;
 use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
 use logystera_processor::task::{self as processor, EngineMachine, OutputPartitions};
-use logystera_schemas::limits::{CONTROL_REFRESH_MS, TASK_RETRY_MS_MAX, TASK_RETRY_MS_MIN};
+use logystera_schemas::limits::CONTROL_REFRESH_MS;
 use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::topic::Topic;
 use tokio::runtime::Handle;
@@ -26,6 +26,7 @@ use crate::installation::deployment::address_policy;
 use crate::serve::advice::RuleAdvice;
 use crate::serve::bodies::ControlBodies;
 use crate::serve::secrets::ChannelTargets;
+use crate::serve::supervise::Retries;
 
 /// Takes both tasks over and runs them until `running.shutdown`.
 pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHandle<()>>, CliError> {
@@ -81,7 +82,7 @@ fn keep_running(
     let running = metrics_gauge(name);
     let body = move || {
         let mut task = Ok(first);
-        let mut pause_ms = TASK_RETRY_MS_MIN;
+        let mut retries = Retries::default();
         let clock = SystemClock::new();
         loop {
             let started_ms = clock.monotonic_ms();
@@ -92,9 +93,7 @@ fn keep_running(
                 tracing::error!(task = name, %error, "stopped for good");
                 return;
             }
-            if clock.monotonic_ms() - started_ms > TASK_RETRY_MS_MAX as i64 {
-                pause_ms = TASK_RETRY_MS_MIN;
-            }
+            let pause_ms = retries.pause_after(clock.monotonic_ms() - started_ms).as_millis() as u64;
             let error = error.told(input, "0");
             tracing::error!(
                 task = name,
@@ -105,7 +104,6 @@ fn keep_running(
             if !wait_to_go_on(&control, &shutdown, pause_ms) {
                 return;
             }
-            pause_ms = (pause_ms * 2).min(TASK_RETRY_MS_MAX);
             task = again();
         }
     };

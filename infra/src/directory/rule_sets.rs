@@ -34,7 +34,9 @@ impl RuleSets {
         let before = self.published.replace(set.digest);
         let known = self.sets.entry(set.digest).or_default();
         (known.offset, known.body) = (Some(offset), Some(Arc::new(set)));
-        before.into_iter().for_each(|before| self.forget_unused(before));
+        if let Some(before) = before {
+            self.forget_unused(before);
+        }
     }
 
     /// An open site is configured with `after` and no longer with `before`.

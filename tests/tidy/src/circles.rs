@@ -81,7 +81,7 @@ fn modules(src: &str, files: &[SourceFile]) -> BTreeMap<ModulePath, Module> {
         let Ok(parsed) = syn::parse_file(&file.text) else { continue };
         if !parsed.attrs.iter().any(is_for_tests) {
             let at = module_path(&file.path[src.len()..]);
-            read(&mut modules, at, &file.path, &parsed.items);
+            read(&mut modules, &at, &file.path, &parsed.items);
         }
     }
     modules
@@ -108,17 +108,24 @@ fn is_for_tests(attribute: &Attribute) -> bool {
         && list.tokens.to_string().split(|c: char| !c.is_alphanumeric()).any(|w| w == "test")
 }
 
-fn read(modules: &mut BTreeMap<ModulePath, Module>, at: ModulePath, file: &str, items: &[Item]) {
+fn read(modules: &mut BTreeMap<ModulePath, Module>, at: &[String], file: &str, items: &[Item]) {
     let mut reader = Reader { module: Module { file: file.to_owned(), ..Module::default() }, inline: Vec::new() };
     for item in items {
         reader.define(item);
         reader.visit_item(item);
     }
-    modules.insert(at.clone(), reader.module);
+    modules.insert(at.to_vec(), reader.module);
     for (name, items) in reader.inline {
-        let path = at.iter().cloned().chain([name]).collect();
-        read(modules, path, file, &items);
+        let path: ModulePath = at.iter().cloned().chain([name]).collect();
+        read(modules, &path, file, &items);
     }
+}
+
+/// Names of the types in a macro's tokens.
+fn declared(tokens: &str) -> Vec<String> {
+    let words: Vec<&str> = tokens.split_whitespace().collect();
+    let types = words.windows(2).filter(|pair| ["struct", "enum"].contains(&pair[0]));
+    types.map(|pair| pair[1].to_owned()).collect()
 }
 
 struct Reader {
@@ -137,6 +144,8 @@ impl Reader {
             Item::Trait(i) => &i.ident,
             Item::Type(i) => &i.ident,
             Item::Union(i) => &i.ident,
+            // What a macro of ours declares looks like what it makes.
+            Item::Macro(i) => return self.module.defines.extend(declared(&i.mac.tokens.to_string())),
             _ => return,
         };
         self.module.defines.insert(name.to_string());
@@ -226,7 +235,7 @@ fn definer(modules: &BTreeMap<ModulePath, Module>, at: &[String], path: &[String
         if let Some(import) = module.imports.get(first) {
             return if import == path { None } else { definer(modules, &at, &through(import), hops) };
         }
-        let globs = module.globs.iter().map(|glob| glob.iter().chain([first]).cloned().collect::<Vec<_>>());
-        return globs.filter_map(|path| definer(modules, &at, &through(&path), hops)).next();
+        let mut globs = module.globs.iter().map(|glob| glob.iter().chain([first]).cloned().collect::<Vec<_>>());
+        return globs.find_map(|path| definer(modules, &at, &through(&path), hops));
     }
 }

@@ -112,7 +112,7 @@ pub fn functions(text: &str) -> Vec<Function> {
         if is_declared || line.trim_end().ends_with('}') {
             continue;
         }
-        if let Some(end) = lines[at..].iter().position(|line| ends(&line)) {
+        if let Some(end) = lines[at..].iter().position(ends) {
             found.push(Function { name, line: at + 1, lines: end + 1 });
         }
     }

@@ -44,7 +44,7 @@ fn a_name_is_used_where_it_is_defined() {
             "x/src/a.rs",
             "use crate::b::{Thing, deep}; use crate::Deep; fn f(_: Thing) { deep::g(); let s = String::new(); }",
         ),
-        ("x/src/b/mod.rs", "pub mod deep; pub use deep::Thing; pub(super) struct Seen;"),
+        ("x/src/b/mod.rs", "pub mod deep; pub use deep::Thing; record! { pub struct Seen { a: u32 } }"),
         (
             "x/src/b/deep.rs",
             "pub struct Thing; pub struct Deep; pub fn g() {} #[cfg(test)] mod tests { use crate::a::f; }",
@@ -65,14 +65,23 @@ fn a_name_is_used_where_it_is_defined() {
 #[test]
 fn a_circle_is_found_over_others_and_through_a_parent() {
     let files = planted(&[
-        ("x/src/lib.rs", "mod a; mod b; mod c; mod d;"),
+        ("x/src/lib.rs", "mod a; mod b; mod c; mod d; mod e; mod f;"),
         ("x/src/a.rs", "use crate::b; pub fn f() { b::g() }"),
         ("x/src/b.rs", "pub fn g() { super::c::h() }"),
         ("x/src/c.rs", "use super::a as first; pub fn h() { first::f() }"),
         ("x/src/d/mod.rs", "mod child; pub struct Parent; fn f() { child::f() }"),
         ("x/src/d/child.rs", "use super::*; pub fn f(_: Parent) {}"),
+        ("x/src/e.rs", "use crate::f::Made; record! { pub struct Other { a: u32 } }"),
+        ("x/src/f.rs", "use crate::e::Other; record! { pub struct Made { a: Other } }"),
     ]);
     let found = circles(&uses("x/src/", &files));
-    assert_eq!(found, [vec!["x/src/a.rs", "x/src/b.rs", "x/src/c.rs"], vec!["x/src/d/child.rs", "x/src/d/mod.rs"]]);
-    assert_eq!(found.iter().flatten().collect::<BTreeSet<_>>().len(), 5);
+    assert_eq!(
+        found,
+        [
+            vec!["x/src/a.rs", "x/src/b.rs", "x/src/c.rs"],
+            vec!["x/src/d/child.rs", "x/src/d/mod.rs"],
+            vec!["x/src/e.rs", "x/src/f.rs"]
+        ]
+    );
+    assert_eq!(found.iter().flatten().collect::<BTreeSet<_>>().len(), 7);
 }

@@ -224,11 +224,11 @@ mod tests {
     #[test]
     fn what_an_earlier_process_left_behind_does_not_shut_the_door() {
         let mut state = LeaseState::new("g", 1, Layouts::initial(&KafkaConfig::new("b")));
-        let stale = Lease { incarnation: 7, ..state.lease(false) };
-        state.see(layouts(&[4], GrowthPhase::Open), Some(&stale));
+        let older = Lease { incarnation: 7, ..state.lease(false) };
+        state.see(layouts(&[4], GrowthPhase::Open), Some(&older));
         let first = state.due(0).unwrap();
         // Read before the first one is there.
-        state.see(layouts(&[4], GrowthPhase::Open), Some(&stale));
+        state.see(layouts(&[4], GrowthPhase::Open), Some(&older));
         assert!(state.writes(0).is_err());
         state.see(layouts(&[4], GrowthPhase::Open), Some(&first));
         assert!(state.writes(0).is_ok());
@@ -238,9 +238,9 @@ mod tests {
     #[test]
     fn a_first_lease_that_was_not_written_is_asked_for_again() {
         let mut state = LeaseState::new("g", 1, Layouts::initial(&KafkaConfig::new("b")));
-        let stale = Lease { incarnation: 7, ..state.lease(false) };
+        let older = Lease { incarnation: 7, ..state.lease(false) };
         state.due(0).unwrap();
-        state.see(layouts(&[4], GrowthPhase::Open), Some(&stale));
+        state.see(layouts(&[4], GrowthPhase::Open), Some(&older));
         assert!(!state.writes(0).unwrap_err().contains("--instance"), "nobody has its name");
         let pause_ms = RETRY_PAUSE_MS;
         let second = state.due(pause_ms).expect("it asks again");
