@@ -144,16 +144,16 @@ fn the_one_writer_fences_the_one_before() {
         key: b"k".to_vec(),
         value: value.as_bytes().to_vec(),
     };
-    let first = kafka.log().unwrap().alone("office").unwrap();
+    let first = kafka.log().unwrap().sole_writer("office").unwrap();
     runtime.block_on(first.append(vec![record("1")])).unwrap();
-    let second = kafka.log().unwrap().alone("office").unwrap();
+    let second = kafka.log().unwrap().sole_writer("office").unwrap();
     for _ in 0..2 {
         let refused = runtime.block_on(first.append(vec![record("lost")]));
         assert!(matches!(refused, Err(LogError::Fenced)), "{refused:?}");
     }
     runtime.block_on(second.append(vec![record("2")])).unwrap();
     // Also where it was made on the same connection: a producer that was fenced is never another's.
-    let third = second.alone("office").unwrap();
+    let third = second.sole_writer("office").unwrap();
     for fenced in [&first, &second, &second.clone()] {
         let refused = runtime.block_on(fenced.append(vec![record("lost")]));
         assert!(matches!(refused, Err(LogError::Fenced)), "{refused:?}");

@@ -2,7 +2,7 @@
 
 use logystera_infra::clock::{Clock, SystemClock};
 
-use crate::core::body::{self, Head};
+use crate::core::body::{self, BatchHead};
 use crate::core::cut::{self, Claim};
 use crate::core::line::Signal;
 use crate::core::permitted::Hints;
@@ -94,7 +94,7 @@ fn check(
         let last_at = own.last().map(|s| s.at);
         let next_at = behind.first().map(|s| s.at);
         let through = cut::through(Claim { last_at, next_at, now: last_at.unwrap_or(now), previous: -1 });
-        let head = Head { through, clock_offset_ms: 0, flush_every_s, ends: behind.is_empty(), enabled: &[] };
+        let head = BatchHead { through, clock_offset_ms: 0, flush_every_s, ends: behind.is_empty(), enabled: &[] };
         let text = body::body(&head, jsons.iter().map(String::as_str));
         would.batches += 1;
         match judge(text.as_bytes(), now) {

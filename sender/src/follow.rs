@@ -12,9 +12,9 @@ use crate::disk::lock;
 use crate::input::{self, Complaints, Lines};
 use crate::interrupt::Interrupt;
 use crate::pending::Pending;
+use crate::report::SendReport;
 use crate::spool::{Spool, SpoolError};
 use crate::state::Totals;
-use crate::told::Told;
 
 /// What both threads see.
 pub(crate) struct Stream {
@@ -52,8 +52,8 @@ impl AsMut<Spool> for Desk {
 }
 
 impl Desk {
-    fn told(&self) -> Told {
-        Told::of(&self.pending.spool, self.malformed, Some(self.pending.len() as u64))
+    fn told(&self) -> SendReport {
+        SendReport::of(&self.pending.spool, self.malformed, Some(self.pending.len() as u64))
     }
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct Streamed {
 
 impl Stream {
     /// What became of it so far.
-    pub(crate) fn told(&self) -> Told {
+    pub(crate) fn told(&self) -> SendReport {
         lock(&self.desk).told()
     }
 }

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
 use crate::disk::lock;
-use crate::told::Told;
+use crate::report::SendReport;
 
 /// Exit code of a sender that was told to stop (128 + SIGINT, as shells count).
 const EXIT_INTERRUPTED: i32 = 130;
 
-type Teller = Box<dyn Fn() -> Option<Told> + Send>;
+type Teller = Box<dyn Fn() -> Option<SendReport> + Send>;
 
 /// SIGINT and SIGTERM, once somebody listens.
 #[derive(Clone, Default)]
@@ -41,7 +41,7 @@ impl Interrupt {
     }
 
     /// What to say from now on.
-    pub(crate) fn tells(&self, what: impl Fn() -> Option<Told> + Send + 'static) {
+    pub(crate) fn tells(&self, what: impl Fn() -> Option<SendReport> + Send + 'static) {
         *lock(&self.0) = Some(Box::new(what));
     }
 

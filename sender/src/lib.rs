@@ -14,8 +14,8 @@ pub mod follow;
 pub mod input;
 pub mod interrupt;
 pub mod progress;
+pub mod report;
 pub mod target;
-pub mod told;
 
 mod deliver;
 mod http;
@@ -42,10 +42,10 @@ use file::Plan;
 use http::Gateway;
 use interrupt::Interrupt;
 use progress::Progress;
+use report::SendReport;
 use spool::Spool;
-use state::{Feed, Owner, Totals};
+use state::{Feed, SpoolOwner, Totals};
 use target::Target;
-use told::Told;
 
 /// What is sent, and how.
 #[derive(Clone, Debug)]
@@ -116,7 +116,7 @@ pub fn send(
     target: Target,
     input: impl Read + Send + 'static,
     interrupt: &Interrupt,
-    report: impl FnOnce(&Told),
+    report: impl FnOnce(&SendReport),
 ) -> Result<bool, SendError> {
     let feed = if options.follow { Feed::Follow } else { Feed::File };
     // The file is looked at first, so that a wrong name leaves no spool behind.
@@ -146,7 +146,7 @@ pub fn send(
         let streamed = follow::send(&mut courier, spool, interrupt, input)?;
         (streamed.stop, streamed.stream.told())
     };
-    let Told { run, totals, malformed, .. } = &told;
+    let SendReport { run, totals, malformed, .. } = &told;
     eprintln!("{}", courier.progress.line(run, totals, courier.total, *malformed));
     report(&told);
     match stop {
@@ -157,8 +157,8 @@ pub fn send(
 }
 
 /// What became of a file so far.
-fn of_file(spool: &Spool) -> Told {
-    Told::of(spool, spool.state.input.as_ref().map_or(0, |i| i.malformed), None)
+fn of_file(spool: &Spool) -> SendReport {
+    SendReport::of(spool, spool.state.input.as_ref().map_or(0, |i| i.malformed), None)
 }
 
 /// Whether a sender has used a folder as its spool.
@@ -181,7 +181,7 @@ fn courier(options: &Options, target: Target) -> Result<Courier, SendError> {
 }
 
 /// Whom the spool belongs to.
-fn owner(target: &Target) -> Owner {
+fn owner(target: &Target) -> SpoolOwner {
     let audience = Some(target.audience.clone());
-    Owner { url: target.url.to_string(), site: target.site.to_string(), audience, host: host_name() }
+    SpoolOwner { url: target.url.to_string(), site: target.site.to_string(), audience, host: host_name() }
 }

@@ -17,11 +17,11 @@ use logystera_schemas::ids::{BatchId, SpoolId};
 use serde::Deserialize;
 
 use crate::batch_file::{Batch, Header, Says, gzip};
-use crate::core::body::{self, Brief, Head};
+use crate::core::body::{self, BatchHead, Brief};
 use crate::core::dropped::Reason;
 use crate::core::line::Signal;
 use crate::disk::{self, DiskError, at};
-use crate::state::{Feed, Owner, State, Totals, VERSION};
+use crate::state::{Feed, SpoolOwner, State, Totals, VERSION};
 
 /// Why a spool cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +83,12 @@ impl AsMut<Spool> for Spool {
 
 impl Spool {
     /// Opens the spool in `dir`, or makes one. Says whether a new id was drawn because its owner changed.
-    pub(crate) fn open(dir: &Path, owner: Owner, feed: Feed, flush_every_s: u32) -> Result<(Self, bool), SpoolError> {
+    pub(crate) fn open(
+        dir: &Path,
+        owner: SpoolOwner,
+        feed: Feed,
+        flush_every_s: u32,
+    ) -> Result<(Self, bool), SpoolError> {
         if dir.is_file() {
             return Err(SpoolError::NoFolder(dir.to_owned()));
         }
@@ -248,7 +253,7 @@ impl Spool {
         let Says { through, tells_drops, ends } = says;
         let seq = self.state.next_seq;
         let enabled: Vec<&str> = self.state.enabled.iter().map(String::as_str).collect();
-        let head = Head {
+        let head = BatchHead {
             through,
             clock_offset_ms: self.state.clock_offset_ms,
             flush_every_s: self.flush_every_s,

@@ -5,8 +5,13 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::batch_file::GZIP_BYTES_MIN;
 
-pub(crate) fn owner() -> Owner {
-    Owner { url: "https://a.example/v1/batches".into(), site: "s".into(), audience: Some("a".into()), host: "h".into() }
+pub(crate) fn owner() -> SpoolOwner {
+    SpoolOwner {
+        url: "https://a.example/v1/batches".into(),
+        site: "s".into(),
+        audience: Some("a".into()),
+        host: "h".into(),
+    }
 }
 
 pub(crate) fn signal(line: u64, at: i64) -> Signal {
@@ -88,7 +93,7 @@ fn a_first_try_is_known_as_such_after_any_restart() {
     moved.state.tried_seq = None;
     moved.save().unwrap();
     drop(moved);
-    let mut older = Spool::open(dir.path(), Owner { site: "t".into(), ..owner() }, Feed::File, 60).unwrap().0;
+    let mut older = Spool::open(dir.path(), SpoolOwner { site: "t".into(), ..owner() }, Feed::File, 60).unwrap().0;
     assert!(!older.mark(2).unwrap());
     assert!(older.mark(3).unwrap());
 }
@@ -105,7 +110,7 @@ fn one_sender_uses_a_spool() {
 
 #[test]
 fn another_site_gateway_or_machine_draws_a_new_id() {
-    let changes: [fn(&mut Owner); 3] =
+    let changes: [fn(&mut SpoolOwner); 3] =
         [|o| o.url = "https://b.example/v1/batches".into(), |o| o.site = "t".into(), |o| o.host = "i".into()];
     for change in changes {
         let dir = tempfile::tempdir().unwrap();
@@ -231,8 +236,8 @@ fn gzip_is_used_where_it_pays_and_is_the_same_every_time() {
 #[test]
 fn what_was_sent_is_forgotten_with_the_installation_that_got_it() {
     let dir = tempfile::tempdir().unwrap();
-    let open = |owner: Owner| Spool::open(dir.path(), owner, Feed::File, 60).unwrap();
-    let before = Owner { audience: None, ..owner() };
+    let open = |owner: SpoolOwner| Spool::open(dir.path(), owner, Feed::File, 60).unwrap();
+    let before = SpoolOwner { audience: None, ..owner() };
     let (mut spool, _) = open(before);
     crate::core::before::remember(&mut spool.state.sent, b"{}\n", 3);
     spool.save().unwrap();
@@ -240,8 +245,8 @@ fn what_was_sent_is_forgotten_with_the_installation_that_got_it() {
     // A spool of an older version takes the name; another machine goes on with a new id; another installation has nothing.
     for (owner, moved, sent) in [
         (owner(), false, 1),
-        (Owner { host: "i".into(), ..owner() }, true, 1),
-        (Owner { host: "i".into(), audience: Some("b".into()), ..owner() }, true, 0),
+        (SpoolOwner { host: "i".into(), ..owner() }, true, 1),
+        (SpoolOwner { host: "i".into(), audience: Some("b".into()), ..owner() }, true, 0),
     ] {
         let (spool, has_moved) = open(owner);
         assert_eq!((has_moved, spool.state.sent.len()), (moved, sent));

@@ -15,7 +15,7 @@ pub const VERSION: u32 = 1;
 /// What a spool belongs to. A change of any of it draws a new spool id, so that a cloned machine or a site that moved does
 /// not go on under the old one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Owner {
+pub struct SpoolOwner {
     /// Address that batches are posted to.
     pub url: String,
     /// Site.
@@ -27,7 +27,7 @@ pub struct Owner {
     pub host: String,
 }
 
-impl Owner {
+impl SpoolOwner {
     /// Whether batches of both are for the same site of the same installation.
     pub fn has_address_of(&self, other: &Self) -> bool {
         let installation = self.audience.as_ref().zip(other.audience.as_ref());
@@ -103,7 +103,7 @@ pub struct State {
     /// Id, drawn at random.
     pub spool: String,
     /// What it belongs to.
-    pub owner: Owner,
+    pub owner: SpoolOwner,
     /// How it is fed.
     pub feed: Feed,
     /// Number of the next batch that is claimed.
@@ -141,7 +141,7 @@ pub struct State {
 
 impl State {
     /// The state of a new spool.
-    pub fn new(spool: SpoolId, owner: Owner, feed: Feed) -> Self {
+    pub fn new(spool: SpoolId, owner: SpoolOwner, feed: Feed) -> Self {
         Self {
             version: VERSION,
             spool: spool.to_string(),

@@ -67,8 +67,8 @@ impl Installation {
     }
 
     /// The log for the one command that changes something: whichever did before is fenced.
-    pub(crate) fn office_log(&self) -> Result<(KafkaLog, Arc<Directory>), CliError> {
-        let log = self.log.alone(OFFICE)?;
+    pub(crate) fn writer_log(&self) -> Result<(KafkaLog, Arc<Directory>), CliError> {
+        let log = self.log.sole_writer(WRITER)?;
         // Read after that: a growth that began before is seen, and one that begins later fences this command.
         self.control.refresh()?;
         let directory = self.control.view().current();
@@ -77,8 +77,8 @@ impl Installation {
     }
 
     /// The same, while nothing grows: what is appended then may be for a generation that nobody reads.
-    fn open_office(&self) -> Result<(KafkaLog, Arc<Directory>), CliError> {
-        let (log, directory) = self.office_log()?;
+    fn open_for_writing(&self) -> Result<(KafkaLog, Arc<Directory>), CliError> {
+        let (log, directory) = self.writer_log()?;
         if let Some(topic) = GrowingTopic::ALL.iter().find(|topic| log.layouts().is_closing(**topic)) {
             return Err(CliError::not_available(format!(
                 "the partitions of {topic} are growing: try again in a moment; if `logystera partitions grow` is no longer \
@@ -90,7 +90,7 @@ impl Installation {
 }
 
 /// Name of the one writer of topic `control` among commands.
-const OFFICE: &str = "office";
+const WRITER: &str = "office";
 
 /// The master key. Only a new installation makes one: a machine without it must get the one that the secrets are sealed under.
 fn master_key(folder: &Path, directory: &Directory) -> Result<MasterKey, CliError> {
@@ -108,22 +108,22 @@ fn master_key(folder: &Path, directory: &Directory) -> Result<MasterKey, CliErro
 }
 
 /// How often a change that another command has fenced is decided anew: more commands at once than anybody starts by hand.
-const OFFICE_TRIES: u32 = 10;
-/// Longest pause before the second try, milliseconds; it doubles with each, up to [`OFFICE_PAUSE_MS_MAX`]. A change takes about as
+const WRITER_TRIES: u32 = 10;
+/// Longest pause before the second try, milliseconds; it doubles with each, up to [`WRITER_PAUSE_MS_MAX`]. A change takes about as
 /// long from its fence to its commit.
-const OFFICE_PAUSE_MS: u64 = 200;
+const WRITER_PAUSE_MS: u64 = 200;
 /// Longest pause of all, milliseconds.
-const OFFICE_PAUSE_MS_MAX: u64 = 3_000;
+const WRITER_PAUSE_MS_MAX: u64 = 3_000;
 
 /// Does what only the one writer may, and again where another command became that meanwhile: what is to be done is decided anew then.
 /// A pause by chance lets one of several that began at once come to its end.
 fn persistently<T>(mut attempt: impl FnMut() -> Result<T, CliError>) -> Result<T, CliError> {
-    for tried in 1..OFFICE_TRIES {
+    for tried in 1..WRITER_TRIES {
         match attempt() {
             Err(error) if error.fenced => tracing::debug!(tried, "fenced by another command"),
             done => return done,
         }
-        let longest_ms = (OFFICE_PAUSE_MS << tried).min(OFFICE_PAUSE_MS_MAX);
+        let longest_ms = (WRITER_PAUSE_MS << tried).min(WRITER_PAUSE_MS_MAX);
         let pause_ms = u64::from_be_bytes(random_bytes()) % longest_ms;
         std::thread::sleep(Duration::from_millis(pause_ms));
     }
@@ -132,7 +132,7 @@ fn persistently<T>(mut attempt: impl FnMut() -> Result<T, CliError>) -> Result<T
             return error;
         }
         CliError::not_available(format!(
-            "{OFFICE_TRIES} times another command has written to this installation meanwhile: nothing was changed; try again when \
+            "{WRITER_TRIES} times another command has written to this installation meanwhile: nothing was changed; try again when \
              fewer of them run"
         ))
     })
@@ -147,7 +147,7 @@ pub fn ask(file: &Path, request: &Request) -> Result<Answer, CliError> {
 }
 
 async fn change(installation: &Installation, file: &Path, request: Request) -> Result<Answer, CliError> {
-    let (log, directory) = installation.open_office()?;
+    let (log, directory) = installation.open_for_writing()?;
     let rules = match request {
         Request::SiteAdd { .. } => Some(rules_of_new_sites(installation, file, &log, &directory).await?),
         _ => None,
@@ -199,7 +199,7 @@ pub(crate) fn publish(file: &Path, set: &RuleSet) -> Result<usize, CliError> {
     let done = persistently(|| {
         before += std::mem::take(&mut now);
         runtime.block_on(async {
-            let (log, directory) = installation.open_office()?;
+            let (log, directory) = installation.open_for_writing()?;
             let by = by("rules publish", &host_name());
             let by = (by.as_str(), SystemClock::new().wall_ms());
             Ok(configure_sites(&log, &directory, &as_published(set), by, |done| now = done).await?)

@@ -3,7 +3,7 @@
 mod config;
 mod demo;
 mod greeting;
-mod memory;
+mod recall;
 mod reload;
 mod restart;
 mod running;
@@ -156,7 +156,7 @@ struct Listeners {
 fn serve_all(running: &Running, listeners: Listeners, metrics: Metrics) -> Result<Vec<JoinHandle<()>>, CliError> {
     let Listeners { senders, tls, operators, socket } = listeners;
     let gateway = gateway(running);
-    memory::recall(&gateway, &running.data)?;
+    recall::recall(&gateway, &running.data)?;
     let until = || {
         let shutdown = running.shutdown.clone();
         async move { shutdown.wait().await }

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 /// What a batch says before its signals.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head<'a> {
+pub struct BatchHead<'a> {
     /// Its watermark.
     pub through: i64,
     /// Server minus sender, in milliseconds.
@@ -26,7 +26,7 @@ struct Integration<'a> {
 }
 
 /// The body: `signals` are JSON objects.
-pub fn body<'a>(head: &Head<'_>, signals: impl IntoIterator<Item = &'a str>) -> String {
+pub fn body<'a>(head: &BatchHead<'_>, signals: impl IntoIterator<Item = &'a str>) -> String {
     let integration = Integration { platform: "other", version: env!("CARGO_PKG_VERSION"), enabled: head.enabled };
     let mut text = format!(
         "{{\"through\":{},\"clock_offset_ms\":{},\"flush_every_s\":{},{}\"integration\":{},\"signals\":[",
@@ -97,13 +97,13 @@ mod tests {
 
     #[test]
     fn a_body_is_halved_and_keeps_its_watermark() {
-        let head = Head { through: 30, clock_offset_ms: -2_000, flush_every_s: 60, ends: true, enabled: &["a"] };
+        let head = BatchHead { through: 30, clock_offset_ms: -2_000, flush_every_s: 60, ends: true, enabled: &["a"] };
         let signals: Vec<String> =
             [1, 2, 30].iter().map(|at| format!(r#"{{"type":"a","at":{at},"n":1.50}}"#)).collect();
         let whole = body(&head, signals.iter().map(String::as_str));
         let [(first, n), (second, m)] = halves(&whole).unwrap().unwrap();
         assert_eq!((n, m), (1, 2));
-        assert_eq!(first, body(&Head { through: 1, ends: false, ..head.clone() }, [signals[0].as_str()]));
+        assert_eq!(first, body(&BatchHead { through: 1, ends: false, ..head.clone() }, [signals[0].as_str()]));
         assert_eq!(second, body(&head, signals[1..].iter().map(String::as_str)));
         assert_eq!(halves(&first).unwrap(), None);
         assert_eq!(halves(&body(&head, [])).unwrap(), None);

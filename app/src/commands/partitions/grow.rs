@@ -33,7 +33,7 @@ pub(super) fn grow(file: &Path, topic: GrowingTopic, partitions: u32, json: bool
         }
     };
     for last in (0..TRIES).map(|n| n + 1 == TRIES) {
-        let (log, _) = installation.office_log()?;
+        let (log, _) = installation.writer_log()?;
         let (kafka, tell) = (&installation.kafka, &mut tell as &mut dyn FnMut(Step));
         match (Growth { kafka, log: &log, runtime: &runtime, topic, apps: READERS, tell }).to(partitions) {
             // Another command wrote: what this one recorded stands, and it goes on from there.

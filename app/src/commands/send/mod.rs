@@ -14,8 +14,8 @@ use logystera_sender::dry::{self, DryRun, Refused};
 use logystera_sender::file::Plan;
 use logystera_sender::interrupt::Interrupt;
 use logystera_sender::progress::{batches, no_signals};
+use logystera_sender::report::SendReport;
 use logystera_sender::target::TargetError;
-use logystera_sender::told::Told;
 use logystera_sender::{Options, is_spool};
 use serde_json::json;
 
@@ -133,7 +133,7 @@ fn send(args: &Args, stream: impl Read + Send + 'static, interrupt: &Interrupt) 
         tell_dry_run(args, &options, &would, &format!("{url} as site {site}"));
         return Ok(would.refused + would.malformed == 0);
     }
-    let report = |told: &Told| {
+    let report = |told: &SendReport| {
         if args.json {
             println!("{}", told.json);
         }

@@ -16,7 +16,7 @@ const APPEND_BYTES_MIN: usize = LOG_QUEUE_BYTES_MAX / LOG_QUEUE_APPENDS_MAX;
 
 /// The owner of a task, as a takeover made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Owner {
+pub(super) struct TaskOwner {
     pub(super) app: String,
     pub(super) input: Topic,
     pub(super) epoch: u64,
@@ -28,7 +28,7 @@ pub(super) enum Request {
     /// Append records. It holds its room in the queue until it is answered, also if its caller has gone away.
     Append { entries: Vec<Entry>, answer: oneshot::Sender<Result<(), LogError>>, room: OwnedSemaphorePermit },
     /// Commit for a task. At most one waits for each task, so the number of tasks bounds them.
-    Commit { owner: Owner, commit: Commit, answer: SyncSender<Result<(), LogError>> },
+    Commit { owner: TaskOwner, commit: Commit, answer: SyncSender<Result<(), LogError>> },
     /// Take a task over: answers with its new epoch and its position.
     TakeOver { app: String, input: Topic, answer: SyncSender<Result<(u64, u64), LogError>> },
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::Topic;
 
-use super::queue::{Owner, Request, writer_gone};
+use super::queue::{Request, TaskOwner, writer_gone};
 use super::read;
 use super::shared::Shared;
 use crate::directory::Skips;
@@ -17,7 +17,7 @@ use crate::log::{Commit, LogError, Record, Task};
 #[derive(Debug)]
 pub struct EmbeddedTask {
     shared: Arc<Shared>,
-    owner: Owner,
+    owner: TaskOwner,
     committed: u64,
     /// Offset to read next; runs ahead of what is committed.
     next: u64,
@@ -29,7 +29,7 @@ impl EmbeddedTask {
         let (answer, answered) = sync_channel(1);
         shared.queue.push(Request::TakeOver { app: app.to_owned(), input, answer })?;
         let (epoch, position) = answered.recv().unwrap_or_else(|_| Err(writer_gone()))?;
-        let owner = Owner { app: app.to_owned(), input, epoch };
+        let owner = TaskOwner { app: app.to_owned(), input, epoch };
         Ok(Self { shared, owner, committed: position, next: position, skips: Skips::default() })
     }
 

@@ -8,7 +8,7 @@ use logystera_schemas::topic::Topic;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::mark::Mark;
-use super::queue::{Owner, Request};
+use super::queue::{Request, TaskOwner};
 use super::read;
 use super::reserve::Reserve;
 use super::shared::Shared;
@@ -304,7 +304,7 @@ fn position(transaction: &Transaction<'_>, app: &str) -> Result<Result<Option<Po
 
 fn write_position(
     transaction: &Transaction<'_>,
-    owner: &Owner,
+    owner: &TaskOwner,
     position: u64,
     version: u64,
 ) -> Result<(), rusqlite::Error> {
@@ -335,14 +335,14 @@ fn take_over(transaction: &Transaction<'_>, app: &str, input: Topic) -> Result<O
         }
         Ok(Some(before)) => (before.epoch + 1, before.next),
     };
-    write_position(transaction, &Owner { app: app.to_owned(), input, epoch }, at, version(at))?;
+    write_position(transaction, &TaskOwner { app: app.to_owned(), input, epoch }, at, version(at))?;
     Ok(Ok(Done::TakenOver { epoch, position: at }))
 }
 
 fn commit_task(
     transaction: &Transaction<'_>,
     ends: &mut Ends,
-    owner: &Owner,
+    owner: &TaskOwner,
     commit: &Commit,
 ) -> Result<Outcome, rusqlite::Error> {
     match position(transaction, &owner.app)? {

@@ -80,7 +80,7 @@ impl KafkaLog {
 
     /// The same log for the one writer that `name` stands for. Who was that before is fenced: what it has not committed yet will
     /// not be.
-    pub fn alone(&self, name: &str) -> Result<Self, LogError> {
+    pub fn sole_writer(&self, name: &str) -> Result<Self, LogError> {
         let id = format!("{}{name}", self.shared.config.prefix);
         let transactions = Transactions::take_over(&self.shared.config, &id)?;
         Ok(Self { writes: Writes::Alone(Arc::new(Mutex::new(Some(transactions)))), ..self.clone() })

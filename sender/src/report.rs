@@ -8,7 +8,7 @@ use crate::spool::Spool;
 use crate::state::Totals;
 
 /// What became of the input's signals so far, and what waits.
-pub struct Told {
+pub struct SendReport {
     /// What this run has had an answer for.
     pub run: Totals,
     /// What became of the whole input.
@@ -21,7 +21,7 @@ pub struct Told {
     pub json: Value,
 }
 
-impl Told {
+impl SendReport {
     /// Of a spool: `pending` signals of a stream are in no batch yet.
     pub(crate) fn of(spool: &Spool, malformed: u64, pending: Option<u64>) -> Self {
         let (state, run, totals) = (&spool.state, spool.run, spool.state.totals);
