@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import compose
+import image
 import kubernetes
 import monitoring
 import planted
@@ -15,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHECKS = {
     "the manifests are what Kubernetes takes, and hang together": kubernetes.findings,
     "the compose file follows its specification": compose.findings,
+    "the image is built from every crate": image.findings,
     "the settings are what logystera takes": settings.findings,
     "alert rules and dashboard ask for what is there": monitoring.findings,
 }

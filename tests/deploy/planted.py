@@ -5,12 +5,14 @@ import tempfile
 from pathlib import Path
 
 import compose
+import image
 import kubernetes
 import monitoring
 import settings
 
 BASE = "infra/deploy/kubernetes/base"
 COPIED = ("infra/deploy", "docs")
+COPIED_FILES = ("Cargo.toml",)
 
 # Who must find it, the file, what stands there, what is put in its place (once), and what a finding must say.
 FAULTS = [
@@ -28,6 +30,8 @@ FAULTS = [
     (compose, "infra/deploy/compose.yaml", "start_interval: 1s", "start_intervall: 1s", "start_intervall"),
     (compose, "infra/deploy/compose.yaml", "kafka-3: { condition: service_healthy }", "kafka-4: { condition: service_healthy }", "kafka-4"),
     (compose, "infra/deploy/compose.yaml", "LOGYSTERA_INSTANCE: alerter-2", "LOGYSTERA_INSTANCE: alerter-1", "under 1 names"),
+    (image, "infra/deploy/Dockerfile.dockerignore", "!sender\n", "", "keeps out sender"),
+    (image, "Cargo.toml", 'members = ["app"', 'members = ["console", "app"', "keeps out console"),
     (monitoring, "infra/deploy/prometheus/alerts.yaml", "sum by (app) (logystera_tasks_failing)", "sum by (app (logystera_tasks_failing)", "unclosed left parenthesis"),
     (monitoring, "infra/deploy/prometheus/alerts.yaml", "absent(logystera_gateway_connections)", "absent(logystera_gateway_conections)", "logystera_gateway_conections"),
     (monitoring, "infra/deploy/prometheus/alerts.yaml", "max by (app, partition)", "max by (app, partitions)", "'partitions'"),
@@ -47,6 +51,8 @@ def missed(root: Path) -> list[str]:
         copy = Path(folder)
         for part in COPIED:
             shutil.copytree(root / part, copy / part)
+        for file in COPIED_FILES:
+            shutil.copy(root / file, copy / file)
         for check, path, sound, faulty, says in FAULTS:
             file, text = copy / path, (copy / path).read_text()
             if sound not in text:
