@@ -43,6 +43,26 @@ fn links_lead_somewhere() {
     holds("a link in the documents leads to a file of the tree", &findings);
 }
 
+/// What stands in a document's tables between backticks and looks like a path of the tree.
+fn paths_in_tables(document: &SourceFile) -> Vec<String> {
+    let rows = document.text.lines().filter(|line| line.starts_with('|'));
+    let quoted = rows.flat_map(|line| line.split('`').skip(1).step_by(2));
+    let is_path = |text: &&str| text.contains('/') && !text.contains(['*', ' ', '(', '<', '{', '$', '…']);
+    quoted.filter(is_path).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_map_names_files_that_exist() {
+    let mut findings = Vec::new();
+    for document in files(&["CONTRIBUTING.md"]) {
+        let paths = paths_in_tables(&document);
+        assert!(paths.len() > 30, "{}: only {} paths", document.path, paths.len());
+        let missing = paths.into_iter().filter(|path| !root().join(path).exists());
+        findings.extend(missing.map(|path| Finding(format!("{}: `{path}`", document.path))));
+    }
+    holds("the table of where a change begins names files of the tree", &findings);
+}
+
 /// ARCHITECTURE.md names the tests that hold each invariant as links whose text is the test's name.
 #[test]
 fn the_tests_that_the_architecture_names_exist() {
