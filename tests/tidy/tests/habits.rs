@@ -55,14 +55,22 @@ fn functions_are_short_enough_to_read() {
 
 /// Crates that may be longer for now, by how many lines, and why.
 const LONG_CRATES: &[(&str, usize, &str)] = &[
-    ("infra", 2_000, "Kafka and CQL are to be a crate of their own"),
-    ("app", 1_200, "what replays a log is to be one, for the look at what an edit of a rule would have done"),
-    ("processor", 300, "the rule language is to be one, for the console"),
+    ("infra", 1_900, "Kafka and CQL are to be a crate of their own"),
+    ("app", 1_000, "what replays a log is to be one, for the look at what an edit of a rule would have done"),
+    ("processor", 100, "the rule language is to be one, for the console"),
 ];
 
-/// Lines of a file that are not in a module of tests, which stands at its end.
+/// Lines of a file that are not in a module of tests.
 fn lines_outside_tests(text: &str) -> usize {
-    text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count()
+    let (mut count, mut in_tests) = (0, false);
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let opens = |next: &&str| next.contains("mod ") && next.ends_with('{');
+        in_tests |= line.starts_with("#[cfg(test)]") && lines.peek().is_some_and(opens);
+        count += usize::from(!in_tests);
+        in_tests &= line != "}";
+    }
+    count
 }
 
 #[test]
@@ -76,6 +84,9 @@ fn crates_are_small_enough_to_know() {
         let more = LONG_CRATES.iter().find(|(long, ..)| *long == owner).map_or(0, |(_, more, _)| *more);
         if lines > CRATE_LINES_MAX + more {
             findings.push(Finding(format!("{owner} has {lines} lines")));
+        }
+        if more > 0 && lines <= CRATE_LINES_MAX {
+            findings.push(Finding(format!("{owner} is no longer long: strike it from the list")));
         }
     }
     holds("a crate past 8000 lines is two, or has its reason in LONG_CRATES", &findings);

@@ -4,6 +4,7 @@
 
 pub mod alerts;
 pub mod crash;
+mod difference;
 pub mod direct;
 pub mod gateway;
 pub mod memory;
@@ -11,29 +12,13 @@ pub mod put_back;
 pub mod snapshots;
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use logystera_schemas::catalogue::SignalType;
-use logystera_schemas::detection::Detection;
+
+pub use difference::{Difference, Figures};
 
 use crate::generate::Log;
-use crate::input::{Input, show_time};
-use crate::model::Output;
-
-/// The first place at which the engine and the model differ.
-#[derive(Clone, Debug)]
-pub struct Difference {
-    /// Which way of driving found it.
-    pub drive: &'static str,
-    /// Place of the record in the log; none where it is not known.
-    pub place: Option<usize>,
-    /// What the model says.
-    pub expected: Vec<Output>,
-    /// What the engine says.
-    pub got: Vec<Output>,
-    /// What went wrong, where it is not the outputs.
-    pub what: String,
-}
+use crate::input::Input;
 
 /// Runs everything that the simulator knows on one log.
 pub fn check(seed: u64, log: &Log) -> Result<Figures, Difference> {
@@ -45,26 +30,6 @@ pub fn check(seed: u64, log: &Log) -> Result<Figures, Difference> {
     alerts::run(seed, &run.outputs)?;
     put_back::run(seed, log, &run.outputs)?;
     Ok(run.figures)
-}
-
-/// What a run was like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Records.
-    pub records: u64,
-    /// Signals in them.
-    pub signals: u64,
-    /// Detections.
-    pub detections: u64,
-}
-
-impl Figures {
-    /// Adds another run's.
-    pub fn add(&mut self, other: Self) {
-        self.records += other.records;
-        self.signals += other.signals;
-        self.detections += other.detections;
-    }
 }
 
 /// Logs that are tried to find a smaller one.
@@ -116,68 +81,6 @@ fn drop_signals(smallest: &mut Log, fails: impl Fn(&Log) -> bool) {
         }
     }
 }
-
-/// One detection on one line.
-pub fn show_detection(d: &Detection) -> String {
-    let group: Vec<String> = d.group.iter().map(|l| format!("{}={}", l.field, l.value)).collect();
-    let evidence: Vec<String> = d
-        .evidence
-        .iter()
-        .map(|e| {
-            let fields: Vec<String> = e.fields.iter().map(|l| format!("{}={:.20}", l.field, l.value)).collect();
-            format!("{}{{{}}}", show_time(e.at), fields.join(" "))
-        })
-        .collect();
-    format!(
-        "{} {} rule={} [{}] {}/{} count={} held={} started={} now={} evidence=[{}] message={:?} rev={} id={} chain={:.6}",
-        d.site,
-        d.seq,
-        d.rule,
-        group.join(" "),
-        d.state,
-        d.reason,
-        d.count,
-        d.held,
-        show_time(d.started_at),
-        show_time(d.last_evaluated_at),
-        evidence.join(" "),
-        d.message,
-        d.revision,
-        d.id,
-        d.chain.to_string(),
-    )
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "driven by: {}", self.drive)?;
-        if !self.what.is_empty() {
-            writeln!(f, "{}", self.what)?;
-        }
-        if let Some(place) = self.place {
-            writeln!(f, "at record {place}")?;
-        }
-        let same = self.expected.iter().zip(&self.got).take_while(|(a, b)| a == b).count();
-        if same > 0 {
-            writeln!(f, "the first {same} outputs of the record are the same; then:")?;
-        }
-        for (who, outputs) in [("model ", &self.expected), ("engine", &self.got)] {
-            if outputs.len() == same {
-                writeln!(f, "{who}: nothing")?;
-            }
-            for output in outputs.iter().skip(same).take(SHOWN_MAX) {
-                match output {
-                    Output::Detection(d) => writeln!(f, "{who}: {}", show_detection(d))?,
-                    Output::Tick(t) => writeln!(f, "{who}: tick {}", show_time(t.at.0))?,
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Outputs of each side that a difference shows.
-const SHOWN_MAX: usize = 4;
 
 /// The log as a person reads it: the rule sets, then record by record.
 pub fn show_log(log: &Log) -> String {

@@ -1,5 +1,6 @@
 //! Makes the log of a run from its seed: sites, senders, gateways, and everything that goes wrong between them.
 
+mod backup;
 pub mod days;
 mod putting_back;
 pub mod rules;
@@ -7,6 +8,7 @@ pub mod sender;
 mod spool_trouble;
 mod stepping_back;
 mod trouble;
+mod turn;
 mod weather;
 pub mod world;
 

@@ -4,42 +4,14 @@
 use std::sync::Arc;
 
 use super::PutBack;
+use super::backup::Backup;
 use super::world::World;
 use crate::input::{BatchIn, Input};
-use crate::rng::Rng;
 
-/// Runs in which it happens, in percent. The others are what they were without it.
-const PERCENT: u64 = 12;
 /// Batches that come again though they were answered: a proxy in between, or somebody who listened, tries them once more.
 const AGAIN: u64 = 12;
 /// Records of the backup, the newest, whose batches may be among them.
 const AGAIN_OF_KEPT: usize = 60;
-
-/// A backup, and when it is needed.
-#[derive(Clone, Debug)]
-pub(super) struct Backup {
-    /// Its own chance, so that the rest of the run is drawn as without it.
-    rng: Rng,
-    /// Step at which it is made.
-    made: u64,
-    /// Step at which the log is put back to it.
-    needed: u64,
-    /// Records that it has.
-    at: usize,
-}
-
-impl Backup {
-    /// Draws whether there is one in a run of so many steps.
-    pub(super) fn draw(seed: u64, steps: u64) -> Option<Self> {
-        let mut rng = Rng::new(seed).part(8);
-        if !rng.chance(PERCENT) {
-            return None;
-        }
-        let made = rng.below(steps * 2 / 3);
-        let needed = made + 1 + rng.below(steps - made - 1);
-        Some(Self { rng, made, needed, at: 0 })
-    }
-}
 
 impl World {
     /// Makes the backup, or puts the log back to it.

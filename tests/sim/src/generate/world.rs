@@ -8,10 +8,10 @@ use logystera_schemas::signals_topic::{SiteConfigured, Tick};
 use logystera_schemas::time::WallMs;
 
 use super::Log;
-use super::putting_back::Backup;
+use super::backup::Backup;
 use super::rules::{self, Palette};
 use super::sender::Sender;
-use super::stepping_back::Turn;
+use super::turn::Turn;
 use super::weather::Weather;
 use crate::input::{Input, START_MS};
 use crate::rng::Rng;

@@ -3,25 +3,13 @@
 use std::sync::Arc;
 
 use logystera_processor::core::{Condition, Rule};
-use logystera_schemas::catalogue::SignalTypes;
 use logystera_schemas::ids::SpoolId;
 
 use super::group::{Group, Timer, leaves_at};
 use super::show;
 use super::site::Site;
+use super::waiting::Waiting;
 use crate::input::{Field, SignalIn};
-
-/// Where a held signal stands in its site's order.
-pub(super) type Place = (i64, SpoolId, u64, usize);
-
-/// What waits until the watermark passes it.
-#[derive(Debug)]
-pub(super) enum Waiting {
-    /// A signal.
-    Signal(SignalIn),
-    /// From here on the spool has these types switched on.
-    Switch(SignalTypes),
-}
 
 impl Site {
     /// Moves the watermark as far as the spools let it and runs what lies at or below it, in the order of time: at one time

@@ -16,6 +16,7 @@ pub mod spool;
 mod spools;
 mod switches;
 mod told;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

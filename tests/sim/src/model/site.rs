@@ -10,12 +10,12 @@ use logystera_schemas::ids::{KeyId, Sha256Digest, SiteId, SpoolId};
 use logystera_schemas::signals_topic::{Refused, SiteConfigured};
 
 use super::counts::Counts;
-use super::course::{Place, Waiting};
 use super::group::Group;
 use super::log_time::LogTime;
 use super::refusals;
 use super::silence::Silence;
 use super::spool::{Spool, Verdict};
+use super::waiting::{Place, Waiting};
 use crate::input::{BatchIn, SignalIn};
 
 /// A batch may lie so far ahead of the gateway's clock.

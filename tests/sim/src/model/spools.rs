@@ -6,12 +6,12 @@ use logystera_schemas::catalogue::{SignalType, SignalTypes};
 use logystera_schemas::detection::DetectionReason;
 use logystera_schemas::ids::SpoolId;
 
-use super::course::Waiting;
 use super::group::Group;
 use super::log_time::LogTime;
 use super::site::Site;
 use super::spool::{Spool, pause_after};
 use super::switches;
+use super::waiting::Waiting;
 
 /// Spools that a site may have.
 const SPOOLS: usize = 64;
