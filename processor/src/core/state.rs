@@ -12,8 +12,8 @@
 //! | 4 | site `/`, rule `/`, group key | [`Group`] | when the group changes | it is idle and empty |
 //! | 5 | site `/`, time (sortable), spool, seq, index | [`HeldItem`] | when it comes and goes | nothing waits there |
 //!
-//! Every value starts with the id of the key that it may be encrypted under (null: not encrypted). All live until the
-//! site is closed.
+//! Every value starts with the id of the key that it may be encrypted under (null: not encrypted). An entry is deleted
+//! when what it holds is gone, at the latest when its site is closed; the clocks stay.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! `bundle` and `tests`: checked here, applied by others.
+//! `bundle` and `tests`: checked here and kept in the canonical form. This version neither bundles by rule nor runs
+//! tests.
 
 use logystera_schemas::catalogue::{FieldDef, FieldKind, SignalType};
 use logystera_schemas::limits::{
