@@ -151,7 +151,7 @@ const V6: [(Ipv6Addr, u32, &str); 5] = [
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20, "a documentation address"),
 ];
 
-/// Names for what lies outside it; anything else there is unassigned.
+/// Names for what lies outside `2000::/3`; anything else there is unassigned.
 const V6_OUTSIDE: [(Ipv6Addr, u32, &str); 9] = [
     (Ipv6Addr::UNSPECIFIED, 128, "an unspecified address"),
     (Ipv6Addr::LOCALHOST, 128, "a loopback address"),
@@ -218,7 +218,7 @@ impl Resolve for VettingResolver {
         let (policy, looked_up) = (self.policy, self.lookup.lookup(name.as_str()));
         Box::pin(async move {
             let addresses = looked_up.await.map_err(LookupFailed)?;
-            // One address that may not be called condemns the answer: an honest name has none.
+            // One address that may not be called refuses the whole answer: an honest name has none.
             for address in &addresses {
                 vet(*address, policy)?;
             }

@@ -1,4 +1,4 @@
-//! Performs attempts beside the task's thread and hands their outcomes back.
+//! Performs attempts beside the thread of the task, and gives their outcomes back.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{Advice, Advisor, Answer, Channels};
 use crate::core::Due;
 use crate::task::Courier;
 
-/// Sends messages over HTTP, each on the runtime as a task of its own. How many there are at once is the planner's limit.
+/// Sends messages over HTTP, each in a task of its own on the runtime. The planner limits how many there are at once.
 #[derive(Clone)]
 pub struct HttpCourier {
     inner: Arc<Inner>,
@@ -30,8 +30,8 @@ struct Inner {
 }
 
 impl HttpCourier {
-    /// A courier on `runtime` whose outcomes go to `outcomes`. `public_url` is the deployment's address, which the alerts'
-    /// paths are put behind; `advisor` knows what the rules say to a person.
+    /// A courier on `runtime` whose outcomes go to `outcomes`. `public_url` is the address of the deployment, put
+    /// before the paths of alerts; `advisor` knows what the rules say to a person.
     pub fn new(
         webhook: Webhook,
         channels: Arc<dyn Channels>,
@@ -51,7 +51,7 @@ impl Courier for HttpCourier {
         let (inner, outcomes) = (Arc::clone(&self.inner), self.outcomes.clone());
         self.runtime.spawn(async move {
             let ended = inner.perform(&due).await;
-            // Nobody listens any more only where the task has stopped: its successor ends the attempt as unknown.
+            // This fails only if the task has stopped: its successor ends the attempt as unknown.
             drop(outcomes.send(ended).await);
         });
     }

@@ -20,7 +20,7 @@ impl Kinds {
     }
 }
 
-/// Reads a channel's settings as they are stored, in JSON. None: they are not its kind's.
+/// Reads a channel's settings as they are stored, in JSON. None: they are not settings of this kind.
 pub fn parse(kind: ChannelKind, settings: &[u8]) -> Option<Target> {
     match kind {
         ChannelKind::Webhook => webhook::parse(settings),

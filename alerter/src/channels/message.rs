@@ -1,8 +1,8 @@
-//! What a message says: the JSON that every generic receiver gets. The bytes are a function of the delivery, so that a
-//! retry says the same.
+//! What a message says: the JSON that every generic receiver gets. The bytes are a function of the delivery, the public
+//! address and the advice, so that a retry says the same.
 //!
-//! A receiver shows `title`, `message`, `why` and `do` to people as they are: characters that hide something are written out in them,
-//! such as `\u{202e}`. What programs compare (ids, `group`, `evidence`) is exact.
+//! A receiver shows `title`, `message`, `why` and `do` to people as they are: characters that hide something are
+//! written out in them, such as `\u{202e}`. What programs compare (ids, `group`, `evidence`) is exact.
 
 use logystera_schemas::calendar::Utc;
 use logystera_schemas::catalogue::json_of;
@@ -51,8 +51,9 @@ struct ChannelTest<'a> {
 /// The body of a delivery. `public_url` is the deployment's address, without a slash at its end; `advice` what the rule says
 /// to a person.
 ///
-/// `type` is `detection.firing`, `detection.resolved` or `channel.disabled`; `timestamp` the site time of the evaluation;
-/// `data` the detection, or what became of the channel with the name of the detection that found it out.
+/// `type` is `detection.firing`, `detection.resolved` or `channel.disabled`; `timestamp` is when the detection was
+/// evaluated last; `data` is the detection, or what became of the channel, with the name of the detection to which it
+/// answered 410.
 pub fn body(due: &Due, public_url: &str, advice: Option<&Advice>) -> Vec<u8> {
     let detection = due.detection.as_ref();
     let url = format!("{}{}", public_url.trim_end_matches('/'), detection.url);

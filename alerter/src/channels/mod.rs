@@ -34,21 +34,22 @@ pub struct Target {
 /// What comes of an attempt, once it is known.
 pub type Attempting<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
 
-/// One kind of channel. Its owner's settings are parsed and vetted by `parse` and `vet` of its file, before there is one; which
-/// kind has which messenger stands in [`kinds`].
+/// One kind of channel. The file of a kind has `parse` and `vet` for its settings, which are checked before there is a
+/// target. [`kinds`] has the messenger of each kind.
 pub trait Messenger: Send + Sync {
     /// The message of a delivery. Its bytes are a function of what goes in, so that a retry says the same. `public_url` is the
     /// deployment's address; `advice` what the rule says to a person.
     fn render(&self, due: &Due, public_url: &str, advice: Option<&Advice>) -> Vec<u8>;
 
-    /// Makes one attempt, and says what its answer means. `id` is the idempotency key, `now_ms` the time now, milliseconds since
-    /// the epoch. The target is vetted once more: what may be called can have changed since it was configured.
+    /// Makes one attempt, and says what its answer means. `id` is the idempotency key, `now_ms` the time now in
+    /// milliseconds since the epoch. The target is vetted once more: what may be called can have changed since it was
+    /// configured.
     fn send<'a>(&'a self, target: &'a Target, id: DeliveryId, message: Vec<u8>, now_ms: i64) -> Attempting<'a>;
 }
 
 /// Finds a channel's address and secret, which the log does not carry.
 pub trait Channels: Send + Sync + 'static {
-    /// The channel, where it is the tenant's and is there.
+    /// Where the messages of the channel go. None: the tenant has no such channel.
     fn find(&self, tenant: &TenantId, channel: &ChannelId) -> Option<Target>;
 }
 
@@ -63,7 +64,7 @@ pub struct Advice {
 
 /// Finds a rule's advice, which a detection does not carry.
 pub trait Advisor: Send + Sync + 'static {
-    /// The advice of this revision of a rule; none if no configuration that is known has it.
+    /// The advice of this revision of a rule. None: no known configuration has that revision.
     fn find(&self, rule: &RuleName, revision: &str) -> Option<Advice>;
 }
 
@@ -72,9 +73,9 @@ pub trait Advisor: Send + Sync + 'static {
 pub struct Answer {
     /// How it went.
     pub outcome: AttemptOutcome,
-    /// HTTP status, where there was one.
+    /// HTTP status, if there was an answer.
     pub status: Option<u32>,
-    /// Seconds that the channel asked to be left alone.
+    /// For how many seconds the channel asked to be left alone.
     pub retry_after_s: Option<u64>,
     /// Why it was unreachable, if that was seen.
     pub cause: Option<AttemptCause>,

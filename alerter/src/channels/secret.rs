@@ -13,7 +13,7 @@ const PREFIX: &str = "whsec_";
 /// Bytes of a secret, as the specification bounds them.
 const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// A text is not a channel's secret. It does not say what the text was.
+/// A text that is not a channel's secret. The error does not have the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a channel's secret: expected whsec_ and 24 to 64 bytes in base64")]
 pub struct SecretError;

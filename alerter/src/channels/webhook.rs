@@ -33,11 +33,11 @@ const IDLE: Duration = Duration::from_secs(30);
 pub struct WebhookConfig {
     /// Which addresses may be called.
     pub policy: AddressPolicy,
-    /// Who is asked for a host's addresses.
+    /// What looks up the addresses of a host.
     pub lookup: Arc<dyn Lookup>,
     /// Certificates of authorities that are trusted besides the system's.
     pub extra_roots: Vec<CertificateDer<'static>>,
-    /// How long taking the connection may last, TLS included.
+    /// How long connecting may take, TLS included.
     pub connect: Duration,
     /// How long an attempt may last as a whole.
     pub total: Duration,
@@ -95,7 +95,8 @@ impl Webhook {
         Ok(Self { client, policy, total })
     }
 
-    /// Makes one attempt: see [`Messenger::send`]. A receiver refuses a signature whose time is minutes off.
+    /// Makes one attempt: see [`Messenger::send`]. `now_ms` has to be right: a receiver refuses a signature whose time
+    /// is minutes off.
     pub async fn attempt(&self, target: &Target, id: DeliveryId, body: Vec<u8>, now_ms: i64) -> Answer {
         let Ok(url) = vet(&target.url, self.policy) else {
             return Answer::none(AttemptOutcome::AddressForbidden);
@@ -138,7 +139,7 @@ impl Messenger for Webhook {
     }
 }
 
-/// Reads a webhook's settings as they are stored: `{"url":…,"secret":…}`. None: they are none.
+/// Reads a webhook's settings as they are stored: `{"url":…,"secret":…}`. None: they are no such settings.
 pub fn parse(settings: &[u8]) -> Option<Target> {
     #[derive(Deserialize)]
     struct Settings<'a> {
@@ -155,7 +156,8 @@ pub fn vet(address: &str, policy: AddressPolicy) -> Result<Url, AddressError> {
     address::vet_url(address, policy)
 }
 
-/// TLS 1.2 and 1.3 with the certificates that the system trusts; with none but `extra_roots` where it has no store.
+/// TLS 1.2 and 1.3 with the certificates that the system trusts and `extra_roots`; with `extra_roots` alone if those of
+/// the system can't be read.
 fn tls(extra_roots: Vec<CertificateDer<'static>>) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;

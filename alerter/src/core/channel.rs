@@ -16,19 +16,21 @@ use super::retry::Verdict;
 pub(super) struct Channel {
     /// What it speaks.
     pub(super) kind: String,
-    /// It answered 410 twice, the last time then. It stays so until somebody switches it on, or removes it.
+    /// When it answered 410 for the second time, which switched it off. It stays off until somebody switches it on, or
+    /// removes it.
     pub(super) off_since: Option<WallMs>,
-    /// It answered 410 then, and no delivery since: it gets one attempt at a time, and the next 410 switches it off.
+    /// When it answered 410 for the first time, if it took no delivery since. It gets one attempt at a time, and the
+    /// next 410 switches it off.
     pub(super) gone_since: Option<WallMs>,
-    /// It asked to be left alone, or answered 410.
+    /// How long it gets nothing: it asked for that, or answered 410.
     pub(super) pause: Option<Timer>,
     /// Throttlings in a row.
     pub(super) throttles: u32,
-    /// How fast it may be called.
+    /// How fast it may be called. None: as fast as its limits allow.
     pub(super) pace: Option<Pace>,
     /// Failures in a row.
     pub(super) failures: u32,
-    /// How often the breaker opened without a sign of life between.
+    /// How often the breaker opened in a row. An answer that shows that the channel works sets it to 0.
     pub(super) opens: u32,
     /// The breaker is open until this is over; then half open: one attempt at a time.
     pub(super) open: Option<Timer>,
@@ -37,29 +39,30 @@ pub(super) struct Channel {
 }
 
 avro_record! {
-    /// How fast a channel may be called that asked for less: one attempt at a time, so far apart. It starts with what the
-    /// channel asks for, or a little; each success brings the attempts nearer, each throttling further apart.
+    /// How fast a channel may be called that asked for less: one attempt at a time, so far apart. The gap begins with
+    /// what the channel asked for, at most `PACE_GAP_MS_START_MAX`; each success makes it shorter, each throttling
+    /// longer.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(super) struct Pace {
         /// From the start of an attempt to that of the next one, in milliseconds.
         pub(super) gap_ms: i64,
-        /// It was throttled at its pace: from then on it moves in small steps.
+        /// Whether it was throttled at its pace: from then on the gap changes in small steps.
         pub(super) settled: bool,
-        /// The next attempt's time.
+        /// When the next attempt may start.
         pub(super) next: Timer,
-        /// The newest throttling.
+        /// When it was throttled last.
         pub(super) throttled_at: WallMs,
     }
 }
 
-/// What an outcome brought about.
+/// What an outcome changed that others must know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// Nothing that others must know.
+    /// Nothing.
     Nothing,
-    /// The first 410.
+    /// The channel answered 410 for the first time.
     Gone,
-    /// The second one.
+    /// It answered 410 again: it is off.
     SwitchedOff,
 }
 
@@ -77,7 +80,7 @@ impl Pace {
         wall.since(self.throttled_at) >= PACE_MS
     }
 
-    /// An attempt starts. Time moves in ticks: what could not start between two of them may start after the later one.
+    /// An attempt starts. Time moves in ticks: an attempt that may start between two of them starts at the later one.
     fn started(&mut self, wall: WallMs) {
         let tick = TICK_MS as i64;
         let was_idle = wall.since(self.next.at) > tick;
@@ -122,7 +125,7 @@ impl Channel {
         [self.pause, self.open, pace].into_iter().flatten().fold(due, |at, gate| at.max(gate.at))
     }
 
-    /// An attempt starts. True: that changed something.
+    /// An attempt starts. Gives whether that changed the channel.
     pub(super) fn started(&mut self, wall: WallMs) -> bool {
         let was_paced = self.pace.is_some();
         self.pace = self.pace.filter(|p| !p.is_forgotten(wall));
@@ -145,12 +148,13 @@ impl Channel {
             Verdict::Throttle { ms } => self.throttled(ms, wall, counters),
             Verdict::Gone => return self.gone(wall, counters),
             Verdict::Failure => self.failed(wall, counters),
-            // It says nothing of the channel: no request may have reached it.
+            // The outcome says nothing of the channel: no request may have reached it.
             Verdict::Forbidden | Verdict::Unknown => {}
         }
         Heard::Nothing
     }
 
+    /// It answered, and works: its failures and throttlings are over, and its gap gets shorter.
     fn lives(&mut self, wall: WallMs) {
         self.failures = 0;
         self.opens = 0;
@@ -173,7 +177,7 @@ impl Channel {
                 None => self.pace = Some(Pace::new(ms, wall)),
             }
         }
-        // Who throttles whatever comes is asked less and less often, whatever it says.
+        // A channel that throttles again and again gets longer and longer pauses, whatever it asks for.
         let doublings = self.throttles.saturating_sub(THROTTLES_BELIEVED).min(16);
         self.pause_for((ms << doublings).min(THROTTLE_PAUSE_MS_MAX.max(ms)), wall);
     }
@@ -223,7 +227,7 @@ impl Channel {
         }
     }
 
-    /// Wall time was set back.
+    /// Wall time was set back. Gives whether that changed the channel.
     pub(super) fn set_back(&mut self, wall: WallMs) -> bool {
         let before = self.clone();
         self.pause = self.pause.map(|t| t.set_back(wall));

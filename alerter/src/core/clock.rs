@@ -16,7 +16,7 @@ avro_record! {
         pub(super) wall: WallMs,
         /// Ticks in a row below it.
         pub(super) below: u32,
-        /// Ordinal, among all ticks, of its last one.
+        /// Number of its newest tick, among all that were applied.
         pub(super) last: u64,
     }
 }
@@ -25,9 +25,9 @@ avro_record! {
     /// A time that something waits for.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(super) struct Timer {
-        /// When it is over.
+        /// Wall time at which it is over.
         pub(super) at: WallMs,
-        /// How long it was when it was set: it never lies further off than that.
+        /// How long it was when it was set, in milliseconds: it never lies further off than that.
         pub(super) delay_ms: i64,
     }
 }
@@ -47,9 +47,9 @@ impl Timer {
     }
 }
 
-/// Wall time: the highest of the live partitions' times. A partition's time is its highest tick; sixty ticks in a row
-/// below it set it back to the last of them. A partition is live until sixty ticks of every other one passed without one of
-/// its own.
+/// Wall time: the highest of the live partitions' times. The time of a partition is its highest tick; sixty ticks in a
+/// row below it set it back to the last of them. A partition is live until sixty times as many ticks as there are
+/// partitions passed without one of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LogClock {
     pub(super) partitions: BTreeMap<u32, PartitionClock>,

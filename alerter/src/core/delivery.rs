@@ -10,10 +10,10 @@ use logystera_schemas::time::WallMs;
 
 use super::clock::Timer;
 
-/// Where a delivery stands. One that ended is gone: its rows tell.
+/// Where a delivery stands. One that ended is no longer in the state: its rows tell of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// For its next attempt.
+    /// It waits for its next attempt.
     Waiting(Timer),
     /// Its attempt was started and has not ended.
     InFlight,
@@ -25,11 +25,12 @@ pub(super) struct Delivery {
     pub(super) channel: ChannelId,
     /// The detection that it tells.
     pub(super) detection: DetectionRef,
-    /// The delivery is the news that this channel was switched off, by the detection's delivery.
+    /// Set if the delivery is the news that this channel was switched off, when it answered 410 to the detection.
     pub(super) disabled: Option<ChannelId>,
     /// Attempts started so far: also the number of the one in the air.
     pub(super) attempts: u32,
-    /// How many of them use no step of the schedule.
+    /// How many of them use no step of the schedule: those that were throttled or answered 410, and those that news
+    /// behind the delivery brought about.
     pub(super) free: u32,
     /// How many of them were refused for good.
     pub(super) refusals: u32,
@@ -37,19 +38,22 @@ pub(super) struct Delivery {
     pub(super) throttled_since: Option<WallMs>,
     /// Place among the tenant's deliveries, in the order in which they were planned.
     pub(super) order: u64,
-    /// When the newest attempt was due: one that uses no step keeps its place in the order.
+    /// When the newest attempt was due. If that attempt uses no step, the next one is due then too, and so keeps its
+    /// place.
     pub(super) due: WallMs,
     /// What it tells besides its own detection.
     pub(super) merged: Merged,
     pub(super) stage: Stage,
-    /// Derived: the fault that it is about, its lane. None: it is news of a channel, and no lane's.
+    /// Derived: the fault that it is about. None: it is the news that a channel was switched off.
     pub(super) lane: Option<Arc<[u8]>>,
 }
 
-/// A channel and the bytes of a fault.
+/// Names a lane: a channel and the bytes of a fault. The deliveries of a lane are its lines: they tell of one fault to
+/// one channel.
 pub(super) type Lane = (ChannelId, Arc<[u8]>);
 
-/// Names a detection among those that are held. A site that was closed numbers anew: the number alone would not do.
+/// Names a detection among those that are held. The number alone is not enough: the numbers of a site that was closed
+/// begin anew.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct DetectionRef {
     /// The detection's site.
@@ -68,9 +72,9 @@ avro_record! {
         pub lines: u32,
         /// How many of them were firings.
         pub firings: u32,
-        /// Site time at which the condition of the oldest of them became true; 0 where there is none.
+        /// Time at which the condition of the oldest of them became true, in milliseconds; 0 if there is none.
         pub since: i64,
-        /// The channel has taken no line of the episode before: a resolution tells the firing too.
+        /// Whether the channel cannot know of the episode yet: then a resolution tells of the firing too.
         pub untold: bool,
     }
 }

@@ -1,4 +1,4 @@
-//! What the shell asks of the planner: which attempts to start, which ones nobody ended.
+//! What the shell asks of the planner: which attempts to start, and which started ones have not ended.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub struct Due {
     pub about: About,
     /// The detection that it is about.
     pub detection: Arc<Detection>,
-    /// What to tell besides: older lines of the same fault that wait no more. `lines` is 0 if there are none.
+    /// What to tell besides: older lines of the same fault that it has overtaken. `lines` is 0 if there are none.
     pub merged: Merged,
 }
 
@@ -50,8 +50,9 @@ pub struct AttemptRef {
 }
 
 impl Planner {
-    /// Attempts to start now, one of each tenant in turn, beginning after the tenant that was served last; with those in the
-    /// air never more than the limits for all, a tenant and a channel. The same until a record changes it.
+    /// Attempts to start now, one of each tenant in turn, beginning after the tenant that was served last. With those
+    /// in the air there are never more than the limits for all, a tenant and a channel allow. The answer stays the same
+    /// until a record is applied.
     pub fn due(&self) -> impl Iterator<Item = Due> + use<> {
         let room = ATTEMPTS_IN_FLIGHT_MAX.saturating_sub(self.in_flight);
         let wall = self.wall();

@@ -1,4 +1,5 @@
-//! The names of the planner's state entries, as bytes too, and which of them changed. The table of them stands in `state.rs`.
+//! The names of the planner's state entries, their bytes, and which of them changed. `state.rs` has the table of the
+//! entries.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +7,10 @@ use logystera_schemas::ids::{DeliveryId, KEY_GROUPS, KeyGroup, Sha256Digest, Ten
 
 use super::delivery::DetectionRef;
 
-/// Stands for the partition itself, after all key groups.
+/// Stands in a key for the partition itself, and sorts after all key groups.
 const NO_KEY_GROUP: u16 = u16::MAX;
 
-/// Names a state entry. Ordered as its bytes are behind the key group.
+/// Names a state entry. Ordered as its bytes after the key group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
     Clock,
@@ -22,7 +23,8 @@ pub(super) enum Key {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Dirty {
     pub(super) keys: BTreeSet<(u16, Key)>,
-    /// Keys without a key group that were restored: written anew, they go.
+    /// Keys of the first versions that were restored: the next commit deletes them, and writes their entries under
+    /// today's keys.
     pub(super) old: Vec<Vec<u8>>,
 }
 
@@ -69,7 +71,7 @@ impl Key {
         bytes
     }
 
-    /// What the key names. Its key group may be missing: a tag is above every key group's first byte.
+    /// What the key names. The first versions wrote no key group: their keys begin with a tag, which no key group does.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         match bytes.split_first_chunk() {
             Some((key_group, rest)) if is_key_group(u16::from_be_bytes(*key_group)) => {
@@ -94,7 +96,7 @@ impl Key {
                 let (tenant, rest) = cut(rest)?;
                 let (site, rest) = cut(&rest)?;
                 let (seq, chain) = rest.split_first_chunk()?;
-                // Without a chain value it is an old one: the detection has it.
+                // The first versions wrote no chain value: the detection itself has it.
                 let chain = if chain.is_empty() { [0; 32] } else { chain.try_into().ok()? };
                 let (seq, chain) = (u64::from_be_bytes(*seq), Sha256Digest(chain));
                 Some(Self::Detection(tenant.parse().ok()?, DetectionRef { site: site.parse().ok()?, seq, chain }))

@@ -106,7 +106,7 @@ impl Planner {
 
     fn configure(&mut self, configured: ChannelsConfigured, rows: &mut Vec<Attempt>) {
         let ChannelsConfigured { tenant: id, channels } = configured;
-        // Whoever writes the record holds the limit too; a record beyond it must not grow the state.
+        // The writer of the record keeps the limit too; a record beyond it must not grow the state.
         let wanted: BTreeMap<ChannelId, String> = channels
             .into_iter()
             .map(|c| (c.channel, c.kind))
@@ -129,7 +129,7 @@ impl Planner {
         self.forget_if_empty(&id);
     }
 
-    /// Switches a channel on; one that is on forgets its pauses and failures, and is tried at once.
+    /// Switches a channel on. If it is on already, it forgets its pauses and failures, and is tried at once.
     fn enable(&mut self, enabled: ChannelEnabled) {
         let ChannelEnabled { tenant, channel } = enabled;
         let Some(known) = self.tenants.get_mut(&tenant).and_then(|t| t.channels.get_mut(&channel)) else { return };
@@ -192,7 +192,7 @@ impl Planner {
         }
     }
 
-    /// Lets newer lines of a lane overtake those that wait before them, each of which gets its last row.
+    /// Lets newer lines of a lane overtake those that wait before them. Each of these gets its last row.
     fn overtake(&mut self, id: &TenantId, lane: &Lane, rows: &mut Vec<Attempt>) {
         let wall = self.clock.wall();
         let Some(tenant) = self.tenants.get_mut(id) else { return };
@@ -296,7 +296,7 @@ impl Planner {
         Some(tenant.channels.get(&delivery.channel)?.not_before(due))
     }
 
-    /// What a 410 brought about.
+    /// Tells the operator, and after a second 410 another channel, of a channel that answered 410.
     fn tell_of(&mut self, heard: Heard, detection: &Arc<Detection>, channel: &ChannelId, rows: &mut Vec<Attempt>) {
         let tenant = detection.tenant.clone();
         match heard {
@@ -329,7 +329,7 @@ impl Planner {
         }
     }
 
-    /// Ends what waits for `channel`. What is in the air ends by its outcome.
+    /// Ends the deliveries that wait for `channel`, each with a row. Those in the air end by their outcomes.
     fn end_waiting(&mut self, id: &TenantId, channel: &ChannelId, reason: Reason, rows: &mut Vec<Attempt>) {
         let wall = self.clock.wall();
         let Some(tenant) = self.tenants.get(id) else { return };

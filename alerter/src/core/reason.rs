@@ -10,7 +10,7 @@ pub const SUPERSEDED: &str = "superseded";
 /// Code of [`Reason::QueueFull`].
 pub const QUEUE_FULL: &str = "queue_full";
 
-/// Why a row says what it says.
+/// Why an attempt has the state that its row says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// The request is about to leave.
@@ -31,7 +31,7 @@ pub enum Reason {
     Unknown,
     /// A suppression holds the detection back.
     Suppressed,
-    /// The tenant has no channel, or none that is not disabled.
+    /// The tenant has no channel; or no other one that is on, to be told that a channel was switched off.
     NoChannel,
     /// Too many deliveries of the tenant wait.
     QueueFull,
@@ -39,9 +39,9 @@ pub enum Reason {
     ChannelDisabled,
     /// The channel was removed before the delivery could be made.
     ChannelRemoved,
-    /// A newer line of the same fault tells it too.
+    /// A newer detection of the same fault, for the same channel, tells it too.
     Superseded,
-    /// The channel throttled it for as long as a delivery is kept for that.
+    /// The channel throttled it until it was given up: `THROTTLED_MS_MAX`.
     Throttled,
 }
 

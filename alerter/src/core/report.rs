@@ -1,4 +1,4 @@
-//! What the planner tells besides its rows: for metrics, and for whoever runs it. No part of the state.
+//! What the planner tells besides its rows: for metrics and for operators. No part of the state.
 
 use logystera_schemas::ids::{ChannelId, TenantId};
 use logystera_schemas::time::WallMs;
@@ -6,7 +6,7 @@ use logystera_schemas::time::WallMs;
 /// What an operator should hear of. No part of the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// A channel answered 410, and is tried once more at a time of the planner's.
+    /// A channel answered 410. It is tried once more.
     ChannelGone {
         /// Tenant.
         tenant: TenantId,

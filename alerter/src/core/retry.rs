@@ -8,10 +8,10 @@ use logystera_schemas::limits::{
 };
 use sha2::{Digest, Sha256};
 
-/// The idempotency key: the first 16 bytes of SHA-256 over the detection's chain value (32 bytes), LF and the channel. The
-/// chain value rests on all that the site was told before, so that a log which was set back and went on otherwise has other
-/// keys. The news that a channel was switched off has LF, `channel_disabled`, LF and that channel's id besides. `channel` is
-/// empty if the tenant has none.
+/// The idempotency key: the first 16 bytes of SHA-256 over the detection's chain value (32 bytes), LF and the channel.
+/// The chain value depends on all detections of the site before, so that a log that was put back to a backup and then
+/// went on in another way gives other keys. For the news that a channel was switched off, LF, `channel_disabled`, LF
+/// and that channel's id follow. `channel` is empty if the tenant has none.
 pub fn delivery_id(detection: &Detection, channel: &str, disabled: Option<&ChannelId>) -> DeliveryId {
     let mut sha = Sha256::new();
     sha.update(detection.chain.0);
@@ -25,8 +25,8 @@ pub fn delivery_id(detection: &Detection, channel: &str, disabled: Option<&Chann
     DeliveryId(id)
 }
 
-/// Milliseconds from the failure before to step number `attempt` of the schedule (from 1): [`RETRY_DELAYS_MS`] and up to a
-/// fifth more, from a hash of delivery and step. The last delay holds for every attempt beyond.
+/// Milliseconds from the failure before to step `attempt` of the schedule (from 1): [`RETRY_DELAYS_MS`] and up to a
+/// fifth more, from a hash of delivery and step. The last delay holds for every step beyond.
 pub fn delay_ms(delivery: DeliveryId, attempt: u32) -> i64 {
     let index = (attempt.saturating_sub(1) as usize).min(RETRY_DELAYS_MS.len() - 1);
     let delay = RETRY_DELAYS_MS[index];
@@ -38,7 +38,7 @@ pub fn delay_ms(delivery: DeliveryId, attempt: u32) -> i64 {
     delay + delay * RETRY_JITTER_PERCENT_MAX * thousandths / 100_000
 }
 
-/// The step of the schedule that a delay is of, from 1.
+/// The step of the schedule that a delay in milliseconds belongs to, from 1.
 pub fn step_of(delay_ms: i64) -> u32 {
     RETRY_DELAYS_MS.iter().filter(|delay| **delay <= delay_ms).count().max(1) as u32
 }
@@ -61,7 +61,7 @@ pub enum Verdict {
     Gone,
     /// The channel does not work now: retried until the attempts are used up; counts for the breaker.
     Failure,
-    /// Nobody knows: it is sent again.
+    /// Nobody knows what became of it: it is sent again.
     Unknown,
 }
 
@@ -89,7 +89,8 @@ pub fn judge(ended: &AttemptEnded) -> Verdict {
     }
 }
 
-/// Whether the channel may know now what the attempt told. A channel that answers otherwise than 2xx says that it did not take it.
+/// Whether the channel may know now what the attempt told. An answer other than 2xx says that the channel did not take
+/// it.
 pub fn may_have_arrived(ended: &AttemptEnded) -> bool {
     match (ended.outcome, ended.cause) {
         (AttemptOutcome::Delivered | AttemptOutcome::Timeout | AttemptOutcome::Unknown, _) => true,

@@ -13,7 +13,7 @@ pub(super) struct RowOf<'a> {
     pub(super) channel: &'a str,
     pub(super) delivery: DeliveryId,
     pub(super) attempt: u32,
-    /// The delivery is the news that this channel was switched off.
+    /// Set if the delivery is the news that this channel was switched off.
     pub(super) disabled: Option<&'a ChannelId>,
 }
 

@@ -36,7 +36,7 @@ const LAYOUT: u32 = 1;
 /// Why a stored entry cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
-    /// The key is none of ours.
+    /// The planner has no such key.
     #[error("a state entry's key is none of the planner's")]
     Key,
     /// The value is not what the key says.
@@ -86,7 +86,7 @@ avro_record! {
 }
 
 avro_record! {
-    /// What else is known of a channel that is in trouble; none of the others.
+    /// What else is known of a channel that is in trouble. Other channels have none.
     #[derive(Debug)]
     pub(super) struct ChannelMore {
         channel: ChannelId,
@@ -146,7 +146,7 @@ fn entry_of<D: Datum>(value: &[u8]) -> Result<D, StateError> {
 }
 
 impl Planner {
-    /// Takes one stored entry. Called for each of them, in the order of the keys, before the first record.
+    /// Takes one stored entry. To be called for each of them, in the order of the keys, before the first record.
     pub fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), StateError> {
         let mut name = Key::decode(key).ok_or(StateError::Key)?;
         match name.clone() {
@@ -185,7 +185,7 @@ impl Planner {
         Ok(())
     }
 
-    /// The entries that changed since the last call, each key once, in the order of the keys; none for one that is gone.
+    /// The entries that changed since the last call, each key once, in the order of the keys. None: the entry is gone.
     pub fn take_puts(&mut self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
         let Dirty { keys, old } = std::mem::take(&mut self.dirty);
         let mut puts: Vec<_> = keys.into_iter().map(|(group, key)| (key.encode(group), self.value(&key))).collect();
@@ -244,7 +244,7 @@ fn entry_of_channels(channels: &BTreeMap<ChannelId, Channel>) -> ChannelsEntry {
 fn channels_of(entry: ChannelsEntry) -> BTreeMap<ChannelId, Channel> {
     let mut channels = BTreeMap::new();
     for ChannelEntry { channel, kind, disabled, pause, failures, opens, open } in entry.channels {
-        // The first versions did not say since when.
+        // The first versions stored that it is off, and not since when.
         let off_since = disabled.then_some(WallMs(0));
         channels.insert(channel, Channel { kind, off_since, pause, failures, opens, open, ..Channel::default() });
     }
@@ -283,7 +283,7 @@ impl From<Delivery> for DeliveryEntry {
 }
 
 impl DeliveryEntry {
-    /// The delivery, counted among those of its detection. None: the tenant does not hold that.
+    /// The delivery, counted among those of its detection. None: the tenant does not hold that detection.
     fn delivery_of(self, tenant: &mut Tenant) -> Option<Delivery> {
         let Self { channel, site, seq, disabled, attempts, refusals, waiting, chain, order, due, .. } = self;
         // The first versions named the detection by its number alone.

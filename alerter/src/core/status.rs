@@ -17,12 +17,12 @@ pub struct ChannelStatus {
     pub waiting: Option<usize>,
 }
 
-/// What a channel's deliveries meet with.
+/// How a channel takes its deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// Nothing is known against it.
     Working,
-    /// It asked for less: its deliveries go one at a time.
+    /// It asked for less: one attempt at a time, some time apart.
     Paced,
     /// It is left alone until then, because it asked for it.
     Paused {
@@ -51,7 +51,7 @@ pub enum Condition {
 }
 
 impl Planner {
-    /// How a channel fares at a time; none if the planner does not know it.
+    /// How a channel fares at `now`. None: the planner does not know it.
     pub fn channel_status(&self, tenant: &TenantId, channel: &ChannelId, now: WallMs) -> Option<ChannelStatus> {
         let tenant = self.tenants.get(tenant)?;
         let known = tenant.channels.get(channel)?;

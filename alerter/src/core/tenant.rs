@@ -15,7 +15,7 @@ use super::key::{Dirty, Key};
 use super::reason::Reason;
 use super::retry::{self, Verdict};
 
-/// A detection that deliveries rest on.
+/// A detection, and how many deliveries tell it.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     pub(super) detection: Arc<Detection>,
@@ -46,7 +46,7 @@ pub(super) struct Tenant {
 pub(super) enum Next {
     /// Another one, not before this time.
     Again(WallMs),
-    /// None. The delivery has to be removed; a reason that is not the outcome's own.
+    /// No other one: the delivery has to be removed. The reason of its row, if that is not the outcome's.
     Over(Option<Reason>),
 }
 
@@ -91,7 +91,7 @@ impl Tenant {
         Some((delivery.clone(), Arc::clone(&held.detection)))
     }
 
-    /// Puts a waiting delivery in the air. False: it does not wait for this attempt.
+    /// Puts a waiting delivery in the air. False: it does not wait for attempt number `attempt`.
     pub(super) fn start(&mut self, id: DeliveryId, attempt: u32) -> bool {
         let Some(delivery) = self.deliveries.get(&id).cloned() else { return false };
         let Some(timer) = delivery.waits_for().filter(|_| attempt == delivery.attempts + 1) else { return false };
@@ -100,7 +100,7 @@ impl Tenant {
         true
     }
 
-    /// Plans what follows an attempt that ended. `is_heard`: the channel may know of what it tells.
+    /// Plans what follows an attempt that ended. `is_heard`: the channel may know now what the attempt told.
     pub(super) fn next_attempt(
         &mut self,
         id: DeliveryId,
@@ -128,7 +128,7 @@ impl Tenant {
             }
             next.throttled_since = Some(since);
         }
-        // What uses no step keeps its place before those that were due after it.
+        // An attempt that used no step keeps its place before the deliveries that were due after it.
         let timer = if is_free {
             Timer { at: delivery.due.min(wall), delay_ms: 0 }
         } else {
@@ -140,7 +140,7 @@ impl Tenant {
         Next::Again(not_before)
     }
 
-    /// Removes a delivery, and its detection with the last one of it.
+    /// Removes a delivery, and its detection if no other delivery tells that.
     pub(super) fn remove(&mut self, tenant: &TenantId, id: DeliveryId, dirty: &mut Dirty) {
         let Some(delivery) = self.deliveries.remove(&id) else { return };
         self.unindex(id, &delivery);
@@ -199,7 +199,7 @@ impl Tenant {
         places.into_iter().take(room).map(|(_, place)| place.4).collect()
     }
 
-    /// Wall time was set back: no timer lies further off than its own delay.
+    /// Wall time was set back: no timer may lie further off than its own delay.
     pub(super) fn set_back(&mut self, tenant: &TenantId, wall: WallMs, dirty: &mut Dirty) {
         let mut changed = false;
         for channel in self.channels.values_mut() {

@@ -1,4 +1,5 @@
-//! Sets the time that absences are counted from: at a first watermark, at the end of a blindness, when a type is switched on.
+//! Sets the time from which absences are counted: at a first watermark, at the end of a blindness, when a type is
+//! switched on.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use super::episode::Event;
 use super::rule_groups::RuleGroups;
 
 impl RuleGroups {
-    /// The site reached `watermark`, `moved` from where it was: absences that waited for that are counted from it.
+    /// The watermark is at `watermark`; `moved`: it was lower before. Absences that waited for it are counted from it.
     pub(crate) fn reached(&mut self, watermark: SiteMs, moved: bool) {
         let waits = self.absences_unset || self.absences_wait && moved;
         if !waits {
@@ -34,7 +35,7 @@ impl RuleGroups {
         }
     }
 
-    /// The types as they were stored; nothing happens.
+    /// Sets the declared types as they were stored. No condition turns.
     pub(crate) fn restore_switches(&mut self, declared: SignalTypes) {
         self.declared_types = declared;
         self.enabled = self.allowed(declared);

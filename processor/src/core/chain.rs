@@ -1,5 +1,5 @@
-//! A site's detections: each has a number, and is linked to the one before, so that who takes one out or
-//! changes one later is found out.
+//! A site's detections: each has a number and is linked to the one before, so that it shows if one is changed or taken
+//! out later.
 
 use logystera_schemas::avro_record;
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Severity};
@@ -27,7 +27,7 @@ avro_record! {
     }
 }
 
-/// What a rule's detection says that differs from one to the next.
+/// What differs from one detection of a rule to the next.
 #[derive(Debug)]
 pub(crate) struct Emission<'a> {
     /// Key of the group.
@@ -40,9 +40,9 @@ pub(crate) struct Emission<'a> {
     pub(crate) count: u64,
     /// Firings held back.
     pub(crate) held: u64,
-    /// When the condition became true.
+    /// When the condition became true, in milliseconds: site time; wall time for the silence of a site.
     pub(crate) started_at: i64,
-    /// When that was found.
+    /// When the state was reached, in milliseconds of the same time.
     pub(crate) now: i64,
     /// Newest matches.
     pub(crate) evidence: Vec<Evidence>,
@@ -55,7 +55,7 @@ impl DetectionChain {
         Self { tenant, site, name, seq: 0, newest }
     }
 
-    /// The next detection, of a rule.
+    /// Makes the next detection of the chain, for `rule`.
     pub(crate) fn emit(&mut self, rule: &Rule, emission: Emission<'_>) -> Detection {
         let id = self.episode_id(&rule.name, emission.group, emission.started_at);
         let group = labels_of(rule, emission.group);
@@ -91,7 +91,8 @@ impl DetectionChain {
         })
     }
 
-    /// The detection that records, and tells nobody, that the site's time starts anew at `to`, from `now`.
+    /// Makes the detection that says that the time of the site went back from `now` to `to`. It is suppressed: it is
+    /// recorded, and nobody is told.
     pub(crate) fn emit_reset(&mut self, to: SiteMs, now: SiteMs) -> Detection {
         let rule = reset_rule();
         let id = self.episode_id(&rule, &[], to.0);

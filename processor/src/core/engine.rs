@@ -22,15 +22,15 @@ use super::site::Site;
 use super::version::Version;
 use super::wakes::Wakes;
 
-/// The version of what a log means. Raised when a fix changes results.
+/// The newest version of the semantics that this engine knows. Raised when a fix changes results.
 pub const SEMANTICS: u32 = 2;
 
 /// What the engine brings about, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// A group of a rule changed its state.
+    /// A detection, mostly of a group that changed its state.
     Detection(Box<Detection>),
-    /// The clock goes on to the planner.
+    /// The tick, passed on to the planner.
     Tick(Tick),
     /// A part of the state of a key group.
     Snapshot(Box<Snapshot>),
@@ -68,12 +68,14 @@ pub struct Engine {
     pub(crate) sites: BTreeMap<SiteId, Site>,
     pub(crate) wakes: Wakes,
     pub(crate) holding: Holding,
-    /// Sites that changed since their entries were taken; one that was closed may still stand here.
+    /// Sites that changed since their entries were taken. A site that was closed since may still stand here.
     pub(crate) changed: Vec<(KeyGroup, SiteId)>,
+    /// Sites that were closed since: their entries are to be deleted.
     pub(crate) closed: Vec<(SiteId, Site)>,
-    /// About how many bytes their entries take.
+    /// About how many bytes the entries of the changed sites take.
     pub(crate) changed_bytes: usize,
     pub(crate) time_changed: bool,
+    /// A buffer that is used again.
     emitted: Vec<Detection>,
     ignored: u64,
     sealed: bool,
@@ -156,7 +158,8 @@ impl Engine {
         }
     }
 
-    /// Lets a site take a record. What comes before the site's configuration is stored, not judged.
+    /// Lets a site take a record, and notes what changed. A record that comes before the configuration of its site is
+    /// counted, not judged; the log keeps it.
     fn with_site(
         &mut self,
         id: &SiteId,
@@ -177,7 +180,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Has the sites that hold most judge their oldest early, until all together hold no more than they may.
+    /// Makes the sites that hold most judge their oldest early, until all together hold no more than they may.
     fn bound_held(&mut self, emitted: &mut Vec<Detection>) -> Result<(), EngineError> {
         while let Some(id) = self.holding.must_yield() {
             self.with_site(&id, emitted, |site, _, out| site.release_oldest(out).map(drop))?;
@@ -251,7 +254,7 @@ impl Engine {
         self.sealed
     }
 
-    /// Records of sites that are not configured, and behind a seal.
+    /// How many records were ignored: those of sites that are not configured, and those behind a seal.
     pub fn ignored(&self) -> u64 {
         self.ignored
     }

@@ -19,7 +19,7 @@ pub(crate) enum Phase {
     },
     /// The condition is true and held for long enough.
     Firing,
-    /// The condition was true and is false; a return before `resolve_at` goes on with the same episode.
+    /// The condition was true and is false. If it is true again before `resolve_at`, the same episode goes on.
     Clearing {
         /// When the episode ends.
         resolve_at: SiteMs,
@@ -72,9 +72,9 @@ pub(crate) struct Emit {
 pub(crate) struct Episode {
     /// Where it stands.
     pub(crate) phase: Phase,
-    /// Whether a firing of this episode was emitted: only then is its end.
+    /// Whether a firing of this episode was emitted: only then its end is emitted too.
     pub(crate) announced: bool,
-    /// Whether the suppression ended while the condition was false: its return is emitted.
+    /// Whether the suppression ended while the condition was false: if it is true again, that is emitted.
     pub(crate) owed: bool,
     /// End of the suppression that runs.
     pub(crate) suppressed_until: Option<SiteMs>,
@@ -142,11 +142,12 @@ impl Episode {
                         self.owed = true;
                         None
                     }
-                    // A firing one had reminders enough: a site that comes back after a year must not bring a year of them.
+                    // A firing episode has been told often enough: a site that comes back after a year must not bring a
+                    // year of reminders.
                     Phase::Firing | Phase::Inactive | Phase::Pending { .. } => None,
                 }
             }
-            // The condition says what it was, or a deadline that no longer stands: nothing changes.
+            // The condition is what it was, or the deadline no longer stands: nothing changes.
             (Phase::Inactive, Event::False | Event::ForOver | Event::ResolveOver)
             | (Phase::Pending { .. }, Event::True { .. } | Event::ResolveOver)
             | (Phase::Firing, Event::True { .. } | Event::ForOver | Event::ResolveOver)
@@ -154,14 +155,14 @@ impl Episode {
         }
     }
 
-    /// Ends the episode without an event; gives whether it had been announced.
+    /// Ends the episode and emits nothing. Gives whether it had been announced.
     pub(crate) fn end(&mut self) -> bool {
         self.phase = Phase::Inactive;
         self.owed = false;
         std::mem::take(&mut self.announced)
     }
 
-    /// Its deadlines go back by `ms`. Its start stays: it names it.
+    /// Its deadlines go back by `ms`. Its start stays, because the id of the episode is made of it.
     pub(crate) fn move_back(&mut self, ms: i64) {
         match &mut self.phase {
             Phase::Pending { for_at: at } | Phase::Clearing { resolve_at: at } => *at = at.plus(-ms),

@@ -11,7 +11,7 @@ use super::program::{Program, RuleIndex};
 use super::rule_groups::{RuleGroups, RuleState};
 
 impl RuleGroups {
-    /// Drops groups until the rule may have one more.
+    /// Drops groups until the rule, and its site, may have one more.
     pub(crate) fn make_room(
         &mut self,
         program: &Program,
@@ -53,9 +53,8 @@ impl RuleGroups {
         }
     }
 
-    /// Drops the group that is missed least, of one rule or of all. False: there is none to drop. Order: class, least recently
-    /// seen, rule, key. A standing group stays: nothing else watches for what it
-    /// waits for.
+    /// Drops the group that is missed least, of one rule or of all. False: there is none to drop. Order: class, least
+    /// recently seen, rule, key. A standing group stays: nothing else watches for what it waits for.
     fn evict(
         &mut self,
         program: &Program,
@@ -71,7 +70,7 @@ impl RuleGroups {
             let RuleState { groups, order, .. } = &mut self.rules[index.at()];
             let spared = spared.filter(|(of, _)| *of == index).map(|(_, key)| key);
             let Some((rank, key)) = order.first(groups, spared) else { continue };
-            // Rules come in their order: of two alike the first one's goes.
+            // Rules come in their order: of two groups of one rank that of the first rule goes.
             if victim.as_ref().is_none_or(|(least, ..)| rank < *least) {
                 victim = Some((rank, index, key));
             }
@@ -85,7 +84,8 @@ impl RuleGroups {
         true
     }
 
-    /// One detection per rule and suppression says that the rule, or its site, had more groups than it may.
+    /// Counts a dropped group. One detection per rule and suppression says that the rule, or its site, had more groups
+    /// than it may.
     fn tell_overflow(
         &mut self,
         program: &Program,

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::group::{Group, Rank};
 use super::group_key::GroupKey;
 
-/// The order in which a rule's groups make room. Made when one has to, and kept from then on, so that the next one is found
-/// without a look at all of them. Derived, never stored.
+/// The order in which the groups of a rule make room. Made when one has to make room, and kept up to date from then on,
+/// so that the next one is found without a look at all of them. Derived, never stored.
 #[derive(Debug, Default)]
 pub(crate) struct EvictionOrder(Option<BTreeSet<(Rank, GroupKey)>>);
 
 impl EvictionOrder {
-    /// What is known of the order holds no longer.
+    /// Forgets the order: it is made anew when the next group has to make room.
     pub(crate) fn reset(&mut self) {
         self.0 = None;
     }
@@ -37,7 +37,7 @@ impl EvictionOrder {
         }
     }
 
-    /// The first that goes, but for the one that is spared.
+    /// The group that makes room first, other than `spared`.
     pub(crate) fn first(
         &mut self,
         groups: &mut BTreeMap<GroupKey, Group>,

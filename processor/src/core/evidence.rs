@@ -12,7 +12,7 @@ use super::value::{read_present, show, write_present};
 
 /// Bytes that a signal counts for besides its values.
 const SIGNAL_BYTES: usize = 16;
-/// The most bytes of a value besides those that are shown: whether it is there, and its length.
+/// The most bytes that a value takes besides those that are shown: whether it is there, and its length.
 const VALUE_FRAME_BYTES: usize = 3;
 /// No signal has values of more bytes than this: every field at its longest.
 const VALUES_BYTES_MAX: usize = TYPE_FIELDS_MAX * (EVIDENCE_VALUE_BYTES_MAX + 8);
@@ -23,7 +23,7 @@ pub(crate) struct Evidence {
     /// The signals in the order in which they were matched, each a [`Kept`] as it is stored: a group is put far more often
     /// than its evidence is shown.
     kept: Vec<u8>,
-    /// How many they are.
+    /// Number of the signals.
     signals: u8,
     /// Bytes of their values as they are shown.
     shown: u16,
@@ -36,7 +36,7 @@ struct Kept<'a> {
     at: SiteMs,
     /// Bytes of the values as they are shown.
     shown: u16,
-    /// The rule's evidence fields in its order, each with the branch that says whether it is there.
+    /// The rule's evidence fields in its order, each after the branch that says whether it is there.
     values: &'a [u8],
 }
 

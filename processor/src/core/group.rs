@@ -29,13 +29,13 @@ pub(crate) struct Group {
     pub(crate) evidence: Evidence,
     /// Time of its entry among the site's deadlines, at or before its next deadline; `MAX`: it has no entry.
     pub(crate) scheduled: SiteMs,
-    /// Rank of its entry in its rule's eviction order, at or before its own. None: it has no entry.
+    /// Rank of its entry in its rule's eviction order, at or before its own rank. None: it has no entry.
     pub(crate) queued: Option<Rank>,
-    /// Whether it is among the changed ones.
+    /// Whether it is among the changed groups of its site.
     pub(crate) dirty: bool,
 }
 
-/// How gladly a group makes room, the lowest first: its class, and when it was last seen.
+/// The order in which groups make room, the lowest first: class, then when it was last seen.
 pub(crate) type Rank = (u8, SiteMs);
 
 /// What a deadline of a group does. Those of one group at one time run in this order.
@@ -92,8 +92,8 @@ impl Group {
         }
     }
 
-    /// The next moment at which time alone changes the group. While the site's absences `stand_still`, none becomes
-    /// true.
+    /// The next moment at which time alone changes the group. While the absences of the site `stand_still`, none
+    /// becomes true.
     #[inline]
     pub(crate) fn next(&self, plan: &Plan, stand_still: bool) -> Option<(SiteMs, Due)> {
         let episode = &self.episode;
@@ -127,7 +127,8 @@ impl Group {
         })
     }
 
-    /// All times go back by `ms`; the site had reached `now`. The start of an episode stays: it names it.
+    /// All times go back by `ms`; the site had reached `now` before. The start of an episode stays, because its id is
+    /// made of it.
     pub(crate) fn move_back(&mut self, ms: i64, now: SiteMs, plan: &Plan) {
         self.condition.move_back(ms, now, &plan.condition);
         self.episode.move_back(ms);
@@ -141,7 +142,8 @@ impl Group {
         GROUP_BYTES + key.len() + self.condition.bytes() + self.evidence.bytes()
     }
 
-    /// When it makes room for another group: idle ones first, firing ones last; among those alike the least recently seen.
+    /// When it makes room for another group: idle ones first, announced ones last; of one class the least recently
+    /// seen.
     pub(crate) fn rank(&self) -> Rank {
         let class = match self.episode.phase {
             Phase::Inactive => u8::from(self.episode.suppressed_until.is_some()),
@@ -151,7 +153,7 @@ impl Group {
         (class, self.last_seen)
     }
 
-    /// What a transition of its episode says at `now`.
+    /// What the detection says that a transition of its episode brings about at `now`.
     pub(crate) fn emission<'k>(&self, rule: &Rule, key: &'k GroupKey, emit: Emit, now: SiteMs) -> Emission<'k> {
         let reason = match emit.reason {
             DetectionReason::Firing => self.condition.firing_reason(),
@@ -169,7 +171,8 @@ impl Group {
         }
     }
 
-    /// What is said at `now` if its episode ends from outside, for `reason`. None: the episode was not announced.
+    /// What the detection says if its episode is ended from outside at `now`, for `reason`. None: the episode was not
+    /// announced.
     pub(crate) fn end<'k>(
         &self,
         rule: &Rule,

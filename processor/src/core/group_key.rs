@@ -12,8 +12,8 @@ use smallvec::SmallVec;
 use super::rule::Rule;
 use super::value::{read_present, show, write_present};
 
-/// A group's key: the values of the `group_by` fields in order, each behind the branch that says whether it is there, in
-/// Avro's encoding. Ordered as its bytes are.
+/// A group's key: the values of the `group_by` fields in order, in Avro's encoding, each after the branch that says
+/// whether it is there. Ordered as its bytes are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct GroupKey(SmallVec<[u8; 24]>);
 
@@ -23,7 +23,7 @@ impl GroupKey {
         if rule.group_by.is_empty() {
             return Self::default();
         }
-        // The usual case, a single hash, without a detour.
+        // The usual case, a single hash, without a detour: 2 is the branch that says that it is there.
         if let [field] = rule.group_by.as_slice()
             && let Value::Hash(hash) = &fields[*field]
         {

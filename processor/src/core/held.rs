@@ -1,24 +1,25 @@
-//! What waits until a site's watermark passes it.
+//! What waits until the watermark of its site passes it.
 
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::catalogue::SignalTypes;
 use logystera_schemas::ids::SpoolId;
 use logystera_schemas::time::SiteMs;
 
-/// Names something held: site time, spool, number of the batch, index in the batch. It is judged in this order.
+/// Names a held item: site time, spool, number of the batch, place in the batch (a signal from 1 on; 0 is the switch of
+/// types that the batch declares). Items are judged in this order.
 pub(crate) type HeldKey = (SiteMs, SpoolId, u64, u32);
 
-/// Something held.
+/// A held item: it waits until the watermark passes its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum HeldItem {
     /// A signal as [`logystera_schemas::batch::Frame::bytes`] has it.
     Signal(Box<[u8]>),
-    /// The spool's set of switched-on signal types from here on.
+    /// The signal types that the spool has on from the item's time on.
     Enabled(SignalTypes),
 }
 
 impl HeldItem {
-    /// Bytes that it counts for.
+    /// Bytes that it counts for against the bounds of what is held.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Signal(bytes) => bytes.len(),
@@ -36,7 +37,7 @@ pub(crate) struct HeldShare {
     pub(crate) bytes: usize,
     /// Site time of the oldest.
     pub(crate) oldest: SiteMs,
-    /// Whether it may have to judge early because all together hold too much: not under the first version of the semantics.
+    /// Whether it judges early if all sites together hold too much: from the second version of the semantics on.
     pub(crate) yields: bool,
 }
 

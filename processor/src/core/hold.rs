@@ -12,8 +12,8 @@ use super::held::{HeldItem, HeldKey};
 use super::site::Site;
 
 impl Site {
-    /// A spool declares these types from `from` on: they are switched at once, or when the watermark gets there. A new spool
-    /// declares them from the start of time.
+    /// A spool declares these types from `from` on: they are switched at once, or when the watermark gets there. A new
+    /// spool declares them from the start of time: that makes no signal.
     pub(crate) fn hold_or_switch(
         &mut self,
         from: SiteMs,
@@ -39,16 +39,17 @@ impl Site {
         Ok(())
     }
 
+    /// Holds an item under its key.
     pub(crate) fn hold(&mut self, key: HeldKey, held: HeldItem) {
         self.held_bytes += held.bytes();
         self.changes.held.insert(key);
         if let Some(before) = self.held.insert(key, held) {
-            // A spool that made room, or was forgotten, came back with the same number.
+            // The key is taken if the spool made room, or was forgotten, and came back with the same batch number.
             self.held_bytes -= before.bytes();
         }
     }
 
-    /// Drops what is held of a spool, as far as `goes` says so.
+    /// Drops those held items of a spool for which `goes` is true.
     pub(crate) fn drop_held(&mut self, spool: SpoolId, goes: impl Fn(&HeldItem) -> bool) {
         let of_spool = self.held.extract_if(.., |key, held| key.1 == spool && goes(held));
         for (key, held) in of_spool {
@@ -57,13 +58,15 @@ impl Site {
         }
     }
 
+    /// Runs the deadlines before `at`, the earliest first.
     pub(crate) fn run_deadlines_before(&mut self, at: SiteMs, out: &mut Vec<Detection>) {
         while self.groups.next_deadline().is_some_and(|deadline| deadline < at) {
             self.groups.run_deadline(&mut self.record.chain, out);
         }
     }
 
-    /// Judges everything up to `watermark`: what is held and the deadlines in the order of time, what is held first.
+    /// Judges everything up to `watermark`, held items and deadlines, in the order of time; of one time the items
+    /// first. The watermark is there then.
     pub(crate) fn release(&mut self, watermark: SiteMs, out: &mut Vec<Detection>) -> Result<(), DecodeError> {
         while let Some(entry) = self.held.first_entry()
             && entry.key().0 <= watermark
@@ -96,7 +99,7 @@ impl Site {
         Ok(())
     }
 
-    /// If too much is held, the oldest is judged early, and counted.
+    /// While more is held than one site may hold, judges the oldest early, and counts it.
     pub(crate) fn release_overflow(&mut self, out: &mut Vec<Detection>) -> Result<(), DecodeError> {
         while self.held.len() > HELD_SIGNALS_MAX || self.held_bytes > HELD_BYTES_MAX {
             if !self.release_oldest(out)? {
@@ -106,7 +109,8 @@ impl Site {
         Ok(())
     }
 
-    /// Judges the oldest that is held, and what else lies at its time, before the watermark passes it. False: nothing is held.
+    /// Judges early the oldest held item and what else has its time, and moves the watermark there. False: nothing is
+    /// held.
     pub(crate) fn release_oldest(&mut self, out: &mut Vec<Detection>) -> Result<bool, DecodeError> {
         let Some((oldest, ..)) = self.held.first_key_value().map(|(key, _)| *key) else { return Ok(false) };
         let before = self.held.len();

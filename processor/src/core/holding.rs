@@ -22,15 +22,16 @@ pub struct HeldTotal {
     pub oldest: Option<SiteMs>,
 }
 
-/// The sites that hold something. It is kept up as they change.
+/// The sites that hold something, kept up to date as they change.
 #[derive(Debug)]
 pub(crate) struct Holding {
     sites: BTreeMap<SiteId, HeldShare>,
-    /// The sites that may have to judge early, by what they hold; of two that hold as much the one with the smaller id comes last.
+    /// The sites that may have to judge early, by what they hold. Of two that hold as much the smaller id comes last,
+    /// so that it judges first.
     by_bytes: BTreeSet<(usize, Reverse<SiteId>)>,
     signals: usize,
     bytes: usize,
-    /// Bytes of those.
+    /// Bytes of the sites in `by_bytes`.
     yielding_bytes: usize,
     /// [`HELD_BYTES_TOTAL_MAX`]; less in tests.
     bytes_max: usize,
@@ -50,6 +51,7 @@ impl Default for Holding {
 }
 
 impl Site {
+    /// What the site holds now. None: nothing.
     fn holds(&self) -> Option<HeldShare> {
         let (signals, bytes, yields) = (self.held.len(), self.held_bytes, self.record.version() >= Version::Two);
         self.held.first_key_value().map(|((oldest, ..), _)| HeldShare { signals, bytes, oldest: *oldest, yields })
@@ -67,7 +69,7 @@ impl Holding {
         }
     }
 
-    /// A site is gone.
+    /// Forgets a site that is closed.
     pub(crate) fn forget(&mut self, id: &SiteId, site: &Site) {
         self.remove(id, site.held_share);
     }

@@ -6,7 +6,7 @@ use logystera_schemas::time::SiteMs;
 
 use super::held::HeldKey;
 
-/// Stands for the partition itself, after all key groups.
+/// Stands in a key for the partition itself, and sorts after all key groups.
 const NO_KEY_GROUP: u16 = u16::MAX;
 /// Ends a site's id in a key: no id has it.
 const SLASH: u8 = b'/';
@@ -38,12 +38,12 @@ pub(crate) enum SiteEntry<'a> {
     Extras(&'a str),
     /// A group: the rule's name, and the group's key.
     Group(&'a str, &'a [u8]),
-    /// Something held.
+    /// A signal, or a switch of types, that waits for the watermark.
     Held(HeldKey),
 }
 
 impl<'a> Key<'a> {
-    /// Writes the key in the place of what `to` has.
+    /// Overwrites `to` with the key.
     pub(crate) fn write(&self, to: &mut Vec<u8>) {
         to.clear();
         let Self::Site(key_group, site, entry) = self else {
@@ -117,8 +117,8 @@ impl SiteEntry<'_> {
     }
 }
 
-/// What the keys begin with of the clocks, and of a site's record, spools and held signals. Keys of other entries may begin
-/// so too: of the record, those of the sites whose ids begin with this one's.
+/// The beginnings of four sorts of keys: the clocks, and the site's record, spools and held items. A key of another
+/// site may begin so too: the record of "ab" begins as that of "a" does.
 pub(crate) fn prefixes(site: &SiteId) -> [Vec<u8>; 4] {
     let of_site = |tag: u8, end: &[u8]| {
         [&KeyGroup::of(site.as_str()).0.to_be_bytes()[..], &[tag], site.as_str().as_bytes(), end].concat()

@@ -1,5 +1,5 @@
-//! Log time: what the ticks say. Wall time is the highest tick; open time is for how long gateways took batches: it stands still
-//! while none did.
+//! Log time: what the ticks say. Wall time is the highest tick. Open time is how long gateways have taken batches: it
+//! stands still while none does.
 
 use logystera_schemas::avro_record;
 use logystera_schemas::limits::{OPEN_MS_MAX, OPEN_STEP_MS_MAX, TICK_GAP_MS, TICKS_BELOW};
@@ -13,16 +13,17 @@ avro_record! {
         pub wall: Option<WallMs>,
         /// How long gateways have taken batches.
         pub open: OpenMs,
-        /// Ticks in a row below the highest.
+        /// Ticks in a row below the highest. At `TICKS_BELOW` wall time is set back.
         below: u32,
-        /// Open time at the end of the newest gap.
+        /// Open time at the end of the newest gap. A gap ends with a tick more than `TICK_GAP_MS` after the highest
+        /// one.
         pub gap_end: Option<OpenMs>,
     }
 }
 
 impl LogTime {
-    /// Takes a tick, by which batches were taken for `open_ms` since the one before. Gives the wall time from which it was set back.
-    /// None: it was not.
+    /// Takes a tick, which says that batches were taken for `open_ms` since the one before. Gives the wall time before
+    /// it, if it sets wall time back.
     pub fn tick(&mut self, at: WallMs, open_ms: i64) -> Option<WallMs> {
         let Some(wall) = self.wall else {
             self.wall = Some(at);

@@ -1,4 +1,4 @@
-//! A rule set made ready to run: indexed by signal type, spans and windows worked out. Made once a digest.
+//! A rule set made ready to run: indexed by signal type, with spans and windows worked out. Made once for each digest.
 
 use std::sync::Arc;
 
@@ -18,7 +18,8 @@ pub(crate) struct RuleIndex(u16);
 pub(crate) struct Program {
     /// The rules, sorted by name.
     pub(crate) set: Arc<RuleSet>,
-    /// Rules that watch for the site's own silence. They stand apart because they are looked at at each record.
+    /// Rules that watch for the site's own silence. They stand apart because they are looked at at each record of the
+    /// site.
     pub(crate) silences: Vec<(RuleIndex, blind::Plan)>,
     /// For each rule, what the engine needs at every step.
     plans: Vec<Plan>,
@@ -30,20 +31,20 @@ pub(crate) struct Program {
 pub(crate) struct Subscribers {
     /// The rules, in their order; none if the type is disabled.
     pub(crate) rules: Vec<RuleIndex>,
-    /// Fields that their filters test.
+    /// Fields that their filters test: read first.
     pub(crate) tested: FieldSet,
-    /// Fields that they read of a signal that passes.
+    /// Fields that they need of a signal that passes a filter, with those that filters test.
     pub(crate) read: FieldSet,
-    /// The field that says how many signals one stands for. None: no rule asks, or the type has none.
+    /// The field that says how many signals one signal stands for. None: no rule asks, or the type has none.
     pub(crate) repeats: Option<usize>,
 }
 
-/// The numbers of a rule.
+/// What the engine needs of a rule at every step: its spans and its condition.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
-    /// Spans of the state machine.
+    /// Spans of its state machine.
     pub(crate) spans: Spans,
-    /// Its condition's.
+    /// The plan of its condition.
     pub(crate) condition: ConditionPlan,
 }
 
@@ -82,13 +83,13 @@ impl Program {
         &self.set.rules[index.at()]
     }
 
-    /// The numbers of a rule.
+    /// The plan of a rule.
     #[inline]
     pub(crate) fn plan(&self, index: RuleIndex) -> &Plan {
         &self.plans[index.at()]
     }
 
-    /// The rules and their numbers, in order.
+    /// The rules and their plans, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (RuleIndex, &Rule, &Plan)> {
         (0..).map(RuleIndex).zip(&self.set.rules).zip(&self.plans).map(|((index, rule), plan)| (index, rule, plan))
     }

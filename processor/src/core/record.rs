@@ -1,4 +1,5 @@
-//! What is stored of a site at every record: its detections' chain, its watermark, and what happened to its batches.
+//! What is stored of a site at every log record that concerns it: its detections' chain, its watermark, and what
+//! happened to its batches.
 
 use logystera_schemas::avro_record;
 use logystera_schemas::catalogue::SignalTypes;
@@ -18,19 +19,20 @@ avro_record! {
         pub digest: Sha256Digest,
         /// Up to where its signals were judged. None: no batch came yet.
         pub watermark: Option<SiteMs>,
-        /// When it was last heard, or configured first.
+        /// Open time at which it was last heard; before that, at which it was configured first.
         pub heard_open: OpenMs,
         /// The same as wall time.
         pub heard_wall: WallMs,
         /// Signal types that its senders say are switched on.
         pub declared_types: SignalTypes,
-        /// Whether an absence waits for the next watermark.
+        /// Whether an absence waits for the next watermark to be counted from.
         pub absences_unset: bool,
         /// Whether absences stand still until the watermark moves.
         pub absences_wait: bool,
         /// What happened to its batches.
         pub outcomes: Outcomes,
-        /// Version of the semantics that its configuration asks for; 0: the first one, which was not stored.
+        /// Version of the semantics that its configuration asks for. 0 was stored before there were versions, and means
+        /// the first.
         pub semantics: u32 where since 2,
     }
 }
@@ -52,23 +54,25 @@ avro_record! {
         pub signals: u64,
         /// Batches that had been taken before.
         pub duplicates: u64,
-        /// Batches with the id of another one.
+        /// Batches with the number of another batch of their spool, but other bytes.
         pub conflicts: u64,
         /// Batches too far below their spool's newest to tell whether they were taken.
         pub below_window: u64,
-        /// Batches of one spool more than a site may have.
+        /// Batches of a new spool for which the site had no room.
         pub spool_overflows: u64,
         /// Batches that lay ahead of the gateway's clock and were shifted back.
         pub shifted: u64,
         /// Signals that came after the watermark had passed them.
         pub late: u64,
-        /// Signals that were judged before the watermark passed them, because too many were held.
+        /// Signals, and switches of types, that were judged before the watermark passed them, because too many were
+        /// held.
         pub released_early: u64,
         /// Batches and signals that the gateway turned away.
         pub refused: u64,
         /// Groups that were dropped to make room.
         pub evicted: u64,
-        /// Signals that lay ahead of the gateway's clock, alone among theirs, and were cut back to it.
+        /// Signals that lay ahead of the gateway's clock while at most half of their batch did, and were cut back to
+        /// it.
         pub cut: u64 where since 2,
         /// Spools that were dropped to make room.
         pub spools_evicted: u64 where since 2,

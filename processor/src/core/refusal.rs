@@ -1,4 +1,5 @@
-//! What the gateway turned away: a sign of life of the site, and a signal that the engine makes of it, `integration.refused`.
+//! What the gateway refused: a sign of life of the site, and a signal that the engine makes of it,
+//! `integration.refused`.
 
 use logystera_schemas::avro::{DecodeError, Writer};
 use logystera_schemas::batch::{Frame, Value, write_frame};
@@ -12,7 +13,7 @@ use super::site::Site;
 use super::version::Version;
 
 impl Site {
-    /// Takes note of what the gateway turned away. It is a sign of life only if its signature was right.
+    /// Takes note of what the gateway refused. It is a sign of life only if its signature was right.
     pub(crate) fn refused(
         &mut self,
         refused: &Refused,
@@ -67,7 +68,7 @@ impl Site {
 /// The signal type that is made here.
 const REFUSED: &str = "integration.refused";
 
-/// The signal's bytes.
+/// The bytes of the signal.
 fn signal(kind: SignalType, reason: &str, count: u64) -> Vec<u8> {
     let values = kind.def().fields.iter().map(|field| match &field.kind {
         FieldKind::Enum(symbols) => {
@@ -82,8 +83,8 @@ fn signal(kind: SignalType, reason: &str, count: u64) -> Vec<u8> {
     to.into_bytes()
 }
 
-/// The signal's `reason` for the code of a refusal. None: it makes no signal, because nothing is lost by it (the batch is there
-/// already), or because it is not known who was refused.
+/// The signal's `reason` for the code of a refusal. None: it makes no signal, because nothing is lost by it (the batch
+/// is there already), because the request may be an old one that somebody captured, or because the trouble is ours.
 fn symbol_of(code: &str) -> Option<&'static str> {
     Some(match code {
         // The last four are our own trouble, not the site's.

@@ -1,4 +1,4 @@
-//! A site's rules change, or go with the site.
+//! The rules of a site change, or end because the site is closed.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use super::rule::Rule;
 use super::rule_groups::{RuleGroups, RuleState};
 
 impl RuleGroups {
-    /// Goes on under another program: rules that count the same keep their groups, the alerts of the others resolve.
+    /// Goes on under another program: rules that still count the same keep their groups, the alerts of the others
+    /// resolve.
     pub(crate) fn reprogram(
         &mut self,
         program: &Arc<Program>,
@@ -26,7 +27,8 @@ impl RuleGroups {
         next.evicted = self.evicted;
         next.gone = std::mem::take(&mut self.gone);
         next.gone_rules = std::mem::take(&mut self.gone_rules);
-        // State is stored by the rule's name: what went is remembered by it, and what stays is put anew.
+        // State is stored under the name of its rule, not its index: all that changed is to be deleted, and what stays
+        // is put anew.
         for (index, key) in &self.changed {
             next.gone.insert((old.rule(*index).name.clone(), key.clone()));
         }

@@ -12,7 +12,8 @@ use super::rule_groups::{RuleGroups, reschedule};
 use super::site::Site;
 
 impl Site {
-    /// Wall time was set back from `before` to `wall`.
+    /// Wall time was set back from `before` to `wall`: the wall times of the site go back too, and so does its site
+    /// time if it lies ahead.
     pub(crate) fn set_back(
         &mut self,
         before: WallMs,
@@ -58,7 +59,7 @@ impl Site {
 }
 
 impl RuleGroups {
-    /// All times go back by `ms`; the site had reached `now`. Absences wait for the next watermark.
+    /// All times go back by `ms`; the site had reached `now` before. Absences wait for the next watermark.
     fn move_back(&mut self, ms: i64, now: SiteMs) {
         let program = Arc::clone(&self.program);
         self.absences_wait = true;

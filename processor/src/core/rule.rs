@@ -20,7 +20,7 @@ pub struct RuleSet {
     pub rules: Vec<Rule>,
     /// Bounds of a site's state.
     pub limits: StateLimits,
-    /// Types that are switched off for the site: their signals are not judged, and their absence is none.
+    /// Types that are switched off for the site: their signals are not judged, and no absence of them is told.
     pub disabled: SignalTypes,
 }
 
@@ -55,7 +55,7 @@ pub struct Rule {
     pub title: String,
     /// How bad.
     pub severity: Severity,
-    /// Part of the site.
+    /// The part of the site that it is about.
     pub subsystem: String,
     /// The type that it watches. None: it watches the site itself, for its silence.
     pub signal: Option<SignalType>,
@@ -88,9 +88,9 @@ pub enum Condition {
     Count {
         /// Matches that make it true; at least 1.
         threshold: u32,
-        /// Length of the window.
+        /// Length of the window, in milliseconds.
         within_ms: i64,
-        /// Length of a pane, of which `within_ms` is a multiple. None: the window is exact.
+        /// Length of a pane, in milliseconds; `within_ms` is a multiple of it. None: the window is exact.
         resolution_ms: Option<i64>,
     },
     /// At least `at_least` different values of a field in the window. A match without the field does not count.
@@ -99,17 +99,17 @@ pub enum Condition {
         field: usize,
         /// Values that make it true; at least 2.
         at_least: u32,
-        /// Length of the window.
+        /// Length of the window, in milliseconds.
         within_ms: i64,
     },
     /// No match for `for_ms`.
     Absent {
-        /// How long.
+        /// How long, in milliseconds.
         for_ms: i64,
         /// Whether it counts before the first match.
         expected: Expected,
     },
-    /// The whole site silent for so long, in open time.
+    /// The whole site is silent for `after_ms` of open time.
     Blind {
         /// How long, in milliseconds.
         after_ms: i64,

@@ -24,7 +24,7 @@ use super::program::{Program, RuleIndex};
 pub(crate) struct RuleState {
     /// Its groups.
     pub(crate) groups: BTreeMap<GroupKey, Group>,
-    /// The order in which they make room, while it is needed.
+    /// The order in which they make room, from the first time on that one has to.
     pub(crate) order: EvictionOrder,
     /// What is not kept by group.
     pub(crate) extras: RuleExtras,
@@ -52,13 +52,15 @@ pub(crate) struct RuleGroups {
     pub(crate) program: Arc<Program>,
     /// For each rule of the program.
     pub(crate) rules: Vec<RuleState>,
-    /// (time, rule, group): at most one a group, at or before the group's next deadline.
+    /// (time, rule, group): at most one of each group, at or before its next deadline.
     pub(crate) deadlines: BTreeSet<(SiteMs, RuleIndex, GroupKey)>,
     /// Signal types that the site's senders say are switched on.
     pub(crate) declared_types: SignalTypes,
-    /// Those of them, and of those that only the engine makes, that the configuration does not disable.
+    /// The types that are on: those that the senders declare or only the engine makes, without those that the
+    /// configuration disables.
     pub(crate) enabled: SignalTypes,
-    /// Since a blindness ended absences stand still, until the watermark moves.
+    /// Whether absences stand still until the watermark moves: since a blindness ended, or the time of the site started
+    /// anew.
     pub(crate) absences_wait: bool,
     /// Whether an absence waits for the next watermark to be counted from.
     pub(crate) absences_unset: bool,
@@ -69,9 +71,9 @@ pub(crate) struct RuleGroups {
     /// Groups that changed or went since they were put, in the order in which they did; one that went and came back stands
     /// here more than once.
     pub(crate) changed: Vec<(RuleIndex, GroupKey)>,
-    /// Groups of rules that are no longer there, since the state was put.
+    /// Groups, by the name of their rule, that are to be deleted at the next put, unless it puts them.
     pub(crate) gone: BTreeSet<(RuleName, GroupKey)>,
-    /// Rules that are no longer there, since the state was put.
+    /// Rules whose extras are to be deleted at the next put, unless it puts them.
     pub(crate) gone_rules: BTreeSet<RuleName>,
     /// Groups that were dropped to make room, since the site's start.
     pub(crate) evicted: u64,
@@ -225,7 +227,7 @@ impl RuleGroups {
         if !std::mem::replace(&mut group.dirty, true) {
             self.changed.push((index, key.clone()));
         }
-        // An entry that is too early finds its new time itself.
+        // An entry that is too early is put off when it comes due.
         let is_put_off = matched == Matched::Taken && group.scheduled != SiteMs::MAX && group.condition.only_puts_off();
         debug_assert!(
             !is_put_off || group.next(plan, self.absences_wait).is_none_or(|(next, _)| next >= group.scheduled)
@@ -279,7 +281,7 @@ impl RuleGroups {
         Some(group)
     }
 
-    /// Lets `change` change each group of a rule, in the order of the keys; it says whether it did.
+    /// Calls `change` on each group of a rule, in the order of the keys. It says whether it changed the group.
     pub(crate) fn each_group(&mut self, index: RuleIndex, mut change: impl FnMut(&mut Group) -> bool) {
         let program = Arc::clone(&self.program);
         let state = &mut self.rules[index.at()];

@@ -10,16 +10,17 @@ const SLOTS_A_DAY: i64 = KEY_GROUPS as i64;
 const _: () = assert!(SLOT_MS * SLOTS_A_DAY == 86_400_000);
 
 avro_record! {
-    /// Up to where snapshots have been taken.
+    /// Which snapshot comes next.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub(crate) struct SnapshotSchedule {
-        /// The slot to take next, counted from the epoch. None: no tick came yet.
+        /// The slot to take next, in slots since the epoch. None: no tick came yet.
         next_slot: Option<i64>,
     }
 }
 
 impl SnapshotSchedule {
-    /// The next slot that has come, oldest first, each key group's newest only.
+    /// Takes the oldest slot that has come, and gives its key group. After more than a day without a call, each key
+    /// group has only its newest slot.
     pub(crate) fn pop(&mut self, wall: WallMs) -> Option<KeyGroup> {
         let now = wall.0.div_euclid(SLOT_MS);
         // A clock that ran ahead and was set back must not put them off for as long as it was ahead.

@@ -11,7 +11,7 @@ use super::site::Site;
 use super::version::Version;
 
 impl Site {
-    /// A sign of life: ends blindness.
+    /// Takes a sign of life of the site: it ends blindness.
     pub(crate) fn hear_site(&mut self, time: &LogTime, out: &mut Vec<Detection>) {
         self.record.heard_open = time.open;
         self.record.heard_wall = time.wall();
@@ -50,7 +50,7 @@ impl Site {
         }
     }
 
-    /// Open time at which the site must be looked at again, should nothing be heard until then.
+    /// Open time at which the site must be looked at again if nothing is heard of it until then.
     pub(crate) fn next_open(&self, time: &LogTime) -> Option<OpenMs> {
         if self.has_ended() {
             return None;
@@ -59,7 +59,7 @@ impl Site {
         waits.map(|(plan, _)| self.blind_from(*plan, time)).min()
     }
 
-    /// Wall time at which the site must be looked at again, should nothing be heard until then.
+    /// Wall time at which the site must be looked at again if nothing is heard of it until then.
     pub(crate) fn next_wall(&self) -> Option<WallMs> {
         if !self.reminds() {
             return None;
@@ -78,12 +78,13 @@ impl Site {
         self.record.version() >= Version::Two
     }
 
-    /// Whether every spool declared that nothing more comes: then silence is what was promised.
+    /// Whether every spool declared that nothing more comes: then the silence was announced.
     fn has_ended(&self) -> bool {
         let ends = self.record.version() >= Version::Two && !self.spools.is_empty();
         ends && self.spools.values().all(|spool| spool.ended)
     }
 
+    /// Open time from which on the site is blind by this plan if nothing is heard of it.
     fn blind_from(&self, plan: blind::Plan, time: &LogTime) -> OpenMs {
         let flush_every_s = self.spools.values().map(|s| s.flush_every_s).max().unwrap_or(0);
         plan.blind_from(self.record.heard_open, flush_every_s, time.gap_end)

@@ -1,4 +1,4 @@
-//! A site at work: its spools, what it holds until the watermark passes that, and the groups of its rules.
+//! A site at work: its spools, what it holds until the watermark passes it, and the groups of its rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use super::version::Version;
 /// One site.
 #[derive(Debug)]
 pub(crate) struct Site {
-    /// Which state is kept together with its own.
+    /// The key group that its state belongs to.
     pub(crate) key_group: KeyGroup,
     /// What is stored of it at every log record.
     pub(crate) record: SiteRecord,
@@ -42,7 +42,7 @@ pub(crate) struct Site {
     pub(crate) wake_at: Option<OpenMs>,
     /// The same in wall time.
     pub(crate) wake_wall: Option<WallMs>,
-    /// What it holds, as the engine knows it.
+    /// What it holds, as the engine noted it last.
     pub(crate) held_share: Option<HeldShare>,
 }
 
@@ -103,6 +103,7 @@ impl Site {
         }
     }
 
+    /// The watermark; the least time before there is one.
     pub(crate) fn now(&self) -> SiteMs {
         self.record.watermark.unwrap_or(SiteMs::MIN)
     }
@@ -115,7 +116,7 @@ impl Site {
         same && self.record.semantics.max(1) == to.semantics.max(1)
     }
 
-    /// Goes on under another configuration.
+    /// Goes on under another configuration: of its rules, its name, or the version of the semantics.
     pub(crate) fn configure(&mut self, to: &SiteConfigured, program: &Arc<Program>, out: &mut Vec<Detection>) {
         let now = self.record.watermark.unwrap_or_default();
         let before = self.record.version();
@@ -128,7 +129,7 @@ impl Site {
         // What ended with the old configuration may have left a deadline at the very time that was reached.
         self.run_deadlines_before(now.plus(1), out);
         if self.record.version() != before {
-            // What is on is from here what this version takes for it.
+            // The versions differ in which spools count for what is on.
             self.switch(self.now());
         }
     }
@@ -191,8 +192,9 @@ impl Site {
         self.release_overflow(out)
     }
 
-    /// The batch's watermark and signals in site time. A signal that lies ahead of the gateway's clock is cut back to it; if
-    /// most of them do, or the watermark does, the whole batch is shifted back.
+    /// The batch's watermark and signals in site time. A signal that lies ahead of the gateway's clock is cut back to
+    /// it; if most of them do, or the watermark does, the whole batch is shifted back. Under the first version of the
+    /// semantics the whole batch always is.
     fn in_site_time<'a>(&mut self, batch: &Batch<'a>) -> Result<(SiteMs, Vec<(SiteMs, Frame<'a>)>), DecodeError> {
         let head = &batch.head;
         let mut signals = Vec::with_capacity(128);
@@ -224,8 +226,8 @@ impl Site {
         Ok((SiteMs(head.through).plus(shift), signals))
     }
 
-    /// Ends a log record: what is on is what the live spools say, and what the groups have to be stored is copied into the
-    /// site's record.
+    /// Ends a log record: switches on what the live spools declare, and copies what is stored of the groups into the
+    /// record of the site.
     pub(crate) fn settle(&mut self) {
         self.switch_as_live();
         let (record, groups) = (&mut self.record, &self.groups);

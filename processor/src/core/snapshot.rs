@@ -11,7 +11,8 @@ use logystera_schemas::snapshot::{Snapshot, SnapshotEntry, SnapshotSite};
 use super::engine::{Engine, Output};
 
 impl Engine {
-    /// Takes the snapshots that are due, up to a bound for each tick: after a gap they are caught up with over the next ones.
+    /// Takes the snapshots that are due, up to a bound for each tick: what a gap left due is caught up with over the
+    /// next ticks.
     pub(crate) fn take_snapshots(&mut self, position: u64, out: &mut Vec<Output>) {
         let mut bytes = 0;
         for _ in 0..SNAPSHOT_TICK_SLOTS_MAX {

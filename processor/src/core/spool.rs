@@ -1,5 +1,5 @@
-//! A spool of a site: which of its batches were seen, up to where it has said everything, and whether the watermark waits for
-//! it.
+//! A spool of a site: which of its batches were seen, up to which site time it has sent everything, and whether the
+//! watermark waits for it.
 
 use logystera_schemas::avro_record;
 use logystera_schemas::catalogue::SignalTypes;
@@ -17,11 +17,12 @@ avro_record! {
     /// Since when a spool is silent while others are heard.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Outlived {
-        /// When.
+        /// Open time at which another spool was first heard after it.
         pub at: OpenMs,
         /// Whether the whole site had been cut off before.
         pub after_outage: bool,
-        /// How much longer it is waited for because of that. None: the first version set it, which did not say.
+        /// How much longer it is waited for because of that, in milliseconds. None: set under the first version of the
+        /// semantics, which waits for the longest pause of a sender.
         pub pause_ms: Option<i64> where since 2,
     }
 }
@@ -30,7 +31,7 @@ avro_record! {
     /// The batches seen under one signing key.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct KeyWindow {
-        /// The key. None: it was heard before keys were told apart.
+        /// The key. None: the batches came under the first version of the semantics, which does not tell keys apart.
         pub key: Option<KeyId>,
         /// Whether the key was revoked.
         pub revoked: bool,
@@ -49,21 +50,21 @@ avro_record! {
         pub through: SiteMs,
         /// Its flush interval, in seconds: how often it promises a batch.
         pub flush_every_s: u32,
-        /// Signal types that it has on by what was judged of it.
+        /// Signal types that it has on at the watermark.
         pub enabled: SignalTypes,
-        /// Signal types that its newest batch says it has on.
+        /// Signal types that its newest batch says it has on: from the end of the batch before.
         pub declared_types: SignalTypes,
         /// Wall time of its last batch.
         pub last_batch: WallMs,
-        /// Set while another spool has been heard since this one was.
+        /// Set while another spool has been heard since this one was last.
         pub outlived: Option<Outlived>,
         /// Whether its newest batch said that it is the last one.
         pub ended: bool where since 2,
-        /// The key of `window`. None: it was heard before keys were told apart.
+        /// The key of `window`. None: as in [`KeyWindow`].
         pub key: Option<KeyId> where since 2,
         /// Whether that key was revoked.
         pub revoked: bool where since 2,
-        /// Windows of the spool's other keys, the newest used first.
+        /// Windows of the spool's other keys, the most recently used first.
         pub others: Vec<KeyWindow> where since 2,
     }
 }
@@ -75,14 +76,15 @@ pub(crate) enum Revocation {
     Unconcerned,
     /// It goes on.
     Changed,
-    /// Nothing that was seen of it counts any more.
+    /// It was heard under no other key: nothing that was seen of it counts any more.
     Emptied,
 }
 
 impl Spool {
-    /// Whether the watermark waits for it, with the site last heard at `heard`. It does until its silence exceeds three of its
-    /// flush intervals, and a sender's pause more after an outage of the whole site. Its silence counts only while others are
-    /// heard. One that has ended is not live.
+    /// Whether the watermark waits for it, if the site was last heard at `heard`. It does until the spool was silent
+    /// for three of its flush intervals (at least 2 minutes, at most 1 hour), and for a sender's pause more after an
+    /// outage of the whole site. Its silence is counted from the moment at which another spool is heard. A spool that
+    /// has ended is not waited for.
     pub(crate) fn is_live(&self, heard: OpenMs, version: Version) -> bool {
         if self.ended && version >= Version::Two {
             return false;
@@ -90,12 +92,13 @@ impl Spool {
         self.waited_until(version).is_none_or(|until| heard <= until)
     }
 
-    /// Until which open time it is waited for: if another spool is heard after that, it is not. None: no other was heard since.
+    /// Open time up to which it is waited for: once the site is heard after that, it no longer is. None: no other spool
+    /// was heard since this one was.
     pub(crate) fn waited_until(&self, version: Version) -> Option<OpenMs> {
         self.outlived.map(|outlived| outlived.at.plus(self.patience_ms(version)))
     }
 
-    /// How long its silence may last, in milliseconds.
+    /// How long its silence may last before it is no longer waited for, in milliseconds of open time.
     pub(crate) fn patience_ms(&self, version: Version) -> i64 {
         let flushes_ms = FLUSHES_WAITED * 1_000 * i64::from(self.flush_every_s);
         let pause_ms = self.outlived.map_or(0, |outlived| {
@@ -110,8 +113,8 @@ impl Spool {
         wall.since(self.last_batch) > SPOOL_FORGOTTEN_MS
     }
 
-    /// Another spool was heard. Its silence is counted from the first time, or anew from the first time after an outage of
-    /// the whole site if it was live until then. Gives whether anything changed.
+    /// Another spool was heard. Starts to count the silence of this one, if it is not counted yet; starts anew, once,
+    /// after an outage of the whole site, if this one was live until then. Gives whether anything changed.
     pub(crate) fn other_heard(&mut self, heard: &Heard, version: Version) -> bool {
         let starts = match self.outlived {
             None => true,
@@ -124,7 +127,8 @@ impl Spool {
         starts
     }
 
-    /// What is known of a batch, under whichever key it came.
+    /// What is known of a batch, under whichever of the spool's keys it came: of several answers the first of conflict,
+    /// duplicate, below the window, new.
     pub(crate) fn look(&self, seq: u64, digest: &Sha256Digest) -> Seen {
         let rank = |seen: &Seen| match seen {
             Seen::Conflict => 0,
@@ -136,7 +140,7 @@ impl Spool {
         windows.map(|window| window.look(seq, digest)).min_by_key(rank).unwrap_or(Seen::New)
     }
 
-    /// Marks a batch as seen under this key. None: keys are not told apart.
+    /// Marks a batch as seen under this key. None: the version of the semantics does not tell keys apart.
     pub(crate) fn mark(&mut self, key: Option<&KeyId>, seq: u64, digest: &Sha256Digest) {
         if self.key.as_ref() != key {
             self.turn_to(key);
@@ -144,7 +148,7 @@ impl Spool {
         self.window.mark(seq, digest);
     }
 
-    /// Makes the window of `key` the one that was used last. The one that was used longest ago goes if there are too many.
+    /// Makes the window of `key` the first. If there are too many windows, the one used longest ago goes.
     fn turn_to(&mut self, key: Option<&KeyId>) {
         let next = match self.others.iter().position(|other| other.key.as_ref() == key) {
             Some(place) => self.others.remove(place),
@@ -188,24 +192,25 @@ impl Spool {
     }
 }
 
-/// A sign of life of a site, and the one before.
+/// A sign of life of a site, and the time since the one before.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heard {
-    /// Open time of it.
+    /// Open time of this sign of life.
     pub(crate) now: OpenMs,
     /// Open time of the one before.
     pub(crate) last: OpenMs,
-    /// Whether the whole site was cut off between them.
+    /// Whether the whole site was cut off between the two.
     after_outage: bool,
-    /// How much longer spools are waited for because of that.
+    /// How much longer spools are waited for because of that, in milliseconds.
     pause_ms: i64,
 }
 
 impl Heard {
-    /// A site that was last heard at `last` is heard at `now`, `silent_ms` of wall time later. The newest gap in the ticks ended
-    /// at `gap_end`. `is_new`: a spool is heard for the first time.
+    /// The site was last heard at `last` and is heard at `now`, `silent_ms` of wall time later. The newest gap in the
+    /// ticks ended at `gap_end`. `is_new`: a spool is heard for the first time.
     ///
-    /// A sender's pauses double from 30 s on, with full jitter: its next one is hardly longer than twice the outage.
+    /// After an outage, spools are waited for twice its length and a margin more: a sender's pauses double from 30 s
+    /// on, with full jitter, so that its next one is hardly longer.
     pub(crate) fn new(last: OpenMs, now: OpenMs, gap_end: Option<OpenMs>, silent_ms: i64, is_new: bool) -> Self {
         let after_outage = now.since(last) > SITE_CUT_OFF_MS || gap_end.is_some_and(|end| end > last);
         let longest_ms = if is_new { REPLACED_PAUSE_MS_MAX } else { SENDER_PAUSE_MS_MAX };

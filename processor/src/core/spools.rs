@@ -1,4 +1,5 @@
-//! What a site does with its spools: hears them, waits for them, makes room for another, and has the types on that they declare.
+//! What a site does with its spools: hears them, waits for them, makes room for another, and switches on the types that
+//! they declare.
 
 use logystera_schemas::batch::Batch;
 use logystera_schemas::catalogue::SignalTypes;
@@ -14,7 +15,7 @@ use super::spool::{Heard, Revocation, Spool};
 use super::version::Version;
 
 impl Site {
-    /// Whether the batch was not taken before. Counts one that was, and one for whose spool there is no room.
+    /// Whether the batch is to be taken: it is new, and there is room for its spool. Counts one that is not.
     pub(crate) fn is_new(&mut self, batch: &Batch<'_>, wall: WallMs) -> bool {
         self.changes.record = true;
         let Some(spool) = self.spools.get(&batch.head.spool) else {
@@ -32,9 +33,9 @@ impl Site {
         false
     }
 
-    /// Drops a spool so that there is room for another: one that was heard only under keys that were revoked, else one that has
-    /// ended or was silent for long; of several the longest silent. What it sent and is held stays, and is judged
-    /// in its order.
+    /// Drops a spool so that there is room for another: one that was heard only under keys that were revoked, else one
+    /// that has ended or was silent for long; of several the one silent longest. Its signals that are held stay, and
+    /// are judged in their order.
     fn make_spool_room(&mut self, wall: WallMs) -> bool {
         if self.record.version() == Version::One {
             return false;
@@ -51,8 +52,8 @@ impl Site {
         true
     }
 
-    /// A key was revoked. If somebody else had it (`stolen`), the numbers of its batches are free again, and a spool of which
-    /// nothing else was seen goes with all that waits of it.
+    /// A key was revoked. If it was stolen, its batches count as never seen: their numbers are free again, and a spool
+    /// that was heard under no other key goes, with all that is held of it.
     pub(crate) fn key_revoked(&mut self, key: &KeyId, stolen: bool) {
         if self.record.version() == Version::One {
             return;
@@ -77,7 +78,8 @@ impl Site {
         self.changes.spools.insert(id);
     }
 
-    /// Hears a spool's batch. Gives the site time from which it declares other types. None: it declares the same.
+    /// Hears the batch of a spool. Gives the site time from which the spool declares other types than before (a new
+    /// one: from the start of time). None: it declares the same.
     pub(crate) fn hear_batch(&mut self, batch: &Batch<'_>, through: SiteMs, time: &LogTime) -> Option<SiteMs> {
         let head = &batch.head;
         let version = self.record.version();
@@ -107,13 +109,14 @@ impl Site {
         spool.through = spool.through.max(through);
         spool.flush_every_s = head.flush_every_s;
         spool.last_batch = time.wall();
-        // One that goes on has not ended, also while the first version, which asks nobody for that, holds.
+        // Every batch sets it: a spool that goes on has not ended. The first version knows no end.
         spool.ended = head.ends && version >= Version::Two;
         self.changes.spools.insert(head.spool);
         switched
     }
 
-    /// One spool was heard, and thereby the others were not. `is_new`: for the first time.
+    /// Spool `heard` was heard: its silence ends, and that of the others counts from now on, if it does not yet.
+    /// `is_new`: it is heard for the first time.
     pub(crate) fn hear_spool(&mut self, heard: SpoolId, is_new: bool, time: &LogTime) {
         let silent_ms = time.wall().since(self.record.heard_wall);
         let by = Heard::new(self.record.heard_open, time.open, time.gap_end, silent_ms, is_new);
@@ -128,8 +131,8 @@ impl Site {
         }
     }
 
-    /// Up to where the site is judged now that it was heard, by a batch of the spool `own` if one is given: the least of
-    /// what the spools that are waited for have reached. It never goes back.
+    /// The watermark of a site that was just heard, by a batch of spool `own` if one is given: the least `through` of
+    /// the spools that are waited for. It never goes back.
     pub(crate) fn next_watermark(&self, own: Option<SpoolId>) -> SiteMs {
         let (now, version) = (self.now(), self.record.version());
         let live = self.spools.values().filter(|spool| spool.is_live(self.record.heard_open, version));
@@ -137,8 +140,9 @@ impl Site {
         if version == Version::One {
             return throughs.min().unwrap_or(SiteMs::MIN).max(now);
         }
-        // One that lies behind is late anyway: to wait for it would make the others late too.
+        // A spool behind the watermark is late anyway: to wait for it would make the others late too.
         throughs.filter(|through| *through >= now).min().unwrap_or_else(|| {
+            // No live spool has reached the watermark: only the batch of a spool that has ended moves it.
             let ended = own.and_then(|own| self.spools.get(&own)).filter(|spool| spool.ended);
             ended.map_or(now, |spool| spool.through.max(now))
         })
@@ -165,8 +169,8 @@ impl Site {
         self.switch(now);
     }
 
-    /// Has on what live spools declare. Also before anything is judged of a record by which a spool was found to be dead: what
-    /// only that one had on must not be missed.
+    /// From the second version of the semantics on: has on what the live spools declare. Also called before a record is
+    /// judged, since the record may show that a spool is dead: what only that one had on must not count as missing.
     pub(crate) fn switch_as_live(&mut self) {
         if self.record.version() >= Version::Two {
             self.switch(self.now());
@@ -181,7 +185,7 @@ impl Site {
         }
     }
 
-    /// The types that some spool has on, of those that are live if there are any.
+    /// The types that spools have on: from the second version on only the live ones count, if there are any.
     fn declared_by_spools(&self) -> SignalTypes {
         let version = self.record.version();
         if version >= Version::Two {

@@ -1,4 +1,5 @@
-//! The engine's state as entries of a store. Who restores them and applies the log from there on gets the same engine.
+//! The engine's state as entries of a store. An engine that restores them and applies the log from there on is the same
+//! engine.
 //!
 //! A [`Key`] is the key group (2 bytes, big-endian), a tag, and what follows; entries of a site lie together in this order:
 //!
@@ -11,8 +12,8 @@
 //! | 4 | site `/`, rule `/`, group key | [`Group`] | when the group changes | it is idle and empty |
 //! | 5 | site `/`, time (sortable), spool, seq, index | [`HeldItem`] | when it comes and goes | nothing waits there |
 //!
-//! Every value starts with the id of the key that it may be encrypted under (null: not encrypted). All live until the
-//! site is closed.
+//! Every value starts with the id of the key that it may be encrypted under (null: not encrypted). An entry is deleted
+//! when what it holds is gone, at the latest when its site is closed; the clocks stay.
 
 use std::sync::Arc;
 
@@ -86,8 +87,8 @@ impl Engine {
         Clocks { time: self.time, schedule: self.schedule }
     }
 
-    /// Takes a stored entry. Called for each, in the order of the keys, before the first record, or a whole key group's before
-    /// its first one; the configurations that the sites name must be known.
+    /// Takes a stored entry. To be called for each entry, in the order of the keys, before the first record; for those
+    /// of a key group that moves here, before its first record. The configurations that the sites name must be known.
     pub fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
         let key = Key::read(key).map_err(EngineError::State)?;
         let mut value = Reader::stored(value);
@@ -127,8 +128,8 @@ impl Engine {
     }
 }
 
-/// The spool that a stored entry is of. None: it is of something else. For the gateway, which wants to know after a restart
-/// what the log has.
+/// The spool that a stored entry holds. None: it holds something else. For a gateway, which wants to know after a
+/// restart what the log has.
 pub fn stored_spool(key: &[u8], value: &[u8]) -> Result<Option<(SiteId, SpoolId, Spool)>, DecodeError> {
     let Key::Site(_, site, SiteEntry::Spool(spool)) = Key::read(key)? else { return Ok(None) };
     let mut value = Reader::stored(value);

@@ -1,5 +1,5 @@
-//! Signal types that the site's operator switches on or off, or an intruder in the operator's seat: the engine makes a signal
-//! of each, `integration.changed`, so that rules can watch the watching.
+//! The types of signals that the operator of a site, or an intruder in the operator's seat, switches on or off: the
+//! engine makes a signal of each, `integration.changed`, so that rules can watch the watching.
 
 use logystera_schemas::avro::{DecodeError, Writer};
 use logystera_schemas::batch::{Frame, Value, write_frame};
@@ -17,15 +17,15 @@ const CHANGED: &str = "integration.changed";
 /// What a spool's declaration changes for its site.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Switched {
-    /// Types that it has on now, and that no live spool had.
+    /// Types that the spool has on now, and that no live spool had on.
     on: SignalTypes,
-    /// Types that it has on no more, and that no other live spool has.
+    /// Types that the spool no longer has on, and that no other live spool has on.
     off: SignalTypes,
 }
 
 impl Site {
-    /// What it changes that this spool now declares these types. A spool's silence, its end and its beginning switch nothing: only
-    /// a sender that declared one thing and now declares another does.
+    /// What changes for the site if this spool declares these types. Only a sender that declared one thing and now
+    /// declares another switches: the beginning of a spool, its silence and its end do not.
     pub(crate) fn switched_by(&self, spool: SpoolId, enabled: SignalTypes) -> Switched {
         let version = self.record.version();
         let Some(before) = self.spools.get(&spool).filter(|_| version >= Version::Two) else {
@@ -59,7 +59,7 @@ impl Site {
     }
 }
 
-/// The signal's bytes.
+/// The bytes of the signal.
 fn signal(kind: SignalType, switched: SignalType, action: &str) -> Vec<u8> {
     let value = |field: &FieldDef| match &field.kind {
         FieldKind::Enum(symbols) => {

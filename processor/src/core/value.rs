@@ -34,7 +34,7 @@ pub fn show(signal_type: SignalType, field: usize, value: &Value<'_>, to: &mut i
     }
 }
 
-/// Writes a value after the branch that says whether it is there.
+/// Writes whether the value is there (the branch of an Avro union), then the value.
 #[inline]
 pub(crate) fn write_present(to: &mut Writer, value: &Value<'_>) {
     to.long(i64::from(*value != Value::Absent));

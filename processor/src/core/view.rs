@@ -22,7 +22,7 @@ pub struct SiteView {
     pub record: SiteRecord,
     /// Its spools, in the order of their ids.
     pub spools: Vec<SpoolView>,
-    /// What it holds. None: nothing waits.
+    /// The signals that it holds. None: none waits.
     pub held: Option<HeldView>,
 }
 
@@ -48,7 +48,7 @@ pub struct SpoolView {
 pub enum Standing {
     /// It sends, or may be expected to.
     Live,
-    /// It was silent for so long while others spoke that nothing waits for it.
+    /// It was silent for so long, while others were heard, that it is not waited for.
     Silent,
     /// It declared that nothing more comes.
     Ended,
@@ -65,7 +65,8 @@ pub struct HeldView {
     pub oldest: SiteMs,
     /// Site time of the newest.
     pub newest: SiteMs,
-    /// The spools that have not yet spoken past the oldest. None: it is judged when the site is heard next.
+    /// The spools that are waited for: they have not yet sent everything up to the oldest. Empty: it is judged when the
+    /// site is heard next.
     pub waits_for: Vec<Wait>,
 }
 
@@ -81,10 +82,11 @@ pub struct Wait {
 /// How long a spool is waited for, unless it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// Until another spool of the site is heard after this. It moves on while gateways are away, and by a sender's pause if the
-    /// whole site falls silent first.
+    /// Until another spool of the site is heard after this time. It moves on while gateways are away, and by a sender's
+    /// pause if the whole site falls silent first.
     Heard(WallMs),
-    /// No other spool was heard since: its silence counts from the next one's batch on, and is long after so many milliseconds.
+    /// No other spool was heard since. Its silence counts from the next batch of another one on, for so many
+    /// milliseconds.
     Uncounted(i64),
 }
 
@@ -104,7 +106,8 @@ impl Gathering {
         Self { site, time: LogTime::default(), record: None, spools: BTreeMap::new(), held: BTreeMap::new() }
     }
 
-    /// What the keys begin with of the entries that are needed. Other entries' may begin so too; [`Self::take`] passes them over.
+    /// The beginnings of the keys of the entries that are needed. Other keys may begin so too; [`Self::take`] passes
+    /// them over.
     pub fn prefixes(&self) -> [Vec<u8>; 4] {
         key::prefixes(&self.site)
     }

@@ -1,4 +1,5 @@
-//! When sites must be looked at though nothing is heard of them: their silence may have to be announced.
+//! When sites must be looked at though nothing is heard of them: they may have become silent for too long, or a
+//! reminder of their silence may be due.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,12 +9,12 @@ use logystera_schemas::time::{OpenMs, WallMs};
 use super::log_time::LogTime;
 use super::site::Site;
 
-/// The sites that wait for a moment, and which.
+/// The sites that must be looked at at some time, and when.
 #[derive(Debug, Default)]
 pub(crate) struct Wakes {
-    /// At most one entry a site, at or before its true time.
+    /// At most one entry a site, at or before the time at which it must be looked at.
     open: BTreeSet<(OpenMs, SiteId)>,
-    /// At most one entry a site, at its true time.
+    /// At most one entry a site, at the very time.
     wall: BTreeSet<(WallMs, SiteId)>,
 }
 
@@ -40,14 +41,14 @@ impl Wakes {
         self.open.insert((next, id.clone()));
     }
 
-    /// A site is gone.
+    /// Forgets a site that is closed.
     pub(crate) fn forget(&mut self, id: &SiteId, site: &Site) {
         self.open.remove(&(site.wake_at.unwrap_or_default(), id.clone()));
         self.wall.remove(&(site.wake_wall.unwrap_or_default(), id.clone()));
     }
 
-    /// The sites that must be looked at now. An entry can be too early, and is exact again after a restore: so the
-    /// sites come in the order of their ids.
+    /// The sites that must be looked at now. They come in the order of their ids, so that a restore changes nothing: it
+    /// makes entries exact that were too early.
     pub(crate) fn due(&mut self, time: &LogTime, sites: &mut BTreeMap<SiteId, Site>) -> BTreeSet<SiteId> {
         let mut due = BTreeSet::new();
         while self.open.first().is_some_and(|(at, _)| *at <= time.open)

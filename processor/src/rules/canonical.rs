@@ -1,7 +1,8 @@
-//! The canonical form: JSON with sorted keys, no spaces, every default filled in. What a digest and a revision are of.
+//! The canonical form: JSON with sorted keys, no spaces, every default filled in. Digests and revisions are computed
+//! from it.
 //!
-//! A key that a later version adds must be left out of it if it has its default, so that the digests of rules that
-//! do not use it stand.
+//! A key that a later version adds must be left out if it has its default, so that the digests of rules that do not use
+//! it stay the same.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -17,7 +17,8 @@ use crate::core::{Condition, Expected};
 const SPANS: std::ops::RangeInclusive<i64> = RULE_SPAN_MS_MIN..=RULE_SPAN_MS_MAX;
 const LATER: [Later; 1] = [("ratio", "ratios come in a later version; count the bad outcomes alone until then")];
 
-/// Reads `threshold`, whose key stands at `key`. Without a signal, which was refused, only what does not depend on it.
+/// Reads `threshold`, whose key stands at `key`. `signal` is none if the signal type was refused: then only what does
+/// not depend on it is checked.
 pub(super) fn threshold(
     key: Place,
     node: &Node,
@@ -122,7 +123,7 @@ fn distinct(
     Some((place, at_least as u32))
 }
 
-/// Reads `absent`. Which of its two forms it is decides whether the rule has a signal.
+/// Reads `absent` in either of its forms: a missing signal, or (`blind_after`) a silent site.
 pub(super) fn absent(node: &Node, group_by: Option<Place>, report: &mut Report<'_>) -> Option<Condition> {
     let keys = Keys::of(node, "`absent`", &["for", "expected", "blind_after"], &[], report)?;
     if let Some(blind) = keys.get("blind_after") {
@@ -154,7 +155,7 @@ pub(super) fn absent(node: &Node, group_by: Option<Place>, report: &mut Report<'
     Some(Condition::Absent { for_ms: for_ms?, expected })
 }
 
-/// The condition in its one spelling, and the key it stands under.
+/// The canonical form of the condition, and the key that it stands under.
 pub(super) fn canonical(condition: &Condition, signal: Option<SignalType>) -> (&'static str, Json) {
     let span = |ms: i64| Json::text(short(ms));
     match condition {

@@ -1,4 +1,5 @@
-//! What a rule can cost at worst, known before it runs. The sizes are the engine's own: what it charges a site for a group.
+//! What a rule can cost at worst, known before it runs. The sizes are those that the engine counts for a group against
+//! the bounds of a site.
 
 use super::definition::groups_max;
 use crate::core::{Rule, StateLimits, group_bytes_max};

@@ -49,7 +49,7 @@ const SEVERITIES: [(&str, Severity); 3] =
 const REVISION_DIGITS: usize = 12;
 const SPANS: std::ops::RangeInclusive<i64> = 0..=RULE_SPAN_MS_MAX;
 
-/// A rule, where its name stands, and its canonical form.
+/// A rule, the place of its name, and its canonical form.
 pub(super) struct Defined {
     pub(super) rule: Rule,
     pub(super) place: Place,
@@ -117,7 +117,7 @@ pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<Defined> {
     Some(Defined { rule, place: name_node?.place, json })
 }
 
-/// What the message may name; if the rest of the rule was refused, as far as that can be told.
+/// What the message may name: if other parts of the rule were refused, as far as the rest tells.
 fn message_names<'n>(keys: &Keys<'n>, watch: Option<&Watch>) -> Names<'n> {
     let group_by = match keys.get("group_by").map(|node| &node.yaml) {
         Some(Yaml::List(items)) => items.iter().filter_map(Node::as_text).collect(),
@@ -301,7 +301,7 @@ fn names(rule: &Rule, places: &[usize]) -> Json {
     Json::list(places.iter().filter_map(|place| field_name(rule.signal, *place)).map(Json::text))
 }
 
-/// What a rule counts, in its one spelling: an edit that leaves it the same leaves the groups as they are.
+/// The canonical form of what a rule counts: an edit that leaves it the same leaves the groups as they are.
 fn counting(rule: &Rule) -> Vec<(&'static str, Json)> {
     let mut keys = vec![condition::canonical(&rule.condition, rule.signal), ("group_by", names(rule, &rule.group_by))];
     if let Some(signal) = rule.signal {

@@ -1,4 +1,5 @@
-//! `bundle` and `tests`: checked here, applied by others.
+//! `bundle` and `tests`: checked here and kept in the canonical form. This version neither bundles by rule nor runs
+//! tests.
 
 use logystera_schemas::catalogue::{FieldDef, FieldKind, SignalType};
 use logystera_schemas::limits::{
@@ -20,7 +21,7 @@ const BUNDLE_BY: [&str; 5] = ["tenant", "site", "rule", "severity", "subsystem"]
 const STATES: [&str; 3] = ["inactive", "pending", "firing"];
 const TIMES: std::ops::RangeInclusive<i64> = 0..=RULE_SPAN_MS_MAX;
 
-/// Reads `bundle` into its one spelling.
+/// Reads `bundle` into its canonical form.
 pub(super) fn bundle(node: &Node, report: &mut Report<'_>) -> Option<Json> {
     let keys = Keys::of(node, "`bundle`", &["by", "wait", "max"], &[], report)?;
     let by = keys.need("by", "such as `by: [site]`", report).and_then(|node| {
@@ -48,7 +49,7 @@ pub(super) struct Subject<'r> {
     pub(super) group_by: &'r [&'r str],
 }
 
-/// Reads `tests` into their one spelling.
+/// Reads `tests` into their canonical form.
 pub(super) fn tests(node: &Node, subject: &Subject<'_>, report: &mut Report<'_>) -> Option<Json> {
     let items = read::list(node, "`tests`", RULE_TESTS_MAX, report)?;
     let read: Vec<_> = items.iter().map(|item| test(item, subject, report)).collect();

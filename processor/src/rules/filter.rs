@@ -14,7 +14,7 @@ use crate::core::{Predicate, Test};
 const RANGE_KEYS: [&str; 4] = ["gte", "gt", "lte", "lt"];
 const TEST_KEYS: [&str; 6] = ["gte", "gt", "lte", "lt", "prefix", "not"];
 
-/// Reads `where`. The predicates come sorted: bit masks, numbers, hashes, strings; then by field.
+/// Reads `where`. The predicates come in the order of their cost, then of their fields.
 pub(super) fn read(node: &Node, signal: SignalType, report: &mut Report<'_>) -> Option<Vec<Predicate>> {
     let keys = Keys::any(node, "`where`", report)?;
     let read: Vec<Option<Predicate>> =
@@ -138,7 +138,7 @@ fn range(keys: &Keys<'_>, def: &FieldDef, report: &mut Report<'_>) -> Option<Tes
     }
     let what = format!("`{}`", def.name);
     let ends = RANGE_KEYS.map(|key| {
-        // An end that is not included itself may lie just outside.
+        // `gt` and `lt` may lie one outside the range of the field.
         let legal = match key {
             "gt" => min - 1..=max - 1,
             "lt" => min + 1..=max + 1,
@@ -279,7 +279,7 @@ pub(super) fn describe(kind: &FieldKind) -> &'static str {
     }
 }
 
-/// `where` in its one spelling.
+/// The canonical form of `where`.
 pub(super) fn canonical(filter: &[Predicate], signal: SignalType) -> Json {
     let fields = &signal.def().fields;
     Json::map(filter.iter().map(|p| {

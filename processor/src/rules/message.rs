@@ -83,7 +83,7 @@ fn piece(name: &str, shown: &str, node: &Node, names: &Names<'_>, report: &mut R
     }
 }
 
-/// The message as it is written.
+/// The message as a rule file writes it.
 pub(super) fn canonical(template: &Template, group_by: &[usize], signal: Option<SignalType>) -> String {
     let mut text = String::new();
     for piece in &template.0 {

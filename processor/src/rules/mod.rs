@@ -51,7 +51,8 @@ const LATER: [Later; 2] =
     [("metrics", "metrics come in a later version"), ("snapshots", "snapshots come in a later version")];
 
 impl RuleSet {
-    /// Reads the files of a rule set, each with its name for errors. All errors of all files are returned, in their order.
+    /// Reads the files of a rule set, each with its name for errors. If anything is wrong, gives all errors of all
+    /// files, in the order of the files.
     pub fn from_yaml(sources: &[(&str, &str)]) -> Result<Self, Vec<RuleError>> {
         let mut reader = SetReader::default();
         let mut reports: Vec<Report<'_>> = sources.iter().map(|(name, text)| Report::new(name, text)).collect();
@@ -74,8 +75,8 @@ impl RuleSet {
     }
 }
 
-/// A file's bytes as text; an error if they are too many or not UTF-8. Read at most one byte more than
-/// `RULE_FILE_BYTES_MAX`.
+/// The text of a file. An error if it has too many bytes, or they are not UTF-8. The caller need not read more than one
+/// byte beyond `RULE_FILE_BYTES_MAX`.
 pub fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, RuleError> {
     if bytes.len() > RULE_FILE_BYTES_MAX {
         let problem = format!("the file has more than {RULE_FILE_BYTES_MAX} bytes");
@@ -94,7 +95,7 @@ pub fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, RuleError> {
     })
 }
 
-/// The parts of a set as the files are read. A place is the number of the file and where it is there.
+/// The parts of a set as its files are read. The numbers are those of the files.
 #[derive(Default)]
 struct SetReader {
     rules: Vec<(usize, Defined)>,

@@ -1,4 +1,4 @@
-//! Reads maps, lists and scalars as what a rule says they are. `None` always means that an error was reported.
+//! Reads maps, lists and scalars as what a rule says they are. A reader that gives `None` has reported an error.
 
 use std::ops::RangeInclusive;
 
@@ -9,7 +9,7 @@ use super::report::{Place, Report};
 use super::suggest;
 use super::yaml::{Key, Node, Yaml};
 
-/// A key that will exist one day, and the reason why it does not yet.
+/// A key that a later version will know, and what to do until then.
 pub(super) type Later = (&'static str, &'static str);
 
 /// A map and what it is called in errors, with its article.
@@ -58,12 +58,12 @@ impl<'n> Keys<'n> {
         self.entries
     }
 
-    /// A key's value.
+    /// A key's value. None: the key is not there.
     pub(super) fn get(&self, name: &str) -> Option<&'n Node> {
         self.entry(name).map(|(_, node)| node)
     }
 
-    /// A key's place and its value.
+    /// A key's place and its value. None: the key is not there.
     pub(super) fn entry(&self, name: &str) -> Option<(Place, &'n Node)> {
         self.entries.iter().find(|(key, _)| key.name == name).map(|(key, node)| (key.place, node))
     }
@@ -78,7 +78,7 @@ impl<'n> Keys<'n> {
     }
 }
 
-/// Reads a scalar that is not nothing.
+/// Reads a scalar other than YAML's null.
 pub(super) fn text<'n>(node: &'n Node, what: &str, report: &mut Report<'_>) -> Option<&'n str> {
     match &node.yaml {
         Yaml::Scalar { text, .. } if !node.is_nothing() => Some(text),
@@ -190,12 +190,12 @@ pub(super) fn span(node: &Node, what: &str, range: RangeInclusive<i64>, report: 
     None
 }
 
-/// What stands there, for an error: short text itself, anything else by its sort.
+/// What stands there, for an error: a short text itself, of anything else its kind.
 fn shown(node: &Node, text: &str) -> String {
     if node.is_nothing() || text.chars().count() > 40 { node.describe().to_owned() } else { format!("`{text}`") }
 }
 
-/// Reads a list of at most `max`.
+/// Reads a list of at most `max` items.
 pub(super) fn list<'n>(node: &'n Node, what: &str, max: usize, report: &mut Report<'_>) -> Option<&'n [Node]> {
     match &node.yaml {
         Yaml::List(items) if items.len() <= max => Some(items),

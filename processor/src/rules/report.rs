@@ -117,7 +117,7 @@ pub(super) struct Place {
     pub(super) line: usize,
     /// Column in characters, from 1.
     pub(super) column: usize,
-    /// Characters, cut to the end of the line where it is shown.
+    /// Characters that it takes; cut to the end of the line when it is shown.
     pub(super) width: usize,
 }
 
@@ -133,8 +133,9 @@ pub(super) struct Report<'a> {
     pub(super) file: &'a str,
     lines: Vec<&'a str>,
     errors: Vec<RuleError>,
-    /// Takes the errors beyond the limit.
+    /// The newest of the errors beyond the limit.
     spill: Option<RuleError>,
+    /// Number of the errors beyond the limit.
     spilled: usize,
 }
 

@@ -22,7 +22,7 @@ pub(super) fn list(words: &[&str]) -> String {
     }
 }
 
-/// The known word at the least distance, if that is at most a third of its length.
+/// The known word at the least distance, if that is at most a third of its length, or 1.
 fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let word: Vec<char> = word.to_lowercase().replace(['-', ' '], "_").chars().take(WORD_CHARS_MAX + 1).collect();
     if word.len() > WORD_CHARS_MAX {

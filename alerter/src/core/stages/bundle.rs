@@ -1,7 +1,8 @@
-//! Bundling, so far of one fault's lines. Lanes: what is told of one fault (a site's rule and group) to one channel. One line of a lane is in the air at a time, the
-//! oldest first, so that nobody hears of a firing after its end. A line that waits is overtaken by a newer one, which tells
-//! both; but a channel that may know of an episode is told of that episode's end. News that waits behind such an end lends it
-//! its own tries: the end is tried whenever the news would be, and its own steps of the schedule are not used up by that.
+//! Bundling, so far of the lines of one lane: the deliveries that tell one channel of one fault (a rule and a group of
+//! a site). One line of a lane is in the air at a time, the oldest first, so that nobody hears of a firing after its
+//! end. A line that waits is overtaken by a newer one, which tells both. But the end of an episode that the channel may
+//! know of is not overtaken by news of another episode: it is told first. So that news need not wait for hours behind
+//! it, such an end is tried whenever the news would be; that uses none of its own steps of the schedule.
 
 use std::sync::Arc;
 
@@ -23,13 +24,13 @@ pub(in crate::core) struct Overtaken {
 }
 
 impl Tenant {
-    /// Whether the newest line of a lane that waits would make place for news behind it.
+    /// Whether `news` would overtake the newest line of the lane that waits.
     pub(in crate::core) fn is_overtaken_by(&self, lane: &Lane, news: &Detection) -> bool {
         let newest = self.lane(lane).filter(|id| !self.is_in_flight(*id)).last().and_then(|id| self.find(id));
         newest.is_some_and(|(waiting, told)| !holds_up(&waiting, &told, news))
     }
 
-    /// Lets newer lines of a lane overtake those that wait before them.
+    /// Lets newer lines of a lane overtake those that wait before them, and gives those.
     pub(in crate::core) fn overtake(&mut self, tenant: &TenantId, lane: &Lane, dirty: &mut Dirty) -> Vec<Overtaken> {
         let waiting: Vec<DeliveryId> = self.lane(lane).filter(|id| !self.is_in_flight(*id)).collect();
         let mut overtaken = Vec::new();
@@ -57,7 +58,8 @@ impl Tenant {
         overtaken
     }
 
-    /// A line failed: news that it holds up, and that would have been tried by now, is put off by a step of its own schedule.
+    /// A line failed: the news that waits behind it, if it would have been tried by now, is put off by a step of its
+    /// own schedule.
     pub(in crate::core) fn put_off_news(
         &mut self,
         tenant: &TenantId,
@@ -83,19 +85,22 @@ impl Tenant {
     }
 }
 
-/// Whether the older line stays before the newer one: who may know of an episode would never hear of its end.
+/// Whether the older line is told before the newer one, not overtaken by it: it ends another episode, which the channel
+/// may know of, and would else never hear the end of.
 fn holds_up(older: &Delivery, told: &Detection, news: &Detection) -> bool {
     told.id != news.id && told.state == DetectionState::Resolved && !older.merged.untold
 }
 
-/// A delivery that was to be tried at `own`, and is tried at `news` instead. That uses no step, but for the first try, which is
-/// the one it had anyway. One that was hastened before is not waiting for a step of its own.
+/// A delivery that was to be tried at `own` and is tried at `news` instead. The try uses no step of the schedule,
+/// unless it is the first, which it had anyway. A delivery that was hastened before waits for no step of its own: that
+/// try is counted already.
 fn hastened(id: DeliveryId, delivery: Delivery, own: Timer, news: Timer) -> Delivery {
     let is_step = delivery.attempts > 0 && own.delay_ms == retry::delay_ms(id, delivery.steps() + 1);
     Delivery { stage: Stage::Waiting(news), free: delivery.free + u32::from(is_step), ..delivery }
 }
 
-/// The newer delivery, telling the older one's lines too. One that was never tried takes over its place in time.
+/// The newer delivery, which tells the older one's lines too. If neither was tried yet, it is tried at the earlier of
+/// their times.
 fn merged(older: &Delivery, told: &Detection, newer: Delivery, same_episode: bool) -> Delivery {
     let firing = u32::from(told.state == DetectionState::Firing);
     let oldest = if older.merged.lines > 0 { older.merged.since.min(told.started_at) } else { told.started_at };

@@ -1,6 +1,7 @@
-//! What becomes of a detection until its deliveries wait, a stage a file: [`route`] says which channels it goes to, [`plan`] makes
-//! a delivery of it and says when it is tried first, [`limit`] whether there is room, [`bundle`] what it tells besides. A stage
-//! looks at values and gives one; what it turns away has a `Reason`. The planner runs them in order.
+//! What becomes of a detection until its deliveries wait, a stage a file: [`route`] says which channels it goes to,
+//! [`plan`] makes a delivery of it and says when it is tried first, [`limit`] says whether there is room, [`bundle`]
+//! what it tells besides. A stage takes values and gives one; what it turns away has a `Reason`. The planner runs them
+//! in this order.
 
 pub(super) mod bundle;
 pub(super) mod limit;

@@ -1,4 +1,4 @@
-//! The delivery, and when it is tried first.
+//! Makes the delivery of a detection, and says when it is tried first.
 
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
 use logystera_schemas::ids::{ChannelId, DeliveryId};
@@ -9,7 +9,8 @@ use crate::core::clock::Timer;
 use crate::core::delivery::{Delivery, DetectionRef, Merged, Stage, lane_of};
 use crate::core::retry;
 
-/// A delivery that has not been tried. A detection of long ago comes with others: it waits for them a little.
+/// A delivery that has not been tried. An old detection comes with others, out of a backlog: it waits a little for
+/// them.
 pub(in crate::core) fn plan(
     id: DeliveryId,
     detection: &Detection,

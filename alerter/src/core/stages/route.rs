@@ -11,11 +11,11 @@ use crate::core::tenant::Tenant;
 pub(in crate::core) enum Route {
     /// To no channel.
     Nowhere(Reason),
-    /// To these channels, in their order; with a reason to those that get nothing.
+    /// To these channels, in their order. A channel with a reason gets nothing.
     To(Vec<(ChannelId, Option<Reason>)>),
 }
 
-/// To all of its tenant's channels, unless a suppression holds it back. `tenant` is none if nothing is known of it.
+/// To all channels of its tenant, unless a suppression holds it back. `tenant` is none if nothing is known of it.
 pub(in crate::core) fn route(detection: &Detection, tenant: Option<&Tenant>) -> Route {
     if detection.state == DetectionState::Suppressed {
         return Route::Nowhere(Reason::Suppressed);

@@ -1,4 +1,4 @@
-//! No match for so long. [`absences`](super::super::absences) says from where each is counted.
+//! No match for so long. [`absences`](super::super::absences) says from when on an absence is counted.
 
 use logystera_schemas::avro_record;
 use logystera_schemas::detection::DetectionReason;
@@ -30,7 +30,7 @@ avro_record! {
 }
 
 impl kind::Plan for Plan {
-    /// Nobody else would watch for what is always expected.
+    /// No match would make the group of what is expected always.
     fn has_standing_group(&self) -> bool {
         self.expected == Expected::Always
     }

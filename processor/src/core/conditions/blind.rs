@@ -1,5 +1,5 @@
-//! The whole site is silent: blindness. Site time can't tell it, since nothing moves that; it lives in open time, and its
-//! spans run in wall time.
+//! The whole site is silent: blindness. Site time can't tell it, since nothing moves that. How long the silence lasts
+//! is counted in open time; its suppressions and reminders run in wall time.
 
 use logystera_schemas::avro_record;
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
@@ -22,9 +22,9 @@ avro_record! {
     pub(crate) struct State {
         /// Whether the site is silent for too long.
         pub(crate) firing: bool,
-        /// Whether a firing of this episode was emitted: only then is its end.
+        /// Whether a firing of this episode was emitted: only then its end is emitted too.
         pub(crate) announced: bool,
-        /// Since when it is silent.
+        /// Wall time at which the site was last heard before the silence.
         pub(crate) started_at: WallMs,
         /// End of the suppression that runs.
         pub(crate) suppressed_until: Option<WallMs>,
@@ -36,9 +36,9 @@ avro_record! {
 }
 
 impl Plan {
-    /// Open time from which on a site is blind that was last heard at `heard`: `after_ms` later, never under three of its
-    /// flush intervals. A gap in the ticks, whose end is `gap_end`, may have made senders pause: after one they are given
-    /// their longest pause more, counted from the gap's end at the earliest.
+    /// Open time from which on a site that was last heard at `heard` is blind: `after_ms` later, and no sooner than
+    /// after three of its flush intervals. If a gap in the ticks has ended at `gap_end` since, senders may pause
+    /// because of it: they are given their longest pause more, counted from the end of the gap at the earliest.
     pub(crate) fn blind_from(self, heard: OpenMs, flush_every_s: u32, gap_end: Option<OpenMs>) -> OpenMs {
         let due = heard.plus(self.after_ms.max(FLUSHES_WAITED * 1_000 * i64::from(flush_every_s)));
         match gap_end {
@@ -49,7 +49,7 @@ impl Plan {
 }
 
 impl State {
-    /// The site has been silent since `since` for too long at `wall`.
+    /// At `wall` the site, silent since `since`, is blind.
     pub(crate) fn fire(&mut self, chain: &mut DetectionChain, rule: &Rule, since: WallMs, wall: WallMs) -> Detection {
         (self.firing, self.started_at, self.reminders) = (true, since, 0);
         if self.suppressed_until.is_some_and(|until| wall < until) {
@@ -64,7 +64,7 @@ impl State {
         self.suppressed_until.filter(|_| self.firing)
     }
 
-    /// The suppression has ended at `wall` and the silence goes on: it is told again, but not for ever.
+    /// At `wall` the suppression has ended and the silence goes on: it is told again, but not for ever.
     pub(crate) fn remind(&mut self, chain: &mut DetectionChain, rule: &Rule, wall: WallMs) -> Option<Detection> {
         self.suppressed_until = None;
         if self.reminders >= REMINDERS_MAX {
@@ -95,7 +95,7 @@ impl State {
             .then(|| self.emit(chain, rule, DetectionState::Resolved, DetectionReason::Resolved, wall.0))
     }
 
-    /// The detection that says so at `now`.
+    /// The detection of this silence, at `now` (wall time in milliseconds).
     pub(crate) fn emit(
         &self,
         chain: &mut DetectionChain,

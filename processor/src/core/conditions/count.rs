@@ -12,7 +12,7 @@ use super::kind::{self, Match, Taken};
 
 /// The field that says how many signals a sender merged into one.
 const REPEATS: &str = "repeats";
-/// Bytes that a pane counts for, or a match of an exact window.
+/// Bytes that a pane (in an exact window: a match) counts for.
 const PANE_BYTES: usize = 8;
 
 /// The numbers of a window.
@@ -54,7 +54,7 @@ impl Plan {
         at.0.div_euclid(self.pane_ms)
     }
 
-    /// When a match in `pane` leaves the window.
+    /// Site time at which a match in `pane` leaves the window.
     fn leaves(&self, pane: i64) -> SiteMs {
         SiteMs(pane.saturating_add(self.panes).saturating_mul(self.pane_ms))
     }
@@ -115,8 +115,8 @@ impl kind::State for State {
 }
 
 impl State {
-    /// Adds a match at `at` that stands for so many, judged at `now`. Gives how many lie in the window then, if it is a match
-    /// by which the condition becomes true. None: the match no longer lies in the window.
+    /// Adds a match at `at` that stands for `times`, judged at `now`. Gives how many lie in the window then; the number
+    /// is exact if the condition becomes true by this match. None: the match no longer lies in the window.
     pub(crate) fn add(&mut self, at: SiteMs, times: u32, now: SiteMs, plan: &Plan) -> Option<u64> {
         let pane = plan.pane(at);
         if plan.leaves(pane) <= now {
@@ -133,7 +133,7 @@ impl State {
             }
         };
         let count = &mut self.kept[place].1;
-        // A pane that is full says so many: far beyond every threshold.
+        // A pane counts no further than this, far beyond every threshold.
         let taken = times.min(u32::MAX - *count);
         *count += taken;
         self.total += u64::from(taken);
@@ -148,7 +148,8 @@ impl State {
         Some(inside)
     }
 
-    /// Drops panes that have left the window. One that leaves right now stays: the deadline that says so is still to run.
+    /// Drops panes that have left the window before `now`. A pane that leaves at `now` stays: its deadline has still to
+    /// run.
     fn forget(&mut self, now: SiteMs, plan: &Plan) {
         while let Some((oldest, count)) = self.kept.front()
             && plan.leaves(self.base + i64::from(*oldest)) < now
@@ -169,8 +170,8 @@ impl State {
         })
     }
 
-    /// Chooses a base from which `pane` is an offset of 32 bits. What then lies out of reach left every window long ago: the
-    /// longest is 7 days, and 32 bits of milliseconds are 49.
+    /// Chooses a base from which `pane` is an offset of 32 bits. What then lies out of reach left every window long
+    /// ago: the longest window is 7 days, and 32 bits of milliseconds are 49 days.
     fn rebase(&mut self, pane: i64) {
         let fits = |base: i64| pane.checked_sub(base).is_some_and(|o| (0..=i64::from(u32::MAX)).contains(&o));
         if self.kept.is_empty() {
@@ -185,7 +186,7 @@ impl State {
         }
     }
 
-    /// Until when the condition holds with the matches there are. None: they are too few.
+    /// Until when the condition holds with the matches that are kept. None: they are too few.
     pub(crate) fn clears_at(&self, plan: &Plan) -> Option<SiteMs> {
         let (oldest, _) = self.kept.front()?;
         (self.total >= u64::from(plan.threshold)).then(|| plan.leaves(self.base + i64::from(*oldest)))

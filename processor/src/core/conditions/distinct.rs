@@ -23,8 +23,8 @@ pub(crate) struct Plan {
     pub(crate) within_ms: i64,
 }
 
-/// The different values that a group saw last, each with its newest time. As many as the rule asks for are enough: when that
-/// many lie in the window, the newest that many do.
+/// The different values that a group saw last, each with its newest time. It keeps as many as the rule asks for: the
+/// condition holds if all of them lie in the window.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct State {
     /// (newest time, value), in the order of time, then value.
@@ -82,8 +82,8 @@ impl kind::State for State {
 }
 
 impl State {
-    /// Adds a value seen at `at`, judged at `now`. Gives whether it is new among the kept ones. None: it no longer lies in the
-    /// window.
+    /// Adds a value seen at `at`, judged at `now`. Gives whether it is new among those that are kept. None: it no
+    /// longer lies in the window.
     pub(crate) fn add(&mut self, value: [u8; 16], at: SiteMs, now: SiteMs, plan: &Plan) -> Option<bool> {
         if at.plus(plan.within_ms) <= now {
             return None;
@@ -101,7 +101,7 @@ impl State {
         Some(known.is_none())
     }
 
-    /// Until when the condition holds with the values there are. None: they are too few.
+    /// Until when the condition holds with the values that are kept. None: they are too few.
     pub(crate) fn clears_at(&self, plan: &Plan) -> Option<SiteMs> {
         (self.kept.len() >= plan.at_least as usize).then(|| self.kept[0].0.plus(plan.within_ms))
     }

@@ -13,7 +13,7 @@ use super::super::episode::Event;
 pub(crate) struct Match<'a> {
     /// Its type.
     pub(crate) signal: SignalType,
-    /// What was read of it.
+    /// Its fields, as far as the rules need them.
     pub(crate) fields: &'a Fields<'a>,
     /// Its time.
     pub(crate) at: SiteMs,
@@ -32,19 +32,19 @@ pub(crate) enum Taken {
     Outside,
     /// It is remembered.
     Inside {
-        /// How many matches of the episode it is.
+        /// How many matches it adds to the episode.
         counted: u64,
-        /// What the condition is now that it came. None: what it was.
+        /// What the condition is now. None: what it was.
         becomes: Option<Event>,
     },
 }
 
 /// The numbers of one rule, worked out when the rule is loaded.
 pub(crate) trait Plan: Copy {
-    /// Adds the fields of `signal` that a match is read for.
+    /// Adds to `fields` those of `signal` that the condition reads of a match.
     fn read(&self, _signal: SignalType, _fields: &mut FieldSet) {}
 
-    /// The field that says how many signals one stands for. None: the condition does not ask.
+    /// The field that says how many signals one signal stands for. None: the condition does not ask.
     fn repeats(&self, _signal: SignalType) -> Option<usize> {
         None
     }
@@ -54,7 +54,7 @@ pub(crate) trait Plan: Copy {
         true
     }
 
-    /// Whether the rule has its one group from the start, and for as long as it stands.
+    /// Whether the rule has exactly one group, from the start and for as long as the rule is there.
     fn has_standing_group(&self) -> bool {
         false
     }
@@ -65,24 +65,24 @@ pub(crate) trait Plan: Copy {
 
 /// What one group remembers of its matches. Its encoding is a part of the group's state entry.
 pub(crate) trait State: Datum + Clone + Default {
-    /// The numbers that it goes by.
+    /// The plan that it goes by.
     type Plan: Plan;
 
-    /// Whether a match that does not change the condition can only put deadlines off: then nobody has to look for an earlier
-    /// one.
+    /// Whether a match that does not turn the condition can only put deadlines off: then no earlier one needs to be
+    /// looked for.
     const ONLY_PUTS_OFF: bool;
 
     /// Takes a match.
     fn take(&mut self, plan: &Self::Plan, matching: &Match<'_>) -> Taken;
 
-    /// When the condition turns by time alone: becomes false if it `holds`, else true. None: it does not. While the site's
-    /// absences `stand_still`, none becomes true.
+    /// When time alone turns the condition: false if it `holds`, else true. None: never. While the absences of the site
+    /// `stand_still`, no absence becomes true.
     fn turns_at(&self, plan: &Self::Plan, holds: bool, stand_still: bool) -> Option<SiteMs>;
 
     /// When nothing is left to remember, so that an idle group can go. None: never.
     fn empties_at(&self, plan: &Self::Plan) -> Option<SiteMs>;
 
-    /// All times go back by `ms`; the site had reached `now`.
+    /// All times go back by `ms`; the site had reached `now` before.
     fn move_back(&mut self, ms: i64, now: SiteMs, plan: &Self::Plan);
 
     /// Bytes that it counts for against the site's bound.

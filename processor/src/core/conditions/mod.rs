@@ -21,7 +21,7 @@ use kind::{Match, Plan as _, State as _, Taken};
 /// Declares the kinds whose state is kept by group, each with the number that its state is stored under.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $number:literal => $kind:ident($module:ident)),* $(,)?) => {
-        /// The numbers of a rule's condition.
+        /// The plan of a rule's condition.
         #[derive(Clone, Copy, Debug)]
         pub(crate) enum ConditionPlan {
             $($(#[$doc])* $kind($module::Plan),)*
@@ -177,7 +177,7 @@ kinds! {
 }
 
 impl ConditionPlan {
-    /// The numbers of a checked condition.
+    /// The plan of a checked condition.
     pub(crate) fn new(condition: &Condition) -> Self {
         match *condition {
             Condition::Count { threshold, within_ms, resolution_ms } => {
