@@ -153,7 +153,7 @@ fn the_tour_of_the_readme_goes_as_it_says() {
     let lines = commands(&fence("README.md", "logystera channel add"));
     assert!(lines[0].starts_with("logystera up"));
     let said: Vec<String> = lines[1..].iter().map(|line| done(dir.path(), &bounded(line))).collect();
-    assert!(said.iter().any(|said| said.contains("5 signals in 1 batch;")), "{said:?}");
+    assert!(said.iter().any(|said| said.contains("5 signals in 1 batch")), "{said:?}");
     up.stop();
 }
 
