@@ -39,7 +39,7 @@ pub(crate) struct Courier {
 }
 
 impl Courier {
-    /// Begins with what the spool has now.
+    /// Starts to count from what the spool has now.
     pub(crate) fn begin(&mut self, state: &State) {
         self.progress.begin(&state.totals);
         self.total = state.input.as_ref().map(|i| i.signals);

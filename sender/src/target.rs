@@ -1,5 +1,5 @@
-//! Where batches go and who signs them: from a DSN, or from its parts. Secrets come from files only: an argument or a variable
-//! is seen by every process of the machine.
+//! Where batches go and who signs them: from a DSN, or from its parts. Secrets come from files only: an argument or a
+//! variable is seen by every process of the machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
