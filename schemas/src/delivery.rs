@@ -30,7 +30,8 @@ avro_record! {
 }
 
 avro_record! {
-    /// An operator switched a channel on: what the planner holds against it is forgotten. One that is on is tried at once.
+    /// An operator switched a channel on: what the planner holds against it is forgotten. One that is on is tried at
+    /// once.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct ChannelEnabled {
         /// Tenant.
