@@ -40,8 +40,8 @@ impl Embedded {
         Self::open(dir)
     }
 
-    /// Opens the folder also if its data ends before what was acknowledged: what is missing is given up. Changes nothing of a
-    /// folder that another process has.
+    /// Opens the folder also if its data ends before what was acknowledged: what is missing is given up. Changes
+    /// nothing of a folder that another process has.
     pub fn open_rolled_back(dir: &Path) -> Result<Self, OpenError> {
         let lock = FolderLock::take(dir)?;
         mark::forget(dir)?;
@@ -104,8 +104,8 @@ impl Embedded {
     }
 }
 
-/// The right to change what is configured in an open folder: to read topic `control`, decide, and append. There is one, so that no
-/// two decide by the same reading, and give two sites one id. Let go when it is dropped.
+/// The right to change what is configured in an open folder: to read topic `control`, decide, and append. There is one,
+/// so that no two decide by the same reading, and give two sites one id. Let go when it is dropped.
 #[derive(Debug)]
 pub struct ControlSeat {
     shared: Arc<Shared>,
