@@ -89,7 +89,8 @@ impl Installation {
     }
 }
 
-/// Name of the one writer of topic `control` among commands.
+/// Name of the one writer of topic `control` among commands. Part of its transactional id: under another name commands
+/// of older versions would not be fenced.
 const WRITER: &str = "office";
 
 /// The master key. Only a new installation makes one: a machine without it must get the one that the secrets are sealed

@@ -39,7 +39,7 @@ pub struct Config {
     /// Where operators connect: health and metrics.
     #[serde(default = "local::<8081>", deserialize_with = "listen::of_file")]
     pub admin_listen: SocketAddr,
-    /// Rules that older versions read here for all sites. It publishes nothing any more.
+    /// Rules of all sites in older versions. Publishes nothing any more: only a check of the settings reads it.
     pub rules: Option<PathBuf>,
     /// Certificate chain, PEM.
     pub tls_cert: Option<PathBuf>,
