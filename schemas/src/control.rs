@@ -184,8 +184,8 @@ avro_record! {
 }
 
 avro_record! {
-    /// Offsets of a partition that are passed over by everybody who applies it, from when this is read on: a record
-    /// there cannot be read, or is gone. Written by `log skip`; absent: every record counts.
+    /// Offsets of a partition that every task which applies it passes over, from when it has read this: a record there
+    /// cannot be read, or is gone. Written by `log skip`; absent: every record counts.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Skip {
         /// The topic.
@@ -198,7 +198,7 @@ avro_record! {
         pub from: u64,
         /// One past the last offset.
         pub to: u64,
-        /// Why, in the words of whoever said so.
+        /// Why, in the operator's words.
         pub reason: String,
         /// When that was, milliseconds since the epoch.
         pub at: i64,

@@ -19,7 +19,7 @@ avro_record! {
 }
 
 avro_record! {
-    /// From here on the tenant's alerts go to these channels. Written by whoever changes a channel.
+    /// From here on the tenant's alerts go to these channels. Written with each change of a channel.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct ChannelsConfigured {
         /// Tenant.

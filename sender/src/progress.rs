@@ -52,7 +52,7 @@ impl Progress {
     }
 
     /// Says how far it is after a try has settled something, if it has not for a while. `total` is what the input had,
-    /// where that is known.
+    /// if that is known.
     pub(crate) fn settled(&mut self, run: &Totals, totals: &Totals, total: Option<u64>) {
         let now = self.clock.monotonic_ms();
         if now - self.said_ms >= EVERY_MS {

@@ -48,7 +48,7 @@ pub enum Feed {
 /// A file that was cut into batches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
-    /// SHA-256 of its bytes, in hex, also where only what follows an earlier part was cut.
+    /// SHA-256 of its bytes, in hex, also if only what follows an earlier part was cut.
     pub digest: String,
     /// Whether its times were shifted.
     pub rebased: bool,

@@ -106,7 +106,7 @@ impl Target {
     }
 }
 
-/// The address to post to: with the gateway's path where it was left out.
+/// The address to post to: with the gateway's path if it was left out.
 fn endpoint(text: &str) -> Result<Url, TargetError> {
     let mut url = Url::parse(text).map_err(|_| TargetError::Url(text.to_owned()))?;
     if !url.username().is_empty() || url.password().is_some() {

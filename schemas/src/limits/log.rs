@@ -62,7 +62,7 @@ pub const LEASE_MS: i64 = 15_000;
 /// How often a gateway renews its lease, in milliseconds: by that the others know that it is there, and what time it
 /// has. Each process reads it.
 pub const LEASE_RENEW_MS: i64 = 2_000;
-/// How long a growth waits for those who do not say that they stopped, in milliseconds: two leases.
+/// How long a growth waits for gateways that do not say that they stopped, in milliseconds: two leases.
 pub const GROWTH_WAIT_MS: i64 = 2 * LEASE_MS;
 /// Partitions that one process may own: each has a transactional producer, and 64 in a process collapse.
 pub const PARTITIONS_OWNED_MAX: usize = 16;

@@ -20,7 +20,7 @@ const SECONDS: RangeInclusive<i64> = 946_684_800..=4_102_444_800;
 /// A signal as it will be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signal {
-    /// Line of the input that it came from, from 1; 0 where the sender made it.
+    /// Line of the input that it came from, from 1; 0 if the sender made it.
     pub line: u64,
     /// When, by the sender's clock, milliseconds since the epoch.
     pub at: i64,

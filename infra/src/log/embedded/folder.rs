@@ -67,12 +67,12 @@ impl Embedded {
         Ok(Self { shared, writer: Some(thread), _lock: lock })
     }
 
-    /// The log, for those who append records of their own or only read.
+    /// The log, to append records of one's own or only to read.
     pub fn log(&self) -> EmbeddedLog {
         EmbeddedLog::new(Arc::clone(&self.shared))
     }
 
-    /// The seat of the one who changes topic `control`; none while somebody has it.
+    /// The right to change topic `control`; none while somebody has it.
     pub fn seat(&self) -> Option<ControlSeat> {
         let taken = self.shared.seat_is_taken.swap(true, Ordering::AcqRel);
         (!taken).then(|| ControlSeat { shared: Arc::clone(&self.shared) })

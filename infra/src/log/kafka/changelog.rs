@@ -12,8 +12,8 @@
 //! position is 8 bytes, and one more stands behind it in the last commit of a partition that was sealed. A deleted
 //! entry has no value.
 //!
-//! Entries with a key group are found by whoever owns it, in every generation. A partition's own are not: the first
-//! owner of a new one takes over its parent's, and writes them under its own name with its first commit.
+//! Entries with a key group are found by its owner, in every generation. A partition's own are not: the first owner of
+//! a new one takes over its parent's, and writes them under its own name with its first commit.
 
 use logystera_schemas::ids::KEY_GROUPS;
 use logystera_schemas::partition::PartitionRef;

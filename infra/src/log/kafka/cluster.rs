@@ -74,7 +74,7 @@ impl Kafka {
         topics::delete_records(&self.config, topic, place, below)
     }
 
-    /// The log, for those who append records of their own or only read.
+    /// The log, to append records of one's own or only to read.
     pub fn log(&self) -> Result<KafkaLog, LogError> {
         entry::demand_entry(&self.config)?;
         KafkaLog::connect(&self.config, &self.layouts)

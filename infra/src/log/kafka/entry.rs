@@ -26,7 +26,7 @@ const ENTRY_LISTEN: Duration = Duration::from_millis(20);
 
 /// Says why, if the brokers do not let us in or we do not trust them. librdkafka tells that only in events, while
 /// whatever was asked of it runs into its timeout: so a client of its own listens for them. Brokers that are away are
-/// none of this: whoever asks them something finds out.
+/// no concern here: the next request to them fails by itself.
 pub(super) fn demand_entry(config: &KafkaConfig) -> Result<(), LogError> {
     if !config.properties.is_secured() {
         return Ok(());

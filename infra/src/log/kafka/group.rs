@@ -1,4 +1,4 @@
-//! Who owns which partition, for those who only look on.
+//! Which process owns which partition, for a reader that joins no group.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

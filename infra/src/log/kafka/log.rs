@@ -1,4 +1,4 @@
-//! The log for those who append records of their own or only read.
+//! The log, to append records of one's own or only to read.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,7 +41,7 @@ enum Writes {
 struct Shared {
     config: Arc<KafkaConfig>,
     producer: Producer,
-    /// Appends several records at once for those who write freely; made when it is needed first.
+    /// Appends several records at once if writes are free; made when it is first needed.
     transactions: Mutex<Option<Transactions>>,
     /// Readers of partitions that were read lately, the newest last.
     readers: Mutex<Vec<Reader>>,

@@ -2,8 +2,8 @@
 //! acknowledged. Pure.
 //!
 //! librdkafka alone would hold an idempotent producer's next request back too, but its thread busy-waits until then: it
-//! looks at how long a record has waited, not at what it waits for. A record that it does not have yet makes it not
-//! wait, and the next request then carries all that has come in the meantime.
+//! looks at how long a record has waited, not at what it waits for. A record that it has not been given yet causes no
+//! busy wait, and the next request then carries all that has come in the meantime.
 
 use std::collections::VecDeque;
 

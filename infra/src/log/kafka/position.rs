@@ -1,4 +1,4 @@
-//! How far an application is, for those who only look on.
+//! How far an application is, for a reader that takes no partition over.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -28,8 +28,8 @@ const MOVING_STEP: Duration = Duration::from_millis(50);
 const SEEK_WAIT: Duration = Duration::from_secs(10);
 /// How long a read waits for records that the brokers say are there.
 const READ_WAIT: Duration = Duration::from_secs(10);
-/// The same once the end was seen: what is left then may only be marks of transactions, but the end may also be an
-/// older one, from before the newest records came.
+/// The same once the end was seen: what is left may only be marks of transactions, or records newer than that end. If
+/// they take longer than this to come, the read gives none.
 const END_WAIT: Duration = Duration::from_millis(100);
 /// Bytes of spent records that are kept to use their memory again: twice what a task reads at once.
 const SPENT_BYTES_MAX: usize = 2 * TASK_READ_BYTES_MAX;

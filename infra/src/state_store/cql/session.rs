@@ -135,7 +135,7 @@ impl Db {
             drawn
         } else {
             let name = format!("{:016x}", u64::from_be_bytes(random_bytes()));
-            // Only one of those who find none draws it.
+            // If several processes find none, one of their draws stays.
             self.session.execute_unpaged(&self.draw, (&name,)).await.map_err(|e| away(&e))?;
             self.drawn().await?.ok_or_else(|| away("its incarnation was drawn and is not there"))?
         };

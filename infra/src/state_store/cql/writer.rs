@@ -154,8 +154,8 @@ impl Writer {
         }
     }
 
-    /// Asks until the store tells its incarnation. Asked before the first row: a store that lacks rows later has
-    /// another one.
+    /// Asks until the store tells its incarnation. Asked before the first row is written: a store that is made anew
+    /// later, and so lacks rows, has another one.
     async fn ask_incarnation(&self, db: &Db) -> String {
         loop {
             match db.incarnation().await {

@@ -3,11 +3,11 @@
 //! Each step leaves a record in topic `control`, so that a growth that is asked for again after a crash goes on where
 //! it ended:
 //!
-//! 1. The next generation's topic is made. 2. *Closing* is recorded. Gateways see it, take no more batches, and say
-//! when nothing of theirs is on its way. Processors and
-//!    alerters, who write to `detections`, are fenced.
-//! 3. A seal into every old partition, and *moving*: one transaction. From here on the new generation is written.
-//! 4. When every old partition was applied to its seal, *open* is recorded, and nobody looks at the old ones any more.
+//! 1. The next generation's topic is made.
+//! 2. *Closing* is recorded. Gateways see it, take no more batches, and say when nothing of theirs is on its way.
+//!    Processors and alerters, which write to `detections`, are fenced.
+//! 3. A seal into every old partition, and *moving*, in one transaction. From here on the new generation is written.
+//! 4. When every old partition was applied to its seal, *open* is recorded, and nobody reads the old ones any more.
 
 use std::time::Duration;
 
