@@ -5,7 +5,7 @@ use crate::ids::KEY_GROUPS;
 /// A generation of a topic: its partitions from one growth to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Generation {
-    /// How often the topic had grown before it; 0 for the first.
+    /// How often the topic had grown to come to it; 0 for the first.
     pub number: u32,
     /// Its partitions.
     pub partitions: u32,
