@@ -1,5 +1,6 @@
 //! Topic `control`: what is configured. Key: [`entity key`](Entity::key); compacted, so the newest record of a key is
-//! the truth, and a key that was written once always has a record. One writer.
+//! the truth, and a key that was written once always has a record. One writer, but for leases: each process writes its
+//! own.
 
 use crate::avro::Blob;
 use crate::ids::{ChannelId, KeyId, Sha256Digest, SiteId, TenantId};
