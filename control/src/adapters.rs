@@ -1,4 +1,4 @@
-//! What the service asks of those who speak to the outside: it knows none of their protocols.
+//! What the service needs of the outside, as traits: it knows no channel's protocol itself.
 
 use std::pin::Pin;
 
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::error::ControlError;
 
-/// What comes later.
+/// A boxed future.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// How a test message fared.
@@ -22,15 +22,16 @@ pub struct TestOutcome {
     pub status: Option<u32>,
 }
 
-/// What speaks to channels.
+/// Speaks the channels' protocols.
 pub trait ChannelAdapter: Send + Sync {
     /// The address as it is kept, if alerts may go there. The error says what is wrong, and the way out.
     fn vet(&self, url: &str) -> Result<String, String>;
 
-    /// A new secret, as its receiver writes it.
+    /// A new secret, in the form that its receiver is given.
     fn new_secret(&self) -> Zeroizing<String>;
 
-    /// Sends a test message at `at_ms`, milliseconds since the epoch. `settings` is the channel's configuration in the clear.
+    /// Sends a test message at `at_ms`, milliseconds since the epoch. `settings` is the channel's configuration in the
+    /// clear.
     fn test<'a>(
         &'a self,
         channel: &'a Channel,

@@ -38,12 +38,12 @@ pub struct IssuedChannel {
 pub struct Tested {
     /// Whether the receiver took it.
     pub delivered: bool,
-    /// What the shell saw: `delivered`, `refused`, `unreachable`, `timeout`, `address_forbidden`.
+    /// How the attempt ended: `delivered`, `refused`, `unreachable`, `timeout`, `address_forbidden`.
     pub outcome: String,
     /// Why it was unreachable, if that was seen: `dns`, `refused`, `tls`, `reset`, `other`.
     #[serde(default)]
     pub cause: Option<String>,
-    /// HTTP status, where there was one.
+    /// HTTP status, if there was one.
     pub status: Option<u32>,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
@@ -107,7 +107,8 @@ impl<L: Log> Context<L> {
         })
     }
 
-    /// Switches a channel on. The planner hears of it in its own input, so that a replay does the same at the same place.
+    /// Switches a channel on. The planner hears of it in its own input, so that a replay does the same at the same
+    /// place.
     pub(crate) async fn enable_channel(&self, channel: &str) -> Result<(), ControlError> {
         let directory = self.writer.directory()?;
         let found = known_channel(&directory, channel)?;
@@ -158,7 +159,7 @@ fn for_planner<R: TopicRecord>(tenant: &TenantId, record: &R, log: &impl Log) ->
     Entry { topic: Topic::Detections, partition, key: key.as_bytes().to_vec(), value: schema::encode(record) }
 }
 
-/// An id that nobody has: `ch_` and 10 hex digits.
+/// A random id: `ch_` and 10 hex digits. It is not compared with the ids that exist.
 fn new_id() -> ChannelId {
     loop {
         let id = random_bytes::<5>().iter().fold("ch_".to_owned(), |mut id, byte| {

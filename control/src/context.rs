@@ -10,11 +10,12 @@ use logystera_infra::secrets::MasterKey;
 
 use crate::adapters::ChannelAdapter;
 
-/// The one who appends to topic `control` of an installation.
+/// The one writer of an installation's topic `control`.
 pub(crate) struct ControlWriter<L> {
     pub(crate) log: L,
-    /// Whoever else follows the topic in this process, as the gateway and the alerter of `up` do, knows of a change before it is
-    /// answered: a key that was just told must not be refused, nor one that was just revoked be accepted.
+    /// Shared with all that follow the topic in this process, as the gateway and the alerter of `up` do: they know of a
+    /// change before it is answered. So a key that was just shown is not refused, and one that was just revoked is not
+    /// accepted.
     control: DirectoryWatch<L>,
     _seat: Option<ControlSeat>,
 }
@@ -41,7 +42,7 @@ impl<L: Log> ControlWriter<L> {
         Ok(self.control.view().current())
     }
 
-    /// Has everybody who follows the topic in this process know of a change.
+    /// Makes all that follow the topic in this process see a change.
     pub(crate) fn tell_followers(&self) {
         // If the topic can't be read just now, the change is made all the same: they look again by themselves.
         if let Err(error) = self.control.refresh() {

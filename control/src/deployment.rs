@@ -1,5 +1,5 @@
-//! What an installation is: the name that batches are signed for, the address that senders use, and the rules that its sites were
-//! last configured with. It stands in the log, so that whoever restores the data has it too.
+//! What an installation is: the name that batches are signed for, the address that senders use, and the rules that its
+//! sites were last configured with. It stands in the log, so that restored data has it too.
 
 use logystera_schemas::control::Deployment as Record;
 use logystera_schemas::ids::Sha256Digest;

@@ -11,7 +11,7 @@ pub enum ErrorKind {
     Invalid,
     /// What is needed is not there.
     Unavailable,
-    /// The log did not answer: the same may be done later.
+    /// The log did not answer, or not for certain: the change was not made, or may have been. Look, then try later.
     Away,
     /// Another writer wrote meanwhile: what was to be done may be decided anew.
     Fenced,

@@ -1,5 +1,5 @@
-//! The control plane: who changes what is configured. Each change is one append to topic `control`, decided on its newest state by one
-//! writer at a time; gateways and processors only read what came of it.
+//! The control plane: it changes what is configured. Each change is one append to topic `control`, decided on its
+//! newest state by one writer at a time; gateways and processors only read what came of it.
 
 pub mod service;
 

@@ -32,7 +32,7 @@ impl Rules {
     }
 }
 
-/// Which command it is, and where it runs.
+/// Who made a change, for its record: the command, and its machine if that has a name.
 pub fn by(command: &str, host: &str) -> String {
     if host.is_empty() { command.to_owned() } else { format!("{command} on {host}") }
 }
@@ -66,7 +66,7 @@ pub(crate) fn signals_entry(site: &SiteId, value: Vec<u8>, log: &impl Log) -> En
     Entry { topic: Topic::Signals, partition, key: key.as_bytes().to_vec(), value }
 }
 
-/// Has the body of `rules` in topic `control` as the newest one, so that new sites are configured with it.
+/// Makes sure that the newest rule set in topic `control` is `rules`, so that new sites are configured with it.
 pub async fn publish_rules(log: &impl Log, directory: &Directory, rules: &Rules) -> Result<Configured, ControlError> {
     if directory.published() != Some(rules.digest) {
         let body = Blob(rules.body.clone().into_bytes());
@@ -76,8 +76,9 @@ pub async fn publish_rules(log: &impl Log, directory: &Directory, rules: &Rules)
     Ok(rules.configured())
 }
 
-/// Configures every open site with `rules` that was last configured with another one: the body first, then the sites, so many in a
-/// commit. What ends in between goes on when it is asked for again. Gives how many sites that were; `tell` hears it on the way.
+/// Configures every open site with `rules` that was last configured with another one: the body first, then the sites,
+/// [`SITES_CONFIGURED_AT_ONCE_MAX`] in a commit. If it fails in between, the next call goes on from there. Gives how
+/// many sites it configured; `tell` hears on the way how many are done.
 pub async fn configure_sites(
     log: &impl Log,
     directory: &Directory,

@@ -98,7 +98,7 @@ pub enum Answer {
     Skipped,
 }
 
-/// What the service stands on besides the log.
+/// What the service needs besides the log.
 pub struct Parts {
     /// What secrets are sealed under.
     pub master: MasterKey,
@@ -106,22 +106,23 @@ pub struct Parts {
     pub deployment: Deployment,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// What speaks to channels.
+    /// Speaks the channels' protocols.
     pub channels: Arc<dyn ChannelAdapter>,
     /// Name of this machine, for the record of who changed what.
     pub host: String,
 }
 
-/// Makes the changes, one at a time. A data folder has one service, held by the folder's seat; an installation on Kafka has the one
-/// whose producer was not fenced.
+/// Makes the changes, one at a time. A data folder has one service, held by the folder's seat; an installation on Kafka
+/// has the one whose producer was not fenced.
 pub struct ControlService<L> {
     context: Context<L>,
-    /// Held from reading topic `control` until the change is durable: of two at once both would give a site the same id.
+    /// Held from reading topic `control` until the change is durable: of two at once both would give a site the same
+    /// id.
     deployment: Mutex<Deployment>,
 }
 
 impl ControlService<EmbeddedLog> {
-    /// The service of an open folder. Fails if somebody has it.
+    /// The service of an open folder. Fails if this process has one already.
     pub fn of_folder(
         embedded: &Embedded,
         control: DirectoryWatch<EmbeddedLog>,
@@ -158,7 +159,7 @@ impl<L: Log> ControlService<L> {
         Ok(answer)
     }
 
-    /// Configures all sites with `rules`, which `command` asked for, and writes down what this installation is.
+    /// Configures all sites with `rules` and writes down what this installation is. `command` is noted as who did it.
     pub async fn configure(&self, rules: &Rules, command: &str) -> Result<Deployment, ControlError> {
         let mut deployment = self.deployment.lock().await;
         let directory = self.context.writer.directory()?;
@@ -171,7 +172,7 @@ impl<L: Log> ControlService<L> {
         Ok(next)
     }
 
-    /// Writes down what this installation is, where the log says something else.
+    /// Writes down what this installation is, if the log says something else.
     pub async fn write_down(&self) -> Result<(), ControlError> {
         let deployment = self.deployment.lock().await;
         self.put(&deployment).await

@@ -21,7 +21,7 @@ use crate::deployment::Deployment;
 use crate::error::ControlError;
 use crate::rules::{by, signals_entry, site_configured};
 
-/// Tenant of sites and channels where none is named.
+/// Tenant of sites and channels if none is named.
 pub const TENANT_DEFAULT: &str = "default";
 
 /// Milliseconds of a day.
@@ -46,7 +46,7 @@ pub struct IssuedKey {
     pub url: String,
     /// All of it in one string.
     pub dsn: String,
-    /// Id that the site's name stands for, where another site has it.
+    /// Id that the site's name stands for, if another site has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_taken: Option<String>,
 }
@@ -123,7 +123,7 @@ impl<L: Log> Context<L> {
         Ok(issued)
     }
 
-    /// Revokes a key; as stolen, what came under it binds nobody.
+    /// Revokes a key; `stolen`: batches under it use up nobody's numbers.
     pub(crate) async fn revoke_key(&self, site: &str, key: &str, stolen: bool) -> Result<Revoked, ControlError> {
         let directory = self.writer.directory()?;
         let site = known_site(&directory, site)?;
@@ -139,7 +139,8 @@ impl<L: Log> Context<L> {
         if !already {
             let revoked_at = found.revoked_at.or(Some(now));
             let revoked = Key { revoked_at, stolen: stolen || found.stolen, ..Key::clone(found) };
-            // The engine hears of it before the gateway refuses: what the key signed until then stands before it in the log.
+            // The engine hears of it before the gateway refuses: what the key signed until then stands before it in the
+            // log.
             let heard = key_revoked(&revoked, &self.writer.log);
             self.writer.log.append(vec![heard, entry(&Entity::Key(revoked))]).await?;
         }
@@ -204,7 +205,7 @@ impl<L: Log> Context<L> {
     }
 }
 
-/// What the engine hears of a revoked key.
+/// The record that tells the engine of a revoked key.
 fn key_revoked(key: &Key, log: &impl Log) -> Entry {
     let record = KeyRevoked { site: key.site.clone(), key: key.key.clone(), stolen: key.stolen };
     signals_entry(&key.site, schema::encode(&record), log)
@@ -243,7 +244,7 @@ fn chosen_id(directory: &Directory, id: &str) -> Result<SiteId, ControlError> {
     }
 }
 
-/// An id that is free: the name's letters and digits, with a number where it is taken.
+/// An id that is free: the name's letters and digits, with a number if it is taken.
 fn free_id(directory: &Directory, name: &str) -> Result<SiteId, ControlError> {
     let base = base_id(name);
     let free = |id: &String| directory.site(id).is_none();
@@ -258,7 +259,7 @@ fn base_id(name: &str) -> String {
     if id.is_empty() { "site".to_owned() } else { id }
 }
 
-/// The letters and digits of a name in Latin, small, with `-` between the words; empty where it has none.
+/// The letters and digits of a name in Latin, small, with `-` between the words; empty if it has none.
 fn slug(name: &str) -> String {
     let mut id = String::new();
     let latin = name.chars().flat_map(|c| deunicode_char(c).unwrap_or(" ").chars());

@@ -1,4 +1,5 @@
-//! Secrets under the master key: signing keys, and the configurations of channels. Each is sealed for its own record alone.
+//! Secrets under the master key: signing keys, and the configurations of channels. Each is sealed for its own record
+//! alone.
 
 use std::path::Path;
 
@@ -31,9 +32,9 @@ pub fn open_channel_config(master: &MasterKey, channel: &Channel) -> Result<Zero
     master.open(&channel.sealed_config, &channel_context(&channel.channel))
 }
 
-/// The master key of a folder whose configuration is `directory`. Made only if nothing is sealed yet; one that is missing, or that
-/// opens nothing of what is there, is refused: what would be sealed from then on could be opened, and what was sealed before
-/// never again. The caller holds the folder's lock.
+/// The master key of a folder whose configuration is `directory`. Made only if nothing is sealed yet; a key that is
+/// missing, or that opens nothing of what is there, is refused: with a new one, what was sealed before could never be
+/// opened again. The caller holds the folder's lock.
 pub fn master_key(dir: &Path, directory: &Directory) -> Result<MasterKey, MasterKeyError> {
     let (sealed, path) = (directory.sealed(), dir.join(MASTER_KEY_FILE));
     match MasterKey::load(dir)? {

@@ -1,4 +1,4 @@
-//! When a task commits what it has applied: soon, or, if only time has passed and nobody waits for it, seldom.
+//! When a task commits what it has applied: soon, or, if only time has passed and nothing waits for it, seldom.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use logystera_schemas::limits::IDLE_COMMIT_MS;
 
-/// Whether somebody in this process waits for time to pass: who says so and who looks share clones of one. At first nobody does.
+/// Whether something in this process waits for time to pass. What waits and what looks share clones of one. At first
+/// nothing waits.
 #[derive(Clone, Debug, Default)]
 pub struct TimeWanted(Arc<AtomicBool>);
 
 impl TimeWanted {
-    /// From here on somebody waits, or nobody.
+    /// From here on something waits, or nothing.
     pub fn set(&self, wanted: bool) {
         self.0.store(wanted, Ordering::SeqCst);
     }
 
-    /// Whether somebody waits.
+    /// Whether something waits for time.
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
@@ -25,9 +26,9 @@ impl TimeWanted {
 /// When a task commits if only time has passed.
 #[derive(Clone, Debug)]
 pub enum IdleCommits {
-    /// As soon as anything else: others, whose wants nobody here knows, learn of the time by these commits.
+    /// As soon as anything else: other processes, whose wants are not known here, learn of the time by these commits.
     Soon,
-    /// Seldom, as long as nobody wants time.
+    /// Seldom, as long as nothing wants time.
     Seldom(TimeWanted),
 }
 
@@ -53,8 +54,8 @@ impl Pace {
         Self { idle, due_ms: None }
     }
 
-    /// At `now_ms` something waits for its commit, which comes within `interval` from here, if none is due before. If it is
-    /// `only_time`, that may be long. To be called after each read as long as something waits.
+    /// At `now_ms` something waits for its commit, which comes within `interval` from here, if none is due before. If
+    /// it is `only_time`, that may be long. To be called after each read as long as something waits.
     pub fn waits(&mut self, now_ms: i64, only_time: bool, interval: Duration) {
         let within_ms = if only_time && self.idle.may_wait() { IDLE_COMMIT_MS } else { interval.as_millis() as u64 };
         let due_ms = now_ms.saturating_add(within_ms as i64);

@@ -7,7 +7,7 @@ use logystera_schemas::topic::Topic;
 
 use crate::log::{Commit, Entry, LogError, Record, Task};
 
-/// Why a machine cannot apply a record. The task stops: to skip a record would make the state a lie.
+/// Why a machine cannot apply a record. The task stops: to skip a record would make the state wrong.
 #[derive(Debug, thiserror::Error)]
 #[error("offset {offset}: {what}")]
 pub struct Halt {
@@ -50,7 +50,8 @@ pub trait StateMachine {
 }
 
 impl CycleError {
-    /// The offset at which the partition stands until somebody says how to go on: a record there cannot be applied, or is gone.
+    /// The offset at which the partition stands until somebody says how to go on: a record there cannot be applied, or
+    /// is gone.
     pub fn stands_at(&self) -> Option<u64> {
         match self {
             Self::Halt(halt) => Some(halt.offset),
@@ -60,7 +61,8 @@ impl CycleError {
         }
     }
 
-    /// What happened to a partition of `topic`, and what can be done about it. `place` is how people name the partition.
+    /// What happened to a partition of `topic`, and what can be done about it. `place` is how people name the
+    /// partition.
     pub fn told(&self, topic: Topic, place: &str) -> String {
         let name = topic.name();
         let skip = |offset: u64| format!("logystera log skip {name} {place} {offset} --reason TEXT");
@@ -137,7 +139,8 @@ impl<M: StateMachine, T: Task> Cycle<M, T> {
         self.position >= end || self.task.has_read(end)
     }
 
-    /// Reads once, waiting up to `wait`, and applies what came, up to the partition's end. Returns how many records that were.
+    /// Reads once, waiting up to `wait`, and applies what came, up to the partition's end. Returns how many records
+    /// that were.
     pub fn apply_next(&mut self, wait: Duration) -> Result<usize, CycleError> {
         let mut applied = 0;
         let records = self.task.read(wait)?;
@@ -181,7 +184,7 @@ impl<M: StateMachine, T: Task> Cycle<M, T> {
 
 /// Longest time between two commits.
 pub const COMMIT_INTERVAL: Duration = Duration::from_millis(COMMIT_INTERVAL_MS);
-/// The same, while it is behind: each commit then has more to say, and says less of what changed twice.
+/// The same, while it is behind: each commit then holds more, and an entry that changed twice is written once.
 pub const COMMIT_INTERVAL_BEHIND: Duration = Duration::from_millis(COMMIT_INTERVAL_BEHIND_MS);
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub(crate) struct Rejection {
     pub(crate) fault: Option<BodyFault>,
     pub(crate) refused: Option<RefusedSignals>,
     pub(crate) retry_after_s: Option<u32>,
-    /// The answer waits for so long.
+    /// How long the answer is held back.
     pub(crate) answer_in: Option<Duration>,
 }
 

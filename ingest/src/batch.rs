@@ -55,7 +55,8 @@ impl<L: Log> Gateway<L> {
         let received = received.map_err(|refusal| self.reject_unauthenticated(&header.site, refusal))?;
         let batch = header.batch;
         let checked = self.verify(header, &parts.headers, received);
-        // It keeps its place: that of a request that may have been captured, long ago, it does not keep.
+        // A signature that holds earns the connection its place; not with `clock_skew`: the request may be an old
+        // capture.
         let proved = checked.as_ref().map_or_else(|t| t.batch.is_some() && t.refusal != Refusal::ClockSkew, |_| true);
         if let Some(guest) = guest.filter(|_| proved) {
             guest.verified();
@@ -125,7 +126,8 @@ impl<L: Log> Gateway<L> {
         Ok(self.accepted(&header, admitted.accepted, admitted.refused))
     }
 
-    /// The answer to a batch that another try was before, as that turned out; none: it did not turn out in time.
+    /// The answer to a batch whose number another try has or had, by what is known of that; none: it did not end in
+    /// time.
     fn answer_as(&self, header: &SignatureHeader, first: Option<Seen>) -> Result<Outcome, Box<Rejection>> {
         match first.map(replayed) {
             Some(Some(Verdict::Refuse(refusal))) => Err(self.reject(header, refusal)),
@@ -155,8 +157,8 @@ impl<L: Log> Gateway<L> {
         }
     }
 
-    /// Inflates and admits: a large body apart from the threads that serve connections, few of them at once, and of one site
-    /// one. How large a compressed one is shows when it is inflated: what was done of it by then is done again.
+    /// Inflates and admits a body. A large one goes to a blocking thread: few at once, and one per site. A compressed
+    /// one that turns out to be large is inflated there anew.
     async fn opened(&self, site: &SiteId, bytes: Vec<u8>, gzip: bool, terms: Terms) -> Opened {
         let small = bytes.len() * if gzip { 8 } else { 1 } < LARGE_BODY_BYTES;
         if let Some(opened) = small.then(|| open_body(&bytes, gzip, LARGE_BODY_BYTES, &terms)).flatten() {
@@ -172,12 +174,12 @@ impl<L: Log> Gateway<L> {
 
 /// A body that was looked into.
 struct Opened {
-    /// Bytes that were read or made.
+    /// Bytes that were read, or inflated.
     cost: usize,
     admitted: Result<Admitted, BodyFault>,
 }
 
-/// None: it is larger than `wanted` when inflated.
+/// Inflates and admits a body; none if it is larger than `wanted` when inflated.
 fn open_body(bytes: &[u8], gzip: bool, wanted: usize, terms: &Terms) -> Option<Opened> {
     if !gzip {
         return Some(Opened { cost: bytes.len(), admitted: admit(bytes, terms) });

@@ -50,8 +50,8 @@ impl<L: Log> Gateway<L> {
         if query.is_some() {
             return refuse(Refusal::NotFound);
         }
-        // The HTTP library drops a `Content-Length` beside it without a word, so that the pair cannot be told from a lone
-        // one: neither is taken. HTTP/2 has no such header.
+        // The HTTP library drops a `Content-Length` beside it without a word, so that the pair cannot be told from a
+        // lone one: neither is taken. HTTP/2 has no such header.
         if headers.contains_key(TRANSFER_ENCODING) {
             return refuse(Refusal::LengthRequired);
         }
@@ -61,7 +61,8 @@ impl<L: Log> Gateway<L> {
         }
     }
 
-    /// Counts a refusal before the signature was checked: for the site that was named, if there is such a one.
+    /// Counts a refusal of a request whose signature was not checked yet or does not hold, for the site that it names,
+    /// if there is such a site.
     pub(crate) fn reject_unauthenticated(&self, site: &SiteId, refusal: Refusal) -> Box<Rejection> {
         if self.0.keys.site(site.as_str()).is_some() {
             lock(&self.0.tally).add(site, None, refusal.row().code, 1);
@@ -71,7 +72,8 @@ impl<L: Log> Gateway<L> {
 
     /// Counts a refusal of a batch whose signature holds.
     pub(crate) fn reject(&self, header: &SignatureHeader, refusal: Refusal) -> Box<Rejection> {
-        // A request that was captured holds its signature for ever: sent again later, it must not keep a dead site alive.
+        // A request that was captured holds its signature for ever: sent again later, it must not keep a dead site
+        // alive.
         let sign_of_life = refusal != Refusal::ClockSkew;
         let spool = sign_of_life.then_some(header.batch.spool);
         lock(&self.0.tally).add(&header.site, spool, refusal.row().code, 1);

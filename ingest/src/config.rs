@@ -31,8 +31,8 @@ pub struct GatewayConfig {
     pub connections_peer_max: usize,
     /// This gateway's name among those that write to the same log; none: it is the only one.
     pub among_others: Option<String>,
-    /// What says that time is wanted, if the gateway may write ticks seldom while nobody sends: it must be the only one, and
-    /// whoever waits for time in the same process.
+    /// Given if the gateway may write ticks seldom while nobody sends; it tells when time is wanted. For the only
+    /// gateway of a log, with everything that waits for time in its process.
     pub idle: Option<TimeWanted>,
     /// How long the gateway waits for what.
     pub timing: Timing,
@@ -73,7 +73,7 @@ pub struct Timing {
     pub body_read: Duration,
     /// After this a connection is asked to end.
     pub connection_age: Duration,
-    /// The log.
+    /// An append to the log.
     pub append: Duration,
     /// Requests in flight when the gateway stops.
     pub shutdown: Duration,

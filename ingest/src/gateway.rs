@@ -41,12 +41,12 @@ pub(crate) struct Inner<L> {
     pub(crate) keys: Arc<dyn Keys>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) meters: Meters,
-    /// Signs for keys that are not there, so that they cost as much as those that are.
+    /// Secret that unknown keys are checked with, so that they cost as much as known ones.
     pub(crate) dummy: Secret,
     pub(crate) replay: Mutex<Replay>,
     pub(crate) quotas: Mutex<Quotas>,
     pub(crate) tally: Mutex<Tally>,
-    /// Tells those who wait for another try of their batch that one of those ended.
+    /// Wakes requests that wait for another try of their batch when such a try has ended.
     pub(crate) some_ended: Notify,
     pub(crate) unauthenticated: Arc<Semaphore>,
     pub(crate) unwritten: Arc<Semaphore>,
@@ -56,12 +56,12 @@ pub(crate) struct Inner<L> {
     pub(crate) clock_agreed: AtomicBool,
     /// Which of several gateways writes the ticks; none: there is but this one.
     pub(crate) election: Option<Mutex<Election>>,
-    /// Whether this one would: it believes its clock, the log takes its appends, and its door has room.
+    /// Whether this gateway would write ticks: it believes its clock, the log takes its appends, and its door has room.
     pub(crate) stands: watch::Sender<bool>,
     /// Whether the senders' door is too small for those who come.
     pub(crate) rush: Arc<Rush>,
     pub(crate) rush_told: Seldom,
-    /// Ticks in a row that were not written because of it.
+    /// Ticks in a row that were not written because of `rush`.
     pub(crate) ticks_withheld: AtomicU32,
     /// When ticks are written; of use only if the configuration lets them be seldom.
     pub(crate) rhythm: Mutex<Rhythm>,
@@ -110,8 +110,8 @@ impl<L: Log> Gateway<L> {
         }))
     }
 
-    /// Takes what is known of a spool under a key from before this process, so that a repetition across a restart is not stored
-    /// twice. No key: it is not known under which.
+    /// Takes what is known of a spool under a key from before this process, so that a repetition across a restart is
+    /// not stored twice. No key: it is not known under which.
     pub fn remember_spool(&self, site: &SiteId, spool: SpoolId, key: Option<&KeyId>, seen: ReplayWindow, last_ms: i64) {
         lock(&self.0.replay).restore(site, spool, key, seen, last_ms);
     }

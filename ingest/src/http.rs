@@ -27,9 +27,9 @@ use logystera_schemas::signature::PATH;
 /// Gives all metrics in Prometheus' text format.
 pub type Render = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// Serves `router` to operators, or to others of whom there are few, until `shutdown` resolves and the requests in flight are
-/// finished. `name` is the listener's in the log. However many come, they hold no more than [`ADMIN_CONNECTIONS_MAX`] open files,
-/// and who idles makes room.
+/// Serves `router` to operators, or other few clients, until `shutdown` resolves and the requests in flight are
+/// finished. `name` is the listener's in the log. They hold at most [`ADMIN_CONNECTIONS_MAX`] connections; beyond that
+/// an old connection makes room for a new one.
 pub async fn serve_few(
     name: &'static str,
     listener: TcpListener,
@@ -45,8 +45,8 @@ pub async fn serve_few(
 const FEW: Room = Room { places: ADMIN_CONNECTIONS_MAX, share: ADMIN_CONNECTIONS_MAX };
 
 impl<L: Log> Gateway<L> {
-    /// Serves senders on `listener` until `shutdown` resolves; then takes no new batch, finishes those in flight, writes what
-    /// was refused, and returns.
+    /// Serves senders on `listener` until `shutdown` resolves; then takes no new batch, finishes those in flight,
+    /// writes what was refused, and returns.
     pub async fn serve(&self, listener: TcpListener, tls: Option<Tls>, shutdown: impl Future<Output = ()> + Send) {
         let router = Router::new().route(PATH, post(batches).fallback(method_not_allowed)).merge(health_routes());
         let router = router.fallback(not_found).with_state(self.clone());
@@ -74,7 +74,7 @@ impl<L: Log> Gateway<L> {
         };
         let router = Router::new().route("/metrics", get(metrics)).merge(health_routes());
         let router = router.fallback(not_found).with_state(self.clone());
-        // It is operators' door: what comes there does not stop the clock.
+        // A rush at the operators' door does not stop the log's clock.
         listen(self.listening("operators", listener, FEW, Arc::default()), router, shutdown).await;
     }
 
@@ -118,7 +118,7 @@ async fn ready<L: Log>(State(gateway): State<Gateway<L>>) -> Response<Body> {
         Judgement::Differs { log_ms, .. } => return clock_differs(clock_ms, log_ms),
     }
     let closing = gateway.0.closing.load(Ordering::SeqCst);
-    // Who writes no ticks learns from its lease that the log is away.
+    // A gateway that writes no ticks learns from its lease that the log is away.
     let is_log_ready = gateway.0.log_ready.load(Ordering::SeqCst) && gateway.0.log.is_open();
     let (status, healthy) = match (closing, is_log_ready) {
         (true, _) => ("shutting_down", false),

@@ -18,11 +18,11 @@ pub struct KeyEntry {
     pub secret: Secret,
     /// First time at which it is valid, milliseconds since the epoch.
     pub not_before: i64,
-    /// First time at which it is no longer valid.
+    /// First time at which it is no longer valid; none: it has no end.
     pub not_after: Option<i64>,
     /// Whether it was revoked.
     pub revoked: bool,
-    /// Whether it was revoked as stolen: what came under it binds nobody.
+    /// Whether it was revoked as stolen: batches under it use up nobody's numbers.
     pub stolen: bool,
 }
 
@@ -55,13 +55,13 @@ pub trait Keys: Send + Sync + 'static {
     /// A site.
     fn site(&self, site: &str) -> Option<SiteEntry>;
 
-    /// Whether what is configured could not be read for so long that keys which were revoked since may still be served.
+    /// Whether the configuration could not be read for so long that a revoked key may still be taken for a live one.
     fn is_stale(&self) -> bool {
         false
     }
 
-    /// How a site's key stands for what was heard under it before. Asked for other keys than the one that signed, of a spool
-    /// that was heard under several.
+    /// How a site's key stands for what was heard under it before. Asked for other keys than the one that signed, of a
+    /// spool that was heard under several.
     fn standing(&self, site: &str, key: &str) -> Standing {
         self.find(site, key).map_or(Standing::Good, |key| key.standing())
     }

@@ -1,7 +1,8 @@
 //! The gateway: verifies batches and writes them to the log, and keeps the log's clock ticking.
 //!
-//! It keeps no batches of its own: an answer of 202 means that the log has the batch on disk, and where the log is away the
-//! sender's spool holds. What it decides stands in [`core`]; around it is the shell that reads requests and appends.
+//! It keeps no batches of its own: an answer of 202 means that the log has the batch on disk, and while the log is away
+//! the sender's spool keeps the batch. What it decides stands in [`core`]; around it is the shell that reads requests
+//! and appends.
 
 pub mod core;
 

@@ -1,4 +1,4 @@
-//! What the gateway hears of the time, and tells of itself: the other gateways, and the log.
+//! How the gateway learns the time of the others and of the log, and tells the others whether it would write ticks.
 
 use logystera_infra::log::Log;
 use logystera_schemas::time::WallMs;
@@ -15,8 +15,8 @@ impl<L: Log> Gateway<L> {
         lock(&self.0.clock_watch).found(ticks.into_iter().map(|at| at.0));
     }
 
-    /// Takes in all leases of gateways whenever one has changed, as soon as they are read. The first time tells nobody's clock:
-    /// they may be from long ago.
+    /// Takes in all leases of gateways whenever one has changed, as soon as they are read. The first look says nothing
+    /// of clocks: those leases may be old.
     pub fn see_others(&self, standings: Vec<Standing>) {
         let Some(election) = &self.0.election else { return };
         let (mut election, mut clocks) = (lock(election), lock(&self.0.clock_watch));

@@ -1,5 +1,5 @@
-//! Places for work that would hold up the threads that serve connections. A site takes one at a time: whoever sends many large
-//! bodies waits for itself, and every other site for at most one of its.
+//! Places for work that would hold up the threads that serve connections. A site takes one at a time: a site that sends
+//! many large bodies waits for its own, and every other site for at most one of them.
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
@@ -24,10 +24,10 @@ impl Places {
         Self { free: Semaphore::new((cores / 2).clamp(1, LARGE_BODIES_MAX)), turns: Mutex::default() }
     }
 
-    /// Waits for the site's turn, and then for a place. None: there will be none.
+    /// Waits for the site's turn, and then for a place. Always gives one: no semaphore here is ever closed.
     pub(crate) async fn take(&self, site: &SiteId) -> Option<Place<'_>> {
         let turn = Arc::clone(lock(&self.turns).entry(site.clone()).or_insert_with(|| Arc::new(Semaphore::new(1))));
-        // It is put away whoever gives up waiting.
+        // Made before the wait: a caller that gives up drops it, and the turn is put away.
         let mut place = Place { places: self, site: site.clone(), turn: None, free: None };
         place.turn = Some(turn.acquire_owned().await.ok()?);
         place.free = Some(self.free.acquire().await.ok()?);
@@ -48,7 +48,7 @@ impl Drop for Place<'_> {
         drop(self.free.take());
         let mut turns = lock(&self.places.turns);
         drop(self.turn.take());
-        // Whoever waits for it holds it.
+        // Those who wait for the turn hold it too.
         if turns.get(&self.site).is_some_and(|turn| Arc::strong_count(turn) == 1) {
             turns.remove(&self.site);
         }

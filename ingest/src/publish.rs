@@ -21,7 +21,7 @@ use crate::core::tally::Taken;
 use crate::gateway::Gateway;
 use crate::lock::lock;
 
-/// `Refused` records once a minute (design, section 3), and what has been idle is forgotten.
+/// After so many ticks `Refused` records are written (design, section 3), and silent spools and full quotas forgotten.
 const TICKS_PER_MINUTE: u32 = 60;
 
 /// Ticks under way.
@@ -53,8 +53,8 @@ impl<L: Log> Gateway<L> {
         }
     }
 
-    /// Notes how an append to a partition fared. The log takes appends as long as one partition does: no other gateway could do
-    /// more.
+    /// Notes how an append to a partition fared. The log takes appends as long as one partition does: no other gateway
+    /// could do more.
     fn note(&self, partition: u32, error: Option<&str>) {
         if error.is_some() {
             lock(&self.0.rhythm).failed(self.0.clock.monotonic_ms());
@@ -85,15 +85,15 @@ impl<L: Log> Gateway<L> {
         }
     }
 
-    /// Writes a tick to each partition every second, if this gateway is the one that does, and what was refused every minute,
-    /// until `shutdown` resolves.
+    /// Writes a tick to each partition every second, if this gateway is the one that does, and what was refused every
+    /// minute, until `shutdown` resolves.
     pub async fn run_timers(&self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = std::pin::pin!(shutdown);
         let mut ticks = tokio::time::interval(self.0.config.timing.tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut count = 0_u32;
         let mut beats = Beats::default();
-        // A partition that has no leader holds up neither ticks nor what the others are told of.
+        // A task of its own: a partition without a leader holds up neither the ticks nor the others' `Refused` records.
         let mut flushing: JoinSet<()> = JoinSet::new();
         loop {
             tokio::select! {
@@ -118,7 +118,7 @@ impl<L: Log> Gateway<L> {
             self.beat(&mut beats);
             count += 1;
         }
-        // The next gateway need not wait until this one's last batch was answered.
+        // Stands for the ticks no more: the next gateway need not wait until this one's last batch was answered.
         self.0.stands.send_if_modified(std::mem::take);
         while flushing.join_next().await.is_some() {}
     }
@@ -132,10 +132,10 @@ impl<L: Log> Gateway<L> {
         }
     }
 
-    /// Whether connections were turned away for want of room: then the door is shut for whoever they are, and no tick is written, so
-    /// that nobody is taken for silent who was not let in. But once in a little more than a minute one is written all the same,
-    /// which the engine takes for a gap: open time hardly moves by it, and a crowd at the door does not hold up retries and what
-    /// waits for them for good.
+    /// Whether connections were turned away for want of room. Then no tick is written, so that a site that was not let
+    /// in is not taken for silent. But once in a little more than a minute one is written all the same, so that a crowd
+    /// at the door does not hold up retries for good: the engine takes it for the end of a gap, and open time hardly
+    /// moves.
     fn is_rushed(&self) -> bool {
         if !self.0.rush.take() {
             self.0.ticks_withheld.store(0, Ordering::Relaxed);
@@ -150,7 +150,8 @@ impl<L: Log> Gateway<L> {
         false
     }
 
-    /// Whether this gateway moves the log's clock on now. Not by a clock that other gateways contradict; and of several one does.
+    /// Whether this gateway writes ticks now: its door has room, its clock is not contradicted, and it is the elected
+    /// one.
     fn may_tick(&self) -> bool {
         let (is_rushed, judged) = (self.is_rushed(), self.tell_clock());
         let is_log_ready = self.0.log_ready.load(Ordering::SeqCst) && self.0.log.is_open();
@@ -160,14 +161,15 @@ impl<L: Log> Gateway<L> {
         self.0.meters.ticks_withheld.increment(u64::from(is_withheld));
         let now_ms = self.0.clock.monotonic_ms();
         let is_elected = self.0.election.as_ref().is_none_or(|election| lock(election).writes(stands, now_ms));
-        // If the log takes nothing a tick is also how it is found that it does again.
+        // While the log takes no appends, ticks also probe whether it does again.
         let writes = !is_withheld && (is_elected || !is_log_ready);
         self.0.meters.ticker.set(f64::from(u8::from(writes)));
         writes
     }
 
-    /// Begins to write a tick to each partition, but for those whose tick before is under way still: one that has no leader holds up
-    /// no other. A tick that the log does not take is not made up for: its absence tells that the door was shut.
+    /// Begins to write a tick to each partition, except those whose last tick is still under way: one without a leader
+    /// holds up no other. A tick that the log does not take is not made up for: its absence tells that the door was
+    /// shut.
     fn beat(&self, beats: &mut Beats) {
         if !self.may_tick() {
             return lock(&self.0.rhythm).shut(self.0.clock.monotonic_ms());
@@ -179,7 +181,8 @@ impl<L: Log> Gateway<L> {
                 self.0.meters.ticks_missed.increment(1);
                 continue;
             }
-            // Each for itself: together they would be one transaction, whose crash would hold up the readers of every partition.
+            // Each for itself: together they would be one transaction, whose crash would hold up the readers of every
+            // partition.
             let entry = tick_entry(partition, at, open_ms);
             let gateway = self.clone();
             beats.under_way.spawn(async move {
@@ -193,12 +196,12 @@ impl<L: Log> Gateway<L> {
     /// The open time that this beat's tick tells of; `None`: it has none. Ticks each second need not tell of any.
     fn open_told(&self) -> Option<i64> {
         let Some(wanted) = &self.0.config.idle else { return Some(0) };
-        // A clock that is not believed goes on until the log's time is set back.
+        // With a clock that is not believed, ticks go on each second until they have set the log's time back.
         let hurry = wanted.is_set() || !self.0.clock_agreed.load(Ordering::SeqCst);
         lock(&self.0.rhythm).beat(self.0.clock.monotonic_ms(), hurry)
     }
 
-    /// The ticks that stand before a batch that ends an idle time, so that it is judged in its own.
+    /// The ticks to write before a batch that ends an idle time, so that it is judged at its own time.
     pub(crate) fn tick_ahead(&self) -> Vec<Entry> {
         if self.0.config.idle.is_none() {
             return Vec::new();
@@ -265,8 +268,8 @@ impl<L: Log> Gateway<L> {
         while under_way.join_next().await.is_some() {}
     }
 
-    /// Writes what was turned away of a partition's sites, each record for itself: together they would be one transaction, whose
-    /// crash would hold up the partition's readers.
+    /// Writes what was turned away from a partition's sites, each record for itself: together they would be one
+    /// transaction, whose crash would hold up the partition's readers.
     async fn flush_to(&self, partition: u32, mut left: Taken) {
         loop {
             let (chunk, rest) = left.split(REFUSED_APPEND_MAX);

@@ -1,4 +1,5 @@
-//! Appends each batch at most once at a time. A retry waits for the append in flight, even if the first request was cancelled.
+//! Appends each batch at most once at a time. A retry waits for the append in flight, even if the first request was
+//! cancelled.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,8 +17,9 @@ use crate::lock::lock;
 use logystera_schemas::signature::SignatureHeader;
 
 impl<L: Log> Gateway<L> {
-    /// Reserves the batch's number for an append. If another try of it is being appended, this waits until that has
-    /// ended, but not for ever, and gives what is known then; new is what did not get into the log.
+    /// Reserves the batch's number for an append. If another try of it is being appended, waits until that has ended
+    /// and fails with what is known then: `New` means that it did not get into the log, none that it did not end in
+    /// time.
     pub(crate) async fn reserve(
         &self,
         header: &SignatureHeader,
@@ -49,7 +51,7 @@ impl<L: Log> Gateway<L> {
     }
 }
 
-/// A number that nobody else appends. It is given back when this goes.
+/// A batch number reserved for one append. Dropping this gives it back.
 pub(crate) struct Reserved<L: Log> {
     inner: Arc<Inner<L>>,
     site: SiteId,
@@ -89,8 +91,8 @@ struct Asked<L: Log> {
     reserved: Reserved<L>,
 }
 
-/// An append of which the log has not said yet how it went. Whoever lets it go does not undo it: the number stays reserved
-/// until the log has answered, so that a sender who gave up and comes again is not stored twice.
+/// An append in flight. Dropping it does not undo it: the number stays reserved until the log has answered, so that a
+/// sender's retry is not stored twice.
 pub(crate) struct Appending<L: Log>(Option<Asked<L>>);
 
 impl<L: Log> Future for Appending<L> {

@@ -1,4 +1,5 @@
-//! The accept loop: HTTP/1.1 and HTTP/2 on one listener, every wait with an end, and a shutdown that finishes what runs.
+//! The accept loop: HTTP/1.1 and HTTP/2 on one listener, every wait bounded, and a shutdown that finishes the requests
+//! in flight.
 
 use std::future::Future;
 use std::io;
@@ -104,7 +105,7 @@ pub(crate) async fn listen(listening: Listening, router: Router, shutdown: impl 
     }
 }
 
-/// What answers a connection's requests: it tells each of them whose it is.
+/// Answers a connection's requests, and marks each with the connection that it came on.
 struct Attended {
     router: TowerToHyperService<Router>,
     guest: Guest,
@@ -202,8 +203,8 @@ impl<I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static> Finish for http2::
     }
 }
 
-/// Runs a connection to its end: its own, the listener's, that of its age, or that of its patience: one of `guest` that has no
-/// request for as long as headers may take has no use for its place.
+/// Runs a connection until it ends, the listener stops, or it is too old; with `guest`, also until it had no request
+/// for as long as headers may take.
 async fn drive(connection: impl Finish, timing: Timing, mut phase: watch::Receiver<Phase>, guest: Option<&Guest>) {
     let mut connection = std::pin::pin!(connection);
     let mut ends = std::pin::pin!(tokio::time::sleep(timing.connection_age));
@@ -233,7 +234,7 @@ async fn drive(connection: impl Finish, timing: Timing, mut phase: watch::Receiv
     }
 }
 
-/// Resolves when a connection had no request for `wait`.
+/// Resolves when a connection had no request for at least `wait`.
 async fn idles(guest: Option<&Guest>, wait: Duration) {
     let Some(guest) = guest else { return std::future::pending().await };
     let mut before = None;
@@ -247,7 +248,7 @@ async fn idles(guest: Option<&Guest>, wait: Duration) {
     }
 }
 
-/// Reads just enough to tell HTTP/2 from HTTP/1: the HTTP library would wait for the whole preface without an end.
+/// Reads just enough to tell HTTP/2 from HTTP/1: the HTTP library would wait for the whole preface without a limit.
 async fn greeting<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Prefixed<S>, bool)> {
     let mut start = [0; PREFIX_BYTES];
     let mut read = 0;

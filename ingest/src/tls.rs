@@ -19,7 +19,7 @@ pub use error::TlsError;
 pub struct Tls(pub(crate) Arc<ServerConfig>, Arc<Current>, Option<String>);
 
 impl Tls {
-    /// Reads a certificate chain, the site's own first, and its private key, both PEM.
+    /// Reads a certificate chain, the gateway's own first, and its private key, both PEM.
     pub fn from_files(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let (certificates, secret) = (pem::certificates(certificate)?, pem::private_key(key)?);
@@ -36,7 +36,7 @@ impl Tls {
         Ok(Self(Arc::new(config), current, fault))
     }
 
-    /// That senders will not take the certificate, because it has ended or has not begun.
+    /// Why senders refuse the certificate: when it was read it had expired, or was not valid yet. None: it was valid.
     pub fn fault(&self) -> Option<&str> {
         self.2.as_deref()
     }

@@ -139,8 +139,8 @@ fn zigzag(value: i64) -> u64 {
 enum Fields {
     /// Those of this version of its schema and of the versions before, counted from 1.
     UpTo(u8),
-    /// As many as there are bytes for: a stored value, which names no schema. Those of one version are there together: of
-    /// this one some were read, so that the others must follow.
+    /// As many as there are bytes for: a stored value, which names no schema. Those of one version are there together:
+    /// of this one some were read, so that the others must follow.
     AsFarAsTheyGo(u8),
 }
 

@@ -1,5 +1,5 @@
-//! The batch: the record that nearly all of the log consists of. Written by the gateway from checked JSON and read by the
-//! engine borrowed from the log's bytes; nothing here allocates per signal.
+//! The batch: the record that nearly all of the log consists of. Written by the gateway from checked JSON and read by
+//! the engine borrowed from the log's bytes; nothing here allocates per signal.
 
 use crate::avro::{Datum, DecodeError, Reader, Writer};
 use crate::catalogue::{
@@ -45,7 +45,7 @@ avro_record! {
         pub through: i64,
         /// Server minus sender, in milliseconds.
         pub clock_offset_ms: i64,
-        /// How often the sender promises to speak.
+        /// How often the sender promises a batch, in seconds.
         pub flush_every_s: u32,
         /// What the integration runs on.
         pub platform: Platform,
@@ -88,8 +88,8 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Finds the signals of a batch one after the other. Each stands in an array block of its own, whose size says where the
-/// next one starts; in other blocks it is found by reading over the fields.
+/// Finds the signals of a batch one after the other. Each stands in an array block of its own, whose size says where
+/// the next one starts; in other blocks it is found by reading over the fields.
 #[derive(Clone, Debug)]
 pub struct Frames<'a> {
     reader: Reader<'a>,
@@ -159,7 +159,7 @@ impl<'a> Frame<'a> {
         Self::open(&mut Reader::new(bytes), base_at)
     }
 
-    /// Reads the branch and the time; `bytes` is the rest of the reader's.
+    /// Reads the branch and the time; `bytes` is all that the reader had left before.
     #[inline]
     fn open(reader: &mut Reader<'a>, base_at: i64) -> Result<Self, DecodeError> {
         let bytes = reader.rest();
@@ -176,8 +176,8 @@ impl<'a> Frame<'a> {
         Ok(signal)
     }
 
-    /// Reads the `wanted` fields into their places and leaves the others as they are. What follows the last wanted one is
-    /// not looked at.
+    /// Reads the `wanted` fields into their places and leaves the others as they are. What follows the last wanted one
+    /// is not looked at.
     #[inline]
     pub fn read_fields(&self, wanted: FieldSet, into: &mut Fields<'a>) -> Result<(), DecodeError> {
         self.read(wanted, into).map(drop)
@@ -283,7 +283,8 @@ fn read_shape<'a>(reader: &mut Reader<'a>, shape: Shape, symbols: usize) -> Resu
     })
 }
 
-/// Whether the signal has the field. One that was added later stands in its type's newer signals only, be it absent there.
+/// Whether the signal has the field. One that was added later stands in its type's newer signals only, be it absent
+/// there.
 #[inline]
 fn is_there(reader: &mut Reader<'_>, field: FieldLayout) -> Result<bool, DecodeError> {
     if field.since > 1 && !reader.has(field.since) {
@@ -341,8 +342,8 @@ pub fn write_value(to: &mut Writer, value: &Value<'_>) {
     }
 }
 
-/// Appends one signal, a block of the array `signals`; `fields` as in [`Signal::fields`], checked by the caller against the
-/// catalogue.
+/// Appends one signal, a block of the array `signals`; `fields` as in [`Signal::fields`], checked by the caller against
+/// the catalogue.
 pub fn write_signal(to: &mut Writer, kind: SignalType, at: i64, base_at: i64, fields: &[Value<'_>]) {
     to.sized_block(1, |to| write_frame(to, kind, at.saturating_sub(base_at), fields));
 }

@@ -40,7 +40,8 @@ pub struct Utc {
 }
 
 impl Utc {
-    /// The moment so many milliseconds after the epoch. Beyond the years -9999 to 9999 it has the last day that there is.
+    /// The moment so many milliseconds after the epoch. Beyond the years -9999 to 9999 it has the last day that there
+    /// is.
     pub fn of(ms: i64) -> Self {
         let (day, ms_of_day) = (ms.div_euclid(DAY_MS), ms.rem_euclid(DAY_MS));
         let julian = day.saturating_add(i64::from(EPOCH_JULIAN_DAY));

@@ -1,5 +1,5 @@
-//! The catalogue: which signal types there are and which fields each may carry. Read from `avsc/signals/`, it drives the
-//! gateway's allowlist, the rule checker, the batch codec and the documentation.
+//! The catalogue: which signal types there are and which fields each may carry. Read from `avsc/signals/`, it drives
+//! the gateway's allowlist, the rule checker, the batch codec and the documentation.
 
 mod definition;
 mod source;
@@ -129,8 +129,8 @@ pub static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue {
     types: SIGNAL_SOURCES.iter().map(|source| type_def(source).expect("a compiled-in schema is readable")).collect(),
 });
 
-/// What a signal's JSON has for a field whose value was kept as text, such as evidence and groups. The text of an absent
-/// value is empty. What is not what the catalogue has under this name stays text.
+/// What a signal's JSON has for a field whose value was kept as text, such as evidence and groups. The text of an
+/// absent value is empty. What is not what the catalogue has under this name stays text.
 pub fn json_of(field: &str, text: &str) -> serde_json::Value {
     use serde_json::Value;
     let as_text = || Value::from(text);

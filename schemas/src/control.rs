@@ -1,5 +1,6 @@
-//! Topic `control`: what is configured. Key: [`entity key`](Entity::key); compacted, so the newest record of a key is the
-//! truth and none is ever absent once written. One writer.
+//! Topic `control`: what is configured. Key: [`entity key`](Entity::key); compacted, so the newest record of a key is
+//! the truth, and a key that was written once always has a record. One writer, but for leases: each process writes its
+//! own.
 
 use crate::avro::Blob;
 use crate::ids::{ChannelId, KeyId, Sha256Digest, SiteId, TenantId};
@@ -50,17 +51,18 @@ avro_record! {
         pub created_at: i64,
         /// First time at which it is valid, milliseconds since the epoch.
         pub not_before: i64,
-        /// First time at which it is no longer valid.
+        /// First time at which it is no longer valid; none: it has no end.
         pub not_after: Option<i64>,
         /// When it was revoked.
         pub revoked_at: Option<i64>,
-        /// Whether it was revoked as stolen: what came under it binds nobody.
+        /// Whether it was revoked as stolen: batches under it use up nobody's numbers.
         pub stolen: bool where since 2,
     }
 }
 
 impl Key {
-    /// Whether it is valid at `now_ms` (milliseconds since the epoch), or will be later: it counts among a site's live keys.
+    /// Whether it is valid at `now_ms` (milliseconds since the epoch), or will be later: it counts among a site's live
+    /// keys.
     pub fn is_live(&self, now_ms: i64) -> bool {
         self.revoked_at.is_none() && self.not_after.is_none_or(|end| now_ms < end)
     }
@@ -132,8 +134,8 @@ avro_enum! {
 }
 
 avro_record! {
-    /// How often a topic has grown, and to how many partitions. Written by `partitions grow`; absent until it was first used:
-    /// the topic has one generation then, with the partitions of the settings.
+    /// How often a topic has grown, and to how many partitions. Written by `partitions grow`; absent until it was first
+    /// used: the topic has one generation then, with the partitions of the settings.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Partitions {
         /// The topic.
@@ -158,15 +160,15 @@ avro_enum! {
 }
 
 avro_record! {
-    /// The right of a process to write to a topic that may grow, from when it asked for it for `LEASE_MS`. Written by the
-    /// process itself.
+    /// A process's right to write to a topic that may grow, for `LEASE_MS` from when it asked. Written by the process
+    /// itself.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Lease {
         /// What the process does.
         pub role: ProcessRole,
         /// Its name among those of its role.
         pub instance: String,
-        /// Drawn when it starts: whoever finds a newer record with another one under its own name stops.
+        /// Drawn when it starts: a process that finds a newer record with another one under its own name stops.
         pub incarnation: i64,
         /// Counts its renewals.
         pub renewal: u64,
@@ -176,15 +178,15 @@ avro_record! {
         pub released: bool,
         /// Its clock when it wrote this, milliseconds since the epoch; none: of a version that did not say.
         pub at: Option<i64> where since 2,
-        /// Whether it would write ticks then: it believes its clock, the log takes its appends, and its door has room. One of the
-        /// gateways that say so does.
+        /// Whether it would write ticks then: it believes its clock, the log takes its appends, and its door has room.
+        /// One of the gateways that say so does.
         pub ticks: bool where since 2,
     }
 }
 
 avro_record! {
-    /// Offsets of a partition that are passed over by everybody who applies it, from when this is read on: a record there cannot be
-    /// read, or is gone. Written by `log skip`; absent: every record counts.
+    /// Offsets of a partition that every task which applies it passes over, from when it has read this: a record there
+    /// cannot be read, or is gone. Written by `log skip`; absent: every record counts.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Skip {
         /// The topic.
@@ -197,7 +199,7 @@ avro_record! {
         pub from: u64,
         /// One past the last offset.
         pub to: u64,
-        /// Why, in the words of whoever said so.
+        /// Why, in the operator's words.
         pub reason: String,
         /// When that was, milliseconds since the epoch.
         pub at: i64,
@@ -205,8 +207,8 @@ avro_record! {
 }
 
 avro_record! {
-    /// What a site was last configured with. Written in one commit with the `SiteConfigured` of topic `signals`; absent: by a
-    /// version that did not say, or never.
+    /// What a site was last configured with. Written in one commit with the `SiteConfigured` of topic `signals`;
+    /// absent: by a version that did not say, or never.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct SiteRules {
         /// Site.
@@ -223,8 +225,8 @@ avro_record! {
 }
 
 avro_record! {
-    /// What the installation of a data folder is. Written by its first start and whenever that changes; absent only in a folder that
-    /// an older version wrote. An installation on Kafka has its settings' file instead.
+    /// What the installation of a data folder is. Written by its first start and whenever that changes; absent only in
+    /// a folder that an older version wrote. An installation on Kafka has its settings' file instead.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Deployment {
         /// The name that batches are signed for: a batch signed for another is refused.

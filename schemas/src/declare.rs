@@ -1,7 +1,8 @@
 //! Declares records and enums together with their Avro encoding.
 
-/// Declares a record whose fields are written in the order in which they stand, as its `.avsc` has them. A field that was added
-/// in a later version of the schema says so: `ends: bool where since 2`. Bytes of a version before give it its default.
+/// Declares a record whose fields are written in the order in which they stand, as its `.avsc` has them. A field that
+/// was added in a later version of the schema says so: `ends: bool where since 2`. Bytes of a version before give it
+/// its default.
 #[macro_export]
 macro_rules! avro_record {
     ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$field_meta:meta])* $field_vis:vis $field:ident: $type:ty $(where since $since:literal)?),* $(,)? }) => {

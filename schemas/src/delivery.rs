@@ -19,7 +19,7 @@ avro_record! {
 }
 
 avro_record! {
-    /// From here on the tenant's alerts go to these channels. Written by whoever changes a channel.
+    /// From here on the tenant's alerts go to these channels. Written with each change of a channel.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct ChannelsConfigured {
         /// Tenant.
@@ -30,7 +30,8 @@ avro_record! {
 }
 
 avro_record! {
-    /// An operator switched a channel on: what the planner holds against it is forgotten. One that is on is tried at once.
+    /// An operator switched a channel on: what the planner holds against it is forgotten. One that is on is tried at
+    /// once.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct ChannelEnabled {
         /// Tenant.

@@ -18,7 +18,8 @@ pub const BODY_BYTES_MAX: usize = 8 << 20;
 pub const BATCH_SIGNALS_MAX: usize = 1_000;
 /// Levels of nesting in a batch's JSON (design, section 3).
 pub const JSON_DEPTH_MAX: usize = 16;
-/// Fields of one signal's JSON object: the widest type has 14 with `type` and `at`, the rest is room for a newer integration's.
+/// Fields of one signal's JSON object: the widest type has 14 with `type` and `at`, the rest is room for a newer
+/// integration's.
 pub const SIGNAL_FIELDS_MAX: usize = 32;
 /// Refusals that an answer lists; more are only counted.
 pub const REFUSED_LISTED_MAX: usize = 100;
@@ -40,14 +41,15 @@ pub const SPOOLS_MAX: usize = 64;
 pub const REPLAY_WINDOW: u64 = 1_024;
 /// Newest batches of a spool whose digests are remembered (design, section 3).
 pub const REPLAY_DIGESTS: usize = 64;
-/// Milliseconds of silence from which on a spool makes room for another one where there are too many: as long as a sender may
-/// pause, so that one that is only slow keeps its place.
+/// Milliseconds of silence from which on a spool makes room for another one if there are too many: as long as a sender
+/// may pause, so that one that is only slow keeps its place.
 pub const SPOOL_ROOM_MS: i64 = SEND_PAUSE_MS_MAX as i64;
-/// Signing keys whose batches are remembered of one spool, each with its own numbers: those that live at once, and one that
-/// was revoked.
+/// Signing keys whose batches are remembered of one spool, each with its own numbers: those that live at once, and one
+/// that was revoked.
 pub const KEY_WINDOWS_MAX: usize = LIVE_KEYS_MAX + 1;
-/// Milliseconds without a batch after which a spool makes room for another at the gateway. The engine's bound is an hour of log
-/// time; what a gateway's clock and the log's may differ by comes on top, so that the engine has room for what was let in.
+/// Milliseconds without a batch after which a spool makes room for another at the gateway. The engine's bound is an
+/// hour of log time; what a gateway's clock and the log's may differ by comes on top, so that the engine has room for
+/// what was let in.
 pub const SPOOL_SILENT_MS: i64 = 65 * 60_000;
 /// Milliseconds after its last batch at which a spool is forgotten (design, section 3): a day more than a signal's age.
 pub const SPOOL_FORGOTTEN_MS: i64 = 8 * 86_400_000;
@@ -59,15 +61,16 @@ pub const AHEAD_MS_MAX: i64 = 5_000;
 pub const CLOCK_OFFSET_MS_MAX: i64 = 100 * 366 * 86_400_000;
 /// Bound on `flush_every_s`: a day.
 pub const FLUSH_EVERY_S_MAX: u32 = 86_400;
-/// `flush_every_s` where the batch says none (design, section 3).
+/// `flush_every_s` if the batch says none (design, section 3).
 pub const FLUSH_EVERY_S_DEFAULT: u32 = 60;
-/// Earliest time that a signal's `at` or a batch's `through` may carry: March 1973, milliseconds since the epoch. What lies below
-/// is in seconds.
+/// Earliest time that a signal's `at` or a batch's `through` may carry: March 1973, milliseconds since the epoch. What
+/// lies below is in seconds.
 pub const TIME_MS_MIN: i64 = 100_000_000_000;
 /// Latest time that any field may carry: the end of the year 9999, milliseconds since the epoch.
 pub const TIME_MS_MAX: i64 = 253_402_300_799_999;
 
-/// Names of one JSON object that the catalogue does not know, below a signal's level: enough for any honest body, and no memory for others.
+/// Names of one JSON object that the catalogue does not know, below a signal's level: enough for any honest body, and
+/// no memory for others.
 pub const OBJECT_NAMES_MAX: usize = 1_024;
 /// Items of one JSON list that are looked at: the longest that the catalogue knows has 12.
 pub const LIST_ITEMS_MAX: usize = 64;
@@ -77,15 +80,15 @@ pub const INTEGRATION_VERSION_CHARS_MAX: usize = 64;
 pub const CONNECTIONS_MAX: usize = 4_096;
 /// Fewest connections that a listener holds open, however few open files the machine allows.
 pub const CONNECTIONS_MIN: usize = 16;
-/// Of how many parts of all connections one peer may have one, not counted those that carried a batch: nobody fills the door
-/// alone. A half is room for the senders behind one proxy that shows its own address.
+/// One peer may hold one of so many equal parts of all connections, not counting those that carried a batch: nobody
+/// fills the door alone. A half leaves room for the senders behind one proxy that shows its own address.
 pub const CONNECTIONS_PEER_SHARE: usize = 2;
 /// Connections without a batch from which on a peer is a crowd: what it loses to others does not count as turned away.
 pub const PEER_CROWD: usize = 16;
 /// Connections that the operators' listener holds open: scrapers and probes, not strangers.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
-/// Open files that are no sender's connection: the log with its readers, operators, and attempts of alerts, which must get through
-/// when strangers hold all the rest; the rest is for brokers and the store.
+/// Open files that are no sender's connection: the log with its readers, operators, and attempts of alerts, which must
+/// get through when strangers hold all the rest; the rest is for brokers and the store.
 pub const HANDLES_RESERVED: usize = 256;
 /// Milliseconds that a listener pauses after an accept that failed, mostly for want of open files.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
@@ -97,64 +100,72 @@ pub const H2_WINDOW_BYTES: u32 = 1 << 20;
 pub const HEADERS_MAX: usize = 64;
 /// Bytes of one request's headers.
 pub const HEADER_BYTES_MAX: usize = 16 << 10;
-/// Milliseconds within which the TLS handshake, and the headers of a request, must come; also how long an idle connection is kept.
+/// Milliseconds within which the TLS handshake, and the headers of a request, must come; also how long an idle
+/// connection is kept.
 pub const HEADER_READ_MS_MAX: u64 = 10_000;
 /// Milliseconds within which a body must come, from its first byte to its last.
 pub const BODY_READ_MS_MAX: u64 = 30_000;
-/// Milliseconds after which a connection is asked to end: a peer that only answers pings cannot hold its place for ever.
+/// Milliseconds after which a connection is asked to end: a peer that only answers pings cannot hold its place for
+/// ever.
 pub const CONNECTION_AGE_MS_MAX: u64 = 600_000;
-/// Milliseconds that the gateway waits for the log before it answers 503: for the append of a batch, or for that of another
-/// try of the same batch.
+/// Milliseconds that the gateway waits for the log before it answers 503: for the append of a batch, or for that of
+/// another try of the same batch.
 pub const APPEND_WAIT_MS_MAX: u64 = 10_000;
 /// Milliseconds that a stopping gateway waits for requests in flight: longer than the log may take.
 pub const SHUTDOWN_WAIT_MS_MAX: u64 = 15_000;
 /// Bytes of verified batches that wait for the log, together; beyond that 503.
 pub const UNWRITTEN_BYTES_MAX: usize = 256 << 20;
-/// How many times the bytes that were sent a body may have when it is inflated, if that is over [`WIRE_BYTES_MAX`]. Signals shrink
-/// to a tenth; a thousand that are one and the same, to a two-hundredth, stay below.
+/// Largest ratio of a body's inflated bytes to the bytes sent, if it inflates beyond [`WIRE_BYTES_MAX`]. Signals shrink
+/// to a tenth; a thousand equal ones shrink to a two-hundredth, but stay below that size.
 pub const INFLATE_RATIO_MAX: usize = 100;
-/// Bytes of a body, inflated, from which it is parsed apart from the threads that serve connections; a compressed one counts eight
-/// times until it is known.
+/// Bytes of a body, inflated, from which it is parsed apart from the threads that serve connections; a compressed one
+/// counts as eight times its size until it is inflated.
 pub const LARGE_BODY_BYTES: usize = 256 << 10;
 /// Large bodies that are parsed at once, at most: each may hold 8 MiB inflated.
 pub const LARGE_BODIES_MAX: usize = 4;
 /// Spools that a gateway's replay cache remembers, of all sites and keys together: about 2.5 KiB each.
 pub const REPLAY_SPOOLS_CACHED_MAX: usize = 100_000;
-/// Rows of refusals that are counted until the next minute; above it a site's spools share a row, above its double they are only counted.
+/// Rows of refusals that are counted until the next minute; above it a site's spools share a row, above its double they
+/// are only counted.
 pub const TALLY_ROWS_MAX: usize = 10_000;
-/// Milliseconds by which a gateway's clock may differ from the others', or lie behind the log's: what a batch may lie ahead.
+/// Milliseconds by which a gateway's clock may differ from the others', or lie behind the log's: as much as a batch may
+/// lie ahead.
 pub const CLOCK_DIFFERS_MS: i64 = AHEAD_MS_MAX;
 /// Milliseconds by which a clock moves against the monotonic one from one look to the next if it was set.
 pub const CLOCK_JUMP_MS: i64 = 1_000;
-/// Milliseconds that a gateway listens for others before it takes the first batch, if there may be any: each renews its lease twice
-/// meanwhile.
+/// Milliseconds that a gateway listens for others before it takes the first batch, if there may be any: each renews its
+/// lease twice meanwhile.
 pub const CLOCK_LISTEN_MS: i64 = 2 * LEASE_RENEW_MS;
 /// Milliseconds for which a gateway's lease says something of its clock: five renewals.
 pub const TICK_HEARD_MS: i64 = 5 * LEASE_RENEW_MS;
-/// Milliseconds after which a gateway whose lease was not renewed writes the ticks no more for the others, and the next does: so
-/// long the log's time stands still after a kill. Two renewals may come late.
+/// Milliseconds without a renewed lease after which the others count a gateway as gone, and the next one writes the
+/// ticks: for so long the log's time stands still after a kill. Two renewals may come late.
 pub const GATEWAY_SILENT_MS: i64 = 5_000;
 /// Other gateways that are told apart.
 pub const GATEWAYS_HEARD_MAX: usize = 256;
 /// Ticks in a row below the log's wall time that set it back (design, section 5).
 pub const TICKS_BELOW: u32 = 60;
-/// Newest records of a partition of topic `signals` that a starting gateway looks through for the log's time and for batches: minutes of ticks.
+/// Newest records of a partition of topic `signals` that a starting gateway looks through for the log's time and for
+/// batches: minutes of ticks.
 pub const RECORDS_RECALLED: u64 = 1_000;
-/// Bytes of such records in a cluster, of all partitions together, beyond which a starting gateway looks no further back: on a busy
-/// log a thousand records of each partition would be gigabytes.
+/// Bytes of such records in a cluster, of all partitions together, beyond which a starting gateway looks no further
+/// back: on a busy log a thousand records of each partition would be gigabytes.
 pub const RECALLED_BYTES_MAX: usize = 64 << 20;
-/// Milliseconds after which it takes batches all the same: what it has not read by then, the engine finds.
+/// Milliseconds after which a starting gateway takes batches, read or not: what it has not read by then, the engine
+/// finds.
 pub const RECALL_WAIT_MS: u64 = 3_000;
 /// Milliseconds within which a log line that can repeat is written once; the others are counted.
 pub const LOG_REPEAT_MS: i64 = 30_000;
 /// Milliseconds between two ticks of a gateway (design, section 5).
 pub const TICK_MS: u64 = 1_000;
-/// Milliseconds without a batch after which a gateway that is alone writes ticks seldom: who sends every minute gets one a second.
+/// Milliseconds without a batch after which a gateway that is alone writes ticks seldom: if somebody sends every
+/// minute, it writes one a second.
 pub const IDLE_AFTER_MS: u64 = 60_000;
-/// Milliseconds between two ticks while nobody sends: what a silence may be told late then. At 50 KB a commit a day of them is
-/// 0.4 GB; well below a minute, at which the engine sees a gap.
+/// Milliseconds between two ticks while nobody sends: by so much a silence may be told late then. At 50 KB a commit a
+/// day of them is 0.4 GB; well below a minute, at which the engine sees a gap.
 pub const TICK_IDLE_MS: u64 = 10_000;
-/// Milliseconds of open time that one tick may tell of: a few idle ticks, so that none makes an outage look like open time.
+/// Milliseconds of open time that one tick may tell of: a few idle ticks, so that none makes an outage look like open
+/// time.
 pub const OPEN_MS_MAX: i64 = 3 * TICK_IDLE_MS as i64;
 /// `Refused` records in one append.
 pub const REFUSED_APPEND_MAX: usize = 1_000;
@@ -166,8 +177,8 @@ pub const QUOTA_BYTES_BURST: u32 = 256 << 20;
 pub const QUOTA_SIGNALS_PER_S: u32 = 20_000;
 /// Signals that a site may have saved up, by default.
 pub const QUOTA_SIGNALS_BURST: u32 = 1_000_000;
-/// Between two answers that tell one site that it is over its quota, in milliseconds: a sender that asks again at once would
-/// cost the others more by what is refused than by what is taken.
+/// Between two answers that tell one site that it is over its quota, in milliseconds: a sender that asks again at once
+/// would cost the others more by what is refused than by what is taken.
 pub const OVER_QUOTA_EVERY_MS: i64 = 10;
 /// Longest that such an answer waits for its turn, in milliseconds.
 pub const OVER_QUOTA_WAIT_MS_MAX: i64 = 5_000;
@@ -176,8 +187,8 @@ pub const OVER_QUOTA_WAIT_MS_MAX: i64 = 5_000;
 pub const HELD_SIGNALS_MAX: usize = 50_000;
 /// Bytes of the signals held for one site (design, section 5).
 pub const HELD_BYTES_MAX: usize = 8 << 20;
-/// Bytes of the signals held for all sites of a partition; beyond, the site that holds most judges its oldest before their
-/// time. Thirty-two sites can hold all that one may.
+/// Bytes of the signals held for all sites of a partition; beyond, the site that holds most judges its oldest before
+/// their time. Thirty-two sites can hold all that one may.
 pub const HELD_BYTES_TOTAL_MAX: usize = 256 << 20;
 
 /// Attempts of one delivery: at 0, 5 s, 30 s, 5 m, 30 m, 2 h, 5 h, 10 h (design, section 8).
@@ -196,31 +207,35 @@ pub const ATTEMPTS_IN_FLIGHT_CHANNEL_MAX: usize = 4;
 pub const RETRY_JITTER_PERCENT_MAX: i64 = 20;
 /// Milliseconds that a channel is left alone after a 429 that names no time.
 pub const CHANNEL_PAUSE_MS_DEFAULT: i64 = 30_000;
-/// Shortest time, in milliseconds, that a throttling channel is left alone: the planner's time moves in ticks of a second.
+/// Shortest time, in milliseconds, that a throttling channel is left alone: the planner's time moves in ticks of a
+/// second.
 pub const CHANNEL_PAUSE_MS_MIN: i64 = 1_000;
 /// Longest time, in milliseconds, that a `Retry-After` is honoured: a channel can't silence itself for a year.
 pub const CHANNEL_PAUSE_MS_MAX: i64 = 3_600_000;
-/// Throttlings of a channel in a row after which each pause is twice the one before: it takes nothing, whatever it says.
+/// Throttlings of a channel in a row after which each pause is twice the one before: it takes nothing, whatever it
+/// says.
 pub const THROTTLES_BELIEVED: u32 = 3;
 /// Milliseconds up to which such a pause grows, if the channel does not ask for more.
 pub const THROTTLE_PAUSE_MS_MAX: i64 = 60_000;
-/// Milliseconds between two attempts below which a channel that asked for less is paced no more: one at a time is as fast.
+/// Milliseconds between two attempts below which a channel that asked for less is paced no more: one at a time is as
+/// fast.
 pub const PACE_GAP_MS_MIN: i64 = 50;
-/// Milliseconds between the first attempts after a throttling, at most: who asks for minutes mostly counts by the minute,
-/// and takes many of them in the next one.
+/// Milliseconds between the first attempts after a throttling, at most: who asks for minutes mostly counts by the
+/// minute, and takes many of them in the next one.
 pub const PACE_GAP_MS_START_MAX: i64 = 10_000;
 /// Milliseconds after its last throttling for which a channel is paced.
 pub const PACE_MS: i64 = 3_600_000;
-/// Milliseconds by which a paced attempt may be early: ticks are not exact, and one that comes a little before its second
-/// must not cost a whole one.
+/// Milliseconds by which a paced attempt may be early: ticks are not exact, and one that comes a little before its
+/// second must not cost a whole one.
 pub const PACE_SLACK_MS: i64 = 100;
-/// Milliseconds for which one delivery is put off by a channel that throttles: as long as all its retries take, and more.
+/// Milliseconds for which one delivery is put off by a channel that throttles: as long as all its retries take, and
+/// more.
 pub const THROTTLED_MS_MAX: i64 = 86_400_000;
-/// Milliseconds that a channel is left alone after its first 410, then tried once more: longer than a receiver is wrongly
-/// configured while somebody works on it.
+/// Milliseconds that a channel is left alone after its first 410, then tried once more: longer than a receiver is
+/// wrongly configured while somebody works on it.
 pub const CHANNEL_GONE_MS: i64 = 3_600_000;
-/// Milliseconds from a detection's evaluation to its delivery's plan from which on it is of a backlog, and others of the same
-/// fault may follow at once: more than clocks and spools explain.
+/// Milliseconds from a detection's evaluation to its delivery's plan from which on it is of a backlog, and others of
+/// the same fault may follow at once: more than clocks and spools explain.
 pub const BACKLOG_AGE_MS: i64 = 300_000;
 /// Milliseconds that such a delivery waits for the others: little beside its age.
 pub const BACKLOG_WAIT_MS: i64 = 30_000;
@@ -232,8 +247,8 @@ pub const BREAKER_FAILURES: u32 = 5;
 pub const BREAKER_OPEN_MS: i64 = 60_000;
 /// Longest time, in milliseconds, that a breaker stays open before the next probe.
 pub const BREAKER_OPEN_MS_MAX: i64 = 1_800_000;
-/// Ticks in a row that a gateway leaves out while connections find no room; then it writes one. The engine takes what lies more
-/// than a minute after the tick before for a gap.
+/// Ticks in a row that a gateway leaves out while connections find no room; then it writes one. The engine takes what
+/// lies more than a minute after the tick before for a gap.
 pub const TICKS_WITHHELD_MAX: u32 = 61;
 /// Ticks in a row below the planner's wall time that set it back, and after which a silent partition's clock is
 /// forgotten (design, section 5).

@@ -2,10 +2,10 @@
 
 use crate::ids::KEY_GROUPS;
 
-/// A generation of a topic: what it became when it grew last.
+/// A generation of a topic: its partitions from one growth to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Generation {
-    /// How often the topic had grown.
+    /// How often the topic had grown to come to it; 0 for the first.
     pub number: u32,
     /// Its partitions.
     pub partitions: u32,
@@ -26,9 +26,9 @@ impl PartitionRef {
     /// The partition of a topic that has one and never grew.
     pub const ONLY: Self = Self { generation: Generation { number: 0, partitions: 1, parents: None }, partition: 0 };
 
-    /// The partition of the generation before that this one's keys were in. None means that this is of the first generation.
-    /// There is one only: each generation has a multiple of the partitions of the one before. The number of partitions that came
-    /// before that one is not known here.
+    /// The partition of the generation before that this one's keys were in. None: this is of the first generation.
+    /// There is only one parent: each generation has a multiple of the partitions of the one before. The parent's own
+    /// parents are not known here.
     pub fn parent(&self) -> Option<Self> {
         let partitions = self.generation.parents?;
         let generation = Generation { number: self.generation.number - 1, partitions, parents: None };

@@ -27,8 +27,8 @@ macro_rules! kinds {
                 match self { $(Self::$kind => include_str!(concat!("../avsc/records/", $file, ".avsc"))),* }
             }
 
-            /// The schemas that this kind had before, oldest first, each whole: logs that were written then are still read. The
-            /// first is version 1, the one of [`Self::source`] the last.
+            /// The schemas that this kind had before, oldest first, each whole: logs that were written then are still
+            /// read. The first is version 1, the one of [`Self::source`] the last.
             pub const fn past(self) -> &'static [&'static str] {
                 match self {
                     $(Self::$kind => &[$($(include_str!(concat!("../avsc/past/", $past, ".avsc"))),+)?]),*
@@ -89,7 +89,7 @@ kinds! {
     Deployment = "control_deployment",
 }
 
-/// Schemas that others refer to by name: the hash and the signal types, in the order of the batch's union.
+/// The schemas of the signal types, in the order of the batch's union; the batch's refers to them by name.
 pub const SIGNAL_SOURCES: [&str; 14] = [
     include_str!("../avsc/signals/auth.attempt.avsc"),
     include_str!("../avsc/signals/mail.outcome.avsc"),

@@ -6,7 +6,8 @@ use crate::schema::{Kind, TopicRecord};
 use crate::time::WallMs;
 
 avro_record! {
-    /// What the gateway turned away from a known site. Written once a minute and site, spool and reason, by the gateway.
+    /// What the gateway turned away from a known site. Written by the gateway, one for each minute, site, spool and
+    /// reason.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Refused {
         /// Site named in the signature header.
@@ -23,15 +24,16 @@ avro_record! {
 }
 
 avro_record! {
-    /// The clock of one gateway. Written to each partition of `signals` once a second, more seldom by a gateway that is alone
-    /// while nobody sends, and forwarded by the engine to `detections`. Its key is empty.
+    /// The clock of one gateway. Written to each partition of `signals` once a second, more seldom by a gateway that is
+    /// alone while nobody sends, and forwarded by the engine to `detections`. Its key is empty.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Tick {
         /// Partition of `signals` that it was written to.
         pub partition: u32,
         /// The gateway's clock.
         pub at: WallMs,
-        /// Milliseconds since the tick before in which the door was open, if they are more than ticks of each second tell.
+        /// Milliseconds since the tick before in which the door was open, if they are more than ticks of each second
+        /// tell.
         pub open_ms: i64 where since 2,
     }
 }
@@ -65,7 +67,7 @@ avro_record! {
 }
 
 avro_record! {
-    /// A key of the site signs nothing any more. What was numbered under a stolen one binds nobody.
+    /// A key of the site signs nothing any more. Batches under a stolen one use up nobody's numbers.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct KeyRevoked {
         /// Site.
@@ -78,8 +80,8 @@ avro_record! {
 }
 
 avro_record! {
-    /// The end of a partition, of `signals` or of `detections`. Nothing behind it was ever acknowledged: it is ignored. The
-    /// partition's keys go on in the next generation of the topic.
+    /// The end of a partition, of `signals` or of `detections`. Nothing behind it was ever acknowledged: it is ignored.
+    /// The partition's keys go on in the next generation of the topic.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Seal {
         /// The generation that ends.

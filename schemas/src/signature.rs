@@ -137,7 +137,8 @@ impl Signed<'_> {
     }
 
     fn hmac(&self, secret: &Secret) -> Hmac<Sha256> {
-        // A key shorter than a block is padded with zeros (RFC 2104, section 2): doing that here leaves nothing to fail.
+        // A key shorter than a block is padded with zeros (RFC 2104, section 2): doing that here leaves nothing to
+        // fail.
         let mut block = Zeroizing::new([0_u8; 64]);
         block[..32].copy_from_slice(&secret.0[..]);
         let mut hmac = Hmac::<Sha256>::new((&*block).into());

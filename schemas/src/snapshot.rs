@@ -33,8 +33,9 @@ avro_record! {
 }
 
 avro_record! {
-    /// A part of the engine's state of a key group. Written by the engine in its transaction, all parts of one together; kept
-    /// as long as topic `signals`. A key group without sites has one too: its absence means that none was taken.
+    /// A part of the engine's state of a key group. Written by the engine in its transaction, all parts of one
+    /// together; kept as long as topic `signals`. A key group without sites has one too: its absence means that none
+    /// was taken.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Snapshot {
         /// The key group.

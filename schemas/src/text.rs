@@ -1,7 +1,7 @@
 //! Texts that people read: which characters a name may have, and how a text is shown that may have others.
 //!
-//! A name stands in lists, alerts and logs beside other names. Characters that nobody sees, or that change how the text around
-//! them is laid out (Unicode UAX #9, Trojan Source), let one name look like another, or a line like two.
+//! A name stands in lists, alerts and logs beside other names. Characters that nobody sees, or that change how the text
+//! around them is laid out (Unicode UAX #9, Trojan Source), let one name look like another, or a line like two.
 
 use std::fmt::{self, Write};
 
@@ -65,7 +65,8 @@ const fn kind(c: char) -> Option<&'static str> {
         '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{feff}' | '\u{180b}'..='\u{180f}' => {
             "which has no width"
         }
-        // Soft hyphen, grapheme joiner, fillers, deprecated and annotation controls, shorthand and musical controls, tags.
+        // Soft hyphen, grapheme joiner, fillers, deprecated and annotation controls, shorthand and musical controls,
+        // tags.
         '\u{ad}'
         | '\u{34f}'
         | '\u{115f}'
@@ -84,8 +85,8 @@ const fn kind(c: char) -> Option<&'static str> {
     })
 }
 
-/// A text on one line, with each hidden character written as `\u{202e}`. Shows what is stored from before names were checked, and
-/// what others wrote.
+/// A text on one line, with each hidden character written as `\u{202e}`. Shows what is stored from before names were
+/// checked, and what others wrote.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<'a>(pub &'a str);
 
@@ -115,8 +116,8 @@ fn escape(text: &str, stays: fn(char) -> bool, f: &mut fmt::Formatter<'_>) -> fm
     f.write_str(rest)
 }
 
-/// JSON with each hidden character as its `\uXXXX`, which means the same. A serializer leaves those beyond ASCII as they are, and they
-/// stand in strings only.
+/// JSON with each hidden character as its `\uXXXX`, which means the same. A serializer leaves those beyond ASCII as
+/// they are, and they stand in strings only.
 pub fn escape_json(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for c in json.chars() {

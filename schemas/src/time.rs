@@ -21,7 +21,7 @@ macro_rules! clock {
                 Self(self.0.saturating_add(ms))
             }
 
-            /// Milliseconds from `earlier` to this time; negative if it lies after.
+            /// Milliseconds from `earlier` to this time; negative if `earlier` lies after it.
             pub const fn since(self, earlier: Self) -> i64 {
                 self.0.saturating_sub(earlier.0)
             }

@@ -31,7 +31,7 @@ pub(crate) struct Courier {
     pub(crate) delays: Delays,
     pub(crate) give_up_after_ms: Option<u64>,
     pub(crate) progress: Progress,
-    /// Signals of the input, where that is known.
+    /// Signals of the input, if that is known.
     pub(crate) total: Option<u64>,
     pub(crate) health: Health,
     /// When the first of the failures in a row was, on the monotonic clock.
@@ -39,7 +39,7 @@ pub(crate) struct Courier {
 }
 
 impl Courier {
-    /// Begins with what the spool has now.
+    /// Starts to count from what the spool has now.
     pub(crate) fn begin(&mut self, state: &State) {
         self.progress.begin(&state.totals);
         self.total = state.input.as_ref().map(|i| i.signals);

@@ -16,24 +16,24 @@ use crate::{Options, SendError};
 pub struct Refused {
     /// All of them.
     pub total: u64,
-    /// Of some: the place in the batch, from 0, the code, and the field.
+    /// Some of them: the place in the batch, from 0, the code, and the field.
     pub listed: Vec<(Option<usize>, &'static str, Option<String>)>,
 }
 
-/// What a gateway would say of a batch's body at a time (milliseconds since the epoch); the error is the code of the whole
-/// batch's refusal.
+/// What a gateway would say of a batch's body at a time (milliseconds since the epoch); the error is the code of the
+/// whole batch's refusal.
 pub type Judge = fn(&[u8], i64) -> Result<Refused, &'static str>;
 
 /// What would be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DryRun {
-    /// What of the file.
+    /// Which part of the file.
     pub plan: Plan,
     /// Signals that would be sent.
     pub signals: u64,
-    /// In so many batches.
+    /// How many batches they make.
     pub batches: u64,
-    /// Of the signals, so many would be refused.
+    /// How many of the signals would be refused.
     pub refused: u64,
     /// Lines that are no signals.
     pub malformed: u64,

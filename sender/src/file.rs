@@ -1,5 +1,5 @@
-//! A whole file: read, sorted by time, cut into batches that are on disk before the first is sent, sent. What was sent of it
-//! before is passed over.
+//! A whole file: read, sorted by time, cut into batches that are on disk before the first is sent, sent. What was sent
+//! of it before is passed over.
 
 use std::fs;
 use std::io::{self, Read};
@@ -187,7 +187,7 @@ pub(crate) fn rebase(signals: &mut [Signal], now: i64) {
     }
 }
 
-/// Cuts what a file has from some byte on into the spool's batches. None waits there.
+/// Cuts what a file has from some byte on into the spool's batches. No batch may wait there.
 fn prepare(
     spool: &mut Spool,
     file: &[u8],
@@ -209,7 +209,7 @@ fn prepare(
         (spool.state.last_at, spool.state.last_through) = (0, -1);
     }
     spool.state.totals = Totals::default();
-    // What held no signal is not known again: once its lines are mended, all of it is to be sent.
+    // A file without a signal is not remembered: once its lines are mended, all of it is to be sent.
     let is_known = !signals.is_empty();
     let mut input = Input {
         digest: if is_known { digest(file) } else { String::new() },

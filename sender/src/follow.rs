@@ -107,8 +107,8 @@ pub(crate) fn send(
     }
 }
 
-/// Waits until there is a reason to speak (a full batch, the promised time, the end) and claims one batch; false when the
-/// input has ended and nothing is left to say.
+/// Waits until there is a reason to speak (a full batch, the promised time, the end) and claims one batch; false when
+/// the input has ended and nothing is left to say.
 fn wait_and_claim(stream: &Stream, clock: SystemClock, flush_ms: u64) -> Result<bool, StreamError> {
     let waits = |desk: &mut Desk| !desk.ended && !desk.pending.is_batch_full();
     let waited = stream.changed.wait_timeout_while(lock(&stream.desk), Duration::from_millis(flush_ms), waits);

@@ -70,7 +70,7 @@ impl Gateway {
         Ok(Self { client: builder.build()?, target })
     }
 
-    /// Where it leads.
+    /// Where batches are posted, and who signs them.
     pub(crate) fn target(&self) -> &Target {
         &self.target
     }

@@ -1,4 +1,4 @@
-//! What a sender says that is told to stop: a spool is safe at any moment, but only the sender knows what waits in it.
+//! What an interrupted sender says: a spool is safe at any moment, but only the sender knows what waits in it.
 
 use std::io;
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,8 @@
-//! The reference sender. It shows in one place what every integration does: order signals by time, fix batches on disk before
-//! they are sent, sign each try anew, and tell final answers from others.
+//! The reference sender. It shows in one place what every integration does: order signals by time, fix batches on disk
+//! before they are sent, sign each try anew, and tell final answers from others.
 //!
-//! [`core`] decides; the rest reads, writes, sends and waits. `docs/sending-batches.md` is the same for other languages.
+//! [`core`] decides; the rest reads, writes, sends and waits. `docs/sending-batches.md` is the same for other
+//! languages.
 
 #[macro_use]
 extern crate logystera_infra;
@@ -109,8 +110,8 @@ impl SendError {
     }
 }
 
-/// Sends a file, or the stream `input`, and says on standard error how it goes. `report` gets what became of it, also if the
-/// sending ended before all was sent.
+/// Sends a file, or the stream `input`, and says on standard error how it goes. `report` gets what became of it, also
+/// if the sending ended before all was sent.
 pub fn send(
     options: &Options,
     target: Target,

@@ -1,8 +1,8 @@
 //! Signals that are on disk but not in a batch yet: what `--follow` has read.
 //!
-//! They stand in `open-<number>.ndjson`, a line each: the input's line number, a tab, the signal. A claim writes what stays
-//! behind to the next file first and the batch, which names that file, second: its being there is what makes the older
-//! file obsolete, so that a crash neither loses nor repeats a signal.
+//! They stand in `open-<number>.ndjson`, a line each: the input's line number, a tab, the signal. A claim writes what
+//! stays behind to the next file first and the batch, which names that file, second: its being there is what makes the
+//! older file obsolete, so that a crash neither loses nor repeats a signal.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
@@ -114,8 +114,9 @@ impl Pending {
         cut::fit(self.signals.iter().map(|(_, bytes)| *bytes))
     }
 
-    /// Claims a batch: the signals that fit, and the counts of what was dropped if all fit. With none it is a heartbeat. `is_end`:
-    /// nothing more comes in; the batch then ends the spool if nothing is left. Says whether it does.
+    /// Claims a batch: the signals that fit, and the counts of what was dropped if all fit. With none it is a
+    /// heartbeat. `is_end`: nothing more comes in; the batch then ends the spool if nothing is left. Says whether it
+    /// does.
     pub(crate) fn claim(&mut self, now: i64, is_end: bool) -> Result<bool, SpoolError> {
         cut::settle(self.signals.iter_mut().map(|(signal, _)| &mut signal.at), now);
         let mut own: Vec<Signal> = self.signals.iter().take(self.fit()).map(|(s, _)| s.clone()).collect();

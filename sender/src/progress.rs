@@ -43,7 +43,7 @@ impl Progress {
         }
     }
 
-    /// Something else is to be sent, of which so much became something before.
+    /// Starts anew for another input; `totals` is what became of it in earlier runs.
     pub(crate) fn begin(&mut self, totals: &Totals) {
         self.overflow_before = totals.overflow;
         self.refusals = Complaints::default();
@@ -51,8 +51,8 @@ impl Progress {
         self.hinted = false;
     }
 
-    /// Says how far it is after a try has settled something, if it has not for a while. `total` is what the input had, where that is
-    /// known.
+    /// Says how far it is after a try has settled something, if it has not for a while. `total` is what the input had,
+    /// if that is known.
     pub(crate) fn settled(&mut self, run: &Totals, totals: &Totals, total: Option<u64>) {
         let now = self.clock.monotonic_ms();
         if now - self.said_ms >= EVERY_MS {
@@ -61,8 +61,8 @@ impl Progress {
         }
     }
 
-    /// What became of the input's lines in this run, and what is left of them. `malformed` of them are no signals; overflows stand in
-    /// the spool's totals.
+    /// What became of the input's lines in this run, and what is left of them. `malformed` of them are no signals;
+    /// overflows stand in the spool's totals.
     pub(crate) fn line(&self, run: &Totals, totals: &Totals, total: Option<u64>, malformed: u64) -> String {
         let elapsed_ms = (self.clock.monotonic_ms() - self.started_ms).max(1) as u64;
         let rate = run.settled() * 1_000 / elapsed_ms;

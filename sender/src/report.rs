@@ -25,7 +25,7 @@ impl SendReport {
     /// Of a spool: `pending` signals of a stream are in no batch yet.
     pub(crate) fn of(spool: &Spool, malformed: u64, pending: Option<u64>) -> Self {
         let (state, run, totals) = (&spool.state, spool.run, spool.state.totals);
-        // What cannot be read is told by whoever needs it.
+        // A batch that cannot be read is reported when it is to be sent.
         let left = spool.waiting().unwrap_or_default() + pending.unwrap_or_default();
         let json = json!({
             "spool": state.spool,

@@ -108,7 +108,7 @@ impl Spool {
         let is_elsewhere = !state.owner.has_address_of(&owner);
         let moved = is_elsewhere || state.owner.host != owner.host;
         if is_elsewhere {
-            // What another site or installation was sent is not there.
+            // What was sent to another site or installation is not at this one.
             state.sent.clear();
         }
         let is_named = !moved && state.owner.audience != owner.audience;
@@ -313,7 +313,7 @@ impl Spool {
     }
 
     /// Retires a batch that is too large and puts two in its place, before all others: those move up by two, which is
-    /// fair, for none of them was ever sent. False if it cannot be halved.
+    /// allowed: none of them was ever sent. False if it cannot be halved.
     pub(crate) fn split(&mut self, seq: u64) -> Result<bool, SpoolError> {
         let batch = self.load(seq)?;
         let damaged = || SpoolError::Damaged(self.batch_path(seq));

@@ -12,8 +12,8 @@ use crate::core::dropped::Dropped;
 /// Version of the spool's files. One of another version is refused.
 pub const VERSION: u32 = 1;
 
-/// What a spool belongs to. A change of any of it draws a new spool id, so that a cloned machine or a site that moved does
-/// not go on under the old one.
+/// What a spool belongs to. A change of any of it draws a new spool id, so that a cloned machine or a site that moved
+/// does not go on under the old one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpoolOwner {
     /// Address that batches are posted to.
@@ -48,7 +48,7 @@ pub enum Feed {
 /// A file that was cut into batches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
-    /// SHA-256 of its bytes, in hex, also where only what follows an earlier part was cut.
+    /// SHA-256 of its bytes, in hex, also if only what follows an earlier part was cut.
     pub digest: String,
     /// Whether its times were shifted.
     pub rebased: bool,
@@ -80,7 +80,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Adds what has become of signals between two states of others, but for overflows.
+    /// Adds what two totals differ by, except overflows.
     pub fn add(&mut self, before: &Self, after: &Self) {
         self.batches += after.batches.saturating_sub(before.batches);
         self.accepted += after.accepted.saturating_sub(before.accepted);
@@ -110,17 +110,17 @@ pub struct State {
     pub next_seq: u64,
     /// Number of the last batch that had a final answer.
     pub done_seq: u64,
-    /// Number of the last batch that a try was begun of: on disk before its first byte leaves. None in a spool of an older
-    /// version, until it is opened.
+    /// Number of the last batch that a try was begun of: on disk before its first byte leaves. None in a spool of an
+    /// older version, until it is opened.
     #[serde(default)]
     pub tried_seq: Option<u64>,
     /// Number of the file of signals that are not in a batch yet.
     pub open: u64,
-    /// Time of the last signal.
+    /// Time of the last signal, milliseconds since the epoch.
     pub last_at: i64,
     /// `through` of the last claimed batch.
     pub last_through: i64,
-    /// Server minus sender.
+    /// Server minus sender, in milliseconds.
     pub clock_offset_ms: i64,
     /// Signal types that were seen: those that are switched on.
     pub enabled: BTreeSet<String>,
@@ -164,7 +164,8 @@ impl State {
         }
     }
 
-    /// Notes that a type is in use, if the catalogue has it: a name that no gateway knows must not spoil a batch's head.
+    /// Notes that a type is in use, if the catalogue has it: a name that no gateway knows must not spoil a batch's
+    /// head.
     pub fn enable(&mut self, kind: &str) {
         if !self.enabled.contains(kind) && SignalType::from_sent_name(kind).is_some() {
             self.enabled.insert(kind.to_owned());

@@ -1,5 +1,5 @@
-//! Where batches go and who signs them: from a DSN, or from its parts. Secrets come from files only: an argument or a variable
-//! is seen by every process of the machine.
+//! Where batches go and who signs them: from a DSN, or from its parts. Secrets come from files only: an argument or a
+//! variable is seen by every process of the machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -106,7 +106,7 @@ impl Target {
     }
 }
 
-/// The address to post to: with the gateway's path where it was left out.
+/// The address to post to: with the gateway's path if it was left out.
 fn endpoint(text: &str) -> Result<Url, TargetError> {
     let mut url = Url::parse(text).map_err(|_| TargetError::Url(text.to_owned()))?;
     if !url.username().is_empty() || url.password().is_some() {

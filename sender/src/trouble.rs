@@ -86,7 +86,7 @@ fn of_tls(error: &rustls::Error) -> Option<&'static str> {
     })
 }
 
-/// An error, its causes, and what an I/O error holds, which counts its cause's cause as its own.
+/// An error and its causes. The error inside an I/O error counts as its cause; `source` would skip it.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     let next = |error: &&'a (dyn Error + 'static)| {
         let error: &'a (dyn Error + 'static) = *error;

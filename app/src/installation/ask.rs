@@ -1,4 +1,4 @@
-//! Has a change made, wherever the installation is.
+//! Has a change made, on a cluster or on a data folder.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use logystera_control::{Answer, Request};
 use super::folder::ask_folder;
 use crate::cli::{CliError, ClusterArgs};
 
-/// Has a change made: on the installation on Kafka where `cluster` names one, else on the folder `dir`.
+/// Has a change made: on the installation on Kafka if `cluster` names one, else on the folder `dir`.
 pub fn ask(dir: &Path, cluster: &ClusterArgs, request: &Request, create: bool) -> Result<Answer, CliError> {
     #[cfg(feature = "kafka")]
     if let Some(file) = &cluster.config {

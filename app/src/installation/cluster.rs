@@ -30,7 +30,7 @@ pub(crate) struct Installation {
     pub(crate) config: Config,
     pub(crate) kafka: Kafka,
     pub(crate) log: KafkaLog,
-    /// Topic `control`, as it was when this connected, or read on to since.
+    /// Topic `control`, as of the last read: when this connected, or a refresh since.
     pub(crate) control: DirectoryWatch<KafkaLog>,
     pub(crate) master: MasterKey,
 }
@@ -49,7 +49,7 @@ impl Installation {
         Ok(Self { config, kafka, log, control, master })
     }
 
-    /// The cluster for tasks: with the store, where there is one.
+    /// The cluster for tasks: with the store, if there is one.
     pub(crate) fn with_store(&self) -> Result<Kafka, CliError> {
         let Some(config) = self.config.store() else { return Ok(self.kafka.clone()) };
         let store = Store::open(config, Arc::new(SystemClock::new())).map_err(CliError::wrong_use)?;
@@ -66,7 +66,7 @@ impl Installation {
         }
     }
 
-    /// The log for the one command that changes something: whichever did before is fenced.
+    /// The log for the one command that changes something: the command that had it before is fenced.
     pub(crate) fn writer_log(&self) -> Result<(KafkaLog, Arc<Directory>), CliError> {
         let log = self.log.sole_writer(WRITER)?;
         // Read after that: a growth that began before is seen, and one that begins later fences this command.
@@ -76,7 +76,7 @@ impl Installation {
         Ok((log, directory))
     }
 
-    /// The same, while nothing grows: what is appended then may be for a generation that nobody reads.
+    /// The same, but fails while partitions grow: what is appended then may be for a generation that nobody reads.
     fn open_for_writing(&self) -> Result<(KafkaLog, Arc<Directory>), CliError> {
         let (log, directory) = self.writer_log()?;
         if let Some(topic) = GrowingTopic::ALL.iter().find(|topic| log.layouts().is_closing(**topic)) {
@@ -89,10 +89,12 @@ impl Installation {
     }
 }
 
-/// Name of the one writer of topic `control` among commands.
+/// Name of the one writer of topic `control` among commands. Part of its transactional id: under another name commands
+/// of older versions would not be fenced.
 const WRITER: &str = "office";
 
-/// The master key. Only a new installation makes one: a machine without it must get the one that the secrets are sealed under.
+/// The master key. Only a new installation makes one: a machine without it must get the one that the secrets are sealed
+/// under.
 fn master_key(folder: &Path, directory: &Directory) -> Result<MasterKey, CliError> {
     if !folder.join(MASTER_KEY_FILE).exists() {
         if directory.sites().next().is_some() || directory.tenants().next().is_some() {
@@ -107,16 +109,17 @@ fn master_key(folder: &Path, directory: &Directory) -> Result<MasterKey, CliErro
     MasterKey::load_or_create(folder).map_err(CliError::not_available)
 }
 
-/// How often a change that another command has fenced is decided anew: more commands at once than anybody starts by hand.
+/// How often a change is tried at most if other commands fence it: more than the commands that anybody starts at once
+/// by hand.
 const WRITER_TRIES: u32 = 10;
-/// Longest pause before the second try, milliseconds; it doubles with each, up to [`WRITER_PAUSE_MS_MAX`]. A change takes about as
-/// long from its fence to its commit.
+/// Longest pause before the second try, milliseconds; it doubles with each, up to [`WRITER_PAUSE_MS_MAX`]. A change
+/// takes about as long from its fence to its commit.
 const WRITER_PAUSE_MS: u64 = 200;
 /// Longest pause of all, milliseconds.
 const WRITER_PAUSE_MS_MAX: u64 = 3_000;
 
-/// Does what only the one writer may, and again where another command became that meanwhile: what is to be done is decided anew then.
-/// A pause by chance lets one of several that began at once come to its end.
+/// Runs what only the one writer may do; if another command fenced it meanwhile, decides and tries anew. A random pause
+/// lets one of several that began at once come to its end.
 fn persistently<T>(mut attempt: impl FnMut() -> Result<T, CliError>) -> Result<T, CliError> {
     for tried in 1..WRITER_TRIES {
         match attempt() {
@@ -157,7 +160,7 @@ async fn change(installation: &Installation, file: &Path, request: Request) -> R
     service.execute(request).await.map_err(CliError::from)
 }
 
-/// The rules that were published last. Where none ever were, the default pack is, unless the file names others.
+/// The rules that were published last. If none ever were, publishes the default pack, unless the file names others.
 async fn rules_of_new_sites(
     installation: &Installation,
     file: &Path,
@@ -180,7 +183,7 @@ async fn rules_of_new_sites(
     Ok(publish_rules(log, directory, &as_published(&rules_or_default(None)?)).await?)
 }
 
-/// What the setting `rules` does no more, and what does it.
+/// Says that the setting `rules` publishes nothing any more, and how rules are published.
 pub(crate) fn not_published(rules: &Path, file: &Path) -> String {
     format!(
         "the setting rules publishes nothing any more: logystera rules publish {} --config {}",
@@ -194,7 +197,7 @@ pub(crate) fn publish(file: &Path, set: &RuleSet) -> Result<usize, CliError> {
     let installation = Installation::connect(Config::read(file)?)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(CliError::not_available)?;
-    // Also those that a try configured which was fenced behind them.
+    // Counts also the sites of tries that were fenced after them.
     let (mut before, mut now) = (0, 0);
     let done = persistently(|| {
         before += std::mem::take(&mut now);

@@ -67,7 +67,8 @@ impl Reading for ClusterLog {
         Ok(directory)
     }
 
-    /// As the alerters have committed it: it lags what they have in memory by a moment, and the log by what they have not read.
+    /// As the alerters have committed it: it lags what they have in memory by a moment, and the log by what they have
+    /// not read.
     fn planner(&self) -> Result<Option<Planner>, LogError> {
         let directory = self.control.view().current();
         let key_groups: BTreeSet<u16> =

@@ -31,7 +31,7 @@ pub struct Config {
     pub secrets: PathBuf,
     /// The cluster.
     kafka: KafkaSettings,
-    /// Where state is kept beside the changelog; nowhere where it is not there.
+    /// Where state is kept beside the changelog; none: nowhere.
     store: Option<StoreSettings>,
     /// Where senders connect.
     #[serde(default = "local::<8080>", deserialize_with = "listen::of_file")]
@@ -39,13 +39,13 @@ pub struct Config {
     /// Where operators connect: health and metrics.
     #[serde(default = "local::<8081>", deserialize_with = "listen::of_file")]
     pub admin_listen: SocketAddr,
-    /// Rules of all sites; the default pack where it is not there.
+    /// Rules of all sites in older versions. Publishes nothing any more: only a check of the settings reads it.
     pub rules: Option<PathBuf>,
     /// Certificate chain, PEM.
     pub tls_cert: Option<PathBuf>,
     /// Its key, PEM.
     pub tls_key: Option<PathBuf>,
-    /// Name of this process among those of its role; the host's name where it is not there.
+    /// Name of this process among those of its role; none: the host's name.
     pub instance: Option<String>,
     /// Whether channels may point to private networks.
     #[serde(default)]
@@ -191,7 +191,7 @@ impl Config {
         }
     }
 
-    /// What the store needs to know, where there is one.
+    /// The store's settings, if there is a store.
     pub fn store(&self) -> Option<StoreConfig> {
         let store = self.store.clone()?;
         Some(StoreConfig {
@@ -204,7 +204,7 @@ impl Config {
         })
     }
 
-    /// What the log needs to know.
+    /// The log's settings.
     pub fn kafka(&self) -> KafkaConfig {
         let kafka = self.kafka.clone();
         KafkaConfig {

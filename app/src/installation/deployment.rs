@@ -15,9 +15,9 @@ use crate::cli::CliError;
 /// Bytes of an older version's file that are looked at.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
-/// The folder's deployment: as the log has it; else as an older version wrote it beside the log. A folder without sites gets a name
-/// of its own, so that a batch captured from one installation is refused by every other. One with sites does not: its
-/// senders sign for the name that it had. `audience` is the name that the operator gives.
+/// The folder's deployment: as the log has it; else as an older version wrote it beside the log. A folder without sites
+/// gets a name of its own, so that a batch captured from one installation is refused by every other. One with sites
+/// does not: its senders sign for the name that it had. `audience` is the name that the operator gives.
 pub fn deployment_of(dir: &Path, directory: &Directory, audience: Option<&str>) -> Result<Deployment, CliError> {
     let known = match directory.deployment() {
         Some(record) => Some(Deployment::from(record.as_ref())),
@@ -67,7 +67,8 @@ pub fn address_policy(deployment: &Deployment) -> AddressPolicy {
     if deployment.allow_private_addresses { AddressPolicy::AllowPrivate } else { AddressPolicy::PublicOnly }
 }
 
-/// Scheme, host and port of an address that senders can be given; none where it has a path or another scheme.
+/// Scheme, host and port of an address that senders can be given; none if it has a path, a query, credentials or
+/// another scheme.
 pub fn base_url(text: &str) -> Option<String> {
     let url = reqwest::Url::parse(text).ok()?;
     let plain = matches!(url.scheme(), "http" | "https")

@@ -1,5 +1,5 @@
-//! A data folder. Its changes are made by the one process that has it: by `up` while it runs, which is asked through a socket in the
-//! folder, else by the command itself.
+//! A data folder. Its changes are made by the one process that has it: by `up` while it runs, which is asked through a
+//! socket in the folder, else by the command itself.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::cli::CliError;
 /// How long a command waits for another one that has the folder.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// By `up` where it runs on `dir`, else here. `create`: a folder that is not there is made.
+/// Has the change made by `up` if it runs on `dir`, else here. `create`: a folder that is not there is made.
 pub(crate) fn ask_folder(dir: &Path, request: &Request, create: bool) -> Result<Answer, CliError> {
     let clock = SystemClock::new();
     let give_up_at = clock.monotonic_ms() + PATIENCE.as_millis() as i64;
@@ -60,7 +60,8 @@ fn act(dir: &Path, embedded: Embedded, request: Request) -> Result<Answer, CliEr
         let has_rules = deployment.rules.is_some();
         let service = ControlService::of_folder(&embedded, control, parts(master, deployment))?;
         if directory.deployment().is_none() {
-            // No `up` of this version has run here yet: its first start replaces the default pack if it is told of other rules.
+            // No `up` of this version has run here yet: its first start replaces the default pack if it is told of
+            // other rules.
             if has_rules {
                 service.write_down().await?;
             } else {
@@ -74,7 +75,7 @@ fn act(dir: &Path, embedded: Embedded, request: Request) -> Result<Answer, CliEr
     answer
 }
 
-/// What a service stands on besides the log: this machine's clock and name, and the alerter's channels.
+/// What a service needs besides the log: this machine's clock and name, and the alerter's channels.
 pub fn parts(master: MasterKey, deployment: Deployment) -> Parts {
     let channels = Arc::new(AlerterChannels::new(address_policy(&deployment)));
     Parts { master, deployment, clock: Arc::new(SystemClock::new()), channels, host: host_name() }

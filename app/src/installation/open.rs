@@ -7,7 +7,7 @@ use super::cluster_log::ClusterLog;
 use super::reading::Reading;
 use crate::cli::{CliError, ClusterArgs, DataArgs, FINDING};
 
-/// Opens the cluster's log where `cluster` names one, else the folder's.
+/// Opens the cluster's log if `cluster` names one, else the folder's.
 pub(crate) fn open_log(data: &DataArgs, cluster: &ClusterArgs) -> Result<Box<dyn Reading>, CliError> {
     #[cfg(feature = "kafka")]
     if let Some(file) = &cluster.config {
@@ -17,7 +17,8 @@ pub(crate) fn open_log(data: &DataArgs, cluster: &ClusterArgs) -> Result<Box<dyn
     Ok(Box::new(EmbeddedReader::open(&data.data)?))
 }
 
-/// Fails with a finding where a folder's data ends before what was acknowledged. A cluster's brokers see to that themselves.
+/// Fails with a finding if a folder's data ends before what was acknowledged. A cluster's brokers see to that
+/// themselves.
 pub(crate) fn check_acknowledged(data: &DataArgs, cluster: &ClusterArgs) -> Result<(), CliError> {
     #[cfg(feature = "kafka")]
     if cluster.config.is_some() {

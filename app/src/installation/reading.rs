@@ -42,10 +42,11 @@ pub(crate) trait Reading {
     /// Offsets from the oldest record to one past the newest committed one.
     fn bounds(&self, topic: Topic, part: Part) -> Result<Range<u64>, LogError>;
 
-    /// Committed records from offset `from` on, at least one where there is one, then as many as fit `bytes_max`.
+    /// Committed records from offset `from` on, at least one if there is one, then as many as fit `bytes_max`.
     fn read(&self, topic: Topic, part: Part, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError>;
 
-    /// As [`Self::read`], for who honours what is passed over: such a record is there with nothing in it if its checksum is wrong.
+    /// As [`Self::read`], but a record that is passed over and whose checksum is wrong is given empty, in place of an
+    /// error.
     fn read_on(&self, topic: Topic, part: Part, from: u64, skips: &Skips) -> Result<Vec<Record>, LogError> {
         match self.read(topic, part, from, READ_BYTES_MAX) {
             Err(LogError::Checksum { offset, .. }) if skips.has(offset) => {
@@ -55,11 +56,12 @@ pub(crate) trait Reading {
         }
     }
 
-    /// What is configured now, and how the topics are laid out: from here on this log knows the generations that there are.
+    /// What is configured now, and how the topics are laid out: from here on this log knows the generations that there
+    /// are.
     fn directory(&self) -> Result<Directory, LogError>;
 
-    /// The planner of deliveries as it would be at the log's end; of a cluster, as its alerters have committed it. None: that is more
-    /// than a command should read.
+    /// The planner of deliveries as it would be at the log's end; of a cluster, as its alerters have committed it.
+    /// None: that is more than a command should read.
     fn planner(&self) -> Result<Option<Planner>, LogError> {
         Ok(None)
     }

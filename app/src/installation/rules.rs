@@ -16,7 +16,7 @@ pub fn as_published(set: &RuleSet) -> Rules {
     Rules { digest: set.digest, semantics: SEMANTICS, body: set.body.clone() }
 }
 
-/// The rules at a path, or the default pack where there is none.
+/// The rules at a path, or the default pack if there is none.
 pub fn rules_or_default(path: Option<&Path>) -> Result<RuleSet, CliError> {
     match path {
         Some(path) => load_rules(path),

@@ -1,5 +1,5 @@
-//! The socket in the data folder: one JSON object a line each way, then the connection is closed. Who can open it owns the
-//! folder.
+//! The socket in the data folder: one JSON object a line each way, then the connection is closed. Who can open it owns
+//! the folder.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;

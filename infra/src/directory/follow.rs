@@ -1,5 +1,5 @@
-//! Follows topic `control`. A record that cannot be read is passed over, and told: the topic is compacted and each record is for
-//! itself, so that one must not take all others along.
+//! Follows topic `control`. A record that cannot be read is passed over, and told: the topic is compacted and each
+//! record is for itself, so that one must not take all others along.
 
 use std::io;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -90,13 +90,13 @@ impl DirectoryView {
         self.look.age_ms()
     }
 
-    /// Whether the topic could not be read for so long that keys which were revoked since may still be served.
+    /// Whether the topic could not be read for so long that a revoked key may still be taken for a live one.
     pub fn is_stale(&self) -> bool {
         self.age_ms() > CONTROL_STALE_MS_MAX
     }
 
-    /// Resolves when something has changed since the last call, or since the view was made or cloned. Pending for good once
-    /// nobody follows the topic any more.
+    /// Resolves when something has changed since the last call, or since the view was made or cloned. Pending for good
+    /// once nobody follows the topic any more.
     pub async fn changed(&mut self) -> Arc<Directory> {
         if self.receiver.changed().await.is_err() {
             std::future::pending::<()>().await;
@@ -129,8 +129,7 @@ impl DirectoryView {
     }
 }
 
-/// Follows topic `control`. Its clones follow it together: whoever has changed something takes it in at once, and all views see
-/// it.
+/// Follows topic `control`. Its clones follow it together: what one of them reads, the views of all see.
 #[derive(Clone, Debug)]
 pub struct DirectoryWatch<L> {
     log: L,
@@ -202,7 +201,7 @@ impl<L: Log> DirectoryWatch<L> {
     }
 }
 
-/// Tells that records cannot be read which `before` did not know of.
+/// Reports the unreadable records that `before` did not have.
 fn tell(now: &Directory, before: &Directory) {
     let count = now.unreadable();
     if count > 0 || before.unreadable() > 0 {

@@ -1,5 +1,5 @@
-//! What is configured now, for the gateway, the engine's task, the alerter and the commands: topic `control` as a snapshot in
-//! memory, which follows the topic, so that a revocation takes effect within seconds.
+//! What is configured now, for the gateway, the engine's task, the alerter and the commands: topic `control` as a
+//! snapshot in memory, which follows the topic, so that a revocation takes effect within seconds.
 
 mod follow;
 mod rule_sets;

@@ -1,5 +1,6 @@
-//! The rule sets of topic `control`. Only the bodies in use are in memory: those that open sites are configured with, and the one
-//! published last. Of every other there is its offset, from which it is read when somebody asks for it. Pure.
+//! The rule sets of topic `control`. Only the bodies in use are in memory: those that open sites are configured with,
+//! and the one published last. Of every other there is its offset, from which it is read when somebody asks for it.
+//! Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -75,7 +76,8 @@ impl RuleSets {
         }
     }
 
-    /// The body of a rule set. One that is not in memory is read; `read` gives the records of topic `control` from an offset on.
+    /// The body of a rule set. One that is not in memory is read; `read` gives the records of topic `control` from an
+    /// offset on.
     pub(super) fn find(
         &self,
         digest: &Sha256Digest,

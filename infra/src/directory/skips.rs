@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// The offsets that everybody who applies a partition passes over: their records cannot be read, or are gone.
+/// The offsets that every task which applies a partition passes over: their records cannot be read, or are gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Skips {
     /// Sorted, and apart from each other.

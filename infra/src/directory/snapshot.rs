@@ -53,7 +53,7 @@ impl Directory {
                         Arc::make_mut(&mut self.unreadable).remove(&record.key);
                     }
                 }
-                // Somebody had the broker drop what could not be read.
+                // An operator had the broker drop the unreadable record.
                 Err(_) if record.value.is_empty() && self.unreadable.has(&record.key) => {
                     Arc::make_mut(&mut self.unreadable).remove(&record.key);
                 }
@@ -173,13 +173,13 @@ impl Directory {
         self.keys.get(site).into_iter().flat_map(|keys| keys.values())
     }
 
-    /// What a site was last configured with; none: a version that did not record it has done that, or nobody.
+    /// What a site was last configured with; none: nobody did, or a version that did not record it.
     pub fn site_rules(&self, site: &str) -> Option<&Arc<SiteRules>> {
         self.site_rules.get(site)
     }
 
-    /// The body of a rule set that was ever published. In memory are only those in use; `read` gives the records of topic `control`
-    /// from an offset on, and is asked for any other.
+    /// The body of a rule set that was ever published. In memory are only those in use; `read` gives the records of
+    /// topic `control` from an offset on, and is asked for any other.
     pub fn rule_set(
         &self,
         digest: &Sha256Digest,
@@ -193,13 +193,15 @@ impl Directory {
         self.rule_sets.newest_first()
     }
 
-    /// The configuration that was published last: new sites are configured with it. None: there is none, or it is not known which.
+    /// The configuration that was published last: new sites are configured with it. None: there is none, or it is not
+    /// known which.
     pub fn published(&self) -> Option<Sha256Digest> {
         self.rule_sets.published().filter(|_| !self.is_published_unsure())
     }
 
-    /// Whether it is not known which of several configurations was published last: only versions that wrote a body once, and not
-    /// what a site was configured with, have published here. The one whose body is the newest need not be the one that came last.
+    /// Whether it is not known which of several configurations was published last: only versions that wrote a body
+    /// once, and not what a site was configured with, have published here. The one whose body is the newest need not be
+    /// the one that came last.
     pub fn is_published_unsure(&self) -> bool {
         self.rule_sets.are_several()
             && self.site_rules.values().next().is_none()
@@ -211,7 +213,7 @@ impl Directory {
         self.channels.get(channel)
     }
 
-    /// How a topic has grown; none where it never did.
+    /// How a topic has grown; none if it never did.
     pub fn partitions(&self, topic: GrowingTopic) -> Option<&Arc<Partitions>> {
         self.partitions.get(&topic)
     }

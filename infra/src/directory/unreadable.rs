@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use logystera_schemas::limits::CONTROL_UNREADABLE_KEPT_MAX;
 
-/// Records that could not be read, by the key of their entity: the newest of each, until a record of it can be read again.
+/// Records that could not be read, by the key of their entity: the newest of each, until a record of it can be read
+/// again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Unreadable {
     /// Offset and cause.
     newest: BTreeMap<Vec<u8>, (u64, String)>,
-    /// Those that there was no room for.
+    /// How many found no room; they are never counted down.
     more: usize,
 }
 

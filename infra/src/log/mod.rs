@@ -65,7 +65,8 @@ pub enum LogError {
         /// The checksum of what is there.
         actual: u32,
     },
-    /// Records are gone that a task had not applied: they have passed their retention. Nobody knows what they would have changed.
+    /// Records are gone that a task had not applied: they have passed their retention. Nobody knows what they would
+    /// have changed.
     #[error(
         "{topic} partition {place}: the records from offset {from} to before {to} have passed their retention and were not applied; \
          to go on without them: logystera log skip {topic} {place} {from}..{to} --reason TEXT"
@@ -85,7 +86,7 @@ pub enum LogError {
     Unusable(String),
 }
 
-/// The log as those see it who append records of their own or only read: the gateway, commands, replays.
+/// The log for those that append records of their own or only read: the gateway, commands, replays.
 pub trait Log: Clone + Send + Sync + 'static {
     /// Partitions of a topic.
     fn partitions(&self, topic: Topic) -> u32;
@@ -93,7 +94,7 @@ pub trait Log: Clone + Send + Sync + 'static {
     /// Appends all entries or none, in order. Resolves when they are durable.
     fn append(&self, entries: Vec<Entry>) -> impl Future<Output = Result<(), LogError>> + Send;
 
-    /// Whether entries may be appended to topic `signals` at all now; if that is not asked for, always.
+    /// Whether topic `signals` may be written to now. Always, unless the log has a lease that says otherwise.
     fn is_open(&self) -> bool {
         true
     }
@@ -105,8 +106,8 @@ pub trait Log: Clone + Send + Sync + 'static {
     fn read(&self, topic: Topic, partition: u32, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError>;
 }
 
-/// Reads on to the end: `read` gives records from an offset on, first from `from`, and `visit` gets them, until none are left. Gives
-/// the offset behind the last one.
+/// Reads on to the end: `read` gives records from an offset on, first from `from`, and `visit` gets them, until none
+/// are left. Gives the offset behind the last one.
 pub fn scan<E>(
     mut from: u64,
     mut read: impl FnMut(u64) -> Result<Vec<Record>, E>,
@@ -129,11 +130,13 @@ pub struct Commit {
     pub puts: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// The input offset to read next: every record below it has been applied.
     pub position: u64,
-    /// Whether that is behind the partition's seal: this is its last commit, and its state goes on in the next generation.
+    /// Whether that is behind the partition's seal: this is its last commit, and its state goes on in the next
+    /// generation.
     pub sealed: bool,
 }
 
-/// The one owner of one input partition of one application: it alone commits for it. Taking over fences the owner before.
+/// The one owner of one input partition of one application: it alone commits for it. Taking over fences the owner
+/// before.
 pub trait Task: Send {
     /// The input offset to read next, as the newest commit has it.
     fn position(&self) -> u64;
@@ -149,8 +152,8 @@ pub trait Task: Send {
         self.input_end()
     }
 
-    /// Whether everything below `end` was read, though no record may stand right before it. `end` is [`Self::input_end`] as it was
-    /// before the first read.
+    /// Whether everything below `end` was read, even if no record stands right before it: gaps are legal. `end` is
+    /// [`Self::input_end`] as it was before the first read.
     fn has_read(&self, _end: u64) -> bool {
         false
     }

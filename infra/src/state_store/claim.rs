@@ -5,13 +5,14 @@ use std::ops::Range;
 
 use logystera_schemas::limits::POSITION_AGE_MS_MAX;
 
-/// How the topics were laid out when a claim was made, and where the rows are: what an owner owns, and has, depends on it.
+/// How the topics were laid out when a claim was made, and where the rows are: what an owner owns, and has, depends on
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     /// The cluster that has the changelog: offsets of another mean nothing.
     pub(crate) log: String,
-    /// The store's incarnation when the owner began to write: what was written to an earlier one is gone. Empty in the claims of
-    /// versions that did not know of it.
+    /// The store's incarnation when the owner began to write: what was written to an earlier one is gone. Empty in the
+    /// claims of versions that did not know of it.
     pub(crate) incarnation: String,
     /// Partitions of the changelog.
     pub(crate) changelog_partitions: u32,
@@ -22,8 +23,8 @@ pub(crate) struct Layout {
 /// Every change up to `version` is in the rows, except those that stand in the changelog at `offsets` or after.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
-    /// When its commit was made: a deletion's mark may leave the changelog a week later. Not when it was written, which may be
-    /// days later if the store was away.
+    /// When its commit was made: a deletion's mark may leave the changelog a week later. Not when it was written, which
+    /// may be days later if the store was away.
     pub(crate) committed_at_ms: i64,
     /// Version of the commit.
     pub(crate) version: u64,
@@ -31,8 +32,8 @@ pub(crate) struct Claim {
     pub(crate) position: u64,
     /// How the topics were laid out.
     pub(crate) layout: Layout,
-    /// For each partition of the changelog that holds something of the owner's, one past its newest record of which the rows
-    /// have everything.
+    /// For each partition of the changelog that holds something of the owner's, one past its newest record of which the
+    /// rows have everything.
     pub(crate) offsets: BTreeMap<u32, u64>,
 }
 

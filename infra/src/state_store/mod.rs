@@ -1,8 +1,8 @@
 //! State beside the changelog: a copy in tables, from which a takeover restores without reading the whole changelog.
 //!
-//! The changelog decides, the store is a cache of it. A task writes what it has committed behind its commits, and last of all
-//! a [`Claim`]: what the rows are known to hold, and from where the changelog has to be read on. [`claim`] says when such a
-//! claim can be used, [`cql`] speaks to ScyllaDB and Cassandra.
+//! The changelog decides, the store is a cache of it. A task writes what it has committed behind its commits, and last
+//! of all a [`Claim`]: what the rows are known to hold, and from where the changelog has to be read on. [`claim`] says
+//! when such a claim can be used, [`cql`] speaks to ScyllaDB and Cassandra.
 
 pub(crate) mod claim;
 

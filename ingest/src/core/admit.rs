@@ -1,9 +1,9 @@
 //! From a body's JSON to the log's bytes in one pass: the allowlist. Strings are borrowed from the body, signals are
-//! encoded as they are read, and nothing is allocated per signal. There are two ways: a quick one for bodies in which there is
-//! nothing unusual, and the careful one, which knows all of JSON and all refusals.
+//! encoded as they are read, and nothing is allocated per signal. There are two ways: a quick one for bodies in which
+//! there is nothing unusual, and the careful one, which knows all of JSON and all refusals.
 //!
-//! Whole-batch faults (it is not the JSON that it should be) and single refusals (one signal is not in the catalogue) are
-//! apart: the latter do not take the other signals with them. No value is ever kept for an answer.
+//! A fault of the body (it is not the JSON that it should be) refuses the whole batch. A fault of one signal (it is not
+//! in the catalogue) refuses that signal only. No value is ever kept for an answer.
 
 mod any;
 mod encoded;
@@ -28,16 +28,16 @@ pub use outcome::{Admitted, BodyFault, RefusedItem, RefusedSignals, Terms};
 use raw::Raw;
 use walk::Walk;
 
-/// Reads a body. Times are judged by `terms`; too old is what lies further back in site time.
+/// Reads a body. A signal is too old if its site time lies further back than `terms` allow.
 pub fn admit(body: &[u8], terms: &Terms) -> Result<Admitted, BodyFault> {
     let text = std::str::from_utf8(body).map_err(|_| BodyFault::of(Refusal::NotUtf8))?;
     plain::admit(text, terms).map_or_else(|| carefully(text, terms), Ok)
 }
 
-/// Reads any body, and says of one that is refused why.
+/// Reads any body; says why a refused one is refused.
 fn carefully(text: &str, terms: &Terms) -> Result<Admitted, BodyFault> {
     let first = parse(text, terms, 0)?;
-    // A signal's age needs the clock's offset. If that stands behind the signals they are read once more.
+    // A signal's age depends on `clock_offset_ms`. If that comes after the signals, they are read once more.
     if first.assumed_wrongly {
         return parse(text, terms, first.admitted.clock_offset_ms).map(|p| p.admitted);
     }
@@ -101,7 +101,7 @@ fn finish(walk: Walk<'_>, assumed_offset_ms: i64) -> Result<Parsed, BodyFault> {
         return Err(invalid("signals"));
     }
     let assumed_wrongly = head.signals_before_offset && clock_offset_ms != assumed_offset_ms;
-    // If the offset was assumed wrongly, which signals lie ahead is not known yet.
+    // If the offset was assumed wrongly, it is not known yet which signals lie ahead of the gateway's clock.
     if through < TIME_MS_MIN || !(assumed_wrongly || walk.signals.allows(through)) {
         return Err(BodyFault { field: Some("through"), ..BodyFault::of(Refusal::ThroughInvalid) });
     }

@@ -1,10 +1,11 @@
-//! Whether this gateway's clock can be believed. What it stamps on batches, and what it tells senders of the time, decides
-//! which signals are late: a clock that is wrong by minutes spoils what others took too.
+//! Whether this gateway's clock can be believed. What it stamps on batches, and what it tells senders of the time,
+//! decides which signals are late: a clock that is minutes off spoils what other gateways took, too.
 //!
-//! Among other gateways it is compared with those that believe their own, as their leases tell it. Who comes, and whose clock has
-//! just jumped, is the odd one if they differ, not those who were there; one that drifted away from several who agree is odd as
-//! well. Who was contradicted remembers by what: that the others are gone, perhaps to start anew, makes no clock right. Alone it is
-//! compared with the log's own time, which is behind only if it was ahead before.
+//! Among others: a gateway compares its clock with those of the gateways whose leases say that they believe their own.
+//! If they differ, one that has just started, or whose clock has just jumped, is the wrong one; so is one that drifted
+//! away from a majority that agrees. A contradicted gateway remembers the others' time: that they are gone, perhaps to
+//! restart, makes no clock right. Alone: it compares its clock with the log's time. If it lies behind that, it ran
+//! ahead before or is behind now.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +16,12 @@ use logystera_schemas::limits::{
 /// What is to be made of the gateway's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Judgement {
-    /// It agrees, or nobody is there to disagree.
+    /// It is believed: it agrees, nobody is there to disagree, or it was there first and is not outvoted.
     Agrees {
-        /// Milliseconds that it is ahead.
+        /// Milliseconds that it is ahead of the others', or (below 0) behind the log's.
         skew_ms: i64,
     },
-    /// It does not know yet whether there are others.
+    /// Not known yet: the gateway still listens for others.
     Listens,
     /// It differs: no batch is taken.
     Differs {
@@ -28,13 +29,13 @@ pub(crate) enum Judgement {
         log_ms: i64,
         /// Milliseconds that the gateway's clock is ahead.
         skew_ms: i64,
-        /// Whether its ticks go on: only they set the log's time back if nobody else writes any.
+        /// Whether it goes on to write ticks: if nobody else does, only they can set the log's time back.
         ticks: bool,
     },
 }
 
 impl Judgement {
-    /// Of a clock that is `own` ahead of the monotonic one, if others are `theirs`.
+    /// Of a clock that is `own` milliseconds ahead of the monotonic one, while the others' are `theirs` ahead.
     fn odd(theirs: i64, own: i64, monotonic_ms: i64) -> Self {
         let (log_ms, skew_ms) = (theirs.saturating_add(monotonic_ms), own.saturating_sub(theirs));
         Self::Differs { log_ms, skew_ms, ticks: false }
@@ -55,11 +56,11 @@ impl Judgement {
 #[derive(Debug)]
 #[expect(clippy::struct_field_names, reason = "the unit stands last in a name")]
 struct Other {
-    /// Its clock minus our monotonic one, by its tick that was the shortest on its way.
+    /// Its clock minus our monotonic one, by the lease that was the shortest on its way.
     offset_ms: i64,
-    /// When that tick was heard.
+    /// When that lease was read, in monotonic milliseconds.
     measured_ms: i64,
-    /// When any was heard last.
+    /// When any was read last.
     heard_ms: i64,
 }
 
@@ -86,15 +87,15 @@ pub(crate) struct ClockWatch {
     among_others: bool,
     others: BTreeMap<String, Other>,
     log: LogWall,
-    /// Monotonic time of the first look.
+    /// Monotonic milliseconds of the first judgement; `i64::MIN` if it is known that nobody else is there.
     since_ms: Option<i64>,
-    /// When another one was heard that listens too, and is let in first.
+    /// When another gateway was last heard that also listens and is let in first.
     deferred_ms: Option<i64>,
-    /// Own clock minus the monotonic one, at the look before.
+    /// Own clock minus the monotonic one, at the judgement before.
     offset_ms: Option<i64>,
-    /// The same of those that it differed from when it was compared last.
+    /// The others' median minus the monotonic clock, if this clock differed from it when compared last.
     contradicted_ms: Option<i64>,
-    /// It agreed, or was alone, since it jumped last.
+    /// Whether it has agreed, or been alone, since its last jump.
     settled: bool,
 }
 
@@ -118,12 +119,14 @@ impl ClockWatch {
         Self { among_others: true, ..Self::alone() }
     }
 
-    /// A tick of another gateway was read, at `monotonic_ms` of this one. `instance` tells others apart, if that is known.
+    /// Another gateway's lease was read, at `monotonic_ms` of this one: it had the time `at_ms`. `instance` is its
+    /// name.
     pub(crate) fn heard(&mut self, instance: &str, at_ms: i64, monotonic_ms: i64) {
         let offset_ms = at_ms.saturating_sub(monotonic_ms);
         if let Some(other) = self.others.get_mut(instance) {
             other.heard_ms = monotonic_ms;
-            // One that took longer on its way says less, but not for ever: that clock may have been set back.
+            // A lease that took longer on its way says less; but an old measurement is replaced, for the clock may have
+            // been set back.
             if offset_ms >= other.offset_ms || monotonic_ms - other.measured_ms > TICK_HEARD_MS {
                 (other.offset_ms, other.measured_ms) = (offset_ms, monotonic_ms);
             }
@@ -146,7 +149,8 @@ impl ClockWatch {
         self.since_ms = Some(i64::MIN);
     }
 
-    /// Another gateway that listens too was heard, which is to be let in first: if both came in at once neither would be odd.
+    /// Another gateway that listens too was heard, which is to be let in first: if both came in at once neither would
+    /// be odd.
     pub(crate) fn defer(&mut self, monotonic_ms: i64) {
         self.deferred_ms = Some(monotonic_ms);
     }
@@ -162,8 +166,8 @@ impl ClockWatch {
         self.log.tick(at_ms);
     }
 
-    /// The newest ticks that stood in a partition of the log before this process, in their order. Of several partitions the one that
-    /// is furthest counts.
+    /// The newest ticks that stood in a partition of the log before this process, in their order. Of several partitions
+    /// the one that is furthest counts.
     pub(crate) fn found(&mut self, ticks_ms: impl IntoIterator<Item = i64>) {
         let mut before = LogWall::default();
         ticks_ms.into_iter().for_each(|at_ms| before.tick(at_ms));
@@ -197,12 +201,13 @@ impl ClockWatch {
         let skew_ms = own.saturating_sub(median);
         let with = |offset: i64| others.iter().filter(|other| !differs(**other, offset)).count();
         let agrees = with(own) * 2 >= others.len();
-        // One other is no majority, and of several who all differ nobody knows who is right: who was there stays.
+        // One other is no majority, and if several all differ nobody knows which is right: the one that was there
+        // stays.
         let outvoted = others.len() > 1 && others.iter().any(|other| with(*other) * 2 > others.len());
         if agrees || (self.settled && !outvoted) {
             self.settled |= agrees;
             if agrees {
-                // Whichever of them writes the ticks sets it right.
+                // Whichever gateway writes the ticks sets the log's time right.
                 self.log = LogWall::default();
             }
             self.contradicted_ms = None;

@@ -1,6 +1,6 @@
-//! Who holds a listener's places. A connection has to carry a batch whose signature holds before its place is its own: until
-//! then it makes room for others, that of the peer with the most of them first. Nobody can fill the door from one place,
-//! whoever comes from elsewhere gets in, and what idles makes room before what works.
+//! Which connections hold a listener's places. A connection owns its place once it has carried a batch whose signature
+//! holds. Until then it makes room for new ones: the oldest connection of the peer with the most goes first. So no peer
+//! can fill the door alone, and newcomers from elsewhere get in.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ pub enum Peer {
 pub struct Room {
     /// Of all peers.
     pub places: usize,
-    /// Of one peer, not counted those that carried a batch.
+    /// Of one peer, not counting those that carried a batch.
     pub share: usize,
 }
 
@@ -31,9 +31,9 @@ pub type Place = u64;
 /// A connection that makes room, and what it was given when it came.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Left<T> {
-    /// What it was given.
+    /// What [`Crowd::enter`] was given for it.
     pub guest: T,
-    /// Whether somebody lost it who may be honest: the door is too small, and its peer is not a crowd itself.
+    /// Whether an honest sender may have lost it: all places were taken, and its peer had at most [`PEER_CROWD`].
     pub turned_away: bool,
     /// Whether its peer had more than its share; else the places of all were taken.
     pub beyond_share: bool,
@@ -56,7 +56,8 @@ struct Guest<T> {
     who: T,
 }
 
-/// Connections by peer, and peers by how many they have; of two with as many, the one with the older connection is first.
+/// Connections by peer, and peers by how many they have; of two with as many, the one with the older connection makes
+/// room first.
 #[derive(Debug, Default)]
 struct Ranks {
     peers: BTreeMap<Peer, BTreeSet<Place>>,
@@ -114,7 +115,7 @@ impl<T> Crowd<T> {
             let oldest = self.unverified.oldest(peer).and_then(|place| self.leave(place));
             oldest.map(|guest| Left { guest, turned_away: false, beyond_share: true })
         } else if self.guests.len() >= self.room.places {
-            // A batch's sender loses its connection only where its peer holds more than anybody's share.
+            // A connection that carried a batch makes room only if its peer holds more than a share.
             let verified = self.verified.most().filter(|(count, _)| *count > self.room.share);
             let Some((count, place)) = self.unverified.most().or(verified) else { return Entry::Full(guest) };
             let left = self.leave(place);

@@ -1,8 +1,9 @@
-//! Which of several gateways writes the ticks. One a partition a second is enough: each is read by every engine and costs the log
-//! as much as a batch.
+//! Elects the gateway that writes the ticks. One tick per partition and second is enough: every engine reads each, and
+//! it costs the log as much as a batch.
 //!
-//! It is the first by name of those whose leases say that they would. Each decides for itself by what it has heard: a moment in
-//! which two write is harmless, and of one in which nobody does open time loses little. Who hears nobody writes.
+//! Elected is the first by name of those whose leases say that they would write. Each gateway decides for itself from
+//! the leases that it has read: two writers for a moment are harmless, and a moment without one costs little open time.
+//! A gateway that hears no other one writes.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +15,11 @@ use logystera_schemas::time::WallMs;
 pub struct Standing {
     /// Its name.
     pub instance: String,
-    /// Another one for each of its processes.
+    /// Drawn anew by each of its processes.
     pub incarnation: i64,
-    /// Another one for each time that it was written.
+    /// Counts how often the process has written it.
     pub renewal: u64,
-    /// Its clock then.
+    /// Its clock when it wrote the lease.
     pub at: WallMs,
     /// Whether it would write ticks.
     pub ticks: bool,
@@ -38,7 +39,7 @@ struct Other {
     incarnation: i64,
     renewal: u64,
     ticks: bool,
-    /// When it was heard last; none: its lease is from before the first look, and nobody knows how old it is.
+    /// When it was heard last, in monotonic milliseconds; none: its lease was there at the first look, of unknown age.
     heard_ms: Option<i64>,
 }
 
@@ -88,12 +89,12 @@ impl Election {
         self.has_looked
     }
 
-    /// Whether any other gateway has a lease, be it from long ago.
+    /// Whether any other gateway has a lease, however old.
     pub fn has_others(&self) -> bool {
         !self.others.is_empty()
     }
 
-    /// Whether this gateway writes the ticks. `stands`: it would, as its own lease says.
+    /// Whether this gateway writes the ticks. `stands`: its own lease says that it would.
     pub fn writes(&self, stands: bool, now_ms: i64) -> bool {
         let is_fresh = |other: &Other| other.heard_ms.is_some_and(|heard_ms| now_ms - heard_ms <= GATEWAY_SILENT_MS);
         let first = self.others.iter().find(|(_, other)| other.ticks && is_fresh(other));

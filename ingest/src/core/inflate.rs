@@ -1,4 +1,4 @@
-//! Gzip (RFC 1952), inflated under a cap: a bomb costs no more than the cap, and that is charged to who sent it.
+//! Gzip (RFC 1952), inflated under a cap: a bomb costs no more than the cap, and its site's quota is charged for it.
 
 use std::io::{ErrorKind, Read};
 
@@ -10,14 +10,14 @@ use super::refusal::Refusal;
 /// What inflating a body came to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Inflated {
-    /// Bytes that were made, whatever became of them: what it cost.
+    /// Bytes that were inflated, also if the body is refused.
     pub(crate) cost: usize,
-    /// The body; none if it is larger than was asked for.
+    /// The body; none if it is larger than `wanted`.
     pub(crate) body: Result<Option<Vec<u8>>, Refusal>,
 }
 
-/// Bytes that a body may inflate to, and the refusal of more. As much as may be sent as it is costs nothing more; beyond that
-/// it depends on what was sent.
+/// Bytes that a body may inflate to, and the refusal beyond: [`INFLATE_RATIO_MAX`] times what was sent, but at least
+/// [`WIRE_BYTES_MAX`] and at most [`BODY_BYTES_MAX`].
 fn cap(wire_bytes: usize) -> (usize, Refusal) {
     let by_ratio = wire_bytes.saturating_mul(INFLATE_RATIO_MAX).max(WIRE_BYTES_MAX);
     if by_ratio < BODY_BYTES_MAX { (by_ratio, Refusal::GzipRatio) } else { (BODY_BYTES_MAX, Refusal::InflatedTooLarge) }

@@ -51,7 +51,7 @@ impl Bucket {
         self.at_ms = self.at_ms.max(now_ms);
     }
 
-    /// Milliseconds until `needed` thousandths are there; 0: now.
+    /// Milliseconds until the bucket holds `needed` thousandths; 0: it does.
     fn wait_ms(&self, needed: i64, per_s: u32) -> i64 {
         let short = (needed - self.level).max(0);
         short / i64::from(per_s.max(1)) + i64::from(short % i64::from(per_s.max(1)) != 0)
@@ -63,7 +63,7 @@ impl Bucket {
 pub struct OverQuota {
     /// Whole seconds after which to come again.
     pub retry_after_s: u32,
-    /// Milliseconds after which to say so: none if it is the first for a while.
+    /// Milliseconds to hold the answer back; 0 for the first refusal in a while.
     pub answer_in_ms: u64,
 }
 
@@ -72,7 +72,7 @@ pub struct OverQuota {
 struct Use {
     bytes: Bucket,
     signals: Bucket,
-    /// Before this no refusal is answered.
+    /// Before this time, monotonic milliseconds, no refusal is answered.
     answers_from_ms: i64,
 }
 
@@ -103,8 +103,8 @@ impl Quotas {
         used
     }
 
-    /// Takes the bytes of a batch, or says when to come again. How many signals it holds is not known before it is parsed: it
-    /// may start while there is a signal left, and [`Self::charge`] takes them afterwards.
+    /// Takes the bytes of a batch, or says when to come again. How many signals it holds is not known before it is
+    /// parsed: it may start while there is a signal left, and [`Self::charge`] takes them afterwards.
     pub fn take(&mut self, site: &SiteId, bytes: usize, now_ms: i64) -> Result<(), OverQuota> {
         let quota = self.quota;
         let needed = bytes as i64 * 1_000;
@@ -123,8 +123,8 @@ impl Quotas {
         })
     }
 
-    /// Takes the signals of a batch that was parsed, and the bytes that it had more than were taken before; the buckets may fall
-    /// below zero, by one batch.
+    /// Takes the signals of a batch that was parsed, and the bytes that it had more than were taken before; the buckets
+    /// may fall below zero, by one batch.
     pub fn charge(&mut self, site: &SiteId, more_bytes: usize, signals: usize, now_ms: i64) {
         let used = self.of(site, now_ms);
         used.bytes.level -= more_bytes as i64 * 1_000;

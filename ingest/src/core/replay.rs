@@ -1,8 +1,8 @@
-//! The replay window: which batches of a spool are in the log already (RFC 6479, with digests to tell a repetition from a
-//! conflict). The gateway's is a cache that lets it answer at once; the engine's is the one that counts.
+//! The replay window: which batches of a spool are in the log already (RFC 6479, with digests to tell a repetition from
+//! a conflict). The gateway's is a cache that lets it answer at once; the engine's is the one that counts.
 //!
-//! A spool has a window for each key that was heard on it: what came under a key that was stolen binds nobody's numbers. A
-//! number is reserved while it is appended: of two tries at the same time only the first goes to the log, and the second is
+//! A spool has a window for each key that was heard on it: batches under a stolen key use up nobody's numbers. A number
+//! is reserved while it is appended: of two tries at the same time only the first goes to the log, and the second is
 //! answered as the first turns out. Room for another spool is made when its first number is reserved, and only if the
 //! engine, which counts in log time, makes it too.
 
@@ -40,11 +40,11 @@ pub enum Standing {
     Good,
     /// It was revoked: a spool that was heard under nothing else makes room for another.
     Revoked,
-    /// It was revoked as stolen: what came under it binds nobody.
+    /// It was revoked as stolen: batches under it use up nobody's numbers.
     Stolen,
 }
 
-/// Looks a key of the site up.
+/// Tells how a key of the site stands.
 pub type Keyring<'a> = &'a dyn Fn(&KeyId) -> Standing;
 
 /// A try to get a batch in.
@@ -56,7 +56,7 @@ pub struct Try<'a> {
     pub key: &'a KeyId,
     /// Spool and number.
     pub batch: BatchId,
-    /// Of its bytes.
+    /// SHA-256 of its bytes.
     pub digest: &'a Sha256Digest,
     /// The gateway's clock, milliseconds since the epoch.
     pub now_ms: i64,
@@ -67,14 +67,14 @@ pub struct Try<'a> {
 pub enum Claim {
     /// Its number is reserved for it: append it, then [`Replay::settle`] it.
     Append,
-    /// Another try of its number is being appended: wait until [`Replay::is_reserved`] ends, then look again. What is new
-    /// then failed.
+    /// Another try of its number is being appended: wait until [`Replay::is_reserved`] ends, then look again. If the
+    /// batch is still new, that try failed.
     Wait,
     /// It was settled in the meantime.
     Known(Seen),
 }
 
-/// What was heard of a spool under one key; of those of before, under one that is not known.
+/// What was heard of a spool under one key; none: it is not known under which, as in old state.
 #[derive(Debug)]
 struct KeyWindow {
     key: Option<KeyId>,
@@ -86,13 +86,13 @@ struct KeyWindow {
 struct Spool {
     windows: Vec<KeyWindow>,
     last_ms: i64,
-    /// It came to a site that had no place left before: it may have been known and made room, and under which keys the engine
-    /// heard it then is forgotten here. Only its silence makes room.
+    /// It took its site's last place, or came after one that did. It may have been here before and made room: then the
+    /// keys that the engine heard it under are forgotten here, and only its silence makes room.
     doubtful: bool,
 }
 
 impl Spool {
-    /// Conflict before duplicate before below the window, over all that binds.
+    /// The gravest finding of all windows that bind: conflict, then duplicate, then below the window.
     fn look(&self, asked: &Try<'_>, keyring: Keyring<'_>) -> Seen {
         let mut found = Seen::New;
         for window in self.windows.iter().filter(|w| w.binds(asked.key, keyring)) {
@@ -126,13 +126,13 @@ impl Spool {
         now_ms.saturating_sub(self.last_ms) > SPOOL_FORGOTTEN_MS
     }
 
-    /// Whether it is none: forgotten, or heard under stolen keys alone.
+    /// Whether it counts no more: it is forgotten, or was heard under stolen keys alone.
     fn is_gone(&self, own: &KeyId, now_ms: i64, keyring: Keyring<'_>) -> bool {
         self.is_forgotten(now_ms) || !self.doubtful && !self.windows.iter().any(|w| w.binds(own, keyring))
     }
 
-    /// How gladly it makes room for another: those that were heard under revoked keys alone first, then the silent ones.
-    /// None: it does not.
+    /// Its turn to make room for another, lowest first: 0 if heard under revoked keys alone, 1 if silent. None: it
+    /// keeps its place.
     fn makes_room(&self, own: &KeyId, now_ms: i64, keyring: Keyring<'_>) -> Option<u8> {
         let revoked = |w: &KeyWindow| w.standing(own, keyring) != Standing::Good;
         if !self.doubtful && self.windows.iter().all(revoked) {
@@ -187,14 +187,14 @@ impl Replay {
         }
     }
 
-    /// Of a spool that is not known.
+    /// Whether there is room for a spool that is not known.
     fn look_for_room(&self, asked: &Try<'_>, keyring: Keyring<'_>) -> Seen {
         let room = self.occupied(asked, keyring, |makes_room| makes_room.is_none()) < SPOOLS_MAX;
         if room { Seen::New } else { Seen::TooManySpools }
     }
 
-    /// How many of the site's spools, but for the one that is asked for, `counts` counts by how gladly they make room; those
-    /// of which a number is being appended do not.
+    /// How many other spools of the site hold a place: those whose turn to make room `counts` accepts, and all of which
+    /// a number is being appended.
     fn occupied(&self, asked: &Try<'_>, keyring: Keyring<'_>, counts: impl Fn(Option<u8>) -> bool) -> usize {
         let appended = self.appended(asked.site);
         let known = self.sites.get(asked.site);
@@ -240,8 +240,8 @@ impl Replay {
         Claim::Append
     }
 
-    /// Drops what the batch's spool heard under stolen keys, and if the spool is new and there are too many, one that makes
-    /// room.
+    /// Drops what the batch's spool heard under stolen keys, and if the spool is new and there are too many, one that
+    /// makes room.
     fn make_room(&mut self, asked: &Try<'_>, keyring: Keyring<'_>) {
         let Some(spool) = self.sites.get(asked.site).map(|spools| spools.get(&asked.batch.spool)) else { return };
         let alone = |s: &Spool| s.windows.len() == 1 && s.windows[0].key.as_ref() == Some(asked.key);
@@ -296,8 +296,8 @@ impl Replay {
         awaited
     }
 
-    /// Takes a batch that stands in the log. One that is not new by what stands before it the engine drops: its bytes count for
-    /// nobody, and whoever sent them must not hear that they are there.
+    /// Takes a batch read from the log. If the ones before it make it a duplicate or a conflict, the engine drops it;
+    /// then it is not marked, so that its sender is not told that its bytes are there.
     pub fn insert(&mut self, found: &Try<'_>) {
         let spool = self.sites.get(found.site).and_then(|spools| spools.get(&found.batch.spool));
         let known = spool.filter(|spool| !spool.is_forgotten(found.now_ms));
@@ -330,7 +330,7 @@ impl Replay {
             self.sites.insert(site.clone(), BTreeMap::new());
         }
         let Some(spools) = self.sites.get_mut(site) else { return };
-        // Of what the log had before this process there can be more: the newest are kept.
+        // The log may hold more spools from before this process: the newest are kept.
         if !spools.contains_key(&spool) && spools.len() >= SPOOLS_MAX {
             let oldest = spools.iter().map(|(id, s)| (s.last_ms, *id)).min();
             let Some((_, id)) = oldest.filter(|(last_ms, _)| *last_ms <= now_ms) else { return };

@@ -1,13 +1,13 @@
-//! When ticks are written: every second, or seldom while nobody sends and nobody waits for time. A seldom tick tells how long the
-//! door was open since the one before, so that open time goes on as it would have by a tick each second.
+//! When ticks are written: every second, or seldom while nobody sends and nobody waits for time. A seldom tick tells
+//! how long the door was open since the one before, so that open time goes on as it would have by a tick each second.
 
 use logystera_schemas::limits::{IDLE_AFTER_MS, TICK_IDLE_MS, TICK_MS};
 
 /// Beats without a batch after which ticks are seldom.
 const QUIET_BEATS: u32 = (IDLE_AFTER_MS / TICK_MS) as u32;
-/// Beats of which one has a tick then.
+/// Then one of so many beats has a tick.
 const BEATS_A_TICK: u32 = (TICK_IDLE_MS / TICK_MS) as u32;
-/// Most that one beat counts of open time: what is longer was no wait for the next beat, but a machine that stood still.
+/// Most open time that one beat counts, in milliseconds: a longer wait was a machine that stood still.
 const BEAT_OPEN_MS_MAX: i64 = 2 * TICK_MS as i64;
 
 /// The rhythm of a gateway that is alone: what it leaves out nobody else writes. Its beat is a second.
@@ -17,15 +17,15 @@ pub(crate) struct Rhythm {
     quiet: u32,
     /// Beats without a tick since the last one that had one.
     left_out: u32,
-    /// Open time that no tick has told of.
+    /// Milliseconds of open time that no tick has told of.
     open_ms: i64,
     /// Up to when `open_ms` counts, in monotonic milliseconds.
     counted_ms: Option<i64>,
 }
 
 impl Rhythm {
-    /// A beat at which the door is open and the clock ticks. Gives the open time that the tick tells of; `None`: none is due.
-    /// `hurry`: somebody waits for time.
+    /// A beat at which the door is open and the clock ticks. Gives the open time that the tick tells of; `None`: none
+    /// is due. `hurry`: something in this process waits for log time.
     pub(crate) fn beat(&mut self, now_ms: i64, hurry: bool) -> Option<i64> {
         self.count(now_ms);
         let is_idle = self.quiet >= QUIET_BEATS && !hurry;
@@ -37,8 +37,8 @@ impl Rhythm {
         Some(self.tell())
     }
 
-    /// Somebody sends. If ticks were left out, gives the open time of the one that is to stand before what was sent, which is
-    /// judged by it.
+    /// Somebody sends. If ticks were left out, gives the open time of the one that is to stand before what was sent,
+    /// which is judged by it.
     pub(crate) fn sent(&mut self, now_ms: i64) -> Option<i64> {
         self.quiet = 0;
         if self.left_out == 0 {
@@ -86,7 +86,8 @@ mod tests {
     }
     use Step::{Beat, Failed, Hurry, Sent, Shut};
 
-    /// Takes the steps, after a tick at 0, and gives the ticks that come of them: when, and what each tells, in seconds.
+    /// Takes the steps, after a tick at 0, and gives the ticks that come of them: when, and what each tells, in
+    /// seconds.
     fn ticks(steps: impl IntoIterator<Item = (f64, Step)>) -> Vec<(f64, f64)> {
         let mut rhythm = Rhythm::default();
         assert_eq!(rhythm.beat(0, false), Some(0));

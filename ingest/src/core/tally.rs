@@ -29,7 +29,7 @@ impl Tally {
 
     fn add_row(&mut self, mut row: Row, count: u64) {
         if self.rows.len() >= TALLY_ROWS_MAX && !self.rows.contains_key(&row) {
-            // The spool is what a site can invent: without it the site still has its count, if it has a row.
+            // A site can invent spools: without them it still has one row for each reason.
             row.spool = None;
             if self.rows.len() >= 2 * TALLY_ROWS_MAX && !self.rows.contains_key(&row) {
                 self.unrecorded += count;
@@ -57,7 +57,7 @@ impl Tally {
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
     rows: BTreeMap<Row, u64>,
-    /// Refusals that found no room. They are told once: putting the rest back does not bring them back.
+    /// Refusals that found no row. They are reported once: [`Tally::put_back`] leaves them out.
     pub(crate) unrecorded: u64,
 }
 
@@ -71,7 +71,7 @@ impl Taken {
         (Self { rows: self.rows, unrecorded: 0 }, Self { rows: rest, unrecorded: 0 })
     }
 
-    /// The rows of each partition, as `partition` has a site's.
+    /// The rows by partition; `partition` gives that of a site.
     pub(crate) fn apart(self, partition: impl Fn(&SiteId) -> u32) -> BTreeMap<u32, Self> {
         let mut apart: BTreeMap<u32, Self> = BTreeMap::new();
         for (row, count) in self.rows {

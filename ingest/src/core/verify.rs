@@ -1,5 +1,5 @@
-//! The order of the checks that come before a body is looked into, as data: each looks at facts and refuses, ends or lets
-//! pass (design, section 3).
+//! The order of the checks that come before a body is looked into, as data: each looks at facts and refuses, ends or
+//! lets pass (design, section 3).
 
 use logystera_schemas::limits::SKEW_S_MAX;
 

@@ -1,4 +1,4 @@
-//! The places of a listener while it serves: who has one, who has to leave, and what a connection did so far.
+//! The places of a listener while it serves: which connections have one, which has to leave, and what each did so far.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -157,7 +157,7 @@ impl Drop for Running {
     }
 }
 
-/// Whose connection it is that comes from here.
+/// The peer that a connection from this address belongs to.
 fn peer(address: IpAddr) -> Peer {
     match address.to_canonical() {
         IpAddr::V4(address) => Peer::V4(address.octets()),

@@ -31,7 +31,8 @@ pub struct FieldDef {
     pub doc: String,
     /// Whether a signal may lack it.
     pub optional: bool,
-    /// Version of the batch's schema that added it; 1 for one that its type always had. Signals of batches before lack it.
+    /// Version of the batch's schema that added it; 1 for one that its type always had. Signals of batches before lack
+    /// it.
     pub since: u8,
     /// What it may hold.
     pub kind: FieldKind,

@@ -13,15 +13,15 @@ pub const SPOOL_WAIT_MS_MIN: i64 = 120_000;
 pub const SPOOL_WAIT_MS_MAX: i64 = 3_600_000;
 /// Longest pause of a sender as the engine counts on it, in milliseconds: the sender's own bound.
 pub const SENDER_PAUSE_MS_MAX: i64 = SEND_PAUSE_MS_MAX as i64;
-/// Longest pause after an outage that the others are given if a new spool is heard, in milliseconds: mostly a new one means
-/// that the site's sender was set up anew, and that the old one is gone.
+/// Longest pause after an outage that the others are given if a new spool is heard, in milliseconds: mostly a new one
+/// means that the site's sender was set up anew, and that the old one is gone.
 pub const REPLACED_PAUSE_MS_MAX: i64 = 600_000;
 /// What a sender's pause may take beyond twice the outage, in milliseconds: a try, and what follows of it.
 pub const PAUSE_MARGIN_MS: i64 = 60_000;
 /// Silence of a site after which it counts as cut off as a whole, in milliseconds.
 pub const SITE_CUT_OFF_MS: i64 = 120_000;
-/// Most that one tick moves open time on, in milliseconds, if it does not say more: two ticks' interval, so that one may be
-/// lost.
+/// Most that one tick moves open time on, in milliseconds, if it does not say more: two ticks' interval, so that one
+/// may be lost.
 pub const OPEN_STEP_MS_MAX: i64 = 2 * TICK_MS as i64;
 /// A tick later than this after the one before ends a gap, in milliseconds.
 pub const TICK_GAP_MS: i64 = 60_000;

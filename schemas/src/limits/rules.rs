@@ -49,7 +49,7 @@ pub const RULE_EXCERPT_LEAD_CHARS: usize = 40;
 pub const RULE_SPAN_MS_MIN: i64 = 100;
 /// Shortest `blind_after`: the least silence after which a spool counts as silent (design, section 5).
 pub const BLIND_AFTER_MS_MIN: i64 = 120_000;
-/// Length of a pane where a rule's threshold needs panes and the rule names none (design, section 6).
+/// Length of a pane if a rule's threshold needs panes and the rule names none (design, section 6).
 pub const RESOLUTION_MS_DEFAULT: i64 = 5_000;
 /// `suppress` of a rule that names none, in milliseconds.
 pub const SUPPRESS_MS_DEFAULT: i64 = 3_600_000;

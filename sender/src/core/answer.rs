@@ -107,8 +107,9 @@ pub enum Why {
     Open,
 }
 
-/// What an answer means; `random` spreads the back-off. `is_first`: it answers the first try of the batch. Then there is no
-/// earlier one that a `duplicate` could mean: unless the gateway compared the bytes, the number was used by somebody else.
+/// What an answer means; `random` spreads the back-off. `is_first`: it answers the first try of the batch. Then there
+/// is no earlier one that a `duplicate` could mean: unless the gateway compared the bytes, the number was used by
+/// somebody else.
 pub fn decide(answer: &Answer, is_first: bool, health: &mut Health, delays: Delays, random: u64) -> Next {
     let before = *health;
     health.skewed = false;
@@ -146,7 +147,7 @@ pub fn decide(answer: &Answer, is_first: bool, health: &mut Health, delays: Dela
 
 fn wait(answer: &Answer, health: &mut Health, delays: Delays, random: u64) -> Next {
     if let (429 | 503, Some(seconds)) = (answer.status, answer.retry_after_s) {
-        // The gateway lives and says when: that opens no circuit.
+        // The gateway is up and says when: that does not count towards an open circuit.
         return Next::Wait { ms: delays.asked(seconds), why: Why::Asked };
     }
     health.failures = health.failures.saturating_add(1);

@@ -31,7 +31,8 @@ impl Delays {
         random % (longest + 1)
     }
 
-    /// The wait that a `Retry-After` asks for: at least a second, so that a 0 does not spin, and at most the longest pause.
+    /// The wait that a `Retry-After` asks for: at least a second, so that a 0 does not spin, and at most the longest
+    /// pause.
     pub fn asked(self, retry_after_s: u64) -> u64 {
         retry_after_s.saturating_mul(1_000).clamp(1_000.min(self.probe_ms), self.probe_ms)
     }

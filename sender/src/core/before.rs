@@ -16,8 +16,8 @@ pub struct Sent {
     head_bytes: usize,
     /// SHA-256 of that line: by it a file that was changed is known again.
     head: String,
-    /// SHA-256 of the last line that was sent, without its end: by it one whose beginning was changed or cut off. Empty in the
-    /// states of versions that did not know it.
+    /// SHA-256 of the last line that was sent, without its end: by it a file whose beginning was changed or cut off is
+    /// known again. Empty in the states of versions that did not know it.
     #[serde(default)]
     tail: String,
 }
@@ -31,8 +31,8 @@ pub enum Before {
     Start(usize),
     /// All of it was sent.
     Whole,
-    /// It begins with the first line of a file that was sent and goes on differently, or has the last line of one and begins
-    /// differently.
+    /// It begins with the first line of a file that was sent and goes on differently, or has the last line of one and
+    /// begins differently.
     Changed,
 }
 
@@ -71,8 +71,8 @@ pub fn remember(sent: &mut Vec<Sent>, file: &[u8], bytes: usize) {
     }
 }
 
-/// Where the start of a file ends that has this digest; none if it has no such start. For spools of versions that remembered
-/// the digest of the last file only.
+/// How many bytes from the start of a file have this digest; none if there are none. For spools of versions that
+/// remembered the digest of the last file only.
 pub fn start_of(file: &[u8], digest: &str) -> Option<usize> {
     let (mut hash, mut end) = (Sha256::new(), 0);
     file.split_inclusive(|b| *b == b'\n').find_map(|line| {

@@ -10,7 +10,7 @@ pub struct BatchHead<'a> {
     pub through: i64,
     /// Server minus sender, in milliseconds.
     pub clock_offset_ms: i64,
-    /// How often the sender promises to speak.
+    /// How often the sender promises a batch, in seconds.
     pub flush_every_s: u32,
     /// Whether it is the last batch of its spool, as far as the sender knows.
     pub ends: bool,
@@ -59,12 +59,12 @@ struct Parts<'a> {
     signals: Vec<&'a RawValue>,
 }
 
-/// What the sender wants to know again of a signal in a body.
+/// Type and time of a signal in a body.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Brief {
     /// Type.
     pub r#type: String,
-    /// Time.
+    /// Time, milliseconds since the epoch.
     pub at: i64,
 }
 
@@ -74,8 +74,9 @@ pub fn briefs(body: &str) -> Result<Vec<Brief>, serde_json::Error> {
     parts.signals.iter().map(|s| serde_json::from_str(s.get())).collect()
 }
 
-/// A body in two halves, for a batch that was too large: all else is kept, but the first half speaks up to just before
-/// the second, and ends nothing. None for a body with fewer than two signals, which cannot be halved.
+/// A body in two halves, for a batch that was too large: all else is kept, except that the first half's `through` is
+/// just before the second's first signal, and that it does not end the spool. None for a body with fewer than two
+/// signals, which cannot be halved.
 pub fn halves(body: &str) -> Result<Option<[(String, usize); 2]>, serde_json::Error> {
     let mut first: Parts<'_> = serde_json::from_str(body)?;
     if first.signals.len() < 2 {

@@ -1,4 +1,4 @@
-//! Where batches are cut, and how far each speaks for (design, section 3).
+//! Where batches are cut, and the `through` of each (design, section 3).
 
 use logystera_schemas::limits::{BATCH_SIGNALS_MAX, CLOCK_BACK_MS, CUT_BYTES_MAX};
 
@@ -30,9 +30,9 @@ pub struct Claim {
     pub previous: i64,
 }
 
-/// The time up to which everything is in this batch or an earlier one: just before the first signal that stays behind, or
-/// else the time of the claim, but never so low that the batch's own signals are in doubt, and never going back, unless the
-/// clock was far ahead before.
+/// The time up to which everything is in this batch or an earlier one: just before the first signal that stays behind,
+/// or else the time of the claim, but never below the batch's own last signal less 1 ms, and never going back, unless
+/// the clock was far ahead before.
 pub fn through(claim: Claim) -> i64 {
     let spoken_for = match claim.next_at {
         Some(next_at) => next_at - 1,
@@ -41,20 +41,20 @@ pub fn through(claim: Claim) -> i64 {
     spoken_for.max(bounded(claim.previous, claim.now))
 }
 
-/// The time that a signal gets in a spool: its own, but not in the future, not before the signal ahead of it and not at or
-/// below what an earlier batch has spoken for. So a spool is in time order. Times that are far ahead of the clock come from one
+/// The time that a signal gets in a spool: its own, but not in the future, not before the signal ahead of it and after
+/// the `through` of earlier batches. So a spool is in time order. Times that are far ahead of the clock come from one
 /// that was wrong, and hold nothing back.
 pub fn ordered_at(at: i64, now: i64, last_at: i64, last_through: i64) -> i64 {
     at.min(now).max(bounded(last_at, now)).max(bounded(last_through, now) + 1)
 }
 
-/// A time that what comes later must not lie before; the present where it is too far ahead to be true.
+/// A lower bound for later times; `now` if it is too far ahead to be true.
 fn bounded(time: i64, now: i64) -> i64 {
     if time > now.saturating_add(CLOCK_BACK_MS) { now } else { time }
 }
 
-/// Sets times that are too far ahead of the clock to the present, and then none of `times` (in the order of their signals,
-/// which is that of their recording) lies before a later one.
+/// Sets times that are too far ahead of the clock to the present, then lowers each of `times` (in the order in which
+/// their signals were recorded) that lies after a later one to that one.
 pub fn settle<'a>(times: impl DoubleEndedIterator<Item = &'a mut i64>, now: i64) {
     let mut next = i64::MAX;
     for at in times.rev() {

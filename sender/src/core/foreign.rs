@@ -1,4 +1,4 @@
-//! What an input is that is no list of signals, a JSON object a line, though it may well hold them: told by how it begins.
+//! Recognises by its beginning an input that is not one JSON object a line, though it may well hold signals.
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ pub fn of_file(bytes: &[u8]) -> Option<Foreign> {
     }
     let text = bytes.trim_ascii_start();
     let first = text.split(|b| *b == b'\n').next().unwrap_or_default();
-    // What a line holds whole is a line's matter, but for an array of objects.
+    // If the first line is whole JSON, the lines are judged one by one; except an array of objects.
     let is_whole = serde_json::from_slice::<IgnoredAny>(first).is_ok();
     let is_array = text.starts_with(b"[") && text[1..].trim_ascii_start().starts_with(b"{");
     if !is_array && (is_whole || !text.starts_with(b"{")) {

@@ -1,7 +1,7 @@
 //! One line of the input: a signal, or a reason why it is none.
 //!
-//! What would make the gateway refuse a whole batch (a key twice, too deep a nesting, no time) is found here, so that one
-//! bad line does not take 999 good ones with it. Whether type and fields are allowed is the gateway's to say.
+//! What would make the gateway refuse a whole batch (a key twice, too deep a nesting, no time) is found here, so that
+//! one bad line does not take 999 good ones with it. Whether type and fields are allowed is the gateway's to say.
 
 use std::fmt::{self, Write as _};
 use std::ops::RangeInclusive;
@@ -13,13 +13,14 @@ use serde_json::{Map, Number, Value};
 /// Levels that a batch puts around a signal: the body and its list.
 const FRAME_DEPTH: usize = 2;
 
-/// Seconds since 1970 from 2000 to 2100. As milliseconds they would all lie in the first weeks of 1970, where no signal is from.
+/// Seconds since 1970 from 2000 to 2100. As milliseconds they would all lie in the first weeks of 1970, where no signal
+/// is from.
 const SECONDS: RangeInclusive<i64> = 946_684_800..=4_102_444_800;
 
 /// A signal as it will be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signal {
-    /// Line of the input that it came from, from 1; 0 where the sender made it.
+    /// Line of the input that it came from, from 1; 0 if the sender made it.
     pub line: u64,
     /// When, by the sender's clock, milliseconds since the epoch.
     pub at: i64,
@@ -124,7 +125,7 @@ fn of_number(number: &Number) -> LineError {
     }
 }
 
-/// Says nothing of the text but what it looks like.
+/// Tells what the text looks like, and never the text.
 fn of_text(text: &str) -> LineError {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let is_date = text.split_once('-').is_some_and(|(year, _)| year.len() == 4 && digits(year));

@@ -2,8 +2,8 @@
 
 use logystera_schemas::limits::{CLOCK_OFFSET_MS_MAX, CLOCK_STEP_MS};
 
-/// The offset to keep: server minus sender rounded to a second, and the old one unless the new measurement differs from it
-/// by more than two seconds, so that the way's jitter does not move the signals' times.
+/// The offset to keep: server minus sender rounded to a second, and the old one unless the new measurement differs from
+/// it by more than two seconds, so that the way's jitter does not move the signals' times.
 pub fn learn(kept_ms: i64, server_ms: i64, sender_ms: i64) -> i64 {
     let measured = server_ms.saturating_sub(sender_ms).clamp(-CLOCK_OFFSET_MS_MAX, CLOCK_OFFSET_MS_MAX);
     if (measured - kept_ms).abs() <= CLOCK_STEP_MS {

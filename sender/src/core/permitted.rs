@@ -10,8 +10,8 @@ use logystera_schemas::limits::EXPLAINED_LINES_MAX;
 pub struct Hints(BTreeSet<String>);
 
 impl Hints {
-    /// What to say behind a refusal of `code` at a signal of this type, with what stands before it; empty where it was said, or there is
-    /// nothing to say.
+    /// A hint to put behind a refusal of `code` at a signal of this type, separator included. Empty if it was said
+    /// before, if there is none, or if enough were said.
     pub fn of(&mut self, code: &str, kind: &str, field: Option<&str>) -> String {
         let hint = permitted(code, kind, field).unwrap_or_default();
         if hint.is_empty() || self.0.len() as u64 >= EXPLAINED_LINES_MAX || !self.0.insert(hint.clone()) {

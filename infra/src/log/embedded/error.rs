@@ -40,7 +40,7 @@ pub enum OpenError {
         /// Newest format that this binary knows.
         known: u32,
     },
-    /// There is no data there. Only for those who do not make it.
+    /// There is no data there. Only if the caller does not create it.
     #[error(
         "the folder {} holds no data ({found}); name the right one with --data, or make an installation there: \
          logystera up --data {}",
@@ -105,7 +105,7 @@ pub enum OpenError {
         dir: PathBuf,
         /// Where it would be made.
         parent: PathBuf,
-        /// Number of that one's owner, if it can be seen.
+        /// Number of the owner of `parent`, if it can be seen.
         owner: Option<u32>,
     },
     /// What is named as the folder is something else.
@@ -173,7 +173,7 @@ fn folder_of(path: &Path) -> Option<&Path> {
 }
 
 impl OpenError {
-    /// That a folder cannot be made, or what stands in its place.
+    /// The error of making a folder, or what stands in its place.
     pub(super) fn making(dir: &Path, source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::AlreadyExists {
             return Self::NoFolder { path: dir.to_owned() };

@@ -40,8 +40,8 @@ impl Embedded {
         Self::open(dir)
     }
 
-    /// Opens the folder also if its data ends before what was acknowledged: what is missing is given up. Changes nothing of a
-    /// folder that another process has.
+    /// Opens the folder also if its data ends before what was acknowledged: what is missing is given up. Changes
+    /// nothing of a folder that another process has.
     pub fn open_rolled_back(dir: &Path) -> Result<Self, OpenError> {
         let lock = FolderLock::take(dir)?;
         mark::forget(dir)?;
@@ -67,12 +67,12 @@ impl Embedded {
         Ok(Self { shared, writer: Some(thread), _lock: lock })
     }
 
-    /// The log, for those who append records of their own or only read.
+    /// The log, to append records of one's own or only to read.
     pub fn log(&self) -> EmbeddedLog {
         EmbeddedLog::new(Arc::clone(&self.shared))
     }
 
-    /// The seat of the one who changes topic `control`; none while somebody has it.
+    /// The right to change topic `control`; none while somebody has it.
     pub fn seat(&self) -> Option<ControlSeat> {
         let taken = self.shared.seat_is_taken.swap(true, Ordering::AcqRel);
         (!taken).then(|| ControlSeat { shared: Arc::clone(&self.shared) })
@@ -104,8 +104,8 @@ impl Embedded {
     }
 }
 
-/// The right to change what is configured in an open folder: to read topic `control`, decide, and append. There is one, so that no
-/// two decide by the same reading, and give two sites one id. Let go when it is dropped.
+/// The right to change what is configured in an open folder: to read topic `control`, decide, and append. There is one,
+/// so that no two decide by the same reading, and give two sites one id. Let go when it is dropped.
 #[derive(Debug)]
 pub struct ControlSeat {
     shared: Arc<Shared>,

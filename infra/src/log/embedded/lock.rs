@@ -8,7 +8,8 @@ use std::path::Path;
 use super::error::OpenError;
 use crate::files;
 
-/// Name of the lock file. It stays when the lock is let go; what counts is the lock, which the kernel drops with the process.
+/// Name of the lock file. It stays when the lock is let go; what counts is the lock, which the kernel drops with the
+/// process.
 const LOCK_FILE: &str = "lock";
 /// Bytes of it that are looked at.
 const PID_BYTES_MAX: u64 = 32;

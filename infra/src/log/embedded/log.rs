@@ -1,4 +1,4 @@
-//! The log of an open folder, for those who append records of their own or only read.
+//! The log of an open folder, to append records of one's own or only to read.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
-//! How far each topic was acknowledged, in a file beside the data: data that was put back from a copy, or whose write-ahead log was cut
-//! or lost, ends before its mark. Written every few seconds and at the end, after what it tells of is on disk and without an fsync of
-//! its own: it is never ahead of the data, and after a power cut it may be a little behind.
+//! How far each topic was acknowledged, in a file beside the data: data that was put back from a copy, or whose
+//! write-ahead log was cut or lost, ends before its mark. Written every few seconds and at the end, after what it tells
+//! of is on disk and without an fsync of its own: it is never ahead of the data, and after a power cut it may be a
+//! little behind.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -54,7 +55,8 @@ impl Mark {
         if self.written == ends {
             return;
         }
-        // Always as long as before, so that it is written in place; a torn one is known by its checksum, and passed over.
+        // Always as long as before, so that it is written in place; a torn one is known by its checksum, and passed
+        // over.
         if let Some(file) = &self.file
             && let Ok(()) = file.write_all_at(text(ends).as_bytes(), 0)
         {
@@ -63,7 +65,8 @@ impl Mark {
     }
 }
 
-/// Fails if the data of a folder ends before what was acknowledged. Who looks while it is written reads the mark first.
+/// Fails if the data of a folder ends before what was acknowledged. A caller that looks while another process writes
+/// reads the mark first.
 pub(super) fn check(dir: &Path, marked: Option<Ends>, ends: Ends) -> Result<(), OpenError> {
     let Some(marked) = marked else { return Ok(()) };
     let behind = Topic::ALL.into_iter().find(|topic| ends[*topic as usize] < marked[*topic as usize]);

@@ -1,4 +1,4 @@
-//! What waits for the writer. Bounded in bytes and in appends: whoever comes when it is full waits for room.
+//! What waits for the writer. Appends are bounded in bytes and in number: beyond that they wait for room.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
@@ -46,7 +46,7 @@ pub(super) struct Queue {
 struct Inner {
     requests: VecDeque<Request>,
     closed: bool,
-    /// The writer waits to be notified: to notify it if it does not would be a system call for each request.
+    /// Whether the writer waits to be notified: else a notification would be a needless system call for each request.
     writer_waits: bool,
 }
 
@@ -99,7 +99,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits until something is there and takes all of it; if several things are there, `pause` is waited for more. None:
+    /// Waits until something is there and takes all of it; if several requests are there, waits `pause` for more. None:
     /// the queue is closed and empty.
     pub(super) fn take_all(&self, pause: Duration) -> Option<VecDeque<Request>> {
         let inner = self.lock();

@@ -9,7 +9,7 @@ use super::error::DAMAGED_HINT;
 use super::tables::{DATA_FILE, Ends, TOPICS, is_damage, record_checksum, state_checksum, table};
 use crate::log::{LogError, Record};
 
-/// What SQLite says, for whoever reads the log.
+/// SQLite's error as one of the log.
 pub(super) fn away(error: &rusqlite::Error) -> LogError {
     if is_damage(error) {
         return LogError::Away(format!("{DATA_FILE} is damaged ({error}); {DAMAGED_HINT}"));

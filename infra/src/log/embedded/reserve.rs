@@ -1,5 +1,6 @@
-//! Room on the disk for changes of what is configured: a file that is given back when the disk is full, so that a key can still be
-//! revoked. From then on, and until the file is there again, nothing else is taken: it would use the room up.
+//! Room on the disk for changes of what is configured: a file that is given back when the disk is full, so that a key
+//! can still be revoked. From then on, and until the file is there again, nothing else is taken: it would use the room
+//! up.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ const RESERVE_FILE: &str = "reserve";
 #[derive(Debug)]
 pub(super) struct Reserve {
     path: PathBuf,
-    /// Since the reserve was given back, or could not be made on a full disk: when it was last tried to make it.
+    /// When the reserve was given back, or last could not be made because the disk is full; none otherwise.
     spent: Option<Stopwatch>,
 }
 

@@ -33,18 +33,20 @@ pub const DEPLOYMENT_FILE: &str = "deployment.toml";
 /// Version of the data's format that this binary writes. A newer one is refused, an older one would be upgraded here.
 pub const FORMAT: u32 = 1;
 
-/// What SQLite says where there is no room for the index of its write-ahead log.
+/// What SQLite says if there is no room for the index of its write-ahead log.
 const SHM_WITHOUT_ROOM: i32 = ffi::SQLITE_IOERR_SHMSIZE;
 
 /// How long a statement waits for SQLite's own locks: between two processes they are held for a moment only.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Bytes of a page of a new file. A batch of a hundred signals takes about 4 KiB: in SQLite's usual page it would need two, and
-/// every page is two writes to the write-ahead log and two system calls more when that is folded into the file.
+/// Bytes of a page of a new file. A batch of a hundred signals takes about 4 KiB: in SQLite's usual page it would need
+/// two, and every page is two writes to the write-ahead log and two system calls more when that is folded into the
+/// file.
 const PAGE_BYTES: u32 = 16 << 10;
 /// Pages in the write-ahead log (16 MiB) at which the writer folds it into the file.
 const CHECKPOINT_PAGES: u32 = (16 << 20) / PAGE_BYTES;
-/// Bytes that the write-ahead log keeps of the disk once it was folded in: what a reader that stayed made it grow by is given back.
+/// Bytes that the write-ahead log keeps of the disk once it was folded in: what a reader that stayed made it grow by is
+/// given back.
 const WAL_KEPT_BYTES: u32 = CHECKPOINT_PAGES * PAGE_BYTES;
 
 const CREATE: &str = "
@@ -99,8 +101,8 @@ pub(super) fn open_for_writing(dir: &Path, pages_max: Option<u32>) -> Result<Con
     Ok(connection)
 }
 
-/// Whether the data file is there. One that is missing or empty is refused if other files say that there was data: SQLite would
-/// take it for a new one, and delete the write-ahead log beside it.
+/// Whether the data file is there. One that is missing or empty is refused if other files say that there was data:
+/// SQLite would take it for a new one, and delete the write-ahead log beside it.
 fn is_there(dir: &Path) -> Result<bool, OpenError> {
     let path = dir.join(DATA_FILE);
     match files::open_for_reading(&path).and_then(|file| file.metadata()) {

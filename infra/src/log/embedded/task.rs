@@ -1,4 +1,4 @@
-//! A task: the one owner of an app's input, who alone commits for it.
+//! A task: the one owner of an app's input, and the only one that commits for it.
 
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -38,7 +38,7 @@ impl EmbeddedTask {
         self.skips = skips;
     }
 
-    /// The next records. What was altered is told with its place, unless it is passed over.
+    /// The next records. An altered record is an error that names its place.
     fn records(&mut self, bytes_max: usize) -> Result<Vec<Record>, LogError> {
         let (input, next) = (self.owner.input, self.next);
         self.shared.with_reader(|connection| read::records(connection, input, next, bytes_max))

@@ -1,4 +1,5 @@
-//! How large the write-ahead log is. It is folded into the file and begun anew, unless somebody reads in one long transaction.
+//! How large the write-ahead log is. It is folded into the file and begun anew, unless somebody reads in one long
+//! transaction.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,7 @@ impl WalSize {
         Self { path: dir.join(WAL_FILE), gauge, told_from: LOG_WAL_BYTES_TOLD }
     }
 
-    /// Looks.
+    /// Looks at the size, shows it as the metric, and warns if it has grown.
     pub(super) fn look(&mut self) {
         let bytes = std::fs::metadata(&self.path).map_or(0, |found| found.len());
         self.gauge.set(f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)));

@@ -213,8 +213,8 @@ impl Writer {
 }
 
 impl Request {
-    /// Whether it is what the disk's reserve is kept for: a change of what is configured. A takeover writes one row, and lets a process
-    /// start that then takes such changes.
+    /// Whether it is what the disk's reserve is kept for: a change of what is configured. A takeover writes one row,
+    /// and lets a process start that then takes such changes.
     fn is_for_reserve(&self) -> bool {
         match self {
             Self::Append { entries, .. } => entries.iter().any(|entry| entry.topic == Topic::Control),
@@ -224,7 +224,7 @@ impl Request {
     }
 
     fn answer(self, outcome: Outcome) {
-        // Who asked may have gone away; what was written stays.
+        // The caller may have gone away; what was written stays.
         match self {
             Self::Append { answer, room, .. } => {
                 drop(room);

@@ -1,4 +1,5 @@
-//! The changelog: an application's state as a compacted topic, from which whoever takes a partition over restores it.
+//! The changelog: an application's state as a compacted topic, from which a task that takes a partition over restores
+//! it.
 //!
 //! | key | value | partition |
 //! | --- | --- | --- |
@@ -6,12 +7,13 @@
 //! | `p`, generation, input partition (4 bytes each), state key | version, state value | input partition mod partitions |
 //! | `c`, generation, input partition | version, position | input partition mod partitions |
 //!
-//! `s` is what moves with its key group, `p` what belongs to an input partition, such as its clocks, `c` its newest commit. A
-//! version is generation · 2⁴⁸ + (offset of the last input record applied) + 1, 8 bytes, big-endian; a position is 8 bytes, and
-//! one more stands behind it in the last commit of a partition that was sealed. A deleted entry has no value.
+//! `s` is what moves with its key group, `p` what belongs to an input partition, such as its clocks, `c` its newest
+//! commit. A version is generation · 2⁴⁸ + (offset of the last input record applied) + 1, 8 bytes, big-endian; a
+//! position is 8 bytes, and one more stands behind it in the last commit of a partition that was sealed. A deleted
+//! entry has no value.
 //!
-//! Entries with a key group are found by whoever owns it, in every generation. A partition's own are not: the first owner of a
-//! new one takes over its parent's, and writes them under its own name with its first commit.
+//! Entries with a key group are found by its owner, in every generation. A partition's own are not: the first owner of
+//! a new one takes over its parent's, and writes them under its own name with its first commit.
 
 use logystera_schemas::ids::KEY_GROUPS;
 use logystera_schemas::partition::PartitionRef;
@@ -181,8 +183,8 @@ impl Restored {
         Ok(())
     }
 
-    /// Ends the reading of a whole changelog: who has not committed yet goes on with the parent's own entries. False: it can't,
-    /// because the parent has not come to its end.
+    /// Ends the reading of a whole changelog: an owner that has not committed yet takes over the parent's own entries.
+    /// False: the parent has not come to its seal yet.
     pub(super) fn inherit(&mut self, owner: &PartitionRef) -> bool {
         let inherited = std::mem::take(&mut self.inherited);
         if self.commit.is_some() || owner.generation.parents.is_none() {
@@ -192,8 +194,8 @@ impl Restored {
         self.parent.is_some_and(|parent| parent.sealed)
     }
 
-    /// The entries that are left when these changes come over what is there. The higher version stands; a deletion is newer
-    /// than what a changelog has before it.
+    /// The entries that are left when these changes come over what is there. The higher version stands; a deletion is
+    /// newer than what a changelog has before it.
     pub(super) fn over(&self, mut entries: Changes) -> Changes {
         for (key, change) in &self.entries {
             if change.value.is_none() {

@@ -17,11 +17,11 @@ use crate::log::LogError;
 /// How long a producer may wait with its first record for others, milliseconds.
 /// Short: a group of records that has waited for the one before is given to it all at once.
 const LINGER_MS: f64 = 0.5;
-/// How long the broker may wait for records that a consumer asks for, milliseconds. Short, because an assignment waits for
-/// the answer before it.
+/// How long the broker may wait for records that a consumer asks for, milliseconds. Short, because an assignment waits
+/// for the answer before it.
 pub(super) const FETCH_WAIT_MS: u64 = 20;
-/// The same for a reader that follows a partition and never goes elsewhere: if nothing comes it asks twice a second, not fifty
-/// times. What comes is there at once in any case.
+/// The same for a reader that follows a partition and never goes elsewhere: if nothing comes it asks twice a second,
+/// not fifty times. What comes is there at once in any case.
 pub(super) const FOLLOW_FETCH_WAIT_MS: u64 = 500;
 /// The same for a task: longer than from tick to tick, so that an idle partition is asked for once a tick.
 pub(super) const TASK_FETCH_WAIT_MS: u64 = 1_500;
@@ -31,8 +31,8 @@ const QUEUE_KIB_MAX: u64 = 64 << 10;
 const FETCH_BYTES: usize = 4 << 20;
 /// Bytes that a consumer fetches ahead, in KiB.
 const AHEAD_KIB_MAX: u64 = 16 << 10;
-/// How long a consumer that has fetched enough ahead waits until it looks again, milliseconds. The library does not look when
-/// its queue empties, and by itself waits a second: a partition would give its 16 MiB a second and no more.
+/// How long a consumer that has fetched enough ahead waits until it looks again, milliseconds. The library does not
+/// look when its queue empties, and by itself waits a second: a partition would give its 16 MiB a second and no more.
 const AHEAD_LOOK_MS: u64 = 10;
 
 /// What every client has.
@@ -89,8 +89,8 @@ pub(super) fn consumer(config: &KafkaConfig) -> ClientConfig {
     client
 }
 
-/// Keeps what librdkafka has logged already from being told twice, and the ends of partitions from being told at all: every
-/// reader comes to one several times a second.
+/// Keeps what librdkafka has logged already from being told twice, and the ends of partitions from being told at all:
+/// every reader comes to one several times a second.
 #[derive(Default)]
 pub(super) struct ConsumerEvents {
     joined: AtomicBool,
@@ -134,7 +134,8 @@ pub(super) fn consuming(settings: &ClientConfig, what: &str) -> Result<Consuming
     settings.create_with_context(ConsumerEvents::default()).map_err(|e| away(what, &e))
 }
 
-/// The log cannot be reached, or does not do what it was asked; or the settings can't be used, and waiting does not mend them.
+/// The log cannot be reached, or does not do what it was asked; or the settings can't be used, and waiting does not
+/// mend them.
 pub(super) fn away(what: &str, error: &KafkaError) -> LogError {
     match error {
         // Without the value, which may be a secret.

@@ -74,13 +74,14 @@ impl Kafka {
         topics::delete_records(&self.config, topic, place, below)
     }
 
-    /// The log, for those who append records of their own or only read.
+    /// The log, to append records of one's own or only to read.
     pub fn log(&self) -> Result<KafkaLog, LogError> {
         entry::demand_entry(&self.config)?;
         KafkaLog::connect(&self.config, &self.layouts)
     }
 
-    /// What `keep` makes of the newest records in each partition of a generation of a topic, as far back as `bounds` allow.
+    /// What `keep` makes of the newest records in each partition of a generation of a topic, as far back as `bounds`
+    /// allow.
     pub fn tail<T>(
         &self,
         topic: Topic,
@@ -91,8 +92,8 @@ impl Kafka {
         tail::read(&self.config, &self.config.topic(topic, generation.number), generation.partitions, bounds, keep)
     }
 
-    /// Joins those that share the partitions of these generations of `input` for `app`. `instance` names this process among
-    /// them, also after a restart.
+    /// Joins those that share the partitions of these generations of `input` for `app`. `instance` names this process
+    /// among them, also after a restart.
     pub fn join(&self, app: &str, input: Topic, read: &[Generation], instance: &str) -> Result<Member, LogError> {
         Member::join(&self.config, app, input, read, instance)
     }
@@ -107,8 +108,8 @@ impl Kafka {
         self.positions.committed(&self.config, app, &place)
     }
 
-    /// What `app` has committed of the state of these key groups, by key. None: there are more than `offsets_max` offsets to look at
-    /// for it.
+    /// What `app` has committed of the state of these key groups, by key. None: there are more than `offsets_max`
+    /// offsets to look at for it.
     pub fn state(
         &self,
         app: &str,
@@ -118,8 +119,8 @@ impl Kafka {
         takeover::read_state(&self.config, app, key_groups, offsets_max)
     }
 
-    /// Takes over the task of `app` that reads this partition of the generation of `input` that is written. Every earlier owner
-    /// of it is fenced from here on.
+    /// Takes over the task of `app` that reads this partition of the generation of `input` that is written. Every
+    /// earlier owner of it is fenced from here on.
     pub fn task(&self, app: &str, input: Topic, partition: u32) -> Result<KafkaTask, LogError> {
         self.task_at(app, input, PartitionRef { generation: self.layouts.written(input), partition })
     }

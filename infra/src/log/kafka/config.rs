@@ -10,8 +10,8 @@ use super::security::Properties;
 pub struct KafkaConfig {
     /// Addresses of some brokers, `host:port` with commas between.
     pub brokers: String,
-    /// What stands before the name of each topic and each transactional id, so that installations can share a cluster; often
-    /// nothing.
+    /// What stands before the name of each topic and each transactional id, so that installations can share a cluster;
+    /// often nothing.
     pub prefix: String,
     /// Partitions of `signals` before it first grows.
     pub signals_partitions: u32,

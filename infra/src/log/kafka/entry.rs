@@ -19,14 +19,14 @@ use crate::log::LogError;
 const ENTRY_WAIT: Duration = Duration::from_secs(8);
 /// The same if all of them were tried and none said why: a connection that was lost says nothing.
 const AWAY_WAIT: Duration = Duration::from_secs(2);
-/// How long it is waited at a time for the answer that they have.
+/// How long each wait for their answer is.
 const ENTRY_STEP: Duration = Duration::from_millis(100);
-/// How long it is listened in between for what they say against it.
+/// How long the client listens for errors in between.
 const ENTRY_LISTEN: Duration = Duration::from_millis(20);
 
-/// Says why, if the brokers do not let us in or we do not trust them. librdkafka tells that only in events, while whatever
-/// was asked of it runs into its timeout: so a client of its own listens for them. Brokers that are away are none of this:
-/// whoever asks them something finds out.
+/// Says why, if the brokers do not let us in or we do not trust them. librdkafka tells that only in events, while
+/// whatever was asked of it runs into its timeout: so a client of its own listens for them. Brokers that are away are
+/// no concern here: the next request to them fails by itself.
 pub(super) fn demand_entry(config: &KafkaConfig) -> Result<(), LogError> {
     if !config.properties.is_secured() {
         return Ok(());
@@ -56,7 +56,7 @@ pub(super) fn demand_entry(config: &KafkaConfig) -> Result<(), LogError> {
     }
 }
 
-/// The same error, or the reason behind it if that is known only from asking.
+/// The same error, or the reason behind it, which may be found only by asking the brokers.
 pub(super) fn explained(config: &KafkaConfig, error: LogError) -> LogError {
     match error {
         LogError::Away(_) => demand_entry(config).err().unwrap_or(error),
@@ -76,7 +76,7 @@ struct Seen {
 }
 
 impl ClientContext for Entrance {
-    /// The reason is told by whoever asked.
+    /// Only for debugging: the caller reports the reason.
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(facility, message, "librdkafka");
     }

@@ -1,4 +1,4 @@
-//! Who owns which partition, for those who only look on.
+//! Which process owns which partition, for a reader that joins no group.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,16 +27,16 @@ pub(super) fn owners(
     let list = client.fetch_group_list(Some(&group), GROUP_WAIT).map_err(|e| away(&group, &e))?;
     let mut owners = BTreeMap::new();
     for member in list.groups().iter().filter(|g| g.name() == group).flat_map(GroupInfo::members) {
-        // A process that the group does not share anything out to yet.
+        // None: the group has not given this process anything yet.
         let assigned = member.assignment().and_then(|bytes| partitions(bytes, &topic)).unwrap_or_default();
         owners.extend(assigned.into_iter().map(|partition| (partition, member.client_id().to_owned())));
     }
     Ok(owners)
 }
 
-/// The partitions of `topic` in a member's assignment: version (2 bytes), count of topics, and for each its name and its
-/// partitions; counts and partitions are 4 bytes, a name has 2 for its length; all big-endian (Apache Kafka, "Consumer
-/// Embedded Protocol"). None: it is not that.
+/// The partitions of `topic` in a member's assignment: version (2 bytes), count of topics, and for each its name and
+/// its partitions; counts and partitions are 4 bytes, a name has 2 for its length; all big-endian (Apache Kafka,
+/// "Consumer Embedded Protocol"). None: it is not that.
 fn partitions(assignment: &[u8], topic: &str) -> Option<Vec<u32>> {
     let mut rest = assignment;
     let mut take = |bytes: usize| {

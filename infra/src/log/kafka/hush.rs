@@ -1,5 +1,5 @@
-//! Keeps what librdkafka says again and again from filling the log: while a broker is away, each client of a process complains about
-//! it several times a second.
+//! Keeps what librdkafka says again and again from filling the log: while a broker is away, each client of a process
+//! complains about it several times a second.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -18,7 +18,8 @@ const TELL_EVERY: Duration = Duration::from_secs(30);
 struct Heard(BTreeMap<String, (Duration, u64)>);
 
 impl Heard {
-    /// Whether a line of this kind is written at `now`, since some start; with how many that were not, before it.
+    /// How many lines of this kind were left out before one at `now` (counted from some start); none: it is left out
+    /// too.
     fn hear(&mut self, kind: &str, now: Duration) -> Option<u64> {
         let is_full = self.0.len() >= LIBRARY_KINDS_MAX;
         let Some((told, more)) = self.0.get_mut(kind) else {

@@ -1,4 +1,4 @@
-//! The log for those who append records of their own or only read.
+//! The log, to append records of one's own or only to read.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,19 +29,19 @@ pub struct KafkaLog {
 /// How a log is written to.
 #[derive(Clone)]
 enum Writes {
-    /// At any time, by whoever knows that nothing grows.
+    /// At any time: the caller knows that nothing grows.
     Freely,
     /// To topic `signals` through a lease.
     Through(WriteLease),
-    /// In transactions of the one writer of its name alone. It is this log's own, and its clones': whoever takes the name later, on
-    /// the same connection or another, fences it, and it never becomes somebody else's. None: it was fenced, or failed.
+    /// In transactions of the sole writer of a name; this log and its clones share them. The next one to take the name,
+    /// on the same connection or another, fences them for good. None: fenced, or failed.
     Alone(Arc<Mutex<Option<Transactions>>>),
 }
 
 struct Shared {
     config: Arc<KafkaConfig>,
     producer: Producer,
-    /// Appends several records at once for those who write freely; made when it is needed first.
+    /// Appends several records at once if writes are free; made when it is first needed.
     transactions: Mutex<Option<Transactions>>,
     /// Readers of partitions that were read lately, the newest last.
     readers: Mutex<Vec<Reader>>,
@@ -78,16 +78,16 @@ impl KafkaLog {
         Self { writes: Writes::Through(lease), ..self.clone() }
     }
 
-    /// The same log for the one writer that `name` stands for. Who was that before is fenced: what it has not committed yet will
-    /// not be.
+    /// The same log for the sole writer that `name` stands for. The one before is fenced: what it has not committed yet
+    /// will not be.
     pub fn sole_writer(&self, name: &str) -> Result<Self, LogError> {
         let id = format!("{}{name}", self.shared.config.prefix);
         let transactions = Transactions::take_over(&self.shared.config, &id)?;
         Ok(Self { writes: Writes::Alone(Arc::new(Mutex::new(Some(transactions)))), ..self.clone() })
     }
 
-    /// The same log, for somebody who reads partitions on and on as they grow: if nothing comes that costs the brokers next to
-    /// nothing, but to go elsewhere takes half a second. What was read before, in the other way, is not followed any more.
+    /// The same log, for a reader that follows partitions: if nothing comes that costs the brokers next to nothing, but
+    /// to go elsewhere takes half a second. What was read before, in the other way, is not followed any more.
     #[must_use]
     pub fn followed(self) -> Self {
         self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -115,7 +115,8 @@ impl KafkaLog {
         PartitionRef { generation: self.generation(topic), partition }
     }
 
-    /// Lets the entries through, or not. What is keyed must be in its key's partition: they may have grown since that was asked.
+    /// Lets the entries through, or not. A keyed entry must be in its key's partition: the partitions may have grown
+    /// since the caller chose it.
     fn permit(&self, entries: &[Entry]) -> Result<Option<AppendPermit<'_>>, LogError> {
         let Writes::Through(lease) = &self.writes else { return Ok(None) };
         if entries.iter().all(|entry| entry.topic != Topic::Signals) {

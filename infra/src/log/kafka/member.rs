@@ -15,8 +15,8 @@ use crate::clock::Stopwatch;
 use crate::log::LogError;
 use logystera_schemas::partition::{Generation, PartitionRef};
 
-/// How long a member may be silent before its partitions go to others, milliseconds. One that comes back under its name sooner
-/// finds them waiting.
+/// How long a member may be silent before its partitions go to others, milliseconds. One that comes back under its name
+/// sooner finds them waiting.
 const SESSION_MS: u64 = 6_000;
 /// How often a member says that it lives, milliseconds.
 const HEARTBEAT_MS: u64 = 1_500;
@@ -26,8 +26,8 @@ const LEAVE_WAIT: Duration = Duration::from_secs(1);
 /// How long the library is served at a time while it leaves.
 const LEAVE_STEP: Duration = Duration::from_millis(50);
 
-/// A member of a consumer group. It only learns which partitions are its own: their tasks read for themselves, and what fences an
-/// owner is its transactional id, not the group.
+/// A member of a consumer group. It only learns which partitions are its own: their tasks read for themselves, and what
+/// fences an owner is its transactional id, not the group.
 pub struct Member {
     consumer: Consuming,
     config: KafkaConfig,
@@ -108,8 +108,8 @@ impl Member {
         Ok(())
     }
 
-    /// Leaves the group, so that others get its partitions at once. Without this they wait until it has been silent for too long: a
-    /// member with a name of its own is expected back. Waits a bounded time.
+    /// Leaves the group, so that others get its partitions at once. Without this they wait until it has been silent for
+    /// too long: a member with a name of its own is expected back. Waits a bounded time.
     pub fn leave(self) {
         self.consumer.unsubscribe();
         let stopwatch = Stopwatch::start();

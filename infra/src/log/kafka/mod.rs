@@ -1,9 +1,10 @@
-//! The log on Apache Kafka, for many machines: an idempotent producer for those who append, and for each input partition of an
-//! application one transactional producer, whose commit holds the outputs, the changed state and the position.
+//! The log on Apache Kafka, for many machines: an idempotent producer for those who append, and for each input
+//! partition of an application one transactional producer, whose commit holds the outputs, the changed state and the
+//! position.
 //!
-//! State lives in a compacted changelog; who takes a partition over fences the owner before, then reads it. Offsets of consumer
-//! groups are for display: the position that counts is in the changelog. All of librdkafka's traps that were found are behind
-//! [`transaction`] and [`reader`]; nothing else calls its producers and consumers.
+//! State lives in a compacted changelog; a task that takes a partition over fences the owner before, then reads it.
+//! Offsets of consumer groups are for display: the position that counts is in the changelog. The traps that were found
+//! in librdkafka are noted where they are avoided: mostly in [`transaction`], [`reader`] and [`partition_queue`].
 
 mod changelog;
 mod client;

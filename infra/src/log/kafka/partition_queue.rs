@@ -1,8 +1,9 @@
-//! Sends a record at once if none of its partition is in flight; otherwise queues it until the last one is acknowledged. Pure.
+//! Sends a record at once if none of its partition is in flight; otherwise queues it until the last one is
+//! acknowledged. Pure.
 //!
-//! librdkafka alone has an idempotent producer's next request wait too, and turns its thread in circles until then, for it
-//! looks at how long the record has waited and not at what it waits for. What is not yet given to it cannot do that, and a
-//! request then carries what has come in the meantime.
+//! librdkafka alone would hold an idempotent producer's next request back too, but its thread busy-waits until then: it
+//! looks at how long a record has waited, not at what it waits for. A record that it has not been given yet causes no
+//! busy wait, and the next request then carries all that has come in the meantime.
 
 use std::collections::VecDeque;
 
@@ -40,7 +41,8 @@ impl<T> PartitionQueue<T> {
         if self.under_way == 0 { std::mem::take(&mut self.waiting) } else { VecDeque::new() }
     }
 
-    /// The records that set out now although others are under way still: those of a queue of which one came before `since_ms`.
+    /// The records that set out now although others are under way still: those of a queue of which one came before
+    /// `since_ms`.
     pub(super) fn overdue(&mut self, since_ms: i64) -> VecDeque<(i64, T)> {
         let is_overdue = self.waiting.front().is_some_and(|(came_ms, _)| *came_ms < since_ms);
         if is_overdue { std::mem::take(&mut self.waiting) } else { VecDeque::new() }

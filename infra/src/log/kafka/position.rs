@@ -1,4 +1,4 @@
-//! How far an application is, for those who only look on.
+//! How far an application is, for a reader that takes no partition over.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use super::config::KafkaConfig;
 use super::reader::{Bounds, read_changelog};
 use crate::log::LogError;
 
-/// What is known of how far applications are: whoever asks again reads what has come since.
+/// What is known of how far applications are: a second question reads only what has come since.
 #[derive(Default)]
 pub(super) struct Positions {
     bounds: Mutex<Option<Bounds>>,
@@ -29,8 +29,8 @@ impl std::fmt::Debug for Positions {
 }
 
 impl Positions {
-    /// The newest commit of an owner of `app`; position 0 if it never ran. Reads a partition of the changelog, and touches
-    /// nobody's group.
+    /// The newest commit of an owner of `app`; position 0 if it never ran. Reads a partition of the changelog, and
+    /// touches nobody's group.
     pub(super) fn committed(
         &self,
         config: &Arc<KafkaConfig>,

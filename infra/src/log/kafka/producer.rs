@@ -68,7 +68,7 @@ impl ProducerContext for Arrivals {
             Ok(message) => (message, Ok(())),
             Err((error, message)) => (message, Err(error.clone())),
         };
-        // Who no longer waits for it is not ack.
+        // An appender that no longer waits is not told.
         let _ = ack.send(outcome);
         let mut queues = self.0.queues();
         let queue = queues.get_mut(message.topic()).and_then(|queues| queues.get_mut(&message.partition()));
@@ -125,13 +125,13 @@ fn send(
         .partition(partition)
         .key(&key)
         .payload(&value);
-    // A full queue is the bound: who appends is ack at once.
+    // librdkafka's queue is bounded: if it is full, the appender is told at once.
     producer.send(message).map_err(|(error, message)| (error, *message.delivery_opaque))?;
     queue.set_out();
     Ok(())
 }
 
-/// The producer of appender records, with a thread that listens for their acknowledgements as long as it is there.
+/// The producer of appended records, with a thread that listens for their acknowledgements as long as this lives.
 pub(super) struct Producer {
     producer: Arc<BaseProducer<Arrivals>>,
     traffic: Arc<Traffic>,
@@ -163,11 +163,12 @@ impl Producer {
         Ok(Self { producer, traffic })
     }
 
-    /// Appends one record to a topic of that name; done when every copy of the partition has it. Needs a runtime with timers.
+    /// Appends one record to a topic of that name; done when every copy of the partition has it. Needs a runtime with
+    /// timers.
     pub(super) async fn append(&self, entry: Entry, topic: &str) -> Result<(), LogError> {
         let (ack, mut outcome) = oneshot::channel();
         self.start(entry, topic, ack)?;
-        // Whoever has waited for those before it for too long sets out with all others of its queue.
+        // A record that has waited too long for those before it sets out with all others of its queue.
         let overdue = Duration::from_millis(KAFKA_WAIT_MS_MAX + 1);
         let outcome = if let Ok(outcome) = tokio::time::timeout(overdue, &mut outcome).await {
             outcome

@@ -26,17 +26,18 @@ const BOUNDS_WAIT: Duration = Duration::from_secs(10);
 const MOVING_STEP: Duration = Duration::from_millis(50);
 /// How long going to another offset may take.
 const SEEK_WAIT: Duration = Duration::from_secs(10);
-/// How long what the brokers say is there is waited for.
+/// How long a read waits for records that the brokers say are there.
 const READ_WAIT: Duration = Duration::from_secs(10);
-/// The same once the end was seen: what is left then may only be marks of transactions, but the end may also be an older one,
-/// from before the newest records came.
+/// The same once the end was seen: what is left may only be marks of transactions, or records newer than that end. If
+/// they take longer than this to come, the read gives none.
 const END_WAIT: Duration = Duration::from_millis(100);
-/// Bytes of records that are kept for their memory: as much as a read takes, with what it is larger than what stood there.
+/// Bytes of spent records that are kept to use their memory again: twice what a task reads at once.
 const SPENT_BYTES_MAX: usize = 2 * TASK_READ_BYTES_MAX;
 /// How long a changelog may stay behind an open transaction of another owner.
 const CHANGELOG_WAIT: Duration = Duration::from_secs(30);
 
-/// Answers where partitions begin and end. It reads nothing itself: of a client that reads, the question takes half a second.
+/// Answers where partitions begin and end. It reads nothing itself: asked of a client that reads, the question takes
+/// half a second.
 pub(super) struct Bounds {
     consumer: Consuming,
 }
@@ -85,7 +86,7 @@ pub(super) struct Reader {
     follows: bool,
     /// Offset to read next.
     next: u64,
-    /// One that did not fit the read before.
+    /// A record that did not fit the read before.
     left: Option<Record>,
     /// Records whose memory serves again.
     spent: Vec<Record>,
@@ -96,7 +97,8 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// A reader that stands at `from`, and goes on behind what the broker has no more. `follows`: it will seldom go elsewhere.
+    /// A reader that stands at `from`, and goes on behind what the broker has no more. `follows`: it will seldom go
+    /// elsewhere.
     pub(super) fn open(
         config: &KafkaConfig,
         topic: &str,
@@ -108,7 +110,8 @@ impl Reader {
         Self::new(config, topic, partition, (from, "earliest"), wait_ms)
     }
 
-    /// A task's reader, which stands at `from`, never goes elsewhere, and stops if the broker has the next record no more: see [`Self::has_lost`].
+    /// A task's reader, which stands at `from`, never goes elsewhere, and stops if the broker has the next record no
+    /// more: see [`Self::has_lost`].
     pub(super) fn open_strict(config: &KafkaConfig, topic: &str, partition: u32, from: u64) -> Result<Self, LogError> {
         Self::new(config, topic, partition, (from, "error"), TASK_FETCH_WAIT_MS)
     }
@@ -167,8 +170,8 @@ impl Reader {
         Ok(())
     }
 
-    /// The next records before the partition's end, which is at `end`: at least one if there is one, then as many as have
-    /// arrived and fit `bytes_max`.
+    /// The next records before the partition's end, which is at `end`: at least one if there is one, then as many as
+    /// have arrived and fit `bytes_max`.
     pub(super) fn read_before(&mut self, end: u64, bytes_max: usize) -> Result<Vec<Record>, LogError> {
         if self.next >= end {
             return Ok(Vec::new());
@@ -228,8 +231,8 @@ pub(super) fn whole_ms(wait: Duration) -> Duration {
     Duration::from_millis(wait.as_micros().div_ceil(1_000) as u64)
 }
 
-/// Gives every committed record in these ranges of a changelog's partitions to `take`. The ends are of everything, committed or
-/// not. `remaining` falls from what is to be read to nothing.
+/// Gives every committed record in these ranges of a changelog's partitions to `take`. The ends are of everything,
+/// committed or not. `remaining` falls from what is to be read to nothing.
 pub(super) fn read_changelog(
     config: &KafkaConfig,
     topic: &str,
@@ -335,7 +338,8 @@ pub(super) fn assign(
     consumer.assign(&list).map_err(|e| away(topic, &e))
 }
 
-/// Whether a partition's leadership is moving or has not begun, or a topic that was just created is not known everywhere yet.
+/// Whether a partition's leadership is moving or has not begun, or a topic that was just created is not known
+/// everywhere yet.
 fn is_moving(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{
         LeaderNotAvailable, NotLeaderForPartition, UnknownPartition, UnknownTopic, UnknownTopicOrPartition,

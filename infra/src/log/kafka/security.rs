@@ -10,7 +10,8 @@ const HAS_TLS: bool = cfg!(feature = "kafka-tls");
 const PROTOCOLS: [&str; 4] = ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"];
 const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 
-/// Settings of librdkafka that are passed through; those that exist can be used. Some values are secrets: no value is shown.
+/// Settings of librdkafka that are passed through; those that exist can be used. Some values are secrets: no value is
+/// shown.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Properties(BTreeMap<String, String>);
 

@@ -1,7 +1,7 @@
 //! The newest records of many partitions at once, for a process that starts and has little time.
 //!
-//! It looks a little way back first, in every partition, then ten times as far, and so on: whatever ends it, time, bytes or a
-//! partition that does not answer, what it has is the newest.
+//! It looks a little way back first, in every partition, then ten times as far, and so on: whatever ends it, time,
+//! bytes or a partition that does not answer, what it has is the newest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

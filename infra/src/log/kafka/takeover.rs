@@ -18,8 +18,8 @@ use crate::state_store::{Changes, Claim, Rewrite, StateOwner, Store, StoreError,
 /// State entries, by key.
 pub type StateEntries = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// The committed state of `app` that belongs to these key groups, by state key, whoever owns them. None: there are more than
-/// `offsets_max` offsets to look at for it.
+/// The committed state of `app` that belongs to these key groups, by state key, whoever owns them. None: there are more
+/// than `offsets_max` offsets to look at for it.
 pub(super) fn read_state(
     config: &KafkaConfig,
     app: &str,
@@ -52,7 +52,7 @@ pub(super) fn read_state(
     Ok(Some(state))
 }
 
-/// A changelog as an owner sees it that has just fenced the one before.
+/// The changelog, for an owner that has just fenced the one before.
 pub(super) struct Changelog<'a> {
     config: &'a KafkaConfig,
     owner: &'a PartitionRef,
@@ -151,7 +151,7 @@ impl<'a> Changelog<'a> {
         };
         let (incarnation, claim) = match store.incarnation() {
             Ok(incarnation) => (incarnation, store.claim(&owner)),
-            // None that a claim has: nothing in the store counts.
+            // An incarnation that no claim has: nothing in the store counts.
             Err(error) => (String::new(), Err(error)),
         };
         let layout = Layout {
@@ -219,7 +219,7 @@ impl<'a> Changelog<'a> {
         self.count("store", rows.len());
         self.count("changelog", tail.entries.len());
         let entries = tail.over(rows);
-        // What the owner before committed and may not have written.
+        // Deletions that the owner before committed and may not have written.
         for change in tail.entries.values_mut().filter(|change| change.value.is_none()) {
             change.version = version;
         }

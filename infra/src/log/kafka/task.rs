@@ -27,7 +27,8 @@ use logystera_schemas::partition::PartitionRef;
 /// Places of the topics whose ends a task's transactions note.
 const CHANGELOG: usize = 0;
 const INPUT: usize = 1;
-/// How long a task whose next records are gone waits for what it has applied to be committed: longer than a commit's interval.
+/// How long a task whose next records are gone waits for what it has applied to be committed: longer than a commit's
+/// interval.
 const LOST_PATIENCE: Duration = Duration::from_secs(3);
 /// How long it waits at a time.
 const LOST_STEP: Duration = Duration::from_millis(50);
@@ -72,7 +73,7 @@ struct Outputs {
 }
 
 impl Outputs {
-    /// Who reads `detections` answers in the same generation, so that its answers come before the seal or not at all.
+    /// A reader of `detections` answers in the same generation, so that its answers come before the seal or not at all.
     fn generation(&self, topic: Topic) -> u32 {
         match (self.input, topic) {
             (Topic::Detections, Topic::Detections | Topic::Attempts) => self.generation,
@@ -88,7 +89,8 @@ impl std::fmt::Debug for KafkaTask {
 }
 
 impl KafkaTask {
-    /// Fences the owner before, then reads what it committed: in this order, so that nothing can be committed in between.
+    /// Fences the owner before, then reads what it committed: in this order, so that nothing can be committed in
+    /// between.
     pub(super) fn take_over(
         config: &Arc<KafkaConfig>,
         layouts: &Arc<Layouts>,
@@ -137,7 +139,8 @@ impl KafkaTask {
         })
     }
 
-    /// Appends to the topics as they are laid out now. Whoever takes over asks that after it has fenced the owner before.
+    /// Appends to the topics as they are laid out now. A caller reads the layouts after the takeover, which has fenced
+    /// the owner before.
     pub fn write_to(&mut self, layouts: Layouts) {
         self.outputs.layouts = Arc::new(layouts);
     }
@@ -147,7 +150,8 @@ impl KafkaTask {
         self.skips = skips;
     }
 
-    /// The reader, from `applied` on, behind what was applied. Fails if records behind it are gone, and nobody has said to go on.
+    /// The reader, from `applied` on, behind what was applied. Fails if records behind it are gone, and nobody has said
+    /// to go on.
     fn open_reader(&self, applied: u64) -> Result<Reader, LogError> {
         let Range { start, end } = self.ends.get(&self.input, self.owner.partition)?;
         if applied > end {
@@ -169,7 +173,8 @@ impl KafkaTask {
         Reader::open_strict(&self.config, &self.input, self.owner.partition, applied.max(start))
     }
 
-    /// Shows how far it is from now on: its position in `committed`, and its lag as a metric under this partition's name.
+    /// Shows how far it is from now on: its position in `committed`, and its lag as a metric under this partition's
+    /// name.
     pub fn show(&mut self, place: PartitionRef, committed: Arc<AtomicU64>) {
         self.watch = Some(Watch::new(&self.app, place, committed, self.committed));
     }
@@ -241,7 +246,8 @@ impl Task for KafkaTask {
     }
 
     fn read(&mut self, wait: Duration) -> Result<Vec<Record>, LogError> {
-        // So much waits for the store that the input has to. Who calls goes on to see a shutdown, and commits to see a fence.
+        // So much waits for the store that the input waits too. The caller goes on, so that it sees a shutdown, and a
+        // fence when it commits.
         if self.copy.as_ref().is_some_and(|copy| !copy.writer.wait_for_room(wait)) {
             self.tell_lag()?;
             return Ok(Vec::new());
@@ -254,7 +260,7 @@ impl Task for KafkaTask {
         if !reader.has_lost() {
             return reader.read(wait, TASK_READ_BYTES_MAX);
         }
-        // What was applied before is committed first: whoever takes over could not read it again.
+        // What was applied before is committed first: the next owner could not read it again.
         let since = self.lost.get_or_insert_with(Stopwatch::start);
         if self.committed < reader.next() && since.elapsed() < LOST_PATIENCE {
             std::thread::sleep(wait.min(LOST_STEP));

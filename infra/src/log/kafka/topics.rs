@@ -1,4 +1,4 @@
-//! Names and settings of the topics.
+//! Creates the topics, with their settings.
 
 use std::time::Duration;
 

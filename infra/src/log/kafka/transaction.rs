@@ -1,7 +1,8 @@
 //! Transactions, with librdkafka's traps behind one small type.
 //!
 //! A commit through the library alone waits in steps of 100 ms, because its flush polls for that long; an abort with
-//! undelivered records waits out its whole timeout. So everything is delivered, or thrown away, before either is called.
+//! undelivered records waits out its whole timeout. So everything is delivered, or thrown away, before either is
+//! called.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -34,7 +35,8 @@ struct Deliveries {
     failed: Mutex<Option<KafkaError>>,
     /// The topics.
     noted: Vec<String>,
-    /// For each of their partitions that got a record, one past the newest one: by place among the topics, and partition.
+    /// For each of their partitions that got a record, one past the newest one: by place among the topics, and
+    /// partition.
     ends: Mutex<BTreeMap<(usize, u32), u64>>,
 }
 
@@ -85,7 +87,7 @@ impl<'a> Outgoing<'a> {
     }
 }
 
-/// The one producer with a transactional id: whoever makes the next one with the id fences it.
+/// The one producer with a transactional id: the next one with the id fences it.
 pub(super) struct Transactions {
     producer: BaseProducer<Deliveries>,
     fenced: bool,
@@ -203,7 +205,7 @@ impl Transactions {
         }
     }
 
-    /// Ends the transaction as if it had never begun; what for, as the log's error.
+    /// Aborts the transaction. Gives the cause as the log's error.
     fn abort(&mut self, cause: &KafkaError) -> LogError {
         if is_fenced(cause) {
             return self.gone("a transaction", cause);

@@ -88,7 +88,7 @@ async fn connect(config: StoreConfig, connected: watch::Sender<Option<Arc<Db>>>)
             Ok(db) => {
                 connected.send_replace(Some(Arc::new(db)));
                 tracing::info!(keyspace = config.keyspace, "the store is connected");
-                // Its readers are told that it is there for as long as this lives.
+                // The readers see the connection only as long as this sender lives.
                 return connected.closed().await;
             }
             Err(error) => {

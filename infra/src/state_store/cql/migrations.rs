@@ -22,7 +22,7 @@ fn statements(text: &str) -> Vec<String> {
     code.join("\n").split(';').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect()
 }
 
-/// How a keyspace is created. A data centre of its own, or all of them alike.
+/// How a keyspace is created. Its rows are in one data centre, or in all alike.
 fn keyspace(config: &StoreConfig) -> String {
     let of = config.local_datacenter.as_deref().unwrap_or("replication_factor").replace('\'', "''");
     format!(

@@ -1,7 +1,7 @@
 //! The store in ScyllaDB or Cassandra.
 //!
-//! Every row is written and deleted at the write time of its version, so that whoever comes late loses. A connection serves all
-//! tasks of a process; it is made in the background and may come late.
+//! Every row is written and deleted at the write time of its version, so that a late write loses. A connection serves
+//! all tasks of a process; it is made in the background and may come late.
 
 mod backlog;
 mod batches;

@@ -30,8 +30,8 @@ const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// Rows that a page of a read has.
 const PAGE_ROWS: i32 = 5_000;
 
-/// Stands between the cluster's id and the store's incarnation in a claim: a cluster's id is letters, digits, `-` and `_`. Claims
-/// of earlier versions have the id alone.
+/// Stands between the cluster's id and the store's incarnation in a claim: a cluster's id is letters, digits, `-` and
+/// `_`. Claims of earlier versions have the id alone.
 const BETWEEN: char = ' ';
 
 /// Cell of table `positions`.
@@ -127,14 +127,15 @@ impl Db {
         })
     }
 
-    /// Which of all that were made under the keyspace's name this one is: what was drawn for it, and the id that the database has
-    /// given to the table of the rows, so that a table which was made anew and filled from a backup is another one, too.
+    /// Tells this store from all that were made under the keyspace's name: what was drawn for it, and the id that the
+    /// database has given to the table of the rows, so that a table which was made anew and filled from a backup is
+    /// another one, too.
     pub(super) async fn incarnation(&self) -> Result<String, StoreError> {
         let drawn = if let Some(drawn) = self.drawn().await? {
             drawn
         } else {
             let name = format!("{:016x}", u64::from_be_bytes(random_bytes()));
-            // Only one of those who find none draws it.
+            // If several processes find none, one of their draws stays.
             self.session.execute_unpaged(&self.draw, (&name,)).await.map_err(|e| away(&e))?;
             self.drawn().await?.ok_or_else(|| away("its incarnation was drawn and is not there"))?
         };

@@ -60,7 +60,7 @@ impl Store {
         self.in_time(async |db| db.claim(owner).await)
     }
 
-    /// Which of all that were made under its name the store is now. Waits a bounded time.
+    /// Tells the store from all that were made under its name. Waits a bounded time.
     pub(crate) fn incarnation(&self) -> Result<String, StoreError> {
         self.in_time(async |db| db.incarnation().await)
     }
@@ -83,8 +83,8 @@ impl Store {
         Load { rows, handle: self.connection.handle().clone() }
     }
 
-    /// Begins to write behind an owner's commits; first of all `rewrite`. `incarnation` is the store's that has the owner's rows
-    /// already; if it is none, everything is to be written, to whichever the store is then.
+    /// Begins to write behind an owner's commits; first of all `rewrite`. `incarnation`: that of the store which has
+    /// the owner's rows already. None: everything is to be written, to the store as it is then.
     pub(crate) fn write_behind(
         &self,
         owner: StateOwner,

@@ -15,7 +15,7 @@ use super::session::Db;
 use crate::backoff::Backoff;
 use crate::state_store::{Changes, Claim, Rewrite, StateOwner, StoreError};
 
-/// Where a task leaves what it has committed. Dropped, it ends the writing where it is.
+/// Where a task leaves what it has committed. Dropping it ends the writing at once.
 pub(crate) struct WriteBehind {
     backlog: Arc<Backlog>,
     writing: AbortHandle,
@@ -69,7 +69,8 @@ impl WriteBehind {
         self.backlog.pushed.notify_one();
     }
 
-    /// Waits up to `wait` for room, which another task's writes may make too: that is seen when the wait ends. Whether there is some.
+    /// Waits up to `wait` for room, which another task's writes may make too: that is seen when the wait ends. Whether
+    /// there is some.
     pub(crate) fn wait_for_room(&self, wait: Duration) -> bool {
         self.wait_while(wait, |_| self.backlog.budget.is_full())
     }
@@ -108,7 +109,8 @@ struct Writer {
     backlog: Arc<Backlog>,
     db: watch::Receiver<Option<Arc<Db>>>,
     held: watch::Receiver<bool>,
-    /// The store's that has what was written; a claim is one of it, whatever the store has become since. None: nothing was yet.
+    /// Incarnation of the store that has what was written; claims name it, even if the store was made anew since. None:
+    /// nothing was written yet.
     incarnation: Option<String>,
 }
 
@@ -152,7 +154,8 @@ impl Writer {
         }
     }
 
-    /// Asks until the store says which it is: before the first row, so that it has all that follow or is another one.
+    /// Asks until the store tells its incarnation. Asked before the first row is written: a store that is made anew
+    /// later, and so lacks rows, has another one.
     async fn ask_incarnation(&self, db: &Db) -> String {
         loop {
             match db.incarnation().await {
@@ -166,7 +169,7 @@ impl Writer {
         }
     }
 
-    /// The claim, as one of the store that has the rows.
+    /// The claim, with the incarnation of the store that has the rows.
     fn claimed(&self, mut claim: Claim) -> Request {
         claim.layout.incarnation = self.incarnation.clone().unwrap_or_default();
         Request::PutClaim(claim)
@@ -183,8 +186,8 @@ impl Writer {
         Ok(())
     }
 
-    /// What lives is written before what is older is deleted: each row is true at its version all the while, so that a crash, or
-    /// an owner that comes late with this, takes nothing from a claim that stands.
+    /// What lives is written before what is older is deleted: each row is true at its version all the while, so that a
+    /// crash, or an owner that comes late with this, takes nothing from a claim that stands.
     async fn rewrite(&self, db: &Arc<Db>, rewrite: Rewrite) -> Result<(), Stopped> {
         let version = rewrite.claim.version;
         let mut last: Option<Vec<u8>> = None;

@@ -1,5 +1,5 @@
-//! A JSON value of any shape: kept if it is small and flat, else walked over. Whatever it is, its names are unique and it
-//! is not too deep.
+//! A JSON value of any shape: kept if it is small and flat, else read and dropped. A repeated name and too deep a
+//! nesting are refused.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,11 +11,11 @@ use super::raw::{Raw, scratch};
 use super::walk::Walk;
 use crate::core::refusal::Refusal;
 
-/// Reads a value that stands `depth` levels deep if it is a list or an object.
+/// Reads a value. If it is a list or an object, it is level `depth` of the nesting; the body is level 1.
 pub(super) struct AnySeed<'w, 'de> {
     pub(super) walk: &'w mut Walk<'de>,
     pub(super) depth: usize,
-    /// Whether the items of a list are kept: at the level of a field's value.
+    /// Whether a list's items are kept: only if the list is a field's value itself, not if it is nested deeper.
     pub(super) keep_items: bool,
 }
 

@@ -29,25 +29,25 @@ impl Encoded {
         self.count += 1;
     }
 
-    /// Whether a spool that had these signals can be through with all up to `through`: it is at least the time before its
-    /// newest one, but for those that lie ahead of the gateway's clock.
+    /// Whether a batch of these signals may have this `through`: at least the newest signal's time less 1 ms, signals
+    /// ahead of the gateway's clock left out.
     pub(super) fn allows(&self, through: i64) -> bool {
         through >= self.newest_at.saturating_sub(1)
     }
 
-    /// The base of the times, the count and the bytes.
+    /// The time that the others are counted from (`through` if there are no signals), the count and the bytes.
     pub(super) fn finish(self, through: i64) -> (i64, usize, Vec<u8>) {
         (self.base_at.unwrap_or(through), self.count, self.writer.into_bytes())
     }
 }
 
-/// The place of `name` in `fields`, looked for from `next` on.
+/// The place of `name` in `fields`, looked for from `next` on, then from the start.
 pub(super) fn find(fields: &[FieldDef], name: &str, next: usize) -> Option<usize> {
     let found = |i: &usize| fields.get(*i).is_some_and(|f| f.name.len() == name.len() && f.name == name);
     (next..fields.len()).find(found).or_else(|| (0..next).find(found))
 }
 
-/// Reads a hash; gives whether it is one.
+/// Reads a hash into `to`; says whether `text` is one.
 pub(super) fn hash(text: &str, to: &mut [u8; 16]) -> bool {
     logystera_schemas::ids::from_hex(text).map(|bytes| *to = bytes).is_some()
 }

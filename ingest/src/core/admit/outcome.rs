@@ -6,12 +6,12 @@ use logystera_schemas::limits::{AHEAD_MS_MAX, REFUSED_LISTED_MAX};
 
 use crate::core::refusal::{Refusal, SignalRefusal};
 
-/// What the gateway adds to the judgement of a body.
+/// The clock and the age limit by which a body's times are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// The gateway's clock, milliseconds since the epoch.
     pub received_at: i64,
-    /// Milliseconds before `received_at` at which a signal is too old, in site time.
+    /// A signal is too old if its site time lies more than so many milliseconds before `received_at`.
     pub signal_age_ms_max: i64,
 }
 
@@ -41,7 +41,7 @@ pub struct Admitted {
     pub through: i64,
     /// Server minus sender, in milliseconds.
     pub clock_offset_ms: i64,
-    /// How often the sender promises to speak.
+    /// How often the sender promises a batch, in seconds.
     pub flush_every_s: u32,
     /// What the integration runs on.
     pub platform: Platform,
@@ -66,7 +66,7 @@ pub struct Admitted {
 pub struct RefusedSignals {
     /// The first of them, in the order of the body.
     pub listed: Vec<RefusedItem>,
-    /// How many more there are.
+    /// How many more there are than are listed.
     pub more: usize,
     /// Signals left out, by reason in the order of [`SignalRefusal::ALL`].
     pub signals: [u32; SignalRefusal::ALL.len()],
@@ -97,7 +97,8 @@ pub struct RefusedItem {
     pub index: Option<usize>,
     /// Why.
     pub code: SignalRefusal,
-    /// Field that it is about. A name of the sender's own stands here only if it is a plausible one.
+    /// Field that it is about. A name that is not the catalogue's stands here only if it is 1 to 64 lowercase letters
+    /// and `_`.
     pub field: Option<String>,
 }
 

@@ -1,8 +1,8 @@
-//! The quick way through a body in which there is nothing unusual: no escapes, no unknown or repeated names, `type` first in
-//! each signal, and every value one that the catalogue allows. Nearly all bodies are like that.
+//! The quick way through a body in which there is nothing unusual: no escapes, no unknown or repeated names, `type`
+//! first in each signal, and every value one that the catalogue allows. Nearly all bodies are like that.
 //!
-//! It never refuses anything. If it meets what it does not expect it gives up, and the body is read from its start on by
-//! the careful way, whose judgement is the only one; what it does take, the careful way would take with the same outcome.
+//! It never refuses a body. It gives up on anything unexpected; then the careful way reads the body from its start and
+//! alone judges it. What the quick way takes, the careful way would take with the same outcome.
 
 use std::sync::LazyLock;
 
@@ -71,7 +71,7 @@ pub(super) fn admit(text: &str, terms: &Terms) -> Option<Admitted> {
     })
 }
 
-/// The catalogue as it mostly stands in a body.
+/// The catalogue's names and symbols as bodies mostly spell them.
 struct Spelling {
     /// The names `type` and `at`, quoted, with the colon.
     kind: Expected,
@@ -123,7 +123,7 @@ struct Integration<'a> {
     enabled: Option<SignalTypes>,
 }
 
-/// Puts a value in its place; none if one stands there.
+/// Puts a value in its place; none if one was there.
 fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
     place.replace(value).is_none().then_some(())
 }
@@ -245,7 +245,7 @@ impl<'a> Scan<'a> {
         (self.token()? == byte).then(|| self.at += 1)
     }
 
-    /// Whether another member or item follows, or the `end`. Not for the first one.
+    /// Moves past a comma (true: another member or item follows) or past `end` (false). Not for the first one.
     #[inline]
     fn more(&mut self, end: u8) -> Option<bool> {
         let token = self.token()?;
@@ -307,7 +307,7 @@ impl<'a> Scan<'a> {
         expected.iter().position(|expected| self.skip(expected))
     }
 
-    /// A string of `length` bytes, for a caller who looks at each of them.
+    /// A string of `length` bytes, not checked: the caller checks each byte.
     #[inline]
     fn quoted(&mut self, length: usize) -> Option<&'a str> {
         self.byte(b'"')?;
@@ -379,8 +379,8 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// The highest bit of each of the eight bytes that ends a string or is not plain in one: quotes, backslashes, control
-/// characters, what is not ASCII. Right up to the first such byte (a subtraction borrows only from later ones).
+/// Marks, by its highest bit, each of the eight bytes that ends a string or is not plain in one: quotes, backslashes,
+/// control characters, non-ASCII. Exact up to the first marked byte: a subtraction borrows only from later ones.
 #[inline]
 const fn odd_bytes(word: u64) -> u64 {
     const fn each(byte: u8) -> u64 {

@@ -11,7 +11,7 @@ pub(super) enum Raw<'de> {
     Text(&'de str),
     Scratch(Range<u32>),
     List(Range<u32>),
-    /// A number that is not an `i64`, an object, a list that is too long or nested.
+    /// A number that is not an `i64`, an object, a list that is too long, is nested or was not to be kept.
     Other,
 }
 

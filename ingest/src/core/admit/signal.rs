@@ -50,7 +50,7 @@ impl<'de> Visitor<'de> for SignalsSeed<'_, 'de> {
 struct SignalSeed<'w, 'de> {
     walk: &'w mut Walk<'de>,
     index: usize,
-    /// Member in the catalogue of the type before: the next one is often the same.
+    /// Index in the catalogue of the last signal's type: the next one's is often the same.
     hint: &'w mut usize,
 }
 
@@ -127,7 +127,7 @@ enum Member {
     Other,
 }
 
-/// A signal while its members come, in whatever order.
+/// A signal while its members are read, in any order.
 #[derive(Default)]
 struct Draft<'de> {
     type_seen: bool,
@@ -136,7 +136,7 @@ struct Draft<'de> {
     /// In the catalogue's order.
     fields: [Option<Raw<'de>>; TYPE_FIELDS_MAX],
     others: Names<'de, Raw<'de>>,
-    /// Member after that of the field before: senders keep an order.
+    /// Index after that of the last field read: senders keep an order.
     next: usize,
 }
 

@@ -21,7 +21,7 @@ pub(super) struct BodyHead<'de> {
     pub(super) version: Option<String>,
     pub(super) enabled: Option<SignalTypes>,
     pub(super) signals_seen: bool,
-    /// The offset that the signals were read with may not be the right one.
+    /// Whether the signals came before `clock_offset_ms`: they were read with an assumed one.
     pub(super) signals_before_offset: bool,
     /// What is known or assumed of the offset while the signals are read.
     pub(super) clock_offset_ms: i64,
@@ -29,7 +29,7 @@ pub(super) struct BodyHead<'de> {
 
 /// What the visitors share while they walk a body.
 pub(super) struct Walk<'de> {
-    /// Set before the walk is broken off with an error of serde's, which cannot carry it.
+    /// Why the walk breaks off, set beforehand: serde's own error cannot carry it.
     pub(super) fault: Option<(Refusal, Option<&'static str>)>,
     pub(super) terms: Terms,
     pub(super) head: BodyHead<'de>,
@@ -53,10 +53,11 @@ impl<'de> Walk<'de> {
     }
 }
 
-/// Names of one object that are neither known nor wanted, kept to find repetitions.
+/// Names of one object that are not known, or not yet, kept to find repetitions.
 pub(super) type Names<'de, T> = SmallVec<[(Raw<'de>, T); 8]>;
 
-/// The name of a field that the catalogue does not have, if it may be repeated in an answer: a name can carry content too.
+/// The name of a field that the catalogue does not have, if it may be repeated in an answer: a name can carry content
+/// too.
 pub(super) fn plausible(name: &str) -> Option<&str> {
     let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     (plain && (1..=64).contains(&name.len())).then_some(name)

@@ -1,12 +1,13 @@
 //! Gives a topic more partitions while traffic flows.
 //!
-//! Each step leaves a record in topic `control`, so that whoever is asked again after a crash goes on where it ended:
+//! Each step leaves a record in topic `control`, so that a growth that is asked for again after a crash goes on where
+//! it ended:
 //!
 //! 1. The next generation's topic is made.
-//! 2. *Closing* is recorded. Gateways see it, take no more batches, and say when nothing of theirs is on its way. Processors and
-//!    alerters, who write to `detections`, are fenced.
-//! 3. A seal into every old partition, and *moving*: one transaction. From here on the new generation is written.
-//! 4. When every old partition was applied to its seal, *open* is recorded, and nobody looks at the old ones any more.
+//! 2. *Closing* is recorded. Gateways see it, take no more batches, and say when nothing of theirs is on its way.
+//!    Processors and alerters, which write to `detections`, are fenced.
+//! 3. A seal into every old partition, and *moving*, in one transaction. From here on the new generation is written.
+//! 4. When every old partition was applied to its seal, *open* is recorded, and nobody reads the old ones any more.
 
 use std::time::Duration;
 
@@ -27,22 +28,22 @@ use crate::clock::Stopwatch;
 use crate::directory::{self, DirectoryWatch};
 use crate::log::{Entry, Log, LogError, scan};
 
-/// How often it is looked what others have done.
+/// How often the coordinator looks at what others have done.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long what was recorded may take until it can be read.
 const VISIBLE_WAIT: Duration = Duration::from_secs(30);
-/// How long the readers are waited for between two words about it.
+/// Time between two reports while it waits for the readers.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// How far a growth is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The topic has as many partitions.
+    /// The topic has as many partitions as were asked for.
     Nothing {
         /// Partitions that it has.
         partitions: u32,
     },
-    /// An earlier one is gone on with.
+    /// An earlier growth goes on.
     Resumed {
         /// How far that one came.
         phase: GrowthPhase,
@@ -92,7 +93,7 @@ pub enum Step {
 /// Why a topic did not grow.
 #[derive(Debug, thiserror::Error)]
 pub enum GrowthError {
-    /// It can't.
+    /// The topic cannot grow so, or not now.
     #[error("{0}")]
     Refused(String),
     /// The log.
@@ -109,7 +110,7 @@ pub struct Readers {
     pub detections: &'static str,
 }
 
-/// Grows a topic. `log` is the one writer's; whoever becomes that afterwards ends this with [`LogError::Fenced`].
+/// Grows a topic. `log` is the sole writer's; the next one to become that ends this with [`LogError::Fenced`].
 #[expect(missing_debug_implementations, reason = "it holds a closure")]
 pub struct Growth<'a> {
     /// The cluster.
@@ -206,7 +207,8 @@ impl Growth<'_> {
         self.runtime.block_on(self.log.with_layouts(layouts.clone()).append(entries))
     }
 
-    /// Waits until every gateway has said that it left, or two leases have passed: a gateway that says nothing has none by then.
+    /// Waits until every gateway has said that it left, or two leases have passed: a gateway that says nothing has none
+    /// by then.
     fn wait_for_gateways(&mut self, old: Generation) -> Result<(), LogError> {
         let (waited, watch) = (Stopwatch::start(), DirectoryWatch::load(self.log.clone())?);
         let mut told: Option<Vec<String>> = None;
@@ -231,9 +233,9 @@ impl Growth<'_> {
         }
     }
 
-    /// Fences whoever writes to `detections`. Who takes over after that sees that the topic is closing, and waits.
+    /// Fences all writers of `detections`. A task that takes over after that sees that the topic is closing, and waits.
     fn fence_writers(&mut self, layouts: &Layouts) -> Result<(), LogError> {
-        // What is committed can be read a moment later. Whoever takes over after its fence has to find it.
+        // A commit can be read only a moment later, and a task that takes over after the fence has to find it.
         let waited = Stopwatch::start();
         while !self.layouts()?.is_closing(self.topic) {
             if waited.elapsed() >= VISIBLE_WAIT {

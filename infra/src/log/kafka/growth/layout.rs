@@ -13,7 +13,7 @@ pub struct Layouts {
     signals: Partitions,
     /// Of `attempts` too.
     detections: Partitions,
-    /// Partitions of `snapshots`, which never grows, nor does a changelog, whose number it has.
+    /// Partitions of `snapshots`: as many as a changelog has; neither ever grows.
     snapshots: u32,
 }
 
@@ -39,7 +39,7 @@ impl Layouts {
         layouts
     }
 
-    /// The same, with one topic laid out like this.
+    /// The same, with one topic laid out like this; unchanged if that is not sound.
     #[must_use]
     pub fn with(mut self, next: Partitions) -> Self {
         if is_sound(&next) {

@@ -1,10 +1,10 @@
-//! The gateway's write lease on topic `signals`: a gateway writes to `signals` only while it holds a lease, which it asks for
-//! anew every few seconds in topic `control`. The lease also tells the other gateways what time this one has, and whether it would
-//! write ticks.
+//! The gateway's write lease on topic `signals`: a gateway writes to `signals` only while it holds a lease, which it
+//! asks for anew every few seconds in topic `control`. The lease also tells the other gateways what time this one has,
+//! and whether it would write ticks.
 //!
-//! A growth begins with a record in the same topic. A gateway that reads on to its own newest lease has seen that record, if it
-//! stands before it, and stops; one that has not seen it stops when the lease is over. So once every gateway has said that it
-//! stopped, or two leases have passed, nothing more is acknowledged in the old generation.
+//! A growth begins with a record in the same topic. A gateway that reads on to its own newest lease has seen that
+//! record, if it stands before it, and stops; one that has not seen it stops when the lease is over. So once every
+//! gateway has said that it stopped, or two leases have passed, nothing more is acknowledged in the old generation.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -46,8 +46,8 @@ impl std::fmt::Debug for WriteLease {
 }
 
 impl WriteLease {
-    /// The lease of the gateway with this name. It does not hold before [`Self::keep`] has got it. `incarnation` must be another one
-    /// for each process.
+    /// The lease of the gateway with this name. It does not hold before [`Self::keep`] has got it. `incarnation` must
+    /// differ from process to process.
     pub fn new(config: &KafkaConfig, instance: &str, incarnation: i64, clock: Arc<dyn Clock>) -> Self {
         let state = LeaseState::new(instance, incarnation, Layouts::initial(config));
         let shared = Shared { config: config.clone(), state: Mutex::new(state), clock, emptied: Notify::new() };
@@ -92,8 +92,8 @@ impl WriteLease {
         }
     }
 
-    /// Keeps the lease until `shutdown`; then gives it back. `log` must not be one that this lease guards. `ticks` says whether
-    /// the gateway would write ticks.
+    /// Keeps the lease until `shutdown`; then gives it back. `log` must not be one that this lease guards. `ticks` says
+    /// whether the gateway would write ticks.
     pub async fn keep(
         self,
         log: impl Log,
@@ -148,7 +148,7 @@ pub(in crate::log::kafka) struct AppendPermit<'a> {
 }
 
 impl AppendPermit<'_> {
-    /// Whether what the broker has acknowledged counts.
+    /// Whether an append that the broker has acknowledged counts: the lease still holds, in the same generation.
     pub(in crate::log::kafka) fn check(&self) -> Result<(), LogError> {
         self.lease.state().counts(self.generation, self.lease.shared.clock.monotonic_ms()).map_err(shut)
     }

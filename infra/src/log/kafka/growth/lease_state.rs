@@ -12,7 +12,7 @@ use super::layout::Layouts;
 /// How long a lease that could not be written is left alone, milliseconds.
 pub(super) const RETRY_PAUSE_MS: i64 = 500;
 
-/// What a lease says, and what follows from it. Times are of a clock that never goes back.
+/// What a lease says, and what follows from it. Times are monotonic milliseconds.
 #[derive(Debug)]
 pub(super) struct LeaseState {
     pub(super) instance: String,
@@ -20,7 +20,7 @@ pub(super) struct LeaseState {
     pub(super) layouts: Layouts,
     /// Renewals asked for so far.
     renewal: u64,
-    /// When those were asked for that topic `control` has not shown yet, and the newest that it has.
+    /// When each renewal was asked for that topic `control` has not shown yet, and the newest that it has shown.
     asked_ms: BTreeMap<u64, i64>,
     /// Until when the lease holds.
     until_ms: i64,
@@ -31,15 +31,15 @@ pub(super) struct LeaseState {
     /// Whether the gateway would write ticks, and what of that was told last.
     pub(super) ticks: bool,
     told_ticks: Option<bool>,
-    /// Whether topic `control` has shown a lease of this process: only then is one of another incarnation newer than its own,
-    /// and not what an earlier process under the name has left.
+    /// Whether topic `control` has shown a lease of this process: only then is one of another incarnation newer than
+    /// its own, and not what an earlier process under the name has left.
     was_seen: bool,
-    /// Another process has the name.
+    /// Whether another process has the name.
     is_superseded: bool,
 }
 
 impl LeaseState {
-    /// Of a process that has asked for no lease yet. `incarnation` is another one for each process.
+    /// Of a process that has asked for no lease yet. `incarnation` differs from process to process.
     pub(super) fn new(instance: &str, incarnation: i64, layouts: Layouts) -> Self {
         Self {
             instance: instance.to_owned(),
@@ -64,7 +64,7 @@ impl LeaseState {
         let last_ms = self.asked_ms.get(&self.renewal).copied();
         let pause_ms = if now_ms < self.until_ms { LEASE_RENEW_MS } else { RETRY_PAUSE_MS };
         let renews = last_ms.is_none_or(|last_ms| now_ms - last_ms >= pause_ms);
-        // The others act by it.
+        // The other gateways elect by it.
         let turns = self.told_ticks != Some(self.ticks);
         if self.is_superseded || !(leaves || renews || turns) {
             return None;
@@ -89,14 +89,14 @@ impl LeaseState {
     pub(super) fn see(&mut self, layouts: Layouts, lease: Option<&Lease>) {
         self.layouts = layouts;
         let Some(lease) = lease else {
-            // Whoever had the name has given it back.
+            // The process that had the name has given it back.
             self.is_superseded = false;
             return;
         };
         let is_own = lease.incarnation == self.incarnation;
         self.was_seen |= is_own;
         self.is_superseded = self.was_seen && !is_own;
-        // While a growth shuts the door nothing prolongs what was promised before it.
+        // While a growth is closing, a renewal does not prolong the lease.
         if !is_own || self.layouts.is_closing(GrowingTopic::Signals) {
             return;
         }

@@ -1,4 +1,5 @@
-//! How a topic gets more partitions while traffic flows: how the generations are laid out, who may write meanwhile, and the steps.
+//! How a topic gets more partitions while traffic flows: how the generations are laid out, who may write meanwhile, and
+//! the steps.
 
 mod coordinator;
 mod layout;

@@ -1,5 +1,5 @@
-//! Texts that are looked for where they would stand, each in one comparison where it is short: what senders write is known
-//! beforehand, names and symbols alike, and none of it is longer than a few words.
+//! Texts that are expected at a place of a body. The names and symbols that senders write are known beforehand and
+//! mostly short: one comparison finds each.
 
 /// Bytes that are compared at once.
 const HEAD: usize = 16;
@@ -8,7 +8,7 @@ const HEAD: usize = 16;
 pub(super) struct Expected {
     /// Its first bytes, little-endian.
     head: u128,
-    /// All bits of the bytes that `head` has.
+    /// All ones for the bytes that `head` holds.
     mask: u128,
     text: Vec<u8>,
 }
