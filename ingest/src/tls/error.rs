@@ -30,8 +30,8 @@ fn pair(certificate: &Path, key: &Path, what: &rustls::Error) -> String {
     let (certificate, key) = (certificate.display(), key.display());
     match what {
         rustls::Error::InconsistentKeys(_) => format!(
-            "the key in {key} does not belong to the certificate in {certificate}: name the key that the certificate was made with. Where the \
-             file holds several certificates, the site's own must stand first"
+            "the key in {key} does not belong to the certificate in {certificate}: name the key that the certificate was made with. If the \
+             file holds several certificates, the gateway's own must stand first"
         ),
         what => format!("the certificate in {certificate} and the key in {key} cannot be used: {what}"),
     }
