@@ -45,16 +45,20 @@ final class Emitter {
   }
 
   /**
-   * Whether no more signals of the type are taken in this request.
+   * Whether one more signal of the type is taken in this request.
    *
-   * Then the work for one may be spared, and drop() counts it.
+   * One that is not is counted, and the work for it is spared.
    */
-  public function isFull(): bool {
-    return $this->site->recorder->isFull($this->type);
+  public function takesOne(): bool {
+    if (!$this->site->recorder->isFull($this->type)) {
+      return TRUE;
+    }
+    $this->drop();
+    return FALSE;
   }
 
   /**
-   * Counts a signal that is not taken.
+   * Counts a signal that was not made.
    */
   public function drop(): void {
     $this->site->recorder->drop($this->type, 'overflow');
@@ -97,7 +101,7 @@ final class Emitter {
    * Behind a proxy Drupal's own settings say which that is.
    */
   public function source(): string {
-    return $this->hash(Hasher::ADDRESS, $this->address());
+    return $this->sourceOf($this->address());
   }
 
   /**
@@ -116,7 +120,15 @@ final class Emitter {
    * Null of work that nobody asked for.
    */
   public function visitor(): ?string {
-    return Address::canonical($this->address()) === NULL ? NULL : $this->source();
+    $address = $this->address();
+    return Address::canonical($address) === NULL ? NULL : $this->sourceOf($address);
+  }
+
+  /**
+   * Hash of an address.
+   */
+  private function sourceOf(string $address): string {
+    return $this->hash(Hasher::ADDRESS, $address);
   }
 
   /**

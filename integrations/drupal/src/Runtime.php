@@ -26,6 +26,13 @@ final class Runtime {
   private ?Site $site = NULL;
 
   /**
+   * What gives the site signals, by their type.
+   *
+   * @var array<string, Emitter>
+   */
+  private array $emitters = [];
+
+  /**
    * Whether it was tried to open the site.
    */
   private bool $isOpened = FALSE;
@@ -102,8 +109,11 @@ final class Runtime {
    * For signals of a type; null where none is wanted.
    */
   public function emitter(string $type): ?Emitter {
+    if (isset($this->emitters[$type])) {
+      return $this->emitters[$type];
+    }
     $site = $this->site();
-    return $site !== NULL && $site->isOn($type) ? new Emitter($type, $site, $this) : NULL;
+    return $site !== NULL && $site->isOn($type) ? $this->emitters[$type] = new Emitter($type, $site, $this) : NULL;
   }
 
   /**
@@ -157,6 +167,8 @@ final class Runtime {
       $actor = $site === NULL ? NULL : (new Emitter('component.lifecycle', $site, $this))->actor();
       $site?->farewell($this->container->get('logystera.transport'), $this->address(), $actor);
     });
+    // Nothing is wanted after it.
+    $this->emitters = [];
   }
 
   /**
@@ -176,6 +188,7 @@ final class Runtime {
   public function reopen(): ?Site {
     $this->isOpened = FALSE;
     $this->site = NULL;
+    $this->emitters = [];
     return $this->site();
   }
 

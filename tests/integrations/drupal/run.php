@@ -38,7 +38,7 @@ require LOGYSTERA_MODULE . '/logystera.module';
 require dirname(__DIR__, 3) . '/integrations/php-core/tests/harness.php';
 
 $tests = [];
-foreach (['behaviour', 'leaving', 'page', 'files'] as $file) {
+foreach (['behaviour', 'floods', 'leaving', 'page', 'files'] as $file) {
     $tests = array_merge($tests, require __DIR__ . "/$file.php");
 }
 run($tests, array_slice($argv, 1));

@@ -43,8 +43,9 @@ final class Config implements EventSubscriberInterface {
     $this->runtime->guard(self::TYPE, function () use ($event): void {
       $config = $event->getConfig();
       $before = (array) $config->getOriginal('', FALSE);
-      if ($before !== $config->getRawData()) {
-        $this->tell($config->getName(), $before === [] ? 'added' : 'updated', $before, $config->getRawData());
+      $after = $config->getRawData();
+      if ($before !== $after) {
+        $this->tell($config->getName(), $before === [] ? 'added' : 'updated', $before, $after);
       }
     });
   }
@@ -92,11 +93,10 @@ final class Config implements EventSubscriberInterface {
    */
   private function tell(string $name, string $action, array $before, array $after): void {
     $emitter = str_starts_with($name, self::OWN) ? NULL : $this->runtime->emitter(self::TYPE);
-    if ($emitter?->isFull()) {
-      $emitter->drop();
+    if (!$emitter?->takesOne()) {
       return;
     }
-    $emitter?->emit([
+    $emitter->emit([
       'key' => Redact::name($name),
       'action' => $action,
       'before_hash' => $before === [] ? NULL : $emitter->value($name, $before),

@@ -107,10 +107,10 @@ final class CronJobs implements LoggerInterface {
    * {@inheritdoc}
    */
   public function log($level, string|\Stringable $message, array $context = []): void {
+    if ($this->runStart === NULL || ($context['channel'] ?? '') !== self::CHANNEL) {
+      return;
+    }
     $this->runtime->guard(self::TYPE, function () use ($context): void {
-      if (($context['channel'] ?? '') !== self::CHANNEL || $this->runStart === NULL) {
-        return;
-      }
       if (isset($context['exception'])) {
         $this->hasFailed = TRUE;
         return;

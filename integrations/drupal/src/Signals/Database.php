@@ -73,8 +73,12 @@ final class Database implements LoggerInterface, EventSubscriberInterface {
    * {@inheritdoc}
    */
   public function log($level, string|\Stringable $message, array $context = []): void {
-    $this->runtime->guard(self::TYPE, function () use ($context): void {
-      $error = $context['exception'] ?? NULL;
+    $error = $context['exception'] ?? NULL;
+    if ($error === NULL) {
+      // Most of what is logged.
+      return;
+    }
+    $this->runtime->guard(self::TYPE, function () use ($error): void {
       while ($error instanceof \Throwable && !$error instanceof DatabaseException && !$error instanceof \PDOException) {
         // A module may have wrapped it in an exception of its own.
         $error = $error->getPrevious();
@@ -84,13 +88,16 @@ final class Database implements LoggerInterface, EventSubscriberInterface {
       }
       $this->told = \WeakReference::create($error);
       $emitter = $this->runtime->emitter(self::TYPE);
+      if (!$emitter?->takesOne()) {
+        return;
+      }
       $code = self::code($error);
       $query = self::query($error);
-      $emitter?->emit([
+      $emitter->emit([
         'kind' => in_array($code, self::LOST, TRUE) ? 'connection_lost' : 'error',
         'code' => $code,
         'query_hash' => $query === NULL ? NULL : self::shape($emitter, $query),
-        'source' => $emitter?->visitor(),
+        'source' => $emitter->visitor(),
       ]);
     });
   }

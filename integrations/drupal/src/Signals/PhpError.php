@@ -48,9 +48,14 @@ final class PhpError implements LoggerInterface, EventSubscriberInterface {
   ];
 
   /**
-   * Errors that are told in a request; more are only counted.
+   * Errors that are looked at in a request; more are only counted.
    */
-  private const TOLD_MAX = 250;
+  private const SEEN_MAX = 250;
+
+  /**
+   * A message from this length on is remembered by its digest, in bytes.
+   */
+  private const DIGEST_BYTES_MIN = 512;
 
   /**
    * Memory that is given back when a request ends for want of it, in bytes.
@@ -61,6 +66,18 @@ final class PhpError implements LoggerInterface, EventSubscriberInterface {
    * How much more it may take then, in bytes.
    */
   private const MORE_BYTES = 8388608;
+
+  /**
+   * The errors as they came: level, file, line, message.
+   *
+   * @var array<string, array<string, array<int, array<string, true>>>>
+   */
+  private array $seen = [];
+
+  /**
+   * How many of them there are.
+   */
+  private int $count = 0;
 
   /**
    * The errors that were told, by all that makes them the same.
@@ -102,17 +119,20 @@ final class PhpError implements LoggerInterface, EventSubscriberInterface {
    * {@inheritdoc}
    */
   public function log($level, string|\Stringable $message, array $context = []): void {
+    if (($context['channel'] ?? '') !== self::CHANNEL || !isset($context['%type'], $context['%file'])) {
+      return;
+    }
     $this->runtime->guard(self::TYPE, function () use ($context): void {
-      if (($context['channel'] ?? '') !== self::CHANNEL || !isset($context['%type'], $context['%file'])) {
-        return;
-      }
       $error = $context['exception'] ?? NULL;
       // Drupal adds the query and its values to what the database said.
       $text = $error instanceof DatabaseException && $error->getPrevious() !== NULL
         ? $error->getPrevious()->getMessage()
         : (string) ($context['@message'] ?? '');
       $kind = self::LEVELS[(string) $context['%type']] ?? 'fatal';
-      $this->tell($kind, html_entity_decode($text), (string) $context['%file'], (int) ($context['%line'] ?? 0));
+      [$file, $line] = [(string) $context['%file'], (int) ($context['%line'] ?? 0)];
+      if ($this->takes($kind, $text, $file, $line)) {
+        $this->tell($kind, html_entity_decode($text), $file, $line);
+      }
     });
   }
 
@@ -133,13 +153,29 @@ final class PhpError implements LoggerInterface, EventSubscriberInterface {
   }
 
   /**
+   * Whether an error is one to look at.
+   *
+   * One that came before in this request is not; one too many is counted, and
+   * nothing is made of it.
+   */
+  private function takes(string $level, string $message, string $file, int $line): bool {
+    $key = strlen($message) < self::DIGEST_BYTES_MIN ? $message : md5($message);
+    if (isset($this->seen[$level][$file][$line][$key])) {
+      return FALSE;
+    }
+    if ($this->count >= self::SEEN_MAX && !in_array($level, Fatal::LEVELS, TRUE)) {
+      $this->runtime->emitter(self::TYPE)?->drop();
+      return FALSE;
+    }
+    $this->seen[$level][$file][$line][$key] = TRUE;
+    $this->count++;
+    return TRUE;
+  }
+
+  /**
    * Makes the signal.
    */
   private function tell(string $level, string $message, string $file, int $line): void {
-    if (count($this->told) >= self::TOLD_MAX && !in_array($level, Fatal::LEVELS, TRUE)) {
-      $this->runtime->emitter(self::TYPE)?->drop();
-      return;
-    }
     $shape = Redact::message($message);
     $emitter = isset($this->told["$level $file $line $shape"]) ? NULL : $this->runtime->emitter(self::TYPE);
     $this->told["$level $file $line $shape"] = TRUE;

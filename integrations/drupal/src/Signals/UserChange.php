@@ -113,14 +113,18 @@ final class UserChange {
    */
   private function tell(string $action, string $role, AccountInterface $account): void {
     $emitter = $this->runtime->emitter(self::TYPE);
+    $isVital = in_array($action, self::TAKES_OVER, TRUE) && $account->hasPermission(Auth::PRIVILEGE);
+    if ($emitter === NULL || (!$isVital && !$emitter->takesOne())) {
+      return;
+    }
     $name = (string) $account->getAccountName();
-    $emitter?->emit([
+    $emitter->emit([
       'action' => $action,
       'role' => Redact::slug($role),
       'user_hash' => $emitter->user($name),
       'user_length' => $emitter->userLength($name),
       'actor_hash' => $emitter->actor(),
-    ], in_array($action, self::TAKES_OVER, TRUE) && $account->hasPermission(Auth::PRIVILEGE));
+    ], $isVital);
   }
 
 }

@@ -1,0 +1,119 @@
+<?php
+
+/** What ten thousand of one kind in one request cost: in work, which no machine's pace changes. */
+
+declare(strict_types=1);
+
+namespace Logystera\Tests\Drupal;
+
+use Drupal\Core\Config\ConfigCrudEvent;
+use Drupal\Core\Session\AccountInterface;
+use Symfony\Component\HttpFoundation\Request;
+
+use function Logystera\Tests\same;
+
+/** Counts what is made of what comes: a value that is hashed, the actor's name and the client's address that are asked for. */
+final class Work
+{
+    public static int $count = 0;
+
+    public function __serialize(): array
+    {
+        self::$count++;
+        return [];
+    }
+
+    public static function request(): Request
+    {
+        return new class ([], [], [], [], [], ['REMOTE_ADDR' => Site::ADDRESS]) extends Request {
+            public function getClientIp(): ?string
+            {
+                Work::$count++;
+                return parent::getClientIp();
+            }
+        };
+    }
+
+    public static function actor(): AccountInterface
+    {
+        return new class implements AccountInterface {
+            public function id()
+            {
+                return 1;
+            }
+
+            public function getRoles($exclude_locked_roles = false)
+            {
+                return [];
+            }
+
+            public function hasPermission(string $permission)
+            {
+                return true;
+            }
+
+            public function isAuthenticated()
+            {
+                return true;
+            }
+
+            public function getAccountName()
+            {
+                Work::$count++;
+                return 'admin';
+            }
+        };
+    }
+}
+
+// Digits are no part of a message's shape, nor of a query's.
+$word = static fn (int $i): string => strtr((string) $i, '0123456789', 'ghijklmnop');
+$warned = static fn (Site $s, string $message) => logged($s, 'php', 'User warning', $message, "$s->root/core/a.inc", 7);
+// What comes, its type, how many are told, and how many are only counted: of each one told, what is looked at once.
+$floods = [
+    'configurations' => [function (Site $s, int $i): void {
+        $config = new Config("probe.x$i", ['a' => new Work()], $s->container->get('config.factory'));
+        $s->container->get('logystera.config')->saved(new ConfigCrudEvent($config->set('b', $i)));
+    }, 'config.change', 500, 9500, 1500],
+    'accounts' => [fn (Site $s, int $i) => \logystera_user_insert(new Account(10 + $i, "u$i")), 'user.change', 500, 9500, 500],
+    'warnings' => [fn (Site $s, int $i) => $warned($s, 'Warning ' . $word($i)), 'php.error', 250, 9750, 250],
+    'warnings of one shape' => [fn (Site $s, int $i) => $warned($s, "Warning $i"), 'php.error', 1, 9750, 1],
+    'a warning again and again' => [fn (Site $s, int $i) => $warned($s, 'Warning'), 'php.error', 1, 0, 1],
+    'errors of the database' => [
+        fn (Site $s, int $i) => logged($s, 'other', 'X', 'x', __FILE__, 1, database('x', "SELECT {$word($i)}", ['HY000', 1146])),
+        'db.event', 500, 9500, 500],
+];
+
+return [
+    'what is one too many in a request is only counted, before anything is made of it' => static function () use ($floods): void {
+        foreach ($floods as $what => [$act, $type, $told, $dropped, $work]) {
+            $site = new Site(MODULE);
+            $site->container->set('current_user', Work::actor());
+            $stack = $site->container->get('request_stack');
+            $stack->pop();
+            $stack->push(Work::request());
+            Work::$count = 0;
+            for ($i = 0; $i < 10000; $i++) {
+                $act($site, $i);
+            }
+            same($work, Work::$count, "10,000 $what: what was looked at");
+            $site->end();
+            same(array_fill(0, $told, $type), array_column($site->signals(), 'type'), "10,000 $what: told");
+            $file = $site->state->values['logystera.spool']['folder'] . '/dropped.php';
+            preg_match('/"' . $type . '\|overflow":\[(\d+),/', is_file($file) ? (string) file_get_contents($file) : '', $found);
+            same($dropped, (int) ($found[1] ?? 0), "10,000 $what: counted");
+            $site->remove();
+        }
+    },
+    'nobody who keeps the way to the spool tells more after the last word' => static function (): void {
+        $site = new Site(MODULE);
+        $runtime = $site->container->get('logystera.runtime');
+        same($runtime->emitter('user.change'), $runtime->emitter('user.change'), 'made once');
+        $runtime->farewell();
+        same(null, $runtime->emitter('user.change'), 'after the last word');
+        same(true, $runtime->reopen() !== null && $runtime->emitter('user.change') !== null, 'agreed to anew');
+        $runtime->silence();
+        same(null, $runtime->emitter('user.change'), 'silenced');
+        $site->remove();
+    },
+];
