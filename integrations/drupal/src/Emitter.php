@@ -50,10 +50,11 @@ final class Emitter {
    * One that is not is counted, and the work for it is spared.
    */
   public function takesOne(): bool {
-    if (!$this->site->recorder->isFull($this->type)) {
+    $recorder = $this->site->recorder;
+    if (!$recorder->isFull($this->type)) {
       return TRUE;
     }
-    $this->drop();
+    $recorder->drop($this->type, 'overflow');
     return FALSE;
   }
 
