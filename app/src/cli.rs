@@ -156,6 +156,11 @@ impl From<io::Error> for CliError {
     }
 }
 
+/// What runs the asynchronous part of a command, on its own thread.
+pub fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::not_available)
+}
+
 /// Ends a command: prints its error, gives its exit code.
 pub fn finish(command: &str, done: Result<u8, CliError>) -> ExitCode {
     match done {

@@ -20,7 +20,7 @@ use logystera_schemas::control::GrowingTopic;
 use super::config::Config;
 use super::folder::parts;
 use super::rules::{as_published, rules_or_default};
-use crate::cli::CliError;
+use crate::cli::{self, CliError};
 
 /// Applications that keep state.
 pub const APPS: [&str; 2] = [logystera_processor::task::APP, logystera_alerter::task::APP];
@@ -144,8 +144,7 @@ fn persistently<T>(mut attempt: impl FnMut() -> Result<T, CliError>) -> Result<T
 /// Has a change of sites or channels made on the installation that a file describes.
 pub fn ask(file: &Path, request: &Request) -> Result<Answer, CliError> {
     let installation = Installation::connect(Config::read(file)?)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(CliError::not_available)?;
+    let runtime = cli::runtime()?;
     persistently(|| runtime.block_on(change(&installation, file, request.clone())))
 }
 
@@ -195,8 +194,7 @@ pub(crate) fn not_published(rules: &Path, file: &Path) -> String {
 /// Judges all sites by `set` from now on; gives how many were configured.
 pub(crate) fn publish(file: &Path, set: &RuleSet) -> Result<usize, CliError> {
     let installation = Installation::connect(Config::read(file)?)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(CliError::not_available)?;
+    let runtime = cli::runtime()?;
     // Counts also the sites of tries that were fenced after them.
     let (mut before, mut now) = (0, 0);
     let done = persistently(|| {

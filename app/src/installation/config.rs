@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use logystera_infra::files::host_name;
 use logystera_infra::kafka::{KafkaConfig, Properties};
 use logystera_infra::state_store::{StoreConfig, is_keyspace};
 use logystera_ingest::core::quota::Quota;
@@ -184,10 +185,10 @@ impl Config {
         if let Some(instance) = &self.instance {
             return Ok(instance.clone());
         }
-        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        match name.trim() {
+        let name = host_name();
+        match name.as_str() {
             "" => Err(CliError::wrong_use("the host has no name: set instance in the file, another for each process")),
-            name => Ok(name.to_owned()),
+            _ => Ok(name),
         }
     }
 

@@ -9,6 +9,7 @@ use logystera_infra::directory::Directory;
 use logystera_infra::embedded::DEPLOYMENT_FILE;
 use logystera_infra::files;
 use logystera_infra::secrets::random_bytes;
+use logystera_sender::target::is_loopback;
 
 use crate::cli::CliError;
 
@@ -83,9 +84,7 @@ pub fn base_url(text: &str) -> Option<String> {
 /// Whether senders refuse an address: it is plain http, and of another machine than their own.
 pub fn is_plain_abroad(url: &str) -> bool {
     let Ok(url) = reqwest::Url::parse(url) else { return false };
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let is_here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    url.scheme() == "http" && !is_here
+    url.scheme() == "http" && !is_loopback(&url)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use super::channels::AlerterChannels;
 use super::deployment::{address_policy, deployment_of, leave_the_file};
 use super::rules::{as_published, rules_or_default};
 use super::socket;
-use crate::cli::CliError;
+use crate::cli::{self, CliError};
 
 /// How long a command waits for another one that has the folder.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -50,8 +50,7 @@ pub(crate) fn ask_folder(dir: &Path, request: &Request, create: bool) -> Result<
 
 /// Makes the change in this process.
 fn act(dir: &Path, embedded: Embedded, request: Request) -> Result<Answer, CliError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(CliError::not_available)?;
+    let runtime = cli::runtime()?;
     let answer = runtime.block_on(async {
         let control = DirectoryWatch::load(embedded.log())?;
         let directory = control.view().current();

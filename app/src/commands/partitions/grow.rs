@@ -10,7 +10,7 @@ use logystera_processor::task::APP as PROCESSOR;
 use logystera_schemas::control::{GrowingTopic, GrowthPhase};
 use serde_json::{Value, json};
 
-use crate::cli::{CliError, DONE, Out, WRONG_USE};
+use crate::cli::{self, CliError, DONE, Out, WRONG_USE};
 use crate::installation::cluster::Installation;
 use crate::installation::config::Config;
 
@@ -23,8 +23,7 @@ const READERS: Readers = Readers { signals: PROCESSOR, detections: ALERTER };
 /// Grows a topic of the installation that a file describes.
 pub(super) fn grow(file: &Path, topic: GrowingTopic, partitions: u32, json: bool) -> Result<u8, CliError> {
     let installation = Installation::connect(Config::read(file)?)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(CliError::not_available)?;
+    let runtime = cli::runtime()?;
     let mut out = Out::new();
     let mut broken = Ok(());
     let mut tell = |step: Step| {
