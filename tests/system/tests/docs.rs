@@ -245,9 +245,10 @@ fn through_a_proxy(program: &str, start: impl FnOnce(&Path, u16, u16) -> Killed)
         };
         assert!(asked("HERE/health/ready").starts_with("404"), "only what senders need");
         std::fs::write(dir.path().join("large"), vec![b'x'; 3 << 19]).expect("written");
-        // More than a batch may have: that must not look like an outage, for which a sender would wait.
-        let large = asked("--data-binary @large HERE/v1/batches");
-        assert!(large.starts_with('4'), "{large}");
+        // More than a batch may have: that must not look like an outage, for which a sender would wait. Not in HTTP/2: there curl 7.88
+        // takes an answer that comes before the end of its upload as a broken stream.
+        let large = asked("--http1.1 --data-binary @large HERE/v1/batches");
+        assert!(large.starts_with("413"), "{large}");
     }
     drop(proxy);
     up.stop();
