@@ -21,7 +21,7 @@ use crate::core::replay::Seen;
 use crate::core::verify::{Verdict, replayed};
 use crate::gateway::Gateway;
 use crate::lock::lock;
-use crate::server::Guest;
+use crate::server::Seat;
 
 impl<L: Log> Gateway<L> {
     /// Answers one request for `/v1/batches`.
@@ -47,7 +47,7 @@ impl<L: Log> Gateway<L> {
 
     async fn outcome(&self, request: Request<Body>) -> Result<Outcome, Box<Rejection>> {
         let (mut parts, body) = request.into_parts();
-        let guest = parts.extensions.remove::<Guest>();
+        let seat = parts.extensions.remove::<Seat>();
         let header = self.open(&parts.headers, parts.uri.query())?;
         let wait = self.0.config.timing.body_read;
         let declared = one(&parts.headers, &CONTENT_LENGTH).and_then(|v| std::str::from_utf8(v).ok()?.parse().ok());
@@ -58,8 +58,8 @@ impl<L: Log> Gateway<L> {
         // A signature that holds earns the connection its place; not with `clock_skew`: the request may be an old
         // capture.
         let proved = checked.as_ref().map_or_else(|t| t.batch.is_some() && t.refusal != Refusal::ClockSkew, |_| true);
-        if let Some(guest) = guest.filter(|_| proved) {
-            guest.verified();
+        if let Some(seat) = seat.filter(|_| proved) {
+            seat.verified();
         }
         if let Some(wait) = checked.as_ref().err().and_then(|rejection| rejection.answer_in) {
             tokio::time::sleep(wait).await;

@@ -24,7 +24,7 @@ use crate::keys::Keys;
 use crate::lock::lock;
 use crate::meters::Meters;
 use crate::places::Places;
-use crate::server::Rush;
+use crate::server::Saturation;
 
 /// A gateway; its clones are the same one.
 pub struct Gateway<L>(pub(crate) Arc<Inner<L>>);
@@ -59,9 +59,9 @@ pub(crate) struct Inner<L> {
     /// Whether this gateway would write ticks: it believes its clock, the log takes its appends, and its door has room.
     pub(crate) stands: watch::Sender<bool>,
     /// Whether the senders' door is too small for those who come.
-    pub(crate) rush: Arc<Rush>,
+    pub(crate) saturation: Arc<Saturation>,
     pub(crate) rush_told: Seldom,
-    /// Ticks in a row that were not written because of `rush`.
+    /// Ticks in a row that were not written because of `saturation`.
     pub(crate) ticks_withheld: AtomicU32,
     /// When ticks are written; of use only if the configuration lets them be seldom.
     pub(crate) rhythm: Mutex<Rhythm>,
@@ -95,7 +95,7 @@ impl<L: Log> Gateway<L> {
             clock_agreed: AtomicBool::new(true),
             election: config.among_others.as_deref().map(|own| Mutex::new(Election::new(own))),
             stands: watch::Sender::new(false),
-            rush: Arc::default(),
+            saturation: Arc::default(),
             rush_told: Seldom::new(),
             ticks_withheld: AtomicU32::new(0),
             rhythm: Mutex::default(),

@@ -17,10 +17,10 @@ use tokio::net::TcpListener;
 use crate::answer::{Outcome, answer, clock_differs, health};
 use crate::config::Timing;
 use crate::core::clock::Judgement;
-use crate::core::crowd::Room;
+use crate::core::connections::Room;
 use crate::core::refusal::Refusal;
 use crate::gateway::Gateway;
-use crate::server::{DoorMeters, Listening, Rush, listen};
+use crate::server::{DoorMeters, Listening, Saturation, listen};
 use crate::tls::Tls;
 use logystera_schemas::signature::PATH;
 
@@ -37,7 +37,7 @@ pub async fn serve_few(
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let (timing, meters) = (Timing::default(), DoorMeters::noop());
-    let listening = Listening { name, listener, tls: None, room: FEW, timing, meters, rush: Arc::default() };
+    let listening = Listening { name, listener, tls: None, room: FEW, timing, meters, saturation: Arc::default() };
     listen(listening, router, shutdown).await;
 }
 
@@ -56,7 +56,7 @@ impl<L: Log> Gateway<L> {
         };
         let config = &self.0.config;
         let room = Room { places: config.connections_max, share: config.connections_peer_max };
-        let listening = self.listening("senders", listener, room, Arc::clone(&self.0.rush));
+        let listening = self.listening("senders", listener, room, Arc::clone(&self.0.saturation));
         listen(Listening { tls, ..listening }, router, closing).await;
         self.flush_refused().await;
     }
@@ -78,9 +78,15 @@ impl<L: Log> Gateway<L> {
         listen(self.listening("operators", listener, FEW, Arc::default()), router, shutdown).await;
     }
 
-    fn listening(&self, name: &'static str, listener: TcpListener, room: Room, rush: Arc<Rush>) -> Listening {
+    fn listening(
+        &self,
+        name: &'static str,
+        listener: TcpListener,
+        room: Room,
+        saturation: Arc<Saturation>,
+    ) -> Listening {
         let (timing, meters) = (self.0.config.timing, self.0.meters.door.clone());
-        Listening { name, listener, tls: None, room, timing, meters, rush }
+        Listening { name, listener, tls: None, room, timing, meters, saturation }
     }
 
     fn refuse(&self, request: &Request, refusal: Refusal) -> Response<Body> {

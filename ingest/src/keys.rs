@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use logystera_schemas::ids::{KeyId, SiteId, TenantId};
 
-use crate::core::replay::Standing;
+use crate::core::replay::KeyStatus;
 use logystera_schemas::signature::Secret;
 
 /// A key of a site. It has no `Debug`: it holds a secret.
@@ -28,11 +28,11 @@ pub struct KeyEntry {
 
 impl KeyEntry {
     /// How it stands for what was heard under it before.
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> KeyStatus {
         match (self.revoked, self.stolen) {
-            (true, true) => Standing::Stolen,
-            (true, false) => Standing::Revoked,
-            (false, _) => Standing::Good,
+            (true, true) => KeyStatus::Stolen,
+            (true, false) => KeyStatus::Revoked,
+            (false, _) => KeyStatus::Good,
         }
     }
 }
@@ -62,8 +62,8 @@ pub trait Keys: Send + Sync + 'static {
 
     /// How a site's key stands for what was heard under it before. Asked for other keys than the one that signed, of a
     /// spool that was heard under several.
-    fn standing(&self, site: &str, key: &str) -> Standing {
-        self.find(site, key).map_or(Standing::Good, |key| key.standing())
+    fn standing(&self, site: &str, key: &str) -> KeyStatus {
+        self.find(site, key).map_or(KeyStatus::Good, |key| key.standing())
     }
 }
 

@@ -5,7 +5,7 @@ use logystera_schemas::time::WallMs;
 use tokio::sync::watch;
 
 use crate::core::clock::Judgement;
-use crate::core::election::Standing;
+use crate::core::election::LeaseSeen;
 use crate::gateway::Gateway;
 use crate::lock::lock;
 
@@ -17,14 +17,14 @@ impl<L: Log> Gateway<L> {
 
     /// Takes in all leases of gateways whenever one has changed, as soon as they are read. The first look says nothing
     /// of clocks: those leases may be old.
-    pub fn see_others(&self, standings: Vec<Standing>) {
+    pub fn see_others(&self, leases: Vec<LeaseSeen>) {
         let Some(election) = &self.0.election else { return };
         let (mut election, mut clocks) = (lock(election), lock(&self.0.clock_watch));
         let now_ms = self.0.clock.monotonic_ms();
         let is_first = !election.has_looked();
-        let news = election.look(standings, now_ms);
+        let news = election.look(leases, now_ms);
         news.gone.iter().for_each(|instance| clocks.forget(instance));
-        for Standing { instance, at, ticks, .. } in &news.fresh {
+        for LeaseSeen { instance, at, ticks, .. } in &news.fresh {
             if *ticks {
                 clocks.heard(instance, at.0, now_ms);
             } else if instance.as_str() < election.own() {

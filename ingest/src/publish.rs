@@ -137,7 +137,7 @@ impl<L: Log> Gateway<L> {
     /// at the door does not hold up retries for good: the engine takes it for the end of a gap, and open time hardly
     /// moves.
     fn is_rushed(&self) -> bool {
-        if !self.0.rush.take() {
+        if !self.0.saturation.take() {
             self.0.ticks_withheld.store(0, Ordering::Relaxed);
         } else if self.0.ticks_withheld.fetch_add(1, Ordering::Relaxed) < TICKS_WITHHELD_MAX {
             if let Some(left_out) = self.0.rush_told.due(self.0.clock.monotonic_ms()) {

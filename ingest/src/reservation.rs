@@ -11,7 +11,7 @@ use logystera_schemas::ids::{BatchId, KeyId, Sha256Digest, SiteId};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::core::replay::{Claim, Seen, Try};
+use crate::core::replay::{Reserving, Seen, Try};
 use crate::gateway::{Gateway, Inner};
 use crate::lock::lock;
 use logystera_schemas::signature::SignatureHeader;
@@ -29,13 +29,13 @@ impl<L: Log> Gateway<L> {
         let (site, batch) = (&header.site, header.batch);
         let asked = Try { site, key: &header.key, batch, digest, now_ms };
         let keyring = |key: &KeyId| self.0.keys.standing(site.as_str(), key.as_str());
-        let claimed = lock(&self.0.replay).claim(&asked, &keyring);
+        let claimed = lock(&self.0.replay).reserve(&asked, &keyring);
         match claimed {
-            Claim::Append => {
+            Reserving::Append => {
                 return Ok(Reserved { inner: Arc::clone(&self.0), site: site.clone(), batch, at_ms: now_ms });
             }
-            Claim::Known(seen) => return Err(Some(seen)),
-            Claim::Wait => {}
+            Reserving::Known(seen) => return Err(Some(seen)),
+            Reserving::Wait => {}
         }
         let settled = async {
             loop {

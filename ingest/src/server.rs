@@ -23,13 +23,13 @@ use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::Timing;
-use crate::core::crowd::Room;
+use crate::core::connections::Room;
 use crate::tls::Tls;
 
 mod door;
 mod prefixed;
 use door::Door;
-pub(crate) use door::{DoorMeters, Guest, Rush};
+pub(crate) use door::{DoorMeters, Saturation, Seat};
 use prefixed::{PREFIX_BYTES, Prefixed};
 
 /// How an HTTP/2 connection begins (RFC 9113, section 3.4).
@@ -48,7 +48,7 @@ pub(crate) struct Listening {
     pub(crate) room: Room,
     pub(crate) timing: Timing,
     pub(crate) meters: DoorMeters,
-    pub(crate) rush: Arc<Rush>,
+    pub(crate) saturation: Arc<Saturation>,
 }
 
 /// What a connection should do.
@@ -63,8 +63,8 @@ enum Phase {
 
 /// Serves `router` until `shutdown` resolves and the requests in flight are finished, or took too long.
 pub(crate) async fn listen(listening: Listening, router: Router, shutdown: impl Future<Output = ()>) {
-    let Listening { name, listener, tls, room, timing, meters, rush } = listening;
-    let door = Door::new(room, meters, rush);
+    let Listening { name, listener, tls, room, timing, meters, saturation } = listening;
+    let door = Door::new(room, meters, saturation);
     let faults = AcceptFaults::of(name);
     let phase = watch::Sender::new(Phase::Serve);
     // Each connection holds a sender: when the last one has ended, nothing can be received any more.
@@ -86,13 +86,13 @@ pub(crate) async fn listen(listening: Listening, router: Router, shutdown: impl 
             () = &mut shutdown => break,
             accepted = accepted => accepted,
         };
-        let Some((stream, guest)) = accepted else { continue };
-        let serving = Serving { router: router.clone(), timing, phase: phase.subscribe(), guest: guest.clone() };
+        let Some((stream, seat)) = accepted else { continue };
+        let serving = Serving { router: router.clone(), timing, phase: phase.subscribe(), seat: seat.clone() };
         let (acceptor, alive) = (acceptor.clone(), alive.clone());
         tokio::spawn(async move {
             tokio::select! {
                 () = serving.connection(stream, acceptor) => {}
-                () = guest.out() => {}
+                () = seat.out() => {}
             }
             drop(alive);
         });
@@ -108,7 +108,7 @@ pub(crate) async fn listen(listening: Listening, router: Router, shutdown: impl 
 /// Answers a connection's requests, and marks each with the connection that it came on.
 struct Attended {
     router: TowerToHyperService<Router>,
-    guest: Guest,
+    seat: Seat,
 }
 
 impl Service<Request<Incoming>> for Attended {
@@ -117,8 +117,8 @@ impl Service<Request<Incoming>> for Attended {
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, std::convert::Infallible>> + Send>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        request.extensions_mut().insert(self.guest.clone());
-        let (running, answer) = (self.guest.begins(), self.router.call(request));
+        request.extensions_mut().insert(self.seat.clone());
+        let (running, answer) = (self.seat.begins(), self.router.call(request));
         Box::pin(async move {
             let answer = answer.await;
             drop(running);
@@ -132,7 +132,7 @@ struct Serving {
     router: Router,
     timing: Timing,
     phase: watch::Receiver<Phase>,
-    guest: Guest,
+    seat: Seat,
 }
 
 impl Serving {
@@ -158,8 +158,8 @@ impl Serving {
     }
 
     async fn serve<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, io: I, h2: bool) {
-        let Self { router, timing, phase, guest } = self;
-        let service = Attended { router: TowerToHyperService::new(router), guest: guest.clone() };
+        let Self { router, timing, phase, seat } = self;
+        let service = Attended { router: TowerToHyperService::new(router), seat: seat.clone() };
         let io = TokioIo::new(io);
         if h2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -171,7 +171,7 @@ impl Serving {
                 .initial_connection_window_size(H2_WINDOW_BYTES)
                 .keep_alive_interval(H2_PING_EVERY)
                 .keep_alive_timeout(H2_PING_WAIT);
-            drive(builder.serve_connection(io, service), timing, phase, Some(&guest)).await;
+            drive(builder.serve_connection(io, service), timing, phase, Some(&seat)).await;
         } else {
             let mut builder = http1::Builder::new();
             builder
@@ -203,12 +203,12 @@ impl<I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static> Finish for http2::
     }
 }
 
-/// Runs a connection until it ends, the listener stops, or it is too old; with `guest`, also until it had no request
+/// Runs a connection until it ends, the listener stops, or it is too old; with `seat`, also until it had no request
 /// for as long as headers may take.
-async fn drive(connection: impl Finish, timing: Timing, mut phase: watch::Receiver<Phase>, guest: Option<&Guest>) {
+async fn drive(connection: impl Finish, timing: Timing, mut phase: watch::Receiver<Phase>, seat: Option<&Seat>) {
     let mut connection = std::pin::pin!(connection);
     let mut ends = std::pin::pin!(tokio::time::sleep(timing.connection_age));
-    let mut idles = std::pin::pin!(idles(guest, timing.header_read));
+    let mut idles = std::pin::pin!(idles(seat, timing.header_read));
     let mut finishing = None;
     loop {
         tokio::select! {
@@ -235,12 +235,12 @@ async fn drive(connection: impl Finish, timing: Timing, mut phase: watch::Receiv
 }
 
 /// Resolves when a connection had no request for at least `wait`.
-async fn idles(guest: Option<&Guest>, wait: Duration) {
-    let Some(guest) = guest else { return std::future::pending().await };
+async fn idles(seat: Option<&Seat>, wait: Duration) {
+    let Some(seat) = seat else { return std::future::pending().await };
     let mut before = None;
     loop {
         tokio::time::sleep(wait).await;
-        let now = guest.idle();
+        let now = seat.idle();
         if now.is_some() && now == before {
             return;
         }

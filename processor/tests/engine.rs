@@ -76,7 +76,7 @@ fn a_dead_spool_is_not_waited_for() {
     world.batch(2, 0.0, &[]);
     world.ticks(1, 10);
     world.batch(1, 10.0, &mails(&[1.0, 2.0, 3.0]));
-    // First outlived at 10: three flushes of 60 s, and silence must exceed them; it counts while the other is heard.
+    // It is silent from 10 on: three flushes of 60 s, and silence must exceed them; it counts while the other is heard.
     for at in [70, 130, 190] {
         world.ticks(at - 59, at);
         assert_eq!(world.batch(1, f64::from(at), &[]), [""; 0], "waited for at {at}");

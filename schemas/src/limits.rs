@@ -137,7 +137,7 @@ pub const CLOCK_JUMP_MS: i64 = 1_000;
 /// lease twice meanwhile.
 pub const CLOCK_LISTEN_MS: i64 = 2 * LEASE_RENEW_MS;
 /// Milliseconds for which a gateway's lease says something of its clock: five renewals.
-pub const TICK_HEARD_MS: i64 = 5 * LEASE_RENEW_MS;
+pub const LEASE_HEARD_MS: i64 = 5 * LEASE_RENEW_MS;
 /// Milliseconds without a renewed lease after which the others count a gateway as gone, and the next one writes the
 /// ticks: for so long the log's time stands still after a kill. Two renewals may come late.
 pub const GATEWAY_SILENT_MS: i64 = 5_000;
@@ -274,8 +274,8 @@ const _: () = assert!(HELD_BYTES_MAX <= HELD_BYTES_TOTAL_MAX, "one site's hold m
 const _: () = assert!(BODY_BYTES_MAX <= LOG_QUEUE_BYTES_MAX, "one batch must fit the queue");
 const _: () =
     assert!(2 * LEASE_RENEW_MS + (CONTROL_REFRESH_MS as i64) < GATEWAY_SILENT_MS, "one lost renewal elects nobody");
-const _: () = assert!(GATEWAY_SILENT_MS < TICK_HEARD_MS, "a clock is known for longer than it is waited for");
-const _: () = assert!(2 * CLOCK_LISTEN_MS < TICK_HEARD_MS, "an odd clock is out within 10 s");
+const _: () = assert!(GATEWAY_SILENT_MS < LEASE_HEARD_MS, "a clock is known for longer than it is waited for");
+const _: () = assert!(2 * CLOCK_LISTEN_MS < LEASE_HEARD_MS, "an odd clock is out within 10 s");
 const _: () = assert!(CONTROL_REFRESH_MS <= 2_500, "a revocation takes effect within 5 s, even if one look is missed");
 const _: () = assert!(
     ATTEMPTS_IN_FLIGHT_MAX + ADMIN_CONNECTIONS_MAX + LOG_READERS_KEPT_MAX < HANDLES_RESERVED,

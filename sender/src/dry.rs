@@ -3,7 +3,7 @@
 use logystera_infra::clock::{Clock, SystemClock};
 
 use crate::core::body::{self, BatchHead};
-use crate::core::cut::{self, Claim};
+use crate::core::cut::{self, CutPoint};
 use crate::core::line::Signal;
 use crate::core::permitted::Hints;
 use crate::file::{self, Plan};
@@ -93,7 +93,7 @@ fn check(
         let jsons: Vec<String> = own.iter().map(Signal::json).collect();
         let last_at = own.last().map(|s| s.at);
         let next_at = behind.first().map(|s| s.at);
-        let through = cut::through(Claim { last_at, next_at, now: last_at.unwrap_or(now), previous: -1 });
+        let through = cut::through(CutPoint { last_at, next_at, now: last_at.unwrap_or(now), previous: -1 });
         let head = BatchHead { through, clock_offset_ms: 0, flush_every_s, ends: behind.is_empty(), enabled: &[] };
         let text = body::body(&head, jsons.iter().map(String::as_str));
         would.batches += 1;

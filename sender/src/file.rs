@@ -11,7 +11,7 @@ use logystera_schemas::ids::Sha256Digest;
 
 use crate::batch_file::Says;
 use crate::core::before::{self, Before};
-use crate::core::cut::{self, Claim};
+use crate::core::cut::{self, CutPoint};
 use crate::core::dropped::DROPPED_TYPE;
 use crate::core::foreign::{self, BYTE_ORDER_MARK, Foreign};
 use crate::core::line::{LineError, Signal};
@@ -245,7 +245,7 @@ fn cut_all(spool: &mut Spool, signals: &[Signal]) -> Result<(), SpoolError> {
         let (own, behind) = rest.split_at(cut::fit(rest.iter().map(|s| s.json().len())));
         let last_at = own.last().map(|s| s.at);
         let next_at = behind.first().map(|s| s.at);
-        let through = cut::through(Claim { last_at, next_at, now: end, previous: spool.state.last_through });
+        let through = cut::through(CutPoint { last_at, next_at, now: end, previous: spool.state.last_through });
         spool.claim(own, Says { through, tells_drops: false, ends: behind.is_empty() })?;
         rest = behind;
     }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use logystera_schemas::limits::{BATCH_SIGNALS_MAX, SPOOL_BYTES_MAX};
 
 use crate::batch_file::Says;
-use crate::core::cut::{self, Claim};
+use crate::core::cut::{self, CutPoint};
 use crate::core::dropped::Reason;
 use crate::core::line::{self, Signal};
 use crate::disk::{self, at};
@@ -132,7 +132,8 @@ impl Pending {
             state.enable(crate::core::dropped::DROPPED_TYPE);
         }
         let ends = is_end && next_at.is_none() && self.spool.state.dropped.is_empty();
-        let claim = Claim { last_at: own.last().map(|s| s.at), next_at, now, previous: self.spool.state.last_through };
+        let point =
+            CutPoint { last_at: own.last().map(|s| s.at), next_at, now, previous: self.spool.state.last_through };
         let last_at = rest.back().map(|(s, _)| s.at);
 
         let open = self.spool.state.open;
@@ -141,7 +142,7 @@ impl Pending {
         disk::write(&next_path, &[text.as_bytes()])?;
         disk::sync_dir(&self.spool.dir)?;
         self.spool.state.open = open + 1;
-        self.spool.claim(&own, Says { through: cut::through(claim), tells_drops, ends })?;
+        self.spool.claim(&own, Says { through: cut::through(point), tells_drops, ends })?;
         self.spool.state.last_at = last_at.unwrap_or(self.spool.state.last_at);
         self.spool.save()?;
         disk::remove(&open_path(&self.spool, open))?;

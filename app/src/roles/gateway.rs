@@ -10,7 +10,7 @@ use logystera_infra::log::Log;
 use logystera_infra::secrets::random_bytes;
 use logystera_infra::shutdown::Shutdown;
 use logystera_infra::telemetry::Metrics;
-use logystera_ingest::core::election::Standing;
+use logystera_ingest::core::election::LeaseSeen;
 use logystera_ingest::tls::Tls;
 use logystera_ingest::{Gateway, GatewayConfig, Render};
 use logystera_schemas::control::ProcessRole;
@@ -91,12 +91,12 @@ async fn listen<L: Log>(gateway: Gateway<L>, mut view: DirectoryView, closed: Sh
 }
 
 /// The leases of gateways that tell their time: those of the version before do not, and write ticks as they always did.
-fn standings(directory: &Directory) -> Vec<Standing> {
+fn standings(directory: &Directory) -> Vec<LeaseSeen> {
     let gateways = directory.leases().filter(|lease| lease.role == ProcessRole::Gateway);
     let standing = gateways.filter_map(|lease| {
         let at = WallMs(lease.at?);
         let (incarnation, renewal, ticks) = (lease.incarnation, lease.renewal, lease.ticks);
-        Some(Standing { instance: lease.instance.clone(), incarnation, renewal, at, ticks })
+        Some(LeaseSeen { instance: lease.instance.clone(), incarnation, renewal, at, ticks })
     });
     standing.collect()
 }

@@ -9,7 +9,7 @@ use logystera_infra::directory::DirectoryView;
 use logystera_infra::envelope::open_key_secret;
 use logystera_infra::secrets::MasterKey;
 use logystera_infra::telemetry::Seldom;
-use logystera_ingest::core::replay::Standing;
+use logystera_ingest::core::replay::KeyStatus;
 use logystera_ingest::{KeyEntry, Keys, SiteEntry};
 use logystera_schemas::ids::{ChannelId, TenantId};
 use logystera_schemas::signature::Secret;
@@ -66,11 +66,11 @@ impl Keys for SiteKeys {
         self.directory.is_stale()
     }
 
-    fn standing(&self, site: &str, key: &str) -> Standing {
+    fn standing(&self, site: &str, key: &str) -> KeyStatus {
         match self.directory.current().key(site, key) {
-            Some(key) if key.stolen => Standing::Stolen,
-            Some(key) if key.revoked_at.is_some() => Standing::Revoked,
-            Some(_) | None => Standing::Good,
+            Some(key) if key.stolen => KeyStatus::Stolen,
+            Some(key) if key.revoked_at.is_some() => KeyStatus::Revoked,
+            Some(_) | None => KeyStatus::Good,
         }
     }
 

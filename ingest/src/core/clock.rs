@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use logystera_schemas::limits::{
-    CLOCK_DIFFERS_MS, CLOCK_JUMP_MS, CLOCK_LISTEN_MS, GATEWAYS_HEARD_MAX, TICK_HEARD_MS, TICKS_BELOW,
+    CLOCK_DIFFERS_MS, CLOCK_JUMP_MS, CLOCK_LISTEN_MS, GATEWAYS_HEARD_MAX, LEASE_HEARD_MS, TICKS_BELOW,
 };
 
 /// What is to be made of the gateway's clock.
@@ -127,12 +127,12 @@ impl ClockWatch {
             other.heard_ms = monotonic_ms;
             // A lease that took longer on its way says less; but an old measurement is replaced, for the clock may have
             // been set back.
-            if offset_ms >= other.offset_ms || monotonic_ms - other.measured_ms > TICK_HEARD_MS {
+            if offset_ms >= other.offset_ms || monotonic_ms - other.measured_ms > LEASE_HEARD_MS {
                 (other.offset_ms, other.measured_ms) = (offset_ms, monotonic_ms);
             }
             return;
         }
-        self.others.retain(|_, other| monotonic_ms - other.heard_ms <= TICK_HEARD_MS);
+        self.others.retain(|_, other| monotonic_ms - other.heard_ms <= LEASE_HEARD_MS);
         if self.others.len() < GATEWAYS_HEARD_MAX {
             let other = Other { offset_ms, measured_ms: monotonic_ms, heard_ms: monotonic_ms };
             self.others.insert(instance.to_owned(), other);
@@ -185,7 +185,7 @@ impl ClockWatch {
         }
         self.offset_ms = Some(own);
         let since_ms = *self.since_ms.get_or_insert(monotonic_ms);
-        let fresh = self.others.values().filter(|other| monotonic_ms - other.heard_ms <= TICK_HEARD_MS);
+        let fresh = self.others.values().filter(|other| monotonic_ms - other.heard_ms <= LEASE_HEARD_MS);
         let mut others: Vec<i64> = fresh.map(|other| other.offset_ms).collect();
         others.sort_unstable();
         let Some(median) = others.get(others.len() / 2).copied() else {

@@ -12,7 +12,7 @@ use logystera_schemas::time::WallMs;
 
 /// What the lease of another gateway says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct LeaseSeen {
     /// Its name.
     pub instance: String,
     /// Drawn anew by each of its processes.
@@ -29,7 +29,7 @@ pub struct Standing {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct News {
     /// Those that were written since the look before.
-    pub fresh: Vec<Standing>,
+    pub fresh: Vec<LeaseSeen>,
     /// The names of those that have gone, or are another process now.
     pub gone: Vec<String>,
 }
@@ -63,20 +63,20 @@ impl Election {
     }
 
     /// Takes in all leases that stand now; the gateway's own does not count.
-    pub fn look(&mut self, standings: Vec<Standing>, now_ms: i64) -> News {
+    pub fn look(&mut self, leases: Vec<LeaseSeen>, now_ms: i64) -> News {
         let mut news = News::default();
         let mut before = std::mem::take(&mut self.others);
-        for standing in standings.into_iter().filter(|s| s.instance != self.own).take(GATEWAYS_HEARD_MAX) {
-            let Standing { incarnation, renewal, ticks, .. } = standing;
-            let known = before.remove(&standing.instance);
+        for lease in leases.into_iter().filter(|s| s.instance != self.own).take(GATEWAYS_HEARD_MAX) {
+            let LeaseSeen { incarnation, renewal, ticks, .. } = lease;
+            let known = before.remove(&lease.instance);
             let is_same = known.as_ref().is_some_and(|k| (k.incarnation, k.renewal) == (incarnation, renewal));
             if known.as_ref().is_some_and(|known| known.incarnation != incarnation) {
-                news.gone.push(standing.instance.clone());
+                news.gone.push(lease.instance.clone());
             }
             let heard_ms = if is_same || !self.has_looked { known.and_then(|k| k.heard_ms) } else { Some(now_ms) };
-            self.others.insert(standing.instance.clone(), Other { incarnation, renewal, ticks, heard_ms });
+            self.others.insert(lease.instance.clone(), Other { incarnation, renewal, ticks, heard_ms });
             if !is_same && self.has_looked {
-                news.fresh.push(standing);
+                news.fresh.push(lease);
             }
         }
         news.gone.extend(before.into_keys());
@@ -106,8 +106,8 @@ impl Election {
 mod tests {
     use super::*;
 
-    fn standing(instance: &str, renewal: u64, ticks: bool) -> Standing {
-        Standing { instance: instance.to_owned(), incarnation: 1, renewal, at: WallMs(renewal as i64), ticks }
+    fn lease(instance: &str, renewal: u64, ticks: bool) -> LeaseSeen {
+        LeaseSeen { instance: instance.to_owned(), incarnation: 1, renewal, at: WallMs(renewal as i64), ticks }
     }
 
     /// A gateway's name, whether it would write, and when its lease was written last.
@@ -121,7 +121,7 @@ mod tests {
             let mut election = Election::new(own.0);
             election.look(Vec::new(), 0);
             for (n, (name, ticks, at_ms)) in gateways.iter().enumerate() {
-                let stand = gateways[..=n].iter().map(|g| standing(g.0, 1, g.1)).collect();
+                let stand = gateways[..=n].iter().map(|g| lease(g.0, 1, g.1)).collect();
                 let news = election.look(stand, *at_ms);
                 assert_eq!(news.fresh.len(), usize::from(*name != own.0), "{ticks}");
             }
@@ -157,18 +157,18 @@ mod tests {
     #[test]
     fn what_stood_there_before_the_first_look_is_of_unknown_age() {
         let mut election = Election::new("b");
-        assert_eq!(election.look(vec![standing("a", 7, true), standing("b", 1, true)], 0), News::default());
+        assert_eq!(election.look(vec![lease("a", 7, true), lease("b", 1, true)], 0), News::default());
         assert!(election.has_others() && election.writes(true, 0), "it may be long dead");
-        assert_eq!(election.look(vec![standing("a", 7, true)], 10), News::default());
-        let news = election.look(vec![standing("a", 8, true)], 20);
+        assert_eq!(election.look(vec![lease("a", 7, true)], 10), News::default());
+        let news = election.look(vec![lease("a", 8, true)], 20);
         assert_eq!((news.fresh.len(), news.gone.len()), (1, 0));
         assert!(!election.writes(true, 20));
         // It is released.
         assert_eq!(election.look(Vec::new(), 30).gone, ["a"]);
         assert!(!election.has_others() && election.writes(true, 30));
         // It comes again, and then as another process.
-        assert_eq!(election.look(vec![standing("a", 1, false)], 40).fresh.len(), 1);
-        let next = Standing { incarnation: 2, ..standing("a", 1, true) };
+        assert_eq!(election.look(vec![lease("a", 1, false)], 40).fresh.len(), 1);
+        let next = LeaseSeen { incarnation: 2, ..lease("a", 1, true) };
         assert_eq!(election.look(vec![next.clone()], 50), News { fresh: vec![next], gone: vec!["a".to_owned()] });
     }
 
@@ -176,7 +176,7 @@ mod tests {
     fn the_gateways_that_are_heard_are_bounded() {
         let mut election = Election::new("own");
         election.look(Vec::new(), 0);
-        let many = (0..2 * GATEWAYS_HEARD_MAX).map(|n| standing(&format!("g{n:04}"), 1, true)).collect();
+        let many = (0..2 * GATEWAYS_HEARD_MAX).map(|n| lease(&format!("g{n:04}"), 1, true)).collect();
         assert_eq!(election.look(many, 1).fresh.len(), GATEWAYS_HEARD_MAX);
     }
 }

@@ -10,7 +10,7 @@ pub mod election;
 
 pub(crate) mod rhythm;
 
-pub mod crowd;
+pub mod connections;
 
 pub mod quota;
 

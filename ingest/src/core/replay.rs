@@ -35,7 +35,7 @@ pub enum Seen {
 
 /// How a key stands, for what was heard under it before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum KeyStatus {
     /// It was not revoked, or nothing is known of it.
     Good,
     /// It was revoked: a spool that was heard under nothing else makes room for another.
@@ -45,7 +45,7 @@ pub enum Standing {
 }
 
 /// Tells how a key of the site stands.
-pub type Keyring<'a> = &'a dyn Fn(&KeyId) -> Standing;
+pub type Keyring<'a> = &'a dyn Fn(&KeyId) -> KeyStatus;
 
 /// A try to get a batch in.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +64,7 @@ pub struct Try<'a> {
 
 /// What a batch that could be appended has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
+pub enum Reserving {
     /// Its number is reserved for it: append it, then [`Replay::settle`] it.
     Append,
     /// Another try of its number is being appended: wait until [`Replay::is_reserved`] ends, then look again. If the
@@ -134,7 +134,7 @@ impl Spool {
     /// Its turn to make room for another, lowest first: 0 if heard under revoked keys alone, 1 if silent. None: it
     /// keeps its place.
     fn makes_room(&self, own: &KeyId, now_ms: i64, keyring: Keyring<'_>) -> Option<u8> {
-        let revoked = |w: &KeyWindow| w.standing(own, keyring) != Standing::Good;
+        let revoked = |w: &KeyWindow| w.standing(own, keyring) != KeyStatus::Good;
         if !self.doubtful && self.windows.iter().all(revoked) {
             return Some(0);
         }
@@ -143,15 +143,15 @@ impl Spool {
 }
 
 impl KeyWindow {
-    fn standing(&self, own: &KeyId, keyring: Keyring<'_>) -> Standing {
+    fn standing(&self, own: &KeyId, keyring: Keyring<'_>) -> KeyStatus {
         match &self.key {
             Some(key) if key != own => keyring(key),
-            Some(_) | None => Standing::Good,
+            Some(_) | None => KeyStatus::Good,
         }
     }
 
     fn binds(&self, own: &KeyId, keyring: Keyring<'_>) -> bool {
-        self.standing(own, keyring) != Standing::Stolen
+        self.standing(own, keyring) != KeyStatus::Stolen
     }
 }
 
@@ -217,10 +217,10 @@ impl Replay {
     }
 
     /// Reserves the batch's number, if nobody has it, and room for its spool.
-    pub fn claim(&mut self, asked: &Try<'_>, keyring: Keyring<'_>) -> Claim {
+    pub fn reserve(&mut self, asked: &Try<'_>, keyring: Keyring<'_>) -> Reserving {
         match self.look(asked, keyring) {
             Seen::New => {}
-            seen => return Claim::Known(seen),
+            seen => return Reserving::Known(seen),
         }
         if !self.reserved.contains_key(asked.site) {
             self.reserved.insert(asked.site.clone(), BTreeMap::new());
@@ -229,7 +229,7 @@ impl Replay {
         match reserved {
             Some(Entry::Occupied(taken)) => {
                 taken.into_mut().awaited = true;
-                return Claim::Wait;
+                return Reserving::Wait;
             }
             Some(Entry::Vacant(free)) => {
                 free.insert(Reservation { key: asked.key.clone(), digest: *asked.digest, awaited: false });
@@ -237,7 +237,7 @@ impl Replay {
             None => {}
         }
         self.make_room(asked, keyring);
-        Claim::Append
+        Reserving::Append
     }
 
     /// Drops what the batch's spool heard under stolen keys, and if the spool is new and there are too many, one that
@@ -301,7 +301,7 @@ impl Replay {
     pub fn insert(&mut self, found: &Try<'_>) {
         let spool = self.sites.get(found.site).and_then(|spools| spools.get(&found.batch.spool));
         let known = spool.filter(|spool| !spool.is_forgotten(found.now_ms));
-        if known.is_none_or(|spool| spool.look(found, &|_| Standing::Good) == Seen::New) {
+        if known.is_none_or(|spool| spool.look(found, &|_| KeyStatus::Good) == Seen::New) {
             self.mark(found);
         }
     }

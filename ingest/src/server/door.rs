@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use metrics::{Counter, Gauge};
 use tokio::sync::Notify;
 
-use crate::core::crowd::{Crowd, Entry, Peer, Place, Room};
+use crate::core::connections::{Connections, Entry, Peer, Place, Room};
 use crate::lock::lock;
 
 /// Counts what the door did.
@@ -29,12 +29,12 @@ impl DoorMeters {
 
 /// Whether the door was too small for somebody who may be honest.
 #[derive(Default)]
-pub(crate) struct Rush {
+pub(crate) struct Saturation {
     turned_away: AtomicBool,
     waiting: AtomicBool,
 }
 
-impl Rush {
+impl Saturation {
     /// Whether somebody was turned away since this was asked last, or waits for a place right now.
     pub(crate) fn take(&self) -> bool {
         self.turned_away.swap(false, Ordering::SeqCst) || self.waiting.load(Ordering::SeqCst)
@@ -43,38 +43,38 @@ impl Rush {
 
 /// The places of a listener.
 pub(super) struct Door {
-    crowd: Mutex<Crowd<Arc<Notify>>>,
+    connections: Mutex<Connections<Arc<Notify>>>,
     left: Notify,
     meters: DoorMeters,
-    rush: Arc<Rush>,
+    saturation: Arc<Saturation>,
 }
 
 impl Door {
-    pub(super) fn new(room: Room, meters: DoorMeters, rush: Arc<Rush>) -> Arc<Self> {
-        Arc::new(Self { crowd: Mutex::new(Crowd::new(room)), left: Notify::new(), meters, rush })
+    pub(super) fn new(room: Room, meters: DoorMeters, saturation: Arc<Saturation>) -> Arc<Self> {
+        Arc::new(Self { connections: Mutex::new(Connections::new(room)), left: Notify::new(), meters, saturation })
     }
 
     /// Lets a connection in, for which another may have to leave. While every place is held by a sender it waits.
-    pub(super) async fn enter(self: &Arc<Self>, from: IpAddr) -> Guest {
+    pub(super) async fn enter(self: &Arc<Self>, from: IpAddr) -> Seat {
         let mut out = Arc::new(Notify::new());
         loop {
             let mut left = std::pin::pin!(self.left.notified());
             left.as_mut().enable();
-            let entry = lock(&self.crowd).enter(peer(from), Arc::clone(&out));
+            let entry = lock(&self.connections).enter(peer(from), Arc::clone(&out));
             match entry {
-                Entry::Enters(place, left) => {
-                    self.rush.waiting.store(false, Ordering::SeqCst);
-                    if let Some(left) = left {
-                        left.guest.notify_one();
+                Entry::Enters(place, evicted) => {
+                    self.saturation.waiting.store(false, Ordering::SeqCst);
+                    if let Some(evicted) = evicted {
+                        evicted.handle.notify_one();
                         let meter =
-                            if left.beyond_share { &self.meters.shed_for_peer } else { &self.meters.shed_for_room };
+                            if evicted.beyond_share { &self.meters.shed_for_peer } else { &self.meters.shed_for_room };
                         meter.increment(1);
-                        if left.turned_away {
-                            self.rush.turned_away.store(true, Ordering::SeqCst);
+                        if evicted.turned_away {
+                            self.saturation.turned_away.store(true, Ordering::SeqCst);
                         }
                     }
                     self.meters.open.increment(1.0);
-                    return Guest(Arc::new(Inner {
+                    return Seat(Arc::new(Inner {
                         door: Arc::clone(self),
                         place,
                         out,
@@ -85,20 +85,20 @@ impl Door {
                 }
                 Entry::Full(mine) => out = mine,
             }
-            self.rush.waiting.store(true, Ordering::SeqCst);
+            self.saturation.waiting.store(true, Ordering::SeqCst);
             left.await;
         }
     }
 
     /// How many connections there are.
     pub(super) fn len(&self) -> usize {
-        lock(&self.crowd).len()
+        lock(&self.connections).len()
     }
 }
 
 /// A connection with a place; its clones are the same one. Its place is free when the last of them goes.
 #[derive(Clone)]
-pub(crate) struct Guest(Arc<Inner>);
+pub(crate) struct Seat(Arc<Inner>);
 
 struct Inner {
     door: Arc<Door>,
@@ -112,11 +112,11 @@ struct Inner {
     begun: AtomicU64,
 }
 
-impl Guest {
+impl Seat {
     /// It carried a batch whose signature holds.
     pub(crate) fn verified(&self) {
         if !self.0.verified.swap(true, Ordering::SeqCst) {
-            lock(&self.0.door.crowd).verified(self.0.place);
+            lock(&self.0.door.connections).verified(self.0.place);
         }
     }
 
@@ -141,7 +141,7 @@ impl Guest {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.door.meters.open.decrement(1.0);
-        let had_place = lock(&self.door.crowd).leave(self.place).is_some();
+        let had_place = lock(&self.door.connections).leave(self.place).is_some();
         if had_place {
             self.door.left.notify_waiters();
         }
@@ -149,7 +149,7 @@ impl Drop for Inner {
 }
 
 /// A request that runs.
-pub(super) struct Running(Guest);
+pub(super) struct Running(Seat);
 
 impl Drop for Running {
     fn drop(&mut self) {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use logystera_infra::clock::Clock;
-use logystera_ingest::core::election::Standing;
+use logystera_ingest::core::election::LeaseSeen;
 use logystera_schemas::limits::GATEWAY_SILENT_MS;
 use logystera_schemas::time::WallMs;
 
@@ -28,7 +28,7 @@ impl Among {
     /// All of them renew their leases: each with how far its clock is ahead, and whether it would write ticks.
     fn hears(&self, others: &[(&str, i64, bool)]) {
         let renewal = self.renewal.fetch_add(1, Ordering::Relaxed);
-        let standing = |(name, off_ms, ticks): &(&str, i64, bool)| Standing {
+        let standing = |(name, off_ms, ticks): &(&str, i64, bool)| LeaseSeen {
             instance: (*name).to_owned(),
             incarnation: 1,
             renewal,

@@ -43,7 +43,7 @@ impl RuleGroups {
 
     /// The site's senders declare other types from `now` on: absences of those switched off stand still and their alerts clear,
     /// those switched on are counted anew.
-    pub(crate) fn switch(&mut self, declared: SignalTypes, now: SiteMs) {
+    pub(crate) fn declare_types(&mut self, declared: SignalTypes, now: SiteMs) {
         self.declared_types = declared;
         let enabled = self.allowed(declared);
         let before = std::mem::replace(&mut self.enabled, enabled);

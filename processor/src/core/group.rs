@@ -40,7 +40,7 @@ pub(crate) type Rank = (u8, SiteMs);
 
 /// What a deadline of a group does. Those of one group at one time run in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Due {
+pub(crate) enum Deadline {
     /// Time alone turns the condition: it becomes false if it held, else true.
     Condition,
     /// The condition has held for long enough.
@@ -95,20 +95,20 @@ impl Group {
     /// The next moment at which time alone changes the group. While the absences of the site `stand_still`, none
     /// becomes true.
     #[inline]
-    pub(crate) fn next(&self, plan: &Plan, stand_still: bool) -> Option<(SiteMs, Due)> {
+    pub(crate) fn next(&self, plan: &Plan, stand_still: bool) -> Option<(SiteMs, Deadline)> {
         let episode = &self.episode;
         let condition = self.condition.turns_at(&plan.condition, episode.holds(), stand_still);
         let phase = match episode.phase {
-            Phase::Pending { for_at } => Some((for_at, Due::For)),
-            Phase::Clearing { resolve_at } => Some((resolve_at, Due::Resolve)),
+            Phase::Pending { for_at } => Some((for_at, Deadline::For)),
+            Phase::Clearing { resolve_at } => Some((resolve_at, Deadline::Resolve)),
             Phase::Inactive | Phase::Firing => None,
         };
         let expiry = if episode.is_idle() { self.condition.empties_at(&plan.condition) } else { None };
         [
-            condition.map(|at| (at, Due::Condition)),
+            condition.map(|at| (at, Deadline::Condition)),
             phase,
-            episode.suppressed_until.map(|at| (at, Due::Suppression)),
-            expiry.map(|at| (at, Due::Expiry)),
+            episode.suppressed_until.map(|at| (at, Deadline::Suppression)),
+            expiry.map(|at| (at, Deadline::Expiry)),
         ]
         .into_iter()
         .flatten()
@@ -116,14 +116,14 @@ impl Group {
     }
 
     /// What happens to the episode at a deadline. None: the group goes.
-    pub(crate) fn event_of(&self, due: Due) -> Option<Event> {
+    pub(crate) fn event_of(&self, due: Deadline) -> Option<Event> {
         Some(match due {
-            Due::Condition if self.episode.holds() => Event::False,
-            Due::Condition => Event::True { count: 0 },
-            Due::For => Event::ForOver,
-            Due::Resolve => Event::ResolveOver,
-            Due::Suppression => Event::SuppressionOver,
-            Due::Expiry => return None,
+            Deadline::Condition if self.episode.holds() => Event::False,
+            Deadline::Condition => Event::True { count: 0 },
+            Deadline::For => Event::ForOver,
+            Deadline::Resolve => Event::ResolveOver,
+            Deadline::Suppression => Event::SuppressionOver,
+            Deadline::Expiry => return None,
         })
     }
 

@@ -31,7 +31,7 @@ impl Site {
             self.hear_spool(spool, false, time);
         }
         self.hear_site(time, out);
-        self.switch_as_live();
+        self.declare_live_types();
         if self.record.watermark.is_some() {
             self.release(self.next_watermark(None), out)?;
         }

@@ -53,7 +53,7 @@ impl RuleGroups {
                 next.insert(kept, key, group);
             }
         }
-        next.switch(self.declared_types, now);
+        next.declare_types(self.declared_types, now);
         *self = next;
     }
 

@@ -130,7 +130,7 @@ impl Site {
         self.run_deadlines_before(now.plus(1), out);
         if self.record.version() != before {
             // The versions differ in which spools count for what is on.
-            self.switch(self.now());
+            self.declare_spool_types(self.now());
         }
     }
 
@@ -160,7 +160,7 @@ impl Site {
         if let Some(from) = switched {
             self.hold_or_switch(from, head.spool, head.seq, head.enabled, out)?;
         }
-        self.switch_as_live();
+        self.declare_live_types();
         let now = self.now();
         let watermark = self.next_watermark(Some(head.spool));
         if !signals.is_sorted_by_key(|(at, _)| *at) {
@@ -229,7 +229,7 @@ impl Site {
     /// Ends a log record: switches on what the live spools declare, and copies what is stored of the groups into the
     /// record of the site.
     pub(crate) fn settle(&mut self) {
-        self.switch_as_live();
+        self.declare_live_types();
         let (record, groups) = (&mut self.record, &self.groups);
         let stored = (record.absences_unset, record.absences_wait, record.declared_types);
         let now = (groups.absences_unset, groups.absences_wait, groups.declared_types);

@@ -16,7 +16,7 @@ use super::version::Version;
 avro_record! {
     /// Since when a spool is silent while others are heard.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Outlived {
+    pub struct SilentSince {
         /// Open time at which another spool was first heard after it.
         pub at: OpenMs,
         /// Whether the whole site had been cut off before.
@@ -57,7 +57,7 @@ avro_record! {
         /// Wall time of its last batch.
         pub last_batch: WallMs,
         /// Set while another spool has been heard since this one was last.
-        pub outlived: Option<Outlived>,
+        pub silent_since: Option<SilentSince>,
         /// Whether its newest batch said that it is the last one.
         pub ended: bool where since 2,
         /// The key of `window`. None: as in [`KeyWindow`].
@@ -95,15 +95,15 @@ impl Spool {
     /// Open time up to which it is waited for: once the site is heard after that, it no longer is. None: no other spool
     /// was heard since this one was.
     pub(crate) fn waited_until(&self, version: Version) -> Option<OpenMs> {
-        self.outlived.map(|outlived| outlived.at.plus(self.patience_ms(version)))
+        self.silent_since.map(|silent_since| silent_since.at.plus(self.patience_ms(version)))
     }
 
     /// How long its silence may last before it is no longer waited for, in milliseconds of open time.
     pub(crate) fn patience_ms(&self, version: Version) -> i64 {
         let flushes_ms = FLUSHES_WAITED * 1_000 * i64::from(self.flush_every_s);
-        let pause_ms = self.outlived.map_or(0, |outlived| {
-            let longest_ms = if outlived.after_outage { SENDER_PAUSE_MS_MAX } else { 0 };
-            outlived.pause_ms.filter(|_| version >= Version::Two).unwrap_or(longest_ms)
+        let pause_ms = self.silent_since.map_or(0, |silent_since| {
+            let longest_ms = if silent_since.after_outage { SENDER_PAUSE_MS_MAX } else { 0 };
+            silent_since.pause_ms.filter(|_| version >= Version::Two).unwrap_or(longest_ms)
         });
         flushes_ms.clamp(SPOOL_WAIT_MS_MIN, SPOOL_WAIT_MS_MAX) + pause_ms
     }
@@ -116,13 +116,13 @@ impl Spool {
     /// Another spool was heard. Starts to count the silence of this one, if it is not counted yet; starts anew, once,
     /// after an outage of the whole site, if this one was live until then. Gives whether anything changed.
     pub(crate) fn other_heard(&mut self, heard: &Heard, version: Version) -> bool {
-        let starts = match self.outlived {
+        let starts = match self.silent_since {
             None => true,
             Some(before) => heard.after_outage && !before.after_outage && self.is_live(heard.last, version),
         };
         if starts {
             let pause_ms = (version >= Version::Two).then_some(heard.pause_ms);
-            self.outlived = Some(Outlived { at: heard.now, after_outage: heard.after_outage, pause_ms });
+            self.silent_since = Some(SilentSince { at: heard.now, after_outage: heard.after_outage, pause_ms });
         }
         starts
     }

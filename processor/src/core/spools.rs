@@ -93,7 +93,7 @@ impl Site {
             enabled: SignalTypes::default(),
             declared_types: head.enabled,
             last_batch: time.wall(),
-            outlived: None,
+            silent_since: None,
             ended: false,
             key: key.cloned(),
             revoked: false,
@@ -123,7 +123,7 @@ impl Site {
         let version = self.record.version();
         for (id, spool) in &mut self.spools {
             if *id == heard {
-                spool.outlived = None;
+                spool.silent_since = None;
                 self.changes.spools.insert(*id);
             } else if spool.other_heard(&by, version) {
                 self.changes.spools.insert(*id);
@@ -156,7 +156,7 @@ impl Site {
             self.remove_spool(*id);
         }
         if !forgotten.is_empty() && self.record.version() == Version::One {
-            self.switch(self.now());
+            self.declare_spool_types(self.now());
         }
     }
 
@@ -166,22 +166,22 @@ impl Site {
             spool.enabled = enabled;
         }
         self.changes.spools.insert(spool);
-        self.switch(now);
+        self.declare_spool_types(now);
     }
 
     /// From the second version of the semantics on: has on what the live spools declare. Also called before a record is
     /// judged, since the record may show that a spool is dead: what only that one had on must not count as missing.
-    pub(crate) fn switch_as_live(&mut self) {
+    pub(crate) fn declare_live_types(&mut self) {
         if self.record.version() >= Version::Two {
-            self.switch(self.now());
+            self.declare_spool_types(self.now());
         }
     }
 
     /// Has on what the spools declare.
-    pub(crate) fn switch(&mut self, now: SiteMs) {
+    pub(crate) fn declare_spool_types(&mut self, now: SiteMs) {
         let declared = self.declared_by_spools();
         if declared != self.groups.declared_types {
-            self.groups.switch(declared, now);
+            self.groups.declare_types(declared, now);
         }
     }
 

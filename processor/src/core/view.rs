@@ -32,7 +32,7 @@ pub struct SpoolView {
     /// Which one.
     pub id: SpoolId,
     /// How it stands.
-    pub standing: Standing,
+    pub standing: SpoolStatus,
     /// Wall time of its last batch.
     pub last_batch: WallMs,
     /// Site time up to which it has sent everything.
@@ -45,7 +45,7 @@ pub struct SpoolView {
 
 /// How a spool stands with its site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum SpoolStatus {
     /// It sends, or may be expected to.
     Live,
     /// It was silent for so long, while others were heard, that it is not waited for.
@@ -158,11 +158,11 @@ impl Gathering {
     }
 }
 
-fn standing(spool: &Spool, record: &SiteRecord) -> Standing {
+fn standing(spool: &Spool, record: &SiteRecord) -> SpoolStatus {
     match spool.is_live(record.heard_open, record.version()) {
-        true => Standing::Live,
-        false if spool.ended => Standing::Ended,
-        false => Standing::Silent,
+        true => SpoolStatus::Live,
+        false if spool.ended => SpoolStatus::Ended,
+        false => SpoolStatus::Silent,
     }
 }
 

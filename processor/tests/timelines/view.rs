@@ -1,6 +1,6 @@
 //! What is told of a site from its stored entries: its spools, what it holds, and what that waits for.
 
-use logystera_processor::core::{Gathering, HeldView, SiteView, Standing, Until};
+use logystera_processor::core::{Gathering, HeldView, SiteView, SpoolStatus, Until};
 use logystera_schemas::ids::SiteId;
 
 use super::{MAIL, mails};
@@ -22,9 +22,9 @@ fn lines(world: &World) -> Vec<String> {
     let s = |ms: i64| (ms - T0_MS) / 1_000;
     let spools = view.spools.iter().map(|spool| {
         let standing = match spool.standing {
-            Standing::Live => "live",
-            Standing::Silent => "silent",
-            Standing::Ended => "ended",
+            SpoolStatus::Live => "live",
+            SpoolStatus::Silent => "silent",
+            SpoolStatus::Ended => "ended",
         };
         let (heard, through) = (s(spool.last_batch.0), s(spool.through.0));
         format!("{} {standing}, heard {heard}, through {through}, holds {}", spool.id.0[0], spool.held)

@@ -65,7 +65,7 @@ pub struct Health {
     /// Spools drawn in a row.
     pub conflicts: u32,
     /// Answers in a row that say that the key or the address is wrong.
-    pub strange: u32,
+    pub unaccepted: u32,
 }
 
 /// What to do next.
@@ -133,9 +133,9 @@ pub fn decide(answer: &Answer, is_first: bool, health: &mut Health, delays: Dela
         }
         // 404 and 405: a gateway, but not at this address.
         401 | 404 | 405 if ours && code != Some("clock_skew") => {
-            health.strange = before.strange.saturating_add(1);
+            health.unaccepted = before.unaccepted.saturating_add(1);
             // A key that was made a moment ago may not have reached this gateway yet.
-            let new = health.strange <= SEND_NEW_KEY_TRIES;
+            let new = health.unaccepted <= SEND_NEW_KEY_TRIES;
             let ms = if new { delays.new_key_ms.min(delays.probe_ms) } else { delays.probe_ms };
             return Next::Wait { ms, why: Why::Operator };
         }

@@ -19,7 +19,7 @@ pub fn fit(sizes: impl IntoIterator<Item = usize>) -> usize {
 
 /// What `through` depends on.
 #[derive(Clone, Copy, Debug)]
-pub struct Claim {
+pub struct CutPoint {
     /// `at` of the batch's own last signal.
     pub last_at: Option<i64>,
     /// `at` of the first signal that stays behind.
@@ -33,12 +33,12 @@ pub struct Claim {
 /// The time up to which everything is in this batch or an earlier one: just before the first signal that stays behind,
 /// or else the time of the claim, but never below the batch's own last signal less 1 ms, and never going back, unless
 /// the clock was far ahead before.
-pub fn through(claim: Claim) -> i64 {
-    let spoken_for = match claim.next_at {
+pub fn through(point: CutPoint) -> i64 {
+    let spoken_for = match point.next_at {
         Some(next_at) => next_at - 1,
-        None => claim.now.max(claim.last_at.map_or(i64::MIN, |at| at - 1)),
+        None => point.now.max(point.last_at.map_or(i64::MIN, |at| at - 1)),
     };
-    spoken_for.max(bounded(claim.previous, claim.now))
+    spoken_for.max(bounded(point.previous, point.now))
 }
 
 /// The time that a signal gets in a spool: its own, but not in the future, not before the signal ahead of it and after
@@ -94,8 +94,8 @@ mod tests {
             ((None, None, 50, 51 + CLOCK_BACK_MS), 50), // the clock was wrong before
         ];
         for ((last_at, next_at, now, previous), expected) in cases {
-            let claim = Claim { last_at, next_at, now, previous };
-            assert_eq!(through(claim), expected, "{claim:?}");
+            let point = CutPoint { last_at, next_at, now, previous };
+            assert_eq!(through(point), expected, "{point:?}");
         }
     }
 
@@ -125,8 +125,8 @@ mod tests {
                 let (own, rest) = signals[at..].split_at(n);
                 prop_assert!(n > 0 && n <= BATCH_SIGNALS_MAX);
                 prop_assert!(n == 1 || own.iter().map(|s| s.1 + 1).sum::<usize>() <= CUT_BYTES_MAX);
-                let claim = Claim { last_at: own.last().map(|s| s.0), next_at: rest.first().map(|s| s.0), now: end, previous };
-                let t = through(claim);
+                let point = CutPoint { last_at: own.last().map(|s| s.0), next_at: rest.first().map(|s| s.0), now: end, previous };
+                let t = through(point);
                 prop_assert!(t >= previous);
                 prop_assert!(own.iter().all(|s| s.0 > previous), "the batch before spoke for one of ours");
                 prop_assert!(rest.iter().all(|s| s.0 > t), "speaks for one that stays behind");
@@ -145,7 +145,7 @@ mod tests {
                 prop_assert!(given == at.min(now) || given == last_at || given == last_through + 1);
                 last_at = given;
                 if claimed {
-                    last_through = through(Claim { last_at: Some(last_at), next_at: None, now, previous: last_through });
+                    last_through = through(CutPoint { last_at: Some(last_at), next_at: None, now, previous: last_through });
                 }
             }
         }

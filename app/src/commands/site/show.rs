@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::directory::Directory;
-use logystera_processor::core::{HeldView, Outcomes, SiteView, SpoolView, Standing, Until, Wait};
+use logystera_processor::core::{HeldView, Outcomes, SiteView, SpoolStatus, SpoolView, Until, Wait};
 use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::control::{Key, Site};
 use logystera_schemas::ids::SpoolId;
@@ -161,11 +161,11 @@ fn short(spool: SpoolId) -> String {
     spool.to_string().chars().take(8).collect()
 }
 
-const fn standing(standing: Standing) -> &'static str {
+const fn standing(standing: SpoolStatus) -> &'static str {
     match standing {
-        Standing::Live => "live",
-        Standing::Silent => "silent",
-        Standing::Ended => "ended",
+        SpoolStatus::Live => "live",
+        SpoolStatus::Silent => "silent",
+        SpoolStatus::Ended => "ended",
     }
 }
 

@@ -188,7 +188,7 @@ fn who_agrees_with_others_waits_for_nothing_that_the_log_had_before() {
     watch.found([START + 7_200_000]);
     watch.heard("other", START, 0);
     assert_eq!(watch.judge(START, 0), Judgement::Agrees { skew_ms: 0 });
-    let alone_ms = TICK_HEARD_MS + 1;
+    let alone_ms = LEASE_HEARD_MS + 1;
     assert_eq!(watch.judge(START + alone_ms, alone_ms), Judgement::Agrees { skew_ms: 0 });
 }
 

@@ -21,8 +21,8 @@ fn batch(spool: u8, seq: u64) -> BatchId {
 }
 
 /// No key was revoked.
-fn good(_: &KeyId) -> Standing {
-    Standing::Good
+fn good(_: &KeyId) -> KeyStatus {
+    KeyStatus::Good
 }
 
 /// Calls `run` with a try.
@@ -35,8 +35,8 @@ impl Replay {
         trying(key, batch, body, now_ms, |asked| self.look(asked, keyring))
     }
 
-    fn claimed(&mut self, key: &str, batch: BatchId, body: u8, now_ms: i64, keyring: Keyring<'_>) -> Claim {
-        trying(key, batch, body, now_ms, |asked| self.claim(asked, keyring))
+    fn reserved(&mut self, key: &str, batch: BatchId, body: u8, now_ms: i64, keyring: Keyring<'_>) -> Reserving {
+        trying(key, batch, body, now_ms, |asked| self.reserve(asked, keyring))
     }
 
     fn taken(&mut self, key: &str, batch: BatchId, body: u8, now_ms: i64) {
@@ -96,8 +96,8 @@ fn what_cannot_be_compared_is_not_called_the_same() {
         (1, 1, Seen::BelowWindow),
     ] {
         assert_eq!(replay.seen("k", batch(1, seq), body, 0, &good), expected, "{seq}");
-        let claim = replay.claimed("k", batch(1, seq), body, 0, &good);
-        assert_eq!(claim, Claim::Known(expected), "{seq}");
+        let reserving = replay.reserved("k", batch(1, seq), body, 0, &good);
+        assert_eq!(reserving, Reserving::Known(expected), "{seq}");
     }
 }
 
@@ -128,12 +128,12 @@ fn what_came_under_a_stolen_key_binds_nobody() {
     replay.taken("k1", batch(1, 7), 1, 0);
     replay.taken("stolen", batch(1, 999_999_999_999_999_999), 2, 0);
     assert_eq!(replay.seen("k2", batch(1, 8), 1, 0, &good), Seen::BelowWindow);
-    let stands = |standing| move |key: &KeyId| if key.as_str() == "stolen" { standing } else { Standing::Good };
-    let (revoked, stolen) = (stands(Standing::Revoked), stands(Standing::Stolen));
+    let stands = |standing| move |key: &KeyId| if key.as_str() == "stolen" { standing } else { KeyStatus::Good };
+    let (revoked, stolen) = (stands(KeyStatus::Revoked), stands(KeyStatus::Stolen));
     assert_eq!(replay.seen("k2", batch(1, 8), 1, 0, &revoked), Seen::BelowWindow, "a rotation forgets nothing");
     assert_eq!(replay.seen("k2", batch(1, 8), 1, 0, &stolen), Seen::New);
     assert_eq!(replay.seen("k2", batch(1, 7), 1, 0, &stolen), Seen::Duplicate { same: true }, "the good key's stay");
-    assert_eq!(replay.claimed("k2", batch(1, 8), 1, 0, &stolen), Claim::Append);
+    assert_eq!(replay.reserved("k2", batch(1, 8), 1, 0, &stolen), Reserving::Append);
     replay.settle(&site(), batch(1, 8), true, 0);
     // It is gone for good, also for whoever does not know the key.
     assert_eq!(replay.seen("k2", batch(1, 8), 1, 0, &good), Seen::Duplicate { same: true });
@@ -141,7 +141,7 @@ fn what_came_under_a_stolen_key_binds_nobody() {
     // A spool that only the thief used is free from its first number on.
     replay.taken("stolen", batch(2, 50), 2, 0);
     assert_eq!(replay.seen("k2", batch(2, 50), 1, 0, &stolen), Seen::New);
-    assert_eq!(replay.claimed("k2", batch(2, 50), 1, 0, &stolen), Claim::Append);
+    assert_eq!(replay.reserved("k2", batch(2, 50), 1, 0, &stolen), Reserving::Append);
     replay.settle(&site(), batch(2, 50), true, 0);
     assert_eq!((replay.spools(), replay.windows), (2, 3));
 }
@@ -161,39 +161,45 @@ fn a_fifth_key_forgets_the_window_that_was_used_longest_ago() {
 
 enum Step {
     /// A try with these bytes.
-    Try(u8, Claim),
+    Try(u8, Reserving),
     /// The try that appends ends: whether it is durable, whether another one waits.
     Ends(bool, bool),
 }
 use Step::{Ends, Try as Tries};
 
-/// One number from claim to claim: what happens, and what comes of it.
+/// One number from reserving to reserving: what happens, and what comes of it.
 #[test]
 fn a_number_is_appended_by_one_try_at_a_time() {
-    let duplicate = Claim::Known(Seen::Duplicate { same: true });
-    let conflict = Claim::Known(Seen::Conflict);
+    let duplicate = Reserving::Known(Seen::Duplicate { same: true });
+    let conflict = Reserving::Known(Seen::Conflict);
     for (name, steps) in [
-        ("alone", &[Tries(1, Claim::Append), Ends(true, false), Tries(1, duplicate)][..]),
-        ("failed", &[Tries(1, Claim::Append), Ends(false, false), Tries(2, Claim::Append), Ends(true, false)]),
-        ("again", &[Tries(1, Claim::Append), Tries(1, Claim::Wait), Ends(true, true), Tries(1, duplicate)]),
-        ("other bytes", &[Tries(1, Claim::Append), Tries(2, Claim::Wait), Ends(true, true), Tries(2, conflict)]),
+        ("alone", &[Tries(1, Reserving::Append), Ends(true, false), Tries(1, duplicate)][..]),
+        ("failed", &[Tries(1, Reserving::Append), Ends(false, false), Tries(2, Reserving::Append), Ends(true, false)]),
+        ("again", &[Tries(1, Reserving::Append), Tries(1, Reserving::Wait), Ends(true, true), Tries(1, duplicate)]),
+        (
+            "other bytes",
+            &[Tries(1, Reserving::Append), Tries(2, Reserving::Wait), Ends(true, true), Tries(2, conflict)],
+        ),
         (
             "again, failed",
-            &[Tries(1, Claim::Append), Tries(1, Claim::Wait), Ends(false, true), Tries(1, Claim::Append)],
+            &[Tries(1, Reserving::Append), Tries(1, Reserving::Wait), Ends(false, true), Tries(1, Reserving::Append)],
         ),
         (
             "other bytes, failed",
-            &[Tries(1, Claim::Append), Tries(2, Claim::Wait), Ends(false, true), Tries(2, Claim::Append)],
+            &[Tries(1, Reserving::Append), Tries(2, Reserving::Wait), Ends(false, true), Tries(2, Reserving::Append)],
         ),
-        ("ended twice", &[Tries(1, Claim::Append), Ends(false, false), Ends(true, false), Tries(2, Claim::Append)]),
+        (
+            "ended twice",
+            &[Tries(1, Reserving::Append), Ends(false, false), Ends(true, false), Tries(2, Reserving::Append)],
+        ),
     ] {
         let mut replay = Replay::new();
         for (i, step) in steps.iter().enumerate() {
             match *step {
                 Tries(body, expected) => {
-                    let claim = replay.claimed("k", batch(1, 7), body, 0, &good);
-                    assert_eq!(claim, expected, "{name}, step {i}");
-                    let reserved = matches!(claim, Claim::Append | Claim::Wait);
+                    let reserving = replay.reserved("k", batch(1, 7), body, 0, &good);
+                    assert_eq!(reserving, expected, "{name}, step {i}");
+                    let reserved = matches!(reserving, Reserving::Append | Reserving::Wait);
                     assert_eq!(replay.is_reserved(&site(), batch(1, 7)), reserved, "{name}, step {i}");
                 }
                 Ends(durable, waits) => {
@@ -206,7 +212,7 @@ fn a_number_is_appended_by_one_try_at_a_time() {
         let other = "other".parse().unwrap();
         for (site, batch) in [(site(), batch(1, 8)), (site(), batch(2, 7)), (other, batch(1, 7))] {
             let asked = Try { site: &site, key: &key("k"), batch, digest: &digest(1), now_ms: 0 };
-            assert_eq!(replay.claim(&asked, &good), Claim::Append, "{name}");
+            assert_eq!(replay.reserve(&asked, &good), Reserving::Append, "{name}");
         }
     }
 }
@@ -225,9 +231,9 @@ fn sixty_four_spools_then_no_more_until_one_is_silent_or_was_only_heard_under_re
     assert_eq!(replay.look(&asked, &good), Seen::New, "another site has its own");
 
     // Under revoked keys alone: it makes room at once, and is then none any more.
-    let revoked = |key: &KeyId| if key.as_str() == "old" { Standing::Revoked } else { Standing::Good };
-    assert_eq!(replay.claimed("k", batch(64, 1), 1, 100, &revoked), Claim::Append);
-    assert_eq!(replay.claimed("k", batch(65, 1), 1, 100, &revoked), Claim::Known(Seen::TooManySpools));
+    let revoked = |key: &KeyId| if key.as_str() == "old" { KeyStatus::Revoked } else { KeyStatus::Good };
+    assert_eq!(replay.reserved("k", batch(64, 1), 1, 100, &revoked), Reserving::Append);
+    assert_eq!(replay.reserved("k", batch(65, 1), 1, 100, &revoked), Reserving::Known(Seen::TooManySpools));
     assert_eq!(replay.seen("k", batch(9, 1), 1, 100, &revoked), Seen::TooManySpools);
     replay.settle(&site(), batch(64, 1), true, 100);
     assert_eq!(replay.spools(), 64);
@@ -235,7 +241,7 @@ fn sixty_four_spools_then_no_more_until_one_is_silent_or_was_only_heard_under_re
     // Silent for 65 minutes: the longest silent first.
     let at = SPOOL_SILENT_MS;
     assert_eq!(replay.seen("k", batch(65, 1), 1, at - 1, &good), Seen::TooManySpools);
-    assert_eq!(replay.claimed("k", batch(65, 1), 1, at, &good), Claim::Append);
+    assert_eq!(replay.reserved("k", batch(65, 1), 1, at, &good), Reserving::Append);
     replay.settle(&site(), batch(65, 1), true, at);
     assert_eq!(replay.seen("k", batch(1, 1), 1, at, &good), Seen::Duplicate { same: true });
     assert_eq!(replay.seen("k", batch(0, 1), 1, at, &good), Seen::TooManySpools, "it was the longest silent");
@@ -253,15 +259,15 @@ fn room_is_made_when_a_number_is_reserved() {
     (0..63).for_each(|spool| replay.taken("k", batch(spool, 1), 1, SPOOL_SILENT_MS));
     replay.taken("k", batch(63, 1), 1, 0);
     let now = SPOOL_SILENT_MS;
-    assert_eq!(replay.claimed("k", batch(64, 1), 1, now, &good), Claim::Append);
-    assert_eq!(replay.claimed("k", batch(65, 1), 1, now, &good), Claim::Known(Seen::TooManySpools));
-    assert_eq!(replay.claimed("k", batch(63, 2), 1, now, &good), Claim::Known(Seen::TooManySpools));
-    assert_eq!(replay.claimed("k", batch(64, 2), 1, now, &good), Claim::Append, "the same spool's next");
+    assert_eq!(replay.reserved("k", batch(64, 1), 1, now, &good), Reserving::Append);
+    assert_eq!(replay.reserved("k", batch(65, 1), 1, now, &good), Reserving::Known(Seen::TooManySpools));
+    assert_eq!(replay.reserved("k", batch(63, 2), 1, now, &good), Reserving::Known(Seen::TooManySpools));
+    assert_eq!(replay.reserved("k", batch(64, 2), 1, now, &good), Reserving::Append, "the same spool's next");
     // One that is being appended does not make room.
     let mut replay = Replay::new();
     (0..64).for_each(|spool| replay.taken("k", batch(spool, 1), 1, 0));
-    (0..64).for_each(|spool| assert_eq!(replay.claimed("k", batch(spool, 2), 1, now, &good), Claim::Append));
-    assert_eq!(replay.claimed("k", batch(64, 1), 1, now, &good), Claim::Known(Seen::TooManySpools));
+    (0..64).for_each(|spool| assert_eq!(replay.reserved("k", batch(spool, 2), 1, now, &good), Reserving::Append));
+    assert_eq!(replay.reserved("k", batch(64, 1), 1, now, &good), Reserving::Known(Seen::TooManySpools));
 }
 
 #[test]
@@ -318,15 +324,15 @@ proptest! {
                 }
             }
             let by = if revoked.contains(&by) { 0 } else { by };
-            let standing = if stolen { Standing::Stolen } else { Standing::Revoked };
-            let keyring = |key: &KeyId| if key.as_str() == "k3" && revoked.contains(&3) { standing } else { Standing::Good };
+            let standing = if stolen { KeyStatus::Stolen } else { KeyStatus::Revoked };
+            let keyring = |key: &KeyId| if key.as_str() == "k3" && revoked.contains(&3) { standing } else { KeyStatus::Good };
             let name = format!("k{by}");
-            match replay.claimed(&name, batch(spool, i as u64 + 1), 1, now, &keyring) {
-                Claim::Append => {
+            match replay.reserved(&name, batch(spool, i as u64 + 1), 1, now, &keyring) {
+                Reserving::Append => {
                     replay.settle(&site(), batch(spool, i as u64 + 1), true, now);
                     prop_assert!(engine.takes(spool, by, &revoked, now - behind), "step {}: spool {}", i, spool);
                 }
-                Claim::Known(Seen::TooManySpools) => refused += 1,
+                Reserving::Known(Seen::TooManySpools) => refused += 1,
                 other => prop_assert!(false, "{:?}", other),
             }
             prop_assert!(replay.spools() <= SPOOLS_MAX);

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use logystera_ingest::core::replay::{Claim, Replay, Seen, Standing, Try};
+use logystera_ingest::core::replay::{KeyStatus, Replay, Reserving, Seen, Try};
 use logystera_processor::core::{KeyWindow, SEMANTICS, stored_spool};
 use logystera_schemas::batch::BatchHead;
 use logystera_schemas::ids::{BatchId, KeyId, Sha256Digest, SiteId, SpoolId};
@@ -70,7 +70,7 @@ struct Stored {
 struct Left {
     model: Model,
     batches: BTreeMap<(SiteId, SpoolId), Vec<Stored>>,
-    standing: BTreeMap<(SiteId, KeyId), Standing>,
+    standing: BTreeMap<(SiteId, KeyId), KeyStatus>,
     closed: BTreeSet<SiteId>,
     /// Sites with a batch under a key that was known to be stolen.
     thieves: BTreeSet<SiteId>,
@@ -87,7 +87,7 @@ impl Left {
     fn taken(&self, site: &SiteId) -> Option<u64> {
         let (_, counts) = self.model.counts().find(|(id, _)| *id == site)?;
         let is_first = self.first.contains(site);
-        let is_stolen = self.standing.iter().any(|((of, _), stands)| of == site && *stands == Standing::Stolen);
+        let is_stolen = self.standing.iter().any(|((of, _), stands)| of == site && *stands == KeyStatus::Stolen);
         let crowded = if is_first { counts.spool_overflows } else { 0 };
         let bound = (is_first && is_stolen) || self.thieves.contains(site);
         Some(counts.batches + crowded + if bound { counts.conflicts + counts.below_window } else { 0 })
@@ -96,7 +96,7 @@ impl Left {
     fn append(&mut self, input: &Input) {
         match input {
             Input::Batch(batch) => {
-                if self.stands(&batch.site, &batch.key) == Standing::Stolen {
+                if self.stands(&batch.site, &batch.key) == KeyStatus::Stolen {
                     self.thieves.insert(batch.site.clone());
                 }
                 let before = self.taken(&batch.site);
@@ -108,7 +108,7 @@ impl Left {
                 return;
             }
             Input::KeyRevoked(revoked) => {
-                let standing = if revoked.stolen { Standing::Stolen } else { Standing::Revoked };
+                let standing = if revoked.stolen { KeyStatus::Stolen } else { KeyStatus::Revoked };
                 self.standing.insert((revoked.site.clone(), revoked.key.clone()), standing);
             }
             Input::Configured(configured) => {
@@ -124,8 +124,8 @@ impl Left {
         self.model.apply(input);
     }
 
-    fn stands(&self, site: &SiteId, key: &KeyId) -> Standing {
-        self.standing.get(&(site.clone(), key.clone())).copied().unwrap_or(Standing::Good)
+    fn stands(&self, site: &SiteId, key: &KeyId) -> KeyStatus {
+        self.standing.get(&(site.clone(), key.clone())).copied().unwrap_or(KeyStatus::Good)
     }
 
     fn of_spool(&self, batch: &BatchIn) -> &[Stored] {
@@ -136,7 +136,7 @@ impl Left {
     fn is_sure(&self, batch: &BatchIn) -> bool {
         let spools = self.batches.keys().filter(|(site, _)| *site == batch.site).count();
         let keys: BTreeSet<&KeyId> = self.of_spool(batch).iter().map(|stored| &stored.key).collect();
-        let stolen = keys.iter().any(|key| self.stands(&batch.site, key) == Standing::Stolen);
+        let stolen = keys.iter().any(|key| self.stands(&batch.site, key) == KeyStatus::Stolen);
         !stolen && spools < SPOOLS_SURE && keys.len() < KEYS_SURE && !self.anew.contains(&batch.site)
     }
 
@@ -232,16 +232,16 @@ fn answer(
 ) -> Result<(), String> {
     let BatchIn { site, key, spool, seq, digest, received_at, .. } = batch;
     // Who may not speak is turned away before.
-    if left.closed.contains(site) || left.stands(site, key) != Standing::Good {
+    if left.closed.contains(site) || left.stands(site, key) != KeyStatus::Good {
         return Ok(());
     }
     let id = BatchId { spool: *spool, seq: *seq };
     let asked = Try { site, key, batch: id, digest, now_ms: *received_at };
     let keyring = |key: &KeyId| left.stands(site, key);
-    let seen = match replay.claim(&asked, &keyring) {
-        Claim::Append => Seen::New,
-        Claim::Known(seen) => seen,
-        Claim::Wait => return Err(format!("{site} {spool}.{seq}: its number is reserved, and nobody has it")),
+    let seen = match replay.reserve(&asked, &keyring) {
+        Reserving::Append => Seen::New,
+        Reserving::Known(seen) => seen,
+        Reserving::Wait => return Err(format!("{site} {spool}.{seq}: its number is reserved, and nobody has it")),
     };
     if let Some(fault) = left.fault(batch, seen) {
         return Err(format!("{batch}\n{seen:?}: {fault}; was it gone: {is_gone}"));

@@ -30,9 +30,9 @@ pub type Place = u64;
 
 /// A connection that makes room, and what it was given when it came.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Left<T> {
-    /// What [`Crowd::enter`] was given for it.
-    pub guest: T,
+pub struct Evicted<T> {
+    /// What [`Connections::enter`] was given for it.
+    pub handle: T,
     /// Whether an honest sender may have lost it: all places were taken, and its peer had at most [`PEER_CROWD`].
     pub turned_away: bool,
     /// Whether its peer had more than its share; else the places of all were taken.
@@ -43,17 +43,17 @@ pub struct Left<T> {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Entry<T> {
     /// It has a place, which another had to leave.
-    Enters(Place, Option<Left<T>>),
+    Enters(Place, Option<Evicted<T>>),
     /// Every place is held by somebody who carried a batch: it waits until one leaves.
     Full(T),
 }
 
 /// A connection.
 #[derive(Debug)]
-struct Guest<T> {
+struct Connection<T> {
     peer: Peer,
     verified: bool,
-    who: T,
+    handle: T,
 }
 
 /// Connections by peer, and peers by how many they have; of two with as many, the one with the older connection makes
@@ -95,65 +95,65 @@ impl Ranks {
 
 /// The connections of one listener.
 #[derive(Debug)]
-pub struct Crowd<T> {
+pub struct Connections<T> {
     room: Room,
     next: Place,
-    guests: BTreeMap<Place, Guest<T>>,
+    open: BTreeMap<Place, Connection<T>>,
     unverified: Ranks,
     verified: Ranks,
 }
 
-impl<T> Crowd<T> {
+impl<T> Connections<T> {
     /// Nobody is there.
     pub fn new(room: Room) -> Self {
-        Self { room, next: 0, guests: BTreeMap::new(), unverified: Ranks::default(), verified: Ranks::default() }
+        Self { room, next: 0, open: BTreeMap::new(), unverified: Ranks::default(), verified: Ranks::default() }
     }
 
     /// A connection comes.
-    pub fn enter(&mut self, peer: Peer, guest: T) -> Entry<T> {
-        let left = if self.unverified.count(peer) >= self.room.share {
+    pub fn enter(&mut self, peer: Peer, handle: T) -> Entry<T> {
+        let evicted = if self.unverified.count(peer) >= self.room.share {
             let oldest = self.unverified.oldest(peer).and_then(|place| self.leave(place));
-            oldest.map(|guest| Left { guest, turned_away: false, beyond_share: true })
-        } else if self.guests.len() >= self.room.places {
+            oldest.map(|handle| Evicted { handle, turned_away: false, beyond_share: true })
+        } else if self.open.len() >= self.room.places {
             // A connection that carried a batch makes room only if its peer holds more than a share.
             let verified = self.verified.most().filter(|(count, _)| *count > self.room.share);
-            let Some((count, place)) = self.unverified.most().or(verified) else { return Entry::Full(guest) };
-            let left = self.leave(place);
-            left.map(|guest| Left { guest, turned_away: count <= PEER_CROWD, beyond_share: false })
+            let Some((count, place)) = self.unverified.most().or(verified) else { return Entry::Full(handle) };
+            let evicted = self.leave(place);
+            evicted.map(|handle| Evicted { handle, turned_away: count <= PEER_CROWD, beyond_share: false })
         } else {
             None
         };
         self.next += 1;
-        self.guests.insert(self.next, Guest { peer, verified: false, who: guest });
+        self.open.insert(self.next, Connection { peer, verified: false, handle });
         self.unverified.change(peer, |places| places.insert(self.next));
-        Entry::Enters(self.next, left)
+        Entry::Enters(self.next, evicted)
     }
 
     /// A connection carried a batch whose signature holds.
     pub fn verified(&mut self, place: Place) {
-        let Some(guest) = self.guests.get_mut(&place) else { return };
-        if !std::mem::replace(&mut guest.verified, true) {
-            self.unverified.change(guest.peer, |places| places.remove(&place));
-            self.verified.change(guest.peer, |places| places.insert(place));
+        let Some(connection) = self.open.get_mut(&place) else { return };
+        if !std::mem::replace(&mut connection.verified, true) {
+            self.unverified.change(connection.peer, |places| places.remove(&place));
+            self.verified.change(connection.peer, |places| places.insert(place));
         }
     }
 
     /// A connection ended. Without effect if it had made room before.
     pub fn leave(&mut self, place: Place) -> Option<T> {
-        let Guest { peer, verified, who } = self.guests.remove(&place)?;
+        let Connection { peer, verified, handle } = self.open.remove(&place)?;
         let ranks = if verified { &mut self.verified } else { &mut self.unverified };
         ranks.change(peer, |places| places.remove(&place));
-        Some(who)
+        Some(handle)
     }
 
     /// How many connections there are.
     pub fn len(&self) -> usize {
-        self.guests.len()
+        self.open.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.guests.is_empty()
+        self.open.is_empty()
     }
 }
 

@@ -7,17 +7,17 @@ fn peer(n: u8) -> Peer {
 }
 
 /// Lets a connection in; gives its place and which one made room.
-fn enters(crowd: &mut Crowd<u64>, from: u8) -> (Place, Option<u64>) {
+fn enters(crowd: &mut Connections<u64>, from: u8) -> (Place, Option<u64>) {
     let place = crowd.next + 1;
     match crowd.enter(peer(from), place) {
-        Entry::Enters(place, left) => (place, left.map(|l| l.guest)),
+        Entry::Enters(place, left) => (place, left.map(|l| l.handle)),
         Entry::Full(_) => unreachable!("it is full"),
     }
 }
 
 #[test]
 fn a_crowd_of_one_peer_makes_room_for_itself_and_for_others() {
-    let mut crowd = Crowd::new(Room { places: 100, share: 80 });
+    let mut crowd = Connections::new(Room { places: 100, share: 80 });
     for _ in 0..80 {
         assert_eq!(enters(&mut crowd, 1).1, None);
     }
@@ -26,20 +26,20 @@ fn a_crowd_of_one_peer_makes_room_for_itself_and_for_others() {
     assert_eq!(crowd.len(), 100);
     // The door is full: the crowd makes room, not those who came alone.
     let Entry::Enters(_, Some(left)) = crowd.enter(peer(99), 0) else { unreachable!() };
-    assert_eq!((left.guest, left.turned_away, left.beyond_share), (2, false, false));
+    assert_eq!((left.handle, left.turned_away, left.beyond_share), (2, false, false));
 }
 
 #[test]
 fn among_many_that_came_alone_the_oldest_goes_and_that_is_counted() {
-    let mut crowd = Crowd::new(Room { places: 50, share: 25 });
+    let mut crowd = Connections::new(Room { places: 50, share: 25 });
     (0..50).for_each(|n| assert_eq!(enters(&mut crowd, n).1, None));
     let Entry::Enters(_, Some(left)) = crowd.enter(peer(99), 0) else { unreachable!() };
-    assert_eq!((left.guest, left.turned_away), (1, true));
+    assert_eq!((left.handle, left.turned_away), (1, true));
 }
 
 #[test]
 fn who_carried_a_batch_stays_unless_its_peer_has_more_than_its_share() {
-    let mut crowd = Crowd::new(Room { places: 4, share: 2 });
+    let mut crowd = Connections::new(Room { places: 4, share: 2 });
     for (place, from) in [(1, 1), (2, 1), (3, 2), (4, 2)] {
         assert_eq!(enters(&mut crowd, from), (place, None));
         crowd.verified(place);
@@ -58,7 +58,7 @@ proptest! {
         steps in proptest::collection::vec((0_u8..6, 0_u8..4, any::<prop::sample::Index>()), 1..300),
     ) {
         let room = Room { places: 12, share: 5 };
-        let (mut crowd, mut there) = (Crowd::new(room), BTreeMap::<Place, (u8, bool)>::new());
+        let (mut crowd, mut there) = (Connections::new(room), BTreeMap::<Place, (u8, bool)>::new());
         for (from, what, which) in steps {
             let some = (!there.is_empty()).then(|| *there.keys().nth(which.index(there.len())).unwrap());
             match (what, some) {
@@ -76,7 +76,7 @@ proptest! {
                     match crowd.enter(peer(from), crowd.next + 1) {
                         Entry::Enters(place, left) => {
                             if let Some(left) = left {
-                                let (_, verified) = there.remove(&left.guest).unwrap();
+                                let (_, verified) = there.remove(&left.handle).unwrap();
                                 prop_assert!(!verified || unverified == 0);
                             }
                             there.insert(place, (from, false));
