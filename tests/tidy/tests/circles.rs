@@ -13,6 +13,7 @@ const SOURCES: &[&str] = &[
     "sender/src/",
     "ingest/src/",
     "processor/src/",
+    "rules/src/",
     "alerter/src/",
     "app/src/",
     "bench/src/",

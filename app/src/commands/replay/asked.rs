@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use logystera_infra::directory::Directory;
 use logystera_processor::core::RuleSet;
-use logystera_processor::task::Bodies;
+use logystera_processor::task::{NoRuleSet, RuleSets};
+use logystera_rules::published;
 use logystera_schemas::ids::{KEY_GROUPS, KeyGroup, Sha256Digest, SiteId};
 use logystera_schemas::topic::Topic;
 
@@ -22,15 +23,15 @@ pub(super) struct Known<'a> {
     pub(super) given: Option<Arc<RuleSet>>,
 }
 
-impl Bodies for Known<'_> {
-    fn find(&mut self, digest: &Sha256Digest) -> Option<String> {
+impl RuleSets for Known<'_> {
+    fn find(&mut self, digest: &Sha256Digest) -> Result<RuleSet, NoRuleSet> {
         if let Some(given) = self.given.as_ref().filter(|set| set.digest == *digest) {
-            return Some(given.body.clone());
+            return published(Some(&given.body));
         }
         let control = Part { generation: 0, partition: 0 };
         let read = |from| self.log.read(Topic::Control, control, from, 1);
-        let record = self.directory.rule_set(digest, read).ok()??;
-        String::from_utf8(record.body.0.clone()).ok()
+        let found = self.directory.rule_set(digest, read).ok().flatten();
+        published(found.as_ref().and_then(|found| std::str::from_utf8(&found.body.0).ok()))
     }
 }
 

@@ -6,6 +6,7 @@ use std::ops::Range;
 use logystera_infra::directory::Directory;
 use logystera_infra::log::{LogError, Record};
 use logystera_processor::core::{Engine, Output, RuleSet};
+use logystera_rules::from_canonical;
 use logystera_schemas::avro::Blob;
 use logystera_schemas::control::{Entity, RuleSet as RuleSetRecord};
 use logystera_schemas::ids::{KEY_GROUPS, KeyGroup};
@@ -40,7 +41,7 @@ impl Memory {
         let (mut topics, mut directory) = (BTreeMap::new(), Directory::default());
         let mut sets = Vec::new();
         for body in golden::bodies(DAYS) {
-            let set = RuleSet::from_canonical(&body).unwrap();
+            let set = from_canonical(&body).unwrap();
             let record = Entity::RuleSet(RuleSetRecord { digest: set.digest, body: Blob(body.into_bytes()) });
             let control = Part { generation: 0, partition: 0 };
             push(&mut topics, Topic::Control, control, &record.key(), record.encode());

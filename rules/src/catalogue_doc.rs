@@ -8,7 +8,7 @@ const HEAD: &str = "\
 # Signals: the catalogue
 
 <!-- Made from schemas/avsc/signals by the code; a test compares. Don't edit: change the schema and run
-     `UPDATE_DOCS=1 cargo test -p logystera-processor signals_md`. -->
+     `UPDATE_DOCS=1 cargo test -p logystera-rules signals_md`. -->
 
 These are the signal types that a site can send and a rule can watch, with every field they can carry. Anything else is
 refused at the door, and so is a type of which it says that only the engine makes it: rules can watch it all the same. Each signal also has `at`, its time in milliseconds since 1970, and `type`.

@@ -1,7 +1,7 @@
 //! Sets that are refused as a whole.
 
 use super::{errors, errors_of};
-use crate::core::RuleSet;
+use crate::from_yaml;
 
 #[test]
 fn sets_are_checked_as_a_whole() {
@@ -125,5 +125,5 @@ fn a_rule_that_could_exceed_its_site_is_refused() {
       = help: at most `rule_groups: 297`, or at least `site_bytes: 3364000`
     "#);
     // The same under the defaults: groups are evicted before the site's bound is passed.
-    assert!(RuleSet::from_yaml(&[("t.yaml", &set("{}").replace("limits: {}\n", ""))]).is_ok());
+    assert!(from_yaml(&[("t.yaml", &set("{}").replace("limits: {}\n", ""))]).is_ok());
 }

@@ -10,7 +10,7 @@ const UNITS: [(&str, &str, i64); 5] = [
 ];
 
 /// Milliseconds of a duration. None: it is not one, or is more than an `i64` holds.
-pub(super) fn parse(text: &str) -> Option<i64> {
+pub(crate) fn parse(text: &str) -> Option<i64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let (.., ms) = UNITS.iter().find(|(short, ..)| *short == unit)?;
@@ -18,13 +18,13 @@ pub(super) fn parse(text: &str) -> Option<i64> {
 }
 
 /// The shortest text that [`parse`] reads as `ms`, with the largest unit that divides it.
-pub(super) fn short(ms: i64) -> String {
+pub(crate) fn short(ms: i64) -> String {
     let (number, (unit, ..)) = split(ms);
     format!("{number}{unit}")
 }
 
 /// The duration as people say it, for messages: `10 minutes`.
-pub(super) fn long(ms: i64) -> String {
+pub(crate) fn long(ms: i64) -> String {
     let (number, (_, unit, _)) = split(ms);
     format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
 }

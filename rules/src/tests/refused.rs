@@ -9,8 +9,7 @@ mod hostile;
 mod keys;
 mod sets;
 
-use crate::core::RuleSet;
-use crate::rules::RuleError;
+use crate::{RuleError, from_yaml};
 
 /// The errors of one file as a terminal shows them.
 fn errors(text: &str) -> String {
@@ -18,7 +17,7 @@ fn errors(text: &str) -> String {
 }
 
 fn errors_of(sources: &[(&str, &str)]) -> String {
-    match RuleSet::from_yaml(sources) {
+    match from_yaml(sources) {
         Ok(set) => panic!("accepted: {}", set.body),
         Err(errors) => errors.iter().map(RuleError::to_string).collect::<Vec<_>>().join("\n\n"),
     }

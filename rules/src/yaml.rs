@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 use logystera_schemas::limits::{RULE_DEPTH_MAX, RULE_FILE_BYTES_MAX, RULE_FILE_NODES_MAX};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 
-use super::report::{Place, Report};
+use crate::report::{Place, Report};
 
 /// A value and its place.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// Where it stands.
-    pub(super) place: Place,
+    pub(crate) place: Place,
     /// What it is.
-    pub(super) yaml: Yaml,
+    pub(crate) yaml: Yaml,
 }
 
 /// A value.
 #[derive(Debug)]
-pub(super) enum Yaml {
+pub(crate) enum Yaml {
     /// A word, a number, true or false, or nothing: what it means depends on where it stands.
     Scalar {
         /// As it reads, without quotes.
@@ -34,16 +34,16 @@ pub(super) enum Yaml {
 
 /// A key of a map.
 #[derive(Debug)]
-pub(super) struct Key {
+pub(crate) struct Key {
     /// Where it stands.
-    pub(super) place: Place,
+    pub(crate) place: Place,
     /// The key.
-    pub(super) name: String,
+    pub(crate) name: String,
 }
 
 impl Node {
     /// What it is, with its article.
-    pub(super) fn describe(&self) -> &'static str {
+    pub(crate) fn describe(&self) -> &'static str {
         match &self.yaml {
             Yaml::Scalar { .. } if self.is_nothing() => "nothing",
             Yaml::Scalar { plain: true, text } if text.parse::<f64>().is_ok() => "a number",
@@ -55,7 +55,7 @@ impl Node {
     }
 
     /// A scalar's text.
-    pub(super) fn as_text(&self) -> Option<&str> {
+    pub(crate) fn as_text(&self) -> Option<&str> {
         match &self.yaml {
             Yaml::Scalar { text, .. } => Some(text),
             _ => None,
@@ -63,7 +63,7 @@ impl Node {
     }
 
     /// Whether it is YAML's null.
-    pub(super) fn is_nothing(&self) -> bool {
+    pub(crate) fn is_nothing(&self) -> bool {
         matches!(&self.yaml, Yaml::Scalar { text, plain: true } if ["", "~", "null", "Null", "NULL"].contains(&text.as_str()))
     }
 }
@@ -80,7 +80,7 @@ enum Into {
 }
 
 /// Reads the one document of `text`. None: an error was reported, and there is nothing to check further.
-pub(super) fn read(text: &str, report: &mut Report<'_>) -> Option<Node> {
+pub(crate) fn read(text: &str, report: &mut Report<'_>) -> Option<Node> {
     check_text(text, report)?;
     let mut tree = Tree { open: Vec::new(), root: None, nodes: 0, documents: 0 };
     for event in Parser::new_from_str(text) {

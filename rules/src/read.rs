@@ -4,25 +4,25 @@ use std::ops::RangeInclusive;
 
 use logystera_schemas::text::hidden_in;
 
-use super::duration;
-use super::report::{Place, Report};
-use super::suggest;
-use super::yaml::{Key, Node, Yaml};
+use crate::duration;
+use crate::report::{Place, Report};
+use crate::suggest;
+use crate::yaml::{Key, Node, Yaml};
 
 /// A key that a later version will know, and what to do until then.
-pub(super) type Later = (&'static str, &'static str);
+pub(crate) type Later = (&'static str, &'static str);
 
 /// A map and what it is called in errors, with its article.
-pub(super) struct Keys<'n> {
+pub(crate) struct Keys<'n> {
     /// Where errors about the whole map point.
-    pub(super) place: Place,
+    pub(crate) place: Place,
     what: &'static str,
     entries: &'n [(Key, Node)],
 }
 
 impl<'n> Keys<'n> {
     /// Reads `node` as a map that has only `known` keys.
-    pub(super) fn of(
+    pub(crate) fn of(
         node: &'n Node,
         what: &'static str,
         known: &[&str],
@@ -44,7 +44,7 @@ impl<'n> Keys<'n> {
     }
 
     /// Reads `node` as a map, whatever its keys.
-    pub(super) fn any(node: &'n Node, what: &'static str, report: &mut Report<'_>) -> Option<Self> {
+    pub(crate) fn any(node: &'n Node, what: &'static str, report: &mut Report<'_>) -> Option<Self> {
         let Yaml::Map(entries) = &node.yaml else {
             report.error(node.place, format!("{what} is a map of keys and values, not {}", node.describe()));
             return None;
@@ -54,22 +54,22 @@ impl<'n> Keys<'n> {
     }
 
     /// The keys and their values, in the order of the file.
-    pub(super) fn entries(&self) -> &'n [(Key, Node)] {
+    pub(crate) fn entries(&self) -> &'n [(Key, Node)] {
         self.entries
     }
 
     /// A key's value. None: the key is not there.
-    pub(super) fn get(&self, name: &str) -> Option<&'n Node> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'n Node> {
         self.entry(name).map(|(_, node)| node)
     }
 
     /// A key's place and its value. None: the key is not there.
-    pub(super) fn entry(&self, name: &str) -> Option<(Place, &'n Node)> {
+    pub(crate) fn entry(&self, name: &str) -> Option<(Place, &'n Node)> {
         self.entries.iter().find(|(key, _)| key.name == name).map(|(key, node)| (key.place, node))
     }
 
     /// The value of a key that must be there.
-    pub(super) fn need(&self, name: &str, help: &str, report: &mut Report<'_>) -> Option<&'n Node> {
+    pub(crate) fn need(&self, name: &str, help: &str, report: &mut Report<'_>) -> Option<&'n Node> {
         let found = self.get(name);
         if found.is_none() {
             report.error(self.place, format!("{} needs `{name}`", self.what)).help(help);
@@ -79,7 +79,7 @@ impl<'n> Keys<'n> {
 }
 
 /// Reads a scalar other than YAML's null.
-pub(super) fn text<'n>(node: &'n Node, what: &str, report: &mut Report<'_>) -> Option<&'n str> {
+pub(crate) fn text<'n>(node: &'n Node, what: &str, report: &mut Report<'_>) -> Option<&'n str> {
     match &node.yaml {
         Yaml::Scalar { text, .. } if !node.is_nothing() => Some(text),
         _ => {
@@ -90,7 +90,7 @@ pub(super) fn text<'n>(node: &'n Node, what: &str, report: &mut Report<'_>) -> O
 }
 
 /// Reads text for people: one line, no control characters, not blank, at most `max` characters.
-pub(super) fn line<'n>(node: &'n Node, what: &str, max: usize, report: &mut Report<'_>) -> Option<&'n str> {
+pub(crate) fn line<'n>(node: &'n Node, what: &str, max: usize, report: &mut Report<'_>) -> Option<&'n str> {
     let text = text(node, what, report)?;
     let chars = text.chars().count();
     if text.trim().is_empty() {
@@ -110,7 +110,7 @@ pub(super) fn line<'n>(node: &'n Node, what: &str, max: usize, report: &mut Repo
 }
 
 /// Reads one of `known`, and returns its place among them.
-pub(super) fn one_of(node: &Node, what: &str, known: &[&str], report: &mut Report<'_>) -> Option<usize> {
+pub(crate) fn one_of(node: &Node, what: &str, known: &[&str], report: &mut Report<'_>) -> Option<usize> {
     let word = text(node, what, report)?;
     let found = known.iter().position(|k| *k == word);
     if found.is_none() {
@@ -120,7 +120,7 @@ pub(super) fn one_of(node: &Node, what: &str, known: &[&str], report: &mut Repor
 }
 
 /// Reads a whole number in a range.
-pub(super) fn int(node: &Node, what: &str, range: RangeInclusive<i64>, report: &mut Report<'_>) -> Option<i64> {
+pub(crate) fn int(node: &Node, what: &str, range: RangeInclusive<i64>, report: &mut Report<'_>) -> Option<i64> {
     let (min, max) = (range.start(), range.end());
     let Yaml::Scalar { text, plain } = &node.yaml else {
         report.error(node.place, format!("{what} is a whole number, not {}", node.describe()));
@@ -161,7 +161,7 @@ fn is_digits(text: &str) -> bool {
 }
 
 /// Reads a duration in a range of milliseconds.
-pub(super) fn span(node: &Node, what: &str, range: RangeInclusive<i64>, report: &mut Report<'_>) -> Option<i64> {
+pub(crate) fn span(node: &Node, what: &str, range: RangeInclusive<i64>, report: &mut Report<'_>) -> Option<i64> {
     let (min, max) = (duration::short(*range.start()), duration::short(*range.end()));
     let Yaml::Scalar { text, .. } = &node.yaml else {
         report
@@ -196,7 +196,7 @@ fn shown(node: &Node, text: &str) -> String {
 }
 
 /// Reads a list of at most `max` items.
-pub(super) fn list<'n>(node: &'n Node, what: &str, max: usize, report: &mut Report<'_>) -> Option<&'n [Node]> {
+pub(crate) fn list<'n>(node: &'n Node, what: &str, max: usize, report: &mut Report<'_>) -> Option<&'n [Node]> {
     match &node.yaml {
         Yaml::List(items) if items.len() <= max => Some(items),
         Yaml::List(items) => {

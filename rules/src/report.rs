@@ -28,13 +28,13 @@ pub struct RuleError {
 
 impl RuleError {
     /// Says what stands at the place.
-    pub(super) fn label(&mut self, label: impl Into<String>) -> &mut Self {
+    pub(crate) fn label(&mut self, label: impl Into<String>) -> &mut Self {
         self.label = clean(&label.into());
         self
     }
 
     /// Says the way out.
-    pub(super) fn help(&mut self, help: impl Into<String>) -> &mut Self {
+    pub(crate) fn help(&mut self, help: impl Into<String>) -> &mut Self {
         self.help = Some(clean(&help.into()));
         self
     }
@@ -112,25 +112,25 @@ fn clean(text: &str) -> String {
 
 /// A place in a rule file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Line, from 1.
-    pub(super) line: usize,
+    pub(crate) line: usize,
     /// Column in characters, from 1.
-    pub(super) column: usize,
+    pub(crate) column: usize,
     /// Characters that it takes; cut to the end of the line when it is shown.
-    pub(super) width: usize,
+    pub(crate) width: usize,
 }
 
 impl Place {
     /// The beginning of the file.
-    pub(super) const START: Self = Self { line: 1, column: 1, width: 1 };
+    pub(crate) const START: Self = Self { line: 1, column: 1, width: 1 };
 }
 
 /// The errors of one file as they are found.
 #[derive(Debug)]
-pub(super) struct Report<'a> {
+pub(crate) struct Report<'a> {
     /// Name of the file.
-    pub(super) file: &'a str,
+    pub(crate) file: &'a str,
     lines: Vec<&'a str>,
     errors: Vec<RuleError>,
     /// The newest of the errors beyond the limit.
@@ -140,12 +140,12 @@ pub(super) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(file: &'a str, text: &'a str) -> Self {
+    pub(crate) fn new(file: &'a str, text: &'a str) -> Self {
         Self { file, lines: text.lines().collect(), errors: Vec::new(), spill: None, spilled: 0 }
     }
 
     /// Adds an error.
-    pub(super) fn error(&mut self, place: Place, problem: impl Into<String>) -> &mut RuleError {
+    pub(crate) fn error(&mut self, place: Place, problem: impl Into<String>) -> &mut RuleError {
         let line = self.lines.get(place.line.wrapping_sub(1)).copied().unwrap_or_default();
         let error = RuleError {
             file: self.file.to_owned(),
@@ -167,7 +167,7 @@ impl<'a> Report<'a> {
     }
 
     /// The place of `part` in the line of `place`, at or after it; `place` itself if the line does not show it.
-    pub(super) fn part(&self, place: Place, part: &str) -> Place {
+    pub(crate) fn part(&self, place: Place, part: &str) -> Place {
         let line = self.lines.get(place.line.wrapping_sub(1)).copied().unwrap_or_default();
         let start = line.char_indices().nth(place.column - 1).map_or(line.len(), |(at, _)| at);
         match line[start..].find(part) {
@@ -181,12 +181,12 @@ impl<'a> Report<'a> {
     }
 
     /// Errors so far, those beyond the limit included.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.errors.len() + self.spilled
     }
 
     /// The errors in the order of the file, and one that says how many there were besides.
-    pub(super) fn into_errors(self) -> Vec<RuleError> {
+    pub(crate) fn into_errors(self) -> Vec<RuleError> {
         let mut errors = self.errors;
         errors.sort_by_key(|error| (error.line, error.column));
         if let Some(mut last) = self.spill {

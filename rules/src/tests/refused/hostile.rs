@@ -6,11 +6,11 @@ use logystera_schemas::limits::{
 };
 
 use super::errors;
-use crate::core::RuleSet;
+use crate::from_yaml;
 
 /// The first line of each error.
 fn problems(text: &str) -> Vec<String> {
-    match RuleSet::from_yaml(&[("t.yaml", text)]) {
+    match from_yaml(&[("t.yaml", text)]) {
         Ok(_) => Vec::new(),
         Err(errors) => errors.into_iter().map(|error| error.problem).collect(),
     }
@@ -107,7 +107,7 @@ fn the_rules_of_all_files_count_together() {
     };
     let file =
         |range: std::ops::Range<usize>| format!("format: 1\nrules:\n{}", range.map(rule).collect::<Vec<_>>().concat());
-    let read = |n: usize| RuleSet::from_yaml(&[("a.yaml", &file(0..100)), ("b.yaml", &file(100..n))]);
+    let read = |n: usize| from_yaml(&[("a.yaml", &file(0..100)), ("b.yaml", &file(100..n))]);
     assert_eq!(read(RULES_MAX).unwrap().rules.len(), RULES_MAX);
     let errors = read(RULES_MAX + 1).unwrap_err();
     assert_eq!((errors.len(), errors[0].problem.as_str()), (1, "the set has more than 200 rules"));
@@ -129,15 +129,15 @@ fn a_set_fits_its_record() {
         )
     };
     let (one, two, three) = (file(0), file(20), file(40));
-    assert!(RuleSet::from_yaml(&[("a", &one)]).unwrap().body.len() < RULE_SET_BYTES_MAX);
-    let errors = RuleSet::from_yaml(&[("a", &one), ("b", &two), ("c", &three)]).unwrap_err();
+    assert!(from_yaml(&[("a", &one)]).unwrap().body.len() < RULE_SET_BYTES_MAX);
+    let errors = from_yaml(&[("a", &one), ("b", &two), ("c", &three)]).unwrap_err();
     assert!(errors[0].problem.ends_with("it has at most 1000000"), "{}", errors[0]);
 }
 
 #[test]
 fn errors_beyond_the_limit_are_counted() {
     let text = format!("format: 1\nrules: [{}]", "a,".repeat(150));
-    let found = RuleSet::from_yaml(&[("t.yaml", &text)]).unwrap_err();
+    let found = from_yaml(&[("t.yaml", &text)]).unwrap_err();
     assert_eq!(found.len(), RULE_ERRORS_MAX + 1);
     assert_eq!(
         found[RULE_ERRORS_MAX].help.as_deref(),

@@ -1,25 +1,25 @@
 //! `threshold` and `absent`: when a rule's condition is true.
 
+use logystera_processor::core::{Condition, Expected};
 use logystera_schemas::catalogue::{FieldKind, SignalType};
 use logystera_schemas::limits::{
     BLIND_AFTER_MS_MIN, EXACT_THRESHOLD_MAX, PANES_MAX, RESOLUTION_MS_DEFAULT, RULE_SPAN_MS_MAX, RULE_SPAN_MS_MIN,
     THRESHOLD_MAX,
 };
 
-use super::canonical::Json;
-use super::duration::short;
-use super::filter;
-use super::read::{self, Keys, Later};
-use super::report::{Place, Report};
-use super::yaml::Node;
-use crate::core::{Condition, Expected};
+use crate::canonical::Json;
+use crate::duration::short;
+use crate::filter;
+use crate::read::{self, Keys, Later};
+use crate::report::{Place, Report};
+use crate::yaml::Node;
 
 const SPANS: std::ops::RangeInclusive<i64> = RULE_SPAN_MS_MIN..=RULE_SPAN_MS_MAX;
 const LATER: [Later; 1] = [("ratio", "ratios come in a later version; count the bad outcomes alone until then")];
 
 /// Reads `threshold`, whose key stands at `key`. `signal` is none if the signal type was refused: then only what does
 /// not depend on it is checked.
-pub(super) fn threshold(
+pub(crate) fn threshold(
     key: Place,
     node: &Node,
     signal: Option<SignalType>,
@@ -124,7 +124,7 @@ fn distinct(
 }
 
 /// Reads `absent` in either of its forms: a missing signal, or (`blind_after`) a silent site.
-pub(super) fn absent(node: &Node, group_by: Option<Place>, report: &mut Report<'_>) -> Option<Condition> {
+pub(crate) fn absent(node: &Node, group_by: Option<Place>, report: &mut Report<'_>) -> Option<Condition> {
     let keys = Keys::of(node, "`absent`", &["for", "expected", "blind_after"], &[], report)?;
     if let Some(blind) = keys.get("blind_after") {
         for key in ["for", "expected"] {
@@ -156,7 +156,7 @@ pub(super) fn absent(node: &Node, group_by: Option<Place>, report: &mut Report<'
 }
 
 /// The canonical form of the condition, and the key that it stands under.
-pub(super) fn canonical(condition: &Condition, signal: Option<SignalType>) -> (&'static str, Json) {
+pub(crate) fn canonical(condition: &Condition, signal: Option<SignalType>) -> (&'static str, Json) {
     let span = |ms: i64| Json::text(short(ms));
     match condition {
         Condition::Count { threshold, within_ms, resolution_ms } => {
@@ -178,7 +178,7 @@ pub(super) fn canonical(condition: &Condition, signal: Option<SignalType>) -> (&
 }
 
 /// The span that `{within}` stands for, in milliseconds.
-pub(super) fn span_ms(condition: &Condition) -> i64 {
+pub(crate) fn span_ms(condition: &Condition) -> i64 {
     match condition {
         Condition::Count { within_ms, .. } | Condition::Distinct { within_ms, .. } => *within_ms,
         Condition::Absent { for_ms, .. } => *for_ms,

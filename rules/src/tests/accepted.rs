@@ -1,10 +1,10 @@
 //! What a rule becomes: canonical form, predicates, templates, and signals that match or don't.
 
+use logystera_processor::core::{Condition, Piece, Rule, RuleSet, StateLimits, Test};
 use logystera_schemas::batch::{Signal, Value};
 use logystera_schemas::catalogue::{SignalType, TYPE_FIELDS_MAX};
 
-use crate::core::{Condition, Piece, Rule, RuleSet, StateLimits, Test};
-use crate::rules::{RuleError, WorstCase};
+use crate::{RuleError, WorstCase, from_yaml};
 
 /// The one rule of a file that has these keys besides the ones that every rule needs.
 pub(super) fn rule(keys: &str) -> Rule {
@@ -14,7 +14,7 @@ pub(super) fn rule(keys: &str) -> Rule {
 }
 
 pub(super) fn set(text: &str) -> RuleSet {
-    RuleSet::from_yaml(&[("t.yaml", text)])
+    from_yaml(&[("t.yaml", text)])
         .unwrap_or_else(|errors| panic!("{}", errors.iter().map(RuleError::to_string).collect::<Vec<_>>().join("\n\n")))
 }
 

@@ -1,21 +1,21 @@
 //! `where`: tests of fields, checked against the catalogue.
 
+use logystera_processor::core::{Predicate, Test};
 use logystera_schemas::catalogue::{FieldDef, FieldKind, IdentClass, SignalType};
 use logystera_schemas::ids::{EpisodeId, from_hex};
 use logystera_schemas::limits::WHERE_VALUES_MAX;
 
-use super::canonical::Json;
-use super::read::{self, Keys};
-use super::report::Report;
-use super::suggest;
-use super::yaml::{Key, Node, Yaml};
-use crate::core::{Predicate, Test};
+use crate::canonical::Json;
+use crate::read::{self, Keys};
+use crate::report::Report;
+use crate::suggest;
+use crate::yaml::{Key, Node, Yaml};
 
 const RANGE_KEYS: [&str; 4] = ["gte", "gt", "lte", "lt"];
 const TEST_KEYS: [&str; 6] = ["gte", "gt", "lte", "lt", "prefix", "not"];
 
 /// Reads `where`. The predicates come in the order of their cost, then of their fields.
-pub(super) fn read(node: &Node, signal: SignalType, report: &mut Report<'_>) -> Option<Vec<Predicate>> {
+pub(crate) fn read(node: &Node, signal: SignalType, report: &mut Report<'_>) -> Option<Vec<Predicate>> {
     let keys = Keys::any(node, "`where`", report)?;
     let read: Vec<Option<Predicate>> =
         keys.entries().iter().map(|(key, node)| predicate(key, node, signal, report)).collect();
@@ -37,9 +37,9 @@ fn cost(test: &Test) -> u8 {
 }
 
 /// The field that a rule names, and its place.
-pub(super) fn field<'t>(
+pub(crate) fn field<'t>(
     name: &str,
-    place: super::report::Place,
+    place: crate::report::Place,
     signal: SignalType,
     report: &mut Report<'_>,
 ) -> Option<(usize, &'t FieldDef)> {
@@ -219,7 +219,7 @@ fn mask(items: &[Node], what: &str, symbols: &[String], report: &mut Report<'_>)
 }
 
 /// Reads true or false.
-pub(super) fn boolean(node: &Node, what: &str, report: &mut Report<'_>) -> Option<bool> {
+pub(crate) fn boolean(node: &Node, what: &str, report: &mut Report<'_>) -> Option<bool> {
     match &node.yaml {
         Yaml::Scalar { text, plain: true } if text == "true" => Some(true),
         Yaml::Scalar { text, plain: true } if text == "false" => Some(false),
@@ -231,7 +231,7 @@ pub(super) fn boolean(node: &Node, what: &str, report: &mut Report<'_>) -> Optio
 }
 
 /// Reads a hash.
-pub(super) fn hash(node: &Node, what: &str, report: &mut Report<'_>) -> Option<[u8; 16]> {
+pub(crate) fn hash(node: &Node, what: &str, report: &mut Report<'_>) -> Option<[u8; 16]> {
     let digits = read::text(node, what, report)?;
     let hash = from_hex(digits);
     if hash.is_none() {
@@ -243,7 +243,7 @@ pub(super) fn hash(node: &Node, what: &str, report: &mut Report<'_>) -> Option<[
 }
 
 /// Reads an identifier, or the beginning of one.
-pub(super) fn ident(
+pub(crate) fn ident(
     node: &Node,
     def: &FieldDef,
     class: IdentClass,
@@ -268,7 +268,7 @@ pub(super) fn ident(
 }
 
 /// What a field holds, with its article.
-pub(super) fn describe(kind: &FieldKind) -> &'static str {
+pub(crate) fn describe(kind: &FieldKind) -> &'static str {
     match kind {
         FieldKind::Enum(_) => "a symbol",
         FieldKind::EnumList(_) => "a list of symbols",
@@ -280,7 +280,7 @@ pub(super) fn describe(kind: &FieldKind) -> &'static str {
 }
 
 /// The canonical form of `where`.
-pub(super) fn canonical(filter: &[Predicate], signal: SignalType) -> Json {
+pub(crate) fn canonical(filter: &[Predicate], signal: SignalType) -> Json {
     let fields = &signal.def().fields;
     Json::map(filter.iter().map(|p| {
         let test = canonical_test(&p.test, &fields[p.field].kind);

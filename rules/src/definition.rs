@@ -1,5 +1,6 @@
 //! One rule of a file.
 
+use logystera_processor::core::{Condition, Rule};
 use logystera_schemas::catalogue::{FieldKind, SignalType, TYPE_FIELDS_MAX};
 use logystera_schemas::detection::Severity;
 use logystera_schemas::ids::{RuleName, Sha256Digest, is_slug};
@@ -7,16 +8,15 @@ use logystera_schemas::limits::{
     GROUP_FIELDS_MAX, MESSAGE_CHARS_MAX, RESOLVE_AFTER_MS_DEFAULT, RULE_SPAN_MS_MAX, SUPPRESS_MS_DEFAULT,
 };
 
-use super::canonical::Json;
-use super::duration::short;
-use super::extras::{self, Subject};
-use super::message::{self, Names};
-use super::read::{self, Keys, Later};
-use super::report::{Place, Report};
-use super::suggest;
-use super::yaml::{Node, Yaml};
-use super::{condition, filter};
-use crate::core::{Condition, Rule};
+use crate::canonical::Json;
+use crate::duration::short;
+use crate::extras::{self, Subject};
+use crate::message::{self, Names};
+use crate::read::{self, Keys, Later};
+use crate::report::{Place, Report};
+use crate::suggest;
+use crate::yaml::{Node, Yaml};
+use crate::{condition, filter};
 
 const KEYS: [&str; 18] = [
     "name",
@@ -50,23 +50,23 @@ const REVISION_DIGITS: usize = 12;
 const SPANS: std::ops::RangeInclusive<i64> = 0..=RULE_SPAN_MS_MAX;
 
 /// A rule, the place of its name, and its canonical form.
-pub(super) struct Defined {
-    pub(super) rule: Rule,
-    pub(super) place: Place,
-    pub(super) json: Json,
+pub(crate) struct Defined {
+    pub(crate) rule: Rule,
+    pub(crate) place: Place,
+    pub(crate) json: Json,
 }
 
 /// What a rule watches: everything that depends on its signal.
 struct Watch {
     signal: Option<SignalType>,
-    filter: Vec<crate::core::Predicate>,
+    filter: Vec<logystera_processor::core::Predicate>,
     group_by: Vec<usize>,
     evidence: Vec<usize>,
     condition: Condition,
 }
 
 /// Reads one rule.
-pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<Defined> {
+pub(crate) fn read(node: &Node, report: &mut Report<'_>) -> Option<Defined> {
     let keys = Keys::of(node, "a rule", &KEYS, &LATER, report)?;
     let errors_before = report.count();
     let name_node = keys.need("name", "such as `name: mail-delivery-failing`", report);
@@ -277,12 +277,12 @@ fn fields(
 }
 
 /// Name of a rule's field.
-pub(super) fn field_name(signal: Option<SignalType>, place: usize) -> Option<&'static str> {
+pub(crate) fn field_name(signal: Option<SignalType>, place: usize) -> Option<&'static str> {
     signal.and_then(|s| s.def().fields.get(place)).map(|f| f.name.as_str())
 }
 
 /// How many groups a rule can have. None: as many as its limit allows.
-pub(super) fn groups_max(rule: &Rule) -> Option<usize> {
+pub(crate) fn groups_max(rule: &Rule) -> Option<usize> {
     // A silent site is one group.
     let Some(signal) = rule.signal else { return Some(1) };
     let fields = &signal.def().fields;

@@ -4,7 +4,7 @@
 const WORD_CHARS_MAX: usize = 64;
 
 /// Help for an unknown word: the nearest known one, or all of them.
-pub(super) fn help<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn help<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     match nearest(word, &known) {
         _ if known.is_empty() => "there is none here: take it away".to_owned(),
@@ -14,7 +14,7 @@ pub(super) fn help<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> 
 }
 
 /// `a`, `b` or `c`.
-pub(super) fn list(words: &[&str]) -> String {
+pub(crate) fn list(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|w| format!("`{w}`")).collect();
     match quoted.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),

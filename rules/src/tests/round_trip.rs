@@ -1,9 +1,9 @@
 //! Whatever is accepted comes back from its canonical form the same, and hostile files come back as errors.
 
+use logystera_processor::core::RuleSet;
 use proptest::prelude::*;
 
-use crate::core::RuleSet;
-use crate::rules::{DEFAULT_PACK, default_pack};
+use crate::{DEFAULT_PACK, default_pack, from_canonical, from_yaml};
 
 /// A rule's keys as a generator draws them.
 fn rules() -> impl Strategy<Value = String> {
@@ -55,7 +55,7 @@ proptest! {
     #[test]
     fn the_canonical_form_reads_back_as_itself(rules in prop::collection::vec(rules(), 1..4)) {
         let text = format!("format: 1\nrules:\n{}", rules.concat());
-        if let Ok(set) = RuleSet::from_yaml(&[("t.yaml", &text)]) {
+        if let Ok(set) = from_yaml(&[("t.yaml", &text)]) {
             check(&set)?;
         }
     }
@@ -69,7 +69,7 @@ proptest! {
             text.splice(at..(at + cut).min(text.len()), insert.chars());
         }
         let text: String = text.into_iter().collect();
-        match RuleSet::from_yaml(&[("t.yaml", &text)]) {
+        match from_yaml(&[("t.yaml", &text)]) {
             Ok(set) => check(&set)?,
             Err(errors) => prop_assert!(!errors.is_empty() && errors.iter().all(|e| e.to_string().contains("--> t.yaml:"))),
         }
@@ -78,12 +78,12 @@ proptest! {
 
 /// Reads the body again as if it were a file, so that it is built anew and not just kept.
 fn check(set: &RuleSet) -> Result<(), TestCaseError> {
-    let again = RuleSet::from_yaml(&[("body", &set.body)])
+    let again = from_yaml(&[("body", &set.body)])
         .map_err(|errors| TestCaseError::fail(format!("{}\n{}", errors[0], set.body)))?;
     prop_assert_eq!(&again.body, &set.body);
     prop_assert_eq!(again.digest, set.digest);
     prop_assert_eq!(format!("{:?}", again.rules), format!("{:?}", set.rules));
-    let kept = RuleSet::from_canonical(&set.body).map_err(|errors| TestCaseError::fail(errors[0].to_string()))?;
+    let kept = from_canonical(&set.body).map_err(|errors| TestCaseError::fail(errors[0].to_string()))?;
     prop_assert_eq!((&kept.body, kept.digest), (&set.body, set.digest));
     Ok(())
 }
@@ -101,7 +101,7 @@ fn the_pack_reads_back_as_itself() {
 #[test]
 fn a_body_from_the_log_keeps_its_digest() {
     let body = r#"{"format":1,"rules":[]}"#;
-    let set = RuleSet::from_canonical(body).unwrap();
+    let set = from_canonical(body).unwrap();
     assert_eq!(set.body, body);
     assert_eq!(set.digest, logystera_schemas::ids::Sha256Digest::of(body.as_bytes()));
 }

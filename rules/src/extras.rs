@@ -7,13 +7,13 @@ use logystera_schemas::limits::{
     WHERE_VALUES_MAX,
 };
 
-use super::canonical::Json;
-use super::duration::short;
-use super::filter;
-use super::read::{self, Keys};
-use super::report::Report;
-use super::suggest;
-use super::yaml::{Key, Node, Yaml};
+use crate::canonical::Json;
+use crate::duration::short;
+use crate::filter;
+use crate::read::{self, Keys};
+use crate::report::Report;
+use crate::suggest;
+use crate::yaml::{Key, Node, Yaml};
 
 /// What alerts can be bundled by.
 const BUNDLE_BY: [&str; 5] = ["tenant", "site", "rule", "severity", "subsystem"];
@@ -22,7 +22,7 @@ const STATES: [&str; 3] = ["inactive", "pending", "firing"];
 const TIMES: std::ops::RangeInclusive<i64> = 0..=RULE_SPAN_MS_MAX;
 
 /// Reads `bundle` into its canonical form.
-pub(super) fn bundle(node: &Node, report: &mut Report<'_>) -> Option<Json> {
+pub(crate) fn bundle(node: &Node, report: &mut Report<'_>) -> Option<Json> {
     let keys = Keys::of(node, "`bundle`", &["by", "wait", "max"], &[], report)?;
     let by = keys.need("by", "such as `by: [site]`", report).and_then(|node| {
         let items = read::list(node, "`bundle.by`", BUNDLE_BY.len(), report)?;
@@ -43,14 +43,14 @@ pub(super) fn bundle(node: &Node, report: &mut Report<'_>) -> Option<Json> {
 }
 
 /// What the tests of a rule refer to.
-pub(super) struct Subject<'r> {
-    pub(super) signal: Option<SignalType>,
+pub(crate) struct Subject<'r> {
+    pub(crate) signal: Option<SignalType>,
     /// Names of the fields of `group_by`.
-    pub(super) group_by: &'r [&'r str],
+    pub(crate) group_by: &'r [&'r str],
 }
 
 /// Reads `tests` into their canonical form.
-pub(super) fn tests(node: &Node, subject: &Subject<'_>, report: &mut Report<'_>) -> Option<Json> {
+pub(crate) fn tests(node: &Node, subject: &Subject<'_>, report: &mut Report<'_>) -> Option<Json> {
     let items = read::list(node, "`tests`", RULE_TESTS_MAX, report)?;
     let read: Vec<_> = items.iter().map(|item| test(item, subject, report)).collect();
     Some(Json::List(read.into_iter().collect::<Option<Vec<_>>>()?))

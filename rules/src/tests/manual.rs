@@ -3,10 +3,9 @@
 use logystera_schemas::detection::Severity;
 
 use super::accepted::set;
-use crate::core::RuleSet;
-use crate::rules::default_pack;
+use crate::{default_pack, from_yaml};
 
-const MANUAL: &str = include_str!("../../../../docs/rules.md");
+const MANUAL: &str = include_str!("../../../docs/rules.md");
 
 /// The first example: a whole rule file.
 fn example() -> &'static str {
@@ -17,7 +16,7 @@ fn example() -> &'static str {
 }
 
 fn shown(file: &str, text: &str) -> String {
-    RuleSet::from_yaml(&[(file, text)]).unwrap_err()[0].to_string()
+    from_yaml(&[(file, text)]).unwrap_err()[0].to_string()
 }
 
 #[test]
@@ -52,7 +51,7 @@ fn the_default_pack_is_listed() {
 
 #[test]
 fn the_output_is_the_one_that_is_shown() {
-    let set = set(include_str!("../../../../rules/cron.yaml"));
+    let set = set(include_str!("../../cron.yaml"));
     for line in [
         format!("cron-stopped  {}       1             96          96\n", set.rules[0].revision),
         format!("1 rule, no errors; digest {}\n", set.digest),

@@ -1,8 +1,9 @@
 //! What a rule can cost at worst, known before it runs. The sizes are those that the engine counts for a group against
 //! the bounds of a site.
 
-use super::definition::groups_max;
-use crate::core::{Rule, StateLimits, group_bytes_max};
+use logystera_processor::core::{Rule, StateLimits, group_bytes_max};
+
+use crate::definition::groups_max;
 
 /// The most that the state of a rule can take of one site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]

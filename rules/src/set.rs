@@ -1,30 +1,9 @@
-//! Rule files: YAML in, a checked [`RuleSet`] out, or errors that name line, column and the way out.
-//!
-//! Parsing does the checking: what comes out can run. It is pure: files are read by the caller. `docs/rules.md` is the
-//! manual.
-
-mod duration;
-mod read;
-mod report;
-mod suggest;
-mod yaml;
-
-mod condition;
-mod definition;
-mod extras;
-mod filter;
-mod message;
-
-mod canonical;
-mod catalogue_doc;
-mod cost;
-mod pack;
-
-#[cfg(test)]
-mod tests;
+//! A set of rule files as a whole: what concerns them together, and what they become.
 
 use std::collections::BTreeMap;
 
+use logystera_processor::core::{Condition, Rule, RuleSet, StateLimits};
+use logystera_processor::task::NoRuleSet;
 use logystera_schemas::catalogue::{SignalType, SignalTypes};
 use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::limits::{
@@ -32,17 +11,12 @@ use logystera_schemas::limits::{
     SITE_STATE_BYTES_ALLOWED_MIN,
 };
 
-pub use catalogue_doc::catalogue_markdown;
-pub use cost::WorstCase;
-pub use pack::{DEFAULT_PACK, default_pack};
-pub use report::RuleError;
-
-use crate::core::{Condition, Rule, RuleSet, StateLimits};
-use canonical::Json;
-use definition::Defined;
-use read::{Keys, Later};
-use report::{Place, Report};
-use yaml::Node;
+use crate::canonical::Json;
+use crate::cost::WorstCase;
+use crate::definition::{self, Defined};
+use crate::read::{self, Keys, Later};
+use crate::report::{Place, Report, RuleError};
+use crate::yaml::{self, Node};
 
 /// Version of the rule format.
 const FORMAT: i64 = 1;
@@ -50,29 +24,32 @@ const KEYS: [&str; 4] = ["format", "rules", "limits", "disabled"];
 const LATER: [Later; 2] =
     [("metrics", "metrics come in a later version"), ("snapshots", "snapshots come in a later version")];
 
-impl RuleSet {
-    /// Reads the files of a rule set, each with its name for errors. If anything is wrong, gives all errors of all
-    /// files, in the order of the files.
-    pub fn from_yaml(sources: &[(&str, &str)]) -> Result<Self, Vec<RuleError>> {
-        let mut reader = SetReader::default();
-        let mut reports: Vec<Report<'_>> = sources.iter().map(|(name, text)| Report::new(name, text)).collect();
-        for ((_, text), report) in sources.iter().zip(&mut reports) {
-            reader.read(text, report);
-        }
-        if reports.iter().all(|report| report.count() == 0) {
-            match reader.finish(&mut reports) {
-                Some(set) if reports.iter().all(|report| report.count() == 0) => return Ok(set),
-                _ => {}
-            }
-        }
-        Err(reports.into_iter().flat_map(Report::into_errors).collect())
+/// Reads the files of a rule set, each with its name for errors. If anything is wrong, gives all errors of all files, in
+/// the order of the files.
+pub fn from_yaml(sources: &[(&str, &str)]) -> Result<RuleSet, Vec<RuleError>> {
+    let mut reader = SetReader::default();
+    let mut reports: Vec<Report<'_>> = sources.iter().map(|(name, text)| Report::new(name, text)).collect();
+    for ((_, text), report) in sources.iter().zip(&mut reports) {
+        reader.read(text, report);
     }
+    if reports.iter().all(|report| report.count() == 0) {
+        match reader.finish(&mut reports) {
+            Some(set) if reports.iter().all(|report| report.count() == 0) => return Ok(set),
+            _ => {}
+        }
+    }
+    Err(reports.into_iter().flat_map(Report::into_errors).collect())
+}
 
-    /// Reads a rule set from its canonical form, as it stands in `control`. The set keeps this very body and its digest.
-    pub fn from_canonical(body: &str) -> Result<Self, Vec<RuleError>> {
-        let set = Self::from_yaml(&[("rule set", body)])?;
-        Ok(Self { digest: Sha256Digest::of(body.as_bytes()), body: body.to_owned(), ..set })
-    }
+/// Reads a rule set from its canonical form, as it stands in `control`. The set keeps this very body and its digest.
+pub fn from_canonical(body: &str) -> Result<RuleSet, Vec<RuleError>> {
+    let set = from_yaml(&[("rule set", body)])?;
+    Ok(RuleSet { digest: Sha256Digest::of(body.as_bytes()), body: body.to_owned(), ..set })
+}
+
+/// For the engine, the rule set whose body topic `control` has. None: it has none.
+pub fn published(body: Option<&str>) -> Result<RuleSet, NoRuleSet> {
+    from_canonical(body.ok_or(NoRuleSet::Missing)?).map_err(|errors| NoRuleSet::Unreadable(errors.len()))
 }
 
 /// The text of a file. An error if it has too many bytes, or they are not UTF-8. The caller need not read more than one

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::core::{Condition, RuleSet, StateLimits};
-use crate::rules::{DEFAULT_PACK, RuleError, WorstCase, default_pack};
+use logystera_processor::core::{Condition, RuleSet, StateLimits};
+
+use crate::{DEFAULT_PACK, RuleError, WorstCase, default_pack};
 
 fn read() -> RuleSet {
     default_pack()
@@ -63,7 +64,7 @@ fn the_pack_watches_a_silent_site() {
 
 #[test]
 fn every_file_of_the_folder_is_in_the_pack() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../rules");
+    let folder = env!("CARGO_MANIFEST_DIR");
     let mut files: Vec<String> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| format!("rules/{}", entry.unwrap().file_name().to_string_lossy()))
@@ -76,7 +77,7 @@ fn every_file_of_the_folder_is_in_the_pack() {
 #[test]
 fn signals_md_is_what_the_catalogue_says() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/signals.md");
-    let wanted = crate::rules::catalogue_markdown();
+    let wanted = crate::catalogue_markdown();
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(path, &wanted).unwrap();
     }

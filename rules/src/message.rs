@@ -1,27 +1,27 @@
 //! Message templates: `{count} mails failed on {site} within {within}`.
 
+use logystera_processor::core::{Piece, Template};
 use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::limits::MESSAGE_CHARS_MAX;
 
-use super::duration;
-use super::read;
-use super::report::Report;
-use super::suggest;
-use super::yaml::Node;
-use crate::core::{Piece, Template};
+use crate::duration;
+use crate::read;
+use crate::report::Report;
+use crate::suggest;
+use crate::yaml::Node;
 
 /// What a message may name.
-pub(super) struct Names<'r> {
+pub(crate) struct Names<'r> {
     /// Whether the rule counts anything.
-    pub(super) counts: bool,
+    pub(crate) counts: bool,
     /// What `{within}` stands for, in milliseconds.
-    pub(super) span_ms: i64,
+    pub(crate) span_ms: i64,
     /// Names of the fields of `group_by`.
-    pub(super) group_by: Vec<&'r str>,
+    pub(crate) group_by: Vec<&'r str>,
 }
 
 /// Reads `message`.
-pub(super) fn read(node: &Node, names: &Names<'_>, report: &mut Report<'_>) -> Option<Template> {
+pub(crate) fn read(node: &Node, names: &Names<'_>, report: &mut Report<'_>) -> Option<Template> {
     let text = read::line(node, "`message`", MESSAGE_CHARS_MAX, report)?;
     let mut pieces = Vec::new();
     let mut plain = String::new();
@@ -38,7 +38,7 @@ pub(super) fn read(node: &Node, names: &Names<'_>, report: &mut Report<'_>) -> O
             let brace = &found[..1];
             let place = report.part(node.place, found);
             report
-                .error(super::report::Place { width: 1, ..place }, format!("a `{brace}` alone"))
+                .error(crate::report::Place { width: 1, ..place }, format!("a `{brace}` alone"))
                 .help(format!("write `{brace}{brace}` for the character itself"));
             return None;
         };
@@ -84,7 +84,7 @@ fn piece(name: &str, shown: &str, node: &Node, names: &Names<'_>, report: &mut R
 }
 
 /// The message as a rule file writes it.
-pub(super) fn canonical(template: &Template, group_by: &[usize], signal: Option<SignalType>) -> String {
+pub(crate) fn canonical(template: &Template, group_by: &[usize], signal: Option<SignalType>) -> String {
     let mut text = String::new();
     for piece in &template.0 {
         match piece {
