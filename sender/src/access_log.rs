@@ -4,7 +4,7 @@
 use logystera_schemas::calendar::day_of;
 use serde_json::json;
 
-use super::redact;
+use crate::redact::{self, Note};
 
 /// Characters of a user agent (schema of `http.request`).
 const USER_AGENT_CHARS_MAX: usize = 256;
@@ -13,38 +13,8 @@ const ROUTE_GROUP_CHARS_MAX: usize = 64;
 /// Methods that the catalogue tells apart; others are `OTHER`.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-/// What was cut from a line that was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Note {
-    /// The query string.
-    Query,
-    /// A segment of the path.
-    Segment,
-    /// The end of a long path.
-    PathLength,
-    /// The end of a long user agent.
-    AgentLength,
-    /// Characters of the user agent.
-    AgentCharacters,
-    /// The method's name.
-    Method,
-}
-
-impl Note {
-    pub(super) fn text(self) -> &'static str {
-        match self {
-            Self::Query => "query string or parameters left out",
-            Self::Segment => "a part of the path looked like a token, an address or a one-time link: now *",
-            Self::PathLength => "path longer than 256 characters",
-            Self::AgentLength => "user agent longer than 256 characters",
-            Self::AgentCharacters => "user agent with characters other than visible ASCII: now ?",
-            Self::Method => "method that the catalogue does not have: now OTHER",
-        }
-    }
-}
-
 /// The signal of a line, as JSON, and what was cut; or why it cannot be read.
-pub(super) fn signal(line: &[u8], hash: impl Fn(&str) -> String) -> Result<(String, Vec<Note>), &'static str> {
+pub fn signal(line: &[u8], hash: impl Fn(&str) -> String) -> Result<(String, Vec<Note>), &'static str> {
     if line.len() > logystera_schemas::limits::LINE_BYTES_MAX {
         return Err("longer than 65536 bytes");
     }

@@ -1,7 +1,5 @@
 //! The path of a request as a signal may have it: without what a person or a secret could be read from.
 
-use super::access_log::Note;
-
 /// Characters of a path (schema of `http.request`).
 const PATH_CHARS_MAX: usize = 256;
 /// Letters and digits in a row from which a segment is taken for a token.
@@ -13,8 +11,39 @@ const NUMBER_CHARS_MIN: usize = 9;
 /// Stands for a segment that is not told.
 const HIDDEN: &str = "*";
 
+/// What was cut from a line that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Note {
+    /// The query string.
+    Query,
+    /// A segment of the path.
+    Segment,
+    /// The end of a long path.
+    PathLength,
+    /// The end of a long user agent.
+    AgentLength,
+    /// Characters of the user agent.
+    AgentCharacters,
+    /// The method's name.
+    Method,
+}
+
+impl Note {
+    /// The same, for people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Query => "query string or parameters left out",
+            Self::Segment => "a part of the path looked like a token, an address or a one-time link: now *",
+            Self::PathLength => "path longer than 256 characters",
+            Self::AgentLength => "user agent longer than 256 characters",
+            Self::AgentCharacters => "user agent with characters other than visible ASCII: now ?",
+            Self::Method => "method that the catalogue does not have: now OTHER",
+        }
+    }
+}
+
 /// The path of a request target (RFC 9112, section 3.2), and what was cut from it.
-pub(super) fn path(target: &[u8], notes: &mut Vec<Note>) -> String {
+pub fn path(target: &[u8], notes: &mut Vec<Note>) -> String {
     let origin = origin_form(target);
     let end = origin.iter().position(|b| b"?#;".contains(b)).unwrap_or(origin.len());
     if end < origin.len() {
