@@ -14,6 +14,7 @@ const SOURCES: &[&str] = &[
     "ingest/src/",
     "processor/src/",
     "rules/src/",
+    "replay/src/",
     "alerter/src/",
     "app/src/",
     "bench/src/",

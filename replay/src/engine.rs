@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use logystera_infra::directory::Skips;
 use logystera_infra::log::{Entry, Record};
+use logystera_infra::reading::{Part, Reading};
 use logystera_infra::runtime::StateMachine;
 use logystera_processor::core::{RuleSet, SEMANTICS};
 use logystera_processor::task::{EngineMachine, OutputPartitions};
@@ -17,19 +18,18 @@ use logystera_schemas::signals_topic::SiteConfigured;
 use logystera_schemas::snapshot::{Snapshot, SnapshotSite};
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
 
-use super::asked::{Asked, Known};
-use super::snapshots;
-use crate::cli::{CliError, FINDING};
-use crate::installation::reading::{Part, Reading};
+use crate::asked::{Asked, Known};
+use crate::error::ReplayError;
+use crate::snapshots;
 
 /// The engine's state, as it travels with the key groups.
-pub(super) type State = BTreeMap<Vec<u8>, Vec<u8>>;
+pub(crate) type State = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// The signals of a partition on their way through an engine.
-pub(super) struct Replay<'a> {
-    pub(super) log: &'a dyn Reading,
-    pub(super) machine: EngineMachine<Known<'a>>,
-    pub(super) part: Part,
+pub struct Replay<'a> {
+    pub(crate) log: &'a dyn Reading,
+    pub(crate) machine: EngineMachine<Known<'a>>,
+    pub(crate) part: Part,
     /// What is stored so far, where others go on with it.
     state: State,
     /// Whether the topic has grown since.
@@ -43,31 +43,32 @@ pub(super) struct Replay<'a> {
     /// The parts of snapshots whose place has not been reached, the next one last.
     ahead: Vec<Vec<Snapshot>>,
     /// Offset that it began with.
-    pub(super) begin: u64,
-    pub(super) next: u64,
-    pub(super) records: u64,
-    pub(super) batches: u64,
+    pub(crate) begin: u64,
+    pub(crate) next: u64,
+    pub(crate) records: u64,
+    pub(crate) batches: u64,
     /// Records that were passed over, as the engine did.
-    pub(super) skipped: u64,
+    pub(crate) skipped: u64,
     skips: Skips,
 }
 
 /// A detection that the replay gives.
-pub(super) struct Found {
+pub struct Found {
     /// Offset of the record that brought it about.
-    pub(super) applied: u64,
+    pub applied: u64,
     /// Partition of the newest generation of `detections` that it belongs to.
-    pub(super) partition: u32,
-    pub(super) detection: Detection,
+    pub partition: u32,
+    /// The detection.
+    pub detection: Detection,
 }
 
 impl Asked<'_> {
     /// Replays one partition after the other, each behind the one that it goes on with: sites do not concern each other.
     /// `visit` gives false to end it.
-    pub(super) fn each(
+    pub fn each<E: From<ReplayError>>(
         &self,
-        mut visit: impl FnMut(&mut Replay<'_>) -> Result<bool, CliError>,
-    ) -> Result<(), CliError> {
+        mut visit: impl FnMut(&mut Replay<'_>) -> Result<bool, E>,
+    ) -> Result<(), E> {
         let is_first = |part: &Part| self.parent(*part).is_none_or(|parent| self.entries_in(parent).next().is_none());
         let mut left: Vec<(Part, Rc<State>)> =
             self.parts().filter(is_first).map(|part| (part, Rc::default())).collect();
@@ -88,7 +89,7 @@ impl Asked<'_> {
 
 impl<'a> Replay<'a> {
     /// An engine that goes on with `state`, which the partition before has left.
-    pub(super) fn new(asked: &Asked<'a>, part: Part, state: &State) -> Result<Self, CliError> {
+    pub(crate) fn new(asked: &Asked<'a>, part: Part, state: &State) -> Result<Self, ReplayError> {
         let (log, known) = (asked.log, asked.known.clone());
         let partitions = asked.facts.generations[part.generation as usize];
         let parents = part.generation.checked_sub(1).map(|before| asked.facts.generations[before as usize]);
@@ -139,7 +140,7 @@ impl<'a> Replay<'a> {
         Ok(replay)
     }
 
-    fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), CliError> {
+    fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), ReplayError> {
         self.machine.restore(key, value).map_err(|halt| altered(&halt.to_string()))?;
         if self.has_next {
             self.state.insert(key.to_vec(), value.to_vec());
@@ -148,12 +149,12 @@ impl<'a> Replay<'a> {
     }
 
     /// The sites as the snapshots have them that this partition begins with.
-    pub(super) fn sites_ahead(&self) -> impl Iterator<Item = &SnapshotSite> {
+    pub(crate) fn sites_ahead(&self) -> impl Iterator<Item = &SnapshotSite> {
         self.ahead.iter().flatten().flat_map(|part| &part.sites)
     }
 
     /// Goes on with the snapshots that were taken before this record.
-    fn enter(&mut self, offset: u64) -> Result<(), CliError> {
+    fn enter(&mut self, offset: u64) -> Result<(), ReplayError> {
         while let Some(parts) = self.ahead.pop_if(|parts| parts.first().is_some_and(|part| part.position <= offset)) {
             // The log's clocks, which stand first, go on by themselves from the first one on.
             let clocks = usize::from(!self.entered.is_empty());
@@ -171,7 +172,7 @@ impl<'a> Replay<'a> {
     }
 
     /// From here on a site is judged by the rules that were given. What ends with the others is not told.
-    fn judge_by(&mut self, given: &RuleSet, of: &SnapshotSite, offset: u64) -> Result<(), CliError> {
+    fn judge_by(&mut self, given: &RuleSet, of: &SnapshotSite, offset: u64) -> Result<(), ReplayError> {
         let Some(site) = self.known.directory.site(of.site.as_str()) else { return Ok(()) };
         let configured = SiteConfigured {
             site: site.site.clone(),
@@ -195,14 +196,29 @@ impl<'a> Replay<'a> {
         }
     }
 
+    /// Offsets that it has behind it.
+    pub fn passed(&self) -> u64 {
+        self.next - self.begin
+    }
+
+    /// Offsets from where it began to the partition's end.
+    pub fn offsets(&self) -> Result<u64, ReplayError> {
+        Ok(self.log.bounds(Topic::Signals, self.part)?.end - self.begin)
+    }
+
+    /// Records that it has read.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
     /// What those go on with that the partition has become.
-    pub(super) fn into_state(mut self) -> State {
+    pub(crate) fn into_state(mut self) -> State {
         self.store();
         self.state
     }
 
     /// Applies the next records. None: the partition's end; else what they brought about.
-    pub(super) fn step(&mut self) -> Result<Option<Vec<Found>>, CliError> {
+    pub fn step(&mut self) -> Result<Option<Vec<Found>>, ReplayError> {
         if self.machine.is_sealed() {
             return Ok(None);
         }
@@ -256,12 +272,12 @@ impl<'a> Replay<'a> {
     }
 
     /// The record, with the given rules in place of those that it names.
-    fn with_rules(&self, record: Record) -> Result<Record, CliError> {
+    fn with_rules(&self, record: Record) -> Result<Record, ReplayError> {
         let decoded = SignalsRecord::decode(&record.value);
         let decoded = decoded.map_err(|error| altered(&format!("offset {}: {error}", record.offset)))?;
         let SignalsRecord::SiteConfigured(configured) = decoded else { return Ok(record) };
         if configured.semantics > SEMANTICS {
-            return Err(CliError::not_available(format!(
+            return Err(ReplayError::Unavailable(format!(
                 "topic signals offset {}: it was written for version {} of the engine's semantics; this binary knows up to \
                  {SEMANTICS}: use a newer one",
                 record.offset, configured.semantics
@@ -274,6 +290,6 @@ impl<'a> Replay<'a> {
 }
 
 /// A record that the engine cannot apply.
-fn altered(what: &str) -> CliError {
-    CliError::new(FINDING, format_args!("topic signals {what}"))
+fn altered(what: &str) -> ReplayError {
+    ReplayError::Damaged(format!("topic signals {what}"))
 }

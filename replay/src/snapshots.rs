@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use logystera_infra::log::Record;
+use logystera_infra::reading::{Part, Reading};
 use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::schema;
 use logystera_schemas::snapshot::Snapshot;
 use logystera_schemas::topic::Topic;
 
-use super::plan::Taken;
-use crate::cli::{CliError, FINDING};
-use crate::installation::reading::{Part, Reading};
+use crate::error::ReplayError;
+use crate::plan::Taken;
 
 /// The snapshots of each key group, or of one, in the order in which they were taken.
-pub(super) fn find(log: &dyn Reading, of: Option<KeyGroup>) -> Result<BTreeMap<u32, Vec<Taken>>, CliError> {
+pub(crate) fn find(log: &dyn Reading, of: Option<KeyGroup>) -> Result<BTreeMap<u32, Vec<Taken>>, ReplayError> {
     let mut found: BTreeMap<u32, Vec<Taken>> = BTreeMap::new();
     let parts = of.map_or_else(|| log.parts(Topic::Snapshots), |group| log.parts_of(Topic::Snapshots, group));
     for stands in parts {
@@ -45,7 +45,7 @@ fn note(found: &mut BTreeMap<u32, Vec<Taken>>, stands: Part, record: &Record, sn
 }
 
 /// The parts of each of these, by key group. Read in the topic's order: to go from one to the next by itself takes long.
-pub(super) fn load(log: &dyn Reading, taken: &[(u32, Taken)]) -> Result<BTreeMap<u32, Vec<Snapshot>>, CliError> {
+pub(crate) fn load(log: &dyn Reading, taken: &[(u32, Taken)]) -> Result<BTreeMap<u32, Vec<Snapshot>>, ReplayError> {
     let mut wanted: BTreeMap<Part, BTreeSet<u64>> = BTreeMap::new();
     for (stands, offsets) in taken.iter().map(|(_, taken)| &taken.stands) {
         wanted.entry(*stands).or_default().extend(offsets);
@@ -56,7 +56,9 @@ pub(super) fn load(log: &dyn Reading, taken: &[(u32, Taken)]) -> Result<BTreeMap
         while !offsets.is_empty() {
             let records = log.read(Topic::Snapshots, stands, next, READ_BYTES_MAX)?;
             let Some(last) = records.last() else {
-                return Err(CliError::not_available("snapshots have passed their time meanwhile: try again"));
+                return Err(ReplayError::Unavailable(
+                    "snapshots have passed their time meanwhile: try again".to_owned(),
+                ));
             };
             next = last.offset + 1;
             for record in records.iter().filter(|record| offsets.remove(&record.offset)) {
@@ -68,7 +70,7 @@ pub(super) fn load(log: &dyn Reading, taken: &[(u32, Taken)]) -> Result<BTreeMap
     Ok(loaded)
 }
 
-fn decode(record: &Record) -> Result<Snapshot, CliError> {
+fn decode(record: &Record) -> Result<Snapshot, ReplayError> {
     schema::decode(&record.value)
-        .map_err(|error| CliError::new(FINDING, format_args!("topic snapshots offset {}: {error}", record.offset)))
+        .map_err(|error| ReplayError::Damaged(format!("topic snapshots offset {}: {error}", record.offset)))
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use logystera_infra::directory::Directory;
 use logystera_infra::log::{LogError, Record};
+use logystera_infra::reading::{Part, Reading};
 use logystera_processor::core::{Engine, Output, RuleSet};
 use logystera_rules::from_canonical;
 use logystera_schemas::avro::Blob;
@@ -16,8 +18,7 @@ use logystera_schemas::signals_topic::Seal;
 use logystera_schemas::topic::{SignalsRecord, Topic};
 use logystera_system::golden;
 
-use super::*;
-use crate::installation::reading::{Part, Reading};
+use crate::{Asked, Found, Question, ReplayError};
 
 /// Partitions of the generations.
 const GENERATIONS: [u32; 3] = [1, 2, 6];
@@ -76,19 +77,17 @@ impl Memory {
 
     /// Every detection that is found, as JSON, by site.
     fn found(&self, from_ms: Option<i64>) -> BTreeMap<String, Vec<String>> {
-        let known = Known { log: self, directory: Arc::new(self.directory.clone()), given: None };
-        let asked = Asked::new(self, (None, true), from_ms, known).unwrap();
+        let question = Question { from_ms, ..Question::default() };
+        let asked = Asked::new(self, Arc::new(self.directory.clone()), question).unwrap();
         let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let each = asked.each(|replayed| {
             while let Some(step) = replayed.step()? {
-                for Found { detection, .. } in
-                    step.into_iter().filter(|f| f.detection.last_evaluated_at >= asked.from_ms)
-                {
+                for Found { detection, .. } in step.into_iter().filter(|f| asked.wants(&f.detection)) {
                     let line = serde_json::to_string(&detection).unwrap();
                     found.entry(detection.site.to_string()).or_default().push(line);
                 }
             }
-            Ok(true)
+            Ok::<_, ReplayError>(true)
         });
         each.unwrap();
         found
@@ -162,7 +161,7 @@ impl Reading for Memory {
         Ok(self.directory.clone())
     }
 
-    fn position(&self, part: Part) -> Result<u64, LogError> {
+    fn position(&self, _: &str, part: Part) -> Result<u64, LogError> {
         Ok(self.bounds(Topic::Signals, part)?.end)
     }
 }

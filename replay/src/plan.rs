@@ -2,37 +2,36 @@
 
 use std::collections::BTreeMap;
 
+use logystera_infra::reading::Part;
 use logystera_schemas::limits::SKEW_S_MAX;
-
-use crate::installation::reading::Part;
 
 /// A snapshot that stands whole in topic `snapshots`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Taken {
+pub(crate) struct Taken {
     /// Partition of `signals`.
-    pub(super) part: Part,
+    pub(crate) part: Part,
     /// Offset in it: every record below it has been applied.
-    pub(super) position: u64,
+    pub(crate) position: u64,
     /// Wall time of the log, milliseconds since the epoch.
-    pub(super) at_ms: i64,
+    pub(crate) at_ms: i64,
     /// Partition of `snapshots`, and the offsets of its parts there, in their order.
-    pub(super) stands: (Part, Vec<u64>),
+    pub(crate) stands: (Part, Vec<u64>),
 }
 
 /// What is known of topic `signals`.
 #[derive(Debug, Default)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     /// Partitions of each generation, the oldest first.
-    pub(super) generations: Vec<u32>,
+    pub(crate) generations: Vec<u32>,
     /// Offset of the oldest record that is left of each partition.
-    pub(super) starts: BTreeMap<Part, u64>,
+    pub(crate) starts: BTreeMap<Part, u64>,
     /// The snapshots of each key group, in the order in which they were taken.
-    pub(super) snapshots: BTreeMap<u32, Vec<Taken>>,
+    pub(crate) snapshots: BTreeMap<u32, Vec<Taken>>,
 }
 
 /// Where a replay begins with a key group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Entry {
+pub(crate) enum Entry {
     /// With its first record.
     Start,
     /// With what a snapshot has.
@@ -41,7 +40,7 @@ pub(super) enum Entry {
 
 impl Entry {
     /// Generation of `signals` in which it begins.
-    pub(super) fn generation(&self) -> u32 {
+    pub(crate) fn generation(&self) -> u32 {
         match self {
             Self::Start => 0,
             Self::Snapshot(taken) => taken.part.generation,
@@ -49,7 +48,7 @@ impl Entry {
     }
 
     /// The snapshot.
-    pub(super) fn taken(&self) -> Option<&Taken> {
+    pub(crate) fn taken(&self) -> Option<&Taken> {
         match self {
             Self::Start => None,
             Self::Snapshot(taken) => Some(taken),
@@ -59,7 +58,7 @@ impl Entry {
 
 impl Facts {
     /// The partition of a generation that a key group is in.
-    pub(super) fn part(&self, generation: u32, key_group: u32) -> Part {
+    pub(crate) fn part(&self, generation: u32, key_group: u32) -> Part {
         Part { generation, partition: key_group % self.generations[generation as usize] }
     }
 
@@ -74,7 +73,7 @@ impl Facts {
 
     /// Where to begin with a key group so that everything that was evaluated at `from_ms` (the site's time) or later is found;
     /// as early as can be where that is none. None: what it knew at the log's start is gone, and no snapshot was taken since.
-    pub(super) fn entry(&self, key_group: u32, from_ms: Option<i64>) -> Option<Entry> {
+    pub(crate) fn entry(&self, key_group: u32, from_ms: Option<i64>) -> Option<Entry> {
         let usable = |taken: &&Taken| {
             let (part, generation) = (taken.part, taken.part.generation);
             (generation as usize) < self.generations.len()
