@@ -136,7 +136,7 @@ impl From<ControlError> for CliError {
         let code = match kind {
             ErrorKind::Invalid => WRONG_USE,
             ErrorKind::Damaged => FINDING,
-            ErrorKind::Unavailable | ErrorKind::Away | ErrorKind::Fenced => NOT_AVAILABLE,
+            ErrorKind::Unavailable | ErrorKind::Away | ErrorKind::Unsure | ErrorKind::Fenced => NOT_AVAILABLE,
         };
         Self { away: kind == ErrorKind::Away, fenced: kind == ErrorKind::Fenced, ..Self::new(code, message) }
     }

@@ -17,7 +17,7 @@ pub(crate) struct ControlWriter<L> {
     /// change before it is answered. So a key that was just shown is not refused, and one that was just revoked is not
     /// accepted.
     control: DirectoryWatch<L>,
-    _seat: Option<ControlSeat>,
+    seat: Option<ControlSeat>,
 }
 
 /// What a change is made with.
@@ -33,7 +33,7 @@ pub(crate) struct Context<L> {
 impl<L: Log> ControlWriter<L> {
     /// `seat`: what makes it the only one on a data folder; on Kafka the log's own fence does.
     pub(crate) fn new(log: L, control: DirectoryWatch<L>, seat: Option<ControlSeat>) -> Self {
-        Self { log, control, _seat: seat }
+        Self { log, control, seat }
     }
 
     /// The newest state of the topic.
@@ -42,8 +42,11 @@ impl<L: Log> ControlWriter<L> {
         Ok(self.control.view().current())
     }
 
-    /// Makes all that follow the topic in this process see a change.
+    /// Makes all that follow the topic in this process see a change. On Kafka none does: there a command makes it.
     pub(crate) fn tell_followers(&self) {
+        if self.seat.is_none() {
+            return;
+        }
         // If the topic can't be read just now, the change is made all the same: they look again by themselves.
         if let Err(error) = self.control.refresh() {
             tracing::warn!(%error, "a change is made, and known here when topic control can be read again");

@@ -8,10 +8,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use logystera_infra::clock::Stopwatch;
 use logystera_infra::conformance::{Backend, append, conformance, entry};
 use logystera_infra::directory::Skips;
 use logystera_infra::log::kafka::{Committed, Kafka, KafkaConfig, KafkaLog, KafkaTask, TailBounds};
-use logystera_infra::log::{Commit, Entry, Log, LogError, Task};
+use logystera_infra::log::{Commit, Entry, Log, LogError, Record, Task};
 use logystera_infra::secrets::random_bytes;
 use logystera_schemas::control::{GrowingTopic, GrowthPhase, Partitions};
 use logystera_schemas::partition::PartitionRef;
@@ -159,9 +160,56 @@ fn the_one_writer_fences_the_one_before() {
         assert!(matches!(refused, Err(LogError::Fenced)), "{refused:?}");
     }
     runtime.block_on(third.clone().append(vec![record("3")])).unwrap();
+    once_behind(&third, Topic::Control, 0, 5);
     let values: Vec<Vec<u8>> =
         third.read(Topic::Control, 0, 0, 1_000).unwrap().into_iter().map(|record| record.value).collect();
     assert_eq!(values, [b"1", b"2", b"3"]);
+}
+
+/// The end of a partition, once it is behind `offset`: the coordinator answers a commit before its mark is in
+/// the partition, behind the records.
+fn once_behind(log: &KafkaLog, topic: Topic, partition: u32, offset: u64) -> u64 {
+    wait_for("the commit", PATIENCE, || Some(log.bounds(topic, partition).unwrap().end).filter(|end| *end > offset))
+}
+
+/// Marks of transactions stand between the records. A reader that is kept from read to read knows for certain that it has
+/// all: commands decide on what it gives.
+#[test]
+fn what_is_committed_is_read_by_the_next_read() {
+    let Some(brokers) = services::kafka() else { return };
+    let kafka = OnKafka::fresh(&brokers).0;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (writer, reader) = (kafka.log().unwrap().sole_writer("office").unwrap(), kafka.log().unwrap());
+    let mut from = 0;
+    for round in 0..60_u8 {
+        let entries = (0..=round % 3).map(|n| Entry {
+            topic: Topic::Control,
+            partition: 0,
+            key: b"k".to_vec(),
+            value: vec![round, n],
+        });
+        let entries: Vec<Entry> = entries.collect();
+        let wrote: Vec<Vec<u8>> = entries.iter().map(|entry| entry.value.clone()).collect();
+        let end = reader.bounds(Topic::Control, 0).unwrap().end + wrote.len() as u64;
+        runtime.block_on(writer.append(entries)).unwrap();
+        // At once when it is there: what the brokers sent before that tells of an older end.
+        let stopwatch = Stopwatch::start();
+        while reader.bounds(Topic::Control, 0).unwrap().end <= end {
+            assert!(stopwatch.elapsed() < PATIENCE, "the commit");
+        }
+        let mut read = Vec::new();
+        loop {
+            let records = reader.read(Topic::Control, 0, from, 1).unwrap();
+            let Some(last) = records.last() else { break };
+            from = last.offset + 1;
+            read.extend(records.into_iter().map(|record| record.value));
+        }
+        assert_eq!(read, wrote, "round {round}");
+    }
+    let stopwatch = Stopwatch::start();
+    (0..100).for_each(|_| assert!(reader.read(Topic::Control, 0, from, 1).unwrap().is_empty()));
+    // A wait for each of them would take ten seconds.
+    assert!(stopwatch.elapsed() < Duration::from_secs(5), "{:?}", stopwatch.elapsed());
 }
 
 /// Who starts learns the newest of every partition, whatever bounds it.
@@ -187,6 +235,7 @@ fn a_tail_has_the_newest_records_of_each_partition() {
         append(&log, vec![record(0, format!("{n:0100}"))]);
     }
     append(&log, vec![record(1, "a".to_owned()), record(1, "x".to_owned()), record(1, "b".to_owned())]);
+    once_behind(&log, Topic::Signals, 1, 3);
     let numbers = |from: u32| (from..200).map(|n| format!("{n:0100}")).collect::<Vec<_>>();
     let others = vec!["a".to_owned(), "b".to_owned()];
     let (kept, unread) = tail(bounds);
@@ -208,6 +257,7 @@ fn records_that_are_gone_stop_a_task_until_they_are_passed_over() {
     let log = kafka.log().unwrap();
     let place = PartitionRef { generation: kafka.layouts().written(Topic::Signals), partition: 0 };
     append(&log, (0..20).map(|n| entry(Topic::Signals, "s", &n.to_string())).collect());
+    once_behind(&log, Topic::Signals, 0, 20);
     let start = log.bounds(Topic::Signals, 0).unwrap().start;
     let commit = |position| Commit { outputs: vec![], puts: vec![], position, sealed: false };
     let read = |task: &mut KafkaTask| {
@@ -241,7 +291,7 @@ fn records_that_are_gone_stop_a_task_until_they_are_passed_over() {
     assert!(task.read(Duration::from_millis(200)).unwrap().is_empty());
     drop(task);
     append(&log, (0..20).map(|n| entry(Topic::Signals, "s", &n.to_string())).collect());
-    let newest = log.bounds(Topic::Signals, 0).unwrap().end;
+    let newest = once_behind(&log, Topic::Signals, 0, end + 20);
     kafka.delete_records(Topic::Signals, place, newest).unwrap();
     let mut task = kafka.task("engine", Topic::Signals, 0).unwrap();
     let lost = read(&mut task).unwrap_err();
@@ -254,18 +304,20 @@ fn records_that_are_gone_stop_a_task_until_they_are_passed_over() {
     task.pass_over(skips);
     let large = "x".repeat(1 << 20);
     (0..48).for_each(|_| append(&log, vec![entry(Topic::Signals, "s", &large)]));
-    let mut applied = read(&mut task).unwrap().last().unwrap().offset + 1;
-    std::thread::sleep(Duration::from_secs(1));
+    let mut applied = newest;
+    let mut apply = |records: Vec<Record>| {
+        assert_eq!(records[0].offset, applied);
+        applied = records.last().unwrap().offset + 1;
+        applied
+    };
+    while apply(read(&mut task).unwrap()) < newest + 2 {}
     let gone_to = log.bounds(Topic::Signals, 0).unwrap().end;
     kafka.delete_records(Topic::Signals, place, gone_to).unwrap();
     let lost = loop {
         match read(&mut task) {
-            Ok(records) => {
-                assert_eq!(records[0].offset, applied);
-                applied = records.last().unwrap().offset + 1;
-            }
+            Ok(records) => apply(records),
             Err(lost) => break lost,
-        }
+        };
     };
     assert!((newest + 2..gone_to).contains(&applied), "{newest}, {applied}, {gone_to}");
     assert!(matches!(lost, LogError::Lost { from, to, .. } if (from, to) == (applied, gone_to)), "{lost}");

@@ -11,11 +11,12 @@ use logystera_control::{Answer, ControlService, Request};
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::directory::{Directory, DirectoryWatch};
 use logystera_infra::files::host_name;
-use logystera_infra::kafka::{Kafka, KafkaLog, Layouts};
+use logystera_infra::kafka::{Kafka, KafkaLog, Layouts, NextWriter};
 use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey, random_bytes};
 use logystera_infra::state_store::Store;
 use logystera_processor::core::{RuleSet, SEMANTICS};
 use logystera_schemas::control::GrowingTopic;
+use logystera_schemas::topic::Topic;
 
 use super::config::Config;
 use super::folder::parts;
@@ -41,6 +42,23 @@ impl Installation {
         let kafka = Kafka::new(config.kafka());
         kafka.create_topics(&APPS)?;
         let log = kafka.log()?;
+        Self::load(config, kafka, &log)
+    }
+
+    /// Connects for a command that changes something: quickly, for somebody waits. Only a cluster without an installation
+    /// gets its topics: whether one lacks a topic that is new is for its processes to see. Also gives the writer that the
+    /// command will be, which connects meanwhile.
+    fn connect_to_change(config: Config) -> Result<(Self, NextWriter), CliError> {
+        let kafka = Kafka::new(config.kafka());
+        let log = kafka.log()?;
+        let next = log.next_writer(WRITER)?;
+        if !log.has_topic(Topic::Control)? {
+            kafka.create_topics(&APPS)?;
+        }
+        Ok((Self::load(config, kafka, &log)?, next))
+    }
+
+    fn load(config: Config, kafka: Kafka, log: &KafkaLog) -> Result<Self, CliError> {
         let control = DirectoryWatch::load(log.clone())?;
         let directory = control.view().current();
         let layouts = Layouts::of(kafka.config(), &directory);
@@ -68,7 +86,11 @@ impl Installation {
 
     /// The log for the one command that changes something: the command that had it before is fenced.
     pub(crate) fn writer_log(&self) -> Result<(KafkaLog, Arc<Directory>), CliError> {
-        let log = self.log.sole_writer(WRITER)?;
+        self.written_by(self.log.next_writer(WRITER)?)
+    }
+
+    fn written_by(&self, next: NextWriter) -> Result<(KafkaLog, Arc<Directory>), CliError> {
+        let log = self.log.written_by(next)?;
         // Read after that: a growth that began before is seen, and one that begins later fences this command.
         self.control.refresh()?;
         let directory = self.control.view().current();
@@ -77,8 +99,11 @@ impl Installation {
     }
 
     /// The same, but fails while partitions grow: what is appended then may be for a generation that nobody reads.
-    fn open_for_writing(&self) -> Result<(KafkaLog, Arc<Directory>), CliError> {
-        let (log, directory) = self.writer_log()?;
+    fn open_for_writing(&self, next: Option<NextWriter>) -> Result<(KafkaLog, Arc<Directory>), CliError> {
+        let (log, directory) = match next {
+            Some(next) => self.written_by(next)?,
+            None => self.writer_log()?,
+        };
         if let Some(topic) = GrowingTopic::ALL.iter().find(|topic| log.layouts().is_closing(**topic)) {
             return Err(CliError::not_available(format!(
                 "the partitions of {topic} are growing: try again in a moment; if `logystera partitions grow` is no longer \
@@ -86,6 +111,12 @@ impl Installation {
             )));
         }
         Ok((log, directory))
+    }
+
+    /// Leaves the clients to the end of the process: to close each of them takes a tenth of a second, and what was done
+    /// is durable.
+    fn leave(self) {
+        std::mem::forget(self);
     }
 }
 
@@ -119,10 +150,14 @@ const WRITER_PAUSE_MS: u64 = 200;
 const WRITER_PAUSE_MS_MAX: u64 = 3_000;
 
 /// Runs what only the one writer may do; if another command fenced it meanwhile, decides and tries anew. A random pause
-/// lets one of several that began at once come to its end.
-fn persistently<T>(mut attempt: impl FnMut() -> Result<T, CliError>) -> Result<T, CliError> {
+/// lets one of several that began at once come to its end. `next` writes at the first try.
+fn persistently<T>(
+    next: NextWriter,
+    mut attempt: impl FnMut(Option<NextWriter>) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    let mut next = Some(next);
     for tried in 1..WRITER_TRIES {
-        match attempt() {
+        match attempt(next.take()) {
             Err(error) if error.fenced => tracing::debug!(tried, "fenced by another command"),
             done => return done,
         }
@@ -130,7 +165,7 @@ fn persistently<T>(mut attempt: impl FnMut() -> Result<T, CliError>) -> Result<T
         let pause_ms = u64::from_be_bytes(random_bytes()) % longest_ms;
         std::thread::sleep(Duration::from_millis(pause_ms));
     }
-    attempt().map_err(|error| {
+    attempt(None).map_err(|error| {
         if !error.fenced {
             return error;
         }
@@ -143,13 +178,20 @@ fn persistently<T>(mut attempt: impl FnMut() -> Result<T, CliError>) -> Result<T
 
 /// Has a change of sites or channels made on the installation that a file describes.
 pub fn ask(file: &Path, request: &Request) -> Result<Answer, CliError> {
-    let installation = Installation::connect(Config::read(file)?)?;
+    let (installation, next) = Installation::connect_to_change(Config::read(file)?)?;
     let runtime = cli::runtime()?;
-    persistently(|| runtime.block_on(change(&installation, file, request.clone())))
+    let done = persistently(next, |next| runtime.block_on(change(&installation, next, file, request.clone())));
+    installation.leave();
+    done
 }
 
-async fn change(installation: &Installation, file: &Path, request: Request) -> Result<Answer, CliError> {
-    let (log, directory) = installation.open_for_writing()?;
+async fn change(
+    installation: &Installation,
+    next: Option<NextWriter>,
+    file: &Path,
+    request: Request,
+) -> Result<Answer, CliError> {
+    let (log, directory) = installation.open_for_writing(next)?;
     let rules = match request {
         Request::SiteAdd { .. } => Some(rules_of_new_sites(installation, file, &log, &directory).await?),
         _ => None,
@@ -193,18 +235,19 @@ pub(crate) fn not_published(rules: &Path, file: &Path) -> String {
 
 /// Judges all sites by `set` from now on; gives how many were configured.
 pub(crate) fn publish(file: &Path, set: &RuleSet) -> Result<usize, CliError> {
-    let installation = Installation::connect(Config::read(file)?)?;
+    let (installation, next) = Installation::connect_to_change(Config::read(file)?)?;
     let runtime = cli::runtime()?;
     // Counts also the sites of tries that were fenced after them.
     let (mut before, mut now) = (0, 0);
-    let done = persistently(|| {
+    let done = persistently(next, |next| {
         before += std::mem::take(&mut now);
         runtime.block_on(async {
-            let (log, directory) = installation.open_for_writing()?;
+            let (log, directory) = installation.open_for_writing(next)?;
             let by = by("rules publish", &host_name());
             let by = (by.as_str(), SystemClock::new().wall_ms());
             Ok(configure_sites(&log, &directory, &as_published(set), by, |done| now = done).await?)
         })
     });
+    installation.leave();
     done.map(|(_, done)| before + done)
 }

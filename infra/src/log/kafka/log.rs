@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::limits::LOG_READERS_KEPT_MAX;
 use logystera_schemas::topic::Topic;
+use metrics::Counter;
 
+use super::bounds::Bounds;
 use super::config::KafkaConfig;
 use super::growth::Layouts;
 use super::growth::{AppendPermit, WriteLease};
 use super::producer::Producer;
-use super::reader::{Bounds, Reader};
-use super::transaction::{Outgoing, Transactions};
+use super::reader::Reader;
+use super::transaction::{Outgoing, Transactions, Unfenced};
 use crate::log::{Entry, Log, LogError, Record};
 use crate::secrets::random_bytes;
 use logystera_schemas::partition::{Generation, PartitionRef};
@@ -24,6 +26,15 @@ pub struct KafkaLog {
     layouts: Arc<Layouts>,
     writes: Writes,
     follows: bool,
+}
+
+/// A sole writer to be: see [`KafkaLog::next_writer`].
+pub struct NextWriter(Unfenced);
+
+impl std::fmt::Debug for NextWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NextWriter").finish_non_exhaustive()
+    }
 }
 
 /// How a log is written to.
@@ -81,9 +92,25 @@ impl KafkaLog {
     /// The same log for the sole writer that `name` stands for. The one before is fenced: what it has not committed yet
     /// will not be.
     pub fn sole_writer(&self, name: &str) -> Result<Self, LogError> {
+        self.written_by(self.next_writer(name)?)
+    }
+
+    /// Who will be the sole writer that `name` stands for. It connects while its caller does something else, and fences
+    /// nobody yet.
+    pub fn next_writer(&self, name: &str) -> Result<NextWriter, LogError> {
         let id = format!("{}{name}", self.shared.config.prefix);
-        let transactions = Transactions::take_over(&self.shared.config, &id)?;
+        Unfenced::connect(&self.shared.config, &id, Vec::new()).map(NextWriter)
+    }
+
+    /// The same log for the sole writer, who takes over now: see [`Self::sole_writer`].
+    pub fn written_by(&self, next: NextWriter) -> Result<Self, LogError> {
+        let transactions = next.0.take_over(Counter::noop())?;
         Ok(Self { writes: Writes::Alone(Arc::new(Mutex::new(Some(transactions)))), ..self.clone() })
+    }
+
+    /// Whether the cluster has a topic, in its first generation.
+    pub fn has_topic(&self, topic: Topic) -> Result<bool, LogError> {
+        self.shared.bounds.has_topic(&self.shared.config.topic(topic, 0))
     }
 
     /// The same log, for a reader that follows partitions: if nothing comes that costs the brokers next to nothing, but

@@ -6,6 +6,7 @@
 //! Offsets of consumer groups are for display: the position that counts is in the changelog. The traps that were found
 //! in librdkafka are noted where they are avoided: mostly in [`transaction`], [`reader`] and [`partition_queue`].
 
+mod bounds;
 mod changelog;
 mod client;
 mod cluster;
@@ -34,7 +35,7 @@ pub(crate) use changelog::key_group;
 pub use cluster::Kafka;
 pub use config::KafkaConfig;
 pub use growth::{Layouts, WriteLease};
-pub use log::KafkaLog;
+pub use log::{KafkaLog, NextWriter};
 pub use member::Member;
 pub use security::{Properties, PropertyError};
 pub use tail::{Tail, TailBounds};

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use logystera_schemas::partition::PartitionRef;
 use metrics::Gauge;
 
+use super::bounds::Bounds;
 use super::changelog::{Committed, InChangelog, Restored};
 use super::config::KafkaConfig;
-use super::reader::{Bounds, read_changelog};
+use super::reader::read_changelog;
 use crate::log::LogError;
 
 /// What is known of how far applications are: a second question reads only what has come since.

@@ -14,76 +14,32 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::bounds::Bounds;
 use super::client::{Consuming, FETCH_WAIT_MS, FOLLOW_FETCH_WAIT_MS, TASK_FETCH_WAIT_MS, away, consumer, consuming};
 use super::config::KafkaConfig;
 use crate::clock::Stopwatch;
 use crate::log::{LogError, Record};
 use crate::state_store::shown;
 
-/// How long a question for a partition's bounds may take.
-const BOUNDS_WAIT: Duration = Duration::from_secs(10);
-/// How long a partition without a leader is left alone before it is asked again.
-const MOVING_STEP: Duration = Duration::from_millis(50);
 /// How long going to another offset may take.
 const SEEK_WAIT: Duration = Duration::from_secs(10);
 /// How long a read waits for records that the brokers say are there.
 const READ_WAIT: Duration = Duration::from_secs(10);
-/// The same once the end was seen: what is left may only be marks of transactions, or records newer than that end. If
-/// they take longer than this to come, the read gives none.
+/// The same of a reader that follows, once the end was seen: what is left may only be marks of transactions, or records
+/// newer than that end. If they take longer than this to come, the read gives none: it is asked again anyway.
 const END_WAIT: Duration = Duration::from_millis(100);
 /// Bytes of spent records that are kept to use their memory again: twice what a task reads at once.
 const SPENT_BYTES_MAX: usize = 2 * TASK_READ_BYTES_MAX;
 /// How long a changelog may stay behind an open transaction of another owner.
 const CHANGELOG_WAIT: Duration = Duration::from_secs(30);
 
-/// Answers where partitions begin and end. It reads nothing itself: asked of a client that reads, the question takes
-/// half a second.
-pub(super) struct Bounds {
-    consumer: Consuming,
-}
-
-impl Bounds {
-    /// Of what is committed.
-    pub(super) fn committed(config: &KafkaConfig) -> Result<Self, LogError> {
-        Self::of(config, "read_committed")
-    }
-
-    /// Of everything, open transactions included.
-    pub(super) fn uncommitted(config: &KafkaConfig) -> Result<Self, LogError> {
-        Self::of(config, "read_uncommitted")
-    }
-
-    fn of(config: &KafkaConfig, isolation: &str) -> Result<Self, LogError> {
-        let mut settings = consumer(config);
-        settings.set("isolation.level", isolation);
-        Ok(Self { consumer: consuming(&settings, "the consumer")? })
-    }
-
-    /// The cluster's id.
-    pub(super) fn cluster(&self) -> Result<String, LogError> {
-        let id = self.consumer.client().fetch_cluster_id(BOUNDS_WAIT);
-        id.ok_or_else(|| LogError::Away("the cluster does not say its id".to_owned()))
-    }
-
-    /// Offsets from the oldest record to one past the newest.
-    pub(super) fn get(&self, topic: &str, partition: u32) -> Result<Range<u64>, LogError> {
-        let stopwatch = Stopwatch::start();
-        loop {
-            match self.consumer.fetch_watermarks(topic, partition as i32, BOUNDS_WAIT) {
-                Ok((low, high)) => return Ok(low.max(0) as u64..high.max(0) as u64),
-                Err(error) if is_moving(&error) && stopwatch.elapsed() < BOUNDS_WAIT => std::thread::sleep(MOVING_STEP),
-                Err(error) => return Err(away(topic, &error)),
-            }
-        }
-    }
-}
-
 /// Reads one partition.
 pub(super) struct Reader {
     consumer: Consuming,
     topic: String,
     partition: u32,
-    follows: bool,
+    /// How long the brokers wait for records, milliseconds.
+    wait_ms: u64,
     /// Offset to read next.
     next: u64,
     /// A record that did not fit the read before.
@@ -92,6 +48,10 @@ pub(super) struct Reader {
     spent: Vec<Record>,
     /// Whether the end was seen since the newest record.
     end_seen: bool,
+    /// Everything before this offset was read: behind the newest record stand only marks of transactions.
+    complete_to: u64,
+    /// Whether the brokers are asked from where it stands since the bounds were: the next end that is seen is not older.
+    asked_anew: bool,
     /// Whether the broker has the next record no more.
     lost: bool,
 }
@@ -130,11 +90,13 @@ impl Reader {
             consumer,
             topic: topic.to_owned(),
             partition,
-            follows: wait_ms > FETCH_WAIT_MS,
+            wait_ms,
             next: from,
             left: None,
             spent: Vec::new(),
             end_seen: false,
+            complete_to: 0,
+            asked_anew: true,
             lost: false,
         })
     }
@@ -149,9 +111,13 @@ impl Reader {
         self.left.as_ref().map_or(self.next, |left| left.offset)
     }
 
+    fn follows(&self) -> bool {
+        self.wait_ms > FETCH_WAIT_MS
+    }
+
     /// Whether it reads this partition, and in this way.
     pub(super) fn is_of(&self, topic: &str, partition: u32, follows: bool) -> bool {
-        (self.topic.as_str(), self.partition, self.follows) == (topic, partition, follows)
+        (self.topic.as_str(), self.partition, self.follows()) == (topic, partition, follows)
     }
 
     /// Whether the partition's end was seen behind the newest record.
@@ -164,19 +130,51 @@ impl Reader {
         if self.next == from {
             return Ok(());
         }
-        let (offset, partition) = (Offset::Offset(from as i64), self.partition as i32);
+        (self.next, self.left, self.complete_to) = (from, None, 0);
+        self.ask_anew()
+    }
+
+    /// Has the brokers asked from where it stands. What they answered before is forgotten.
+    fn ask_anew(&mut self) -> Result<(), LogError> {
+        let (offset, partition) = (Offset::Offset(self.next as i64), self.partition as i32);
         self.consumer.seek(&self.topic, partition, offset, SEEK_WAIT).map_err(|e| away(&self.topic, &e))?;
-        (self.next, self.left, self.end_seen) = (from, None, false);
+        (self.end_seen, self.asked_anew) = (false, true);
         Ok(())
     }
 
-    /// The next records before the partition's end, which is at `end`: at least one if there is one, then as many as
-    /// have arrived and fit `bytes_max`.
+    /// The next records before the partition's end, which is at `end` and was asked for just now: at least one if there
+    /// is one, then as many as have arrived and fit `bytes_max`. One that follows may give none though there are some.
     pub(super) fn read_before(&mut self, end: u64, bytes_max: usize) -> Result<Vec<Record>, LogError> {
-        if self.next >= end {
+        if self.next.max(self.complete_to) >= end {
             return Ok(Vec::new());
         }
-        self.read_some(if self.end_seen { END_WAIT } else { READ_WAIT }, bytes_max, true)
+        if self.follows() {
+            return self.read_some(if self.end_seen { END_WAIT } else { READ_WAIT }, bytes_max, true);
+        }
+        let read = self.read_all_before(end, bytes_max);
+        self.asked_anew = false;
+        read
+    }
+
+    /// An end that was seen may be older than `end`: only if the brokers were asked since is it known that nothing is
+    /// left.
+    fn read_all_before(&mut self, end: u64, bytes_max: usize) -> Result<Vec<Record>, LogError> {
+        let stopwatch = Stopwatch::start();
+        loop {
+            let left = if self.end_seen { Duration::ZERO } else { READ_WAIT.saturating_sub(stopwatch.elapsed()) };
+            let records = self.read_some(left, bytes_max, true)?;
+            if !records.is_empty() {
+                return Ok(records);
+            }
+            if !self.end_seen {
+                return Err(LogError::Away(format!("{}: the brokers do not give what they say is there", self.topic)));
+            }
+            if self.asked_anew {
+                self.complete_to = end;
+                return Ok(records);
+            }
+            self.ask_anew()?;
+        }
     }
 
     /// The next records, waiting up to `wait` for the first, then as many as have arrived and fit `bytes_max`.
@@ -201,7 +199,8 @@ impl Reader {
                     Some(Err(KafkaError::PartitionEOF(_))) => {
                         self.end_seen = true;
                         if to_end {
-                            wait = wait.min(stopwatch.elapsed() + END_WAIT);
+                            let more = if self.follows() { END_WAIT } else { Duration::ZERO };
+                            wait = wait.min(stopwatch.elapsed() + more);
                         }
                         continue;
                     }
@@ -336,18 +335,6 @@ pub(super) fn assign(
         added.map_err(|e| away(topic, &e))?;
     }
     consumer.assign(&list).map_err(|e| away(topic, &e))
-}
-
-/// Whether a partition's leadership is moving or has not begun, or a topic that was just created is not known
-/// everywhere yet.
-fn is_moving(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{
-        LeaderNotAvailable, NotLeaderForPartition, UnknownPartition, UnknownTopic, UnknownTopicOrPartition,
-    };
-    matches!(
-        error.rdkafka_error_code(),
-        Some(NotLeaderForPartition | LeaderNotAvailable | UnknownPartition | UnknownTopic | UnknownTopicOrPartition)
-    )
 }
 
 /// Adds as many of `records` to the spent ones as there is room for.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use logystera_schemas::partition::PartitionRef;
 use metrics::Gauge;
 
+use super::bounds::Bounds;
 use super::changelog::{Committed, InChangelog, Restored, state_key, state_value};
 use super::config::KafkaConfig;
-use super::reader::{Bounds, read_changelog};
+use super::reader::read_changelog;
 use crate::clock::Stopwatch;
 use crate::log::LogError;
 use crate::state_store::claim::{Facts, Layout, Verdict, judge};

@@ -11,10 +11,11 @@ use logystera_schemas::limits::TASK_READ_BYTES_MAX;
 use logystera_schemas::topic::Topic;
 use metrics::Histogram;
 
+use super::bounds::Bounds;
 use super::changelog::{InChangelog, commit_value, entry_value, key_group};
 use super::config::KafkaConfig;
 use super::growth::Layouts;
-use super::reader::{Bounds, Reader};
+use super::reader::Reader;
 use super::takeover::{Changelog, StoreCopy, Taken};
 use super::transaction::{Outgoing, Transactions};
 use super::watch::Watch;

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use logystera_schemas::limits::{KAFKA_COMMIT_TRIES, KAFKA_DELIVERY_MS_MAX, KAFKA_TRANSACTION_MS_MAX};
+use logystera_schemas::topic::Topic;
 use metrics::Counter;
 use rdkafka::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
@@ -26,6 +27,8 @@ use crate::log::{Entry, LogError};
 
 /// How long fencing the owner before, a commit, or an abort may take.
 const COORDINATOR_WAIT: Duration = Duration::from_secs(20);
+/// How long each answer of a cluster may take to which the producer connects.
+const CONNECT_WAIT: Duration = Duration::from_millis(500);
 /// How long a delivery is waited for at a time. Short, because a commit waits for the last one.
 const DELIVERY_STEP: Duration = Duration::from_micros(200);
 
@@ -100,6 +103,38 @@ impl std::fmt::Debug for Transactions {
     }
 }
 
+/// A producer with a transactional id that has fenced nobody yet. It connects by itself.
+pub(super) struct Unfenced {
+    producer: BaseProducer<Deliveries>,
+    /// A topic to ask for.
+    topic: String,
+}
+
+impl Unfenced {
+    pub(super) fn connect(config: &KafkaConfig, id: &str, noted: Vec<String>) -> Result<Self, LogError> {
+        let settings = transactional(config, id, KAFKA_TRANSACTION_MS_MAX);
+        let context = Deliveries { noted, ..Deliveries::default() };
+        let producer = BaseProducer::from_config_and_context(&settings, context);
+        let producer = producer.map_err(|e| away("the transactional producer", &e))?;
+        Ok(Self { producer, topic: config.topic(Topic::Control, 0) })
+    }
+
+    /// Fences every producer that had this id, and aborts what it had open.
+    ///
+    /// If the library is connected to no broker when it looks for the coordinator, it looks again after 50 or 500 ms. It
+    /// leaves the broker that it was given as soon as it knows the cluster's. So it is asked for something first, once
+    /// to learn them and once to be connected to one.
+    pub(super) fn take_over(self, aborted: Counter) -> Result<Transactions, LogError> {
+        let Self { producer, topic } = self;
+        for _ in 0..2 {
+            // A cluster that does not answer is told of by what follows.
+            drop(producer.client().fetch_metadata(Some(&topic), CONNECT_WAIT));
+        }
+        producer.init_transactions(COORDINATOR_WAIT).map_err(|e| away("fencing the owner before", &e))?;
+        Ok(Transactions { producer, fenced: false, aborted })
+    }
+}
+
 impl Transactions {
     /// Fences every producer that had this id, and aborts what it had open.
     pub(super) fn take_over(config: &KafkaConfig, id: &str) -> Result<Self, LogError> {
@@ -113,12 +148,7 @@ impl Transactions {
         noted: Vec<String>,
         aborted: Counter,
     ) -> Result<Self, LogError> {
-        let settings = transactional(config, id, KAFKA_TRANSACTION_MS_MAX);
-        let context = Deliveries { noted, ..Deliveries::default() };
-        let producer = BaseProducer::from_config_and_context(&settings, context);
-        let producer = producer.map_err(|e| away("the transactional producer", &e))?;
-        producer.init_transactions(COORDINATOR_WAIT).map_err(|e| away("fencing the owner before", &e))?;
-        Ok(Self { producer, fenced: false, aborted })
+        Unfenced::connect(config, id, noted)?.take_over(aborted)
     }
 
     /// For each partition of a noted topic that got a record in the newest transaction, one past the last one.
