@@ -22,7 +22,7 @@ use logystera_infra::kafka::{Kafka, KafkaConfig, KafkaLog, Layouts};
 use logystera_infra::log::{Entry, Log};
 use logystera_infra::secrets::random_bytes;
 use logystera_infra::shutdown::Shutdown;
-use logystera_processor::core::RuleSet;
+use logystera_rules::from_canonical;
 use logystera_schemas::avro::Blob;
 use logystera_schemas::control::{Entity, RuleSet as RuleSetRecord};
 use logystera_schemas::ids::KeyGroup;
@@ -131,7 +131,7 @@ fn judged(brokers: &str, name: &str, partitions: u32, grown: u32, processors: us
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let append = |entries: Vec<Entry>| runtime.block_on(log.append(entries)).unwrap();
     for body in golden::bodies(name) {
-        let set = RuleSet::from_canonical(&body).unwrap();
+        let set = from_canonical(&body).unwrap();
         let record = RuleSetRecord { digest: set.digest, body: Blob(body.into_bytes()) };
         append(vec![directory::entry(&Entity::RuleSet(record))]);
     }

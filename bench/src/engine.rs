@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use logystera_processor::core::{Engine, Output, RuleSet};
-use logystera_processor::rules::{RuleError, default_pack};
+use logystera_rules::{RuleError, default_pack, from_yaml};
 use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::limits::COMMIT_INTERVAL_MS;
@@ -24,13 +24,13 @@ const GROUP_TAG: u8 = 4;
 
 /// The two rules of W1, as the peers' job has them.
 pub fn w1_rules() -> Result<RuleSet, BenchError> {
-    RuleSet::from_yaml(&[("w1.yaml", include_str!("../rules/w1.yaml"))]).map_err(|errors| unusable(&errors))
+    from_yaml(&[("w1.yaml", include_str!("../rules/w1.yaml"))]).map_err(|errors| unusable(&errors))
 }
 
 /// The two rules with exact windows instead of panes: what a threshold of 20 costs by default.
 pub fn w1_rules_exact() -> Result<RuleSet, BenchError> {
     let exact = include_str!("../rules/w1.yaml").replace(", resolution: 5s", "");
-    RuleSet::from_yaml(&[("w1.yaml", &exact)]).map_err(|errors| unusable(&errors))
+    from_yaml(&[("w1.yaml", &exact)]).map_err(|errors| unusable(&errors))
 }
 
 /// The rules that sites have by default.

@@ -17,6 +17,7 @@ pub mod state_store;
 pub mod directory;
 pub mod envelope;
 pub mod files;
+pub mod reading;
 pub mod secrets;
 
 pub mod accept;

@@ -25,10 +25,21 @@ pub const APP: &str = "processor";
 /// How long a read waits if no commit is due before. It bounds how long a stop takes.
 const IDLE_WAIT: Duration = Duration::from_millis(250);
 
-/// The bodies of configurations. Topic `control` has each before a record names it.
-pub trait Bodies {
-    /// The canonical JSON with this digest.
-    fn find(&mut self, digest: &Sha256Digest) -> Option<String>;
+/// The rule sets of configurations. Topic `control` has the body of each before a record names it.
+pub trait RuleSets {
+    /// The set whose body has this digest.
+    fn find(&mut self, digest: &Sha256Digest) -> Result<RuleSet, NoRuleSet>;
+}
+
+/// Why there is no rule set for a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoRuleSet {
+    /// Its body was not found.
+    #[error("is not in topic control")]
+    Missing,
+    /// Its body has so many errors.
+    #[error("can't be read: {0} errors")]
+    Unreadable(usize),
 }
 
 /// Tells the readers of topic `detections` what time it is, for all partitions of a process together.
@@ -39,10 +50,10 @@ pub trait Marks: std::fmt::Debug + Send {
 
 /// The engine as the runtime's state machine.
 #[derive(Debug)]
-pub struct EngineMachine<B> {
+pub struct EngineMachine<R> {
     engine: Engine,
     partition: PartitionRef,
-    bodies: B,
+    rule_sets: R,
     outputs: OutputPartitions,
     marks: Option<Box<dyn Marks>>,
     /// How many outputs there were when the last of them was a tick that a newer one may stand for.
@@ -63,11 +74,11 @@ impl OutputPartitions {
     pub const ALONE: Self = Self { detections: 1, snapshots: 1 };
 }
 
-impl<B: Bodies> EngineMachine<B> {
+impl<R: RuleSets> EngineMachine<R> {
     /// The machine of the this partition of `signals`.
-    pub fn new(partition: PartitionRef, outputs: OutputPartitions, bodies: B) -> Self {
+    pub fn new(partition: PartitionRef, outputs: OutputPartitions, rule_sets: R) -> Self {
         let engine = Engine::new(partition);
-        Self { engine, partition, bodies, outputs, marks: None, tick_ends_at: None }
+        Self { engine, partition, rule_sets, outputs, marks: None, tick_ends_at: None }
     }
 
     /// The same, which tells the time to `marks` instead of forwarding ticks in its commits.
@@ -87,7 +98,7 @@ impl<B: Bodies> EngineMachine<B> {
     }
 
     /// Acts on the engine. If that needs a configuration that the engine does not know yet, finds it and acts again.
-    fn with_bodies<T>(
+    fn with_rule_sets<T>(
         &mut self,
         offset: u64,
         mut act: impl FnMut(&mut Engine) -> Result<T, EngineError>,
@@ -95,10 +106,8 @@ impl<B: Bodies> EngineMachine<B> {
         let halt = |what: String| Halt { offset, what };
         match act(&mut self.engine) {
             Err(EngineError::UnknownConfiguration(digest)) => {
-                let body = self.bodies.find(&digest);
-                let body = body.ok_or_else(|| halt(format!("configuration {digest} is not in topic control")))?;
-                let set = RuleSet::from_canonical(&body)
-                    .map_err(|errors| halt(format!("configuration {digest} can't be read: {} errors", errors.len())))?;
+                let found = self.rule_sets.find(&digest);
+                let set = found.map_err(|error| halt(format!("configuration {digest} {error}")))?;
                 if set.digest != digest {
                     return Err(halt(format!("the body of configuration {digest} has the digest {}", set.digest)));
                 }
@@ -171,9 +180,9 @@ impl<B: Bodies> EngineMachine<B> {
     }
 }
 
-impl<B: Bodies> StateMachine for EngineMachine<B> {
+impl<R: RuleSets> StateMachine for EngineMachine<R> {
     fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), Halt> {
-        self.with_bodies(0, |engine| engine.restore(key, value))
+        self.with_rule_sets(0, |engine| engine.restore(key, value))
     }
 
     fn restored(&mut self) {
@@ -185,7 +194,7 @@ impl<B: Bodies> StateMachine for EngineMachine<B> {
             .map_err(|e| Halt { offset: record.offset, what: format!("topic signals: {e}") })?;
         let is_below = matches!(&decoded, SignalsRecord::Tick(tick) if tick.at < self.engine.time().wall());
         let mut out = Vec::new();
-        self.with_bodies(record.offset, |engine| engine.apply(record.offset, &decoded, &mut out))?;
+        self.with_rule_sets(record.offset, |engine| engine.apply(record.offset, &decoded, &mut out))?;
         if matches!(decoded, SignalsRecord::SiteConfigured(_) | SignalsRecord::SiteClosed(_)) {
             self.engine.forget_unused();
         }
@@ -210,8 +219,8 @@ impl<B: Bodies> StateMachine for EngineMachine<B> {
 
 /// Runs the cycle until `shutdown` or the partition's end. Commits every 100 ms, every second while it is behind, or sooner if much
 /// has gathered; `idle` says when it commits ticks that brought nothing about. Blocks its thread.
-pub fn run<B: Bodies, T: Task>(
-    machine: EngineMachine<B>,
+pub fn run<R: RuleSets, T: Task>(
+    machine: EngineMachine<R>,
     task: T,
     clock: &impl Clock,
     idle: IdleCommits,

@@ -8,7 +8,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use logystera_processor::core::{Engine, Output, RuleSet};
+use logystera_processor::core::{Engine, Output};
+use logystera_rules::from_canonical;
 use logystera_schemas::detection::{DetectionReason, DetectionState};
 use logystera_schemas::ids::{KEY_GROUPS, KeyGroup, SiteId};
 use logystera_schemas::partition::{Generation, PartitionRef};
@@ -23,7 +24,7 @@ type Puts = BTreeMap<Vec<u8>, Vec<u8>>;
 fn engine(name: &str, home: PartitionRef) -> Engine {
     let mut engine = Engine::new(home);
     for body in golden::bodies(name) {
-        let set = RuleSet::from_canonical(&body).unwrap_or_else(|e| panic!("{name}: {e:#?}"));
+        let set = from_canonical(&body).unwrap_or_else(|e| panic!("{name}: {e:#?}"));
         engine.learn(Arc::new(set));
     }
     engine

@@ -10,7 +10,8 @@ use logystera_infra::pace::{IdleCommits, TimeWanted};
 use logystera_infra::runtime::StateMachine;
 use logystera_infra::shutdown::Shutdown;
 use logystera_processor::core::{RuleSet, SEMANTICS};
-use logystera_processor::task::{Bodies, EngineMachine, OutputPartitions, run};
+use logystera_processor::task::{EngineMachine, NoRuleSet, OutputPartitions, RuleSets, run};
+use logystera_rules::{from_yaml, published};
 use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::schema;
@@ -24,9 +25,9 @@ const READ_MS: i64 = 20;
 
 struct Nothing;
 
-impl Bodies for Nothing {
-    fn find(&mut self, _: &Sha256Digest) -> Option<String> {
-        None
+impl RuleSets for Nothing {
+    fn find(&mut self, _: &Sha256Digest) -> Result<RuleSet, NoRuleSet> {
+        Err(NoRuleSet::Missing)
     }
 }
 
@@ -282,15 +283,15 @@ impl Known {
                 "format: 1\nrules:\n- name: mails\n  title: Failed mails\n  severity: warning\n  subsystem: mail\n  signal: mail.outcome\n  \
                  threshold: {{count: {count}, within: 5s}}\n  message: \"mails failed\"\n"
             );
-            RuleSet::from_yaml(&[("r.yaml", &yaml)]).expect("rules")
+            from_yaml(&[("r.yaml", &yaml)]).expect("rules")
         };
         Self((1..=3).map(set).collect())
     }
 }
 
-impl Bodies for Known {
-    fn find(&mut self, digest: &Sha256Digest) -> Option<String> {
-        self.0.iter().find(|set| set.digest == *digest).map(|set| set.body.clone())
+impl RuleSets for Known {
+    fn find(&mut self, digest: &Sha256Digest) -> Result<RuleSet, NoRuleSet> {
+        published(self.0.iter().find(|set| set.digest == *digest).map(|set| &*set.body))
     }
 }
 

@@ -9,6 +9,9 @@ extern crate logystera_infra;
 
 pub mod core;
 
+pub mod access_log;
+pub mod redact;
+
 pub mod dry;
 pub mod file;
 pub mod follow;

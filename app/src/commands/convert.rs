@@ -5,9 +5,6 @@
 //! line is accounted for. The lines stay in their order, which in such a log is not that of their times: `logystera send`
 //! sorts.
 
-mod access_log;
-mod redact;
-
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
@@ -18,11 +15,11 @@ use std::process::ExitCode;
 use flate2::bufread::MultiGzDecoder;
 use hmac::{Hmac, KeyInit, Mac};
 use logystera_schemas::ids::{Sha256Digest, from_hex};
+use logystera_sender::access_log;
+use logystera_sender::input::{Complaints, Lines};
+use logystera_sender::redact::Note;
 use sha2::Sha256;
 use zeroize::Zeroizing;
-
-use access_log::Note;
-use logystera_sender::input::{Complaints, Lines};
 
 /// Turn other formats into signals
 #[derive(clap::Args)]

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
 use logystera_infra::log::LogError;
+use logystera_infra::reading::{Part, Reading};
 use logystera_schemas::avro::DecodeError;
 use logystera_schemas::control::GrowingTopic;
 use logystera_schemas::text::check_name;
@@ -16,7 +17,6 @@ use logystera_control::{Answer, Request};
 use crate::cli::{CliError, DONE, Out, PlaceArgs, finish};
 use crate::installation::ask::ask;
 use crate::installation::open::open_log;
-use crate::installation::reading::{Part, Reading};
 
 /// What this binary can do.
 const EXAMPLES: &str = if cfg!(feature = "kafka") {

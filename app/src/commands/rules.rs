@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use logystera_processor::core::RuleSet;
-use logystera_processor::rules::{RuleError, WorstCase};
+use logystera_rules::{RuleError, WorstCase};
 use serde_json::json;
 
 use crate::cli::{CliError, DONE, FINDING, Out, finish};

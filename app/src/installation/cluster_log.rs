@@ -9,7 +9,7 @@ use logystera_alerter::core::Planner;
 use logystera_infra::directory::{Directory, DirectoryWatch};
 use logystera_infra::kafka::{Kafka, KafkaLog, Layouts};
 use logystera_infra::log::{LogError, Record};
-use logystera_processor::task::APP;
+use logystera_infra::reading::{Part, Reading};
 use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::limits::CHANGELOG_LOOKED_AT_MAX;
 use logystera_schemas::partition::PartitionRef;
@@ -17,7 +17,7 @@ use logystera_schemas::topic::Topic;
 
 use super::config::Config;
 use crate::cli::CliError;
-use crate::installation::reading::{Part, Reading};
+use crate::installation::reading::InstallationLog;
 
 /// An installation's log.
 pub(crate) struct ClusterLog {
@@ -67,6 +67,12 @@ impl Reading for ClusterLog {
         Ok(directory)
     }
 
+    fn position(&self, app: &str, part: Part) -> Result<u64, LogError> {
+        Ok(self.kafka.committed(app, self.place(Topic::Signals, part))?.position)
+    }
+}
+
+impl InstallationLog for ClusterLog {
     /// As the alerters have committed it: it lags what they have in memory by a moment, and the log by what they have
     /// not read.
     fn planner(&self) -> Result<Option<Planner>, LogError> {
@@ -82,9 +88,5 @@ impl Reading for ClusterLog {
             restored.map_err(|e| LogError::Unusable(format!("state of the alerter: {e}")))?;
         }
         Ok(Some(planner))
-    }
-
-    fn position(&self, part: Part) -> Result<u64, LogError> {
-        Ok(self.kafka.committed(APP, self.place(Topic::Signals, part))?.position)
     }
 }

@@ -4,11 +4,11 @@ use logystera_infra::embedded::{EmbeddedReader, OpenError};
 
 #[cfg(feature = "kafka")]
 use super::cluster_log::ClusterLog;
-use super::reading::Reading;
+use super::reading::InstallationLog;
 use crate::cli::{CliError, ClusterArgs, DataArgs, FINDING};
 
 /// Opens the cluster's log if `cluster` names one, else the folder's.
-pub(crate) fn open_log(data: &DataArgs, cluster: &ClusterArgs) -> Result<Box<dyn Reading>, CliError> {
+pub(crate) fn open_log(data: &DataArgs, cluster: &ClusterArgs) -> Result<Box<dyn InstallationLog>, CliError> {
     #[cfg(feature = "kafka")]
     if let Some(file) = &cluster.config {
         return Ok(Box::new(ClusterLog::open(file)?));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use logystera_control::rules::Rules;
 use logystera_processor::core::{RuleSet, SEMANTICS};
-use logystera_processor::rules::{RuleError, decode};
+use logystera_rules::{RuleError, decode, from_yaml};
 use logystera_schemas::limits::{RULE_FILE_BYTES_MAX, RULES_MAX};
 
 use crate::cli::CliError;
@@ -20,8 +20,9 @@ pub fn as_published(set: &RuleSet) -> Rules {
 pub fn rules_or_default(path: Option<&Path>) -> Result<RuleSet, CliError> {
     match path {
         Some(path) => load_rules(path),
-        None => logystera_processor::rules::default_pack()
-            .map_err(|_| CliError::not_available("the default rules cannot be read")),
+        None => {
+            logystera_rules::default_pack().map_err(|_| CliError::not_available("the default rules cannot be read"))
+        }
     }
 }
 
@@ -47,7 +48,7 @@ pub fn load(paths: &[PathBuf]) -> Result<Result<RuleSet, Vec<RuleError>>, CliErr
             Err(error) => errors.push(error),
         }
     }
-    let set = RuleSet::from_yaml(&texts);
+    let set = from_yaml(&texts);
     if errors.is_empty() {
         return Ok(set);
     }

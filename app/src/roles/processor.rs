@@ -12,8 +12,8 @@ use super::marks::Marks;
 use super::partitions::{self, Control, Run, Share, Work};
 use crate::cli::CliError;
 use crate::installation::cluster::Installation;
-use crate::serve::bodies::ControlBodies;
 use crate::serve::health::Health;
+use crate::serve::rule_sets::ControlRules;
 
 /// What a processor does for each of its partitions. They tell the log's time to `marks`.
 pub fn work(control: Control, marks: Marks) -> Work {
@@ -22,7 +22,7 @@ pub fn work(control: Control, marks: Marks) -> Work {
         let outputs =
             OutputPartitions { detections: partitions(Topic::Detections), snapshots: partitions(Topic::Snapshots) };
         let Control { log, view } = control.clone();
-        let machine = EngineMachine::new(run.place, outputs, ControlBodies { log, view }).telling(marks.of(run.place));
+        let machine = EngineMachine::new(run.place, outputs, ControlRules { log, view }).telling(marks.of(run.place));
         // Alerters learn of the time by marks, not by its commits: nobody waits for one.
         let idle = IdleCommits::Seldom(TimeWanted::default());
         task::run(machine, run.task, &SystemClock::new(), idle, run.stop)

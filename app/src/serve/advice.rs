@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use logystera_alerter::channels::{Advice, Advisor};
 use logystera_infra::directory::DirectoryView;
 use logystera_infra::log::Log;
-use logystera_processor::core::RuleSet;
+use logystera_rules::from_canonical;
 use logystera_schemas::ids::{RuleName, Sha256Digest};
 use logystera_schemas::limits::ADVICE_CACHED_MAX;
 
@@ -44,7 +44,7 @@ impl<L: Log> Advisor for RuleAdvice<L> {
             let Ok(set) = self.directory.rule_set(&self.log, &digest) else { return None };
             sets.insert(digest);
             let Some(Ok(body)) = set.as_ref().map(|set| std::str::from_utf8(&set.body.0)) else { continue };
-            let Ok(parsed) = RuleSet::from_canonical(body) else { continue };
+            let Ok(parsed) = from_canonical(body) else { continue };
             if known.len() + parsed.rules.len() > ADVICE_CACHED_MAX {
                 known.clear();
                 *sets = BTreeSet::from([digest]);
@@ -65,7 +65,8 @@ impl<L: Log> Advisor for RuleAdvice<L> {
 mod tests {
     use logystera_infra::directory::{DirectoryWatch, entry};
     use logystera_infra::embedded::Embedded;
-    use logystera_processor::rules::default_pack;
+    use logystera_processor::core::RuleSet;
+    use logystera_rules::{default_pack, from_yaml};
     use logystera_schemas::avro::Blob;
     use logystera_schemas::control::{Entity, RuleSet as RuleSetRecord};
 
@@ -82,7 +83,7 @@ mod tests {
         let embedded = Embedded::open(dir.path()).unwrap();
         let log = embedded.log();
         let pack = default_pack().unwrap();
-        let newer = RuleSet::from_yaml(&[("none.yaml", "format: 1\nrules: []\n")]).unwrap();
+        let newer = from_yaml(&[("none.yaml", "format: 1\nrules: []\n")]).unwrap();
         log.append(vec![entry(&record(&pack)), entry(&record(&newer))]).await.unwrap();
         let advice = RuleAdvice::new(log.clone(), DirectoryWatch::load(log).unwrap().view());
         for _ in 0..2 {

@@ -8,6 +8,7 @@ use logystera_infra::directory::{Directory, DirectoryView};
 use logystera_infra::log::Log;
 use logystera_infra::secrets::MasterKey;
 use logystera_processor::core::RuleSet;
+use logystera_rules::from_canonical;
 use logystera_schemas::ids::Sha256Digest;
 
 use crate::cli::CliError;
@@ -40,7 +41,7 @@ pub(super) fn published(
     let digest: Option<Sha256Digest> = configured.digest.parse().ok();
     let set = digest.map(|digest| directory.rule_set(log, &digest)).transpose()?.flatten();
     let body = set.as_ref().and_then(|set| std::str::from_utf8(&set.body.0).ok());
-    let kept = body.and_then(|body| RuleSet::from_canonical(body).ok()).ok_or_else(|| {
+    let kept = body.and_then(|body| from_canonical(body).ok()).ok_or_else(|| {
         CliError::not_available(format!(
             "the rules that sites were last judged by (digest {:.12}) cannot be read by this version: say which ones hold from now on, \
              with --rules PATH, or --rules {DEFAULT_PACK} for the default pack",

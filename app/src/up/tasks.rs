@@ -24,7 +24,7 @@ use super::running::Running;
 use crate::cli::CliError;
 use crate::installation::deployment::address_policy;
 use crate::serve::advice::RuleAdvice;
-use crate::serve::bodies::ControlBodies;
+use crate::serve::rule_sets::ControlRules;
 use crate::serve::secrets::ChannelTargets;
 use crate::serve::supervise::Retries;
 
@@ -40,8 +40,8 @@ pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHa
         let idle = IdleCommits::Seldom(running.time_wanted.clone());
         let run = move |mut task: EmbeddedTask| {
             task.pass_over(directory.caught_up(&log)?.skips(Topic::Signals, 0, 0));
-            let bodies = ControlBodies { log: log.clone(), view: directory.clone() };
-            let machine = EngineMachine::new(PartitionRef::ONLY, OutputPartitions::ALONE, bodies);
+            let rule_sets = ControlRules { log: log.clone(), view: directory.clone() };
+            let machine = EngineMachine::new(PartitionRef::ONLY, OutputPartitions::ALONE, rule_sets);
             processor::run(machine, task, &SystemClock::new(), idle.clone(), &shutdown)
         };
         let log = running.log.clone();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::log::Record;
 use logystera_processor::core::{Engine, Output, RuleSet};
+use logystera_rules::from_canonical;
 use logystera_schemas::control::Entity;
 use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::partition::PartitionRef;
@@ -131,7 +132,7 @@ pub(crate) fn undisturbed(place: &Installation) -> (BySite, BTreeSet<String>) {
         Entity::RuleSet(set) => Some(String::from_utf8(set.body.0).unwrap()),
         _ => None,
     });
-    let sets: Vec<Arc<RuleSet>> = bodies.map(|body| Arc::new(RuleSet::from_canonical(&body).unwrap())).collect();
+    let sets: Vec<Arc<RuleSet>> = bodies.map(|body| Arc::new(from_canonical(&body).unwrap())).collect();
     for (part, records) in histories(place, Topic::Signals) {
         let mut engine = Engine::new(part);
         for set in &sets {

@@ -15,7 +15,8 @@ use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
 use logystera_ingest::{Gateway, GatewayConfig, MemoryKeys};
 use logystera_processor::core::{Engine, RuleSet, SEMANTICS};
-use logystera_processor::task::{self as processor, Bodies, EngineMachine, OutputPartitions};
+use logystera_processor::task::{self as processor, EngineMachine, NoRuleSet, OutputPartitions, RuleSets};
+use logystera_rules::{from_yaml, published};
 use logystera_schemas::delivery::{AttemptEnded, AttemptOutcome, ChannelRef, ChannelsConfigured};
 use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::partition::PartitionRef;
@@ -39,11 +40,11 @@ rules:
   message: m
 ";
 
-struct OneBody(Arc<RuleSet>);
+struct OneSet(Arc<RuleSet>);
 
-impl Bodies for OneBody {
-    fn find(&mut self, digest: &Sha256Digest) -> Option<String> {
-        (self.0.digest == *digest).then(|| self.0.body.clone())
+impl RuleSets for OneSet {
+    fn find(&mut self, digest: &Sha256Digest) -> Result<RuleSet, NoRuleSet> {
+        published((self.0.digest == *digest).then_some(&*self.0.body))
     }
 }
 
@@ -89,7 +90,7 @@ impl Installation {
         let reader = EmbeddedReader::open(dir.path()).unwrap();
         let (clock, wanted) = (ManualClock::at(START_MS), TimeWanted::default());
         let gateway = gateway(&embedded, &clock, &wanted);
-        let rules = Arc::new(RuleSet::from_yaml(&[("rules.yaml", RULES)]).unwrap());
+        let rules = Arc::new(from_yaml(&[("rules.yaml", RULES)]).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (asked_s, shutdown, threads) = (Arc::default(), Shutdown::new(), Vec::new());
         let mut new =
@@ -102,7 +103,7 @@ impl Installation {
     /// Another engine takes over: the one before finds itself fenced at its next commit, as if it had been killed.
     fn run_engine(&mut self) {
         let task = self.embedded.task(processor::APP, Topic::Signals).unwrap();
-        let machine = EngineMachine::new(PartitionRef::ONLY, OutputPartitions::ALONE, OneBody(Arc::clone(&self.rules)));
+        let machine = EngineMachine::new(PartitionRef::ONLY, OutputPartitions::ALONE, OneSet(Arc::clone(&self.rules)));
         let (clock, idle, stop) = (self.clock.clone(), IdleCommits::Seldom(self.wanted.clone()), self.shutdown.clone());
         self.threads.push(std::thread::spawn(move || processor::run(machine, task, &clock, idle, &stop)));
     }

@@ -8,7 +8,8 @@ use logystera_infra::embedded::Embedded;
 use logystera_infra::log::{Entry, Log};
 use logystera_infra::runtime::Cycle;
 use logystera_processor::core::RuleSet;
-use logystera_processor::task::{APP, Bodies, EngineMachine, OutputPartitions};
+use logystera_processor::task::{APP, EngineMachine, NoRuleSet, OutputPartitions, RuleSets};
+use logystera_rules::{from_canonical, published};
 use logystera_schemas::avro::Blob;
 use logystera_schemas::control::{Entity, RuleSet as RuleSetRecord, Site};
 use logystera_schemas::ids::Sha256Digest;
@@ -28,9 +29,9 @@ const DAYS: &str = "days";
 
 struct Recorded(BTreeMap<Sha256Digest, String>);
 
-impl Bodies for Recorded {
-    fn find(&mut self, digest: &Sha256Digest) -> Option<String> {
-        self.0.get(digest).cloned()
+impl RuleSets for Recorded {
+    fn find(&mut self, digest: &Sha256Digest) -> Result<RuleSet, NoRuleSet> {
+        published(self.0.get(digest).map(String::as_str))
     }
 }
 
@@ -41,7 +42,7 @@ fn judged() -> Folder {
     let mut bodies = BTreeMap::new();
     let mut entries = Vec::new();
     for body in golden::bodies(DAYS) {
-        let digest = RuleSet::from_canonical(&body).unwrap().digest;
+        let digest = from_canonical(&body).unwrap().digest;
         let body_bytes = Blob(body.clone().into_bytes());
         entries.push(entry(&Entity::RuleSet(RuleSetRecord { digest, body: body_bytes })));
         bodies.insert(digest, body);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
-use logystera_processor::core::RuleSet;
+use logystera_rules::from_yaml;
 use logystera_system::wire;
 use serde::Serialize;
 
@@ -75,7 +75,7 @@ pub fn run(cluster: &Cluster, seconds: f64, groups: usize) -> Result<Outage, Ben
     let pid = node.rsplit(':').next().and_then(|port| port.parse().ok()).and_then(listener);
     let store = Paused { pid: pid.ok_or_else(|| BenchError::Broken(format!("nothing listens at {node}")))? };
     let yaml = include_str!("../../rules/w1.yaml").replace("- name: auth", &format!("- name: {LONG_NAME}"));
-    let rules = RuleSet::from_yaml(&[("outage.yaml", &yaml)])
+    let rules = from_yaml(&[("outage.yaml", &yaml)])
         .map_err(|errors| BenchError::Broken(format!("the rules: {} errors", errors.len())))?;
     let place = Place::new(cluster, &yaml)?;
     let mut loader = Loader::new(&place, &rules)?;

@@ -186,7 +186,7 @@ impl Group {
 }
 
 /// The most bytes that a group of the rule can count for.
-pub(crate) fn bytes_max(rule: &Rule) -> usize {
+pub fn bytes_max(rule: &Rule) -> usize {
     let condition = ConditionPlan::new(&rule.condition);
     GROUP_BYTES + group_key::bytes_max(rule) + condition.bytes_max() + evidence::bytes_max(rule)
 }

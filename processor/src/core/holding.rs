@@ -125,14 +125,20 @@ mod tests {
 
     use super::*;
     use crate::core::engine::Engine;
-    use crate::core::rule::RuleSet;
+    use crate::core::rule::{RuleSet, StateLimits};
 
     fn apply(engine: &mut Engine, value: &[u8]) {
         engine.apply(0, &SignalsRecord::decode(value).unwrap(), &mut Vec::new()).unwrap();
     }
 
     fn engine(sites: &[(&str, u32)]) -> Engine {
-        let set = Arc::new(RuleSet::from_yaml(&[("none.yaml", "format: 1\nrules: []\n")]).unwrap());
+        let set = Arc::new(RuleSet {
+            digest: Sha256Digest::of(b""),
+            body: String::new(),
+            rules: Vec::new(),
+            limits: StateLimits::default(),
+            disabled: SignalTypes::default(),
+        });
         let mut engine = Engine::default();
         for (site, semantics) in sites {
             let (site, tenant, name) = (site.parse().unwrap(), "acme".parse().unwrap(), String::new());

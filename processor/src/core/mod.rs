@@ -65,7 +65,7 @@ mod tests;
 pub use chain::DetectionChain;
 pub use engine::{Engine, EngineError, Output, SEMANTICS};
 pub use filter::{Predicate, Test};
-pub(crate) use group::bytes_max as group_bytes_max;
+pub use group::bytes_max as group_bytes_max;
 pub use holding::HeldTotal;
 pub use log_time::LogTime;
 pub use record::{Outcomes, SiteRecord};

@@ -1,4 +1,4 @@
-//! A rule as the engine runs it. A `Rule` that exists is valid: `crate::rules` checks it when it reads it.
+//! A rule as the engine runs it. A `Rule` that exists is valid: `logystera-rules` checks it when it reads it.
 
 use logystera_schemas::batch::Fields;
 use logystera_schemas::catalogue::{SignalType, SignalTypes};

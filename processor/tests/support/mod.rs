@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use logystera_processor::core::{Engine, Outcomes, Output, RuleSet};
+use logystera_rules::from_yaml;
 use logystera_schemas::avro::Writer;
 use logystera_schemas::batch::{BatchHead, Platform, Value, encode, write_signal};
 use logystera_schemas::catalogue::{FieldKind, SignalType, SignalTypes};
@@ -105,7 +106,7 @@ impl World {
     pub(crate) fn configure(&mut self, rules: &str) -> Vec<String> {
         let mut twin = self.twin.take();
         let told_twin = twin.as_mut().map(|twin| twin.configure(rules));
-        let set = RuleSet::from_yaml(&[("test.yaml", rules)]).unwrap_or_else(|e| panic!("{e:#?}"));
+        let set = from_yaml(&[("test.yaml", rules)]).unwrap_or_else(|e| panic!("{e:#?}"));
         let digest = set.digest;
         self.sets.push(Arc::new(set));
         let told = self.record(&schema::encode(&SiteConfigured {

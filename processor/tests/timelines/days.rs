@@ -4,8 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use logystera_processor::core::RuleSet;
-use logystera_processor::rules::DEFAULT_PACK;
+use logystera_rules::{DEFAULT_PACK, from_yaml};
 
 use crate::support::{Sig, World};
 
@@ -38,7 +37,7 @@ fn pack() -> String {
 
 /// How long each rule's alerts wait for others, in seconds.
 fn waits(rules: &str) -> BTreeMap<String, f64> {
-    let set = RuleSet::from_yaml(&[("pack.yaml", rules)]).expect("the pack is right");
+    let set = from_yaml(&[("pack.yaml", rules)]).expect("the pack is right");
     let body: serde_json::Value = serde_json::from_str(&set.body).expect("JSON");
     let rules = body["rules"].as_array().expect("rules").iter();
     let wait = |rule: &serde_json::Value| match rule["bundle"]["wait"].as_str() {

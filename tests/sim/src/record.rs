@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use logystera_processor::core::{Condition, Engine, Expected, Predicate, Rule, RuleSet, Test};
+use logystera_rules::from_yaml;
 use logystera_schemas::catalogue::{FieldDef, FieldKind, SignalType};
 use logystera_schemas::limits::BLIND_AFTER_MS_MIN;
 use logystera_schemas::partition::PartitionRef;
@@ -123,7 +124,7 @@ fn with_rule_files(log: &Log) -> Log {
 
 fn from_file(set: &RuleSet) -> Option<RuleSet> {
     let file = |rules: &[String], head: &str| {
-        RuleSet::from_yaml(&[("recorded", &format!("{{\"format\":1,{head}\"rules\":[{}]}}", rules.join(",")))]).ok()
+        from_yaml(&[("recorded", &format!("{{\"format\":1,{head}\"rules\":[{}]}}", rules.join(",")))]).ok()
     };
     let texts = set.rules.iter().map(rule_text).filter(|text| file(std::slice::from_ref(text), "").is_some());
     let texts: Vec<String> = texts.collect();
@@ -229,6 +230,8 @@ fn test_text(test: &Test, kind: &FieldKind) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use logystera_rules::from_canonical;
+
     use super::*;
 
     #[test]
@@ -237,7 +240,7 @@ mod tests {
         for seed in 0..20 {
             let recording = record(seed).unwrap_or_else(|difference| panic!("seed {seed}: {difference}"));
             for set in &recording.log.bodies {
-                assert_eq!(RuleSet::from_canonical(&set.body).unwrap().digest, set.digest, "seed {seed}");
+                assert_eq!(from_canonical(&set.body).unwrap().digest, set.digest, "seed {seed}");
                 kept += set.rules.len();
             }
             rules += world::log_of(seed).bodies.iter().map(|set| set.rules.len()).sum::<usize>();

@@ -20,7 +20,7 @@ const NOT_HERE: [(&str, &str, &str); 16] = [
     ("docs/operating.md", "sh", "asks a cluster of its reader's own; tests/deploy checks the manifests"),
     ("docs/php.md", "php", "tests/integrations/php_package.py and integrations/php/tests run it"),
     ("docs/php.md", "sh", "tests/integrations/builds runs the build"),
-    ("docs/rules.md", "yaml", "processor/src/rules/tests/manual.rs reads it"),
+    ("docs/rules.md", "yaml", "rules/src/tests/manual.rs reads it"),
     ("docs/sending-batches.md", "json", "app/tests/sending_batches.rs holds the vectors; answers are shown with …"),
     ("docs/sending-batches.md", "python", "tests/send_python.rs runs the file that it is a copy of"),
     ("docs/topics.md", "python", "the_topics_are_read_as_the_guide_says runs it"),

@@ -13,6 +13,8 @@ const SOURCES: &[&str] = &[
     "sender/src/",
     "ingest/src/",
     "processor/src/",
+    "rules/src/",
+    "replay/src/",
     "alerter/src/",
     "app/src/",
     "bench/src/",

@@ -16,7 +16,7 @@ const IMPURE: [&str; 26] = [
     "HashSet",
     "logystera_infra",
     "tracing",
-    "metrics",
+    "metrics::",
     "std::fs",
     "std::net",
     "stdin",
@@ -56,12 +56,21 @@ fn schemas_know_nothing_of_the_outside() {
     holds("schemas/ is types and bytes only", &all_uses(&outside, |f| f.path.starts_with("schemas/src/")));
 }
 
+/// Whoever reads rule files hands in their text: a page or another process gets the same answer from the same text.
+#[test]
+fn the_rule_language_is_pure() {
+    let of_rules = |f: &SourceFile| f.path.starts_with("rules/src/") && !is_test(f);
+    holds("rules/ has text as its input and nothing else", &all_uses(&IMPURE, of_rules));
+}
+
 /// Tests and benchmarks measure and wait by themselves; they are no part of the product.
 fn is_product(file: &SourceFile) -> bool {
-    let crates = ["app/", "control/", "sender/", "schemas/", "ingest/", "processor/", "alerter/"];
-    crates.iter().any(|c| file.path.starts_with(c))
-        && !file.path.contains("/tests/")
-        && !file.path.ends_with("tests.rs")
+    let crates = ["app/", "control/", "sender/", "schemas/", "ingest/", "processor/", "rules/", "replay/", "alerter/"];
+    crates.iter().any(|c| file.path.starts_with(c)) && !is_test(file)
+}
+
+fn is_test(file: &SourceFile) -> bool {
+    file.path.contains("/tests/") || file.path.ends_with("tests.rs")
 }
 
 #[test]
@@ -79,17 +88,28 @@ fn the_control_plane_knows_neither_http_nor_the_command_line_nor_folders() {
     holds("sender/ knows the wire, not the gateway", &all_uses(&senders, |f| f.path.starts_with("sender/src/")));
 }
 
+/// Commands, pages and a rebuild of views ask for replays, of folders and of clusters.
+#[test]
+fn a_replay_knows_a_log_to_read_and_nothing_else() {
+    let outside =
+        ["axum", "clap", "std::env", "std::fs", "std::io", "std::path", "embedded", "kafka", "append", "tracing"];
+    let of_replay = |f: &SourceFile| f.path.starts_with("replay/src/") && !is_test(f);
+    holds("replay/ reads the log that it is handed, and gives what it finds", &all_uses(&outside, of_replay));
+}
+
 #[test]
 fn crates_depend_downwards() {
-    let allowed: [(&str, &[&str]); 8] = [
+    let allowed: [(&str, &[&str]); 10] = [
         ("schemas", &[]),
         ("infra", &["schemas"]),
         ("ingest", &["infra", "schemas"]),
         ("processor", &["infra", "schemas"]),
+        ("rules", &["processor", "schemas"]),
+        ("replay", &["infra", "processor", "rules", "schemas"]),
         ("alerter", &["infra", "schemas"]),
         ("control", &["infra", "schemas"]),
         ("sender", &["infra", "schemas"]),
-        ("app", &["alerter", "control", "infra", "ingest", "processor", "schemas", "sender"]),
+        ("app", &["alerter", "control", "infra", "ingest", "processor", "replay", "rules", "schemas", "sender"]),
     ];
     let manifests = files(&["Cargo.toml"]);
     for (owner, below) in allowed {

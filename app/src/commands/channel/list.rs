@@ -16,7 +16,7 @@ use super::rows;
 use crate::cli::table;
 use crate::cli::{CliError, Out, PlaceArgs};
 use crate::installation::channels::target;
-use crate::installation::reading::Reading;
+use crate::installation::reading::InstallationLog;
 use crate::when;
 
 /// What is known of channels besides what is configured.
@@ -30,7 +30,11 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn read(log: &dyn Reading, directory: &Directory, master: Option<MasterKey>) -> Result<Self, CliError> {
+    pub(super) fn read(
+        log: &dyn InstallationLog,
+        directory: &Directory,
+        master: Option<MasterKey>,
+    ) -> Result<Self, CliError> {
         let mut known = Self { planner: log.planner()?, rows: BTreeMap::new(), master };
         let mut channels = directory.tenants().flat_map(|tenant| directory.channels(&tenant.tenant));
         if channels.any(|channel| known.status(channel).is_none()) {

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use logystera_alerter::core::{ChannelStatus, Condition};
 use logystera_infra::log::LogError;
+use logystera_infra::reading::Reading;
 use logystera_schemas::delivery::{Attempt, AttemptState};
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::schema;
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::Topic;
-
-use crate::installation::reading::Reading;
 
 /// Offsets at the end of each partition that are looked at: a list should take a second, not minutes.
 const OFFSETS_LOOKED_AT: u64 = 10_000;

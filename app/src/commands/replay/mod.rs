@@ -1,29 +1,21 @@
 //! `logystera replay`: computes the detections again from topic `signals`, as the engine did, and compares.
 
-mod asked;
-mod engine;
-mod plan;
 mod progress;
-mod snapshots;
 mod verify;
-
-#[cfg(test)]
-mod tests;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use logystera_replay::{Asked, Found, Question, ReplayError, Watch};
 use logystera_schemas::ids::SiteId;
 
-use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, Out, finish};
+use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, FINDING, Out, finish};
 use crate::commands::tail::{detection_json, detection_text};
 use crate::installation::open::{check_acknowledged, open_log};
 use crate::installation::reading;
 use crate::installation::rules::load_rules;
 use crate::when;
-use asked::{Asked, Known};
-use engine::Found;
 use progress::Progress;
 
 /// Compute the detections again from the signals in the log
@@ -74,19 +66,19 @@ fn replay(args: &Args) -> Result<u8, CliError> {
     }
     let log = open_log(&args.data, &args.cluster)?;
     let directory = Arc::new(log.directory()?);
-    let given = args.rules.as_deref().map(load_rules).transpose()?.map(Arc::new);
+    let rules = args.rules.as_deref().map(load_rules).transpose()?.map(Arc::new);
     args.site.as_ref().map(|site| reading::site_of(&directory, site.as_str())).transpose()?;
-    let asked = Asked::new(&*log, (args.site.clone(), args.json), from_ms, Known { log: &*log, directory, given })?;
-    if args.verify { verify::verify(&asked) } else { show(&asked) }
+    let asked = Asked::new(&*log, directory, Question { site: args.site.clone(), from_ms, rules })?;
+    if args.verify { verify::verify(&asked, args.json) } else { show(&asked, args.json) }
 }
 
-fn show(asked: &Asked<'_>) -> Result<u8, CliError> {
+fn show(asked: &Asked<'_>, as_json: bool) -> Result<u8, CliError> {
     let (mut out, mut progress) = (Out::new(), Progress::new(asked)?);
-    asked.each(|replayed| {
+    asked.each(|replayed| -> Result<bool, CliError> {
         while let Some(found) = replayed.step()? {
             progress.show(replayed);
-            for Found { detection, .. } in found.iter().filter(|f| f.detection.last_evaluated_at >= asked.from_ms) {
-                if asked.json {
+            for Found { detection, .. } in found.iter().filter(|f| asked.wants(&f.detection)) {
+                if as_json {
                     out.json(&detection_json(detection))?;
                 } else {
                     out.line(detection_text(detection))?;
@@ -98,4 +90,14 @@ fn show(asked: &Asked<'_>) -> Result<u8, CliError> {
     })?;
     out.flush()?;
     Ok(DONE)
+}
+
+impl From<ReplayError> for CliError {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Log(error) => error.into(),
+            ReplayError::Damaged(what) => Self::new(FINDING, what),
+            ReplayError::Unavailable(what) => Self::not_available(what),
+        }
+    }
 }

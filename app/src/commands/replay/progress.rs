@@ -4,11 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use logystera_infra::clock::Stopwatch;
-use logystera_schemas::topic::Topic;
-
-use super::asked::Asked;
-use super::engine::Replay;
-use crate::cli::CliError;
+use logystera_replay::{Asked, Replay, ReplayError, Watch};
 
 /// How often it is shown.
 const EVERY: Duration = Duration::from_millis(500);
@@ -26,32 +22,10 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(asked: &Asked<'_>) -> Result<Self, CliError> {
-        let mut total = 0;
-        for part in asked.parts() {
-            total += asked.log.bounds(Topic::Signals, part)?.end - asked.begin(part);
-        }
+    pub(super) fn new(asked: &Asked<'_>) -> Result<Self, ReplayError> {
+        let total = asked.offsets()?;
         let shown = std::io::stderr().is_terminal();
         Ok(Self { shown, total, before: 0, records: 0, started: Stopwatch::start(), newest: Stopwatch::start() })
-    }
-
-    /// Shows how far it is, now and then.
-    pub(super) fn show(&mut self, replayed: &Replay<'_>) {
-        if self.shown && self.newest.elapsed() >= EVERY {
-            self.newest = Stopwatch::start();
-            self.print(self.before + replayed.next - replayed.begin, self.records + replayed.records, "");
-        }
-    }
-
-    /// A partition is done.
-    pub(super) fn done(&mut self, replayed: &Replay<'_>) -> Result<(), CliError> {
-        // What stands behind a seal is not read.
-        self.before += replayed.log.bounds(Topic::Signals, replayed.part)?.end - replayed.begin;
-        self.records += replayed.records;
-        if self.shown && self.before >= self.total {
-            self.print(self.total, self.records, "\n");
-        }
-        Ok(())
     }
 
     fn print(&self, offset: u64, records: u64, end: &str) {
@@ -59,5 +33,25 @@ impl Progress {
         let per_second = u128::from(records) * 1_000 / self.started.elapsed().as_millis().max(1);
         // A terminal that is gone is no reason to stop.
         drop(write!(std::io::stderr(), "\rreplaying: {percent:3} %, {records} records, {per_second} a second{end}"));
+    }
+}
+
+impl Watch for Progress {
+    /// Shows how far it is, now and then.
+    fn show(&mut self, replayed: &Replay<'_>) {
+        if self.shown && self.newest.elapsed() >= EVERY {
+            self.newest = Stopwatch::start();
+            self.print(self.before + replayed.passed(), self.records + replayed.records(), "");
+        }
+    }
+
+    fn done(&mut self, replayed: &Replay<'_>) -> Result<(), ReplayError> {
+        // What stands behind a seal is not read.
+        self.before += replayed.offsets()?;
+        self.records += replayed.records();
+        if self.shown && self.before >= self.total {
+            self.print(self.total, self.records, "\n");
+        }
+        Ok(())
     }
 }

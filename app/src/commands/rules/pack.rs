@@ -1,6 +1,6 @@
 //! `logystera rules show`: the default pack, as a list and as the YAML that it is made of.
 
-use logystera_processor::rules::DEFAULT_PACK;
+use logystera_rules::DEFAULT_PACK;
 use serde_json::json;
 
 use crate::cli::table;
@@ -88,8 +88,7 @@ fn split(rules: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use logystera_processor::core::RuleSet;
-    use logystera_processor::rules::default_pack;
+    use logystera_rules::{default_pack, from_yaml};
 
     use super::*;
 
@@ -97,12 +96,12 @@ mod tests {
     fn what_is_shown_is_the_pack() {
         let pack = default_pack().unwrap();
         let shown = whole();
-        assert_eq!(RuleSet::from_yaml(&[("shown.yaml", &shown)]).unwrap().digest, pack.digest);
+        assert_eq!(from_yaml(&[("shown.yaml", &shown)]).unwrap().digest, pack.digest);
         for (_, text) in DEFAULT_PACK {
             assert!(shown.contains(text.lines().next().unwrap()), "a file says what it is about");
         }
         for rule in &pack.rules {
-            let alone = RuleSet::from_yaml(&[("one.yaml", &of(&[rule.name.to_string()]).unwrap())]).unwrap();
+            let alone = from_yaml(&[("one.yaml", &of(&[rule.name.to_string()]).unwrap())]).unwrap();
             let revisions: Vec<_> = alone.rules.iter().map(|rule| &rule.revision).collect();
             assert_eq!(revisions, [&rule.revision]);
         }

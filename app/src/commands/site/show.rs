@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::keys::{key_object, state};
 use crate::cli::{CliError, Out, counted, table};
-use crate::installation::reading::{EngineView, Reading, site_of};
+use crate::installation::reading::{EngineView, InstallationLog, site_of};
 use crate::when;
 
 /// Why a cluster's state is not shown.
@@ -23,7 +23,7 @@ const ELSEWHERE: &str = "on Kafka it is spread over the processors: their metric
 const NOTHING: &str = "it has no configuration of the site yet, or the site is closed";
 
 /// Shows a site.
-pub(super) fn print(log: &dyn Reading, site: &str, as_json: bool) -> Result<(), CliError> {
+pub(super) fn print(log: &dyn InstallationLog, site: &str, as_json: bool) -> Result<(), CliError> {
     let directory = log.directory()?;
     let site = site_of(&directory, site)?;
     let engine = log.site_view(&site.site)?;

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use logystera_infra::log::{LogError, Record};
+use logystera_infra::reading::{Part, Reading};
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::Topic;
 
 use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, Out, finish};
 use crate::installation::open::open_log;
 use crate::installation::reading;
-use crate::installation::reading::{Part, Reading};
 use crate::when;
 use show::Line;
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use logystera_infra::reading::Part;
 use logystera_processor::core::show_value;
 use logystera_schemas::avro::DecodeError;
 use logystera_schemas::batch::{Batch, Signal, Value};
@@ -14,7 +15,6 @@ use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
 use serde_json::{Map, json};
 
 use crate::cli::{CliError, Out};
-use crate::installation::reading::Part;
 use crate::when;
 
 /// One line.

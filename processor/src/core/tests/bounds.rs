@@ -4,20 +4,56 @@ use std::sync::Arc;
 
 use logystera_schemas::avro::Writer;
 use logystera_schemas::batch::{Signal, Value};
-use logystera_schemas::catalogue::{SignalType, TYPE_FIELDS_MAX};
+use logystera_schemas::catalogue::{SignalType, SignalTypes, TYPE_FIELDS_MAX};
+use logystera_schemas::detection::Severity;
+use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::time::SiteMs;
 
 use crate::core::conditions::kind::Match;
-use crate::core::group::Group;
+use crate::core::group::{Group, bytes_max};
 use crate::core::group_key::GroupKey;
 use crate::core::program::Program;
-use crate::core::rule::RuleSet;
-use crate::rules::WorstCase;
+use crate::core::rule::{Condition, Expected, Rule, RuleSet, StateLimits};
+use crate::core::template::Template;
 
-/// The program of one rule that has these keys besides the ones that every rule needs.
-fn program(keys: &str) -> Program {
-    let text = format!("format: 1\nrules:\n- name: r\n  title: T\n  subsystem: s\n  message: m\n  {keys}\n");
-    Program::new(Arc::new(RuleSet::from_yaml(&[("t.yaml", &text)]).unwrap()))
+/// The fields that tell groups apart, and those that evidence shows.
+const GROUP_BY: [&str; 4] = ["path", "user_agent", "source", "status"];
+const EVIDENCE: [&str; 7] = ["path", "duration_ms", "source", "method", "status", "route_group", "user_agent"];
+const HOUR_MS: i64 = 3_600_000;
+
+/// The place of a field of `http.request`.
+fn field(name: &str) -> usize {
+    SignalType::from_name("http.request").unwrap().def().field(name).unwrap().0
+}
+
+/// The program of one rule with this condition.
+fn program(condition: Condition) -> Program {
+    let rule = Rule {
+        name: "r".parse().unwrap(),
+        revision: String::new(),
+        counts: Sha256Digest::of(b""),
+        title: "T".to_owned(),
+        severity: Severity::Warning,
+        subsystem: "s".to_owned(),
+        signal: SignalType::from_name("http.request"),
+        filter: Vec::new(),
+        group_by: GROUP_BY.map(field).to_vec(),
+        condition,
+        for_ms: 0,
+        suppress_ms: HOUR_MS,
+        resolve_after_ms: HOUR_MS / 4,
+        evidence: EVIDENCE.map(field).to_vec(),
+        message: Template::default(),
+        why: None,
+        advice: None,
+    };
+    Program::new(Arc::new(RuleSet {
+        digest: Sha256Digest::of(b""),
+        body: String::new(),
+        rules: vec![rule],
+        limits: StateLimits::default(),
+        disabled: SignalTypes::default(),
+    }))
 }
 
 /// A signal whose named fields have these values.
@@ -36,16 +72,14 @@ fn no_group_is_larger_than_its_worst_case() {
     let text = "a".repeat(256);
     let path = format!("/{}", &text[1..]);
     for condition in [
-        "threshold: {count: 256, within: 7d}",
-        "threshold: {count: 100000, within: 1h}",
-        "threshold: {distinct: {field: duration_ms, at_least: 256}, within: 1h}",
-        "absent: {for: 1h, expected: once_seen}",
+        Condition::Count { threshold: 256, within_ms: 7 * 24 * HOUR_MS, resolution_ms: None },
+        Condition::Count { threshold: 100_000, within_ms: HOUR_MS, resolution_ms: Some(5_000) },
+        Condition::Distinct { field: field("duration_ms"), at_least: 256, within_ms: HOUR_MS },
+        Condition::Absent { for_ms: HOUR_MS, expected: Expected::OnceSeen },
     ] {
-        let program = program(&format!(
-            "signal: http.request\n  group_by: [path, user_agent, source, status]\n  evidence: [path, duration_ms, source, method, status, route_group, user_agent]\n  {condition}"
-        ));
+        let program = program(condition.clone());
         let (_, rule, plan) = program.iter().next().unwrap();
-        let worst = WorstCase::of(rule, &program.set.limits);
+        let worst = bytes_max(rule);
         let mut group = Group::new(plan).unwrap();
         let (mut key, mut scratch) = (GroupKey::default(), Writer::new());
         for i in 0..2_000 {
@@ -69,7 +103,7 @@ fn no_group_is_larger_than_its_worst_case() {
             key = GroupKey::of(rule, &signal.fields);
         }
         let bytes = group.bytes(&key);
-        assert!(bytes <= worst.group_bytes, "{condition}: {bytes} of {worst:?}");
-        assert!(bytes * 2 > worst.group_bytes, "{condition}: {bytes} of {worst:?}");
+        assert!(bytes <= worst, "{condition:?}: {bytes} of {worst}");
+        assert!(bytes * 2 > worst, "{condition:?}: {bytes} of {worst}");
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use logystera_processor::core::{RuleSet, SEMANTICS};
+use logystera_processor::core::SEMANTICS;
+use logystera_rules::from_yaml;
 use logystera_schemas::catalogue::{FieldKind, SignalType, SignalTypes};
 use logystera_schemas::ids::{SiteId, SpoolId, TenantId};
 use logystera_schemas::signals_topic::{SiteConfigured, Tick};
@@ -85,9 +86,9 @@ const SITES: [Site; 4] = [
 /// The log.
 #[expect(clippy::expect_used, reason = "the rules and the names are ours")]
 pub fn log() -> Log {
-    let set = Arc::new(RuleSet::from_yaml(&[("days.yaml", RULES)]).expect("the rules are sound"));
+    let set = Arc::new(from_yaml(&[("days.yaml", RULES)]).expect("the rules are sound"));
     let changed = RULES.replace("count: 4", "count: 5");
-    let changed = Arc::new(RuleSet::from_yaml(&[("days.yaml", &changed)]).expect("the rules are sound"));
+    let changed = Arc::new(from_yaml(&[("days.yaml", &changed)]).expect("the rules are sound"));
     let mut rng = Rng::new(0).part(7);
     let (mut inputs, mut seqs) = (Vec::new(), [0; SITES.len()]);
     let configured = |site: &Site, digest| {

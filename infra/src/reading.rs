@@ -1,0 +1,97 @@
+//! The log as those read it who change nothing, such as commands and replays: a data folder's, or that of an installation
+//! on Kafka.
+
+use std::ops::Range;
+
+use logystera_schemas::ids::KeyGroup;
+use logystera_schemas::limits::READ_BYTES_MAX;
+use logystera_schemas::topic::Topic;
+
+use crate::directory::{Directory, Skips};
+use crate::embedded::EmbeddedReader;
+use crate::log::{LogError, Record};
+
+/// A partition of a generation of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Part {
+    /// How often the topic had grown.
+    pub generation: u32,
+    /// Partition.
+    pub partition: u32,
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.generation {
+            0 => write!(f, "{}", self.partition),
+            generation => write!(f, "{generation}/{}", self.partition),
+        }
+    }
+}
+
+/// A log that is only read.
+pub trait Reading {
+    /// Partitions of each generation of a topic, the oldest first.
+    fn generations(&self, topic: Topic) -> Vec<u32>;
+
+    /// Offsets from the oldest record to one past the newest committed one.
+    fn bounds(&self, topic: Topic, part: Part) -> Result<Range<u64>, LogError>;
+
+    /// Committed records from offset `from` on, at least one if there is one, then as many as fit `bytes_max`.
+    fn read(&self, topic: Topic, part: Part, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError>;
+
+    /// What is configured now, and how the topics are laid out: from here on this log knows the generations that there
+    /// are.
+    fn directory(&self) -> Result<Directory, LogError>;
+
+    /// Offset that `app` reads next of a partition of its input.
+    fn position(&self, app: &str, part: Part) -> Result<u64, LogError>;
+
+    /// As [`Self::read`], but a record that is passed over and whose checksum is wrong is given empty, in place of an
+    /// error.
+    fn read_on(&self, topic: Topic, part: Part, from: u64, skips: &Skips) -> Result<Vec<Record>, LogError> {
+        match self.read(topic, part, from, READ_BYTES_MAX) {
+            Err(LogError::Checksum { offset, .. }) if skips.has(offset) => {
+                Ok(vec![Record { offset, ..Record::default() }])
+            }
+            read => read,
+        }
+    }
+
+    /// Every partition of a topic, the oldest generation first.
+    fn parts(&self, topic: Topic) -> Vec<Part> {
+        let generations = (0..).zip(self.generations(topic));
+        generations
+            .flat_map(|(generation, count)| (0..count).map(move |partition| Part { generation, partition }))
+            .collect()
+    }
+
+    /// The partitions of a topic that a key is in, the oldest generation first.
+    fn parts_of(&self, topic: Topic, key_group: KeyGroup) -> Vec<Part> {
+        let generations = (0..).zip(self.generations(topic));
+        generations.map(|(generation, count)| Part { generation, partition: key_group.partition(count) }).collect()
+    }
+}
+
+/// A folder has one partition of each topic.
+impl Reading for EmbeddedReader {
+    fn generations(&self, _: Topic) -> Vec<u32> {
+        vec![1]
+    }
+
+    fn bounds(&self, topic: Topic, _: Part) -> Result<Range<u64>, LogError> {
+        Self::bounds(self, topic)
+    }
+
+    fn read(&self, topic: Topic, _: Part, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError> {
+        Self::read(self, topic, from, bytes_max)
+    }
+
+    fn directory(&self) -> Result<Directory, LogError> {
+        Directory::read_from(self)
+    }
+
+    fn position(&self, app: &str, _: Part) -> Result<u64, LogError> {
+        Ok(Self::position(self, app)?.unwrap_or(0))
+    }
+}

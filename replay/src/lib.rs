@@ -1,0 +1,22 @@
+//! Replays: the detections that a log gives, computed again from topic `signals` as the engine did, from the log's start
+//! or from snapshots; and compared with the recorded ones.
+//!
+//! A log comes as a [`Reading`](logystera_infra::reading::Reading); what was [`Asked`] says which sites, since when, and by
+//! which rules. [`Asked::each`] gives what is found, a partition after the other; [`verify`] compares it. Nothing is
+//! printed here, and nothing written.
+
+mod plan;
+mod snapshots;
+
+mod asked;
+mod engine;
+mod error;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use asked::{Asked, Question};
+pub use engine::{Found, Replay};
+pub use error::ReplayError;
+pub use verify::{Comparison, Difference, Watch, verify};

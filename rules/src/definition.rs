@@ -1,0 +1,337 @@
+//! One rule of a file.
+
+use logystera_processor::core::{Condition, Rule};
+use logystera_schemas::catalogue::{FieldKind, SignalType, TYPE_FIELDS_MAX};
+use logystera_schemas::detection::Severity;
+use logystera_schemas::ids::{RuleName, Sha256Digest, is_slug};
+use logystera_schemas::limits::{
+    GROUP_FIELDS_MAX, MESSAGE_CHARS_MAX, RESOLVE_AFTER_MS_DEFAULT, RULE_SPAN_MS_MAX, SUPPRESS_MS_DEFAULT,
+};
+
+use crate::canonical::Json;
+use crate::duration::short;
+use crate::extras::{self, Subject};
+use crate::message::{self, Names};
+use crate::read::{self, Keys, Later};
+use crate::report::{Place, Report};
+use crate::suggest;
+use crate::yaml::{Node, Yaml};
+use crate::{condition, filter};
+
+const KEYS: [&str; 18] = [
+    "name",
+    "title",
+    "severity",
+    "subsystem",
+    "signal",
+    "where",
+    "group_by",
+    "threshold",
+    "absent",
+    "for",
+    "suppress",
+    "resolve_after",
+    "bundle",
+    "tests",
+    "evidence",
+    "message",
+    "why",
+    "do",
+];
+const LATER: [Later; 3] = [
+    ("metric", "rules over metrics come in a later version; watch a signal"),
+    ("snapshot", "rules over snapshots come in a later version; watch a signal"),
+    ("ratio", "ratios come in a later version; count the bad outcomes alone until then"),
+];
+const SEVERITIES: [(&str, Severity); 3] =
+    [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
+/// Hex digits of a revision.
+const REVISION_DIGITS: usize = 12;
+const SPANS: std::ops::RangeInclusive<i64> = 0..=RULE_SPAN_MS_MAX;
+
+/// A rule, the place of its name, and its canonical form.
+pub(crate) struct Defined {
+    pub(crate) rule: Rule,
+    pub(crate) place: Place,
+    pub(crate) json: Json,
+}
+
+/// What a rule watches: everything that depends on its signal.
+struct Watch {
+    signal: Option<SignalType>,
+    filter: Vec<logystera_processor::core::Predicate>,
+    group_by: Vec<usize>,
+    evidence: Vec<usize>,
+    condition: Condition,
+}
+
+/// Reads one rule.
+pub(crate) fn read(node: &Node, report: &mut Report<'_>) -> Option<Defined> {
+    let keys = Keys::of(node, "a rule", &KEYS, &LATER, report)?;
+    let errors_before = report.count();
+    let name_node = keys.need("name", "such as `name: mail-delivery-failing`", report);
+    let name = name_node.and_then(|node| rule_name(node, report));
+    let title = keys.need("title", "a few words for people: `title: Mail delivery is failing`", report);
+    let title = title.and_then(|node| read::line(node, "`title`", MESSAGE_CHARS_MAX, report));
+    let severity = severity(&keys, report);
+    let subsystem = keys.need("subsystem", "the part of the site: `subsystem: mail`", report);
+    let subsystem = subsystem.and_then(|node| slug(node, "`subsystem`", report));
+    let spans = spans(&keys, report);
+    let why = advice(&keys, "why", report);
+    let advice = advice(&keys, "do", report);
+    let bundle = keys.get("bundle").map(|node| extras::bundle(node, report));
+    let message = keys.need("message", "such as `message: \"{count} mails failed on {site} within {within}\"`", report);
+    let watch = watch(&keys, report);
+    let message = message.and_then(|node| message::read(node, &message_names(&keys, watch.as_ref()), report));
+    let watch = watch?;
+    let names: Vec<&str> = watch.group_by.iter().filter_map(|place| field_name(watch.signal, *place)).collect();
+    let subject = Subject { signal: watch.signal, group_by: &names };
+    let tests = keys.get("tests").map(|node| extras::tests(node, &subject, report));
+    if report.count() != errors_before {
+        return None;
+    }
+    let [for_ms, suppress_ms, resolve_after_ms] = spans?;
+    let mut rule = Rule {
+        name: name?,
+        revision: String::new(),
+        counts: Sha256Digest([0; 32]),
+        title: title?.to_owned(),
+        severity: severity?,
+        subsystem: subsystem?.to_owned(),
+        signal: watch.signal,
+        filter: watch.filter,
+        group_by: watch.group_by,
+        condition: watch.condition,
+        for_ms,
+        suppress_ms,
+        resolve_after_ms,
+        evidence: watch.evidence,
+        message: message?,
+        why,
+        advice,
+    };
+    let json = canonical(&rule, bundle.flatten(), tests.flatten());
+    rule.revision = Sha256Digest::of(json.to_string().as_bytes()).to_string();
+    rule.revision.truncate(REVISION_DIGITS);
+    rule.counts = counts(&rule);
+    Some(Defined { rule, place: name_node?.place, json })
+}
+
+/// What the message may name: if other parts of the rule were refused, as far as the rest tells.
+fn message_names<'n>(keys: &Keys<'n>, watch: Option<&Watch>) -> Names<'n> {
+    let group_by = match keys.get("group_by").map(|node| &node.yaml) {
+        Some(Yaml::List(items)) => items.iter().filter_map(Node::as_text).collect(),
+        _ => Vec::new(),
+    };
+    Names {
+        counts: keys.get("absent").is_none(),
+        span_ms: watch.map_or(0, |w| condition::span_ms(&w.condition)),
+        group_by,
+    }
+}
+
+fn rule_name(node: &Node, report: &mut Report<'_>) -> Option<RuleName> {
+    slug(node, "`name`", report)?.parse().ok()
+}
+
+fn slug<'n>(node: &'n Node, what: &str, report: &mut Report<'_>) -> Option<&'n str> {
+    let text = read::text(node, what, report)?;
+    if is_slug(text) {
+        return Some(text);
+    }
+    let fixed: String =
+        text.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect();
+    let error = report.error(node.place, format!("{what} is 1 to 64 of a-z 0-9 _ -"));
+    if is_slug(&fixed) {
+        error.help(format!("write `{fixed}`"));
+    }
+    None
+}
+
+fn severity(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<Severity> {
+    match keys.get("severity") {
+        None => Some(Severity::Warning),
+        Some(node) => {
+            read::one_of(node, "`severity`", &SEVERITIES.map(|(name, _)| name), report).map(|place| SEVERITIES[place].1)
+        }
+    }
+}
+
+/// `for`, `suppress` and `resolve_after`.
+fn spans(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<[i64; 3]> {
+    let defaults = [("for", 0), ("suppress", SUPPRESS_MS_DEFAULT), ("resolve_after", RESOLVE_AFTER_MS_DEFAULT)];
+    let read = defaults.map(|(key, default)| match keys.get(key) {
+        Some(node) => read::span(node, &format!("`{key}`"), SPANS, report),
+        None => Some(default),
+    });
+    let [for_ms, suppress_ms, resolve_after_ms] = read;
+    if let (Some(1..), Some((place, _)), Some(_)) = (for_ms, keys.entry("for"), keys.get("absent")) {
+        report.error(place, "`for` beside `absent`").help("say the whole span in `absent`");
+    }
+    Some([for_ms?, suppress_ms?, resolve_after_ms?])
+}
+
+fn advice(keys: &Keys<'_>, key: &str, report: &mut Report<'_>) -> Option<String> {
+    read::line(keys.get(key)?, &format!("`{key}`"), MESSAGE_CHARS_MAX, report).map(str::to_owned)
+}
+
+fn watch(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<Watch> {
+    let conditions = (keys.entry("threshold"), keys.entry("absent"));
+    if let (Some(_), Some((place, _))) = conditions {
+        report.error(place, "`threshold` and `absent` in one rule").help("a rule has one condition: make two rules");
+        return None;
+    }
+    if matches!(conditions, (None, None)) {
+        report
+            .error(keys.place, "a rule needs `threshold` or `absent`")
+            .help("such as `threshold: {count: 5, within: 10m}`");
+        return None;
+    }
+    let group_by_place = keys.get("group_by").filter(|node| !is_empty_list(node)).map(|node| node.place);
+    let absence = conditions.1.map(|(_, node)| condition::absent(node, group_by_place, report));
+    if let Some(Some(condition @ Condition::Blind { .. })) = absence {
+        for key in ["signal", "where", "group_by", "evidence"] {
+            if let Some((place, _)) = keys.entry(key).filter(|(_, node)| !is_empty_list(node)) {
+                report
+                    .error(place, format!("`{key}` in a rule about the whole site"))
+                    .help("`blind_after` watches every signal: take it away");
+            }
+        }
+        return Some(Watch { signal: None, filter: Vec::new(), group_by: Vec::new(), evidence: Vec::new(), condition });
+    }
+    let signal = keys
+        .need("signal", "the type that it watches: `signal: mail.outcome`", report)
+        .and_then(|node| signal_type(node, report));
+    let filter = match (keys.get("where"), signal) {
+        (Some(node), Some(signal)) => filter::read(node, signal, report),
+        _ => Some(Vec::new()),
+    };
+    let group_by = fields(keys, "group_by", GROUP_FIELDS_MAX, signal, report);
+    let evidence = fields(keys, "evidence", TYPE_FIELDS_MAX, signal, report);
+    let condition = match conditions.0 {
+        Some((place, node)) => {
+            condition::threshold(place, node, signal, group_by.as_deref().unwrap_or_default(), report)
+        }
+        None => absence.flatten(),
+    };
+    Some(Watch {
+        signal: Some(signal?),
+        filter: filter?,
+        group_by: group_by?,
+        evidence: evidence?,
+        condition: condition?,
+    })
+}
+
+fn is_empty_list(node: &Node) -> bool {
+    matches!(&node.yaml, Yaml::List(items) if items.is_empty())
+}
+
+fn signal_type(node: &Node, report: &mut Report<'_>) -> Option<SignalType> {
+    let name = read::text(node, "`signal`", report)?;
+    let found = SignalType::from_name(name);
+    if found.is_none() {
+        let help = suggest::help(name, SignalType::all().map(SignalType::name));
+        report.error(node.place, format!("there is no signal type `{name}`")).help(help);
+    }
+    found
+}
+
+/// A list of different fields of the signal, in the order of the file.
+fn fields(
+    keys: &Keys<'_>,
+    key: &str,
+    max: usize,
+    signal: Option<SignalType>,
+    report: &mut Report<'_>,
+) -> Option<Vec<usize>> {
+    let Some(node) = keys.get(key) else { return Some(Vec::new()) };
+    let what = format!("`{key}`");
+    let mut places = Vec::new();
+    let mut complete = true;
+    for item in read::list(node, &what, max, report)? {
+        let found = match read::text(item, &what, report) {
+            Some("site") if key == "group_by" => {
+                report
+                    .error(item.place, "every rule counts by site already")
+                    .help("take `site` away; name only what tells groups of one site apart");
+                None
+            }
+            Some("at") if key == "evidence" => {
+                report.error(item.place, "evidence always has the time").help("take `at` away");
+                None
+            }
+            Some(name) => signal.and_then(|s| filter::field(name, item.place, s, report)).map(|(place, _)| place),
+            None => None,
+        };
+        match found {
+            Some(place) if places.contains(&place) => {
+                report.error(item.place, format!("{what} names it twice")).help("keep one of them");
+                complete = false;
+            }
+            Some(place) => places.push(place),
+            None => complete = false,
+        }
+    }
+    complete.then_some(places)
+}
+
+/// Name of a rule's field.
+pub(crate) fn field_name(signal: Option<SignalType>, place: usize) -> Option<&'static str> {
+    signal.and_then(|s| s.def().fields.get(place)).map(|f| f.name.as_str())
+}
+
+/// How many groups a rule can have. None: as many as its limit allows.
+pub(crate) fn groups_max(rule: &Rule) -> Option<usize> {
+    // A silent site is one group.
+    let Some(signal) = rule.signal else { return Some(1) };
+    let fields = &signal.def().fields;
+    rule.group_by.iter().try_fold(1, |groups: usize, place| {
+        let field = &fields[*place];
+        let values = match &field.kind {
+            FieldKind::Enum(symbols) => symbols.len(),
+            FieldKind::Bool => 2,
+            _ => return None,
+        };
+        groups.checked_mul(values + usize::from(field.optional))
+    })
+}
+
+fn names(rule: &Rule, places: &[usize]) -> Json {
+    Json::list(places.iter().filter_map(|place| field_name(rule.signal, *place)).map(Json::text))
+}
+
+/// The canonical form of what a rule counts: an edit that leaves it the same leaves the groups as they are.
+fn counting(rule: &Rule) -> Vec<(&'static str, Json)> {
+    let mut keys = vec![condition::canonical(&rule.condition, rule.signal), ("group_by", names(rule, &rule.group_by))];
+    if let Some(signal) = rule.signal {
+        keys.push(("signal", Json::text(signal.name())));
+        keys.push(("where", filter::canonical(&rule.filter, signal)));
+    }
+    keys
+}
+
+fn counts(rule: &Rule) -> Sha256Digest {
+    Sha256Digest::of(Json::map(counting(rule)).to_string().as_bytes())
+}
+
+fn canonical(rule: &Rule, bundle: Option<Json>, tests: Option<Json>) -> Json {
+    let severity = SEVERITIES.iter().find(|(_, s)| *s == rule.severity).map_or("", |(name, _)| name);
+    let mut keys = counting(rule);
+    keys.extend([
+        ("name", Json::text(rule.name.as_str())),
+        ("title", Json::text(&rule.title)),
+        ("severity", Json::text(severity)),
+        ("subsystem", Json::text(&rule.subsystem)),
+        ("for", Json::text(short(rule.for_ms))),
+        ("suppress", Json::text(short(rule.suppress_ms))),
+        ("resolve_after", Json::text(short(rule.resolve_after_ms))),
+        ("evidence", names(rule, &rule.evidence)),
+        ("message", Json::text(message::canonical(&rule.message, &rule.group_by, rule.signal))),
+    ]);
+    keys.extend(bundle.map(|json| ("bundle", json)));
+    keys.extend(tests.filter(|json| *json != Json::list([])).map(|json| ("tests", json)));
+    keys.extend(rule.why.as_ref().map(|text| ("why", Json::text(text))));
+    keys.extend(rule.advice.as_ref().map(|text| ("do", Json::text(text))));
+    Json::map(keys)
+}

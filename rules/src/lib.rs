@@ -1,0 +1,33 @@
+//! Rule files: YAML in, a checked [`RuleSet`](logystera_processor::core::RuleSet) out, or errors that name line, column
+//! and the way out; and the default pack, whose files stand beside `src/`.
+//!
+//! Parsing does the checking: what comes out can run. It is pure: files are read by the caller. The engine knows nothing
+//! of all this: it is handed the sets. `docs/rules.md` is the manual.
+
+mod duration;
+mod read;
+mod report;
+mod suggest;
+mod yaml;
+
+mod condition;
+mod definition;
+mod extras;
+mod filter;
+mod message;
+
+mod canonical;
+mod cost;
+mod set;
+
+mod catalogue_doc;
+mod pack;
+
+#[cfg(test)]
+mod tests;
+
+pub use catalogue_doc::catalogue_markdown;
+pub use cost::WorstCase;
+pub use pack::{DEFAULT_PACK, default_pack};
+pub use report::RuleError;
+pub use set::{decode, from_canonical, from_yaml, published};

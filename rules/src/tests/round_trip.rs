@@ -1,0 +1,107 @@
+//! Whatever is accepted comes back from its canonical form the same, and hostile files come back as errors.
+
+use logystera_processor::core::RuleSet;
+use proptest::prelude::*;
+
+use crate::{DEFAULT_PACK, default_pack, from_canonical, from_yaml};
+
+/// A rule's keys as a generator draws them.
+fn rules() -> impl Strategy<Value = String> {
+    let name = "[a-z0-9_-]{1,12}";
+    // Anything that a line of text may hold, and much that it may not.
+    let text = prop_oneof![
+        Just("{count} on {site}".to_owned()),
+        Just("{within} {{}}".to_owned()),
+        "\\PC{1,40}",
+        "[-\"'\\\\ {}:#,&*!|>%@`\\[\\]a-é]{1,20}"
+    ];
+    let span = (1_i64..2_000, prop_oneof![Just("ms"), Just("s"), Just("m"), Just("h")])
+        .prop_map(|(n, unit)| format!("{n}{unit}"));
+    let condition = prop_oneof![
+        (1_u32..2_000, span.clone()).prop_map(|(n, w)| format!("threshold: {{count: {n}, within: {w}}}")),
+        (1_u32..2_000, 1_i64..720)
+            .prop_map(|(n, p)| format!("threshold: {{count: {n}, within: {}s, resolution: 5s}}", p * 5)),
+        (2_u32..256, span.clone())
+            .prop_map(|(n, w)| format!("threshold: {{distinct: {{field: user_agent, at_least: {n}}}, within: {w}}}")),
+        span.clone().prop_map(|s| format!("absent: {{for: {s}, expected: once_seen}}")),
+    ];
+    let predicate = prop_oneof![
+        Just("status: {gte: 500, lt: 600}".to_owned()),
+        Just("status: {not: [404, 200, 404]}".to_owned()),
+        Just("method: [POST, GET]".to_owned()),
+        Just("path: {not: {prefix: [/b, /a]}}".to_owned()),
+        Just("user_agent: 'curl/8.5.0 \"x\" \\'".to_owned()),
+        Just("source: 000102030405060708090a0b0c0d0e0f".to_owned()),
+        (100_i64..600).prop_map(|n| format!("duration_ms: {{gt: {n}}}")),
+    ];
+    let group_by = prop_oneof![Just("[]"), Just("[source]"), Just("[method, status]")];
+    (name, text.clone(), text, span, condition, prop::collection::vec(predicate, 0..3), group_by).prop_map(
+        |(name, title, message, span, condition, tests, group_by)| {
+            let quote = |text: &str| format!("'{}'", text.replace('\'', "''"));
+            format!(
+                "- name: {name}\n  title: {}\n  subsystem: s\n  signal: http.request\n  where: {{{}}}\n  {condition}\n  group_by: {group_by}\n  suppress: {span}\n  message: {}\n  tests: [{{name: {}, signals: [{{at: {span}, status: 404}}], expect: []}}]\n",
+                quote(&title),
+                tests.join(", "),
+                quote(&message),
+                quote(&title),
+            )
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn the_canonical_form_reads_back_as_itself(rules in prop::collection::vec(rules(), 1..4)) {
+        let text = format!("format: 1\nrules:\n{}", rules.concat());
+        if let Ok(set) = from_yaml(&[("t.yaml", &text)]) {
+            check(&set)?;
+        }
+    }
+
+    /// No file makes the reader panic, and every error can be shown.
+    #[test]
+    fn a_damaged_file_is_read_or_refused(file in 0..DEFAULT_PACK.len(), damage in prop::collection::vec((any::<prop::sample::Index>(), 0..8_usize, "[-\\[\\]{}:,?&*!|>'\"%@#\\n\\t a0é]{0,4}"), 1..6)) {
+        let mut text: Vec<char> = DEFAULT_PACK[file].1.chars().collect();
+        for (at, cut, insert) in damage {
+            let at = at.index(text.len());
+            text.splice(at..(at + cut).min(text.len()), insert.chars());
+        }
+        let text: String = text.into_iter().collect();
+        match from_yaml(&[("t.yaml", &text)]) {
+            Ok(set) => check(&set)?,
+            Err(errors) => prop_assert!(!errors.is_empty() && errors.iter().all(|e| e.to_string().contains("--> t.yaml:"))),
+        }
+    }
+}
+
+/// Reads the body again as if it were a file, so that it is built anew and not just kept.
+fn check(set: &RuleSet) -> Result<(), TestCaseError> {
+    let again = from_yaml(&[("body", &set.body)])
+        .map_err(|errors| TestCaseError::fail(format!("{}\n{}", errors[0], set.body)))?;
+    prop_assert_eq!(&again.body, &set.body);
+    prop_assert_eq!(again.digest, set.digest);
+    prop_assert_eq!(format!("{:?}", again.rules), format!("{:?}", set.rules));
+    let kept = from_canonical(&set.body).map_err(|errors| TestCaseError::fail(errors[0].to_string()))?;
+    prop_assert_eq!((&kept.body, kept.digest), (&set.body, set.digest));
+    Ok(())
+}
+
+#[test]
+fn the_pack_reads_back_as_itself() {
+    let set = default_pack().map_err(|errors| errors[0].to_string()).unwrap();
+    check(&set).unwrap();
+    // The form is JSON, for whoever reads `control` with other tools.
+    let json: serde_json::Value = serde_json::from_str(&set.body).unwrap();
+    assert_eq!(json["rules"].as_array().map(Vec::len), Some(set.rules.len()));
+}
+
+/// A later version may write a set differently; what stands in the log keeps its digest.
+#[test]
+fn a_body_from_the_log_keeps_its_digest() {
+    let body = r#"{"format":1,"rules":[]}"#;
+    let set = from_canonical(body).unwrap();
+    assert_eq!(set.body, body);
+    assert_eq!(set.digest, logystera_schemas::ids::Sha256Digest::of(body.as_bytes()));
+}
