@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use logystera_app::cli::{self, CliError};
-use logystera_app::commands::{channel, convert, log, partitions, replay, rules, send, sign, site, tail};
+use logystera_app::commands::{channel, convert, delivery, log, partitions, replay, rules, send, sign, site, tail};
 #[cfg(feature = "kafka")]
 use logystera_app::roles::{self, Role};
 use logystera_app::up;
@@ -36,6 +36,7 @@ enum Command {
     Alerter(roles::Args),
     Site(site::Args),
     Channel(channel::Args),
+    Delivery(delivery::Args),
     Send(send::Args),
     Sign(sign::Args),
     Convert(convert::Args),
@@ -65,6 +66,7 @@ fn run() -> ExitCode {
         Command::Alerter(args) => roles::run(Role::Alerter, &args),
         Command::Site(args) => site::run(&args),
         Command::Channel(args) => channel::run(&args),
+        Command::Delivery(args) => delivery::run(&args),
         Command::Send(args) => send::run(args),
         Command::Sign(args) => sign::run(args),
         Command::Convert(args) => convert::run(args),

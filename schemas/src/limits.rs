@@ -195,6 +195,12 @@ pub const HELD_BYTES_TOTAL_MAX: usize = 256 << 20;
 pub const RETRY_DELAYS_MS: [i64; 8] = [0, 5_000, 30_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000];
 /// Deliveries of one tenant that wait at once; more are recorded as not sent.
 pub const DELIVERIES_MAX: usize = 10_000;
+/// Deliveries that a command lists at once.
+pub const DELIVERIES_LISTED_MAX: u32 = 10_000;
+/// Deliveries that a command remembers to list the newest: of more the oldest are forgotten.
+pub const DELIVERIES_LOOKED_AT_MAX: usize = 100_000;
+/// Rows of a delivery that a command shows, the newest ones. One that is throttled for a day has about as many.
+pub const DELIVERY_ROWS_SHOWN_MAX: usize = 1_000;
 /// Attempts in the air at once, all tenants together.
 pub const ATTEMPTS_IN_FLIGHT_MAX: usize = 64;
 /// Attempts in the air at once of one tenant: no tenant can hold all the places.

@@ -1,6 +1,7 @@
 //! The subcommands, one module each, but for those that serve.
 
 pub mod channel;
+pub mod delivery;
 pub mod site;
 
 pub mod convert;

@@ -1,0 +1,215 @@
+//! `logystera delivery`: was it sent, and if not, why?
+
+mod rows;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use logystera_infra::directory::Directory;
+use logystera_schemas::delivery::{Attempt, AttemptState};
+use logystera_schemas::limits::DELIVERIES_LISTED_MAX;
+use serde_json::{Value, json};
+
+use crate::cli::{CliError, DONE, Out, PlaceArgs, counted, finish, table};
+use crate::installation::open::open_log;
+use crate::installation::reading::site_of;
+use crate::when;
+use rows::{Filter, History};
+use words::{state, why};
+
+/// Show what was sent, what was not, and why
+///
+/// A delivery is one alert to one channel. Each attempt at it and each reason why there is none has a row in topic attempts; this
+/// reads them.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  logystera delivery list --site my-shop
+  logystera delivery list --state dead --from 2d
+  logystera delivery show 5f0c61d2")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// List deliveries as they stand now, the newest last
+    #[command(after_help = "Examples:
+  logystera delivery list --site my-shop
+  logystera delivery list --state not_sent --json | jq .reason
+  logystera delivery list --alert 1b9d6bcd
+                          one alert, in each of its channels
+
+STATE: started, delivered, failed (it is tried again), unknown (it may have
+arrived, and is tried again), dead (given up), not_sent.
+TIME is 2026-01-01T00:00:00Z, milliseconds since 1970, or how long ago: 90s, 15m.")]
+    List {
+        /// Only those that stand like this
+        #[arg(long, value_parser = parse_state)]
+        state: Option<AttemptState>,
+        /// Only this site's
+        #[arg(long)]
+        site: Option<String>,
+        /// Only those of this alert: the id of a detection, or how it begins
+        #[arg(long, value_name = "ID")]
+        alert: Option<String>,
+        /// Only what happened since
+        #[arg(long, value_name = "TIME")]
+        from: Option<String>,
+        /// How many at most
+        #[arg(long, value_name = "N", default_value_t = 50,
+              value_parser = clap::value_parser!(u32).range(1..=i64::from(DELIVERIES_LISTED_MAX)))]
+        limit: u32,
+    },
+    /// Tell the whole way of one delivery
+    #[command(after_help = "Examples:
+  logystera delivery show 5f0c61d2
+  logystera delivery show 5f0c61d2 --json | jq '.rows[].reason'
+
+ID is the webhook-id of the message, or how it begins; `delivery list` shows it.")]
+    Show {
+        /// Id of the delivery, or how it begins
+        #[arg(value_name = "ID")]
+        delivery: String,
+    },
+}
+
+fn parse_state(text: &str) -> Result<AttemptState, String> {
+    AttemptState::from_symbol(text).ok_or_else(|| {
+        let known: Vec<&str> = AttemptState::ALL.iter().map(|state| state.as_str()).collect();
+        format!("expected one of {}", known.join(", "))
+    })
+}
+
+/// Runs it.
+pub fn run(args: &Args) -> ExitCode {
+    match &args.command {
+        Command::List { state, site, alert, from, limit } => {
+            let filter = Filter { state: *state, site: site.clone(), alert: alert.clone(), from_ms: None };
+            let done = list(&args.place, filter, from.as_deref(), *limit as usize);
+            finish("delivery list", done.map(|()| DONE))
+        }
+        Command::Show { delivery } => finish("delivery show", show(&args.place, delivery).map(|()| DONE)),
+    }
+}
+
+fn list(place: &PlaceArgs, filter: Filter, from: Option<&str>, limit: usize) -> Result<(), CliError> {
+    let filter = Filter { from_ms: when::from(from)?, ..filter };
+    let log = open_log(&place.data, &place.cluster)?;
+    let directory = log.directory()?;
+    if let Some(site) = &filter.site {
+        site_of(&directory, site)?;
+    }
+    let (newest, unreadable) = rows::newest(&*log, &filter, limit)?;
+    let mut out = Out::new();
+    let head = ["DELIVERY", "TIME", "SITE", "RULE", "CHANNEL", "TRIES", "STATE"];
+    let mut lines = vec![head.map(str::to_owned)];
+    for row in &newest {
+        if place.json {
+            out.json(&object(row))?;
+            continue;
+        }
+        lines.push([
+            row.delivery.to_string()[..ID_SHOWN].to_owned(),
+            when::show(row.at.0),
+            row.site.to_string(),
+            row.rule.to_string(),
+            if row.channel.is_empty() { "-".to_owned() } else { row.channel.clone() },
+            row.attempt.to_string(),
+            sentence(row),
+        ]);
+    }
+    match (place.json, newest.is_empty()) {
+        (true, _) => {}
+        (false, true) => out.line("No such deliveries in topic attempts.")?,
+        (false, false) => table(&mut out, &lines)?,
+    }
+    out.flush()?;
+    if unreadable > 0 {
+        eprintln!("{} of topic attempts cannot be read and are not shown", counted(unreadable, "record", "records"));
+    }
+    Ok(())
+}
+
+/// Characters of an id that a list shows: enough to tell thousands apart.
+const ID_SHOWN: usize = 12;
+
+/// How a row stands, for people.
+fn sentence(row: &Attempt) -> String {
+    let again = row.next_attempt_at.map_or(String::new(), |at| format!("; again at {}", when::show(at.0)));
+    match why(row.state, &row.reason) {
+        Some(why) => format!("{}: {why}{again}", state(row.state)),
+        None => format!("{}{again}", state(row.state)),
+    }
+}
+
+/// The row, and what it means in words.
+fn object(row: &Attempt) -> Value {
+    let mut object = json!(row);
+    object["why"] = json!(why(row.state, &row.reason));
+    object
+}
+
+fn show(place: &PlaceArgs, id: &str) -> Result<(), CliError> {
+    let log = open_log(&place.data, &place.cluster)?;
+    let History { rows, omitted, ids } = rows::of_one(&*log, id)?;
+    let Some(newest) = rows.last() else {
+        return Err(CliError::wrong_use(format!(
+            "topic attempts has no delivery {id}: `logystera delivery list{}` shows those that it has",
+            place.flags()
+        )));
+    };
+    if ids.len() > 1 {
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        return Err(CliError::wrong_use(format!("several deliveries begin like that: {}", ids.join(", "))));
+    }
+    let mut out = Out::new();
+    if place.json {
+        let mut object = object(newest);
+        object["rows"] = rows.iter().map(self::object).collect();
+        object["omitted"] = json!(omitted);
+        out.json(&object)?;
+    } else {
+        tell(&mut out, &log.directory()?, &rows, omitted, place)?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// A delivery for people: what it is about, how it stands, each row, and what can be done.
+fn tell(
+    out: &mut Out,
+    directory: &Directory,
+    rows: &[Attempt],
+    omitted: u64,
+    place: &PlaceArgs,
+) -> Result<(), CliError> {
+    let Some(newest) = rows.last() else { return Ok(()) };
+    let site = directory.site(newest.site.as_str()).map_or(String::new(), |site| format!(" ({})", site.name));
+    let about = match &newest.disabled {
+        Some(channel) => format!("the news that channel {channel} is switched off"),
+        None => format!("rule {}", newest.rule),
+    };
+    out.line(format_args!("Delivery {}", newest.delivery))?;
+    out.line(format_args!("  about    {about}, site {}{site}", newest.site))?;
+    out.line(format_args!("  alert    {} (#{} of the site)", newest.detection, newest.seq))?;
+    let channel = if newest.channel.is_empty() { "none" } else { &newest.channel };
+    out.line(format_args!("  channel  {channel}"))?;
+    out.line(format_args!("  now      {}", sentence(newest)))?;
+    out.line("")?;
+    if omitted > 0 {
+        out.line(format_args!("{} before these", counted(omitted, "row", "rows")))?;
+    }
+    for row in rows {
+        let attempt = if row.attempt == 0 { String::new() } else { format!("attempt {}: ", row.attempt) };
+        out.line(format_args!("{}  {attempt}{}", when::show(row.at.0), sentence(row)))?;
+    }
+    if let Some(hint) = words::hint(newest) {
+        out.line("")?;
+        out.line(format_args!("{hint}{}", place.flags()))?;
+    }
+    Ok(())
+}

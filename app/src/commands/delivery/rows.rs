@@ -1,0 +1,161 @@
+//! Reads topic `attempts` by delivery.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use logystera_infra::log::LogError;
+use logystera_infra::reading::{Part, Reading};
+use logystera_schemas::delivery::{Attempt, AttemptState};
+use logystera_schemas::ids::DeliveryId;
+use logystera_schemas::limits::{DELIVERIES_LOOKED_AT_MAX, DELIVERY_ROWS_SHOWN_MAX, READ_BYTES_MAX};
+use logystera_schemas::schema;
+use logystera_schemas::topic::Topic;
+
+/// Records at the end of each partition that a list looks at first; four times as many each time they do not suffice.
+const LOOK_BACK_RECORDS: u64 = 1_024;
+/// Deliveries that are named if the beginning of an id means several.
+const IDS_NAMED_MAX: usize = 5;
+
+/// Which deliveries are asked for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Filter {
+    pub(super) state: Option<AttemptState>,
+    pub(super) site: Option<String>,
+    /// How the id of the detection begins.
+    pub(super) alert: Option<String>,
+    /// Since when, milliseconds since the epoch.
+    pub(super) from_ms: Option<i64>,
+}
+
+impl Filter {
+    /// Whether a delivery whose newest row is this one is asked for.
+    fn takes(&self, row: &Attempt) -> bool {
+        self.state.is_none_or(|state| row.state == state)
+            && self.site.as_deref().is_none_or(|site| row.site.as_str() == site)
+            && self.alert.as_deref().is_none_or(|id| row.detection.to_string().starts_with(id))
+            && self.from_ms.is_none_or(|from| row.at.0 >= from)
+    }
+}
+
+/// The newest rows of deliveries that a filter takes. Beyond what there is room for, the oldest are forgotten.
+struct Newest<'a> {
+    filter: &'a Filter,
+    room: usize,
+    /// When each was written, and its place in the order of reading.
+    places: BTreeMap<DeliveryId, (i64, u64)>,
+    rows: BTreeMap<(i64, u64), Attempt>,
+    read: u64,
+}
+
+impl<'a> Newest<'a> {
+    fn new(filter: &'a Filter, room: usize) -> Self {
+        Self { filter, room, places: BTreeMap::new(), rows: BTreeMap::new(), read: 0 }
+    }
+
+    /// Takes the next row of a delivery, which tells how it stands instead of the one before.
+    fn take(&mut self, row: Attempt) {
+        self.read += 1;
+        if let Some(before) = self.places.remove(&row.delivery) {
+            self.rows.remove(&before);
+        }
+        if !self.filter.takes(&row) {
+            return;
+        }
+        let place = (row.at.0, self.read);
+        self.places.insert(row.delivery, place);
+        self.rows.insert(place, row);
+        if self.rows.len() > self.room
+            && let Some((_, oldest)) = self.rows.pop_first()
+        {
+            self.places.remove(&oldest.delivery);
+        }
+    }
+}
+
+/// The newest `limit` deliveries that `filter` takes, by their newest rows, the newest last; and how many records could not
+/// be read. Looks back only as far as it has to.
+pub(super) fn newest<R: Reading + ?Sized>(
+    log: &R,
+    filter: &Filter,
+    limit: usize,
+) -> Result<(Vec<Attempt>, u64), LogError> {
+    let mut look_back = LOOK_BACK_RECORDS;
+    loop {
+        let (mut newest, mut unreadable, mut whole) = (Newest::new(filter, DELIVERIES_LOOKED_AT_MAX), 0, true);
+        for part in log.parts(Topic::Attempts) {
+            let bounds = log.bounds(Topic::Attempts, part)?;
+            let start = bounds.end.saturating_sub(look_back).max(bounds.start);
+            whole &= start == bounds.start;
+            unreadable += each_row(log, part, start..bounds.end, |row| newest.take(row))?;
+        }
+        if whole || newest.rows.len() >= limit {
+            let surplus = newest.rows.len().saturating_sub(limit);
+            return Ok((newest.rows.into_values().skip(surplus).collect(), unreadable));
+        }
+        look_back = look_back.saturating_mul(4);
+    }
+}
+
+/// All that there is of one delivery.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    /// Its newest rows, in their order.
+    pub(super) rows: Vec<Attempt>,
+    /// How many stand before these.
+    pub(super) omitted: u64,
+    /// The deliveries whose ids begin as was asked, if there are several: some of them.
+    pub(super) ids: BTreeSet<DeliveryId>,
+}
+
+/// The rows of the delivery whose id begins with `id`.
+pub(super) fn of_one<R: Reading + ?Sized>(log: &R, id: &str) -> Result<History, LogError> {
+    let (mut rows, mut omitted, mut ids) = (VecDeque::new(), 0, BTreeSet::new());
+    for part in log.parts(Topic::Attempts) {
+        let bounds = log.bounds(Topic::Attempts, part)?;
+        each_row(log, part, bounds, |row| {
+            if !row.delivery.to_string().starts_with(id) {
+                return;
+            }
+            if ids.len() < IDS_NAMED_MAX {
+                ids.insert(row.delivery);
+            }
+            rows.push_back(row);
+            if rows.len() > DELIVERY_ROWS_SHOWN_MAX {
+                rows.pop_front();
+                omitted += 1;
+            }
+        })?;
+    }
+    Ok(History { rows: rows.into(), omitted, ids })
+}
+
+/// Gives each row between two offsets to `take`; says how many records could not be read.
+fn each_row<R: Reading + ?Sized>(
+    log: &R,
+    part: Part,
+    offsets: std::ops::Range<u64>,
+    mut take: impl FnMut(Attempt),
+) -> Result<u64, LogError> {
+    let (mut from, mut unreadable) = (offsets.start, 0);
+    while from < offsets.end {
+        let records = match log.read(Topic::Attempts, part, from, READ_BYTES_MAX) {
+            Err(LogError::Checksum { offset, .. }) => {
+                from = offset + 1;
+                unreadable += 1;
+                continue;
+            }
+            records => records?,
+        };
+        let Some(last) = records.last() else { break };
+        from = last.offset + 1;
+        for record in records.iter().filter(|record| record.offset < offsets.end) {
+            match schema::decode::<Attempt>(&record.value) {
+                Ok(row) => take(row),
+                Err(_) => unreadable += 1,
+            }
+        }
+    }
+    Ok(unreadable)
+}
+
+#[cfg(test)]
+mod tests;

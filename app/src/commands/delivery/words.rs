@@ -1,0 +1,92 @@
+//! What a row of topic `attempts` means, in words. Pure.
+
+use logystera_schemas::delivery::{Attempt, AttemptState};
+
+/// How a delivery stands.
+pub(super) const fn state(state: AttemptState) -> &'static str {
+    match state {
+        AttemptState::Started => "on its way",
+        AttemptState::Delivered => "delivered",
+        AttemptState::Failed => "did not get through",
+        AttemptState::Dead => "given up",
+        AttemptState::Unknown => "may have arrived",
+        AttemptState::NotSent => "not sent",
+    }
+}
+
+/// Why it stands like that. None: the state says it all.
+pub(super) fn why(state: AttemptState, reason: &str) -> Option<String> {
+    if reason == state.as_str() && state != AttemptState::Unknown {
+        return None;
+    }
+    if let Some(status) = reason.strip_prefix("status_") {
+        return Some(format!("its receiver answered {}", if status == "other" { "no known status" } else { status }));
+    }
+    let known = match reason {
+        "unreachable_dns" => "the receiver's name has no address",
+        "unreachable_refused" => "the receiver took no connection",
+        "unreachable_tls" => "no encrypted connection, or the receiver's certificate is not trusted",
+        "unreachable_reset" => "the receiver ended the connection without an answer",
+        "unreachable_no_address" => "the channel's address is not known here",
+        "unreachable" | "unreachable_other" => "the receiver could not be reached",
+        "timeout" => "the receiver did not answer in time",
+        "address_forbidden" => "the address leads into a network that may not be called",
+        "unknown" => "the process that sent it ended before it knew",
+        "suppressed" => "the rule holds repeats back for a while",
+        "no_channel" => "the tenant has no channel that is on",
+        "queue_full" => "too many deliveries waited",
+        "channel_disabled" => "the channel is switched off",
+        "channel_removed" => "the channel was removed",
+        "superseded" => "a newer message told this too",
+        "throttled" => "the receiver asked for a pause for a whole day",
+        other => return Some(other.to_owned()),
+    };
+    Some(known.to_owned())
+}
+
+/// What can be done about it: a command, which the flags of the installation follow. None: nothing, or time does it.
+pub(super) fn hint(newest: &Attempt) -> Option<String> {
+    let gone = newest.reason == "channel_disabled"
+        || (newest.state, newest.reason.as_str()) == (AttemptState::Dead, "status_410");
+    match newest.reason.as_str() {
+        _ if gone => Some(format!("Once its receiver is there again: logystera channel enable {}", newest.channel)),
+        "no_channel" => Some("So that alerts reach somebody: logystera channel add webhook URL".to_owned()),
+        _ if newest.state == AttemptState::Dead && newest.reason != "superseded" && !newest.channel.is_empty() => {
+            Some(format!("Does the channel work now? logystera channel test {}", newest.channel))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_of_the_guide_has_words_of_its_own() {
+        let guide = include_str!("../../../../docs/deliveries.md");
+        let listed = guide.split("**Reasons** are these").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+        let codes: Vec<&str> = listed.split('`').skip(1).step_by(2).collect();
+        assert!(codes.len() > 15, "{codes:?}");
+        for code in codes {
+            let state = AttemptState::from_symbol(code).unwrap_or(AttemptState::Failed);
+            let words = why(state, code);
+            assert!(words.as_deref() != Some(code), "{code} has no words");
+            assert!(words.is_some() || AttemptState::from_symbol(code).is_some(), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_row_is_said_in_words() {
+        for (state, reason, expected) in [
+            (AttemptState::Delivered, "delivered", None),
+            (AttemptState::Started, "started", None),
+            (AttemptState::Failed, "status_503", Some("its receiver answered 503")),
+            (AttemptState::Dead, "throttled", Some("the receiver asked for a pause for a whole day")),
+            (AttemptState::Unknown, "unknown", Some("the process that sent it ended before it knew")),
+            (AttemptState::NotSent, "of_a_newer_version", Some("of_a_newer_version")),
+        ] {
+            assert_eq!(why(state, reason).as_deref(), expected, "{state} {reason}");
+        }
+    }
+}
