@@ -8,11 +8,6 @@ pub mod pace;
 pub mod runtime;
 
 pub use log::embedded;
-#[cfg(feature = "kafka")]
-pub use log::kafka;
-
-#[cfg(feature = "kafka")]
-pub mod state_store;
 
 pub mod directory;
 pub mod envelope;

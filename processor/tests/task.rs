@@ -295,6 +295,32 @@ impl RuleSets for Known {
     }
 }
 
+/// What cannot be learnt stops the task at the record that names it.
+#[test]
+fn without_its_rules_a_site_is_not_judged() {
+    struct Unlearnt(Result<RuleSet, NoRuleSet>);
+    impl RuleSets for Unlearnt {
+        fn find(&mut self, _: &Sha256Digest) -> Result<RuleSet, NoRuleSet> {
+            std::mem::replace(&mut self.0, Err(NoRuleSet::Missing))
+        }
+    }
+    let digest = Sha256Digest::of(b"named");
+    let other = Known::new().0.remove(0);
+    let other_is = format!("the body of configuration {digest} has the digest {}", other.digest);
+    for (found, told) in [
+        (Err(NoRuleSet::Missing), format!("configuration {digest} is not in topic control")),
+        (Err(NoRuleSet::Unreadable(3)), format!("configuration {digest} can't be read: 3 errors")),
+        (Ok(other), other_is),
+    ] {
+        let mut machine = EngineMachine::new(PartitionRef::ONLY, OutputPartitions::ALONE, Unlearnt(found));
+        let (site, tenant) = ("shop".parse().expect("an id"), "t".parse().expect("an id"));
+        let configured = SiteConfigured { site, tenant, name: "Shop".to_owned(), digest, semantics: SEMANTICS };
+        let record = Record { offset: 7, key: Vec::new(), value: schema::encode(&configured) };
+        let halt = machine.apply(&record, &mut Vec::new()).expect_err("it stops");
+        assert_eq!((halt.offset, halt.what), (7, told));
+    }
+}
+
 #[test]
 fn rules_that_no_site_has_any_more_are_forgotten_and_learnt_again() {
     let digests: Vec<_> = Known::new().0.iter().map(|set| set.digest).collect();

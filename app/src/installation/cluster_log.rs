@@ -7,9 +7,9 @@ use std::path::Path;
 
 use logystera_alerter::core::Planner;
 use logystera_infra::directory::{Directory, DirectoryWatch};
-use logystera_infra::kafka::{Kafka, KafkaLog, Layouts};
 use logystera_infra::log::{LogError, Record};
 use logystera_infra::reading::{Part, Reading};
+use logystera_kafka::{Kafka, KafkaLog, Layouts};
 use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::limits::CHANGELOG_LOOKED_AT_MAX;
 use logystera_schemas::partition::PartitionRef;

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use logystera_infra::files::host_name;
-use logystera_infra::kafka::{KafkaConfig, Properties};
-use logystera_infra::state_store::{StoreConfig, is_keyspace};
 use logystera_ingest::core::quota::Quota;
+use logystera_kafka::state_store::{StoreConfig, is_keyspace};
+use logystera_kafka::{KafkaConfig, Properties};
 use serde::Deserialize;
 
 use super::redacted_toml;

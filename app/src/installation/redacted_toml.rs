@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use logystera_infra::kafka::Properties;
+use logystera_kafka::Properties;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error};
 
 /// Reads a TOML file. The parser's own error would show the line.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::directory::{Directory, DirectoryView, DirectoryWatch};
-use logystera_infra::kafka::{Layouts, WriteLease};
 use logystera_infra::log::Log;
 use logystera_infra::secrets::random_bytes;
 use logystera_infra::shutdown::Shutdown;
@@ -13,6 +12,7 @@ use logystera_infra::telemetry::Metrics;
 use logystera_ingest::core::election::LeaseSeen;
 use logystera_ingest::tls::Tls;
 use logystera_ingest::{Gateway, GatewayConfig, Render};
+use logystera_kafka::{Layouts, WriteLease};
 use logystera_schemas::control::ProcessRole;
 use logystera_schemas::time::WallMs;
 use tokio::net::TcpListener;

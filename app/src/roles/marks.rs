@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use logystera_infra::directory::DirectoryView;
-use logystera_infra::kafka::{KafkaConfig, KafkaLog, Layouts};
 use logystera_infra::log::{Entry, Log};
 use logystera_infra::shutdown::Shutdown;
+use logystera_kafka::{KafkaConfig, KafkaLog, Layouts};
 use logystera_processor::task;
 use logystera_schemas::control::GrowingTopic;
 use logystera_schemas::limits::TICK_MS;

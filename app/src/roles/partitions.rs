@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::directory::{DirectoryView, DirectoryWatch};
-use logystera_infra::kafka::{Kafka, KafkaLog, KafkaTask, Layouts, Member};
 use logystera_infra::log::{LogError, Task as _};
 use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
+use logystera_kafka::{Kafka, KafkaLog, KafkaTask, Layouts, Member};
 use logystera_schemas::control::GrowingTopic;
 use logystera_schemas::limits::{PARTITIONS_OWNED_MAX, TASK_RETRY_MS_MAX, TASK_RETRY_MS_MIN};
 use logystera_schemas::partition::PartitionRef;

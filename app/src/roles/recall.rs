@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use logystera_infra::clock::Stopwatch;
-use logystera_infra::kafka::{Kafka, KafkaLog, Layouts, TailBounds};
 use logystera_infra::log::LogError;
 use logystera_ingest::Gateway;
+use logystera_kafka::{Kafka, KafkaLog, Layouts, TailBounds};
 use logystera_schemas::batch::BatchHead;
 use logystera_schemas::limits::{RECALL_WAIT_MS, RECALLED_BYTES_MAX, RECORDS_RECALLED};
 use logystera_schemas::partition::Generation;

@@ -8,9 +8,9 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use logystera_infra::directory::DirectoryWatch;
-use logystera_infra::kafka::{Kafka, KafkaConfig, KafkaLog, Layouts};
 use logystera_infra::log::{Entry, Log, Record};
 use logystera_infra::secrets::random_bytes;
+use logystera_kafka::{Kafka, KafkaConfig, KafkaLog, Layouts};
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::topic::{SignalsRecord, Topic};

@@ -6,9 +6,9 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use logystera_infra::kafka::{Kafka, KafkaConfig, KafkaLog};
 use logystera_infra::log::{Entry, Log};
 use logystera_infra::secrets::random_bytes;
+use logystera_kafka::{Kafka, KafkaConfig, KafkaLog};
 use logystera_system::process::free_port;
 use logystera_system::wire;
 

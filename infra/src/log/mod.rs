@@ -4,8 +4,6 @@
 //! Only the gateway's append is asynchronous, because thousands of requests wait on it.
 
 pub mod embedded;
-#[cfg(feature = "kafka")]
-pub mod kafka;
 
 use std::future::Future;
 use std::ops::Range;

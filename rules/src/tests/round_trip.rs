@@ -1,9 +1,10 @@
 //! Whatever is accepted comes back from its canonical form the same, and hostile files come back as errors.
 
 use logystera_processor::core::RuleSet;
+use logystera_processor::task::NoRuleSet;
 use proptest::prelude::*;
 
-use crate::{DEFAULT_PACK, default_pack, from_canonical, from_yaml};
+use crate::{DEFAULT_PACK, default_pack, from_canonical, from_yaml, published};
 
 /// A rule's keys as a generator draws them.
 fn rules() -> impl Strategy<Value = String> {
@@ -95,6 +96,17 @@ fn the_pack_reads_back_as_itself() {
     // The form is JSON, for whoever reads `control` with other tools.
     let json: serde_json::Value = serde_json::from_str(&set.body).unwrap();
     assert_eq!(json["rules"].as_array().map(Vec::len), Some(set.rules.len()));
+}
+
+#[test]
+fn the_engine_is_told_what_is_wrong_with_a_body() {
+    let body = r#"{"format":1,"rules":[]}"#;
+    assert_eq!(published(Some(body)).map(|set| set.body), Ok(body.to_owned()));
+    assert_eq!(published(None).map(|set| set.body), Err(NoRuleSet::Missing));
+    let two_wrong = r#"{"format":1,"rules":[{"name":"A"}]}"#;
+    let errors = from_canonical(two_wrong).unwrap_err().len();
+    assert!(errors > 1, "{errors}");
+    assert_eq!(published(Some(two_wrong)).map(|set| set.body), Err(NoRuleSet::Unreadable(errors)));
 }
 
 /// A later version may write a set differently; what stands in the log keeps its digest.

@@ -41,7 +41,7 @@ const NOT_IN_THIS_BINARY: [&str; 5] = [
 const OTHERS: [(&str, &str); 8] = [
     ("cargo", "it built this test"),
     ("tests/run", "it runs this test"),
-    ("kcat", "asks a Kafka; infra/tests/kafka.rs reads it by the same library"),
+    ("kcat", "asks a Kafka; kafka/tests/kafka.rs reads it by the same library"),
     ("duckdb", "run by its package for Python"),
     ("echo", "writes what the next line sends"),
     ("useradd", "needs root; the unit is verified, and its settings are started with"),

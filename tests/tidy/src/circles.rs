@@ -92,7 +92,7 @@ fn is_test(path: &str) -> bool {
     path.ends_with("tests.rs") || path.contains("/tests/") || path.contains("/bin/") || path.ends_with("/main.rs")
 }
 
-/// `log/kafka/mod.rs` and `log/kafka.rs` are both `log::kafka`.
+/// `log/embedded/mod.rs` and `log/embedded.rs` are both `log::embedded`.
 fn module_path(below_src: &str) -> ModulePath {
     let name = below_src.trim_end_matches(".rs");
     let name = name.strip_suffix("/mod").unwrap_or(name);

@@ -27,6 +27,13 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// The folders of the workspace's members, as its `Cargo.toml` names them in one line.
+pub fn members() -> Vec<String> {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap_or_default();
+    let line = manifest.lines().find_map(|line| line.strip_prefix("members = [")).unwrap_or_default();
+    line.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
 /// Every file below the root whose name ends in one of `extensions`, in the order of their paths.
 #[expect(clippy::expect_used, reason = "without the tree there is nothing to test")]
 pub fn files(extensions: &[&str]) -> Vec<SourceFile> {

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use logystera_tidy::licence::permits;
-use logystera_tidy::{Finding, Function, SourceFile, files, functions, has_word, holds, root};
+use logystera_tidy::{Finding, Function, SourceFile, files, functions, has_word, holds, members, root};
 
 /// Lines after which a file is two.
 const FILE_LINES_MAX: usize = 400;
@@ -53,9 +53,6 @@ fn functions_are_short_enough_to_read() {
     holds("a function past 80 lines is two", &findings);
 }
 
-/// Crates that may be longer for now, by how many lines, and why.
-const LONG_CRATES: &[(&str, usize, &str)] = &[("infra", 2_000, "Kafka and CQL are to be a crate of their own")];
-
 /// Lines of a file that are not in a module of tests.
 fn lines_outside_tests(text: &str) -> usize {
     let (mut count, mut in_tests) = (0, false);
@@ -73,21 +70,17 @@ fn lines_outside_tests(text: &str) -> usize {
 fn crates_are_small_enough_to_know() {
     let files = files(&[".rs"]);
     let mut findings = Vec::new();
-    for owner in
-        ["schemas", "infra", "control", "sender", "ingest", "processor", "rules", "replay", "alerter", "app", "bench"]
-    {
+    let owners: Vec<String> = members().into_iter().filter(|member| !member.starts_with("tests/")).collect();
+    assert!(owners.len() > 10, "only {owners:?}");
+    for owner in owners {
         let of_crate = |f: &&SourceFile| f.path.starts_with(&format!("{owner}/src/")) && !is_test(&f.path);
         let lines: usize = files.iter().filter(of_crate).map(|f| lines_outside_tests(&f.text)).sum();
         assert!(lines > 0, "{owner} has no sources");
-        let more = LONG_CRATES.iter().find(|(long, ..)| *long == owner).map_or(0, |(_, more, _)| *more);
-        if lines > CRATE_LINES_MAX + more {
+        if lines > CRATE_LINES_MAX {
             findings.push(Finding(format!("{owner} has {lines} lines")));
         }
-        if more > 0 && lines <= CRATE_LINES_MAX {
-            findings.push(Finding(format!("{owner} is no longer long: strike it from the list")));
-        }
     }
-    holds("a crate past 8000 lines is two, or has its reason in LONG_CRATES", &findings);
+    holds("a crate past 8000 lines is two", &findings);
 }
 
 #[test]

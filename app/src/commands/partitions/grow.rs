@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use logystera_alerter::task::APP as ALERTER;
-use logystera_infra::kafka::growth::{Growth, GrowthError, Readers, Step};
 use logystera_infra::log::LogError;
+use logystera_kafka::growth::{Growth, GrowthError, Readers, Step};
 use logystera_processor::task::APP as PROCESSOR;
 use logystera_schemas::control::{GrowingTopic, GrowthPhase};
 use serde_json::{Value, json};

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use logystera_alerter::task::APP as ALERTER;
 use logystera_infra::directory::{Directory, DirectoryWatch};
-use logystera_infra::kafka::{Kafka, KafkaLog, Layouts};
 use logystera_infra::log::LogError;
+use logystera_kafka::{Kafka, KafkaLog, Layouts};
 use logystera_processor::task::APP as PROCESSOR;
 use logystera_schemas::control::{GrowingTopic, GrowthPhase};
 use logystera_schemas::ids::{KEY_GROUPS, SiteId};
