@@ -85,6 +85,11 @@ final class FragileStorage implements Storage
         return $this->inner->read($name, $offset, $length);
     }
 
+    public function ends(string $name, int $headBytes, int $tailBytes): ?array
+    {
+        return $this->inner->ends($name, $headBytes, $tailBytes);
+    }
+
     public function size(string $name): ?int
     {
         return $this->inner->size($name);
@@ -99,6 +104,12 @@ final class FragileStorage implements Storage
     {
         $this->change();
         return !$this->isFull && !$this->isOutOfRoom && $this->inner->append($name, $bytes);
+    }
+
+    public function grow(string $name, string $head, callable $bytes): bool
+    {
+        $this->change();
+        return !$this->isFull && !$this->isOutOfRoom && $this->inner->grow($name, $head, $bytes);
     }
 
     public function write(string $name, string $bytes, bool $durably): bool
