@@ -1,8 +1,8 @@
 <?php
 
 /**
- * Loads the plugin's classes from src/ and the core's from core/, which the build puts beside it. Those that each page needs are in page.php
- * besides, which the build makes of the others.
+ * Loads the plugin's classes from src/ and the core's from core/, which the build puts beside it. Those that each page needs are in
+ * page.php besides, which the build makes of the others.
  */
 
 declare(strict_types=1);
