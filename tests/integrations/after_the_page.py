@@ -181,15 +181,16 @@ def test_under_fpm_a_page_does_not_wait_for_the_gateway(world):
 def test_under_fpm_a_page_does_not_wait_for_its_own_signals(world):
     """The answer is out before they are written; what was posted was read before."""
     site = world.site("fpmlock", "define('DISABLE_WP_CRON', true);")
-    with site.served_by(fpm):
+    with site.served_by(fpm) as server:
         site.get("/", cookies=False)
         site.command()
         before = len(world.signals(site, "http.request"))
         with open(site.spool() / "lock.php", "rb") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             assert site.get("/?held", cookies=False, timeout=20).status == 200
-            body, kind = json.dumps({"q": "1 union select 2"}), {"Content-Type": "application/json"}
-            assert site.request("POST", "/", body, kind, cookies=False, timeout=20).status == 200
+            # PHP has read what is posted by itself, and what is put not before somebody asks.
+            body, kind = json.dumps({"q": "1 union select 2"}).encode(), {"Host": f"127.0.0.1:{site.port}", "Content-Type": "application/json"}
+            assert server.ask("PUT", "/", kind, body)[0] == 200
         wait_for("the signals", lambda: site.command() and len(world.signals(site, "http.request")) >= before + 2, 20)
         told = world.signals(site, "http.request")[before:]
-        assert [(s["method"], s["status"], s.get("flags")) for s in told] == [("GET", 200, None), ("POST", 200, ["sqli"])], told
+        assert sorted((s["method"], s.get("flags")) for s in told) == [("GET", None), ("PUT", ["sqli"])], told
