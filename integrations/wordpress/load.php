@@ -1,6 +1,9 @@
 <?php
 
-/** Loads the plugin's classes from src/ and the core's from core/, which the build puts beside it. */
+/**
+ * Loads the plugin's classes from src/ and the core's from core/, which the build puts beside it. Those that each page needs are in
+ * page.php besides, which the build makes of the others.
+ */
 
 declare(strict_types=1);
 
@@ -12,3 +15,4 @@ spl_autoload_register(static function (string $class): void {
     }
 });
 require_once __DIR__ . '/core/autoload.php';
+require_once __DIR__ . '/page.php';

@@ -1,5 +1,5 @@
 """Under PHP-FPM a page is delivered first and then its process sends."""
-import json, time
+import fcntl, json, time
 import fpm, mod_php
 from door import Door
 from wordpress import wait_for
@@ -176,3 +176,21 @@ def test_under_fpm_a_page_does_not_wait_for_the_gateway(world):
         site.get("/?last", cookies=False)
         wait_for("the signals", lambda: len(world.gateway.signals(site)) >= before + 2, 5)
     return f"the page that sent took {took * 1000:.0f} ms while the gateway hung"
+
+
+def test_under_fpm_a_page_does_not_wait_for_its_own_signals(world):
+    """The answer is out before they are written; what was posted was read before."""
+    site = world.site("fpmlock", "define('DISABLE_WP_CRON', true);")
+    with site.served_by(fpm) as server:
+        site.get("/", cookies=False)
+        site.command()
+        before = len(world.signals(site, "http.request"))
+        with open(site.spool() / "lock.php", "rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            assert site.get("/?held", cookies=False, timeout=20).status == 200
+            # PHP has read what is posted by itself, and what is put not before somebody asks.
+            body, kind = json.dumps({"q": "1 union select 2"}).encode(), {"Host": f"127.0.0.1:{site.port}", "Content-Type": "application/json"}
+            assert server.ask("PUT", "/", kind, body)[0] == 200
+        wait_for("the signals", lambda: site.command() and len(world.signals(site, "http.request")) >= before + 2, 20)
+        told = world.signals(site, "http.request")[before:]
+        assert sorted((s["method"], s.get("flags")) for s in told) == [("GET", None), ("PUT", ["sqli"])], told

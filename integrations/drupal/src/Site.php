@@ -77,7 +77,7 @@ final class Site {
     $spool = new Spool($this->storage, $this->clock);
     $this->recorder = new Recorder($spool, $this->clock, $this->typesOn, $isImmediate, $ledger);
     $this->lookup = new Lookup($this->storage, $this->clock, new Hasher($settings->hashKey()));
-    $this->outbox = new Outbox($this->storage, $this->clock);
+    $this->outbox = new Outbox($this->storage, $this->clock, $spool);
   }
 
   /**

@@ -29,19 +29,24 @@ final class FileStorage implements Storage
     public function lock(string $name, bool $waits)
     {
         $path = $this->path($name);
+        return $this->lockAs($path, 'c', $waits);
+    }
+
+    /** @return resource|null */
+    private function lockAs(string $path, string $mode, bool $waits)
+    {
         for ($try = 0; $try < self::LOCK_TRIES_MAX; $try++) {
-            $file = self::open($path, 'c');
+            $file = $this->open($path, $mode);
             if ($file === null) {
                 return null;
             }
-            $this->handOver($path);
             if (!flock($file, $waits ? LOCK_EX : LOCK_EX | LOCK_NB)) {
                 fclose($file);
                 return null;
             }
             // Who waited may hold a file that was removed meanwhile: others then lock the new one, and both would
             // write.
-            clearstatcache(true, $path);
+            clearstatcache();
             $held = fstat($file);
             $named = Quiet::call('stat', $path);
             if ($named !== false && [$named['dev'], $named['ino']] === [$held['dev'], $held['ino']]) {
@@ -71,36 +76,78 @@ final class FileStorage implements Storage
         return $bytes === false ? '' : $bytes;
     }
 
+    public function ends(string $name, int $headBytes, int $tailBytes): ?array
+    {
+        $file = Quiet::call('fopen', $this->path($name), 'rb');
+        if ($file === false) {
+            return null;
+        }
+        $size = fstat($file)['size'];
+        if ($size <= $headBytes + $tailBytes) {
+            $all = (string) stream_get_contents($file);
+            fclose($file);
+            return [
+                'head' => substr($all, 0, $headBytes), 'tail' => $tailBytes === 0 ? '' : substr($all, -$tailBytes),
+                'size' => strlen($all),
+            ];
+        }
+        $head = (string) stream_get_contents($file, $headBytes);
+        $tail = $tailBytes === 0 ? '' : (string) stream_get_contents($file, $tailBytes, $size - $tailBytes);
+        fclose($file);
+        return ['head' => $head, 'tail' => $tail, 'size' => $size];
+    }
+
     public function size(string $name): ?int
     {
-        $path = $this->path($name);
-        clearstatcache(true, $path);
-        $size = Quiet::call('filesize', $path);
+        clearstatcache();
+        $size = Quiet::call('filesize', $this->path($name));
         return $size === false ? null : $size;
     }
 
     public function writtenAt(string $name): ?int
     {
-        $path = $this->path($name);
-        clearstatcache(true, $path);
-        $seconds = Quiet::call('filemtime', $path);
+        clearstatcache();
+        $seconds = Quiet::call('filemtime', $this->path($name));
         return $seconds === false ? null : $seconds * 1000;
     }
 
     public function append(string $name, string $bytes): bool
     {
-        $file = self::open($this->path($name), 'ab');
+        $file = $this->open($this->path($name), 'ab');
         if ($file === null) {
             return false;
         }
-        $this->handOver($this->path($name));
-        $size = fstat($file)['size'];
-        $written = Quiet::call('fwrite', $file, $bytes);
-        $isWhole = $written === strlen($bytes) && fflush($file);
+        $isWhole = self::put($file, $bytes, (int) fstat($file)['size']);
+        fclose($file);
+        return $isWhole;
+    }
+
+    public function grow(string $name, string $head, callable $bytes): bool
+    {
+        $file = $this->lockAs($this->path($name), 'a+b', true);
+        if ($file === null) {
+            return false;
+        }
+        try {
+            $size = (int) fstat($file)['size'];
+            if ($size > 0 && stream_get_contents($file, strlen($head), 0) !== $head) {
+                ftruncate($file, 0);
+                $size = 0;
+            }
+            $more = $bytes($size);
+            return $more === '' || self::put($file, $size === 0 ? $head . $more : $more, $size);
+        } finally {
+            $this->unlock($file);
+        }
+    }
+
+    /** Writes all of it or nothing. @param resource $file @param int $size the file's, before */
+    private static function put($file, string $bytes, int $size): bool
+    {
+        $isWhole = Quiet::call('fwrite', $file, $bytes) === strlen($bytes) && fflush($file);
         if (!$isWhole) {
             ftruncate($file, $size);
         }
-        fclose($file);
         return $isWhole;
     }
 
@@ -108,7 +155,7 @@ final class FileStorage implements Storage
     {
         $path = $this->path($name);
         $new = $this->path($name . '.new');
-        $file = self::open($new, 'wb');
+        $file = $this->open($new, 'wb');
         if ($file === null) {
             return false;
         }
@@ -119,7 +166,6 @@ final class FileStorage implements Storage
             $isWhole = $sync($file);
         }
         fclose($file);
-        $this->handOver($new);
         if ($isWhole && Quiet::call('rename', $new, $path)) {
             return true;
         }
@@ -127,8 +173,8 @@ final class FileStorage implements Storage
         return false;
     }
 
-    /** Opens a file for writing that is its owner's only, before anything is in it. @return resource|null */
-    private static function open(string $path, string $mode)
+    /** Opens a file for writing that is its owner's only, and is who the folder is, before anything is in it. @return resource|null */
+    private function open(string $path, string $mode)
     {
         $file = Quiet::call('fopen', $path, $mode);
         if ($file === false) {
@@ -137,6 +183,7 @@ final class FileStorage implements Storage
         if ((fstat($file)['mode'] & 0077) !== 0) {
             Quiet::call('chmod', $path, 0600);
         }
+        $this->handOver($path);
         return $file;
     }
 

@@ -15,8 +15,13 @@ final class Limits
     public const GZIP_BYTES_MIN = 512;
     /** Signals on disk, in bytes: what a site can spare, and some twenty thousand signals. */
     public const SPOOL_BYTES_MAX = 4194304;
-    /** Bytes of lines that are counted anew with each append before that is written down: a write costs a page as much. */
-    public const TALLY_BYTES_MIN = 16384;
+    /**
+     * Bytes of lines that are counted anew with each append before that is written down. To replace a file costs a page some milliseconds:
+     * less than one in a hundred pays that.
+     */
+    public const TALLY_BYTES_MIN = 32768;
+    /** Bytes of the counts of what found no room: of some three hundred pages, before they are summed up. */
+    public const DROPPED_BYTES_MAX = 16384;
     /**
      * Bytes of the newest lines that are looked at when what waits in a full spool is merged, at most and at least: some thirteen
      * hundred signals, which cost one page some 15 ms.

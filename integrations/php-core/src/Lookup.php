@@ -65,21 +65,12 @@ final class Lookup
         $join = static fn (array $kinds): string => implode('', array_map('implode', $kinds));
         [$lines, $others] = [$join(array_intersect_key($this->pending, $first)), $join(array_diff_key($this->pending, $first))];
         [$this->pending, $this->last] = [[], []];
-        $lock = $this->storage->lock('lookups', true);
-        if ($lock === null) {
-            return;
-        }
-        $size = (int) $this->storage->size('meanings') + strlen($lines);
-        if ($size + strlen($others) <= Limits::LOOKUP_PENDING_OTHERS_BYTES_MAX) {
-            $lines .= $others;
-        }
-        if ($lines !== '' && $size <= Limits::LOOKUP_PENDING_BYTES_MAX) {
-            // A full disk may have left the file without its guard: what is appended to that would run as a script.
-            Spool::isGuarded($this->storage, 'meanings')
-                ? $this->storage->append('meanings', $lines)
-                : $this->storage->write('meanings', Spool::GUARD . $lines, false);
-        }
-        $this->storage->unlock($lock);
+        // A full disk may have left the file without its guard: what is appended to that would run as a script, so it begins anew.
+        $this->storage->grow('meanings', Spool::GUARD, static function (int $bytes) use ($lines, $others): string {
+            $size = $bytes + strlen($lines);
+            $isOthers = $size + strlen($others) <= Limits::LOOKUP_PENDING_OTHERS_BYTES_MAX;
+            return $size <= Limits::LOOKUP_PENDING_BYTES_MAX ? $lines . ($isOthers ? $others : '') : '';
+        });
     }
 
     /**
@@ -94,7 +85,7 @@ final class Lookup
         }
         // What is there already was left by a process that died.
         if ($this->storage->size('merging') === null && (int) $this->storage->size('meanings') >= $bytesMin) {
-            $lock = $this->storage->lock('lookups', true);
+            $lock = $this->storage->lock('meanings', true);
             $this->storage->rename('meanings', 'merging');
             if ($lock !== null) {
                 $this->storage->unlock($lock);

@@ -11,11 +11,15 @@ final class Outbox
     private $storage;
     /** @var Clock */
     private $clock;
+    /** @var Spool */
+    private $spool;
 
-    public function __construct(Storage $storage, Clock $clock)
+    /** @param Spool|null $spool the one that this process appends to, if it does: what that has just seen is not looked at again */
+    public function __construct(Storage $storage, Clock $clock, ?Spool $spool = null)
     {
         $this->storage = $storage;
         $this->clock = $clock;
+        $this->spool = $spool ?? new Spool($storage, $clock);
     }
 
     /**
@@ -25,9 +29,9 @@ final class Outbox
     public function isFlushDue(int $ageMs, int $flushEveryS): bool
     {
         $now = $this->clock->nowMs();
-        $oldest = (new Spool($this->storage, $this->clock))->oldestOpen();
+        ['oldest' => $oldest, 'hasSegment' => $hasSegment] = $this->spool->waiting();
         $waits = ($oldest !== null && $now - $oldest >= $ageMs)
-            || $this->storage->size('segment') !== null
+            || $hasSegment
             || $now - (int) $this->storage->writtenAt('state') >= $flushEveryS * 1000;
         return $waits && $this->state()->isDue($now);
     }
@@ -55,8 +59,7 @@ final class Outbox
     public function isDiskLossUntold(): bool
     {
         $state = $this->state();
-        $spool = new Spool($this->storage, $this->clock);
-        $untold = Spool::sum($state->values['untold'], $spool->dropped($state->values['told'])['counts']);
+        $untold = Spool::sum($state->values['untold'], $this->spool->dropped($state->values['told'])['counts']);
         return preg_grep('/\|disk$/D', array_keys($untold)) !== [];
     }
 
@@ -66,7 +69,7 @@ final class Outbox
         $values = $this->state()->values;
         $waiting = $this->waiting();
         return $values['batch'] === null && $values['untold'] === [] && $waiting['signals'] === 0
-            && (new Spool($this->storage, $this->clock))->dropped($values['told'])['counts'] === [];
+            && $this->spool->dropped($values['told'])['counts'] === [];
     }
 
     public function state(): State
@@ -77,12 +80,11 @@ final class Outbox
     /** Bytes and signals that wait, and what was dropped: `type|reason` => [count, since]. */
     public function waiting(): array
     {
-        $spool = new Spool($this->storage, $this->clock);
         $state = $this->state();
         return [
-            'bytes' => $spool->bytes(),
-            'signals' => $this->signalsWaiting($spool, $state),
-            'dropped' => Spool::sum($state->values['lost'], $spool->dropped($state->values['told'])['counts']),
+            'bytes' => $this->spool->bytes(),
+            'signals' => $this->signalsWaiting($state),
+            'dropped' => Spool::sum($state->values['lost'], $this->spool->dropped($state->values['told'])['counts']),
         ];
     }
 
@@ -95,7 +97,7 @@ final class Outbox
     public function losses(array $more = []): array
     {
         $values = $this->state()->values;
-        $untold = (new Spool($this->storage, $this->clock))->dropped($values['told'])['counts'];
+        $untold = $this->spool->dropped($values['told'])['counts'];
         return Losses::shown(Losses::add($values['losses'], Spool::sum($untold, $more)));
     }
 
@@ -107,11 +109,11 @@ final class Outbox
         return $plain === false ? '' : $plain;
     }
 
-    private function signalsWaiting(Spool $spool, State $state): int
+    private function signalsWaiting(State $state): int
     {
         $count = 0;
         foreach (['segment', 'open'] as $name) {
-            $head = $spool->head($name);
+            $head = $this->spool->head($name);
             if ($head !== null && $head['number'] > $state->values['done']) {
                 $from = $name === 'segment' ? max($head['begin'], $state->values['offset']) : $head['begin'];
                 $count += substr_count((string) $this->storage->read($name, $from), "\n");

@@ -33,8 +33,6 @@ final class Recorder
     /** @var Ledger */
     private $ledger;
 
-    private const REPEATS = Merge::REPEATS;
-
     /** @param string[] $enabled signal types that are switched on */
     public function __construct(Spool $spool, Clock $clock, array $enabled, bool $isImmediate, Ledger $ledger)
     {
@@ -99,11 +97,11 @@ final class Recorder
     /** Counts a signal on one that is equal to it but for its time, and has found room. */
     private function merge(string $type, array $signal, string $digest, bool $isVital, int $now): bool
     {
-        if (!isset($this->seen[$digest], CatalogueData::TYPES[$type][self::REPEATS])) {
+        if (!isset($this->seen[$digest], CatalogueData::TYPES[$type][Merge::REPEATS])) {
             return false;
         }
-        $this->repeated[$digest] = $this->repeated[$digest] ?? [$now, $signal + [self::REPEATS => 0], $isVital];
-        $this->repeated[$digest][1][self::REPEATS]++;
+        $this->repeated[$digest] = $this->repeated[$digest] ?? [$now, $signal + [Merge::REPEATS => 0], $isVital];
+        $this->repeated[$digest][1][Merge::REPEATS]++;
         return true;
     }
 

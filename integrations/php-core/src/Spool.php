@@ -27,6 +27,8 @@ final class Spool
     private $clock;
     /** @var int */
     private $bytesMax;
+    /** @var array{oldest: int|null, hasSegment: bool}|null what the last append has seen */
+    private $seen = null;
 
     public function __construct(Storage $storage, Clock $clock, int $bytesMax = Limits::SPOOL_BYTES_MAX)
     {
@@ -76,13 +78,17 @@ final class Spool
     /** What `open` or `segment` is: number, floor, where its lines begin, and its size. Null if it is not there. */
     public function head(string $file): ?array
     {
-        $start = (string) $this->storage->read($file, 0, strlen(self::GUARD) + self::HEAD_BYTES_MAX);
-        if (strpos($start, self::GUARD) !== 0 || preg_match(self::HEAD, substr($start, strlen(self::GUARD)), $m) !== 1) {
+        return self::headOf($this->storage->ends($file, strlen(self::GUARD) + self::HEAD_BYTES_MAX, 0));
+    }
+
+    /** @param array{head: string, tail: string, size: int}|null $ends of a file */
+    private static function headOf(?array $ends): ?array
+    {
+        if ($ends === null || strpos($ends['head'], self::GUARD) !== 0) {
             return null;
         }
-        return [
-            'number' => (int) $m[1], 'floor' => (int) $m[2], 'begin' => strlen(self::GUARD) + strlen($m[0]),
-            'size' => (int) $this->storage->size($file),
+        return preg_match(self::HEAD, substr($ends['head'], strlen(self::GUARD), self::HEAD_BYTES_MAX), $m) !== 1 ? null : [
+            'number' => (int) $m[1], 'floor' => (int) $m[2], 'begin' => strlen(self::GUARD) + strlen($m[0]), 'size' => $ends['size'],
         ];
     }
 
@@ -93,10 +99,18 @@ final class Spool
         return preg_match('/^\d+ -?\d+\n(\d+) /', $start, $m) === 1 ? (int) $m[1] : null;
     }
 
-    /** Whether a file begins with the guard. */
-    public static function isGuarded(Storage $storage, string $name): bool
+    /**
+     * `at` of the oldest signal in `open`, and whether there is a segment: as an append of this process has just seen it, which spares a
+     * page to look again, or else as it is now.
+     *
+     * @return array{oldest: int|null, hasSegment: bool}
+     */
+    public function waiting(): array
     {
-        return $storage->read($name, 0, strlen(self::GUARD)) === self::GUARD;
+        $seen = $this->seen ?? ['oldest' => $this->oldestOpen(), 'hasSegment' => $this->storage->size('segment') !== null];
+        // It holds for a moment only: a process may run for long.
+        $this->seen = null;
+        return $seen;
     }
 
     /** Bytes of signals that wait in `open` and `segment`. */
@@ -108,13 +122,7 @@ final class Spool
     /** What found no room and was not told yet: its generation, and `type|reason` => [count, since]. */
     public function dropped(int $toldGeneration): array
     {
-        $text = (string) $this->storage->read('dropped', strlen(self::GUARD));
-        $dropped = json_decode($text, true);
-        $generation = is_array($dropped) && is_int($dropped['generation'] ?? null) ? $dropped['generation'] : 0;
-        if ($generation <= $toldGeneration) {
-            return ['generation' => $toldGeneration + 1, 'counts' => []];
-        }
-        return ['generation' => $generation, 'counts' => self::counts($dropped['counts'] ?? null)];
+        return (new Drops($this->storage))->untold($toldGeneration);
     }
 
     /**
@@ -160,17 +168,15 @@ final class Spool
 
     private function appendLocked(array $signals, array $dropped): array
     {
-        $head = $this->head('open') ?? $this->begin();
+        $head = $this->look('open') ?? $this->begin();
         if ($head === null) {
             return self::lostOnDisk($signals, $dropped);
         }
         $now = $this->clock->nowMs();
-        [$last, $isTorn] = $this->tail('open', $head);
-        if ($last > $now + Limits::CLOCK_BACK_MS) {
+        if ($head['last'] > $now + Limits::CLOCK_BACK_MS) {
             $head = $this->startAnew($head, $now);
-            [$last, $isTorn] = $this->tail('open', $head);
-            $last = self::bounded($last, $now);
         }
+        [$last, $isTorn] = [self::bounded($head['last'], $now), $head['isTorn']];
         [$tallies, $shares] = $this->shares($head);
         $mayMerge = true;
         // A line without its end was being written when its writer died: the next one must not join it.
@@ -186,7 +192,7 @@ final class Spool
                 // Before anything is dropped, what waits and is equal is merged.
                 $mayMerge = false;
                 if ((new Merge($this->storage))->open($head)) {
-                    $head = $this->head('open') ?? $head;
+                    $head = $this->look('open') ?? $head;
                     [$tallies, $shares] = $this->shares($head, $lines);
                     $isTaken = $shares->take($line, $entry[2] ?? false);
                 }
@@ -206,7 +212,8 @@ final class Spool
         } elseif ($kept !== []) {
             $tallies->save($shares->bytes());
         }
-        return $dropped === [] || $this->countDropped($dropped) ? [] : $dropped;
+        $this->seen['oldest'] = $head['oldest'] ?? ($kept === [] ? null : min(array_map('min', $kept)));
+        return $dropped === [] || (new Drops($this->storage))->add($dropped) ? [] : $dropped;
     }
 
     /**
@@ -217,8 +224,10 @@ final class Spool
      */
     private function shares(array $head, string $lines = ''): array
     {
-        $used = $head['size'] + (int) $this->storage->size('segment') + strlen($lines);
-        $tallies = new Tallies($this->storage, $this);
+        $segment = $this->storage->size('segment');
+        $this->seen['hasSegment'] = $segment !== null;
+        $used = $head['size'] + (int) $segment + strlen($lines);
+        $tallies = new Tallies($this->storage, $this, $head, $segment !== null);
         $tally = static fn (): array => Shares::sum($tallies->load(), Shares::tally($lines));
         return [$tallies, new Shares($this->bytesMax, $used, $tally)];
     }
@@ -240,7 +249,7 @@ final class Spool
         }
         $floor = min($head['floor'], $floor);
         $text = self::GUARD . $head['number'] . " $floor\n" . implode("\n", $lines);
-        return $this->storage->write('open', $text, false) ? $this->head('open') ?? $head : $head;
+        return $this->storage->write('open', $text, false) ? $this->look('open') ?? $head : $head;
     }
 
     private static function line(int $at, array $signal): ?string
@@ -256,12 +265,11 @@ final class Spool
      */
     private function begin(): ?array
     {
-        $segment = $this->head('segment');
+        $segment = $this->look('segment');
         $now = $this->clock->nowMs();
         if ($segment !== null) {
-            [$last] = $this->tail('segment', $segment);
             $number = $segment['number'] + 1;
-            $floor = max(self::bounded($last, $now), self::bounded($segment['floor'], $now), $now) + 1;
+            $floor = max(self::bounded($segment['last'], $now), self::bounded($segment['floor'], $now), $now) + 1;
         } else {
             $state = State::peek($this->storage);
             $number = $state['done'] + 1;
@@ -271,7 +279,7 @@ final class Spool
         if (preg_match('/^\d+/', $lines, $first) === 1) {
             $floor = min($floor, (int) $first[0]);
         }
-        return $this->storage->write('open', self::GUARD . "$number $floor\n$lines", false) ? $this->head('open') : null;
+        return $this->storage->write('open', self::GUARD . "$number $floor\n$lines", false) ? $this->look('open') : null;
     }
 
     /** What a damaged file has of lines of signals, torn ones among them. */
@@ -281,41 +289,40 @@ final class Spool
         return implode('', array_map(static fn (string $line): string => "$line\n", $lines));
     }
 
-    /** `at` of the file's last line, or its floor; and whether the last line lacks its end. */
-    private function tail(string $file, array $head): array
+    /**
+     * What `head` says, `at` of the first line (null where there is none) as `oldest` and of the last one, or the floor, as `last`; and
+     * whether the last line lacks its end. One look at the file.
+     */
+    private function look(string $file): ?array
     {
-        $from = max($head['begin'], $head['size'] - 2 * Limits::LINE_BYTES_MAX);
-        $text = (string) $this->storage->read($file, $from);
-        $isTorn = $text !== '' && substr($text, -1) !== "\n";
+        $ends = $this->storage->ends($file, strlen(self::GUARD) + 2 * self::HEAD_BYTES_MAX, 2 * Limits::LINE_BYTES_MAX);
+        $head = self::headOf($ends);
+        if ($ends === null || $head === null) {
+            return null;
+        }
+        $head['oldest'] = preg_match('/\G(\d+) /', $ends['head'], $first, 0, $head['begin']) === 1 ? (int) $first[1] : null;
+        $text = (string) substr($ends['tail'], max(0, $head['begin'] - $ends['size'] + strlen($ends['tail'])));
+        $head['isTorn'] = $text !== '' && substr($text, -1) !== "\n";
         $lines = explode("\n", $text);
         for ($i = count($lines) - 2; $i >= 0; $i--) {
             if (preg_match('/^(\d+) \{/', $lines[$i], $m) === 1) {
-                return [(int) $m[1], $isTorn];
+                return $head + ['last' => (int) $m[1]];
             }
         }
-        return [$head['floor'], $isTorn];
-    }
-
-    private function countDropped(array $counts): bool
-    {
-        $all = $this->dropped(State::peek($this->storage)['told']);
-        $all['counts'] = self::sum($all['counts'], $counts);
-        return $this->storage->write('dropped', self::GUARD . json_encode($all), false);
+        return $head + ['last' => $head['floor']];
     }
 
     private function rotateLocked(): ?array
     {
-        $head = $this->head('open') ?? $this->begin();
+        $head = $this->look('open') ?? $this->begin();
         if ($head === null) {
             return null;
         }
         $now = $this->clock->nowMs();
-        [$last] = $this->tail('open', $head);
-        if ($last > $now + Limits::CLOCK_BACK_MS) {
+        if ($head['last'] > $now + Limits::CLOCK_BACK_MS) {
             $head = $this->startAnew($head, $now);
-            [$last] = $this->tail('open', $head);
         }
-        $through = max($now, self::bounded($last, $now), self::bounded($head['floor'], $now));
+        $through = max($now, self::bounded($head['last'], $now), self::bounded($head['floor'], $now));
         $hasSegment = $head['size'] > $head['begin'];
         $number = $head['number'] + ($hasSegment ? 1 : 0);
         $next = self::GUARD . $number . ' ' . ($through + 1) . "\n";
@@ -326,6 +333,7 @@ final class Spool
             return null;
         }
         $this->storage->rename('next', 'open');
+        $this->seen = null;
         return ['number' => $head['number'], 'through' => $through, 'hasSegment' => $hasSegment];
     }
 }

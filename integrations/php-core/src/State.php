@@ -104,6 +104,12 @@ final class State
         return self::load($storage)->values;
     }
 
+    /** Of those values the one that each page in a full spool needs, read from the text: the rest of it is nothing to a page. */
+    public static function told(Storage $storage): int
+    {
+        return preg_match('/"told":(\d+)[,}]/', (string) $storage->read('state', strlen(Spool::GUARD)), $m) === 1 ? (int) $m[1] : 0;
+    }
+
     /** Whether a flush now would do more than wait. */
     public function isDue(int $now): bool
     {

@@ -22,6 +22,13 @@ interface Storage
     /** Bytes from $offset on, at most $length; null if there is no such file. */
     public function read(string $name, int $offset = 0, int $length = PHP_INT_MAX): ?string;
 
+    /**
+     * The beginning and the end of a file, so many bytes of each at most, and its size, in one go; null if there is no such file.
+     *
+     * @return array{head: string, tail: string, size: int}|null
+     */
+    public function ends(string $name, int $headBytes, int $tailBytes): ?array;
+
     /** Bytes of the file; null if there is none. */
     public function size(string $name): ?int;
 
@@ -30,6 +37,14 @@ interface Storage
 
     /** Appends all of it or nothing. */
     public function append(string $name, string $bytes): bool;
+
+    /**
+     * Appends to a file under a lock of its own, all of it or nothing, so that nobody renames it meanwhile (`lock` takes the same one). A
+     * file that is not there, or does not begin with $head, begins anew with it.
+     *
+     * @param callable(int): string $bytes what to append, by the file's size; nothing is done for an empty text
+     */
+    public function grow(string $name, string $head, callable $bytes): bool;
 
     /** Replaces the file whole or not at all; $durably also through a power cut. */
     public function write(string $name, string $bytes, bool $durably): bool;

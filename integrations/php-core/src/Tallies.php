@@ -15,15 +15,18 @@ final class Tallies
     private $storage;
     /** @var Spool */
     private $spool;
+    /** @var array|null head of `open`, where the caller has just looked at it */
+    private $open;
+    /** @var bool whether there may be a segment */
+    private $hasSegment;
     /** @var array<string, int> bytes by share of `segment` */
     private $segment = [];
     /** @var int bytes that had to be read and counted now */
     private $scanned = 0;
 
-    public function __construct(Storage $storage, Spool $spool)
+    public function __construct(Storage $storage, Spool $spool, ?array $open = null, bool $hasSegment = true)
     {
-        $this->storage = $storage;
-        $this->spool = $spool;
+        [$this->storage, $this->spool, $this->open, $this->hasSegment] = [$storage, $spool, $open, $hasSegment];
     }
 
     /** @return array<string, int> bytes by share of both files */
@@ -31,8 +34,8 @@ final class Tallies
     {
         $stored = json_decode((string) $this->storage->read('tally', strlen(Spool::GUARD)), true);
         $stored = is_array($stored) ? $stored : [];
-        $this->segment = $this->of('segment', $stored);
-        return Shares::sum($this->of('open', $stored), $this->segment);
+        $this->segment = $this->of('segment', $this->hasSegment ? $this->spool->head('segment') : null, $stored);
+        return Shares::sum($this->of('open', $this->open ?? $this->spool->head('open'), $stored), $this->segment);
     }
 
     /** @param array<string, int>|null $bytes by share of both files; null where nobody asked */
@@ -52,9 +55,8 @@ final class Tallies
     }
 
     /** @return array<string, int> */
-    private function of(string $file, array $stored): array
+    private function of(string $file, ?array $head, array $stored): array
     {
-        $head = $this->spool->head($file);
         if ($head === null) {
             return [];
         }

@@ -63,7 +63,8 @@ final class FragileStorage implements Storage
     public $isOutOfRoom = false;
     /** @var string a file that cannot be written */
     public $failsToWrite = '';
-    private $locks = [];
+    /** @var string[] what was asked of it, `append open` */
+    public $asked = [];
 
     public function __construct(string $folder)
     {
@@ -72,6 +73,7 @@ final class FragileStorage implements Storage
 
     public function lock(string $name, bool $waits)
     {
+        $this->asked[] = "lock $name";
         return $this->inner->lock($name, $waits);
     }
 
@@ -82,39 +84,59 @@ final class FragileStorage implements Storage
 
     public function read(string $name, int $offset = 0, int $length = PHP_INT_MAX): ?string
     {
+        $this->asked[] = "read $name";
         return $this->inner->read($name, $offset, $length);
+    }
+
+    public function ends(string $name, int $headBytes, int $tailBytes): ?array
+    {
+        $this->asked[] = "ends $name";
+        return $this->inner->ends($name, $headBytes, $tailBytes);
     }
 
     public function size(string $name): ?int
     {
+        $this->asked[] = "size $name";
         return $this->inner->size($name);
     }
 
     public function writtenAt(string $name): ?int
     {
+        $this->asked[] = "writtenAt $name";
         return $this->inner->writtenAt($name);
     }
 
     public function append(string $name, string $bytes): bool
     {
+        $this->asked[] = "append $name";
         $this->change();
         return !$this->isFull && !$this->isOutOfRoom && $this->inner->append($name, $bytes);
     }
 
+    public function grow(string $name, string $head, callable $bytes): bool
+    {
+        $this->asked[] = "grow $name";
+        $this->change();
+        return !$this->isFull && !$this->isOutOfRoom && $this->inner->grow($name, $head, $bytes);
+    }
+
     public function write(string $name, string $bytes, bool $durably): bool
     {
+        $this->asked[] = "write $name";
         $this->change();
         return !$this->isOutOfRoom && $name !== $this->failsToWrite && $this->inner->write($name, $bytes, false);
     }
 
     public function rename(string $from, string $to): bool
     {
+        $this->asked[] = "rename $from";
         $this->change();
         return $this->inner->rename($from, $to);
     }
 
     public function delete(string $name): void
     {
+        $this->asked[] = "delete $name";
         $this->change();
         $this->inner->delete($name);
     }

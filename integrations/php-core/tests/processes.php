@@ -7,6 +7,8 @@ declare(strict_types=1);
 namespace Logystera\Tests;
 
 use Logystera\FileStorage;
+use Logystera\Hasher;
+use Logystera\Lookup;
 use Logystera\Spool;
 use Logystera\SystemClock;
 
@@ -49,6 +51,21 @@ return [
         same(4 * $perWorker, count($seen), 'lost');
         same([1], array_values(array_unique($seen)), 'twice');
         same(true, $rotations > 20, "only $rotations rotations");
+    },
+
+    'four write what hashes stand for while a fifth merges it: none is lost' => static function (): void {
+        $folder = Site::scratch();
+        $workers = array_map(static fn (int $i) => worker('mean', $folder, "w$i", '1000'), range(0, 3));
+        $lookup = new Lookup(new FileStorage($folder), new SystemClock(), $hasher = new Hasher(str_repeat('k', 32)));
+        for ($merges = 0; array_filter($workers, static fn ($w): bool => proc_get_status($w)['running']) !== []; $merges++) {
+            $lookup->merge(1);
+        }
+        $found = [];
+        for ($i = 0; $i < 4000; $i++) {
+            $found[] = $hasher->hash(Hasher::USER, 'w' . $i % 4 . '-' . intdiv($i, 4));
+        }
+        same(4000, count(array_filter($lookup->findAll($found))), "lost, after $merges merges");
+        same(true, $merges > 5, "only $merges merges");
     },
 
     'of flushers at the same time one sends' => static function (): void {

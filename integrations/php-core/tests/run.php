@@ -22,6 +22,7 @@ $tests = array_merge(
     require __DIR__ . '/failing.php',
     require __DIR__ . '/shares.php',
     require __DIR__ . '/merging.php',
+    require __DIR__ . '/page.php',
     require __DIR__ . '/handlers.php',
     require __DIR__ . '/addresses.php',
     require __DIR__ . '/fields.php',

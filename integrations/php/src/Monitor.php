@@ -88,7 +88,7 @@ final class Monitor
         $spool = new Spool($this->storage, $this->clock);
         $this->recorder = new Recorder($spool, $this->clock, $this->options['types'], PHP_SAPI === 'cli', new NoLedger());
         $this->lookup = new Lookup($this->storage, $this->clock, new Hasher($this->key()));
-        $this->outbox = new Outbox($this->storage, $this->clock);
+        $this->outbox = new Outbox($this->storage, $this->clock, $spool);
     }
 
     /** Tells of PHP's errors from now on, and when the process ends of the request, if nobody did; then it sends, where nobody waits. */

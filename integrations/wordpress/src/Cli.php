@@ -21,9 +21,7 @@ final class Cli
 
     public static function register(): void
     {
-        if (defined('WP_CLI') && constant('WP_CLI')) {
-            WP_CLI::add_command('logystera', self::class);
-        }
+        WP_CLI::add_command('logystera', self::class);
     }
 
     /**

@@ -51,7 +51,9 @@ final class Plugin
             Admin\Health::register();
             Admin\Network::register();
         }
-        Cli::register();
+        if (defined('WP_CLI') && constant('WP_CLI')) {
+            Cli::register();
+        }
         self::$site = Site::open();
         if (self::$site === null) {
             return;

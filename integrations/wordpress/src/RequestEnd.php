@@ -9,7 +9,10 @@ use Logystera\Limits;
 use Logystera\Quiet;
 use Logystera\WordPress\Signals\Source;
 
-/** What happens when a request ends: signals go to disk, and what has waited for long enough is sent after the page. */
+/**
+ * What happens when a request ends: the answer goes out, where PHP can end it and go on; then signals go to disk, and what has waited for
+ * long enough is sent.
+ */
 final class RequestEnd
 {
     /** @var Site */
@@ -53,6 +56,11 @@ final class RequestEnd
     public function finish(): void
     {
         $this->isFatal = $this->isFatal || Fatal::is(error_get_last());
+        foreach ($this->sources as $source) {
+            $source instanceof Signals\Request ? Guard::run([$source, 'read']) : null;
+        }
+        // Nobody waits for what comes now. After a fatal error there may be no memory for others' buffers.
+        $isEnded = !$this->isFatal && $this->maySend() && self::finishAnswer();
         foreach ($this->sources as $type => $source) {
             // One that fails takes nothing of the others along.
             Guard::run([$source, 'finish'], $type);
@@ -72,7 +80,7 @@ final class RequestEnd
         if (!$this->maySend() || !$this->site->outbox->isFlushDue(Limits::FLUSH_AGE_MS, Settings::all()['flush_every_s'])) {
             return;
         }
-        if (self::finishAnswer()) {
+        if ($isEnded || self::finishAnswer()) {
             $this->site->flush(Limits::WEB_BUDGET_MS);
         } elseif ($this->isFatal && $this->site->outbox->mayKick(Limits::FLUSH_AGE_MS)) {
             // What ends this request may end each one, also cron's and one to the site itself.

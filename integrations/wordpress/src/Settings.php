@@ -31,11 +31,22 @@ final class Settings
     /** Name of the constant and of the variable of the environment that may hold the DSN. */
     public const DSN_NAME = 'LOGYSTERA_DSN';
 
+    /** @var array<int, array> what the option held when it was asked for last, and what that means: a page asks some ten times */
+    private static $last = [];
+
     /** @return array{consent: array, types: array<string, bool>, flush_every_s: int, proxies: string[], proxy_header: string} */
     public static function all(): array
     {
         $values = get_option(self::OPTION, []);
         $values = is_array($values) ? $values : [];
+        if ((self::$last[0] ?? null) !== $values) {
+            self::$last = [$values, self::checked($values)];
+        }
+        return self::$last[1];
+    }
+
+    private static function checked(array $values): array
+    {
         return [
             'consent' => is_array($values['consent'] ?? null) ? $values['consent'] : [],
             'types' => is_array($values['types'] ?? null) ? $values['types'] : [],

@@ -58,7 +58,7 @@ final class Site
         $isImmediate = wp_doing_cron() || PHP_SAPI === 'cli';
         $spool = new Spool($this->storage, $this->clock);
         $this->recorder = new Recorder($spool, $this->clock, $typesOn, $isImmediate, new Ledger());
-        $this->outbox = new Outbox($this->storage, $this->clock);
+        $this->outbox = new Outbox($this->storage, $this->clock, $spool);
         $this->lookup = new Lookup($this->storage, $this->clock, new Hasher(Settings::hashKey()));
     }
 

@@ -25,9 +25,15 @@ final class SpoolFolder
             return Folder::usable($fixed) === null && is_dir($fixed) && Folder::isOfAnother($fixed) ? null : $fixed;
         }
         $stored = self::stored();
+        $known = $stored['folder'] ?? null;
+        $beside = dirname(rtrim(ABSPATH, '/'));
+        if (($stored['root'] ?? null) === ABSPATH && is_string($known) && dirname($known) === $beside && Folder::own($known) !== null) {
+            // It is the best place, and there: what each page finds.
+            return $known;
+        }
         $token = is_string($stored['token'] ?? null) ? $stored['token'] : bin2hex(random_bytes(8));
         $name = 'logystera-' . substr(hash('sha256', ABSPATH . "\0" . $token), 0, 24);
-        $best = dirname(rtrim(ABSPATH, '/')) . '/.' . $name;
+        $best = $beside . '/.' . $name;
         // From a command line the web root is not known: what only a web server can tell is left to it.
         // phpcs:ignore WordPress.Security.ValidatedSanitizedInput -- only asked whether it is there
         $isKnown = !empty($_SERVER['DOCUMENT_ROOT']) || is_dir($best);

@@ -99,9 +99,9 @@ return [
             same($work, Work::$count, "10,000 $what: what was looked at");
             $site->end();
             same(array_fill(0, $told, $type), array_column($site->signals(), 'type'), "10,000 $what: told");
-            $file = $site->state->values['logystera.spool']['folder'] . '/dropped.php';
-            preg_match('/"' . $type . '\|overflow":\[(\d+),/', is_file($file) ? (string) file_get_contents($file) : '', $found);
-            same($dropped, (int) ($found[1] ?? 0), "10,000 $what: counted");
+            $storage = new \Logystera\FileStorage($site->state->values['logystera.spool']['folder']);
+            $counts = (new \Logystera\Drops($storage))->untold(0)['counts'];
+            same($dropped, $counts["$type|overflow"][0] ?? 0, "10,000 $what: counted");
             $site->remove();
         }
     },

@@ -25,6 +25,8 @@ final class Request implements Source
 
     /** @var Emitter */
     private $emitter;
+    /** @var mixed what was posted, as far as it is looked at */
+    private $body = [];
 
     public function __construct(Emitter $emitter)
     {
@@ -34,6 +36,12 @@ final class Request implements Source
     public function register(): void
     {
         // What there is to tell is known when the request ends.
+    }
+
+    /** What was posted cannot be read any more once the answer has ended. */
+    public function read(): void
+    {
+        $this->body = self::isTrusted() ? [] : self::body();
     }
 
     public function finish(): void
@@ -46,7 +54,7 @@ final class Request implements Source
         $path = Redact::path((string) ($_SERVER['REQUEST_URI'] ?? '/'));
         $agent = Redact::userAgent((string) ($_SERVER['HTTP_USER_AGENT'] ?? ''));
         $start = (float) ($_SERVER['REQUEST_TIME_FLOAT'] ?? microtime(true));
-        $flags = Probe::flags((string) ($_SERVER['QUERY_STRING'] ?? ''), self::isTrusted() ? [] : self::body(), self::host());
+        $flags = Probe::flags((string) ($_SERVER['QUERY_STRING'] ?? ''), $this->body, self::host());
         // phpcs:enable
         /**
          * Whether a client that names itself a search engine is one: `verified` or `unverified`, from a plugin that knows. To find out
