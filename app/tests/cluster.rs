@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use logystera_app::installation::cluster::APPS;
 use logystera_app::roles::marks::Marks;
-use logystera_app::roles::partitions::{self, Control, Share};
 use logystera_app::roles::processor::work;
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::directory::{self, DirectoryWatch};
 use logystera_infra::log::{Entry, Log};
 use logystera_infra::secrets::random_bytes;
 use logystera_infra::shutdown::Shutdown;
+use logystera_kafka::partitions::{self, Control, Share};
 use logystera_kafka::{Kafka, KafkaConfig, KafkaLog, Layouts};
 use logystera_rules::from_canonical;
 use logystera_schemas::avro::Blob;

@@ -19,6 +19,7 @@ pub mod accept;
 pub mod backoff;
 pub mod clock;
 pub mod handles;
+pub mod retries;
 pub mod shutdown;
 pub mod telemetry;
 pub mod terminal;

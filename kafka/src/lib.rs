@@ -23,6 +23,7 @@ mod hush;
 mod log;
 mod member;
 mod partition_queue;
+pub mod partitions;
 mod position;
 mod producer;
 mod reader;

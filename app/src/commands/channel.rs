@@ -1,7 +1,6 @@
 //! `logystera channel`: where alerts go.
 
 mod list;
-mod rows;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,11 +1,10 @@
 //! `logystera delivery`: was it sent, and if not, why?
 
-mod rows;
-mod words;
-
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use logystera_alerter::history::words::{self, state, why};
+use logystera_alerter::history::{self, Filter, History};
 use logystera_infra::directory::Directory;
 use logystera_schemas::delivery::{Attempt, AttemptState};
 use logystera_schemas::limits::DELIVERIES_LISTED_MAX;
@@ -15,8 +14,6 @@ use crate::cli::{CliError, DONE, Out, PlaceArgs, counted, finish, table};
 use crate::installation::open::open_log;
 use crate::installation::reading::site_of;
 use crate::when;
-use rows::{Filter, History};
-use words::{state, why};
 
 /// Show what was sent, what was not, and why
 ///
@@ -103,7 +100,7 @@ fn list(place: &PlaceArgs, filter: Filter, from: Option<&str>, limit: usize) -> 
     if let Some(site) = &filter.site {
         site_of(&directory, site)?;
     }
-    let (newest, unreadable) = rows::newest(&*log, &filter, limit)?;
+    let (newest, unreadable) = history::newest(&*log, &filter, limit)?;
     let mut out = Out::new();
     let head = ["DELIVERY", "TIME", "SITE", "RULE", "CHANNEL", "TRIES", "STATE"];
     let mut lines = vec![head.map(str::to_owned)];
@@ -155,7 +152,7 @@ fn object(row: &Attempt) -> Value {
 
 fn show(place: &PlaceArgs, id: &str) -> Result<(), CliError> {
     let log = open_log(&place.data, &place.cluster)?;
-    let History { rows, omitted, ids } = rows::of_one(&*log, id)?;
+    let History { rows, omitted, ids } = history::of_one(&*log, id)?;
     let Some(newest) = rows.last() else {
         return Err(CliError::wrong_use(format!(
             "topic attempts has no delivery {id}: `logystera delivery list{}` shows those that it has",

@@ -8,10 +8,11 @@ use logystera_alerter::task::{self, PlannerMachine};
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::pace::{IdleCommits, TimeWanted};
 use logystera_infra::shutdown::Shutdown;
+use logystera_kafka::partitions::{self, Run, Work};
 use logystera_schemas::topic::Topic;
 use tokio::runtime::Handle;
 
-use super::partitions::{self, Run, Share, Work};
+use super::join;
 use crate::cli::CliError;
 use crate::installation::cluster::Installation;
 use crate::installation::deployment::address_policy;
@@ -20,7 +21,7 @@ use crate::serve::health::Health;
 use crate::serve::secrets::ChannelTargets;
 
 pub(super) async fn serve(installation: &Installation, health: &Health, shutdown: &Shutdown) -> Result<(), CliError> {
-    let (share, control) = Share::join(installation, task::APP, Topic::Detections, health, shutdown)?;
+    let (share, control) = join(installation, task::APP, Topic::Detections, health, shutdown)?;
     let (directory, master) = (share.control.view.clone(), installation.master.clone());
     let deployment = installation.deployment(None);
     let webhook = Webhook::new(WebhookConfig::new(address_policy(&deployment))).map_err(CliError::not_available)?;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use logystera_infra::clock::SystemClock;
 use logystera_infra::pace::{IdleCommits, TimeWanted};
 use logystera_infra::shutdown::Shutdown;
+use logystera_kafka::partitions::{self, Control, Run, Work};
 use logystera_processor::task::{self, EngineMachine, OutputPartitions};
 use logystera_schemas::topic::Topic;
 
+use super::join;
 use super::marks::Marks;
-use super::partitions::{self, Control, Run, Share, Work};
 use crate::cli::CliError;
 use crate::installation::cluster::Installation;
 use crate::serve::health::Health;
@@ -30,7 +31,7 @@ pub fn work(control: Control, marks: Marks) -> Work {
 }
 
 pub(super) async fn serve(installation: &Installation, health: &Health, shutdown: &Shutdown) -> Result<(), CliError> {
-    let (share, control) = Share::join(installation, task::APP, Topic::Signals, health, shutdown)?;
+    let (share, control) = join(installation, task::APP, Topic::Signals, health, shutdown)?;
     let (marks, Control { log, view }) = (Marks::default(), share.control.clone());
     let forwarding = marks.clone().forward(share.kafka.config().clone(), log, view, shutdown.clone());
     let forwarding = tokio::spawn(forwarding);

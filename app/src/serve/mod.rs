@@ -7,4 +7,3 @@ pub mod process;
 pub mod quota;
 pub mod rule_sets;
 pub mod secrets;
-pub mod supervise;

@@ -12,6 +12,7 @@ use logystera_infra::directory::DirectoryView;
 use logystera_infra::embedded::{Embedded, EmbeddedTask};
 use logystera_infra::log::LogError;
 use logystera_infra::pace::IdleCommits;
+use logystera_infra::retries::Retries;
 use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
 use logystera_processor::task::{self as processor, EngineMachine, OutputPartitions};
@@ -26,7 +27,6 @@ use crate::installation::deployment::address_policy;
 use crate::serve::advice::RuleAdvice;
 use crate::serve::rule_sets::ControlRules;
 use crate::serve::secrets::ChannelTargets;
-use crate::serve::supervise::Retries;
 
 /// Takes both tasks over and runs them until `running.shutdown`.
 pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHandle<()>>, CliError> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use logystera_alerter::channels::address;
 use logystera_alerter::core::{ChannelStatus, Condition, Planner};
+use logystera_alerter::history::channels::{newest, status as status_of};
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::directory::Directory;
 use logystera_infra::secrets::MasterKey;
@@ -12,7 +13,6 @@ use logystera_schemas::delivery::Attempt;
 use logystera_schemas::time::WallMs;
 use serde_json::{Map, Value, json};
 
-use super::rows;
 use crate::cli::table;
 use crate::cli::{CliError, Out, PlaceArgs};
 use crate::installation::channels::target;
@@ -38,7 +38,7 @@ impl Known {
         let mut known = Self { planner: log.planner()?, rows: BTreeMap::new(), master };
         let mut channels = directory.tenants().flat_map(|tenant| directory.channels(&tenant.tenant));
         if channels.any(|channel| known.status(channel).is_none()) {
-            known.rows = rows::newest(log)?;
+            known.rows = newest(log)?;
         }
         Ok(known)
     }
@@ -47,7 +47,7 @@ impl Known {
     pub(super) fn status(&self, channel: &Channel) -> Option<ChannelStatus> {
         let now = WallMs(SystemClock::new().wall_ms());
         let planned = self.planner.as_ref().and_then(|p| p.channel_status(&channel.tenant, &channel.channel, now));
-        planned.or_else(|| self.rows.get(channel.channel.as_str()).map(|row| rows::status(row, now)))
+        planned.or_else(|| self.rows.get(channel.channel.as_str()).map(|row| status_of(row, now)))
     }
 
     fn address(&self, channel: &Channel) -> Option<String> {

@@ -7,20 +7,21 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
-use logystera_infra::directory::{DirectoryView, DirectoryWatch};
+use logystera_infra::directory::DirectoryView;
 use logystera_infra::log::{LogError, Task as _};
+use logystera_infra::retries::Retries;
 use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
-use logystera_kafka::{Kafka, KafkaLog, KafkaTask, Layouts, Member};
 use logystera_schemas::control::GrowingTopic;
 use logystera_schemas::limits::{PARTITIONS_OWNED_MAX, TASK_RETRY_MS_MAX, TASK_RETRY_MS_MIN};
 use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::topic::Topic;
 
-use crate::cli::CliError;
-use crate::installation::cluster::Installation;
-use crate::serve::health::Health;
-use crate::serve::supervise::Retries;
+use crate::cluster::Kafka;
+use crate::growth::Layouts;
+use crate::log::KafkaLog;
+use crate::member::Member;
+use crate::task::KafkaTask;
 
 /// How long the group is served at a time.
 const SERVE: Duration = Duration::from_millis(100);
@@ -74,23 +75,6 @@ pub struct Share {
 }
 
 impl Share {
-    /// This process's share of the partitions of `input`, and the thread that follows topic `control` for it until `shutdown`.
-    pub(super) fn join(
-        installation: &Installation,
-        app: &'static str,
-        input: Topic,
-        health: &Health,
-        shutdown: &Shutdown,
-    ) -> Result<(Self, JoinHandle<()>), CliError> {
-        let watch = DirectoryWatch::load(installation.log.clone())?;
-        let control = Control { log: installation.log.clone(), view: watch.view() };
-        drop(health.control.set(watch.view()));
-        let ready = Arc::clone(&health.ready);
-        let thread = watch.spawn(shutdown.clone()).map_err(CliError::not_available)?;
-        let (kafka, instance) = (installation.with_store()?, installation.config.instance()?);
-        Ok((Self { kafka, control, app, input, instance, ready }, thread))
-    }
-
     /// How the topics are laid out, as far as this process has heard.
     fn layouts(&self) -> Layouts {
         Layouts::of(self.kafka.config(), &self.control.view.current())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use logystera_alerter::core::{ChannelStatus, Condition};
+use crate::core::{ChannelStatus, Condition};
 use logystera_infra::log::LogError;
 use logystera_infra::reading::Reading;
 use logystera_schemas::delivery::{Attempt, AttemptState};
@@ -15,7 +15,7 @@ use logystera_schemas::topic::Topic;
 const OFFSETS_LOOKED_AT: u64 = 10_000;
 
 /// The newest row of each channel that says how it fared, among the newest rows of the topic.
-pub(super) fn newest(log: &dyn Reading) -> Result<BTreeMap<String, Attempt>, LogError> {
+pub fn newest(log: &dyn Reading) -> Result<BTreeMap<String, Attempt>, LogError> {
     let mut newest = BTreeMap::new();
     for part in log.parts(Topic::Attempts) {
         let bounds = log.bounds(Topic::Attempts, part)?;
@@ -38,7 +38,7 @@ fn is_telling(row: &Attempt) -> bool {
 }
 
 /// What a row says of its channel at a time.
-pub(super) fn status(row: &Attempt, now: WallMs) -> ChannelStatus {
+pub fn status(row: &Attempt, now: WallMs) -> ChannelStatus {
     let until = row.next_attempt_at.unwrap_or(row.at);
     let condition = match (row.state, row.reason.as_str()) {
         (AttemptState::Dead, "status_410") => Condition::SwitchedOff { since: row.at },

@@ -3,7 +3,7 @@
 use logystera_schemas::delivery::{Attempt, AttemptState};
 
 /// How a delivery stands.
-pub(super) const fn state(state: AttemptState) -> &'static str {
+pub const fn state(state: AttemptState) -> &'static str {
     match state {
         AttemptState::Started => "on its way",
         AttemptState::Delivered => "delivered",
@@ -15,7 +15,7 @@ pub(super) const fn state(state: AttemptState) -> &'static str {
 }
 
 /// Why it stands like that. None: the state says it all.
-pub(super) fn why(state: AttemptState, reason: &str) -> Option<String> {
+pub fn why(state: AttemptState, reason: &str) -> Option<String> {
     if reason == state.as_str() && state != AttemptState::Unknown {
         return None;
     }
@@ -45,7 +45,7 @@ pub(super) fn why(state: AttemptState, reason: &str) -> Option<String> {
 }
 
 /// What can be done about it: a command, which the flags of the installation follow. None: nothing, or time does it.
-pub(super) fn hint(newest: &Attempt) -> Option<String> {
+pub fn hint(newest: &Attempt) -> Option<String> {
     let gone = newest.reason == "channel_disabled"
         || (newest.state, newest.reason.as_str()) == (AttemptState::Dead, "status_410");
     match newest.reason.as_str() {
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn every_reason_of_the_guide_has_words_of_its_own() {
-        let guide = include_str!("../../../../docs/deliveries.md");
+        let guide = include_str!("../../../docs/deliveries.md");
         let listed = guide.split("**Reasons** are these").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
         let codes: Vec<&str> = listed.split('`').skip(1).step_by(2).collect();
         assert!(codes.len() > 15, "{codes:?}");

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use logystera_infra::backoff::Backoff;
 use logystera_schemas::limits::{TASK_RETRY_MS_MAX, TASK_RETRY_MS_MIN};
+
+use crate::backoff::Backoff;
 
 /// The pauses of one task, over all its runs.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Retries(Backoff);
+pub struct Retries(Backoff);
 
 impl Default for Retries {
     fn default() -> Self {
@@ -17,7 +18,7 @@ impl Default for Retries {
 
 impl Retries {
     /// How long to wait now that a run has stopped which lasted so many milliseconds.
-    pub(crate) fn pause_after(&mut self, lasted_ms: i64) -> Duration {
+    pub fn pause_after(&mut self, lasted_ms: i64) -> Duration {
         if lasted_ms > TASK_RETRY_MS_MAX as i64 {
             self.0.reset();
         }

@@ -1,4 +1,7 @@
-//! Reads topic `attempts` by delivery.
+//! The delivery history, as topic `attempts` tells it: how deliveries stand, the whole way of one, and how a channel fares.
+
+pub mod channels;
+pub mod words;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -17,13 +20,15 @@ const IDS_NAMED_MAX: usize = 5;
 
 /// Which deliveries are asked for.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Filter {
-    pub(super) state: Option<AttemptState>,
-    pub(super) site: Option<String>,
+pub struct Filter {
+    /// Only those that stand like this.
+    pub state: Option<AttemptState>,
+    /// Only this site's.
+    pub site: Option<String>,
     /// How the id of the detection begins.
-    pub(super) alert: Option<String>,
+    pub alert: Option<String>,
     /// Since when, milliseconds since the epoch.
-    pub(super) from_ms: Option<i64>,
+    pub from_ms: Option<i64>,
 }
 
 impl Filter {
@@ -73,11 +78,7 @@ impl<'a> Newest<'a> {
 
 /// The newest `limit` deliveries that `filter` takes, by their newest rows, the newest last; and how many records could not
 /// be read. Looks back only as far as it has to.
-pub(super) fn newest<R: Reading + ?Sized>(
-    log: &R,
-    filter: &Filter,
-    limit: usize,
-) -> Result<(Vec<Attempt>, u64), LogError> {
+pub fn newest<R: Reading + ?Sized>(log: &R, filter: &Filter, limit: usize) -> Result<(Vec<Attempt>, u64), LogError> {
     let mut look_back = LOOK_BACK_RECORDS;
     loop {
         let (mut newest, mut unreadable, mut whole) = (Newest::new(filter, DELIVERIES_LOOKED_AT_MAX), 0, true);
@@ -97,17 +98,17 @@ pub(super) fn newest<R: Reading + ?Sized>(
 
 /// All that there is of one delivery.
 #[derive(Debug, Default)]
-pub(super) struct History {
+pub struct History {
     /// Its newest rows, in their order.
-    pub(super) rows: Vec<Attempt>,
+    pub rows: Vec<Attempt>,
     /// How many stand before these.
-    pub(super) omitted: u64,
+    pub omitted: u64,
     /// The deliveries whose ids begin as was asked, if there are several: some of them.
-    pub(super) ids: BTreeSet<DeliveryId>,
+    pub ids: BTreeSet<DeliveryId>,
 }
 
 /// The rows of the delivery whose id begins with `id`.
-pub(super) fn of_one<R: Reading + ?Sized>(log: &R, id: &str) -> Result<History, LogError> {
+pub fn of_one<R: Reading + ?Sized>(log: &R, id: &str) -> Result<History, LogError> {
     let (mut rows, mut omitted, mut ids) = (VecDeque::new(), 0, BTreeSet::new());
     for part in log.parts(Topic::Attempts) {
         let bounds = log.bounds(Topic::Attempts, part)?;
