@@ -1,7 +1,8 @@
-//! The log, the store and the clock: the only crate that touches them.
+//! The log, the store and the clock of one machine: the only crate that touches them.
 //!
 //! What the rest of the system needs of a backend is in [`log`]; [`runtime`] is the one cycle that runs both state
-//! machines on it. [`embedded`] is the backend in one file, for one machine.
+//! machines on it. [`embedded`] is the backend in one file, for one machine; the one on Apache Kafka is the crate
+//! `logystera-kafka`, which this one does not know.
 
 pub mod log;
 pub mod pace;

@@ -98,6 +98,15 @@ fn a_replay_knows_a_log_to_read_and_nothing_else() {
     holds("replay/ reads the log that it is handed, and gives what it finds", &all_uses(&outside, of_replay));
 }
 
+/// What both need stands in `infra/`, behind the traits or beside them.
+#[test]
+fn a_backend_does_not_know_the_other() {
+    let embedded = ["embedded", "Embedded", "EmbeddedReader"];
+    holds("kafka/ knows no data folder", &all_uses(&embedded, |f| f.path.starts_with("kafka/src/")));
+    let cluster = ["rdkafka", "scylla", "logystera_kafka"];
+    holds("infra/ knows no cluster", &all_uses(&cluster, |f| f.path.starts_with("infra/src/")));
+}
+
 /// Which crates of ours each crate may stand on, the lowest first.
 const ARROWS: [(&str, &[&str]); 11] = [
     ("schemas", &[]),
