@@ -12,7 +12,7 @@ use logystera_kafka::partitions::{self, Run, Work};
 use logystera_schemas::topic::Topic;
 use tokio::runtime::Handle;
 
-use super::join;
+use super::share::join;
 use crate::cli::CliError;
 use crate::installation::cluster::Installation;
 use crate::installation::deployment::address_policy;

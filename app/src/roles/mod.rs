@@ -5,19 +5,16 @@ mod gateway;
 pub mod marks;
 pub mod processor;
 mod recall;
+mod share;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use logystera_infra::directory::DirectoryWatch;
 use logystera_infra::handles;
 use logystera_infra::shutdown::Shutdown;
-use logystera_kafka::partitions::{Control, Share};
-use logystera_schemas::topic::Topic;
 
 use crate::cli::{CliError, DONE, finish};
 use crate::installation::cluster::{Installation, not_published};
@@ -88,23 +85,6 @@ pub struct Args {
     /// Say whether the file can be used, and stop
     #[arg(long)]
     check_config: bool,
-}
-
-/// This process's share of the partitions of `input`, and the thread that follows topic `control` for it until `shutdown`.
-fn join(
-    installation: &Installation,
-    app: &'static str,
-    input: Topic,
-    health: &Health,
-    shutdown: &Shutdown,
-) -> Result<(Share, JoinHandle<()>), CliError> {
-    let watch = DirectoryWatch::load(installation.log.clone())?;
-    let control = Control { log: installation.log.clone(), view: watch.view() };
-    drop(health.control.set(watch.view()));
-    let ready = Arc::clone(&health.ready);
-    let thread = watch.spawn(shutdown.clone()).map_err(CliError::not_available)?;
-    let (kafka, instance) = (installation.with_store()?, installation.config.instance()?);
-    Ok((Share { kafka, control, app, input, instance, ready }, thread))
 }
 
 /// Runs a role until it is told to stop.

@@ -9,8 +9,8 @@ use logystera_kafka::partitions::{self, Control, Run, Work};
 use logystera_processor::task::{self, EngineMachine, OutputPartitions};
 use logystera_schemas::topic::Topic;
 
-use super::join;
 use super::marks::Marks;
+use super::share::join;
 use crate::cli::CliError;
 use crate::installation::cluster::Installation;
 use crate::serve::health::Health;
