@@ -7,7 +7,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use common::{START_MS, apply, channels, detection, ended, line_of, play, started, tick};
+use common::{START_MS, apply, channels, detection, ended, line_of, outcome_of_status, play, started, tick};
 use logystera_alerter::core::{AttemptRef, Due, Planner};
 use logystera_schemas::delivery::{Attempt, AttemptOutcome, AttemptState};
 use logystera_schemas::detection::DetectionState;
@@ -96,7 +96,9 @@ fn live(count: u64, receiver: &mut dyn Receiver, seconds: i64) -> Told {
                     told.arrivals.push((one.detection.seq, f64::from(i32::try_from(now).unwrap()) / 1_000.0));
                     ended(&attempt, AttemptOutcome::Delivered, Some(200), None)
                 }
-                Err((status, retry_after)) => ended(&attempt, AttemptOutcome::Refused, Some(status), retry_after),
+                Err((status, retry_after)) => {
+                    ended(&attempt, outcome_of_status(status, retry_after), Some(status), retry_after)
+                }
             };
             in_the_air.entry(now + LATENCY_MS).or_default().push(end);
         }

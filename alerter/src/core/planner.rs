@@ -263,13 +263,13 @@ impl Planner {
             attempt: ended.attempt,
             disabled: delivery.disabled.as_ref(),
         };
+        let again_at = if let Next::Again(at) = next { Some(at) } else { None };
         let (state, reason) = match next {
             _ if verdict == Verdict::Delivered => (AttemptState::Delivered, Reason::Delivered),
             Next::Again(_) if ended.outcome == AttemptOutcome::Unknown => (AttemptState::Unknown, Reason::of(ended)),
             Next::Again(_) => (AttemptState::Failed, Reason::of(ended)),
-            Next::Over(reason) => (AttemptState::Dead, reason.unwrap_or(Reason::of(ended))),
+            Next::Over(reason) => (AttemptState::Dead, reason.unwrap_or_else(|| Reason::of(ended))),
         };
-        let again_at = if let Next::Again(at) = next { Some(at) } else { None };
         if again_at.is_none() {
             self.remove(&ended.tenant, ended.delivery);
         }
@@ -342,7 +342,7 @@ impl Planner {
                 attempt: delivery.attempts,
                 disabled: delivery.disabled.as_ref(),
             };
-            rows.push(of.row(unsent(delivery.attempts), reason, wall));
+            rows.push(of.row(unsent(delivery.attempts), reason.clone(), wall));
             self.remove(id, delivery_id);
         }
     }

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use logystera_alerter::core::{ChannelStatus, Condition};
 use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey};
+use logystera_schemas::control::ChannelKind;
 use serde_json::json;
 
 use logystera_control::channels::{IssuedChannel, Tested};
@@ -22,10 +23,12 @@ use list::Known;
 /// Add, list, test, switch on and remove the channels that alerts go to
 ///
 /// A webhook gets each alert as JSON, signed as Standard Webhooks says (standardwebhooks.com): its secret is shown once, when
-/// it is added.
+/// it is added. Slack and Microsoft Teams get it as their people read it.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   logystera channel add webhook https://example.com/logystera
+  logystera channel add slack https://hooks.slack.com/services/T000/B000/XXXX
+  logystera channel add teams https://prod-00.westeurope.logic.azure.com/workflows/XXXX
   logystera channel list                    where alerts go, and how they fare
   logystera channel test ch_0123456789      send a message, say how it fared
   logystera channel enable ch_0123456789    after its receiver answered 410
@@ -41,7 +44,7 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Add a channel, and print its secret
+    /// Add a channel, and print its secret if its kind has one
     #[command(subcommand)]
     Add(Kind),
     /// List the channels, with their state
@@ -79,12 +82,48 @@ enum Kind {
     Webhook {
         /// Where alerts are posted
         url: String,
-        /// Whose alerts
-        #[arg(long, default_value = TENANT_DEFAULT)]
-        tenant: String,
         #[command(flatten)]
-        create: CreateArgs,
+        new: NewArgs,
     },
+    /// A channel of Slack, by its incoming webhook
+    #[command(after_help = "Example:
+  logystera channel add slack https://hooks.slack.com/services/T000/B000/XXXX")]
+    Slack {
+        /// Address of the incoming webhook
+        url: String,
+        #[command(flatten)]
+        new: NewArgs,
+    },
+    /// A channel or chat of Microsoft Teams, by a workflow that posts what it is sent
+    #[command(after_help = "Example:
+  logystera channel add teams https://prod-00.westeurope.logic.azure.com/workflows/XXXX")]
+    Teams {
+        /// Address of the workflow
+        url: String,
+        #[command(flatten)]
+        new: NewArgs,
+    },
+}
+
+/// What every new channel can be told.
+#[derive(clap::Args)]
+struct NewArgs {
+    /// Whose alerts
+    #[arg(long, default_value = TENANT_DEFAULT)]
+    tenant: String,
+    #[command(flatten)]
+    create: CreateArgs,
+}
+
+impl Kind {
+    fn request(&self) -> (Request, bool) {
+        let (kind, to, new) = match self {
+            Self::Webhook { url, new } => (ChannelKind::Webhook, vec![url.clone()], new),
+            Self::Slack { url, new } => (ChannelKind::Slack, vec![url.clone()], new),
+            Self::Teams { url, new } => (ChannelKind::Teams, vec![url.clone()], new),
+        };
+        (Request::ChannelAdd { kind: kind.to_string(), to, tenant: new.tenant.clone() }, new.create.create)
+    }
 }
 
 /// Runs it.
@@ -101,9 +140,7 @@ fn channel(args: &Args) -> Result<u8, CliError> {
             list::print(&directory, &Known::read(&*log, &directory, master(args)?)?, &args.place)?;
             return Ok(DONE);
         }
-        Command::Add(Kind::Webhook { url, tenant, create }) => {
-            (Request::ChannelAdd { url: url.clone(), tenant: tenant.clone() }, create.create)
-        }
+        Command::Add(kind) => kind.request(),
         Command::Test { channel } => (Request::ChannelTest { channel: channel.clone() }, false),
         Command::Enable { channel } => (Request::ChannelEnable { channel: channel.clone() }, false),
         Command::Remove { channel } => (Request::ChannelRemove { channel: channel.clone() }, false),
@@ -148,17 +185,28 @@ fn channel(args: &Args) -> Result<u8, CliError> {
 fn print_channel(out: &mut Out, args: &Args, channel: &IssuedChannel) -> Result<(), CliError> {
     out.line(format_args!("tenant   {}", channel.tenant))?;
     out.line(format_args!("channel  {}", channel.channel))?;
-    out.line(format_args!("url      {}", channel.url))?;
-    out.line(format_args!("secret   {}", channel.secret))?;
+    out.line(format_args!("kind     {}", channel.kind))?;
+    if let Some(url) = &channel.url {
+        out.line(format_args!("url      {url}"))?;
+    }
+    if let Some(secret) = &channel.secret {
+        out.line(format_args!("secret   {secret}"))?;
+    }
     out.line("")?;
-    out.line("The secret is not shown again: the receiver checks each message's signature with it. Try it:")?;
+    match channel.secret {
+        Some(_) => {
+            out.line("The secret is not shown again: the receiver checks each message's signature with it. Try it:")?;
+        }
+        None => out.line("Try it:")?,
+    }
     out.line(format_args!("  logystera channel test {}{}", channel.channel, args.place.flags()))?;
     Ok(())
 }
 
 fn print_tested(out: &mut Out, tested: &Tested) -> Result<(), CliError> {
     let status = tested.status.map_or(String::new(), |status| format!(", HTTP status {status}"));
-    let cause = tested.cause.as_ref().map_or(String::new(), |cause| format!(" ({})", cause.replace('_', " ")));
+    let cause = tested.cause.as_ref().map(|cause| cause.replace('_', " ")).or_else(|| tested.detail.clone());
+    let cause = cause.map_or(String::new(), |cause| format!(" ({cause})"));
     let outcome = tested.outcome.replace('_', " ");
     out.line(format_args!("{outcome}{cause}{status}, after {} ms", tested.duration_ms))?;
     if tested.outcome == "address_forbidden" {

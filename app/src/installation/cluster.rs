@@ -155,7 +155,7 @@ async fn change(installation: &Installation, file: &Path, request: Request) -> R
         _ => None,
     };
     let (deployment, master) = (installation.deployment(rules), installation.master.clone());
-    let service = ControlService::new(log, installation.control.clone(), parts(master, deployment));
+    let service = ControlService::new(log, installation.control.clone(), parts(master, deployment)?);
     service.execute(request).await.map_err(CliError::from)
 }
 

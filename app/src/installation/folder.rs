@@ -14,8 +14,8 @@ use logystera_infra::envelope::master_key;
 use logystera_infra::files::host_name;
 use logystera_infra::secrets::MasterKey;
 
-use super::channels::AlerterChannels;
-use super::deployment::{address_policy, deployment_of, leave_the_file};
+use super::channels::{AlerterChannels, messengers};
+use super::deployment::{deployment_of, leave_the_file};
 use super::rules::{as_published, rules_or_default};
 use super::socket;
 use crate::cli::{self, CliError};
@@ -57,7 +57,7 @@ fn act(dir: &Path, embedded: Embedded, request: Request) -> Result<Answer, CliEr
         let deployment = deployment_of(dir, &directory, None)?;
         let master = master_key(dir, &directory).map_err(CliError::not_available)?;
         let has_rules = deployment.rules.is_some();
-        let service = ControlService::of_folder(&embedded, control, parts(master, deployment))?;
+        let service = ControlService::of_folder(&embedded, control, parts(master, deployment)?)?;
         if directory.deployment().is_none() {
             // No `up` of this version has run here yet: its first start replaces the default pack if it is told of
             // other rules.
@@ -75,7 +75,7 @@ fn act(dir: &Path, embedded: Embedded, request: Request) -> Result<Answer, CliEr
 }
 
 /// What a service needs besides the log: this machine's clock and name, and the alerter's channels.
-pub fn parts(master: MasterKey, deployment: Deployment) -> Parts {
-    let channels = Arc::new(AlerterChannels::new(address_policy(&deployment)));
-    Parts { master, deployment, clock: Arc::new(SystemClock::new()), channels, host: host_name() }
+pub fn parts(master: MasterKey, deployment: Deployment) -> Result<Parts, CliError> {
+    let channels = Arc::new(AlerterChannels::new(messengers(&deployment)?));
+    Ok(Parts { master, deployment, clock: Arc::new(SystemClock::new()), channels, host: host_name() })
 }

@@ -80,7 +80,7 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
     let told = told(&config, listen, &directory.current())?;
     let rules = named.map_or_else(|| restart::published(&told, &directory, &log), Ok)?;
     restart::miss_private_addresses(&told, &directory.current(), &master);
-    let service = Arc::new(ControlService::of_folder(&embedded, watch.clone(), parts(master.clone(), told))?);
+    let service = Arc::new(ControlService::of_folder(&embedded, watch.clone(), parts(master.clone(), told)?)?);
     let deployment = service.configure(&as_published(&rules), "up").await?;
     leave_the_file(&config.data);
     let socket = AdminSocket::bind(&config.data)?;
