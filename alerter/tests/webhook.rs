@@ -3,19 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
 
 mod common;
+mod receiver;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use common::{detection, due_of_detection};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper::{Request, Response, Version};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
+use http_body_util::Full;
+use hyper::{Response, Version};
 use logystera_alerter::channels::address::{AddressPolicy, LookedUp, Lookup};
 use logystera_alerter::channels::http::{Http, HttpConfig};
 use logystera_alerter::channels::kinds::Kinds;
@@ -26,6 +23,7 @@ use logystera_alerter::core::{About, Due, Merged};
 use logystera_schemas::delivery::{AttemptCause, AttemptOutcome};
 use logystera_schemas::detection::{DetectionState, Label};
 use logystera_schemas::ids::DeliveryId;
+use receiver::serve;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -35,67 +33,6 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 const NOW_MS: i64 = 1_767_225_600_500;
 const DELIVERY: DeliveryId = DeliveryId([0xab; 16]);
-
-/// What a server saw of a request.
-#[derive(Clone, Debug)]
-struct Seen {
-    version: Version,
-    path: String,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-}
-
-impl Seen {
-    fn header(&self, name: &str) -> &str {
-        let mut found = self.headers.iter().filter(|(n, _)| n == name);
-        let value = found.next().map_or("", |(_, v)| v);
-        assert!(found.next().is_none(), "{name} twice");
-        value
-    }
-}
-
-type Log = Arc<Mutex<Vec<Seen>>>;
-type Reply = fn(&str) -> Response<Full<Bytes>>;
-
-async fn handle(request: Request<Incoming>, log: Log, reply: Reply) -> Result<Response<Full<Bytes>>, hyper::Error> {
-    let (head, body) = request.into_parts();
-    let text = |v: &hyper::header::HeaderValue| v.to_str().unwrap().to_owned();
-    let seen = Seen {
-        version: head.version,
-        path: head.uri.path_and_query().unwrap().to_string(),
-        headers: head.headers.iter().map(|(n, v)| (n.to_string(), text(v))).collect(),
-        body: body.collect().await?.to_bytes().to_vec(),
-    };
-    let response = reply(&seen.path);
-    log.lock().unwrap().push(seen);
-    Ok(response)
-}
-
-/// Serves on a port of its own until the test ends.
-async fn serve(reply: Reply, tls: Option<TlsAcceptor>) -> (SocketAddr, Log) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, log) = (listener.local_addr().unwrap(), Log::default());
-    let shared = Arc::clone(&log);
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let (log, tls) = (Arc::clone(&shared), tls.clone());
-            tokio::spawn(async move {
-                let service = service_fn(move |request| handle(request, Arc::clone(&log), reply));
-                let server = auto::Builder::new(TokioExecutor::new());
-                match tls {
-                    Some(tls) => {
-                        if let Ok(stream) = tls.accept(stream).await {
-                            drop(server.serve_connection(TokioIo::new(stream), service).await);
-                        }
-                    }
-                    None => drop(server.serve_connection(TokioIo::new(stream), service).await),
-                }
-            });
-        }
-    });
-    (address, log)
-}
 
 fn status(path: &str) -> Response<Full<Bytes>> {
     let status: u16 = path.trim_start_matches('/').split('/').next().unwrap().parse().unwrap_or(200);
@@ -389,7 +326,7 @@ async fn tls_is_spoken_with_either_http_and_only_with_whom_is_trusted() {
 async fn a_channel_can_be_tested() {
     let (address, log) = serve(status, None).await;
     let target = Target::Webhook { url: format!("http://{address}/204"), secret: secret() };
-    let kinds = Kinds::new(HttpConfig::new(AddressPolicy::AllowPrivate)).unwrap();
+    let kinds = Kinds::new(HttpConfig::new(AddressPolicy::AllowPrivate), None).unwrap();
     let answer = kinds.test(&target, &"ops".parse().unwrap(), NOW_MS).await;
     assert_eq!(answer.status, Some(204));
     let seen = log.lock().unwrap()[0].clone();

@@ -30,6 +30,9 @@ pub struct IssuedChannel {
     /// Where alerts are posted, if it is one address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// Whom alerts are mailed to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
     /// What each message is signed with, as Standard Webhooks writes it, if its kind signs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
@@ -96,8 +99,13 @@ impl<L: Log> Context<L> {
         entries.push(channels_configured(&tenant, channels, &self.writer.log));
         self.writer.log.append(entries).await?;
         let (tenant, channel, secret) = (tenant.to_string(), id.to_string(), new.secret.map(|s| s.as_str().to_owned()));
-        let url = new.addresses.into_iter().next();
-        Ok(IssuedChannel { tenant, channel, kind: kind.to_string(), url, secret })
+        let (url, addresses) = match kind {
+            ChannelKind::Email => (None, new.addresses),
+            ChannelKind::Webhook | ChannelKind::Slack | ChannelKind::Teams => {
+                (new.addresses.into_iter().next(), vec![])
+            }
+        };
+        Ok(IssuedChannel { tenant, channel, kind: kind.to_string(), url, addresses, secret })
     }
 
     /// Sends a test message through a channel.

@@ -93,6 +93,8 @@ avro_enum! {
         Slack = "slack",
         /// A workflow of Microsoft Teams that posts what it is sent.
         Teams = "teams",
+        /// Mail, through the installation's server.
+        Email = "email",
     }
 }
 
@@ -107,7 +109,7 @@ avro_record! {
         /// What it speaks.
         pub kind: ChannelKind,
         /// Nonce and ciphertext of the kind's settings in JSON, under the installation's master key: a webhook's are
-        /// `{"url":…,"secret":…}`, of Slack and Teams `{"url":…}`.
+        /// `{"url":…,"secret":…}`, of Slack and Teams `{"url":…}`, of email `{"addresses":[…]}`.
         pub sealed_config: Blob,
         /// Milliseconds since the epoch.
         pub created_at: i64,

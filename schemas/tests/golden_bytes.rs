@@ -100,7 +100,7 @@ fn the_bytes_of_each_record_are_what_they_were() {
       c30115b00bf83fa8e51a
       d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2047b7d
     Channel
-      c301bd5a78d2a703771d
+      c301d4a354911c39a510
       08686f6f6b0861636d65000601020380a0d5edee6600
     Partitions
       c301bb36f1af4d3844ef

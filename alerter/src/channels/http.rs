@@ -211,7 +211,8 @@ fn failure_of(error: &reqwest::Error) -> Answer {
     if error.is_timeout() { Answer::none(AttemptOutcome::Timeout) } else { Answer::unreachable(AttemptCause::Other) }
 }
 
-fn cause_of(error: &(dyn StdError + 'static)) -> Option<AttemptCause> {
+/// The cause that an error is, if it is one that is known.
+pub(super) fn cause_of(error: &(dyn StdError + 'static)) -> Option<AttemptCause> {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, UnexpectedEof};
 
     if error.is::<LookupFailed>() {

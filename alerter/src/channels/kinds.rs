@@ -4,6 +4,8 @@ use logystera_schemas::control::ChannelKind;
 use logystera_schemas::ids::{ChannelId, DeliveryId};
 use sha2::{Digest, Sha256};
 
+use super::email::server::MailConfig;
+use super::email::{self, Email};
 use super::http::{Http, HttpConfig, HttpError};
 use super::slack::{self, Slack};
 use super::teams::{self, Teams};
@@ -16,13 +18,19 @@ pub struct Kinds {
     webhook: Webhook,
     slack: Slack,
     teams: Teams,
+    email: Email,
 }
 
 impl Kinds {
-    /// All kinds.
-    pub fn new(http: HttpConfig) -> Result<Self, HttpError> {
+    /// All kinds. `mail`: what mail is sent with, if it is.
+    pub fn new(http: HttpConfig, mail: Option<MailConfig>) -> Result<Self, HttpError> {
         let http = Http::new(http)?;
-        Ok(Self { webhook: Webhook::new(http.clone()), slack: Slack::new(http.clone()), teams: Teams::new(http) })
+        Ok(Self {
+            webhook: Webhook::new(http.clone()),
+            slack: Slack::new(http.clone()),
+            teams: Teams::new(http),
+            email: Email::new(mail),
+        })
     }
 
     /// The messenger of a kind.
@@ -31,6 +39,7 @@ impl Kinds {
             ChannelKind::Webhook => &self.webhook,
             ChannelKind::Slack => &self.slack,
             ChannelKind::Teams => &self.teams,
+            ChannelKind::Email => &self.email,
         }
     }
 
@@ -49,6 +58,7 @@ pub fn parse(kind: ChannelKind, settings: &[u8]) -> Option<Target> {
         ChannelKind::Webhook => webhook::parse(settings),
         ChannelKind::Slack => slack::parse(settings),
         ChannelKind::Teams => teams::parse(settings),
+        ChannelKind::Email => email::parse(settings),
     }
 }
 
@@ -75,6 +85,10 @@ mod tests {
             (ChannelKind::Webhook, r#"{"url":"https://example.com/hook"}"#),
             (ChannelKind::Webhook, r#"{"url":"u","secret":"whsec_short"}"#),
             (ChannelKind::Slack, "{}"),
+            (ChannelKind::Teams, "[]"),
+            (ChannelKind::Email, "{}"),
+            (ChannelKind::Email, r#"{"addresses":[]}"#),
+            (ChannelKind::Email, r#"{"addresses":["ops@example.com","no"]}"#),
         ] {
             assert!(parse(kind, wrong.as_bytes()).is_none(), "{kind} {wrong}");
         }

@@ -3,6 +3,7 @@
 pub mod courier;
 pub mod kinds;
 
+pub mod email;
 pub mod slack;
 pub mod teams;
 pub mod webhook;
@@ -17,10 +18,11 @@ pub mod secret;
 use std::future::Future;
 use std::pin::Pin;
 
+use lettre::Address;
 use logystera_schemas::control::ChannelKind;
 use logystera_schemas::delivery::{AttemptCause, AttemptOutcome};
 use logystera_schemas::ids::{ChannelId, DeliveryId, RuleName, TenantId};
-use logystera_schemas::limits::ATTEMPT_DETAIL_CHARS_MAX;
+use logystera_schemas::limits::{ATTEMPT_DETAIL_CHARS_MAX, MAIL_RECIPIENTS_MAX};
 use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -45,6 +47,11 @@ pub enum Target {
         /// Address of its incoming webhook.
         url: String,
     },
+    /// Mail.
+    Email {
+        /// Whom it goes to.
+        addresses: Vec<Address>,
+    },
     /// A workflow of Microsoft Teams.
     Teams {
         /// Its address.
@@ -59,6 +66,7 @@ impl Target {
             Self::Webhook { .. } => ChannelKind::Webhook,
             Self::Slack { .. } => ChannelKind::Slack,
             Self::Teams { .. } => ChannelKind::Teams,
+            Self::Email { .. } => ChannelKind::Email,
         }
     }
 
@@ -66,6 +74,7 @@ impl Target {
     pub fn url(&self) -> Option<&str> {
         match self {
             Self::Webhook { url, .. } | Self::Slack { url } | Self::Teams { url } => Some(url),
+            Self::Email { .. } => None,
         }
     }
 
@@ -73,6 +82,7 @@ impl Target {
     pub fn shown(&self) -> String {
         match self {
             Self::Webhook { url, .. } | Self::Slack { url } | Self::Teams { url } => address::shown(url),
+            Self::Email { addresses } => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         }
     }
 }
@@ -96,6 +106,18 @@ pub enum Refusal {
     /// There are too many, or none.
     #[error("expected one address, and got {0}")]
     Count(usize),
+    /// There are too many recipients, or none.
+    #[error("expected 1 to {MAIL_RECIPIENTS_MAX} mail addresses, and got {0}")]
+    Recipients(usize),
+    /// One is no mail address.
+    #[error("{0:?} is no mail address: expected one such as ops@example.com, in ASCII")]
+    MailAddress(String),
+    /// The installation has no mail server.
+    #[error(
+        "this installation sends no mail: name its server with --smtp smtp://USER@HOST:587, --smtp-password-file FILE and \
+         --mail-from ADDRESS, at `logystera up` (or in the file of the roles)"
+    )]
+    NoMailServer,
 }
 
 /// What comes of an attempt, once it is known.

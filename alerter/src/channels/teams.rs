@@ -156,7 +156,7 @@ fn body(words: &Words, room: &Room) -> Vec<Value> {
         "type": "TextRun", "text": raw(&words.headline, room.chars.min(300)), "size": "large", "weight": "bolder",
         "color": colour(words.tone),
     });
-    let mut body = vec![rich(headline), text(&words.message, room.chars)];
+    let mut body = vec![rich(&headline), text(&words.message, room.chars)];
     let shown = words.facts.len().min(room.facts);
     let facts = words.facts[..shown].iter().map(|(name, value)| {
         json!({"title": cut(name, 80, escape), "value": cut(or_dash(value), room.chars.min(300), escape)})
@@ -182,16 +182,16 @@ fn body(words: &Words, room: &Room) -> Vec<Value> {
     body
 }
 
-fn rich(run: Value) -> Value {
+fn rich(run: &Value) -> Value {
     json!({"type": "RichTextBlock", "inlines": [run]})
 }
 
 fn text(text: &str, chars_max: usize) -> Value {
-    rich(json!({"type": "TextRun", "text": raw(or_dash(text), chars_max)}))
+    rich(&json!({"type": "TextRun", "text": raw(or_dash(text), chars_max)}))
 }
 
 fn title(text: &str) -> Value {
-    rich(json!({"type": "TextRun", "text": text, "weight": "bolder"}))
+    rich(&json!({"type": "TextRun", "text": text, "weight": "bolder"}))
 }
 
 fn or_dash(text: &str) -> &str {
@@ -204,7 +204,7 @@ fn raw(text: &str, chars_max: usize) -> String {
 }
 
 /// A text that is read as markdown, and shall show itself: a backslash before each character that can mean something
-/// (CommonMark, "Backslash escapes"). HTML is not read there; `<` and `&` are escaped all the same.
+/// (`CommonMark`, "Backslash escapes"). HTML is not read there; `<` and `&` are escaped all the same.
 fn escape(c: char, to: &mut String) {
     if c.is_ascii_punctuation() && !matches!(c, ',' | ':' | ';' | '\'' | '"' | '?' | '/' | '%' | '@' | '=' | '$' | '^')
     {

@@ -153,9 +153,8 @@ fn notes(detection: &Detection, merged: &Merged) -> Vec<String> {
     if merged.lines > 0 {
         let firings = merged.firings.saturating_add(u32::from(!is_over));
         notes.push(format!(
-            "This one message tells {} of the same fault, {}; the oldest began at {}.",
+            "This one message tells {} of the same fault, {firings} of them firings; the oldest began at {}.",
             counted(u64::from(merged.lines) + 1, "line", "lines"),
-            counted(u64::from(firings), "firing", "firings"),
             calendar::show(merged.since.min(detection.started_at))
         ));
         if is_over && merged.untold {

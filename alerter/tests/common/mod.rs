@@ -78,8 +78,9 @@ pub(crate) fn tick(partition: u32, at: i64) -> DetectionsRecord {
 }
 
 pub(crate) fn channels(tenant: &str, ids: &[&str]) -> DetectionsRecord {
-    let channels =
-        ids.iter().map(|id| ChannelRef { channel: id.parse().unwrap(), kind: "webhook".to_owned() }).collect();
+    // `slack` in a channel's id makes it one.
+    let kind = |id: &str| if id.contains("slack") { "slack" } else { "webhook" }.to_owned();
+    let channels = ids.iter().map(|id| ChannelRef { channel: id.parse().unwrap(), kind: kind(id) }).collect();
     DetectionsRecord::ChannelsConfigured(ChannelsConfigured { tenant: tenant.parse().unwrap(), channels })
 }
 
@@ -260,7 +261,7 @@ impl Stage {
         let group = of.first().map_or(found.group[0].value.clone(), |group| (*group).to_owned());
         let episode = of.get(1).map_or(seq as u8, |e| e[1..].parse().unwrap());
         found = line_of(found, &group, episode, self.planner.wall().0 - age);
-        for channel in ["a", "b", "c"] {
+        for channel in ["a", "b", "c", "slack"] {
             self.names.insert(retry::delivery_id(&found, channel, None), format!("{channel}{seq}"));
         }
         DetectionsRecord::Detection(Box::new(found))

@@ -1,6 +1,7 @@
 //! The alerter's channels, as the control service asks for them.
 
 use logystera_alerter::channels::address::AddressError;
+use logystera_alerter::channels::email::server::MailConfig;
 use logystera_alerter::channels::http::HttpConfig;
 use logystera_alerter::channels::kinds::{self, Kinds};
 use logystera_alerter::channels::{Refusal, Target};
@@ -14,9 +15,9 @@ use logystera_schemas::control::{Channel, ChannelKind};
 use super::deployment::address_policy;
 use crate::cli::CliError;
 
-/// All kinds of channels, with what the installation allows.
-pub fn messengers(deployment: &Deployment) -> Result<Kinds, CliError> {
-    Kinds::new(HttpConfig::new(address_policy(deployment))).map_err(CliError::not_available)
+/// All kinds of channels, with what the installation allows. `mail`: what mail is sent with, if it is.
+pub fn messengers(deployment: &Deployment, mail: Option<MailConfig>) -> Result<Kinds, CliError> {
+    Kinds::new(HttpConfig::new(address_policy(deployment)), mail).map_err(CliError::not_available)
 }
 
 /// Vets and tests channels as the alerter will use them.

@@ -17,6 +17,7 @@ use logystera_infra::state_store::Store;
 use logystera_processor::core::{RuleSet, SEMANTICS};
 use logystera_schemas::control::GrowingTopic;
 
+use super::channels::messengers;
 use super::config::Config;
 use super::folder::parts;
 use super::rules::{as_published, rules_or_default};
@@ -155,7 +156,8 @@ async fn change(installation: &Installation, file: &Path, request: Request) -> R
         _ => None,
     };
     let (deployment, master) = (installation.deployment(rules), installation.master.clone());
-    let service = ControlService::new(log, installation.control.clone(), parts(master, deployment)?);
+    let kinds = messengers(&deployment, installation.config.mail().map_err(CliError::wrong_use)?)?;
+    let service = ControlService::new(log, installation.control.clone(), parts(master, deployment, kinds));
     service.execute(request).await.map_err(CliError::from)
 }
 

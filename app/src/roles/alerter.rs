@@ -22,7 +22,8 @@ pub(super) async fn serve(installation: &Installation, health: &Health, shutdown
     let (share, control) = Share::join(installation, task::APP, Topic::Detections, health, shutdown)?;
     let (directory, master) = (share.control.view.clone(), installation.master.clone());
     let deployment = installation.deployment(None);
-    let kinds = messengers(&deployment)?;
+    let mail = installation.config.mail().map_err(CliError::wrong_use)?;
+    let kinds = messengers(&deployment, mail)?;
     let runtime = Handle::current();
     let advice = Arc::new(RuleAdvice::new(share.control.log.clone(), directory.clone()));
     let work: Work = Arc::new(move |run: Run<'_>| {

@@ -21,7 +21,6 @@ use tokio::runtime::Handle;
 
 use super::running::Running;
 use crate::cli::CliError;
-use crate::installation::channels::messengers;
 use crate::serve::advice::RuleAdvice;
 use crate::serve::bodies::ControlBodies;
 use crate::serve::secrets::ChannelTargets;
@@ -32,7 +31,6 @@ pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHa
     // The first takeover is made here, so that a folder that cannot be used says so before anything is served.
     let engine = embedded.task(processor::APP, Topic::Signals)?;
     let planner = embedded.task(alerter::APP, Topic::Detections)?;
-    let kinds = messengers(&running.deployment)?;
     let engine = {
         let (log, shutdown, directory) = (running.log.clone(), running.shutdown.clone(), running.directory.clone());
         let idle = IdleCommits::Seldom(running.time_wanted.clone());
@@ -59,7 +57,8 @@ pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHa
             let url = running.deployment.url.clone();
             let advice = RuleAdvice::new(control.clone(), running.directory.clone());
             let (targets, advice) = (Arc::new(targets), Arc::new(advice));
-            let courier = ChannelCourier::new(kinds.clone(), targets, advice, clock, url, runtime.clone(), outcome);
+            let courier =
+                ChannelCourier::new(running.kinds.clone(), targets, advice, clock, url, runtime.clone(), outcome);
             let (machine, idle) = (PlannerMachine::new(0), IdleCommits::Seldom(running.time_wanted.clone()));
             alerter::run(machine, task, &courier, outcomes, &SystemClock::new(), idle, &running.shutdown)
         };

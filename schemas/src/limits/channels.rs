@@ -22,3 +22,20 @@ pub const SLACK_GAP_MS: i64 = 1_000;
 /// Bytes of a message to Teams: workflows take 28 KB, and count more than the card (Microsoft, "Create incoming
 /// webhooks").
 pub const TEAMS_BYTES_MAX: usize = 20_000;
+
+/// Addresses of one channel of mail: one mail goes to all of them.
+pub const MAIL_RECIPIENTS_MAX: usize = 20;
+/// Characters of a mail address (RFC 5321, section 4.5.3.1.3: a path of 256 with its brackets).
+pub const MAIL_ADDRESS_CHARS_MAX: usize = 254;
+/// Characters of a mail's subject: a line of a list of mails, and more.
+pub const MAIL_SUBJECT_CHARS_MAX: usize = 200;
+/// Characters of a text of several lines in a mail.
+pub const MAIL_TEXT_CHARS_MAX: usize = 4_000;
+/// Characters of a text of one line in a mail.
+pub const MAIL_VALUE_CHARS_MAX: usize = 1_000;
+/// Facts that a mail lists; of more it says how many.
+pub const MAIL_FACTS_MAX: usize = 50;
+/// Seconds that a mail server which is busy is left alone.
+pub const MAIL_BUSY_S: u64 = 60;
+/// Seconds that a mail server which greylists is left alone: what most of them ask for (RFC 6647, section 5).
+pub const MAIL_GREYLIST_S: u64 = 300;

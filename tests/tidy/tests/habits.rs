@@ -56,7 +56,7 @@ fn functions_are_short_enough_to_read() {
 /// Crates that may be longer for now, by how many lines, and why.
 const LONG_CRATES: &[(&str, usize, &str)] = &[
     ("infra", 2_000, "Kafka and CQL are to be a crate of their own"),
-    ("app", 1_000, "what replays a log is to be one, for the look at what an edit of a rule would have done"),
+    ("app", 1_300, "what replays a log is to be one, for the look at what an edit of a rule would have done"),
     ("processor", 200, "the rule language is to be one, for the console"),
 ];
 
