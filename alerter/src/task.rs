@@ -357,6 +357,6 @@ fn gauge(count: usize) -> f64 {
 /// Nobody will tell how this attempt ended.
 fn unknown(attempt: AttemptRef) -> AttemptEnded {
     let AttemptRef { tenant, delivery, attempt } = attempt;
-    let outcome = AttemptOutcome::Unknown;
-    AttemptEnded { tenant, delivery, attempt, outcome, status: None, retry_after_s: None, duration_ms: 0, cause: None }
+    let (outcome, status, retry_after_s, cause, detail) = (AttemptOutcome::Unknown, None, None, None, None);
+    AttemptEnded { tenant, delivery, attempt, outcome, status, retry_after_s, duration_ms: 0, cause, detail }
 }

@@ -68,15 +68,19 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-const OUTCOMES: [(AttemptOutcome, Option<u32>); 9] = [
+const OUTCOMES: [(AttemptOutcome, Option<u32>); 13] = [
+    (AttemptOutcome::Failed, Some(500)),
+    (AttemptOutcome::Rejected, Some(404)),
+    (AttemptOutcome::Gone, Some(410)),
+    (AttemptOutcome::Throttled, Some(429)),
     (AttemptOutcome::Delivered, Some(200)),
     (AttemptOutcome::Refused, Some(500)),
     (AttemptOutcome::Refused, Some(404)),
     (AttemptOutcome::Refused, Some(410)),
     (AttemptOutcome::Refused, Some(429)),
-    (AttemptOutcome::Unreachable, None),
+    (AttemptOutcome::Failed, None),
     (AttemptOutcome::Timeout, None),
-    (AttemptOutcome::AddressForbidden, None),
+    (AttemptOutcome::Forbidden, None),
     (AttemptOutcome::Unknown, None),
 ];
 

@@ -35,7 +35,7 @@ fn planner() -> Planner {
     apply(&mut planner, channels("t", &["a", "b"]));
     apply(&mut planner, fired("t", 1, DetectionState::Firing));
     let attempt = start(&mut planner);
-    apply(&mut planner, ended(&attempt, AttemptOutcome::Refused, Some(429), Some(60)));
+    apply(&mut planner, ended(&attempt, AttemptOutcome::Throttled, Some(429), Some(60)));
     start(&mut planner);
     planner
 }

@@ -7,7 +7,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use common::{START_MS, apply, channels, detection, ended, line_of, play, started, tick};
+use common::{START_MS, apply, channels, detection, ended, fired, line_of, outcome_of_status, play, started, tick};
 use logystera_alerter::core::{AttemptRef, Due, Planner};
 use logystera_schemas::delivery::{Attempt, AttemptOutcome, AttemptState};
 use logystera_schemas::detection::DetectionState;
@@ -96,7 +96,9 @@ fn live(count: u64, receiver: &mut dyn Receiver, seconds: i64) -> Told {
                     told.arrivals.push((one.detection.seq, f64::from(i32::try_from(now).unwrap()) / 1_000.0));
                     ended(&attempt, AttemptOutcome::Delivered, Some(200), None)
                 }
-                Err((status, retry_after)) => ended(&attempt, AttemptOutcome::Refused, Some(status), retry_after),
+                Err((status, retry_after)) => {
+                    ended(&attempt, outcome_of_status(status, retry_after), Some(status), retry_after)
+                }
             };
             in_the_air.entry(now + LATENCY_MS).or_default().push(end);
         }
@@ -191,4 +193,66 @@ fn who_refuses_for_hours_is_asked_less_often() {
     let told = live(10, &mut never, 3_600);
     assert_eq!(told.arrivals, []);
     assert!(never.0.len() < 100, "{} requests in an hour", never.0.len());
+}
+
+#[test]
+fn slack_gets_one_message_a_second() {
+    play(
+        "channels a slack
+         firing 1
+         firing 2
+         firing 3
+         due => a1#1 slack1#1 a2#1 a3#1
+         start slack1 => slack1#1 started
+         due => a1#1 a2#1 a3#1
+         end slack1 ok => slack1#1 delivered
+         due => a1#1 a2#1 a3#1
+         at 1s
+         due => a1#1 slack2#1 a2#1 a3#1
+         start slack2 => slack2#1 started
+         at 2s
+         due => a1#1 a2#1 a3#1
+         end slack2 ok => slack2#1 delivered
+         due => a1#1 slack3#1 a2#1 a3#1
+         start slack3 => slack3#1 started
+         end slack3 throttled:slack_rate_limited/30 => slack3#1 failed slack_rate_limited next 30s
+         at 31s
+         due => a1#1 a2#1 a3#1
+         at 32s
+         due => a1#1 slack3#2 a2#1 a3#1",
+    );
+}
+
+proptest::proptest! {
+    /// Whatever it answers, two messages never leave for a channel of Slack within a second.
+    #[test]
+    fn no_two_messages_to_slack_within_a_second(answers in proptest::collection::vec(0..4_u8, 1..60)) {
+        let mut planner = Planner::new();
+        apply(&mut planner, channels("t", &["slack"]));
+        let mut last: Option<i64> = None;
+        for (second, answer) in (0..).zip(answers) {
+            let now = START_MS + second * 1_000;
+            apply(&mut planner, tick(0, now));
+            for seq in [1, 2] {
+                apply(&mut planner, fired("t", u64::try_from(second).unwrap() * 2 + seq, DetectionState::Firing));
+            }
+            let due: Vec<_> = planner.due().collect();
+            proptest::prop_assert!(due.len() <= 1);
+            for due in due {
+                proptest::prop_assert!(last.is_none_or(|last| now - last >= 900));
+                last = Some(now);
+                let wall = planner.wall();
+                apply(&mut planner, started(&due, wall));
+                proptest::prop_assert_eq!(planner.due().count(), 0);
+                let (tenant, delivery, attempt) = (due.tenant.clone(), due.delivery, due.attempt);
+                let (outcome, retry_after) = [
+                    (AttemptOutcome::Delivered, None),
+                    (AttemptOutcome::Throttled, Some(1)),
+                    (AttemptOutcome::Failed, None),
+                    (AttemptOutcome::Rejected, None),
+                ][usize::from(answer)];
+                apply(&mut planner, ended(&AttemptRef { tenant, delivery, attempt }, outcome, None, retry_after));
+            }
+        }
+    }
 }

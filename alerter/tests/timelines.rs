@@ -174,6 +174,32 @@ fn why_a_channel_was_unreachable_stands_in_the_row() {
 }
 
 #[test]
+fn what_a_channel_says_in_its_own_words_counts_as_a_status_does() {
+    play(
+        "channels a
+         firing 1
+         start a1 => a1#1 started
+         end a1 failed:smtp_451 => a1#1 failed smtp_451 next ~5s
+         at 7s
+         start a1 => a1#2 started
+         end a1 throttled:slack_rate_limited/40 => a1#2 failed slack_rate_limited next 40s
+         at 47s
+         start a1 => a1#3 started
+         end a1 rejected:slack_invalid_blocks => a1#3 failed slack_invalid_blocks next ~30s
+         at 84s
+         start a1 => a1#4 started
+         end a1 unknown:smtp_lost_after_data => a1#4 unknown smtp_lost_after_data next ~5m
+         at 445s
+         start a1 => a1#5 started
+         end a1 rejected:slack_invalid_blocks => a1#5 dead slack_invalid_blocks
+         at 500s
+         firing 2
+         start a2 => a2#1 started
+         end a2 gone:slack_no_service => a2#1 failed slack_no_service next 1h",
+    );
+}
+
+#[test]
 fn the_first_outcome_of_an_attempt_counts() {
     play(
         "channels a

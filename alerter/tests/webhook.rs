@@ -3,28 +3,27 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
 
 mod common;
+mod receiver;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use common::{detection, due_of_detection};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper::{Request, Response, Version};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
+use http_body_util::Full;
+use hyper::{Response, Version};
 use logystera_alerter::channels::address::{AddressPolicy, LookedUp, Lookup};
+use logystera_alerter::channels::http::{Http, HttpConfig};
+use logystera_alerter::channels::kinds::Kinds;
 use logystera_alerter::channels::secret::Secret;
-use logystera_alerter::channels::webhook::{Webhook, WebhookConfig};
+use logystera_alerter::channels::webhook::Webhook;
 use logystera_alerter::channels::{Advice, Answer, Target, message};
 use logystera_alerter::core::{About, Due, Merged};
-use logystera_schemas::control::ChannelKind;
 use logystera_schemas::delivery::{AttemptCause, AttemptOutcome};
 use logystera_schemas::detection::{DetectionState, Label};
 use logystera_schemas::ids::DeliveryId;
+use receiver::serve;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -34,67 +33,6 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 const NOW_MS: i64 = 1_767_225_600_500;
 const DELIVERY: DeliveryId = DeliveryId([0xab; 16]);
-
-/// What a server saw of a request.
-#[derive(Clone, Debug)]
-struct Seen {
-    version: Version,
-    path: String,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-}
-
-impl Seen {
-    fn header(&self, name: &str) -> &str {
-        let mut found = self.headers.iter().filter(|(n, _)| n == name);
-        let value = found.next().map_or("", |(_, v)| v);
-        assert!(found.next().is_none(), "{name} twice");
-        value
-    }
-}
-
-type Log = Arc<Mutex<Vec<Seen>>>;
-type Reply = fn(&str) -> Response<Full<Bytes>>;
-
-async fn handle(request: Request<Incoming>, log: Log, reply: Reply) -> Result<Response<Full<Bytes>>, hyper::Error> {
-    let (head, body) = request.into_parts();
-    let text = |v: &hyper::header::HeaderValue| v.to_str().unwrap().to_owned();
-    let seen = Seen {
-        version: head.version,
-        path: head.uri.path_and_query().unwrap().to_string(),
-        headers: head.headers.iter().map(|(n, v)| (n.to_string(), text(v))).collect(),
-        body: body.collect().await?.to_bytes().to_vec(),
-    };
-    let response = reply(&seen.path);
-    log.lock().unwrap().push(seen);
-    Ok(response)
-}
-
-/// Serves on a port of its own until the test ends.
-async fn serve(reply: Reply, tls: Option<TlsAcceptor>) -> (SocketAddr, Log) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, log) = (listener.local_addr().unwrap(), Log::default());
-    let shared = Arc::clone(&log);
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let (log, tls) = (Arc::clone(&shared), tls.clone());
-            tokio::spawn(async move {
-                let service = service_fn(move |request| handle(request, Arc::clone(&log), reply));
-                let server = auto::Builder::new(TokioExecutor::new());
-                match tls {
-                    Some(tls) => {
-                        if let Ok(stream) = tls.accept(stream).await {
-                            drop(server.serve_connection(TokioIo::new(stream), service).await);
-                        }
-                    }
-                    None => drop(server.serve_connection(TokioIo::new(stream), service).await),
-                }
-            });
-        }
-    });
-    (address, log)
-}
 
 fn status(path: &str) -> Response<Full<Bytes>> {
     let status: u16 = path.trim_start_matches('/').split('/').next().unwrap().parse().unwrap_or(200);
@@ -108,18 +46,18 @@ fn status(path: &str) -> Response<Full<Bytes>> {
     response.body(Full::from("thank you")).unwrap()
 }
 
-fn webhook(change: impl FnOnce(&mut WebhookConfig)) -> Webhook {
-    let mut config = WebhookConfig::new(AddressPolicy::AllowPrivate);
+fn webhook(change: impl FnOnce(&mut HttpConfig)) -> Webhook {
+    let mut config = HttpConfig::new(AddressPolicy::AllowPrivate);
     change(&mut config);
-    Webhook::new(config).unwrap()
+    Webhook::new(Http::new(config).unwrap())
 }
 
-fn target(url: String) -> Target {
-    Target { kind: ChannelKind::Webhook, url, secret: Secret::from_bytes(&[7; 32]) }
+fn secret() -> Secret {
+    Secret::from_bytes(&[7; 32])
 }
 
 async fn attempt(webhook: &Webhook, url: String) -> Answer {
-    webhook.attempt(&target(url), DELIVERY, b"{}".to_vec(), NOW_MS).await
+    webhook.attempt(&url, &secret(), DELIVERY, b"{}".to_vec(), NOW_MS).await
 }
 
 #[tokio::test]
@@ -127,12 +65,9 @@ async fn a_message_is_signed_and_whole() {
     let (address, log) = serve(status, None).await;
     let body =
         message::body(&due_of_detection(detection("t", 1, DetectionState::Firing)), "https://logystera.example/", None);
-    let target = target(format!("http://{address}/200?token=1"));
-    let answer = webhook(|_| {}).attempt(&target, DELIVERY, body.clone(), NOW_MS).await;
-    assert_eq!(
-        answer,
-        Answer { outcome: AttemptOutcome::Delivered, status: Some(200), retry_after_s: None, cause: None }
-    );
+    let url = format!("http://{address}/200?token=1");
+    let answer = webhook(|_| {}).attempt(&url, &secret(), DELIVERY, body.clone(), NOW_MS).await;
+    assert_eq!(answer, Answer { status: Some(200), ..Answer::none(AttemptOutcome::Delivered) });
 
     let seen = log.lock().unwrap().clone();
     let [seen] = &seen[..] else { panic!("{} requests", seen.len()) };
@@ -142,7 +77,7 @@ async fn a_message_is_signed_and_whole() {
     assert_eq!(seen.header("user-agent"), concat!("Logystera/", env!("CARGO_PKG_VERSION")));
     assert_eq!(seen.header("webhook-id"), "abababababababababababababababab");
     assert_eq!(seen.header("webhook-timestamp"), "1767225600");
-    let expected = target.secret.sign("abababababababababababababababab", 1_767_225_600, &body);
+    let expected = secret().sign("abababababababababababababababab", 1_767_225_600, &body);
     assert_eq!(seen.header("webhook-signature"), expected);
     let headers: Vec<&str> = seen.headers.iter().map(|(name, _)| name.as_str()).collect();
     assert!(!headers.contains(&"accept-encoding") && !headers.contains(&"referer"), "{headers:?}");
@@ -216,16 +151,16 @@ async fn each_status_is_told_and_no_redirect_followed() {
     for (path, outcome, code, retry_after_s) in [
         ("200", AttemptOutcome::Delivered, 200, None),
         ("204", AttemptOutcome::Delivered, 204, None),
-        ("301", AttemptOutcome::Refused, 301, None),
-        ("307", AttemptOutcome::Refused, 307, None),
-        ("400", AttemptOutcome::Refused, 400, None),
-        ("410", AttemptOutcome::Refused, 410, None),
-        ("429/retry-after/120", AttemptOutcome::Refused, 429, Some(120)),
-        ("503/retry-after/Thu,%2001%20Jan", AttemptOutcome::Refused, 503, None),
-        ("500", AttemptOutcome::Refused, 500, None),
+        ("301", AttemptOutcome::Failed, 301, None),
+        ("307", AttemptOutcome::Failed, 307, None),
+        ("400", AttemptOutcome::Rejected, 400, None),
+        ("410", AttemptOutcome::Gone, 410, None),
+        ("429/retry-after/120", AttemptOutcome::Throttled, 429, Some(120)),
+        ("503/retry-after/Thu,%2001%20Jan", AttemptOutcome::Failed, 503, None),
+        ("500", AttemptOutcome::Failed, 500, None),
     ] {
         let answer = attempt(&webhook, format!("http://{address}/{path}")).await;
-        assert_eq!(answer, Answer { outcome, status: Some(code), retry_after_s, cause: None }, "{path}");
+        assert_eq!(answer, Answer { status: Some(code), retry_after_s, ..Answer::none(outcome) }, "{path}");
     }
     assert_eq!(log.lock().unwrap().len(), 9, "one request an attempt");
 }
@@ -261,7 +196,7 @@ async fn a_channel_that_hangs_is_left_in_time() {
 
 #[tokio::test]
 async fn an_answer_counts_by_its_status_however_its_body_goes_on() {
-    let delivered = Answer { outcome: AttemptOutcome::Delivered, status: Some(200), retry_after_s: None, cause: None };
+    let delivered = Answer { status: Some(200), ..Answer::none(AttemptOutcome::Delivered) };
     let stalls = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").await;
     assert_eq!(attempt(&webhook(|_| {}), format!("http://{stalls}/")).await, delivered);
     let (endless, _) = serve(|_| Response::new(Full::from(vec![b'x'; 64 << 20])), None).await;
@@ -301,7 +236,7 @@ async fn why_a_channel_is_unreachable_is_told() {
         ("https://nowhere.invalid/".to_owned(), &[AttemptCause::Dns]),
     ] {
         let answer = attempt(&webhook(|_| {}), url.clone()).await;
-        assert_eq!((answer.outcome, answer.status), (AttemptOutcome::Unreachable, None), "{url}");
+        assert_eq!((answer.outcome, answer.status), (AttemptOutcome::Failed, None), "{url}");
         assert!(causes.contains(&answer.cause.unwrap()), "{url}: {:?}", answer.cause);
     }
 }
@@ -336,7 +271,7 @@ async fn names_that_lead_inside_are_not_called() {
             config.lookup = Arc::new(Names(names.clone()));
         });
         let answer = attempt(&webhook, url.clone()).await;
-        assert_eq!(answer, Answer::none(AttemptOutcome::AddressForbidden), "{names:?} {url}");
+        assert_eq!(answer, Answer::none(AttemptOutcome::Forbidden), "{names:?} {url}");
     }
     assert_eq!(log.lock().unwrap().len(), 0);
 
@@ -390,18 +325,16 @@ async fn tls_is_spoken_with_either_http_and_only_with_whom_is_trusted() {
 #[tokio::test]
 async fn a_channel_can_be_tested() {
     let (address, log) = serve(status, None).await;
-    let target = target(format!("http://{address}/204"));
-    let answer = webhook(|_| {}).test_delivery(&target, &"ops".parse().unwrap(), NOW_MS).await;
+    let target = Target::Webhook { url: format!("http://{address}/204"), secret: secret() };
+    let kinds = Kinds::new(HttpConfig::new(AddressPolicy::AllowPrivate), None).unwrap();
+    let answer = kinds.test(&target, &"ops".parse().unwrap(), NOW_MS).await;
     assert_eq!(answer.status, Some(204));
     let seen = log.lock().unwrap()[0].clone();
     assert_eq!(
         String::from_utf8(seen.body.clone()).unwrap(),
         r#"{"type":"channel.test","timestamp":"2026-01-01T00:00:00.500Z","data":{"channel":"ops","message":"This is a test of the channel. No detection is behind it."}}"#
     );
-    assert_eq!(
-        seen.header("webhook-signature"),
-        target.secret.sign(seen.header("webhook-id"), 1_767_225_600, &seen.body)
-    );
+    assert_eq!(seen.header("webhook-signature"), secret().sign(seen.header("webhook-id"), 1_767_225_600, &seen.body));
 }
 
 /// Runs the verifier of `docs/deliveries.md` on a message.

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use logystera_schemas::control::Channel;
+use logystera_schemas::control::{Channel, ChannelKind};
 use logystera_schemas::delivery::{AttemptCause, AttemptOutcome};
 use zeroize::Zeroizing;
 
@@ -20,15 +20,25 @@ pub struct TestOutcome {
     pub cause: Option<AttemptCause>,
     /// HTTP status. None: no answer came.
     pub status: Option<u32>,
+    /// Code of what the receiver said, if its kind has such codes.
+    pub detail: Option<String>,
+}
+
+/// The settings of a new channel. They can hold a secret: no `Debug`.
+pub struct NewChannel {
+    /// As they are stored, sealed.
+    pub settings: Zeroizing<String>,
+    /// Its addresses as they are kept, for the one who added it.
+    pub addresses: Vec<String>,
+    /// What its receiver is given to check signatures with, if its kind signs.
+    pub secret: Option<Zeroizing<String>>,
 }
 
 /// Speaks the channels' protocols.
 pub trait ChannelAdapter: Send + Sync {
-    /// The address as it is kept, if alerts may go there. The error says what is wrong, and the way out.
-    fn vet(&self, url: &str) -> Result<String, String>;
-
-    /// A new secret, in the form that its receiver is given.
-    fn new_secret(&self) -> Zeroizing<String>;
+    /// The settings of a new channel of this kind, if alerts may go to these addresses. The error says what is wrong,
+    /// and the way out.
+    fn settings(&self, kind: ChannelKind, addresses: &[String]) -> Result<NewChannel, String>;
 
     /// Sends a test message at `at_ms`, milliseconds since the epoch. `settings` is the channel's configuration in the
     /// clear.

@@ -13,8 +13,6 @@ use logystera_schemas::limits::CHANNELS_MAX;
 use logystera_schemas::schema::{self, TopicRecord};
 use logystera_schemas::topic::Topic;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::error::ControlError;
@@ -27,10 +25,17 @@ pub struct IssuedChannel {
     pub tenant: String,
     /// Id.
     pub channel: String,
-    /// Where alerts are posted.
-    pub url: String,
-    /// What each message is signed with, as Standard Webhooks writes it.
-    pub secret: String,
+    /// What it speaks.
+    pub kind: String,
+    /// Where alerts are posted, if it is one address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Whom alerts are mailed to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
+    /// What each message is signed with, as Standard Webhooks writes it, if its kind signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
 }
 
 /// How a test message fared.
@@ -38,21 +43,32 @@ pub struct IssuedChannel {
 pub struct Tested {
     /// Whether the receiver took it.
     pub delivered: bool,
-    /// How the attempt ended: `delivered`, `refused`, `unreachable`, `timeout`, `address_forbidden`.
+    /// How the attempt ended: `delivered`, `throttled`, `rejected`, `gone`, `failed`, `timeout`, `address_forbidden`,
+    /// `unknown`.
     pub outcome: String,
     /// Why it was unreachable, if that was seen: `dns`, `refused`, `tls`, `reset`, `other`.
     #[serde(default)]
     pub cause: Option<String>,
     /// HTTP status, if there was one.
     pub status: Option<u32>,
+    /// Code of what the receiver said, such as `slack_channel_not_found`, if its kind has such codes.
+    #[serde(default)]
+    pub detail: Option<String>,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
 }
 
 impl<L: Log> Context<L> {
-    /// Adds a webhook to a tenant. The planner hears of it in the same commit.
-    pub(crate) async fn add_channel(&self, url: &str, tenant: &str) -> Result<IssuedChannel, ControlError> {
-        let url = self.channels.vet(url).map_err(ControlError::invalid)?;
+    /// Adds a channel to a tenant. The planner hears of it in the same commit.
+    pub(crate) async fn add_channel(
+        &self,
+        kind: &str,
+        to: &[String],
+        tenant: &str,
+    ) -> Result<IssuedChannel, ControlError> {
+        let kind = ChannelKind::from_symbol(kind)
+            .ok_or_else(|| ControlError::invalid(format!("{kind:?} is no kind of channel")))?;
+        let new = self.channels.settings(kind, to).map_err(ControlError::invalid)?;
         let tenant: TenantId = tenant.parse().map_err(|e| ControlError::invalid(format!("--tenant: {e}")))?;
         let directory = self.writer.directory()?;
         if directory.tenant(tenant.as_str()).is_none() && tenant.as_str() != TENANT_DEFAULT {
@@ -60,7 +76,7 @@ impl<L: Log> Context<L> {
             let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
             return Err(ControlError::invalid(format!("there is no tenant {tenant} ({known}); `site add` makes them")));
         }
-        let mut channels: Vec<ChannelId> = directory.channels(&tenant).map(|c| c.channel.clone()).collect();
+        let mut channels: Vec<ChannelRef> = directory.channels(&tenant).map(|c| known(c)).collect();
         if channels.len() >= CHANNELS_MAX {
             return Err(ControlError::invalid(format!(
                 "{tenant} has {CHANNELS_MAX} channels, as many as there may be"
@@ -68,10 +84,7 @@ impl<L: Log> Context<L> {
         }
         let now = self.clock.wall_ms();
         let id = new_id();
-        let secret = self.channels.new_secret();
-        let config = Zeroizing::new(json!({"url": url, "secret": *secret}).to_string());
-        let sealed_config = seal_channel_config(&self.master, &id, config.as_bytes());
-        let kind = ChannelKind::Webhook;
+        let sealed_config = seal_channel_config(&self.master, &id, new.settings.as_bytes());
         let channel = Channel {
             channel: id.clone(),
             tenant: tenant.clone(),
@@ -80,13 +93,19 @@ impl<L: Log> Context<L> {
             created_at: now,
             removed_at: None,
         };
-        channels.push(id.clone());
+        channels.push(known(&channel));
         let mut entries = new_tenant(&directory, &tenant, now);
         entries.push(entry(&Entity::Channel(channel)));
         entries.push(channels_configured(&tenant, channels, &self.writer.log));
         self.writer.log.append(entries).await?;
-        let (tenant, channel, secret) = (tenant.to_string(), id.to_string(), secret.as_str().to_owned());
-        Ok(IssuedChannel { tenant, channel, url, secret })
+        let (tenant, channel, secret) = (tenant.to_string(), id.to_string(), new.secret.map(|s| s.as_str().to_owned()));
+        let (url, addresses) = match kind {
+            ChannelKind::Email => (None, new.addresses),
+            ChannelKind::Webhook | ChannelKind::Slack | ChannelKind::Teams => {
+                (new.addresses.into_iter().next(), vec![])
+            }
+        };
+        Ok(IssuedChannel { tenant, channel, kind: kind.to_string(), url, addresses, secret })
     }
 
     /// Sends a test message through a channel.
@@ -103,6 +122,7 @@ impl<L: Log> Context<L> {
             outcome: answer.outcome.as_str().to_owned(),
             cause: answer.cause.map(|cause: AttemptCause| cause.as_str().to_owned()),
             status: answer.status,
+            detail: answer.detail,
             duration_ms: u64::try_from(self.clock.monotonic_ms() - started_ms).unwrap_or(0),
         })
     }
@@ -121,10 +141,10 @@ impl<L: Log> Context<L> {
     pub(crate) async fn remove_channel(&self, channel: &str) -> Result<usize, ControlError> {
         let directory = self.writer.directory()?;
         let found = known_channel(&directory, channel)?;
-        let left: Vec<ChannelId> = directory
+        let left: Vec<ChannelRef> = directory
             .channels(&found.tenant)
             .filter(|other| other.channel != found.channel)
-            .map(|c| c.channel.clone())
+            .map(|c| known(c))
             .collect();
         let count = left.len();
         let removed = Channel { removed_at: Some(self.clock.wall_ms()), ..found.clone() };
@@ -145,10 +165,13 @@ fn known_channel<'a>(directory: &'a Directory, channel: &str) -> Result<&'a Chan
     }
 }
 
+/// A channel as the planner knows it.
+fn known(channel: &Channel) -> ChannelRef {
+    ChannelRef { channel: channel.channel.clone(), kind: channel.kind.as_str().to_owned() }
+}
+
 /// The record that makes these the tenant's channels from here on.
-fn channels_configured(tenant: &TenantId, channels: Vec<ChannelId>, log: &impl Log) -> Entry {
-    let kind = ChannelKind::Webhook;
-    let channels = channels.into_iter().map(|channel| ChannelRef { channel, kind: kind.as_str().to_owned() }).collect();
+fn channels_configured(tenant: &TenantId, channels: Vec<ChannelRef>, log: &impl Log) -> Entry {
     for_planner(tenant, &ChannelsConfigured { tenant: tenant.clone(), channels }, log)
 }
 

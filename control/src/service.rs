@@ -42,8 +42,8 @@ pub enum Request {
     },
     /// `site close`
     SiteClose { site: String },
-    /// `channel add webhook`
-    ChannelAdd { url: String, tenant: String },
+    /// `channel add`
+    ChannelAdd { kind: String, to: Vec<String>, tenant: String },
     /// `channel test`
     ChannelTest { channel: String },
     /// `channel enable`
@@ -202,7 +202,9 @@ impl<L: Log> ControlService<L> {
             Request::SiteClose { site } => {
                 self.context.close_site(&site).await.map(|already| Answer::Closed { already })
             }
-            Request::ChannelAdd { url, tenant } => self.context.add_channel(&url, &tenant).await.map(Answer::Channel),
+            Request::ChannelAdd { kind, to, tenant } => {
+                self.context.add_channel(&kind, &to, &tenant).await.map(Answer::Channel)
+            }
             Request::ChannelTest { channel } => self.context.test_channel(&channel).await.map(Answer::Tested),
             Request::ChannelEnable { channel } => self.context.enable_channel(&channel).await.map(|()| Answer::Enabled),
             Request::ChannelRemove { channel } => {

@@ -12,12 +12,11 @@ use logystera_infra::log::{Entry, Log, LogError, Record};
 use logystera_schemas::topic::Topic;
 
 use logystera_infra::secrets::MasterKey;
-use logystera_schemas::control::Channel;
+use logystera_schemas::control::{Channel, ChannelKind};
 use logystera_schemas::ids::Sha256Digest;
-use zeroize::Zeroizing;
 
 use super::*;
-use crate::adapters::{ChannelAdapter, Later, TestOutcome};
+use crate::adapters::{ChannelAdapter, Later, NewChannel, TestOutcome};
 use crate::deployment::Deployment;
 use crate::rules::Rules;
 
@@ -25,12 +24,8 @@ use crate::rules::Rules;
 struct NoChannels;
 
 impl ChannelAdapter for NoChannels {
-    fn vet(&self, _: &str) -> Result<String, String> {
+    fn settings(&self, _: ChannelKind, _: &[String]) -> Result<NewChannel, String> {
         Err("no channels".to_owned())
-    }
-
-    fn new_secret(&self) -> Zeroizing<String> {
-        Zeroizing::default()
     }
 
     fn test<'a>(&'a self, _: &'a Channel, _: &'a [u8], _: i64) -> Later<'a, Result<TestOutcome, ControlError>> {

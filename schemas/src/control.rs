@@ -89,6 +89,12 @@ avro_enum! {
     pub enum ChannelKind {
         /// A signed JSON request to an address of the operator's choice.
         Webhook = "webhook",
+        /// Slack's incoming webhooks.
+        Slack = "slack",
+        /// A workflow of Microsoft Teams that posts what it is sent.
+        Teams = "teams",
+        /// Mail, through the installation's server.
+        Email = "email",
     }
 }
 
@@ -102,7 +108,8 @@ avro_record! {
         pub tenant: TenantId,
         /// What it speaks.
         pub kind: ChannelKind,
-        /// Nonce and ciphertext of the JSON `{"url":…,"secret":…}`, under the installation's master key.
+        /// Nonce and ciphertext of the kind's settings in JSON, under the installation's master key: a webhook's are
+        /// `{"url":…,"secret":…}`, of Slack and Teams `{"url":…}`, of email `{"addresses":[…]}`.
         pub sealed_config: Blob,
         /// Milliseconds since the epoch.
         pub created_at: i64,

@@ -57,20 +57,28 @@ avro_record! {
 }
 
 avro_enum! {
-    /// What the shell saw of an attempt.
+    /// What an attempt ended as. It knows no protocol: each kind of channel says what its receiver's answers mean.
     pub enum AttemptOutcome {
-        /// The channel took it (2xx).
+        /// The channel took it.
         Delivered = "delivered",
-        /// The channel answered something else.
+        /// In records of before: the channel answered something else than 2xx. Its status says what that means.
         Refused = "refused",
-        /// No connection, or it broke.
+        /// In records of before: no connection, or it broke.
         Unreachable = "unreachable",
         /// No answer in time.
         Timeout = "timeout",
         /// The address may not be called.
-        AddressForbidden = "address_forbidden",
-        /// The process that made it is gone: it may or may not have arrived.
+        Forbidden = "address_forbidden",
+        /// It may or may not have arrived: the process that made it is gone, or the connection broke when all was sent.
         Unknown = "unknown",
+        /// The channel asks to be left alone for a while; `retry_after_s` says for how long, if it said so.
+        Throttled = "throttled",
+        /// The channel answers, and does not want this.
+        Rejected = "rejected",
+        /// The channel says that it is no more.
+        Gone = "gone",
+        /// The channel does not work now: it answered so, or no connection was made.
+        Failed = "failed",
     }
 }
 
@@ -102,7 +110,7 @@ avro_record! {
         pub delivery: DeliveryId,
         /// Number of the attempt, from 1.
         pub attempt: u32,
-        /// What the shell saw.
+        /// What it ended as.
         pub outcome: AttemptOutcome,
         /// HTTP status, if there was one.
         pub status: Option<u32>,
@@ -112,6 +120,10 @@ avro_record! {
         pub duration_ms: u64,
         /// Why it was unreachable, if that was seen.
         pub cause: Option<AttemptCause> where since 2,
+        /// Short code of what the channel said, such as `slack_channel_not_found`: at most
+        /// [`ATTEMPT_DETAIL_CHARS_MAX`](crate::limits::ATTEMPT_DETAIL_CHARS_MAX) characters. None: status and cause
+        /// say it.
+        pub detail: Option<String> where since 3,
     }
 }
 
@@ -158,7 +170,7 @@ avro_record! {
         pub attempt: u32,
         /// What happened.
         pub state: AttemptState,
-        /// Code that says why, such as `delivered`, `status_500`, `unreachable_dns`, `superseded`, `no_channel`.
+        /// Code that says why, such as `delivered`, `status_500`, `slack_channel_not_found`, `superseded`.
         pub reason: String,
         /// HTTP status, if there was one.
         pub status: Option<u32>,

@@ -1,10 +1,12 @@
 //! Every bound of the system, with its unit and its reason. Relations between bounds are checked at compile time.
 
+mod channels;
 mod engine;
 mod log;
 mod rules;
 mod sending;
 
+pub use channels::*;
 pub use engine::*;
 pub use log::*;
 pub use rules::*;
@@ -265,6 +267,8 @@ pub const WEBHOOK_CONNECT_MS: u64 = 5_000;
 pub const WEBHOOK_TOTAL_MS: u64 = 15_000;
 /// Bytes of a webhook's answer that are read; the rest is left.
 pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 4 << 10;
+/// Characters of the code that says what a channel answered: a protocol's prefix and one of its codes.
+pub const ATTEMPT_DETAIL_CHARS_MAX: usize = 64;
 /// Milliseconds that a stopping alerter waits for the attempts in the air: one attempt's whole time and a little.
 pub const ALERTER_STOP_MS: u64 = WEBHOOK_TOTAL_MS + 2_000;
 

@@ -62,7 +62,7 @@ kinds! {
     /// Topic detections: an attempt is about to be made.
     AttemptStarted = "attempt_started",
     /// Topic detections: how an attempt ended.
-    AttemptEnded = "attempt_ended" after ["attempt_ended.1"],
+    AttemptEnded = "attempt_ended" after ["attempt_ended.1", "attempt_ended.2"],
     /// Topic attempts: a row of the delivery history.
     Attempt = "attempt" after ["attempt.1"],
     /// Topic snapshots: a part of a key group's state.
@@ -76,7 +76,7 @@ kinds! {
     /// Topic control: a configuration's body.
     RuleSet = "control_rule_set",
     /// Topic control: a channel.
-    Channel = "control_channel",
+    Channel = "control_channel" after ["control_channel.1"],
     /// Topic control: how a topic has grown.
     Partitions = "control_partitions",
     /// Topic control: a process's right to write.

@@ -6,8 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a failure is the test's")]
 
 use logystera_schemas::batch::{Signal, Value};
-use logystera_schemas::control::{Entity, Key, Lease};
-use logystera_schemas::delivery::{Attempt, AttemptEnded};
+use logystera_schemas::control::{ChannelKind, Entity, Key, Lease};
+use logystera_schemas::delivery::{Attempt, AttemptEnded, AttemptOutcome};
 use logystera_schemas::schema::{self, Kind};
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::topic::SignalsRecord;
@@ -75,8 +75,9 @@ fn the_bytes_of_each_record_are_what_they_were() {
       c301b492f441a12b9305
       0861636d65dddddddddddddddddddddddddddddddd0480a0d5edee66
     AttemptEnded
-      c3010ab2461ad9f93493
-      0861636d65dddddddddddddddddddddddddddddddd040202da060278ae010206
+      c301dd3dc928f50b1240
+      0861636d65dddddddddddddddddddddddddddddddd040c02da060278ae0102060224736c61636b5f726174655f6c696d6974
+      6564
     Attempt
       c301e6d6fab75a9558a7
       0861636d6510736974655f37716400e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1061662727574652d666f72636508686f6f6bdd
@@ -99,7 +100,7 @@ fn the_bytes_of_each_record_are_what_they_were() {
       c30115b00bf83fa8e51a
       d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2047b7d
     Channel
-      c301ea18b2d69591ece6
+      c301d4a354911c39a510
       08686f6f6b0861636d65000601020380a0d5edee6600
     Partitions
       c301bb36f1af4d3844ef
@@ -121,12 +122,30 @@ fn the_bytes_of_each_record_are_what_they_were() {
     ");
 }
 
+/// What an attempt ended as in the first versions is read as it was written: its status still says what it means.
 #[test]
-fn an_attempts_end_without_a_cause_is_still_read() {
-    let digits = "c30151a62cdb4e0a68d20861636d65dddddddddddddddddddddddddddddddd040202da060278ae01";
-    let read: AttemptEnded = schema::decode(&from_hex(digits)).unwrap();
+fn an_attempts_end_of_before_is_still_read() {
     let now: AttemptEnded = schema::decode(&samples::of(Kind::AttemptEnded)).unwrap();
-    assert_eq!(read, AttemptEnded { cause: None, ..now });
+    assert!(now.detail.is_some());
+    let before = AttemptEnded { outcome: AttemptOutcome::Refused, detail: None, ..now };
+    for (cause, digits) in [
+        (None, "c30151a62cdb4e0a68d20861636d65dddddddddddddddddddddddddddddddd040202da060278ae01"),
+        (before.cause, "c3010ab2461ad9f934930861636d65dddddddddddddddddddddddddddddddd040202da060278ae010206"),
+    ] {
+        let read: AttemptEnded = schema::decode(&from_hex(digits)).unwrap();
+        assert_eq!(read, AttemptEnded { cause, ..before.clone() });
+    }
+}
+
+#[test]
+fn a_channel_of_before_is_still_read_as_a_webhook() {
+    let before = from_hex("c301ea18b2d69591ece608686f6f6b0861636d65000601020380a0d5edee6600");
+    let (Entity::Channel(before), Entity::Channel(now)) =
+        (Entity::decode(&before).unwrap(), Entity::decode(&samples::of(Kind::Channel)).unwrap())
+    else {
+        unreachable!("both are channels")
+    };
+    assert_eq!((before.kind, &before), (ChannelKind::Webhook, &now));
 }
 
 #[test]

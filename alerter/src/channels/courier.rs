@@ -8,14 +8,13 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::kinds::Kinds;
-use super::webhook::Webhook;
 use super::{Advice, Advisor, Answer, Channels};
 use crate::core::Due;
 use crate::task::Courier;
 
-/// Sends messages over HTTP, each in a task of its own on the runtime. The planner limits how many there are at once.
+/// Sends messages as their channels speak, each in a task of its own on the runtime. The planner limits how many there are at once.
 #[derive(Clone)]
-pub struct HttpCourier {
+pub struct ChannelCourier {
     inner: Arc<Inner>,
     runtime: Handle,
     outcomes: mpsc::Sender<AttemptEnded>,
@@ -29,11 +28,11 @@ struct Inner {
     public_url: String,
 }
 
-impl HttpCourier {
+impl ChannelCourier {
     /// A courier on `runtime` whose outcomes go to `outcomes`. `public_url` is the address of the deployment, put
     /// before the paths of alerts; `advisor` knows what the rules say to a person.
     pub fn new(
-        webhook: Webhook,
+        kinds: Kinds,
         channels: Arc<dyn Channels>,
         advisor: Arc<dyn Advisor>,
         clock: Arc<dyn Clock>,
@@ -41,12 +40,11 @@ impl HttpCourier {
         runtime: Handle,
         outcomes: mpsc::Sender<AttemptEnded>,
     ) -> Self {
-        let kinds = Kinds { webhook };
         Self { inner: Arc::new(Inner { kinds, channels, advisor, clock, public_url }), runtime, outcomes }
     }
 }
 
-impl Courier for HttpCourier {
+impl Courier for ChannelCourier {
     fn send(&self, due: Due) {
         let (inner, outcomes) = (Arc::clone(&self.inner), self.outcomes.clone());
         self.runtime.spawn(async move {
@@ -69,20 +67,21 @@ impl Inner {
         let started_ms = self.clock.monotonic_ms();
         let answer = match self.channels.find(&due.tenant, &due.channel) {
             Some(target) => {
-                let messenger = self.kinds.of(target.kind);
+                let messenger = self.kinds.of(target.kind());
                 let advice = self.advice(due).await;
-                let message = messenger.render(due, &self.public_url, advice.as_ref());
+                let message = messenger.render(due, &target, &self.public_url, advice.as_ref());
                 messenger.send(&target, due.delivery, message, self.clock.wall_ms()).await
             }
             // It was removed just now, or the directory is behind the log: tried again.
             None => Answer::unreachable(AttemptCause::NoAddress),
         };
         let duration_ms = u64::try_from(self.clock.monotonic_ms() - started_ms).unwrap_or(0);
-        let Answer { outcome, status, retry_after_s, cause } = answer;
+        let Answer { outcome, status, retry_after_s, cause, detail } = answer;
         if outcome != AttemptOutcome::Delivered {
             tracing::info!(
                 tenant = %due.tenant, channel = %due.channel, delivery = %due.delivery, attempt = due.attempt,
-                %outcome, status, cause = cause.map(AttemptCause::as_str), "an alert was not delivered by this attempt"
+                %outcome, status, cause = cause.map(AttemptCause::as_str), detail,
+                "an alert was not delivered by this attempt"
             );
         }
         AttemptEnded {
@@ -94,6 +93,7 @@ impl Inner {
             retry_after_s,
             duration_ms,
             cause,
+            detail,
         }
     }
 }

@@ -1,22 +1,54 @@
 //! All kinds of channels. A new one has a file beside this, and a line in each function here.
 
 use logystera_schemas::control::ChannelKind;
+use logystera_schemas::ids::{ChannelId, DeliveryId};
+use sha2::{Digest, Sha256};
 
+use super::email::server::MailConfig;
+use super::email::{self, Email};
+use super::http::{Http, HttpConfig, HttpError};
+use super::slack::{self, Slack};
+use super::teams::{self, Teams};
 use super::webhook::{self, Webhook};
-use super::{Messenger, Target};
+use super::{Answer, Messenger, Target};
 
-/// A messenger for each kind.
+/// A messenger for each kind. Its clones share connections.
 #[derive(Clone)]
-pub(super) struct Kinds {
-    pub(super) webhook: Webhook,
+pub struct Kinds {
+    webhook: Webhook,
+    slack: Slack,
+    teams: Teams,
+    email: Email,
 }
 
 impl Kinds {
+    /// All kinds. `mail`: what mail is sent with, if it is.
+    pub fn new(http: HttpConfig, mail: Option<MailConfig>) -> Result<Self, HttpError> {
+        let http = Http::new(http)?;
+        Ok(Self {
+            webhook: Webhook::new(http.clone()),
+            slack: Slack::new(http.clone()),
+            teams: Teams::new(http),
+            email: Email::new(mail),
+        })
+    }
+
     /// The messenger of a kind.
-    pub(super) fn of(&self, kind: ChannelKind) -> &dyn Messenger {
+    pub fn of(&self, kind: ChannelKind) -> &dyn Messenger {
         match kind {
             ChannelKind::Webhook => &self.webhook,
+            ChannelKind::Slack => &self.slack,
+            ChannelKind::Teams => &self.teams,
+            ChannelKind::Email => &self.email,
         }
+    }
+
+    /// Sends a test message, as any other is sent, and gives what came of it.
+    pub async fn test(&self, target: &Target, channel: &ChannelId, now_ms: i64) -> Answer {
+        let mut id = [0; 16];
+        id.copy_from_slice(&Sha256::digest(format!("channel.test\n{channel}\n{now_ms}").as_bytes())[..16]);
+        let (id, messenger) = (DeliveryId(id), self.of(target.kind()));
+        messenger.send(target, id, messenger.render_test(channel, target, id, now_ms), now_ms).await
     }
 }
 
@@ -24,6 +56,9 @@ impl Kinds {
 pub fn parse(kind: ChannelKind, settings: &[u8]) -> Option<Target> {
     match kind {
         ChannelKind::Webhook => webhook::parse(settings),
+        ChannelKind::Slack => slack::parse(settings),
+        ChannelKind::Teams => teams::parse(settings),
+        ChannelKind::Email => email::parse(settings),
     }
 }
 
@@ -34,12 +69,28 @@ mod tests {
     #[test]
     fn settings_are_read_as_they_are_stored() {
         let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-        let stored = format!(r#"{{"url":"https://example.com/hook","secret":"{secret}"}}"#);
-        let target = parse(ChannelKind::Webhook, stored.as_bytes()).unwrap();
-        assert_eq!((target.url.as_str(), target.kind), ("https://example.com/hook", ChannelKind::Webhook));
-        assert_eq!(*target.secret.expose(), secret);
-        for wrong in ["", "{}", r#"{"url":"https://example.com/hook"}"#, r#"{"url":"u","secret":"whsec_short"}"#] {
-            assert!(parse(ChannelKind::Webhook, wrong.as_bytes()).is_none(), "{wrong}");
+        let webhook = format!(r#"{{"url":"https://example.com/hook","secret":"{secret}"}}"#);
+        let Some(Target::Webhook { url, secret: read }) = parse(ChannelKind::Webhook, webhook.as_bytes()) else {
+            unreachable!("it is a webhook's")
+        };
+        assert_eq!((url.as_str(), &**read.expose()), ("https://example.com/hook", secret));
+        let url = r#"{"url":"https://hooks.example.com/services/T/B/x"}"#;
+        assert_eq!(
+            parse(ChannelKind::Slack, url.as_bytes()).unwrap().url(),
+            Some("https://hooks.example.com/services/T/B/x")
+        );
+        for (kind, wrong) in [
+            (ChannelKind::Webhook, ""),
+            (ChannelKind::Webhook, "{}"),
+            (ChannelKind::Webhook, r#"{"url":"https://example.com/hook"}"#),
+            (ChannelKind::Webhook, r#"{"url":"u","secret":"whsec_short"}"#),
+            (ChannelKind::Slack, "{}"),
+            (ChannelKind::Teams, "[]"),
+            (ChannelKind::Email, "{}"),
+            (ChannelKind::Email, r#"{"addresses":[]}"#),
+            (ChannelKind::Email, r#"{"addresses":["ops@example.com","no"]}"#),
+        ] {
+            assert!(parse(kind, wrong.as_bytes()).is_none(), "{kind} {wrong}");
         }
     }
 }

@@ -1,9 +1,11 @@
 //! What is known of a channel: whether it is switched off, paused, paced, or its breaker open.
 
 use logystera_schemas::avro_record;
+use logystera_schemas::control::ChannelKind;
 use logystera_schemas::limits::{
     ATTEMPTS_IN_FLIGHT_CHANNEL_MAX, BREAKER_FAILURES, BREAKER_OPEN_MS, BREAKER_OPEN_MS_MAX, CHANNEL_GONE_MS,
-    PACE_GAP_MS_MIN, PACE_GAP_MS_START_MAX, PACE_MS, PACE_SLACK_MS, THROTTLE_PAUSE_MS_MAX, THROTTLES_BELIEVED, TICK_MS,
+    PACE_GAP_MS_MIN, PACE_GAP_MS_START_MAX, PACE_MS, PACE_SLACK_MS, SLACK_GAP_MS, THROTTLE_PAUSE_MS_MAX,
+    THROTTLES_BELIEVED, TICK_MS,
 };
 use logystera_schemas::time::WallMs;
 
@@ -72,6 +74,11 @@ impl Pace {
         Self { gap_ms, settled: false, next: Timer::after(wall, gap_ms), throttled_at: wall }
     }
 
+    /// The pace of a channel whose kind asks for it.
+    fn of_kind(gap_ms: i64, wall: WallMs) -> Self {
+        Self { gap_ms, settled: true, next: Timer { at: wall, delay_ms: 0 }, throttled_at: wall }
+    }
+
     fn is_open(&self, wall: WallMs) -> bool {
         self.is_forgotten(wall) || self.next.is_over(wall.plus(PACE_SLACK_MS))
     }
@@ -114,7 +121,7 @@ impl Channel {
         match self.open {
             Some(open) if !open.is_over(wall) => 0,
             Some(_) => 1,
-            None if self.gone_since.is_some() || self.pace.is_some() => 1,
+            None if self.gone_since.is_some() || self.pace.is_some() || self.gap_ms_min() > 0 => 1,
             None => ATTEMPTS_IN_FLIGHT_CHANNEL_MAX,
         }
     }
@@ -129,10 +136,24 @@ impl Channel {
     pub(super) fn started(&mut self, wall: WallMs) -> bool {
         let was_paced = self.pace.is_some();
         self.pace = self.pace.filter(|p| !p.is_forgotten(wall));
+        let gap_ms = self.gap_ms_min();
+        if gap_ms > 0 {
+            self.pace.get_or_insert(Pace::of_kind(gap_ms, wall));
+        }
         if let Some(pace) = &mut self.pace {
             pace.started(wall);
         }
-        was_paced
+        was_paced || self.pace.is_some()
+    }
+
+    /// How far apart its kind takes attempts at least, in milliseconds. 0: as they come.
+    fn gap_ms_min(&self) -> i64 {
+        if self.kind == ChannelKind::Slack.as_str() { SLACK_GAP_MS } else { 0 }
+    }
+
+    /// Whether it is called more slowly than its kind asks for anyway, because it was throttled.
+    pub(super) fn is_slowed(&self, wall: WallMs) -> bool {
+        self.pace.is_some_and(|p| !p.is_forgotten(wall) && p.gap_ms > self.gap_ms_min())
     }
 
     /// An attempt ended.
@@ -161,8 +182,10 @@ impl Channel {
         self.open = None;
         self.throttles = 0;
         self.pause = self.pause.filter(|p| !p.is_over(wall));
+        let gap_ms_min = self.gap_ms_min();
         if let Some(pace) = &mut self.pace {
             pace.succeeded(wall);
+            pace.gap_ms = pace.gap_ms.max(gap_ms_min);
         }
         self.pace = self.pace.filter(|p| p.gap_ms >= PACE_GAP_MS_MIN);
     }
@@ -172,9 +195,10 @@ impl Channel {
         // What was in the air when it began to throttle says nothing new.
         if !self.is_paused(wall) {
             self.throttles = self.throttles.saturating_add(1);
+            let gap_ms_min = self.gap_ms_min();
             match &mut self.pace {
-                Some(pace) => pace.throttled(ms, wall),
-                None => self.pace = Some(Pace::new(ms, wall)),
+                Some(pace) if pace.gap_ms > gap_ms_min => pace.throttled(ms, wall),
+                _ => self.pace = Some(Pace::new(ms.max(gap_ms_min), wall)),
             }
         }
         // A channel that throttles again and again gets longer and longer pauses, whatever it asks for.

@@ -124,7 +124,7 @@ impl Planner {
         }
         self.dirty.mark(Key::Channels(id.clone()));
         for channel in removed {
-            self.end_waiting(&id, &channel, Reason::ChannelRemoved, rows);
+            self.end_waiting(&id, &channel, &Reason::ChannelRemoved, rows);
         }
         self.forget_if_empty(&id);
     }
@@ -144,7 +144,7 @@ impl Planner {
             Route::Nowhere(reason) => {
                 let delivery = retry::delivery_id(detection, "", None);
                 let row = RowOf { detection, channel: "", delivery, attempt: 0, disabled: None };
-                rows.push(row.row(AttemptState::NotSent, reason, self.clock.wall()));
+                rows.push(row.row(AttemptState::NotSent, &reason, self.clock.wall()));
             }
             Route::To(channels) => {
                 for (channel, refused) in channels {
@@ -179,7 +179,7 @@ impl Planner {
                 attempt: 0,
                 disabled: planned.disabled.as_ref(),
             };
-            rows.push(row.row(AttemptState::NotSent, reason, wall));
+            rows.push(row.row(AttemptState::NotSent, &reason, wall));
             return;
         }
         let lane = planned.lane();
@@ -204,7 +204,7 @@ impl Planner {
                 attempt: overtaken.delivery.attempts,
                 disabled: overtaken.delivery.disabled.as_ref(),
             };
-            rows.push(of.row(unsent(overtaken.delivery.attempts), Reason::Superseded, wall));
+            rows.push(of.row(unsent(overtaken.delivery.attempts), &Reason::Superseded, wall));
         }
     }
 
@@ -230,7 +230,7 @@ impl Planner {
             attempt: started.attempt,
             disabled: delivery.disabled.as_ref(),
         };
-        rows.push(row.row(AttemptState::Started, Reason::Started, started.at));
+        rows.push(row.row(AttemptState::Started, &Reason::Started, started.at));
     }
 
     fn ended(&mut self, ended: &AttemptEnded, rows: &mut Vec<Attempt>) {
@@ -263,13 +263,13 @@ impl Planner {
             attempt: ended.attempt,
             disabled: delivery.disabled.as_ref(),
         };
+        let again_at = if let Next::Again(at) = next { Some(at) } else { None };
         let (state, reason) = match next {
             _ if verdict == Verdict::Delivered => (AttemptState::Delivered, Reason::Delivered),
             Next::Again(_) if ended.outcome == AttemptOutcome::Unknown => (AttemptState::Unknown, Reason::of(ended)),
             Next::Again(_) => (AttemptState::Failed, Reason::of(ended)),
-            Next::Over(reason) => (AttemptState::Dead, reason.unwrap_or(Reason::of(ended))),
+            Next::Over(reason) => (AttemptState::Dead, reason.unwrap_or_else(|| Reason::of(ended))),
         };
-        let again_at = if let Next::Again(at) = next { Some(at) } else { None };
         if again_at.is_none() {
             self.remove(&ended.tenant, ended.delivery);
         }
@@ -283,7 +283,7 @@ impl Planner {
             self.overtake(&ended.tenant, &lane, &mut overtaken);
         }
         let again_at = again_at.map(|at| self.not_before(&ended.tenant, ended.delivery).unwrap_or(at));
-        rows.push(Attempt { status: ended.status, next_attempt_at: again_at, ..of.row(state, reason, wall) });
+        rows.push(Attempt { status: ended.status, next_attempt_at: again_at, ..of.row(state, &reason, wall) });
         rows.append(&mut overtaken);
         self.tell_of(heard, &detection, &delivery.channel, rows);
     }
@@ -317,7 +317,7 @@ impl Planner {
 
     /// A second 410 said that `channel` is no more: nothing else goes there, and another channel of the tenant is told.
     fn disable(&mut self, detection: &Arc<Detection>, channel: &ChannelId, rows: &mut Vec<Attempt>) {
-        self.end_waiting(&detection.tenant, channel, Reason::ChannelDisabled, rows);
+        self.end_waiting(&detection.tenant, channel, &Reason::ChannelDisabled, rows);
         let enabled = |(id, c): (&ChannelId, &Channel)| c.off_since.is_none().then(|| id.clone());
         let other = self.tenants.get(&detection.tenant).and_then(|t| t.channels.iter().find_map(enabled));
         if let Some(other) = other {
@@ -325,12 +325,12 @@ impl Planner {
         } else {
             let delivery = retry::delivery_id(detection, "", Some(channel));
             let of = RowOf { detection, channel: "", delivery, attempt: 0, disabled: Some(channel) };
-            rows.push(of.row(AttemptState::NotSent, Reason::NoChannel, self.clock.wall()));
+            rows.push(of.row(AttemptState::NotSent, &Reason::NoChannel, self.clock.wall()));
         }
     }
 
     /// Ends the deliveries that wait for `channel`, each with a row. Those in the air end by their outcomes.
-    fn end_waiting(&mut self, id: &TenantId, channel: &ChannelId, reason: Reason, rows: &mut Vec<Attempt>) {
+    fn end_waiting(&mut self, id: &TenantId, channel: &ChannelId, reason: &Reason, rows: &mut Vec<Attempt>) {
         let wall = self.clock.wall();
         let Some(tenant) = self.tenants.get(id) else { return };
         for delivery_id in tenant.waiting_for(channel) {

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use logystera_schemas::delivery::{AttemptCause, AttemptEnded, AttemptOutcome};
+use logystera_schemas::limits::ATTEMPT_DETAIL_CHARS_MAX;
 
 /// Code of [`Reason::Superseded`].
 pub const SUPERSEDED: &str = "superseded";
@@ -11,12 +12,14 @@ pub const SUPERSEDED: &str = "superseded";
 pub const QUEUE_FULL: &str = "queue_full";
 
 /// Why an attempt has the state that its row says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// The request is about to leave.
     Started,
-    /// The channel answered 2xx.
+    /// The channel took it.
     Delivered,
+    /// What the channel answered, as the code of its kind: see [`AttemptEnded::detail`].
+    Detail(String),
     /// The channel answered this status, 100 to 599.
     Status(u16),
     /// The channel answered with a status outside that range.
@@ -46,18 +49,27 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The code of an outcome.
+    /// The code of an outcome. What a channel said of itself counts before its status.
     pub fn of(ended: &AttemptEnded) -> Self {
-        match (ended.outcome, ended.status) {
+        match (ended.outcome, &ended.detail) {
             (AttemptOutcome::Delivered, _) => Self::Delivered,
-            (AttemptOutcome::Refused, status) => match status.and_then(|s| u16::try_from(s).ok()) {
+            (_, Some(detail)) => Self::Detail(detail.chars().take(ATTEMPT_DETAIL_CHARS_MAX).collect()),
+            (AttemptOutcome::Timeout, None) => Self::Timeout,
+            (AttemptOutcome::Forbidden, None) => Self::AddressForbidden,
+            (AttemptOutcome::Unknown, None) => Self::Unknown,
+            (AttemptOutcome::Unreachable, None) => Self::Unreachable(ended.cause),
+            (AttemptOutcome::Failed, None) if ended.status.is_none() => Self::Unreachable(ended.cause),
+            (
+                AttemptOutcome::Refused
+                | AttemptOutcome::Throttled
+                | AttemptOutcome::Rejected
+                | AttemptOutcome::Gone
+                | AttemptOutcome::Failed,
+                None,
+            ) => match ended.status.and_then(|s| u16::try_from(s).ok()) {
                 Some(status @ 100..=599) => Self::Status(status),
                 _ => Self::StatusOther,
             },
-            (AttemptOutcome::Unreachable, _) => Self::Unreachable(ended.cause),
-            (AttemptOutcome::Timeout, _) => Self::Timeout,
-            (AttemptOutcome::AddressForbidden, _) => Self::AddressForbidden,
-            (AttemptOutcome::Unknown, _) => Self::Unknown,
         }
     }
 }
@@ -65,6 +77,7 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Detail(code) => code,
             Self::Status(status) => return write!(f, "status_{status}"),
             Self::Unreachable(Some(cause)) => return write!(f, "unreachable_{cause}"),
             Self::Started => "started",

@@ -72,30 +72,50 @@ impl Verdict {
     }
 }
 
-/// Judges an outcome.
+/// Judges an outcome. Only in records of before does a status say what it means.
 pub fn judge(ended: &AttemptEnded) -> Verdict {
-    match (ended.outcome, ended.status) {
-        (AttemptOutcome::Delivered, _) => Verdict::Delivered,
-        (AttemptOutcome::Refused, Some(429)) => Verdict::Throttle { ms: pause_ms(ended.retry_after_s) },
-        // Without a time it may as well be broken.
-        (AttemptOutcome::Refused, Some(503)) if ended.retry_after_s.is_some() => {
-            Verdict::Throttle { ms: pause_ms(ended.retry_after_s) }
-        }
-        (AttemptOutcome::Refused, Some(410)) => Verdict::Gone,
-        (AttemptOutcome::Refused, Some(400..=499)) => Verdict::Refusal,
-        (AttemptOutcome::AddressForbidden, _) => Verdict::Forbidden,
-        (AttemptOutcome::Unknown, _) => Verdict::Unknown,
-        (AttemptOutcome::Refused | AttemptOutcome::Unreachable | AttemptOutcome::Timeout, _) => Verdict::Failure,
+    match ended.outcome {
+        AttemptOutcome::Delivered => Verdict::Delivered,
+        AttemptOutcome::Throttled => Verdict::Throttle { ms: pause_ms(ended.retry_after_s) },
+        AttemptOutcome::Rejected => Verdict::Refusal,
+        AttemptOutcome::Gone => Verdict::Gone,
+        AttemptOutcome::Forbidden => Verdict::Forbidden,
+        AttemptOutcome::Unknown => Verdict::Unknown,
+        AttemptOutcome::Failed | AttemptOutcome::Timeout | AttemptOutcome::Unreachable => Verdict::Failure,
+        AttemptOutcome::Refused => judge_status(ended.status, ended.retry_after_s),
     }
 }
 
-/// Whether the channel may know now what the attempt told. An answer other than 2xx says that the channel did not take
-/// it.
+/// What a status meant before outcomes said it.
+fn judge_status(status: Option<u32>, retry_after_s: Option<u64>) -> Verdict {
+    match status {
+        Some(429) => Verdict::Throttle { ms: pause_ms(retry_after_s) },
+        // Without a time it may as well be broken.
+        Some(503) if retry_after_s.is_some() => Verdict::Throttle { ms: pause_ms(retry_after_s) },
+        Some(410) => Verdict::Gone,
+        Some(400..=499) => Verdict::Refusal,
+        _ => Verdict::Failure,
+    }
+}
+
+/// Whether the channel may know now what the attempt told. An answer that is no acceptance says that the channel did
+/// not take it.
 pub fn may_have_arrived(ended: &AttemptEnded) -> bool {
+    let is_answer = ended.status.is_some() || ended.detail.is_some();
     match (ended.outcome, ended.cause) {
         (AttemptOutcome::Delivered | AttemptOutcome::Timeout | AttemptOutcome::Unknown, _) => true,
-        (AttemptOutcome::Refused | AttemptOutcome::AddressForbidden, _) => false,
-        (AttemptOutcome::Unreachable, cause) => matches!(cause, None | Some(AttemptCause::Reset | AttemptCause::Other)),
+        (AttemptOutcome::Failed, None) if is_answer => false,
+        (AttemptOutcome::Failed | AttemptOutcome::Unreachable, cause) => {
+            matches!(cause, None | Some(AttemptCause::Reset | AttemptCause::Other))
+        }
+        (
+            AttemptOutcome::Throttled
+            | AttemptOutcome::Rejected
+            | AttemptOutcome::Gone
+            | AttemptOutcome::Forbidden
+            | AttemptOutcome::Refused,
+            _,
+        ) => false,
     }
 }
 
@@ -137,15 +157,28 @@ mod tests {
             retry_after_s,
             duration_ms: 1,
             cause: None,
+            detail: None,
         }
     }
 
     #[test]
     fn each_outcome_has_one_meaning() {
-        use AttemptOutcome::{AddressForbidden, Delivered, Refused, Timeout, Unknown, Unreachable};
+        use AttemptOutcome::{
+            Delivered, Failed, Forbidden, Gone, Refused, Rejected, Throttled, Timeout, Unknown, Unreachable,
+        };
         for (outcome, status, retry_after_s, expected) in [
             (Delivered, Some(200), None, Verdict::Delivered),
             (Delivered, Some(204), Some(9), Verdict::Delivered),
+            (Throttled, Some(429), None, Verdict::Throttle { ms: 30_000 }),
+            (Throttled, Some(503), Some(7), Verdict::Throttle { ms: 7_000 }),
+            (Throttled, None, Some(0), Verdict::Throttle { ms: 1_000 }),
+            (Throttled, None, Some(u64::MAX), Verdict::Throttle { ms: 3_600_000 }),
+            // What a status means is not asked again.
+            (Rejected, Some(429), Some(7), Verdict::Refusal),
+            (Gone, Some(404), None, Verdict::Gone),
+            (Gone, None, None, Verdict::Gone),
+            (Failed, Some(410), Some(7), Verdict::Failure),
+            (Failed, None, None, Verdict::Failure),
             (Refused, Some(429), None, Verdict::Throttle { ms: 30_000 }),
             (Refused, Some(429), Some(7), Verdict::Throttle { ms: 7_000 }),
             (Refused, Some(429), Some(0), Verdict::Throttle { ms: 1_000 }),
@@ -162,7 +195,7 @@ mod tests {
             (Refused, None, None, Verdict::Failure),
             (Unreachable, None, None, Verdict::Failure),
             (Timeout, None, None, Verdict::Failure),
-            (AddressForbidden, None, None, Verdict::Forbidden),
+            (Forbidden, None, None, Verdict::Forbidden),
             (Unknown, None, None, Verdict::Unknown),
         ] {
             assert_eq!(
@@ -170,6 +203,33 @@ mod tests {
                 expected,
                 "{outcome} {status:?} {retry_after_s:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_refused_message_was_not_heard() {
+        use AttemptCause::{Dns, NoAddress, Other, Reset, Tls};
+        use AttemptOutcome::{Failed, Forbidden, Gone, Rejected, Throttled, Timeout, Unknown, Unreachable};
+        for (outcome, status, cause, detail, expected) in [
+            (Timeout, None, None, None, true),
+            (Unknown, None, None, Some("smtp_lost"), true),
+            (Throttled, Some(429), None, None, false),
+            (Rejected, None, None, Some("smtp_550"), false),
+            (Gone, None, None, Some("slack_no_service"), false),
+            (Forbidden, None, None, None, false),
+            (Failed, Some(500), None, None, false),
+            (Failed, None, None, Some("smtp_451"), false),
+            (Failed, None, None, None, true),
+            (Failed, None, Some(Reset), None, true),
+            (Failed, None, Some(Other), None, true),
+            (Failed, None, Some(Dns), None, false),
+            (Failed, None, Some(Tls), None, false),
+            (Failed, None, Some(NoAddress), None, false),
+            (Unreachable, None, None, None, true),
+            (Unreachable, None, Some(Dns), None, false),
+        ] {
+            let ended = AttemptEnded { cause, detail: detail.map(str::to_owned), ..ended(outcome, status, None) };
+            assert_eq!(may_have_arrived(&ended), expected, "{outcome} {status:?} {cause:?} {detail:?}");
         }
     }
 

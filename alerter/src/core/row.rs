@@ -18,7 +18,7 @@ pub(super) struct RowOf<'a> {
 }
 
 impl RowOf<'_> {
-    pub(super) fn row(&self, state: AttemptState, reason: Reason, at: WallMs) -> Attempt {
+    pub(super) fn row(&self, state: AttemptState, reason: &Reason, at: WallMs) -> Attempt {
         Attempt {
             tenant: self.detection.tenant.clone(),
             site: self.detection.site.clone(),

@@ -73,7 +73,7 @@ impl Channel {
             (Some(until), _) => Condition::Paused { until },
             (None, Some(open)) => Condition::Failing { until: open.at.max(now), failures: self.failures },
             (None, None) if self.failures > 0 => Condition::Failing { until: now, failures: self.failures },
-            (None, None) if self.pace.is_some_and(|p| !p.is_forgotten(now)) => Condition::Paced,
+            (None, None) if self.is_slowed(now) => Condition::Paced,
             (None, None) => Condition::Working,
         }
     }

@@ -42,7 +42,7 @@ pub(super) struct Tenant {
 }
 
 /// What follows an attempt that ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// Another one, not before this time.
     Again(WallMs),

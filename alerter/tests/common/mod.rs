@@ -78,8 +78,9 @@ pub(crate) fn tick(partition: u32, at: i64) -> DetectionsRecord {
 }
 
 pub(crate) fn channels(tenant: &str, ids: &[&str]) -> DetectionsRecord {
-    let channels =
-        ids.iter().map(|id| ChannelRef { channel: id.parse().unwrap(), kind: "webhook".to_owned() }).collect();
+    // `slack` in a channel's id makes it one.
+    let kind = |id: &str| if id.contains("slack") { "slack" } else { "webhook" }.to_owned();
+    let channels = ids.iter().map(|id| ChannelRef { channel: id.parse().unwrap(), kind: kind(id) }).collect();
     DetectionsRecord::ChannelsConfigured(ChannelsConfigured { tenant: tenant.parse().unwrap(), channels })
 }
 
@@ -100,7 +101,8 @@ pub(crate) fn ended(
 ) -> DetectionsRecord {
     let AttemptRef { tenant, delivery, attempt } = attempt.clone();
     let (duration_ms, cause) = (12, None);
-    let ended = AttemptEnded { tenant, delivery, attempt, outcome, status, retry_after_s, duration_ms, cause };
+    let ended =
+        AttemptEnded { tenant, delivery, attempt, outcome, status, retry_after_s, duration_ms, cause, detail: None };
     DetectionsRecord::AttemptEnded(ended)
 }
 
@@ -137,15 +139,46 @@ pub(crate) fn apply(planner: &mut Planner, record: DetectionsRecord) -> Vec<Atte
 /// | `due` | what is due, as `<channel><seq>#<attempt>` |
 /// | `start a1` | rows; starts what is due under that name |
 /// | `end a1 ok`, `end a1 500`, `end a1 429/30`, `end a1 timeout`, `end a1 dns` | rows; ends attempt in the air |
+/// | `end a1 gone:slack_no_service` | rows; ends it as the outcome with this detail |
 /// | `end a1#1 ok` | rows; ends this attempt, in the air or not |
 ///
 /// A row is `<channel><seq>#<attempt> <state> <reason>` and `next <delay>`; `~` stands for the jitter, `of <name>` says that it
 /// is another delivery's.
 ///
-/// Every script is played twice: by one planner, and by one that is stored and restored after each line.
+/// Every script is played by one planner, and by one that is stored and restored after each line; and with the outcomes
+/// that the first versions wrote.
 pub(crate) fn play(script: &str) {
-    for restoring in [false, true] {
-        play_one(script, restoring);
+    for (restoring, as_before) in [(false, false), (true, false), (false, true)] {
+        play_one(script, Played { restoring, as_before });
+    }
+}
+
+/// How a script is played.
+#[derive(Clone, Copy, Debug)]
+struct Played {
+    restoring: bool,
+    as_before: bool,
+}
+
+/// What a webhook's status means.
+pub(crate) fn outcome_of_status(status: u32, retry_after_s: Option<u64>) -> AttemptOutcome {
+    match status {
+        200..=299 => AttemptOutcome::Delivered,
+        429 => AttemptOutcome::Throttled,
+        503 if retry_after_s.is_some() => AttemptOutcome::Throttled,
+        410 => AttemptOutcome::Gone,
+        400..=499 => AttemptOutcome::Rejected,
+        _ => AttemptOutcome::Failed,
+    }
+}
+
+/// The outcome as the first versions wrote it.
+fn as_before(outcome: AttemptOutcome, status: Option<u32>) -> AttemptOutcome {
+    match (outcome, status) {
+        (AttemptOutcome::Throttled | AttemptOutcome::Rejected | AttemptOutcome::Gone, _)
+        | (AttemptOutcome::Failed, Some(_)) => AttemptOutcome::Refused,
+        (AttemptOutcome::Failed, None) => AttemptOutcome::Unreachable,
+        (outcome, _) => outcome,
     }
 }
 
@@ -154,16 +187,16 @@ pub(crate) fn play_behind(beginning: &str, script: &str) {
     play(&format!("{beginning}\n{script}"));
 }
 
-fn play_one(script: &str, restoring: bool) {
-    let mut stage = Stage { planner: Planner::new(), names: BTreeMap::new() };
+fn play_one(script: &str, played: Played) {
+    let mut stage = Stage { planner: Planner::new(), names: BTreeMap::new(), played };
     let mut store = Store::new();
     stage.act("at 0s");
     for (number, line) in
         script.lines().map(str::trim).enumerate().filter(|(_, l)| !l.is_empty() && !l.starts_with("//"))
     {
         let (action, expected) = line.split_once("=>").map_or((line, ""), |(a, e)| (a.trim(), e.trim()));
-        assert_eq!(stage.act(action), expected, "line {number}, restoring: {restoring}: {line}\n{script}");
-        if restoring {
+        assert_eq!(stage.act(action), expected, "line {number}, {played:?}: {line}\n{script}");
+        if played.restoring {
             commit(&mut stage.planner, &mut store);
             stage.planner = restored(&store);
         }
@@ -198,6 +231,7 @@ struct Stage {
     planner: Planner,
     /// Names of deliveries, such as `a1`.
     names: BTreeMap<DeliveryId, String>,
+    played: Played,
 }
 
 impl Stage {
@@ -227,7 +261,7 @@ impl Stage {
         let group = of.first().map_or(found.group[0].value.clone(), |group| (*group).to_owned());
         let episode = of.get(1).map_or(seq as u8, |e| e[1..].parse().unwrap());
         found = line_of(found, &group, episode, self.planner.wall().0 - age);
-        for channel in ["a", "b", "c"] {
+        for channel in ["a", "b", "c", "slack"] {
             self.names.insert(retry::delivery_id(&found, channel, None), format!("{channel}{seq}"));
         }
         DetectionsRecord::Detection(Box::new(found))
@@ -256,18 +290,26 @@ impl Stage {
         let (outcome, retry_after) =
             outcome.split_once('/').map_or((outcome, None), |(o, r)| (o, Some(r.parse().unwrap())));
         let cause = AttemptCause::from_symbol(outcome);
+        let detail = outcome.split_once(':').map(|(_, detail)| detail.to_owned());
         let (outcome, status) = match outcome {
-            _ if cause.is_some() => (AttemptOutcome::Unreachable, None),
+            _ if cause.is_some() => (AttemptOutcome::Failed, None),
             "ok" => (AttemptOutcome::Delivered, Some(200)),
             "timeout" => (AttemptOutcome::Timeout, None),
-            "unreachable" => (AttemptOutcome::Unreachable, None),
-            "forbidden" => (AttemptOutcome::AddressForbidden, None),
+            "unreachable" => (AttemptOutcome::Failed, None),
+            "forbidden" => (AttemptOutcome::Forbidden, None),
             "unknown" => (AttemptOutcome::Unknown, None),
-            status => (AttemptOutcome::Refused, Some(status.parse().unwrap())),
+            said if said.contains(':') => (AttemptOutcome::from_symbol(said.split_once(':').unwrap().0).unwrap(), None),
+            status => {
+                let status = status.parse().unwrap();
+                (outcome_of_status(status, retry_after), Some(status))
+            }
         };
         let mut record = ended(&attempt, outcome, status, retry_after);
         if let DetectionsRecord::AttemptEnded(ended) = &mut record {
-            ended.cause = cause;
+            (ended.cause, ended.detail) = (cause, detail);
+            if self.played.as_before && ended.detail.is_none() {
+                ended.outcome = as_before(ended.outcome, ended.status);
+            }
         }
         record
     }

@@ -1,6 +1,7 @@
 //! `logystera channel`: where alerts go.
 
 mod list;
+mod preview;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,24 +9,31 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use logystera_alerter::core::{ChannelStatus, Condition};
 use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey};
+use logystera_schemas::control::ChannelKind;
 use serde_json::json;
 
 use logystera_control::channels::{IssuedChannel, Tested};
 use logystera_control::{Answer, Request, TENANT_DEFAULT};
 
 use crate::cli::{CliError, CreateArgs, DONE, FINDING, Out, PlaceArgs, finish};
-use crate::installation::ask::ask;
+use crate::installation::ask::ask_with_mail;
+use crate::installation::mail::MailArgs;
 use crate::installation::open::open_log;
 use list::Known;
+use preview::Preview;
 
 /// Add, list, test, switch on and remove the channels that alerts go to
 ///
 /// A webhook gets each alert as JSON, signed as Standard Webhooks says (standardwebhooks.com): its secret is shown once, when
-/// it is added.
+/// it is added. Slack, Microsoft Teams and mail get it as their people read it.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   logystera channel add webhook https://example.com/logystera
+  logystera channel add slack https://hooks.slack.com/services/T000/B000/XXXX
+  logystera channel add teams https://prod-00.westeurope.logic.azure.com/workflows/XXXX
+  logystera channel add email ops@example.com
   logystera channel list                    where alerts go, and how they fare
+  logystera channel preview slack           what would be sent
   logystera channel test ch_0123456789      send a message, say how it fared
   logystera channel enable ch_0123456789    after its receiver answered 410
   logystera channel remove ch_0123456789
@@ -40,9 +48,20 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Add a channel, and print its secret
+    /// Add a channel, and print its secret if its kind has one
     #[command(subcommand)]
     Add(Kind),
+    /// Print what a kind would be sent for a sample alert; it needs no installation
+    #[command(after_help = "Examples:
+  logystera channel preview slack
+  logystera channel preview email --html > mail.html")]
+    Preview {
+        /// What to show
+        kind: Preview,
+        /// The HTML of a mail instead of its text
+        #[arg(long)]
+        html: bool,
+    },
     /// List the channels, with their state
     #[command(after_help = "Example:
   logystera channel list")]
@@ -53,6 +72,8 @@ enum Command {
     Test {
         /// Id of the channel
         channel: String,
+        #[command(flatten)]
+        mail: MailArgs,
     },
     /// Switch a channel on again, or end its pause
     #[command(after_help = "Example:
@@ -78,12 +99,61 @@ enum Kind {
     Webhook {
         /// Where alerts are posted
         url: String,
-        /// Whose alerts
-        #[arg(long, default_value = TENANT_DEFAULT)]
-        tenant: String,
         #[command(flatten)]
-        create: CreateArgs,
+        new: NewArgs,
     },
+    /// A channel of Slack, by its incoming webhook
+    #[command(after_help = "Example:
+  logystera channel add slack https://hooks.slack.com/services/T000/B000/XXXX")]
+    Slack {
+        /// Address of the incoming webhook
+        url: String,
+        #[command(flatten)]
+        new: NewArgs,
+    },
+    /// A channel or chat of Microsoft Teams, by a workflow that posts what it is sent
+    #[command(after_help = "Example:
+  logystera channel add teams https://prod-00.westeurope.logic.azure.com/workflows/XXXX")]
+    Teams {
+        /// Address of the workflow
+        url: String,
+        #[command(flatten)]
+        new: NewArgs,
+    },
+    /// Mail, through the server that `logystera up --smtp` names
+    #[command(after_help = "Example:
+  logystera channel add email ops@example.com on-call@example.com")]
+    Email {
+        /// Whom each alert goes to: one mail to all of them
+        #[arg(required = true)]
+        addresses: Vec<String>,
+        #[command(flatten)]
+        new: NewArgs,
+        #[command(flatten)]
+        mail: MailArgs,
+    },
+}
+
+/// What every new channel can be told.
+#[derive(clap::Args)]
+struct NewArgs {
+    /// Whose alerts
+    #[arg(long, default_value = TENANT_DEFAULT)]
+    tenant: String,
+    #[command(flatten)]
+    create: CreateArgs,
+}
+
+impl Kind {
+    fn request(&self) -> (Request, bool) {
+        let (kind, to, new) = match self {
+            Self::Webhook { url, new } => (ChannelKind::Webhook, vec![url.clone()], new),
+            Self::Slack { url, new } => (ChannelKind::Slack, vec![url.clone()], new),
+            Self::Teams { url, new } => (ChannelKind::Teams, vec![url.clone()], new),
+            Self::Email { addresses, new, .. } => (ChannelKind::Email, addresses.clone(), new),
+        };
+        (Request::ChannelAdd { kind: kind.to_string(), to, tenant: new.tenant.clone() }, new.create.create)
+    }
 }
 
 /// Runs it.
@@ -100,16 +170,23 @@ fn channel(args: &Args) -> Result<u8, CliError> {
             list::print(&directory, &Known::read(&*log, &directory, master(args)?)?, &args.place)?;
             return Ok(DONE);
         }
-        Command::Add(Kind::Webhook { url, tenant, create }) => {
-            (Request::ChannelAdd { url: url.clone(), tenant: tenant.clone() }, create.create)
+        Command::Preview { kind, html } => {
+            preview::print(*kind, *html)?;
+            return Ok(DONE);
         }
-        Command::Test { channel } => (Request::ChannelTest { channel: channel.clone() }, false),
+        Command::Add(kind) => kind.request(),
+        Command::Test { channel, .. } => (Request::ChannelTest { channel: channel.clone() }, false),
         Command::Enable { channel } => (Request::ChannelEnable { channel: channel.clone() }, false),
         Command::Remove { channel } => (Request::ChannelRemove { channel: channel.clone() }, false),
     };
     let mut out = Out::new();
     let mut code = DONE;
-    match ask(dir, &args.place.cluster, &request, create)? {
+    let mail = match &args.command {
+        Command::Add(Kind::Email { mail, .. }) | Command::Test { mail, .. } => mail.config(),
+        _ => Ok(None),
+    };
+    let mail = mail.map_err(|what| CliError::wrong_use(format!("--{what}")))?;
+    match ask_with_mail(dir, &args.place.cluster, &request, create, mail)? {
         Answer::Channel(channel) if args.place.json => out.json(&channel)?,
         Answer::Channel(channel) => print_channel(&mut out, args, &channel)?,
         Answer::Tested(tested) => {
@@ -147,17 +224,31 @@ fn channel(args: &Args) -> Result<u8, CliError> {
 fn print_channel(out: &mut Out, args: &Args, channel: &IssuedChannel) -> Result<(), CliError> {
     out.line(format_args!("tenant   {}", channel.tenant))?;
     out.line(format_args!("channel  {}", channel.channel))?;
-    out.line(format_args!("url      {}", channel.url))?;
-    out.line(format_args!("secret   {}", channel.secret))?;
+    out.line(format_args!("kind     {}", channel.kind))?;
+    if let Some(url) = &channel.url {
+        out.line(format_args!("url      {url}"))?;
+    }
+    if !channel.addresses.is_empty() {
+        out.line(format_args!("to       {}", channel.addresses.join(", ")))?;
+    }
+    if let Some(secret) = &channel.secret {
+        out.line(format_args!("secret   {secret}"))?;
+    }
     out.line("")?;
-    out.line("The secret is not shown again: the receiver checks each message's signature with it. Try it:")?;
+    match channel.secret {
+        Some(_) => {
+            out.line("The secret is not shown again: the receiver checks each message's signature with it. Try it:")?;
+        }
+        None => out.line("Try it:")?,
+    }
     out.line(format_args!("  logystera channel test {}{}", channel.channel, args.place.flags()))?;
     Ok(())
 }
 
 fn print_tested(out: &mut Out, tested: &Tested) -> Result<(), CliError> {
     let status = tested.status.map_or(String::new(), |status| format!(", HTTP status {status}"));
-    let cause = tested.cause.as_ref().map_or(String::new(), |cause| format!(" ({})", cause.replace('_', " ")));
+    let cause = tested.cause.as_ref().map(|cause| cause.replace('_', " ")).or_else(|| tested.detail.clone());
+    let cause = cause.map_or(String::new(), |cause| format!(" ({cause})"));
     let outcome = tested.outcome.replace('_', " ");
     out.line(format_args!("{outcome}{cause}{status}, after {} ms", tested.duration_ms))?;
     if tested.outcome == "address_forbidden" {
@@ -168,7 +259,7 @@ fn print_tested(out: &mut Out, tested: &Tested) -> Result<(), CliError> {
 
 /// What alerts meet with that a test does not.
 fn print_state(out: &mut Out, args: &Args, status: Option<&ChannelStatus>) -> Result<(), CliError> {
-    let Command::Test { channel } = &args.command else { return Ok(()) };
+    let Command::Test { channel, .. } = &args.command else { return Ok(()) };
     match status {
         None | Some(ChannelStatus { condition: Condition::Working, .. }) => {}
         Some(ChannelStatus { condition: Condition::SwitchedOff { .. }, .. }) => {
@@ -189,7 +280,7 @@ fn print_state(out: &mut Out, args: &Args, status: Option<&ChannelStatus>) -> Re
 }
 
 fn status_of_tested(args: &Args) -> Result<Option<ChannelStatus>, CliError> {
-    let Command::Test { channel } = &args.command else { return Ok(None) };
+    let Command::Test { channel, .. } = &args.command else { return Ok(None) };
     let log = open_log(&args.place.data, &args.place.cluster)?;
     let directory = log.directory()?;
     let known = Known::read(&*log, &directory, None)?;

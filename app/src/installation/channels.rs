@@ -1,43 +1,49 @@
 //! The alerter's channels, as the control service asks for them.
 
-use logystera_alerter::channels::address::{AddressError, AddressPolicy};
-use logystera_alerter::channels::secret::Secret;
-use logystera_alerter::channels::webhook::{self, Webhook, WebhookConfig};
-use logystera_alerter::channels::{Target, kinds};
+use logystera_alerter::channels::address::AddressError;
+use logystera_alerter::channels::email::server::MailConfig;
+use logystera_alerter::channels::http::HttpConfig;
+use logystera_alerter::channels::kinds::{self, Kinds};
+use logystera_alerter::channels::{Refusal, Target};
 use logystera_control::ControlError;
-use logystera_control::adapters::{ChannelAdapter, Later, TestOutcome};
+use logystera_control::adapters::{ChannelAdapter, Later, NewChannel, TestOutcome};
+use logystera_control::deployment::Deployment;
 use logystera_infra::envelope::open_channel_config;
 use logystera_infra::secrets::{MasterKey, random_bytes};
-use logystera_schemas::control::Channel;
-use zeroize::Zeroizing;
+use logystera_schemas::control::{Channel, ChannelKind};
+
+use super::deployment::address_policy;
+use crate::cli::CliError;
+
+/// All kinds of channels, with what the installation allows. `mail`: what mail is sent with, if it is.
+pub fn messengers(deployment: &Deployment, mail: Option<MailConfig>) -> Result<Kinds, CliError> {
+    Kinds::new(HttpConfig::new(address_policy(deployment)), mail).map_err(CliError::not_available)
+}
 
 /// Vets and tests channels as the alerter will use them.
 pub struct AlerterChannels {
-    policy: AddressPolicy,
+    kinds: Kinds,
 }
 
 impl AlerterChannels {
-    /// With the addresses that the installation allows.
-    pub fn new(policy: AddressPolicy) -> Self {
-        Self { policy }
+    /// With these messengers.
+    pub fn new(kinds: Kinds) -> Self {
+        Self { kinds }
     }
 }
 
 impl ChannelAdapter for AlerterChannels {
-    fn vet(&self, url: &str) -> Result<String, String> {
-        webhook::vet(url, self.policy).map(String::from).map_err(|error| {
-            let way_out = match error {
-                AddressError::NotHttps | AddressError::PrivateName(_) | AddressError::Forbidden { .. } => {
-                    "; `logystera up --allow-private-addresses` allows it"
-                }
+    fn settings(&self, kind: ChannelKind, addresses: &[String]) -> Result<NewChannel, String> {
+        let made = self.kinds.of(kind).settings(addresses, &random_bytes()).map_err(|refusal| {
+            let way_out = match refusal {
+                Refusal::Address(
+                    AddressError::NotHttps | AddressError::PrivateName(_) | AddressError::Forbidden { .. },
+                ) => "; `logystera up --allow-private-addresses` allows it",
                 _ => "",
             };
-            format!("not a channel's address: {error}{way_out}")
-        })
-    }
-
-    fn new_secret(&self) -> Zeroizing<String> {
-        Secret::from_bytes(&random_bytes()).expose()
+            format!("{refusal}{way_out}")
+        })?;
+        Ok(NewChannel { settings: made.stored, addresses: made.addresses, secret: made.secret })
     }
 
     fn test<'a>(
@@ -48,10 +54,10 @@ impl ChannelAdapter for AlerterChannels {
     ) -> Later<'a, Result<TestOutcome, ControlError>> {
         Box::pin(async move {
             let target = kinds::parse(channel.kind, settings)
-                .ok_or_else(|| ControlError::unavailable("its secret is no secret"))?;
-            let webhook = Webhook::new(WebhookConfig::new(self.policy)).map_err(ControlError::unavailable)?;
-            let answer = webhook.test_delivery(&target, &channel.channel, at_ms).await;
-            Ok(TestOutcome { outcome: answer.outcome, cause: answer.cause, status: answer.status })
+                .ok_or_else(|| ControlError::unavailable("its settings are not of its kind"))?;
+            let answer = self.kinds.test(&target, &channel.channel, at_ms).await;
+            let (outcome, cause, status, detail) = (answer.outcome, answer.cause, answer.status, answer.detail);
+            Ok(TestOutcome { outcome, cause, status, detail })
         })
     }
 }

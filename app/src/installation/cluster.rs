@@ -18,6 +18,7 @@ use logystera_processor::core::{RuleSet, SEMANTICS};
 use logystera_schemas::control::GrowingTopic;
 use logystera_schemas::topic::Topic;
 
+use super::channels::messengers;
 use super::config::Config;
 use super::folder::parts;
 use super::rules::{as_published, rules_or_default};
@@ -197,7 +198,8 @@ async fn change(
         _ => None,
     };
     let (deployment, master) = (installation.deployment(rules), installation.master.clone());
-    let service = ControlService::new(log, installation.control.clone(), parts(master, deployment));
+    let kinds = messengers(&deployment, installation.config.mail().map_err(CliError::wrong_use)?)?;
+    let service = ControlService::new(log, installation.control.clone(), parts(master, deployment, kinds));
     service.execute(request).await.map_err(CliError::from)
 }
 

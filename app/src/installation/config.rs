@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use logystera_alerter::channels::email::server::MailConfig;
 use logystera_infra::files::host_name;
 use logystera_ingest::core::quota::Quota;
 use logystera_kafka::state_store::{StoreConfig, is_keyspace};
@@ -14,6 +15,7 @@ use crate::cli::CliError;
 use logystera_control::deployment::is_audience;
 
 use crate::installation::deployment::base_url;
+use crate::installation::mail::mail;
 use crate::listen;
 use crate::serve::quota::Wanted;
 
@@ -51,6 +53,12 @@ pub struct Config {
     /// Whether channels may point to private networks.
     #[serde(default)]
     pub allow_private_addresses: bool,
+    /// Mail server.
+    smtp: Option<String>,
+    /// File with its user's password, on each machine of the role `alerter`.
+    smtp_password_file: Option<PathBuf>,
+    /// Whom mail comes from.
+    mail_from: Option<String>,
     quota_bytes_per_s: Option<u32>,
     quota_bytes_burst: Option<u32>,
     quota_signals_per_s: Option<u32>,
@@ -167,6 +175,11 @@ impl Config {
             }
         }
         Ok(Self { public_url, ..config })
+    }
+
+    /// What mail is sent with. None: none is.
+    pub(crate) fn mail(&self) -> Result<Option<MailConfig>, String> {
+        mail(self.smtp.as_deref(), self.smtp_password_file.as_deref(), self.mail_from.as_deref())
     }
 
     /// What each site may send through one gateway.

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use logystera_alerter::channels::email::server::MailConfig;
+use logystera_alerter::channels::kinds::Kinds;
 use logystera_control::deployment::Deployment;
 use logystera_control::{Answer, ControlService, Parts, Request};
 use logystera_infra::clock::{Clock, SystemClock};
@@ -14,8 +16,8 @@ use logystera_infra::envelope::master_key;
 use logystera_infra::files::host_name;
 use logystera_infra::secrets::MasterKey;
 
-use super::channels::AlerterChannels;
-use super::deployment::{address_policy, deployment_of, leave_the_file};
+use super::channels::{AlerterChannels, messengers};
+use super::deployment::{deployment_of, leave_the_file};
 use super::rules::{as_published, rules_or_default};
 use super::socket;
 use crate::cli::{self, CliError};
@@ -24,13 +26,18 @@ use crate::cli::{self, CliError};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Has the change made by `up` if it runs on `dir`, else here. `create`: a folder that is not there is made.
-pub(crate) fn ask_folder(dir: &Path, request: &Request, create: bool) -> Result<Answer, CliError> {
+pub(crate) fn ask_folder(
+    dir: &Path,
+    request: &Request,
+    create: bool,
+    mail: Option<MailConfig>,
+) -> Result<Answer, CliError> {
     let clock = SystemClock::new();
     let give_up_at = clock.monotonic_ms() + PATIENCE.as_millis() as i64;
     loop {
         let opened = if create { Embedded::open(dir) } else { Embedded::open_existing(dir) };
         let in_use = match opened {
-            Ok(embedded) => return act(dir, embedded, request.clone()),
+            Ok(embedded) => return act(dir, embedded, request.clone(), mail),
             Err(in_use @ OpenError::InUse { .. }) => in_use,
             Err(error @ OpenError::NoData { .. }) if request.can_create() => {
                 return Err(CliError::wrong_use(format!("{error}, or this command with --create")));
@@ -49,7 +56,7 @@ pub(crate) fn ask_folder(dir: &Path, request: &Request, create: bool) -> Result<
 }
 
 /// Makes the change in this process.
-fn act(dir: &Path, embedded: Embedded, request: Request) -> Result<Answer, CliError> {
+fn act(dir: &Path, embedded: Embedded, request: Request, mail: Option<MailConfig>) -> Result<Answer, CliError> {
     let runtime = cli::runtime()?;
     let answer = runtime.block_on(async {
         let control = DirectoryWatch::load(embedded.log())?;
@@ -57,7 +64,8 @@ fn act(dir: &Path, embedded: Embedded, request: Request) -> Result<Answer, CliEr
         let deployment = deployment_of(dir, &directory, None)?;
         let master = master_key(dir, &directory).map_err(CliError::not_available)?;
         let has_rules = deployment.rules.is_some();
-        let service = ControlService::of_folder(&embedded, control, parts(master, deployment))?;
+        let kinds = messengers(&deployment, mail)?;
+        let service = ControlService::of_folder(&embedded, control, parts(master, deployment, kinds))?;
         if directory.deployment().is_none() {
             // No `up` of this version has run here yet: its first start replaces the default pack if it is told of
             // other rules.
@@ -75,7 +83,7 @@ fn act(dir: &Path, embedded: Embedded, request: Request) -> Result<Answer, CliEr
 }
 
 /// What a service needs besides the log: this machine's clock and name, and the alerter's channels.
-pub fn parts(master: MasterKey, deployment: Deployment) -> Parts {
-    let channels = Arc::new(AlerterChannels::new(address_policy(&deployment)));
+pub fn parts(master: MasterKey, deployment: Deployment, kinds: Kinds) -> Parts {
+    let channels = Arc::new(AlerterChannels::new(kinds));
     Parts { master, deployment, clock: Arc::new(SystemClock::new()), channels, host: host_name() }
 }

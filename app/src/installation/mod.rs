@@ -10,6 +10,7 @@ pub mod cluster_log;
 pub mod config;
 pub mod deployment;
 pub mod folder;
+pub mod mail;
 pub mod open;
 pub mod reading;
 #[cfg(feature = "kafka")]

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use logystera_alerter::channels::courier::HttpCourier;
-use logystera_alerter::channels::webhook::{Webhook, WebhookConfig};
+use logystera_alerter::channels::courier::ChannelCourier;
 use logystera_alerter::task::{self, PlannerMachine};
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::pace::{IdleCommits, TimeWanted};
@@ -14,8 +13,8 @@ use tokio::runtime::Handle;
 
 use super::share::join;
 use crate::cli::CliError;
+use crate::installation::channels::messengers;
 use crate::installation::cluster::Installation;
-use crate::installation::deployment::address_policy;
 use crate::serve::advice::RuleAdvice;
 use crate::serve::health::Health;
 use crate::serve::secrets::ChannelTargets;
@@ -24,7 +23,8 @@ pub(super) async fn serve(installation: &Installation, health: &Health, shutdown
     let (share, control) = join(installation, task::APP, Topic::Detections, health, shutdown)?;
     let (directory, master) = (share.control.view.clone(), installation.master.clone());
     let deployment = installation.deployment(None);
-    let webhook = Webhook::new(WebhookConfig::new(address_policy(&deployment))).map_err(CliError::not_available)?;
+    let mail = installation.config.mail().map_err(CliError::wrong_use)?;
+    let kinds = messengers(&deployment, mail)?;
     let runtime = Handle::current();
     let advice = Arc::new(RuleAdvice::new(share.control.log.clone(), directory.clone()));
     let work: Work = Arc::new(move |run: Run<'_>| {
@@ -33,7 +33,7 @@ pub(super) async fn serve(installation: &Installation, health: &Health, shutdown
         let (outcome, outcomes) = task::outcomes();
         let url = deployment.url.clone();
         let (targets, advice) = (Arc::new(targets), Arc::clone(&advice));
-        let courier = HttpCourier::new(webhook.clone(), targets, advice, clock, url, runtime.clone(), outcome);
+        let courier = ChannelCourier::new(kinds.clone(), targets, advice, clock, url, runtime.clone(), outcome);
         let machine = PlannerMachine::new(run.place.partition);
         let idle = IdleCommits::Seldom(TimeWanted::default());
         task::run(machine, run.task, &courier, outcomes, &SystemClock::new(), idle, run.stop)

@@ -135,8 +135,9 @@ fn serve(role: Role, args: &Args) -> Result<u8, CliError> {
     done.map(|()| DONE)
 }
 
-/// Reads what the settings name: the rules, the certificate and its key.
+/// Reads what the settings name: the rules, the password of the mail server, the certificate and its key.
 fn check_files(config: &Config) -> Result<(), CliError> {
+    config.mail().map_err(CliError::wrong_use)?;
     rules_or_default(config.rules.as_deref())?;
     gateway::tls(config).map(drop)
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
+use logystera_alerter::channels::email::server::MailConfig;
 use logystera_ingest::core::quota::Quota;
 use serde::Deserialize;
 
@@ -11,6 +12,7 @@ use crate::cli::{CliError, DATA_DEFAULT};
 use logystera_control::deployment::is_audience;
 
 use crate::installation::deployment::base_url;
+use crate::installation::mail::mail;
 use crate::listen;
 use crate::serve::quota::Wanted;
 
@@ -27,6 +29,8 @@ use crate::serve::quota::Wanted;
   logystera up --rules default        back to the default pack
   logystera up --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem \\
     --public-url https://in.example.com:8443
+  logystera up --smtp smtp://alerts%40example.com@mail.example.com:587 \\
+    --smtp-password-file password --mail-from alerts@example.com
 
 Every flag can stand in a TOML file (listen = \"0.0.0.0:8443\"), named by --config; a flag or a variable wins over it.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -65,6 +69,15 @@ pub struct Args {
     /// Let channels point to this machine and to private networks, and to plain http
     #[arg(long, env = "LOGYSTERA_ALLOW_PRIVATE_ADDRESSES", value_parser = BoolishValueParser::new())]
     allow_private_addresses: bool,
+    /// Mail server: `smtp://USER@HOST:587` (STARTTLS), `smtps://USER@HOST:465`, or `smtp+plain://127.0.0.1:25` on this machine
+    #[arg(long, value_name = "URL", env = "LOGYSTERA_SMTP")]
+    smtp: Option<String>,
+    /// File with the password of the mail server's user
+    #[arg(long, value_name = "FILE", env = "LOGYSTERA_SMTP_PASSWORD_FILE")]
+    smtp_password_file: Option<PathBuf>,
+    /// Whom mail comes from
+    #[arg(long, value_name = "ADDRESS", env = "LOGYSTERA_MAIL_FROM")]
+    mail_from: Option<String>,
     /// Signals that each site may send a second [default: 20000]
     #[arg(long, value_name = "N", env = "LOGYSTERA_QUOTA_SIGNALS_PER_S")]
     quota_signals_per_s: Option<u32>,
@@ -105,6 +118,7 @@ pub(super) struct Config {
     pub(super) public_url: Option<String>,
     pub(super) tls: Option<(PathBuf, PathBuf)>,
     pub(super) allow_private_addresses: bool,
+    pub(super) mail: Option<MailConfig>,
     pub(super) quota: Quota,
     pub(super) log: String,
     pub(super) log_json: bool,
@@ -128,6 +142,12 @@ impl Config {
 
     fn checked(args: Args, file: Args) -> Result<Self, CliError> {
         let quota = quota(&args, &file)?;
+        let mail = mail(
+            args.smtp.as_deref().or(file.smtp.as_deref()),
+            args.smtp_password_file.as_deref().or(file.smtp_password_file.as_deref()),
+            args.mail_from.as_deref().or(file.mail_from.as_deref()),
+        );
+        let mail = mail.map_err(|what| CliError::wrong_use(format!("--{what}")))?;
         let demo = args.demo;
         let data = match args.data.or(file.data) {
             Some(data) => data,
@@ -169,6 +189,7 @@ impl Config {
             public_url,
             tls,
             quota,
+            mail,
             allow_private_addresses: args.allow_private_addresses || file.allow_private_addresses || demo,
             log: args.log.or(file.log).unwrap_or_else(|| log_default.to_owned()),
             log_json: args.log_json || file.log_json,

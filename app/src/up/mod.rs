@@ -27,6 +27,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::cli::{CliError, DONE, NOT_AVAILABLE, finish};
+use crate::installation::channels::messengers;
 use crate::installation::deployment::{deployment_of, is_plain_abroad, leave_the_file};
 use crate::installation::folder::parts;
 use crate::installation::rules::as_published;
@@ -80,7 +81,9 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
     let told = told(&config, listen, &directory.current())?;
     let rules = named.map_or_else(|| restart::published(&told, &directory, &log), Ok)?;
     restart::miss_private_addresses(&told, &directory.current(), &master);
-    let service = Arc::new(ControlService::of_folder(&embedded, watch.clone(), parts(master.clone(), told))?);
+    let kinds = messengers(&told, config.mail.clone())?;
+    let parts = parts(master.clone(), told, kinds.clone());
+    let service = Arc::new(ControlService::of_folder(&embedded, watch.clone(), parts)?);
     let deployment = service.configure(&as_published(&rules), "up").await?;
     leave_the_file(&config.data);
     let socket = AdminSocket::bind(&config.data)?;
@@ -94,6 +97,7 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
         directory,
         deployment,
         master,
+        kinds,
         service,
         listen,
         admin_listen,

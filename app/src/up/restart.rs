@@ -77,8 +77,9 @@ pub(super) fn miss_private_addresses(deployment: &Deployment, directory: &Direct
     let channels = directory.tenants().flat_map(|tenant| directory.channels(&tenant.tenant));
     for channel in channels {
         let Some(target) = target(master, channel) else { continue };
+        let Some(url) = target.url() else { continue };
         if let Err(AddressError::NotHttps | AddressError::PrivateName(_) | AddressError::Forbidden { .. }) =
-            vet_url(&target.url, AddressPolicy::PublicOnly)
+            vet_url(url, AddressPolicy::PublicOnly)
         {
             tracing::warn!(
                 channel = %channel.channel,

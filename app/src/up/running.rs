@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use logystera_alerter::channels::kinds::Kinds;
 use logystera_control::ControlService;
 use logystera_control::deployment::Deployment;
 use logystera_infra::directory::DirectoryView;
@@ -26,6 +27,8 @@ pub(crate) struct Running {
     pub(crate) deployment: Deployment,
     /// Opens its secrets.
     pub(crate) master: MasterKey,
+    /// Speaks to the channels.
+    pub(crate) kinds: Kinds,
     /// Makes changes of sites and channels.
     pub(crate) service: Arc<ControlService<EmbeddedLog>>,
     /// Where senders connect.

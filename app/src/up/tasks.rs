@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use logystera_alerter::channels::courier::HttpCourier;
-use logystera_alerter::channels::webhook::{Webhook, WebhookConfig};
+use logystera_alerter::channels::courier::ChannelCourier;
 use logystera_alerter::task::{self as alerter, PlannerMachine};
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::directory::DirectoryView;
@@ -23,7 +22,6 @@ use tokio::runtime::Handle;
 
 use super::running::Running;
 use crate::cli::CliError;
-use crate::installation::deployment::address_policy;
 use crate::serve::advice::RuleAdvice;
 use crate::serve::rule_sets::ControlRules;
 use crate::serve::secrets::ChannelTargets;
@@ -33,8 +31,6 @@ pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHa
     // The first takeover is made here, so that a folder that cannot be used says so before anything is served.
     let engine = embedded.task(processor::APP, Topic::Signals)?;
     let planner = embedded.task(alerter::APP, Topic::Detections)?;
-    let webhook = Webhook::new(WebhookConfig::new(address_policy(&running.deployment)));
-    let webhook = webhook.map_err(CliError::not_available)?;
     let engine = {
         let (log, shutdown, directory) = (running.log.clone(), running.shutdown.clone(), running.directory.clone());
         let idle = IdleCommits::Seldom(running.time_wanted.clone());
@@ -61,7 +57,8 @@ pub(super) fn spawn(embedded: &Embedded, running: &Running) -> Result<Vec<JoinHa
             let url = running.deployment.url.clone();
             let advice = RuleAdvice::new(control.clone(), running.directory.clone());
             let (targets, advice) = (Arc::new(targets), Arc::new(advice));
-            let courier = HttpCourier::new(webhook.clone(), targets, advice, clock, url, runtime.clone(), outcome);
+            let courier =
+                ChannelCourier::new(running.kinds.clone(), targets, advice, clock, url, runtime.clone(), outcome);
             let (machine, idle) = (PlannerMachine::new(0), IdleCommits::Seldom(running.time_wanted.clone()));
             alerter::run(machine, task, &courier, outcomes, &SystemClock::new(), idle, &running.shutdown)
         };

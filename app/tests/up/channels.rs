@@ -66,9 +66,19 @@ fn gone_twice(folder: &Folder, channel: &str) {
         let due = planner.due().next().expect("it is due");
         let (tenant, delivery, attempt) = (due.tenant, due.delivery, due.attempt);
         put(&mut planner, &mut values, &AttemptStarted { tenant: tenant.clone(), delivery, attempt, at });
-        let (outcome, status) = (AttemptOutcome::Refused, Some(410));
+        let (outcome, status) = (AttemptOutcome::Gone, Some(410));
         let (retry_after_s, duration_ms, cause) = (None, 1, None);
-        let ended = AttemptEnded { tenant, delivery, attempt, outcome, status, retry_after_s, duration_ms, cause };
+        let ended = AttemptEnded {
+            tenant,
+            delivery,
+            attempt,
+            outcome,
+            status,
+            retry_after_s,
+            duration_ms,
+            cause,
+            detail: None,
+        };
         put(&mut planner, &mut values, &ended);
     }
     let embedded = Embedded::open(&folder.data()).unwrap();

@@ -60,10 +60,20 @@ impl Courier for Receiver {
         self.asked_s.lock().unwrap().push(self.clock.monotonic_ms() / 1_000);
         let is_up = due.attempt > 2;
         let (outcome, status) =
-            if is_up { (AttemptOutcome::Delivered, Some(200)) } else { (AttemptOutcome::Unreachable, None) };
+            if is_up { (AttemptOutcome::Delivered, Some(200)) } else { (AttemptOutcome::Failed, None) };
         let Due { tenant, delivery, attempt, .. } = due;
         let (retry_after_s, duration_ms, cause) = (None, 1, None);
-        let ended = AttemptEnded { tenant, delivery, attempt, outcome, status, retry_after_s, duration_ms, cause };
+        let ended = AttemptEnded {
+            tenant,
+            delivery,
+            attempt,
+            outcome,
+            status,
+            retry_after_s,
+            duration_ms,
+            cause,
+            detail: None,
+        };
         self.outcomes.try_send(ended).unwrap();
     }
 }

@@ -240,7 +240,7 @@ records! {
     ChannelsConfigured { tenant channels }
     AttemptStarted { tenant delivery attempt at }
     ChannelEnabled { tenant channel }
-    AttemptEnded { tenant delivery attempt outcome status retry_after_s duration_ms cause }
+    AttemptEnded { tenant delivery attempt outcome status retry_after_s duration_ms cause detail }
     Attempt {
         tenant site encryption_key detection seq rule channel delivery attempt state reason status at next_attempt_at
         disabled

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use logystera_alerter::channels::address;
 use logystera_alerter::core::{ChannelStatus, Condition, Planner};
 use logystera_alerter::history::channels::{newest, status as status_of};
 use logystera_infra::clock::{Clock, SystemClock};
@@ -52,7 +51,7 @@ impl Known {
 
     fn address(&self, channel: &Channel) -> Option<String> {
         let target = target(self.master.as_ref()?, channel)?;
-        Some(address::shown(&target.url))
+        Some(target.shown())
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::log::Log;
+use logystera_schemas::control::ChannelKind;
 use logystera_schemas::delivery::{Attempt, AttemptState};
 use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::limits::READ_BYTES_MAX;
@@ -41,7 +42,11 @@ async fn act(running: &Running, story: &Story) -> Result<(), CliError> {
     let receiver = receiver::Receiver::bind(story.clone()).await?;
     let url = format!("http://{}/alerts", receiver.address);
     let site = Request::SiteAdd { name: "Demo shop".to_owned(), tenant: TENANT_DEFAULT.to_owned(), id: None };
-    let channel = Request::ChannelAdd { url: url.clone(), tenant: TENANT_DEFAULT.to_owned() };
+    let channel = Request::ChannelAdd {
+        kind: ChannelKind::Webhook.to_string(),
+        to: vec![url.clone()],
+        tenant: TENANT_DEFAULT.to_owned(),
+    };
     let (Answer::Key(key), Answer::Channel(channel)) = (service.execute(site).await?, service.execute(channel).await?)
     else {
         return Ok(());
@@ -51,7 +56,7 @@ async fn act(running: &Running, story: &Story) -> Result<(), CliError> {
         key.site, key.key
     ));
     story.say(&format!("Added the webhook {url} ({}): a receiver in this process.", channel.channel));
-    receiver.serve(&channel.secret, running.shutdown.clone());
+    receiver.serve(channel.secret.as_deref().unwrap_or_default(), running.shutdown.clone());
     tokio::spawn(site::behave(story.clone(), key, running.listen, running.shutdown.clone()));
     follow(running, story).await;
     Ok(())

@@ -232,6 +232,7 @@ fn live(memory: &Memory, script: u64) -> Result<Vec<Arrival>, String> {
                 retry_after_s: None,
                 duration_ms: 1,
                 cause: None,
+                detail: None,
             };
             // The channel holds as many as can be in the air.
             let _ = ended.try_send(AttemptEnded { retry_after_s, ..end });
@@ -249,29 +250,28 @@ fn live(memory: &Memory, script: u64) -> Result<Vec<Arrival>, String> {
 
 fn outcome_of(due: &Due, script: u64) -> AttemptOutcome {
     if throttles(due, script) && due.attempt < THROTTLES_UNTIL {
-        return AttemptOutcome::Refused;
+        return AttemptOutcome::Throttled;
     }
     if due.attempt >= SUCCEEDS_FROM {
         return AttemptOutcome::Delivered;
     }
     match drawn(due, script)[0] % 6 {
-        0 => AttemptOutcome::Refused,
-        1 => AttemptOutcome::Unreachable,
+        0 => AttemptOutcome::Throttled,
+        1 => AttemptOutcome::Failed,
         2 => AttemptOutcome::Timeout,
         _ => AttemptOutcome::Delivered,
     }
 }
 
-/// What the receiver answers to an attempt that it refuses: a status, and maybe when to come again, in seconds.
+/// What the receiver answers to an attempt that it puts off: a status, and maybe when to come again, in seconds.
 fn answer_of(due: &Due, outcome: AttemptOutcome, script: u64) -> (Option<u32>, Option<u64>) {
     let [_, what, when, ..] = drawn(due, script);
     match outcome {
-        AttemptOutcome::Refused if throttles(due, script) => (Some(429), Some(1)),
-        AttemptOutcome::Refused => match what % 4 {
+        AttemptOutcome::Throttled if throttles(due, script) => (Some(429), Some(1)),
+        AttemptOutcome::Throttled => match what % 3 {
             0 => (Some(429), None),
             1 => (Some(429), Some([0, 1, 7, 3_600][usize::from(when % 4)])),
-            2 => (Some(503), Some(60)),
-            _ => (Some(503), None),
+            _ => (Some(503), Some(60)),
         },
         _ => (None, None),
     }

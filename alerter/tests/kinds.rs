@@ -1,0 +1,257 @@
+//! What each kind sends, of any alert: limits are kept, and nothing breaks out of its place.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
+
+mod common;
+mod receiver;
+
+use bytes::Bytes;
+use common::{START_MS, detection, due_of_detection};
+use http_body_util::Full;
+use hyper::Response;
+use logystera_alerter::channels::address::AddressPolicy;
+use logystera_alerter::channels::email::content;
+use logystera_alerter::channels::http::HttpConfig;
+use logystera_alerter::channels::kinds::{self, Kinds};
+use logystera_alerter::channels::words::Words;
+use logystera_alerter::channels::{Advice, Target, slack, teams};
+use logystera_alerter::core::{About, Due, Merged};
+use logystera_schemas::control::ChannelKind;
+use logystera_schemas::delivery::{AttemptCause, AttemptOutcome};
+use logystera_schemas::detection::{DetectionState, Evidence, Label, Severity};
+use logystera_schemas::ids::DeliveryId;
+use logystera_schemas::limits::{
+    EVIDENCE_SHOWN_MAX, SLACK_BLOCKS_MAX, SLACK_CHARS_MAX, SLACK_FIELD_CHARS_MAX, SLACK_FIELDS_MAX,
+    SLACK_HEADER_CHARS_MAX, SLACK_SECTION_CHARS_MAX, TEAMS_BYTES_MAX,
+};
+use logystera_schemas::text::hidden_in;
+use proptest::prelude::*;
+use receiver::serve;
+use serde_json::Value;
+
+const URL: &str = "https://logystera.example";
+
+/// Texts that look for a way out of their place.
+fn any_text() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("<!channel> @here <@U123> <https://evil.example|Sign in>".to_owned()),
+        Just("*b* _i_ ~s~ `c` ```block``` :smile: &amp; &lt;".to_owned()),
+        Just("[x](https://evil.example) ![i](https://evil.example/p.png) <at>all</at> {{DATE(x)}}".to_owned()),
+        Just("</td></table><script>alert(1)</script><img src=x onerror=\"y\">'\"".to_owned()),
+        Just("\r\nBcc: all@evil.example\r\n\r\n.\r\n--logystera-00--".to_owned()),
+        Just("\u{202e}\u{2066}\u{200b}\u{feff}\u{0}\u{1b}[2J\u{2028}\u{e0041}".to_owned()),
+        Just("שלום عالم 🛒👩‍👩‍👧‍👦 Größe 商店".to_owned()),
+        "\\PC{0,40}",
+        "[a-z &<>\"\\\\]{0,3000}",
+    ];
+    proptest::collection::vec(piece, 0..4).prop_map(|pieces| pieces.concat())
+}
+
+fn labels(max: usize) -> impl Strategy<Value = Vec<Label>> {
+    let label = ("[a-z_]{1,20}", any_text()).prop_map(|(field, value)| Label { field, value });
+    proptest::collection::vec(label, 0..max)
+}
+
+prop_compose! {
+    fn any_due()(
+        title in any_text(),
+        message in any_text(),
+        group in labels(100),
+        evidence in proptest::collection::vec(labels(8), 0..40),
+        resolved in any::<bool>(),
+        severity in prop_oneof![Just(Severity::Info), Just(Severity::Warning), Just(Severity::Critical)],
+        merged in (0..3_u32, any::<bool>()),
+        is_news in proptest::bool::weighted(0.1),
+    ) -> Due {
+        let state = if resolved { DetectionState::Resolved } else { DetectionState::Firing };
+        let mut found = detection("t", 1, state);
+        (found.title, found.message, found.group, found.severity) = (title, message, group, severity);
+        found.evidence = evidence.into_iter().map(|fields| Evidence { at: START_MS, fields }).collect();
+        let mut due = due_of_detection(found);
+        due.merged = Merged { lines: merged.0, firings: merged.0, since: START_MS, untold: merged.1 };
+        if is_news {
+            due.about = About::ChannelDisabled("old".parse().unwrap());
+        }
+        due
+    }
+}
+
+fn any_words() -> impl Strategy<Value = (Due, Words)> {
+    let advice = (proptest::option::of(any_text()), proptest::option::of(any_text()));
+    (any_due(), advice).prop_map(|(due, (why, what_to_do))| {
+        let words = Words::of(&due, URL, Some(&Advice { why, what_to_do }));
+        (due, words)
+    })
+}
+
+/// Every text of a JSON value under these names.
+fn texts<'a>(value: &'a Value, names: &[&str], found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(map) => {
+            for (name, value) in map {
+                match value {
+                    Value::String(text) if names.contains(&name.as_str()) => found.push(text),
+                    value => texts(value, names, found),
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| texts(value, names, found)),
+        _ => {}
+    }
+}
+
+fn units(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+/// Whether each `&` begins one of these, and no `<` or `>` stands for itself.
+fn is_escaped(text: &str, entities: &[&str]) -> bool {
+    !text.contains(['<', '>']) && text.split('&').skip(1).all(|rest| entities.iter().any(|e| rest.starts_with(e)))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn words_show_what_is_hidden((_, words) in any_words()) {
+        let lines = [&words.headline, &words.message].into_iter().chain(&words.notes).chain(&words.evidence);
+        let facts = words.facts.iter().flat_map(|(name, value)| [name, value]);
+        for line in lines.chain(facts) {
+            prop_assert_eq!(hidden_in(line), None, "{}", line);
+        }
+        for text in [&words.why, &words.what_to_do].into_iter().flatten() {
+            let hidden = text.chars().find(|c| !matches!(c, '\n' | '\t') && hidden_in(&c.to_string()).is_some());
+            prop_assert_eq!(hidden, None, "{}", text);
+        }
+        prop_assert!(words.evidence.len() <= EVIDENCE_SHOWN_MAX);
+    }
+
+    #[test]
+    fn a_message_to_slack_keeps_its_limits_and_its_places((due, words) in any_words()) {
+        let payload = slack::payload(&words);
+        let blocks = payload["blocks"].as_array().unwrap();
+        prop_assert!(blocks.len() <= SLACK_BLOCKS_MAX);
+        for block in blocks {
+            match block["type"].as_str().unwrap() {
+                "header" => prop_assert!(units(block["text"]["text"].as_str().unwrap()) <= SLACK_HEADER_CHARS_MAX),
+                "section" => {
+                    if let Some(text) = block["text"]["text"].as_str() {
+                        prop_assert!(!text.is_empty() && units(text) <= SLACK_SECTION_CHARS_MAX);
+                    }
+                    let fields = block["fields"].as_array().map_or(&[][..], Vec::as_slice);
+                    prop_assert!(fields.len() <= SLACK_FIELDS_MAX);
+                    for field in fields {
+                        prop_assert!(units(field["text"].as_str().unwrap()) <= SLACK_FIELD_CHARS_MAX);
+                    }
+                }
+                other => prop_assert!(false, "{other}"),
+            }
+        }
+        let mut all = Vec::new();
+        texts(&payload, &["text"], &mut all);
+        prop_assert!(all.iter().map(|text| units(text)).sum::<usize>() <= SLACK_CHARS_MAX);
+        let link = format!("<{URL}{}|Open the alert>", due.detection.url);
+        for text in all {
+            prop_assert!(text == link || is_escaped(text, &["amp;", "lt;", "gt;"]), "{}", text);
+        }
+        // Markup is read in our link only.
+        let mut kinds = Vec::new();
+        texts(&payload["blocks"], &["type"], &mut kinds);
+        prop_assert_eq!(kinds.iter().filter(|kind| **kind == "mrkdwn").count(), 1);
+    }
+
+    #[test]
+    fn a_card_for_teams_keeps_its_limit_and_its_places((due, words) in any_words()) {
+        let payload = teams::payload(&words);
+        prop_assert!(payload.to_string().len() <= TEAMS_BYTES_MAX, "{}", payload.to_string().len());
+        let card = &payload["attachments"][0]["content"];
+        prop_assert_eq!(&card["actions"][0]["url"], &Value::from(format!("{URL}{}", due.detection.url)));
+        let mut kinds = Vec::new();
+        texts(card, &["type"], &mut kinds);
+        // A TextBlock would read markdown.
+        prop_assert!(kinds.iter().all(|k| ["AdaptiveCard", "RichTextBlock", "TextRun", "FactSet", "Action.OpenUrl"].contains(k)));
+        let facts = card["body"].as_array().unwrap().iter().find(|b| b["type"] == "FactSet").unwrap();
+        let mut values = Vec::new();
+        texts(facts, &["title", "value"], &mut values);
+        for value in values {
+            let unescaped = value.replace("\\\\", "");
+            let bare = |c: char| unescaped.match_indices(c).any(|(at, _)| !unescaped[..at].ends_with('\\'));
+            prop_assert!(!"*_`~[]()<>!#&{}|".chars().any(bare), "{}", value);
+        }
+    }
+
+    #[test]
+    fn a_mails_html_has_our_elements_and_no_other((_, words) in any_words()) {
+        let html = content::html(&words);
+        let known = ["!doctype", "html", "head", "meta", "title", "body", "h1", "h2", "p", "table", "tr", "th", "td", "div", "a", "bdi", "br"];
+        for tag in html.split('<').skip(1) {
+            let name = tag.trim_start_matches('/').split([' ', '>']).next().unwrap();
+            prop_assert!(known.contains(&name), "<{}", tag);
+        }
+        let links = html.matches("href=").count();
+        prop_assert_eq!(links, 1);
+        prop_assert!(!html.contains("src=\"") && !html.contains("url("));
+        let outside: String = html.split('<').map(|part| part.split_once('>').map_or("", |(_, text)| text)).collect();
+        prop_assert!(is_escaped(&outside, &["amp;", "lt;", "gt;", "quot;", "#39;"]), "{}", outside);
+    }
+}
+
+fn answer(path: &str) -> Response<Full<Bytes>> {
+    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let mut response = Response::builder().status(parts[0].parse::<u16>().unwrap());
+    if let Some(retry_after) = parts.get(2) {
+        response = response.header("retry-after", *retry_after);
+    }
+    response.body(Full::from(parts[1].to_owned())).unwrap()
+}
+
+#[tokio::test]
+async fn slack_and_teams_are_posted_to_and_say_what_came_of_it() {
+    use AttemptOutcome::{Delivered, Gone, Rejected, Throttled};
+    let (address, log) = serve(answer, None).await;
+    let all = Kinds::new(HttpConfig::new(AddressPolicy::AllowPrivate), None).unwrap();
+    let due = due_of_detection(detection("t", 1, DetectionState::Firing));
+    for (kind, path, outcome, detail, retry_after_s) in [
+        (ChannelKind::Slack, "200/ok", Delivered, None, None),
+        (ChannelKind::Slack, "404/no_service", Gone, Some("slack_no_service"), None),
+        (ChannelKind::Slack, "429/rate_limited/30", Throttled, Some("slack_rate_limited"), Some(30)),
+        (ChannelKind::Teams, "202/", Delivered, None, None),
+        (ChannelKind::Teams, "413/", Rejected, Some("teams_413"), None),
+        (ChannelKind::Teams, "429//7", Throttled, Some("teams_429"), Some(7)),
+    ] {
+        let made =
+            all.of(kind).settings(&[format!("http://{address}/{path}")], &[0; 32]).unwrap_or_else(|e| panic!("{e}"));
+        let target = kinds::parse(kind, made.stored.as_bytes()).unwrap();
+        let messenger = all.of(kind);
+        let message = messenger.render(&due, &target, URL, None);
+        let answer = messenger.send(&target, DeliveryId([1; 16]), message.clone(), START_MS).await;
+        assert_eq!((answer.outcome, answer.detail.as_deref()), (outcome, detail), "{kind} {path}");
+        assert_eq!(answer.retry_after_s, retry_after_s, "{kind} {path}");
+        let seen = log.lock().unwrap().pop().unwrap();
+        assert_eq!((seen.header("content-type"), &seen.body), ("application/json", &message), "{kind} {path}");
+    }
+    let target = Target::Teams { url: URL.to_owned() };
+    let misdirected = all.of(ChannelKind::Slack).send(&target, DeliveryId([1; 16]), vec![], 0);
+    assert_eq!(misdirected.await.cause, Some(AttemptCause::NoAddress));
+    assert!(log.lock().unwrap().is_empty());
+}
+
+#[test]
+fn what_people_read_is_as_it_was() {
+    let mut found = detection("t", 1, DetectionState::Firing);
+    found.evidence =
+        (0..12).map(|n| Evidence { at: START_MS + n * 1_000, fields: found.evidence[0].fields.clone() }).collect();
+    let advice = Advice {
+        why: Some("Orders and password resets do not arrive.".to_owned()),
+        what_to_do: Some("Check the mail service's password.\nThen send a test.".to_owned()),
+    };
+    let firing = due_of_detection(found);
+    let mut resolved = due_of_detection(detection("t", 2, DetectionState::Resolved));
+    resolved.merged = Merged { lines: 3, firings: 2, since: START_MS - 3_600_000, untold: true };
+    let mut news = firing.clone();
+    news.about = About::ChannelDisabled("old".parse().unwrap());
+    let shown: Vec<String> =
+        [&firing, &resolved, &news].map(|due| content::text(&Words::of(due, URL, Some(&advice)))).into();
+    let shown = shown.join("----\n");
+    assert_eq!(shown, include_str!("golden/words.txt"), "\n{shown}");
+}

@@ -1,0 +1,41 @@
+//! What a message may have, by the kind of its channel.
+
+/// Matching signals that a message for people shows, the newest; of more it says how many.
+pub const EVIDENCE_SHOWN_MAX: usize = 10;
+
+/// Blocks of a message to Slack (Slack, "Blocks").
+pub const SLACK_BLOCKS_MAX: usize = 50;
+/// Characters of a header there (Slack, "Header block").
+pub const SLACK_HEADER_CHARS_MAX: usize = 150;
+/// Characters of a section's text there (Slack, "Section block").
+pub const SLACK_SECTION_CHARS_MAX: usize = 3_000;
+/// Fields of a section there.
+pub const SLACK_FIELDS_MAX: usize = 10;
+/// Characters of a field there.
+pub const SLACK_FIELD_CHARS_MAX: usize = 2_000;
+/// Characters of all texts of a message there: what it takes without cutting.
+pub const SLACK_CHARS_MAX: usize = 13_000;
+/// Milliseconds between two messages to a channel of Slack: it takes one a second, with short bursts (Slack, "Rate
+/// limits").
+pub const SLACK_GAP_MS: i64 = 1_000;
+
+/// Bytes of a message to Teams: workflows take 28 KB, and count more than the card (Microsoft, "Create incoming
+/// webhooks").
+pub const TEAMS_BYTES_MAX: usize = 20_000;
+
+/// Addresses of one channel of mail: one mail goes to all of them.
+pub const MAIL_RECIPIENTS_MAX: usize = 20;
+/// Characters of a mail address (RFC 5321, section 4.5.3.1.3: a path of 256 with its brackets).
+pub const MAIL_ADDRESS_CHARS_MAX: usize = 254;
+/// Characters of a mail's subject: a line of a list of mails, and more.
+pub const MAIL_SUBJECT_CHARS_MAX: usize = 200;
+/// Characters of a text of several lines in a mail.
+pub const MAIL_TEXT_CHARS_MAX: usize = 4_000;
+/// Characters of a text of one line in a mail.
+pub const MAIL_VALUE_CHARS_MAX: usize = 1_000;
+/// Facts that a mail lists; of more it says how many.
+pub const MAIL_FACTS_MAX: usize = 50;
+/// Seconds that a mail server which is busy is left alone.
+pub const MAIL_BUSY_S: u64 = 60;
+/// Seconds that a mail server which greylists is left alone: what most of them ask for (RFC 6647, section 5).
+pub const MAIL_GREYLIST_S: u64 = 300;
