@@ -14,6 +14,9 @@ pub const fn state(state: AttemptState) -> &'static str {
     }
 }
 
+/// Who answers with codes of its own, by how those begin.
+const ANSWERERS: [(&str, &str); 3] = [("slack_", "Slack"), ("teams_", "Teams"), ("smtp_", "the mail server")];
+
 /// Why it stands like that. None: the state says it all.
 pub fn why(state: AttemptState, reason: &str) -> Option<String> {
     if reason == state.as_str() && state != AttemptState::Unknown {
@@ -39,9 +42,18 @@ pub fn why(state: AttemptState, reason: &str) -> Option<String> {
         "channel_removed" => "the channel was removed",
         "superseded" => "a newer message told this too",
         "throttled" => "the receiver asked for a pause for a whole day",
-        other => return Some(other.to_owned()),
+        "smtp_not_configured" => "the alerter has no mail server: --smtp names one",
+        "smtp_no_starttls" => "the mail server offers no encrypted connection",
+        "smtp_lost_after_data" => "the connection ended after the mail was sent",
+        other => return Some(answer(other)),
     };
     Some(known.to_owned())
+}
+
+/// A code that somebody answered with, in words as far as it has any.
+fn answer(code: &str) -> String {
+    let said = ANSWERERS.iter().find_map(|(prefix, who)| Some((who, code.strip_prefix(prefix)?)));
+    said.map_or_else(|| code.to_owned(), |(who, said)| format!("{who} answered {}", said.replace('_', " ")))
 }
 
 /// What can be done about it: a command, which the flags of the installation follow. None: nothing, or time does it.
@@ -83,6 +95,9 @@ mod tests {
             (AttemptState::Started, "started", None),
             (AttemptState::Failed, "status_503", Some("its receiver answered 503")),
             (AttemptState::Dead, "throttled", Some("the receiver asked for a pause for a whole day")),
+            (AttemptState::Dead, "slack_channel_not_found", Some("Slack answered channel not found")),
+            (AttemptState::Failed, "smtp_450_4.2.0", Some("the mail server answered 450 4.2.0")),
+            (AttemptState::Failed, "smtp_not_configured", Some("the alerter has no mail server: --smtp names one")),
             (AttemptState::Unknown, "unknown", Some("the process that sent it ended before it knew")),
             (AttemptState::NotSent, "of_a_newer_version", Some("of_a_newer_version")),
         ] {
