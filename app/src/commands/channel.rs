@@ -10,6 +10,7 @@ use clap::Subcommand;
 use logystera_alerter::core::{ChannelStatus, Condition};
 use logystera_infra::secrets::{MASTER_KEY_FILE, MasterKey};
 use logystera_schemas::control::ChannelKind;
+use logystera_schemas::delivery::AttemptOutcome;
 use serde_json::json;
 
 use logystera_control::channels::{IssuedChannel, Tested};
@@ -249,7 +250,9 @@ fn print_tested(out: &mut Out, tested: &Tested) -> Result<(), CliError> {
     let status = tested.status.map_or(String::new(), |status| format!(", HTTP status {status}"));
     let cause = tested.cause.as_ref().map(|cause| cause.replace('_', " ")).or_else(|| tested.detail.clone());
     let cause = cause.map_or(String::new(), |cause| format!(" ({cause})"));
-    let outcome = tested.outcome.replace('_', " ");
+    // What was not reached did not fail by itself.
+    let is_reached = tested.cause.is_none() || tested.outcome != AttemptOutcome::Failed.as_str();
+    let outcome = if is_reached { tested.outcome.replace('_', " ") } else { "unreachable".to_owned() };
     out.line(format_args!("{outcome}{cause}{status}, after {} ms", tested.duration_ms))?;
     if tested.outcome == "address_forbidden" {
         out.line("Addresses of this machine and of private networks are not called; `logystera up --allow-private-addresses` allows it.")?;

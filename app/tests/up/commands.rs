@@ -111,7 +111,7 @@ fn channels_are_managed_with_up_and_without() {
     let listed: Vec<_> =
         folder.json(&["channel", "list"]).iter().map(|c| c["channel"].as_str().unwrap().to_owned()).collect();
     assert!(listed.len() == 2 && listed.contains(&second) && listed.iter().any(|c| c == id), "{listed:?}");
-    assert!(folder.expect(1, &["channel", "test", &second]).starts_with("refused, HTTP status 40"));
+    assert!(folder.expect(1, &["channel", "test", &second]).starts_with("rejected, HTTP status 40"));
     folder.expect(0, &["channel", "remove", id]);
     assert!(folder.expect(2, &["channel", "remove", id]).contains("was removed"));
     up.stop();
