@@ -5,6 +5,7 @@
 pub mod body;
 pub mod clock;
 pub mod codec;
+pub mod control;
 pub mod convert;
 pub mod cpu;
 pub mod engine;
@@ -31,13 +32,15 @@ pub enum BenchError {
     #[error(transparent)]
     Decode(#[from] logystera_schemas::avro::DecodeError),
     /// The log is away.
-    #[cfg(feature = "kafka")]
     #[error(transparent)]
     Log(#[from] logystera_infra::log::LogError),
     /// The broker.
     #[cfg(feature = "kafka")]
     #[error(transparent)]
     Kafka(#[from] rdkafka::error::KafkaError),
+    /// A folder of data cannot be opened.
+    #[error(transparent)]
+    Open(#[from] logystera_infra::embedded::OpenError),
     /// A file, a process or a connection.
     #[error(transparent)]
     Io(#[from] std::io::Error),

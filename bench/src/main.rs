@@ -2,6 +2,7 @@
 
 #![expect(clippy::cast_precision_loss, reason = "figures for people, of a few digits")]
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
@@ -9,7 +10,7 @@ use logystera_bench::engine::StateSize;
 use logystera_bench::gateway::{self, GatewayRun};
 use logystera_bench::neighbour::{self, NeighbourRun};
 use logystera_bench::recording::Recording;
-use logystera_bench::{BenchError, codec, engine, load, table, w1};
+use logystera_bench::{BenchError, codec, control, engine, load, table, w1};
 use logystera_processor::core::RuleSet;
 
 #[derive(Parser)]
@@ -71,6 +72,15 @@ enum Command {
         /// Let the engine judge by the default pack meanwhile, instead of by one rule that concerns no signal.
         #[arg(long)]
         judged: bool,
+    },
+    /// What a command pays for the sites that there are: it reads topic control before it decides.
+    Control {
+        /// Sites.
+        #[arg(long, default_value_t = 100_000)]
+        sites: usize,
+        /// An empty folder for their data, which stays.
+        #[arg(long)]
+        data: PathBuf,
     },
     /// What bodies of one site that inflate to megabytes cost another's sender: alone, and beside them.
     Neighbour {
@@ -137,6 +147,7 @@ fn main() -> Result<(), BenchError> {
         Command::Gateway { requests, connections, sites, judged } => {
             gateway_figures(&GatewayRun { requests, connections, sites, judged })
         }
+        Command::Control { sites, data } => control::run(&data, sites),
         Command::Neighbour { bombers, seconds } => neighbour_figures(NeighbourRun { bombers, seconds }),
         Command::Load { port, credentials, requests, connections, rate, path } => {
             print_json(&load::run(port, &credentials, &load::Plan { requests, connections, rate, path })?)
