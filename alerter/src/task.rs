@@ -96,12 +96,12 @@ impl PlannerMachine {
             match notice {
                 Notice::ChannelGone { tenant, channel, until } => {
                     let until = calendar::show(until.0);
-                    tracing::warn!(%tenant, %channel, %until, "a channel answered 410: it is paused, and tried once more");
+                    tracing::warn!(%tenant, %channel, %until, "a channel says that it is no more: it is paused, and tried once more");
                 }
                 Notice::ChannelSwitchedOff { tenant, channel, given_up } => {
                     tracing::warn!(
                         %tenant, %channel, given_up,
-                        "a channel answered 410 again and is switched off; `logystera channel enable {channel}` switches it on"
+                        "a channel says again that it is no more, and is switched off; `logystera channel enable {channel}` switches it on"
                     );
                 }
                 Notice::ChannelEnabled { tenant, channel } => {

@@ -7,7 +7,7 @@ use logystera_infra::directory::{DirectoryWatch, entry};
 use logystera_infra::embedded::{Embedded, EmbeddedLog};
 use logystera_infra::log::Log;
 use logystera_infra::secrets::MasterKey;
-use logystera_schemas::control::{Entity, GrowingTopic, Skip};
+use logystera_schemas::control::{ChannelKind, Entity, GrowingTopic, Skip};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
@@ -55,6 +55,15 @@ pub enum Request {
 }
 
 impl Request {
+    /// Whether it may send mail, or ask whether that is possible.
+    pub fn needs_mail(&self) -> bool {
+        match self {
+            Self::ChannelTest { .. } => true,
+            Self::ChannelAdd { kind, .. } => kind.as_str() == ChannelKind::Email.as_str(),
+            _ => false,
+        }
+    }
+
     /// Whether the command has `--create`.
     pub const fn can_create(&self) -> bool {
         matches!(self, Self::SiteAdd { .. } | Self::ChannelAdd { .. })

@@ -265,8 +265,8 @@ pub const PLANNER_TICKS_BELOW: u32 = 60;
 pub const WEBHOOK_CONNECT_MS: u64 = 5_000;
 /// Milliseconds that an attempt on a webhook may take as a whole.
 pub const WEBHOOK_TOTAL_MS: u64 = 15_000;
-/// Bytes of a webhook's answer that are read; the rest is left.
-pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 4 << 10;
+/// Bytes of an answer over HTTP that are read; the rest is left.
+pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 20 << 10;
 /// Characters of the code that says what a channel answered: a protocol's prefix and one of its codes.
 pub const ATTEMPT_DETAIL_CHARS_MAX: usize = 64;
 /// Milliseconds that a stopping alerter waits for the attempts in the air: one attempt's whole time and a little.

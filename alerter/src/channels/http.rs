@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logystera_schemas::delivery::{AttemptCause, AttemptOutcome};
+use logystera_schemas::ids::DeliveryId;
 use logystera_schemas::limits::{WEBHOOK_ANSWER_BYTES_MAX, WEBHOOK_CONNECT_MS, WEBHOOK_TOTAL_MS};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, retry};
 use rustls::crypto::ring;
@@ -19,8 +20,8 @@ use rustls_platform_verifier::Verifier;
 use super::Answer;
 use super::address::{AddressError, AddressPolicy, Lookup, LookupFailed, SystemLookup, VettingResolver, vet_url};
 
-/// Time that the rest of an answer may take once its status is known.
-const DRAIN: Duration = Duration::from_secs(1);
+/// Time that the rest of an answer may take once its status is known and says it all.
+pub(super) const DRAIN: Duration = Duration::from_secs(1);
 /// Time that an idle connection is kept for the next message.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -127,14 +128,29 @@ impl Http {
         self.policy
     }
 
-    /// Posts JSON. The error is what came of it without an answer. The address is vetted once more: what may be called
-    /// can have changed since it was configured.
+    /// Posts a message of Slack or Teams under its idempotency key. What they answer stands in the body: it is waited for as
+    /// long as the attempt may last.
+    pub(super) async fn post_message(
+        &self,
+        url: &str,
+        id: DeliveryId,
+        body: Vec<u8>,
+        now_ms: i64,
+    ) -> Result<Reply, Answer> {
+        let key = HeaderValue::from_str(&id.to_string()).map_err(|_| Answer::none(AttemptOutcome::Failed))?;
+        let headers = HeaderMap::from_iter([(HeaderName::from_static("webhook-id"), key)]);
+        self.post(url, headers, body, now_ms, self.total).await
+    }
+
+    /// Posts JSON; the answer's body may take `drain` once its status has come. The error is what came of it without an
+    /// answer. The address is vetted once more: what may be called can have changed since it was configured.
     pub(super) async fn post(
         &self,
         url: &str,
         headers: HeaderMap,
         body: Vec<u8>,
         now_ms: i64,
+        drain: Duration,
     ) -> Result<Reply, Answer> {
         let Ok(url) = vet_url(url, self.policy) else {
             return Err(Answer::none(AttemptOutcome::Forbidden));
@@ -143,7 +159,7 @@ impl Http {
         match tokio::time::timeout(self.total, request.send()).await {
             Ok(Ok(response)) => {
                 let (status, retry_after_s) = (response.status().as_u16(), retry_after_s(response.headers(), now_ms));
-                Ok(Reply { status, retry_after_s, body: read(response).await })
+                Ok(Reply { status, retry_after_s, body: read(response, drain).await })
             }
             Ok(Err(error)) => Err(failure_of(&error)),
             Err(_) => Err(Answer::none(AttemptOutcome::Timeout)),
@@ -180,7 +196,7 @@ fn retry_after_s(headers: &HeaderMap, now_ms: i64) -> Option<u64> {
 }
 
 /// Reads the beginning of the body, also so that the connection can be used again. It is a stranger's.
-async fn read(mut response: Response) -> Option<Vec<u8>> {
+async fn read(mut response: Response, within: Duration) -> Option<Vec<u8>> {
     let read = async {
         let mut body = Vec::new();
         while body.len() < WEBHOOK_ANSWER_BYTES_MAX {
@@ -193,7 +209,7 @@ async fn read(mut response: Response) -> Option<Vec<u8>> {
         body.truncate(WEBHOOK_ANSWER_BYTES_MAX);
         Some(body)
     };
-    tokio::time::timeout(DRAIN, read).await.ok().flatten()
+    tokio::time::timeout(within, read).await.ok().flatten()
 }
 
 /// What an attempt without an answer says of the channel. The first of its causes that is known counts.

@@ -1,6 +1,7 @@
 //! All kinds of channels. A new one has a file beside this, and a line in each function here.
 
 use logystera_schemas::control::ChannelKind;
+use logystera_schemas::delivery::AttemptOutcome;
 use logystera_schemas::ids::{ChannelId, DeliveryId};
 use sha2::{Digest, Sha256};
 
@@ -62,9 +63,52 @@ pub fn parse(kind: ChannelKind, settings: &[u8]) -> Option<Target> {
     }
 }
 
+/// What a row's reason says of its attempt, as far as it tells that its channel is gone or asks for a pause. None: anything
+/// else.
+pub fn ended_as(reason: &str) -> Option<AttemptOutcome> {
+    let (gone, throttled) = (Some(AttemptOutcome::Gone), Some(AttemptOutcome::Throttled));
+    let (kind, code) = reason.split_once('_')?;
+    match (kind, code) {
+        ("status" | "slack" | "teams", "410") => gone,
+        ("status" | "slack" | "teams", "429") | ("status", "503") => throttled,
+        ("slack", code) if slack::GONE.contains(&code) => gone,
+        ("slack", code) if slack::THROTTLED.contains(&code) => throttled,
+        ("teams", code) if teams::GONE.iter().any(|gone| gone.eq_ignore_ascii_case(code)) => gone,
+        ("smtp", code) if code.starts_with('5') && NO_MAILBOX.iter().any(|end| code.ends_with(end)) => gone,
+        ("smtp", code) if ["421", "450", "451"].iter().any(|begin| code.starts_with(begin)) => throttled,
+        _ => None,
+    }
+}
+
+/// How codes of mail servers end that say that there is no such mailbox (RFC 3463).
+const NO_MAILBOX: [&str; 4] = ["_5.1.1", "_5.1.6", "_5.1.10", "_5.2.1"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_tells_that_a_channel_is_gone_or_asks_for_a_pause() {
+        use AttemptOutcome::{Gone, Throttled};
+        for (reason, expected) in [
+            ("status_410", Some(Gone)),
+            ("status_404", None),
+            ("status_503", Some(Throttled)),
+            ("slack_channel_is_archived", Some(Gone)),
+            ("slack_rate_limited", Some(Throttled)),
+            ("slack_invalid_blocks", None),
+            ("teams_workflownotfound", Some(Gone)),
+            ("teams_413", None),
+            ("smtp_550_5.1.1", Some(Gone)),
+            ("smtp_550_5.7.1", None),
+            ("smtp_450_4.1.1", Some(Throttled)),
+            ("smtp_452_4.2.2", None),
+            ("timeout", None),
+            ("unreachable_dns", None),
+        ] {
+            assert_eq!(ended_as(reason), expected, "{reason}");
+        }
+    }
 
     #[test]
     fn settings_are_read_as_they_are_stored() {

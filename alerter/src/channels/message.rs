@@ -74,7 +74,7 @@ pub fn body(due: &Due, public_url: &str, advice: Option<&Advice>) -> Vec<u8> {
                 channel,
                 reason: "status_410",
                 message: format!(
-                    "Channel {channel} answered 410 twice, an hour apart: it is switched off and gets no more alerts. When \
+                    "Channel {channel} said twice, an hour apart, that it is no more: it is switched off and gets no more alerts. When \
                      its receiver is there again: logystera channel enable {channel}"
                 ),
                 detection: Named { id, tenant, site, rule, seq: *seq, url: &url },

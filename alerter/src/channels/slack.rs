@@ -10,7 +10,6 @@ use logystera_schemas::limits::{
     SLACK_BLOCKS_MAX, SLACK_CHARS_MAX, SLACK_FIELD_CHARS_MAX, SLACK_FIELDS_MAX, SLACK_HEADER_CHARS_MAX,
     SLACK_SECTION_CHARS_MAX,
 };
-use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -71,10 +70,10 @@ impl Messenger for Slack {
         payload(&Words::of_test(channel, now_ms)).to_string().into_bytes()
     }
 
-    fn send<'a>(&'a self, target: &'a Target, _: DeliveryId, message: Vec<u8>, now_ms: i64) -> Attempting<'a> {
+    fn send<'a>(&'a self, target: &'a Target, id: DeliveryId, message: Vec<u8>, now_ms: i64) -> Attempting<'a> {
         Box::pin(async move {
             let Target::Slack { url } = target else { return Answer::misdirected() };
-            match self.http.post(url, HeaderMap::new(), message, now_ms).await {
+            match self.http.post_message(url, id, message, now_ms).await {
                 Ok(reply) => classify(&reply),
                 Err(answer) => answer,
             }
@@ -88,7 +87,7 @@ pub(super) fn parse(settings: &[u8]) -> Option<Target> {
 }
 
 /// What Slack answers if the channel is no more. It comes with 403, 404 or 410, or in a body of status 200.
-const GONE: [&str; 8] = [
+pub(super) const GONE: [&str; 8] = [
     "channel_not_found",
     "channel_is_archived",
     "no_service",
@@ -99,7 +98,7 @@ const GONE: [&str; 8] = [
     "account_inactive",
 ];
 /// What it answers if it is asked too often.
-const THROTTLED: [&str; 3] = ["rate_limited", "ratelimited", "message_limit_exceeded"];
+pub(super) const THROTTLED: [&str; 3] = ["rate_limited", "ratelimited", "message_limit_exceeded"];
 /// What it answers if it does not work now.
 const FAILED: [&str; 5] = ["rollup_error", "internal_error", "fatal_error", "service_unavailable", "request_timeout"];
 
@@ -182,6 +181,7 @@ pub fn payload(words: &Words) -> Value {
     json!({
         "text": format!("{} {}", sign(words.tone), cut(&text, FALLBACK_CHARS - 20, escape)),
         "blocks": blocks,
+        "mrkdwn": false,
         "unfurl_links": false,
         "unfurl_media": false,
     })
@@ -225,6 +225,7 @@ fn escape(c: char, to: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channels::kinds::ended_as;
 
     #[test]
     fn each_answer_has_one_meaning() {
@@ -261,6 +262,10 @@ mod tests {
             let answer = classify(&reply);
             assert_eq!((answer.outcome, answer.detail.as_deref()), (outcome, detail), "{reply:?}");
             assert_eq!((answer.status, answer.retry_after_s), (Some(u32::from(status)), retry_after_s));
+            // A row has the code alone.
+            let row = detail.and_then(ended_as);
+            assert_eq!(row == Some(Gone), outcome == Gone, "{detail:?}");
+            assert!(row != Some(Throttled) || outcome == Throttled, "{detail:?}");
         }
     }
 

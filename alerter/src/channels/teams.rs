@@ -9,7 +9,6 @@ use logystera_schemas::delivery::AttemptOutcome;
 use logystera_schemas::detection::Severity;
 use logystera_schemas::ids::{ChannelId, DeliveryId};
 use logystera_schemas::limits::TEAMS_BYTES_MAX;
-use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
 use super::http::{Http, Reply};
@@ -43,10 +42,10 @@ impl Messenger for Teams {
         payload(&Words::of_test(channel, now_ms)).to_string().into_bytes()
     }
 
-    fn send<'a>(&'a self, target: &'a Target, _: DeliveryId, message: Vec<u8>, now_ms: i64) -> Attempting<'a> {
+    fn send<'a>(&'a self, target: &'a Target, id: DeliveryId, message: Vec<u8>, now_ms: i64) -> Attempting<'a> {
         Box::pin(async move {
             let Target::Teams { url } = target else { return Answer::misdirected() };
-            match self.http.post(url, HeaderMap::new(), message, now_ms).await {
+            match self.http.post_message(url, id, message, now_ms).await {
                 Ok(reply) => classify(&reply),
                 Err(answer) => answer,
             }
@@ -60,7 +59,7 @@ pub(super) fn parse(settings: &[u8]) -> Option<Target> {
 }
 
 /// Codes of a workflow that is no more, in the body of an error.
-const GONE: [&str; 3] = ["WorkflowNotFound", "WorkflowTriggerNotFound", "DirectApiAuthorizationRequired"];
+pub(super) const GONE: [&str; 3] = ["WorkflowNotFound", "WorkflowTriggerNotFound", "DirectApiAuthorizationRequired"];
 
 /// What an answer means. A workflow takes a message with 202 before it has posted it; some flows, and the connectors of
 /// before, put an error into the body of such an answer: `{"error":{"code":…}}`, or a sentence with the status that
@@ -226,6 +225,7 @@ const fn colour(tone: Tone) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channels::kinds::ended_as;
 
     #[test]
     fn each_answer_has_one_meaning() {
@@ -277,6 +277,10 @@ mod tests {
             let answer = classify(&reply);
             assert_eq!((answer.outcome, answer.detail.as_deref()), (outcome, detail), "{reply:?}");
             assert_eq!((answer.status, answer.retry_after_s), (Some(u32::from(status)), retry_after_s));
+            // A row has the code alone.
+            let row = detail.and_then(ended_as);
+            assert_eq!(row == Some(Gone), outcome == Gone, "{detail:?}");
+            assert!(row != Some(Throttled) || outcome == Throttled, "{detail:?}");
         }
     }
 

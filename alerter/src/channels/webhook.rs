@@ -9,7 +9,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::address::vet_url;
-use super::http::Http;
+use super::http::{DRAIN, Http};
 use super::secret::Secret;
 use super::{Advice, Answer, Attempting, Messenger, Refusal, Settings, Target, message, one_url};
 use crate::core::Due;
@@ -39,7 +39,7 @@ impl Webhook {
                 headers.insert(name, value);
             }
         }
-        match self.http.post(url, headers, body, now_ms).await {
+        match self.http.post(url, headers, body, now_ms, DRAIN).await {
             Ok(reply) => reply.answer(),
             Err(answer) => answer,
         }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::channels::kinds::ended_as;
 use crate::core::{ChannelStatus, Condition};
 use logystera_infra::log::LogError;
 use logystera_infra::reading::Reading;
-use logystera_schemas::delivery::{Attempt, AttemptState};
+use logystera_schemas::delivery::{Attempt, AttemptOutcome, AttemptState};
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::schema;
 use logystera_schemas::time::WallMs;
@@ -40,13 +41,13 @@ fn is_telling(row: &Attempt) -> bool {
 /// What a row says of its channel at a time.
 pub fn status(row: &Attempt, now: WallMs) -> ChannelStatus {
     let until = row.next_attempt_at.unwrap_or(row.at);
-    let condition = match (row.state, row.reason.as_str()) {
-        (AttemptState::Dead, "status_410") => Condition::SwitchedOff { since: row.at },
-        (_, "channel_disabled") => Condition::SwitchedOff { since: WallMs(0) },
+    let condition = match (row.state, ended_as(&row.reason)) {
+        (AttemptState::Dead, Some(AttemptOutcome::Gone)) => Condition::SwitchedOff { since: row.at },
+        _ if row.reason == "channel_disabled" => Condition::SwitchedOff { since: WallMs(0) },
         (AttemptState::Delivered, _) => Condition::Working,
-        (AttemptState::Failed, "status_410") => Condition::Gone { since: row.at, until },
-        (AttemptState::Failed, "status_429" | "status_503") if until > now => Condition::Paused { until },
-        (AttemptState::Failed, "status_429") => Condition::Paced,
+        (AttemptState::Failed, Some(AttemptOutcome::Gone)) => Condition::Gone { since: row.at, until },
+        (AttemptState::Failed, Some(AttemptOutcome::Throttled)) if until > now => Condition::Paused { until },
+        (AttemptState::Failed, Some(AttemptOutcome::Throttled)) if row.reason != "status_503" => Condition::Paced,
         _ => Condition::Failing { until: until.max(now), failures: 0 },
     };
     let trouble = (row.state != AttemptState::Delivered).then(|| match row.reason.as_str() {
@@ -97,6 +98,15 @@ mod tests {
             (NotSent, "channel_disabled", None, Condition::SwitchedOff { since: WallMs(0) }, Some("status_410")),
             (Failed, "status_429", Some(3_600_000), Condition::Paused { until: hour }, Some("status_429")),
             (Failed, "status_429", Some(500), Condition::Paced, Some("status_429")),
+            (
+                Failed,
+                "slack_no_service",
+                Some(3_600_000),
+                Condition::Gone { since: AT, until: hour },
+                Some("slack_no_service"),
+            ),
+            (Dead, "smtp_550_5.1.1", None, Condition::SwitchedOff { since: AT }, Some("smtp_550_5.1.1")),
+            (Failed, "teams_429", Some(3_600_000), Condition::Paused { until: hour }, Some("teams_429")),
             (Failed, "timeout", Some(3_600_000), Condition::Failing { until: hour, failures: 0 }, Some("timeout")),
             (Unknown, "unknown", Some(0), Condition::Failing { until: now, failures: 0 }, Some("unknown")),
         ] {

@@ -1,6 +1,8 @@
 //! What a row of topic `attempts` means, in words. Pure.
 
-use logystera_schemas::delivery::{Attempt, AttemptState};
+use logystera_schemas::delivery::{Attempt, AttemptOutcome, AttemptState};
+
+use crate::channels::kinds::ended_as;
 
 /// How a delivery stands.
 pub const fn state(state: AttemptState) -> &'static str {
@@ -59,7 +61,7 @@ fn answer(code: &str) -> String {
 /// What can be done about it: a command, which the flags of the installation follow. None: nothing, or time does it.
 pub fn hint(newest: &Attempt) -> Option<String> {
     let gone = newest.reason == "channel_disabled"
-        || (newest.state, newest.reason.as_str()) == (AttemptState::Dead, "status_410");
+        || (newest.state, ended_as(&newest.reason)) == (AttemptState::Dead, Some(AttemptOutcome::Gone));
     match newest.reason.as_str() {
         _ if gone => Some(format!("Once its receiver is there again: logystera channel enable {}", newest.channel)),
         "no_channel" => Some("So that alerts reach somebody: logystera channel add webhook URL".to_owned()),

@@ -18,6 +18,7 @@ use logystera_control::{Answer, Request, TENANT_DEFAULT};
 
 use crate::cli::{CliError, CreateArgs, DONE, FINDING, Out, PlaceArgs, finish};
 use crate::installation::ask::ask_with_mail;
+use crate::installation::channels::WHO_ALLOWS_PRIVATE;
 use crate::installation::mail::MailArgs;
 use crate::installation::open::open_log;
 use list::Known;
@@ -31,12 +32,12 @@ use preview::Preview;
 #[command(after_help = "Examples:
   logystera channel add webhook https://example.com/logystera
   logystera channel add slack https://hooks.slack.com/services/T000/B000/XXXX
-  logystera channel add teams https://prod-00.westeurope.logic.azure.com/workflows/XXXX
+  logystera channel add teams https://example.com/workflows/XXXX
   logystera channel add email ops@example.com
   logystera channel list                    where alerts go, and how they fare
   logystera channel preview slack           what would be sent
   logystera channel test ch_0123456789      send a message, say how it fared
-  logystera channel enable ch_0123456789    after its receiver answered 410
+  logystera channel enable ch_0123456789    once its receiver is back
   logystera channel remove ch_0123456789
 
 They work whether `logystera up` is running on the folder or not.")]
@@ -114,7 +115,7 @@ enum Kind {
     },
     /// A channel or chat of Microsoft Teams, by a workflow that posts what it is sent
     #[command(after_help = "Example:
-  logystera channel add teams https://prod-00.westeurope.logic.azure.com/workflows/XXXX")]
+  logystera channel add teams https://example.com/workflows/XXXX")]
     Teams {
         /// Address of the workflow
         url: String,
@@ -182,12 +183,13 @@ fn channel(args: &Args) -> Result<u8, CliError> {
     };
     let mut out = Out::new();
     let mut code = DONE;
-    let mail = match &args.command {
-        Command::Add(Kind::Email { mail, .. }) | Command::Test { mail, .. } => mail.config(),
+    let mail = || match &args.command {
+        Command::Add(Kind::Email { mail, .. }) | Command::Test { mail, .. } => {
+            mail.config().map_err(|what| CliError::wrong_use(format!("--{what}")))
+        }
         _ => Ok(None),
     };
-    let mail = mail.map_err(|what| CliError::wrong_use(format!("--{what}")))?;
-    match ask_with_mail(dir, &args.place.cluster, &request, create, mail)? {
+    match ask_with_mail(dir, &args.place.cluster, &request, create, &mail)? {
         Answer::Channel(channel) if args.place.json => out.json(&channel)?,
         Answer::Channel(channel) => print_channel(&mut out, args, &channel)?,
         Answer::Tested(tested) => {
@@ -255,7 +257,9 @@ fn print_tested(out: &mut Out, tested: &Tested) -> Result<(), CliError> {
     let outcome = if is_reached { tested.outcome.replace('_', " ") } else { "unreachable".to_owned() };
     out.line(format_args!("{outcome}{cause}{status}, after {} ms", tested.duration_ms))?;
     if tested.outcome == "address_forbidden" {
-        out.line("Addresses of this machine and of private networks are not called; `logystera up --allow-private-addresses` allows it.")?;
+        out.line(format_args!(
+            "Addresses of this machine and of private networks are not called; {WHO_ALLOWS_PRIVATE}."
+        ))?;
     }
     Ok(())
 }

@@ -2,25 +2,24 @@
 
 use std::path::Path;
 
-use logystera_alerter::channels::email::server::MailConfig;
 use logystera_control::{Answer, Request};
 
-use super::folder::ask_folder;
+use super::folder::{MailOf, ask_folder};
 use crate::cli::{CliError, ClusterArgs};
 
 /// Has a change made by a command that sends no mail: see [`ask_with_mail`].
 pub fn ask(dir: &Path, cluster: &ClusterArgs, request: &Request, create: bool) -> Result<Answer, CliError> {
-    ask_with_mail(dir, cluster, request, create, None)
+    ask_with_mail(dir, cluster, request, create, &|| Ok(None))
 }
 
 /// Has a change made: on the installation on Kafka if `cluster` names one, else on the folder `dir`. `mail`: what mail is
-/// sent with if this process makes the change on the folder.
+/// sent with, asked for if this process makes the change on the folder.
 pub fn ask_with_mail(
     dir: &Path,
     cluster: &ClusterArgs,
     request: &Request,
     create: bool,
-    mail: Option<MailConfig>,
+    mail: &MailOf<'_>,
 ) -> Result<Answer, CliError> {
     #[cfg(feature = "kafka")]
     if let Some(file) = &cluster.config {

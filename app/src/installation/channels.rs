@@ -20,6 +20,10 @@ pub fn messengers(deployment: &Deployment, mail: Option<MailConfig>) -> Result<K
     Kinds::new(HttpConfig::new(address_policy(deployment)), mail).map_err(CliError::not_available)
 }
 
+/// How calls of private addresses are allowed.
+pub(crate) const WHO_ALLOWS_PRIVATE: &str = "`logystera up --allow-private-addresses` allows it, on a cluster \
+    `allow-private-addresses = true` in its file";
+
 /// Vets and tests channels as the alerter will use them.
 pub struct AlerterChannels {
     kinds: Kinds,
@@ -38,10 +42,10 @@ impl ChannelAdapter for AlerterChannels {
             let way_out = match refusal {
                 Refusal::Address(
                     AddressError::NotHttps | AddressError::PrivateName(_) | AddressError::Forbidden { .. },
-                ) => "; `logystera up --allow-private-addresses` allows it",
+                ) => WHO_ALLOWS_PRIVATE,
                 _ => "",
             };
-            format!("{refusal}{way_out}")
+            if way_out.is_empty() { refusal.to_string() } else { format!("{refusal}; {way_out}") }
         })?;
         Ok(NewChannel { settings: made.stored, addresses: made.addresses, secret: made.secret })
     }

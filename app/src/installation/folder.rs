@@ -22,22 +22,20 @@ use super::rules::{as_published, rules_or_default};
 use super::socket;
 use crate::cli::{self, CliError};
 
+/// What mail is sent with, once somebody asks.
+pub type MailOf<'a> = dyn Fn() -> Result<Option<MailConfig>, CliError> + 'a;
+
 /// How long a command waits for another one that has the folder.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Has the change made by `up` if it runs on `dir`, else here. `create`: a folder that is not there is made.
-pub(crate) fn ask_folder(
-    dir: &Path,
-    request: &Request,
-    create: bool,
-    mail: Option<MailConfig>,
-) -> Result<Answer, CliError> {
+pub(crate) fn ask_folder(dir: &Path, request: &Request, create: bool, mail: &MailOf<'_>) -> Result<Answer, CliError> {
     let clock = SystemClock::new();
     let give_up_at = clock.monotonic_ms() + PATIENCE.as_millis() as i64;
     loop {
         let opened = if create { Embedded::open(dir) } else { Embedded::open_existing(dir) };
         let in_use = match opened {
-            Ok(embedded) => return act(dir, embedded, request.clone(), mail),
+            Ok(embedded) => return act(dir, embedded, request.clone(), mail()?),
             Err(in_use @ OpenError::InUse { .. }) => in_use,
             Err(error @ OpenError::NoData { .. }) if request.can_create() => {
                 return Err(CliError::wrong_use(format!("{error}, or this command with --create")));

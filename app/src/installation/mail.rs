@@ -1,14 +1,15 @@
 //! What mail is sent with, as flags, the environment or a file name it.
 
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use logystera_alerter::channels::email::server::{MailConfig, MailError};
-use logystera_infra::files;
+use logystera_schemas::limits::MAIL_PASSWORD_BYTES_MAX;
 use zeroize::Zeroizing;
 
-/// Bytes of a password's file that are looked at.
-const PASSWORD_BYTES_MAX: u64 = 4 << 10;
+/// The permissions of whoever is neither the owner nor of the group.
+const ANYBODY: u32 = 0o007;
 
 /// Flags of the commands that send mail themselves when no `logystera up` runs on the folder.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -55,11 +56,24 @@ pub fn mail(
     })
 }
 
+/// The file may be a link, as those of Kubernetes' secrets are.
 fn password(path: &Path) -> Result<Zeroizing<String>, String> {
+    let wrong = |why: &dyn std::fmt::Display| format!("smtp-password-file: {}: {why}", path.display());
+    let about = std::fs::metadata(path).map_err(|error| wrong(&error))?;
+    if !about.is_file() {
+        return Err(wrong(&"not a file"));
+    }
+    if about.permissions().mode() & ANYBODY != 0 {
+        return Err(wrong(&"anybody on this machine may read it: chmod 0600"));
+    }
     let mut text = Zeroizing::new(String::new());
-    let read = files::open_for_reading(path).and_then(|file| file.take(PASSWORD_BYTES_MAX).read_to_string(&mut text));
-    read.map_err(|error| format!("smtp-password-file: {}: {error}", path.display()))?;
-    Ok(text)
+    let file = std::fs::File::open(path).map_err(|error| wrong(&error))?;
+    file.take(MAIL_PASSWORD_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| wrong(&error))?;
+    match text.trim_end().len() as u64 {
+        0 => Err(wrong(&"it is empty")),
+        bytes if bytes > MAIL_PASSWORD_BYTES_MAX => Err(wrong(&"too long for a password")),
+        _ => Ok(text),
+    }
 }
 
 #[cfg(test)]
@@ -71,12 +85,26 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("password");
         std::fs::write(&file, "s3cret\n").unwrap();
+        let allow = |file: &Path, mode| std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).unwrap();
+        allow(&file, 0o640);
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let [open, empty, long] = ["open", "empty", "long"].map(|name| dir.path().join(name));
+        for (file, text) in [(&open, "s3cret"), (&empty, "\n"), (&long, &*"x".repeat(5_000))] {
+            std::fs::write(file, text).unwrap();
+            allow(file, if *file == open { 0o644 } else { 0o600 });
+        }
         let missing = dir.path().join("missing");
         let (server, from) = (Some("smtp://me@mail.example.com"), Some("alerts@example.com"));
         assert!(mail(None, None, None).unwrap().is_none());
         let made = mail(server, Some(&file), from).unwrap().unwrap();
         assert_eq!(made.password.as_ref().map(|p| p.as_str()), Some("s3cret"));
+        assert!(mail(server, Some(&link), from).unwrap().is_some(), "a link is followed");
         for (server, password, from, says) in [
+            (server, Some(&*open), from, "smtp-password-file: "),
+            (server, Some(&*empty), from, "smtp-password-file: "),
+            (server, Some(&*long), from, "smtp-password-file: "),
+            (server, Some(dir.path()), from, "smtp-password-file: "),
             (None, None, from, "smtp is missing"),
             (None, Some(&*file), None, "smtp is missing"),
             (server, Some(&*file), None, "mail-from is missing"),

@@ -98,7 +98,7 @@ fn serve(role: Role, args: &Args) -> Result<u8, CliError> {
     config.admin_listen = args.admin_listen.unwrap_or(config.admin_listen);
     config.listen = args.listen.unwrap_or(config.listen);
     if args.check_config {
-        check_files(&config)?;
+        check_files(role, &config)?;
         println!("{}: the settings can be used", args.config.display());
         if let Some(rules) = &config.rules {
             eprintln!("{}", not_published(rules, &args.config));
@@ -135,9 +135,12 @@ fn serve(role: Role, args: &Args) -> Result<u8, CliError> {
     done.map(|()| DONE)
 }
 
-/// Reads what the settings name: the rules, the password of the mail server, the certificate and its key.
-fn check_files(config: &Config) -> Result<(), CliError> {
-    config.mail().map_err(CliError::wrong_use)?;
+/// Reads what the settings name for a role: the rules, the certificate and its key; the password of the mail server only for
+/// the one that sends mail.
+fn check_files(role: Role, config: &Config) -> Result<(), CliError> {
+    if role == Role::Alerter {
+        config.mail().map_err(CliError::wrong_use)?;
+    }
     rules_or_default(config.rules.as_deref())?;
     gateway::tls(config).map(drop)
 }

@@ -80,7 +80,7 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
     let master = master_key(&config.data, &directory.current()).map_err(CliError::not_available)?;
     let told = told(&config, listen, &directory.current())?;
     let rules = named.map_or_else(|| restart::published(&told, &directory, &log), Ok)?;
-    restart::miss_private_addresses(&told, &directory.current(), &master);
+    restart::miss_channels(&told, config.mail.is_some(), &directory.current(), &master);
     let kinds = messengers(&told, config.mail.clone())?;
     let parts = parts(master.clone(), told, kinds.clone());
     let service = Arc::new(ControlService::of_folder(&embedded, watch.clone(), parts)?);

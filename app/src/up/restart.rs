@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use logystera_alerter::channels::address::{AddressError, AddressPolicy, vet_url};
+use logystera_alerter::channels::Target;
+use logystera_alerter::channels::address::{AddressError, vet_url};
 use logystera_infra::directory::{Directory, DirectoryView};
 use logystera_infra::log::Log;
 use logystera_infra::secrets::MasterKey;
@@ -69,17 +70,24 @@ pub(super) fn shown(named: Option<&Path>, rules: &RuleSet) -> String {
     }
 }
 
-/// Says which channels get no alert in this run, for their addresses are private and that was not allowed this time.
-pub(super) fn miss_private_addresses(deployment: &Deployment, directory: &Directory, master: &MasterKey) {
-    if address_policy(deployment) == AddressPolicy::AllowPrivate {
-        return;
-    }
+/// Says which channels get no alert in this run: those of mail if no server was named, and those whose addresses are private
+/// if that was not allowed this time.
+pub(super) fn miss_channels(deployment: &Deployment, has_mail: bool, directory: &Directory, master: &MasterKey) {
+    let policy = address_policy(deployment);
     let channels = directory.tenants().flat_map(|tenant| directory.channels(&tenant.tenant));
     for channel in channels {
         let Some(target) = target(master, channel) else { continue };
+        if matches!(target, Target::Email { .. }) && !has_mail {
+            tracing::warn!(
+                channel = %channel.channel,
+                "no alert reaches this channel: this start was not told of a mail server. Start with --smtp and --mail-from, or take \
+                 it away: logystera channel remove {}",
+                channel.channel
+            );
+        }
         let Some(url) = target.url() else { continue };
         if let Err(AddressError::NotHttps | AddressError::PrivateName(_) | AddressError::Forbidden { .. }) =
-            vet_url(url, AddressPolicy::PublicOnly)
+            vet_url(url, policy)
         {
             tracing::warn!(
                 channel = %channel.channel,

@@ -39,3 +39,6 @@ pub const MAIL_FACTS_MAX: usize = 50;
 pub const MAIL_BUSY_S: u64 = 60;
 /// Seconds that a mail server which greylists is left alone: what most of them ask for (RFC 6647, section 5).
 pub const MAIL_GREYLIST_S: u64 = 300;
+
+/// Bytes of a mail server's password.
+pub const MAIL_PASSWORD_BYTES_MAX: u64 = 4 << 10;

@@ -132,7 +132,7 @@ pub(super) fn text(status: &ChannelStatus) -> String {
             let count = if failures > 0 { format!(", {failures} in a row") } else { String::new() };
             format!("failing{count}{reason}, tried from {} on", when::show(until.0))
         }
-        Condition::Gone { until, .. } => format!("answered 410, tried once more at {}", when::show(until.0)),
+        Condition::Gone { until, .. } => format!("gone{reason}, tried once more at {}", when::show(until.0)),
         Condition::SwitchedOff { since } if since.0 > 0 => {
             format!("switched off since {}{reason}", when::show(since.0))
         }

@@ -117,7 +117,8 @@ mod tests {
                     "/alerts/5a5a",
                     "Check the password",
                 ] {
-                    assert!(shown.contains(part), "{kind:?}: {part}\n{shown}");
+                    // Teams' facts are markdown, in which a dash is escaped.
+                    assert!(shown.replace('\\', "").contains(part), "{kind:?}: {part}\n{shown}");
                 }
                 assert_eq!(serde_json::from_str::<Value>(&shown).is_ok(), *kind != Preview::Email, "{kind:?}");
             }
