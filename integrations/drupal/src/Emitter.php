@@ -151,7 +151,21 @@ final class Emitter {
    */
   public function value(string $name, mixed $value): ?string {
     $write = static fn (): string => is_string($value) ? $value : serialize($value);
-    return $this->site->lookup->value($write, 'a value of ' . Redact::name($name));
+    return $this->site->lookup->value($write, self::meaning($name));
+  }
+
+  /**
+   * Hash of a secret of the site's own: it is one, short, and always known.
+   */
+  public function secret(string $name, string $value): string {
+    return $this->hash(Hasher::VALUE, $value, self::meaning($name));
+  }
+
+  /**
+   * What the hash of a setting's value stands for.
+   */
+  private static function meaning(string $name): string {
+    return 'a value of ' . Redact::name($name);
   }
 
   /**

@@ -49,7 +49,8 @@ final class Lookup
         if (!isset($this->pending[$kind][$hash]) && count($this->pending[$kind] ?? []) >= Limits::LOOKUP_WRITE_ENTRIES_MAX) {
             return $hash;
         }
-        $this->pending[$kind][$hash] = "$hash\t" . intdiv($this->clock->nowMs(), 1000) . "\t$kind\t" . self::text($meaning ?? $value) . "\n";
+        $seen = intdiv($this->clock->nowMs(), 1000);
+        $this->pending[$kind][$hash] = "$hash\t$seen\t$kind\t" . self::text($meaning ?? $value) . "\n";
         return $hash;
     }
 
@@ -65,8 +66,8 @@ final class Lookup
     }
 
     /**
-     * The hash of a setting's value. Null where a request, or a minute of a process that runs for longer, changes more than is hashed in it:
-     * what is beyond is not even written out, so that large values cost a page no more than small ones.
+     * The hash of a setting's value. Null where a request, or a minute of a process that runs for longer, changes more than is hashed in
+     * it: what is beyond is not even written out, so that large values cost a page no more than small ones.
      *
      * @param callable(): string $write writes the value out
      */

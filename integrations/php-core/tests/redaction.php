@@ -89,8 +89,9 @@ return [
     'a name that is plain at a glance has nothing that the long way would hide' => static function (): void {
         $plain = (new \ReflectionClass(Redact::class))->getMethod('plainName');
         $plain->setAccessible(true);
-        $parts = ['a', 'f', 'option', 'configuration', 'notificationsettings', 'deadbeefcafe', 'abcdefab', '-abcd-', 'x1y2z3', '9', '17', '2024',
-            '192', '168', '12345678', '.', '.', '_', '-', '/', '\\', ':', '::1', '@', '%', '%41', '&amp;', ' ', '+', 'A', 'aB', "\u{e9}", "\n"];
+        $parts = ['a', 'f', 'option', 'configuration', 'notificationsettings', 'deadbeefcafe', 'abcdefab', '-abcd-', 'x1y2z3', '9', '17',
+            '2024', '192', '168', '12345678', '.', '.', '_', '-', '/', '\\', ':', '::1', '@', '%', '%41', '&amp;', ' ', '+', 'A', 'aB',
+            "\u{e9}", "\n"];
         mt_srand(7);
         $rare = ['ban_192.0.2.7', 'of_abcdefab-abcd-abcd-abcd-deadbeefcafe'];
         for ($i = 0; $i < 100000; $i++) {

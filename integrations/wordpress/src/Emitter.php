@@ -163,7 +163,18 @@ final class Emitter
     {
         $site = $this->site();
         $write = static fn (): string => (string) maybe_serialize($value);
-        return $site === null ? null : $site->lookup->value($write, 'a value of ' . Redact::name($name));
+        return $site === null ? null : $site->lookup->value($write, self::meaning($name));
+    }
+
+    /** Hash of a secret of the site's own: they are few, short, and always known. */
+    public function secret(string $name, string $value): string
+    {
+        return $this->hash(Hasher::VALUE, $value, self::meaning($name));
+    }
+
+    private static function meaning(string $name): string
+    {
+        return 'a value of ' . Redact::name($name);
     }
 
     /** A file's path below the site's root, beginning with a slash; of one that lies elsewhere the name only. */
