@@ -85,7 +85,7 @@ final class Recorder
     /** Whether one more signal of a type is taken. One that is not is counted: a flood costs a page one call for each. */
     public function takesOne(string $type): bool
     {
-        if (($this->counts[$type] ?? 0) < Limits::REQUEST_SIGNALS_MAX || $this->clock->nowMs() - $this->since >= Limits::REQUEST_MS_MAX) {
+        if (!$this->isFull($type)) {
             return true;
         }
         $this->drop($type, 'overflow');
