@@ -210,6 +210,10 @@ def test_table_of_mail_settings_accounts_and_the_database(world):
           "define('WP_DEBUG', true); define('WP_DEBUG_DISPLAY', true);"), site.command()), t.option("WP_DEBUG", "updated", flags=["debug_on"]), without="php.error")
     t.row("and no more", lambda: (site.configure("define('AUTH_KEY', 'planted-other'); define('DISABLE_WP_CRON', true);"), site.command()),
           t.option("WP_DEBUG", "updated"))
+    # Its keys are known all the same: none of the eight went.
+    t.row("more bytes of settings than a request hashes", lambda: site.eval(
+        "(new Logystera\\WordPress\\Emitter('config.change', Logystera\\WordPress\\Plugin::site()))->value('x', str_repeat('x', 300000));"
+        "Logystera\\WordPress\\Plugin::background(10000, true);"))
 
     t.row("an account", lambda: site.eval("wp_insert_user(['user_login' => 'alice', 'user_pass' => 'planted', 'user_email' => 'al@example.test']);"),
           t.user("created", "subscriber", "alice"))

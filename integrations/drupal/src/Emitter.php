@@ -50,12 +50,7 @@ final class Emitter {
    * One that is not is counted, and the work for it is spared.
    */
   public function takesOne(): bool {
-    $recorder = $this->site->recorder;
-    if (!$recorder->isFull($this->type)) {
-      return TRUE;
-    }
-    $recorder->drop($this->type, 'overflow');
-    return FALSE;
+    return $this->site->recorder->takesOne($this->type);
   }
 
   /**
@@ -151,10 +146,26 @@ final class Emitter {
 
   /**
    * Hash of a setting's value; only what it was a value of can be looked up.
+   *
+   * Null where this request changed more than is hashed.
    */
-  public function value(string $name, mixed $value): string {
-    $text = is_string($value) ? $value : serialize($value);
-    return $this->hash(Hasher::VALUE, $text, 'a value of ' . Redact::name($name));
+  public function value(string $name, mixed $value): ?string {
+    $write = static fn (): string => is_string($value) ? $value : serialize($value);
+    return $this->site->lookup->value($write, self::meaning($name));
+  }
+
+  /**
+   * Hash of a secret of the site's own: it is one, short, and always known.
+   */
+  public function secret(string $name, string $value): string {
+    return $this->hash(Hasher::VALUE, $value, self::meaning($name));
+  }
+
+  /**
+   * What the hash of a setting's value stands for.
+   */
+  private static function meaning(string $name): string {
+    return 'a value of ' . Redact::name($name);
   }
 
   /**

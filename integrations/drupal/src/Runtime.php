@@ -298,13 +298,25 @@ final class Runtime {
       $act();
     }
     catch (\Throwable $fault) {
-      if ($type !== '' && $this->isOpened) {
-        $this->site()?->recorder->drop($type, 'refused');
-      }
-      if (!$this->hasComplained) {
-        $this->hasComplained = TRUE;
-        self::complain($fault);
-      }
+      $this->fail($type, $fault);
+    }
+  }
+
+  /**
+   * Counts a signal that a fault of ours lost, and tells of the first fault.
+   *
+   * @param string $type
+   *   Of the signal; empty for none.
+   * @param \Throwable $fault
+   *   What happened.
+   */
+  public function fail(string $type, \Throwable $fault): void {
+    if ($type !== '' && $this->isOpened) {
+      $this->site()?->recorder->drop($type, 'refused');
+    }
+    if (!$this->hasComplained) {
+      $this->hasComplained = TRUE;
+      self::complain($fault);
     }
   }
 

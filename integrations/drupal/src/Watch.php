@@ -82,7 +82,7 @@ final class Watch {
    */
   private function salt(): ?string {
     $salt = SiteSettings::get('hash_salt');
-    return is_string($salt) && $salt !== '' ? $this->runtime->emitter('config.change')?->value(self::SALT, $salt) : NULL;
+    return is_string($salt) && $salt !== '' ? $this->runtime->emitter('config.change')?->secret(self::SALT, $salt) : NULL;
   }
 
   /**

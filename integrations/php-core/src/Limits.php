@@ -41,6 +41,11 @@ final class Limits
     public const REQUEST_SIGNALS_MAX = 500;
     public const REQUEST_REPEATS_MAX = 250;
     public const REQUEST_MS_MAX = 60000;
+    /**
+     * Bytes of settings' values that are written out and hashed in the same time: some 2 ms of a page. The change itself is told beyond
+     * it, too, but not what its values are the hash of.
+     */
+    public const REQUEST_VALUE_BYTES_MAX = 262144;
     /** Age of the oldest signal from which the end of a request sends, in milliseconds. */
     public const FLUSH_AGE_MS = 10000;
     /** Longest time of one flush within a web request, in milliseconds. */

@@ -24,6 +24,10 @@ final class Lookup
     private $pending = [];
     /** @var array<string, array{0: string, 1: string|null, 2: string}|null> what was hashed last, by kind: one actor makes many changes */
     private $last = [];
+    /** @var int bytes of settings' values that were written out since then, and that time in ms */
+    private $valueBytes = 0;
+    /** @var int */
+    private $since = 0;
 
     public function __construct(Storage $storage, Clock $clock, Hasher $hasher)
     {
@@ -45,11 +49,40 @@ final class Lookup
         if (!isset($this->pending[$kind][$hash]) && count($this->pending[$kind] ?? []) >= Limits::LOOKUP_WRITE_ENTRIES_MAX) {
             return $hash;
         }
-        $text = (string) preg_replace('/[\x00-\x1f\x7f]+/', ' ', $meaning ?? $value);
-        $text = function_exists('mb_strcut') ? mb_strcut($text, 0, Limits::MEANING_CHARS_MAX, 'UTF-8')
-            : substr($text, 0, Limits::MEANING_CHARS_MAX);
-        $this->pending[$kind][$hash] = "$hash\t" . intdiv($this->clock->nowMs(), 1000) . "\t$kind\t$text\n";
+        $seen = intdiv($this->clock->nowMs(), 1000);
+        $this->pending[$kind][$hash] = "$hash\t$seen\t$kind\t" . self::text($meaning ?? $value) . "\n";
         return $hash;
+    }
+
+    /** A meaning as one line has it. */
+    private static function text(string $meaning): string
+    {
+        $text = ctype_print($meaning) ? $meaning : (string) preg_replace('/[\x00-\x1f\x7f]+/', ' ', $meaning);
+        if (strlen($text) <= Limits::MEANING_CHARS_MAX) {
+            return $text;
+        }
+        return function_exists('mb_strcut') ? mb_strcut($text, 0, Limits::MEANING_CHARS_MAX, 'UTF-8')
+            : substr($text, 0, Limits::MEANING_CHARS_MAX);
+    }
+
+    /**
+     * The hash of a setting's value. Null where a request, or a minute of a process that runs for longer, changes more than is hashed in
+     * it: what is beyond is not even written out, so that large values cost a page no more than small ones.
+     *
+     * @param callable(): string $write writes the value out
+     */
+    public function value(callable $write, string $meaning): ?string
+    {
+        $now = $this->clock->nowMs();
+        if ($now - $this->since >= Limits::REQUEST_MS_MAX || $now < $this->since) {
+            [$this->valueBytes, $this->since] = [0, $now];
+        }
+        if ($this->valueBytes >= Limits::REQUEST_VALUE_BYTES_MAX) {
+            return null;
+        }
+        $value = $write();
+        $this->valueBytes += strlen($value);
+        return $this->valueBytes > Limits::REQUEST_VALUE_BYTES_MAX ? null : $this->hash(Hasher::VALUE, $value, $meaning);
     }
 
     /**

@@ -76,10 +76,20 @@ final class Recorder
         [$this->enabled, $this->buffer, $this->repeated, $this->dropped] = [[], [], [], []];
     }
 
-    /** Whether no more signals of a type are taken: whoever makes them may spare the work, and drop() them. */
+    /** Whether no more signals of a type are taken: whoever makes them may spare the work. */
     public function isFull(string $type): bool
     {
         return ($this->counts[$type] ?? 0) >= Limits::REQUEST_SIGNALS_MAX && $this->clock->nowMs() - $this->since < Limits::REQUEST_MS_MAX;
+    }
+
+    /** Whether one more signal of a type is taken. One that is not is counted: a flood costs a page one call for each. */
+    public function takesOne(string $type): bool
+    {
+        if (!$this->isFull($type)) {
+            return true;
+        }
+        $this->drop($type, 'overflow');
+        return false;
     }
 
     /** Counts signals that could not be made or taken. $reason: one of the catalogue's. */

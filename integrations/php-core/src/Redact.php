@@ -14,6 +14,11 @@ final class Redact
     /** Stands for a segment that is not told, and for a part of a name. */
     private const HIDDEN = '*';
     private const TOKEN = 'token';
+    /**
+     * Most names of settings and jobs: nothing that is looked for in a name can be in one of these. They have neither capitals, colons nor
+     * marks of an encoding, no run of letters and digits as long as a token's or a UUID's, no address, and too few digits for a number.
+     */
+    private const PLAIN_NAME = '~^(?!.*(?:[a-z]{16}|[a-f]{12}|(?=[0-9a-z]{12})[a-z]*\d|\d\.\d))(?!(?:\D*\d){9})[0-9a-z_./\\\\-]+$~D';
     /** @var string the name that was asked for last, and what may be told of it */
     private static $lastName = '';
     /** @var string */
@@ -94,7 +99,7 @@ final class Redact
     {
         // A change asks three times for one name, and a request may have hundreds of changes.
         if ($name !== self::$lastName) {
-            [self::$lastName, self::$lastPlain] = [$name, self::plainName($name)];
+            [self::$lastName, self::$lastPlain] = [$name, preg_match(self::PLAIN_NAME, $name) === 1 ? $name : self::plainName($name)];
         }
         return self::$lastPlain;
     }

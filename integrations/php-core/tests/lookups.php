@@ -33,6 +33,37 @@ return [
         same(null, $lookup()->find($user));
     },
 
+    'so many bytes of settings are hashed in one request, and what is beyond is not written out' => static function (): void {
+        $max = Limits::REQUEST_VALUE_BYTES_MAX;
+        foreach ([100, 1000, 100000, $max, $max + 1, 10000000] as $size) {
+            $site = new Site();
+            $hasher = new Hasher(str_repeat('k', 32));
+            $lookup = new Lookup($site->storage, $site->clock, $hasher);
+            $value = str_repeat('v', $size);
+            $expected = $hasher->hash(Hasher::VALUE, $value);
+            $written = 0;
+            $write = static function () use (&$written, $value): string {
+                $written += strlen($value);
+                return $value;
+            };
+            // A minute later there is room again, and where the clock went back.
+            foreach ([[0, true], [Limits::REQUEST_MS_MAX - 1, false], [1, true], [-1, true]] as $step => [$later, $hasRoom]) {
+                $site->clock->now += $later;
+                [$written, $hashes] = [0, []];
+                for ($i = 0; $i < 3000; $i++) {
+                    $hashes[] = $lookup->value($write, 'a value of x');
+                }
+                $fits = $hasRoom ? intdiv($max, $size) : 0;
+                same(array_pad(array_fill(0, $fits, $expected), 3000, null), $hashes, "$size B, step $step");
+                same(true, $written <= ($hasRoom ? $max + $size : 0), "$size B, step $step: written out $written");
+            }
+            // Accounts and addresses are hashed all the same, and what a value was of is known.
+            same($hasher->hash(Hasher::USER, 'alice'), $lookup->hash(Hasher::USER, 'alice'));
+            $lookup->write();
+            same($size <= $max ? 'a value of x' : null, $lookup->find($expected)['meaning'] ?? null);
+        }
+    },
+
     'a flood of one kind of meanings pushes out no other' => static function (): void {
         $site = new Site();
         $lookup = static fn (): Lookup => new Lookup($site->storage, $site->clock, new Hasher(str_repeat('k', 32)));

@@ -86,6 +86,23 @@ return [
         }
     },
 
+    'a name that is plain at a glance has nothing that the long way would hide' => static function (): void {
+        $plain = (new \ReflectionClass(Redact::class))->getMethod('plainName');
+        $plain->setAccessible(true);
+        $parts = ['a', 'f', 'option', 'configuration', 'notificationsettings', 'deadbeefcafe', 'abcdefab', '-abcd-', 'x1y2z3', '9', '17',
+            '2024', '192', '168', '12345678', '.', '.', '_', '-', '/', '\\', ':', '::1', '@', '%', '%41', '&amp;', ' ', '+', 'A', 'aB',
+            "\u{e9}", "\n"];
+        mt_srand(7);
+        $rare = ['ban_192.0.2.7', 'of_abcdefab-abcd-abcd-abcd-deadbeefcafe'];
+        for ($i = 0; $i < 100000; $i++) {
+            $name = $rare[$i] ?? '';
+            for ($length = $name === '' ? mt_rand(1, 9) : 0; $length > 0; $length--) {
+                $name .= $parts[mt_rand(0, count($parts) - 1)];
+            }
+            same($plain->invoke(null, $name), Redact::name($name), $name);
+        }
+    },
+
     'names, slugs and versions fit the catalogue' => static function (): void {
         same('my_plugin/job:run', Redact::name('my plugin/job:run'));
         same('session_token', Redact::name('session_9f86d081884c7d659a2feaa0c55ad015'));

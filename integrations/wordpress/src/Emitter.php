@@ -49,12 +49,8 @@ final class Emitter
     public function takesOne(): bool
     {
         $site = $this->site();
-        if ($site !== null && !$site->recorder->isFull($this->type)) {
-            return true;
-        }
         // Where nobody agreed, nothing is told, and nothing is missing.
-        $site === null ? null : $site->recorder->drop($this->type, 'overflow');
-        return false;
+        return $site !== null && $site->recorder->takesOne($this->type);
     }
 
     /** Whether no more signals of the type are taken in this request. */
@@ -158,10 +154,27 @@ final class Emitter
         return $this->hash(Hasher::FILE, self::relative($path));
     }
 
-    /** Hash of a setting's value; only what it was a value of can be looked up. */
-    public function value(string $name, $value): string
+    /**
+     * Hash of a setting's value; only what it was a value of can be looked up. Null where this request changed more than is hashed.
+     *
+     * @param mixed $value
+     */
+    public function value(string $name, $value): ?string
     {
-        return $this->hash(Hasher::VALUE, (string) maybe_serialize($value), 'a value of ' . Redact::name($name));
+        $site = $this->site();
+        $write = static fn (): string => (string) maybe_serialize($value);
+        return $site === null ? null : $site->lookup->value($write, self::meaning($name));
+    }
+
+    /** Hash of a secret of the site's own: they are few, short, and always known. */
+    public function secret(string $name, string $value): string
+    {
+        return $this->hash(Hasher::VALUE, $value, self::meaning($name));
+    }
+
+    private static function meaning(string $name): string
+    {
+        return 'a value of ' . Redact::name($name);
     }
 
     /** A file's path below the site's root, beginning with a slash; of one that lies elsewhere the name only. */

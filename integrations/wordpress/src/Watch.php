@@ -84,7 +84,7 @@ final class Watch
         $hashes = [];
         foreach (self::KEYS as $name) {
             if (defined($name)) {
-                $hashes[$name] = $emitter->value($name, (string) constant($name));
+                $hashes[$name] = $emitter->secret($name, (string) constant($name));
             }
         }
         return $hashes;

@@ -8,6 +8,7 @@ namespace Logystera\Tests\Drupal;
 
 use Drupal\Core\Config\ConfigCrudEvent;
 use Drupal\Core\Session\AccountInterface;
+use Logystera\Limits;
 use Symfony\Component\HttpFoundation\Request;
 
 use function Logystera\Tests\same;
@@ -66,6 +67,49 @@ final class Work
     }
 }
 
+/** A value of so many bytes, which counts how much of it is written out. */
+final class Weighed
+{
+    public static int $bytes = 0;
+
+    public function __construct(private string $text)
+    {
+    }
+
+    public function __serialize(): array
+    {
+        self::$bytes += strlen($this->text);
+        return [$this->text];
+    }
+}
+
+/** A configuration that is saved, which counts how often its values are read. */
+final class Read
+{
+    public static int $count = 0;
+
+    public function __construct(private string $name, private array $before, private array $after)
+    {
+    }
+
+    public function getName(): string
+    {
+        return $this->name;
+    }
+
+    public function getOriginal($key, $applies): array
+    {
+        self::$count++;
+        return $this->before;
+    }
+
+    public function getRawData(): array
+    {
+        self::$count++;
+        return $this->after;
+    }
+}
+
 // Digits are no part of a message's shape, nor of a query's.
 $word = static fn (int $i): string => strtr((string) $i, '0123456789', 'ghijklmnop');
 $warned = static fn (Site $s, string $message) => logged($s, 'php', 'User warning', $message, "$s->root/core/a.inc", 7);
@@ -104,6 +148,44 @@ return [
             same($dropped, $counts["$type|overflow"][0] ?? 0, "10,000 $what: counted");
             $site->remove();
         }
+    },
+    'large configurations cost a request no more than small ones' => static function (): void {
+        foreach ([10, 500, 5000, 20000, 1000000] as $size) {
+            $site = new Site(MODULE);
+            [Weighed::$bytes, Read::$count] = [0, 0];
+            $values = [['a' => new Weighed(str_repeat('x', $size))], ['a' => new Weighed(str_repeat('y', $size))]];
+            for ($i = 0; $i < 10000; $i++) {
+                $site->container->get('logystera.config')->saved(new ConfigCrudEvent(new Read("probe.x$i", ...$values)));
+            }
+            same(1000, Read::$count, "$size B: what was read");
+            same(true, Weighed::$bytes <= Limits::REQUEST_VALUE_BYTES_MAX + $size, "$size B: written out " . Weighed::$bytes);
+            $hashes = array_map(static fn (array $value): string => $site->hash('value', serialize($value)), $values);
+            $site->end();
+            $signals = $site->signals();
+            same(array_fill(0, 500, 'config.change'), array_column($signals, 'type'), "$size B: told");
+            same(array_map(static fn (int $i): string => "probe.x$i", range(0, 499)), array_column($signals, 'key'), "$size B: which");
+            $told = array_merge(...array_map(static fn (array $s): array => [$s['before_hash'] ?? null, $s['after_hash'] ?? null], $signals));
+            $fits = min(1000, intdiv(Limits::REQUEST_VALUE_BYTES_MAX, strlen(serialize($values[0]))));
+            $known = array_map(static fn (int $i): string => $hashes[$i % 2], array_keys(array_fill(0, $fits, 0)));
+            same(array_pad($known, 1000, null), $told, "$size B: the same hashes as ever, as far as they go");
+            $storage = new \Logystera\FileStorage($site->state->values['logystera.spool']['folder']);
+            same(9500, (new \Logystera\Drops($storage))->untold(0)['counts']['config.change|overflow'][0] ?? 0, "$size B: counted");
+            $site->remove();
+        }
+    },
+    'what is saved as it was is no change and not missing, and what a fault loses is counted' => static function (): void {
+        $site = new Site(MODULE);
+        for ($i = 0; $i < 10000; $i++) {
+            $site->container->get('logystera.config')->saved(new ConfigCrudEvent(new Read("probe.x$i", ['a' => $i], ['a' => $i])));
+        }
+        $site->container->get('logystera.config')->saved(new ConfigCrudEvent(new Read('probe.last', ['a' => 1], ['a' => 2])));
+        // Nobody can write a closure out: that is a fault of ours, and counted.
+        $site->container->get('logystera.config')->saved(new ConfigCrudEvent(new Read('probe.odd', [], ['a' => static fn (): int => 1])));
+        $site->end();
+        same(['probe.last'], array_column($site->signals(), 'key'));
+        $storage = new \Logystera\FileStorage($site->state->values['logystera.spool']['folder']);
+        same(['config.change|refused' => 1], array_map('current', (new \Logystera\Drops($storage))->untold(0)['counts']));
+        $site->remove();
     },
     'nobody who keeps the way to the spool tells more after the last word' => static function (): void {
         $site = new Site(MODULE);

@@ -7,6 +7,7 @@ namespace Drupal\logystera\Signals;
 use Drupal\Core\Config\ConfigCrudEvent;
 use Drupal\Core\Config\ConfigEvents;
 use Drupal\Core\Config\ConfigRenameEvent;
+use Drupal\logystera\Emitter;
 use Drupal\logystera\Runtime;
 use Logystera\Redact;
 use Symfony\Component\EventDispatcher\EventSubscriberInterface;
@@ -40,14 +41,24 @@ final class Config implements EventSubscriberInterface {
    * An object was saved.
    */
   public function saved(ConfigCrudEvent $event): void {
-    $this->runtime->guard(self::TYPE, function () use ($event): void {
+    // As guard() does it: thousands may be saved in one request, and each would
+    // pay for a closure.
+    try {
       $config = $event->getConfig();
+      $name = $config->getName();
+      $emitter = $this->wanted($name);
+      if ($emitter === NULL) {
+        return;
+      }
       $before = (array) $config->getOriginal('', FALSE);
       $after = $config->getRawData();
       if ($before !== $after) {
-        $this->tell($config->getName(), $before === [] ? 'added' : 'updated', $before, $after);
+        self::tell($emitter, $name, $before === [] ? 'added' : 'updated', $before, $after);
       }
-    });
+    }
+    catch (\Throwable $fault) {
+      $this->runtime->fail(self::TYPE, $fault);
+    }
   }
 
   /**
@@ -56,7 +67,10 @@ final class Config implements EventSubscriberInterface {
   public function deleted(ConfigCrudEvent $event): void {
     $this->runtime->guard(self::TYPE, function () use ($event): void {
       $config = $event->getConfig();
-      $this->tell($config->getName(), 'deleted', (array) $config->getOriginal('', FALSE), []);
+      $emitter = $this->wanted($config->getName());
+      if ($emitter !== NULL) {
+        self::tell($emitter, $config->getName(), 'deleted', (array) $config->getOriginal('', FALSE), []);
+      }
     });
   }
 
@@ -66,8 +80,14 @@ final class Config implements EventSubscriberInterface {
   public function renamed(ConfigRenameEvent $event): void {
     $this->runtime->guard(self::TYPE, function () use ($event): void {
       $config = $event->getConfig();
-      $this->tell($event->getOldName(), 'deleted', $config->getRawData(), []);
-      $this->tell($config->getName(), 'added', [], $config->getRawData());
+      $emitter = $this->wanted($event->getOldName());
+      if ($emitter !== NULL) {
+        self::tell($emitter, $event->getOldName(), 'deleted', $config->getRawData(), []);
+      }
+      $emitter = $this->wanted($config->getName());
+      if ($emitter !== NULL) {
+        self::tell($emitter, $config->getName(), 'added', [], $config->getRawData());
+      }
     });
   }
 
@@ -89,13 +109,20 @@ final class Config implements EventSubscriberInterface {
   }
 
   /**
+   * Who tells of a change of this object; null if nobody does.
+   *
+   * Where a request saved more than is told, that is counted before anything is
+   * read of it: what tells a change from none is the comparing of all values.
+   */
+  private function wanted(string $name): ?Emitter {
+    $emitter = str_starts_with($name, self::OWN) ? NULL : $this->runtime->emitter(self::TYPE);
+    return $emitter?->takesOne() ? $emitter : NULL;
+  }
+
+  /**
    * Makes the signal.
    */
-  private function tell(string $name, string $action, array $before, array $after): void {
-    $emitter = str_starts_with($name, self::OWN) ? NULL : $this->runtime->emitter(self::TYPE);
-    if (!$emitter?->takesOne()) {
-      return;
-    }
+  private static function tell(Emitter $emitter, string $name, string $action, array $before, array $after): void {
     $emitter->emit([
       'key' => Redact::name($name),
       'action' => $action,
