@@ -36,7 +36,7 @@ const GREETING: &str = "(greeting)";
 const END: &str = "(end)";
 /// An answer that never comes.
 const SILENCE: &str = "(silence)";
-/// Answers without an end of a line: more than a line may have, and more than a conversation.
+/// Answers without an end of a line, longer than a line may be, and than a conversation.
 const LONG: &str = "(long)";
 const ENDLESS: &str = "(endless)";
 /// An answer that comes after more time than [`BEGIN`].
@@ -206,13 +206,12 @@ async fn nothing_is_said_without_tls_that_is_trusted() {
     let other_name = deliver(&kinds_of(&other_name, true, Some(&server.root)), &due(), &["ops@example.com"]).await;
     assert_eq!(other_name.cause, Some(Tls), "{other_name:?}");
 
-    // Whoever sits between takes the offer out.
     let stripped = serve(&[("EHLO", "250 mail.example.com")], false).await;
     let url = format!("smtp://me@localhost:{}", stripped.address.port());
     let answer = deliver(&kinds_of(&url, true, Some(&stripped.root)), &due(), &["ops@example.com"]).await;
     assert_eq!(answer.detail.as_deref(), Some("smtp_no_starttls"));
 
-    // Or writes an answer of its own behind the server's, in the clear, to be taken for one under TLS.
+    // Whoever sits between takes the offer out, or writes an answer in the clear, to be taken for one under TLS.
     let injected = serve(&[("STARTTLS", "220 go\r\n250 AUTH PLAIN")], false).await;
     for user in ["", "me@"] {
         let url = format!("smtp://{user}localhost:{}", injected.address.port());
