@@ -6,6 +6,7 @@ mod common;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use common::{START_MS, detection, due_of_detection};
 use logystera_alerter::channels::address::AddressPolicy;
@@ -17,7 +18,7 @@ use logystera_alerter::core::Due;
 use logystera_schemas::control::ChannelKind;
 use logystera_schemas::delivery::{AttemptCause, AttemptOutcome};
 use logystera_schemas::detection::DetectionState;
-use logystera_schemas::limits::MAIL_RECIPIENTS_MAX;
+use logystera_schemas::limits::{MAIL_ANSWERS_BYTES_MAX, MAIL_LINE_BYTES_MAX, MAIL_RECIPIENTS_MAX};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -33,11 +34,37 @@ type Log = Arc<Mutex<Vec<String>>>;
 const GREETING: &str = "(greeting)";
 /// What is said to the end of a mail.
 const END: &str = "(end)";
+/// An answer that never comes.
+const SILENCE: &str = "(silence)";
+/// Answers without an end of a line, longer than a line may be, and than a conversation.
+const LONG: &str = "(long)";
+const ENDLESS: &str = "(endless)";
+/// An answer that comes after more time than [`BEGIN`].
+const LATE: &str = "(late) 250 2.0.0 ok";
+/// What a conversation has before its mail, where that is short for a test.
+const BEGIN: Duration = Duration::from_secs(2);
 
 struct Server {
     address: SocketAddr,
     log: Log,
     root: CertificateDer<'static>,
+}
+
+/// Gives an answer. None: it was to hang up, or the client is gone.
+async fn say<S: AsyncWrite + Unpin>(stream: &mut S, answer: &str) -> Option<()> {
+    let text = match answer {
+        "" => return None,
+        SILENCE => std::future::pending().await,
+        LONG => "a".repeat(2 * MAIL_LINE_BYTES_MAX),
+        ENDLESS => "a".repeat(2 * MAIL_ANSWERS_BYTES_MAX),
+        answer => format!("{}\r\n", answer.trim_start_matches("(late) ")),
+    };
+    if answer == LATE {
+        tokio::time::sleep(BEGIN + Duration::from_millis(500)).await;
+    }
+    stream.write_all(text.as_bytes()).await.ok()?;
+    stream.flush().await.ok()?;
+    if matches!(answer, LONG | ENDLESS) { std::future::pending().await } else { Some(()) }
 }
 
 /// Talks until the client goes, says QUIT or wants TLS. Gives the stream back for TLS.
@@ -51,8 +78,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     let mut stream = BufReader::new(stream);
     let scripted = |line: &str| script.iter().find(|(begin, _)| line.starts_with(begin)).map(|(_, answer)| *answer);
     if greets {
-        let greeting = scripted(GREETING).unwrap_or("220 mail.example.com");
-        stream.get_mut().write_all(format!("{greeting}\r\n").as_bytes()).await.ok()?;
+        say(stream.get_mut(), scripted(GREETING).unwrap_or("220 mail.example.com")).await?;
     }
     let mut in_mail = false;
     loop {
@@ -75,10 +101,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
             _ => "250 2.0.0 ok",
         };
         let answer = scripted(asked).unwrap_or(usual);
-        if answer.is_empty() {
-            return None;
-        }
-        stream.get_mut().write_all(format!("{answer}\r\n").as_bytes()).await.ok()?;
+        say(stream.get_mut(), answer).await?;
         in_mail = answer.starts_with("354");
         if asked == "STARTTLS" {
             return Some(stream.into_inner());
@@ -119,9 +142,17 @@ async fn serve(script: Script, implicit: bool) -> Server {
     Server { address, log, root }
 }
 
-fn kinds_of(server: &str, user: bool, root: Option<&CertificateDer<'static>>) -> Kinds {
+type Root<'a> = Option<&'a CertificateDer<'static>>;
+type Limit = fn(&mut MailConfig);
+
+fn kinds_of(server: &str, user: bool, root: Root<'_>) -> Kinds {
+    kinds_within(server, user, root, |_| ())
+}
+
+fn kinds_within(server: &str, user: bool, root: Root<'_>, limit: Limit) -> Kinds {
     let mut config = MailConfig::new(server, user.then_some("s3cret\n"), "alerts@logystera.example").unwrap();
     config.extra_roots = root.cloned().into_iter().collect();
+    limit(&mut config);
     Kinds::new(HttpConfig::new(AddressPolicy::PublicOnly), Some(config)).unwrap()
 }
 
@@ -175,12 +206,19 @@ async fn nothing_is_said_without_tls_that_is_trusted() {
     let other_name = deliver(&kinds_of(&other_name, true, Some(&server.root)), &due(), &["ops@example.com"]).await;
     assert_eq!(other_name.cause, Some(Tls), "{other_name:?}");
 
-    // Whoever sits between takes the offer out.
     let stripped = serve(&[("EHLO", "250 mail.example.com")], false).await;
     let url = format!("smtp://me@localhost:{}", stripped.address.port());
     let answer = deliver(&kinds_of(&url, true, Some(&stripped.root)), &due(), &["ops@example.com"]).await;
     assert_eq!(answer.detail.as_deref(), Some("smtp_no_starttls"));
-    for server in [server, stripped] {
+
+    // Whoever sits between takes the offer out, or writes an answer in the clear, to be taken for one under TLS.
+    let injected = serve(&[("STARTTLS", "220 go\r\n250 AUTH PLAIN")], false).await;
+    for user in ["", "me@"] {
+        let url = format!("smtp://{user}localhost:{}", injected.address.port());
+        let kinds = kinds_of(&url, !user.is_empty(), Some(&injected.root));
+        assert_eq!(deliver(&kinds, &due(), &["ops@example.com"]).await, Answer::unreachable(Tls), "{user}");
+    }
+    for server in [server, stripped, injected] {
         let lines = server.log.lock().unwrap().join("\n");
         assert!(!lines.contains("AUTH") && !lines.contains("MAIL"), "{lines}");
     }
@@ -189,34 +227,85 @@ async fn nothing_is_said_without_tls_that_is_trusted() {
 #[tokio::test]
 async fn each_fault_has_its_outcome() {
     use AttemptOutcome::{Delivered, Failed, Gone, Rejected, Throttled, Unknown};
-    let table: [(Script, AttemptOutcome, &str); 15] = [
+    let table: [(Script, AttemptOutcome, &str); 26] = [
         (&[(GREETING, "421 4.3.2 too busy")], Throttled, "smtp_421_4.3.2"),
         (&[(GREETING, "554 no service")], Failed, "smtp_554"),
-        (&[("MAIL", "550 5.7.1 not from you")], Rejected, "smtp_550_5.7.1"),
+        (&[(GREETING, "")], Failed, "smtp_reset"),
+        (&[(GREETING, "HTTP/1.1 400 Bad Request")], Failed, "smtp_not_understood"),
+        (&[("EHLO", "")], Failed, "smtp_reset"),
+        (&[("MAIL", "")], Failed, "smtp_reset"),
+        (&[("MAIL", "550 5.7.1 not from you")], Failed, "smtp_550_5.7.1"),
+        (&[("MAIL", "530 5.7.0 sign in first")], Failed, "smtp_530_5.7.0"),
+        (&[("RCPT", "")], Failed, "smtp_reset"),
+        (&[("RCPT", "530 5.7.0 sign in first")], Failed, "smtp_530_5.7.0"),
         (&[("RCPT", "450 4.2.0 greylisted")], Throttled, "smtp_450_4.2.0"),
         (&[("RCPT", "550 5.1.1 no such user")], Gone, "smtp_550_5.1.1"),
         (&[("RCPT", "550 5.7.1 no relaying")], Rejected, "smtp_550_5.7.1"),
-        (&[("RCPT TO:<ops", "550 5.1.1 no such user")], Delivered, ""),
+        (&[("RCPT TO:<ops", "550 5.1.1 no such user")], Delivered, "smtp_1_of_2_refused"),
         (&[("RCPT TO:<ops", "550 5.1.1 no"), ("RCPT", "452 4.2.2 full")], Failed, "smtp_452_4.2.2"),
+        (&[("RCPT TO:<ops", "421 4.3.2 closing")], Throttled, "smtp_421_4.3.2"),
         (&[("DATA", "554 5.5.1 no")], Rejected, "smtp_554_5.5.1"),
-        (&[("DATA", "")], Failed, "(reset)"),
+        (&[("DATA", "250 2.0.0 ok")], Failed, "smtp_250_2.0.0"),
+        (&[("DATA", "")], Failed, "smtp_reset"),
         (&[(END, "552 5.3.4 too large")], Rejected, "smtp_552_5.3.4"),
         (&[(END, "451 4.3.0 later")], Throttled, "smtp_451_4.3.0"),
         (&[(END, "")], Unknown, "smtp_lost_after_data"),
         (&[(END, "what is this")], Unknown, "smtp_lost_after_data"),
+        (&[(END, "354 go on")], Unknown, "smtp_lost_after_data"),
         (&[("QUIT", "")], Delivered, ""),
+        (&[], Delivered, ""),
     ];
+    let mut wrong = Vec::new();
     for (script, outcome, detail) in table {
         let server = serve(script, false).await;
         let kinds = kinds_of(&format!("smtp+plain://localhost:{}", server.address.port()), false, None);
         let answer = deliver(&kinds, &due(), &["ops@example.com", "on-call@example.com"]).await;
         let said = answer.detail.clone().or(answer.cause.map(|cause| format!("({cause})"))).unwrap_or_default();
-        assert_eq!((answer.outcome, said.as_str()), (outcome, detail), "{script:?}");
+        if (answer.outcome, said.as_str()) != (outcome, detail) {
+            wrong.push((script, answer.outcome, said));
+        }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let kinds = kinds_of(&format!("smtp+plain://localhost:{}", closed.port()), false, None);
     let answer = deliver(&kinds, &due(), &["ops@example.com"]).await;
     assert_eq!(answer, Answer::unreachable(AttemptCause::Refused));
+}
+
+#[tokio::test]
+async fn a_server_that_lets_one_wait_has_its_outcome() {
+    use AttemptOutcome::{Delivered, Failed, Unknown};
+    let short: Limit = |config| config.total = Duration::from_millis(500);
+    let end: Limit = |config| config.end = Duration::from_millis(500);
+    let begin: Limit = |config| (config.total, config.quit) = (BEGIN, BEGIN + Duration::from_secs(1));
+    let table: [(Script, Limit, AttemptOutcome, &str); 9] = [
+        (&[(GREETING, SILENCE)], short, Failed, "smtp_timeout"),
+        (&[("EHLO", SILENCE)], short, Failed, "smtp_timeout"),
+        (&[("MAIL", SILENCE)], short, Failed, "smtp_timeout"),
+        (&[("RCPT", SILENCE)], short, Failed, "smtp_timeout"),
+        (&[("DATA", SILENCE)], short, Failed, "smtp_timeout"),
+        (&[(END, SILENCE)], end, Unknown, "smtp_lost_after_data"),
+        (&[(END, LATE)], begin, Delivered, ""),
+        (&[("QUIT", SILENCE)], begin, Delivered, ""),
+        (&[(GREETING, LONG)], |_| (), Failed, "smtp_not_understood"),
+    ];
+    let mut running = tokio::task::JoinSet::new();
+    for (script, limit, outcome, detail) in table {
+        running.spawn(async move {
+            let server = serve(script, false).await;
+            let url = format!("smtp+plain://localhost:{}", server.address.port());
+            let answer = deliver(&kinds_within(&url, false, None, limit), &due(), &["ops@example.com"]).await;
+            let said = (answer.outcome, answer.detail.unwrap_or_default(), answer.cause);
+            (said != (outcome, detail.to_owned(), None)).then_some((script, said))
+        });
+    }
+    let wrong: Vec<_> = running.join_all().await.into_iter().flatten().collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    // Under TLS it is the whole that has an end.
+    let server = serve(&[("MAIL", ENDLESS)], false).await;
+    let url = format!("smtp://localhost:{}", server.address.port());
+    let answer = deliver(&kinds_of(&url, false, Some(&server.root)), &due(), &["ops@example.com"]).await;
+    assert_eq!(answer.detail.as_deref(), Some("smtp_not_understood"), "{answer:?}");
 }
 
 /// Reads a mail with Python's parser: headers, and both bodies.
@@ -258,19 +347,15 @@ fn a_mail_is_whole_for_another_parser_whatever_is_in_the_alert() {
         let target = target(&["ops@example.com", "on-call@example.com"]);
         let mail = messenger.render(&due, &target, "https://logystera.example", None);
         assert_eq!(mail, messenger.render(&due, &target, "https://logystera.example", None), "a retry says the same");
-        assert!(
-            mail.is_ascii() && mail.split(|b| *b == b'\n').all(|line| line.len() <= 998),
-            "lines that any server takes"
-        );
+        let is_short = mail.split(|b| *b == b'\n').all(|line| line.len() <= 998);
+        assert!(mail.is_ascii() && is_short, "lines that any server takes");
+        let subject = std::str::from_utf8(&mail).unwrap().split("Subject: ").nth(1).unwrap();
+        let mut subject = subject.split("\r\n").take_while(|line| line.contains("=?"));
+        assert!("Subject: ".len() + subject.next().unwrap().len() <= 76 && subject.all(|line| line.len() <= 76));
         let read = parsed(&mail);
-        let headers: Vec<(&str, &str)> = read["headers"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|h| (h[0].as_str().unwrap(), h[1].as_str().unwrap()))
-            .collect();
-        let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
-        let of = |name: &str| headers.iter().find(|(n, _)| *n == name).map_or("", |(_, value)| value);
+        let headers: Vec<(String, String)> = serde_json::from_value(read["headers"].clone()).unwrap();
+        let names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
+        let of = |name: &str| headers.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value.as_str());
         assert!(!names.contains(&"Bcc"), "{names:?}");
         assert_eq!(read["parts"], serde_json::json!(["multipart/alternative", "text/plain", "text/html"]), "{names:?}");
         assert_eq!(read["defects"], serde_json::json!([]));
@@ -295,9 +380,12 @@ async fn a_channel_of_mail_needs_a_server_and_addresses() {
         let to: Vec<String> = to.iter().map(|text| (*text).to_owned()).collect();
         kinds.of(ChannelKind::Email).settings(&to, &[0; 32]).map(|made| made.stored.to_string())
     };
-    let many = vec!["ops@example.com"; MAIL_RECIPIENTS_MAX + 1];
+    let many = (0..=MAIL_RECIPIENTS_MAX).map(|n| format!("ops{n}@example.com")).collect::<Vec<_>>().join(" ");
+    let many: Vec<&str> = many.split(' ').collect();
     let wrong = |text: &str| Err(Refusal::MailAddress(text.to_owned()));
     assert_eq!(settings(&with, &["ops@example.com"]), Ok(r#"{"addresses":["ops@example.com"]}"#.to_owned()));
+    let once = r#"{"addresses":["a@x","b@x","A@x"]}"#.to_owned();
+    assert_eq!(settings(&with, &["a@x", "b@x", "a@X", "A@x", "a@x"]), Ok(once));
     assert!(settings(&with, &many[1..]).is_ok());
     assert_eq!(settings(&with, &many), Err(Refusal::Recipients(MAIL_RECIPIENTS_MAX + 1)));
     assert_eq!(settings(&with, &[]), Err(Refusal::Recipients(0)));

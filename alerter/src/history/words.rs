@@ -46,6 +46,9 @@ pub fn why(state: AttemptState, reason: &str) -> Option<String> {
         "throttled" => "the receiver asked for a pause for a whole day",
         "smtp_not_configured" => "the alerter has no mail server: --smtp names one",
         "smtp_no_starttls" => "the mail server offers no encrypted connection",
+        "smtp_timeout" => "the mail server did not answer in time",
+        "smtp_reset" => "the mail server ended the connection",
+        "smtp_not_understood" => "what the mail server answered can't be understood: is it one, and the port right?",
         "smtp_lost_after_data" => "the connection ended after the mail was sent",
         other => return Some(answer(other)),
     };
@@ -99,6 +102,8 @@ mod tests {
             (AttemptState::Dead, "throttled", Some("the receiver asked for a pause for a whole day")),
             (AttemptState::Dead, "slack_channel_not_found", Some("Slack answered channel not found")),
             (AttemptState::Failed, "smtp_450_4.2.0", Some("the mail server answered 450 4.2.0")),
+            (AttemptState::Failed, "smtp_timeout", Some("the mail server did not answer in time")),
+            (AttemptState::Failed, "smtp_reset", Some("the mail server ended the connection")),
             (AttemptState::Failed, "smtp_not_configured", Some("the alerter has no mail server: --smtp names one")),
             (AttemptState::Unknown, "unknown", Some("the process that sent it ended before it knew")),
             (AttemptState::NotSent, "of_a_newer_version", Some("of_a_newer_version")),

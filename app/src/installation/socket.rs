@@ -29,7 +29,7 @@ const LINE_BYTES_MAX: u64 = 64 << 10;
 /// How long a request may take to arrive.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a command waits for its answer: a test of a channel can take as long as an attempt.
-const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Why it was not done.
 #[derive(Serialize, Deserialize)]

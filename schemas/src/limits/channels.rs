@@ -42,3 +42,20 @@ pub const MAIL_GREYLIST_S: u64 = 300;
 
 /// Bytes of a mail server's password.
 pub const MAIL_PASSWORD_BYTES_MAX: u64 = 4 << 10;
+/// Milliseconds that a mail server may take to take a mail and to answer to its end: some look through it first, and
+/// whoever hangs up on them sends it twice (RFC 5321, section 4.5.3.2.6, would wait for ten minutes). It is more than a
+/// stopping alerter waits (`ALERTER_STOP_MS`): an attempt that waits for this answer at a stop ends as unknown when the
+/// next alerter starts, and the mail is sent again with the same `Message-ID`.
+pub const MAIL_END_MS: u64 = 60_000;
+/// Milliseconds that a mail server may take to say goodbye: it has the mail.
+pub const MAIL_QUIT_MS: u64 = 1_000;
+/// Bytes of a line that a mail server says in the clear (RFC 5321, section 4.5.3.1.5, has 512).
+pub const MAIL_LINE_BYTES_MAX: usize = 1_000;
+/// Bytes of all that a mail server says in a conversation, its certificates with it.
+pub const MAIL_ANSWERS_BYTES_MAX: usize = 128 << 10;
+
+const _: () = assert!(
+    2 * MAIL_RECIPIENTS_MAX * MAIL_LINE_BYTES_MAX < MAIL_ANSWERS_BYTES_MAX,
+    "the answers to all recipients fit, whatever their length, and as much again"
+);
+const _: () = assert!(MAIL_END_MS > super::ALERTER_STOP_MS, "what waits for this at a stop ends as unknown");

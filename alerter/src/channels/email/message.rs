@@ -15,6 +15,8 @@ use crate::channels::words::{Words, cut};
 
 /// Bytes of a text in one encoded word, which has at most 75 characters with its frame of 12.
 const ENCODED_BYTES_MAX: usize = 45;
+/// The same of the first, on whose line the header's name stands: a line has at most 76 characters.
+const FIRST_ENCODED_BYTES_MAX: usize = 39;
 
 /// What the headers are made of, besides the words.
 pub(super) struct Head<'a> {
@@ -70,7 +72,8 @@ pub(super) fn compose(words: &Words, head: &Head<'_>) -> Vec<u8> {
 fn encoded_words(text: &str) -> String {
     let (mut words, mut chunk) = (Vec::new(), String::new());
     for c in text.chars() {
-        if chunk.len() + c.len_utf8() > ENCODED_BYTES_MAX {
+        let bytes_max = if words.is_empty() { FIRST_ENCODED_BYTES_MAX } else { ENCODED_BYTES_MAX };
+        if chunk.len() + c.len_utf8() > bytes_max {
             words.push(std::mem::take(&mut chunk));
         }
         chunk.push(c);

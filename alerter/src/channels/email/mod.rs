@@ -5,6 +5,8 @@
 pub mod content;
 pub mod server;
 
+mod lines;
+mod mailbox;
 mod message;
 mod smtp;
 
@@ -13,7 +15,7 @@ use std::sync::Arc;
 use lettre::Address;
 use logystera_schemas::delivery::AttemptOutcome;
 use logystera_schemas::ids::{ChannelId, DeliveryId};
-use logystera_schemas::limits::{MAIL_ADDRESS_CHARS_MAX, MAIL_RECIPIENTS_MAX};
+use logystera_schemas::limits::MAIL_RECIPIENTS_MAX;
 use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -21,34 +23,37 @@ use zeroize::Zeroizing;
 use super::words::Words;
 use super::{Advice, Answer, Attempting, Messenger, Refusal, Settings, Target};
 use crate::core::{About, Due};
+use mailbox::address;
 use message::Head;
 use server::MailConfig;
+use smtp::Relay;
 
 /// Sends mail. Its clones share the settings.
 #[derive(Clone)]
 pub struct Email {
-    config: Option<Arc<MailConfig>>,
+    relay: Option<Arc<Relay>>,
 }
 
 impl Email {
     /// With these settings. None: this installation sends no mail, and says so.
     pub fn new(config: Option<MailConfig>) -> Self {
-        Self { config: config.map(Arc::new) }
+        Self { relay: config.map(|config| Arc::new(Relay::new(config))) }
     }
 
     fn compose(&self, words: &Words, target: &Target, id: DeliveryId, due: Option<&Due>) -> Vec<u8> {
-        let (Some(config), Target::Email { addresses }) = (&self.config, target) else { return Vec::new() };
+        let (Some(relay), Target::Email { addresses }) = (&self.relay, target) else { return Vec::new() };
         let episode = due.filter(|due| due.about == About::Detection).map(|due| due.detection.id);
         let list = due.map_or("test", |due| due.tenant.as_str());
-        message::compose(words, &Head { from: &config.from, to: addresses, id, episode, list })
+        message::compose(words, &Head { from: &relay.config.from, to: addresses, id, episode, list })
     }
 }
 
 impl Messenger for Email {
     fn settings(&self, given: &[String], _: &[u8; 32]) -> Result<Settings, Refusal> {
-        if self.config.is_none() {
+        if self.relay.is_none() {
             return Err(Refusal::NoMailServer);
         }
+        let given = mailbox::distinct(given);
         if !(1..=MAIL_RECIPIENTS_MAX).contains(&given.len()) {
             return Err(Refusal::Recipients(given.len()));
         }
@@ -56,7 +61,7 @@ impl Messenger for Email {
             return Err(Refusal::MailAddress(wrong.clone()));
         }
         let stored = Zeroizing::new(json!({"addresses": given}).to_string());
-        Ok(Settings { stored, addresses: given.to_vec(), secret: None })
+        Ok(Settings { stored, addresses: given, secret: None })
     }
 
     fn render(&self, due: &Due, target: &Target, public_url: &str, advice: Option<&Advice>) -> Vec<u8> {
@@ -67,16 +72,16 @@ impl Messenger for Email {
         self.compose(&Words::of_test(channel, now_ms), target, id, None)
     }
 
-    fn send<'a>(&'a self, target: &'a Target, _: DeliveryId, message: Vec<u8>, now_ms: i64) -> Attempting<'a> {
+    fn send<'a>(&'a self, target: &'a Target, id: DeliveryId, message: Vec<u8>, now_ms: i64) -> Attempting<'a> {
         Box::pin(async move {
             let Target::Email { addresses } = target else { return Answer::misdirected() };
-            let Some(config) = &self.config else {
+            let Some(relay) = &self.relay else {
                 let failed = Answer::none(AttemptOutcome::Failed);
                 return failed.meaning(AttemptOutcome::Failed, "smtp", "not_configured");
             };
-            let Some(envelope) = message::envelope(&config.from, addresses) else { return Answer::misdirected() };
+            let Some(envelope) = message::envelope(&relay.config.from, addresses) else { return Answer::misdirected() };
             let mail = [message::date_line(now_ms).as_bytes(), &message].concat();
-            smtp::attempt(config, &envelope, &mail).await
+            relay.hand_over(&envelope, &mail, id).await
         })
     }
 }
@@ -90,10 +95,4 @@ pub(super) fn parse(settings: &[u8]) -> Option<Target> {
     let stored: Stored = serde_json::from_slice(settings).ok()?;
     let addresses: Vec<Address> = stored.addresses.iter().map(|text| address(text)).collect::<Option<_>>()?;
     (!addresses.is_empty()).then_some(Target::Email { addresses })
-}
-
-/// A mail address of ASCII: others need a server that takes them.
-fn address(text: &str) -> Option<Address> {
-    let is_fit = text.is_ascii() && text.len() <= MAIL_ADDRESS_CHARS_MAX && !text.contains(['"', ' ', '<', '>', ',']);
-    text.parse().ok().filter(|_| is_fit)
 }

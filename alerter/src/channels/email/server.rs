@@ -2,11 +2,15 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use lettre::Address;
+use logystera_schemas::limits::{MAIL_END_MS, MAIL_QUIT_MS, WEBHOOK_TOTAL_MS};
 use reqwest::Url;
 use rustls::pki_types::CertificateDer;
 use zeroize::Zeroizing;
+
+use super::mailbox::address;
 
 /// How the connection to the server is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,12 @@ pub struct MailConfig {
     pub from: Address,
     /// Certificates of authorities that are trusted besides the system's.
     pub extra_roots: Vec<CertificateDer<'static>>,
+    /// How long everything before the mail may take.
+    pub total: Duration,
+    /// How long the mail and the answer to its end may take.
+    pub end: Duration,
+    /// How long the goodbye may take.
+    pub quit: Duration,
 }
 
 impl fmt::Debug for MailConfig {
@@ -67,7 +77,7 @@ pub enum MailError {
     #[error("a user and a password belong together")]
     UserAndPassword,
     /// The sender is no mail address.
-    #[error("expected a mail address, such as alerts@example.com")]
+    #[error("expected a mail address in ASCII, such as alerts@example.com")]
     From,
 }
 
@@ -109,8 +119,16 @@ impl MailConfig {
         if server.user.is_some() != password.is_some() {
             return Err(MailError::UserAndPassword);
         }
-        let from = from.parse().map_err(|_| MailError::From)?;
-        Ok(Self { server, password, from, extra_roots: Vec::new() })
+        let from = address(from).ok_or(MailError::From)?;
+        Ok(Self {
+            server,
+            password,
+            from,
+            extra_roots: Vec::new(),
+            total: Duration::from_millis(WEBHOOK_TOTAL_MS),
+            end: Duration::from_millis(MAIL_END_MS),
+            quit: Duration::from_millis(MAIL_QUIT_MS),
+        })
     }
 }
 
@@ -172,6 +190,8 @@ mod tests {
             ("smtp://me@mail.example.com", None, "a@example.com", MailError::UserAndPassword),
             ("smtp://mail.example.com", Some("s3cret"), "a@example.com", MailError::UserAndPassword),
             ("smtp://mail.example.com", None, "alerts", MailError::From),
+            ("smtp://mail.example.com", None, "alerts@größe.example", MailError::From),
+            ("smtp://mail.example.com", None, "\"a b\"@x", MailError::From),
             ("smtp://mail.example.com", None, "a@example.com\r\nBcc: b@example.com", MailError::From),
         ] {
             assert_eq!(MailConfig::new(server, password, from).unwrap_err(), expected, "{server} {from:?}");
