@@ -1,6 +1,6 @@
 //! Mail addresses: of recipients, and of the sender.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use lettre::Address;
 use logystera_schemas::limits::MAIL_ADDRESS_CHARS_MAX;
@@ -14,7 +14,7 @@ pub(super) fn address(text: &str) -> Option<Address> {
 /// Each address once, as it was first written. Domains are the same in capitals (RFC 5321, section 2.4); what stands
 /// before them need not be.
 pub(super) fn distinct(given: &[String]) -> Vec<String> {
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     let key = |text: &str| match text.rsplit_once('@') {
         Some((user, domain)) => format!("{user}@{}", domain.to_ascii_lowercase()),
         None => text.to_owned(),
