@@ -126,5 +126,5 @@ def test_a_slice_is_small_whatever_lies_there(world):
     assert Edits(world, site).new() == [("/wp-content/uploads/2026/zz.php", 10, "php_in_uploads")]
     assert slices >= 4, slices
     # 20 ms, and what it takes to list a folder and to read and write what is remembered, on a busy machine.
-    assert min(first[1], most) < 150, (first, most)
+    assert min(first[1], most) < 500, (first, most)
     return f"{slices} slices a pass, the longest {min(first[1], most):.0f} ms"

@@ -121,7 +121,7 @@ fn a_channel_that_is_switched_off_says_so_everywhere_and_can_be_switched_on() {
     folder.wait_for("it is on", |folder| (listed(folder)["state"] == "working").then_some(()));
     up.stop();
     let log = std::fs::read_to_string(folder.path("up.log")).unwrap();
-    for told in ["alerts were given up", "reason=\"status_410\"", "410 again and is switched off"] {
+    for told in ["alerts were given up", "reason=\"status_410\"", "that it is no more, and is switched off"] {
         assert!(log.lines().any(|line| line.contains(" WARN ") && line.contains(told)), "{told}: {log}");
     }
 }
