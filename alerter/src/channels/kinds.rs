@@ -8,8 +8,9 @@ use sha2::{Digest, Sha256};
 use super::email::server::MailConfig;
 use super::email::{self, Email};
 use super::http::{Http, HttpConfig, HttpError};
-use super::slack::{self, Slack};
-use super::teams::{self, Teams};
+use super::posting::Posting;
+use super::slack;
+use super::teams;
 use super::webhook::{self, Webhook};
 use super::{Answer, Messenger, Target};
 
@@ -17,8 +18,8 @@ use super::{Answer, Messenger, Target};
 #[derive(Clone)]
 pub struct Kinds {
     webhook: Webhook,
-    slack: Slack,
-    teams: Teams,
+    slack: Posting,
+    teams: Posting,
     email: Email,
 }
 
@@ -28,8 +29,13 @@ impl Kinds {
         let http = Http::new(http)?;
         Ok(Self {
             webhook: Webhook::new(http.clone()),
-            slack: Slack::new(http.clone()),
-            teams: Teams::new(http),
+            slack: Posting {
+                http: http.clone(),
+                kind: ChannelKind::Slack,
+                payload: slack::payload,
+                classify: slack::classify,
+            },
+            teams: Posting { http, kind: ChannelKind::Teams, payload: teams::payload, classify: teams::classify },
             email: Email::new(mail),
         })
     }

@@ -4,6 +4,7 @@ pub mod courier;
 pub mod kinds;
 
 pub mod email;
+mod posting;
 pub mod slack;
 pub mod teams;
 pub mod webhook;

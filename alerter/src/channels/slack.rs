@@ -5,7 +5,6 @@
 
 use logystera_schemas::delivery::AttemptOutcome;
 use logystera_schemas::detection::Severity;
-use logystera_schemas::ids::{ChannelId, DeliveryId};
 use logystera_schemas::limits::{
     SLACK_BLOCKS_MAX, SLACK_CHARS_MAX, SLACK_FIELD_CHARS_MAX, SLACK_FIELDS_MAX, SLACK_HEADER_CHARS_MAX,
     SLACK_SECTION_CHARS_MAX,
@@ -13,10 +12,9 @@ use logystera_schemas::limits::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::http::{Http, Reply};
+use super::http::Reply;
 use super::words::{Tone, Words, cut};
-use super::{Advice, Answer, Attempting, Messenger, Refusal, Settings, Target, parse_url, url_settings};
-use crate::core::Due;
+use super::{Answer, Target, parse_url};
 
 /// Characters of each part. Together with the frame around them they stay below [`SLACK_CHARS_MAX`].
 const FALLBACK_CHARS: usize = 500;
@@ -44,43 +42,6 @@ const _: () =
     assert!(EVIDENCE_CHARS <= SLACK_SECTION_CHARS_MAX && FIELD_CHARS <= SLACK_FIELD_CHARS_MAX, "each part fits");
 const _: () = assert!(SLACK_BLOCKS_MAX >= 8, "header, message, facts, notes, evidence, why, what to do, link");
 
-/// Posts to Slack. Its clones share connections.
-#[derive(Clone)]
-pub struct Slack {
-    http: Http,
-}
-
-impl Slack {
-    /// Over this client.
-    pub fn new(http: Http) -> Self {
-        Self { http }
-    }
-}
-
-impl Messenger for Slack {
-    fn settings(&self, given: &[String], _: &[u8; 32]) -> Result<Settings, Refusal> {
-        url_settings(given, self.http.policy())
-    }
-
-    fn render(&self, due: &Due, _: &Target, public_url: &str, advice: Option<&Advice>) -> Vec<u8> {
-        payload(&Words::of(due, public_url, advice)).to_string().into_bytes()
-    }
-
-    fn render_test(&self, channel: &ChannelId, _: &Target, _: DeliveryId, now_ms: i64) -> Vec<u8> {
-        payload(&Words::of_test(channel, now_ms)).to_string().into_bytes()
-    }
-
-    fn send<'a>(&'a self, target: &'a Target, id: DeliveryId, message: Vec<u8>, now_ms: i64) -> Attempting<'a> {
-        Box::pin(async move {
-            let Target::Slack { url } = target else { return Answer::misdirected() };
-            match self.http.post_message(url, id, message, now_ms).await {
-                Ok(reply) => classify(&reply),
-                Err(answer) => answer,
-            }
-        })
-    }
-}
-
 /// Reads the settings as they are stored: `{"url":…}`. None: they are no such settings.
 pub(super) fn parse(settings: &[u8]) -> Option<Target> {
     parse_url(settings).map(|url| Target::Slack { url })
@@ -103,7 +64,7 @@ pub(super) const THROTTLED: [&str; 3] = ["rate_limited", "ratelimited", "message
 const FAILED: [&str; 5] = ["rollup_error", "internal_error", "fatal_error", "service_unavailable", "request_timeout"];
 
 /// What an answer means. Slack says it in the body: `ok`, a code, or `{"ok":…,"error":…}`.
-fn classify(reply: &Reply) -> Answer {
+pub(super) fn classify(reply: &Reply) -> Answer {
     #[derive(Deserialize)]
     struct Said {
         ok: bool,

@@ -7,51 +7,12 @@
 
 use logystera_schemas::delivery::AttemptOutcome;
 use logystera_schemas::detection::Severity;
-use logystera_schemas::ids::{ChannelId, DeliveryId};
 use logystera_schemas::limits::TEAMS_BYTES_MAX;
 use serde_json::{Value, json};
 
-use super::http::{Http, Reply};
+use super::http::Reply;
 use super::words::{Tone, Words, cut};
-use super::{Advice, Answer, Attempting, Messenger, Refusal, Settings, Target, parse_url, url_settings};
-use crate::core::Due;
-
-/// Posts to Teams. Its clones share connections.
-#[derive(Clone)]
-pub struct Teams {
-    http: Http,
-}
-
-impl Teams {
-    /// Over this client.
-    pub fn new(http: Http) -> Self {
-        Self { http }
-    }
-}
-
-impl Messenger for Teams {
-    fn settings(&self, given: &[String], _: &[u8; 32]) -> Result<Settings, Refusal> {
-        url_settings(given, self.http.policy())
-    }
-
-    fn render(&self, due: &Due, _: &Target, public_url: &str, advice: Option<&Advice>) -> Vec<u8> {
-        payload(&Words::of(due, public_url, advice)).to_string().into_bytes()
-    }
-
-    fn render_test(&self, channel: &ChannelId, _: &Target, _: DeliveryId, now_ms: i64) -> Vec<u8> {
-        payload(&Words::of_test(channel, now_ms)).to_string().into_bytes()
-    }
-
-    fn send<'a>(&'a self, target: &'a Target, id: DeliveryId, message: Vec<u8>, now_ms: i64) -> Attempting<'a> {
-        Box::pin(async move {
-            let Target::Teams { url } = target else { return Answer::misdirected() };
-            match self.http.post_message(url, id, message, now_ms).await {
-                Ok(reply) => classify(&reply),
-                Err(answer) => answer,
-            }
-        })
-    }
-}
+use super::{Answer, Target, parse_url};
 
 /// Reads the settings as they are stored: `{"url":…}`. None: they are no such settings.
 pub(super) fn parse(settings: &[u8]) -> Option<Target> {
@@ -64,7 +25,7 @@ pub(super) const GONE: [&str; 3] = ["WorkflowNotFound", "WorkflowTriggerNotFound
 /// What an answer means. A workflow takes a message with 202 before it has posted it; some flows, and the connectors of
 /// before, put an error into the body of such an answer: `{"error":{"code":…}}`, or a sentence with the status that
 /// Teams answered them.
-fn classify(reply: &Reply) -> Answer {
+pub(super) fn classify(reply: &Reply) -> Answer {
     let answer = reply.answer();
     let outcome = answer.outcome;
     let Some(body) = &reply.body else {
