@@ -31,7 +31,7 @@ pub(super) struct Delivery {
     pub(super) attempts: u32,
     /// How many of them use no step of the schedule: those that were throttled or answered 410, and those that news
     /// behind the delivery brought about.
-    pub(super) free: u32,
+    pub(super) off_schedule: u32,
     /// How many of them were refused for good.
     pub(super) refusals: u32,
     /// When the channel first throttled it.
@@ -88,7 +88,7 @@ impl DetectionRef {
 impl Delivery {
     /// Attempts that used a step of the schedule.
     pub(super) fn steps(&self) -> u32 {
-        self.attempts.saturating_sub(self.free)
+        self.attempts.saturating_sub(self.off_schedule)
     }
 
     /// When it is due, while it waits.

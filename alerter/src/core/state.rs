@@ -28,7 +28,7 @@ use super::clock::{LogClock, PartitionClock, Timer};
 use super::delivery::{Delivery, DetectionRef, Merged, Stage, lane_of};
 use super::key::{Dirty, Key};
 use super::planner::Planner;
-use super::tenant::{Held, Tenant};
+use super::tenant::{HeldDetection, Tenant};
 
 /// Number of the layout below. Another one is refused.
 const LAYOUT: u32 = 1;
@@ -122,7 +122,7 @@ avro_record! {
         chain: Option<Sha256Digest> where since 2,
         order: u64 where since 2,
         due: WallMs where since 2,
-        free: u32 where since 2,
+        off_schedule: u32 where since 2,
         throttled_since: Option<WallMs> where since 2,
         merged: Merged where since 2,
     }
@@ -166,7 +166,7 @@ impl Planner {
                 let entry: DetectionEntry = entry_of(value)?;
                 let own = DetectionRef::of(&entry.detection);
                 name = Key::Detection(tenant.clone(), own.clone());
-                let held = Held { detection: Arc::new(entry.detection), deliveries: 0 };
+                let held = HeldDetection { detection: Arc::new(entry.detection), deliveries: 0 };
                 self.tenants.entry(tenant).or_default().detections.insert(own, held);
             }
             Key::Delivery(id, delivery_id) => {
@@ -260,8 +260,9 @@ impl From<Delivery> for DeliveryEntry {
     fn from(delivery: Delivery) -> Self {
         let waiting = delivery.waits_for();
         let DetectionRef { site, seq, chain } = delivery.detection;
-        let Delivery { channel, disabled, attempts, free, refusals, throttled_since, order, due, merged, .. } =
-            delivery;
+        let Delivery {
+            channel, disabled, attempts, off_schedule, refusals, throttled_since, order, due, merged, ..
+        } = delivery;
         let (layout, chain) = (LAYOUT, Some(chain));
         Self {
             layout,
@@ -275,7 +276,7 @@ impl From<Delivery> for DeliveryEntry {
             chain,
             order,
             due,
-            free,
+            off_schedule,
             throttled_since,
             merged,
         }
@@ -296,13 +297,13 @@ impl DeliveryEntry {
         held.deliveries += 1;
         let lane = lane_of(&held.detection, disabled.as_ref());
         let stage = waiting.map_or(Stage::InFlight, Stage::Waiting);
-        let (free, throttled_since, merged) = (self.free, self.throttled_since, self.merged);
+        let (off_schedule, throttled_since, merged) = (self.off_schedule, self.throttled_since, self.merged);
         Some(Delivery {
             channel,
             detection,
             disabled,
             attempts,
-            free,
+            off_schedule,
             refusals,
             throttled_since,
             order,

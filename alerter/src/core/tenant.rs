@@ -17,7 +17,7 @@ use super::retry::{self, Verdict};
 
 /// A detection, and how many deliveries tell it.
 #[derive(Clone, Debug)]
-pub(super) struct Held {
+pub(super) struct HeldDetection {
     pub(super) detection: Arc<Detection>,
     pub(super) deliveries: usize,
 }
@@ -29,7 +29,7 @@ type Place = (WallMs, u64, SiteId, u64, DeliveryId);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tenant {
     pub(super) channels: BTreeMap<ChannelId, Channel>,
-    pub(super) detections: BTreeMap<DetectionRef, Held>,
+    pub(super) detections: BTreeMap<DetectionRef, HeldDetection>,
     pub(super) deliveries: BTreeMap<DeliveryId, Delivery>,
     /// Derived: what waits, by channel. No empty set.
     waiting: BTreeMap<ChannelId, BTreeSet<Place>>,
@@ -68,7 +68,7 @@ impl Tenant {
         let key = DetectionRef::of(detection);
         let held = self.detections.entry(key.clone()).or_insert_with(|| {
             dirty.mark(Key::Detection(detection.tenant.clone(), key));
-            Held { detection: Arc::clone(detection), deliveries: 0 }
+            HeldDetection { detection: Arc::clone(detection), deliveries: 0 }
         });
         held.deliveries += 1;
     }
@@ -113,7 +113,7 @@ impl Tenant {
         let is_free = !verdict.is_step();
         let mut next = delivery.clone();
         next.refusals += u32::from(refused);
-        next.free += u32::from(is_free);
+        next.off_schedule += u32::from(is_free);
         next.merged.untold &= !is_heard;
         let Some(channel) = self.channels.get(&delivery.channel).filter(|c| c.off_since.is_none()) else {
             return Next::Over(None);

@@ -96,7 +96,7 @@ fn holds_up(older: &Delivery, told: &Detection, news: &Detection) -> bool {
 /// try is counted already.
 fn hastened(id: DeliveryId, delivery: Delivery, own: Timer, news: Timer) -> Delivery {
     let is_step = delivery.attempts > 0 && own.delay_ms == retry::delay_ms(id, delivery.steps() + 1);
-    Delivery { stage: Stage::Waiting(news), free: delivery.free + u32::from(is_step), ..delivery }
+    Delivery { stage: Stage::Waiting(news), off_schedule: delivery.off_schedule + u32::from(is_step), ..delivery }
 }
 
 /// The newer delivery, which tells the older one's lines too. If neither was tried yet, it is tried at the earlier of

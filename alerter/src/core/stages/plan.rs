@@ -28,7 +28,7 @@ pub(in crate::core) fn plan(
         lane: lane_of(detection, disabled.as_ref()),
         disabled,
         attempts: 0,
-        free: 0,
+        off_schedule: 0,
         refusals: 0,
         throttled_since: None,
         order,
