@@ -11,7 +11,7 @@ use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::config::KafkaConfig;
-use crate::hush;
+use crate::library_log;
 use crate::security::mistrust;
 
 /// How long a producer may wait with its first record for others, milliseconds.
@@ -105,7 +105,7 @@ impl ConsumerEvents {
 
 impl ClientContext for ConsumerEvents {
     fn log(&self, level: RDKafkaLogLevel, kind: &str, text: &str) {
-        hush::line(level, kind, text);
+        library_log::line(level, kind, text);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

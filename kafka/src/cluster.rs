@@ -18,7 +18,7 @@ use crate::state_store::Store;
 use crate::tail::{Tail, TailBounds};
 use crate::takeover::StateEntries;
 use crate::task::KafkaTask;
-use crate::{entry, group, tail, takeover, topics, transaction};
+use crate::{access, group, tail, takeover, topics, transaction};
 
 /// A cluster.
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ impl Kafka {
 
     /// Creates the topics that are not there, and the changelogs of `apps`. Those that are there keep their partitions.
     pub fn create_topics(&self, apps: &[&str]) -> Result<(), LogError> {
-        entry::demand_entry(&self.config)?;
+        access::demand_access(&self.config)?;
         topics::create(&self.config, apps)
     }
 
@@ -76,7 +76,7 @@ impl Kafka {
 
     /// The log, to append records of one's own or only to read.
     pub fn log(&self) -> Result<KafkaLog, LogError> {
-        entry::demand_entry(&self.config)?;
+        access::demand_access(&self.config)?;
         KafkaLog::connect(&self.config, &self.layouts)
     }
 
@@ -128,7 +128,7 @@ impl Kafka {
     /// The same, of any generation.
     pub fn task_at(&self, app: &str, input: Topic, place: PartitionRef) -> Result<KafkaTask, LogError> {
         let task = KafkaTask::take_over(&self.config, &self.layouts, self.store.as_ref(), app, input, place);
-        task.map_err(|error| entry::explained(&self.config, error))
+        task.map_err(|error| access::explained(&self.config, error))
     }
 
     /// Fences the owner of a partition, whoever that is: what it has open is aborted, and it commits nothing more.

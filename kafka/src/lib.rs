@@ -11,15 +11,15 @@
 
 #![cfg(feature = "librdkafka")]
 
+mod access;
 mod bounds;
 mod changelog;
 mod client;
 mod cluster;
 mod config;
-mod entry;
 mod group;
 pub mod growth;
-mod hush;
+mod library_log;
 mod log;
 mod member;
 mod partition_queue;
@@ -27,6 +27,7 @@ pub mod partitions;
 mod position;
 mod producer;
 mod reader;
+mod restore;
 mod security;
 pub mod state_store;
 mod tail;

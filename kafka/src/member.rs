@@ -13,7 +13,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::client::{Consuming, away, consumer, consuming};
 use crate::config::KafkaConfig;
-use crate::hush;
+use crate::library_log;
 
 /// How long a member may be silent before its partitions go to others, milliseconds. One that comes back under its name
 /// sooner finds them waiting.
@@ -92,7 +92,7 @@ impl Member {
                 return Err(away(topic, &error));
             }
             // The library goes on by itself.
-            Some(Err(error)) => hush::error("the group's consumer", &error.to_string()),
+            Some(Err(error)) => library_log::error("the group's consumer", &error.to_string()),
         }
         let assigned = self.consumer.assignment().map_err(|e| away(topic, &e))?;
         let place = |name: &str, partition: i32| {

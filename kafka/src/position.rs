@@ -10,7 +10,7 @@ use metrics::Gauge;
 use crate::bounds::Bounds;
 use crate::changelog::{Committed, InChangelog, Restored};
 use crate::config::KafkaConfig;
-use crate::reader::read_changelog;
+use crate::restore::read_changelog;
 
 /// What is known of how far applications are: a second question reads only what has come since.
 #[derive(Default)]

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::client::{away, producer};
 use crate::config::KafkaConfig;
-use crate::hush;
+use crate::library_log;
 use crate::partition_queue::PartitionQueue;
 
 type Ack = oneshot::Sender<Result<(), KafkaError>>;
@@ -52,11 +52,11 @@ struct Arrivals(Arc<Traffic>);
 
 impl ClientContext for Arrivals {
     fn log(&self, level: RDKafkaLogLevel, kind: &str, text: &str) {
-        hush::line(level, kind, text);
+        library_log::line(level, kind, text);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        hush::error(&error.to_string(), reason);
+        library_log::error(&error.to_string(), reason);
     }
 }
 

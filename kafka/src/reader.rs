@@ -2,36 +2,29 @@
 //!
 //! A reader keeps to one partition: librdkafka aborts the process if an assignment is changed before it has begun.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
 use std::time::Duration;
 
 use logystera_infra::clock::Stopwatch;
 use logystera_infra::log::{LogError, Record};
 use logystera_schemas::limits::TASK_READ_BYTES_MAX;
-use metrics::Gauge;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::bounds::Bounds;
 use crate::client::{Consuming, FETCH_WAIT_MS, FOLLOW_FETCH_WAIT_MS, TASK_FETCH_WAIT_MS, away, consumer, consuming};
 use crate::config::KafkaConfig;
-use crate::state_store::shown;
 
 /// How long going to another offset may take.
 const SEEK_WAIT: Duration = Duration::from_secs(10);
 /// How long a read waits for records that the brokers say are there.
-const READ_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const READ_WAIT: Duration = Duration::from_secs(10);
 /// The same of a reader that follows, once the end was seen: what is left may only be marks of transactions, or records
 /// newer than that end. If they take longer than this to come, the read gives none: it is asked again anyway.
-const END_WAIT: Duration = Duration::from_millis(100);
+pub(crate) const END_WAIT: Duration = Duration::from_millis(100);
 /// Bytes of spent records that are kept to use their memory again: twice what a task reads at once.
 const SPENT_BYTES_MAX: usize = 2 * TASK_READ_BYTES_MAX;
-/// How long a changelog may stay behind an open transaction of another owner.
-const CHANGELOG_WAIT: Duration = Duration::from_secs(30);
 
 /// Reads one partition.
 pub(crate) struct Reader {
@@ -189,7 +182,7 @@ impl Reader {
 
     fn read_some(&mut self, wait: Duration, bytes_max: usize, to_end: bool) -> Result<Vec<Record>, LogError> {
         let (mut records, mut bytes) = (Vec::new(), 0);
-        let (stopwatch, mut wait) = (Stopwatch::start(), wait);
+        let (stopwatch, mut wait, mut lost_contact) = (Stopwatch::start(), wait, None);
         loop {
             let left = if records.is_empty() { wait.saturating_sub(stopwatch.elapsed()) } else { Duration::ZERO };
             let record = match self.left.take() {
@@ -197,7 +190,7 @@ impl Reader {
                 None => match self.consumer.poll(whole_ms(left)) {
                     Some(Ok(message)) => record(&message, self.spent.pop()),
                     Some(Err(KafkaError::PartitionEOF(_))) => {
-                        self.end_seen = true;
+                        (self.end_seen, lost_contact) = (true, None);
                         if to_end {
                             let more = if self.follows() { END_WAIT } else { Duration::ZERO };
                             wait = wait.min(stopwatch.elapsed() + more);
@@ -208,9 +201,16 @@ impl Reader {
                         self.lost = true;
                         return Ok(records);
                     }
+                    Some(Err(error)) if is_lost_contact(&error) => {
+                        lost_contact = Some(error);
+                        continue;
+                    }
                     Some(Err(error)) => return Err(away(&self.topic, &error)),
-                    None if !records.is_empty() || stopwatch.elapsed() >= wait => return Ok(records),
-                    None => continue,
+                    None if records.is_empty() && stopwatch.elapsed() < wait => continue,
+                    None => {
+                        let error = lost_contact.filter(|_| records.is_empty());
+                        return error.map_or(Ok(records), |error| Err(away(&self.topic, &error)));
+                    }
                 },
             };
             let size = record.key.len() + record.value.len();
@@ -225,90 +225,17 @@ impl Reader {
     }
 }
 
+/// Whether a connection ended, or for a moment there was none: the library makes another by itself. It says so of any
+/// connection, also of one that it needs no more, so that only a wait that brings nothing shows that the brokers are
+/// away.
+pub(crate) fn is_lost_contact(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure};
+    matches!(error.rdkafka_error_code(), Some(AllBrokersDown | BrokerTransportFailure))
+}
+
 /// The library counts in milliseconds, and goes in circles for what is left of one.
 pub(crate) fn whole_ms(wait: Duration) -> Duration {
     Duration::from_millis(wait.as_micros().div_ceil(1_000) as u64)
-}
-
-/// Gives every committed record in these ranges of a changelog's partitions to `take`. The ends are of everything,
-/// committed or not. `remaining` falls from what is to be read to nothing.
-pub(crate) fn read_changelog(
-    config: &KafkaConfig,
-    topic: &str,
-    mut ranges: BTreeMap<u32, Range<u64>>,
-    remaining: &Gauge,
-    mut take: impl FnMut(&[u8], Option<&[u8]>) -> Result<(), LogError>,
-) -> Result<(), LogError> {
-    ranges.retain(|_, range| !range.is_empty());
-    if ranges.is_empty() {
-        return Ok(());
-    }
-    let mut remaining = Remaining::new(remaining, &ranges);
-    let committed = Bounds::committed(config)?;
-    let starts = ranges.iter().map(|(partition, range)| (*partition, Offset::Offset(range.start as i64)));
-    let consumer = assigned(consumer(config), topic, starts, "earliest")?;
-    let (mut heard, mut waiting) = (Stopwatch::start(), Vec::new());
-    while !ranges.is_empty() {
-        match consumer.poll(END_WAIT) {
-            Some(Ok(message)) => {
-                take(message.key().unwrap_or_default(), message.payload())?;
-                remaining.read(&mut ranges, &message);
-            }
-            Some(Err(KafkaError::PartitionEOF(partition))) => waiting.push(partition as u32),
-            Some(Err(error)) => return Err(away(topic, &error)),
-            None if heard.elapsed() < CHANGELOG_WAIT => {}
-            None => return Err(LogError::Away(format!("{topic}: another owner's transaction stays open"))),
-        }
-        // The end of what is committed; an open transaction of another owner can hide what stands behind it.
-        while let Some(partition) = waiting.pop() {
-            let end = ranges.get(&partition).map(|range| range.end);
-            if end.is_some_and(|end| committed.get(topic, partition).is_ok_and(|b| b.end >= end)) {
-                ranges.remove(&partition);
-            }
-            heard = Stopwatch::start();
-        }
-    }
-    Ok(())
-}
-
-/// Shows how much of a changelog is still to be read; tasks of one application share the gauge.
-struct Remaining<'a> {
-    gauge: &'a Gauge,
-    shown: f64,
-    read: u64,
-}
-
-/// Records between two looks at what remains.
-const REMAINING_STEP: u64 = 1_000;
-
-impl<'a> Remaining<'a> {
-    fn new(gauge: &'a Gauge, ranges: &BTreeMap<u32, Range<u64>>) -> Self {
-        let mut remaining = Self { gauge, shown: 0.0, read: 0 };
-        remaining.show(ranges);
-        remaining
-    }
-
-    fn show(&mut self, ranges: &BTreeMap<u32, Range<u64>>) {
-        let now: u64 = ranges.values().map(|range| range.end.saturating_sub(range.start)).sum();
-        self.gauge.increment(shown(now) - self.shown);
-        self.shown = shown(now);
-    }
-
-    fn read(&mut self, ranges: &mut BTreeMap<u32, Range<u64>>, message: &BorrowedMessage<'_>) {
-        if let Some(range) = ranges.get_mut(&(message.partition() as u32)) {
-            range.start = message.offset() as u64 + 1;
-        }
-        self.read += 1;
-        if self.read.is_multiple_of(REMAINING_STEP) {
-            self.show(ranges);
-        }
-    }
-}
-
-impl Drop for Remaining<'_> {
-    fn drop(&mut self) {
-        self.gauge.decrement(self.shown);
-    }
 }
 
 pub(crate) fn assigned(
@@ -362,7 +289,31 @@ fn record(message: &BorrowedMessage<'_>, spent: Option<Record>) -> Record {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
     use super::*;
+
+    /// The library's own model of a broker: a real one would be away for all tests.
+    #[test]
+    fn a_broker_that_is_away_for_a_moment_is_waited_for_and_one_that_stays_away_is_told() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 1, 1).unwrap();
+        let config = KafkaConfig::new(&cluster.bootstrap_servers());
+        let producer: BaseProducer = crate::client::admin(&config).create().unwrap();
+        producer.send(BaseRecord::<(), [u8]>::to("t").partition(0).payload(b"x")).unwrap();
+        producer.flush(READ_WAIT).unwrap();
+        cluster.broker_down(1).unwrap();
+        let mut reader = Reader::open(&config, "t", 0, 0, false).unwrap();
+        let reading = std::thread::spawn(move || (reader.read_before(1, 1_000), reader));
+        std::thread::sleep(Duration::from_millis(1_500));
+        cluster.broker_up(1).unwrap();
+        let (back, mut reader) = reading.join().unwrap();
+        assert_eq!(back.unwrap().len(), 1);
+        cluster.broker_down(1).unwrap();
+        let away = reader.read(Duration::from_secs(2), 1_000).unwrap_err();
+        assert!(away.to_string().contains("down"), "{away}");
+    }
 
     #[test]
     fn no_more_is_kept_for_its_memory_than_has_room() {

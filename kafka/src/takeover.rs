@@ -12,7 +12,7 @@ use metrics::Gauge;
 use crate::bounds::Bounds;
 use crate::changelog::{Committed, InChangelog, Restored, state_key, state_value};
 use crate::config::KafkaConfig;
-use crate::reader::read_changelog;
+use crate::restore::read_changelog;
 use crate::state_store::claim::{Facts, Layout, Verdict, judge};
 use crate::state_store::{Changes, Claim, Rewrite, StateOwner, Store, StoreError, WriteBehind};
 

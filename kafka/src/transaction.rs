@@ -23,7 +23,7 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use crate::client::{away, is_fenced, transactional};
 use crate::config::KafkaConfig;
-use crate::hush;
+use crate::library_log;
 
 /// How long fencing the owner before, a commit, or an abort may take.
 const COORDINATOR_WAIT: Duration = Duration::from_secs(20);
@@ -45,11 +45,11 @@ struct Deliveries {
 
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, kind: &str, text: &str) {
-        hush::line(level, kind, text);
+        library_log::line(level, kind, text);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        hush::error(&error.to_string(), reason);
+        library_log::error(&error.to_string(), reason);
     }
 }
 

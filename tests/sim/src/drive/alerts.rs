@@ -380,13 +380,12 @@ fn is_superseded(own: &[&Attempt]) -> bool {
     own.last().is_some_and(|row| row.reason == "superseded")
 }
 
-/// Whether a later detection of the same rule and group is delivered.
+/// Whether a later detection of the same rule and group is delivered: later in the log, for the numbers of a site that
+/// was closed begin anew.
 fn is_told_later(told: &[Output], site: &str, seq: u64, is_delivered: impl Fn(u64) -> bool) -> bool {
-    let own = |d: &&Detection| d.site.as_str() == site;
-    let Some(detection) = detections(told).filter(own).find(|d| d.seq == seq) else { return false };
-    detections(told)
-        .filter(own)
-        .any(|d| d.seq > seq && (&d.rule, &d.group) == (&detection.rule, &detection.group) && is_delivered(d.seq))
+    let mut of_site = detections(told).filter(|d| d.site.as_str() == site).skip_while(|d| d.seq != seq);
+    let Some(detection) = of_site.next() else { return false };
+    of_site.any(|d| (&d.rule, &d.group) == (&detection.rule, &detection.group) && is_delivered(d.seq))
 }
 
 /// Each attempt has the row of its start and one of its end, in order, numbers rising by one.

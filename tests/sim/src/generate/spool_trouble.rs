@@ -135,9 +135,13 @@ impl World {
         }
     }
 
+    /// Revokes a key. One that was revoked as stolen stays stolen, as in `control`.
     fn revoke(&mut self, site: usize, nth: u64, stolen: bool) {
-        let site = self.sites[site].id.clone();
-        self.log.inputs.push(Input::KeyRevoked(KeyRevoked { site, key: key(nth), stolen }));
+        let (site, key) = (self.sites[site].id.clone(), key(nth));
+        let was_stolen =
+            |input: &Input| matches!(input, Input::KeyRevoked(r) if r.stolen && r.site == site && r.key == key);
+        let stolen = stolen || self.log.inputs.iter().any(was_stolen);
+        self.log.inputs.push(Input::KeyRevoked(KeyRevoked { site, key, stolen }));
     }
 
     /// A thief shuts a sender's window with a number far ahead, or spends its next one; maybe somebody notices.

@@ -27,7 +27,7 @@ const ENTRY_LISTEN: Duration = Duration::from_millis(20);
 /// Says why, if the brokers do not let us in or we do not trust them. librdkafka tells that only in events, while
 /// whatever was asked of it runs into its timeout: so a client of its own listens for them. Brokers that are away are
 /// no concern here: the next request to them fails by itself.
-pub(crate) fn demand_entry(config: &KafkaConfig) -> Result<(), LogError> {
+pub(crate) fn demand_access(config: &KafkaConfig) -> Result<(), LogError> {
     if !config.properties.is_secured() {
         return Ok(());
     }
@@ -59,7 +59,7 @@ pub(crate) fn demand_entry(config: &KafkaConfig) -> Result<(), LogError> {
 /// The same error, or the reason behind it, which may be found only by asking the brokers.
 pub(crate) fn explained(config: &KafkaConfig, error: LogError) -> LogError {
     match error {
-        LogError::Away(_) => demand_entry(config).err().unwrap_or(error),
+        LogError::Away(_) => demand_access(config).err().unwrap_or(error),
         error => error,
     }
 }
