@@ -10,6 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::client::{Consuming, away, consumer, consuming};
 use crate::config::KafkaConfig;
+use crate::reader::is_lost_contact;
 
 /// How long a question for a partition's bounds may take.
 const BOUNDS_WAIT: Duration = Duration::from_secs(10);
@@ -57,21 +58,22 @@ impl Bounds {
         loop {
             match self.consumer.fetch_watermarks(topic, partition as i32, BOUNDS_WAIT) {
                 Ok((low, high)) => return Ok(low.max(0) as u64..high.max(0) as u64),
-                Err(error) if is_moving(&error) && stopwatch.elapsed() < BOUNDS_WAIT => std::thread::sleep(MOVING_STEP),
+                Err(error) if will_pass(&error) && stopwatch.elapsed() < BOUNDS_WAIT => std::thread::sleep(MOVING_STEP),
                 Err(error) => return Err(away(topic, &error)),
             }
         }
     }
 }
 
-/// Whether a partition's leadership is moving or has not begun, or a topic that was just created is not known
-/// everywhere yet.
-fn is_moving(error: &KafkaError) -> bool {
+/// Whether a connection ended, a partition's leadership is moving or has not begun, or a topic that was just created is
+/// not known everywhere yet.
+fn will_pass(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{
         LeaderNotAvailable, NotLeaderForPartition, UnknownPartition, UnknownTopic, UnknownTopicOrPartition,
     };
-    matches!(
+    let is_moving = matches!(
         error.rdkafka_error_code(),
         Some(NotLeaderForPartition | LeaderNotAvailable | UnknownPartition | UnknownTopic | UnknownTopicOrPartition)
-    )
+    );
+    is_moving || is_lost_contact(error)
 }

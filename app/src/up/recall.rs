@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use logystera_infra::embedded::{EmbeddedLog, EmbeddedReader};
+use logystera_infra::log::scan;
 use logystera_ingest::Gateway;
 use logystera_processor::core::{KeyWindow, stored_spool};
 use logystera_processor::task::APP;
@@ -30,10 +31,8 @@ pub(super) fn recall(gateway: &Gateway<EmbeddedLog>, data: &Path) -> Result<(), 
     // Somewhat further back, for ticks: the log's time is that of the highest of the newest.
     next = next.min(reader.bounds(Topic::Signals)?.end.saturating_sub(RECORDS_RECALLED));
     let mut ticks = Vec::new();
-    loop {
-        let records = reader.read(Topic::Signals, next, READ_BYTES_MAX)?;
-        let Some(last) = records.last() else { break };
-        next = last.offset + 1;
+    let read = |from| reader.read(Topic::Signals, from, READ_BYTES_MAX);
+    scan(next, read, |records| {
         for record in &records {
             match SignalsRecord::decode(&record.value) {
                 Ok(SignalsRecord::Batch(batch)) => gateway.remember_batch(&batch.head),
@@ -41,7 +40,8 @@ pub(super) fn recall(gateway: &Gateway<EmbeddedLog>, data: &Path) -> Result<(), 
                 _ => {}
             }
         }
-    }
+        Ok(())
+    })?;
     gateway.remember_ticks(ticks);
     Ok(())
 }

@@ -65,7 +65,7 @@ impl RuleGroups {
                 absence.base = (is_on && is_known && absence.is_expected(&absence_plan)).then_some(now);
                 if !is_on {
                     // The end of the condition emits nothing by itself.
-                    let _ = group.episode.step(Event::False, now, &plan.spans);
+                    let _ = group.episode.step(Event::Unmet, now, &plan.spans);
                 }
                 true
             });

@@ -42,12 +42,12 @@ pub(crate) struct Spans {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// The condition became true, with so many matches.
-    True {
+    Met {
         /// Matches that the episode begins with.
         count: u64,
     },
     /// The condition became false.
-    False,
+    Unmet,
     /// `for_at` was reached.
     ForOver,
     /// `resolve_at` was reached.
@@ -102,7 +102,7 @@ impl Episode {
     /// Applies an event at site time `now`.
     pub(crate) fn step(&mut self, event: Event, now: SiteMs, spans: &Spans) -> Option<Emit> {
         match (self.phase, event) {
-            (Phase::Inactive, Event::True { count }) => {
+            (Phase::Inactive, Event::Met { count }) => {
                 (self.count, self.started_at, self.reminders) = (count, now, 0);
                 if spans.for_ms > 0 {
                     self.phase = Phase::Pending { for_at: now.plus(spans.for_ms) };
@@ -111,15 +111,15 @@ impl Episode {
                 Some(self.fire(now, spans))
             }
             (Phase::Pending { .. }, Event::ForOver) => Some(self.fire(now, spans)),
-            (Phase::Pending { .. }, Event::False) => {
+            (Phase::Pending { .. }, Event::Unmet) => {
                 self.phase = Phase::Inactive;
                 None
             }
-            (Phase::Firing, Event::False) => {
+            (Phase::Firing, Event::Unmet) => {
                 self.phase = Phase::Clearing { resolve_at: now.plus(spans.resolve_after_ms) };
                 None
             }
-            (Phase::Clearing { .. }, Event::True { .. }) => {
+            (Phase::Clearing { .. }, Event::Met { .. }) => {
                 self.phase = Phase::Firing;
                 self.owed.then(|| self.announce(DetectionReason::SuppressionExpired, now, spans))
             }
@@ -148,10 +148,10 @@ impl Episode {
                 }
             }
             // The condition is what it was, or the deadline no longer stands: nothing changes.
-            (Phase::Inactive, Event::False | Event::ForOver | Event::ResolveOver)
-            | (Phase::Pending { .. }, Event::True { .. } | Event::ResolveOver)
-            | (Phase::Firing, Event::True { .. } | Event::ForOver | Event::ResolveOver)
-            | (Phase::Clearing { .. }, Event::False | Event::ForOver) => None,
+            (Phase::Inactive, Event::Unmet | Event::ForOver | Event::ResolveOver)
+            | (Phase::Pending { .. }, Event::Met { .. } | Event::ResolveOver)
+            | (Phase::Firing, Event::Met { .. } | Event::ForOver | Event::ResolveOver)
+            | (Phase::Clearing { .. }, Event::Unmet | Event::ForOver) => None,
         }
     }
 

@@ -87,7 +87,7 @@ impl Group {
             self.episode.count = self.episode.count.saturating_add(counted);
         }
         match becomes {
-            Some(event) if (event == Event::False) == self.episode.holds() => Matched::Turned(event),
+            Some(event) if (event == Event::Unmet) == self.episode.holds() => Matched::Turned(event),
             _ => Matched::Taken,
         }
     }
@@ -118,8 +118,8 @@ impl Group {
     /// What happens to the episode at a deadline. None: the group goes.
     pub(crate) fn event_of(&self, due: Deadline) -> Option<Event> {
         Some(match due {
-            Deadline::Condition if self.episode.holds() => Event::False,
-            Deadline::Condition => Event::True { count: 0 },
+            Deadline::Condition if self.episode.holds() => Event::Unmet,
+            Deadline::Condition => Event::Met { count: 0 },
             Deadline::For => Event::ForOver,
             Deadline::Resolve => Event::ResolveOver,
             Deadline::Suppression => Event::SuppressionOver,

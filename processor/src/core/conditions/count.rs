@@ -87,7 +87,7 @@ impl kind::State for State {
         let Match { at, now, times, .. } = *matching;
         let Some(count) = self.add(at, times, now, plan) else { return Taken::Outside };
         let holds = self.clears_at(plan).is_some_and(|clears| clears > now);
-        Taken::Inside { counted: u64::from(times), becomes: holds.then_some(Event::True { count }) }
+        Taken::Inside { counted: u64::from(times), becomes: holds.then_some(Event::Met { count }) }
     }
 
     #[inline]

@@ -57,7 +57,7 @@ impl kind::State for State {
         let Some(is_new) = self.add(digest(&fields[plan.field]), at, now, plan) else { return Taken::Outside };
         let holds = self.clears_at(plan).is_some_and(|clears| clears > now);
         let count = self.kept.len() as u64;
-        Taken::Inside { counted: u64::from(is_new), becomes: holds.then_some(Event::True { count }) }
+        Taken::Inside { counted: u64::from(is_new), becomes: holds.then_some(Event::Met { count }) }
     }
 
     #[inline]

@@ -78,7 +78,7 @@ fn check_numbers(
     event: Event,
     spans: &Spans,
 ) {
-    let begins = before.phase == Phase::Inactive && matches!(event, Event::True { .. });
+    let begins = before.phase == Phase::Inactive && matches!(event, Event::Met { .. });
     assert_eq!((after.count, after.started_at), if begins { (20, NOW) } else { (7, SiteMs(5)) }, "{from} {event:?}");
     match emit {
         Some((DetectionState::Firing, held)) => {
@@ -91,7 +91,7 @@ fn check_numbers(
     }
     match after.phase {
         Phase::Pending { for_at } if begins => assert_eq!(for_at, NOW.plus(spans.for_ms)),
-        Phase::Clearing { resolve_at } if event == Event::False && before.phase == Phase::Firing => {
+        Phase::Clearing { resolve_at } if event == Event::Unmet && before.phase == Phase::Firing => {
             assert_eq!(resolve_at, NOW.plus(spans.resolve_after_ms));
         }
         Phase::Inactive if emit.is_none_or(|(state, _)| state == DetectionState::Resolved) => {
@@ -116,9 +116,9 @@ fn every_cell_of_the_published_table() {
         let free = row[0].contains("free");
         let spans = |for_ms| Spans { for_ms, suppress_ms: if free { 0 } else { 60_000 }, resolve_after_ms: 30_000 };
         let columns = [
-            (Event::True { count: 20 }, spans(0)),
-            (Event::True { count: 20 }, spans(10_000)),
-            (Event::False, spans(0)),
+            (Event::Met { count: 20 }, spans(0)),
+            (Event::Met { count: 20 }, spans(10_000)),
+            (Event::Unmet, spans(0)),
             (Event::ForOver, spans(10_000)),
             (Event::ResolveOver, spans(0)),
             (Event::SuppressionOver, spans(0)),
@@ -143,7 +143,7 @@ fn an_episode_is_told_again_so_often_and_no_more() {
     let told = (0..1_000).filter(|_| episode.step(Event::SuppressionOver, NOW, &spans).is_some()).count();
     assert_eq!(told, REMINDERS_MAX as usize);
     assert_eq!((episode.phase, episode.suppressed_until), (Phase::Firing, None), "it goes on, and waits for its end");
-    episode.step(Event::False, NOW, &spans);
+    episode.step(Event::Unmet, NOW, &spans);
     let end = episode.step(Event::ResolveOver, NOW, &spans).map(|emit| emit.state);
     assert_eq!(end, Some(DetectionState::Resolved));
 }
