@@ -24,7 +24,7 @@ use crate::installation::mail::MailArgs;
 use crate::installation::open::open_log;
 use list::Known;
 use preview::Preview;
-use set::Set;
+use set::SetArgs;
 
 /// Add, list, test, set, switch on and remove the channels that alerts go to
 ///
@@ -86,7 +86,7 @@ enum Command {
         /// Id of the channel
         channel: String,
         #[command(flatten)]
-        set: Set,
+        set: SetArgs,
     },
     /// Switch a channel on again, or end its pause
     #[command(after_help = "Example:

@@ -12,7 +12,8 @@ pub(super) const EXAMPLES: &str = "Examples:
   logystera channel set ch_0123456789 --quiet 22:00-07:00+02:00 \\
     --quiet-except critical
   logystera channel set ch_0123456789 --no-resolved --per-minute 10
-  logystera channel set ch_0123456789 --severity info --all-subsystems --no-quiet
+  logystera channel set ch_0123456789 --severity info --all-subsystems \\
+    --no-quiet
                           everything again
 
 What is not named stays as it is. An alert that no channel takes has a row in
@@ -20,7 +21,7 @@ topic attempts that says so: logystera delivery list --state not_sent";
 
 /// What is changed.
 #[derive(clap::Args)]
-pub(super) struct Set {
+pub(super) struct SetArgs {
     /// Only what is at least this bad: warning, critical; info takes everything
     #[arg(long, value_name = "SEVERITY")]
     severity: Option<String>,
@@ -65,7 +66,7 @@ pub(super) struct Set {
     no_per_minute: bool,
 }
 
-impl Set {
+impl SetArgs {
     /// The change that is asked for.
     pub(super) fn request(&self, channel: &str) -> Result<Request, CliError> {
         let list = |named: &[String], all: bool| (all || !named.is_empty()).then(|| named.to_vec());
