@@ -127,6 +127,9 @@ impl StateMachine for PlannerMachine {
             // What a newer line tells too was not given up: nobody should be called for it.
             let state = if row.reason == SUPERSEDED { SUPERSEDED } else { row.state.as_str() };
             metrics::counter!("logystera_alerter_rows_total", "state" => state).increment(1);
+            if row.state == AttemptState::NotSent {
+                metrics::counter!("logystera_alerter_not_sent_total", "reason" => row.reason.clone()).increment(1);
+            }
             self.note(row);
             outputs.push(self.entry(Topic::Attempts, &row.tenant, row));
         }

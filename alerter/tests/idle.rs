@@ -68,6 +68,7 @@ impl Inner {
             DetectionsRecord::Detection(r) => schema::encode(&*r),
             DetectionsRecord::Tick(r) => schema::encode(&r),
             DetectionsRecord::ChannelsConfigured(r) => schema::encode(&r),
+            DetectionsRecord::Silence(r) => schema::encode(&r),
             other => panic!("{other:?}"),
         });
     }

@@ -6,11 +6,15 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{START_MS, Store, apply, channels, commit, detection, enabled, ended, line_of, restored, started, tick};
+use common::{
+    START_MS, Store, apply, channels, channels_set, commit, detection, enabled, ended, line_of, restored, settings_of,
+    silence_of, started, tick,
+};
 use logystera_alerter::core::retry::delivery_id;
-use logystera_alerter::core::{AttemptRef, Due, Planner};
+use logystera_alerter::core::{About, AttemptRef, Due, Planner};
 use logystera_schemas::delivery::{Attempt, AttemptOutcome, AttemptState};
-use logystera_schemas::detection::{DetectionReason, DetectionState};
+use logystera_schemas::detection::{DetectionReason, DetectionState, Severity};
+use logystera_schemas::noise::Silence;
 use logystera_schemas::topic::DetectionsRecord;
 use proptest::prelude::*;
 
@@ -51,6 +55,35 @@ enum Step {
     Late {
         which: usize,
     },
+    /// A silence of one or all faults begins, now or later, or is ended.
+    Silence {
+        tenant: usize,
+        id: usize,
+        from_ms: i64,
+        for_ms: i64,
+        all: bool,
+        ended: bool,
+    },
+    /// All of a tenant's channels, each with other settings.
+    Settings {
+        tenant: usize,
+        settings: usize,
+    },
+}
+
+/// Settings that a channel may get.
+const SETTINGS: [&[&str]; 5] =
+    [&[], &["severity=critical"], &["no-resolved"], &["quiet=01:00-03:00", "except=critical"], &["quiet=00:00-23:00"]];
+
+/// Steps with silences and settings.
+fn noisy_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        10 => step(),
+        1 => (0..3_usize, 0..3_usize, 0..7_200_000_i64, 1..7_200_000_i64, any::<bool>(), any::<bool>()).prop_map(
+            |(tenant, id, from_ms, for_ms, all, ended)| Step::Silence { tenant, id, from_ms, for_ms, all, ended }
+        ),
+        1 => (0..3_usize, 0..125_usize).prop_map(|(tenant, settings)| Step::Settings { tenant, settings }),
+    ]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -118,6 +151,19 @@ impl Driver {
                 let (outcome, status) = OUTCOMES[*outcome];
                 ended(attempt, outcome, status, *retry_after_s)
             }
+            Step::Silence { tenant, id, from_ms, for_ms, all, ended } => {
+                let matchers: &[&str] = if *all { &[] } else { &["severity=warning"] };
+                let now = planner.wall();
+                let from = now.plus((*from_ms - 3_600_000).max(0));
+                let silence = silence_of(TENANTS[*tenant], &format!("s{id}"), matchers);
+                let (until, ended_at) = (from.plus(*for_ms), ended.then_some(now));
+                DetectionsRecord::Silence(Silence { created_at: now, from, until, ended_at, ..silence })
+            }
+            Step::Settings { tenant, settings } => {
+                let of = |place: u32| settings_of(SETTINGS[settings / 5_usize.pow(place) % 5]);
+                let all = (0..3).map(|place| (CHANNELS[place as usize].to_owned(), of(place))).collect();
+                channels_set(TENANTS[*tenant], &all)
+            }
             Step::Late { which } => {
                 let attempt = self.past.get(which % self.past.len().max(1))?;
                 ended(attempt, AttemptOutcome::Delivered, Some(200), None)
@@ -140,6 +186,9 @@ impl Driver {
         let at_ms = START_MS + self.now_ms - if late { 3_600_000 } else { 0 };
         let found = detection(TENANTS[tenant], *seq, state);
         let mut found = line_of(found, &format!("fault-{fault}"), episode as u8, at_ms);
+        if fault == 0 {
+            found.severity = Severity::Warning;
+        }
         if state == DetectionState::Resolved {
             self.episodes.remove(&(tenant, fault));
         } else {
@@ -163,7 +212,7 @@ fn live(steps: &[Step]) -> (Vec<DetectionsRecord>, Planner, Vec<Attempt>) {
         }
     }
     // What is left comes to its end: the channels answer, and time passes.
-    while planner.waiting() + planner.in_flight() > 0 {
+    while planner.has_deliveries() {
         let due: Vec<Due> = planner.due().collect();
         for one in &due {
             let record = started(one, planner.wall());
@@ -223,7 +272,7 @@ proptest! {
 
     #[test]
     fn a_crash_anywhere_changes_nothing(
-        steps in proptest::collection::vec(step(), 1..120), commits in numbers(), crashes in numbers(), cut in 0..150_usize,
+        steps in proptest::collection::vec(noisy_step(), 1..120), commits in numbers(), crashes in numbers(), cut in 0..150_usize,
     ) {
         let (records, mut never_crashed, rows) = live(&steps);
         let mut never_store = Store::new();
@@ -243,6 +292,7 @@ proptest! {
             prop_assert_eq!(plain.due().collect::<Vec<_>>(), other.due().collect::<Vec<_>>());
             prop_assert_eq!(plain.unfinished().collect::<Vec<_>>(), other.unfinished().collect::<Vec<_>>());
             prop_assert_eq!((plain.wall(), plain.waiting(), plain.in_flight()), (other.wall(), other.waiting(), other.in_flight()));
+            prop_assert_eq!(plain.has_deliveries(), other.has_deliveries());
         }
     }
 
@@ -279,6 +329,41 @@ proptest! {
             prop_assert_eq!(row.next_attempt_at.is_some(), matches!(row.state, AttemptState::Failed | AttemptState::Unknown));
         }
         prop_assert!(owed.values().all(|rows| *rows >= 1), "{owed:?}");
+    }
+
+    /// Whatever is silenced and set: every line has a last row, and nobody hears the end of an episode unless an attempt
+    /// told its beginning before, or the same message does.
+    #[test]
+    fn whatever_is_held_back_has_an_end_and_nobody_hears_an_end_alone(
+        steps in proptest::collection::vec(noisy_step(), 1..160),
+    ) {
+        let (records, planner, rows) = live(&steps);
+        prop_assert!(!planner.has_deliveries());
+        let last: BTreeMap<_, &Attempt> = rows.iter().map(|row| (row.delivery, row)).collect();
+        for row in last.values() {
+            prop_assert!(row.next_attempt_at.is_none() && row.state != AttemptState::Started, "{row:?}");
+        }
+        let said: BTreeSet<_> = rows.iter().map(|row| (row.tenant.clone(), row.seq)).collect();
+        let (mut planner, mut begun, mut fired) = (Planner::new(), BTreeSet::new(), BTreeSet::new());
+        for record in records {
+            let starts = |due: &Due| matches!(&record, DetectionsRecord::AttemptStarted(s) if s.delivery == due.delivery);
+            for due in planner.due().filter(starts).filter(|due| due.about == About::Detection) {
+                let at = (due.tenant, due.channel, due.detection.id);
+                if due.detection.state == DetectionState::Firing || due.merged.firings > 0 {
+                    begun.insert(at);
+                } else if fired.contains(&(at.0.clone(), at.2)) {
+                    prop_assert!(begun.contains(&at), "#{} ends what {} never heard of", due.detection.seq, at.1);
+                }
+            }
+            if let DetectionsRecord::Detection(detection) = &record {
+                prop_assert!(said.contains(&(detection.tenant.clone(), detection.seq)), "every detection has a row");
+                // The engine tells no end of what it never told.
+                if detection.state == DetectionState::Firing {
+                    fired.insert((detection.tenant.clone(), detection.id));
+                }
+            }
+            apply(&mut planner, record);
+        }
     }
 
     #[test]

@@ -6,11 +6,14 @@ mod common;
 
 use std::fmt::Write as _;
 
-use common::{START_MS, Store, apply, channels, commit, enabled, ended, fired, restored, started, tick};
+use common::{
+    START_MS, Store, apply, channels, channels_set, commit, enabled, ended, fired, restored, silence_of, started, tick,
+};
 use logystera_alerter::core::state::StateError;
 use logystera_alerter::core::{AttemptRef, Condition, Due, Planner};
 use logystera_schemas::delivery::AttemptOutcome;
-use logystera_schemas::detection::DetectionState;
+use logystera_schemas::detection::{DetectionState, Severity};
+use logystera_schemas::noise::ChannelSettings;
 use logystera_schemas::signals_topic::Seal;
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::DetectionsRecord;
@@ -51,6 +54,42 @@ fn entries_have_golden_bytes() {
     assert_eq!(lines.join("\n"), expected.trim_end(), "\n{}", lines.join("\n"));
 }
 
+/// A channel with settings, a silence, and an episode that both channels hold back, one for each reason.
+fn holding_back() -> Planner {
+    let mut planner = Planner::new();
+    apply(&mut planner, tick(3, START_MS));
+    let quiet = "23:00-07:00+01:00".parse().ok();
+    let settings = ChannelSettings { quiet, severity: Some(Severity::Warning), ..ChannelSettings::default() };
+    let settings = [("a".to_owned(), ChannelSettings::default()), ("b".to_owned(), settings)];
+    apply(&mut planner, channels_set("t", &settings.into()));
+    apply(&mut planner, DetectionsRecord::Silence(silence_of("t", "sl_1", &["subsystem=mail"])));
+    apply(&mut planner, fired("t", 1, DetectionState::Firing));
+    planner
+}
+
+#[test]
+fn what_is_held_back_has_golden_bytes_and_is_restored() {
+    let mut planner = holding_back();
+    let puts = planner.take_puts();
+    let lines: Vec<String> = puts
+        .iter()
+        .map(|(key, value)| format!("{} {}", hex(key), value.as_deref().map_or("-".to_owned(), hex)))
+        .collect();
+    let file = include_str!("golden/state_held_back.txt");
+    assert_eq!(lines.join("\n"), file.trim_end(), "\n{}", lines.join("\n"));
+    let mut restored = restored(&entries(file));
+    assert_eq!(restored.take_puts(), [], "restoring changes nothing");
+    for planner in [&mut restored, &mut planner] {
+        assert!(planner.has_deliveries(), "it wants time");
+        let hours = |n: i64| tick(3, START_MS + n * 3_600_000);
+        let rows = apply(planner, hours(1));
+        assert_eq!(rows, [], "b is quiet still, and its row said so from the beginning");
+        assert_eq!(planner.due().map(|d| d.channel.to_string()).collect::<Vec<_>>(), ["a"]);
+        apply(planner, hours(6));
+        assert_eq!(planner.due().map(|d| d.channel.to_string()).collect::<Vec<_>>(), ["a", "b"]);
+    }
+}
+
 /// Entries as a file has them, in the order of their keys.
 fn entries(file: &str) -> Store {
     let unhex = |text: &str| -> Vec<u8> {
@@ -59,9 +98,16 @@ fn entries(file: &str) -> Store {
     file.lines().map(|line| line.split_once(' ').unwrap()).map(|(key, value)| (unhex(key), unhex(value))).collect()
 }
 
+/// Of the version before the last, which kept no settings and no episodes, the same is restored.
 #[test]
 fn golden_entries_are_restored() {
-    let mut restored = restored(&entries(include_str!("golden/state.txt")));
+    for file in [include_str!("golden/state.txt"), include_str!("golden/state_without_settings.txt")] {
+        are_restored(file);
+    }
+}
+
+fn are_restored(file: &str) {
+    let mut restored = restored(&entries(file));
     assert_eq!(restored.take_puts(), [], "restoring changes nothing");
     let original = planner();
     assert_eq!(restored.wall(), original.wall());
@@ -137,7 +183,7 @@ fn an_entry_that_ended_is_deleted() {
     };
     assert_eq!(kept(planner.take_puts()), [('b', true), ('d', false)], "the other delivery still needs the detection");
     apply(&mut planner, channels("t", &[]));
-    assert_eq!(kept(planner.take_puts()), [('b', false), ('c', false), ('d', false)]);
+    assert_eq!(kept(planner.take_puts()), [('b', false), ('c', false), ('d', false), ('e', true)]);
     assert_eq!(planner.take_puts(), []);
 }
 
@@ -145,7 +191,7 @@ fn an_entry_that_ended_is_deleted() {
 fn what_is_not_ours_is_refused() {
     let puts = planner().take_puts();
     let clock = puts.last().unwrap().1.clone().unwrap();
-    let delivery = puts[puts.len() - 2].clone();
+    let delivery = puts.iter().rfind(|(key, _)| key[2] == b'd').unwrap().clone();
     for (key, value, expected) in [
         (b"".to_vec(), clock.clone(), StateError::Key),
         (b"ax".to_vec(), clock.clone(), StateError::Key),
@@ -156,6 +202,8 @@ fn what_is_not_ours_is_refused() {
         (b"ct\0t-site\0\x01".to_vec(), clock.clone(), StateError::Key),
         (b"dt\0short".to_vec(), clock.clone(), StateError::Key),
         (b"a".to_vec(), vec![4], StateError::Layout(2)),
+        (b"et\0short".to_vec(), clock.clone(), StateError::Key),
+        (b"ft\0NOT AN ID".to_vec(), clock.clone(), StateError::Key),
         (delivery.0.clone(), delivery.1.clone().unwrap(), StateError::Orphan),
     ] {
         assert_eq!(Planner::new().restore(&key, &value), Err(expected), "{key:?}");

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use logystera_app::cli::{self, CliError};
-use logystera_app::commands::{channel, convert, delivery, log, partitions, replay, rules, send, sign, site, tail};
+use logystera_app::commands::{
+    channel, convert, delivery, log, partitions, replay, rules, send, sign, silence, site, tail,
+};
 #[cfg(feature = "kafka")]
 use logystera_app::roles::{self, Role};
 use logystera_app::up;
@@ -37,6 +39,7 @@ enum Command {
     Site(site::Args),
     Channel(channel::Args),
     Delivery(delivery::Args),
+    Silence(silence::Args),
     Send(send::Args),
     Sign(sign::Args),
     Convert(convert::Args),
@@ -67,6 +70,7 @@ fn run() -> ExitCode {
         Command::Site(args) => site::run(&args),
         Command::Channel(args) => channel::run(&args),
         Command::Delivery(args) => delivery::run(&args),
+        Command::Silence(args) => silence::run(&args),
         Command::Send(args) => send::run(args),
         Command::Sign(args) => sign::run(args),
         Command::Convert(args) => convert::run(args),

@@ -35,15 +35,18 @@ pub(crate) fn parse(text: &str, now_ms: i64) -> Option<i64> {
     if let Some(ms) = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten() {
         return Some(ms);
     }
-    if let Some((digits, unit)) = text.split_at_checked(text.len().checked_sub(1)?)
-        && let Some(unit_ms) = unit_ms(unit)
-        && let Some(number) = number(digits, 0..=1_000_000)
-    {
-        return Some(now_ms - number * unit_ms);
+    if let Some(span_ms) = span_ms(text) {
+        return Some(now_ms - span_ms);
     }
     let text = text.strip_suffix('Z').unwrap_or(text);
     let (date, time) = text.split_once(['T', ' ']).unwrap_or((text, "00:00"));
     Some(days_of(date)? * DAY_MS + ms_of(time)?)
+}
+
+/// Milliseconds of a span such as `90s`, `15m`, `2h` or `3d`.
+pub(crate) fn span_ms(text: &str) -> Option<i64> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    Some(number(digits, 0..=1_000_000)? * unit_ms(unit)?)
 }
 
 fn unit_ms(unit: &str) -> Option<i64> {

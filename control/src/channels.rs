@@ -1,6 +1,7 @@
 //! Channels: where a tenant's alerts go.
 
 use std::fmt::Write;
+use std::str::FromStr;
 
 use logystera_infra::directory::{Directory, entry};
 use logystera_infra::envelope::{open_channel_config, seal_channel_config};
@@ -10,6 +11,7 @@ use logystera_schemas::control::{Channel, ChannelKind, Entity};
 use logystera_schemas::delivery::{AttemptCause, AttemptOutcome, ChannelEnabled, ChannelRef, ChannelsConfigured};
 use logystera_schemas::ids::{ChannelId, KeyGroup, TenantId};
 use logystera_schemas::limits::CHANNELS_MAX;
+use logystera_schemas::noise::ChannelSettings;
 use logystera_schemas::schema::{self, TopicRecord};
 use logystera_schemas::topic::Topic;
 use serde::{Deserialize, Serialize};
@@ -83,7 +85,7 @@ impl<L: Log> Context<L> {
             )));
         }
         let now = self.clock.wall_ms();
-        let id = new_id();
+        let id: ChannelId = new_id("ch_");
         let sealed_config = seal_channel_config(&self.master, &id, new.settings.as_bytes());
         let channel = Channel {
             channel: id.clone(),
@@ -92,6 +94,7 @@ impl<L: Log> Context<L> {
             sealed_config,
             created_at: now,
             removed_at: None,
+            settings: ChannelSettings::default(),
         };
         channels.push(known(&channel));
         let mut entries = new_tenant(&directory, &tenant, now);
@@ -155,7 +158,7 @@ impl<L: Log> Context<L> {
     }
 }
 
-fn known_channel<'a>(directory: &'a Directory, channel: &str) -> Result<&'a Channel, ControlError> {
+pub(crate) fn known_channel<'a>(directory: &'a Directory, channel: &str) -> Result<&'a Channel, ControlError> {
     match directory.channel(channel) {
         Some(found) if found.removed_at.is_none() => Ok(found),
         Some(_) => Err(ControlError::invalid(format!("the channel {channel} was removed"))),
@@ -167,25 +170,33 @@ fn known_channel<'a>(directory: &'a Directory, channel: &str) -> Result<&'a Chan
 
 /// A channel as the planner knows it.
 fn known(channel: &Channel) -> ChannelRef {
-    ChannelRef { channel: channel.channel.clone(), kind: channel.kind.as_str().to_owned() }
+    let (channel, kind, settings) =
+        (channel.channel.clone(), channel.kind.as_str().to_owned(), channel.settings.clone());
+    ChannelRef { channel, kind, settings }
+}
+
+/// The channels of a tenant as the planner knows them, this one as it is from now on.
+pub(crate) fn with_changed(directory: &Directory, changed: &Channel) -> Vec<ChannelRef> {
+    let others = directory.channels(&changed.tenant);
+    others.map(|other| known(if other.channel == changed.channel { changed } else { other })).collect()
 }
 
 /// The record that makes these the tenant's channels from here on.
-fn channels_configured(tenant: &TenantId, channels: Vec<ChannelRef>, log: &impl Log) -> Entry {
+pub(crate) fn channels_configured(tenant: &TenantId, channels: Vec<ChannelRef>, log: &impl Log) -> Entry {
     for_planner(tenant, &ChannelsConfigured { tenant: tenant.clone(), channels }, log)
 }
 
 /// A record for the planner of a tenant.
-fn for_planner<R: TopicRecord>(tenant: &TenantId, record: &R, log: &impl Log) -> Entry {
+pub(crate) fn for_planner<R: TopicRecord>(tenant: &TenantId, record: &R, log: &impl Log) -> Entry {
     let key = tenant.as_str();
     let partition = KeyGroup::of(key).partition(log.partitions(Topic::Detections));
     Entry { topic: Topic::Detections, partition, key: key.as_bytes().to_vec(), value: schema::encode(record) }
 }
 
-/// A random id: `ch_` and 10 hex digits. It is not compared with the ids that exist.
-fn new_id() -> ChannelId {
+/// A random id: this beginning and 10 hex digits. It is not compared with the ids that exist.
+pub(crate) fn new_id<I: FromStr>(begins: &str) -> I {
     loop {
-        let id = random_bytes::<5>().iter().fold("ch_".to_owned(), |mut id, byte| {
+        let id = random_bytes::<5>().iter().fold(begins.to_owned(), |mut id, byte| {
             // Writing to a string cannot fail.
             let _ = write!(id, "{byte:02x}");
             id

@@ -6,6 +6,8 @@ pub mod service;
 pub mod channels;
 pub mod deployment;
 pub mod rules;
+pub mod settings;
+pub mod silences;
 pub mod sites;
 
 pub mod adapters;

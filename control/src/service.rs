@@ -17,6 +17,8 @@ use crate::context::{Context, ControlWriter};
 use crate::deployment::Deployment;
 use crate::error::ControlError;
 use crate::rules::{Rules, by, configure_sites};
+use crate::settings::SettingsChange;
+use crate::silences::{NewSilence, Silenced};
 use crate::sites::{IssuedKey, Revoked};
 
 /// What can be asked.
@@ -50,6 +52,12 @@ pub enum Request {
     ChannelEnable { channel: String },
     /// `channel remove`
     ChannelRemove { channel: String },
+    /// `channel set`
+    ChannelSet { channel: String, change: SettingsChange },
+    /// `silence add`
+    SilenceAdd(NewSilence),
+    /// `silence end`
+    SilenceEnd { silence: String },
     /// `log skip`
     LogSkip { topic: String, generation: u32, partition: u32, from: u64, to: u64, reason: String },
 }
@@ -103,6 +111,13 @@ pub enum Answer {
         /// Channels that its tenant still has.
         left: usize,
     },
+    /// What a channel takes now.
+    Set {
+        /// Whether that is everything, at once.
+        is_default: bool,
+    },
+    /// A silence was made, or ended.
+    Silenced(Silenced),
     /// Records are passed over from now on.
     Skipped,
 }
@@ -219,6 +234,12 @@ impl<L: Log> ControlService<L> {
             Request::ChannelRemove { channel } => {
                 self.context.remove_channel(&channel).await.map(|left| Answer::Removed { left })
             }
+            Request::ChannelSet { channel, change } => {
+                let settings = self.context.set_channel(&channel, &change).await?;
+                Ok(Answer::Set { is_default: settings.is_default() })
+            }
+            Request::SilenceAdd(new) => self.context.add_silence(&new).await.map(Answer::Silenced),
+            Request::SilenceEnd { silence } => self.context.end_silence(&silence).await.map(Answer::Silenced),
             Request::LogSkip { topic, generation, partition, from, to, reason } => {
                 let topic = GrowingTopic::from_symbol(&topic);
                 let topic = topic.ok_or_else(|| ControlError::invalid("expected topic signals or detections"))?;

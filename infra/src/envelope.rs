@@ -95,6 +95,7 @@ mod tests {
             sealed_config,
             created_at: 5,
             removed_at: None,
+            settings: logystera_schemas::noise::ChannelSettings::default(),
         };
         let sealed = seal_channel_config(&master, &"c1".parse().unwrap(), b"{}");
         assert_eq!(open_channel_config(&master, &channel("c1", sealed.clone())).unwrap().as_slice(), b"{}");

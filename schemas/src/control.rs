@@ -4,6 +4,7 @@
 
 use crate::avro::Blob;
 use crate::ids::{ChannelId, KeyId, Sha256Digest, SiteId, TenantId};
+use crate::noise::{ChannelSettings, Silence};
 use crate::schema::{Kind, TopicRecord};
 use crate::{avro_enum, avro_record};
 
@@ -115,6 +116,8 @@ avro_record! {
         pub created_at: i64,
         /// When it was removed.
         pub removed_at: Option<i64>,
+        /// What it takes.
+        pub settings: ChannelSettings where since 3,
     }
 }
 
@@ -272,6 +275,9 @@ pub enum Entity {
     SiteRules(SiteRules),
     /// What the installation is.
     Deployment(Deployment),
+    /// What is not told for a while. Written by `silence add` and `silence end`; at most `SILENCES_MAX` a tenant; absent:
+    /// there never was one of that id.
+    Silence(Silence),
 }
 
 impl Entity {
@@ -288,6 +294,7 @@ impl Entity {
             Self::Skip(s) => format!("skip/{}/{}/{}/{}", s.topic, s.generation, s.partition, s.from),
             Self::SiteRules(r) => format!("site-rules/{}", r.site),
             Self::Deployment(_) => "deployment".to_owned(),
+            Self::Silence(s) => format!("silence/{}", s.silence),
         }
     }
 }

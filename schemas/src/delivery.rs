@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::ids::{ChannelId, DeliveryId, EpisodeId, RuleName, SiteId, TenantId};
+use crate::noise::ChannelSettings;
 use crate::schema::{Kind, TopicRecord};
 use crate::time::WallMs;
 use crate::{avro_enum, avro_record};
@@ -15,6 +16,8 @@ avro_record! {
         pub channel: ChannelId,
         /// What it speaks, such as `webhook`.
         pub kind: String,
+        /// What it takes.
+        pub settings: ChannelSettings where since 2,
     }
 }
 

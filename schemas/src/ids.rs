@@ -98,6 +98,10 @@ text_id!(
     ChannelId, "a channel id", "1 to 64 of a-z 0-9 _ -", is_slug
 );
 text_id!(
+    /// A silence within the installation.
+    SilenceId, "a silence id", "1 to 64 of a-z 0-9 _ -", is_slug
+);
+text_id!(
     /// A rule within its rule set.
     RuleName, "a rule name", "1 to 64 of a-z 0-9 _ -", is_slug
 );

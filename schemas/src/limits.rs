@@ -3,12 +3,14 @@
 mod channels;
 mod engine;
 mod log;
+mod noise;
 mod rules;
 mod sending;
 
 pub use channels::*;
 pub use engine::*;
 pub use log::*;
+pub use noise::*;
 pub use rules::*;
 pub use sending::*;
 

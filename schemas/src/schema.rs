@@ -56,9 +56,11 @@ kinds! {
     /// Topic detections: a change of a group's state.
     Detection = "detection" after ["detection.1"],
     /// Topic detections: a tenant's channels from here on.
-    ChannelsConfigured = "channels_configured",
+    ChannelsConfigured = "channels_configured" after ["channels_configured.1"],
     /// Topic detections: an operator switched a channel on.
     ChannelEnabled = "channel_enabled",
+    /// Topics detections and control: what is not told for a while.
+    Silence = "silence",
     /// Topic detections: an attempt is about to be made.
     AttemptStarted = "attempt_started",
     /// Topic detections: how an attempt ended.
@@ -76,7 +78,7 @@ kinds! {
     /// Topic control: a configuration's body.
     RuleSet = "control_rule_set",
     /// Topic control: a channel.
-    Channel = "control_channel" after ["control_channel.1"],
+    Channel = "control_channel" after ["control_channel.1", "control_channel.2"],
     /// Topic control: how a topic has grown.
     Partitions = "control_partitions",
     /// Topic control: a process's right to write.

@@ -5,6 +5,7 @@ use crate::batch::Batch;
 use crate::control::{Entity, GrowingTopic};
 use crate::delivery::{AttemptEnded, AttemptStarted, ChannelEnabled, ChannelsConfigured};
 use crate::detection::Detection;
+use crate::noise::Silence;
 use crate::schema::{self, Kind};
 use crate::signals_topic::{KeyRevoked, Refused, Seal, SiteClosed, SiteConfigured, Tick};
 
@@ -101,6 +102,8 @@ pub enum DetectionsRecord {
     ChannelsConfigured(ChannelsConfigured),
     /// An operator switched a channel on.
     ChannelEnabled(ChannelEnabled),
+    /// What a tenant does not want to hear of.
+    Silence(Silence),
     /// An attempt is about to be made.
     AttemptStarted(AttemptStarted),
     /// How an attempt ended.
@@ -118,6 +121,7 @@ impl DetectionsRecord {
             Kind::Tick => Self::Tick(whole(reader)?),
             Kind::ChannelsConfigured => Self::ChannelsConfigured(whole(reader)?),
             Kind::ChannelEnabled => Self::ChannelEnabled(whole(reader)?),
+            Kind::Silence => Self::Silence(whole(reader)?),
             Kind::AttemptStarted => Self::AttemptStarted(whole(reader)?),
             Kind::AttemptEnded => Self::AttemptEnded(whole(reader)?),
             Kind::Seal => Self::Seal(whole(reader)?),
@@ -141,6 +145,7 @@ impl Entity {
             Kind::Skip => Self::Skip(whole(reader)?),
             Kind::SiteRules => Self::SiteRules(whole(reader)?),
             Kind::Deployment => Self::Deployment(whole(reader)?),
+            Kind::Silence => Self::Silence(whole(reader)?),
             other => return Err(DecodeError::UnknownSchema(schema::fingerprint(other))),
         })
     }
@@ -158,6 +163,7 @@ impl Entity {
             Self::Skip(r) => schema::encode(r),
             Self::SiteRules(r) => schema::encode(r),
             Self::Deployment(r) => schema::encode(r),
+            Self::Silence(r) => schema::encode(r),
         }
     }
 }

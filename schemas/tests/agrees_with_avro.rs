@@ -12,7 +12,7 @@ use logystera_schemas::batch::{self, Batch, BatchHead, FieldSet, Frame};
 use logystera_schemas::catalogue::{SIGNAL_TYPES, SignalType, TYPE_FIELDS_MAX};
 use logystera_schemas::schema::{self, HEADER_BYTES, Kind, TopicRecord};
 use logystera_schemas::topic::SignalsRecord;
-use logystera_schemas::{avro, control, delivery, detection, signals_topic, snapshot};
+use logystera_schemas::{avro, control, delivery, detection, noise, signals_topic, snapshot};
 use model::signals::DrawnSignal;
 use model::{Entropy, Model};
 use proptest::prelude::*;
@@ -84,6 +84,7 @@ records_agree! {
     detection_agrees: detection::Detection,
     channels_configured_agrees: delivery::ChannelsConfigured,
     channel_enabled_agrees: delivery::ChannelEnabled,
+    silence_agrees: noise::Silence,
     attempt_started_agrees: delivery::AttemptStarted,
     attempt_ended_agrees: delivery::AttemptEnded,
     attempt_agrees: delivery::Attempt,

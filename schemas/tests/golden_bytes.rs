@@ -6,8 +6,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a failure is the test's")]
 
 use logystera_schemas::batch::{Signal, Value};
-use logystera_schemas::control::{ChannelKind, Entity, Key, Lease};
-use logystera_schemas::delivery::{Attempt, AttemptEnded, AttemptOutcome};
+use logystera_schemas::control::{Channel, ChannelKind, Entity, Key, Lease};
+use logystera_schemas::delivery::{Attempt, AttemptEnded, AttemptOutcome, ChannelRef, ChannelsConfigured};
+use logystera_schemas::noise::ChannelSettings;
 use logystera_schemas::schema::{self, Kind};
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::topic::SignalsRecord;
@@ -66,11 +67,16 @@ fn the_bytes_of_each_record_are_what_they_were() {
       eed5edee660280a0d5edee66040e6f7574636f6d650e6661696c7572650c6d6574686f6408666f726d000016323020666169
       6c75726573142f616c657274732f653106c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0
     ChannelsConfigured
-      c3015069e76f83df32e1
-      0861636d650208686f6f6b0e776562686f6f6b00
+      c301f05237dcca8099b5
+      0861636d650208686f6f6b0e776562686f6f6b020202086175746800021662727574652d666f726365000210736974655f37
+      7164000102b301d014c8060204021400
     ChannelEnabled
       c3019d30232aea9017b5
       0861636d6508686f6f6b
+    Silence
+      c30134136181fd0b9421
+      08736c5f310861636d6506616e6e0c6d6f76696e6780a0d5edee6682a0d5edee6684a0d5edee66000210736974655f377164
+      000204020861757468
     AttemptStarted
       c301b492f441a12b9305
       0861636d65dddddddddddddddddddddddddddddddd0480a0d5edee66
@@ -100,8 +106,9 @@ fn the_bytes_of_each_record_are_what_they_were() {
       c30115b00bf83fa8e51a
       d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2047b7d
     Channel
-      c301d4a354911c39a510
-      08686f6f6b0861636d65000601020380a0d5edee6600
+      c301c30dceb6d74369fd
+      08686f6f6b0861636d65000601020380a0d5edee6600020202086175746800021662727574652d666f726365000210736974
+      655f377164000102b301d014c80602040214
     Partitions
       c301bb36f1af4d3844ef
       020408200002
@@ -137,15 +144,30 @@ fn an_attempts_end_of_before_is_still_read() {
     }
 }
 
+/// Before channels had kinds, and before they had settings.
 #[test]
-fn a_channel_of_before_is_still_read_as_a_webhook() {
-    let before = from_hex("c301ea18b2d69591ece608686f6f6b0861636d65000601020380a0d5edee6600");
-    let (Entity::Channel(before), Entity::Channel(now)) =
-        (Entity::decode(&before).unwrap(), Entity::decode(&samples::of(Kind::Channel)).unwrap())
-    else {
-        unreachable!("both are channels")
+fn a_channel_of_before_is_still_read_as_a_webhook_that_takes_everything() {
+    let Entity::Channel(now) = Entity::decode(&samples::of(Kind::Channel)).unwrap() else {
+        unreachable!("it is a channel")
     };
-    assert_eq!((before.kind, &before), (ChannelKind::Webhook, &now));
+    assert!(!now.settings.is_default());
+    let now = Channel { settings: ChannelSettings::default(), ..now };
+    for header in ["c301ea18b2d69591ece6", "c301d4a354911c39a510"] {
+        let before = from_hex(&format!("{header}08686f6f6b0861636d65000601020380a0d5edee6600"));
+        assert_eq!(Entity::decode(&before).unwrap(), Entity::Channel(now.clone()), "{header}");
+    }
+    assert_eq!(now.kind, ChannelKind::Webhook);
+}
+
+#[test]
+fn channels_of_before_are_still_read_and_take_everything() {
+    let before = "c3015069e76f83df32e10861636d650408686f6f6b0e776562686f6f6b06706f740a736c61636b00";
+    let read: ChannelsConfigured = schema::decode(&from_hex(before)).unwrap();
+    let of = |channel: &str, kind: &str| {
+        let (channel, kind) = (channel.parse().unwrap(), kind.to_owned());
+        ChannelRef { channel, kind, settings: ChannelSettings::default() }
+    };
+    assert_eq!(read.channels, [of("hook", "webhook"), of("pot", "slack")]);
 }
 
 #[test]

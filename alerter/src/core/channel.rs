@@ -7,6 +7,7 @@ use logystera_schemas::limits::{
     PACE_GAP_MS_MIN, PACE_GAP_MS_START_MAX, PACE_MS, PACE_SLACK_MS, SLACK_GAP_MS, THROTTLE_PAUSE_MS_MAX,
     THROTTLES_BELIEVED, TICK_MS,
 };
+use logystera_schemas::noise::ChannelSettings;
 use logystera_schemas::time::WallMs;
 
 use super::clock::Timer;
@@ -18,6 +19,8 @@ use super::retry::Verdict;
 pub(super) struct Channel {
     /// What it speaks.
     pub(super) kind: String,
+    /// What it takes.
+    pub(super) settings: ChannelSettings,
     /// When it answered 410 for the second time, which switched it off. It stays off until somebody switches it on, or
     /// removes it.
     pub(super) off_since: Option<WallMs>,

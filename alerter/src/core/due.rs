@@ -111,9 +111,9 @@ impl Planner {
         self.in_flight
     }
 
-    /// Whether there is a delivery, waiting or in the air: only deliveries wait for time.
+    /// Whether there is a delivery, waiting or in the air, or something is held back: nothing else waits for time.
     pub fn has_deliveries(&self) -> bool {
-        !self.busy.is_empty()
+        !self.busy.is_empty() || !self.waking.is_empty()
     }
 
     /// How many deliveries wait.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use logystera_schemas::ids::{DeliveryId, KEY_GROUPS, KeyGroup, Sha256Digest, TenantId};
+use logystera_schemas::ids::{DeliveryId, EpisodeId, KEY_GROUPS, KeyGroup, Sha256Digest, SilenceId, TenantId};
 
 use super::delivery::DetectionRef;
 
@@ -17,6 +17,8 @@ pub(super) enum Key {
     Channels(TenantId),
     Detection(TenantId, DetectionRef),
     Delivery(TenantId, DeliveryId),
+    Episode(TenantId, EpisodeId),
+    Silence(TenantId, SilenceId),
 }
 
 /// The entries that changed since the last commit, by key group.
@@ -38,9 +40,11 @@ impl Key {
     pub(super) fn key_group(&self) -> u16 {
         match self {
             Self::Clock => NO_KEY_GROUP,
-            Self::Channels(tenant) | Self::Detection(tenant, ..) | Self::Delivery(tenant, _) => {
-                KeyGroup::of(tenant.as_str()).0
-            }
+            Self::Channels(tenant)
+            | Self::Detection(tenant, ..)
+            | Self::Delivery(tenant, _)
+            | Self::Episode(tenant, _)
+            | Self::Silence(tenant, _) => KeyGroup::of(tenant.as_str()).0,
         }
     }
 
@@ -66,6 +70,18 @@ impl Key {
                 bytes.extend_from_slice(tenant.as_str().as_bytes());
                 bytes.push(0);
                 bytes.extend_from_slice(&delivery.0);
+            }
+            Self::Episode(tenant, episode) => {
+                bytes.push(b'e');
+                bytes.extend_from_slice(tenant.as_str().as_bytes());
+                bytes.push(0);
+                bytes.extend_from_slice(&episode.0);
+            }
+            Self::Silence(tenant, silence) => {
+                bytes.push(b'f');
+                bytes.extend_from_slice(tenant.as_str().as_bytes());
+                bytes.push(0);
+                bytes.extend_from_slice(silence.as_str().as_bytes());
             }
         }
         bytes
@@ -104,6 +120,14 @@ impl Key {
             b'd' => {
                 let (tenant, delivery) = cut(rest)?;
                 Some(Self::Delivery(tenant.parse().ok()?, DeliveryId(delivery.try_into().ok()?)))
+            }
+            b'e' => {
+                let (tenant, episode) = cut(rest)?;
+                Some(Self::Episode(tenant.parse().ok()?, EpisodeId(episode.try_into().ok()?)))
+            }
+            b'f' => {
+                let (tenant, silence) = cut(rest)?;
+                Some(Self::Silence(tenant.parse().ok()?, text(&silence)?.parse().ok()?))
             }
             _ => None,
         }

@@ -3,6 +3,8 @@
 
 pub mod planner;
 
+mod episodes;
+mod noise;
 mod tenant;
 
 mod stages;
@@ -18,6 +20,7 @@ pub mod retry;
 mod row;
 
 mod due;
+mod entries;
 mod key;
 pub mod state;
 mod status;

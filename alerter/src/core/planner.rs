@@ -9,14 +9,16 @@ use logystera_schemas::delivery::{
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
 use logystera_schemas::limits::{CHANNEL_GONE_MS, CHANNELS_MAX};
+use logystera_schemas::noise::ChannelSettings;
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::DetectionsRecord;
 
 use super::channel::{Channel, Heard};
-use super::clock::LogClock;
+use super::clock::{LogClock, Timer};
 use super::delivery::{Lane, Stage};
 use super::key::{Dirty, Key};
+use super::noise::PlannedFor;
 use super::reason::Reason;
 use super::report::{Counters, Notice};
 use super::retry::{self, Verdict};
@@ -36,6 +38,8 @@ pub struct Planner {
     pub(super) dirty: Dirty,
     /// Derived: tenants with deliveries. The others need no look.
     pub(super) busy: BTreeSet<TenantId>,
+    /// Derived: tenants with something held back, by when the first of it is due.
+    pub(super) waking: BTreeSet<(WallMs, TenantId)>,
     /// Derived: attempts started and not ended.
     pub(super) in_flight: usize,
     /// Derived: channels that are switched off.
@@ -84,7 +88,11 @@ impl Planner {
         match record {
             DetectionsRecord::Seal(_) => self.sealed = true,
             DetectionsRecord::Detection(detection) => self.plan(&Arc::from(detection), rows),
-            DetectionsRecord::Tick(tick) => self.tick(&tick),
+            DetectionsRecord::Tick(tick) => {
+                self.tick(&tick);
+                self.release(rows);
+            }
+            DetectionsRecord::Silence(silence) => self.silence(silence, rows),
             DetectionsRecord::ChannelsConfigured(configured) => self.configure(configured, rows),
             DetectionsRecord::ChannelEnabled(enabled) => self.enable(enabled),
             DetectionsRecord::AttemptStarted(started) => self.started(&started, rows),
@@ -107,9 +115,9 @@ impl Planner {
     fn configure(&mut self, configured: ChannelsConfigured, rows: &mut Vec<Attempt>) {
         let ChannelsConfigured { tenant: id, channels } = configured;
         // The writer of the record keeps the limit too; a record beyond it must not grow the state.
-        let wanted: BTreeMap<ChannelId, String> = channels
+        let wanted: BTreeMap<ChannelId, (String, ChannelSettings)> = channels
             .into_iter()
-            .map(|c| (c.channel, c.kind))
+            .map(|c| (c.channel, (c.kind, c.settings)))
             .collect::<BTreeMap<_, _>>()
             .into_iter()
             .take(CHANNELS_MAX)
@@ -119,13 +127,15 @@ impl Planner {
         let off = removed.iter().filter(|c| tenant.channels.get(*c).is_some_and(|c| c.off_since.is_some())).count();
         self.channels_off -= off;
         tenant.channels.retain(|channel, _| wanted.contains_key(channel));
-        for (channel, kind) in wanted {
-            tenant.channels.entry(channel).or_default().kind = kind;
+        for (channel, (kind, settings)) in wanted {
+            let known = tenant.channels.entry(channel).or_default();
+            (known.kind, known.settings) = (kind, settings);
         }
         self.dirty.mark(Key::Channels(id.clone()));
         for channel in removed {
             self.end_waiting(&id, &channel, &Reason::ChannelRemoved, rows);
         }
+        self.channels_changed(&id, rows);
         self.forget_if_empty(&id);
     }
 
@@ -134,44 +144,47 @@ impl Planner {
         let ChannelEnabled { tenant, channel } = enabled;
         let Some(known) = self.tenants.get_mut(&tenant).and_then(|t| t.channels.get_mut(&channel)) else { return };
         self.channels_off -= usize::from(known.off_since.is_some());
-        *known = Channel { kind: std::mem::take(&mut known.kind), ..Channel::default() };
+        let Channel { kind, settings, .. } = std::mem::take(known);
+        *known = Channel { kind, settings, ..Channel::default() };
         self.dirty.mark(Key::Channels(tenant.clone()));
         self.notices.push(Notice::ChannelEnabled { tenant, channel });
     }
 
     fn plan(&mut self, detection: &Arc<Detection>, rows: &mut Vec<Attempt>) {
-        match route(detection, self.tenants.get(&detection.tenant)) {
+        match route(detection, self.tenants.get(&detection.tenant), self.clock.wall()) {
             Route::Nowhere(reason) => {
                 let delivery = retry::delivery_id(detection, "", None);
                 let row = RowOf { detection, channel: "", delivery, attempt: 0, disabled: None };
                 rows.push(row.row(AttemptState::NotSent, &reason, self.clock.wall()));
-            }
-            Route::To(channels) => {
-                for (channel, refused) in channels {
-                    self.plan_one(detection, &channel, None, refused, rows);
+                if reason == Reason::NoChannel {
+                    self.hear(detection, Vec::new(), rows);
                 }
             }
+            Route::To(fates) => self.hear(detection, fates, rows),
         }
     }
 
-    /// Plans one delivery, or says in a row why there is none.
-    fn plan_one(
+    /// Plans one delivery, or says in a row why there is none. Gives whether there is one.
+    pub(super) fn plan_one(
         &mut self,
         detection: &Arc<Detection>,
         channel: &ChannelId,
-        disabled: Option<ChannelId>,
-        refused: Option<Reason>,
+        why: PlannedFor,
         rows: &mut Vec<Attempt>,
-    ) {
+    ) -> bool {
         let wall = self.clock.wall();
+        let disabled = if let PlannedFor::ChannelDisabled(channel) = &why { Some(channel.clone()) } else { None };
         let id = detection.tenant.clone();
         let delivery = retry::delivery_id(detection, channel.as_str(), disabled.as_ref());
         let tenant = self.tenants.entry(id.clone()).or_default();
         if tenant.deliveries.contains_key(&delivery) {
-            return;
+            return true;
         }
-        let planned = plan(delivery, detection, channel, disabled, tenant.next_order(), wall);
-        if let Some(reason) = refused.or_else(|| limit(tenant, &planned, detection)) {
+        let mut planned = plan(delivery, detection, channel, disabled, tenant.next_order(), wall);
+        if why == PlannedFor::Release {
+            planned.stage = Stage::Waiting(Timer::after(wall, retry::delay_ms(delivery, 1)));
+        }
+        if let Some(reason) = limit(tenant, &planned, detection) {
             let row = RowOf {
                 detection,
                 channel: channel.as_str(),
@@ -180,7 +193,7 @@ impl Planner {
                 disabled: planned.disabled.as_ref(),
             };
             rows.push(row.row(AttemptState::NotSent, &reason, wall));
-            return;
+            return false;
         }
         let lane = planned.lane();
         tenant.hold(detection, &mut self.dirty);
@@ -190,6 +203,7 @@ impl Planner {
         if let Some(lane) = lane {
             self.overtake(&id, &lane, rows);
         }
+        true
     }
 
     /// Lets newer lines of a lane overtake those that wait before them. Each of these gets its last row.
@@ -272,6 +286,9 @@ impl Planner {
         };
         if again_at.is_none() {
             self.remove(&ended.tenant, ended.delivery);
+            if !is_heard {
+                self.untell(&detection, &delivery);
+            }
         }
         let mut overtaken = Vec::new();
         if let Some(lane) = delivery.lane() {
@@ -321,7 +338,7 @@ impl Planner {
         let enabled = |(id, c): (&ChannelId, &Channel)| c.off_since.is_none().then(|| id.clone());
         let other = self.tenants.get(&detection.tenant).and_then(|t| t.channels.iter().find_map(enabled));
         if let Some(other) = other {
-            self.plan_one(detection, &other, Some(channel.clone()), None, rows);
+            self.plan_one(detection, &other, PlannedFor::ChannelDisabled(channel.clone()), rows);
         } else {
             let delivery = retry::delivery_id(detection, "", Some(channel));
             let of = RowOf { detection, channel: "", delivery, attempt: 0, disabled: Some(channel) };
@@ -344,6 +361,7 @@ impl Planner {
             };
             rows.push(of.row(unsent(delivery.attempts), reason, wall));
             self.remove(id, delivery_id);
+            self.untell(&detection, &delivery);
         }
     }
 
@@ -358,8 +376,8 @@ impl Planner {
         self.forget_if_empty(id);
     }
 
-    fn forget_if_empty(&mut self, id: &TenantId) {
-        if self.tenants.get(id).is_some_and(|t| t.channels.is_empty() && t.deliveries.is_empty()) {
+    pub(super) fn forget_if_empty(&mut self, id: &TenantId) {
+        if self.tenants.get(id).is_some_and(Tenant::is_empty) {
             self.tenants.remove(id);
         }
     }

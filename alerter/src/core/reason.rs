@@ -44,6 +44,16 @@ pub enum Reason {
     ChannelRemoved,
     /// A newer detection of the same fault, for the same channel, tells it too.
     Superseded,
+    /// A silence holds it back.
+    Silenced,
+    /// The channel's quiet hours hold it back.
+    QuietHours,
+    /// No channel of the tenant takes it.
+    NoRoute,
+    /// It ends what the channel was never told of.
+    NeverTold,
+    /// The channel does not want to hear that something is over.
+    ResolvedNotWanted,
     /// The channel throttled it until it was given up: `THROTTLED_MS_MAX`.
     Throttled,
 }
@@ -93,6 +103,11 @@ impl fmt::Display for Reason {
             Self::ChannelDisabled => "channel_disabled",
             Self::ChannelRemoved => "channel_removed",
             Self::Superseded => SUPERSEDED,
+            Self::Silenced => "silenced",
+            Self::QuietHours => "quiet_hours",
+            Self::NoRoute => "no_route",
+            Self::NeverTold => "never_told",
+            Self::ResolvedNotWanted => "resolved_not_wanted",
             Self::Throttled => "throttled",
         })
     }

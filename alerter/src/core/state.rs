@@ -11,6 +11,8 @@
 //! | `b` tenant | [`ChannelsEntry`]: its channels, their pauses, paces and breakers, and since when they are off | as long as the tenant has a channel; one a tenant | the tenant has no channel |
 //! | `c` tenant NUL site NUL seq (8 bytes, big-endian) chain (32 bytes) | [`DetectionEntry`]: what a delivery rests on; carries signal values, and in `detection.encryption_key` the id of the key they are encrypted under | until the last of its deliveries ends; at most a delivery's number of them | no delivery of it waits or is in the air |
 //! | `d` tenant NUL delivery (16 bytes) | [`DeliveryEntry`] | until the delivery ends; at most `DELIVERIES_MAX` a tenant | it ended, or was never planned: topic `attempts` tells which |
+//! | `e` tenant NUL episode (16 bytes) | [`EpisodeEntry`]: the channels that were told of it, those that its newest line is held back from, and while it is, the line, with signal values as in `c` | from its first firing until its end is told; at most `EPISODES_MAX` a tenant, of which `HELD_BACK_MAX` with a line | it is over, never fired, or was forgotten for want of room: every channel may know of it |
+//! | `f` tenant NUL silence | [`SilenceEntry`] | until the next silence of the tenant after its end; at most `SILENCES_MAX` a tenant | it is over |
 //!
 //! Restored in the order of the keys, a delivery finds its detection there: a tenant's entries lie together.
 
@@ -26,6 +28,7 @@ use logystera_schemas::time::WallMs;
 use super::channel::{Channel, Pace};
 use super::clock::{LogClock, PartitionClock, Timer};
 use super::delivery::{Delivery, DetectionRef, Merged, Stage, lane_of};
+use super::entries::{EpisodeEntry, SettingsEntry, SilenceEntry};
 use super::key::{Dirty, Key};
 use super::planner::Planner;
 use super::tenant::{HeldDetection, Tenant};
@@ -68,6 +71,7 @@ avro_record! {
         layout: u32,
         channels: Vec<ChannelEntry>,
         more: Vec<ChannelMore> where since 2,
+        settings: Vec<SettingsEntry> where since 3,
     }
 }
 
@@ -177,6 +181,15 @@ impl Planner {
                 tenant.insert(delivery_id, delivery);
                 self.busy.insert(id);
             }
+            Key::Episode(id, episode_id) => {
+                let entry: EpisodeEntry = entry_of(value)?;
+                self.tenants.entry(id.clone()).or_default().episodes.put(episode_id, entry.into());
+                self.wake(&id);
+            }
+            Key::Silence(id, silence_id) => {
+                let entry: SilenceEntry = entry_of(value)?;
+                self.tenants.entry(id).or_default().silences.insert(silence_id, entry.silence);
+            }
         }
         if name.encode(name.key_group()) != key {
             self.dirty.mark(name);
@@ -198,8 +211,14 @@ impl Planner {
 
     /// About how many bytes [`Self::take_puts`] would give now.
     pub fn dirty_bytes(&self) -> usize {
-        // A delivery or a clock takes under 200 bytes; a detection about a kilobyte.
-        self.dirty.keys.iter().map(|(_, key)| if matches!(key, Key::Detection(..)) { 1_200 } else { 200 }).sum()
+        // A delivery or a clock takes under 200 bytes; a detection about a kilobyte, and an episode has one if anything is
+        // held back.
+        let has_detection = |key: &Key| match key {
+            Key::Detection(..) => true,
+            Key::Episode(..) => !self.waking.is_empty(),
+            _ => false,
+        };
+        self.dirty.keys.iter().map(|(_, key)| if has_detection(key) { 1_200 } else { 200 }).sum()
     }
 
     fn value(&self, key: &Key) -> Option<Vec<u8>> {
@@ -223,22 +242,34 @@ impl Planner {
                 let delivery = self.tenants.get(tenant)?.deliveries.get(id)?.clone();
                 Some(bytes_of(&DeliveryEntry::from(delivery)))
             }
+            Key::Episode(tenant, id) => {
+                let episode = self.tenants.get(tenant)?.episodes.get(*id)?.clone();
+                Some(bytes_of(&EpisodeEntry::from(episode)))
+            }
+            Key::Silence(tenant, id) => {
+                let silence = self.tenants.get(tenant)?.silences.get(id)?.clone();
+                Some(bytes_of(&SilenceEntry::from(silence)))
+            }
         }
     }
 }
 
 fn entry_of_channels(channels: &BTreeMap<ChannelId, Channel>) -> ChannelsEntry {
-    let (mut entries, mut more) = (Vec::new(), Vec::new());
+    let (mut entries, mut more, mut settings) = (Vec::new(), Vec::new(), Vec::new());
     for (id, channel) in channels {
-        let Channel { kind, off_since, gone_since, pause, throttles, pace, failures, opens, open, trouble } =
-            channel.clone();
+        let channel = channel.clone();
+        if !channel.settings.is_default() {
+            settings.push(SettingsEntry { channel: id.clone(), settings: channel.settings });
+        }
+        let Channel { kind, off_since, gone_since, pause, throttles, pace, failures, opens, open, trouble, .. } =
+            channel;
         let disabled = off_since.is_some();
         if disabled || gone_since.is_some() || throttles > 0 || pace.is_some() || trouble.is_some() {
             more.push(ChannelMore { channel: id.clone(), off_since, gone_since, throttles, pace, trouble });
         }
         entries.push(ChannelEntry { channel: id.clone(), kind, disabled, pause, failures, opens, open });
     }
-    ChannelsEntry { layout: LAYOUT, channels: entries, more }
+    ChannelsEntry { layout: LAYOUT, channels: entries, more, settings }
 }
 
 fn channels_of(entry: ChannelsEntry) -> BTreeMap<ChannelId, Channel> {
@@ -251,6 +282,11 @@ fn channels_of(entry: ChannelsEntry) -> BTreeMap<ChannelId, Channel> {
     for ChannelMore { channel, off_since, gone_since, throttles, pace, trouble } in entry.more {
         if let Some(known) = channels.get_mut(&channel) {
             *known = Channel { off_since, gone_since, throttles, pace, trouble, ..std::mem::take(known) };
+        }
+    }
+    for SettingsEntry { channel, settings } in entry.settings {
+        if let Some(known) = channels.get_mut(&channel) {
+            known.settings = settings;
         }
     }
     channels

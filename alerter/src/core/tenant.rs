@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use logystera_schemas::detection::Detection;
-use logystera_schemas::ids::{ChannelId, DeliveryId, SiteId, TenantId};
+use logystera_schemas::ids::{ChannelId, DeliveryId, SilenceId, SiteId, TenantId};
 use logystera_schemas::limits::{ATTEMPTS_IN_FLIGHT_TENANT_MAX, THROTTLED_MS_MAX};
+use logystera_schemas::noise::Silence;
 use logystera_schemas::time::WallMs;
 
 use super::channel::Channel;
 use super::clock::Timer;
 use super::delivery::{Delivery, DetectionRef, Lane, Stage};
+use super::episodes::Episodes;
 use super::key::{Dirty, Key};
 use super::reason::Reason;
 use super::retry::{self, Verdict};
@@ -31,6 +33,9 @@ pub(super) struct Tenant {
     pub(super) channels: BTreeMap<ChannelId, Channel>,
     pub(super) detections: BTreeMap<DetectionRef, HeldDetection>,
     pub(super) deliveries: BTreeMap<DeliveryId, Delivery>,
+    /// Silences that are not over, or were not when the last of them came.
+    pub(super) silences: BTreeMap<SilenceId, Silence>,
+    pub(super) episodes: Episodes,
     /// Derived: what waits, by channel. No empty set.
     waiting: BTreeMap<ChannelId, BTreeSet<Place>>,
     /// Derived: attempts in the air, by channel. No zero.
@@ -63,6 +68,12 @@ impl Delivery {
 }
 
 impl Tenant {
+    /// Whether nothing is known of it.
+    pub(super) fn is_empty(&self) -> bool {
+        let is_idle = self.deliveries.is_empty() && self.silences.is_empty() && self.episodes.is_empty();
+        is_idle && self.channels.is_empty()
+    }
+
     /// Keeps the detection for one more delivery.
     pub(super) fn hold(&mut self, detection: &Arc<Detection>, dirty: &mut Dirty) {
         let key = DetectionRef::of(detection);

@@ -33,8 +33,8 @@ pub fn newest(log: &dyn Reading) -> Result<BTreeMap<String, Attempt>, LogError> 
 }
 
 fn is_telling(row: &Attempt) -> bool {
-    let is_of_the_message =
-        ["superseded", "suppressed", "queue_full", "channel_removed"].contains(&row.reason.as_str());
+    let is_of_the_message = row.state == AttemptState::NotSent && row.reason != "channel_disabled";
+    let is_of_the_message = is_of_the_message || ["superseded", "channel_removed"].contains(&row.reason.as_str());
     row.state != AttemptState::Started && !row.channel.is_empty() && !is_of_the_message
 }
 
@@ -126,6 +126,8 @@ mod tests {
             row("a", AttemptState::Delivered, "delivered", None),
             row("a", AttemptState::Started, "started", None),
             row("a", AttemptState::NotSent, "superseded", None),
+            row("a", AttemptState::NotSent, "silenced", Some(5_000)),
+            row("b", AttemptState::NotSent, "never_told", None),
             row("", AttemptState::NotSent, "no_channel", None),
         ];
         let entry = |row: &Attempt| {

@@ -42,6 +42,11 @@ pub fn why(state: AttemptState, reason: &str) -> Option<String> {
         "queue_full" => "too many deliveries waited",
         "channel_disabled" => "the channel is switched off",
         "channel_removed" => "the channel was removed",
+        "silenced" => "a silence holds it back",
+        "quiet_hours" => "the channel's quiet hours hold it back",
+        "no_route" => "no channel takes it",
+        "never_told" => "the channel was not told that it began",
+        "resolved_not_wanted" => "the channel does not want to hear that something is over",
         "superseded" => "a newer message told this too",
         "throttled" => "the receiver asked for a pause for a whole day",
         "smtp_not_configured" => "the alerter has no mail server: --smtp names one",
@@ -68,6 +73,12 @@ pub fn hint(newest: &Attempt) -> Option<String> {
     match newest.reason.as_str() {
         _ if gone => Some(format!("Once its receiver is there again: logystera channel enable {}", newest.channel)),
         "no_channel" => Some("So that alerts reach somebody: logystera channel add webhook URL".to_owned()),
+        "silenced" if newest.next_attempt_at.is_some() => {
+            Some("What is silenced, and why: logystera silence list".to_owned())
+        }
+        "quiet_hours" | "no_route" | "resolved_not_wanted" => {
+            Some("What each channel takes, and when: logystera channel list".to_owned())
+        }
         _ if newest.state == AttemptState::Dead && newest.reason != "superseded" && !newest.channel.is_empty() => {
             Some(format!("Does the channel work now? logystera channel test {}", newest.channel))
         }
@@ -106,6 +117,7 @@ mod tests {
             (AttemptState::Failed, "smtp_reset", Some("the mail server ended the connection")),
             (AttemptState::Failed, "smtp_not_configured", Some("the alerter has no mail server: --smtp names one")),
             (AttemptState::Unknown, "unknown", Some("the process that sent it ended before it knew")),
+            (AttemptState::NotSent, "silenced", Some("a silence holds it back")),
             (AttemptState::NotSent, "of_a_newer_version", Some("of_a_newer_version")),
         ] {
             assert_eq!(why(state, reason).as_deref(), expected, "{state} {reason}");

@@ -2,8 +2,12 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test helper: whoever fails here fails a test")]
 
+mod noise;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+
+pub(crate) use noise::{channels_set, settings_of, silence_of};
 
 use logystera_alerter::core::{About, AttemptRef, Due, Planner, retry};
 use logystera_schemas::delivery::{
@@ -13,6 +17,7 @@ use logystera_schemas::delivery::{
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
 use logystera_schemas::ids::{DeliveryId, EpisodeId, Sha256Digest};
 use logystera_schemas::limits::RETRY_DELAYS_MS;
+use logystera_schemas::noise::{ChannelSettings, Silence};
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::DetectionsRecord;
@@ -80,7 +85,10 @@ pub(crate) fn tick(partition: u32, at: i64) -> DetectionsRecord {
 pub(crate) fn channels(tenant: &str, ids: &[&str]) -> DetectionsRecord {
     // `slack` in a channel's id makes it one.
     let kind = |id: &str| if id.contains("slack") { "slack" } else { "webhook" }.to_owned();
-    let channels = ids.iter().map(|id| ChannelRef { channel: id.parse().unwrap(), kind: kind(id) }).collect();
+    let channels = ids
+        .iter()
+        .map(|id| ChannelRef { channel: id.parse().unwrap(), kind: kind(id), settings: ChannelSettings::default() })
+        .collect();
     DetectionsRecord::ChannelsConfigured(ChannelsConfigured { tenant: tenant.parse().unwrap(), channels })
 }
 
@@ -134,8 +142,12 @@ pub(crate) fn apply(planner: &mut Planner, record: DetectionsRecord) -> Vec<Atte
 /// | `at 5s`, `at 5s p1` | a tick at so long after the start, of partition 0 or 1 |
 /// | `channels a b` | rows |
 /// | `enable a` | rows |
+/// | `set a severity=warning subsystem=mail rule=r site=s quiet=22:00-07:00 except=critical no-resolved` | rows; the channel's settings from here on |
+/// | `silence s1 2h rule=r site=s severity=critical subsystem=mail` | rows; holds from now on for so long |
+/// | `silence s1 1h..3h`, `unsilence s1` | rows; holds between these times; is ended by hand |
 /// | `firing 1`, `resolved 2`, `suppressed 3` | rows of the detection with this `seq`, of a group and an episode of its own |
 /// | `firing 1 x e1`, `resolved 2 x e1 6m` | the same, of group `x` and episode 1; found so long ago |
+/// | `firing 1 severity=warning` | the same, of another severity (critical), rule, site or subsystem |
 /// | `due` | what is due, as `<channel><seq>#<attempt>` |
 /// | `start a1` | rows; starts what is due under that name |
 /// | `end a1 ok`, `end a1 500`, `end a1 429/30`, `end a1 timeout`, `end a1 dns` | rows; ends attempt in the air |
@@ -188,7 +200,8 @@ pub(crate) fn play_behind(beginning: &str, script: &str) {
 }
 
 fn play_one(script: &str, played: Played) {
-    let mut stage = Stage { planner: Planner::new(), names: BTreeMap::new(), played };
+    let (names, channels, silences) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut stage = Stage { planner: Planner::new(), names, channels, silences, played };
     let mut store = Store::new();
     stage.act("at 0s");
     for (number, line) in
@@ -231,6 +244,8 @@ struct Stage {
     planner: Planner,
     /// Names of deliveries, such as `a1`.
     names: BTreeMap<DeliveryId, String>,
+    channels: BTreeMap<String, ChannelSettings>,
+    silences: BTreeMap<String, Silence>,
     played: Played,
 }
 
@@ -240,7 +255,22 @@ impl Stage {
         let record = match words[..] {
             ["at", time] => tick(0, START_MS + ms(time)),
             ["at", time, partition] => tick(partition[1..].parse().unwrap(), START_MS + ms(time)),
-            ["channels", ref ids @ ..] => channels("t", ids),
+            ["channels", ref ids @ ..] => {
+                self.channels.retain(|id, _| ids.contains(&id.as_str()));
+                for id in ids {
+                    self.channels.entry((*id).to_owned()).or_default();
+                }
+                channels_set("t", &self.channels)
+            }
+            ["set", id, ref settings @ ..] => {
+                self.channels.insert(id.to_owned(), settings_of(settings));
+                channels_set("t", &self.channels)
+            }
+            ["silence", id, time, ref matchers @ ..] => self.silence(id, time, matchers),
+            ["unsilence", id] => {
+                let ended_at = Some(self.planner.wall());
+                DetectionsRecord::Silence(Silence { ended_at, ..self.silences[id].clone() })
+            }
             ["enable", channel] => enabled("t", channel),
             ["due"] => return self.due(),
             ["start", name] => {
@@ -255,8 +285,29 @@ impl Stage {
         rows.iter().map(|row| self.show(row)).collect::<Vec<_>>().join(", ")
     }
 
+    fn silence(&mut self, id: &str, time: &str, matchers: &[&str]) -> DetectionsRecord {
+        let wall = self.planner.wall();
+        let (from, until) = match time.split_once("..") {
+            Some((from, to)) => (WallMs(START_MS + ms(from)), WallMs(START_MS + ms(to))),
+            None => (wall, wall.plus(ms(time))),
+        };
+        let silence = Silence { from, until, created_at: wall, ..silence_of("t", id, matchers) };
+        self.silences.insert(id.to_owned(), silence.clone());
+        DetectionsRecord::Silence(silence)
+    }
+
     fn detection(&mut self, state: &str, seq: u64, of: &[&str]) -> DetectionsRecord {
         let mut found = detection("t", seq, DetectionState::from_symbol(state).unwrap());
+        let (named, of): (Vec<&str>, Vec<&str>) = of.iter().partition(|word| word.contains('='));
+        for (name, value) in named.iter().filter_map(|word| word.split_once('=')) {
+            match name {
+                "severity" => found.severity = Severity::from_symbol(value).unwrap(),
+                "rule" => found.rule = value.parse().unwrap(),
+                "site" => found.site = value.parse().unwrap(),
+                "subsystem" => value.clone_into(&mut found.subsystem),
+                other => panic!("no such field: {other}"),
+            }
+        }
         let age = of.get(2).map_or(0, |age| ms(age));
         let group = of.first().map_or(found.group[0].value.clone(), |group| (*group).to_owned());
         let episode = of.get(1).map_or(seq as u8, |e| e[1..].parse().unwrap());

@@ -2,6 +2,7 @@
 
 mod list;
 mod preview;
+mod set;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,8 +24,9 @@ use crate::installation::mail::MailArgs;
 use crate::installation::open::open_log;
 use list::Known;
 use preview::Preview;
+use set::SetArgs;
 
-/// Add, list, test, switch on and remove the channels that alerts go to
+/// Add, list, test, set, switch on and remove the channels that alerts go to
 ///
 /// A webhook gets each alert as JSON, signed as Standard Webhooks says (standardwebhooks.com): its secret is shown once, when
 /// it is added. Slack, Microsoft Teams and mail get it as their people read it.
@@ -37,6 +39,7 @@ use preview::Preview;
   logystera channel list                    where alerts go, and how they fare
   logystera channel preview slack           what would be sent
   logystera channel test ch_0123456789      send a message, say how it fared
+  logystera channel set ch_0123456789 --severity critical
   logystera channel enable ch_0123456789    once its receiver is back
   logystera channel remove ch_0123456789
 
@@ -76,6 +79,14 @@ enum Command {
         channel: String,
         #[command(flatten)]
         mail: MailArgs,
+    },
+    /// Say what a channel gets, and when it is left alone
+    #[command(after_help = set::EXAMPLES)]
+    Set {
+        /// Id of the channel
+        channel: String,
+        #[command(flatten)]
+        set: SetArgs,
     },
     /// Switch a channel on again, or end its pause
     #[command(after_help = "Example:
@@ -178,6 +189,7 @@ fn channel(args: &Args) -> Result<u8, CliError> {
         }
         Command::Add(kind) => kind.request(),
         Command::Test { channel, .. } => (Request::ChannelTest { channel: channel.clone() }, false),
+        Command::Set { channel, set } => (set.request(channel)?, false),
         Command::Enable { channel } => (Request::ChannelEnable { channel: channel.clone() }, false),
         Command::Remove { channel } => (Request::ChannelRemove { channel: channel.clone() }, false),
     };
@@ -212,6 +224,12 @@ fn channel(args: &Args) -> Result<u8, CliError> {
             out.line(
                 "It is on: what waits is tried now, and what comes goes there. Alerts that were given up before stay unsent.",
             )?;
+        }
+        Answer::Set { is_default } if args.place.json => out.json(&json!({"set": true, "default": is_default}))?,
+        Answer::Set { is_default: true } => out.line("From now on it gets every alert of its tenant, at once.")?,
+        Answer::Set { .. } => {
+            let flags = args.place.flags();
+            out.line(format_args!("From now on it gets what `logystera channel list{flags}` says."))?;
         }
         Answer::Removed { left } if args.place.json => out.json(&json!({"removed": true, "channels_left": left}))?,
         Answer::Removed { left: 0 } => {

@@ -2,6 +2,7 @@
 
 pub mod channel;
 pub mod delivery;
+pub mod silence;
 pub mod site;
 
 pub mod convert;

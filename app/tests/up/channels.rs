@@ -6,6 +6,7 @@ use logystera_infra::log::{Entry, Log as _};
 use logystera_schemas::delivery::{AttemptEnded, AttemptOutcome, AttemptStarted, ChannelRef, ChannelsConfigured};
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Severity};
 use logystera_schemas::ids::{EpisodeId, Sha256Digest};
+use logystera_schemas::noise::ChannelSettings;
 use logystera_schemas::schema::{self, TopicRecord};
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::time::WallMs;
@@ -54,7 +55,11 @@ fn put<R: TopicRecord>(planner: &mut Planner, values: &mut Vec<Vec<u8>>, record:
 fn gone_twice(folder: &Folder, channel: &str) {
     let tenant = "default".parse().unwrap();
     let (mut planner, mut values) = (Planner::new(), Vec::new());
-    let channels = vec![ChannelRef { channel: channel.parse().unwrap(), kind: "webhook".to_owned() }];
+    let channels = vec![ChannelRef {
+        channel: channel.parse().unwrap(),
+        kind: "webhook".to_owned(),
+        settings: ChannelSettings::default(),
+    }];
     put(&mut planner, &mut values, &ChannelsConfigured { tenant, channels });
     let now = now_ms();
     for hours_ago in [3, 1] {

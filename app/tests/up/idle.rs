@@ -19,6 +19,7 @@ use logystera_processor::task::{self as processor, EngineMachine, NoRuleSet, Out
 use logystera_rules::{from_yaml, published};
 use logystera_schemas::delivery::{AttemptEnded, AttemptOutcome, ChannelRef, ChannelsConfigured};
 use logystera_schemas::ids::Sha256Digest;
+use logystera_schemas::noise::ChannelSettings;
 use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::SiteConfigured;
@@ -141,7 +142,11 @@ impl Installation {
             semantics: SEMANTICS,
         };
         self.append(Topic::Signals, schema::encode(&site));
-        let channels = vec![ChannelRef { channel: "hook".parse().unwrap(), kind: "webhook".to_owned() }];
+        let channels = vec![ChannelRef {
+            channel: "hook".parse().unwrap(),
+            kind: "webhook".to_owned(),
+            settings: ChannelSettings::default(),
+        }];
         let tenant = "acme".parse().unwrap();
         self.append(Topic::Detections, schema::encode(&ChannelsConfigured { tenant, channels }));
     }

@@ -10,6 +10,7 @@ mod idle;
 mod reload;
 mod replay;
 mod sending;
+mod silences;
 mod sites;
 mod skip;
 mod snapshots;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use logystera_schemas::control::{
     Channel, Deployment, Entity, GrowingTopic, Key, Lease, Partitions, ProcessRole, RuleSet, Site, SiteRules, Tenant,
 };
-use logystera_schemas::ids::{ChannelId, KeyId, Sha256Digest, SiteId, TenantId};
+use logystera_schemas::ids::{ChannelId, KeyId, Sha256Digest, SilenceId, SiteId, TenantId};
+use logystera_schemas::noise::Silence;
 use logystera_schemas::topic::Topic;
 
 use super::rule_sets::RuleSets;
@@ -27,6 +28,8 @@ pub struct Directory {
     channels: Sorted<ChannelId, Arc<Channel>>,
     /// Those that were removed, too.
     channels_of: Sorted<TenantId, Arc<BTreeSet<ChannelId>>>,
+    /// Those that are over, too.
+    silences: Sorted<SilenceId, Arc<Silence>>,
     partitions: BTreeMap<GrowingTopic, Arc<Partitions>>,
     /// Few, and what changes most often.
     leases: BTreeMap<(ProcessRole, String), Arc<Lease>>,
@@ -106,6 +109,7 @@ impl Directory {
                 skips.entry((s.topic, s.generation, s.partition)).or_default().add(s.from..s.to);
             }
             Entity::Deployment(d) => self.deployment = Some(Arc::new(d)),
+            Entity::Silence(s) => self.silences.insert(s.silence.clone(), Arc::new(s)),
         }
     }
 
@@ -233,6 +237,16 @@ impl Directory {
         let ids = self.channels_of.get(tenant).into_iter().flat_map(|ids| ids.iter());
         let channels = ids.filter_map(|id| self.channels.get(id));
         channels.filter(move |c| c.tenant == *tenant && c.removed_at.is_none())
+    }
+
+    /// A silence; one that is over too.
+    pub fn silence(&self, silence: &str) -> Option<&Arc<Silence>> {
+        self.silences.get(silence)
+    }
+
+    /// The silences of all tenants, by id; those that are over too.
+    pub fn silences(&self) -> impl Iterator<Item = &Arc<Silence>> {
+        self.silences.values()
     }
 
     /// The offsets that are passed over in a partition of a generation of a topic.

@@ -64,7 +64,14 @@ macro_rules! text_datum {
         }
     )*};
 }
-text_datum!(crate::ids::TenantId, crate::ids::SiteId, crate::ids::KeyId, crate::ids::ChannelId, crate::ids::RuleName);
+text_datum!(
+    crate::ids::TenantId,
+    crate::ids::SiteId,
+    crate::ids::KeyId,
+    crate::ids::ChannelId,
+    crate::ids::SilenceId,
+    crate::ids::RuleName
+);
 
 impl Datum for String {
     fn write(&self, to: &mut Writer) {

@@ -15,8 +15,9 @@ use logystera_schemas::delivery::{
 };
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
 use logystera_schemas::ids::{
-    ChannelId, DeliveryId, EpisodeId, KeyId, RuleName, Sha256Digest, SiteId, SpoolId, TenantId,
+    ChannelId, DeliveryId, EpisodeId, KeyId, RuleName, Sha256Digest, SilenceId, SiteId, SpoolId, TenantId,
 };
+use logystera_schemas::noise::{ChannelSettings, QuietHours, Silence};
 use logystera_schemas::signals_topic::{KeyRevoked, Refused, Seal, SiteClosed, SiteConfigured, Tick};
 use logystera_schemas::snapshot::{Snapshot, SnapshotEntry, SnapshotSite};
 use logystera_schemas::time::WallMs;
@@ -70,6 +71,15 @@ impl Model for u64 {
     }
     fn avro(&self) -> Avro {
         Avro::Long(i64::try_from(*self).unwrap())
+    }
+}
+
+impl Model for i32 {
+    fn draw(from: &mut Entropy<'_>) -> Self {
+        i64::draw(from) as Self
+    }
+    fn avro(&self) -> Avro {
+        Avro::Int(*self)
     }
 }
 
@@ -164,7 +174,7 @@ macro_rules! slugs {
         }
     )*};
 }
-slugs!(TenantId, SiteId, KeyId, ChannelId, RuleName);
+slugs!(TenantId, SiteId, KeyId, ChannelId, SilenceId, RuleName);
 
 macro_rules! fixed {
     ($($type:ident $size:literal),*) => {$(
@@ -236,7 +246,12 @@ records! {
         id tenant site encryption_key rule revision title severity subsystem state reason group count held started_at
         last_evaluated_at evidence message url seq chain
     }
-    ChannelRef { channel kind }
+    QuietHours { utc_offset_min from_min to_min except }
+    ChannelSettings { severity subsystems rules sites resolved quiet per_minute }
+    ChannelRef { channel kind settings }
+    Silence {
+        silence tenant author reason created_at from until ended_at site rule severity subsystem
+    }
     ChannelsConfigured { tenant channels }
     AttemptStarted { tenant delivery attempt at }
     ChannelEnabled { tenant channel }
@@ -252,7 +267,7 @@ records! {
     Site { site tenant name created_at closed_at }
     Key { site key sealed_secret created_at not_before not_after revoked_at stolen }
     RuleSet { digest body }
-    Channel { channel tenant kind sealed_config created_at removed_at }
+    Channel { channel tenant kind sealed_config created_at removed_at settings }
     Partitions { topic generations phase }
     Lease { role instance incarnation renewal left released at ticks }
     Skip { topic generation partition from to reason at }

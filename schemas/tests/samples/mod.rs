@@ -13,6 +13,7 @@ use logystera_schemas::delivery::{
 };
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
 use logystera_schemas::ids::{DeliveryId, EpisodeId, Sha256Digest, SpoolId};
+use logystera_schemas::noise::{ChannelSettings, QuietHours, Silence};
 use logystera_schemas::schema::{self, Kind};
 use logystera_schemas::signals_topic::{KeyRevoked, Refused, Seal, SiteClosed, SiteConfigured, Tick};
 use logystera_schemas::snapshot::{Snapshot, SnapshotEntry, SnapshotSite};
@@ -140,9 +141,10 @@ pub(crate) fn of(kind: Kind) -> Vec<u8> {
         Kind::Detection => schema::encode(&detection()),
         Kind::ChannelsConfigured => schema::encode(&ChannelsConfigured {
             tenant: id("acme"),
-            channels: vec![ChannelRef { channel: id("hook"), kind: "webhook".to_owned() }],
+            channels: vec![ChannelRef { channel: id("hook"), kind: "webhook".to_owned(), settings: settings() }],
         }),
         Kind::ChannelEnabled => schema::encode(&ChannelEnabled { tenant: id("acme"), channel: id("hook") }),
+        Kind::Silence => schema::encode(&silence()),
         Kind::AttemptStarted => schema::encode(&AttemptStarted {
             tenant: id("acme"),
             delivery: DeliveryId([0xdd; 16]),
@@ -163,6 +165,35 @@ pub(crate) fn of(kind: Kind) -> Vec<u8> {
         Kind::Attempt => schema::encode(&attempt()),
         Kind::Snapshot => schema::encode(&snapshot()),
         control => control_record(control),
+    }
+}
+
+fn settings() -> ChannelSettings {
+    ChannelSettings {
+        severity: Some(Severity::Warning),
+        subsystems: vec!["auth".to_owned()],
+        rules: vec![id("brute-force")],
+        sites: vec![id("site_7qd")],
+        resolved: true,
+        quiet: Some(QuietHours { utc_offset_min: -90, from_min: 1_320, to_min: 420, except: Some(Severity::Critical) }),
+        per_minute: Some(10),
+    }
+}
+
+fn silence() -> Silence {
+    Silence {
+        silence: id("sl_1"),
+        tenant: id("acme"),
+        author: "ann".to_owned(),
+        reason: "moving".to_owned(),
+        created_at: WallMs(AT),
+        from: WallMs(AT + 1),
+        until: WallMs(AT + 2),
+        ended_at: None,
+        site: Some(id("site_7qd")),
+        rule: None,
+        severity: Some(Severity::Critical),
+        subsystem: Some("auth".to_owned()),
     }
 }
 
@@ -215,6 +246,7 @@ fn control_record(kind: Kind) -> Vec<u8> {
             sealed_config: sealed,
             created_at: AT,
             removed_at: None,
+            settings: settings(),
         }),
         Kind::Partitions => schema::encode(&Partitions {
             topic: GrowingTopic::Detections,

@@ -1,8 +1,10 @@
-//! Which channels a detection goes to.
+//! Which channels a detection goes to, and what becomes of it there.
 
 use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::ChannelId;
+use logystera_schemas::time::WallMs;
 
+use super::hold::{Fate, fate};
 use crate::core::reason::Reason;
 use crate::core::tenant::Tenant;
 
@@ -11,19 +13,20 @@ use crate::core::tenant::Tenant;
 pub(in crate::core) enum Route {
     /// To no channel.
     Nowhere(Reason),
-    /// To these channels, in their order. A channel with a reason gets nothing.
-    To(Vec<(ChannelId, Option<Reason>)>),
+    /// To these channels, in their order.
+    To(Vec<(ChannelId, Fate)>),
 }
 
-/// To all channels of its tenant, unless a suppression holds it back. `tenant` is none if nothing is known of it.
-pub(in crate::core) fn route(detection: &Detection, tenant: Option<&Tenant>) -> Route {
+/// To the channels of its tenant that take it, unless a suppression holds it back. `tenant` is none if nothing is known
+/// of it.
+pub(in crate::core) fn route(detection: &Detection, tenant: Option<&Tenant>, wall: WallMs) -> Route {
     if detection.state == DetectionState::Suppressed {
         return Route::Nowhere(Reason::Suppressed);
     }
-    let channels: Vec<_> = tenant
+    let fates: Vec<_> = tenant
         .iter()
-        .flat_map(|tenant| &tenant.channels)
-        .map(|(id, channel)| (id.clone(), channel.off_since.is_some().then_some(Reason::ChannelDisabled)))
+        .flat_map(|tenant| tenant.channels.iter().map(move |(id, channel)| (tenant, id, channel)))
+        .map(|(tenant, id, channel)| (id.clone(), fate(tenant, id, channel, detection, wall)))
         .collect();
-    if channels.is_empty() { Route::Nowhere(Reason::NoChannel) } else { Route::To(channels) }
+    if fates.is_empty() { Route::Nowhere(Reason::NoChannel) } else { Route::To(fates) }
 }

@@ -12,6 +12,7 @@ use logystera_schemas::delivery::Attempt;
 use logystera_schemas::time::WallMs;
 use serde_json::{Map, Value, json};
 
+use super::set;
 use crate::cli::table;
 use crate::cli::{CliError, Out, PlaceArgs};
 use crate::installation::channels::target;
@@ -59,7 +60,7 @@ impl Known {
 pub(super) fn print(directory: &Directory, known: &Known, place: &PlaceArgs) -> Result<(), CliError> {
     let as_json = place.json;
     let mut out = Out::new();
-    let mut rows = vec![["CHANNEL", "KIND", "TENANT", "ADDRESS", "CREATED", "STATE"].map(str::to_owned)];
+    let mut rows = vec![["CHANNEL", "KIND", "TENANT", "ADDRESS", "CREATED", "GETS", "STATE"].map(str::to_owned)];
     for tenant in directory.tenants() {
         for channel in directory.channels(&tenant.tenant) {
             let (status, address) = (known.status(channel), known.address(channel));
@@ -74,6 +75,7 @@ pub(super) fn print(directory: &Directory, known: &Known, place: &PlaceArgs) -> 
                 tenant.tenant.to_string(),
                 address.unwrap_or_else(|| "-".to_owned()),
                 when::show(channel.created_at),
+                set::text(&channel.settings),
                 state,
             ]);
         }
@@ -96,6 +98,11 @@ fn object(channel: &Channel, status: Option<&ChannelStatus>, address: Option<&st
     object.extend(head.map(|(name, value)| (name.to_owned(), value)));
     object.insert("created_at".to_owned(), json!(created_at));
     object.insert("address".to_owned(), json!(address));
+    let mut settings = json!(channel.settings);
+    if let Some(quiet) = &channel.settings.quiet {
+        settings["quiet"]["hours"] = json!(quiet.to_string());
+    }
+    object.insert("settings".to_owned(), settings);
     object.extend(state(status));
     object
 }

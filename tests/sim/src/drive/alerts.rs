@@ -16,6 +16,7 @@ use logystera_schemas::delivery::{
 };
 use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::{DeliveryId, Sha256Digest};
+use logystera_schemas::noise::ChannelSettings;
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::time::WallMs;
@@ -174,8 +175,13 @@ fn memory(told: &[Output], all: &[Output], rng: &mut Rng) -> Memory {
     let mut durable = memory.durable();
     durable.feeds_itself = true;
     if let Some(tenant) = detections(all).next().map(|d| d.tenant.clone()) {
-        let channels =
-            CHANNELS.iter().filter_map(|id| Some(ChannelRef { channel: id.parse().ok()?, kind: "webhook".to_owned() }));
+        let channels = CHANNELS.iter().filter_map(|id| {
+            Some(ChannelRef {
+                channel: id.parse().ok()?,
+                kind: "webhook".to_owned(),
+                settings: ChannelSettings::default(),
+            })
+        });
         durable.append(schema::encode(&ChannelsConfigured { tenant, channels: channels.collect() }));
     }
     for output in told {

@@ -1,0 +1,74 @@
+//! The state entries of what is held back: settings of channels, open episodes, silences. `state.rs` has their table.
+
+use std::sync::Arc;
+
+use logystera_schemas::avro_record;
+use logystera_schemas::detection::Detection;
+use logystera_schemas::ids::ChannelId;
+use logystera_schemas::noise::{ChannelSettings, Silence};
+
+use super::episodes::{Episode, Hold};
+
+/// Number of their layout, as of all entries.
+const LAYOUT: u32 = 1;
+
+avro_record! {
+    /// What a channel takes. One that takes everything at once has none.
+    #[derive(Debug)]
+    pub(super) struct SettingsEntry {
+        pub(super) channel: ChannelId,
+        pub(super) settings: ChannelSettings,
+    }
+}
+
+avro_record! {
+    /// An open episode.
+    #[derive(Debug)]
+    pub(super) struct EpisodeEntry {
+        pub(super) layout: u32,
+        pub(super) order: u64,
+        pub(super) told: Vec<ChannelId>,
+        pub(super) held: Vec<HeldEntry>,
+        pub(super) line: Option<Detection>,
+    }
+}
+
+avro_record! {
+    /// A channel that an episode's line is held back from.
+    #[derive(Debug)]
+    pub(super) struct HeldEntry {
+        pub(super) channel: ChannelId,
+        pub(super) hold: Hold,
+    }
+}
+
+avro_record! {
+    /// A silence.
+    #[derive(Debug)]
+    pub(super) struct SilenceEntry {
+        pub(super) layout: u32,
+        pub(super) silence: Silence,
+    }
+}
+
+impl From<Episode> for EpisodeEntry {
+    fn from(episode: Episode) -> Self {
+        let Episode { order, told, line, held } = episode;
+        let held = held.into_iter().map(|(channel, hold)| HeldEntry { channel, hold }).collect();
+        let line = line.map(Arc::unwrap_or_clone);
+        Self { layout: LAYOUT, order, told: told.into_iter().collect(), held, line }
+    }
+}
+
+impl From<EpisodeEntry> for Episode {
+    fn from(entry: EpisodeEntry) -> Self {
+        let held = entry.held.into_iter().map(|held| (held.channel, held.hold)).collect();
+        Self { order: entry.order, told: entry.told.into_iter().collect(), line: entry.line.map(Arc::new), held }
+    }
+}
+
+impl From<Silence> for SilenceEntry {
+    fn from(silence: Silence) -> Self {
+        Self { layout: LAYOUT, silence }
+    }
+}

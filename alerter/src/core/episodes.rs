@@ -1,0 +1,172 @@
+//! The open episodes of a tenant: which channels were told of each, and what is held back of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use logystera_schemas::detection::Detection;
+use logystera_schemas::ids::{ChannelId, EpisodeId};
+use logystera_schemas::limits::{EPISODES_MAX, HELD_BACK_MAX};
+use logystera_schemas::time::WallMs;
+use logystera_schemas::{avro_enum, avro_record};
+
+use super::reason::Reason;
+
+avro_enum! {
+    /// What holds a line back.
+    pub(super) enum HoldReason {
+        /// A silence.
+        Silenced = "silenced",
+        /// The channel's quiet hours.
+        QuietHours = "quiet_hours",
+    }
+}
+
+impl From<HoldReason> for Reason {
+    fn from(reason: HoldReason) -> Self {
+        match reason {
+            HoldReason::Silenced => Self::Silenced,
+            HoldReason::QuietHours => Self::QuietHours,
+        }
+    }
+}
+
+avro_record! {
+    /// How long a line is held back.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(super) struct Hold {
+        /// What does it now.
+        pub(super) reason: HoldReason,
+        /// First time at which nothing does, as far as is known.
+        pub(super) until: WallMs,
+    }
+}
+
+/// An episode of which a firing was told or held back, until its end was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Episode {
+    /// Its place among the tenant's, in the order in which they began.
+    pub(super) order: u64,
+    /// The channels that a delivery of a firing was planned to, unless that ended before they could know.
+    pub(super) told: BTreeSet<ChannelId>,
+    /// Its newest line, while that is held back.
+    pub(super) line: Option<Arc<Detection>>,
+    /// The channels that the line is held back from.
+    pub(super) held: BTreeMap<ChannelId, Hold>,
+}
+
+/// Whether a channel was told of an episode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Knows {
+    /// It was.
+    Yes,
+    /// It was not.
+    No,
+    /// The episode is not known here: it began before this was kept, or too many were open.
+    Unsure,
+}
+
+/// A tenant's open episodes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Episodes {
+    open: BTreeMap<EpisodeId, Episode>,
+    /// Derived: all of them, in their order.
+    orders: BTreeMap<u64, EpisodeId>,
+    /// Derived: those of which nothing is held back.
+    idle: BTreeSet<u64>,
+    /// Derived: what is held back, by its time.
+    held: BTreeSet<(WallMs, u64, ChannelId)>,
+    /// Derived: the time that the planner knows as the first of those.
+    pub(super) wake_at: Option<WallMs>,
+}
+
+impl Episodes {
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    pub(super) fn get(&self, id: EpisodeId) -> Option<&Episode> {
+        self.open.get(&id)
+    }
+
+    pub(super) fn knows(&self, id: EpisodeId, channel: &ChannelId) -> Knows {
+        match self.open.get(&id) {
+            None => Knows::Unsure,
+            Some(episode) if episode.told.contains(channel) => Knows::Yes,
+            Some(_) => Knows::No,
+        }
+    }
+
+    pub(super) fn is_held(&self, id: EpisodeId, channel: &ChannelId) -> bool {
+        self.open.get(&id).is_some_and(|episode| episode.held.contains_key(channel))
+    }
+
+    /// Whether one more episode may have its line held back.
+    pub(super) fn has_room(&self) -> bool {
+        self.open.len() - self.idle.len() < HELD_BACK_MAX
+    }
+
+    /// When the first line that is held back may be told.
+    pub(super) fn next_due(&self) -> Option<WallMs> {
+        self.held.first().map(|(until, ..)| *until)
+    }
+
+    /// What is held back until `wall` at most, in the order of the episodes. None: all that is held back.
+    pub(super) fn due(&self, wall: Option<WallMs>) -> Vec<(EpisodeId, ChannelId)> {
+        let is_due = |until: WallMs| wall.is_none_or(|wall| until <= wall);
+        let due: BTreeSet<_> =
+            self.held.iter().take_while(|held| is_due(held.0)).map(|(_, order, channel)| (order, channel)).collect();
+        due.into_iter().filter_map(|(order, channel)| Some((*self.orders.get(order)?, channel.clone()))).collect()
+    }
+
+    /// Episodes that know of a channel which is not among these.
+    pub(super) fn with_others_than<V>(&self, channels: &BTreeMap<ChannelId, V>) -> Vec<EpisodeId> {
+        let has_other = |episode: &Episode| episode.told.iter().any(|channel| !channels.contains_key(channel));
+        self.open.iter().filter(|(_, episode)| has_other(episode)).map(|(id, _)| *id).collect()
+    }
+
+    /// Adds an episode as the newest, unless it is open. Gives the oldest if there is no room for both.
+    pub(super) fn begin(&mut self, id: EpisodeId) -> Option<EpisodeId> {
+        if self.open.contains_key(&id) {
+            return None;
+        }
+        let surplus = if self.open.len() < EPISODES_MAX { None } else { self.idle.first().copied() };
+        let forgotten = surplus.and_then(|order| self.orders.get(&order).copied());
+        if let Some(oldest) = forgotten {
+            self.remove(oldest);
+        }
+        let order = self.orders.last_key_value().map_or(0, |(last, _)| last.saturating_add(1));
+        self.put(id, Episode { order, ..Episode::default() });
+        forgotten
+    }
+
+    /// Changes an episode, if it is open.
+    pub(super) fn change(&mut self, id: EpisodeId, change: impl FnOnce(&mut Episode)) {
+        let Some(mut episode) = self.remove(id) else { return };
+        change(&mut episode);
+        if episode.held.is_empty() {
+            episode.line = None;
+        }
+        self.put(id, episode);
+    }
+
+    /// Adds an episode as it is.
+    pub(super) fn put(&mut self, id: EpisodeId, episode: Episode) {
+        self.orders.insert(episode.order, id);
+        if episode.held.is_empty() {
+            self.idle.insert(episode.order);
+        }
+        self.held.extend(episode.held.iter().map(|(channel, hold)| (hold.until, episode.order, channel.clone())));
+        self.open.insert(id, episode);
+    }
+
+    /// Removes an episode.
+    pub(super) fn remove(&mut self, id: EpisodeId) -> Option<Episode> {
+        let episode = self.open.remove(&id)?;
+        self.orders.remove(&episode.order);
+        self.idle.remove(&episode.order);
+        for (channel, hold) in &episode.held {
+            self.held.remove(&(hold.until, episode.order, channel.clone()));
+        }
+        Some(episode)
+    }
+}

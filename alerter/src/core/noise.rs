@@ -1,0 +1,218 @@
+//! What silences, settings and quiet hours make the planner do: each channel hears of a detection, or a row says why it
+//! does not; and what was held back is looked at again when its time has come, or what held it back has changed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use logystera_schemas::delivery::{Attempt, AttemptState};
+use logystera_schemas::detection::{Detection, DetectionState};
+use logystera_schemas::ids::{ChannelId, EpisodeId, SilenceId, TenantId};
+use logystera_schemas::limits::SILENCES_MAX;
+use logystera_schemas::noise::Silence;
+use logystera_schemas::time::WallMs;
+
+use super::delivery::Delivery;
+use super::episodes::{Hold, Knows};
+use super::key::Key;
+use super::planner::Planner;
+use super::reason::Reason;
+use super::retry;
+use super::row::RowOf;
+use super::stages::hold::{Fate, fate};
+
+/// What a delivery is planned for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PlannedFor {
+    /// A detection that came now.
+    Detection,
+    /// One that was held back until now: it waits for no others of its backlog.
+    Release,
+    /// The news that this channel was switched off.
+    ChannelDisabled(ChannelId),
+}
+
+/// A line that a channel does not get now.
+fn not_sent(detection: &Detection, channel: &str, reason: &Reason, next: Option<WallMs>, wall: WallMs) -> Attempt {
+    let delivery = retry::delivery_id(detection, channel, None);
+    let row = RowOf { detection, channel, delivery, attempt: 0, disabled: None };
+    Attempt { next_attempt_at: next, ..row.row(AttemptState::NotSent, reason, wall) }
+}
+
+impl Planner {
+    /// Takes a silence in: a new one, or one that has changed or is ended. What it holds back no more is told.
+    pub(super) fn silence(&mut self, silence: Silence, rows: &mut Vec<Attempt>) {
+        let (id, wall) = (silence.tenant.clone(), self.clock.wall());
+        let tenant = self.tenants.entry(id.clone()).or_default();
+        let own = silence.silence.clone();
+        let gone = |known: &Silence| known.silence == own || known.is_over(wall);
+        let over: Vec<SilenceId> =
+            tenant.silences.values().filter(|known| gone(known)).map(|known| known.silence.clone()).collect();
+        for silence in over {
+            tenant.silences.remove(&silence);
+            self.dirty.mark(Key::Silence(id.clone(), silence));
+        }
+        // The writer of the record keeps the limits too; a record beyond them must not grow the state, nor hold for
+        // ever.
+        if !silence.is_over(wall) && silence.is_bounded() && tenant.silences.len() < SILENCES_MAX {
+            self.dirty.mark(Key::Silence(id.clone(), own.clone()));
+            tenant.silences.insert(own, silence);
+        }
+        self.look_again(&id, None, rows);
+        self.forget_if_empty(&id);
+    }
+
+    /// Tells a detection to the channels that get it now, and keeps what they get later. `fates` is empty if the tenant
+    /// has no channel.
+    pub(super) fn hear(&mut self, detection: &Arc<Detection>, fates: Vec<(ChannelId, Fate)>, rows: &mut Vec<Attempt>) {
+        let (id, wall) = (detection.tenant.clone(), self.clock.wall());
+        if !fates.is_empty() && fates.iter().all(|(_, fate)| *fate == Fate::Unwanted) {
+            rows.push(not_sent(detection, "", &Reason::NoRoute, None, wall));
+        }
+        self.supersede_held(&id, detection.id, rows);
+        let has_room = self.tenants.get(&id).is_none_or(|tenant| tenant.episodes.has_room());
+        let (mut told, mut held) = (Vec::new(), BTreeMap::new());
+        for (channel, fate) in fates {
+            match fate {
+                Fate::Unwanted => {}
+                Fate::Not(reason) => rows.push(not_sent(detection, channel.as_str(), &reason, None, wall)),
+                Fate::Later(_) if !has_room => {
+                    rows.push(not_sent(detection, channel.as_str(), &Reason::QueueFull, None, wall));
+                }
+                Fate::Later(hold) => {
+                    rows.push(not_sent(detection, channel.as_str(), &hold.reason.into(), Some(hold.until), wall));
+                    held.insert(channel, hold);
+                }
+                Fate::Told => {
+                    if self.plan_one(detection, &channel, PlannedFor::Detection, rows) {
+                        told.push(channel);
+                    }
+                }
+            }
+        }
+        self.keep_episode(detection, told, held);
+        self.forget_if_empty(&id);
+    }
+
+    /// Keeps what a detection's episode has become.
+    fn keep_episode(&mut self, detection: &Arc<Detection>, told: Vec<ChannelId>, held: BTreeMap<ChannelId, Hold>) {
+        let (id, episode) = (detection.tenant.clone(), detection.id);
+        let tenant = self.tenants.entry(id.clone()).or_default();
+        let is_over = detection.state == DetectionState::Resolved;
+        if is_over && held.is_empty() {
+            if tenant.episodes.remove(episode).is_none() {
+                return;
+            }
+        } else {
+            if let Some(forgotten) = tenant.episodes.begin(episode) {
+                self.dirty.mark(Key::Episode(id.clone(), forgotten));
+            }
+            tenant.episodes.change(episode, |known| {
+                known.told.extend(told);
+                // Its end is held back only from those that know of it.
+                known.told.extend(held.keys().filter(|_| is_over).cloned());
+                known.line = Some(Arc::clone(detection));
+                known.held = held;
+            });
+        }
+        self.dirty.mark(Key::Episode(id.clone(), episode));
+        self.wake(&id);
+    }
+
+    /// A newer line of an episode came: what is held back of it is not told any more.
+    fn supersede_held(&mut self, id: &TenantId, episode: EpisodeId, rows: &mut Vec<Attempt>) {
+        let wall = self.clock.wall();
+        let Some(tenant) = self.tenants.get_mut(id) else { return };
+        let Some(known) = tenant.episodes.get(episode) else { return };
+        let Some(line) = known.line.clone() else { return };
+        let channels = known.held.keys();
+        rows.extend(channels.map(|c| not_sent(&line, c.as_str(), &Reason::Superseded, None, wall)));
+        tenant.episodes.change(episode, |known| known.held.clear());
+        self.dirty.mark(Key::Episode(id.clone(), episode));
+    }
+
+    /// Time has passed: what was held back until now is looked at again.
+    pub(super) fn release(&mut self, rows: &mut Vec<Attempt>) {
+        let wall = self.clock.wall();
+        while let Some((_, id)) = self.waking.first().filter(|(at, _)| *at <= wall).cloned() {
+            self.look_again(&id, Some(wall), rows);
+        }
+    }
+
+    /// Looks at what is held back until `upto`, or at all of it: it is told, or held back for longer, or has a row that
+    /// says why not.
+    pub(super) fn look_again(&mut self, id: &TenantId, upto: Option<WallMs>, rows: &mut Vec<Attempt>) {
+        let due = self.tenants.get(id).map_or_else(Vec::new, |tenant| tenant.episodes.due(upto));
+        for (episode, channel) in due {
+            self.look_again_at(id, episode, &channel, rows);
+        }
+        self.wake(id);
+    }
+
+    fn look_again_at(&mut self, id: &TenantId, episode: EpisodeId, channel: &ChannelId, rows: &mut Vec<Attempt>) {
+        let wall = self.clock.wall();
+        let Some(tenant) = self.tenants.get_mut(id) else { return };
+        let Some(known) = tenant.episodes.get(episode) else { return };
+        let (Some(line), Some(hold)) = (known.line.clone(), known.held.get(channel).copied()) else { return };
+        let fate = match tenant.channels.get(channel) {
+            None => Fate::Not(Reason::ChannelRemoved),
+            Some(now) => match fate(tenant, channel, now, &line, wall) {
+                Fate::Later(same) if same == hold => return,
+                fate => fate,
+            },
+        };
+        self.dirty.mark(Key::Episode(id.clone(), episode));
+        tenant.episodes.change(episode, |known| match &fate {
+            Fate::Later(longer) => drop(known.held.insert(channel.clone(), *longer)),
+            _ => drop(known.held.remove(channel)),
+        });
+        let (reason, next) = match fate {
+            Fate::Told => {
+                let is_told = self.plan_one(&line, channel, PlannedFor::Release, rows);
+                if let Some(tenant) = self.tenants.get_mut(id).filter(|_| is_told) {
+                    tenant.episodes.change(episode, |known| known.told.extend([channel.clone()]));
+                }
+                (None, None)
+            }
+            Fate::Later(longer) => (Some(longer.reason.into()), Some(longer.until)),
+            Fate::Not(reason) => (Some(reason), None),
+            Fate::Unwanted => (Some(Reason::NoRoute), None),
+        };
+        rows.extend(reason.map(|reason| not_sent(&line, channel.as_str(), &reason, next, wall)));
+        let Some(tenant) = self.tenants.get_mut(id) else { return };
+        if line.state == DetectionState::Resolved && tenant.episodes.get(episode).is_some_and(|e| e.held.is_empty()) {
+            tenant.episodes.remove(episode);
+        }
+    }
+
+    /// A delivery ended before its channel could know of the episode.
+    pub(super) fn untell(&mut self, detection: &Detection, delivery: &Delivery) {
+        let (id, episode) = (&detection.tenant, detection.id);
+        let Some(tenant) = self.tenants.get_mut(id).filter(|_| delivery.merged.untold) else { return };
+        if tenant.episodes.knows(episode, &delivery.channel) == Knows::Yes {
+            tenant.episodes.change(episode, |known| known.told.retain(|c| *c != delivery.channel));
+            self.dirty.mark(Key::Episode(id.clone(), episode));
+        }
+    }
+
+    /// Channels were removed or set anew: none that is gone was told of anything.
+    pub(super) fn channels_changed(&mut self, id: &TenantId, rows: &mut Vec<Attempt>) {
+        let Some(tenant) = self.tenants.get_mut(id) else { return };
+        let channels = &tenant.channels;
+        for episode in tenant.episodes.with_others_than(channels) {
+            tenant.episodes.change(episode, |known| known.told.retain(|channel| channels.contains_key(channel)));
+            self.dirty.mark(Key::Episode(id.clone(), episode));
+        }
+        self.look_again(id, None, rows);
+    }
+
+    /// Has the tenant looked at again when the first of its lines is due.
+    pub(super) fn wake(&mut self, id: &TenantId) {
+        let Some(tenant) = self.tenants.get_mut(id) else { return };
+        let next = tenant.episodes.next_due();
+        let before = std::mem::replace(&mut tenant.episodes.wake_at, next);
+        if before != next {
+            before.map(|at| self.waking.remove(&(at, id.clone())));
+            next.map(|at| self.waking.insert((at, id.clone())));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! `channel set`: what a channel gets, and when; and how a list says it.
+
+use logystera_control::Request;
+use logystera_control::settings::{NONE, SettingsChange};
+use logystera_schemas::noise::ChannelSettings;
+
+use crate::cli::CliError;
+
+/// Examples of the command.
+pub(super) const EXAMPLES: &str = "Examples:
+  logystera channel set ch_0123456789 --severity warning --subsystem mail
+  logystera channel set ch_0123456789 --quiet 22:00-07:00+02:00 \\
+    --quiet-except critical
+  logystera channel set ch_0123456789 --no-resolved --per-minute 10
+  logystera channel set ch_0123456789 --severity info --all-subsystems \\
+    --no-quiet
+                          everything again
+
+What is not named stays as it is. An alert that no channel takes has a row in
+topic attempts that says so: logystera delivery list --state not_sent";
+
+/// What is changed.
+#[derive(clap::Args)]
+pub(super) struct SetArgs {
+    /// Only what is at least this bad: warning, critical; info takes everything
+    #[arg(long, value_name = "SEVERITY")]
+    severity: Option<String>,
+    /// Only this part of a site, such as mail; can be given several times
+    #[arg(long, value_name = "NAME", conflicts_with = "all_subsystems")]
+    subsystem: Vec<String>,
+    /// Every part of a site
+    #[arg(long)]
+    all_subsystems: bool,
+    /// Only this rule's alerts; can be given several times
+    #[arg(long, value_name = "RULE", conflicts_with = "all_rules")]
+    rule: Vec<String>,
+    /// Those of every rule
+    #[arg(long)]
+    all_rules: bool,
+    /// Only this site's alerts; can be given several times
+    #[arg(long, value_name = "SITE", conflicts_with = "all_sites")]
+    site: Vec<String>,
+    /// Those of every site
+    #[arg(long)]
+    all_sites: bool,
+    /// Tell it that something is over, too
+    #[arg(long, conflicts_with = "no_resolved")]
+    resolved: bool,
+    /// Do not tell it that something is over
+    #[arg(long)]
+    no_resolved: bool,
+    /// Hours in which nothing is sent, as 22:00-07:00+02:00: from, to, and how far that clock is from UTC
+    #[arg(long, value_name = "HOURS", conflicts_with = "no_quiet")]
+    quiet: Option<String>,
+    /// No such hours
+    #[arg(long)]
+    no_quiet: bool,
+    /// What is told in these hours all the same: what is at least this bad; none: nothing
+    #[arg(long, value_name = "SEVERITY")]
+    quiet_except: Option<String>,
+    /// Messages a minute, at most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "no_per_minute")]
+    per_minute: Option<u32>,
+    /// As many messages as there are
+    #[arg(long)]
+    no_per_minute: bool,
+}
+
+impl SetArgs {
+    /// The change that is asked for.
+    pub(super) fn request(&self, channel: &str) -> Result<Request, CliError> {
+        let list = |named: &[String], all: bool| (all || !named.is_empty()).then(|| named.to_vec());
+        let resolved = (self.resolved || self.no_resolved).then_some(self.resolved);
+        let change = SettingsChange {
+            severity: self.severity.clone(),
+            subsystems: list(&self.subsystem, self.all_subsystems),
+            rules: list(&self.rule, self.all_rules),
+            sites: list(&self.site, self.all_sites),
+            resolved,
+            quiet: if self.no_quiet { Some(NONE.to_owned()) } else { self.quiet.clone() },
+            quiet_except: self.quiet_except.clone(),
+            per_minute: if self.no_per_minute { Some(0) } else { self.per_minute },
+        };
+        if change == SettingsChange::default() {
+            return Err(CliError::wrong_use("name what is to change, such as --severity warning; --help shows all"));
+        }
+        Ok(Request::ChannelSet { channel: channel.to_owned(), change })
+    }
+}
+
+/// What a channel takes, for people.
+pub(super) fn text(settings: &ChannelSettings) -> String {
+    let mut said = Vec::new();
+    said.extend(settings.severity.map(|least| format!("{least} and worse")));
+    let list = |what: &str, names: Vec<&str>| (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")));
+    said.extend(list("parts", settings.subsystems.iter().map(String::as_str).collect()));
+    said.extend(list("rules", settings.rules.iter().map(|rule| rule.as_str()).collect()));
+    said.extend(list("sites", settings.sites.iter().map(|site| site.as_str()).collect()));
+    said.extend((!settings.resolved).then(|| "no ends".to_owned()));
+    said.extend(settings.quiet.map(|quiet| {
+        let except = quiet.except.map_or(String::new(), |least| format!(" except {least}"));
+        format!("quiet {quiet}{except}")
+    }));
+    said.extend(settings.per_minute.map(|n| format!("{n} a minute")));
+    if said.is_empty() { "everything".to_owned() } else { said.join("; ") }
+}
