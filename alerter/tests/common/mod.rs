@@ -50,6 +50,7 @@ pub(crate) fn detection(tenant: &str, seq: u64, state: DetectionState) -> Detect
         url: format!("/alerts/{seq}"),
         seq,
         chain: Sha256Digest::of(format!("{tenant} {seq}").as_bytes()),
+        bundle: None,
     }
 }
 

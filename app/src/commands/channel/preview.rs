@@ -89,6 +89,7 @@ fn sample() -> Result<Due, logystera_schemas::ids::IdError> {
         url: format!("/alerts/{}", EpisodeId([0x5a; 16])),
         seq: 42,
         chain: Sha256Digest([0x5a; 32]),
+        bundle: None,
     };
     Ok(Due {
         tenant: detection.tenant.clone(),
