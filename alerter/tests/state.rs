@@ -61,7 +61,13 @@ fn entries(file: &str) -> Store {
 
 #[test]
 fn golden_entries_are_restored() {
-    let mut restored = restored(&entries(include_str!("golden/state.txt")));
+    for file in [include_str!("golden/state.txt"), include_str!("golden/state_without_bundles.txt")] {
+        is_restored(file);
+    }
+}
+
+fn is_restored(file: &str) {
+    let mut restored = restored(&entries(file));
     assert_eq!(restored.take_puts(), [], "restoring changes nothing");
     let original = planner();
     assert_eq!(restored.wall(), original.wall());

@@ -23,7 +23,7 @@ pub mod state;
 mod status;
 
 pub use delivery::Merged;
-pub use due::{About, AttemptRef, Due};
+pub use due::{About, AttemptRef, Due, Told};
 pub use planner::Planner;
 pub use report::{Counters, Notice};
 pub use status::{ChannelStatus, Condition};

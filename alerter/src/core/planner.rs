@@ -171,6 +171,10 @@ impl Planner {
             return;
         }
         let planned = plan(delivery, detection, channel, disabled, tenant.next_order(), wall);
+        let lane = planned.lanes().next();
+        if lane.as_ref().is_some_and(|lane| tenant.is_newest(lane, &planned.lead)) {
+            return;
+        }
         if let Some(reason) = refused.or_else(|| limit(tenant, &planned, detection)) {
             let row = RowOf {
                 detection,
@@ -182,12 +186,21 @@ impl Planner {
             rows.push(row.row(AttemptState::NotSent, &reason, wall));
             return;
         }
-        let lane = planned.lane();
         tenant.hold(detection, &mut self.dirty);
-        tenant.insert(delivery, planned);
+        let (delivery, gathers_until) = tenant.gather(delivery, planned, detection, wall);
         self.dirty.mark(Key::Delivery(id.clone(), delivery));
         self.busy.insert(id.clone());
-        if let Some(lane) = lane {
+        if let Some(until) = gathers_until {
+            let next = self.not_before(&id, delivery).unwrap_or(until);
+            let of = RowOf { detection, channel: channel.as_str(), delivery, attempt: 0, disabled: None };
+            let row = of.row(AttemptState::NotSent, &Reason::Bundled, wall);
+            rows.push(Attempt { next_attempt_at: Some(next), ..row });
+        }
+        // A bundle that is full leaves at once, and so does what its other lines wait for.
+        let is_full = gathers_until == Some(wall);
+        let bundle = self.tenants.get(&id).and_then(|tenant| tenant.deliveries.get(&delivery)).filter(|_| is_full);
+        let lanes: Vec<Lane> = bundle.map_or_else(|| lane.into_iter().collect(), |bundle| bundle.lanes().collect());
+        for lane in lanes {
             self.overtake(&id, &lane, rows);
         }
     }
@@ -199,12 +212,12 @@ impl Planner {
         for overtaken in tenant.overtake(id, lane, &mut self.dirty) {
             let of = RowOf {
                 detection: &overtaken.detection,
-                channel: overtaken.delivery.channel.as_str(),
+                channel: overtaken.channel.as_str(),
                 delivery: overtaken.id,
-                attempt: overtaken.delivery.attempts,
-                disabled: overtaken.delivery.disabled.as_ref(),
+                attempt: overtaken.attempts,
+                disabled: None,
             };
-            rows.push(of.row(unsent(overtaken.delivery.attempts), &Reason::Superseded, wall));
+            rows.push(of.row(unsent(overtaken.attempts), &Reason::Superseded, wall));
         }
     }
 
@@ -274,7 +287,7 @@ impl Planner {
             self.remove(&ended.tenant, ended.delivery);
         }
         let mut overtaken = Vec::new();
-        if let Some(lane) = delivery.lane() {
+        for lane in delivery.lanes() {
             if let Some(tenant) =
                 self.tenants.get_mut(&ended.tenant).filter(|_| again_at.is_some() && verdict.is_step())
             {

@@ -20,14 +20,15 @@ use std::sync::Arc;
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::avro_record;
 use logystera_schemas::detection::Detection;
-use logystera_schemas::ids::{ChannelId, Sha256Digest, SiteId, TenantId};
+use logystera_schemas::ids::{ChannelId, DeliveryId, Sha256Digest, SiteId, TenantId};
 use logystera_schemas::time::WallMs;
 
 use super::channel::{Channel, Pace};
 use super::clock::{LogClock, PartitionClock, Timer};
-use super::delivery::{Delivery, DetectionRef, Merged, Stage, lane_of};
+use super::delivery::{Delivery, DetectionRef, Line, Merged, Stage, lane_of};
 use super::key::{Dirty, Key};
 use super::planner::Planner;
+use super::stages::gather::gathers;
 use super::tenant::{HeldDetection, Tenant};
 
 /// Number of the layout below. Another one is refused.
@@ -125,6 +126,19 @@ avro_record! {
         off_schedule: u32 where since 2,
         throttled_since: Option<WallMs> where since 2,
         merged: Merged where since 2,
+        others: Vec<LineEntry> where since 3,
+    }
+}
+
+avro_record! {
+    /// A detection that a bundle tells besides its first.
+    #[derive(Debug)]
+    pub(super) struct LineEntry {
+        site: SiteId,
+        seq: u64,
+        chain: Sha256Digest,
+        order: u64,
+        merged: Merged,
     }
 }
 
@@ -198,8 +212,17 @@ impl Planner {
 
     /// About how many bytes [`Self::take_puts`] would give now.
     pub fn dirty_bytes(&self) -> usize {
-        // A delivery or a clock takes under 200 bytes; a detection about a kilobyte.
-        self.dirty.keys.iter().map(|(_, key)| if matches!(key, Key::Detection(..)) { 1_200 } else { 200 }).sum()
+        // A delivery or a clock takes under 200 bytes, a bundle about 100 more for each of its lines; a detection about a
+        // kilobyte.
+        let others = |tenant: &TenantId, id: &DeliveryId| {
+            self.tenants.get(tenant).and_then(|t| t.deliveries.get(id)).map_or(0, |delivery| delivery.others.len())
+        };
+        let bytes = |key: &Key| match key {
+            Key::Detection(..) => 1_200,
+            Key::Delivery(tenant, id) => 200 + 100 * others(tenant, id),
+            Key::Clock | Key::Channels(_) => 200,
+        };
+        self.dirty.keys.iter().map(|(_, key)| bytes(key)).sum()
     }
 
     fn value(&self, key: &Key) -> Option<Vec<u8>> {
@@ -259,11 +282,10 @@ fn channels_of(entry: ChannelsEntry) -> BTreeMap<ChannelId, Channel> {
 impl From<Delivery> for DeliveryEntry {
     fn from(delivery: Delivery) -> Self {
         let waiting = delivery.waits_for();
-        let DetectionRef { site, seq, chain } = delivery.detection;
-        let Delivery {
-            channel, disabled, attempts, off_schedule, refusals, throttled_since, order, due, merged, ..
-        } = delivery;
-        let (layout, chain) = (LAYOUT, Some(chain));
+        let Delivery { channel, lead, others, disabled, attempts, off_schedule, refusals, throttled_since, due, .. } =
+            delivery;
+        let Line { detection: DetectionRef { site, seq, chain }, order, merged, .. } = lead;
+        let (layout, chain, others) = (LAYOUT, Some(chain), others.into_iter().map(LineEntry::from).collect());
         Self {
             layout,
             channel,
@@ -279,12 +301,20 @@ impl From<Delivery> for DeliveryEntry {
             off_schedule,
             throttled_since,
             merged,
+            others,
         }
     }
 }
 
+impl From<Line> for LineEntry {
+    fn from(line: Line) -> Self {
+        let Line { detection: DetectionRef { site, seq, chain }, order, merged, .. } = line;
+        Self { site, seq, chain, order, merged }
+    }
+}
+
 impl DeliveryEntry {
-    /// The delivery, counted among those of its detection. None: the tenant does not hold that detection.
+    /// The delivery, counted among those of its detections. None: the tenant does not hold one of them.
     fn delivery_of(self, tenant: &mut Tenant) -> Option<Delivery> {
         let Self { channel, site, seq, disabled, attempts, refusals, waiting, chain, order, due, .. } = self;
         // The first versions named the detection by its number alone.
@@ -292,25 +322,35 @@ impl DeliveryEntry {
             Some(chain) => chain,
             None => tenant.detections.keys().find(|d| d.site == site && d.seq == seq)?.chain,
         };
-        let detection = DetectionRef { site, seq, chain };
-        let held = tenant.detections.get_mut(&detection)?;
-        held.deliveries += 1;
-        let lane = lane_of(&held.detection, disabled.as_ref());
+        let first = LineEntry { site, seq, chain, order, merged: self.merged };
+        let lead = first.line_of(tenant, disabled.as_ref())?;
+        let others = self.others.into_iter().map(|other| other.line_of(tenant, None)).collect::<Option<_>>()?;
+        let gathers = gathers(&tenant.detections.get(&lead.detection)?.detection).filter(|_| disabled.is_none());
         let stage = waiting.map_or(Stage::InFlight, Stage::Waiting);
-        let (off_schedule, throttled_since, merged) = (self.off_schedule, self.throttled_since, self.merged);
+        let (off_schedule, throttled_since) = (self.off_schedule, self.throttled_since);
         Some(Delivery {
             channel,
-            detection,
+            lead,
+            others,
+            gathers,
             disabled,
             attempts,
             off_schedule,
             refusals,
             throttled_since,
-            order,
             due,
-            merged,
             stage,
-            lane,
         })
+    }
+}
+
+impl LineEntry {
+    fn line_of(self, tenant: &mut Tenant, disabled: Option<&ChannelId>) -> Option<Line> {
+        let Self { site, seq, chain, order, merged } = self;
+        let detection = DetectionRef { site, seq, chain };
+        let held = tenant.detections.get_mut(&detection)?;
+        held.deliveries += 1;
+        let lane = lane_of(&held.detection, disabled);
+        Some(Line { detection, order, merged, lane })
     }
 }

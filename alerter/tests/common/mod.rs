@@ -10,7 +10,7 @@ use logystera_schemas::delivery::{
     Attempt, AttemptCause, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelRef,
     ChannelsConfigured,
 };
-use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
+use logystera_schemas::detection::{BundleBy, BundleSpec, Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
 use logystera_schemas::ids::{DeliveryId, EpisodeId, Sha256Digest};
 use logystera_schemas::limits::RETRY_DELAYS_MS;
 use logystera_schemas::signals_topic::Tick;
@@ -137,14 +137,16 @@ pub(crate) fn apply(planner: &mut Planner, record: DetectionsRecord) -> Vec<Atte
 /// | `enable a` | rows |
 /// | `firing 1`, `resolved 2`, `suppressed 3` | rows of the detection with this `seq`, of a group and an episode of its own |
 /// | `firing 1 x e1`, `resolved 2 x e1 6m` | the same, of group `x` and episode 1; found so long ago |
-/// | `due` | what is due, as `<channel><seq>#<attempt>` |
+/// | `firing 1 x e1 @blog` | the same of another site |
+/// | `bundle 30s 3 site`, `bundle none` | from here on detections are of a rule that says `bundle` so, or not |
+/// | `due` | what is due, as `<channel><seq>#<attempt>`; a bundle as `<channel><seq>[<seqs>]#<attempt>` |
 /// | `start a1` | rows; starts what is due under that name |
 /// | `end a1 ok`, `end a1 500`, `end a1 429/30`, `end a1 timeout`, `end a1 dns` | rows; ends attempt in the air |
 /// | `end a1 gone:slack_no_service` | rows; ends it as the outcome with this detail |
 /// | `end a1#1 ok` | rows; ends this attempt, in the air or not |
 ///
 /// A row is `<channel><seq>#<attempt> <state> <reason>` and `next <delay>`; `~` stands for the jitter, `of <name>` says that it
-/// is another delivery's.
+/// is another delivery's. A row about another detection than the one that names the delivery has that behind it: `a1[2]#0`.
 ///
 /// Every script is played by one planner, and by one that is stored and restored after each line; and with the outcomes
 /// that the first versions wrote.
@@ -189,7 +191,7 @@ pub(crate) fn play_behind(beginning: &str, script: &str) {
 }
 
 fn play_one(script: &str, played: Played) {
-    let mut stage = Stage { planner: Planner::new(), names: BTreeMap::new(), played };
+    let mut stage = Stage { planner: Planner::new(), names: BTreeMap::new(), bundle: None, played };
     let mut store = Store::new();
     stage.act("at 0s");
     for (number, line) in
@@ -232,6 +234,8 @@ struct Stage {
     planner: Planner,
     /// Names of deliveries, such as `a1`.
     names: BTreeMap<DeliveryId, String>,
+    /// How detections are bundled from here on.
+    bundle: Option<BundleSpec>,
     played: Played,
 }
 
@@ -244,6 +248,7 @@ impl Stage {
             ["channels", ref ids @ ..] => channels("t", ids),
             ["enable", channel] => enabled("t", channel),
             ["due"] => return self.due(),
+            ["bundle", ref of @ ..] => return self.bundle(of),
             ["start", name] => {
                 let due = self.planner.due().find(|d| self.name(d) == name);
                 started(&due.unwrap_or_else(|| panic!("{name} is not due")), self.planner.wall())
@@ -258,6 +263,11 @@ impl Stage {
 
     fn detection(&mut self, state: &str, seq: u64, of: &[&str]) -> DetectionsRecord {
         let mut found = detection("t", seq, DetectionState::from_symbol(state).unwrap());
+        let (site, of): (Vec<&str>, Vec<&str>) = of.iter().partition(|word| word.starts_with('@'));
+        if let Some(site) = site.first() {
+            found.site = site[1..].parse().unwrap();
+        }
+        found.bundle.clone_from(&self.bundle);
         let age = of.get(2).map_or(0, |age| ms(age));
         let group = of.first().map_or(found.group[0].value.clone(), |group| (*group).to_owned());
         let episode = of.get(1).map_or(seq as u8, |e| e[1..].parse().unwrap());
@@ -268,12 +278,39 @@ impl Stage {
         DetectionsRecord::Detection(Box::new(found))
     }
 
+    fn bundle(&mut self, of: &[&str]) -> String {
+        self.bundle = match of {
+            ["none"] => None,
+            [wait, max, by @ ..] => {
+                let by = by.iter().map(|by| BundleBy::from_symbol(by).unwrap()).collect();
+                Some(BundleSpec { by, wait_ms: ms(wait), max: max.parse().unwrap() })
+            }
+            other => panic!("no such bundle: {other:?}"),
+        };
+        String::new()
+    }
+
     fn due(&mut self) -> String {
         let due: Vec<Due> = self.planner.due().collect();
-        due.iter().map(|d| format!("{}#{}", self.name(d), d.attempt)).collect::<Vec<_>>().join(" ")
+        let of = |due: &Due, name: &str| match &due.about {
+            About::Bundle(told) => {
+                let seqs: Vec<String> = told.iter().map(|one| one.detection.seq.to_string()).collect();
+                format!("[{}]", seqs.join(" "))
+            }
+            About::Detection => seq_of_another(name, due.channel.as_str(), due.detection.seq),
+            _ => String::new(),
+        };
+        let show = |d: &Due| {
+            let name = self.name(d);
+            format!("{name}{}#{}", of(d, &name), d.attempt)
+        };
+        due.iter().map(show).collect::<Vec<_>>().join(" ")
     }
 
     fn name(&mut self, due: &Due) -> String {
+        if let Some(name) = self.names.get(&due.delivery) {
+            return name.clone();
+        }
         let mut name = format!("{}{}", due.channel, due.detection.seq);
         if let About::ChannelDisabled(channel) = &due.about {
             write!(name, "(no-more-{channel})").unwrap();
@@ -322,9 +359,10 @@ impl Stage {
             format!("{channel}{}{news}", row.seq)
         });
         assert_eq!(row.disabled.is_some(), name.contains("(no-more-"), "{name}");
-        let mut text = format!("{name}#{} {} {}", row.attempt, row.state, row.reason);
+        let of = seq_of_another(&name, &row.channel, row.seq);
+        let mut text = format!("{name}{of}#{} {} {}", row.attempt, row.state, row.reason);
         if row.state.to_string() == row.reason {
-            text = format!("{name}#{} {}", row.attempt, row.state);
+            text = format!("{name}{of}#{} {}", row.attempt, row.state);
         }
         if let Some(next) = row.next_attempt_at {
             let delay = next.since(self.planner.wall());
@@ -340,6 +378,12 @@ impl Stage {
         assert_eq!(row.attempt == 0, row.state == AttemptState::NotSent, "{text}");
         text
     }
+}
+
+/// The number of a detection, in brackets, if it is not that by which its delivery is named.
+fn seq_of_another(name: &str, channel: &str, seq: u64) -> String {
+    let own = name.strip_prefix(channel).and_then(|own| own.parse::<u64>().ok());
+    if own.is_some_and(|own| own != seq) { format!("[{seq}]") } else { String::new() }
 }
 
 fn ms(text: &str) -> i64 {

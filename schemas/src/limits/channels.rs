@@ -3,6 +3,9 @@
 /// Matching signals that a message for people shows, the newest; of more it says how many.
 pub const EVIDENCE_SHOWN_MAX: usize = 10;
 
+/// Alerts of a bundle or of a digest that a message for people shows, the first; of more it says how many.
+pub const ALERTS_SHOWN_MAX: usize = 20;
+
 /// Blocks of a message to Slack (Slack, "Blocks").
 pub const SLACK_BLOCKS_MAX: usize = 50;
 /// Characters of a header there (Slack, "Header block").

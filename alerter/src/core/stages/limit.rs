@@ -9,6 +9,6 @@ use crate::core::tenant::Tenant;
 
 /// Why there is no room for a planned delivery. None: there is. One that overtakes another needs no room of its own.
 pub(in crate::core) fn limit(tenant: &Tenant, planned: &Delivery, detection: &Detection) -> Option<Reason> {
-    let takes_a_place = || planned.lane().is_some_and(|lane| tenant.is_overtaken_by(&lane, detection));
-    (tenant.deliveries.len() >= DELIVERIES_MAX && !takes_a_place()).then_some(Reason::QueueFull)
+    let takes_a_place = || planned.lanes().any(|lane| tenant.is_overtaken_by(&lane, detection));
+    (tenant.line_count() >= DELIVERIES_MAX && !takes_a_place()).then_some(Reason::QueueFull)
 }
