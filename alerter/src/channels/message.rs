@@ -4,16 +4,18 @@
 //! A receiver shows `title`, `message`, `why` and `do` to people as they are: characters that hide something are
 //! written out in them, such as `\u{202e}`. What programs compare (ids, `group`, `evidence`) is exact.
 
+use std::sync::Arc;
+
 use logystera_schemas::calendar::Utc;
 use logystera_schemas::catalogue::json_of;
-use logystera_schemas::detection::{Detection, DetectionState, Evidence, Label};
+use logystera_schemas::detection::{Detection, DetectionState, Evidence, Label, Severity};
 use logystera_schemas::ids::{ChannelId, EpisodeId, RuleName, SiteId, TenantId};
 use logystera_schemas::text::{Shown, ShownLines};
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeStruct, Serializer};
 
 use super::Advice;
-use crate::core::{About, Due, Merged, Told};
+use crate::core::{About, Digest, DigestCount, Due, Merged, Told};
 
 /// The envelope that Standard Webhooks recommends.
 #[derive(Serialize)]
@@ -51,7 +53,7 @@ struct ChannelTest<'a> {
 /// The body of a delivery. `public_url` is the deployment's address, without a slash at its end; `advice` what the rule says
 /// to a person.
 ///
-/// `type` is `detection.firing`, `detection.resolved`, `detection.bundle` or `channel.disabled`; `timestamp` is when the detection was
+/// `type` is `detection.firing`, `detection.resolved`, `detection.bundle`, `digest` or `channel.disabled`; `timestamp` is when the detection was
 /// evaluated last; `data` is the detection, or what became of the channel, with the name of the detection to which it
 /// answered 410.
 pub fn body(due: &Due, public_url: &str, advice: Option<&Advice>) -> Vec<u8> {
@@ -71,6 +73,25 @@ pub fn body(due: &Due, public_url: &str, advice: Option<&Advice>) -> Vec<u8> {
             };
             let data = Said { detection, url: &url, advice, merged: &due.merged };
             json(&Envelope { r#type: kind, timestamp, data })
+        }
+        About::Digest(digest, named) => {
+            let timestamp = named.iter().map(|one| one.last_evaluated_at).max().map_or(timestamp, rfc3339);
+            let told: Vec<Told> =
+                named.iter().map(|one| Told { detection: Arc::clone(one), merged: Merged::default() }).collect();
+            let detections = Detections { told: &told, public_url, advice: None };
+            let Digest { since, counts, rest } = digest;
+            let rules = counts.iter().map(Counted::of).collect();
+            let (count, channel) = (digest.alerts(), &due.channel);
+            let data = DigestSaid {
+                tenant: &due.tenant,
+                channel,
+                since: since.0,
+                count,
+                rules,
+                other_rules: *rest,
+                detections,
+            };
+            json(&Envelope { r#type: "digest", timestamp, data })
         }
         About::ChannelDisabled(channel) => {
             let Detection { id, tenant, site, rule, seq, .. } = detection;
@@ -162,15 +183,57 @@ impl Serialize for Bundle<'_> {
             map.serialize_field("state", &first.state)?;
         }
         map.serialize_field("count", &told.len())?;
+        map.serialize_field("detections", &Detections { told, public_url, advice: *advice })?;
+        map.end()
+    }
+}
+
+/// Each detection as in a message of its own.
+struct Detections<'a> {
+    told: &'a [Told],
+    public_url: &'a str,
+    advice: Option<&'a Advice>,
+}
+
+impl Serialize for Detections<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { told, public_url, advice } = self;
         let urls: Vec<String> = told.iter().map(|one| url_of(public_url, &one.detection)).collect();
-        let said = told.iter().zip(&urls).map(|(one, url)| Said {
+        serializer.collect_seq(told.iter().zip(&urls).map(|(one, url)| Said {
             detection: one.detection.as_ref(),
             url,
             advice: *advice,
             merged: &one.merged,
-        });
-        map.serialize_field("detections", &said.collect::<Vec<_>>())?;
-        map.end()
+        }))
+    }
+}
+
+/// What a channel had no room for: how many alerts of each rule, and the first few.
+#[derive(Serialize)]
+struct DigestSaid<'a> {
+    tenant: &'a TenantId,
+    channel: &'a ChannelId,
+    since: i64,
+    count: u64,
+    rules: Vec<Counted<'a>>,
+    other_rules: u64,
+    detections: Detections<'a>,
+}
+
+#[derive(Serialize)]
+struct Counted<'a> {
+    rule: &'a RuleName,
+    title: String,
+    severity: Severity,
+    state: DetectionState,
+    count: u64,
+}
+
+impl<'a> Counted<'a> {
+    fn of(count: &'a DigestCount) -> Self {
+        let DigestCount { rule, title, severity, is_over, alerts } = count;
+        let state = if *is_over { DetectionState::Resolved } else { DetectionState::Firing };
+        Self { rule, title: Shown(title).to_string(), severity: *severity, state, count: *alerts }
     }
 }
 

@@ -2,7 +2,9 @@
 //! part is of one line or of several, with what cannot be seen written out; a kind escapes it for its target and cuts
 //! it to its limits.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use logystera_schemas::calendar;
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
@@ -11,7 +13,7 @@ use logystera_schemas::limits::{ALERTS_SHOWN_MAX, EVIDENCE_SHOWN_MAX};
 use logystera_schemas::text::{Shown, ShownLines, counted};
 
 use super::Advice;
-use crate::core::{About, Due, Merged, Told};
+use crate::core::{About, Digest, Due, Merged, Told};
 
 /// What a message is about, for its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,7 @@ impl Words {
         match &due.about {
             About::Detection => Self { link, ..of_detection(detection, &due.merged, advice) },
             About::Bundle(told) => Self { link, ..of_bundle(detection, told, advice) },
+            About::Digest(digest, named) => of_digest(digest, named),
             About::ChannelDisabled(channel) => Self { link, ..of_channel(channel, detection) },
         }
     }
@@ -206,13 +209,43 @@ fn of_bundle(first: &Detection, told: &[Told], advice: Option<&Advice>) -> Words
     }
 }
 
+/// What a channel had no room for.
+fn of_digest(digest: &Digest, named: &[Arc<Detection>]) -> Words {
+    let alerts = digest.alerts();
+    let worst = digest.counts.iter().filter(|count| !count.is_over).map(|count| count.severity).max();
+    let headline = format!("{} in one message", counted(alerts, "more alert", "more alerts"));
+    let message = format!(
+        "There were more alerts since {} than this channel takes messages a minute: these are told together.",
+        calendar::show(digest.since.0)
+    );
+    let mut facts: Vec<(String, String)> = digest
+        .counts
+        .iter()
+        .map(|count| {
+            let of = if count.is_over { "Over" } else { severity(count.severity) };
+            fact(&format!("{of}: {}", count.title), &counted(count.alerts, "alert", "alerts"))
+        })
+        .collect();
+    facts.extend((digest.rest > 0).then(|| fact("Other rules", &counted(digest.rest, "alert", "alerts"))));
+    let mut worst_first: Vec<&Detection> = named.iter().map(AsRef::as_ref).collect();
+    worst_first.sort_by_key(|d| (d.state == DetectionState::Resolved, Reverse(d.severity)));
+    let shown = worst_first.len().min(ALERTS_SHOWN_MAX);
+    let over = |d: &Detection| if d.state == DetectionState::Resolved { "Over" } else { severity(d.severity) };
+    Words {
+        facts,
+        notes: vec!["Each of them: logystera delivery list --state not_sent".to_owned()],
+        alerts: worst_first[..shown].iter().map(|d| format!("{}  {}", over(d), alert_line(d, true))).collect(),
+        alerts_more: usize::try_from(alerts).unwrap_or(usize::MAX).saturating_sub(shown),
+        ..Words::short(worst.map_or(Tone::Over, Tone::Firing), &headline, &message)
+    }
+}
+
 /// An alert on one line: when it began, where if that differs, its group, and what it says.
 fn alert_line(detection: &Detection, names_site: bool) -> String {
     let mut parts = vec![calendar::show(detection.started_at)];
     parts.extend(names_site.then(|| detection.site.to_string()));
     let group = detection.group.iter().filter(|label| !label.value.is_empty());
-    let group: Vec<String> =
-        group.map(|Label { field, value }| format!("{}={}", Shown(field), Shown(value))).collect();
+    let group: Vec<String> = group.map(|Label { field, value }| format!("{}={}", Shown(field), Shown(value))).collect();
     parts.extend((!group.is_empty()).then(|| group.join(" ")));
     parts.push(Shown(&detection.message).to_string());
     parts.join("  ")

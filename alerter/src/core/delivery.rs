@@ -9,6 +9,7 @@ use logystera_schemas::ids::{ChannelId, Sha256Digest, SiteId};
 use logystera_schemas::time::WallMs;
 
 use super::clock::Timer;
+use super::digest::Digest;
 
 /// Where a delivery stands. One that ended is no longer in the state: its rows tell of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub(super) struct Delivery {
     pub(super) others: Vec<Line>,
     /// Derived: what a bundle's detections have in common. None: it takes no others.
     pub(super) gathers: Option<Arc<[u8]>>,
+    /// What it counts besides those that it names, if it is a digest.
+    pub(super) digest: Option<Digest>,
     /// Set if the delivery is the news that this channel was switched off, when it answered 410 to the detection.
     pub(super) disabled: Option<ChannelId>,
     /// Attempts started so far: also the number of the one in the air.
@@ -54,7 +57,7 @@ pub(super) struct Line {
     pub(super) order: u64,
     /// What it tells besides its own detection.
     pub(super) merged: Merged,
-    /// Derived: the fault that it is about. None: it is the news that a channel was switched off.
+    /// Derived: the fault that it is about. None: it is the news that a channel was switched off, or of a digest.
     pub(super) lane: Option<Arc<[u8]>>,
 }
 
@@ -121,13 +124,10 @@ impl Delivery {
 }
 
 /// The bytes that tell one fault from another: site, rule and group.
-pub(super) fn lane_of(detection: &Detection, disabled: Option<&ChannelId>) -> Option<Arc<[u8]>> {
-    if disabled.is_some() {
-        return None;
-    }
+pub(super) fn lane_of(detection: &Detection) -> Arc<[u8]> {
     let mut bytes = Writer::new();
     detection.site.write(&mut bytes);
     detection.rule.write(&mut bytes);
     detection.group.write(&mut bytes);
-    Some(bytes.into_bytes().into())
+    bytes.into_bytes().into()
 }

@@ -8,6 +8,7 @@ use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
 use logystera_schemas::limits::{ATTEMPTS_IN_FLIGHT_MAX, ATTEMPTS_IN_FLIGHT_TENANT_MAX};
 
 use super::delivery::{Delivery, Line, Merged, Stage};
+use super::digest::Digest;
 use super::planner::Planner;
 use super::tenant::Tenant;
 
@@ -18,6 +19,8 @@ pub enum About {
     Detection,
     /// These detections, of which [`Due::detection`] is the first: one rule's, all firing or all over.
     Bundle(Vec<Told>),
+    /// What the channel had no room for; of these detections, of which [`Due::detection`] is the first, by name.
+    Digest(Digest, Vec<Arc<Detection>>),
     /// This channel of the tenant answered 410 to the detection, is switched off and gets nothing more.
     ChannelDisabled(ChannelId),
 }
@@ -65,6 +68,9 @@ impl Tenant {
     fn about(&self, delivery: &Delivery) -> About {
         if let Some(channel) = &delivery.disabled {
             return About::ChannelDisabled(channel.clone());
+        }
+        if let Some(digest) = delivery.digest.as_ref().filter(|digest| digest.alerts() > 1) {
+            return About::Digest(digest.clone(), self.detections_of(delivery));
         }
         if delivery.others.is_empty() {
             return About::Detection;

@@ -3,6 +3,8 @@
 
 pub mod planner;
 
+mod holding;
+
 mod tenant;
 
 mod stages;
@@ -11,6 +13,8 @@ mod delivery;
 
 mod channel;
 mod clock;
+mod digest;
+mod rate;
 
 pub mod reason;
 mod report;
@@ -23,6 +27,7 @@ pub mod state;
 mod status;
 
 pub use delivery::Merged;
+pub use digest::{Digest, DigestCount};
 pub use due::{About, AttemptRef, Due, Told};
 pub use planner::Planner;
 pub use report::{Counters, Notice};

@@ -84,7 +84,7 @@ impl Planner {
         match record {
             DetectionsRecord::Seal(_) => self.sealed = true,
             DetectionsRecord::Detection(detection) => self.plan(&Arc::from(detection), rows),
-            DetectionsRecord::Tick(tick) => self.tick(&tick),
+            DetectionsRecord::Tick(tick) => self.tick(&tick, rows),
             DetectionsRecord::ChannelsConfigured(configured) => self.configure(configured, rows),
             DetectionsRecord::ChannelEnabled(enabled) => self.enable(enabled),
             DetectionsRecord::AttemptStarted(started) => self.started(&started, rows),
@@ -92,7 +92,7 @@ impl Planner {
         }
     }
 
-    fn tick(&mut self, tick: &Tick) {
+    fn tick(&mut self, tick: &Tick, rows: &mut Vec<Attempt>) {
         let before = self.clock.wall();
         self.clock.tick(tick.partition, tick.at);
         self.dirty.mark(Key::Clock);
@@ -102,6 +102,7 @@ impl Planner {
                 tenant.set_back(id, wall, &mut self.dirty);
             }
         }
+        self.hold_back_all(rows);
     }
 
     fn configure(&mut self, configured: ChannelsConfigured, rows: &mut Vec<Attempt>) {
@@ -175,7 +176,13 @@ impl Planner {
         if lane.as_ref().is_some_and(|lane| tenant.is_newest(lane, &planned.lead)) {
             return;
         }
-        if let Some(reason) = refused.or_else(|| limit(tenant, &planned, detection)) {
+        let refused = refused.or_else(|| limit(tenant, &planned, detection));
+        if refused == Some(Reason::RateLimited) {
+            self.busy.insert(id.clone());
+            self.hold_one(&id, channel, detection, rows);
+            return;
+        }
+        if let Some(reason) = refused {
             let row = RowOf {
                 detection,
                 channel: channel.as_str(),
@@ -190,11 +197,8 @@ impl Planner {
         let (delivery, gathers_until) = tenant.gather(delivery, planned, detection, wall);
         self.dirty.mark(Key::Delivery(id.clone(), delivery));
         self.busy.insert(id.clone());
-        if let Some(until) = gathers_until {
-            let next = self.not_before(&id, delivery).unwrap_or(until);
-            let of = RowOf { detection, channel: channel.as_str(), delivery, attempt: 0, disabled: None };
-            let row = of.row(AttemptState::NotSent, &Reason::Bundled, wall);
-            rows.push(Attempt { next_attempt_at: Some(next), ..row });
+        if gathers_until.is_some() {
+            self.tell_of_held(detection, channel, delivery, &Reason::Bundled, rows);
         }
         // A bundle that is full leaves at once, and so does what its other lines wait for.
         let is_full = gathers_until == Some(wall);
@@ -203,6 +207,7 @@ impl Planner {
         for lane in lanes {
             self.overtake(&id, &lane, rows);
         }
+        self.hold_back(&id, channel, rows);
     }
 
     /// Lets newer lines of a lane overtake those that wait before them. Each of these gets its last row.
@@ -302,7 +307,7 @@ impl Planner {
     }
 
     /// When a delivery that waits is tried next, as far as is known now.
-    fn not_before(&self, tenant: &TenantId, delivery: DeliveryId) -> Option<WallMs> {
+    pub(super) fn not_before(&self, tenant: &TenantId, delivery: DeliveryId) -> Option<WallMs> {
         let tenant = self.tenants.get(tenant)?;
         let delivery = tenant.deliveries.get(&delivery)?;
         let due = delivery.waits_for()?.at.max(self.clock.wall());

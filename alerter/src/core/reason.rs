@@ -10,6 +10,8 @@ use logystera_schemas::limits::ATTEMPT_DETAIL_CHARS_MAX;
 pub const SUPERSEDED: &str = "superseded";
 /// Code of [`Reason::Bundled`].
 pub const BUNDLED: &str = "bundled";
+/// Code of [`Reason::RateLimited`].
+pub const RATE_LIMITED: &str = "rate_limited";
 /// Code of [`Reason::QueueFull`].
 pub const QUEUE_FULL: &str = "queue_full";
 
@@ -36,6 +38,8 @@ pub enum Reason {
     Unknown,
     /// It waits for others of its rule, and goes with them: its delivery is theirs.
     Bundled,
+    /// The channel has as many messages as it takes a minute: it is told of this one in a digest.
+    RateLimited,
     /// A suppression holds the detection back.
     Suppressed,
     /// The tenant has no channel; or no other one that is on, to be told that a channel was switched off.
@@ -92,6 +96,7 @@ impl fmt::Display for Reason {
             Self::AddressForbidden => "address_forbidden",
             Self::Unknown => "unknown",
             Self::Bundled => BUNDLED,
+            Self::RateLimited => RATE_LIMITED,
             Self::Suppressed => "suppressed",
             Self::NoChannel => "no_channel",
             Self::QueueFull => QUEUE_FULL,

@@ -26,9 +26,12 @@ use logystera_schemas::time::WallMs;
 use super::channel::{Channel, Pace};
 use super::clock::{LogClock, PartitionClock, Timer};
 use super::delivery::{Delivery, DetectionRef, Line, Merged, Stage, lane_of};
+use super::digest::Digest;
 use super::key::{Dirty, Key};
 use super::planner::Planner;
+use super::rate::Window;
 use super::stages::gather::gathers;
+use super::stages::limit::digest_key;
 use super::tenant::{HeldDetection, Tenant};
 
 /// Number of the layout below. Another one is refused.
@@ -69,6 +72,7 @@ avro_record! {
         layout: u32,
         channels: Vec<ChannelEntry>,
         more: Vec<ChannelMore> where since 2,
+        windows: Vec<ChannelWindow> where since 3,
     }
 }
 
@@ -100,6 +104,15 @@ avro_record! {
 }
 
 avro_record! {
+    /// The minute in which a channel's attempts are counted.
+    #[derive(Debug)]
+    pub(super) struct ChannelWindow {
+        channel: ChannelId,
+        window: Window,
+    }
+}
+
+avro_record! {
     /// A detection that deliveries rest on.
     #[derive(Debug)]
     pub(super) struct DetectionEntry {
@@ -127,6 +140,7 @@ avro_record! {
         throttled_since: Option<WallMs> where since 2,
         merged: Merged where since 2,
         others: Vec<LineEntry> where since 3,
+        digest: Option<Digest> where since 3,
     }
 }
 
@@ -251,17 +265,18 @@ impl Planner {
 }
 
 fn entry_of_channels(channels: &BTreeMap<ChannelId, Channel>) -> ChannelsEntry {
-    let (mut entries, mut more) = (Vec::new(), Vec::new());
+    let (mut entries, mut more, mut windows) = (Vec::new(), Vec::new(), Vec::new());
     for (id, channel) in channels {
-        let Channel { kind, off_since, gone_since, pause, throttles, pace, failures, opens, open, trouble } =
+        let Channel { kind, off_since, gone_since, pause, throttles, pace, window, failures, opens, open, trouble } =
             channel.clone();
+        windows.extend(window.map(|window| ChannelWindow { channel: id.clone(), window }));
         let disabled = off_since.is_some();
         if disabled || gone_since.is_some() || throttles > 0 || pace.is_some() || trouble.is_some() {
             more.push(ChannelMore { channel: id.clone(), off_since, gone_since, throttles, pace, trouble });
         }
         entries.push(ChannelEntry { channel: id.clone(), kind, disabled, pause, failures, opens, open });
     }
-    ChannelsEntry { layout: LAYOUT, channels: entries, more }
+    ChannelsEntry { layout: LAYOUT, channels: entries, more, windows }
 }
 
 fn channels_of(entry: ChannelsEntry) -> BTreeMap<ChannelId, Channel> {
@@ -276,14 +291,19 @@ fn channels_of(entry: ChannelsEntry) -> BTreeMap<ChannelId, Channel> {
             *known = Channel { off_since, gone_since, throttles, pace, trouble, ..std::mem::take(known) };
         }
     }
+    for ChannelWindow { channel, window } in entry.windows {
+        if let Some(known) = channels.get_mut(&channel) {
+            known.window = Some(window);
+        }
+    }
     channels
 }
 
 impl From<Delivery> for DeliveryEntry {
     fn from(delivery: Delivery) -> Self {
         let waiting = delivery.waits_for();
-        let Delivery { channel, lead, others, disabled, attempts, off_schedule, refusals, throttled_since, due, .. } =
-            delivery;
+        let Delivery { channel, lead, others, digest, disabled, attempts, refusals, due, .. } = delivery;
+        let (off_schedule, throttled_since) = (delivery.off_schedule, delivery.throttled_since);
         let Line { detection: DetectionRef { site, seq, chain }, order, merged, .. } = lead;
         let (layout, chain, others) = (LAYOUT, Some(chain), others.into_iter().map(LineEntry::from).collect());
         Self {
@@ -302,6 +322,7 @@ impl From<Delivery> for DeliveryEntry {
             throttled_since,
             merged,
             others,
+            digest,
         }
     }
 }
@@ -323,9 +344,14 @@ impl DeliveryEntry {
             None => tenant.detections.keys().find(|d| d.site == site && d.seq == seq)?.chain,
         };
         let first = LineEntry { site, seq, chain, order, merged: self.merged };
-        let lead = first.line_of(tenant, disabled.as_ref())?;
-        let others = self.others.into_iter().map(|other| other.line_of(tenant, None)).collect::<Option<_>>()?;
-        let gathers = gathers(&tenant.detections.get(&lead.detection)?.detection).filter(|_| disabled.is_none());
+        let digest = self.digest;
+        let has_lanes = disabled.is_none() && digest.is_none();
+        let lead = first.line_of(tenant, has_lanes)?;
+        let others = self.others.into_iter().map(|other| other.line_of(tenant, has_lanes)).collect::<Option<_>>()?;
+        let gathers = match &digest {
+            Some(_) => Some(digest_key()),
+            None => gathers(&tenant.detections.get(&lead.detection)?.detection).filter(|_| has_lanes),
+        };
         let stage = waiting.map_or(Stage::InFlight, Stage::Waiting);
         let (off_schedule, throttled_since) = (self.off_schedule, self.throttled_since);
         Some(Delivery {
@@ -333,6 +359,7 @@ impl DeliveryEntry {
             lead,
             others,
             gathers,
+            digest,
             disabled,
             attempts,
             off_schedule,
@@ -345,12 +372,12 @@ impl DeliveryEntry {
 }
 
 impl LineEntry {
-    fn line_of(self, tenant: &mut Tenant, disabled: Option<&ChannelId>) -> Option<Line> {
+    fn line_of(self, tenant: &mut Tenant, has_lane: bool) -> Option<Line> {
         let Self { site, seq, chain, order, merged } = self;
         let detection = DetectionRef { site, seq, chain };
         let held = tenant.detections.get_mut(&detection)?;
         held.deliveries += 1;
-        let lane = lane_of(&held.detection, disabled);
+        let lane = has_lane.then(|| lane_of(&held.detection));
         Some(Line { detection, order, merged, lane })
     }
 }

@@ -111,6 +111,12 @@ impl Tenant {
         Some((delivery.clone(), Arc::clone(&held.detection)))
     }
 
+    /// Every detection that a delivery tells by itself.
+    pub(super) fn detections_of(&self, delivery: &Delivery) -> Vec<Arc<Detection>> {
+        let detection = |line: &Line| Some(Arc::clone(&self.detections.get(&line.detection)?.detection));
+        delivery.lines().filter_map(detection).collect()
+    }
+
     /// A line and its detection.
     pub(super) fn find_line(&self, at: LineAt) -> Option<(Line, Arc<Detection>)> {
         let line = self.deliveries.get(&at.2)?.lines().find(|line| line.order == at.0)?;
@@ -254,6 +260,12 @@ impl Tenant {
         delivery.lines().any(|line| older(line).is_some())
     }
 
+    /// Deliveries whose time has come, and which are behind nothing.
+    pub(super) fn ready(&self, channel: &ChannelId, wall: WallMs) -> impl Iterator<Item = DeliveryId> {
+        let queue = self.waiting.get(channel).into_iter().flatten().take_while(move |place| place.0 <= wall);
+        queue.map(|place| place.4).filter(|id| !self.is_behind(*id))
+    }
+
     /// Deliveries whose attempt should start now: those of the channels with the fewest attempts in the air first, then by
     /// time. Never more than the tenant and each channel may have.
     pub(super) fn due(&self, wall: WallMs) -> Vec<DeliveryId> {
@@ -262,7 +274,8 @@ impl Tenant {
         let mut places = Vec::new();
         for (id, queue) in self.waiting.iter().filter(|_| room > 0) {
             let busy = self.in_flight.get(id).copied().unwrap_or(0);
-            let free = self.channels.get(id).map_or(0, |c| c.places(wall)).saturating_sub(busy);
+            let Some(channel) = self.channels.get(id) else { continue };
+            let free = channel.places(wall).saturating_sub(busy).min(channel.room(wall).unwrap_or(usize::MAX));
             if free == 0 {
                 continue;
             }

@@ -10,7 +10,9 @@ use logystera_schemas::delivery::{
     Attempt, AttemptCause, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelRef,
     ChannelsConfigured,
 };
-use logystera_schemas::detection::{BundleBy, BundleSpec, Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
+use logystera_schemas::detection::{
+    BundleBy, BundleSpec, Detection, DetectionReason, DetectionState, Evidence, Label, Severity,
+};
 use logystera_schemas::ids::{DeliveryId, EpisodeId, Sha256Digest};
 use logystera_schemas::limits::RETRY_DELAYS_MS;
 use logystera_schemas::signals_topic::Tick;
@@ -79,8 +81,12 @@ pub(crate) fn tick(partition: u32, at: i64) -> DetectionsRecord {
 }
 
 pub(crate) fn channels(tenant: &str, ids: &[&str]) -> DetectionsRecord {
-    // `slack` in a channel's id makes it one.
-    let kind = |id: &str| if id.contains("slack") { "slack" } else { "webhook" }.to_owned();
+    // `slack` in a channel's id makes it one, and `mail` one of email.
+    let kind = |id: &str| match id {
+        id if id.contains("slack") => "slack".to_owned(),
+        id if id.contains("mail") => "email".to_owned(),
+        _ => "webhook".to_owned(),
+    };
     let channels = ids.iter().map(|id| ChannelRef { channel: id.parse().unwrap(), kind: kind(id) }).collect();
     DetectionsRecord::ChannelsConfigured(ChannelsConfigured { tenant: tenant.parse().unwrap(), channels })
 }
@@ -138,8 +144,9 @@ pub(crate) fn apply(planner: &mut Planner, record: DetectionsRecord) -> Vec<Atte
 /// | `firing 1`, `resolved 2`, `suppressed 3` | rows of the detection with this `seq`, of a group and an episode of its own |
 /// | `firing 1 x e1`, `resolved 2 x e1 6m` | the same, of group `x` and episode 1; found so long ago |
 /// | `firing 1 x e1 @blog` | the same of another site |
+/// | `severity info` | from here on detections are so bad |
 /// | `bundle 30s 3 site`, `bundle none` | from here on detections are of a rule that says `bundle` so, or not |
-/// | `due` | what is due, as `<channel><seq>#<attempt>`; a bundle as `<channel><seq>[<seqs>]#<attempt>` |
+/// | `due` | what is due, as `<channel><seq>#<attempt>`; a bundle as `<channel><seq>[<seqs>]#<attempt>`, a digest as `<channel>-digest<seq>(<alerts>: <seqs>)#<attempt>` |
 /// | `start a1` | rows; starts what is due under that name |
 /// | `end a1 ok`, `end a1 500`, `end a1 429/30`, `end a1 timeout`, `end a1 dns` | rows; ends attempt in the air |
 /// | `end a1 gone:slack_no_service` | rows; ends it as the outcome with this detail |
@@ -191,7 +198,8 @@ pub(crate) fn play_behind(beginning: &str, script: &str) {
 }
 
 fn play_one(script: &str, played: Played) {
-    let mut stage = Stage { planner: Planner::new(), names: BTreeMap::new(), bundle: None, played };
+    let mut stage =
+        Stage { planner: Planner::new(), names: BTreeMap::new(), bundle: None, severity: Severity::Critical, played };
     let mut store = Store::new();
     stage.act("at 0s");
     for (number, line) in
@@ -236,6 +244,7 @@ struct Stage {
     names: BTreeMap<DeliveryId, String>,
     /// How detections are bundled from here on.
     bundle: Option<BundleSpec>,
+    severity: Severity,
     played: Played,
 }
 
@@ -249,6 +258,10 @@ impl Stage {
             ["enable", channel] => enabled("t", channel),
             ["due"] => return self.due(),
             ["bundle", ref of @ ..] => return self.bundle(of),
+            ["severity", severity] => {
+                self.severity = Severity::from_symbol(severity).unwrap();
+                return String::new();
+            }
             ["start", name] => {
                 let due = self.planner.due().find(|d| self.name(d) == name);
                 started(&due.unwrap_or_else(|| panic!("{name} is not due")), self.planner.wall())
@@ -268,11 +281,13 @@ impl Stage {
             found.site = site[1..].parse().unwrap();
         }
         found.bundle.clone_from(&self.bundle);
+        found.severity = self.severity;
         let age = of.get(2).map_or(0, |age| ms(age));
         let group = of.first().map_or(found.group[0].value.clone(), |group| (*group).to_owned());
         let episode = of.get(1).map_or(seq as u8, |e| e[1..].parse().unwrap());
         found = line_of(found, &group, episode, self.planner.wall().0 - age);
-        for channel in ["a", "b", "c", "slack"] {
+        for channel in ["a", "b", "c", "slack", "mail"] {
+            self.names.insert(retry::digest_id(&found, channel), format!("{channel}-digest{seq}"));
             self.names.insert(retry::delivery_id(&found, channel, None), format!("{channel}{seq}"));
         }
         DetectionsRecord::Detection(Box::new(found))
@@ -296,6 +311,10 @@ impl Stage {
             About::Bundle(told) => {
                 let seqs: Vec<String> = told.iter().map(|one| one.detection.seq.to_string()).collect();
                 format!("[{}]", seqs.join(" "))
+            }
+            About::Digest(digest, named) => {
+                let seqs: Vec<String> = named.iter().map(|one| one.seq.to_string()).collect();
+                format!("({}: {})", digest.alerts(), seqs.join(" "))
             }
             About::Detection => seq_of_another(name, due.channel.as_str(), due.detection.seq),
             _ => String::new(),
@@ -382,7 +401,7 @@ impl Stage {
 
 /// The number of a detection, in brackets, if it is not that by which its delivery is named.
 fn seq_of_another(name: &str, channel: &str, seq: u64) -> String {
-    let own = name.strip_prefix(channel).and_then(|own| own.parse::<u64>().ok());
+    let own = name.strip_prefix(channel).and_then(|own| own.trim_start_matches("-digest").parse::<u64>().ok());
     if own.is_some_and(|own| own != seq) { format!("[{seq}]") } else { String::new() }
 }
 
