@@ -129,8 +129,10 @@ pub fn payload(words: &Words) -> Value {
     if let Some((_, lines)) = words.list(usize::MAX) {
         // So that the last of them has its place too.
         let line_chars = EVIDENCE_LINE_CHARS.min(EVIDENCE_CHARS / lines.len() - 1);
-        let lines: Vec<String> = lines.iter().map(|line| cut(line, line_chars, |c, to| to.push(c))).collect();
-        blocks.push(json!({"type": "section", "text": plain(&lines.join("\n"), EVIDENCE_CHARS)}));
+        let lines: Vec<String> = lines.iter().map(|line| cut(line, line_chars, escape)).collect();
+        blocks.push(json!({
+            "type": "section", "text": {"type": "plain_text", "text": lines.join("\n"), "emoji": false},
+        }));
     }
     for (name, text) in [("Why it matters", &words.why), ("What to do", &words.what_to_do)] {
         if let Some(text) = text {

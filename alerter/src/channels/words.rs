@@ -65,7 +65,7 @@ impl Words {
         match &due.about {
             About::Detection => Self { link, ..of_detection(detection, &due.merged, advice) },
             About::Bundle(told) => Self { link, ..of_bundle(detection, told, advice) },
-            About::Digest(digest, named) => of_digest(digest, named),
+            About::Digest(digest, named) => of_digest(due, digest, named),
             About::ChannelDisabled(channel) => Self { link, ..of_channel(channel, detection) },
         }
     }
@@ -191,10 +191,8 @@ fn of_bundle(first: &Detection, told: &[Told], advice: Option<&Advice>) -> Words
     let held: u64 = all().filter(|_| !is_over).map(|d| d.held).sum();
     let mut notes = Vec::new();
     if untold > 0 {
-        notes.push(format!(
-            "Of {} of them this channel had no message that they began.",
-            if untold == told.len() { "all".to_owned() } else { untold.to_string() }
-        ));
+        let which = if untold == told.len() { "they".to_owned() } else { format!("{untold} of them") };
+        notes.push(format!("This channel had no message that {which} began."));
     }
     if held > 0 {
         notes.push(format!("{} before them were held back.", counted(held, "firing", "firings")));
@@ -210,7 +208,7 @@ fn of_bundle(first: &Detection, told: &[Told], advice: Option<&Advice>) -> Words
 }
 
 /// What a channel had no room for.
-fn of_digest(digest: &Digest, named: &[Arc<Detection>]) -> Words {
+fn of_digest(due: &Due, digest: &Digest, named: &[Arc<Detection>]) -> Words {
     let alerts = digest.alerts();
     let worst = digest.counts.iter().filter(|count| !count.is_over).map(|count| count.severity).max();
     let headline = format!("{} in one message", counted(alerts, "more alert", "more alerts"));
@@ -233,7 +231,7 @@ fn of_digest(digest: &Digest, named: &[Arc<Detection>]) -> Words {
     let over = |d: &Detection| if d.state == DetectionState::Resolved { "Over" } else { severity(d.severity) };
     Words {
         facts,
-        notes: vec!["Each of them: logystera delivery list --state not_sent".to_owned()],
+        notes: vec![format!("Each of them: logystera delivery show {}", due.delivery)],
         alerts: worst_first[..shown].iter().map(|d| format!("{}  {}", over(d), alert_line(d, true))).collect(),
         alerts_more: usize::try_from(alerts).unwrap_or(usize::MAX).saturating_sub(shown),
         ..Words::short(worst.map_or(Tone::Over, Tone::Firing), &headline, &message)

@@ -33,8 +33,8 @@ pub fn newest(log: &dyn Reading) -> Result<BTreeMap<String, Attempt>, LogError> 
 }
 
 fn is_telling(row: &Attempt) -> bool {
-    let is_of_the_message =
-        ["superseded", "suppressed", "queue_full", "channel_removed"].contains(&row.reason.as_str());
+    let is_of_the_message = ["bundled", "rate_limited", "superseded", "suppressed", "queue_full", "channel_removed"]
+        .contains(&row.reason.as_str());
     row.state != AttemptState::Started && !row.channel.is_empty() && !is_of_the_message
 }
 

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test helper: whoever fails here fails a test")]
 
+pub(crate) mod messages;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
