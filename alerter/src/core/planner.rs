@@ -173,7 +173,7 @@ impl Planner {
         }
         let planned = plan(delivery, detection, channel, disabled, tenant.next_order(), wall);
         let lane = planned.lanes().next();
-        if lane.as_ref().is_some_and(|lane| tenant.is_newest(lane, &planned.lead)) {
+        if lane.as_ref().is_some_and(|lane| tenant.is_newest(lane, &planned.lead.detection)) {
             return;
         }
         let refused = refused.or_else(|| limit(tenant, &planned, detection));

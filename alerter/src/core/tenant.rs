@@ -327,9 +327,9 @@ impl Tenant {
 
     fn index_line(&mut self, id: DeliveryId, channel: &ChannelId, line: &Line) {
         self.orders.insert((line.order, id));
-        if let Some(lane) = &line.lane {
-            let lane = (channel.clone(), Arc::clone(lane));
-            self.lanes.entry(lane).or_default().insert((line.order, line.detection.seq, id));
+        if let Some(fault) = &line.lane {
+            let of = (channel.clone(), Arc::clone(fault));
+            self.lanes.entry(of).or_default().insert((line.order, line.detection.seq, id));
         }
     }
 
@@ -337,8 +337,8 @@ impl Tenant {
     pub(super) fn unindex(&mut self, id: DeliveryId, delivery: &Delivery) {
         for line in delivery.lines() {
             self.orders.remove(&(line.order, id));
-            if let Some(lane) = &line.lane {
-                let lane = (delivery.channel.clone(), Arc::clone(lane));
+            if let Some(fault) = &line.lane {
+                let lane = (delivery.channel.clone(), Arc::clone(fault));
                 drop_from(&mut self.lanes, &lane, &(line.order, line.detection.seq, id));
             }
         }

@@ -319,7 +319,7 @@ impl Stage {
                 format!("({}: {})", digest.alerts(), seqs.join(" "))
             }
             About::Detection => seq_of_another(name, due.channel.as_str(), due.detection.seq),
-            _ => String::new(),
+            About::ChannelDisabled(_) => String::new(),
         };
         let show = |d: &Due| {
             let name = self.name(d);

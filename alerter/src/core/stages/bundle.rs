@@ -11,7 +11,7 @@ use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
 use logystera_schemas::time::WallMs;
 
 use crate::core::clock::Timer;
-use crate::core::delivery::{Delivery, Lane, Line, Merged, Stage};
+use crate::core::delivery::{Delivery, DetectionRef, Lane, Merged, Stage};
 use crate::core::key::{Dirty, Key};
 use crate::core::retry;
 use crate::core::tenant::{LineAt, Tenant};
@@ -32,9 +32,9 @@ impl Tenant {
     }
 
     /// Whether this detection is the newest line of its lane already.
-    pub(in crate::core) fn is_newest(&self, lane: &Lane, line: &Line) -> bool {
+    pub(in crate::core) fn is_newest(&self, lane: &Lane, detection: &DetectionRef) -> bool {
         let newest = self.lane(lane).last().and_then(|at| self.find_line(at));
-        newest.is_some_and(|(newest, _)| newest.detection == line.detection)
+        newest.is_some_and(|(newest, _)| newest.detection == *detection)
     }
 
     /// Lets newer lines of a lane overtake those that wait before them, and gives those.

@@ -78,20 +78,16 @@ impl Tenant {
             merged: Merged::default(),
             lane: None,
         };
-        let id = match self.open_digest(channel) {
-            Some(id) => {
-                self.name(tenant, id, line, detection, dirty);
-                id
-            }
-            None => {
-                let id = retry::digest_id(detection, channel.as_str());
-                let left = self.channels.get(channel).and_then(|c| c.window?.end(wall)).map(|end| end.since(wall));
-                let timer = Timer::after(wall, left.unwrap_or(RATE_WINDOW_MS));
-                self.hold(detection, dirty);
-                self.insert(id, Delivery::of_digest(channel.clone(), line, digest_key(), wall, Stage::Waiting(timer)));
-                id
-            }
-        };
+        let open = self.open_digest(channel);
+        let id = open.unwrap_or_else(|| retry::digest_id(detection, channel.as_str()));
+        if open.is_some() {
+            self.name(tenant, id, line, detection, dirty);
+        } else {
+            let left = self.channels.get(channel).and_then(|c| c.window?.end(wall)).map(|end| end.since(wall));
+            let timer = Timer::after(wall, left.unwrap_or(RATE_WINDOW_MS));
+            self.hold(detection, dirty);
+            self.insert(id, Delivery::of_digest(channel.clone(), line, digest_key(), wall, Stage::Waiting(timer)));
+        }
         if let Some(digest) = self.deliveries.get_mut(&id).and_then(|delivery| delivery.digest.as_mut()) {
             digest.add(detection);
         }
