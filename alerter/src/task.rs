@@ -21,7 +21,7 @@ use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
 use tokio::sync::mpsc;
 
-use crate::core::reason::{QUEUE_FULL, SUPERSEDED};
+use crate::core::reason::{BUNDLED, QUEUE_FULL, RATE_LIMITED, SUPERSEDED};
 use crate::core::{AttemptRef, Counters, Due, Notice, Planner};
 
 /// Name of the application whose state and position these are.
@@ -124,8 +124,9 @@ impl StateMachine for PlannerMachine {
         let is_tick = matches!(decoded, DetectionsRecord::Tick(_));
         self.planner.apply(decoded, &mut rows);
         for row in &rows {
-            // What a newer line tells too was not given up: nobody should be called for it.
-            let state = if row.reason == SUPERSEDED { SUPERSEDED } else { row.state.as_str() };
+            // What another message tells too was not given up: nobody should be called for it.
+            let told_by_another = [SUPERSEDED, BUNDLED, RATE_LIMITED].into_iter().find(|code| row.reason == *code);
+            let state = told_by_another.unwrap_or(row.state.as_str());
             metrics::counter!("logystera_alerter_rows_total", "state" => state).increment(1);
             if row.state == AttemptState::NotSent {
                 metrics::counter!("logystera_alerter_not_sent_total", "reason" => row.reason.clone()).increment(1);

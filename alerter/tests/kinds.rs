@@ -5,6 +5,8 @@
 mod common;
 mod receiver;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use common::{START_MS, detection, due_of_detection};
 use http_body_util::Full;
@@ -15,16 +17,17 @@ use logystera_alerter::channels::http::HttpConfig;
 use logystera_alerter::channels::kinds::{self, Kinds};
 use logystera_alerter::channels::words::Words;
 use logystera_alerter::channels::{Advice, Target, slack, teams};
-use logystera_alerter::core::{About, Due, Merged};
+use logystera_alerter::core::{About, Digest, DigestCount, Due, Merged, Told};
 use logystera_schemas::control::ChannelKind;
 use logystera_schemas::delivery::{AttemptCause, AttemptOutcome};
-use logystera_schemas::detection::{DetectionState, Evidence, Label, Severity};
+use logystera_schemas::detection::{Detection, DetectionState, Evidence, Label, Severity};
 use logystera_schemas::ids::DeliveryId;
 use logystera_schemas::limits::{
-    EVIDENCE_SHOWN_MAX, SLACK_BLOCKS_MAX, SLACK_CHARS_MAX, SLACK_FIELD_CHARS_MAX, SLACK_FIELDS_MAX,
-    SLACK_HEADER_CHARS_MAX, SLACK_SECTION_CHARS_MAX, TEAMS_BYTES_MAX,
+    ALERTS_SHOWN_MAX, DIGEST_COUNTS_MAX, DIGEST_NAMED_MAX, EVIDENCE_SHOWN_MAX, SLACK_BLOCKS_MAX, SLACK_CHARS_MAX,
+    SLACK_FIELD_CHARS_MAX, SLACK_FIELDS_MAX, SLACK_HEADER_CHARS_MAX, SLACK_SECTION_CHARS_MAX, TEAMS_BYTES_MAX,
 };
 use logystera_schemas::text::hidden_in;
+use logystera_schemas::time::WallMs;
 use proptest::prelude::*;
 use receiver::serve;
 use serde_json::Value;
@@ -61,7 +64,8 @@ prop_compose! {
         resolved in any::<bool>(),
         severity in prop_oneof![Just(Severity::Info), Just(Severity::Warning), Just(Severity::Critical)],
         merged in (0..3_u32, any::<bool>()),
-        is_news in proptest::bool::weighted(0.1),
+        about in 0..10_u8,
+        others in proptest::collection::vec((any_text(), any_text()), 1..100),
     ) -> Due {
         let state = if resolved { DetectionState::Resolved } else { DetectionState::Firing };
         let mut found = detection("t", 1, state);
@@ -69,9 +73,31 @@ prop_compose! {
         found.evidence = evidence.into_iter().map(|fields| Evidence { at: START_MS, fields }).collect();
         let mut due = due_of_detection(found);
         due.merged = Merged { lines: merged.0, firings: merged.0, since: START_MS, untold: merged.1 };
-        if is_news {
-            due.about = About::ChannelDisabled("old".parse().unwrap());
-        }
+        let others = others.into_iter().map(|(message, value)| {
+            let mut other = due.detection.as_ref().clone();
+            other.message = message;
+            other.group = vec![Label { field: "value".to_owned(), value }];
+            Arc::new(other)
+        });
+        let all: Vec<Arc<Detection>> = std::iter::once(Arc::clone(&due.detection)).chain(others).collect();
+        due.about = match about {
+            0 => About::ChannelDisabled("old".parse().unwrap()),
+            1..4 => {
+                About::Bundle(all.iter().map(|d| Told { detection: Arc::clone(d), merged: due.merged }).collect())
+            }
+            4..6 => {
+                let counts = all.iter().take(DIGEST_COUNTS_MAX).map(|d| DigestCount {
+                    rule: d.rule.clone(),
+                    title: d.message.clone(),
+                    severity: d.severity,
+                    is_over: resolved,
+                    alerts: u64::MAX / 100,
+                });
+                let digest = Digest { since: WallMs(START_MS), counts: counts.collect(), rest: 7 };
+                About::Digest(digest, all.iter().take(DIGEST_NAMED_MAX).cloned().collect())
+            }
+            _ => About::Detection,
+        };
         due
     }
 }
@@ -100,6 +126,11 @@ fn texts<'a>(value: &'a Value, names: &[&str], found: &mut Vec<&'a str>) {
     }
 }
 
+/// How many links its message has: a digest is of no one alert.
+fn links(due: &Due) -> usize {
+    usize::from(!matches!(due.about, About::Digest(..)))
+}
+
 fn units(text: &str) -> usize {
     text.encode_utf16().count()
 }
@@ -114,7 +145,7 @@ proptest! {
 
     #[test]
     fn words_show_what_is_hidden((_, words) in any_words()) {
-        let lines = [&words.headline, &words.message].into_iter().chain(&words.notes).chain(&words.evidence);
+        let lines = [&words.headline, &words.message].into_iter().chain(&words.notes).chain(&words.evidence).chain(&words.alerts);
         let facts = words.facts.iter().flat_map(|(name, value)| [name, value]);
         for line in lines.chain(facts) {
             prop_assert_eq!(hidden_in(line), None, "{}", line);
@@ -123,7 +154,7 @@ proptest! {
             let hidden = text.chars().find(|c| !matches!(c, '\n' | '\t') && hidden_in(&c.to_string()).is_some());
             prop_assert_eq!(hidden, None, "{}", text);
         }
-        prop_assert!(words.evidence.len() <= EVIDENCE_SHOWN_MAX);
+        prop_assert!(words.evidence.len() <= EVIDENCE_SHOWN_MAX && words.alerts.len() <= ALERTS_SHOWN_MAX);
     }
 
     #[test]
@@ -157,7 +188,14 @@ proptest! {
         // Markup is read in our link only.
         let mut kinds = Vec::new();
         texts(&payload["blocks"], &["type"], &mut kinds);
-        prop_assert_eq!(kinds.iter().filter(|kind| **kind == "mrkdwn").count(), 1);
+        prop_assert_eq!(kinds.iter().filter(|kind| **kind == "mrkdwn").count(), links(&due));
+        // What is left out is counted.
+        if let Some((_, lines)) = words.list(usize::MAX).filter(|_| words.alerts_more > 0) {
+            let more = format!("and {} more", words.alerts_more);
+            prop_assert_eq!(lines.last(), Some(&more));
+            let sections = blocks.iter().filter_map(|block| block["text"]["text"].as_str());
+            prop_assert!(sections.into_iter().any(|text| text.ends_with(&more)), "{}", more);
+        }
     }
 
     #[test]
@@ -165,7 +203,8 @@ proptest! {
         let payload = teams::payload(&words);
         prop_assert!(payload.to_string().len() <= TEAMS_BYTES_MAX, "{}", payload.to_string().len());
         let card = &payload["attachments"][0]["content"];
-        prop_assert_eq!(&card["actions"][0]["url"], &Value::from(format!("{URL}{}", due.detection.url)));
+        let url = format!("{URL}{}", due.detection.url);
+        prop_assert_eq!(card["actions"][0]["url"].as_str(), Some(url.as_str()).filter(|_| links(&due) == 1));
         let mut kinds = Vec::new();
         texts(card, &["type"], &mut kinds);
         // A TextBlock would read markdown.
@@ -181,15 +220,14 @@ proptest! {
     }
 
     #[test]
-    fn a_mails_html_has_our_elements_and_no_other((_, words) in any_words()) {
+    fn a_mails_html_has_our_elements_and_no_other((due, words) in any_words()) {
         let html = content::html(&words);
         let known = ["!doctype", "html", "head", "meta", "title", "body", "h1", "h2", "p", "table", "tr", "th", "td", "div", "a", "bdi", "br"];
         for tag in html.split('<').skip(1) {
             let name = tag.trim_start_matches('/').split([' ', '>']).next().unwrap();
             prop_assert!(known.contains(&name), "<{}", tag);
         }
-        let links = html.matches("href=").count();
-        prop_assert_eq!(links, 1);
+        prop_assert_eq!(html.matches("href=").count(), links(&due));
         prop_assert!(!html.contains("src=\"") && !html.contains("url("));
         let outside: String = html.split('<').map(|part| part.split_once('>').map_or("", |(_, text)| text)).collect();
         prop_assert!(is_escaped(&outside, &["amp;", "lt;", "gt;", "quot;", "#39;"]), "{}", outside);
@@ -250,8 +288,9 @@ fn what_people_read_is_as_it_was() {
     resolved.merged = Merged { lines: 3, firings: 2, since: START_MS - 3_600_000, untold: true };
     let mut news = firing.clone();
     news.about = About::ChannelDisabled("old".parse().unwrap());
-    let shown: Vec<String> =
-        [&firing, &resolved, &news].map(|due| content::text(&Words::of(due, URL, Some(&advice)))).into();
+    let shown: Vec<String> = [&firing, &resolved, &news, &common::messages::bundle(), &common::messages::digest()]
+        .map(|due| content::text(&Words::of(due, URL, Some(&advice))))
+        .into();
     let shown = shown.join("----\n");
     assert_eq!(shown, include_str!("golden/words.txt"), "\n{shown}");
 }

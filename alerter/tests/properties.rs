@@ -5,21 +5,24 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use common::{
     START_MS, Store, apply, channels, channels_set, commit, detection, enabled, ended, line_of, restored, settings_of,
     silence_of, started, tick,
 };
-use logystera_alerter::core::retry::delivery_id;
 use logystera_alerter::core::{About, AttemptRef, Due, Planner};
 use logystera_schemas::delivery::{Attempt, AttemptOutcome, AttemptState};
-use logystera_schemas::detection::{DetectionReason, DetectionState, Severity};
+use logystera_schemas::detection::{BundleBy, BundleSpec, Detection, DetectionReason, DetectionState, Severity};
+use logystera_schemas::ids::DeliveryId;
 use logystera_schemas::noise::Silence;
 use logystera_schemas::topic::DetectionsRecord;
 use proptest::prelude::*;
 
 const TENANTS: [&str; 3] = ["ash", "birch", "oak"];
-const CHANNELS: [&str; 3] = ["a", "b", "c"];
+const CHANNELS: [&str; 3] = ["a", "b", "mail"];
+/// The tenant whose rule bundles.
+const BUNDLES: usize = 1;
 
 /// One thing that happens. Numbers that name a choice are taken modulo what there is to choose from.
 #[derive(Clone, Debug)]
@@ -194,6 +197,7 @@ impl Driver {
         } else {
             self.episodes.insert((tenant, fault), episode);
         }
+        found.bundle = (tenant == BUNDLES).then(|| BundleSpec { by: vec![BundleBy::Site], wait_ms: 3_000, max: 3 });
         if open.is_some() && state == DetectionState::Firing {
             found.reason = DetectionReason::SuppressionExpired;
         }
@@ -326,7 +330,9 @@ proptest! {
                 // News of a disabled channel may come to a channel that did not stand yet, or to none.
                 *owed.entry(key).or_default() += 1;
             }
-            prop_assert_eq!(row.next_attempt_at.is_some(), matches!(row.state, AttemptState::Failed | AttemptState::Unknown));
+            let is_held = ["bundled", "rate_limited"].contains(&row.reason.as_str()) && row.next_attempt_at.is_some();
+            let goes_on = is_held || matches!(row.state, AttemptState::Failed | AttemptState::Unknown);
+            prop_assert_eq!(row.next_attempt_at.is_some(), goes_on, "{:?}", row);
         }
         prop_assert!(owed.values().all(|rows| *rows >= 1), "{owed:?}");
     }
@@ -368,35 +374,47 @@ proptest! {
 
     #[test]
     fn nobody_hears_of_a_fault_out_of_order_nor_misses_its_end(steps in proptest::collection::vec(step(), 1..160)) {
-        let (records, _, rows) = live(&steps);
-        let mut detections = BTreeMap::new();
+        let (records, ..) = live(&steps);
+        let (mut planner, mut detections) = (Planner::new(), BTreeMap::new());
+        // What each attempt in the air tells; the newest line of each fault that a channel was called with; and the
+        // episodes that it has taken a firing of.
+        let mut in_the_air: BTreeMap<DeliveryId, Vec<Arc<Detection>>> = BTreeMap::new();
+        let mut newest: BTreeMap<_, u64> = BTreeMap::new();
+        let mut told: BTreeSet<_> = BTreeSet::new();
         for record in &records {
             if let DetectionsRecord::Detection(d) = record {
                 detections.insert((d.tenant.clone(), d.seq), d.clone());
             }
-        }
-        // The newest line of each fault that a channel was called with, and the episodes that it has taken a firing of.
-        let mut newest: BTreeMap<_, u64> = BTreeMap::new();
-        let mut told: BTreeSet<_> = BTreeSet::new();
-        for row in &rows {
-            let detection = &detections[&(row.tenant.clone(), row.seq)];
-            // The news of another channel is no line of the fault.
-            if row.delivery != delivery_id(detection, &row.channel, None) {
-                continue;
-            }
-            let fault = (row.tenant.clone(), row.channel.clone(), detection.group.clone().remove(0).value);
-            let episode = (row.tenant.clone(), row.channel.clone(), detection.id);
-            match row.state {
-                AttemptState::Started => {
-                    let last = newest.entry(fault).or_default();
-                    prop_assert!(*last <= row.seq, "#{} after #{last}", row.seq);
-                    *last = row.seq;
+            if let DetectionsRecord::AttemptStarted(started) = record
+                && let Some(due) = planner.due().find(|due| due.delivery == started.delivery)
+            {
+                let tells: Vec<Arc<Detection>> = match &due.about {
+                    About::Detection => vec![Arc::clone(&due.detection)],
+                    About::Bundle(all) => all.iter().map(|one| Arc::clone(&one.detection)).collect(),
+                    // Neither has lines of faults.
+                    About::Digest(..) | About::ChannelDisabled(_) => Vec::new(),
+                };
+                // A bundle can tell two episodes of a fault, and tells them again when it is tried again.
+                let faults: BTreeMap<_, u64> =
+                    tells.iter().map(|one| (one.group[0].value.clone(), one.seq)).collect();
+                for (fault, seq) in faults {
+                    let last = newest.entry((due.tenant.clone(), due.channel.clone(), fault)).or_default();
+                    prop_assert!(*last <= seq, "#{seq} after #{last}");
+                    *last = seq;
                 }
-                AttemptState::Delivered if detection.state == DetectionState::Firing => drop(told.insert(episode)),
-                _ if row.reason == "superseded" && detection.state == DetectionState::Resolved => {
+                in_the_air.insert(due.delivery, tells);
+            }
+            for row in apply(&mut planner, record.clone()) {
+                let detection = &detections[&(row.tenant.clone(), row.seq)];
+                if row.state == AttemptState::Delivered {
+                    let tells = in_the_air.remove(&row.delivery).unwrap_or_default();
+                    let firing = tells.iter().filter(|one| one.state == DetectionState::Firing);
+                    told.extend(firing.map(|one| (row.tenant.clone(), row.channel.clone(), one.id)));
+                }
+                if row.reason == "superseded" && detection.state == DetectionState::Resolved {
+                    let episode = (row.tenant.clone(), row.channel.clone(), detection.id);
                     prop_assert!(!told.contains(&episode), "#{} is never told", row.seq);
                 }
-                _ => {}
             }
         }
     }
@@ -406,8 +424,13 @@ proptest! {
         let (_, _, rows) = live(&steps);
         let mut attempts: BTreeMap<_, (u32, bool, bool)> = BTreeMap::new();
         let mut keys: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        let shared: BTreeSet<_> =
+            rows.iter().filter(|row| ["bundled", "rate_limited"].contains(&row.reason.as_str())).map(|row| row.delivery).collect();
         for row in &rows {
-            keys.entry((row.tenant.clone(), row.channel.clone(), row.site.clone(), row.seq)).or_default().insert(row.delivery);
+            // What tells several detections has rows of each of them.
+            if !shared.contains(&row.delivery) {
+                keys.entry((row.tenant.clone(), row.channel.clone(), row.site.clone(), row.seq)).or_default().insert(row.delivery);
+            }
             let (last, in_the_air, over) = attempts.entry(row.delivery).or_default();
             match row.state {
                 AttemptState::Started => {

@@ -98,7 +98,7 @@ fn entries(file: &str) -> Store {
     file.lines().map(|line| line.split_once(' ').unwrap()).map(|(key, value)| (unhex(key), unhex(value))).collect()
 }
 
-/// Of the version before the last, which kept no settings and no episodes, the same is restored.
+/// Of the version before the last, which kept no settings, no episodes and no bundles, the same is restored.
 #[test]
 fn golden_entries_are_restored() {
     for file in [include_str!("golden/state.txt"), include_str!("golden/state_without_settings.txt")] {

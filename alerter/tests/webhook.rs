@@ -111,6 +111,8 @@ fn bodies_are_as_documented() {
     resolved.merged = Merged { lines: 143, firings: 72, since: 1_766_707_200_000, untold: true };
     show(&resolved, Some(&Advice { why: None, ..whole.clone() }));
     show(&news, Some(&whole));
+    show(&common::messages::bundle(), Some(&whole));
+    show(&common::messages::digest(), None);
     assert_eq!(shown.join("\n"), include_str!("golden/bodies.txt").trim_end(), "\n{}", shown.join("\n"));
 }
 

@@ -281,14 +281,21 @@ fn compare(
     (!faults.is_empty()).then_some(Difference { site, seq: recorded.seq, what })
 }
 
-/// Names of the fields whose values differ; never the values.
-fn differing_fields(one: &Detection, other: &Detection) -> Vec<String> {
-    if one == other {
+/// Names of the fields whose values differ; never the values. A version that did not say how a detection is bundled
+/// recorded none.
+fn differing_fields(computed: &Detection, recorded: &Detection) -> Vec<String> {
+    if computed == recorded {
         return Vec::new();
     }
-    let (one, other) = (json!(one), json!(other));
+    let (one, other) = (json!(computed), json!(recorded));
     let fields = one.as_object().into_iter().flatten();
-    let differing: Vec<String> =
+    let mut differing: Vec<String> =
         fields.filter(|(name, value)| other.get(name.as_str()) != Some(value)).map(|(name, _)| name.clone()).collect();
-    if differing.is_empty() { vec!["encryption_key".to_owned()] } else { differing }
+    for (name, differs) in [
+        ("encryption_key", computed.encryption_key != recorded.encryption_key),
+        ("bundle", recorded.bundle.is_some() && computed.bundle != recorded.bundle),
+    ] {
+        differing.extend(differs.then(|| name.to_owned()));
+    }
+    differing
 }

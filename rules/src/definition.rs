@@ -109,8 +109,9 @@ pub(crate) fn read(node: &Node, report: &mut Report<'_>) -> Option<Defined> {
         message: message?,
         why,
         advice,
+        bundle: bundle.flatten(),
     };
-    let json = canonical(&rule, bundle.flatten(), tests.flatten());
+    let json = canonical(&rule, tests.flatten());
     rule.revision = Sha256Digest::of(json.to_string().as_bytes()).to_string();
     rule.revision.truncate(REVISION_DIGITS);
     rule.counts = counts(&rule);
@@ -315,7 +316,7 @@ fn counts(rule: &Rule) -> Sha256Digest {
     Sha256Digest::of(Json::map(counting(rule)).to_string().as_bytes())
 }
 
-fn canonical(rule: &Rule, bundle: Option<Json>, tests: Option<Json>) -> Json {
+fn canonical(rule: &Rule, tests: Option<Json>) -> Json {
     let severity = SEVERITIES.iter().find(|(_, s)| *s == rule.severity).map_or("", |(name, _)| name);
     let mut keys = counting(rule);
     keys.extend([
@@ -329,7 +330,7 @@ fn canonical(rule: &Rule, bundle: Option<Json>, tests: Option<Json>) -> Json {
         ("evidence", names(rule, &rule.evidence)),
         ("message", Json::text(message::canonical(&rule.message, &rule.group_by, rule.signal))),
     ]);
-    keys.extend(bundle.map(|json| ("bundle", json)));
+    keys.extend(rule.bundle.as_ref().map(|bundle| ("bundle", extras::canonical_bundle(bundle))));
     keys.extend(tests.filter(|json| *json != Json::list([])).map(|json| ("tests", json)));
     keys.extend(rule.why.as_ref().map(|text| ("why", Json::text(text))));
     keys.extend(rule.advice.as_ref().map(|text| ("do", Json::text(text))));

@@ -1,7 +1,8 @@
-//! `bundle` and `tests`: checked here and kept in the canonical form. This version neither bundles by rule nor runs
-//! tests.
+//! `bundle`, which the alerter goes by, and `tests`, which are checked here and kept in the canonical form: this version
+//! does not run them.
 
 use logystera_schemas::catalogue::{FieldDef, FieldKind, SignalType};
+use logystera_schemas::detection::{BundleBy, BundleSpec};
 use logystera_schemas::limits::{
     BUNDLE_ALERTS_MAX, BUNDLE_WAIT_MS_MAX, MESSAGE_CHARS_MAX, RULE_SPAN_MS_MAX, RULE_TEST_TIMES_MAX, RULE_TESTS_MAX,
     WHERE_VALUES_MAX,
@@ -15,18 +16,17 @@ use crate::report::Report;
 use crate::suggest;
 use crate::yaml::{Key, Node, Yaml};
 
-/// What alerts can be bundled by.
-const BUNDLE_BY: [&str; 5] = ["tenant", "site", "rule", "severity", "subsystem"];
 /// States that a test can expect.
 const STATES: [&str; 3] = ["inactive", "pending", "firing"];
 const TIMES: std::ops::RangeInclusive<i64> = 0..=RULE_SPAN_MS_MAX;
 
-/// Reads `bundle` into its canonical form.
-pub(crate) fn bundle(node: &Node, report: &mut Report<'_>) -> Option<Json> {
+/// Reads `bundle`.
+pub(crate) fn bundle(node: &Node, report: &mut Report<'_>) -> Option<BundleSpec> {
+    let names: Vec<&str> = BundleBy::ALL.iter().map(|by| by.as_str()).collect();
     let keys = Keys::of(node, "`bundle`", &["by", "wait", "max"], &[], report)?;
     let by = keys.need("by", "such as `by: [site]`", report).and_then(|node| {
-        let items = read::list(node, "`bundle.by`", BUNDLE_BY.len(), report)?;
-        let read: Vec<_> = items.iter().map(|item| read::one_of(item, "`bundle.by`", &BUNDLE_BY, report)).collect();
+        let items = read::list(node, "`bundle.by`", names.len(), report)?;
+        let read: Vec<_> = items.iter().map(|item| read::one_of(item, "`bundle.by`", &names, report)).collect();
         let mut places = read.into_iter().collect::<Option<Vec<_>>>()?;
         places.sort_unstable();
         places.dedup();
@@ -38,8 +38,15 @@ pub(crate) fn bundle(node: &Node, report: &mut Report<'_>) -> Option<Json> {
     let max = keys
         .need("max", "such as `max: 20`", report)
         .and_then(|n| read::int(n, "`bundle.max`", 1..=BUNDLE_ALERTS_MAX, report));
-    let by = Json::list(by?.into_iter().map(|place| Json::text(BUNDLE_BY[place])));
-    Some(Json::map([("by", by), ("wait", Json::text(short(wait?))), ("max", Json::Int(max?))]))
+    let by = by?.into_iter().map(|place| BundleBy::ALL[place]).collect();
+    Some(BundleSpec { by, wait_ms: wait?, max: u32::try_from(max?).ok()? })
+}
+
+/// The canonical form of `bundle`.
+pub(crate) fn canonical_bundle(bundle: &BundleSpec) -> Json {
+    let by = Json::list(bundle.by.iter().map(|by| Json::text(by.as_str())));
+    let (wait, max) = (Json::text(short(bundle.wait_ms)), Json::Int(i64::from(bundle.max)));
+    Json::map([("by", by), ("wait", wait), ("max", max)])
 }
 
 /// What the tests of a rule refer to.

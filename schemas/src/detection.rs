@@ -84,6 +84,35 @@ avro_record! {
     }
 }
 
+avro_enum! {
+    /// What the alerts of a bundle have in common, besides their rule.
+    pub enum BundleBy {
+        /// The tenant, which they have anyway: alerts of all its sites go together.
+        Tenant = "tenant",
+        /// The site.
+        Site = "site",
+        /// The rule, which they have anyway.
+        Rule = "rule",
+        /// How bad it is.
+        Severity = "severity",
+        /// The part of the site.
+        Subsystem = "subsystem",
+    }
+}
+
+avro_record! {
+    /// How a rule's alerts may be put together.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct BundleSpec {
+        /// What the alerts of a bundle have in common besides their rule, in order, each once.
+        pub by: Vec<BundleBy>,
+        /// How long the first alert waits for others, in milliseconds.
+        pub wait_ms: i64,
+        /// Alerts in one bundle at most.
+        pub max: u32,
+    }
+}
+
 avro_record! {
     /// A group of a rule changed its state. Written by the engine, once; kept as long as the topic.
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +159,9 @@ avro_record! {
         pub seq: u64,
         /// Links the site's detections: see [`Detection::link`].
         pub chain: Sha256Digest,
+        /// How its alert may be put together with others; none: not at all. It says how a detection is delivered, and
+        /// is no part of what was found: the chain does not cover it.
+        pub bundle: Option<BundleSpec> where since 3,
     }
 }
 
@@ -143,15 +175,19 @@ impl Detection {
         Sha256Digest::of(site.as_str().as_bytes())
     }
 
-    /// The chain value of this detection after `previous`: SHA-256(previous ‖ the datum with `chain` zeroed).
+    /// The chain value of this detection after `previous`: SHA-256(previous ‖ the datum with `chain` zeroed and without
+    /// `bundle`).
     #[must_use]
     pub fn link(&self, previous: &Sha256Digest) -> Sha256Digest {
-        let zeroed = Self { chain: Sha256Digest([0; 32]), ..self.clone() };
+        let zeroed = Self { chain: Sha256Digest([0; 32]), bundle: None, ..self.clone() };
         let mut datum = Writer::new();
         zeroed.write(&mut datum);
+        let mut bytes = datum.into_bytes();
+        // The last byte says that there is no `bundle`, which is not covered.
+        bytes.pop();
         let mut sha = Sha256::new();
         sha.update(previous.0);
-        sha.update(datum.into_bytes());
+        sha.update(bytes);
         Sha256Digest(sha.finalize().into())
     }
 }
@@ -175,7 +211,7 @@ impl Serialize for Evidence {
     }
 }
 
-/// The JSON of design section 11, with `held` besides.
+/// The JSON of design section 11, with `held` besides. How it is delivered, `bundle`, is not in it.
 impl Serialize for Detection {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_struct("Detection", 20)?;

@@ -54,7 +54,7 @@ kinds! {
     /// Topics signals and detections: the end of a partition.
     Seal = "seal",
     /// Topic detections: a change of a group's state.
-    Detection = "detection" after ["detection.1"],
+    Detection = "detection" after ["detection.1", "detection.2"],
     /// Topic detections: a tenant's channels from here on.
     ChannelsConfigured = "channels_configured" after ["channels_configured.1"],
     /// Topic detections: an operator switched a channel on.

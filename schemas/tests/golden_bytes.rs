@@ -61,11 +61,12 @@ fn the_bytes_of_each_record_are_what_they_were() {
       c301aa3334702427634e
       020620
     Detection
-      c3015b31d39fa3690d73
+      c301308aac4c5c302107
       e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e10861636d6510736974655f377164020465311662727574652d666f72636518303132
       33343536373839616216427275746520666f7263650408617574680002020c736f7572636504616200280280a0d5edee6690
       eed5edee660280a0d5edee66040e6f7574636f6d650e6661696c7572650c6d6574686f6408666f726d000016323020666169
-      6c75726573142f616c657274732f653106c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0
+      6c75726573142f616c657274732f653106c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c002
+      04020400e0d40328
     ChannelsConfigured
       c301f05237dcca8099b5
       0861636d650208686f6f6b0e776562686f6f6b020202086175746800021662727574652d666f726365000210736974655f37
@@ -254,13 +255,26 @@ fn a_batch_whose_signals_had_fewer_fields_is_still_read() {
 /// The header of a detection of version 1, whose reasons ended with `site_closed`.
 const DETECTION_1: [u8; schema::HEADER_BYTES] = [0xc3, 0x01, 0x9d, 0x73, 0x95, 0x33, 0x23, 0x6a, 0x4c, 0xeb];
 
+/// The header of one of version 2, which had no `bundle`.
+const DETECTION_2: [u8; schema::HEADER_BYTES] = [0xc3, 0x01, 0x5b, 0x31, 0xd3, 0x9f, 0xa3, 0x69, 0x0d, 0x73];
+/// Bytes of the sample's `bundle`: there is one, two of `by`, 30 s, 20 alerts.
+const BUNDLE: [u8; 9] = [2, 4, 2, 4, 0, 0xe0, 0xd4, 3, 40];
+
 #[test]
-fn a_detection_of_before_is_still_read() {
+fn a_detection_of_before_is_still_read_and_has_no_bundle() {
     let now = samples::of(Kind::Detection);
-    let before = [&DETECTION_1, &now[schema::HEADER_BYTES..]].concat();
-    assert_ne!(before, now);
+    let datum = now[schema::HEADER_BYTES..].strip_suffix(&BUNDLE).unwrap();
     let read = |bytes: &[u8]| schema::decode::<logystera_schemas::detection::Detection>(bytes).unwrap();
-    assert_eq!(read(&before), read(&now));
+    assert!(read(&now).bundle.is_some());
+    for header in [&DETECTION_1, &DETECTION_2] {
+        let before = read(&[header, datum].concat());
+        assert_eq!(before, logystera_schemas::detection::Detection { bundle: None, ..read(&now) });
+        // What it says is linked as it was before it could say how it is delivered.
+        let zeroed = [&datum[..datum.len() - 32], &[0; 32]].concat();
+        let chain = logystera_schemas::ids::Sha256Digest([7; 32]);
+        let expected = logystera_schemas::ids::Sha256Digest::of(&[&chain.0[..], &zeroed].concat());
+        assert_eq!((before.link(&chain), read(&now).link(&chain)), (expected, expected));
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ from wordpress import wait_for
 
 PAGE = "/admin/config/system/logystera"
 SCRIPT = "<script>alert(1)</script>"
-ALERT_S = 60
+ALERT_S = 120
 
 
 def state(page):

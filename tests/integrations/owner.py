@@ -8,7 +8,7 @@ from world import TYPES
 PAGE = "/wp-admin/options-general.php?page=logystera"
 SCRIPT = "<script>alert(1)</script>"
 NOTICE = "Logystera is ready to watch this site."
-ALERT_S = 60
+ALERT_S = 120
 
 
 def state(page):

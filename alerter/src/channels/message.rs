@@ -4,16 +4,18 @@
 //! A receiver shows `title`, `message`, `why` and `do` to people as they are: characters that hide something are
 //! written out in them, such as `\u{202e}`. What programs compare (ids, `group`, `evidence`) is exact.
 
+use std::sync::Arc;
+
 use logystera_schemas::calendar::Utc;
 use logystera_schemas::catalogue::json_of;
-use logystera_schemas::detection::{Detection, DetectionState, Evidence, Label};
+use logystera_schemas::detection::{Detection, DetectionState, Evidence, Label, Severity};
 use logystera_schemas::ids::{ChannelId, EpisodeId, RuleName, SiteId, TenantId};
 use logystera_schemas::text::{Shown, ShownLines};
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeStruct, Serializer};
 
 use super::Advice;
-use crate::core::{About, Due, Merged};
+use crate::core::{About, Digest, DigestCount, Due, Merged, Told};
 
 /// The envelope that Standard Webhooks recommends.
 #[derive(Serialize)]
@@ -51,22 +53,45 @@ struct ChannelTest<'a> {
 /// The body of a delivery. `public_url` is the deployment's address, without a slash at its end; `advice` what the rule says
 /// to a person.
 ///
-/// `type` is `detection.firing`, `detection.resolved` or `channel.disabled`; `timestamp` is when the detection was
+/// `type` is `detection.firing`, `detection.resolved`, `detection.bundle`, `digest` or `channel.disabled`; `timestamp` is when the detection was
 /// evaluated last; `data` is the detection, or what became of the channel, with the name of the detection to which it
 /// answered 410.
 pub fn body(due: &Due, public_url: &str, advice: Option<&Advice>) -> Vec<u8> {
     let detection = due.detection.as_ref();
-    let url = format!("{}{}", public_url.trim_end_matches('/'), detection.url);
+    let url = url_of(public_url, detection);
     let timestamp = rfc3339(detection.last_evaluated_at);
     match &due.about {
+        About::Bundle(told) => {
+            let timestamp = told.iter().map(|one| one.detection.last_evaluated_at).max().map_or(timestamp, rfc3339);
+            json(&Envelope { r#type: "detection.bundle", timestamp, data: Bundle { told, public_url, advice } })
+        }
         About::Detection => {
             let kind = match detection.state {
                 DetectionState::Resolved => "detection.resolved",
                 // A suppressed one is never delivered.
                 DetectionState::Firing | DetectionState::Suppressed => "detection.firing",
             };
-            let data = Told { detection, url: &url, advice, merged: &due.merged };
+            let data = Said { detection, url: &url, advice, merged: &due.merged };
             json(&Envelope { r#type: kind, timestamp, data })
+        }
+        About::Digest(digest, named) => {
+            let timestamp = named.iter().map(|one| one.last_evaluated_at).max().map_or(timestamp, rfc3339);
+            let told: Vec<Told> =
+                named.iter().map(|one| Told { detection: Arc::clone(one), merged: Merged::default() }).collect();
+            let detections = Detections { told: &told, public_url, advice: None };
+            let Digest { since, counts, rest } = digest;
+            let rules = counts.iter().map(Counted::of).collect();
+            let (count, channel) = (digest.alerts(), &due.channel);
+            let data = DigestSaid {
+                tenant: &due.tenant,
+                channel,
+                since: since.0,
+                count,
+                rules,
+                other_rules: *rest,
+                detections,
+            };
+            json(&Envelope { r#type: "digest", timestamp, data })
         }
         About::ChannelDisabled(channel) => {
             let Detection { id, tenant, site, rule, seq, .. } = detection;
@@ -85,7 +110,7 @@ pub fn body(due: &Due, public_url: &str, advice: Option<&Advice>) -> Vec<u8> {
 }
 
 /// A detection as a person gets it: values as the signals had them, the rule's advice, and what else it stands for.
-struct Told<'a> {
+struct Said<'a> {
     detection: &'a Detection,
     url: &'a str,
     advice: Option<&'a Advice>,
@@ -101,10 +126,10 @@ struct StandsFor {
     firing_told: bool,
 }
 
-impl Serialize for Told<'_> {
+impl Serialize for Said<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { detection, url, advice, merged } = self;
-        let mut map = serializer.serialize_struct("Told", 23)?;
+        let mut map = serializer.serialize_struct("Said", 23)?;
         map.serialize_field("id", &detection.id)?;
         map.serialize_field("tenant", &detection.tenant)?;
         map.serialize_field("site", &detection.site)?;
@@ -136,6 +161,84 @@ impl Serialize for Told<'_> {
         }
         map.end()
     }
+}
+
+/// Several detections of a rule: what they have in common, and each as in a message of its own.
+struct Bundle<'a> {
+    told: &'a [Told],
+    public_url: &'a str,
+    advice: Option<&'a Advice>,
+}
+
+impl Serialize for Bundle<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { told, public_url, advice } = self;
+        let mut map = serializer.serialize_struct("Bundle", 9)?;
+        if let Some(first) = told.first().map(|one| one.detection.as_ref()) {
+            map.serialize_field("tenant", &first.tenant)?;
+            map.serialize_field("rule", &first.rule)?;
+            map.serialize_field("title", &Shown(&first.title).to_string())?;
+            map.serialize_field("severity", &first.severity)?;
+            map.serialize_field("subsystem", &first.subsystem)?;
+            map.serialize_field("state", &first.state)?;
+        }
+        map.serialize_field("count", &told.len())?;
+        map.serialize_field("detections", &Detections { told, public_url, advice: *advice })?;
+        map.end()
+    }
+}
+
+/// Each detection as in a message of its own.
+struct Detections<'a> {
+    told: &'a [Told],
+    public_url: &'a str,
+    advice: Option<&'a Advice>,
+}
+
+impl Serialize for Detections<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { told, public_url, advice } = self;
+        let urls: Vec<String> = told.iter().map(|one| url_of(public_url, &one.detection)).collect();
+        serializer.collect_seq(told.iter().zip(&urls).map(|(one, url)| Said {
+            detection: one.detection.as_ref(),
+            url,
+            advice: *advice,
+            merged: &one.merged,
+        }))
+    }
+}
+
+/// What a channel had no room for: how many alerts of each rule, and the first few.
+#[derive(Serialize)]
+struct DigestSaid<'a> {
+    tenant: &'a TenantId,
+    channel: &'a ChannelId,
+    since: i64,
+    count: u64,
+    rules: Vec<Counted<'a>>,
+    other_rules: u64,
+    detections: Detections<'a>,
+}
+
+#[derive(Serialize)]
+struct Counted<'a> {
+    rule: &'a RuleName,
+    title: String,
+    severity: Severity,
+    state: DetectionState,
+    count: u64,
+}
+
+impl<'a> Counted<'a> {
+    fn of(count: &'a DigestCount) -> Self {
+        let DigestCount { rule, title, severity, is_over, alerts } = count;
+        let state = if *is_over { DetectionState::Resolved } else { DetectionState::Firing };
+        Self { rule, title: Shown(title).to_string(), severity: *severity, state, count: *alerts }
+    }
+}
+
+fn url_of(public_url: &str, detection: &Detection) -> String {
+    format!("{}{}", public_url.trim_end_matches('/'), detection.url)
 }
 
 fn stands_for(detection: &Detection, merged: &Merged) -> StandsFor {

@@ -12,6 +12,8 @@ pub mod webhook;
 pub mod message;
 pub mod words;
 
+mod cut;
+
 pub mod address;
 pub mod http;
 pub mod secret;

@@ -12,8 +12,9 @@ use logystera_schemas::limits::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::cut::cut;
 use super::http::Reply;
-use super::words::{Tone, Words, cut};
+use super::words::{Tone, Words};
 use super::{Answer, Target, parse_url};
 
 /// Characters of each part. Together with the frame around them they stay below [`SLACK_CHARS_MAX`].
@@ -125,10 +126,13 @@ pub fn payload(words: &Words) -> Value {
     if !notes.is_empty() {
         blocks.push(json!({"type": "section", "text": plain(&notes.join("\n"), NOTES_CHARS)}));
     }
-    if !words.evidence.is_empty() {
-        let shorten = |line: &String| cut(line, EVIDENCE_LINE_CHARS, |c, to| to.push(c));
-        let lines: Vec<String> = words.more().into_iter().chain(words.evidence.iter().map(shorten)).collect();
-        blocks.push(json!({"type": "section", "text": plain(&lines.join("\n"), EVIDENCE_CHARS)}));
+    if let Some((_, lines)) = words.list(usize::MAX) {
+        // So that the last of them has its place too.
+        let line_chars = EVIDENCE_LINE_CHARS.min(EVIDENCE_CHARS / lines.len() - 1);
+        let lines: Vec<String> = lines.iter().map(|line| cut(line, line_chars, escape)).collect();
+        blocks.push(json!({
+            "type": "section", "text": {"type": "plain_text", "text": lines.join("\n"), "emoji": false},
+        }));
     }
     for (name, text) in [("Why it matters", &words.why), ("What to do", &words.what_to_do)] {
         if let Some(text) = text {

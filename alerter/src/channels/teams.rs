@@ -7,11 +7,12 @@
 
 use logystera_schemas::delivery::AttemptOutcome;
 use logystera_schemas::detection::Severity;
-use logystera_schemas::limits::TEAMS_BYTES_MAX;
+use logystera_schemas::limits::{ALERTS_SHOWN_MAX, TEAMS_BYTES_MAX};
 use serde_json::{Value, json};
 
+use super::cut::cut;
 use super::http::Reply;
-use super::words::{Tone, Words, cut};
+use super::words::{Tone, Words};
 use super::{Answer, Target, parse_url};
 
 /// Reads the settings as they are stored: `{"url":…}`. None: they are no such settings.
@@ -64,21 +65,21 @@ fn inner_status(text: &str) -> Option<u16> {
 
 /// How much of each part a card has.
 struct Room {
-    evidence: usize,
+    list: usize,
     chars: usize,
     facts: usize,
 }
 
-/// What is tried in turn until a card is small enough: first the evidence goes, then texts get shorter.
+/// What is tried in turn until a card is small enough: first the list goes, then texts get shorter.
 const ROOMS: [Room; 8] = [
-    Room { evidence: 10, chars: 2_000, facts: 30 },
-    Room { evidence: 10, chars: 800, facts: 20 },
-    Room { evidence: 5, chars: 800, facts: 20 },
-    Room { evidence: 3, chars: 500, facts: 16 },
-    Room { evidence: 0, chars: 500, facts: 12 },
-    Room { evidence: 0, chars: 300, facts: 10 },
-    Room { evidence: 0, chars: 150, facts: 8 },
-    Room { evidence: 0, chars: 80, facts: 5 },
+    Room { list: ALERTS_SHOWN_MAX, chars: 2_000, facts: 30 },
+    Room { list: 10, chars: 800, facts: 20 },
+    Room { list: 5, chars: 800, facts: 20 },
+    Room { list: 3, chars: 500, facts: 16 },
+    Room { list: 0, chars: 500, facts: 12 },
+    Room { list: 0, chars: 300, facts: 10 },
+    Room { list: 0, chars: 150, facts: 8 },
+    Room { list: 0, chars: 80, facts: 5 },
 ];
 
 /// The message as a workflow takes it, at most [`TEAMS_BYTES_MAX`] bytes.
@@ -126,12 +127,9 @@ fn body(words: &Words, room: &Room) -> Vec<Value> {
         body.push(text(&format!("{} more values are not shown.", words.facts.len() - shown), room.chars));
     }
     body.extend(words.notes.iter().map(|note| text(note, room.chars)));
-    let left_out = words.evidence.len().saturating_sub(room.evidence);
-    let more = words.evidence_more + left_out;
-    if !words.evidence.is_empty() {
-        body.push(title("What it matched"));
-        body.extend((more > 0).then(|| text(&format!("and {more} more"), room.chars)));
-        body.extend(words.evidence[left_out..].iter().map(|line| text(line, room.chars.min(400))));
+    if let Some((name, lines)) = words.list(room.list) {
+        body.push(title(name));
+        body.extend(lines.iter().map(|line| text(line, room.chars.min(400))));
     }
     for (name, said) in [("Why it matters", &words.why), ("What to do", &words.what_to_do)] {
         let Some(said) = said else { continue };

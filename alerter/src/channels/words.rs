@@ -2,14 +2,18 @@
 //! part is of one line or of several, with what cannot be seen written out; a kind escapes it for its target and cuts
 //! it to its limits.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use logystera_schemas::calendar;
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
 use logystera_schemas::ids::ChannelId;
-use logystera_schemas::limits::EVIDENCE_SHOWN_MAX;
+use logystera_schemas::limits::{ALERTS_SHOWN_MAX, EVIDENCE_SHOWN_MAX};
 use logystera_schemas::text::{Shown, ShownLines, counted};
 
 use super::Advice;
-use crate::core::{About, Due, Merged};
+use crate::core::{About, Digest, Due, Merged, Told};
 
 /// What a message is about, for its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,10 @@ pub struct Words {
     pub evidence: Vec<String>,
     /// How many older ones are not shown.
     pub evidence_more: usize,
+    /// The alerts of a bundle, a line each: at most [`ALERTS_SHOWN_MAX`].
+    pub alerts: Vec<String>,
+    /// How many others are not shown.
+    pub alerts_more: usize,
     /// Why it matters. Several lines.
     pub why: Option<String>,
     /// What to do. Several lines.
@@ -56,6 +64,8 @@ impl Words {
         let link = Some(format!("{}{}", public_url.trim_end_matches('/'), detection.url));
         match &due.about {
             About::Detection => Self { link, ..of_detection(detection, &due.merged, advice) },
+            About::Bundle(told) => Self { link, ..of_bundle(detection, told, advice) },
+            About::Digest(digest, named) => of_digest(due, digest, named),
             About::ChannelDisabled(channel) => Self { link, ..of_channel(channel, detection) },
         }
     }
@@ -81,27 +91,36 @@ impl Words {
             notes: Vec::new(),
             evidence: Vec::new(),
             evidence_more: 0,
+            alerts: Vec::new(),
+            alerts_more: 0,
             why: None,
             what_to_do: None,
             link: None,
         }
     }
 
-    /// The line that says how many signals are not shown. None: all are.
-    pub fn more(&self) -> Option<String> {
-        (self.evidence_more > 0).then(|| format!("and {} more", self.evidence_more))
+    /// The list that it has: what it is of, and at most `room` of its lines, with one more that says how many are left
+    /// out. Of signals the newest are shown, of alerts the first.
+    pub fn list(&self, room: usize) -> Option<(&'static str, Vec<String>)> {
+        let left_out = |all: usize, more: usize| {
+            let more = all.saturating_sub(room) + more;
+            (more > 0).then(|| format!("and {more} more"))
+        };
+        if !self.alerts.is_empty() {
+            let shown = self.alerts.iter().take(room).cloned();
+            return Some(("Alerts", shown.chain(left_out(self.alerts.len(), self.alerts_more)).collect()));
+        }
+        if self.evidence.is_empty() {
+            return None;
+        }
+        let shown = self.evidence[self.evidence.len().saturating_sub(room)..].iter().cloned();
+        let more = left_out(self.evidence.len(), self.evidence_more).into_iter();
+        Some(("What it matched", more.chain(shown).collect()))
     }
 }
 
 fn of_detection(detection: &Detection, merged: &Merged, advice: Option<&Advice>) -> Words {
-    let title = Shown(&detection.title).to_string();
-    let (tone, headline) = match detection.state {
-        DetectionState::Resolved => (Tone::Over, format!("Over: {title}")),
-        // A suppressed one is never delivered.
-        DetectionState::Firing | DetectionState::Suppressed => {
-            (Tone::Firing(detection.severity), format!("{}: {title}", severity(detection.severity)))
-        }
-    };
+    let (tone, headline) = headline(detection);
     let mut facts = vec![
         fact("Severity", severity(detection.severity)),
         fact("Site", detection.site.as_str()),
@@ -120,10 +139,114 @@ fn of_detection(detection: &Detection, merged: &Merged, advice: Option<&Advice>)
         notes: notes(detection, merged),
         evidence: detection.evidence[hidden..].iter().map(line).collect(),
         evidence_more: hidden,
+        ..advised(Words::short(tone, &headline, &Shown(&detection.message).to_string()), advice)
+    }
+}
+
+fn headline(detection: &Detection) -> (Tone, String) {
+    let title = Shown(&detection.title);
+    match detection.state {
+        DetectionState::Resolved => (Tone::Over, format!("Over: {title}")),
+        // A suppressed one is never delivered.
+        DetectionState::Firing | DetectionState::Suppressed => {
+            (Tone::Firing(detection.severity), format!("{}: {title}", severity(detection.severity)))
+        }
+    }
+}
+
+fn advised(words: Words, advice: Option<&Advice>) -> Words {
+    Words {
         why: advice.and_then(|a| a.why.as_ref()).map(|text| ShownLines(text).to_string()),
         what_to_do: advice.and_then(|a| a.what_to_do.as_ref()).map(|text| ShownLines(text).to_string()),
-        ..Words::short(tone, &headline, &Shown(&detection.message).to_string())
+        ..words
     }
+}
+
+/// Several alerts of a rule, of which `first` is the first.
+fn of_bundle(first: &Detection, told: &[Told], advice: Option<&Advice>) -> Words {
+    let is_over = first.state == DetectionState::Resolved;
+    let (tone, one) = headline(first);
+    let headline = format!("{one} ({} alerts)", told.len());
+    let message = if is_over {
+        format!("{} alerts of this rule are over.", told.len())
+    } else {
+        format!("{} alerts of this rule came together.", told.len())
+    };
+    let all = || told.iter().map(|one| one.detection.as_ref());
+    let sites: BTreeSet<&str> = all().map(|d| d.site.as_str()).collect();
+    let started = all().map(|d| d.started_at).min().unwrap_or(first.started_at);
+    let evaluated = all().map(|d| d.last_evaluated_at).max().unwrap_or(first.last_evaluated_at);
+    let facts = vec![
+        fact("Alerts", &told.len().to_string()),
+        fact("Severity", severity(first.severity)),
+        match sites.len() {
+            0 | 1 => fact("Site", first.site.as_str()),
+            many => fact("Sites", &many.to_string()),
+        },
+        fact("Part", &first.subsystem),
+        fact("Started", &calendar::show(started)),
+        fact("Last evaluated", &calendar::show(evaluated)),
+    ];
+    let untold = told.iter().filter(|one| is_over && one.merged.untold).count();
+    let held: u64 = all().filter(|_| !is_over).map(|d| d.held).sum();
+    let mut notes = Vec::new();
+    if untold > 0 {
+        let which = if untold == told.len() { "they".to_owned() } else { format!("{untold} of them") };
+        notes.push(format!("This channel had no message that {which} began."));
+    }
+    if held > 0 {
+        notes.push(format!("{} before them were held back.", counted(held, "firing", "firings")));
+    }
+    let names_site = sites.len() > 1;
+    Words {
+        facts,
+        notes,
+        alerts: all().take(ALERTS_SHOWN_MAX).map(|d| alert_line(d, names_site)).collect(),
+        alerts_more: told.len().saturating_sub(ALERTS_SHOWN_MAX),
+        ..advised(Words::short(tone, &headline, &message), advice)
+    }
+}
+
+/// What a channel had no room for.
+fn of_digest(due: &Due, digest: &Digest, named: &[Arc<Detection>]) -> Words {
+    let alerts = digest.alerts();
+    let worst = digest.counts.iter().filter(|count| !count.is_over).map(|count| count.severity).max();
+    let headline = format!("{} in one message", counted(alerts, "more alert", "more alerts"));
+    let message = format!(
+        "There were more alerts since {} than this channel takes messages a minute: these are told together.",
+        calendar::show(digest.since.0)
+    );
+    let mut facts: Vec<(String, String)> = digest
+        .counts
+        .iter()
+        .map(|count| {
+            let of = if count.is_over { "Over" } else { severity(count.severity) };
+            fact(&format!("{of}: {}", count.title), &counted(count.alerts, "alert", "alerts"))
+        })
+        .collect();
+    facts.extend((digest.rest > 0).then(|| fact("Other rules", &counted(digest.rest, "alert", "alerts"))));
+    let mut worst_first: Vec<&Detection> = named.iter().map(AsRef::as_ref).collect();
+    worst_first.sort_by_key(|d| (d.state == DetectionState::Resolved, Reverse(d.severity)));
+    let shown = worst_first.len().min(ALERTS_SHOWN_MAX);
+    let over = |d: &Detection| if d.state == DetectionState::Resolved { "Over" } else { severity(d.severity) };
+    Words {
+        facts,
+        notes: vec![format!("Each of them: logystera delivery show {}", due.delivery)],
+        alerts: worst_first[..shown].iter().map(|d| format!("{}  {}", over(d), alert_line(d, true))).collect(),
+        alerts_more: usize::try_from(alerts).unwrap_or(usize::MAX).saturating_sub(shown),
+        ..Words::short(worst.map_or(Tone::Over, Tone::Firing), &headline, &message)
+    }
+}
+
+/// An alert on one line: when it began, where if that differs, its group, and what it says.
+fn alert_line(detection: &Detection, names_site: bool) -> String {
+    let mut parts = vec![calendar::show(detection.started_at)];
+    parts.extend(names_site.then(|| detection.site.to_string()));
+    let group = detection.group.iter().filter(|label| !label.value.is_empty());
+    let group: Vec<String> = group.map(|Label { field, value }| format!("{}={}", Shown(field), Shown(value))).collect();
+    parts.extend((!group.is_empty()).then(|| group.join(" ")));
+    parts.push(Shown(&detection.message).to_string());
+    parts.join("  ")
 }
 
 fn of_channel(channel: &ChannelId, detection: &Detection) -> Words {
@@ -205,72 +328,5 @@ const fn severity(severity: Severity) -> &'static str {
         Severity::Info => "Info",
         Severity::Warning => "Warning",
         Severity::Critical => "Critical",
-    }
-}
-
-/// The beginning of a text that has at most `units_max` UTF-16 code units once `escape` has written it, which is
-/// what receivers count at most; "…" stands for what was cut. No character is cut, nor what stands for one.
-pub(super) fn cut(text: &str, units_max: usize, escape: fn(char, &mut String)) -> String {
-    let units = |text: &str| text.encode_utf16().count();
-    let (mut whole, mut piece) = (String::new(), String::new());
-    let (mut used, mut fits_with_mark) = (0, 0);
-    for c in text.chars() {
-        piece.clear();
-        escape(c, &mut piece);
-        used += units(&piece);
-        if used > units_max {
-            whole.truncate(fits_with_mark);
-            if units_max > 0 {
-                whole.push('…');
-            }
-            return whole;
-        }
-        whole.push_str(&piece);
-        if used < units_max {
-            fits_with_mark = whole.len();
-        }
-    }
-    whole
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn html(c: char, to: &mut String) {
-        match c {
-            '&' => to.push_str("&amp;"),
-            c => to.push(c),
-        }
-    }
-
-    #[test]
-    fn a_text_is_cut_between_characters() {
-        for (text, units_max, expected) in [
-            ("abc", 3, "abc"),
-            ("abcd", 3, "ab…"),
-            ("", 3, ""),
-            ("abc", 0, ""),
-            ("abc", 1, "…"),
-            ("a&b", 7, "a&amp;b"),
-            ("a&bc", 7, "a&amp;…"),
-            ("a&bc", 6, "a…"),
-            ("🛒🛒", 4, "🛒🛒"),
-            ("🛒🛒🛒", 4, "🛒…"),
-        ] {
-            assert_eq!(cut(text, units_max, html), expected, "{text} {units_max}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_cut_fits_and_is_a_beginning(text in "\\PC{0,40}", units_max in 0..40_usize) {
-            let shown = cut(&text, units_max, html);
-            prop_assert!(shown.encode_utf16().count() <= units_max);
-            let whole = cut(&text, usize::MAX, html);
-            prop_assert!(shown == whole || shown.is_empty() || whole.starts_with(shown.strip_suffix('…').unwrap()));
-        }
     }
 }

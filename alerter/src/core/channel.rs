@@ -11,6 +11,7 @@ use logystera_schemas::noise::ChannelSettings;
 use logystera_schemas::time::WallMs;
 
 use super::clock::Timer;
+use super::rate::{Window, per_minute};
 use super::report::Counters;
 use super::retry::Verdict;
 
@@ -33,6 +34,8 @@ pub(super) struct Channel {
     pub(super) throttles: u32,
     /// How fast it may be called. None: as fast as its limits allow.
     pub(super) pace: Option<Pace>,
+    /// The minute in which its attempts are counted, if they are.
+    pub(super) window: Option<Window>,
     /// Failures in a row.
     pub(super) failures: u32,
     /// How often the breaker opened in a row. An answer that shows that the channel works sets it to 0.
@@ -116,6 +119,18 @@ impl Pace {
 }
 
 impl Channel {
+    /// How many messages it takes a minute. None: as many as come.
+    pub(super) fn per_minute(&self) -> Option<u32> {
+        self.settings.per_minute.or_else(|| per_minute(&self.kind))
+    }
+
+    /// How many more messages it takes in this minute. None: as many as come.
+    pub(super) fn room(&self, wall: WallMs) -> Option<usize> {
+        let window = self.window.filter(|window| window.end(wall).is_some());
+        let per_minute = self.per_minute()?;
+        Some(per_minute.saturating_sub(window.map_or(0, |window| window.attempts)) as usize)
+    }
+
     /// How many attempts it may have in the air now.
     pub(super) fn places(&self, wall: WallMs) -> usize {
         if self.off_since.is_some() || self.is_paused(wall) || self.pace.is_some_and(|p| !p.is_open(wall)) {
@@ -132,7 +147,9 @@ impl Channel {
     /// The first time at which an attempt due at `due` can be made, as far as is known now.
     pub(super) fn not_before(&self, due: WallMs) -> WallMs {
         let pace = self.pace.map(|p| p.next);
-        [self.pause, self.open, pace].into_iter().flatten().fold(due, |at, gate| at.max(gate.at))
+        let due = [self.pause, self.open, pace].into_iter().flatten().fold(due, |at, gate| at.max(gate.at));
+        let end = self.window.filter(|_| self.room(due) == Some(0)).and_then(|window| window.end(due));
+        end.unwrap_or(due)
     }
 
     /// An attempt starts. Gives whether that changed the channel.
@@ -146,7 +163,11 @@ impl Channel {
         if let Some(pace) = &mut self.pace {
             pace.started(wall);
         }
-        was_paced || self.pace.is_some()
+        let is_counted = self.per_minute().is_some();
+        if is_counted {
+            self.window = Some(Window::started(self.window, wall));
+        }
+        was_paced || self.pace.is_some() || is_counted
     }
 
     /// How far apart its kind takes attempts at least, in milliseconds. 0: as they come.
@@ -260,6 +281,7 @@ impl Channel {
         self.pause = self.pause.map(|t| t.set_back(wall));
         self.open = self.open.map(|t| t.set_back(wall));
         self.gone_since = self.gone_since.map(|t| t.min(wall));
+        self.window = self.window.map(|window| Window { since: window.since.min(wall), ..window });
         self.pace = self.pace.map(|pace| Pace {
             next: pace.next.set_back(wall),
             throttled_at: pace.throttled_at.min(wall),

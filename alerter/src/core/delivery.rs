@@ -1,4 +1,4 @@
-//! One alert to one channel.
+//! One message to one channel: about one detection, or about a bundle of them.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use logystera_schemas::ids::{ChannelId, Sha256Digest, SiteId};
 use logystera_schemas::time::WallMs;
 
 use super::clock::Timer;
+use super::digest::Digest;
 
 /// Where a delivery stands. One that ended is no longer in the state: its rows tell of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,12 +20,18 @@ pub(super) enum Stage {
     InFlight,
 }
 
-/// One alert to one channel.
+/// One message to one channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Delivery {
     pub(super) channel: ChannelId,
-    /// The detection that it tells.
-    pub(super) detection: DetectionRef,
+    /// The detection that it tells; of a bundle the first one. Its rows name it.
+    pub(super) lead: Line,
+    /// The others that it tells, in the order in which they were planned. None: it is no bundle, or not yet.
+    pub(super) others: Vec<Line>,
+    /// Derived: what a bundle's detections have in common. None: it takes no others.
+    pub(super) gathers: Option<Arc<[u8]>>,
+    /// What it counts besides those that it names, if it is a digest.
+    pub(super) digest: Option<Digest>,
     /// Set if the delivery is the news that this channel was switched off, when it answered 410 to the detection.
     pub(super) disabled: Option<ChannelId>,
     /// Attempts started so far: also the number of the one in the air.
@@ -36,20 +43,25 @@ pub(super) struct Delivery {
     pub(super) refusals: u32,
     /// When the channel first throttled it.
     pub(super) throttled_since: Option<WallMs>,
-    /// Place among the tenant's deliveries, in the order in which they were planned.
-    pub(super) order: u64,
     /// When the newest attempt was due. If that attempt uses no step, the next one is due then too, and so keeps its
     /// place.
     pub(super) due: WallMs,
+    pub(super) stage: Stage,
+}
+
+/// One detection that a delivery tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) detection: DetectionRef,
+    /// Place among the tenant's lines, in the order in which they were planned.
+    pub(super) order: u64,
     /// What it tells besides its own detection.
     pub(super) merged: Merged,
-    pub(super) stage: Stage,
-    /// Derived: the fault that it is about. None: it is the news that a channel was switched off.
+    /// Derived: the fault that it is about. None: it is the news that a channel was switched off, or of a digest.
     pub(super) lane: Option<Arc<[u8]>>,
 }
 
-/// Names a lane: a channel and the bytes of a fault. The deliveries of a lane are its lines: they tell of one fault to
-/// one channel.
+/// Names a lane: a channel and the bytes of a fault. The lines of a lane tell of one fault to one channel.
 pub(super) type Lane = (ChannelId, Arc<[u8]>);
 
 /// Names a detection among those that are held. The number alone is not enough: the numbers of a site that was closed
@@ -86,6 +98,17 @@ impl DetectionRef {
 }
 
 impl Delivery {
+    /// Every detection that it tells.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &Line> {
+        std::iter::once(&self.lead).chain(&self.others)
+    }
+
+    /// Whether it goes on to tell what it told: a bundle that was tried may have been heard, and the next try says the
+    /// same.
+    pub(super) fn is_fixed(&self) -> bool {
+        !self.others.is_empty() && (self.attempts > 0 || self.stage == Stage::InFlight)
+    }
+
     /// Attempts that used a step of the schedule.
     pub(super) fn steps(&self) -> u32 {
         self.attempts.saturating_sub(self.off_schedule)
@@ -101,13 +124,10 @@ impl Delivery {
 }
 
 /// The bytes that tell one fault from another: site, rule and group.
-pub(super) fn lane_of(detection: &Detection, disabled: Option<&ChannelId>) -> Option<Arc<[u8]>> {
-    if disabled.is_some() {
-        return None;
-    }
+pub(super) fn lane_of(detection: &Detection) -> Arc<[u8]> {
     let mut bytes = Writer::new();
     detection.site.write(&mut bytes);
     detection.rule.write(&mut bytes);
     detection.group.write(&mut bytes);
-    Some(bytes.into_bytes().into())
+    bytes.into_bytes().into()
 }

@@ -7,16 +7,31 @@ use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
 use logystera_schemas::limits::{ATTEMPTS_IN_FLIGHT_MAX, ATTEMPTS_IN_FLIGHT_TENANT_MAX};
 
-use super::delivery::{Merged, Stage};
+use super::delivery::{Delivery, Line, Merged, Stage};
+use super::digest::Digest;
 use super::planner::Planner;
+use super::tenant::Tenant;
 
 /// What a delivery tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum About {
     /// The detection.
     Detection,
+    /// These detections, of which [`Due::detection`] is the first: one rule's, all firing or all over.
+    Bundle(Vec<Told>),
+    /// What the channel had no room for; of these detections, of which [`Due::detection`] is the first, by name.
+    Digest(Digest, Vec<Arc<Detection>>),
     /// This channel of the tenant answered 410 to the detection, is switched off and gets nothing more.
     ChannelDisabled(ChannelId),
+}
+
+/// A detection of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The detection.
+    pub detection: Arc<Detection>,
+    /// What to tell besides, as in [`Due::merged`].
+    pub merged: Merged,
 }
 
 /// An attempt that should start now.
@@ -49,6 +64,25 @@ pub struct AttemptRef {
     pub attempt: u32,
 }
 
+impl Tenant {
+    fn about(&self, delivery: &Delivery) -> About {
+        if let Some(channel) = &delivery.disabled {
+            return About::ChannelDisabled(channel.clone());
+        }
+        if let Some(digest) = delivery.digest.as_ref().filter(|digest| digest.alerts() > 1) {
+            return About::Digest(digest.clone(), self.detections_of(delivery));
+        }
+        if delivery.others.is_empty() {
+            return About::Detection;
+        }
+        let told = |line: &Line| {
+            let detection = Arc::clone(&self.detections.get(&line.detection)?.detection);
+            Some(Told { detection, merged: line.merged })
+        };
+        About::Bundle(delivery.lines().filter_map(told).collect())
+    }
+}
+
 impl Planner {
     /// Attempts to start now, one of each tenant in turn, beginning after the tenant that was served last. With those
     /// in the air there are never more than the limits for all, a tenant and a channel allow. The answer stays the same
@@ -74,10 +108,10 @@ impl Planner {
                     tenant: (*id).clone(),
                     delivery: delivery_id,
                     attempt: delivery.attempts + 1,
+                    about: tenant.about(&delivery),
                     channel: delivery.channel,
-                    about: delivery.disabled.map_or(About::Detection, About::ChannelDisabled),
                     detection,
-                    merged: delivery.merged,
+                    merged: delivery.lead.merged,
                 });
                 if due.len() == room {
                     return due.into_iter();
@@ -118,7 +152,7 @@ impl Planner {
 
     /// How many deliveries wait.
     pub fn waiting(&self) -> usize {
-        self.busy.iter().filter_map(|id| self.tenants.get(id)).map(super::tenant::Tenant::waiting_count).sum()
+        self.busy.iter().filter_map(|id| self.tenants.get(id)).map(Tenant::waiting_count).sum()
     }
 
     /// The tenants with deliveries, beginning after the one served last.

@@ -1,25 +1,16 @@
-//! The state entries of what is held back: settings of channels, open episodes, silences. `state.rs` has their table.
+//! The state entries of what is held back: open episodes, silences. `state.rs` has their table.
 
 use std::sync::Arc;
 
 use logystera_schemas::avro_record;
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::ChannelId;
-use logystera_schemas::noise::{ChannelSettings, Silence};
+use logystera_schemas::noise::Silence;
 
 use super::episodes::{Episode, Hold};
 
 /// Number of their layout, as of all entries.
 const LAYOUT: u32 = 1;
-
-avro_record! {
-    /// What a channel takes. One that takes everything at once has none.
-    #[derive(Debug)]
-    pub(super) struct SettingsEntry {
-        pub(super) channel: ChannelId,
-        pub(super) settings: ChannelSettings,
-    }
-}
 
 avro_record! {
     /// An open episode.

@@ -3,8 +3,11 @@
 
 pub mod planner;
 
+mod attempts;
 mod episodes;
+mod holding;
 mod noise;
+
 mod tenant;
 
 mod stages;
@@ -12,7 +15,10 @@ mod stages;
 mod delivery;
 
 mod channel;
+mod channel_entries;
 mod clock;
+mod digest;
+mod rate;
 
 pub mod reason;
 mod report;
@@ -26,7 +32,8 @@ pub mod state;
 mod status;
 
 pub use delivery::Merged;
-pub use due::{About, AttemptRef, Due};
+pub use digest::{Digest, DigestCount};
+pub use due::{About, AttemptRef, Due, Told};
 pub use planner::Planner;
 pub use report::{Counters, Notice};
 pub use status::{ChannelStatus, Condition};

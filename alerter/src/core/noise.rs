@@ -184,13 +184,16 @@ impl Planner {
         }
     }
 
-    /// A delivery ended before its channel could know of the episode.
-    pub(super) fn untell(&mut self, detection: &Detection, delivery: &Delivery) {
-        let (id, episode) = (&detection.tenant, detection.id);
-        let Some(tenant) = self.tenants.get_mut(id).filter(|_| delivery.merged.untold) else { return };
-        if tenant.episodes.knows(episode, &delivery.channel) == Knows::Yes {
-            tenant.episodes.change(episode, |known| known.told.retain(|c| *c != delivery.channel));
-            self.dirty.mark(Key::Episode(id.clone(), episode));
+    /// A delivery ended before its channel could know of the episodes that it tells. `told` are their detections, in the
+    /// order of its lines.
+    pub(super) fn untell(&mut self, id: &TenantId, delivery: &Delivery, told: &[Arc<Detection>]) {
+        let Some(tenant) = self.tenants.get_mut(id) else { return };
+        for (line, detection) in delivery.lines().zip(told).filter(|(line, _)| line.merged.untold) {
+            debug_assert_eq!(line.detection.seq, detection.seq, "the lines and what they tell go together");
+            if tenant.episodes.knows(detection.id, &delivery.channel) == Knows::Yes {
+                tenant.episodes.change(detection.id, |known| known.told.retain(|c| *c != delivery.channel));
+                self.dirty.mark(Key::Episode(id.clone(), detection.id));
+            }
         }
     }
 

@@ -3,30 +3,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use logystera_schemas::delivery::{
-    Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelsConfigured,
-};
+use logystera_schemas::delivery::{Attempt, AttemptState, ChannelEnabled, ChannelsConfigured};
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
-use logystera_schemas::limits::{CHANNEL_GONE_MS, CHANNELS_MAX};
+use logystera_schemas::limits::CHANNELS_MAX;
 use logystera_schemas::noise::ChannelSettings;
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::DetectionsRecord;
 
-use super::channel::{Channel, Heard};
+use super::channel::Channel;
 use super::clock::{LogClock, Timer};
 use super::delivery::{Lane, Stage};
 use super::key::{Dirty, Key};
 use super::noise::PlannedFor;
 use super::reason::Reason;
 use super::report::{Counters, Notice};
-use super::retry::{self, Verdict};
+use super::retry;
 use super::row::RowOf;
 use super::stages::limit::limit;
 use super::stages::plan::plan;
 use super::stages::route::{Route, route};
-use super::tenant::{Next, Tenant};
+use super::tenant::Tenant;
 
 /// Plans deliveries. State and rows are a function of the records, in order.
 #[derive(Debug, Default)]
@@ -44,8 +42,8 @@ pub struct Planner {
     pub(super) in_flight: usize,
     /// Derived: channels that are switched off.
     pub(super) channels_off: usize,
-    counters: Counters,
-    notices: Vec<Notice>,
+    pub(super) counters: Counters,
+    pub(super) notices: Vec<Notice>,
     sealed: bool,
 }
 
@@ -89,7 +87,7 @@ impl Planner {
             DetectionsRecord::Seal(_) => self.sealed = true,
             DetectionsRecord::Detection(detection) => self.plan(&Arc::from(detection), rows),
             DetectionsRecord::Tick(tick) => {
-                self.tick(&tick);
+                self.tick(&tick, rows);
                 self.release(rows);
             }
             DetectionsRecord::Silence(silence) => self.silence(silence, rows),
@@ -100,7 +98,7 @@ impl Planner {
         }
     }
 
-    fn tick(&mut self, tick: &Tick) {
+    fn tick(&mut self, tick: &Tick, rows: &mut Vec<Attempt>) {
         let before = self.clock.wall();
         self.clock.tick(tick.partition, tick.at);
         self.dirty.mark(Key::Clock);
@@ -110,6 +108,7 @@ impl Planner {
                 tenant.set_back(id, wall, &mut self.dirty);
             }
         }
+        self.hold_back_all(rows);
     }
 
     fn configure(&mut self, configured: ChannelsConfigured, rows: &mut Vec<Attempt>) {
@@ -184,7 +183,17 @@ impl Planner {
         if why == PlannedFor::Release {
             planned.stage = Stage::Waiting(Timer::after(wall, retry::delay_ms(delivery, 1)));
         }
-        if let Some(reason) = limit(tenant, &planned, detection) {
+        let lane = planned.lanes().next();
+        if lane.as_ref().is_some_and(|lane| tenant.is_newest(lane, &planned.lead.detection)) {
+            return true;
+        }
+        let refused = limit(tenant, &planned, detection);
+        if refused == Some(Reason::RateLimited) {
+            self.busy.insert(id.clone());
+            self.hold_one(&id, channel, detection, rows);
+            return true;
+        }
+        if let Some(reason) = refused {
             let row = RowOf {
                 detection,
                 channel: channel.as_str(),
@@ -195,159 +204,42 @@ impl Planner {
             rows.push(row.row(AttemptState::NotSent, &reason, wall));
             return false;
         }
-        let lane = planned.lane();
         tenant.hold(detection, &mut self.dirty);
-        tenant.insert(delivery, planned);
+        let (delivery, gathers_until) = tenant.gather(delivery, planned, detection, wall);
         self.dirty.mark(Key::Delivery(id.clone(), delivery));
         self.busy.insert(id.clone());
-        if let Some(lane) = lane {
+        if gathers_until.is_some() {
+            self.tell_of_held(detection, channel, delivery, &Reason::Bundled, rows);
+        }
+        // A bundle that is full leaves at once, and so does what its other lines wait for.
+        let is_full = gathers_until == Some(wall);
+        let bundle = self.tenants.get(&id).and_then(|tenant| tenant.deliveries.get(&delivery)).filter(|_| is_full);
+        let lanes: Vec<Lane> = bundle.map_or_else(|| lane.into_iter().collect(), |bundle| bundle.lanes().collect());
+        for lane in lanes {
             self.overtake(&id, &lane, rows);
         }
+        self.hold_back(&id, channel, rows);
         true
     }
 
     /// Lets newer lines of a lane overtake those that wait before them. Each of these gets its last row.
-    fn overtake(&mut self, id: &TenantId, lane: &Lane, rows: &mut Vec<Attempt>) {
+    pub(super) fn overtake(&mut self, id: &TenantId, lane: &Lane, rows: &mut Vec<Attempt>) {
         let wall = self.clock.wall();
         let Some(tenant) = self.tenants.get_mut(id) else { return };
         for overtaken in tenant.overtake(id, lane, &mut self.dirty) {
             let of = RowOf {
                 detection: &overtaken.detection,
-                channel: overtaken.delivery.channel.as_str(),
+                channel: overtaken.channel.as_str(),
                 delivery: overtaken.id,
-                attempt: overtaken.delivery.attempts,
-                disabled: overtaken.delivery.disabled.as_ref(),
+                attempt: overtaken.attempts,
+                disabled: None,
             };
-            rows.push(of.row(unsent(overtaken.delivery.attempts), &Reason::Superseded, wall));
-        }
-    }
-
-    fn started(&mut self, started: &AttemptStarted, rows: &mut Vec<Attempt>) {
-        let Some(tenant) = self.tenants.get_mut(&started.tenant) else { return };
-        if !tenant.start(started.delivery, started.attempt) {
-            return;
-        }
-        let wall = self.clock.wall();
-        let channel = tenant.deliveries.get(&started.delivery).map(|d| d.channel.clone());
-        if channel.and_then(|c| tenant.channels.get_mut(&c)).is_some_and(|c| c.started(wall)) {
-            self.dirty.mark(Key::Channels(started.tenant.clone()));
-        }
-        self.in_flight += 1;
-        self.last_served = Some(started.tenant.clone());
-        self.dirty.mark(Key::Clock);
-        self.dirty.mark(Key::Delivery(started.tenant.clone(), started.delivery));
-        let Some((delivery, detection)) = tenant.find(started.delivery) else { return };
-        let row = RowOf {
-            detection: &detection,
-            channel: delivery.channel.as_str(),
-            delivery: started.delivery,
-            attempt: started.attempt,
-            disabled: delivery.disabled.as_ref(),
-        };
-        rows.push(row.row(AttemptState::Started, &Reason::Started, started.at));
-    }
-
-    fn ended(&mut self, ended: &AttemptEnded, rows: &mut Vec<Attempt>) {
-        let found = self.tenants.get_mut(&ended.tenant).and_then(|tenant| {
-            let (delivery, detection) = tenant.find(ended.delivery)?;
-            let current = delivery.stage == Stage::InFlight && delivery.attempts == ended.attempt;
-            current.then_some((tenant, delivery, detection))
-        });
-        let Some((tenant, delivery, detection)) = found else {
-            self.counters.outcomes_ignored += 1;
-            return;
-        };
-        let wall = self.clock.wall();
-        let verdict = retry::judge(ended);
-        let mut heard = Heard::Nothing;
-        if let Some(channel) = tenant.channels.get_mut(&delivery.channel) {
-            heard = channel.heard(verdict, wall, &mut self.counters);
-            channel.trouble = (verdict != Verdict::Delivered).then(|| Reason::of(ended).to_string());
-            self.dirty.mark(Key::Channels(ended.tenant.clone()));
-        }
-        let is_heard = retry::may_have_arrived(ended);
-        let next = tenant.next_attempt(ended.delivery, &delivery, verdict, is_heard, wall);
-        self.in_flight -= 1;
-        self.dirty.mark(Key::Delivery(ended.tenant.clone(), ended.delivery));
-
-        let of = RowOf {
-            detection: &detection,
-            channel: delivery.channel.as_str(),
-            delivery: ended.delivery,
-            attempt: ended.attempt,
-            disabled: delivery.disabled.as_ref(),
-        };
-        let again_at = if let Next::Again(at) = next { Some(at) } else { None };
-        let (state, reason) = match next {
-            _ if verdict == Verdict::Delivered => (AttemptState::Delivered, Reason::Delivered),
-            Next::Again(_) if ended.outcome == AttemptOutcome::Unknown => (AttemptState::Unknown, Reason::of(ended)),
-            Next::Again(_) => (AttemptState::Failed, Reason::of(ended)),
-            Next::Over(reason) => (AttemptState::Dead, reason.unwrap_or_else(|| Reason::of(ended))),
-        };
-        if again_at.is_none() {
-            self.remove(&ended.tenant, ended.delivery);
-            if !is_heard {
-                self.untell(&detection, &delivery);
-            }
-        }
-        let mut overtaken = Vec::new();
-        if let Some(lane) = delivery.lane() {
-            if let Some(tenant) =
-                self.tenants.get_mut(&ended.tenant).filter(|_| again_at.is_some() && verdict.is_step())
-            {
-                tenant.put_off_news(&ended.tenant, ended.delivery, &lane, wall, &mut self.dirty);
-            }
-            self.overtake(&ended.tenant, &lane, &mut overtaken);
-        }
-        let again_at = again_at.map(|at| self.not_before(&ended.tenant, ended.delivery).unwrap_or(at));
-        rows.push(Attempt { status: ended.status, next_attempt_at: again_at, ..of.row(state, &reason, wall) });
-        rows.append(&mut overtaken);
-        self.tell_of(heard, &detection, &delivery.channel, rows);
-    }
-
-    /// When a delivery that waits is tried next, as far as is known now.
-    fn not_before(&self, tenant: &TenantId, delivery: DeliveryId) -> Option<WallMs> {
-        let tenant = self.tenants.get(tenant)?;
-        let delivery = tenant.deliveries.get(&delivery)?;
-        let due = delivery.waits_for()?.at.max(self.clock.wall());
-        Some(tenant.channels.get(&delivery.channel)?.not_before(due))
-    }
-
-    /// Tells the operator, and after a second 410 another channel, of a channel that answered 410.
-    fn tell_of(&mut self, heard: Heard, detection: &Arc<Detection>, channel: &ChannelId, rows: &mut Vec<Attempt>) {
-        let tenant = detection.tenant.clone();
-        match heard {
-            Heard::Nothing => {}
-            Heard::Gone => {
-                let until = self.clock.wall().plus(CHANNEL_GONE_MS);
-                self.notices.push(Notice::ChannelGone { tenant, channel: channel.clone(), until });
-            }
-            Heard::SwitchedOff => {
-                self.channels_off += 1;
-                let before = rows.len();
-                self.disable(detection, channel, rows);
-                let given_up = rows.len() - before;
-                self.notices.push(Notice::ChannelSwitchedOff { tenant, channel: channel.clone(), given_up });
-            }
-        }
-    }
-
-    /// A second 410 said that `channel` is no more: nothing else goes there, and another channel of the tenant is told.
-    fn disable(&mut self, detection: &Arc<Detection>, channel: &ChannelId, rows: &mut Vec<Attempt>) {
-        self.end_waiting(&detection.tenant, channel, &Reason::ChannelDisabled, rows);
-        let enabled = |(id, c): (&ChannelId, &Channel)| c.off_since.is_none().then(|| id.clone());
-        let other = self.tenants.get(&detection.tenant).and_then(|t| t.channels.iter().find_map(enabled));
-        if let Some(other) = other {
-            self.plan_one(detection, &other, PlannedFor::ChannelDisabled(channel.clone()), rows);
-        } else {
-            let delivery = retry::delivery_id(detection, "", Some(channel));
-            let of = RowOf { detection, channel: "", delivery, attempt: 0, disabled: Some(channel) };
-            rows.push(of.row(AttemptState::NotSent, &Reason::NoChannel, self.clock.wall()));
+            rows.push(of.row(unsent(overtaken.attempts), &Reason::Superseded, wall));
         }
     }
 
     /// Ends the deliveries that wait for `channel`, each with a row. Those in the air end by their outcomes.
-    fn end_waiting(&mut self, id: &TenantId, channel: &ChannelId, reason: &Reason, rows: &mut Vec<Attempt>) {
+    pub(super) fn end_waiting(&mut self, id: &TenantId, channel: &ChannelId, reason: &Reason, rows: &mut Vec<Attempt>) {
         let wall = self.clock.wall();
         let Some(tenant) = self.tenants.get(id) else { return };
         for delivery_id in tenant.waiting_for(channel) {
@@ -360,12 +252,13 @@ impl Planner {
                 disabled: delivery.disabled.as_ref(),
             };
             rows.push(of.row(unsent(delivery.attempts), reason, wall));
+            let told = self.tenants.get(id).map(|tenant| tenant.detections_of(&delivery)).unwrap_or_default();
             self.remove(id, delivery_id);
-            self.untell(&detection, &delivery);
+            self.untell(id, &delivery, &told);
         }
     }
 
-    fn remove(&mut self, id: &TenantId, delivery: DeliveryId) {
+    pub(super) fn remove(&mut self, id: &TenantId, delivery: DeliveryId) {
         if let Some(tenant) = self.tenants.get_mut(id) {
             tenant.remove(id, delivery, &mut self.dirty);
             self.dirty.mark(Key::Delivery(id.clone(), delivery));

@@ -8,6 +8,10 @@ use logystera_schemas::limits::ATTEMPT_DETAIL_CHARS_MAX;
 
 /// Code of [`Reason::Superseded`].
 pub const SUPERSEDED: &str = "superseded";
+/// Code of [`Reason::Bundled`].
+pub const BUNDLED: &str = "bundled";
+/// Code of [`Reason::RateLimited`].
+pub const RATE_LIMITED: &str = "rate_limited";
 /// Code of [`Reason::QueueFull`].
 pub const QUEUE_FULL: &str = "queue_full";
 
@@ -32,6 +36,10 @@ pub enum Reason {
     AddressForbidden,
     /// The process that made the attempt is gone.
     Unknown,
+    /// It waits for others of its rule, and goes with them: its delivery is theirs.
+    Bundled,
+    /// The channel has as many messages as it takes a minute: it is told of this one in a digest.
+    RateLimited,
     /// A suppression holds the detection back.
     Suppressed,
     /// The tenant has no channel; or no other one that is on, to be told that a channel was switched off.
@@ -97,6 +105,8 @@ impl fmt::Display for Reason {
             Self::Timeout => "timeout",
             Self::AddressForbidden => "address_forbidden",
             Self::Unknown => "unknown",
+            Self::Bundled => BUNDLED,
+            Self::RateLimited => RATE_LIMITED,
             Self::Suppressed => "suppressed",
             Self::NoChannel => "no_channel",
             Self::QueueFull => QUEUE_FULL,

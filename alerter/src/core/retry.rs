@@ -25,6 +25,12 @@ pub fn delivery_id(detection: &Detection, channel: &str, disabled: Option<&Chann
     DeliveryId(id)
 }
 
+/// The idempotency key of the digest whose first detection this is: as that of its delivery, with LF and `digest` behind
+/// the channel.
+pub fn digest_id(detection: &Detection, channel: &str) -> DeliveryId {
+    delivery_id(detection, &format!("{channel}\ndigest"), None)
+}
+
 /// Milliseconds from the failure before to step `attempt` of the schedule (from 1): [`RETRY_DELAYS_MS`] and up to a
 /// fifth more, from a hash of delivery and step. The last delay holds for every step beyond.
 pub fn delay_ms(delivery: DeliveryId, attempt: u32) -> i64 {

@@ -16,21 +16,23 @@
 //!
 //! Restored in the order of the keys, a delivery finds its detection there: a tenant's entries lie together.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::avro_record;
 use logystera_schemas::detection::Detection;
-use logystera_schemas::ids::{ChannelId, Sha256Digest, SiteId, TenantId};
+use logystera_schemas::ids::{ChannelId, DeliveryId, Sha256Digest, SiteId, TenantId};
 use logystera_schemas::time::WallMs;
 
-use super::channel::{Channel, Pace};
+use super::channel_entries::{ChannelsEntry, channels_of, entry_of_channels};
 use super::clock::{LogClock, PartitionClock, Timer};
-use super::delivery::{Delivery, DetectionRef, Merged, Stage, lane_of};
-use super::entries::{EpisodeEntry, SettingsEntry, SilenceEntry};
+use super::delivery::{Delivery, DetectionRef, Line, Merged, Stage, lane_of};
+use super::digest::Digest;
+use super::entries::{EpisodeEntry, SilenceEntry};
 use super::key::{Dirty, Key};
 use super::planner::Planner;
+use super::stages::gather::gathers;
+use super::stages::limit::digest_key;
 use super::tenant::{HeldDetection, Tenant};
 
 /// Number of the layout below. Another one is refused.
@@ -65,44 +67,6 @@ avro_record! {
 }
 
 avro_record! {
-    /// A tenant's channels.
-    #[derive(Debug)]
-    pub(super) struct ChannelsEntry {
-        layout: u32,
-        channels: Vec<ChannelEntry>,
-        more: Vec<ChannelMore> where since 2,
-        settings: Vec<SettingsEntry> where since 3,
-    }
-}
-
-avro_record! {
-    /// One channel.
-    #[derive(Debug)]
-    pub(super) struct ChannelEntry {
-        channel: ChannelId,
-        kind: String,
-        disabled: bool,
-        pause: Option<Timer>,
-        failures: u32,
-        opens: u32,
-        open: Option<Timer>,
-    }
-}
-
-avro_record! {
-    /// What else is known of a channel that is in trouble. Other channels have none.
-    #[derive(Debug)]
-    pub(super) struct ChannelMore {
-        channel: ChannelId,
-        off_since: Option<WallMs>,
-        gone_since: Option<WallMs>,
-        throttles: u32,
-        pace: Option<Pace>,
-        trouble: Option<String>,
-    }
-}
-
-avro_record! {
     /// A detection that deliveries rest on.
     #[derive(Debug)]
     pub(super) struct DetectionEntry {
@@ -129,6 +93,20 @@ avro_record! {
         off_schedule: u32 where since 2,
         throttled_since: Option<WallMs> where since 2,
         merged: Merged where since 2,
+        others: Vec<LineEntry> where since 3,
+        digest: Option<Digest> where since 3,
+    }
+}
+
+avro_record! {
+    /// A detection that a bundle tells besides its first.
+    #[derive(Debug)]
+    pub(super) struct LineEntry {
+        site: SiteId,
+        seq: u64,
+        chain: Sha256Digest,
+        order: u64,
+        merged: Merged,
     }
 }
 
@@ -211,14 +189,18 @@ impl Planner {
 
     /// About how many bytes [`Self::take_puts`] would give now.
     pub fn dirty_bytes(&self) -> usize {
-        // A delivery or a clock takes under 200 bytes; a detection about a kilobyte, and an episode has one if anything is
-        // held back.
-        let has_detection = |key: &Key| match key {
-            Key::Detection(..) => true,
-            Key::Episode(..) => !self.waking.is_empty(),
-            _ => false,
+        // A delivery or a clock takes under 200 bytes, a bundle about 100 more for each of its lines; a detection about a
+        // kilobyte, and an episode has one if anything is held back.
+        let others = |tenant: &TenantId, id: &DeliveryId| {
+            self.tenants.get(tenant).and_then(|t| t.deliveries.get(id)).map_or(0, |delivery| delivery.others.len())
         };
-        self.dirty.keys.iter().map(|(_, key)| if has_detection(key) { 1_200 } else { 200 }).sum()
+        let bytes = |key: &Key| match key {
+            Key::Detection(..) => 1_200,
+            Key::Episode(..) if !self.waking.is_empty() => 1_200,
+            Key::Delivery(tenant, id) => 200 + 100 * others(tenant, id),
+            _ => 200,
+        };
+        self.dirty.keys.iter().map(|(_, key)| bytes(key)).sum()
     }
 
     fn value(&self, key: &Key) -> Option<Vec<u8>> {
@@ -254,52 +236,13 @@ impl Planner {
     }
 }
 
-fn entry_of_channels(channels: &BTreeMap<ChannelId, Channel>) -> ChannelsEntry {
-    let (mut entries, mut more, mut settings) = (Vec::new(), Vec::new(), Vec::new());
-    for (id, channel) in channels {
-        let channel = channel.clone();
-        if !channel.settings.is_default() {
-            settings.push(SettingsEntry { channel: id.clone(), settings: channel.settings });
-        }
-        let Channel { kind, off_since, gone_since, pause, throttles, pace, failures, opens, open, trouble, .. } =
-            channel;
-        let disabled = off_since.is_some();
-        if disabled || gone_since.is_some() || throttles > 0 || pace.is_some() || trouble.is_some() {
-            more.push(ChannelMore { channel: id.clone(), off_since, gone_since, throttles, pace, trouble });
-        }
-        entries.push(ChannelEntry { channel: id.clone(), kind, disabled, pause, failures, opens, open });
-    }
-    ChannelsEntry { layout: LAYOUT, channels: entries, more, settings }
-}
-
-fn channels_of(entry: ChannelsEntry) -> BTreeMap<ChannelId, Channel> {
-    let mut channels = BTreeMap::new();
-    for ChannelEntry { channel, kind, disabled, pause, failures, opens, open } in entry.channels {
-        // The first versions stored that it is off, and not since when.
-        let off_since = disabled.then_some(WallMs(0));
-        channels.insert(channel, Channel { kind, off_since, pause, failures, opens, open, ..Channel::default() });
-    }
-    for ChannelMore { channel, off_since, gone_since, throttles, pace, trouble } in entry.more {
-        if let Some(known) = channels.get_mut(&channel) {
-            *known = Channel { off_since, gone_since, throttles, pace, trouble, ..std::mem::take(known) };
-        }
-    }
-    for SettingsEntry { channel, settings } in entry.settings {
-        if let Some(known) = channels.get_mut(&channel) {
-            known.settings = settings;
-        }
-    }
-    channels
-}
-
 impl From<Delivery> for DeliveryEntry {
     fn from(delivery: Delivery) -> Self {
         let waiting = delivery.waits_for();
-        let DetectionRef { site, seq, chain } = delivery.detection;
-        let Delivery {
-            channel, disabled, attempts, off_schedule, refusals, throttled_since, order, due, merged, ..
-        } = delivery;
-        let (layout, chain) = (LAYOUT, Some(chain));
+        let Delivery { channel, lead, others, digest, disabled, attempts, refusals, due, .. } = delivery;
+        let (off_schedule, throttled_since) = (delivery.off_schedule, delivery.throttled_since);
+        let Line { detection: DetectionRef { site, seq, chain }, order, merged, .. } = lead;
+        let (layout, chain, others) = (LAYOUT, Some(chain), others.into_iter().map(LineEntry::from).collect());
         Self {
             layout,
             channel,
@@ -315,12 +258,21 @@ impl From<Delivery> for DeliveryEntry {
             off_schedule,
             throttled_since,
             merged,
+            others,
+            digest,
         }
     }
 }
 
+impl From<Line> for LineEntry {
+    fn from(line: Line) -> Self {
+        let Line { detection: DetectionRef { site, seq, chain }, order, merged, .. } = line;
+        Self { site, seq, chain, order, merged }
+    }
+}
+
 impl DeliveryEntry {
-    /// The delivery, counted among those of its detection. None: the tenant does not hold that detection.
+    /// The delivery, counted among those of its detections. None: the tenant does not hold one of them.
     fn delivery_of(self, tenant: &mut Tenant) -> Option<Delivery> {
         let Self { channel, site, seq, disabled, attempts, refusals, waiting, chain, order, due, .. } = self;
         // The first versions named the detection by its number alone.
@@ -328,25 +280,41 @@ impl DeliveryEntry {
             Some(chain) => chain,
             None => tenant.detections.keys().find(|d| d.site == site && d.seq == seq)?.chain,
         };
-        let detection = DetectionRef { site, seq, chain };
-        let held = tenant.detections.get_mut(&detection)?;
-        held.deliveries += 1;
-        let lane = lane_of(&held.detection, disabled.as_ref());
+        let first = LineEntry { site, seq, chain, order, merged: self.merged };
+        let digest = self.digest;
+        let has_lanes = disabled.is_none() && digest.is_none();
+        let lead = first.line_of(tenant, has_lanes)?;
+        let others = self.others.into_iter().map(|other| other.line_of(tenant, has_lanes)).collect::<Option<_>>()?;
+        let gathers = match &digest {
+            Some(_) => Some(digest_key()),
+            None => gathers(&tenant.detections.get(&lead.detection)?.detection).filter(|_| has_lanes),
+        };
         let stage = waiting.map_or(Stage::InFlight, Stage::Waiting);
-        let (off_schedule, throttled_since, merged) = (self.off_schedule, self.throttled_since, self.merged);
+        let (off_schedule, throttled_since) = (self.off_schedule, self.throttled_since);
         Some(Delivery {
             channel,
-            detection,
+            lead,
+            others,
+            gathers,
+            digest,
             disabled,
             attempts,
             off_schedule,
             refusals,
             throttled_since,
-            order,
             due,
-            merged,
             stage,
-            lane,
         })
+    }
+}
+
+impl LineEntry {
+    fn line_of(self, tenant: &mut Tenant, has_lane: bool) -> Option<Line> {
+        let Self { site, seq, chain, order, merged } = self;
+        let detection = DetectionRef { site, seq, chain };
+        let held = tenant.detections.get_mut(&detection)?;
+        held.deliveries += 1;
+        let lane = has_lane.then(|| lane_of(&held.detection));
+        Some(Line { detection, order, merged, lane })
     }
 }

@@ -11,7 +11,7 @@ use logystera_schemas::time::WallMs;
 
 use super::channel::Channel;
 use super::clock::Timer;
-use super::delivery::{Delivery, DetectionRef, Lane, Stage};
+use super::delivery::{Delivery, DetectionRef, Lane, Line, Stage};
 use super::episodes::Episodes;
 use super::key::{Dirty, Key};
 use super::reason::Reason;
@@ -23,6 +23,12 @@ pub(super) struct HeldDetection {
     pub(super) detection: Arc<Detection>,
     pub(super) deliveries: usize,
 }
+
+/// A line of a lane: its place among the tenant's lines, the number of its detection, and the delivery that tells it.
+pub(super) type LineAt = (u64, u64, DeliveryId);
+
+/// What gathers in a channel.
+pub(super) type Gathering = (ChannelId, Arc<[u8]>);
 
 /// The order within a channel: by time, then as the deliveries were planned.
 type Place = (WallMs, u64, SiteId, u64, DeliveryId);
@@ -40,10 +46,13 @@ pub(super) struct Tenant {
     waiting: BTreeMap<ChannelId, BTreeSet<Place>>,
     /// Derived: attempts in the air, by channel. No zero.
     in_flight: BTreeMap<ChannelId, usize>,
-    /// Derived: the deliveries of each lane, in the order in which they were planned. No empty set.
-    lanes: BTreeMap<Lane, BTreeSet<(u64, u64, DeliveryId)>>,
-    /// Derived: the places of all deliveries in the order in which they were planned.
+    /// Derived: the lines of each lane, in the order in which they were planned. No empty set.
+    lanes: BTreeMap<Lane, BTreeSet<LineAt>>,
+    /// Derived: the places of all lines in the order in which they were planned.
     orders: BTreeSet<(u64, DeliveryId)>,
+    /// Derived: the bundles that were not tried, by what they gather, in the order in which they were planned. No empty
+    /// set.
+    gathering: BTreeMap<Gathering, BTreeSet<(u64, DeliveryId)>>,
 }
 
 /// What follows an attempt that ended.
@@ -58,12 +67,18 @@ pub(super) enum Next {
 impl Delivery {
     fn place(&self, id: DeliveryId) -> Option<Place> {
         let timer = self.waits_for()?;
-        Some((timer.at, self.order, self.detection.site.clone(), self.detection.seq, id))
+        let Line { detection, order, .. } = &self.lead;
+        Some((timer.at, *order, detection.site.clone(), detection.seq, id))
     }
 
-    /// Its lane in its channel.
-    pub(super) fn lane(&self) -> Option<Lane> {
-        Some((self.channel.clone(), Arc::clone(self.lane.as_ref()?)))
+    /// The lanes of its lines in its channel.
+    pub(super) fn lanes(&self) -> impl Iterator<Item = Lane> {
+        self.lines().filter_map(|line| Some((self.channel.clone(), Arc::clone(line.lane.as_ref()?))))
+    }
+
+    fn gathering(&self) -> Option<Gathering> {
+        let key = self.gathers.as_ref().filter(|_| self.attempts == 0)?;
+        Some((self.channel.clone(), Arc::clone(key)))
     }
 }
 
@@ -84,22 +99,76 @@ impl Tenant {
         held.deliveries += 1;
     }
 
-    /// Place of the next delivery in the order in which they are planned.
+    /// Place of the next line in the order in which they are planned.
     pub(super) fn next_order(&self) -> u64 {
         self.orders.last().map_or(0, |(last, _)| last.saturating_add(1))
     }
 
-    /// Adds a delivery whose detection is held.
+    /// How many lines its deliveries have.
+    pub(super) fn line_count(&self) -> usize {
+        self.orders.len()
+    }
+
+    /// Adds a delivery whose detections are held.
     pub(super) fn insert(&mut self, id: DeliveryId, delivery: Delivery) {
         self.index(id, &delivery);
         self.deliveries.insert(id, delivery);
     }
 
-    /// The delivery and its detection.
+    /// The delivery and its first detection.
     pub(super) fn find(&self, id: DeliveryId) -> Option<(Delivery, Arc<Detection>)> {
         let delivery = self.deliveries.get(&id)?;
-        let held = self.detections.get(&delivery.detection)?;
+        let held = self.detections.get(&delivery.lead.detection)?;
         Some((delivery.clone(), Arc::clone(&held.detection)))
+    }
+
+    /// Every detection that a delivery tells by itself.
+    pub(super) fn detections_of(&self, delivery: &Delivery) -> Vec<Arc<Detection>> {
+        let detection = |line: &Line| Some(Arc::clone(&self.detections.get(&line.detection)?.detection));
+        delivery.lines().filter_map(detection).collect()
+    }
+
+    /// A line and its detection.
+    pub(super) fn find_line(&self, at: LineAt) -> Option<(Line, Arc<Detection>)> {
+        let line = self.deliveries.get(&at.2)?.lines().find(|line| line.order == at.0)?;
+        let held = self.detections.get(&line.detection)?;
+        Some((line.clone(), Arc::clone(&held.detection)))
+    }
+
+    /// The newest bundle that gathers this.
+    pub(super) fn newest_gathering(&self, what: &Gathering) -> Option<DeliveryId> {
+        self.gathering.get(what)?.last().map(|(_, id)| *id)
+    }
+
+    /// Adds a line, whose detection is held, to a bundle.
+    pub(super) fn add_line(&mut self, id: DeliveryId, line: Line) {
+        let Some(channel) = self.deliveries.get(&id).map(|delivery| delivery.channel.clone()) else { return };
+        self.index_line(id, &channel, &line);
+        if let Some(delivery) = self.deliveries.get_mut(&id) {
+            delivery.others.push(line);
+        }
+    }
+
+    /// Takes a line out of its delivery, and removes that with its last line.
+    pub(super) fn take_line(&mut self, tenant: &TenantId, at: LineAt, dirty: &mut Dirty) {
+        let (order, _, id) = at;
+        let Some(mut delivery) = self.deliveries.get(&id).cloned() else { return };
+        dirty.mark(Key::Delivery(tenant.clone(), id));
+        if delivery.others.is_empty() {
+            self.remove(tenant, id, dirty);
+            return;
+        }
+        self.unindex(id, &delivery);
+        if delivery.lead.order == order {
+            delivery.lead = delivery.others.remove(0);
+        } else {
+            delivery.others.retain(|line| line.order != order);
+        }
+        let taken = self.deliveries.remove(&id).and_then(|d| d.lines().find(|line| line.order == order).cloned());
+        self.insert(id, delivery);
+        if let Some(line) = taken {
+            self.release(tenant, &line.detection, dirty);
+        }
     }
 
     /// Puts a waiting delivery in the air. False: it does not wait for attempt number `attempt`.
@@ -125,7 +194,9 @@ impl Tenant {
         let mut next = delivery.clone();
         next.refusals += u32::from(refused);
         next.off_schedule += u32::from(is_free);
-        next.merged.untold &= !is_heard;
+        for line in std::iter::once(&mut next.lead).chain(&mut next.others) {
+            line.merged.untold &= !is_heard;
+        }
         let Some(channel) = self.channels.get(&delivery.channel).filter(|c| c.off_since.is_none()) else {
             return Next::Over(None);
         };
@@ -151,16 +222,21 @@ impl Tenant {
         Next::Again(not_before)
     }
 
-    /// Removes a delivery, and its detection if no other delivery tells that.
+    /// Removes a delivery, and those of its detections that no other delivery tells.
     pub(super) fn remove(&mut self, tenant: &TenantId, id: DeliveryId, dirty: &mut Dirty) {
         let Some(delivery) = self.deliveries.remove(&id) else { return };
         self.unindex(id, &delivery);
-        let key = delivery.detection;
-        if let Some(held) = self.detections.get_mut(&key) {
+        for line in delivery.lines() {
+            self.release(tenant, &line.detection, dirty);
+        }
+    }
+
+    fn release(&mut self, tenant: &TenantId, key: &DetectionRef, dirty: &mut Dirty) {
+        if let Some(held) = self.detections.get_mut(key) {
             held.deliveries -= 1;
             if held.deliveries == 0 {
-                self.detections.remove(&key);
-                dirty.mark(Key::Detection(tenant.clone(), key));
+                self.detections.remove(key);
+                dirty.mark(Key::Detection(tenant.clone(), key.clone()));
             }
         }
     }
@@ -180,15 +256,25 @@ impl Tenant {
         self.waiting.get(channel).map_or(0, BTreeSet::len)
     }
 
-    /// Deliveries of a lane, the oldest first.
-    pub(super) fn lane(&self, lane: &Lane) -> impl Iterator<Item = DeliveryId> {
-        self.lanes.get(lane).into_iter().flatten().map(|(.., id)| *id)
+    /// Lines of a lane, the oldest first.
+    pub(super) fn lane(&self, lane: &Lane) -> impl Iterator<Item = LineAt> {
+        self.lanes.get(lane).into_iter().flatten().copied()
     }
 
-    /// Whether an older line of its lane has not ended yet.
+    /// Whether another delivery with an older line of one of its lanes has not ended yet.
     fn is_behind(&self, id: DeliveryId) -> bool {
-        let lane = self.deliveries.get(&id).and_then(Delivery::lane);
-        lane.is_some_and(|lane| self.lane(&lane).next() != Some(id))
+        let Some(delivery) = self.deliveries.get(&id) else { return false };
+        let older = |line: &Line| {
+            let lane = (delivery.channel.clone(), Arc::clone(line.lane.as_ref()?));
+            self.lane(&lane).take_while(|at| at.0 < line.order).find(|at| at.2 != id)
+        };
+        delivery.lines().any(|line| older(line).is_some())
+    }
+
+    /// Deliveries whose time has come, and which are behind nothing.
+    pub(super) fn ready(&self, channel: &ChannelId, wall: WallMs) -> impl Iterator<Item = DeliveryId> {
+        let queue = self.waiting.get(channel).into_iter().flatten().take_while(move |place| place.0 <= wall);
+        queue.map(|place| place.4).filter(|id| !self.is_behind(*id))
     }
 
     /// Deliveries whose attempt should start now: those of the channels with the fewest attempts in the air first, then by
@@ -199,7 +285,8 @@ impl Tenant {
         let mut places = Vec::new();
         for (id, queue) in self.waiting.iter().filter(|_| room > 0) {
             let busy = self.in_flight.get(id).copied().unwrap_or(0);
-            let free = self.channels.get(id).map_or(0, |c| c.places(wall)).saturating_sub(busy);
+            let Some(channel) = self.channels.get(id) else { continue };
+            let free = channel.places(wall).saturating_sub(busy).min(channel.room(wall).unwrap_or(usize::MAX));
             if free == 0 {
                 continue;
             }
@@ -235,9 +322,11 @@ impl Tenant {
     }
 
     fn index(&mut self, id: DeliveryId, delivery: &Delivery) {
-        self.orders.insert((delivery.order, id));
-        if let Some(lane) = delivery.lane() {
-            self.lanes.entry(lane).or_default().insert((delivery.order, delivery.detection.seq, id));
+        for line in delivery.lines() {
+            self.index_line(id, &delivery.channel, line);
+        }
+        if let Some(what) = delivery.gathering() {
+            self.gathering.entry(what).or_default().insert((delivery.lead.order, id));
         }
         match delivery.place(id) {
             Some(place) => {
@@ -247,11 +336,25 @@ impl Tenant {
         }
     }
 
+    fn index_line(&mut self, id: DeliveryId, channel: &ChannelId, line: &Line) {
+        self.orders.insert((line.order, id));
+        if let Some(fault) = &line.lane {
+            let of = (channel.clone(), Arc::clone(fault));
+            self.lanes.entry(of).or_default().insert((line.order, line.detection.seq, id));
+        }
+    }
+
     /// Takes a delivery out of what is derived, before it changes.
     pub(super) fn unindex(&mut self, id: DeliveryId, delivery: &Delivery) {
-        self.orders.remove(&(delivery.order, id));
-        if let Some(lane) = delivery.lane() {
-            drop_from(&mut self.lanes, &lane, &(delivery.order, delivery.detection.seq, id));
+        for line in delivery.lines() {
+            self.orders.remove(&(line.order, id));
+            if let Some(fault) = &line.lane {
+                let lane = (delivery.channel.clone(), Arc::clone(fault));
+                drop_from(&mut self.lanes, &lane, &(line.order, line.detection.seq, id));
+            }
+        }
+        if let Some(what) = delivery.gathering() {
+            drop_from(&mut self.gathering, &what, &(delivery.lead.order, id));
         }
         match delivery.place(id) {
             Some(place) => drop_from(&mut self.waiting, &delivery.channel, &place),

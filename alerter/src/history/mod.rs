@@ -32,12 +32,18 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether a delivery whose newest row is this one is asked for.
-    fn takes(&self, row: &Attempt) -> bool {
+    /// Whether a delivery whose newest row is this one is asked for. `is_named`: a row of it was of the detection that is
+    /// asked for.
+    fn takes(&self, row: &Attempt, is_named: bool) -> bool {
         self.state.is_none_or(|state| row.state == state)
             && self.site.as_deref().is_none_or(|site| row.site.as_str() == site)
-            && self.alert.as_deref().is_none_or(|id| row.detection.to_string().starts_with(id))
+            && (is_named || self.names(row))
             && self.from_ms.is_none_or(|from| row.at.0 >= from)
+    }
+
+    /// Whether a row is of the detection that is asked for, if one is.
+    fn names(&self, row: &Attempt) -> bool {
+        self.alert.as_deref().is_none_or(|id| row.detection.to_string().starts_with(id))
     }
 }
 
@@ -48,12 +54,14 @@ struct Newest<'a> {
     /// When each was written, and its place in the order of reading.
     places: BTreeMap<DeliveryId, (i64, u64)>,
     rows: BTreeMap<(i64, u64), Attempt>,
+    /// Deliveries that tell several detections, the one that is asked for among them.
+    named: BTreeSet<DeliveryId>,
     read: u64,
 }
 
 impl<'a> Newest<'a> {
     fn new(filter: &'a Filter, room: usize) -> Self {
-        Self { filter, room, places: BTreeMap::new(), rows: BTreeMap::new(), read: 0 }
+        Self { filter, room, places: BTreeMap::new(), rows: BTreeMap::new(), named: BTreeSet::new(), read: 0 }
     }
 
     /// Takes the next row of a delivery, which tells how it stands instead of the one before.
@@ -62,7 +70,11 @@ impl<'a> Newest<'a> {
         if let Some(before) = self.places.remove(&row.delivery) {
             self.rows.remove(&before);
         }
-        if !self.filter.takes(&row) {
+        // Later rows of a bundle or a digest are of its first detection.
+        if self.filter.alert.is_some() && self.filter.names(&row) && self.named.len() < self.room {
+            self.named.insert(row.delivery);
+        }
+        if !self.filter.takes(&row, self.named.contains(&row.delivery)) {
             return;
         }
         let place = (row.at.0, self.read);

@@ -100,6 +100,30 @@ proptest! {
 }
 
 #[test]
+fn a_delivery_that_tells_several_detections_is_found_by_each() {
+    let of = |detection: u8, state, reason: &str, at| Attempt {
+        detection: EpisodeId([detection; 16]),
+        reason: reason.to_owned(),
+        ..row(9, "shop", state, at)
+    };
+    let rows = [
+        of(0xaa, AttemptState::NotSent, "bundled", 1),
+        of(0xbb, AttemptState::NotSent, "bundled", 2),
+        row(3, "shop", AttemptState::Delivered, 2),
+        of(0xaa, AttemptState::Started, "started", 3),
+        of(0xaa, AttemptState::Delivered, "delivered", 4),
+    ];
+    for (alert, expected) in [("aa", vec![rows[4].clone()]), ("bb", vec![rows[4].clone()]), ("cc", vec![])] {
+        let filter = Filter { alert: Some(alert.to_owned()), ..Filter::default() };
+        let (listed, _) = with_topic(&rows, 0, |log| newest(log, &filter, 5)).unwrap();
+        assert_eq!(listed, expected, "{alert}");
+    }
+    // As it stands now, not as it stood.
+    let waiting = Filter { alert: Some("bb".to_owned()), state: Some(AttemptState::NotSent), ..Filter::default() };
+    assert_eq!(with_topic(&rows, 0, |log| newest(log, &waiting, 5)).unwrap().0, []);
+}
+
+#[test]
 fn beyond_the_room_the_oldest_are_forgotten() {
     let filter = Filter::default();
     let mut newest = Newest::new(&filter, 3);

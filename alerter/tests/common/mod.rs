@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test helper: whoever fails here fails a test")]
 
+pub(crate) mod messages;
 mod noise;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,9 @@ use logystera_schemas::delivery::{
     Attempt, AttemptCause, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelRef,
     ChannelsConfigured,
 };
-use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
+use logystera_schemas::detection::{
+    BundleBy, BundleSpec, Detection, DetectionReason, DetectionState, Evidence, Label, Severity,
+};
 use logystera_schemas::ids::{DeliveryId, EpisodeId, Sha256Digest};
 use logystera_schemas::limits::RETRY_DELAYS_MS;
 use logystera_schemas::noise::{ChannelSettings, Silence};
@@ -55,6 +58,7 @@ pub(crate) fn detection(tenant: &str, seq: u64, state: DetectionState) -> Detect
         url: format!("/alerts/{seq}"),
         seq,
         chain: Sha256Digest::of(format!("{tenant} {seq}").as_bytes()),
+        bundle: None,
     }
 }
 
@@ -83,13 +87,22 @@ pub(crate) fn tick(partition: u32, at: i64) -> DetectionsRecord {
 }
 
 pub(crate) fn channels(tenant: &str, ids: &[&str]) -> DetectionsRecord {
-    // `slack` in a channel's id makes it one.
-    let kind = |id: &str| if id.contains("slack") { "slack" } else { "webhook" }.to_owned();
-    let channels = ids
-        .iter()
-        .map(|id| ChannelRef { channel: id.parse().unwrap(), kind: kind(id), settings: ChannelSettings::default() })
-        .collect();
+    let channel = |id: &&str| ChannelRef {
+        channel: id.parse().unwrap(),
+        kind: kind_of(id),
+        settings: ChannelSettings::default(),
+    };
+    let channels = ids.iter().map(channel).collect();
     DetectionsRecord::ChannelsConfigured(ChannelsConfigured { tenant: tenant.parse().unwrap(), channels })
+}
+
+/// `slack` in a channel's id makes it one, and `mail` one of email.
+pub(crate) fn kind_of(id: &str) -> String {
+    match id {
+        id if id.contains("slack") => "slack".to_owned(),
+        id if id.contains("mail") => "email".to_owned(),
+        _ => "webhook".to_owned(),
+    }
 }
 
 pub(crate) fn fired(tenant: &str, seq: u64, state: DetectionState) -> DetectionsRecord {
@@ -148,14 +161,17 @@ pub(crate) fn apply(planner: &mut Planner, record: DetectionsRecord) -> Vec<Atte
 /// | `firing 1`, `resolved 2`, `suppressed 3` | rows of the detection with this `seq`, of a group and an episode of its own |
 /// | `firing 1 x e1`, `resolved 2 x e1 6m` | the same, of group `x` and episode 1; found so long ago |
 /// | `firing 1 severity=warning` | the same, of another severity (critical), rule, site or subsystem |
-/// | `due` | what is due, as `<channel><seq>#<attempt>` |
+/// | `firing 1 x e1 @blog` | the same of another site |
+/// | `severity info` | from here on detections are so bad |
+/// | `bundle 30s 3 site`, `bundle none` | from here on detections are of a rule that says `bundle` so, or not |
+/// | `due` | what is due, as `<channel><seq>#<attempt>`; a bundle as `<channel><seq>[<seqs>]#<attempt>`, a digest as `<channel>-digest<seq>(<alerts>: <seqs>)#<attempt>` |
 /// | `start a1` | rows; starts what is due under that name |
 /// | `end a1 ok`, `end a1 500`, `end a1 429/30`, `end a1 timeout`, `end a1 dns` | rows; ends attempt in the air |
 /// | `end a1 gone:slack_no_service` | rows; ends it as the outcome with this detail |
 /// | `end a1#1 ok` | rows; ends this attempt, in the air or not |
 ///
 /// A row is `<channel><seq>#<attempt> <state> <reason>` and `next <delay>`; `~` stands for the jitter, `of <name>` says that it
-/// is another delivery's.
+/// is another delivery's. A row about another detection than the one that names the delivery has that behind it: `a1[2]#0`.
 ///
 /// Every script is played by one planner, and by one that is stored and restored after each line; and with the outcomes
 /// that the first versions wrote.
@@ -201,7 +217,8 @@ pub(crate) fn play_behind(beginning: &str, script: &str) {
 
 fn play_one(script: &str, played: Played) {
     let (names, channels, silences) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-    let mut stage = Stage { planner: Planner::new(), names, channels, silences, played };
+    let (planner, bundle, severity) = (Planner::new(), None, Severity::Critical);
+    let mut stage = Stage { planner, names, channels, silences, bundle, severity, played };
     let mut store = Store::new();
     stage.act("at 0s");
     for (number, line) in
@@ -246,6 +263,9 @@ struct Stage {
     names: BTreeMap<DeliveryId, String>,
     channels: BTreeMap<String, ChannelSettings>,
     silences: BTreeMap<String, Silence>,
+    /// How detections are bundled from here on.
+    bundle: Option<BundleSpec>,
+    severity: Severity,
     played: Played,
 }
 
@@ -273,6 +293,11 @@ impl Stage {
             }
             ["enable", channel] => enabled("t", channel),
             ["due"] => return self.due(),
+            ["bundle", ref of @ ..] => return self.bundle(of),
+            ["severity", severity] => {
+                self.severity = Severity::from_symbol(severity).unwrap();
+                return String::new();
+            }
             ["start", name] => {
                 let due = self.planner.due().find(|d| self.name(d) == name);
                 started(&due.unwrap_or_else(|| panic!("{name} is not due")), self.planner.wall())
@@ -298,6 +323,12 @@ impl Stage {
 
     fn detection(&mut self, state: &str, seq: u64, of: &[&str]) -> DetectionsRecord {
         let mut found = detection("t", seq, DetectionState::from_symbol(state).unwrap());
+        let (site, of): (Vec<&str>, Vec<&str>) = of.iter().partition(|word| word.starts_with('@'));
+        if let Some(site) = site.first() {
+            found.site = site[1..].parse().unwrap();
+        }
+        found.bundle.clone_from(&self.bundle);
+        found.severity = self.severity;
         let (named, of): (Vec<&str>, Vec<&str>) = of.iter().partition(|word| word.contains('='));
         for (name, value) in named.iter().filter_map(|word| word.split_once('=')) {
             match name {
@@ -312,18 +343,50 @@ impl Stage {
         let group = of.first().map_or(found.group[0].value.clone(), |group| (*group).to_owned());
         let episode = of.get(1).map_or(seq as u8, |e| e[1..].parse().unwrap());
         found = line_of(found, &group, episode, self.planner.wall().0 - age);
-        for channel in ["a", "b", "c", "slack"] {
+        for channel in ["a", "b", "c", "slack", "mail"] {
+            self.names.insert(retry::digest_id(&found, channel), format!("{channel}-digest{seq}"));
             self.names.insert(retry::delivery_id(&found, channel, None), format!("{channel}{seq}"));
         }
         DetectionsRecord::Detection(Box::new(found))
     }
 
+    fn bundle(&mut self, of: &[&str]) -> String {
+        self.bundle = match of {
+            ["none"] => None,
+            [wait, max, by @ ..] => {
+                let by = by.iter().map(|by| BundleBy::from_symbol(by).unwrap()).collect();
+                Some(BundleSpec { by, wait_ms: ms(wait), max: max.parse().unwrap() })
+            }
+            other => panic!("no such bundle: {other:?}"),
+        };
+        String::new()
+    }
+
     fn due(&mut self) -> String {
         let due: Vec<Due> = self.planner.due().collect();
-        due.iter().map(|d| format!("{}#{}", self.name(d), d.attempt)).collect::<Vec<_>>().join(" ")
+        let of = |due: &Due, name: &str| match &due.about {
+            About::Bundle(told) => {
+                let seqs: Vec<String> = told.iter().map(|one| one.detection.seq.to_string()).collect();
+                format!("[{}]", seqs.join(" "))
+            }
+            About::Digest(digest, named) => {
+                let seqs: Vec<String> = named.iter().map(|one| one.seq.to_string()).collect();
+                format!("({}: {})", digest.alerts(), seqs.join(" "))
+            }
+            About::Detection => seq_of_another(name, due.channel.as_str(), due.detection.seq),
+            About::ChannelDisabled(_) => String::new(),
+        };
+        let show = |d: &Due| {
+            let name = self.name(d);
+            format!("{name}{}#{}", of(d, &name), d.attempt)
+        };
+        due.iter().map(show).collect::<Vec<_>>().join(" ")
     }
 
     fn name(&mut self, due: &Due) -> String {
+        if let Some(name) = self.names.get(&due.delivery) {
+            return name.clone();
+        }
         let mut name = format!("{}{}", due.channel, due.detection.seq);
         if let About::ChannelDisabled(channel) = &due.about {
             write!(name, "(no-more-{channel})").unwrap();
@@ -372,9 +435,10 @@ impl Stage {
             format!("{channel}{}{news}", row.seq)
         });
         assert_eq!(row.disabled.is_some(), name.contains("(no-more-"), "{name}");
-        let mut text = format!("{name}#{} {} {}", row.attempt, row.state, row.reason);
+        let of = seq_of_another(&name, &row.channel, row.seq);
+        let mut text = format!("{name}{of}#{} {} {}", row.attempt, row.state, row.reason);
         if row.state.to_string() == row.reason {
-            text = format!("{name}#{} {}", row.attempt, row.state);
+            text = format!("{name}{of}#{} {}", row.attempt, row.state);
         }
         if let Some(next) = row.next_attempt_at {
             let delay = next.since(self.planner.wall());
@@ -390,6 +454,12 @@ impl Stage {
         assert_eq!(row.attempt == 0, row.state == AttemptState::NotSent, "{text}");
         text
     }
+}
+
+/// The number of a detection, in brackets, if it is not that by which its delivery is named.
+fn seq_of_another(name: &str, channel: &str, seq: u64) -> String {
+    let own = name.strip_prefix(channel).and_then(|own| own.trim_start_matches("-digest").parse::<u64>().ok());
+    if own.is_some_and(|own| own != seq) { format!("[{seq}]") } else { String::new() }
 }
 
 fn ms(text: &str) -> i64 {

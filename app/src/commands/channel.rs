@@ -23,7 +23,7 @@ use crate::installation::channels::WHO_ALLOWS_PRIVATE;
 use crate::installation::mail::MailArgs;
 use crate::installation::open::open_log;
 use list::Known;
-use preview::Preview;
+use preview::{Preview, Sample};
 use set::SetArgs;
 
 /// Add, list, test, set, switch on and remove the channels that alerts go to
@@ -59,10 +59,17 @@ enum Command {
     /// Print what a kind would be sent for a sample alert; it needs no installation
     #[command(after_help = "Examples:
   logystera channel preview slack
+  logystera channel preview teams --bundle
   logystera channel preview email --html > mail.html")]
     Preview {
         /// What to show
         kind: Preview,
+        /// Several alerts of a rule in one message
+        #[arg(long, conflicts_with = "digest")]
+        bundle: bool,
+        /// What was more than the channel takes a minute
+        #[arg(long)]
+        digest: bool,
         /// The HTML of a mail instead of its text
         #[arg(long)]
         html: bool,
@@ -183,8 +190,8 @@ fn channel(args: &Args) -> Result<u8, CliError> {
             list::print(&directory, &Known::read(&*log, &directory, master(args)?)?, &args.place)?;
             return Ok(DONE);
         }
-        Command::Preview { kind, html } => {
-            preview::print(*kind, *html)?;
+        Command::Preview { kind, bundle, digest, html } => {
+            preview::print(*kind, Sample::of(*bundle, *digest), *html)?;
             return Ok(DONE);
         }
         Command::Add(kind) => kind.request(),

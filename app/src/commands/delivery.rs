@@ -136,7 +136,8 @@ const ID_SHOWN: usize = 12;
 
 /// How a row stands, for people.
 fn sentence(row: &Attempt) -> String {
-    let again = row.next_attempt_at.map_or(String::new(), |at| format!("; again at {}", when::show(at.0)));
+    let then = if row.state == AttemptState::NotSent { "at" } else { "again at" };
+    let again = row.next_attempt_at.map_or(String::new(), |at| format!("; {then} {}", when::show(at.0)));
     match why(row.state, &row.reason) {
         Some(why) => format!("{}: {why}{again}", state(row.state)),
         None => format!("{}{again}", state(row.state)),
@@ -200,8 +201,13 @@ fn tell(
     if omitted > 0 {
         out.line(format_args!("{} before these", counted(omitted, "row", "rows")))?;
     }
+    let is_shared = rows.iter().any(|row| row.detection != newest.detection);
     for row in rows {
-        let attempt = if row.attempt == 0 { String::new() } else { format!("attempt {}: ", row.attempt) };
+        let attempt = match row.attempt {
+            0 if is_shared => format!("alert {}: ", row.detection),
+            0 => String::new(),
+            attempt => format!("attempt {attempt}: "),
+        };
         out.line(format_args!("{}  {attempt}{}", when::show(row.at.0), sentence(row)))?;
     }
     if let Some(hint) = words::hint(newest) {

@@ -53,7 +53,12 @@ fn an_alert_goes_all_the_way_and_a_dead_processor_is_replaced() {
     let attempt =
         format!("\"type\":\"auth.attempt\",\"outcome\":\"failure\",\"method\":\"form\",\"source\":\"{source}\"");
     send("attempts.ndjson", signals(clock.wall_ms(), &attempt, 25));
-    wait_for("the alert of the failed sign-ins", PATIENCE, || heard("login-brute-force"));
+    // Those of failed sign-ins wait for others for minutes.
+    let made = format!(
+        "\"type\":\"user.change\",\"action\":\"created\",\"role\":\"administrator\",\"user_hash\":\"{source}\""
+    );
+    send("changes.ndjson", signals(clock.wall_ms(), &made, 1));
+    wait_for("the alert of the new administrator", PATIENCE, || heard("administrator-created"));
     second.is_ready();
     drop(gateway);
 

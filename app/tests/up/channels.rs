@@ -41,6 +41,7 @@ fn detection(at_ms: i64) -> Detection {
         url: "/alerts/1".to_owned(),
         seq: 1,
         chain: Sha256Digest([1; 32]),
+        bundle: None,
     }
 }
 

@@ -12,7 +12,8 @@ use serde_json::Value;
 pub(crate) const READY: &str = "Watch:";
 
 /// How long anything may take that a user would wait for: other tests want the machine too.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// The demo misbehaves after half a minute, and its alert waits for others for another.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A data folder and the files beside it.
 pub(crate) struct Folder {

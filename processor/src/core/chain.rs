@@ -88,6 +88,7 @@ impl DetectionChain {
             url: format!("/sites/{}/alerts/{id}", self.site),
             seq: 0,
             chain: Sha256Digest([0; 32]),
+            bundle: rule.bundle.clone(),
         })
     }
 
@@ -118,6 +119,7 @@ impl DetectionChain {
             url: format!("/sites/{}/alerts/{id}", self.site),
             seq: 0,
             chain: Sha256Digest([0; 32]),
+            bundle: None,
         })
     }
 

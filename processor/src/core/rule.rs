@@ -2,7 +2,7 @@
 
 use logystera_schemas::batch::Fields;
 use logystera_schemas::catalogue::{SignalType, SignalTypes};
-use logystera_schemas::detection::Severity;
+use logystera_schemas::detection::{BundleSpec, Severity};
 use logystera_schemas::ids::{RuleName, Sha256Digest};
 use logystera_schemas::limits::{RULE_GROUPS_MAX, SITE_GROUPS_MAX, SITE_STATE_BYTES_MAX};
 
@@ -79,6 +79,8 @@ pub struct Rule {
     pub why: Option<String>,
     /// What to do about it; for people, the engine does not read it.
     pub advice: Option<String>,
+    /// How its alerts may be put together; for the alerter, the engine only hands it on.
+    pub bundle: Option<BundleSpec>,
 }
 
 /// When a rule's condition is true.

@@ -286,6 +286,10 @@ impl World {
 
     fn tell(&mut self, detection: &Detection) -> String {
         assert_eq!(detection.chain, detection.link(&self.chain), "the chain is linked");
+        let rules = self.sets.iter().flat_map(|set| &set.rules);
+        for rule in rules.filter(|rule| rule.name == detection.rule && rule.revision == detection.revision) {
+            assert_eq!(detection.bundle, rule.bundle, "it says how its rule's alerts are put together");
+        }
         self.chain = detection.chain;
         self.detections.push(detection.clone());
         assert_eq!(detection.seq, self.detections.len() as u64, "numbered from 1");

@@ -3,6 +3,28 @@
 /// Matching signals that a message for people shows, the newest; of more it says how many.
 pub const EVIDENCE_SHOWN_MAX: usize = 10;
 
+/// Alerts of a bundle or of a digest that a message for people shows, the first; of more it says how many.
+pub const ALERTS_SHOWN_MAX: usize = 20;
+
+/// Milliseconds in which a channel's messages are counted.
+pub const RATE_WINDOW_MS: i64 = 60_000;
+/// Messages that a channel of Slack gets a minute: half of what Slack takes, and more than anybody reads.
+pub const SLACK_PER_MINUTE: u32 = 30;
+/// Messages that a channel of Teams gets a minute.
+pub const TEAMS_PER_MINUTE: u32 = 30;
+/// Mails that a channel gets a minute: servers hold it against a sender if there are many.
+pub const MAIL_PER_MINUTE: u32 = 20;
+/// Rules that a digest counts by themselves, the worst; the others together.
+pub const DIGEST_COUNTS_MAX: usize = 50;
+/// Alerts that a digest names, the worst.
+pub const DIGEST_NAMED_MAX: usize = 10;
+
+const _: () = assert!(DIGEST_NAMED_MAX <= ALERTS_SHOWN_MAX, "what a digest names is shown");
+const _: () = assert!(
+    SLACK_PER_MINUTE as i64 * SLACK_GAP_MS < RATE_WINDOW_MS,
+    "what a channel of Slack takes a minute leaves in that minute"
+);
+
 /// Blocks of a message to Slack (Slack, "Blocks").
 pub const SLACK_BLOCKS_MAX: usize = 50;
 /// Characters of a header there (Slack, "Header block").

@@ -13,7 +13,9 @@ use logystera_schemas::delivery::{
     Attempt, AttemptCause, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelRef,
     ChannelsConfigured,
 };
-use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
+use logystera_schemas::detection::{
+    BundleBy, BundleSpec, Detection, DetectionReason, DetectionState, Evidence, Label, Severity,
+};
 use logystera_schemas::ids::{
     ChannelId, DeliveryId, EpisodeId, KeyId, RuleName, Sha256Digest, SilenceId, SiteId, SpoolId, TenantId,
 };
@@ -208,6 +210,7 @@ enums!(
     Severity,
     DetectionState,
     DetectionReason,
+    BundleBy,
     AttemptOutcome,
     AttemptCause,
     AttemptState,
@@ -242,9 +245,10 @@ records! {
     Seal { generation partition next_partitions }
     Label { field value }
     Evidence { at fields }
+    BundleSpec { by wait_ms max }
     Detection {
         id tenant site encryption_key rule revision title severity subsystem state reason group count held started_at
-        last_evaluated_at evidence message url seq chain
+        last_evaluated_at evidence message url seq chain bundle
     }
     QuietHours { utc_offset_min from_min to_min except }
     ChannelSettings { severity subsystems rules sites resolved quiet per_minute }

@@ -11,7 +11,9 @@ use logystera_schemas::delivery::{
     Attempt, AttemptCause, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelRef,
     ChannelsConfigured,
 };
-use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
+use logystera_schemas::detection::{
+    BundleBy, BundleSpec, Detection, DetectionReason, DetectionState, Evidence, Label, Severity,
+};
 use logystera_schemas::ids::{DeliveryId, EpisodeId, Sha256Digest, SpoolId};
 use logystera_schemas::noise::{ChannelSettings, QuietHours, Silence};
 use logystera_schemas::schema::{self, Kind};
@@ -93,6 +95,7 @@ fn detection() -> Detection {
         url: "/alerts/e1".to_owned(),
         seq: 3,
         chain: Sha256Digest([0xc0; 32]),
+        bundle: Some(BundleSpec { by: vec![BundleBy::Site, BundleBy::Rule], wait_ms: 30_000, max: 20 }),
     }
 }
 

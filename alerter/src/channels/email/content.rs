@@ -3,7 +3,8 @@
 use logystera_schemas::detection::Severity;
 use logystera_schemas::limits::{MAIL_FACTS_MAX, MAIL_TEXT_CHARS_MAX, MAIL_VALUE_CHARS_MAX};
 
-use crate::channels::words::{Tone, Words, cut};
+use crate::channels::cut::cut;
+use crate::channels::words::{Tone, Words};
 
 /// The mail as text.
 pub fn text(words: &Words) -> String {
@@ -11,12 +12,9 @@ pub fn text(words: &Words) -> String {
     blocks.extend(words.notes.iter().map(|note| raw(note, MAIL_VALUE_CHARS_MAX)));
     let facts: Vec<String> = facts(words).map(|(name, value)| format!("{name}: {value}")).collect();
     blocks.push([facts, left_out(words).into_iter().collect()].concat().join("\n"));
-    if !words.evidence.is_empty() {
-        let lines = words.more().into_iter().chain(words.evidence.iter().map(|line| raw(line, MAIL_VALUE_CHARS_MAX)));
-        blocks.push(format!(
-            "What it matched:\n{}",
-            lines.map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
-        ));
+    if let Some((name, lines)) = words.list(usize::MAX) {
+        let lines = lines.iter().map(|line| format!("  {}", raw(line, MAIL_VALUE_CHARS_MAX)));
+        blocks.push(format!("{name}:\n{}", lines.collect::<Vec<_>>().join("\n")));
     }
     for (name, said) in advice(words) {
         blocks.push(format!("{name}:\n{}", raw(said, MAIL_TEXT_CHARS_MAX)));
@@ -46,12 +44,12 @@ pub fn html(words: &Words) -> String {
         ));
     }
     body.push("</table>\n".to_owned());
-    if !words.evidence.is_empty() {
-        body.push(heading("What it matched"));
+    if let Some((name, lines)) = words.list(usize::MAX) {
+        body.push(heading(name));
         body.push(
             "<div style=\"font-family:ui-monospace,monospace;font-size:13px;word-break:break-word\">\n".to_owned(),
         );
-        for line in words.more().iter().chain(&words.evidence) {
+        for line in &lines {
             body.push(format!("<div>{}</div>\n", escaped(line, MAIL_VALUE_CHARS_MAX)));
         }
         body.push("</div>\n".to_owned());

@@ -11,7 +11,8 @@ use logystera_schemas::ids::{DeliveryId, EpisodeId};
 use logystera_schemas::limits::MAIL_SUBJECT_CHARS_MAX;
 
 use super::content;
-use crate::channels::words::{Words, cut};
+use crate::channels::cut::cut;
+use crate::channels::words::Words;
 
 /// Bytes of a text in one encoded word, which has at most 75 characters with its frame of 12.
 const ENCODED_BYTES_MAX: usize = 45;

@@ -1,65 +1,99 @@
-//! Bundling, so far of the lines of one lane: the deliveries that tell one channel of one fault (a rule and a group of
-//! a site). One line of a lane is in the air at a time, the oldest first, so that nobody hears of a firing after its
+//! Bundling of the lines of one lane: they tell one channel of one fault (a rule and a group of a site). One line of a lane is in the air at a time, the oldest first, so that nobody hears of a firing after its
 //! end. A line that waits is overtaken by a newer one, which tells both. But the end of an episode that the channel may
 //! know of is not overtaken by news of another episode: it is told first. So that news need not wait for hours behind
-//! it, such an end is tried whenever the news would be; that uses none of its own steps of the schedule.
+//! it, such an end is tried whenever the news would be; that uses none of its own steps of the schedule. A bundle of
+//! several faults that was tried keeps its lines likewise: its next try says the same.
 
 use std::sync::Arc;
 
 use logystera_schemas::detection::{Detection, DetectionState};
-use logystera_schemas::ids::{DeliveryId, TenantId};
+use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
 use logystera_schemas::time::WallMs;
 
 use crate::core::clock::Timer;
-use crate::core::delivery::{Delivery, Lane, Merged, Stage};
+use crate::core::delivery::{Delivery, DetectionRef, Lane, Merged, Stage};
 use crate::core::key::{Dirty, Key};
 use crate::core::retry;
-use crate::core::tenant::Tenant;
+use crate::core::tenant::{LineAt, Tenant};
 
-/// A delivery that was overtaken and is gone.
+/// A line that was overtaken and is gone.
 pub(in crate::core) struct Overtaken {
+    /// The delivery that it was of.
     pub(in crate::core) id: DeliveryId,
-    pub(in crate::core) delivery: Delivery,
+    pub(in crate::core) channel: ChannelId,
+    pub(in crate::core) attempts: u32,
     pub(in crate::core) detection: Arc<Detection>,
 }
 
 impl Tenant {
     /// Whether `news` would overtake the newest line of the lane that waits.
     pub(in crate::core) fn is_overtaken_by(&self, lane: &Lane, news: &Detection) -> bool {
-        let newest = self.lane(lane).filter(|id| !self.is_in_flight(*id)).last().and_then(|id| self.find(id));
-        newest.is_some_and(|(waiting, told)| !holds_up(&waiting, &told, news))
+        self.lane(lane).filter(|at| !self.is_in_flight(at.2)).last().is_some_and(|newest| !self.stays(newest, news))
+    }
+
+    /// Whether this detection is the newest line of its lane already.
+    pub(in crate::core) fn is_newest(&self, lane: &Lane, detection: &DetectionRef) -> bool {
+        let newest = self.lane(lane).last().and_then(|at| self.find_line(at));
+        newest.is_some_and(|(newest, _)| newest.detection == *detection)
     }
 
     /// Lets newer lines of a lane overtake those that wait before them, and gives those.
     pub(in crate::core) fn overtake(&mut self, tenant: &TenantId, lane: &Lane, dirty: &mut Dirty) -> Vec<Overtaken> {
-        let waiting: Vec<DeliveryId> = self.lane(lane).filter(|id| !self.is_in_flight(*id)).collect();
+        let waiting: Vec<LineAt> = self.lane(lane).filter(|at| !self.is_in_flight(at.2)).collect();
         let mut overtaken = Vec::new();
         for pair in waiting.windows(2) {
-            let (Some((older, told)), Some((newer, news))) = (self.find(pair[0]), self.find(pair[1])) else { continue };
-            let same_episode = told.id == news.id;
-            if holds_up(&older, &told, &news) {
-                // But news must not wait for hours behind it.
-                if let (Stage::Waiting(before), Stage::Waiting(own)) = (older.stage, newer.stage)
-                    && own.at < before.at
-                {
-                    self.unindex(pair[0], &older);
-                    self.insert(pair[0], hastened(pair[0], older, before, own));
-                    dirty.mark(Key::Delivery(tenant.clone(), pair[0]));
-                }
+            let (Some((older, told)), Some((newer, news))) = (self.find_line(pair[0]), self.find_line(pair[1])) else {
+                continue;
+            };
+            if self.stays(pair[0], &news) {
+                self.hasten(tenant, pair[0].2, pair[1].2, dirty);
                 continue;
             }
-            self.remove(tenant, pair[0], dirty);
-            self.unindex(pair[1], &newer);
-            self.insert(pair[1], merged(&older, &told, newer, same_episode));
-            dirty.mark(Key::Delivery(tenant.clone(), pair[0]));
-            dirty.mark(Key::Delivery(tenant.clone(), pair[1]));
-            overtaken.push(Overtaken { id: pair[0], delivery: older, detection: told });
+            let same_episode = told.id == news.id;
+            let Some(before) = self.deliveries.get(&pair[0].2).cloned() else { continue };
+            self.take_line(tenant, pair[0], dirty);
+            self.merge(pair[1], merged(&older.merged, &told, &newer.merged, same_episode), &before);
+            dirty.mark(Key::Delivery(tenant.clone(), pair[1].2));
+            let Delivery { channel, attempts, .. } = before;
+            overtaken.push(Overtaken { id: pair[0].2, channel, attempts, detection: told });
         }
         overtaken
     }
 
-    /// A line failed: the news that waits behind it, if it would have been tried by now, is put off by a step of its
-    /// own schedule.
+    /// News that waits behind a line must not wait for hours: what tells the line is tried when the news would be.
+    fn hasten(&mut self, tenant: &TenantId, older: DeliveryId, newer: DeliveryId, dirty: &mut Dirty) {
+        let timer = |id| self.deliveries.get(&id).and_then(Delivery::waits_for);
+        let (Some(before), Some(own)) = (timer(older), timer(newer)) else { return };
+        if own.at < before.at
+            && let Some(delivery) = self.deliveries.get(&older).cloned()
+        {
+            self.unindex(older, &delivery);
+            self.insert(older, hastened(older, delivery, before, own));
+            dirty.mark(Key::Delivery(tenant.clone(), older));
+        }
+    }
+
+    /// Lets a line tell more, what `before` told. If neither was tried yet nor waits for others, it is tried at the
+    /// earlier of their times.
+    fn merge(&mut self, at: LineAt, merged: Merged, before: &Delivery) {
+        let Some(mut newer) = self.deliveries.get(&at.2).cloned() else { return };
+        self.unindex(at.2, &newer);
+        for line in std::iter::once(&mut newer.lead).chain(&mut newer.others).filter(|line| line.order == at.0) {
+            line.merged = merged;
+        }
+        let is_alone = before.gathers.is_none() && newer.gathers.is_none();
+        if let (Stage::Waiting(theirs), Stage::Waiting(own)) = (before.stage, newer.stage)
+            && is_alone
+            && before.attempts == 0
+            && newer.attempts == 0
+        {
+            newer.stage = Stage::Waiting(if theirs.at < own.at { theirs } else { own });
+        }
+        self.insert(at.2, newer);
+    }
+
+    /// A delivery failed: the news that waits behind a line of it, if it would have been tried by now, is put off by a
+    /// step of its own schedule.
     pub(in crate::core) fn put_off_news(
         &mut self,
         tenant: &TenantId,
@@ -68,11 +102,14 @@ impl Tenant {
         wall: WallMs,
         dirty: &mut Dirty,
     ) {
-        let Some(id) = self.lane(lane).skip_while(|id| *id != failed).nth(1) else { return };
-        let (Some((older, told)), Some((next, news))) = (self.find(failed), self.find(id)) else { return };
-        if !holds_up(&older, &told, &news) {
+        let pair: Vec<LineAt> = self.lane(lane).skip_while(|at| at.2 != failed).take(2).collect();
+        let [older, behind] = pair[..] else { return };
+        let Some((_, news)) = self.find_line(behind) else { return };
+        if behind.2 == failed || !self.stays(older, &news) {
             return;
         }
+        let id = behind.2;
+        let Some(next) = self.deliveries.get(&id).cloned() else { return };
         let Some(timer) = next.waits_for().filter(|timer| timer.is_over(wall)) else { return };
         let delay_ms = retry::delay_ms(id, retry::step_of(timer.delay_ms) + 1);
         self.unindex(id, &next);
@@ -80,15 +117,19 @@ impl Tenant {
         dirty.mark(Key::Delivery(tenant.clone(), id));
     }
 
+    /// Whether a line is told before `news` of its lane, not overtaken by it: its bundle was tried already; or it ends
+    /// another episode, which the channel may know of, and would else never hear the end of.
+    fn stays(&self, older: LineAt, news: &Detection) -> bool {
+        let is_fixed = self.deliveries.get(&older.2).is_some_and(Delivery::is_fixed);
+        is_fixed
+            || self.find_line(older).is_some_and(|(line, told)| {
+                told.id != news.id && told.state == DetectionState::Resolved && !line.merged.untold
+            })
+    }
+
     fn is_in_flight(&self, id: DeliveryId) -> bool {
         self.deliveries.get(&id).is_some_and(|d| d.stage == Stage::InFlight)
     }
-}
-
-/// Whether the older line is told before the newer one, not overtaken by it: it ends another episode, which the channel
-/// may know of, and would else never hear the end of.
-fn holds_up(older: &Delivery, told: &Detection, news: &Detection) -> bool {
-    told.id != news.id && told.state == DetectionState::Resolved && !older.merged.untold
 }
 
 /// A delivery that was to be tried at `own` and is tried at `news` instead. The try uses no step of the schedule,
@@ -99,22 +140,14 @@ fn hastened(id: DeliveryId, delivery: Delivery, own: Timer, news: Timer) -> Deli
     Delivery { stage: Stage::Waiting(news), off_schedule: delivery.off_schedule + u32::from(is_step), ..delivery }
 }
 
-/// The newer delivery, which tells the older one's lines too. If neither was tried yet, it is tried at the earlier of
-/// their times.
-fn merged(older: &Delivery, told: &Detection, newer: Delivery, same_episode: bool) -> Delivery {
+/// What the newer line tells besides its own detection, with the older one and what that told.
+fn merged(older: &Merged, told: &Detection, newer: &Merged, same_episode: bool) -> Merged {
     let firing = u32::from(told.state == DetectionState::Firing);
-    let oldest = if older.merged.lines > 0 { older.merged.since.min(told.started_at) } else { told.started_at };
-    let merged = Merged {
-        lines: newer.merged.lines.saturating_add(older.merged.lines).saturating_add(1),
-        firings: newer.merged.firings.saturating_add(older.merged.firings).saturating_add(firing),
-        since: if newer.merged.lines > 0 { newer.merged.since.min(oldest) } else { oldest },
-        untold: if same_episode { older.merged.untold } else { newer.merged.untold },
-    };
-    let stage = match (older.stage, newer.stage) {
-        (Stage::Waiting(before), Stage::Waiting(own)) if older.attempts == 0 && newer.attempts == 0 => {
-            Stage::Waiting(if before.at < own.at { before } else { own })
-        }
-        (_, own) => own,
-    };
-    Delivery { merged, stage, ..newer }
+    let oldest = if older.lines > 0 { older.since.min(told.started_at) } else { told.started_at };
+    Merged {
+        lines: newer.lines.saturating_add(older.lines).saturating_add(1),
+        firings: newer.firings.saturating_add(older.firings).saturating_add(firing),
+        since: if newer.lines > 0 { newer.since.min(oldest) } else { oldest },
+        untold: if same_episode { older.untold } else { newer.untold },
+    }
 }

@@ -1,14 +1,135 @@
-//! Whether a tenant has room for one more delivery.
+//! What there is room for: in the tenant's state, and in what a channel takes a minute.
+//!
+//! A channel for people takes so many messages a minute. Of those that could leave now, the worst and the oldest wait
+//! for their turn; what is beyond is held back, and told in one digest when the next minute begins.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
 
 use logystera_schemas::detection::Detection;
-use logystera_schemas::limits::DELIVERIES_MAX;
+use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
+use logystera_schemas::limits::{DELIVERIES_MAX, DIGEST_NAMED_MAX, RATE_WINDOW_MS};
+use logystera_schemas::time::WallMs;
 
-use crate::core::delivery::Delivery;
+use crate::core::clock::Timer;
+use crate::core::delivery::{Delivery, DetectionRef, Line, Merged, Stage};
+use crate::core::digest::{Digest, rank};
+use crate::core::key::{Dirty, Key};
 use crate::core::reason::Reason;
-use crate::core::tenant::Tenant;
+use crate::core::retry;
+use crate::core::tenant::{LineAt, Tenant};
 
 /// Why there is no room for a planned delivery. None: there is. One that overtakes another needs no room of its own.
 pub(in crate::core) fn limit(tenant: &Tenant, planned: &Delivery, detection: &Detection) -> Option<Reason> {
-    let takes_a_place = || planned.lane().is_some_and(|lane| tenant.is_overtaken_by(&lane, detection));
-    (tenant.deliveries.len() >= DELIVERIES_MAX && !takes_a_place()).then_some(Reason::QueueFull)
+    let takes_a_place = || planned.lanes().any(|lane| tenant.is_overtaken_by(&lane, detection));
+    if tenant.line_count() < DELIVERIES_MAX || takes_a_place() {
+        return None;
+    }
+    let is_limited = tenant.channels.get(&planned.channel).is_some_and(|channel| channel.per_minute().is_some());
+    Some(if is_limited && planned.disabled.is_none() { Reason::RateLimited } else { Reason::QueueFull })
+}
+
+impl Tenant {
+    /// Channels for which something waits, and which take so many messages a minute.
+    pub(in crate::core) fn limited(&self) -> Vec<ChannelId> {
+        let limited = |(id, channel): (&ChannelId, &crate::core::channel::Channel)| {
+            (channel.per_minute().is_some() && self.waiting_count_for(id) > 0).then(|| id.clone())
+        };
+        self.channels.iter().filter_map(limited).collect()
+    }
+
+    /// Deliveries that could leave now, were not tried, and are more than their channel takes in this minute.
+    pub(in crate::core) fn surplus(&self, channel: &ChannelId, wall: WallMs) -> Vec<DeliveryId> {
+        let Some(room) = self.channels.get(channel).and_then(|channel| channel.room(wall)) else { return Vec::new() };
+        // The digest takes a place too, when its time has come.
+        let digest = self.open_digest(channel).and_then(|id| self.deliveries.get(&id)?.waits_for());
+        let room = room.saturating_sub(usize::from(digest.is_some_and(|timer| timer.is_over(wall))));
+        if self.waiting_count_for(channel) <= room {
+            return Vec::new();
+        }
+        let held = |id: &DeliveryId| {
+            let delivery = self.deliveries.get(id)?;
+            let is_new = delivery.attempts == 0 && delivery.digest.is_none() && delivery.disabled.is_none();
+            let severity = self.detections.get(&delivery.lead.detection)?.detection.severity;
+            is_new.then_some((Reverse(severity), delivery.lead.order, *id))
+        };
+        let mut ready: Vec<_> = self.ready(channel, wall).filter_map(|id| held(&id)).collect();
+        ready.sort_unstable();
+        ready.into_iter().skip(room).map(|(.., id)| id).collect()
+    }
+
+    fn open_digest(&self, channel: &ChannelId) -> Option<DeliveryId> {
+        let id = self.newest_gathering(&(channel.clone(), digest_key()))?;
+        self.deliveries.get(&id)?.waits_for().map(|_| id)
+    }
+
+    /// Counts a detection in the channel's digest that waits; without one, in a new one. Gives the digest's delivery.
+    pub(in crate::core) fn hold_back(
+        &mut self,
+        tenant: &TenantId,
+        channel: &ChannelId,
+        detection: &Arc<Detection>,
+        wall: WallMs,
+        dirty: &mut Dirty,
+    ) -> DeliveryId {
+        let line = Line {
+            detection: DetectionRef::of(detection),
+            order: self.next_order(),
+            merged: Merged::default(),
+            lane: None,
+        };
+        let open = self.open_digest(channel);
+        let id = open.unwrap_or_else(|| retry::digest_id(detection, channel.as_str()));
+        if open.is_some() {
+            self.name(tenant, id, line, detection, dirty);
+        } else {
+            let left = self.channels.get(channel).and_then(|c| c.window?.end(wall)).map(|end| end.since(wall));
+            let timer = Timer::after(wall, left.unwrap_or(RATE_WINDOW_MS));
+            self.hold(detection, dirty);
+            self.insert(id, Delivery::of_digest(channel.clone(), line, digest_key(), wall, Stage::Waiting(timer)));
+        }
+        if let Some(digest) = self.deliveries.get_mut(&id).and_then(|delivery| delivery.digest.as_mut()) {
+            digest.add(detection);
+        }
+        dirty.mark(Key::Delivery(tenant.clone(), id));
+        id
+    }
+
+    /// Names a detection in a digest, if there is room, or instead of one that is less worth it.
+    fn name(&mut self, tenant: &TenantId, id: DeliveryId, line: Line, detection: &Arc<Detection>, dirty: &mut Dirty) {
+        let Some(digest) = self.deliveries.get(&id) else { return };
+        if digest.lines().count() >= DIGEST_NAMED_MAX {
+            let ranked = |line: &Line| Some((rank(&self.detections.get(&line.detection)?.detection), line.clone()));
+            let least = digest.lines().filter_map(ranked).min_by_key(|(rank, line)| (*rank, Reverse(line.order)));
+            let Some((_, least)) = least.filter(|(least, _)| *least < rank(detection)) else { return };
+            let at: LineAt = (least.order, least.detection.seq, id);
+            self.take_line(tenant, at, dirty);
+        }
+        self.hold(detection, dirty);
+        self.add_line(id, line);
+    }
+}
+
+/// What a digest gathers by: no bundle has these bytes.
+pub(in crate::core) fn digest_key() -> Arc<[u8]> {
+    Arc::from([])
+}
+
+impl Delivery {
+    fn of_digest(channel: ChannelId, lead: Line, key: Arc<[u8]>, wall: WallMs, stage: Stage) -> Self {
+        Self {
+            channel,
+            lead,
+            others: Vec::new(),
+            gathers: Some(key),
+            digest: Some(Digest::new(wall)),
+            disabled: None,
+            attempts: 0,
+            off_schedule: 0,
+            refusals: 0,
+            throttled_since: None,
+            due: wall,
+            stage,
+        }
+    }
 }

@@ -6,11 +6,12 @@ use logystera_schemas::limits::{BACKLOG_AGE_MS, BACKLOG_WAIT_MS};
 use logystera_schemas::time::WallMs;
 
 use crate::core::clock::Timer;
-use crate::core::delivery::{Delivery, DetectionRef, Merged, Stage, lane_of};
+use crate::core::delivery::{Delivery, DetectionRef, Line, Merged, Stage, lane_of};
 use crate::core::retry;
+use crate::core::stages::gather::gathers;
 
 /// A delivery that has not been tried. An old detection comes with others, out of a backlog: it waits a little for
-/// them.
+/// them. One of a rule that bundles waits for others as long as the rule says.
 pub(in crate::core) fn plan(
     id: DeliveryId,
     detection: &Detection,
@@ -19,21 +20,28 @@ pub(in crate::core) fn plan(
     order: u64,
     wall: WallMs,
 ) -> Delivery {
+    let gathers = gathers(detection).filter(|_| disabled.is_none());
     let is_late = disabled.is_none() && wall.0.saturating_sub(detection.last_evaluated_at) >= BACKLOG_AGE_MS;
-    let delay_ms = if is_late { BACKLOG_WAIT_MS } else { retry::delay_ms(id, 1) };
+    let alone_ms = if is_late { BACKLOG_WAIT_MS } else { retry::delay_ms(id, 1) };
+    let bundle_ms = detection.bundle.as_ref().filter(|_| gathers.is_some()).map_or(0, |spec| spec.wait_ms);
     let begins = detection.state == DetectionState::Firing && detection.reason != DetectionReason::SuppressionExpired;
     Delivery {
         channel: channel.clone(),
-        detection: DetectionRef::of(detection),
-        lane: lane_of(detection, disabled.as_ref()),
+        lead: Line {
+            detection: DetectionRef::of(detection),
+            order,
+            merged: Merged { untold: begins, ..Merged::default() },
+            lane: disabled.is_none().then(|| lane_of(detection)),
+        },
+        others: Vec::new(),
+        gathers,
+        digest: None,
         disabled,
         attempts: 0,
         off_schedule: 0,
         refusals: 0,
         throttled_since: None,
-        order,
         due: wall,
-        merged: Merged { untold: begins, ..Merged::default() },
-        stage: Stage::Waiting(Timer::after(wall, delay_ms)),
+        stage: Stage::Waiting(Timer::after(wall, alone_ms.max(bundle_ms))),
     }
 }

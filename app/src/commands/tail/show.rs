@@ -289,6 +289,7 @@ mod tests {
             url: "/1".to_owned(),
             seq: 1,
             chain: Sha256Digest([0; 32]),
+            bundle: None,
         };
         let json = detection_json(&detection);
         assert_eq!(json["group"], json!({"status": 404, "component": null}));

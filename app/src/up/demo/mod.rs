@@ -19,6 +19,7 @@ use logystera_control::{Answer, Request, TENANT_DEFAULT};
 
 use crate::cli::CliError;
 use crate::up::running::Running;
+use crate::when;
 use story::{LOOK_EVERY, Story};
 
 /// After the first alert the story waits so long for others before it says what to try next.
@@ -77,13 +78,15 @@ async fn follow(running: &Running, story: &Story) {
             next = record.offset + 1;
             if let Ok(DetectionsRecord::Detection(detection)) = DetectionsRecord::decode(&record.value) {
                 detected(story, &detection);
-                epilogue_at.get_or_insert(story.clock.monotonic_ms() + EPILOGUE_AFTER_MS);
             }
         }
         for record in running.log.read(Topic::Attempts, 0, next_attempt, READ_BYTES_MAX).unwrap_or_default() {
             next_attempt = record.offset + 1;
             if let Ok(attempt) = schema::decode::<Attempt>(&record.value) {
                 attempted(story, &attempt);
+                if attempt.state == AttemptState::Delivered {
+                    epilogue_at.get_or_insert(story.clock.monotonic_ms() + EPILOGUE_AFTER_MS);
+                }
             }
         }
         if !told && epilogue_at.is_some_and(|at| story.clock.monotonic_ms() >= at) {
@@ -104,6 +107,11 @@ fn detected(story: &Story, detection: &Detection) {
 
 /// The receiver's line tells of the delivery itself.
 fn attempted(story: &Story, attempt: &Attempt) {
+    if attempt.state == AttemptState::NotSent && attempt.reason == "bundled" {
+        let until = attempt.next_attempt_at.map_or(String::new(), |at| format!(" until {}", when::show(at.0)));
+        story.say(&format!("The rule puts alerts together: this one waits for others{until}."));
+        return;
+    }
     let status = attempt.status.map_or(String::new(), |status| format!(", HTTP status {status}"));
     match attempt.state {
         AttemptState::Started => {

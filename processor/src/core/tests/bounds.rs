@@ -46,6 +46,7 @@ fn program(condition: Condition) -> Program {
         message: Template::default(),
         why: None,
         advice: None,
+        bundle: None,
     };
     Program::new(Arc::new(RuleSet {
         digest: Sha256Digest::of(b""),

@@ -150,6 +150,7 @@ fn copy(rule: &Rule) -> Rule {
         message: rule.message.clone(),
         why: rule.why.clone(),
         advice: rule.advice.clone(),
+        bundle: rule.bundle.clone(),
     }
 }
 
@@ -212,6 +213,7 @@ fn draw_rule(palette: &Palette, rng: &mut Rng) -> Option<Rule> {
         message: draw_message(group_by.len(), rng),
         why: None,
         advice: None,
+        bundle: None,
         group_by,
         condition,
         for_ms: if blind { 0 } else { span(palette, rng) },

@@ -71,5 +71,6 @@ fn its_rule() -> Option<Rule> {
         message: Template(vec![Piece::Text("The clock ran ahead; judging goes on at the right time".to_owned())]),
         why: None,
         advice: None,
+        bundle: None,
     })
 }

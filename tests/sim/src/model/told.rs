@@ -49,6 +49,7 @@ impl Site {
             url: format!("/sites/{}/alerts/{id}", self.id),
             seq: self.seq,
             chain: self.chain,
+            bundle: rule.bundle.clone(),
         };
         detection.chain = detection.link(&self.chain);
         self.chain = detection.chain;

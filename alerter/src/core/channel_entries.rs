@@ -1,0 +1,118 @@
+//! The state entry of a tenant's channels. `state.rs` has the table of all entries.
+
+use std::collections::BTreeMap;
+
+use logystera_schemas::avro_record;
+use logystera_schemas::ids::ChannelId;
+use logystera_schemas::noise::ChannelSettings;
+use logystera_schemas::time::WallMs;
+
+use super::channel::{Channel, Pace};
+use super::clock::Timer;
+use super::rate::Window;
+
+/// Number of its layout, as of all entries.
+const LAYOUT: u32 = 1;
+
+avro_record! {
+    /// A tenant's channels.
+    #[derive(Debug)]
+    pub(super) struct ChannelsEntry {
+        layout: u32,
+        channels: Vec<ChannelEntry>,
+        more: Vec<ChannelMore> where since 2,
+        settings: Vec<SettingsEntry> where since 3,
+        windows: Vec<ChannelWindow> where since 3,
+    }
+}
+
+avro_record! {
+    /// One channel.
+    #[derive(Debug)]
+    pub(super) struct ChannelEntry {
+        channel: ChannelId,
+        kind: String,
+        disabled: bool,
+        pause: Option<Timer>,
+        failures: u32,
+        opens: u32,
+        open: Option<Timer>,
+    }
+}
+
+avro_record! {
+    /// What else is known of a channel that is in trouble. Other channels have none.
+    #[derive(Debug)]
+    pub(super) struct ChannelMore {
+        channel: ChannelId,
+        off_since: Option<WallMs>,
+        gone_since: Option<WallMs>,
+        throttles: u32,
+        pace: Option<Pace>,
+        trouble: Option<String>,
+    }
+}
+
+avro_record! {
+    /// The minute in which a channel's attempts are counted.
+    #[derive(Debug)]
+    pub(super) struct ChannelWindow {
+        channel: ChannelId,
+        window: Window,
+    }
+}
+
+avro_record! {
+    /// What a channel takes. One that takes everything at once has none.
+    #[derive(Debug)]
+    pub(super) struct SettingsEntry {
+        channel: ChannelId,
+        settings: ChannelSettings,
+    }
+}
+
+/// What is stored of a tenant's channels.
+pub(super) fn entry_of_channels(channels: &BTreeMap<ChannelId, Channel>) -> ChannelsEntry {
+    let (mut entries, mut more, mut settings, mut windows) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (id, channel) in channels {
+        let channel = channel.clone();
+        if !channel.settings.is_default() {
+            settings.push(SettingsEntry { channel: id.clone(), settings: channel.settings });
+        }
+        windows.extend(channel.window.map(|window| ChannelWindow { channel: id.clone(), window }));
+        let Channel { kind, off_since, gone_since, pause, throttles, pace, failures, opens, open, trouble, .. } =
+            channel;
+        let disabled = off_since.is_some();
+        if disabled || gone_since.is_some() || throttles > 0 || pace.is_some() || trouble.is_some() {
+            more.push(ChannelMore { channel: id.clone(), off_since, gone_since, throttles, pace, trouble });
+        }
+        entries.push(ChannelEntry { channel: id.clone(), kind, disabled, pause, failures, opens, open });
+    }
+    ChannelsEntry { layout: LAYOUT, channels: entries, more, settings, windows }
+}
+
+/// The channels as they were stored.
+pub(super) fn channels_of(entry: ChannelsEntry) -> BTreeMap<ChannelId, Channel> {
+    let mut channels = BTreeMap::new();
+    for ChannelEntry { channel, kind, disabled, pause, failures, opens, open } in entry.channels {
+        // The first versions stored that it is off, and not since when.
+        let off_since = disabled.then_some(WallMs(0));
+        channels.insert(channel, Channel { kind, off_since, pause, failures, opens, open, ..Channel::default() });
+    }
+    for ChannelMore { channel, off_since, gone_since, throttles, pace, trouble } in entry.more {
+        if let Some(known) = channels.get_mut(&channel) {
+            *known = Channel { off_since, gone_since, throttles, pace, trouble, ..std::mem::take(known) };
+        }
+    }
+    for SettingsEntry { channel, settings } in entry.settings {
+        if let Some(known) = channels.get_mut(&channel) {
+            known.settings = settings;
+        }
+    }
+    for ChannelWindow { channel, window } in entry.windows {
+        if let Some(known) = channels.get_mut(&channel) {
+            known.window = Some(window);
+        }
+    }
+    channels
+}

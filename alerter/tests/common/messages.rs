@@ -1,0 +1,33 @@
+//! Messages about several alerts.
+
+use std::sync::Arc;
+
+use logystera_alerter::core::{About, Digest, DigestCount, Due, Merged, Told};
+use logystera_schemas::detection::{Detection, DetectionState};
+use logystera_schemas::time::WallMs;
+
+use super::{START_MS, detection, due_of_detection};
+
+/// Two alerts of a rule in one message, over both; the channel heard of the first one's beginning.
+pub(crate) fn bundle() -> Due {
+    let told = [(1, false), (2, true)].map(|(seq, untold)| {
+        let detection = Arc::new(detection("t", seq, DetectionState::Resolved));
+        Told { detection, merged: Merged { lines: u32::from(untold), firings: 1, since: START_MS, untold } }
+    });
+    let detection = Arc::clone(&told[0].detection);
+    Due { about: About::Bundle(told.into()), detection, ..due_of_detection(firing()) }
+}
+
+/// What a channel had no room for.
+pub(crate) fn digest() -> Due {
+    let named = vec![Arc::new(firing()), Arc::new(detection("t", 2, DetectionState::Resolved))];
+    let Detection { rule, title, severity, .. } = firing();
+    let began = DigestCount { rule, title, severity, is_over: false, alerts: 40 };
+    let over = DigestCount { is_over: true, alerts: 1, ..began.clone() };
+    let digest = Digest { since: WallMs(START_MS), counts: vec![began, over], rest: 7 };
+    Due { about: About::Digest(digest, named), ..due_of_detection(firing()) }
+}
+
+fn firing() -> Detection {
+    detection("t", 1, DetectionState::Firing)
+}
