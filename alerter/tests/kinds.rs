@@ -56,8 +56,10 @@ fn any_text() -> impl Strategy<Value = String> {
 }
 
 fn labels(max: usize) -> impl Strategy<Value = Vec<Label>> {
-    let label = ("[a-z_]{1,20}", any_text()).prop_map(|(field, value)| Label { field, value });
-    proptest::collection::vec(label, 0..max)
+    // A record has each field once.
+    let label = |(n, (name, value))| Label { field: format!("{name}{n}"), value };
+    proptest::collection::vec(("[a-z_]{1,20}", any_text()), 0..max)
+        .prop_map(move |named| named.into_iter().enumerate().map(label).collect())
 }
 
 prop_compose! {

@@ -6,19 +6,33 @@ import re
 import sys
 import time
 
+import languages
+import live
 import mail
 import pages
 import planted
 import slack
 import teams
+import webhook
 
 # Each judges samples, the sound and the planted ones at once, and gives pairs of a sample's name and what is wrong with it.
 JUDGES = {
     "slack: its types, its limits, no markup but our link": slack,
     "teams: Microsoft's schema and types, its size": teams,
     "mail: a parser finds no defect, no header but ours": mail,
+    "webhook: strict JSON that hides nothing": webhook,
     "pages: mails and cards in a browser": pages,
 }
+
+
+LIVE = "live: a mail server with TLS and passwords, a receiver with TLS, a library of Standard Webhooks"
+LANGUAGES = "languages: the guide's code verifies signatures in each, and faults in it are found"
+
+
+def of_languages() -> list[str]:
+    codes = languages.codes()
+    found = [f"{language}: {said}" for language, said in languages.findings(codes)]
+    return found or [f"MISSED {missed}" for missed in planted.in_languages(codes)]
 
 
 # What is known to be wrong, and is to be mended where the messages are made: taken out then.
@@ -57,6 +71,15 @@ def main(words: list[str]) -> int:
         print(f"{'FAILED' if wrong or missed else 'ok':7}{what}: {len(samples)} messages, {len(faulty)} planted ({time.monotonic() - start:.1f} s)", flush=True)
         passed += len(faulty) - len(missed) + (not wrong)
         failed += len(missed) + bool(wrong)
+    for what, ask in {LIVE: live.findings, LANGUAGES: of_languages}.items():
+        if words and not any(word in what for word in words):
+            continue
+        start = time.monotonic()
+        wrong = ask()
+        for said in wrong:
+            print(f"       {said}")
+        print(f"{'FAILED' if wrong else 'ok':7}{what} ({time.monotonic() - start:.1f} s)", flush=True)
+        passed, failed = passed + (not wrong), failed + bool(wrong)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

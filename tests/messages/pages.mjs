@@ -53,6 +53,12 @@ function helpers() {
     const [a, b] = [seen(shown), seen(told) || "-"];
     return a === b || a === seen(told) || (a.endsWith("…") && b.startsWith(a.slice(0, -1).trimEnd()));
   };
+  // Both from a little before where they part.
+  globalThis.parting = (told, shown) => {
+    const [a, b] = [seen(told), seen(shown)];
+    const at = Math.max(0, [...a].findIndex((c, n) => c !== [...b][n]) - 20);
+    return `for ${[...a].slice(at, at + 60).join("")} it shows ${[...b].slice(at, at + 60).join("")}`;
+  };
   globalThis.luminance = (colour) => {
     const [r, g, b] = colour.match(/[\d.]+/g).map((n) => (n / 255) ** 2.2);
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
@@ -111,13 +117,13 @@ function wrongCard({ card, words, config, theme, isFirst }) {
   const read = cells.map((cell) => cell.textContent);
   if (read.length !== 2 * facts.length) found.push(`${facts.length} values are shown in ${read.length} cells`);
   facts.forEach(([name, value], n) => {
-    if (!isSaidBy(read[2 * n] ?? "", name) || !isSaidBy(read[2 * n + 1] ?? "", value)) found.push(`for ${value.slice(0, 80)} it shows ${read[2 * n + 1]?.slice(0, 80)}`);
+    if (!isSaidBy(read[2 * n] ?? "", name) || !isSaidBy(read[2 * n + 1] ?? "", value)) found.push(parting(value, read[2 * n + 1] ?? ""));
   });
   // Each run of text, as the card has it.
   const runs = card.body.flatMap((element) => element.inlines ?? []).map((run) => run.text);
   const blocks = [...root.querySelectorAll(".ac-richTextBlock")].map((block) => block.textContent);
   runs.forEach((run, n) => {
-    if (seen(run) !== seen(blocks[n] ?? "")) found.push(`for ${run.slice(0, 100)} it shows ${blocks[n]?.slice(0, 100)}`);
+    if (seen(run) !== seen(blocks[n] ?? "")) found.push(parting(run, blocks[n] ?? ""));
   });
   if (!isSaidBy(runs[0], words.headline) || !isSaidBy(runs[1], words.message)) found.push("its headline or its message is another");
   const buttons = [...root.querySelectorAll("button")].map((button) => button.textContent);

@@ -3,10 +3,12 @@
 import copy
 import json
 
+import languages
 import mail
 import pages
 import slack
 import teams
+import webhook
 
 
 def blocks(change):
@@ -63,7 +65,14 @@ def in_html(sound, faulty):
     return planted
 
 
-RUN = {"type": "TextRun", "text": "x"}
+def in_webhook(sound, faulty):
+    """A body in which something else stands, once."""
+    def planted(sample):
+        assert sound in sample["webhook"], sound
+        sample["webhook"] = sample["webhook"].replace(sound, faulty, 1)
+    return planted
+
+
 ROW = {"type": "section", "text": {"type": "mrkdwn", "text": "x"}}
 FACT = ["body", 2, "facts", 1, "value"]
 
@@ -104,6 +113,11 @@ FAULTS = [
     (mail, in_mail("\r\n\r\n", "\r\n\r\n\n"), "does not end as"),
     (mail, in_mail("\r\n\r\n", "\r\n\r\nGröße"), "no ASCII"),
     (mail, in_mail("text/plain", "text/calendar"), "its parts are"),
+    (webhook, in_webhook('"title":"', '"title":"\\u202e'), "title has a hidden"),
+    (webhook, in_webhook('"count":5', '"count":NaN'), "NaN is no JSON"),
+    (webhook, in_webhook('"count":5', '"count":5,"count":6'), "a name stands twice"),
+    (webhook, in_webhook('"detection.firing"', '"detection.fired"'), "it is a detection.fired"),
+    (webhook, in_webhook("https://logystera.example", "https://evil.example"), "its url is"),
     (pages, in_html("</body>", '<img src="https://evil.example/p.png"></body>'), "it fetches https://evil.example/p.png"),
     (pages, in_html("</body>", "<script>alert(1)</script></body>"), "a script of it runs"),
     (pages, in_html("</body>", "<form></form></body>"), "not ours: FORM"),
@@ -124,6 +138,28 @@ FAULTS = [
     (pages, card(add(["actions"], {"type": "Action.Submit", "title": "Sign in"})), "its buttons are"),
     (pages, card(add(["body"], {"type": "ColumnSet", "columns": [{"type": "Column", "width": "2000px", "items": []}]})), "px wide"),
 ]
+
+
+# In the guide's code: the language, what stands there, what is put in its place, and the case that shows it.
+IN_LANGUAGES = [
+    ("python", "> 300", "> 3000", "too old"),
+    ("js", ".update(body)", "", "another body"),
+    ("php", "hash_equals($expected, $signature)", "str_starts_with($expected, $signature)", "the beginning of its signature"),
+    ("go", "hmac.Equal(expected, []byte(signature))", 'signature != ""', "another signature"),
+    ("go", "5*time.Minute", "5 * Minute", "it fails"),
+    ("java", 'headers.get("webhook-id")', '"x"', "as it came"),
+]
+
+
+def in_languages(codes: dict[str, str]) -> list[str]:
+    """The faults in the guide's code that were not found."""
+    missed = []
+    for language, sound, faulty, says in IN_LANGUAGES:
+        code = codes[language]
+        found = languages.findings({**codes, language: code.replace(sound, faulty, 1)}, only=language) if sound in code else []
+        if not any(says in said for _, said in found):
+            missed.append(f"{language}: {faulty!r} for {sound!r}: only {found}")
+    return missed
 
 
 def of(judge, samples: list[dict]) -> list[tuple[dict, str]]:
