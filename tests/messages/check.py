@@ -42,7 +42,7 @@ KNOWN = [
     # Cards: `{{DATE(…)}}` in a text is replaced by a date.
     r"for .*\{\{DATE\(",
     # Cards: a value that begins with four spaces is code, in which a backslash escapes nothing.
-    r"a PRE in it|for \s{4}.* it shows",
+    r"a PRE in it|it shows .*\\\\u\\\{",
 ]
 # How many findings of one judge are shown.
 LINES_MAX = 40

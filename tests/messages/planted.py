@@ -143,9 +143,9 @@ FAULTS = [
 # In the guide's code: the language, what stands there, what is put in its place, and the case that shows it.
 IN_LANGUAGES = [
     ("python", "> 300", "> 3000", "too old"),
-    ("js", ".update(body)", "", "another body"),
+    ("js", ".update(body)", "", "as it came"),
     ("php", "hash_equals($expected, $signature)", "str_starts_with($expected, $signature)", "the beginning of its signature"),
-    ("go", "hmac.Equal(expected, []byte(signature))", 'signature != ""', "another signature"),
+    ("go", "hmac.Equal(expected, []byte(signature))", 'signature != "" && len(expected) > 0', "another signature"),
     ("go", "5*time.Minute", "5 * Minute", "it fails"),
     ("java", 'headers.get("webhook-id")', '"x"', "as it came"),
 ]
