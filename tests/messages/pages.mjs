@@ -42,6 +42,8 @@ async function newPage() {
 }
 
 async function dress(page, theme, width) {
+  if (page.dressed === theme + width) return;
+  page.dressed = theme + width;
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
   await page.setViewport({ width, height: 700 });
 }
@@ -134,21 +136,22 @@ function wrongCard({ card, words, config, theme, isFirst }) {
 async function judge(samples, prepare, look) {
   const { page, state } = await newPage();
   await prepare(page);
+  // Colours do not depend on widths: by day at a desk, by night on a phone. Pictures are made of all four.
+  let views = [["light", WIDE], ["dark", PHONE]];
   for (const sample of samples) {
     state.name = sample.name;
+    const isShown = shown.includes(sample.name);
     let isFirst = true;
-    for (const theme of THEMES) {
-      for (const width of [WIDE, PHONE]) {
-        // Colours do not depend on widths: by day at a desk, by night on a phone.
-        if (!shown.includes(sample.name) && (theme === "light") !== (width === WIDE)) continue;
-        await dress(page, theme, width);
-        for (const text of await look(page, sample, theme, isFirst)) say(sample.name, text);
-        isFirst = false;
-        if (shown.includes(sample.name)) {
-          await page.screenshot({ path: join(pictures, `${sample.kind}-${sample.name}-${theme}-${width === WIDE ? "wide" : "phone"}.png`), fullPage: true });
-        }
+    for (const [theme, width] of isShown ? [...views, ["light", PHONE], ["dark", WIDE]] : views) {
+      await dress(page, theme, width);
+      for (const text of await look(page, sample, theme, isFirst)) say(sample.name, text);
+      isFirst = false;
+      if (isShown) {
+        await page.screenshot({ path: join(pictures, `${sample.kind}-${sample.name}-${theme}-${width === WIDE ? "wide" : "phone"}.png`), fullPage: true });
       }
     }
+    // The next one begins as this one ends, for a change of view takes time.
+    if (!isShown) views = views.toReversed();
   }
   await page.close();
 }

@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parents[1] / "target/tools/messages"
 PICTURES = TOOLS / "pictures"
 # Of which pictures are made.
-SHOWN = ["firing", "over", "news", "mixed", "empty", "large", "piece-0", "piece-2", "piece-5", "piece-7"]
+SHOWN = ["firing", "over", "news", "mixed", "large", "piece-5"]
 BROWSERS = ["chromium-headless-shell", "chromium", "google-chrome"]
 
 
