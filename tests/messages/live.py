@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 def findings() -> list[str]:
     with tempfile.TemporaryDirectory() as folder, Place(Path(folder)) as place:
         try:
-            return [*mails(place), *refusals(place)]
+            return [*mails(place), *refusals(place), *one_of_two(place)]
         except (AssertionError, TimeoutError, subprocess.SubprocessError) as error:
             log = Path(folder) / "up.log"
             return [f"{error}", log.read_text(encoding="utf-8")[-2000:] if log.exists() else ""]
@@ -58,7 +58,7 @@ def mails(place: Place) -> list[str]:
         up.terminate()
         up.wait(timeout=PATIENCE_S)
         place.processes.remove(up)
-    place.email, place.smtp, place.web = email, servers["smtp"][0], servers["smtp"][1]
+    place.email, place.hook, place.smtp, place.web = email, hook["channel"], servers["smtp"][0], servers["smtp"][1]
     return found + judged_by_library(place, secret)
 
 
@@ -112,6 +112,18 @@ def refusals(place: Place) -> list[str]:
         said = place.logystera("channel", "test", place.email, *server, trusts=trusts, exits=1)
         if says not in said or "delivered" in said:
             found.append(f"{what}: {said}")
+    said = place.logystera("channel", "test", place.hook, "--json", trusts=False, exits=1)
+    if json.loads(said)["cause"] != "tls" or len(place.received) != 2:
+        found.append(f"a receiver that is not trusted: {said}")
     if len(mailbox(place.web)) != before or mailbox(plain_web):
         found.append("a mail of these was sent")
     return found
+
+
+def one_of_two(place: Place) -> list[str]:
+    """A server that refuses one of two recipients: the other gets it."""
+    smtp, web = place.mail_server(*place.tls(), "--smtp-require-starttls", "--smtp-allowed-recipients", "^ops@")
+    said = place.logystera("channel", "test", place.email, *flags(place, "smtp", smtp))
+    if "delivered (smtp_1_of_2_refused)" not in said or len(mailbox(web)) != 1:
+        return [f"one of two refused, {len(mailbox(web))} mails: {said}"]
+    return []

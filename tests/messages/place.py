@@ -52,9 +52,9 @@ class Place:
         self.folder, self.processes, self.received = folder, [], []
         self.make_certificates()
         (folder / "rules.yaml").write_text(RULE)
-        (folder / "password").write_text(PASSWORD + "\n")
-        (folder / "wrong").write_text("another\n")
-        (folder / "mail-users").write_text(f"{USER}:{PASSWORD}\n")
+        for name, text in {"password": PASSWORD, "wrong": "another", "mail-users": f"{USER}:{PASSWORD}"}.items():
+            (folder / name).touch(0o600)
+            (folder / name).write_text(text + "\n")
 
     def __enter__(self):
         return self
@@ -131,7 +131,9 @@ class Place:
         command = [os.environ["LOGYSTERA"], "up", "--data", self.folder / "data", "--listen", f"127.0.0.1:{port}", "--admin-listen", f"127.0.0.1:{admin}",
                    "--rules", self.folder / "rules.yaml", "--allow-private-addresses", *flags]
         process = self.start("up", command, self.env(trusts=True))
-        wait_for("logystera up", lambda: answers(admin, "/health/ready"))
+        wait_for("logystera up", lambda: answers(admin, "/health/ready") or process.poll() is not None)
+        if process.poll() is not None:
+            raise AssertionError(f"logystera up exits with {process.returncode}")
         return process
 
     def fail_mails(self) -> None:
