@@ -11,7 +11,7 @@ TOOLS = Path(__file__).resolve().parents[2] / "target/tools/messages"
 
 def findings(imported: str, of_type: str, messages: dict[str, str]) -> list[tuple[str, str]]:
     """What the compiler says of messages, each the text of a JSON value, by their names."""
-    lines = [f'{imported.strip()} const checked: {of_type}[] = [];']
+    lines = [imported]
     # A constant a line, so that a line is a sample.
     lines += [f"export const sample{n}: {of_type} = {text};" for n, text in enumerate(messages.values())]
     names = list(messages)
