@@ -4,6 +4,7 @@
 
 mod common;
 mod receiver;
+mod samples;
 
 use std::sync::Arc;
 
@@ -35,24 +36,33 @@ use serde_json::Value;
 const URL: &str = "https://logystera.example";
 
 /// Texts that look for a way out of their place.
+const PIECES: [&str; 10] = [
+    "<!channel> @here <@U123> <https://evil.example|Sign in>",
+    "*b* _i_ ~s~ `c` ```block``` :smile: &amp; &lt;",
+    "[x](https://evil.example) ![i](https://evil.example/p.png) <at>all</at> {{DATE(2026-01-01T00:00:00Z,SHORT)}}",
+    "</td></table><script>alert(1)</script><img src=x onerror=\"y\">'\"",
+    "\r\nBcc: all@evil.example\r\n\r\n.\r\n--logystera-00--",
+    "\u{202e}\u{2066}\u{200b}\u{feff}\u{0}\u{1b}[2J\u{2028}\u{e0041}",
+    "שלום عالم 🛒👩‍👩‍👧‍👦 Größe 商店",
+    "    four spaces\n1. one\n2) two\n- three\n# four\n> five\n***\n| a | b |\n|---|---|",
+    "=?utf-8?B?QmNjOiBhbGxAZXZpbC5leGFtcGxl?= From here",
+    "https://evil.example/sign-in www.evil.example mailto:all@evil.example",
+];
+
 fn any_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
-        Just("<!channel> @here <@U123> <https://evil.example|Sign in>".to_owned()),
-        Just("*b* _i_ ~s~ `c` ```block``` :smile: &amp; &lt;".to_owned()),
-        Just("[x](https://evil.example) ![i](https://evil.example/p.png) <at>all</at> {{DATE(x)}}".to_owned()),
-        Just("</td></table><script>alert(1)</script><img src=x onerror=\"y\">'\"".to_owned()),
-        Just("\r\nBcc: all@evil.example\r\n\r\n.\r\n--logystera-00--".to_owned()),
-        Just("\u{202e}\u{2066}\u{200b}\u{feff}\u{0}\u{1b}[2J\u{2028}\u{e0041}".to_owned()),
-        Just("שלום عالم 🛒👩‍👩‍👧‍👦 Größe 商店".to_owned()),
-        "\\PC{0,40}",
-        "[a-z &<>\"\\\\]{0,3000}",
+        7 => proptest::sample::select(&PIECES[..]).prop_map(str::to_owned),
+        1 => "\\PC{0,40}",
+        1 => "[a-z &<>\"\\\\]{0,3000}",
     ];
     proptest::collection::vec(piece, 0..4).prop_map(|pieces| pieces.concat())
 }
 
 fn labels(max: usize) -> impl Strategy<Value = Vec<Label>> {
-    let label = ("[a-z_]{1,20}", any_text()).prop_map(|(field, value)| Label { field, value });
-    proptest::collection::vec(label, 0..max)
+    // A record has each field once.
+    let label = |(n, (name, value))| Label { field: format!("{name}{n}"), value };
+    proptest::collection::vec(("[a-z_]{1,20}", any_text()), 0..max)
+        .prop_map(move |named| named.into_iter().enumerate().map(label).collect())
 }
 
 prop_compose! {

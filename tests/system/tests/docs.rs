@@ -9,10 +9,14 @@ use logystera_system::docs::{Fence, commands, fence, fences, root};
 use logystera_system::process::{PATIENCE, Up, binary, free_port, ok, wait_for};
 
 /// Blocks that this file does not run: page, language, and why.
-const NOT_HERE: [(&str, &str, &str); 16] = [
+const NOT_HERE: [(&str, &str, &str); 20] = [
     ("docs/cluster.md", "toml", "tests/deploy checks such files against the binary with Kafka"),
     ("docs/deliveries.md", "json", "alerter/tests has the real ones"),
     ("docs/deliveries.md", "python", "alerter/tests/webhook.rs runs it"),
+    ("docs/deliveries.md", "js", "tests/messages/languages.py runs it"),
+    ("docs/deliveries.md", "php", "tests/messages/languages.py runs it"),
+    ("docs/deliveries.md", "go", "tests/messages/languages.py runs it"),
+    ("docs/deliveries.md", "java", "tests/messages/languages.py runs it"),
     ("docs/design.md", "json", "shapes with … in them; app/tests/sending_batches.rs has the published vectors"),
     ("docs/design.md", "yaml", "the contract's sketch; docs/rules.md is the manual"),
     ("docs/integrations.md", "php", "a line for a site of its own; tests/integrations has one behind a proxy"),
