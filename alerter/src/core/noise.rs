@@ -70,7 +70,7 @@ impl Planner {
         }
         self.supersede_held(&id, detection.id, rows);
         let has_room = self.tenants.get(&id).is_none_or(|tenant| tenant.episodes.has_room());
-        let (mut told, mut held) = (Vec::new(), BTreeMap::new());
+        let (mut told, mut later) = (Vec::new(), BTreeMap::new());
         for (channel, fate) in fates {
             match fate {
                 Fate::Unwanted => {}
@@ -80,7 +80,7 @@ impl Planner {
                 }
                 Fate::Later(hold) => {
                     rows.push(not_sent(detection, channel.as_str(), &hold.reason.into(), Some(hold.until), wall));
-                    held.insert(channel, hold);
+                    later.insert(channel, hold);
                 }
                 Fate::Told => {
                     if self.plan_one(detection, &channel, PlannedFor::Detection, rows) {
@@ -89,7 +89,7 @@ impl Planner {
                 }
             }
         }
-        self.keep_episode(detection, told, held);
+        self.keep_episode(detection, told, later);
         self.forget_if_empty(&id);
     }
 

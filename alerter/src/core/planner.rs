@@ -173,7 +173,11 @@ impl Planner {
         rows: &mut Vec<Attempt>,
     ) -> bool {
         let wall = self.clock.wall();
-        let disabled = if let PlannedFor::ChannelDisabled(channel) = &why { Some(channel.clone()) } else { None };
+        let (disabled, is_released) = match why {
+            PlannedFor::Detection => (None, false),
+            PlannedFor::Release => (None, true),
+            PlannedFor::ChannelDisabled(disabled) => (Some(disabled), false),
+        };
         let id = detection.tenant.clone();
         let delivery = retry::delivery_id(detection, channel.as_str(), disabled.as_ref());
         let tenant = self.tenants.entry(id.clone()).or_default();
@@ -181,7 +185,7 @@ impl Planner {
             return true;
         }
         let mut planned = plan(delivery, detection, channel, disabled, tenant.next_order(), wall);
-        if why == PlannedFor::Release {
+        if is_released {
             planned.stage = Stage::Waiting(Timer::after(wall, retry::delay_ms(delivery, 1)));
         }
         if let Some(reason) = limit(tenant, &planned, detection) {
