@@ -14,6 +14,7 @@ pub mod words;
 
 pub mod address;
 pub mod http;
+pub mod sample;
 pub mod secret;
 
 use std::future::Future;

@@ -19,17 +19,7 @@ use super::reason::Reason;
 use super::retry;
 use super::row::RowOf;
 use super::stages::hold::{Fate, fate};
-
-/// What a delivery is planned for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum PlannedFor {
-    /// A detection that came now.
-    Detection,
-    /// One that was held back until now: it waits for no others of its backlog.
-    Release,
-    /// The news that this channel was switched off.
-    ChannelDisabled(ChannelId),
-}
+use super::stages::plan::PlannedFor;
 
 /// A line that a channel does not get now.
 fn not_sent(detection: &Detection, channel: &str, reason: &Reason, next: Option<WallMs>, wall: WallMs) -> Attempt {

@@ -18,13 +18,12 @@ use super::channel::{Channel, Heard};
 use super::clock::{LogClock, Timer};
 use super::delivery::{Lane, Stage};
 use super::key::{Dirty, Key};
-use super::noise::PlannedFor;
 use super::reason::Reason;
 use super::report::{Counters, Notice};
 use super::retry::{self, Verdict};
 use super::row::RowOf;
 use super::stages::limit::limit;
-use super::stages::plan::plan;
+use super::stages::plan::{PlannedFor, plan};
 use super::stages::route::{Route, route};
 use super::tenant::{Next, Tenant};
 

@@ -1,20 +1,14 @@
 //! `channel preview`: what a kind would be sent for a sample alert. It needs no installation.
 
-use std::sync::Arc;
-
 use clap::ValueEnum;
 use logystera_alerter::channels::email::content;
+use logystera_alerter::channels::sample::sample;
 use logystera_alerter::channels::words::Words;
 use logystera_alerter::channels::{Advice, message, slack, teams};
-use logystera_alerter::core::{About, Due, Merged};
-use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
-use logystera_schemas::ids::{DeliveryId, EpisodeId, Sha256Digest};
 use serde_json::Value;
 
 use crate::cli::{CliError, Out};
 
-/// When the sample's last evaluation was: 2026-01-01T00:00:00Z.
-const AT_MS: i64 = 1_767_225_600_000;
 const URL: &str = "https://logystera.example";
 
 /// What is shown.
@@ -59,46 +53,6 @@ fn shown(kind: Preview, html: bool) -> Result<String, CliError> {
         Preview::Email if html => Ok(content::html(&words)),
         Preview::Email => Ok(content::text(&words)),
     }
-}
-
-fn sample() -> Result<Due, logystera_schemas::ids::IdError> {
-    let label = |field: &str, value: &str| Label { field: field.to_owned(), value: value.to_owned() };
-    let signal = |minutes: i64| Evidence {
-        at: AT_MS - minutes * 60_000,
-        fields: vec![label("outcome", "failed"), label("error_class", "auth"), label("recipients", "1")],
-    };
-    let detection = Detection {
-        id: EpisodeId([0x5a; 16]),
-        tenant: "acme".parse()?,
-        site: "acme-shop".parse()?,
-        encryption_key: None,
-        rule: "mail-delivery-failing".parse()?,
-        revision: "0123456789ab".to_owned(),
-        title: "Mail delivery is failing".to_owned(),
-        severity: Severity::Critical,
-        subsystem: "mail".to_owned(),
-        state: DetectionState::Firing,
-        reason: DetectionReason::Firing,
-        group: vec![label("transport", "smtp")],
-        count: 5,
-        held: 0,
-        started_at: AT_MS - 540_000,
-        last_evaluated_at: AT_MS,
-        evidence: [9, 7, 4, 2, 0].map(signal).into(),
-        message: "5 mails failed on Acme shop within 10m".to_owned(),
-        url: format!("/alerts/{}", EpisodeId([0x5a; 16])),
-        seq: 42,
-        chain: Sha256Digest([0x5a; 32]),
-    };
-    Ok(Due {
-        tenant: detection.tenant.clone(),
-        delivery: DeliveryId([0x5a; 16]),
-        attempt: 1,
-        channel: "ch_0123456789".parse()?,
-        about: About::Detection,
-        detection: Arc::new(detection),
-        merged: Merged::default(),
-    })
 }
 
 #[cfg(test)]
