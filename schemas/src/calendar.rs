@@ -1,5 +1,7 @@
 //! Dates of the Gregorian calendar, in UTC: the one place where days are counted.
 
+use std::ops::RangeInclusive;
+
 use time::{Date, Month};
 
 /// The Julian day of 1970-01-01.
@@ -61,6 +63,56 @@ impl Utc {
     }
 }
 
+/// Reads `2026-01-01T00:00:00Z` (the time, its seconds and the `Z` may be left out), milliseconds since the epoch, or a span
+/// before `now_ms` such as `90s`, `15m`, `2h` or `3d`.
+pub fn parse(text: &str, now_ms: i64) -> Option<i64> {
+    if let Some(ms) = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten() {
+        return Some(ms);
+    }
+    if let Some(span_ms) = span_ms(text) {
+        return Some(now_ms - span_ms);
+    }
+    let text = text.strip_suffix('Z').unwrap_or(text);
+    let (date, time) = text.split_once(['T', ' ']).unwrap_or((text, "00:00"));
+    Some(days_of(date)? * DAY_MS + ms_of(time)?)
+}
+
+/// Milliseconds of a span such as `90s`, `15m`, `2h` or `3d`.
+pub fn span_ms(text: &str) -> Option<i64> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    Some(number(digits, 0..=1_000_000)? * unit_ms(unit)?)
+}
+
+fn unit_ms(unit: &str) -> Option<i64> {
+    match unit {
+        "s" => Some(1_000),
+        "m" => Some(60_000),
+        "h" => Some(3_600_000),
+        "d" => Some(DAY_MS),
+        _ => None,
+    }
+}
+
+fn number(text: &str, range: RangeInclusive<i64>) -> Option<i64> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten().filter(|n| range.contains(n))
+}
+
+fn days_of(date: &str) -> Option<i64> {
+    let mut parts = date.split('-');
+    let mut next = |range| number(parts.next()?, range);
+    let (year, month, day) = (next(1970..=9999)?, next(1..=12)?, next(1..=31)?);
+    // The 31st of a shorter month is no day.
+    day_of(year, month, day).filter(|_| parts.next().is_none())
+}
+
+fn ms_of(time: &str) -> Option<i64> {
+    let mut parts = time.split(':');
+    let (hour, minute) = (number(parts.next()?, 0..=23)?, number(parts.next()?, 0..=59)?);
+    let second = parts.next().map_or(Some(0), |s| number(s, 0..=59))?;
+    parts.next().is_none().then_some(((hour * 60 + minute) * 60 + second) * 1_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +151,31 @@ mod tests {
         let at = Utc::of(-1);
         assert_eq!((at.year, at.hour, at.milli), (1969, 23, 999));
         assert_eq!((Utc::of(i64::MAX).year, Utc::of(i64::MIN).year), (9999, -9999));
+    }
+
+    #[test]
+    fn times_have_several_spellings_and_nonsense_none() {
+        let now = 1_767_225_600_000;
+        for (text, expected) in [
+            ("2026-01-01T00:00:00Z", Some(now)),
+            ("2026-01-01", Some(now)),
+            ("2026-01-01T00:01", Some(now + 60_000)),
+            ("1767225600000", Some(now)),
+            ("90s", Some(now - 90_000)),
+            ("15m", Some(now - 900_000)),
+            ("2h", Some(now - 7_200_000)),
+            ("3d", Some(now - 3 * DAY_MS)),
+            ("", None),
+            ("h", None),
+            ("-2h", None),
+            ("yesterday", None),
+            ("2026-02-29", None),
+            ("2026-13-01", None),
+            ("2026-01-01T24:00", None),
+            ("2026-01-01T00:00:00+01:00", None),
+            ("é", None),
+        ] {
+            assert_eq!(parse(text, now), expected, "{text:?}");
+        }
     }
 }

@@ -16,6 +16,7 @@ mod cut;
 
 pub mod address;
 pub mod http;
+pub mod sample;
 pub mod secret;
 
 use std::future::Future;

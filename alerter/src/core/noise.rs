@@ -19,17 +19,7 @@ use super::reason::Reason;
 use super::retry;
 use super::row::RowOf;
 use super::stages::hold::{Fate, fate};
-
-/// What a delivery is planned for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum PlannedFor {
-    /// A detection that came now.
-    Detection,
-    /// One that was held back until now: it waits for no others of its backlog.
-    Release,
-    /// The news that this channel was switched off.
-    ChannelDisabled(ChannelId),
-}
+use super::stages::plan::PlannedFor;
 
 /// A line that a channel does not get now.
 fn not_sent(detection: &Detection, channel: &str, reason: &Reason, next: Option<WallMs>, wall: WallMs) -> Attempt {
@@ -70,7 +60,7 @@ impl Planner {
         }
         self.supersede_held(&id, detection.id, rows);
         let has_room = self.tenants.get(&id).is_none_or(|tenant| tenant.episodes.has_room());
-        let (mut told, mut held) = (Vec::new(), BTreeMap::new());
+        let (mut told, mut later) = (Vec::new(), BTreeMap::new());
         for (channel, fate) in fates {
             match fate {
                 Fate::Unwanted => {}
@@ -80,7 +70,7 @@ impl Planner {
                 }
                 Fate::Later(hold) => {
                     rows.push(not_sent(detection, channel.as_str(), &hold.reason.into(), Some(hold.until), wall));
-                    held.insert(channel, hold);
+                    later.insert(channel, hold);
                 }
                 Fate::Told => {
                     if self.plan_one(detection, &channel, PlannedFor::Detection, rows) {
@@ -89,7 +79,7 @@ impl Planner {
                 }
             }
         }
-        self.keep_episode(detection, told, held);
+        self.keep_episode(detection, told, later);
         self.forget_if_empty(&id);
     }
 

@@ -16,13 +16,12 @@ use super::channel::Channel;
 use super::clock::{LogClock, Timer};
 use super::delivery::{Lane, Stage};
 use super::key::{Dirty, Key};
-use super::noise::PlannedFor;
 use super::reason::Reason;
 use super::report::{Counters, Notice};
 use super::retry;
 use super::row::RowOf;
 use super::stages::limit::limit;
-use super::stages::plan::plan;
+use super::stages::plan::{PlannedFor, plan};
 use super::stages::route::{Route, route};
 use super::tenant::Tenant;
 
@@ -172,7 +171,11 @@ impl Planner {
         rows: &mut Vec<Attempt>,
     ) -> bool {
         let wall = self.clock.wall();
-        let disabled = if let PlannedFor::ChannelDisabled(channel) = &why { Some(channel.clone()) } else { None };
+        let (disabled, is_released) = match why {
+            PlannedFor::Detection => (None, false),
+            PlannedFor::Release => (None, true),
+            PlannedFor::ChannelDisabled(disabled) => (Some(disabled), false),
+        };
         let id = detection.tenant.clone();
         let delivery = retry::delivery_id(detection, channel.as_str(), disabled.as_ref());
         let tenant = self.tenants.entry(id.clone()).or_default();
@@ -180,7 +183,7 @@ impl Planner {
             return true;
         }
         let mut planned = plan(delivery, detection, channel, disabled, tenant.next_order(), wall);
-        if why == PlannedFor::Release {
+        if is_released {
             planned.stage = Stage::Waiting(Timer::after(wall, retry::delay_ms(delivery, 1)));
         }
         let lane = planned.lanes().next();

@@ -23,7 +23,7 @@ use crate::installation::channels::WHO_ALLOWS_PRIVATE;
 use crate::installation::mail::MailArgs;
 use crate::installation::open::open_log;
 use list::Known;
-use preview::{Preview, Sample};
+use preview::{Preview, sample_of};
 use set::SetArgs;
 
 /// Add, list, test, set, switch on and remove the channels that alerts go to
@@ -191,7 +191,7 @@ fn channel(args: &Args) -> Result<u8, CliError> {
             return Ok(DONE);
         }
         Command::Preview { kind, bundle, digest, html } => {
-            preview::print(*kind, Sample::of(*bundle, *digest), *html)?;
+            preview::print(*kind, sample_of(*bundle, *digest), *html)?;
             return Ok(DONE);
         }
         Command::Add(kind) => kind.request(),

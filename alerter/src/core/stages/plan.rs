@@ -10,6 +10,17 @@ use crate::core::delivery::{Delivery, DetectionRef, Line, Merged, Stage, lane_of
 use crate::core::retry;
 use crate::core::stages::gather::gathers;
 
+/// What a delivery is planned for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::core) enum PlannedFor {
+    /// A detection that came now.
+    Detection,
+    /// One that was held back until now: it waits for no others of its backlog.
+    Release,
+    /// The news that this channel was switched off.
+    ChannelDisabled(ChannelId),
+}
+
 /// A delivery that has not been tried. An old detection comes with others, out of a backlog: it waits a little for
 /// them. One of a rule that bundles waits for others as long as the rule says.
 pub(in crate::core) fn plan(

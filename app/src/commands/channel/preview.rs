@@ -1,21 +1,14 @@
 //! `channel preview`: what a kind would be sent for a sample alert. It needs no installation.
 
-use std::sync::Arc;
-
 use clap::ValueEnum;
 use logystera_alerter::channels::email::content;
+use logystera_alerter::channels::sample::{Sample, due};
 use logystera_alerter::channels::words::Words;
 use logystera_alerter::channels::{Advice, message, slack, teams};
-use logystera_alerter::core::{About, Digest, DigestCount, Due, Merged, Told};
-use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
-use logystera_schemas::ids::{DeliveryId, EpisodeId, IdError, Sha256Digest};
-use logystera_schemas::time::WallMs;
 use serde_json::Value;
 
 use crate::cli::{CliError, Out};
 
-/// When the sample's last evaluation was: 2026-01-01T00:00:00Z.
-const AT_MS: i64 = 1_767_225_600_000;
 const URL: &str = "https://logystera.example";
 
 /// What is shown.
@@ -32,23 +25,11 @@ pub(super) enum Preview {
 }
 
 /// What is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sample {
-    /// One alert.
-    Alert,
-    /// Several of a rule.
-    Bundle,
-    /// What was more than the channel takes a minute.
-    Digest,
-}
-
-impl Sample {
-    pub(super) const fn of(bundle: bool, digest: bool) -> Self {
-        match (bundle, digest) {
-            (_, true) => Self::Digest,
-            (true, false) => Self::Bundle,
-            (false, false) => Self::Alert,
-        }
+pub(super) const fn sample_of(bundle: bool, digest: bool) -> Sample {
+    match (bundle, digest) {
+        (_, true) => Sample::Digest,
+        (true, false) => Sample::Bundle,
+        (false, false) => Sample::Alert,
     }
 }
 
@@ -81,79 +62,6 @@ fn shown(kind: Preview, sample: Sample, html: bool) -> Result<String, CliError> 
         Preview::Email if html => Ok(content::html(&words)),
         Preview::Email => Ok(content::text(&words)),
     }
-}
-
-fn due(sample: Sample) -> Result<Due, IdError> {
-    let detection = Arc::new(detection()?);
-    let alerts = (1..=3_u8).map(|n| {
-        let mut one = detection.as_ref().clone();
-        one.id = EpisodeId([0x59 + n; 16]);
-        one.group[0].value = format!("smtp-{n}");
-        one.url = format!("/alerts/{}", one.id);
-        Arc::new(one)
-    });
-    let about = match sample {
-        Sample::Alert => About::Detection,
-        Sample::Bundle => {
-            About::Bundle(alerts.map(|detection| Told { detection, merged: Merged::default() }).collect())
-        }
-        Sample::Digest => About::Digest(digest(&detection)?, alerts.collect()),
-    };
-    Ok(Due {
-        tenant: detection.tenant.clone(),
-        delivery: DeliveryId([0x5a; 16]),
-        attempt: 1,
-        channel: "ch_0123456789".parse()?,
-        about,
-        detection,
-        merged: Merged::default(),
-    })
-}
-
-fn digest(detection: &Detection) -> Result<Digest, IdError> {
-    let Detection { rule, title, severity, .. } = detection.clone();
-    let mail = DigestCount { rule, title, severity, is_over: false, alerts: 17 };
-    let over = DigestCount { is_over: true, alerts: 4, ..mail.clone() };
-    let sign_in = DigestCount {
-        rule: "login-brute-force".parse()?,
-        title: "Somebody guesses passwords".to_owned(),
-        severity: Severity::Warning,
-        is_over: false,
-        alerts: 230,
-    };
-    Ok(Digest { since: WallMs(AT_MS - 30_000), counts: vec![mail, sign_in, over], rest: 12 })
-}
-
-fn detection() -> Result<Detection, IdError> {
-    let label = |field: &str, value: &str| Label { field: field.to_owned(), value: value.to_owned() };
-    let signal = |minutes: i64| Evidence {
-        at: AT_MS - minutes * 60_000,
-        fields: vec![label("outcome", "failed"), label("error_class", "auth"), label("recipients", "1")],
-    };
-    Ok(Detection {
-        id: EpisodeId([0x5a; 16]),
-        tenant: "acme".parse()?,
-        site: "acme-shop".parse()?,
-        encryption_key: None,
-        rule: "mail-delivery-failing".parse()?,
-        revision: "0123456789ab".to_owned(),
-        title: "Mail delivery is failing".to_owned(),
-        severity: Severity::Critical,
-        subsystem: "mail".to_owned(),
-        state: DetectionState::Firing,
-        reason: DetectionReason::Firing,
-        group: vec![label("transport", "smtp")],
-        count: 5,
-        held: 0,
-        started_at: AT_MS - 540_000,
-        last_evaluated_at: AT_MS,
-        evidence: [9, 7, 4, 2, 0].map(signal).into(),
-        message: "5 mails failed on Acme shop within 10m".to_owned(),
-        url: format!("/alerts/{}", EpisodeId([0x5a; 16])),
-        seq: 42,
-        chain: Sha256Digest([0x5a; 32]),
-        bundle: None,
-    })
 }
 
 #[cfg(test)]

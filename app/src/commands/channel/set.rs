@@ -2,6 +2,7 @@
 
 use logystera_control::Request;
 use logystera_control::settings::{NONE, SettingsChange};
+use logystera_schemas::ids::{RuleName, SiteId};
 use logystera_schemas::noise::ChannelSettings;
 
 use crate::cli::CliError;
@@ -21,6 +22,7 @@ topic attempts that says so: logystera delivery list --state not_sent";
 
 /// What is changed.
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line, each its own")]
 pub(super) struct SetArgs {
     /// Only what is at least this bad: warning, critical; info takes everything
     #[arg(long, value_name = "SEVERITY")]
@@ -94,8 +96,8 @@ pub(super) fn text(settings: &ChannelSettings) -> String {
     said.extend(settings.severity.map(|least| format!("{least} and worse")));
     let list = |what: &str, names: Vec<&str>| (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")));
     said.extend(list("parts", settings.subsystems.iter().map(String::as_str).collect()));
-    said.extend(list("rules", settings.rules.iter().map(|rule| rule.as_str()).collect()));
-    said.extend(list("sites", settings.sites.iter().map(|site| site.as_str()).collect()));
+    said.extend(list("rules", settings.rules.iter().map(RuleName::as_str).collect()));
+    said.extend(list("sites", settings.sites.iter().map(SiteId::as_str).collect()));
     said.extend((!settings.resolved).then(|| "no ends".to_owned()));
     said.extend(settings.quiet.map(|quiet| {
         let except = quiet.except.map_or(String::new(), |least| format!(" except {least}"));
