@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use common::{START_MS, Store, apply, channels, commit, enabled, ended, fired, restored, started, tick};
 use logystera_alerter::core::state::StateError;
 use logystera_alerter::core::{AttemptRef, Condition, Due, Planner};
-use logystera_schemas::delivery::AttemptOutcome;
+use logystera_schemas::delivery::{Attempt, AttemptOutcome};
 use logystera_schemas::detection::DetectionState;
 use logystera_schemas::signals_topic::Seal;
 use logystera_schemas::time::WallMs;
@@ -47,7 +47,7 @@ fn entries_have_golden_bytes() {
         .iter()
         .map(|(key, value)| format!("{} {}", hex(key), value.as_deref().map_or("-".to_owned(), hex)))
         .collect();
-    let expected = include_str!("golden/state.txt");
+    let expected = include_str!("golden/state_with_row_chain.txt");
     assert_eq!(lines.join("\n"), expected.trim_end(), "\n{}", lines.join("\n"));
 }
 
@@ -61,7 +61,7 @@ fn entries(file: &str) -> Store {
 
 #[test]
 fn golden_entries_are_restored() {
-    let mut restored = restored(&entries(include_str!("golden/state.txt")));
+    let mut restored = restored(&entries(include_str!("golden/state_with_row_chain.txt")));
     assert_eq!(restored.take_puts(), [], "restoring changes nothing");
     let original = planner();
     assert_eq!(restored.wall(), original.wall());
@@ -101,6 +101,20 @@ fn entries_of_versions_before_are_read_and_their_deliveries_keep_their_keys() {
     }
 }
 
+/// Its rows were not linked: the chain begins with the first one that is.
+#[test]
+fn behind_a_state_without_a_row_chain_the_chain_begins() {
+    let mut before = restored(&entries(include_str!("golden/state.txt")));
+    let mut now = restored(&entries(include_str!("golden/state_with_row_chain.txt")));
+    assert_eq!(before.take_puts(), [], "restoring changes nothing");
+    let in_the_air = planner().unfinished().next().unwrap();
+    let end = |planner: &mut Planner| apply(planner, ended(&in_the_air, AttemptOutcome::Delivered, Some(200), None));
+    let (first, fourth) = (end(&mut before).remove(0), end(&mut now).remove(0));
+    assert_eq!((first.number, fourth.number), (1, 4));
+    assert_eq!(first.chain, Some(first.link(&Attempt::genesis(&first.tenant))));
+    assert_eq!(Attempt { number: 4, chain: fourth.chain, ..first }, fourth);
+}
+
 #[test]
 fn a_channel_that_was_switched_off_stays_so() {
     // Tenant t, one channel a of kind webhook, disabled; as a version before wrote it.
@@ -135,9 +149,13 @@ fn an_entry_that_ended_is_deleted() {
     let kept = |puts: Vec<(Vec<u8>, Option<Vec<u8>>)>| -> Vec<(char, bool)> {
         puts.into_iter().map(|(key, value)| (char::from(key[2]), value.is_some())).collect()
     };
-    assert_eq!(kept(planner.take_puts()), [('b', true), ('d', false)], "the other delivery still needs the detection");
+    assert_eq!(
+        kept(planner.take_puts()),
+        [('b', true), ('d', false), ('e', true)],
+        "the other delivery still needs the detection"
+    );
     apply(&mut planner, channels("t", &[]));
-    assert_eq!(kept(planner.take_puts()), [('b', false), ('c', false), ('d', false)]);
+    assert_eq!(kept(planner.take_puts()), [('b', false), ('c', false), ('d', false), ('e', true)], "its chain goes on");
     assert_eq!(planner.take_puts(), []);
 }
 
@@ -145,7 +163,7 @@ fn an_entry_that_ended_is_deleted() {
 fn what_is_not_ours_is_refused() {
     let puts = planner().take_puts();
     let clock = puts.last().unwrap().1.clone().unwrap();
-    let delivery = puts[puts.len() - 2].clone();
+    let delivery = puts[puts.len() - 3].clone();
     for (key, value, expected) in [
         (b"".to_vec(), clock.clone(), StateError::Key),
         (b"ax".to_vec(), clock.clone(), StateError::Key),
@@ -155,6 +173,7 @@ fn what_is_not_ours_is_refused() {
         (b"bNOT AN ID".to_vec(), clock.clone(), StateError::Key),
         (b"ct\0t-site\0\x01".to_vec(), clock.clone(), StateError::Key),
         (b"dt\0short".to_vec(), clock.clone(), StateError::Key),
+        (b"eNOT AN ID".to_vec(), clock.clone(), StateError::Key),
         (b"a".to_vec(), vec![4], StateError::Layout(2)),
         (delivery.0.clone(), delivery.1.clone().unwrap(), StateError::Orphan),
     ] {

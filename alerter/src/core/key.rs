@@ -17,6 +17,7 @@ pub(super) enum Key {
     Channels(TenantId),
     Detection(TenantId, DetectionRef),
     Delivery(TenantId, DeliveryId),
+    Chain(TenantId),
 }
 
 /// The entries that changed since the last commit, by key group.
@@ -38,7 +39,7 @@ impl Key {
     pub(super) fn key_group(&self) -> u16 {
         match self {
             Self::Clock => NO_KEY_GROUP,
-            Self::Channels(tenant) | Self::Detection(tenant, ..) | Self::Delivery(tenant, _) => {
+            Self::Channels(tenant) | Self::Detection(tenant, ..) | Self::Delivery(tenant, _) | Self::Chain(tenant) => {
                 KeyGroup::of(tenant.as_str()).0
             }
         }
@@ -66,6 +67,10 @@ impl Key {
                 bytes.extend_from_slice(tenant.as_str().as_bytes());
                 bytes.push(0);
                 bytes.extend_from_slice(&delivery.0);
+            }
+            Self::Chain(tenant) => {
+                bytes.push(b'e');
+                bytes.extend_from_slice(tenant.as_str().as_bytes());
             }
         }
         bytes
@@ -105,6 +110,7 @@ impl Key {
                 let (tenant, delivery) = cut(rest)?;
                 Some(Self::Delivery(tenant.parse().ok()?, DeliveryId(delivery.try_into().ok()?)))
             }
+            b'e' => Some(Self::Chain(text(rest)?.parse().ok()?)),
             _ => None,
         }
     }

@@ -12,6 +12,7 @@ mod delivery;
 mod channel;
 mod clock;
 
+mod chain;
 pub mod reason;
 mod report;
 pub mod retry;
@@ -21,6 +22,10 @@ mod due;
 mod key;
 pub mod state;
 mod status;
+
+/// Version of the planner's semantics, in each row that it makes: raised with each change that gives other rows for the
+/// same records. A replay judges the rows of its own version, and only links those of others.
+pub const SEMANTICS: u32 = 1;
 
 pub use delivery::Merged;
 pub use due::{About, AttemptRef, Due};

@@ -13,6 +13,7 @@ use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::DetectionsRecord;
 
+use super::chain::Head;
 use super::channel::{Channel, Heard};
 use super::clock::LogClock;
 use super::delivery::{Lane, Stage};
@@ -31,6 +32,7 @@ use super::tenant::{Next, Tenant};
 pub struct Planner {
     pub(super) clock: LogClock,
     pub(super) tenants: BTreeMap<TenantId, Tenant>,
+    pub(super) chains: BTreeMap<TenantId, Head>,
     /// The tenant whose attempt was started last: the next round begins after it.
     pub(super) last_served: Option<TenantId>,
     pub(super) dirty: Dirty,
@@ -81,6 +83,12 @@ impl Planner {
         if self.sealed {
             return;
         }
+        let before = rows.len();
+        self.bring_about(record, rows);
+        self.link(&mut rows[before..]);
+    }
+
+    fn bring_about(&mut self, record: DetectionsRecord, rows: &mut Vec<Attempt>) {
         match record {
             DetectionsRecord::Seal(_) => self.sealed = true,
             DetectionsRecord::Detection(detection) => self.plan(&Arc::from(detection), rows),
@@ -283,7 +291,8 @@ impl Planner {
             self.overtake(&ended.tenant, &lane, &mut overtaken);
         }
         let again_at = again_at.map(|at| self.not_before(&ended.tenant, ended.delivery).unwrap_or(at));
-        rows.push(Attempt { status: ended.status, next_attempt_at: again_at, ..of.row(state, &reason, wall) });
+        let (status, outcome, next_attempt_at) = (ended.status, Some(ended.outcome), again_at);
+        rows.push(Attempt { status, outcome, next_attempt_at, ..of.row(state, &reason, wall) });
         rows.append(&mut overtaken);
         self.tell_of(heard, &detection, &delivery.channel, rows);
     }

@@ -35,6 +35,11 @@ impl RowOf<'_> {
             at,
             next_attempt_at: None,
             disabled: self.disabled.cloned(),
+            outcome: None,
+            // When all rows of a record are there they are linked.
+            number: 0,
+            chain: None,
+            semantics: 0,
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | `b` tenant | [`ChannelsEntry`]: its channels, their pauses, paces and breakers, and since when they are off | as long as the tenant has a channel; one a tenant | the tenant has no channel |
 //! | `c` tenant NUL site NUL seq (8 bytes, big-endian) chain (32 bytes) | [`DetectionEntry`]: what a delivery rests on; carries signal values, and in `detection.encryption_key` the id of the key they are encrypted under | until the last of its deliveries ends; at most a delivery's number of them | no delivery of it waits or is in the air |
 //! | `d` tenant NUL delivery (16 bytes) | [`DeliveryEntry`] | until the delivery ends; at most `DELIVERIES_MAX` a tenant | it ended, or was never planned: topic `attempts` tells which |
+//! | `e` tenant | [`ChainEntry`]: number and chain value of its newest row | from its first row on, for good: its channels, deliveries and rows come and go; one a tenant that ever had a row, of at most 120 bytes | it never had a row, or only rows of versions that linked none |
 //!
 //! Restored in the order of the keys, a delivery finds its detection there: a tenant's entries lie together.
 
@@ -23,6 +24,7 @@ use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, Sha256Digest, SiteId, TenantId};
 use logystera_schemas::time::WallMs;
 
+use super::chain::Head;
 use super::channel::{Channel, Pace};
 use super::clock::{LogClock, PartitionClock, Timer};
 use super::delivery::{Delivery, DetectionRef, Merged, Stage, lane_of};
@@ -128,6 +130,16 @@ avro_record! {
     }
 }
 
+avro_record! {
+    /// The newest link of a tenant's chain.
+    #[derive(Debug)]
+    pub(super) struct ChainEntry {
+        layout: u32,
+        number: u64,
+        chain: Sha256Digest,
+    }
+}
+
 fn bytes_of<D: Datum>(datum: &D) -> Vec<u8> {
     let mut to = Writer::new();
     datum.write(&mut to);
@@ -177,6 +189,10 @@ impl Planner {
                 tenant.insert(delivery_id, delivery);
                 self.busy.insert(id);
             }
+            Key::Chain(tenant) => {
+                let ChainEntry { layout: _, number, chain } = entry_of(value)?;
+                self.chains.insert(tenant, Head { number, chain });
+            }
         }
         if name.encode(name.key_group()) != key {
             self.dirty.mark(name);
@@ -222,6 +238,10 @@ impl Planner {
             Key::Delivery(tenant, id) => {
                 let delivery = self.tenants.get(tenant)?.deliveries.get(id)?.clone();
                 Some(bytes_of(&DeliveryEntry::from(delivery)))
+            }
+            Key::Chain(tenant) => {
+                let Head { number, chain } = *self.chains.get(tenant)?;
+                Some(bytes_of(&ChainEntry { layout: LAYOUT, number, chain }))
             }
         }
     }

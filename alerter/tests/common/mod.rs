@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use logystera_alerter::core::{About, AttemptRef, Due, Planner, retry};
+use logystera_alerter::core::{About, AttemptRef, Due, Planner, SEMANTICS, retry};
 use logystera_schemas::delivery::{
     Attempt, AttemptCause, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelRef,
     ChannelsConfigured,
@@ -145,7 +145,7 @@ pub(crate) fn apply(planner: &mut Planner, record: DetectionsRecord) -> Vec<Atte
 /// A row is `<channel><seq>#<attempt> <state> <reason>` and `next <delay>`; `~` stands for the jitter, `of <name>` says that it
 /// is another delivery's.
 ///
-/// Every script is played by one planner, and by one that is stored and restored after each line; and with the outcomes
+/// Rows must be a chain. Every script is played by one planner, and by one that is stored and restored after each line; and with the outcomes
 /// that the first versions wrote.
 pub(crate) fn play(script: &str) {
     for (restoring, as_before) in [(false, false), (true, false), (false, true)] {
@@ -188,7 +188,7 @@ pub(crate) fn play_behind(beginning: &str, script: &str) {
 }
 
 fn play_one(script: &str, played: Played) {
-    let mut stage = Stage { planner: Planner::new(), names: BTreeMap::new(), played };
+    let mut stage = Stage { planner: Planner::new(), names: BTreeMap::new(), played, chain: None };
     let mut store = Store::new();
     stage.act("at 0s");
     for (number, line) in
@@ -232,6 +232,23 @@ struct Stage {
     /// Names of deliveries, such as `a1`.
     names: BTreeMap<DeliveryId, String>,
     played: Played,
+    /// The tenant's newest row.
+    chain: Option<Attempt>,
+}
+
+/// The newest of a tenant's rows, each of which must be linked to the one before.
+pub(crate) fn chain_behind(mut newest: Option<Attempt>, rows: &[Attempt]) -> Option<Attempt> {
+    for row in rows {
+        let (number, chain) = newest.as_ref().map_or((0, None), |before| (before.number, before.chain));
+        let previous = chain.unwrap_or_else(|| Attempt::genesis(&row.tenant));
+        assert_eq!(
+            (row.number, row.chain, row.semantics),
+            (number + 1, Some(row.link(&previous)), SEMANTICS),
+            "{row:?}"
+        );
+        newest = Some(row.clone());
+    }
+    newest
 }
 
 impl Stage {
@@ -252,6 +269,7 @@ impl Stage {
             _ => panic!("no such action: {action}"),
         };
         let rows = apply(&mut self.planner, record);
+        self.chain = chain_behind(self.chain.take(), &rows);
         rows.iter().map(|row| self.show(row)).collect::<Vec<_>>().join(", ")
     }
 

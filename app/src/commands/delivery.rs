@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use logystera_alerter::history::words::{self, state, why};
-use logystera_alerter::history::{self, Filter, History};
+use logystera_alerter::history::{self, ChainState, Filter, History};
 use logystera_infra::directory::Directory;
 use logystera_schemas::delivery::{Attempt, AttemptState};
 use logystera_schemas::limits::DELIVERIES_LISTED_MAX;
@@ -152,7 +152,8 @@ fn object(row: &Attempt) -> Value {
 
 fn show(place: &PlaceArgs, id: &str) -> Result<(), CliError> {
     let log = open_log(&place.data, &place.cluster)?;
-    let History { rows, omitted, ids } = history::of_one(&*log, id)?;
+    let found = history::of_one(&*log, id)?;
+    let History { rows, omitted, ids, chain } = &found;
     let Some(newest) = rows.last() else {
         return Err(CliError::wrong_use(format!(
             "topic attempts has no delivery {id}: `logystera delivery list{}` shows those that it has",
@@ -168,22 +169,24 @@ fn show(place: &PlaceArgs, id: &str) -> Result<(), CliError> {
         let mut object = object(newest);
         object["rows"] = rows.iter().map(self::object).collect();
         object["omitted"] = json!(omitted);
+        let (intact, broken_at) = match chain {
+            ChainState::Unlinked => (None, None),
+            ChainState::Intact => (Some(true), None),
+            ChainState::BrokenAt(number) => (Some(false), Some(number)),
+        };
+        object["chain_intact"] = json!(intact);
+        object["chain_broken_at"] = json!(broken_at);
         out.json(&object)?;
     } else {
-        tell(&mut out, &log.directory()?, &rows, omitted, place)?;
+        tell(&mut out, &log.directory()?, &found, place)?;
     }
     out.flush()?;
     Ok(())
 }
 
 /// A delivery for people: what it is about, how it stands, each row, and what can be done.
-fn tell(
-    out: &mut Out,
-    directory: &Directory,
-    rows: &[Attempt],
-    omitted: u64,
-    place: &PlaceArgs,
-) -> Result<(), CliError> {
+fn tell(out: &mut Out, directory: &Directory, found: &History, place: &PlaceArgs) -> Result<(), CliError> {
+    let History { rows, omitted, ids: _, chain } = found;
     let Some(newest) = rows.last() else { return Ok(()) };
     let site = directory.site(newest.site.as_str()).map_or(String::new(), |site| format!(" ({})", site.name));
     let about = match &newest.disabled {
@@ -196,9 +199,18 @@ fn tell(
     let channel = if newest.channel.is_empty() { "none" } else { &newest.channel };
     out.line(format_args!("  channel  {channel}"))?;
     out.line(format_args!("  now      {}", sentence(newest)))?;
+    match chain {
+        ChainState::Unlinked => {}
+        ChainState::Intact => out.line(format_args!("  chain    intact: the rows of tenant {}", newest.tenant))?,
+        ChainState::BrokenAt(number) => out.line(format_args!(
+            "  chain    broken at row {number} of tenant {}: logystera replay --verify{}",
+            newest.tenant,
+            place.flags()
+        ))?,
+    }
     out.line("")?;
-    if omitted > 0 {
-        out.line(format_args!("{} before these", counted(omitted, "row", "rows")))?;
+    if *omitted > 0 {
+        out.line(format_args!("{} before these", counted(*omitted, "row", "rows")))?;
     }
     for row in rows {
         let attempt = if row.attempt == 0 { String::new() } else { format!("attempt {}: ", row.attempt) };

@@ -243,7 +243,7 @@ records! {
     AttemptEnded { tenant delivery attempt outcome status retry_after_s duration_ms cause detail }
     Attempt {
         tenant site encryption_key detection seq rule channel delivery attempt state reason status at next_attempt_at
-        disabled
+        disabled number chain outcome semantics
     }
     SnapshotSite { site digest seq chain }
     SnapshotEntry { key value }

@@ -112,6 +112,10 @@ fn attempt() -> Attempt {
         at: WallMs(AT),
         next_attempt_at: Some(WallMs(AT + 30_000)),
         disabled: Some(id("old")),
+        number: 7,
+        chain: Some(Sha256Digest([0xc1; 32])),
+        outcome: Some(AttemptOutcome::Failed),
+        semantics: 1,
     }
 }
 
