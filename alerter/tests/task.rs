@@ -49,6 +49,7 @@ impl Shared {
             DetectionsRecord::Tick(r) => schema::encode(&r),
             DetectionsRecord::ChannelsConfigured(r) => schema::encode(&r),
             DetectionsRecord::ChannelEnabled(r) => schema::encode(&r),
+            DetectionsRecord::Resend(r) => schema::encode(&*r),
             DetectionsRecord::AttemptStarted(r) => schema::encode(&r),
             DetectionsRecord::AttemptEnded(r) => schema::encode(&r),
             DetectionsRecord::Seal(r) => schema::encode(&r),

@@ -155,7 +155,7 @@ impl<L: Log> Context<L> {
     }
 }
 
-fn known_channel<'a>(directory: &'a Directory, channel: &str) -> Result<&'a Channel, ControlError> {
+pub(crate) fn known_channel<'a>(directory: &'a Directory, channel: &str) -> Result<&'a Channel, ControlError> {
     match directory.channel(channel) {
         Some(found) if found.removed_at.is_none() => Ok(found),
         Some(_) => Err(ControlError::invalid(format!("the channel {channel} was removed"))),
@@ -176,7 +176,7 @@ fn channels_configured(tenant: &TenantId, channels: Vec<ChannelRef>, log: &impl 
 }
 
 /// A record for the planner of a tenant.
-fn for_planner<R: TopicRecord>(tenant: &TenantId, record: &R, log: &impl Log) -> Entry {
+pub(crate) fn for_planner<R: TopicRecord>(tenant: &TenantId, record: &R, log: &impl Log) -> Entry {
     let key = tenant.as_str();
     let partition = KeyGroup::of(key).partition(log.partitions(Topic::Detections));
     Entry { topic: Topic::Detections, partition, key: key.as_bytes().to_vec(), value: schema::encode(record) }

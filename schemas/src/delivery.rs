@@ -4,7 +4,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::avro::{Datum, Writer};
-use crate::ids::{ChannelId, DeliveryId, EpisodeId, RuleName, Sha256Digest, SiteId, TenantId};
+use crate::detection::Detection;
+use crate::ids::{ChannelId, DeliveryId, EpisodeId, ResendId, RuleName, Sha256Digest, SiteId, TenantId};
 use crate::schema::{HEADER_BYTES, Kind, TopicRecord};
 use crate::time::WallMs;
 use crate::{avro_enum, avro_record};
@@ -40,6 +41,25 @@ avro_record! {
         pub tenant: TenantId,
         /// Channel.
         pub channel: ChannelId,
+    }
+}
+
+avro_record! {
+    /// Somebody asks that a channel gets a detection again, as a delivery of its own.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Resend {
+        /// Tenant.
+        pub tenant: TenantId,
+        /// Names this record; the delivery's id rests on it.
+        pub resend: ResendId,
+        /// Channel.
+        pub channel: ChannelId,
+        /// Who asked: at most [`RESEND_BY_CHARS_MAX`](crate::limits::RESEND_BY_CHARS_MAX) characters.
+        pub by: String,
+        /// When, by the clock of the process that wrote it.
+        pub at: WallMs,
+        /// The detection, as it stands in the topic.
+        pub detection: Detection,
     }
 }
 
@@ -144,6 +164,8 @@ avro_enum! {
         Unknown = "unknown",
         /// No attempt is made; `reason` says why.
         NotSent = "not_sent",
+        /// It waits for its first attempt; `reason` says what brought it about.
+        Waiting = "waiting",
     }
 }
 
@@ -230,6 +252,9 @@ impl TopicRecord for ChannelsConfigured {
 }
 impl TopicRecord for ChannelEnabled {
     const KIND: Kind = Kind::ChannelEnabled;
+}
+impl TopicRecord for Resend {
+    const KIND: Kind = Kind::Resend;
 }
 impl TopicRecord for AttemptStarted {
     const KIND: Kind = Kind::AttemptStarted;

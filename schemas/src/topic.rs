@@ -3,7 +3,7 @@
 use crate::avro::{Datum, DecodeError, Reader};
 use crate::batch::Batch;
 use crate::control::{Entity, GrowingTopic};
-use crate::delivery::{AttemptEnded, AttemptStarted, ChannelEnabled, ChannelsConfigured};
+use crate::delivery::{AttemptEnded, AttemptStarted, ChannelEnabled, ChannelsConfigured, Resend};
 use crate::detection::Detection;
 use crate::schema::{self, Kind};
 use crate::signals_topic::{KeyRevoked, Refused, Seal, SiteClosed, SiteConfigured, Tick};
@@ -105,6 +105,8 @@ pub enum DetectionsRecord {
     AttemptStarted(AttemptStarted),
     /// How an attempt ended.
     AttemptEnded(AttemptEnded),
+    /// Somebody asks that a channel gets a detection again.
+    Resend(Box<Resend>),
     /// The partition's end.
     Seal(Seal),
 }
@@ -120,6 +122,7 @@ impl DetectionsRecord {
             Kind::ChannelEnabled => Self::ChannelEnabled(whole(reader)?),
             Kind::AttemptStarted => Self::AttemptStarted(whole(reader)?),
             Kind::AttemptEnded => Self::AttemptEnded(whole(reader)?),
+            Kind::Resend => Self::Resend(Box::new(whole(reader)?)),
             Kind::Seal => Self::Seal(whole(reader)?),
             other => return Err(DecodeError::UnknownSchema(schema::fingerprint(other))),
         })

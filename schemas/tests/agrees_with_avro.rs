@@ -84,6 +84,7 @@ records_agree! {
     detection_agrees: detection::Detection,
     channels_configured_agrees: delivery::ChannelsConfigured,
     channel_enabled_agrees: delivery::ChannelEnabled,
+    resend_agrees: delivery::Resend,
     attempt_started_agrees: delivery::AttemptStarted,
     attempt_ended_agrees: delivery::AttemptEnded,
     attempt_agrees: delivery::Attempt,

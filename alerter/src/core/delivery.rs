@@ -44,7 +44,9 @@ pub(super) struct Delivery {
     /// What it tells besides its own detection.
     pub(super) merged: Merged,
     pub(super) stage: Stage,
-    /// Derived: the fault that it is about. None: it is the news that a channel was switched off.
+    /// It tells its detection by itself, because somebody asked for that: nothing of the fault overtakes it.
+    pub(super) alone: bool,
+    /// Derived: the fault that it is about. None: it is the news that a channel was switched off, or tells by itself.
     pub(super) lane: Option<Arc<[u8]>>,
 }
 

@@ -15,6 +15,7 @@ mod clock;
 mod chain;
 pub mod reason;
 mod report;
+mod resend;
 pub mod retry;
 mod row;
 

@@ -95,6 +95,7 @@ impl Planner {
             DetectionsRecord::Tick(tick) => self.tick(&tick),
             DetectionsRecord::ChannelsConfigured(configured) => self.configure(configured, rows),
             DetectionsRecord::ChannelEnabled(enabled) => self.enable(enabled),
+            DetectionsRecord::Resend(resend) => self.resend(*resend, rows),
             DetectionsRecord::AttemptStarted(started) => self.started(&started, rows),
             DetectionsRecord::AttemptEnded(ended) => self.ended(&ended, rows),
         }
@@ -367,7 +368,7 @@ impl Planner {
         self.forget_if_empty(id);
     }
 
-    fn forget_if_empty(&mut self, id: &TenantId) {
+    pub(super) fn forget_if_empty(&mut self, id: &TenantId) {
         if self.tenants.get(id).is_some_and(|t| t.channels.is_empty() && t.deliveries.is_empty()) {
             self.tenants.remove(id);
         }

@@ -44,6 +44,8 @@ pub enum Reason {
     ChannelRemoved,
     /// A newer detection of the same fault, for the same channel, tells it too.
     Superseded,
+    /// Somebody asked that the channel gets the detection again.
+    Resent,
     /// The channel throttled it until it was given up: `THROTTLED_MS_MAX`.
     Throttled,
 }
@@ -94,6 +96,7 @@ impl fmt::Display for Reason {
             Self::ChannelRemoved => "channel_removed",
             Self::Superseded => SUPERSEDED,
             Self::Throttled => "throttled",
+            Self::Resent => "resent",
         })
     }
 }

@@ -127,6 +127,7 @@ avro_record! {
         off_schedule: u32 where since 2,
         throttled_since: Option<WallMs> where since 2,
         merged: Merged where since 2,
+        alone: bool where since 3,
     }
 }
 
@@ -281,7 +282,17 @@ impl From<Delivery> for DeliveryEntry {
         let waiting = delivery.waits_for();
         let DetectionRef { site, seq, chain } = delivery.detection;
         let Delivery {
-            channel, disabled, attempts, off_schedule, refusals, throttled_since, order, due, merged, ..
+            channel,
+            disabled,
+            attempts,
+            off_schedule,
+            refusals,
+            throttled_since,
+            order,
+            due,
+            merged,
+            alone,
+            ..
         } = delivery;
         let (layout, chain) = (LAYOUT, Some(chain));
         Self {
@@ -299,6 +310,7 @@ impl From<Delivery> for DeliveryEntry {
             off_schedule,
             throttled_since,
             merged,
+            alone,
         }
     }
 }
@@ -315,7 +327,7 @@ impl DeliveryEntry {
         let detection = DetectionRef { site, seq, chain };
         let held = tenant.detections.get_mut(&detection)?;
         held.deliveries += 1;
-        let lane = lane_of(&held.detection, disabled.as_ref());
+        let lane = if self.alone { None } else { lane_of(&held.detection, disabled.as_ref()) };
         let stage = waiting.map_or(Stage::InFlight, Stage::Waiting);
         let (off_schedule, throttled_since, merged) = (self.off_schedule, self.throttled_since, self.merged);
         Some(Delivery {
@@ -329,6 +341,7 @@ impl DeliveryEntry {
             order,
             due,
             merged,
+            alone: self.alone,
             stage,
             lane,
         })

@@ -13,6 +13,7 @@ pub const fn state(state: AttemptState) -> &'static str {
         AttemptState::Dead => "given up",
         AttemptState::Unknown => "may have arrived",
         AttemptState::NotSent => "not sent",
+        AttemptState::Waiting => "waits for its first attempt",
     }
 }
 
@@ -42,6 +43,7 @@ pub fn why(state: AttemptState, reason: &str) -> Option<String> {
         "queue_full" => "too many deliveries waited",
         "channel_disabled" => "the channel is switched off",
         "channel_removed" => "the channel was removed",
+        "resent" => "somebody asked for it again",
         "superseded" => "a newer message told this too",
         "throttled" => "the receiver asked for a pause for a whole day",
         "smtp_not_configured" => "the alerter has no mail server: --smtp names one",

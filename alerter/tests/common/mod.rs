@@ -8,10 +8,10 @@ use std::fmt::Write as _;
 use logystera_alerter::core::{About, AttemptRef, Due, Planner, SEMANTICS, retry};
 use logystera_schemas::delivery::{
     Attempt, AttemptCause, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelRef,
-    ChannelsConfigured,
+    ChannelsConfigured, Resend,
 };
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
-use logystera_schemas::ids::{DeliveryId, EpisodeId, Sha256Digest};
+use logystera_schemas::ids::{ChannelId, DeliveryId, EpisodeId, ResendId, Sha256Digest};
 use logystera_schemas::limits::RETRY_DELAYS_MS;
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::time::WallMs;
@@ -136,6 +136,7 @@ pub(crate) fn apply(planner: &mut Planner, record: DetectionsRecord) -> Vec<Atte
 /// | `enable a` | rows |
 /// | `firing 1`, `resolved 2`, `suppressed 3` | rows of the detection with this `seq`, of a group and an episode of its own |
 /// | `firing 1 x e1`, `resolved 2 x e1 6m` | the same, of group `x` and episode 1; found so long ago |
+/// | `resend a 1` | rows; somebody asks that channel `a` gets detection 1 again: `a1-again1`, then `a1-again2` |
 /// | `due` | what is due, as `<channel><seq>#<attempt>` |
 /// | `start a1` | rows; starts what is due under that name |
 /// | `end a1 ok`, `end a1 500`, `end a1 429/30`, `end a1 timeout`, `end a1 dns` | rows; ends attempt in the air |
@@ -188,7 +189,14 @@ pub(crate) fn play_behind(beginning: &str, script: &str) {
 }
 
 fn play_one(script: &str, played: Played) {
-    let mut stage = Stage { planner: Planner::new(), names: BTreeMap::new(), played, chain: None };
+    let mut stage = Stage {
+        planner: Planner::new(),
+        names: BTreeMap::new(),
+        played,
+        found: BTreeMap::new(),
+        resends: 0,
+        chain: None,
+    };
     let mut store = Store::new();
     stage.act("at 0s");
     for (number, line) in
@@ -232,6 +240,10 @@ struct Stage {
     /// Names of deliveries, such as `a1`.
     names: BTreeMap<DeliveryId, String>,
     played: Played,
+    /// Detections, by `seq`.
+    found: BTreeMap<u64, Detection>,
+    /// How often it was asked that one be sent again.
+    resends: u8,
     /// The tenant's newest row.
     chain: Option<Attempt>,
 }
@@ -259,6 +271,7 @@ impl Stage {
             ["at", time, partition] => tick(partition[1..].parse().unwrap(), START_MS + ms(time)),
             ["channels", ref ids @ ..] => channels("t", ids),
             ["enable", channel] => enabled("t", channel),
+            ["resend", channel, seq] => self.resend(channel, seq.parse().unwrap()),
             ["due"] => return self.due(),
             ["start", name] => {
                 let due = self.planner.due().find(|d| self.name(d) == name);
@@ -279,10 +292,21 @@ impl Stage {
         let group = of.first().map_or(found.group[0].value.clone(), |group| (*group).to_owned());
         let episode = of.get(1).map_or(seq as u8, |e| e[1..].parse().unwrap());
         found = line_of(found, &group, episode, self.planner.wall().0 - age);
+        self.found.insert(seq, found.clone());
         for channel in ["a", "b", "c", "slack"] {
             self.names.insert(retry::delivery_id(&found, channel, None), format!("{channel}{seq}"));
         }
         DetectionsRecord::Detection(Box::new(found))
+    }
+
+    fn resend(&mut self, channel: &str, seq: u64) -> DetectionsRecord {
+        self.resends += 1;
+        let (channel, resend): (ChannelId, _) = (channel.parse().unwrap(), ResendId([self.resends; 16]));
+        let detection = self.found[&seq].clone();
+        let name = format!("{channel}{seq}-again{}", self.resends);
+        self.names.insert(retry::resent_id(&detection, &channel, &resend), name);
+        let (tenant, by, at) = (detection.tenant.clone(), "ops".to_owned(), self.planner.wall());
+        DetectionsRecord::Resend(Box::new(Resend { tenant, resend, channel, by, at, detection }))
     }
 
     fn due(&mut self) -> String {
@@ -291,6 +315,9 @@ impl Stage {
     }
 
     fn name(&mut self, due: &Due) -> String {
+        if let Some(again) = self.names.get(&due.delivery).filter(|name| name.contains("-again")) {
+            return again.clone();
+        }
         let mut name = format!("{}{}", due.channel, due.detection.seq);
         if let About::ChannelDisabled(channel) = &due.about {
             write!(name, "(no-more-{channel})").unwrap();
@@ -354,7 +381,8 @@ impl Stage {
                 _ => write!(text, " next {}", span(delay)).unwrap(),
             }
         }
-        assert_eq!(row.attempt == 0, row.state == AttemptState::NotSent, "{text}");
+        let is_unmade = matches!(row.state, AttemptState::NotSent | AttemptState::Waiting);
+        assert_eq!(row.attempt == 0, is_unmade, "{text}");
         text
     }
 }

@@ -1,5 +1,7 @@
 //! `logystera delivery`: was it sent, and if not, why?
 
+mod resend;
+
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -12,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{CliError, DONE, Out, PlaceArgs, counted, finish, table};
 use crate::installation::open::open_log;
-use crate::installation::reading::site_of;
+use crate::installation::reading::{InstallationLog, site_of};
 use crate::when;
 
 /// Show what was sent, what was not, and why
@@ -72,6 +74,27 @@ ID is the webhook-id of the message, or how it begins; `delivery list` shows it.
         #[arg(value_name = "ID")]
         delivery: String,
     },
+    /// Tell a channel of an alert once more, whatever became of it before
+    #[command(after_help = "Examples:
+  logystera delivery resend 5f0c61d2
+                          to the same channel
+  logystera delivery resend 5f0c61d2 --channel ch_0123456789
+  logystera delivery resend --alert 1b9d6bcd --channel ch_0123456789
+                          the newest that is known of an alert
+
+It is a delivery of its own, with an id of its own: a receiver that remembers ids
+shows it. What was detected stays as it is.")]
+    Resend {
+        /// Id of the delivery, or how it begins
+        #[arg(value_name = "ID", required_unless_present = "alert", conflicts_with = "alert")]
+        delivery: Option<String>,
+        /// Id of a detection, or how it begins
+        #[arg(long, value_name = "ID", requires = "channel")]
+        alert: Option<String>,
+        /// To this channel
+        #[arg(long, value_name = "CHANNEL")]
+        channel: Option<String>,
+    },
 }
 
 fn parse_state(text: &str) -> Result<AttemptState, String> {
@@ -88,6 +111,11 @@ pub fn run(args: &Args) -> ExitCode {
             let filter = Filter { state: *state, site: site.clone(), alert: alert.clone(), from_ms: None };
             let done = list(&args.place, filter, from.as_deref(), *limit as usize);
             finish("delivery list", done.map(|()| DONE))
+        }
+        Command::Resend { delivery, alert, channel } => {
+            let asked =
+                resend::Asked { delivery: delivery.as_deref(), alert: alert.as_deref(), channel: channel.as_deref() };
+            finish("delivery resend", resend::resend(&args.place, &asked).map(|()| DONE))
         }
         Command::Show { delivery } => finish("delivery show", show(&args.place, delivery).map(|()| DONE)),
     }
@@ -152,18 +180,9 @@ fn object(row: &Attempt) -> Value {
 
 fn show(place: &PlaceArgs, id: &str) -> Result<(), CliError> {
     let log = open_log(&place.data, &place.cluster)?;
-    let found = history::of_one(&*log, id)?;
-    let History { rows, omitted, ids, chain } = &found;
-    let Some(newest) = rows.last() else {
-        return Err(CliError::wrong_use(format!(
-            "topic attempts has no delivery {id}: `logystera delivery list{}` shows those that it has",
-            place.flags()
-        )));
-    };
-    if ids.len() > 1 {
-        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-        return Err(CliError::wrong_use(format!("several deliveries begin like that: {}", ids.join(", "))));
-    }
+    let found = one(&*log, id, place)?;
+    let History { rows, omitted, ids: _, chain } = &found;
+    let Some(newest) = rows.last() else { return Ok(()) };
     let mut out = Out::new();
     if place.json {
         let mut object = object(newest);
@@ -182,6 +201,22 @@ fn show(place: &PlaceArgs, id: &str) -> Result<(), CliError> {
     }
     out.flush()?;
     Ok(())
+}
+
+/// The one delivery whose id begins so.
+fn one(log: &dyn InstallationLog, id: &str, place: &PlaceArgs) -> Result<History, CliError> {
+    let found = history::of_one(log, id)?;
+    if found.rows.is_empty() {
+        return Err(CliError::wrong_use(format!(
+            "topic attempts has no delivery {id}: `logystera delivery list{}` shows those that it has",
+            place.flags()
+        )));
+    }
+    if found.ids.len() > 1 {
+        let ids: Vec<String> = found.ids.iter().map(ToString::to_string).collect();
+        return Err(CliError::wrong_use(format!("several deliveries begin like that: {}", ids.join(", "))));
+    }
+    Ok(found)
 }
 
 /// A delivery for people: what it is about, how it stands, each row, and what can be done.

@@ -191,6 +191,46 @@ fn a_row_of_the_delivery_history_that_was_altered_or_is_gone_is_found() {
     assert!(said.contains("1 more row is no longer recorded"), "{said}");
 }
 
+/// Without a running `up` and beside one; what was detected stays as it is, and all of it is verified.
+#[test]
+fn an_alert_is_sent_again_and_leaves_the_detections_as_they_were() {
+    let folder = recorded();
+    folder.wait_for("a row", |folder| folder.json(&["tail", "attempts"]).into_iter().next());
+    let row = |value: &[u8]| schema::decode::<Attempt>(value).ok();
+    let (_, _, told) = find(&folder, Topic::Attempts, row).remove(0);
+    let (id, alert) = (told.delivery.to_string(), told.detection.to_string());
+    let before = find(&folder, Topic::Detections, |value| detection(value).map(|_| value.to_vec()));
+
+    assert!(folder.expect(2, &["delivery", "resend", &id]).contains("--channel names one"));
+    assert!(
+        folder.expect(2, &["delivery", "resend", &id, "--channel", "ch_none"]).contains("there is no channel ch_none")
+    );
+    assert!(folder.expect(2, &["delivery", "resend", "00"]).contains("has no delivery 00"));
+    assert!(folder.expect(2, &["delivery", "resend", "--alert", &alert]).contains("--channel"));
+    // Nobody listens there: each attempt fails, and is recorded.
+    let added = folder.json(&["channel", "add", "webhook", "http://127.0.0.1:9"]).remove(0);
+    let channel = added["channel"].as_str().unwrap();
+    let first = folder.json(&["delivery", "resend", &id[..8], "--channel", channel]).remove(0);
+    let up = folder.up(&["--allow-private-addresses"], "Watch:");
+    let second = folder.json(&["delivery", "resend", "--alert", &alert[..8], "--channel", channel]).remove(0);
+    assert_ne!(first["delivery"], second["delivery"]);
+    for asked in [&first, &second] {
+        let id = asked["delivery"].as_str().unwrap();
+        let rows = folder.wait_for("an attempt", |folder| {
+            let shown = folder.run(&["delivery", "show", id, "--json"]);
+            let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).ok()?;
+            shown["rows"].as_array().filter(|rows| rows.len() > 2).cloned()
+        });
+        let said: Vec<_> =
+            rows.iter().map(|row| (row["state"].as_str().unwrap(), row["attempt"].as_u64().unwrap())).collect();
+        assert_eq!(said[..3], [("waiting", 0), ("started", 1), ("failed", 1)], "{rows:?}");
+        assert_eq!(rows[0]["reason"], "resent");
+    }
+    up.stop();
+    assert_eq!(find(&folder, Topic::Detections, |value| detection(value).map(|_| value.to_vec())), before);
+    folder.expect(0, &["replay", "--verify"]);
+}
+
 #[test]
 fn a_log_of_newer_semantics_is_not_judged() {
     let folder = Folder::new();

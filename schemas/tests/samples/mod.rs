@@ -9,10 +9,10 @@ use logystera_schemas::control::{
 };
 use logystera_schemas::delivery::{
     Attempt, AttemptCause, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelRef,
-    ChannelsConfigured,
+    ChannelsConfigured, Resend,
 };
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
-use logystera_schemas::ids::{DeliveryId, EpisodeId, Sha256Digest, SpoolId};
+use logystera_schemas::ids::{DeliveryId, EpisodeId, ResendId, Sha256Digest, SpoolId};
 use logystera_schemas::schema::{self, Kind};
 use logystera_schemas::signals_topic::{KeyRevoked, Refused, Seal, SiteClosed, SiteConfigured, Tick};
 use logystera_schemas::snapshot::{Snapshot, SnapshotEntry, SnapshotSite};
@@ -145,6 +145,14 @@ pub(crate) fn of(kind: Kind) -> Vec<u8> {
         Kind::ChannelsConfigured => schema::encode(&ChannelsConfigured {
             tenant: id("acme"),
             channels: vec![ChannelRef { channel: id("hook"), kind: "webhook".to_owned() }],
+        }),
+        Kind::Resend => schema::encode(&Resend {
+            tenant: id("acme"),
+            resend: ResendId([0x5e; 16]),
+            channel: id("hook"),
+            by: "ops@host".to_owned(),
+            at: WallMs(AT),
+            detection: detection(),
         }),
         Kind::ChannelEnabled => schema::encode(&ChannelEnabled { tenant: id("acme"), channel: id("hook") }),
         Kind::AttemptStarted => schema::encode(&AttemptStarted {

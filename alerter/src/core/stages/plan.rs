@@ -27,6 +27,7 @@ pub(in crate::core) fn plan(
         detection: DetectionRef::of(detection),
         lane: lane_of(detection, disabled.as_ref()),
         disabled,
+        alone: false,
         attempts: 0,
         off_schedule: 0,
         refusals: 0,
