@@ -23,7 +23,7 @@ fn what_was_delivered_or_given_up_is_sent_again_under_an_id_of_its_own() {
          resend a 1 => a1-again2#0 waiting resent next 0s
          due => a1-again2#1
          at 6s
-         due => a1-again2#1 b1#2 a1-again1#2",
+         due => a1-again2#1 b1#2",
     );
 }
 

@@ -132,9 +132,8 @@ impl Channel {
         [self.pause, self.open, pace].into_iter().flatten().fold(due, |at, gate| at.max(gate.at))
     }
 
-    /// An attempt starts. Gives whether that changed the channel.
-    pub(super) fn started(&mut self, wall: WallMs) -> bool {
-        let was_paced = self.pace.is_some();
+    /// An attempt starts.
+    pub(super) fn started(&mut self, wall: WallMs) {
         self.pace = self.pace.filter(|p| !p.is_forgotten(wall));
         let gap_ms = self.gap_ms_min();
         if gap_ms > 0 {
@@ -143,7 +142,6 @@ impl Channel {
         if let Some(pace) = &mut self.pace {
             pace.started(wall);
         }
-        was_paced || self.pace.is_some()
     }
 
     /// How far apart its kind takes attempts at least, in milliseconds. 0: as they come.

@@ -128,6 +128,7 @@ impl Planner {
         let off = removed.iter().filter(|c| tenant.channels.get(*c).is_some_and(|c| c.off_since.is_some())).count();
         self.channels_off -= off;
         tenant.channels.retain(|channel, _| wanted.contains_key(channel));
+        tenant.turns.retain(|channel, _| wanted.contains_key(channel));
         for (channel, kind) in wanted {
             tenant.channels.entry(channel).or_default().kind = kind;
         }
@@ -224,7 +225,8 @@ impl Planner {
         }
         let wall = self.clock.wall();
         let channel = tenant.deliveries.get(&started.delivery).map(|d| d.channel.clone());
-        if channel.and_then(|c| tenant.channels.get_mut(&c)).is_some_and(|c| c.started(wall)) {
+        if let Some(channel) = channel.and_then(|c| tenant.channels.get_mut(&c)) {
+            channel.started(wall);
             self.dirty.mark(Key::Channels(started.tenant.clone()));
         }
         self.in_flight += 1;

@@ -8,7 +8,7 @@
 //! | key goes on with | value | how long it lives | absence means |
 //! | --- | --- | --- | --- |
 //! | `a` | [`ClockEntry`]: the partitions' clocks, the tenant served last | from the first tick on; one | no tick came yet |
-//! | `b` tenant | [`ChannelsEntry`]: its channels, their pauses, paces and breakers, and since when they are off | as long as the tenant has a channel; one a tenant | the tenant has no channel |
+//! | `b` tenant | [`ChannelsEntry`]: its channels, their pauses, paces and breakers, since when they are off, and the site served last in each | as long as the tenant has a channel; one a tenant | the tenant has no channel |
 //! | `c` tenant NUL site NUL seq (8 bytes, big-endian) chain (32 bytes) | [`DetectionEntry`]: what a delivery rests on; carries signal values, and in `detection.encryption_key` the id of the key they are encrypted under | until the last of its deliveries ends; at most a delivery's number of them | no delivery of it waits or is in the air |
 //! | `d` tenant NUL delivery (16 bytes) | [`DeliveryEntry`] | until the delivery ends; at most `DELIVERIES_MAX` a tenant | it ended, or was never planned: topic `attempts` tells which |
 //! | `e` tenant | [`ChainEntry`]: number and chain value of its newest row | from its first row on, for good: its channels, deliveries and rows come and go; one a tenant that ever had a row, of at most 120 bytes | it never had a row, or only rows of versions that linked none |
@@ -70,6 +70,7 @@ avro_record! {
         layout: u32,
         channels: Vec<ChannelEntry>,
         more: Vec<ChannelMore> where since 2,
+        turns: Vec<ChannelTurn> where since 3,
     }
 }
 
@@ -97,6 +98,15 @@ avro_record! {
         throttles: u32,
         pace: Option<Pace>,
         trouble: Option<String>,
+    }
+}
+
+avro_record! {
+    /// The site whose attempt was started last in a channel.
+    #[derive(Debug)]
+    pub(super) struct ChannelTurn {
+        channel: ChannelId,
+        site: SiteId,
     }
 }
 
@@ -170,10 +180,13 @@ impl Planner {
                 self.last_served = entry.last_served;
             }
             Key::Channels(tenant) => {
-                let entry: ChannelsEntry = entry_of(value)?;
+                let mut entry: ChannelsEntry = entry_of(value)?;
+                let turns =
+                    std::mem::take(&mut entry.turns).into_iter().map(|turn| (turn.channel, turn.site)).collect();
                 let channels = channels_of(entry);
                 self.channels_off += channels.values().filter(|c| c.off_since.is_some()).count();
-                self.tenants.entry(tenant).or_default().channels = channels;
+                let tenant = self.tenants.entry(tenant).or_default();
+                (tenant.channels, tenant.turns) = (channels, turns);
             }
             Key::Detection(tenant, _) => {
                 let entry: DetectionEntry = entry_of(value)?;
@@ -228,8 +241,8 @@ impl Planner {
                 last_served: self.last_served.clone(),
             })),
             Key::Channels(tenant) => {
-                let channels = &self.tenants.get(tenant)?.channels;
-                (!channels.is_empty()).then(|| bytes_of(&entry_of_channels(channels)))
+                let Tenant { channels, turns, .. } = self.tenants.get(tenant)?;
+                (!channels.is_empty()).then(|| bytes_of(&entry_of_channels(channels, turns)))
             }
             Key::Detection(tenant, own) => {
                 let held = self.tenants.get(tenant)?.detections.get(own)?;
@@ -248,7 +261,7 @@ impl Planner {
     }
 }
 
-fn entry_of_channels(channels: &BTreeMap<ChannelId, Channel>) -> ChannelsEntry {
+fn entry_of_channels(channels: &BTreeMap<ChannelId, Channel>, turns: &BTreeMap<ChannelId, SiteId>) -> ChannelsEntry {
     let (mut entries, mut more) = (Vec::new(), Vec::new());
     for (id, channel) in channels {
         let Channel { kind, off_since, gone_since, pause, throttles, pace, failures, opens, open, trouble } =
@@ -259,7 +272,8 @@ fn entry_of_channels(channels: &BTreeMap<ChannelId, Channel>) -> ChannelsEntry {
         }
         entries.push(ChannelEntry { channel: id.clone(), kind, disabled, pause, failures, opens, open });
     }
-    ChannelsEntry { layout: LAYOUT, channels: entries, more }
+    let turns = turns.iter().map(|(channel, site)| ChannelTurn { channel: channel.clone(), site: site.clone() });
+    ChannelsEntry { layout: LAYOUT, channels: entries, more, turns: turns.collect() }
 }
 
 fn channels_of(entry: ChannelsEntry) -> BTreeMap<ChannelId, Channel> {

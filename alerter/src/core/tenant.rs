@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId, SiteId, TenantId};
-use logystera_schemas::limits::{ATTEMPTS_IN_FLIGHT_TENANT_MAX, THROTTLED_MS_MAX};
+use logystera_schemas::limits::{ATTEMPTS_IN_FLIGHT_FAILING_MAX, ATTEMPTS_IN_FLIGHT_TENANT_MAX, THROTTLED_MS_MAX};
 use logystera_schemas::time::WallMs;
 
 use super::channel::Channel;
@@ -31,10 +31,12 @@ pub(super) struct Tenant {
     pub(super) channels: BTreeMap<ChannelId, Channel>,
     pub(super) detections: BTreeMap<DetectionRef, HeldDetection>,
     pub(super) deliveries: BTreeMap<DeliveryId, Delivery>,
-    /// Derived: what waits, by channel. No empty set.
-    waiting: BTreeMap<ChannelId, BTreeSet<Place>>,
-    /// Derived: attempts in the air, by channel. No zero.
-    in_flight: BTreeMap<ChannelId, usize>,
+    /// The site whose attempt was started last in each channel: its turn is over.
+    pub(super) turns: BTreeMap<ChannelId, SiteId>,
+    /// Derived: what waits, by channel and site. No empty set.
+    waiting: BTreeMap<ChannelId, BTreeMap<SiteId, BTreeSet<Place>>>,
+    /// Derived: attempts in the air, by channel and site. No zero.
+    in_flight: BTreeMap<ChannelId, BTreeMap<SiteId, usize>>,
     /// Derived: the deliveries of each lane, in the order in which they were planned. No empty set.
     lanes: BTreeMap<Lane, BTreeSet<(u64, u64, DeliveryId)>>,
     /// Derived: the places of all deliveries in the order in which they were planned.
@@ -96,6 +98,7 @@ impl Tenant {
         let Some(delivery) = self.deliveries.get(&id).cloned() else { return false };
         let Some(timer) = delivery.waits_for().filter(|_| attempt == delivery.attempts + 1) else { return false };
         self.unindex(id, &delivery);
+        self.turns.insert(delivery.channel.clone(), delivery.detection.site.clone());
         self.insert(id, Delivery { attempts: attempt, due: timer.at, stage: Stage::InFlight, ..delivery });
         true
     }
@@ -156,17 +159,20 @@ impl Tenant {
 
     /// Deliveries that wait for a channel, in their order.
     pub(super) fn waiting_for(&self, channel: &ChannelId) -> Vec<DeliveryId> {
-        self.waiting.get(channel).into_iter().flatten().map(|place| place.4).collect()
+        let mut places: Vec<&Place> =
+            self.waiting.get(channel).into_iter().flat_map(BTreeMap::values).flatten().collect();
+        places.sort_unstable();
+        places.into_iter().map(|place| place.4).collect()
     }
 
     /// How many deliveries wait.
     pub(super) fn waiting_count(&self) -> usize {
-        self.waiting.values().map(BTreeSet::len).sum()
+        self.waiting.values().flat_map(BTreeMap::values).map(BTreeSet::len).sum()
     }
 
     /// How many deliveries wait for a channel.
     pub(super) fn waiting_count_for(&self, channel: &ChannelId) -> usize {
-        self.waiting.get(channel).map_or(0, BTreeSet::len)
+        self.waiting.get(channel).into_iter().flat_map(BTreeMap::values).map(BTreeSet::len).sum()
     }
 
     /// Deliveries of a lane, the oldest first.
@@ -181,22 +187,43 @@ impl Tenant {
     }
 
     /// Deliveries whose attempt should start now: those of the channels with the fewest attempts in the air first, then by
-    /// time. Never more than the tenant and each channel may have.
+    /// time. In a channel the sites take turns. Never more than the tenant and each channel may have; channels that
+    /// failed last have one each, and leave places to those that answer.
     pub(super) fn due(&self, wall: WallMs) -> Vec<DeliveryId> {
-        let in_flight: usize = self.in_flight.values().sum();
-        let room = ATTEMPTS_IN_FLIGHT_TENANT_MAX.saturating_sub(in_flight);
+        let busy_of = |id| self.in_flight.get(id).into_iter().flat_map(BTreeMap::values).sum::<usize>();
+        let is_failing = |id: &ChannelId| self.channels.get(id).is_some_and(|c| c.failures > 0);
+        let room = ATTEMPTS_IN_FLIGHT_TENANT_MAX.saturating_sub(self.in_flight.keys().map(busy_of).sum());
+        let failing: usize = self.in_flight.keys().filter(|id| is_failing(id)).map(busy_of).sum();
+        let mut room_of_failing = ATTEMPTS_IN_FLIGHT_FAILING_MAX.saturating_sub(failing);
         let mut places = Vec::new();
-        for (id, queue) in self.waiting.iter().filter(|_| room > 0) {
-            let busy = self.in_flight.get(id).copied().unwrap_or(0);
-            let free = self.channels.get(id).map_or(0, |c| c.places(wall)).saturating_sub(busy);
-            if free == 0 {
-                continue;
-            }
-            let ready = queue.iter().take_while(|place| place.0 <= wall).filter(|place| !self.is_behind(place.4));
-            places.extend(ready.take(free).enumerate().map(|(i, place)| (busy + i, place)));
+        for id in self.waiting.keys().filter(|_| room > 0) {
+            let (busy, is_failing) = (busy_of(id), is_failing(id));
+            let places_max = self.channels.get(id).map_or(0, |c| c.places(wall)).min(if is_failing { 1 } else { room });
+            let ready = self.in_turn(id, wall, places_max.saturating_sub(busy));
+            places.extend(ready.into_iter().enumerate().map(|(i, place)| (busy + i, place, is_failing)));
         }
         places.sort_unstable();
-        places.into_iter().take(room).map(|(_, place)| place.4).collect()
+        places.retain(|(_, _, is_failing)| {
+            let has_room = !is_failing || room_of_failing > 0;
+            room_of_failing -= usize::from(has_room && *is_failing);
+            has_room
+        });
+        places.into_iter().take(room).map(|(_, place, _)| place.4).collect()
+    }
+
+    /// At most `free` places of a channel whose time has come: those of the sites with the fewest attempts in the air
+    /// there first, beginning after the site that was served last. A site that has a thousand keeps nobody waiting.
+    fn in_turn(&self, channel: &ChannelId, wall: WallMs, free: usize) -> Vec<&Place> {
+        let last = self.turns.get(channel);
+        let mut ready = Vec::new();
+        for (site, queue) in self.waiting.get(channel).into_iter().flatten().filter(|_| free > 0) {
+            let in_the_air = self.in_flight.get(channel).and_then(|sites| sites.get(site)).copied().unwrap_or(0);
+            let had_its_turn = last.is_some_and(|last| site <= last);
+            let due = queue.iter().take_while(|place| place.0 <= wall).filter(|place| !self.is_behind(place.4));
+            ready.extend(due.take(free).enumerate().map(|(i, place)| (in_the_air + i, had_its_turn, site, place)));
+        }
+        ready.sort_unstable();
+        ready.into_iter().take(free).map(|(.., place)| place).collect()
     }
 
     /// Wall time was set back: no timer may lie further off than its own delay.
@@ -230,9 +257,13 @@ impl Tenant {
         }
         match delivery.place(id) {
             Some(place) => {
-                self.waiting.entry(delivery.channel.clone()).or_default().insert(place);
+                let sites = self.waiting.entry(delivery.channel.clone()).or_default();
+                sites.entry(delivery.detection.site.clone()).or_default().insert(place);
             }
-            None => *self.in_flight.entry(delivery.channel.clone()).or_default() += 1,
+            None => {
+                let sites = self.in_flight.entry(delivery.channel.clone()).or_default();
+                *sites.entry(delivery.detection.site.clone()).or_default() += 1;
+            }
         }
     }
 
@@ -243,14 +274,19 @@ impl Tenant {
             drop_from(&mut self.lanes, &lane, &(delivery.order, delivery.detection.seq, id));
         }
         match delivery.place(id) {
-            Some(place) => drop_from(&mut self.waiting, &delivery.channel, &place),
-            None => {
-                if let Some(count) = self.in_flight.get_mut(&delivery.channel) {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.in_flight.remove(&delivery.channel);
-                    }
+            Some(place) => {
+                if let Some(sites) = self.waiting.get_mut(&delivery.channel) {
+                    drop_from(sites, &delivery.detection.site, &place);
                 }
+                self.waiting.retain(|channel, sites| *channel != delivery.channel || !sites.is_empty());
+            }
+            None => {
+                let Some(sites) = self.in_flight.get_mut(&delivery.channel) else { return };
+                if let Some(count) = sites.get_mut(&delivery.detection.site) {
+                    *count -= 1;
+                }
+                sites.retain(|_, count| *count > 0);
+                self.in_flight.retain(|channel, sites| *channel != delivery.channel || !sites.is_empty());
             }
         }
     }

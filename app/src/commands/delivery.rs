@@ -43,7 +43,8 @@ enum Command {
                           one alert, in each of its channels
 
 STATE: started, delivered, failed (it is tried again), unknown (it may have
-arrived, and is tried again), dead (given up), not_sent.
+arrived, and is tried again), dead (given up), not_sent, waiting (somebody asked
+for it).
 TIME is 2026-01-01T00:00:00Z, milliseconds since 1970, or how long ago: 90s, 15m.")]
     List {
         /// Only those that stand like this

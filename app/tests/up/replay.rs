@@ -208,11 +208,13 @@ fn an_alert_is_sent_again_and_leaves_the_detections_as_they_were() {
     assert!(folder.expect(2, &["delivery", "resend", "00"]).contains("has no delivery 00"));
     assert!(folder.expect(2, &["delivery", "resend", "--alert", &alert]).contains("--channel"));
     // Nobody listens there: each attempt fails, and is recorded.
+    let up = folder.up(&["--allow-private-addresses"], "Watch:");
     let added = folder.json(&["channel", "add", "webhook", "http://127.0.0.1:9"]).remove(0);
     let channel = added["channel"].as_str().unwrap();
     let first = folder.json(&["delivery", "resend", &id[..8], "--channel", channel]).remove(0);
-    let up = folder.up(&["--allow-private-addresses"], "Watch:");
+    up.stop();
     let second = folder.json(&["delivery", "resend", "--alert", &alert[..8], "--channel", channel]).remove(0);
+    let up = folder.up(&["--allow-private-addresses"], "Watch:");
     assert_ne!(first["delivery"], second["delivery"]);
     for asked in [&first, &second] {
         let id = asked["delivery"].as_str().unwrap();
