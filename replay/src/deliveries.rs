@@ -36,7 +36,7 @@ pub struct Deliveries {
 impl Deliveries {
     /// Whether each row that stands there is what the planner gives, and linked.
     pub fn is_proved(&self) -> bool {
-        self.tenants.values().all(|tenant| tenant.is_judged())
+        self.tenants.values().all(TenantRows::is_judged)
     }
 
     /// The first thing that is not as it should be of each tenant that has one.

@@ -2,20 +2,11 @@
 //! doubled or moved unnoticed. It goes on when all of the tenant's channels and deliveries are gone.
 
 use logystera_schemas::delivery::Attempt;
-use logystera_schemas::ids::Sha256Digest;
 
 use super::SEMANTICS;
 use super::key::Key;
 use super::planner::Planner;
-
-/// The newest link of a tenant's chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
-    /// Number of the row.
-    pub(super) number: u64,
-    /// Its chain value.
-    pub(super) chain: Sha256Digest,
-}
+use super::row::Head;
 
 impl Planner {
     /// Numbers and links rows, each behind its tenant's newest one. The one place where rows get what makes them a chain.

@@ -13,7 +13,6 @@ use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::DetectionsRecord;
 
-use super::chain::Head;
 use super::channel::{Channel, Heard};
 use super::clock::LogClock;
 use super::delivery::{Lane, Stage};
@@ -21,7 +20,7 @@ use super::key::{Dirty, Key};
 use super::reason::Reason;
 use super::report::{Counters, Notice};
 use super::retry::{self, Verdict};
-use super::row::RowOf;
+use super::row::{Head, RowOf};
 use super::stages::limit::limit;
 use super::stages::plan::plan;
 use super::stages::route::{Route, route};

@@ -24,12 +24,12 @@ use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, Sha256Digest, SiteId, TenantId};
 use logystera_schemas::time::WallMs;
 
-use super::chain::Head;
 use super::channel::{Channel, Pace};
 use super::clock::{LogClock, PartitionClock, Timer};
 use super::delivery::{Delivery, DetectionRef, Merged, Stage, lane_of};
 use super::key::{Dirty, Key};
 use super::planner::Planner;
+use super::row::Head;
 use super::tenant::{HeldDetection, Tenant};
 
 /// Number of the layout below. Another one is refused.

@@ -255,15 +255,11 @@ impl Tenant {
         if let Some(lane) = delivery.lane() {
             self.lanes.entry(lane).or_default().insert((delivery.order, delivery.detection.seq, id));
         }
-        match delivery.place(id) {
-            Some(place) => {
-                let sites = self.waiting.entry(delivery.channel.clone()).or_default();
-                sites.entry(delivery.detection.site.clone()).or_default().insert(place);
-            }
-            None => {
-                let sites = self.in_flight.entry(delivery.channel.clone()).or_default();
-                *sites.entry(delivery.detection.site.clone()).or_default() += 1;
-            }
+        let (channel, site) = (delivery.channel.clone(), delivery.detection.site.clone());
+        if let Some(place) = delivery.place(id) {
+            self.waiting.entry(channel).or_default().entry(site).or_default().insert(place);
+        } else {
+            *self.in_flight.entry(channel).or_default().entry(site).or_default() += 1;
         }
     }
 
@@ -273,20 +269,18 @@ impl Tenant {
         if let Some(lane) = delivery.lane() {
             drop_from(&mut self.lanes, &lane, &(delivery.order, delivery.detection.seq, id));
         }
-        match delivery.place(id) {
-            Some(place) => {
-                if let Some(sites) = self.waiting.get_mut(&delivery.channel) {
-                    drop_from(sites, &delivery.detection.site, &place);
-                }
-                self.waiting.retain(|channel, sites| *channel != delivery.channel || !sites.is_empty());
+        let (channel, site) = (&delivery.channel, &delivery.detection.site);
+        if let Some(place) = delivery.place(id) {
+            let Some(sites) = self.waiting.get_mut(channel) else { return };
+            drop_from(sites, site, &place);
+            if sites.is_empty() {
+                self.waiting.remove(channel);
             }
-            None => {
-                let Some(sites) = self.in_flight.get_mut(&delivery.channel) else { return };
-                if let Some(count) = sites.get_mut(&delivery.detection.site) {
-                    *count -= 1;
-                }
-                sites.retain(|_, count| *count > 0);
-                self.in_flight.retain(|channel, sites| *channel != delivery.channel || !sites.is_empty());
+        } else if let Some(sites) = self.in_flight.get_mut(channel) {
+            sites.entry(site.clone()).and_modify(|count| *count -= 1);
+            sites.retain(|_, count| *count > 0);
+            if sites.is_empty() {
+                self.in_flight.remove(channel);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `logystera delivery`: was it sent, and if not, why?
 
+mod one;
 mod resend;
 
 use std::process::ExitCode;
@@ -14,8 +15,9 @@ use serde_json::{Value, json};
 
 use crate::cli::{CliError, DONE, Out, PlaceArgs, counted, finish, table};
 use crate::installation::open::open_log;
-use crate::installation::reading::{InstallationLog, site_of};
+use crate::installation::reading::site_of;
 use crate::when;
+use one::{ID_SHOWN, one};
 
 /// Show what was sent, what was not, and why
 ///
@@ -160,9 +162,6 @@ fn list(place: &PlaceArgs, filter: Filter, from: Option<&str>, limit: usize) -> 
     Ok(())
 }
 
-/// Characters of an id that a list shows: enough to tell thousands apart.
-const ID_SHOWN: usize = 12;
-
 /// How a row stands, for people.
 fn sentence(row: &Attempt) -> String {
     let again = row.next_attempt_at.map_or(String::new(), |at| format!("; again at {}", when::show(at.0)));
@@ -202,22 +201,6 @@ fn show(place: &PlaceArgs, id: &str) -> Result<(), CliError> {
     }
     out.flush()?;
     Ok(())
-}
-
-/// The one delivery whose id begins so.
-fn one(log: &dyn InstallationLog, id: &str, place: &PlaceArgs) -> Result<History, CliError> {
-    let found = history::of_one(log, id)?;
-    if found.rows.is_empty() {
-        return Err(CliError::wrong_use(format!(
-            "topic attempts has no delivery {id}: `logystera delivery list{}` shows those that it has",
-            place.flags()
-        )));
-    }
-    if found.ids.len() > 1 {
-        let ids: Vec<String> = found.ids.iter().map(ToString::to_string).collect();
-        return Err(CliError::wrong_use(format!("several deliveries begin like that: {}", ids.join(", "))));
-    }
-    Ok(found)
 }
 
 /// A delivery for people: what it is about, how it stands, each row, and what can be done.

@@ -10,7 +10,7 @@ use logystera_schemas::schema;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
 use serde_json::json;
 
-use super::{ID_SHOWN, one};
+use super::one::{ID_SHOWN, one};
 use crate::cli::{CliError, Out, PlaceArgs};
 use crate::installation::ask::ask;
 use crate::installation::open::open_log;
