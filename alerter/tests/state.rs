@@ -11,7 +11,7 @@ use common::{
 };
 use logystera_alerter::core::state::StateError;
 use logystera_alerter::core::{AttemptRef, Condition, Due, Planner};
-use logystera_schemas::delivery::AttemptOutcome;
+use logystera_schemas::delivery::{Attempt, AttemptOutcome};
 use logystera_schemas::detection::{DetectionState, Severity};
 use logystera_schemas::noise::ChannelSettings;
 use logystera_schemas::signals_topic::Seal;
@@ -98,7 +98,7 @@ fn entries(file: &str) -> Store {
     file.lines().map(|line| line.split_once(' ').unwrap()).map(|(key, value)| (unhex(key), unhex(value))).collect()
 }
 
-/// Of the version before the last, which kept no settings, no episodes and no bundles, the same is restored.
+/// Of the versions before, which kept no chain, no settings, no episodes and no bundles, the same is restored.
 #[test]
 fn golden_entries_are_restored() {
     for file in [include_str!("golden/state.txt"), include_str!("golden/state_without_settings.txt")] {
@@ -147,6 +147,20 @@ fn entries_of_versions_before_are_read_and_their_deliveries_keep_their_keys() {
     }
 }
 
+/// Its rows were not linked: the chain begins with the first one that is.
+#[test]
+fn behind_a_state_without_a_row_chain_the_chain_begins() {
+    let mut before = restored(&entries(include_str!("golden/state.txt")));
+    let mut now = restored(&entries(include_str!("golden/state.txt")));
+    assert_eq!(before.take_puts(), [], "restoring changes nothing");
+    let in_the_air = planner().unfinished().next().unwrap();
+    let end = |planner: &mut Planner| apply(planner, ended(&in_the_air, AttemptOutcome::Delivered, Some(200), None));
+    let (first, fourth) = (end(&mut before).remove(0), end(&mut now).remove(0));
+    assert_eq!((first.number, fourth.number), (1, 4));
+    assert_eq!(first.chain, Some(first.link(&Attempt::genesis(&first.tenant))));
+    assert_eq!(Attempt { number: 4, chain: fourth.chain, ..first }, fourth);
+}
+
 #[test]
 fn a_channel_that_was_switched_off_stays_so() {
     // Tenant t, one channel a of kind webhook, disabled; as a version before wrote it.
@@ -181,9 +195,17 @@ fn an_entry_that_ended_is_deleted() {
     let kept = |puts: Vec<(Vec<u8>, Option<Vec<u8>>)>| -> Vec<(char, bool)> {
         puts.into_iter().map(|(key, value)| (char::from(key[2]), value.is_some())).collect()
     };
-    assert_eq!(kept(planner.take_puts()), [('b', true), ('d', false)], "the other delivery still needs the detection");
+    assert_eq!(
+        kept(planner.take_puts()),
+        [('b', true), ('d', false), ('g', true)],
+        "the other delivery still needs the detection"
+    );
     apply(&mut planner, channels("t", &[]));
-    assert_eq!(kept(planner.take_puts()), [('b', false), ('c', false), ('d', false), ('e', true)]);
+    assert_eq!(
+        kept(planner.take_puts()),
+        [('b', false), ('c', false), ('d', false), ('e', true), ('g', true)],
+        "its chain goes on"
+    );
     assert_eq!(planner.take_puts(), []);
 }
 
@@ -201,6 +223,7 @@ fn what_is_not_ours_is_refused() {
         (b"bNOT AN ID".to_vec(), clock.clone(), StateError::Key),
         (b"ct\0t-site\0\x01".to_vec(), clock.clone(), StateError::Key),
         (b"dt\0short".to_vec(), clock.clone(), StateError::Key),
+        (b"gNOT AN ID".to_vec(), clock.clone(), StateError::Key),
         (b"a".to_vec(), vec![4], StateError::Layout(2)),
         (b"et\0short".to_vec(), clock.clone(), StateError::Key),
         (b"ft\0NOT AN ID".to_vec(), clock.clone(), StateError::Key),

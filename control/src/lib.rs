@@ -4,6 +4,7 @@
 pub mod service;
 
 pub mod channels;
+mod deliveries;
 pub mod deployment;
 pub mod rules;
 pub mod settings;

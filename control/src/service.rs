@@ -7,6 +7,7 @@ use logystera_infra::directory::{DirectoryWatch, entry};
 use logystera_infra::embedded::{Embedded, EmbeddedLog};
 use logystera_infra::log::Log;
 use logystera_infra::secrets::MasterKey;
+use logystera_schemas::avro::Blob;
 use logystera_schemas::control::{ChannelKind, Entity, GrowingTopic, Skip};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -58,6 +59,8 @@ pub enum Request {
     SilenceAdd(NewSilence),
     /// `silence end`
     SilenceEnd { silence: String },
+    /// `delivery resend`: `detection` is the record as it stands in topic `detections`, in hex.
+    DeliveryResend { channel: String, detection: String },
     /// `log skip`
     LogSkip { topic: String, generation: u32, partition: u32, from: u64, to: u64, reason: String },
 }
@@ -118,6 +121,11 @@ pub enum Answer {
     },
     /// A silence was made, or ended.
     Silenced(Silenced),
+    /// A channel will get a detection again.
+    Resent {
+        /// Names the record that asks for it.
+        resend: String,
+    },
     /// Records are passed over from now on.
     Skipped,
 }
@@ -240,6 +248,11 @@ impl<L: Log> ControlService<L> {
             }
             Request::SilenceAdd(new) => self.context.add_silence(&new).await.map(Answer::Silenced),
             Request::SilenceEnd { silence } => self.context.end_silence(&silence).await.map(Answer::Silenced),
+            Request::DeliveryResend { channel, detection } => {
+                let detection = from_hex(&detection).ok_or_else(|| ControlError::invalid("the detection is no hex"))?;
+                let resend = self.context.resend(&channel, &Blob(detection)).await?;
+                Ok(Answer::Resent { resend: resend.to_string() })
+            }
             Request::LogSkip { topic, generation, partition, from, to, reason } => {
                 let topic = GrowingTopic::from_symbol(&topic);
                 let topic = topic.ok_or_else(|| ControlError::invalid("expected topic signals or detections"))?;
@@ -250,4 +263,10 @@ impl<L: Log> ControlService<L> {
             }
         }
     }
+}
+
+/// The bytes of pairs of hex digits.
+fn from_hex(digits: &str) -> Option<Vec<u8>> {
+    let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
+    pairs.map(|pair| pair.filter(|p| p.len() == 2).and_then(|p| u8::from_str_radix(p, 16).ok())).collect()
 }

@@ -45,7 +45,7 @@ pub trait Reading {
     fn directory(&self) -> Result<Directory, LogError>;
 
     /// Offset that `app` reads next of a partition of its input.
-    fn position(&self, app: &str, part: Part) -> Result<u64, LogError>;
+    fn position(&self, app: &str, input: Topic, part: Part) -> Result<u64, LogError>;
 
     /// As [`Self::read`], but a record that is passed over and whose checksum is wrong is given empty, in place of an
     /// error.
@@ -91,7 +91,7 @@ impl Reading for EmbeddedReader {
         Directory::read_from(self)
     }
 
-    fn position(&self, app: &str, _: Part) -> Result<u64, LogError> {
+    fn position(&self, app: &str, _: Topic, _: Part) -> Result<u64, LogError> {
         Ok(Self::position(self, app)?.unwrap_or(0))
     }
 }

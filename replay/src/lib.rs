@@ -9,14 +9,19 @@ mod plan;
 mod snapshots;
 
 mod asked;
+mod chain;
+mod deliveries;
 mod engine;
 mod error;
+mod rows;
 mod verify;
 
 #[cfg(test)]
 mod tests;
 
 pub use asked::{Asked, Question};
+pub use chain::{RowDifference, TenantRows, Unjudged};
+pub use deliveries::{Deliveries, verify_deliveries};
 pub use engine::{Found, Replay};
 pub use error::ReplayError;
 pub use verify::{Comparison, Difference, Watch, verify};

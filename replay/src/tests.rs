@@ -161,7 +161,7 @@ impl Reading for Memory {
         Ok(self.directory.clone())
     }
 
-    fn position(&self, _: &str, part: Part) -> Result<u64, LogError> {
+    fn position(&self, _: &str, _: Topic, part: Part) -> Result<u64, LogError> {
         Ok(self.bounds(Topic::Signals, part)?.end)
     }
 }

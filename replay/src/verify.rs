@@ -204,7 +204,7 @@ fn compare_partition(
     watch: &mut impl Watch,
 ) -> Result<Option<Difference>, ReplayError> {
     // In this order: all that the engine had committed up to `position` is among the detections up to their ends.
-    let position = asked.log.position(APP, replayed.part)?;
+    let position = asked.log.position(APP, Topic::Signals, replayed.part)?;
     let partitions = asked.log.generations(Topic::Detections).pop().unwrap_or(1);
     for site in replayed.sites_ahead().filter(|site| site.seq > 0) {
         seen.chains.insert(site.site.clone(), (site.seq, site.chain));

@@ -1,10 +1,13 @@
 //! The planner's other input in topic `detections`, and topic `attempts`, its output. Key: the tenant.
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
-use crate::ids::{ChannelId, DeliveryId, EpisodeId, RuleName, SiteId, TenantId};
+use crate::avro::{Datum, Writer};
+use crate::detection::Detection;
+use crate::ids::{ChannelId, DeliveryId, EpisodeId, ResendId, RuleName, Sha256Digest, SiteId, TenantId};
 use crate::noise::ChannelSettings;
-use crate::schema::{Kind, TopicRecord};
+use crate::schema::{HEADER_BYTES, Kind, TopicRecord};
 use crate::time::WallMs;
 use crate::{avro_enum, avro_record};
 
@@ -41,6 +44,25 @@ avro_record! {
         pub tenant: TenantId,
         /// Channel.
         pub channel: ChannelId,
+    }
+}
+
+avro_record! {
+    /// Somebody asks that a channel gets a detection again, as a delivery of its own.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Resend {
+        /// Tenant.
+        pub tenant: TenantId,
+        /// Names this record; the delivery's id rests on it.
+        pub resend: ResendId,
+        /// Channel.
+        pub channel: ChannelId,
+        /// Who asked: at most [`RESEND_BY_CHARS_MAX`](crate::limits::RESEND_BY_CHARS_MAX) characters.
+        pub by: String,
+        /// When, by the clock of the process that wrote it.
+        pub at: WallMs,
+        /// The detection, as it stands in the topic.
+        pub detection: Detection,
     }
 }
 
@@ -145,6 +167,8 @@ avro_enum! {
         Unknown = "unknown",
         /// No attempt is made; `reason` says why.
         NotSent = "not_sent",
+        /// It waits for its first attempt; `reason` says what brought it about.
+        Waiting = "waiting",
     }
 }
 
@@ -183,6 +207,46 @@ avro_record! {
         pub next_attempt_at: Option<WallMs>,
         /// The message is the news that this channel was switched off; none: it is an alert.
         pub disabled: Option<ChannelId> where since 2,
+        /// Number of the row in its tenant, from 1; 0: a row of before, outside the chain.
+        pub number: u64 where since 3,
+        /// Links the tenant's rows: see [`Attempt::link`]. None: a row of before.
+        pub chain: Option<Sha256Digest> where since 3,
+        /// What the attempt ended as. None: the row tells no end, or is of before.
+        pub outcome: Option<AttemptOutcome> where since 3,
+        /// Version of the planner's semantics that made the row; 0: of before.
+        pub semantics: u32 where since 3,
+    }
+}
+
+impl Attempt {
+    /// The chain value before a tenant's first row: SHA-256 of the tenant's id.
+    pub fn genesis(tenant: &TenantId) -> Sha256Digest {
+        Sha256Digest::of(tenant.as_str().as_bytes())
+    }
+
+    /// The chain value of this row after `previous`: SHA-256(previous ‖ the datum with `chain` zeroed).
+    #[must_use]
+    pub fn link(&self, previous: &Sha256Digest) -> Sha256Digest {
+        self.link_of(previous, usize::MAX)
+    }
+
+    /// The chain value after `previous` of this row, which was read from `value`. A row that a version before wrote has
+    /// fewer fields: its datum is the beginning of what today's would be.
+    #[must_use]
+    pub fn link_as_stored(&self, previous: &Sha256Digest, value: &[u8]) -> Sha256Digest {
+        self.link_of(previous, value.len().saturating_sub(HEADER_BYTES))
+    }
+
+    /// The link over the datum's first `bytes`.
+    fn link_of(&self, previous: &Sha256Digest, bytes: usize) -> Sha256Digest {
+        let zeroed = Self { chain: Some(Sha256Digest([0; 32])), ..self.clone() };
+        let mut datum = Writer::new();
+        zeroed.write(&mut datum);
+        let datum = datum.into_bytes();
+        let mut sha = Sha256::new();
+        sha.update(previous.0);
+        sha.update(&datum[..bytes.min(datum.len())]);
+        Sha256Digest(sha.finalize().into())
     }
 }
 
@@ -191,6 +255,9 @@ impl TopicRecord for ChannelsConfigured {
 }
 impl TopicRecord for ChannelEnabled {
     const KIND: Kind = Kind::ChannelEnabled;
+}
+impl TopicRecord for Resend {
+    const KIND: Kind = Kind::Resend;
 }
 impl TopicRecord for AttemptStarted {
     const KIND: Kind = Kind::AttemptStarted;

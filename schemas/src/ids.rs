@@ -157,6 +157,11 @@ bytes_id!(
     DeliveryId, 16, "a delivery id", "32 lowercase hex digits"
 );
 
+bytes_id!(
+    /// One time that somebody asked for a detection to be sent again, drawn at random.
+    ResendId, 16, "a resend id", "32 lowercase hex digits"
+);
+
 impl Sha256Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {

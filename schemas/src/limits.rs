@@ -213,6 +213,9 @@ pub const ATTEMPTS_IN_FLIGHT_TENANT_MAX: usize = 8;
 pub const CHANNELS_MAX: usize = 20;
 /// Attempts in the air at once of one channel: a channel that hangs leaves its tenant's others room.
 pub const ATTEMPTS_IN_FLIGHT_CHANNEL_MAX: usize = 4;
+/// Attempts in the air at once of all channels of one tenant whose last attempt failed, one each: channels that hang
+/// leave those that answer half of the tenant's places.
+pub const ATTEMPTS_IN_FLIGHT_FAILING_MAX: usize = 4;
 /// Largest share of a retry's delay, in percent, that is added to it, so that retries do not come in step.
 pub const RETRY_JITTER_PERCENT_MAX: i64 = 20;
 /// Milliseconds that a channel is left alone after a 429 that names no time.
@@ -294,6 +297,7 @@ const _: () = assert!(
     "alerts, operators and the log have open files when strangers hold all the rest"
 );
 const _: () = assert!(ATTEMPTS_IN_FLIGHT_TENANT_MAX < ATTEMPTS_IN_FLIGHT_MAX, "fair between tenants");
+const _: () = assert!(ATTEMPTS_IN_FLIGHT_FAILING_MAX < ATTEMPTS_IN_FLIGHT_TENANT_MAX, "who answers has places");
 const _: () = assert!(ATTEMPTS_IN_FLIGHT_CHANNEL_MAX < ATTEMPTS_IN_FLIGHT_TENANT_MAX, "fair between channels");
 const _: () = assert!(CHANNEL_PAUSE_MS_DEFAULT <= CHANNEL_PAUSE_MS_MAX, "a pause is at most the longest one");
 const _: () = assert!(CHANNEL_PAUSE_MS_MIN <= CHANNEL_PAUSE_MS_DEFAULT, "a pause is at least the shortest one");

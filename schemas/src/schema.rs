@@ -65,8 +65,10 @@ kinds! {
     AttemptStarted = "attempt_started",
     /// Topic detections: how an attempt ended.
     AttemptEnded = "attempt_ended" after ["attempt_ended.1", "attempt_ended.2"],
+    /// Topic detections: somebody asks that a channel gets a detection again.
+    Resend = "resend",
     /// Topic attempts: a row of the delivery history.
-    Attempt = "attempt" after ["attempt.1"],
+    Attempt = "attempt" after ["attempt.1", "attempt.2"],
     /// Topic snapshots: a part of a key group's state.
     Snapshot = "snapshot",
     /// Topic control: a tenant.

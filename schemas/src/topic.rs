@@ -3,7 +3,7 @@
 use crate::avro::{Datum, DecodeError, Reader};
 use crate::batch::Batch;
 use crate::control::{Entity, GrowingTopic};
-use crate::delivery::{AttemptEnded, AttemptStarted, ChannelEnabled, ChannelsConfigured};
+use crate::delivery::{AttemptEnded, AttemptStarted, ChannelEnabled, ChannelsConfigured, Resend};
 use crate::detection::Detection;
 use crate::noise::Silence;
 use crate::schema::{self, Kind};
@@ -108,6 +108,8 @@ pub enum DetectionsRecord {
     AttemptStarted(AttemptStarted),
     /// How an attempt ended.
     AttemptEnded(AttemptEnded),
+    /// Somebody asks that a channel gets a detection again.
+    Resend(Box<Resend>),
     /// The partition's end.
     Seal(Seal),
 }
@@ -124,6 +126,7 @@ impl DetectionsRecord {
             Kind::Silence => Self::Silence(whole(reader)?),
             Kind::AttemptStarted => Self::AttemptStarted(whole(reader)?),
             Kind::AttemptEnded => Self::AttemptEnded(whole(reader)?),
+            Kind::Resend => Self::Resend(Box::new(whole(reader)?)),
             Kind::Seal => Self::Seal(whole(reader)?),
             other => return Err(DecodeError::UnknownSchema(schema::fingerprint(other))),
         })

@@ -85,6 +85,7 @@ records_agree! {
     channels_configured_agrees: delivery::ChannelsConfigured,
     channel_enabled_agrees: delivery::ChannelEnabled,
     silence_agrees: noise::Silence,
+    resend_agrees: delivery::Resend,
     attempt_started_agrees: delivery::AttemptStarted,
     attempt_ended_agrees: delivery::AttemptEnded,
     attempt_agrees: delivery::Attempt,

@@ -8,6 +8,7 @@
 use logystera_schemas::batch::{Signal, Value};
 use logystera_schemas::control::{Channel, ChannelKind, Entity, Key, Lease};
 use logystera_schemas::delivery::{Attempt, AttemptEnded, AttemptOutcome, ChannelRef, ChannelsConfigured};
+use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::noise::ChannelSettings;
 use logystera_schemas::schema::{self, Kind};
 use logystera_schemas::signals_topic::Tick;
@@ -86,10 +87,18 @@ fn the_bytes_of_each_record_are_what_they_were() {
       c301dd3dc928f50b1240
       0861636d65dddddddddddddddddddddddddddddddd040c02da060278ae0102060224736c61636b5f726174655f6c696d6974
       6564
+    Resend
+      c30118ec9a485c028cec
+      0861636d655e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e08686f6f6b106f707340686f737480a0d5edee66e1e1e1e1e1e1e1e1e1
+      e1e1e1e1e1e1e10861636d6510736974655f377164020465311662727574652d666f72636518303132333435363738396162
+      16427275746520666f7263650408617574680002020c736f7572636504616200280280a0d5edee6690eed5edee660280a0d5
+      edee66040e6f7574636f6d650e6661696c7572650c6d6574686f6408666f726d0000163230206661696c75726573142f616c
+      657274732f653106c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0
     Attempt
-      c301e6d6fab75a9558a7
+      c30180229134057fad32
       0861636d6510736974655f37716400e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1061662727574652d666f72636508686f6f6bdd
-      dddddddddddddddddddddddddddddd0404147374617475735f35303002e80780a0d5edee6602e0f4d8edee6602066f6c64
+      dddddddddddddddddddddddddddddd0404147374617475735f35303002e80780a0d5edee6602e0f4d8edee6602066f6c640e
+      02c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1021202
     Snapshot
       c301efd23b3230cfb6e4
       e6010206d80480a0d5edee660204000210736974655f377164d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2
@@ -174,12 +183,37 @@ fn channels_of_before_are_still_read_and_take_everything() {
 
 #[test]
 fn a_row_of_before_is_still_read_as_one_of_an_alert() {
-    let digits = "c30149e574aef11726f00861636d6510736974655f37716400e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1061662727574652d666f72636508686f6f6b\
+    let digits = "0861636d6510736974655f37716400e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1061662727574652d666f72636508686f6f6b\
                   dddddddddddddddddddddddddddddddd0404147374617475735f35303002e80780a0d5edee6602e0f4d8edee66";
-    let read: Attempt = schema::decode(&from_hex(digits)).unwrap();
     let now: Attempt = schema::decode(&samples::of(Kind::Attempt)).unwrap();
     assert!(now.disabled.is_some());
-    assert_eq!(read, Attempt { disabled: None, ..now });
+    let unlinked = Attempt { number: 0, chain: None, outcome: None, semantics: 0, ..now };
+    for (head, more, disabled) in
+        [("c30149e574aef11726f0", "", None), ("c301e6d6fab75a9558a7", "02066f6c64", unlinked.disabled.clone())]
+    {
+        let read: Attempt = schema::decode(&from_hex(&format!("{head}{digits}{more}"))).unwrap();
+        assert_eq!(read, Attempt { disabled, ..unlinked.clone() });
+    }
+}
+
+/// The link is over the bytes as they stand in the log: a version that adds fields links rows of before as they were.
+#[test]
+fn a_row_is_linked_by_the_bytes_that_it_was_stored_as() {
+    let value = samples::of(Kind::Attempt);
+    let row: Attempt = schema::decode(&value).unwrap();
+    let previous = Attempt::genesis(&row.tenant);
+    assert_eq!(previous, Sha256Digest::of(b"acme"));
+    let by_hand = |value: &[u8]| {
+        let chain = row.chain.unwrap().0;
+        let at = value.windows(32).position(|bytes| bytes == chain).unwrap();
+        let mut linked = [&previous.0, &value[schema::HEADER_BYTES..]].concat();
+        linked[32 + at - schema::HEADER_BYTES..][..32].fill(0);
+        Sha256Digest::of(&linked)
+    };
+    assert_eq!(row.link(&previous), by_hand(&value));
+    for bytes in [value.len(), value.len() - 1, value.len() - 3] {
+        assert_eq!(row.link_as_stored(&previous, &value[..bytes]), by_hand(&value[..bytes]), "{bytes} bytes");
+    }
 }
 
 #[test]

@@ -11,12 +11,12 @@ use logystera_schemas::time::WallMs;
 use super::channel::{Channel, Heard};
 use super::delivery::Stage;
 use super::key::Key;
-use super::noise::PlannedFor;
 use super::planner::Planner;
 use super::reason::Reason;
 use super::report::Notice;
 use super::retry::{self, Verdict};
 use super::row::RowOf;
+use super::stages::plan::PlannedFor;
 use super::tenant::Next;
 
 impl Planner {
@@ -27,7 +27,8 @@ impl Planner {
         }
         let wall = self.clock.wall();
         let channel = tenant.deliveries.get(&started.delivery).map(|d| d.channel.clone());
-        if channel.and_then(|c| tenant.channels.get_mut(&c)).is_some_and(|c| c.started(wall)) {
+        if let Some(channel) = channel.and_then(|c| tenant.channels.get_mut(&c)) {
+            channel.started(wall);
             self.dirty.mark(Key::Channels(started.tenant.clone()));
         }
         self.in_flight += 1;
@@ -100,7 +101,8 @@ impl Planner {
             self.overtake(&ended.tenant, &lane, &mut overtaken);
         }
         let again_at = again_at.map(|at| self.not_before(&ended.tenant, ended.delivery).unwrap_or(at));
-        rows.push(Attempt { status: ended.status, next_attempt_at: again_at, ..of.row(state, &reason, wall) });
+        let (status, outcome, next_attempt_at) = (ended.status, Some(ended.outcome), again_at);
+        rows.push(Attempt { status, outcome, next_attempt_at, ..of.row(state, &reason, wall) });
         rows.append(&mut overtaken);
         self.tell_of(heard, &detection, &delivery.channel, rows);
     }

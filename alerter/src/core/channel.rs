@@ -152,9 +152,8 @@ impl Channel {
         end.unwrap_or(due)
     }
 
-    /// An attempt starts. Gives whether that changed the channel.
-    pub(super) fn started(&mut self, wall: WallMs) -> bool {
-        let was_paced = self.pace.is_some();
+    /// An attempt starts.
+    pub(super) fn started(&mut self, wall: WallMs) {
         self.pace = self.pace.filter(|p| !p.is_forgotten(wall));
         let gap_ms = self.gap_ms_min();
         if gap_ms > 0 {
@@ -163,11 +162,9 @@ impl Channel {
         if let Some(pace) = &mut self.pace {
             pace.started(wall);
         }
-        let is_counted = self.per_minute().is_some();
-        if is_counted {
+        if self.per_minute().is_some() {
             self.window = Some(Window::started(self.window, wall));
         }
-        was_paced || self.pace.is_some() || is_counted
     }
 
     /// How far apart its kind takes attempts at least, in milliseconds. 0: as they come.

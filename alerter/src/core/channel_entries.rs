@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use logystera_schemas::avro_record;
-use logystera_schemas::ids::ChannelId;
+use logystera_schemas::ids::{ChannelId, SiteId};
 use logystera_schemas::noise::ChannelSettings;
 use logystera_schemas::time::WallMs;
 
@@ -23,6 +23,7 @@ avro_record! {
         more: Vec<ChannelMore> where since 2,
         settings: Vec<SettingsEntry> where since 3,
         windows: Vec<ChannelWindow> where since 3,
+        turns: Vec<ChannelTurn> where since 3,
     }
 }
 
@@ -71,8 +72,20 @@ avro_record! {
     }
 }
 
+avro_record! {
+    /// The site whose attempt was started last in a channel.
+    #[derive(Debug)]
+    pub(super) struct ChannelTurn {
+        channel: ChannelId,
+        site: SiteId,
+    }
+}
+
+/// The site whose attempt was started last, by channel.
+type Turns = BTreeMap<ChannelId, SiteId>;
+
 /// What is stored of a tenant's channels.
-pub(super) fn entry_of_channels(channels: &BTreeMap<ChannelId, Channel>) -> ChannelsEntry {
+pub(super) fn entry_of_channels(channels: &BTreeMap<ChannelId, Channel>, turns: &Turns) -> ChannelsEntry {
     let (mut entries, mut more, mut settings, mut windows) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (id, channel) in channels {
         let channel = channel.clone();
@@ -88,11 +101,12 @@ pub(super) fn entry_of_channels(channels: &BTreeMap<ChannelId, Channel>) -> Chan
         }
         entries.push(ChannelEntry { channel: id.clone(), kind, disabled, pause, failures, opens, open });
     }
-    ChannelsEntry { layout: LAYOUT, channels: entries, more, settings, windows }
+    let turns = turns.iter().map(|(channel, site)| ChannelTurn { channel: channel.clone(), site: site.clone() });
+    ChannelsEntry { layout: LAYOUT, channels: entries, more, settings, windows, turns: turns.collect() }
 }
 
 /// The channels as they were stored.
-pub(super) fn channels_of(entry: ChannelsEntry) -> BTreeMap<ChannelId, Channel> {
+pub(super) fn channels_of(entry: ChannelsEntry) -> (BTreeMap<ChannelId, Channel>, Turns) {
     let mut channels = BTreeMap::new();
     for ChannelEntry { channel, kind, disabled, pause, failures, opens, open } in entry.channels {
         // The first versions stored that it is off, and not since when.
@@ -114,5 +128,6 @@ pub(super) fn channels_of(entry: ChannelsEntry) -> BTreeMap<ChannelId, Channel> 
             known.window = Some(window);
         }
     }
-    channels
+    let turns = entry.turns.into_iter().map(|turn| (turn.channel, turn.site)).collect();
+    (channels, turns)
 }

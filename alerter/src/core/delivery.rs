@@ -47,6 +47,8 @@ pub(super) struct Delivery {
     /// place.
     pub(super) due: WallMs,
     pub(super) stage: Stage,
+    /// It tells its detection by itself, because somebody asked for that: nothing of the fault overtakes it.
+    pub(super) alone: bool,
 }
 
 /// One detection that a delivery tells.
@@ -57,7 +59,8 @@ pub(super) struct Line {
     pub(super) order: u64,
     /// What it tells besides its own detection.
     pub(super) merged: Merged,
-    /// Derived: the fault that it is about. None: it is the news that a channel was switched off, or of a digest.
+    /// Derived: the fault that it is about. None: it is the news that a channel was switched off, or of a digest, or
+    /// tells by itself.
     pub(super) lane: Option<Arc<[u8]>>,
 }
 

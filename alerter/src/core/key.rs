@@ -19,6 +19,7 @@ pub(super) enum Key {
     Delivery(TenantId, DeliveryId),
     Episode(TenantId, EpisodeId),
     Silence(TenantId, SilenceId),
+    Chain(TenantId),
 }
 
 /// The entries that changed since the last commit, by key group.
@@ -44,7 +45,8 @@ impl Key {
             | Self::Detection(tenant, ..)
             | Self::Delivery(tenant, _)
             | Self::Episode(tenant, _)
-            | Self::Silence(tenant, _) => KeyGroup::of(tenant.as_str()).0,
+            | Self::Silence(tenant, _)
+            | Self::Chain(tenant) => KeyGroup::of(tenant.as_str()).0,
         }
     }
 
@@ -82,6 +84,10 @@ impl Key {
                 bytes.extend_from_slice(tenant.as_str().as_bytes());
                 bytes.push(0);
                 bytes.extend_from_slice(silence.as_str().as_bytes());
+            }
+            Self::Chain(tenant) => {
+                bytes.push(b'g');
+                bytes.extend_from_slice(tenant.as_str().as_bytes());
             }
         }
         bytes
@@ -129,6 +135,7 @@ impl Key {
                 let (tenant, silence) = cut(rest)?;
                 Some(Self::Silence(tenant.parse().ok()?, text(&silence)?.parse().ok()?))
             }
+            b'g' => Some(Self::Chain(text(rest)?.parse().ok()?)),
             _ => None,
         }
     }

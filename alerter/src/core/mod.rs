@@ -9,6 +9,7 @@ mod holding;
 mod noise;
 
 mod tenant;
+mod turns;
 
 mod stages;
 
@@ -20,8 +21,10 @@ mod clock;
 mod digest;
 mod rate;
 
+mod chain;
 pub mod reason;
 mod report;
+mod resend;
 pub mod retry;
 mod row;
 
@@ -30,6 +33,10 @@ mod entries;
 mod key;
 pub mod state;
 mod status;
+
+/// Version of the planner's semantics, in each row that it makes: raised with each change that gives other rows for the
+/// same records. A replay judges the rows of its own version, and only links those of others.
+pub const SEMANTICS: u32 = 1;
 
 pub use delivery::Merged;
 pub use digest::{Digest, DigestCount};

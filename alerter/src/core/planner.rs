@@ -19,7 +19,7 @@ use super::key::{Dirty, Key};
 use super::reason::Reason;
 use super::report::{Counters, Notice};
 use super::retry;
-use super::row::RowOf;
+use super::row::{Head, RowOf};
 use super::stages::limit::limit;
 use super::stages::plan::{PlannedFor, plan};
 use super::stages::route::{Route, route};
@@ -30,6 +30,7 @@ use super::tenant::Tenant;
 pub struct Planner {
     pub(super) clock: LogClock,
     pub(super) tenants: BTreeMap<TenantId, Tenant>,
+    pub(super) chains: BTreeMap<TenantId, Head>,
     /// The tenant whose attempt was started last: the next round begins after it.
     pub(super) last_served: Option<TenantId>,
     pub(super) dirty: Dirty,
@@ -82,6 +83,12 @@ impl Planner {
         if self.sealed {
             return;
         }
+        let before = rows.len();
+        self.bring_about(record, rows);
+        self.link(&mut rows[before..]);
+    }
+
+    fn bring_about(&mut self, record: DetectionsRecord, rows: &mut Vec<Attempt>) {
         match record {
             DetectionsRecord::Seal(_) => self.sealed = true,
             DetectionsRecord::Detection(detection) => self.plan(&Arc::from(detection), rows),
@@ -92,6 +99,7 @@ impl Planner {
             DetectionsRecord::Silence(silence) => self.silence(silence, rows),
             DetectionsRecord::ChannelsConfigured(configured) => self.configure(configured, rows),
             DetectionsRecord::ChannelEnabled(enabled) => self.enable(enabled),
+            DetectionsRecord::Resend(resend) => self.resend(*resend, rows),
             DetectionsRecord::AttemptStarted(started) => self.started(&started, rows),
             DetectionsRecord::AttemptEnded(ended) => self.ended(&ended, rows),
         }
@@ -125,6 +133,7 @@ impl Planner {
         let off = removed.iter().filter(|c| tenant.channels.get(*c).is_some_and(|c| c.off_since.is_some())).count();
         self.channels_off -= off;
         tenant.channels.retain(|channel, _| wanted.contains_key(channel));
+        tenant.turns.retain(|channel, _| wanted.contains_key(channel));
         for (channel, (kind, settings)) in wanted {
             let known = tenant.channels.entry(channel).or_default();
             (known.kind, known.settings) = (kind, settings);

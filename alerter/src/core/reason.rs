@@ -62,6 +62,8 @@ pub enum Reason {
     NeverTold,
     /// The channel does not want to hear that something is over.
     ResolvedNotWanted,
+    /// Somebody asked that the channel gets the detection again.
+    Resent,
     /// The channel throttled it until it was given up: `THROTTLED_MS_MAX`.
     Throttled,
 }
@@ -119,6 +121,7 @@ impl fmt::Display for Reason {
             Self::NeverTold => "never_told",
             Self::ResolvedNotWanted => "resolved_not_wanted",
             Self::Throttled => "throttled",
+            Self::Resent => "resent",
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use logystera_schemas::delivery::{AttemptCause, AttemptEnded, AttemptOutcome};
 use logystera_schemas::detection::Detection;
-use logystera_schemas::ids::{ChannelId, DeliveryId};
+use logystera_schemas::ids::{ChannelId, DeliveryId, ResendId};
 use logystera_schemas::limits::{
     CHANNEL_PAUSE_MS_DEFAULT, CHANNEL_PAUSE_MS_MAX, CHANNEL_PAUSE_MS_MIN, RETRY_DELAYS_MS, RETRY_JITTER_PERCENT_MAX,
 };
@@ -29,6 +29,20 @@ pub fn delivery_id(detection: &Detection, channel: &str, disabled: Option<&Chann
 /// the channel.
 pub fn digest_id(detection: &Detection, channel: &str) -> DeliveryId {
     delivery_id(detection, &format!("{channel}\ndigest"), None)
+}
+
+/// The idempotency key of a delivery that somebody asked for: the first 16 bytes of SHA-256 over the detection's chain
+/// value (32 bytes), LF, the channel, LF, `resend`, LF and the id of the record that asks (16 bytes). It differs from
+/// that of the delivery before, so that a receiver that remembers ids shows it.
+pub fn resent_id(detection: &Detection, channel: &ChannelId, resend: &ResendId) -> DeliveryId {
+    let mut sha = Sha256::new();
+    sha.update(detection.chain.0);
+    sha.update(format!("\n{channel}\nresend\n"));
+    sha.update(resend.0);
+    let digest: [u8; 32] = sha.finalize().into();
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest[..16]);
+    DeliveryId(id)
 }
 
 /// Milliseconds from the failure before to step `attempt` of the schedule (from 1): [`RETRY_DELAYS_MS`] and up to a

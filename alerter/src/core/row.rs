@@ -2,7 +2,7 @@
 
 use logystera_schemas::delivery::{Attempt, AttemptState};
 use logystera_schemas::detection::Detection;
-use logystera_schemas::ids::{ChannelId, DeliveryId};
+use logystera_schemas::ids::{ChannelId, DeliveryId, Sha256Digest};
 use logystera_schemas::time::WallMs;
 
 use super::reason::Reason;
@@ -35,6 +35,20 @@ impl RowOf<'_> {
             at,
             next_attempt_at: None,
             disabled: self.disabled.cloned(),
+            outcome: None,
+            // When all rows of a record are there they are linked.
+            number: 0,
+            chain: None,
+            semantics: 0,
         }
     }
+}
+
+/// The newest link of a tenant's chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    /// Number of the row.
+    pub(super) number: u64,
+    /// Its chain value.
+    pub(super) chain: Sha256Digest,
 }

@@ -8,11 +8,12 @@
 //! | key goes on with | value | how long it lives | absence means |
 //! | --- | --- | --- | --- |
 //! | `a` | [`ClockEntry`]: the partitions' clocks, the tenant served last | from the first tick on; one | no tick came yet |
-//! | `b` tenant | [`ChannelsEntry`]: its channels, their pauses, paces and breakers, and since when they are off | as long as the tenant has a channel; one a tenant | the tenant has no channel |
+//! | `b` tenant | [`ChannelsEntry`]: its channels, their pauses, paces and breakers, since when they are off, and the site served last in each | as long as the tenant has a channel; one a tenant | the tenant has no channel |
 //! | `c` tenant NUL site NUL seq (8 bytes, big-endian) chain (32 bytes) | [`DetectionEntry`]: what a delivery rests on; carries signal values, and in `detection.encryption_key` the id of the key they are encrypted under | until the last of its deliveries ends; at most a delivery's number of them | no delivery of it waits or is in the air |
 //! | `d` tenant NUL delivery (16 bytes) | [`DeliveryEntry`] | until the delivery ends; at most `DELIVERIES_MAX` a tenant | it ended, or was never planned: topic `attempts` tells which |
 //! | `e` tenant NUL episode (16 bytes) | [`EpisodeEntry`]: the channels that were told of it, those that its newest line is held back from, and while it is, the line, with signal values as in `c` | from its first firing until its end is told; at most `EPISODES_MAX` a tenant, of which `HELD_BACK_MAX` with a line | it is over, never fired, or was forgotten for want of room: every channel may know of it |
 //! | `f` tenant NUL silence | [`SilenceEntry`] | until the next silence of the tenant after its end; at most `SILENCES_MAX` a tenant | it is over |
+//! | `g` tenant | [`ChainEntry`]: number and chain value of its newest row | from its first row on, for good: its channels, deliveries and rows come and go; one a tenant that ever had a row, of at most 120 bytes | it never had a row, or only rows of versions that linked none |
 //!
 //! Restored in the order of the keys, a delivery finds its detection there: a tenant's entries lie together.
 
@@ -31,6 +32,7 @@ use super::digest::Digest;
 use super::entries::{EpisodeEntry, SilenceEntry};
 use super::key::{Dirty, Key};
 use super::planner::Planner;
+use super::row::Head;
 use super::stages::gather::gathers;
 use super::stages::limit::digest_key;
 use super::tenant::{HeldDetection, Tenant};
@@ -95,6 +97,7 @@ avro_record! {
         merged: Merged where since 2,
         others: Vec<LineEntry> where since 3,
         digest: Option<Digest> where since 3,
+        alone: bool where since 3,
     }
 }
 
@@ -107,6 +110,16 @@ avro_record! {
         chain: Sha256Digest,
         order: u64,
         merged: Merged,
+    }
+}
+
+avro_record! {
+    /// The newest link of a tenant's chain.
+    #[derive(Debug)]
+    pub(super) struct ChainEntry {
+        layout: u32,
+        number: u64,
+        chain: Sha256Digest,
     }
 }
 
@@ -139,10 +152,10 @@ impl Planner {
                 self.last_served = entry.last_served;
             }
             Key::Channels(tenant) => {
-                let entry: ChannelsEntry = entry_of(value)?;
-                let channels = channels_of(entry);
+                let (channels, turns) = channels_of(entry_of::<ChannelsEntry>(value)?);
                 self.channels_off += channels.values().filter(|c| c.off_since.is_some()).count();
-                self.tenants.entry(tenant).or_default().channels = channels;
+                let tenant = self.tenants.entry(tenant).or_default();
+                (tenant.channels, tenant.turns) = (channels, turns);
             }
             Key::Detection(tenant, _) => {
                 let entry: DetectionEntry = entry_of(value)?;
@@ -167,6 +180,10 @@ impl Planner {
             Key::Silence(id, silence_id) => {
                 let entry: SilenceEntry = entry_of(value)?;
                 self.tenants.entry(id).or_default().silences.insert(silence_id, entry.silence);
+            }
+            Key::Chain(tenant) => {
+                let ChainEntry { layout: _, number, chain } = entry_of(value)?;
+                self.chains.insert(tenant, Head { number, chain });
             }
         }
         if name.encode(name.key_group()) != key {
@@ -212,8 +229,8 @@ impl Planner {
                 last_served: self.last_served.clone(),
             })),
             Key::Channels(tenant) => {
-                let channels = &self.tenants.get(tenant)?.channels;
-                (!channels.is_empty()).then(|| bytes_of(&entry_of_channels(channels)))
+                let Tenant { channels, turns, .. } = self.tenants.get(tenant)?;
+                (!channels.is_empty()).then(|| bytes_of(&entry_of_channels(channels, turns)))
             }
             Key::Detection(tenant, own) => {
                 let held = self.tenants.get(tenant)?.detections.get(own)?;
@@ -232,6 +249,10 @@ impl Planner {
                 let silence = self.tenants.get(tenant)?.silences.get(id)?.clone();
                 Some(bytes_of(&SilenceEntry::from(silence)))
             }
+            Key::Chain(tenant) => {
+                let Head { number, chain } = *self.chains.get(tenant)?;
+                Some(bytes_of(&ChainEntry { layout: LAYOUT, number, chain }))
+            }
         }
     }
 }
@@ -239,7 +260,7 @@ impl Planner {
 impl From<Delivery> for DeliveryEntry {
     fn from(delivery: Delivery) -> Self {
         let waiting = delivery.waits_for();
-        let Delivery { channel, lead, others, digest, disabled, attempts, refusals, due, .. } = delivery;
+        let Delivery { channel, lead, others, digest, disabled, attempts, refusals, due, alone, .. } = delivery;
         let (off_schedule, throttled_since) = (delivery.off_schedule, delivery.throttled_since);
         let Line { detection: DetectionRef { site, seq, chain }, order, merged, .. } = lead;
         let (layout, chain, others) = (LAYOUT, Some(chain), others.into_iter().map(LineEntry::from).collect());
@@ -260,6 +281,7 @@ impl From<Delivery> for DeliveryEntry {
             merged,
             others,
             digest,
+            alone,
         }
     }
 }
@@ -282,7 +304,7 @@ impl DeliveryEntry {
         };
         let first = LineEntry { site, seq, chain, order, merged: self.merged };
         let digest = self.digest;
-        let has_lanes = disabled.is_none() && digest.is_none();
+        let has_lanes = disabled.is_none() && digest.is_none() && !self.alone;
         let lead = first.line_of(tenant, has_lanes)?;
         let others = self.others.into_iter().map(|other| other.line_of(tenant, has_lanes)).collect::<Option<_>>()?;
         let gathers = match &digest {
@@ -303,6 +325,7 @@ impl DeliveryEntry {
             refusals,
             throttled_since,
             due,
+            alone: self.alone,
             stage,
         })
     }

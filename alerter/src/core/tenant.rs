@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId, SilenceId, SiteId, TenantId};
-use logystera_schemas::limits::{ATTEMPTS_IN_FLIGHT_TENANT_MAX, THROTTLED_MS_MAX};
+use logystera_schemas::limits::THROTTLED_MS_MAX;
 use logystera_schemas::noise::Silence;
 use logystera_schemas::time::WallMs;
 
@@ -31,7 +31,7 @@ pub(super) type LineAt = (u64, u64, DeliveryId);
 pub(super) type Gathering = (ChannelId, Arc<[u8]>);
 
 /// The order within a channel: by time, then as the deliveries were planned.
-type Place = (WallMs, u64, SiteId, u64, DeliveryId);
+pub(super) type Place = (WallMs, u64, SiteId, u64, DeliveryId);
 
 /// One tenant.
 #[derive(Clone, Debug, Default)]
@@ -42,10 +42,12 @@ pub(super) struct Tenant {
     /// Silences that are not over, or were not when the last of them came.
     pub(super) silences: BTreeMap<SilenceId, Silence>,
     pub(super) episodes: Episodes,
-    /// Derived: what waits, by channel. No empty set.
-    waiting: BTreeMap<ChannelId, BTreeSet<Place>>,
-    /// Derived: attempts in the air, by channel. No zero.
-    in_flight: BTreeMap<ChannelId, usize>,
+    /// The site whose attempt was started last in each channel: its turn is over.
+    pub(super) turns: BTreeMap<ChannelId, SiteId>,
+    /// Derived: what waits, by channel and site. No empty set.
+    pub(super) waiting: BTreeMap<ChannelId, BTreeMap<SiteId, BTreeSet<Place>>>,
+    /// Derived: attempts in the air, by channel and site. No zero.
+    pub(super) in_flight: BTreeMap<ChannelId, BTreeMap<SiteId, usize>>,
     /// Derived: the lines of each lane, in the order in which they were planned. No empty set.
     lanes: BTreeMap<Lane, BTreeSet<LineAt>>,
     /// Derived: the places of all lines in the order in which they were planned.
@@ -176,6 +178,7 @@ impl Tenant {
         let Some(delivery) = self.deliveries.get(&id).cloned() else { return false };
         let Some(timer) = delivery.waits_for().filter(|_| attempt == delivery.attempts + 1) else { return false };
         self.unindex(id, &delivery);
+        self.turns.insert(delivery.channel.clone(), delivery.lead.detection.site.clone());
         self.insert(id, Delivery { attempts: attempt, due: timer.at, stage: Stage::InFlight, ..delivery });
         true
     }
@@ -243,58 +246,25 @@ impl Tenant {
 
     /// Deliveries that wait for a channel, in their order.
     pub(super) fn waiting_for(&self, channel: &ChannelId) -> Vec<DeliveryId> {
-        self.waiting.get(channel).into_iter().flatten().map(|place| place.4).collect()
+        let mut places: Vec<&Place> =
+            self.waiting.get(channel).into_iter().flat_map(BTreeMap::values).flatten().collect();
+        places.sort_unstable();
+        places.into_iter().map(|place| place.4).collect()
     }
 
     /// How many deliveries wait.
     pub(super) fn waiting_count(&self) -> usize {
-        self.waiting.values().map(BTreeSet::len).sum()
+        self.waiting.values().flat_map(BTreeMap::values).map(BTreeSet::len).sum()
     }
 
     /// How many deliveries wait for a channel.
     pub(super) fn waiting_count_for(&self, channel: &ChannelId) -> usize {
-        self.waiting.get(channel).map_or(0, BTreeSet::len)
+        self.waiting.get(channel).into_iter().flat_map(BTreeMap::values).map(BTreeSet::len).sum()
     }
 
     /// Lines of a lane, the oldest first.
     pub(super) fn lane(&self, lane: &Lane) -> impl Iterator<Item = LineAt> {
         self.lanes.get(lane).into_iter().flatten().copied()
-    }
-
-    /// Whether another delivery with an older line of one of its lanes has not ended yet.
-    fn is_behind(&self, id: DeliveryId) -> bool {
-        let Some(delivery) = self.deliveries.get(&id) else { return false };
-        let older = |line: &Line| {
-            let lane = (delivery.channel.clone(), Arc::clone(line.lane.as_ref()?));
-            self.lane(&lane).take_while(|at| at.0 < line.order).find(|at| at.2 != id)
-        };
-        delivery.lines().any(|line| older(line).is_some())
-    }
-
-    /// Deliveries whose time has come, and which are behind nothing.
-    pub(super) fn ready(&self, channel: &ChannelId, wall: WallMs) -> impl Iterator<Item = DeliveryId> {
-        let queue = self.waiting.get(channel).into_iter().flatten().take_while(move |place| place.0 <= wall);
-        queue.map(|place| place.4).filter(|id| !self.is_behind(*id))
-    }
-
-    /// Deliveries whose attempt should start now: those of the channels with the fewest attempts in the air first, then by
-    /// time. Never more than the tenant and each channel may have.
-    pub(super) fn due(&self, wall: WallMs) -> Vec<DeliveryId> {
-        let in_flight: usize = self.in_flight.values().sum();
-        let room = ATTEMPTS_IN_FLIGHT_TENANT_MAX.saturating_sub(in_flight);
-        let mut places = Vec::new();
-        for (id, queue) in self.waiting.iter().filter(|_| room > 0) {
-            let busy = self.in_flight.get(id).copied().unwrap_or(0);
-            let Some(channel) = self.channels.get(id) else { continue };
-            let free = channel.places(wall).saturating_sub(busy).min(channel.room(wall).unwrap_or(usize::MAX));
-            if free == 0 {
-                continue;
-            }
-            let ready = queue.iter().take_while(|place| place.0 <= wall).filter(|place| !self.is_behind(place.4));
-            places.extend(ready.take(free).enumerate().map(|(i, place)| (busy + i, place)));
-        }
-        places.sort_unstable();
-        places.into_iter().take(room).map(|(_, place)| place.4).collect()
     }
 
     /// Wall time was set back: no timer may lie further off than its own delay.
@@ -328,11 +298,11 @@ impl Tenant {
         if let Some(what) = delivery.gathering() {
             self.gathering.entry(what).or_default().insert((delivery.lead.order, id));
         }
-        match delivery.place(id) {
-            Some(place) => {
-                self.waiting.entry(delivery.channel.clone()).or_default().insert(place);
-            }
-            None => *self.in_flight.entry(delivery.channel.clone()).or_default() += 1,
+        let (channel, site) = (delivery.channel.clone(), delivery.lead.detection.site.clone());
+        if let Some(place) = delivery.place(id) {
+            self.waiting.entry(channel).or_default().entry(site).or_default().insert(place);
+        } else {
+            *self.in_flight.entry(channel).or_default().entry(site).or_default() += 1;
         }
     }
 
@@ -356,15 +326,18 @@ impl Tenant {
         if let Some(what) = delivery.gathering() {
             drop_from(&mut self.gathering, &what, &(delivery.lead.order, id));
         }
-        match delivery.place(id) {
-            Some(place) => drop_from(&mut self.waiting, &delivery.channel, &place),
-            None => {
-                if let Some(count) = self.in_flight.get_mut(&delivery.channel) {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.in_flight.remove(&delivery.channel);
-                    }
-                }
+        let (channel, site) = (&delivery.channel, &delivery.lead.detection.site);
+        if let Some(place) = delivery.place(id) {
+            let Some(sites) = self.waiting.get_mut(channel) else { return };
+            drop_from(sites, site, &place);
+            if sites.is_empty() {
+                self.waiting.remove(channel);
+            }
+        } else if let Some(sites) = self.in_flight.get_mut(channel) {
+            sites.entry(site.clone()).and_modify(|count| *count -= 1);
+            sites.retain(|_, count| *count > 0);
+            if sites.is_empty() {
+                self.in_flight.remove(channel);
             }
         }
     }

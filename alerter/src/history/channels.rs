@@ -84,6 +84,10 @@ mod tests {
             at: AT,
             next_attempt_at: again_in_ms.map(|ms| AT.plus(ms)),
             disabled: None,
+            number: 0,
+            chain: None,
+            outcome: None,
+            semantics: 0,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The delivery history, as topic `attempts` tells it: how deliveries stand, the whole way of one, and how a channel fares.
 
+pub mod chain;
 pub mod channels;
 pub mod words;
 
@@ -8,10 +9,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use logystera_infra::log::LogError;
 use logystera_infra::reading::{Part, Reading};
 use logystera_schemas::delivery::{Attempt, AttemptState};
-use logystera_schemas::ids::DeliveryId;
+use logystera_schemas::ids::{DeliveryId, TenantId};
 use logystera_schemas::limits::{DELIVERIES_LOOKED_AT_MAX, DELIVERY_ROWS_SHOWN_MAX, READ_BYTES_MAX};
 use logystera_schemas::schema;
 use logystera_schemas::topic::Topic;
+
+use chain::Chain;
 
 /// Records at the end of each partition that a list looks at first; four times as many each time they do not suffice.
 const LOOK_BACK_RECORDS: u64 = 1_024;
@@ -117,14 +120,34 @@ pub struct History {
     pub omitted: u64,
     /// The deliveries whose ids begin as was asked, if there are several: some of them.
     pub ids: BTreeSet<DeliveryId>,
+    /// Whether the chain of its tenant's rows holds as far as it was read.
+    pub chain: ChainState,
+}
+
+/// Whether the chain of a tenant's rows holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChainState {
+    /// No row is linked: a version before wrote them.
+    #[default]
+    Unlinked,
+    /// Each is linked to the one before.
+    Intact,
+    /// This row is not: it was altered, or something before it was taken out, doubled or moved.
+    BrokenAt(u64),
 }
 
 /// The rows of the delivery whose id begins with `id`.
 pub fn of_one<R: Reading + ?Sized>(log: &R, id: &str) -> Result<History, LogError> {
-    let (mut rows, mut omitted, mut ids) = (VecDeque::new(), 0, BTreeSet::new());
+    let (mut rows, mut omitted, mut ids) = (VecDeque::<Attempt>::new(), 0, BTreeSet::new());
+    let (mut chains, mut is_cut) = (BTreeMap::<TenantId, (Chain, Option<u64>)>::new(), false);
     for part in log.parts(Topic::Attempts) {
         let bounds = log.bounds(Topic::Attempts, part)?;
-        each_row(log, part, bounds, |row| {
+        is_cut |= bounds.start > 0;
+        each_value(log, part, bounds, |row, value| {
+            let (chain, broken_at) = chains.entry(row.tenant.clone()).or_default();
+            if broken_at.is_none() && chain.follow(&row, value, is_cut).is_some() {
+                *broken_at = Some(row.number);
+            }
             if !row.delivery.to_string().starts_with(id) {
                 return;
             }
@@ -138,7 +161,12 @@ pub fn of_one<R: Reading + ?Sized>(log: &R, id: &str) -> Result<History, LogErro
             }
         })?;
     }
-    Ok(History { rows: rows.into(), omitted, ids })
+    let chain = rows.back().and_then(|row| chains.get(&row.tenant)).map_or(ChainState::Unlinked, |found| match found {
+        (_, Some(number)) => ChainState::BrokenAt(*number),
+        (chain, None) if chain.linked > 0 => ChainState::Intact,
+        _ => ChainState::Unlinked,
+    });
+    Ok(History { rows: rows.into(), omitted, ids, chain })
 }
 
 /// Gives each row between two offsets to `take`; says how many records could not be read.
@@ -147,6 +175,16 @@ fn each_row<R: Reading + ?Sized>(
     part: Part,
     offsets: std::ops::Range<u64>,
     mut take: impl FnMut(Attempt),
+) -> Result<u64, LogError> {
+    each_value(log, part, offsets, |row, _| take(row))
+}
+
+/// The same, each row with the value that it was read from.
+fn each_value<R: Reading + ?Sized>(
+    log: &R,
+    part: Part,
+    offsets: std::ops::Range<u64>,
+    mut take: impl FnMut(Attempt, &[u8]),
 ) -> Result<u64, LogError> {
     let (mut from, mut unreadable) = (offsets.start, 0);
     while from < offsets.end {
@@ -162,7 +200,7 @@ fn each_row<R: Reading + ?Sized>(
         from = last.offset + 1;
         for record in records.iter().filter(|record| record.offset < offsets.end) {
             match schema::decode::<Attempt>(&record.value) {
-                Ok(row) => take(row),
+                Ok(row) => take(row, &record.value),
                 Err(_) => unreadable += 1,
             }
         }

@@ -25,6 +25,10 @@ fn row(delivery: u8, site: &str, state: AttemptState, at: i64) -> Attempt {
         at: WallMs(at),
         next_attempt_at: None,
         disabled: None,
+        number: 0,
+        chain: None,
+        outcome: None,
+        semantics: 0,
     }
 }
 
@@ -51,7 +55,7 @@ impl Reading for Topics {
         Ok(Directory::default())
     }
 
-    fn position(&self, _: &str, _: Part) -> Result<u64, LogError> {
+    fn position(&self, _: &str, _: Topic, _: Part) -> Result<u64, LogError> {
         Ok(0)
     }
 }

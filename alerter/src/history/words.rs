@@ -13,6 +13,7 @@ pub const fn state(state: AttemptState) -> &'static str {
         AttemptState::Dead => "given up",
         AttemptState::Unknown => "may have arrived",
         AttemptState::NotSent => "not sent",
+        AttemptState::Waiting => "waits for its first attempt",
     }
 }
 
@@ -49,6 +50,7 @@ pub fn why(state: AttemptState, reason: &str) -> Option<String> {
         "no_route" => "no channel takes it",
         "never_told" => "the channel was not told that it began",
         "resolved_not_wanted" => "the channel does not want to hear that something is over",
+        "resent" => "somebody asked for it again",
         "superseded" => "a newer message told this too",
         "throttled" => "the receiver asked for a pause for a whole day",
         "smtp_not_configured" => "the alerter has no mail server: --smtp names one",

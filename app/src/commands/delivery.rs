@@ -1,10 +1,13 @@
 //! `logystera delivery`: was it sent, and if not, why?
 
+mod one;
+mod resend;
+
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use logystera_alerter::history::words::{self, state, why};
-use logystera_alerter::history::{self, Filter, History};
+use logystera_alerter::history::{self, ChainState, Filter, History};
 use logystera_infra::directory::Directory;
 use logystera_schemas::delivery::{Attempt, AttemptState};
 use logystera_schemas::limits::DELIVERIES_LISTED_MAX;
@@ -14,6 +17,7 @@ use crate::cli::{CliError, DONE, Out, PlaceArgs, counted, finish, table};
 use crate::installation::open::open_log;
 use crate::installation::reading::site_of;
 use crate::when;
+use one::{ID_SHOWN, one};
 
 /// Show what was sent, what was not, and why
 ///
@@ -41,7 +45,8 @@ enum Command {
                           one alert, in each of its channels
 
 STATE: started, delivered, failed (it is tried again), unknown (it may have
-arrived, and is tried again), dead (given up), not_sent.
+arrived, and is tried again), dead (given up), not_sent, waiting (somebody asked
+for it).
 TIME is 2026-01-01T00:00:00Z, milliseconds since 1970, or how long ago: 90s, 15m.")]
     List {
         /// Only those that stand like this
@@ -72,6 +77,27 @@ ID is the webhook-id of the message, or how it begins; `delivery list` shows it.
         #[arg(value_name = "ID")]
         delivery: String,
     },
+    /// Tell a channel of an alert once more, whatever became of it before
+    #[command(after_help = "Examples:
+  logystera delivery resend 5f0c61d2
+                          to the same channel
+  logystera delivery resend 5f0c61d2 --channel ch_0123456789
+  logystera delivery resend --alert 1b9d6bcd --channel ch_0123456789
+                          the newest that is known of an alert
+
+It is a delivery of its own, with an id of its own: a receiver that remembers ids
+shows it. What was detected stays as it is.")]
+    Resend {
+        /// Id of the delivery, or how it begins
+        #[arg(value_name = "ID", required_unless_present = "alert", conflicts_with = "alert")]
+        delivery: Option<String>,
+        /// Id of a detection, or how it begins
+        #[arg(long, value_name = "ID", requires = "channel")]
+        alert: Option<String>,
+        /// To this channel
+        #[arg(long, value_name = "CHANNEL")]
+        channel: Option<String>,
+    },
 }
 
 fn parse_state(text: &str) -> Result<AttemptState, String> {
@@ -88,6 +114,11 @@ pub fn run(args: &Args) -> ExitCode {
             let filter = Filter { state: *state, site: site.clone(), alert: alert.clone(), from_ms: None };
             let done = list(&args.place, filter, from.as_deref(), *limit as usize);
             finish("delivery list", done.map(|()| DONE))
+        }
+        Command::Resend { delivery, alert, channel } => {
+            let asked =
+                resend::Asked { delivery: delivery.as_deref(), alert: alert.as_deref(), channel: channel.as_deref() };
+            finish("delivery resend", resend::resend(&args.place, &asked).map(|()| DONE))
         }
         Command::Show { delivery } => finish("delivery show", show(&args.place, delivery).map(|()| DONE)),
     }
@@ -131,9 +162,6 @@ fn list(place: &PlaceArgs, filter: Filter, from: Option<&str>, limit: usize) -> 
     Ok(())
 }
 
-/// Characters of an id that a list shows: enough to tell thousands apart.
-const ID_SHOWN: usize = 12;
-
 /// How a row stands, for people.
 fn sentence(row: &Attempt) -> String {
     let then = if row.state == AttemptState::NotSent { "at" } else { "again at" };
@@ -153,38 +181,32 @@ fn object(row: &Attempt) -> Value {
 
 fn show(place: &PlaceArgs, id: &str) -> Result<(), CliError> {
     let log = open_log(&place.data, &place.cluster)?;
-    let History { rows, omitted, ids } = history::of_one(&*log, id)?;
-    let Some(newest) = rows.last() else {
-        return Err(CliError::wrong_use(format!(
-            "topic attempts has no delivery {id}: `logystera delivery list{}` shows those that it has",
-            place.flags()
-        )));
-    };
-    if ids.len() > 1 {
-        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-        return Err(CliError::wrong_use(format!("several deliveries begin like that: {}", ids.join(", "))));
-    }
+    let found = one(&*log, id, place)?;
+    let History { rows, omitted, ids: _, chain } = &found;
+    let Some(newest) = rows.last() else { return Ok(()) };
     let mut out = Out::new();
     if place.json {
         let mut object = object(newest);
         object["rows"] = rows.iter().map(self::object).collect();
         object["omitted"] = json!(omitted);
+        let (intact, broken_at) = match chain {
+            ChainState::Unlinked => (None, None),
+            ChainState::Intact => (Some(true), None),
+            ChainState::BrokenAt(number) => (Some(false), Some(number)),
+        };
+        object["chain_intact"] = json!(intact);
+        object["chain_broken_at"] = json!(broken_at);
         out.json(&object)?;
     } else {
-        tell(&mut out, &log.directory()?, &rows, omitted, place)?;
+        tell(&mut out, &log.directory()?, &found, place)?;
     }
     out.flush()?;
     Ok(())
 }
 
 /// A delivery for people: what it is about, how it stands, each row, and what can be done.
-fn tell(
-    out: &mut Out,
-    directory: &Directory,
-    rows: &[Attempt],
-    omitted: u64,
-    place: &PlaceArgs,
-) -> Result<(), CliError> {
+fn tell(out: &mut Out, directory: &Directory, found: &History, place: &PlaceArgs) -> Result<(), CliError> {
+    let History { rows, omitted, ids: _, chain } = found;
     let Some(newest) = rows.last() else { return Ok(()) };
     let site = directory.site(newest.site.as_str()).map_or(String::new(), |site| format!(" ({})", site.name));
     let about = match &newest.disabled {
@@ -197,9 +219,18 @@ fn tell(
     let channel = if newest.channel.is_empty() { "none" } else { &newest.channel };
     out.line(format_args!("  channel  {channel}"))?;
     out.line(format_args!("  now      {}", sentence(newest)))?;
+    match chain {
+        ChainState::Unlinked => {}
+        ChainState::Intact => out.line(format_args!("  chain    intact: the rows of tenant {}", newest.tenant))?,
+        ChainState::BrokenAt(number) => out.line(format_args!(
+            "  chain    broken at row {number} of tenant {}: logystera replay --verify{}",
+            newest.tenant,
+            place.flags()
+        ))?,
+    }
     out.line("")?;
-    if omitted > 0 {
-        out.line(format_args!("{} before these", counted(omitted, "row", "rows")))?;
+    if *omitted > 0 {
+        out.line(format_args!("{} before these", counted(*omitted, "row", "rows")))?;
     }
     let is_shared = rows.iter().any(|row| row.detection != newest.detection);
     for row in rows {

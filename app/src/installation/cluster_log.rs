@@ -67,8 +67,8 @@ impl Reading for ClusterLog {
         Ok(directory)
     }
 
-    fn position(&self, app: &str, part: Part) -> Result<u64, LogError> {
-        Ok(self.kafka.committed(app, self.place(Topic::Signals, part))?.position)
+    fn position(&self, app: &str, input: Topic, part: Part) -> Result<u64, LogError> {
+        Ok(self.kafka.committed(app, self.place(input, part))?.position)
     }
 }
 

@@ -4,6 +4,7 @@ use crate::support::{Folder, failed_mails};
 use logystera_infra::embedded::record_checksum;
 use logystera_schemas::avro::Writer;
 use logystera_schemas::batch::{Value, encode, write_signal};
+use logystera_schemas::delivery::Attempt;
 use logystera_schemas::detection::{Detection, Severity};
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::SiteConfigured;
@@ -130,7 +131,7 @@ fn a_detection_that_is_gone_is_missed() {
 #[test]
 fn a_bit_altered_anywhere_in_a_record_fails_its_checksum() {
     let folder = recorded();
-    for topic in [Topic::Signals, Topic::Detections] {
+    for topic in [Topic::Signals, Topic::Detections, Topic::Attempts] {
         let records = find(&folder, topic, |value| Some(value.to_vec()));
         let (offset, _, value) = records.iter().max_by_key(|(_, _, value)| value.len()).unwrap();
         let store = Connection::open(folder.data().join("logystera.sqlite")).unwrap();
@@ -145,6 +146,90 @@ fn a_bit_altered_anywhere_in_a_record_fails_its_checksum() {
         }
         store.execute(&sql, params![offset, value]).unwrap();
     }
+    folder.expect(0, &["replay", "--verify"]);
+}
+
+/// The delivery history: without a channel it says of each detection that nobody was told.
+#[test]
+fn a_row_of_the_delivery_history_that_was_altered_or_is_gone_is_found() {
+    let folder = recorded();
+    folder.wait_for("a row", |folder| folder.json(&["tail", "attempts"]).into_iter().next());
+    let row = |value: &[u8]| schema::decode::<Attempt>(value).ok();
+    let (offset, key, found) = find(&folder, Topic::Attempts, row).remove(0);
+    let verified = &folder.json(&["replay", "--verify"])[0];
+    let tenant = serde_json::json!({
+        "tenant": "default", "rows": 1, "first_row": 1, "last_row": 1, "without_link": 0, "planned": 1, "not_judged": null,
+        "difference": null,
+    });
+    assert_eq!((&verified["verified"], &verified["deliveries"]["tenants"][0]), (&true.into(), &tenant));
+    assert!(folder.expect(0, &["replay", "--verify"]).contains("tenant default: row 1, linked\n"));
+    let shown = folder.expect(0, &["delivery", "show", &found.delivery.to_string()]);
+    assert!(shown.contains("chain    intact"), "{shown}");
+
+    let altered = Attempt { reason: "suppressed".to_owned(), ..found.clone() };
+    replace(&folder, Topic::Attempts, offset, &key, &schema::encode(&altered));
+    let said = folder.expect(1, &["replay", "--verify"]);
+    assert!(
+        said.contains("First difference: row 1 of tenant default, at offset") && said.contains("its chain value is"),
+        "{said}"
+    );
+    let shown = folder.expect(0, &["delivery", "show", &found.delivery.to_string()]);
+    assert!(shown.contains("chain    broken at row 1"), "{shown}");
+
+    // Whoever mends the chain too is caught by the replay.
+    let chain = Some(altered.link(&Attempt::genesis(&altered.tenant)));
+    replace(&folder, Topic::Attempts, offset, &key, &schema::encode(&Attempt { chain, ..altered }));
+    let said = folder.expect(1, &["replay", "--verify"]);
+    assert!(said.contains("the replay gives other values of reason"), "{said}");
+    let told: serde_json::Value = serde_json::from_str(&folder.expect(1, &["replay", "--verify", "--json"])).unwrap();
+    assert_eq!(told["deliveries"]["tenants"][0]["difference"]["row"], 1);
+
+    let store = Connection::open(folder.data().join("logystera.sqlite")).unwrap();
+    store.execute("DELETE FROM log_attempts WHERE offset = ?1", [offset]).unwrap();
+    // What is missing at a topic's front may have passed its time: it is counted, and said.
+    let said = folder.expect(0, &["replay", "--verify"]);
+    assert!(said.contains("1 more row is no longer recorded"), "{said}");
+}
+
+/// Without a running `up` and beside one; what was detected stays as it is, and all of it is verified.
+#[test]
+fn an_alert_is_sent_again_and_leaves_the_detections_as_they_were() {
+    let folder = recorded();
+    folder.wait_for("a row", |folder| folder.json(&["tail", "attempts"]).into_iter().next());
+    let row = |value: &[u8]| schema::decode::<Attempt>(value).ok();
+    let (_, _, told) = find(&folder, Topic::Attempts, row).remove(0);
+    let (id, alert) = (told.delivery.to_string(), told.detection.to_string());
+    let before = find(&folder, Topic::Detections, |value| detection(value).map(|_| value.to_vec()));
+
+    assert!(folder.expect(2, &["delivery", "resend", &id]).contains("--channel names one"));
+    assert!(
+        folder.expect(2, &["delivery", "resend", &id, "--channel", "ch_none"]).contains("there is no channel ch_none")
+    );
+    assert!(folder.expect(2, &["delivery", "resend", "00"]).contains("has no delivery 00"));
+    assert!(folder.expect(2, &["delivery", "resend", "--alert", &alert]).contains("--channel"));
+    // Nobody listens there: each attempt fails, and is recorded.
+    let up = folder.up(&["--allow-private-addresses"], "Watch:");
+    let added = folder.json(&["channel", "add", "webhook", "http://127.0.0.1:9"]).remove(0);
+    let channel = added["channel"].as_str().unwrap();
+    let first = folder.json(&["delivery", "resend", &id[..8], "--channel", channel]).remove(0);
+    up.stop();
+    let second = folder.json(&["delivery", "resend", "--alert", &alert[..8], "--channel", channel]).remove(0);
+    let up = folder.up(&["--allow-private-addresses"], "Watch:");
+    assert_ne!(first["delivery"], second["delivery"]);
+    for asked in [&first, &second] {
+        let id = asked["delivery"].as_str().unwrap();
+        let rows = folder.wait_for("an attempt", |folder| {
+            let shown = folder.run(&["delivery", "show", id, "--json"]);
+            let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).ok()?;
+            shown["rows"].as_array().filter(|rows| rows.len() > 2).cloned()
+        });
+        let said: Vec<_> =
+            rows.iter().map(|row| (row["state"].as_str().unwrap(), row["attempt"].as_u64().unwrap())).collect();
+        assert_eq!(said[..3], [("waiting", 0), ("started", 1), ("failed", 1)], "{rows:?}");
+        assert_eq!(rows[0]["reason"], "resent");
+    }
+    up.stop();
+    assert_eq!(find(&folder, Topic::Detections, |value| detection(value).map(|_| value.to_vec())), before);
     folder.expect(0, &["replay", "--verify"]);
 }
 

@@ -50,7 +50,13 @@ macro_rules! fixed_datum {
         }
     )*};
 }
-fixed_datum!(crate::ids::SpoolId, crate::ids::Sha256Digest, crate::ids::EpisodeId, crate::ids::DeliveryId);
+fixed_datum!(
+    crate::ids::SpoolId,
+    crate::ids::Sha256Digest,
+    crate::ids::EpisodeId,
+    crate::ids::DeliveryId,
+    crate::ids::ResendId
+);
 
 macro_rules! text_datum {
     ($($type:ty),*) => {$(

@@ -113,6 +113,11 @@ pub const CHANGELOG_DELETIONS_MS: u64 = 7 * 86_400_000;
 pub const STORE_REWRITE_ENTRIES_MAX: usize = 10_000;
 /// Longest name of a keyspace: what Cassandra allows.
 pub const KEYSPACE_CHARS_MAX: usize = 48;
+/// Characters of who asked for a detection to be sent again: a user and a machine.
+pub const RESEND_BY_CHARS_MAX: usize = 128;
+/// Rows of the delivery history that a replay reads ahead, looking for the next one of a tenant. A planner's rows stand in
+/// the order in which it gives them: what stands between was not given by it.
+pub const REPLAY_ROWS_AHEAD_MAX: usize = 10_000;
 /// Entries of a block of the directory's sorted maps; a block that has more becomes two, and a change copies one.
 pub const DIRECTORY_BLOCK_ENTRIES_MAX: usize = 256;
 

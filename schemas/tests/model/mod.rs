@@ -11,13 +11,13 @@ use logystera_schemas::control::{
 };
 use logystera_schemas::delivery::{
     Attempt, AttemptCause, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelRef,
-    ChannelsConfigured,
+    ChannelsConfigured, Resend,
 };
 use logystera_schemas::detection::{
     BundleBy, BundleSpec, Detection, DetectionReason, DetectionState, Evidence, Label, Severity,
 };
 use logystera_schemas::ids::{
-    ChannelId, DeliveryId, EpisodeId, KeyId, RuleName, Sha256Digest, SilenceId, SiteId, SpoolId, TenantId,
+    ChannelId, DeliveryId, EpisodeId, KeyId, ResendId, RuleName, Sha256Digest, SilenceId, SiteId, SpoolId, TenantId,
 };
 use logystera_schemas::noise::{ChannelSettings, QuietHours, Silence};
 use logystera_schemas::signals_topic::{KeyRevoked, Refused, Seal, SiteClosed, SiteConfigured, Tick};
@@ -190,7 +190,7 @@ macro_rules! fixed {
         }
     )*};
 }
-fixed!(SpoolId 8, Sha256Digest 32, EpisodeId 16, DeliveryId 16);
+fixed!(SpoolId 8, Sha256Digest 32, EpisodeId 16, DeliveryId 16, ResendId 16);
 
 macro_rules! enums {
     ($($type:ident),*) => {$(
@@ -259,10 +259,11 @@ records! {
     ChannelsConfigured { tenant channels }
     AttemptStarted { tenant delivery attempt at }
     ChannelEnabled { tenant channel }
+    Resend { tenant resend channel by at detection }
     AttemptEnded { tenant delivery attempt outcome status retry_after_s duration_ms cause detail }
     Attempt {
         tenant site encryption_key detection seq rule channel delivery attempt state reason status at next_attempt_at
-        disabled
+        disabled number chain outcome semantics
     }
     SnapshotSite { site digest seq chain }
     SnapshotEntry { key value }

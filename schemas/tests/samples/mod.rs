@@ -9,12 +9,12 @@ use logystera_schemas::control::{
 };
 use logystera_schemas::delivery::{
     Attempt, AttemptCause, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelRef,
-    ChannelsConfigured,
+    ChannelsConfigured, Resend,
 };
 use logystera_schemas::detection::{
     BundleBy, BundleSpec, Detection, DetectionReason, DetectionState, Evidence, Label, Severity,
 };
-use logystera_schemas::ids::{DeliveryId, EpisodeId, Sha256Digest, SpoolId};
+use logystera_schemas::ids::{DeliveryId, EpisodeId, ResendId, Sha256Digest, SpoolId};
 use logystera_schemas::noise::{ChannelSettings, QuietHours, Silence};
 use logystera_schemas::schema::{self, Kind};
 use logystera_schemas::signals_topic::{KeyRevoked, Refused, Seal, SiteClosed, SiteConfigured, Tick};
@@ -116,6 +116,10 @@ fn attempt() -> Attempt {
         at: WallMs(AT),
         next_attempt_at: Some(WallMs(AT + 30_000)),
         disabled: Some(id("old")),
+        number: 7,
+        chain: Some(Sha256Digest([0xc1; 32])),
+        outcome: Some(AttemptOutcome::Failed),
+        semantics: 1,
     }
 }
 
@@ -145,6 +149,14 @@ pub(crate) fn of(kind: Kind) -> Vec<u8> {
         Kind::ChannelsConfigured => schema::encode(&ChannelsConfigured {
             tenant: id("acme"),
             channels: vec![ChannelRef { channel: id("hook"), kind: "webhook".to_owned(), settings: settings() }],
+        }),
+        Kind::Resend => schema::encode(&Resend {
+            tenant: id("acme"),
+            resend: ResendId([0x5e; 16]),
+            channel: id("hook"),
+            by: "ops@host".to_owned(),
+            at: WallMs(AT),
+            detection: detection(),
         }),
         Kind::ChannelEnabled => schema::encode(&ChannelEnabled { tenant: id("acme"), channel: id("hook") }),
         Kind::Silence => schema::encode(&silence()),

@@ -49,7 +49,8 @@ impl Tenant {
         }
         let held = |id: &DeliveryId| {
             let delivery = self.deliveries.get(id)?;
-            let is_new = delivery.attempts == 0 && delivery.digest.is_none() && delivery.disabled.is_none();
+            let is_alert = delivery.digest.is_none() && delivery.disabled.is_none() && !delivery.alone;
+            let is_new = delivery.attempts == 0 && is_alert;
             let severity = self.detections.get(&delivery.lead.detection)?.detection.severity;
             is_new.then_some((Reverse(severity), delivery.lead.order, *id))
         };
@@ -124,6 +125,7 @@ impl Delivery {
             gathers: Some(key),
             digest: Some(Digest::new(wall)),
             disabled: None,
+            alone: false,
             attempts: 0,
             off_schedule: 0,
             refusals: 0,

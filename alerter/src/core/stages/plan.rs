@@ -48,6 +48,7 @@ pub(in crate::core) fn plan(
         gathers,
         digest: None,
         disabled,
+        alone: false,
         attempts: 0,
         off_schedule: 0,
         refusals: 0,

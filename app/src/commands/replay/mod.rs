@@ -1,5 +1,6 @@
 //! `logystera replay`: computes the detections again from topic `signals`, as the engine did, and compares.
 
+mod deliveries;
 mod progress;
 mod verify;
 
@@ -21,8 +22,9 @@ use progress::Progress;
 /// Compute the detections again from the signals in the log
 ///
 /// The engine is a pure function of the log, so a replay gives what was recorded, byte for byte. With --verify it compares
-/// each detection with the recorded one, and each site's chain of hashes, and stops at the first difference. With --rules it
-/// shows what other rules would have found.
+/// each detection with the recorded one, and each site's chain of hashes, and stops at the first difference; then each row
+/// of the delivery history with what the planner gives for topic detections, and each tenant's chain. With --rules it shows
+/// what other rules would have found.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   logystera replay --verify            exit 0: all is as it was recorded
@@ -30,7 +32,10 @@ use progress::Progress;
   logystera replay --rules new.yaml | wc -l
 
 The engine starts at the log's start; with --from at each site's newest snapshot before that time, and where the log's start is
-gone at the oldest one that is left. Snapshots are taken once a day. On an installation on Kafka a replay only reads: it joins no
+gone at the oldest one that is left. Snapshots are taken once a day. Deliveries have none: once the start of topic detections is
+gone, the chains of topic attempts are verified alone, and the exit code is 3. With --site they are those of its tenant.
+
+On an installation on Kafka a replay only reads: it joins no
 group, and whoever works there does not notice.")]
 pub struct Args {
     #[command(flatten)]

@@ -1,7 +1,9 @@
 //! `logystera replay --verify`: what a comparison came to.
 
-use logystera_replay::{Asked, Comparison, Difference};
+use logystera_replay::{Asked, Comparison, Deliveries, Difference};
 use serde_json::json;
+
+use super::deliveries;
 
 use super::progress::Progress;
 use crate::cli::{CliError, DONE, FINDING, NOT_AVAILABLE, Out, counted};
@@ -13,13 +15,18 @@ pub(super) fn verify(asked: &Asked<'_>, as_json: bool) -> Result<u8, CliError> {
     if let Some(difference) = &seen.difference {
         return report(seen.compared, difference, as_json);
     }
-    tell(asked, &seen, as_json)?;
+    let deliveries = logystera_replay::verify_deliveries(asked)?;
+    if deliveries.differences().next().is_some() {
+        deliveries::report(&deliveries, seen.compared, as_json)?;
+        return Ok(FINDING);
+    }
+    tell(asked, &seen, &deliveries, as_json)?;
     // What was not covered was not verified.
-    Ok(if asked.missing() == 0 { DONE } else { NOT_AVAILABLE })
+    Ok(if asked.missing() == 0 && deliveries.is_proved() { DONE } else { NOT_AVAILABLE })
 }
 
 /// Says what was verified, and what was not.
-fn tell(asked: &Asked<'_>, seen: &Comparison, as_json: bool) -> Result<(), CliError> {
+fn tell(asked: &Asked<'_>, seen: &Comparison, of: &Deliveries, as_json: bool) -> Result<(), CliError> {
     let mut out = Out::new();
     let Comparison { compared, sites, records, batches, unrecorded, gone, skipped, difference: _ } = seen;
     let (covered, missing) = (asked.covered(), asked.missing());
@@ -29,9 +36,10 @@ fn tell(asked: &Asked<'_>, seen: &Comparison, as_json: bool) -> Result<(), CliEr
     if as_json {
         let snapshots = span.map(|(first, last)| json!({"count": taken.len(), "first_at": first, "last_at": last}));
         out.json(&json!({
-            "verified": missing == 0, "covered_key_groups": covered, "uncovered_key_groups": missing, "records": records, "batches": batches, "detections": compared, "sites": sites,
+            "verified": missing == 0 && of.is_proved(), "covered_key_groups": covered, "uncovered_key_groups": missing, "records": records, "batches": batches, "detections": compared, "sites": sites,
             "not_yet_recorded": unrecorded, "recorded_no_longer": gone, "began_with_snapshots": snapshots,
             "key_groups_without_snapshot": missing, "skipped": skipped,
+            "deliveries": deliveries::object(of),
         }))?;
         return Ok(out.flush()?);
     }
@@ -69,6 +77,7 @@ fn tell(asked: &Asked<'_>, seen: &Comparison, as_json: bool) -> Result<(), CliEr
              since: each has one a day."
         ))?;
     }
+    deliveries::tell(&mut out, of)?;
     Ok(out.flush()?)
 }
 

@@ -1,0 +1,62 @@
+//! A delivery that somebody asked for: the detection again, to one channel, under an id of its own.
+
+use std::sync::Arc;
+
+use logystera_schemas::delivery::{Attempt, AttemptState, Resend};
+use logystera_schemas::time::WallMs;
+
+use super::clock::Timer;
+use super::delivery::{Delivery, Line, Stage};
+use super::key::Key;
+use super::planner::Planner;
+use super::reason::Reason;
+use super::retry;
+use super::row::RowOf;
+use super::stages::limit::limit;
+use super::stages::plan::plan;
+use super::tenant::Tenant;
+
+impl Planner {
+    /// Plans it, whatever became of the deliveries before, and says so in a row; or says in a row why it does not.
+    pub(super) fn resend(&mut self, resend: Resend, rows: &mut Vec<Attempt>) {
+        let Resend { tenant: id, resend, channel, detection, .. } = resend;
+        // The writer of the record sees to that too.
+        if detection.tenant != id {
+            return;
+        }
+        let (wall, detection) = (self.clock.wall(), Arc::new(detection));
+        let delivery = retry::resent_id(&detection, &channel, &resend);
+        let tenant = self.tenants.entry(id.clone()).or_default();
+        if tenant.deliveries.contains_key(&delivery) {
+            return;
+        }
+        let of = RowOf { detection: &detection, channel: channel.as_str(), delivery, attempt: 0, disabled: None };
+        let planned = plan(delivery, &detection, &channel, None, tenant.next_order(), wall);
+        let first = Timer::after(wall, retry::delay_ms(delivery, 1));
+        let lead = Line { lane: None, ..planned.lead.clone() };
+        let planned = Delivery { alone: true, lead, gathers: None, stage: Stage::Waiting(first), ..planned };
+        let refused = match tenant.channels.get(&channel) {
+            None => Some(Reason::ChannelRemoved),
+            Some(known) if known.off_since.is_some() => Some(Reason::ChannelDisabled),
+            // A digest would tell it with others; it was asked for by itself.
+            Some(_) => limit(tenant, &planned, &detection).map(|_| Reason::QueueFull),
+        };
+        if let Some(reason) = refused {
+            rows.push(of.row(AttemptState::NotSent, &reason, wall));
+            self.forget_if_empty(&id);
+            return;
+        }
+        let next_attempt_at = not_before(tenant, &planned, wall);
+        rows.push(Attempt { next_attempt_at, ..of.row(AttemptState::Waiting, &Reason::Resent, wall) });
+        tenant.hold(&detection, &mut self.dirty);
+        tenant.insert(delivery, planned);
+        self.dirty.mark(Key::Delivery(id.clone(), delivery));
+        self.busy.insert(id);
+    }
+}
+
+/// When it is tried first, as far as is known now.
+fn not_before(tenant: &Tenant, planned: &Delivery, wall: WallMs) -> Option<WallMs> {
+    let due = planned.waits_for()?.at.max(wall);
+    Some(tenant.channels.get(&planned.channel)?.not_before(due))
+}

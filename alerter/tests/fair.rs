@@ -1,0 +1,122 @@
+//! Fair between the sites and the channels of one tenant: counted in turns, not in seconds.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
+
+mod common;
+
+use std::collections::VecDeque;
+
+use common::{START_MS, Store, answered, apply, channels, commit, detection, restored, started, tick};
+use logystera_alerter::core::{Due, Planner};
+use logystera_schemas::delivery::AttemptOutcome;
+use logystera_schemas::detection::DetectionState;
+use logystera_schemas::ids::Sha256Digest;
+use logystera_schemas::limits::ATTEMPTS_IN_FLIGHT_FAILING_MAX;
+use logystera_schemas::topic::DetectionsRecord;
+
+fn fired(site: &str, seq: u64) -> DetectionsRecord {
+    let mut found = detection("t", seq, DetectionState::Firing);
+    found.site = site.parse().unwrap();
+    found.chain = Sha256Digest::of(format!("{site} {seq}").as_bytes());
+    found.last_evaluated_at = START_MS + 3_600_000;
+    DetectionsRecord::Detection(Box::new(found))
+}
+
+fn start_all(planner: &mut Planner) -> Vec<Due> {
+    let due: Vec<Due> = planner.due().collect();
+    for one in &due {
+        apply(planner, started(one, planner.wall()));
+    }
+    due
+}
+
+fn end(planner: &mut Planner, due: &Due, outcome: AttemptOutcome) {
+    apply(planner, DetectionsRecord::AttemptEnded(answered(due, outcome, None)));
+}
+
+/// How many alerts of the storm leave behind a neighbour's, from when that is known: by a channel that takes several at
+/// once, and by one that takes one a second; by a planner that is kept, and by one that is restored each time.
+#[test]
+fn a_neighbours_alert_does_not_wait_behind_the_storm_of_another_site() {
+    for (channel, before_max) in [("hook", 4), ("slack", 1)] {
+        for (storm, neighbour) in [("a-site", "b-site"), ("b-site", "a-site")] {
+            for is_restored in [false, true] {
+                let (mut planner, mut store) = (Planner::new(), Store::new());
+                apply(&mut planner, tick(0, START_MS));
+                apply(&mut planner, channels("t", &[channel]));
+                for seq in 1..=500 {
+                    apply(&mut planner, fired(storm, seq));
+                }
+                let (mut in_the_air, mut sites) = (VecDeque::new(), Vec::new());
+                for turn in 1..60 {
+                    apply(&mut planner, tick(0, START_MS + turn * 2_000));
+                    if turn % 10 == 0 {
+                        apply(&mut planner, fired(neighbour, turn as u64));
+                        sites.push("known".to_owned());
+                    }
+                    let due = start_all(&mut planner);
+                    sites.extend(due.iter().map(|due| due.detection.site.to_string()));
+                    in_the_air.extend(due);
+                    // Answers come one by one.
+                    end(&mut planner, &in_the_air.pop_front().unwrap(), AttemptOutcome::Delivered);
+                    commit(&mut planner, &mut store);
+                    if is_restored {
+                        planner = restored(&store);
+                    }
+                }
+                let waits: Vec<usize> = sites
+                    .split(|site| site == "known")
+                    .skip(1)
+                    .map(|after| after.iter().position(|site| site == neighbour).expect("it leaves"))
+                    .collect();
+                assert_eq!(waits.len(), 5);
+                assert!(waits.iter().all(|before| *before <= before_max), "{channel}, storm of {storm}: {waits:?}");
+                assert!(sites.iter().filter(|site| *site == storm).count() > 50, "the storm goes on");
+            }
+        }
+    }
+}
+
+#[test]
+fn channels_that_hang_leave_places_to_one_that_answers() {
+    let mut ids: Vec<String> = (0..19).map(|i| format!("a{i:02}-hangs")).collect();
+    ids.push("z-answers".to_owned());
+    let mut planner = Planner::new();
+    apply(&mut planner, tick(0, START_MS));
+    apply(&mut planner, channels("t", &ids.iter().map(String::as_str).collect::<Vec<_>>()));
+    for seq in 1..=50 {
+        apply(&mut planner, fired("a-site", seq));
+    }
+    let mut hanging: VecDeque<(i64, Due)> = VecDeque::new();
+    let (mut late, mut failing_max) = (Vec::<i64>::new(), 0);
+    for turn in 0..400 {
+        apply(&mut planner, tick(0, START_MS + turn * 1_000));
+        apply(&mut planner, fired("a-site", 100 + turn as u64));
+        // A channel that hangs ends after 15 turns.
+        while hanging.front().is_some_and(|(since, _)| turn - since >= 15) {
+            end(&mut planner, &hanging.pop_front().unwrap().1, AttemptOutcome::Timeout);
+        }
+        let mut has_left = false;
+        loop {
+            let due = start_all(&mut planner);
+            if due.is_empty() {
+                break;
+            }
+            for one in due {
+                if one.channel.as_str() == "z-answers" {
+                    has_left |= one.detection.seq >= 100;
+                    end(&mut planner, &one, AttemptOutcome::Delivered);
+                } else {
+                    hanging.push_back((turn, one));
+                }
+            }
+        }
+        // By then each has hung once.
+        if turn > 60 {
+            failing_max = failing_max.max(hanging.len());
+            late.extend((!has_left).then_some(turn));
+        }
+    }
+    assert!(late.is_empty(), "nothing left by the channel that answers in turns {late:?}");
+    assert_eq!(failing_max, ATTEMPTS_IN_FLIGHT_FAILING_MAX);
+}
