@@ -28,6 +28,7 @@ fn detection() -> Detection {
         url: "/alerts/1".to_owned(),
         seq: 1,
         chain: Sha256Digest([1; 32]),
+        bundle: None,
     }
 }
 
