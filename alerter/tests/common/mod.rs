@@ -1,5 +1,5 @@
 //! Scripts for the planner: a line is an action, then what must come of it.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test helper: whoever fails here fails a test")]
 
 pub(crate) mod messages;
@@ -7,22 +7,17 @@ mod noise;
 mod play;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 pub(crate) use noise::{channels_set, settings_of, silence_of};
 pub(crate) use play::{outcome_of_status, play, play_behind};
 
-use logystera_alerter::core::{About, AttemptRef, Due, Planner, SEMANTICS, retry};
+use logystera_alerter::core::{AttemptRef, Due, Planner, SEMANTICS};
 use logystera_schemas::delivery::{
-    Attempt, AttemptCause, AttemptEnded, AttemptOutcome, AttemptStarted, AttemptState, ChannelEnabled, ChannelRef,
-    ChannelsConfigured, Resend,
+    Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, ChannelEnabled, ChannelRef, ChannelsConfigured,
 };
-use logystera_schemas::detection::{
-    BundleBy, BundleSpec, Detection, DetectionReason, DetectionState, Evidence, Label, Severity,
-};
-use logystera_schemas::ids::{ChannelId, DeliveryId, EpisodeId, ResendId, Sha256Digest};
-use logystera_schemas::limits::RETRY_DELAYS_MS;
-use logystera_schemas::noise::{ChannelSettings, Silence};
+use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
+use logystera_schemas::ids::{EpisodeId, Sha256Digest};
+use logystera_schemas::noise::ChannelSettings;
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::DetectionsRecord;

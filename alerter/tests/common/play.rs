@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use logystera_alerter::core::{About, AttemptRef, Due, Planner, retry};
-use logystera_schemas::delivery::{Attempt, AttemptCause, AttemptEnded, AttemptOutcome, AttemptState, Resend};
+use logystera_schemas::delivery::{Attempt, AttemptCause, AttemptOutcome, AttemptState, Resend};
 use logystera_schemas::detection::{BundleBy, BundleSpec, Detection, DetectionState, Severity};
 use logystera_schemas::ids::{ChannelId, DeliveryId, ResendId};
 use logystera_schemas::limits::RETRY_DELAYS_MS;
@@ -13,7 +13,9 @@ use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::DetectionsRecord;
 
 use super::noise::{channels_set, settings_of, silence_of};
-use super::*;
+use super::{
+    START_MS, Store, apply, chain_behind, commit, detection, enabled, ended, line_of, restored, started, tick,
+};
 
 /// Plays a script against one planner, with tenant `t`. Each line is `action => result`, empty results may be left out:
 ///

@@ -101,7 +101,7 @@ fn all() -> Vec<(String, Told)> {
 fn shown(words: &Words) -> Value {
     json!({
         "headline": words.headline, "message": words.message, "facts": words.facts, "notes": words.notes,
-        "evidence": words.evidence, "more": words.more(), "why": words.why, "do": words.what_to_do, "link": words.link,
+        "evidence": words.evidence, "more": (words.evidence_more > 0).then(|| format!("and {} more", words.evidence_more)), "why": words.why, "do": words.what_to_do, "link": words.link,
     })
 }
 
