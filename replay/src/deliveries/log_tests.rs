@@ -12,6 +12,7 @@ use logystera_schemas::delivery::{
 };
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Severity};
 use logystera_schemas::ids::{EpisodeId, KeyGroup, Sha256Digest, TenantId};
+use logystera_schemas::noise::ChannelSettings;
 use logystera_schemas::schema::{self, HEADER_BYTES};
 use logystera_schemas::signals_topic::{Seal, Tick};
 use logystera_schemas::time::WallMs;
@@ -55,7 +56,11 @@ impl Filled {
         let mut filled =
             Self { log: Log { position: u64::MAX, ..Log::default() }, planner: Planner::new(), generation: 0 };
         for tenant in TENANTS {
-            let channels = ["a", "b"].map(|id| ChannelRef { channel: id.parse().unwrap(), kind: "webhook".to_owned() });
+            let channels = ["a", "b"].map(|id| ChannelRef {
+                channel: id.parse().unwrap(),
+                kind: "webhook".to_owned(),
+                settings: ChannelSettings::default(),
+            });
             let tenant: TenantId = tenant.parse().unwrap();
             let record = ChannelsConfigured { tenant: tenant.clone(), channels: channels.to_vec() };
             filled.put(tenant.as_str(), schema::encode(&record), DetectionsRecord::ChannelsConfigured(record));
@@ -152,6 +157,7 @@ pub(super) fn detection(tenant: &str, seq: u64) -> Detection {
         url: String::new(),
         seq,
         chain: Sha256Digest::of(format!("{tenant} {seq}").as_bytes()),
+        bundle: None,
     }
 }
 
