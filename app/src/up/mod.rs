@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 
 use crate::cli::{CliError, DONE, NOT_AVAILABLE, finish};
 use crate::installation::channels::messengers;
-use crate::installation::deployment::{deployment_of, is_plain_abroad, leave_the_file};
+use crate::installation::deployment::{deployment_of, leave_the_file};
 use crate::installation::folder::parts;
 use crate::installation::rules::as_published;
 use crate::installation::socket::{self, AdminSocket};

@@ -9,8 +9,8 @@ use logystera_schemas::batch::{Batch, Signal, Value};
 use logystera_schemas::delivery::Attempt;
 use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::BatchId;
-use logystera_schemas::{json, schema};
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
+use logystera_schemas::{json, schema};
 use serde_json::json;
 
 use crate::cli::{CliError, Out};
