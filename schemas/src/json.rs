@@ -62,7 +62,7 @@ pub fn detection(detection: &Detection) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
-    use crate::detection::{DetectionReason, Evidence, Severity};
+    use crate::detection::{DetectionReason, DetectionState, Evidence, Severity};
     use crate::ids::{EpisodeId, Sha256Digest};
 
     use super::*;

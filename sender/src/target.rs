@@ -124,7 +124,7 @@ fn endpoint(text: &str) -> Result<Url, TargetError> {
 }
 
 /// Whether the address is this machine's own.
-fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
