@@ -36,6 +36,7 @@ use crate::serve::process::{bind, equip, gateway_config, upkeep};
 use crate::serve::secrets;
 use logystera_control::ControlService;
 use logystera_control::deployment::Deployment;
+use logystera_sender::target::is_plain_abroad;
 
 pub use config::Args;
 use config::Config;
