@@ -119,9 +119,10 @@ fn body(words: &Words, room: &Room) -> Vec<Value> {
     });
     let mut body = vec![rich(&headline), text(&words.message, room.chars)];
     let shown = words.facts.len().min(room.facts);
-    let facts = words.facts[..shown].iter().map(|(name, value)| {
-        json!({"title": cut(name, 80, escape), "value": cut(or_dash(value).trim_start(), room.chars.min(300), escape)})
-    });
+    let markdown = |text: &str, chars_max: usize| cut(or_dash(text).trim_start(), chars_max, escape);
+    let facts = words.facts[..shown]
+        .iter()
+        .map(|(name, value)| json!({"title": markdown(name, 80), "value": markdown(value, room.chars.min(300))}));
     body.push(json!({"type": "FactSet", "facts": facts.collect::<Vec<_>>()}));
     if words.facts.len() > shown {
         body.push(text(&format!("{} more values are not shown.", words.facts.len() - shown), room.chars));
