@@ -65,8 +65,19 @@ fn the_rule_language_is_pure() {
 
 /// Tests and benchmarks measure and wait by themselves; they are no part of the product.
 fn is_product(file: &SourceFile) -> bool {
-    let crates =
-        ["app/", "control/", "demo/", "sender/", "schemas/", "kafka/", "ingest/", "processor/", "rules/", "replay/", "alerter/"];
+    let crates = [
+        "app/",
+        "control/",
+        "demo/",
+        "sender/",
+        "schemas/",
+        "kafka/",
+        "ingest/",
+        "processor/",
+        "rules/",
+        "replay/",
+        "alerter/",
+    ];
     crates.iter().any(|c| file.path.starts_with(c)) && !is_test(file)
 }
 
@@ -120,7 +131,22 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("control", &["infra", "schemas"]),
     ("sender", &["infra", "schemas"]),
     ("demo", &["alerter", "control", "infra", "ingest", "schemas"]),
-    ("app", &["alerter", "control", "demo", "infra", "ingest", "kafka", "processor", "replay", "rules", "schemas", "sender"]),
+    (
+        "app",
+        &[
+            "alerter",
+            "control",
+            "demo",
+            "infra",
+            "ingest",
+            "kafka",
+            "processor",
+            "replay",
+            "rules",
+            "schemas",
+            "sender",
+        ],
+    ),
 ];
 
 /// The crates of ours that a manifest depends on, tests aside, and may not.
