@@ -20,6 +20,7 @@ pub mod accept;
 pub mod backoff;
 pub mod clock;
 pub mod handles;
+pub mod listen;
 pub mod retries;
 pub mod shutdown;
 pub mod telemetry;

@@ -28,6 +28,6 @@ mod tests;
 
 pub use catalogue_doc::catalogue_markdown;
 pub use cost::WorstCase;
-pub use pack::{DEFAULT_PACK, default_pack};
+pub use pack::{DEFAULT_PACK, default_pack, pack_yaml, rules_yaml};
 pub use report::RuleError;
 pub use set::{decode, from_canonical, from_yaml, published};

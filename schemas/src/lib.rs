@@ -22,6 +22,7 @@ pub mod batch;
 pub mod control;
 pub mod delivery;
 pub mod detection;
+pub mod json;
 pub mod noise;
 pub mod replay;
 pub mod signals_topic;

@@ -10,9 +10,11 @@ extern crate logystera_infra;
 pub mod core;
 
 pub mod access_log;
+pub mod convert;
 pub mod redact;
 
 pub mod dry;
+pub mod explain;
 pub mod file;
 pub mod follow;
 pub mod input;

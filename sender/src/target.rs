@@ -124,9 +124,28 @@ fn endpoint(text: &str) -> Result<Url, TargetError> {
 }
 
 /// Whether the address is this machine's own.
-pub fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Scheme, host and port of an address that senders can be given; none if it has a path, a query, credentials or
+/// another scheme.
+pub fn base_url(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    plain.then(|| url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// Whether senders refuse an address: it is plain http, and of another machine than their own.
+pub fn is_plain_abroad(url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else { return false };
+    url.scheme() == "http" && !is_loopback(&url)
 }
 
 fn checked_audience(text: &str) -> Result<String, TargetError> {
@@ -216,6 +235,35 @@ mod tests {
                 }
                 (got, _) => panic!("{text}: {:?}", got.map(|u| u.to_string())),
             }
+        }
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine() {
+        for (url, is) in [
+            ("https://in.example", false),
+            ("http://in.example", true),
+            ("http://10.0.0.1:8080", true),
+            ("http://localhost.example", true),
+            ("http://localhost:8080", false),
+            ("http://127.0.0.2", false),
+            ("http://[::1]:8080", false),
+        ] {
+            assert_eq!(is_plain_abroad(url), is, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_a_host_and_nothing_behind_it() {
+        for (text, expected) in [
+            ("https://in.example", Some("https://in.example")),
+            ("http://127.0.0.1:8080/", Some("http://127.0.0.1:8080")),
+            ("https://in.example/v1", None),
+            ("ftp://in.example", None),
+            ("https://a:b@in.example", None),
+            ("in.example", None),
+        ] {
+            assert_eq!(base_url(text).as_deref(), expected, "{text}");
         }
     }
 }

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sys
 import time
 
@@ -35,15 +34,6 @@ def of_languages() -> list[str]:
     return found or [f"MISSED {missed}" for missed in planted.in_languages(codes)]
 
 
-# What is known to be wrong, and is to be mended where the messages are made: taken out then.
-KNOWN = [
-    # Mails: a word that is longer than a phone is wide.
-    r"at \d+ px a BDI is",
-    # Cards: `{{DATE(…)}}` in a text is replaced by a date.
-    r"for .*\{\{DATE\(",
-    # Cards: a value that begins with four spaces is code, in which a backslash escapes nothing.
-    r"a PRE in it|it shows .*\\\\u\\\{",
-]
 # How many findings of one judge are shown.
 LINES_MAX = 40
 
@@ -59,10 +49,6 @@ def main(words: list[str]) -> int:
         found = judge.findings(samples + [sample for sample, _ in faulty])
         names = {sample["name"] for sample, _ in faulty}
         wrong = [(name, said) for name, said in found if name not in names]
-        known = [(name, said) for name, said in wrong if any(re.search(pattern, said) for pattern in KNOWN)]
-        wrong = [one for one in wrong if one not in known]
-        if known:
-            print(f"known  {len(known)} findings in {len({name for name, _ in known})} messages, such as {known[0][0]}: {known[0][1][:100]}")
         missed = [(s["name"], says) for s, says in faulty if not any(name == s["name"] and says in said for name, said in found)]
         for name, said in wrong[:LINES_MAX]:
             print(f"       {name}: {said}")

@@ -4,7 +4,7 @@ import json
 import re
 
 HIDDEN = re.compile("[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]")
-TYPES = {"detection.firing", "detection.resolved", "channel.disabled"}
+TYPES = {"detection.firing", "detection.resolved", "detection.bundle", "digest", "channel.disabled"}
 
 
 def findings(samples: list[dict]) -> list[tuple[str, str]]:
@@ -35,7 +35,20 @@ def wrong(sample: dict) -> list[str]:
     for name in ("title", "message", "why", "do"):
         if hidden := HIDDEN.search(data.get(name) or ""):
             found.append(f"{name} has a hidden {hidden[0]!r}")
-    told = data["detection"]["url"] if body["type"] == "channel.disabled" else data["url"]
+    told = url(body["type"], data)
     if told != sample["words"]["link"]:
         found.append(f"its url is {told}")
     return found
+
+
+def url(kind: str, data: dict) -> str | None:
+    """The address that people are shown: a bundle's is its first alert's, a digest has none."""
+    match kind:
+        case "digest":
+            return None
+        case "detection.bundle":
+            return data["detections"][0]["url"]
+        case "channel.disabled":
+            return data["detection"]["url"]
+        case _:
+            return data["url"]

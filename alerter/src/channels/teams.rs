@@ -3,7 +3,7 @@
 //!
 //! Which host a workflow has is Microsoft's to choose and changes: any address that may be called is taken. Texts stand
 //! in `RichTextBlock`s, whose runs are no markdown; in titles and values of a `FactSet`, which are, each character
-//! that could be markdown is escaped.
+//! that could be markdown is escaped, and none begins with blanks, of which four make code.
 
 use logystera_schemas::delivery::AttemptOutcome;
 use logystera_schemas::detection::Severity;
@@ -119,9 +119,10 @@ fn body(words: &Words, room: &Room) -> Vec<Value> {
     });
     let mut body = vec![rich(&headline), text(&words.message, room.chars)];
     let shown = words.facts.len().min(room.facts);
-    let facts = words.facts[..shown].iter().map(|(name, value)| {
-        json!({"title": cut(name, 80, escape), "value": cut(or_dash(value), room.chars.min(300), escape)})
-    });
+    let markdown = |text: &str, chars_max: usize| cut(or_dash(text).trim_start(), chars_max, escape);
+    let facts = words.facts[..shown]
+        .iter()
+        .map(|(name, value)| json!({"title": markdown(name, 80), "value": markdown(value, room.chars.min(300))}));
     body.push(json!({"type": "FactSet", "facts": facts.collect::<Vec<_>>()}));
     if words.facts.len() > shown {
         body.push(text(&format!("{} more values are not shown.", words.facts.len() - shown), room.chars));
@@ -156,9 +157,15 @@ fn or_dash(text: &str) -> &str {
     if text.trim().is_empty() { "-" } else { text }
 }
 
-/// A text that nothing reads as markdown.
+/// A text that nothing reads as markdown, nor as a date to fill in: `{{DATE(…)}}` is one only if its braces touch. What stands
+/// between them has no width (U+2060, word joiner).
 fn raw(text: &str, chars_max: usize) -> String {
-    cut(text, chars_max, |c, to| to.push(c))
+    cut(text, chars_max, |c, to| {
+        to.push(c);
+        if c == '{' {
+            to.push('\u{2060}');
+        }
+    })
 }
 
 /// A text that is read as markdown, and shall show itself: a backslash before each character that can mean something

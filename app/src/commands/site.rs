@@ -20,10 +20,10 @@ use logystera_control::{Answer, Request, TENANT_DEFAULT};
 
 use crate::cli::{CliError, CreateArgs, DONE, Out, PlaceArgs, finish, table};
 use crate::installation::ask::ask;
-use crate::installation::deployment::is_plain_abroad;
 use crate::installation::open::open_log;
 use crate::when;
 use keys::{describe, key_object};
+use logystera_sender::target::is_plain_abroad;
 
 /// Add, show and close sites, and rotate or revoke their keys
 ///

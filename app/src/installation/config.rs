@@ -14,10 +14,10 @@ use super::redacted_toml;
 use crate::cli::CliError;
 use logystera_control::deployment::is_audience;
 
-use crate::installation::deployment::base_url;
 use crate::installation::mail::mail;
 use crate::listen;
 use crate::serve::quota::Wanted;
+use logystera_sender::target::base_url;
 
 /// Most partitions that a topic may have: as many as there are key groups.
 const PARTITIONS_MAX: u32 = 1_024;

@@ -9,7 +9,6 @@ use logystera_infra::directory::Directory;
 use logystera_infra::embedded::DEPLOYMENT_FILE;
 use logystera_infra::files;
 use logystera_infra::secrets::random_bytes;
-use logystera_sender::target::is_loopback;
 
 use crate::cli::CliError;
 
@@ -68,25 +67,6 @@ pub fn address_policy(deployment: &Deployment) -> AddressPolicy {
     if deployment.allow_private_addresses { AddressPolicy::AllowPrivate } else { AddressPolicy::PublicOnly }
 }
 
-/// Scheme, host and port of an address that senders can be given; none if it has a path, a query, credentials or
-/// another scheme.
-pub fn base_url(text: &str) -> Option<String> {
-    let url = reqwest::Url::parse(text).ok()?;
-    let plain = matches!(url.scheme(), "http" | "https")
-        && url.path() == "/"
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none();
-    plain.then(|| url.as_str().trim_end_matches('/').to_owned())
-}
-
-/// Whether senders refuse an address: it is plain http, and of another machine than their own.
-pub fn is_plain_abroad(url: &str) -> bool {
-    let Ok(url) = reqwest::Url::parse(url) else { return false };
-    url.scheme() == "http" && !is_loopback(&url)
-}
-
 #[cfg(test)]
 mod tests {
     use logystera_schemas::control::{Entity, Site};
@@ -135,34 +115,5 @@ mod tests {
         assert_eq!(there, Deployment { audience: "log".to_owned(), ..moved });
         leave_the_file(dir.path());
         assert!(!dir.path().join(DEPLOYMENT_FILE).exists());
-    }
-
-    #[test]
-    fn plain_http_is_for_this_machine() {
-        for (url, is) in [
-            ("https://in.example", false),
-            ("http://in.example", true),
-            ("http://10.0.0.1:8080", true),
-            ("http://localhost.example", true),
-            ("http://localhost:8080", false),
-            ("http://127.0.0.2", false),
-            ("http://[::1]:8080", false),
-        ] {
-            assert_eq!(is_plain_abroad(url), is, "{url}");
-        }
-    }
-
-    #[test]
-    fn an_address_has_a_host_and_nothing_behind_it() {
-        for (text, expected) in [
-            ("https://in.example", Some("https://in.example")),
-            ("http://127.0.0.1:8080/", Some("http://127.0.0.1:8080")),
-            ("https://in.example/v1", None),
-            ("ftp://in.example", None),
-            ("https://a:b@in.example", None),
-            ("in.example", None),
-        ] {
-            assert_eq!(base_url(text).as_deref(), expected, "{text}");
-        }
     }
 }

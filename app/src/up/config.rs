@@ -11,10 +11,10 @@ use serde::Deserialize;
 use crate::cli::{CliError, DATA_DEFAULT};
 use logystera_control::deployment::is_audience;
 
-use crate::installation::deployment::base_url;
 use crate::installation::mail::mail;
 use crate::listen;
 use crate::serve::quota::Wanted;
+use logystera_sender::target::base_url;
 
 /// Run everything in one process, on a folder
 ///

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use logystera_schemas::control::Site;
+use logystera_sender::target::is_plain_abroad;
 
 use super::running::Running;
 use crate::cli::DATA_DEFAULT;
-use crate::installation::deployment::is_plain_abroad;
 
 /// Where it cannot be written the installation is up all the same.
 pub(super) fn print(running: &Running, rules: &str, tls: bool) {

@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 
 use crate::cli::{CliError, DONE, NOT_AVAILABLE, finish};
 use crate::installation::channels::messengers;
-use crate::installation::deployment::{deployment_of, is_plain_abroad, leave_the_file};
+use crate::installation::deployment::{deployment_of, leave_the_file};
 use crate::installation::folder::parts;
 use crate::installation::rules::as_published;
 use crate::installation::socket::{self, AdminSocket};
@@ -36,6 +36,7 @@ use crate::serve::process::{bind, equip, gateway_config, upkeep};
 use crate::serve::secrets;
 use logystera_control::ControlService;
 use logystera_control::deployment::Deployment;
+use logystera_sender::target::is_plain_abroad;
 
 pub use config::Args;
 use config::Config;

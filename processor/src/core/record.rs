@@ -80,3 +80,25 @@ avro_record! {
         pub time_resets: u64 where since 2,
     }
 }
+
+impl Outcomes {
+    /// All of them, by the names that metrics have for them.
+    pub const fn counts(&self) -> [(&'static str, u64); 14] {
+        [
+            ("batches", self.batches),
+            ("signals", self.signals),
+            ("refused", self.refused),
+            ("duplicates", self.duplicates),
+            ("conflicts", self.conflicts),
+            ("below_window", self.below_window),
+            ("spool_overflows", self.spool_overflows),
+            ("spools_evicted", self.spools_evicted),
+            ("shifted", self.shifted),
+            ("cut", self.cut),
+            ("late", self.late),
+            ("released_early", self.released_early),
+            ("evicted", self.evicted),
+            ("time_resets", self.time_resets),
+        ]
+    }
+}

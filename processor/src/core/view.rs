@@ -54,6 +54,17 @@ pub enum SpoolStatus {
     Ended,
 }
 
+impl SpoolStatus {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Silent => "silent",
+            Self::Ended => "ended",
+        }
+    }
+}
+
 /// The signals that a site holds, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldView {

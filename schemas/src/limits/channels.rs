@@ -55,6 +55,8 @@ pub const MAIL_SUBJECT_CHARS_MAX: usize = 200;
 pub const MAIL_TEXT_CHARS_MAX: usize = 4_000;
 /// Characters of a text of one line in a mail.
 pub const MAIL_VALUE_CHARS_MAX: usize = 1_000;
+/// Characters of a fact's value in a mail, as in the other channels.
+pub const MAIL_FACT_CHARS_MAX: usize = 300;
 /// Facts that a mail lists; of more it says how many.
 pub const MAIL_FACTS_MAX: usize = 50;
 /// Seconds that a mail server which is busy is left alone.

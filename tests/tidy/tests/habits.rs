@@ -117,6 +117,7 @@ fn nothing_is_left_for_later() {
 fn nothing_ends_because_it_cannot_be_printed() {
     let libraries = [
         "control/src/",
+        "demo/src/",
         "infra/src/",
         "ingest/src/",
         "alerter/src/",

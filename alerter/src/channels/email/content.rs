@@ -1,7 +1,7 @@
 //! What a mail says, as text and as HTML: the same words. Nothing in it is fetched from elsewhere.
 
 use logystera_schemas::detection::Severity;
-use logystera_schemas::limits::{MAIL_FACTS_MAX, MAIL_TEXT_CHARS_MAX, MAIL_VALUE_CHARS_MAX};
+use logystera_schemas::limits::{MAIL_FACT_CHARS_MAX, MAIL_FACTS_MAX, MAIL_TEXT_CHARS_MAX, MAIL_VALUE_CHARS_MAX};
 
 use crate::channels::cut::cut;
 use crate::channels::words::{Tone, Words};
@@ -66,7 +66,7 @@ pub fn html(words: &Words) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"color-scheme\" content=\"light dark\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>{}</title></head>\n\
-         <body style=\"font-family:system-ui,sans-serif;font-size:15px;line-height:1.45;max-width:44em;margin:16px auto;padding:0 12px\">\n\
+         <body style=\"font-family:system-ui,sans-serif;font-size:15px;line-height:1.45;overflow-wrap:anywhere;max-width:44em;margin:16px auto;padding:0 12px\">\n\
          {}</body></html>\n",
         escaped_plain(&words.headline),
         body.concat()
@@ -77,7 +77,7 @@ fn facts(words: &Words) -> impl Iterator<Item = (String, String)> {
     words.facts.iter().take(MAIL_FACTS_MAX).map(|(name, value)| {
         (
             raw(name, MAIL_VALUE_CHARS_MAX),
-            if value.trim().is_empty() { "-".to_owned() } else { raw(value, MAIL_VALUE_CHARS_MAX) },
+            if value.trim().is_empty() { "-".to_owned() } else { raw(value, MAIL_FACT_CHARS_MAX) },
         )
     })
 }

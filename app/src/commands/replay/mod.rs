@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use logystera_replay::{Asked, Found, Question, ReplayError, Watch};
 use logystera_schemas::ids::SiteId;
+use logystera_schemas::json;
 
 use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, FINDING, Out, finish};
-use crate::commands::tail::{detection_json, detection_text};
+use crate::commands::tail::detection_text;
 use crate::installation::open::{check_acknowledged, open_log};
 use crate::installation::reading;
 use crate::installation::rules::load_rules;
@@ -84,7 +85,7 @@ fn show(asked: &Asked<'_>, as_json: bool) -> Result<u8, CliError> {
             progress.show(replayed);
             for Found { detection, .. } in found.iter().filter(|f| asked.wants(&f.detection)) {
                 if as_json {
-                    out.json(&detection_json(detection))?;
+                    out.json(&json::detection(detection))?;
                 } else {
                     out.line(detection_text(detection))?;
                 }

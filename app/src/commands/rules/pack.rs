@@ -1,6 +1,6 @@
 //! `logystera rules show`: the default pack, as a list and as the YAML that it is made of.
 
-use logystera_rules::DEFAULT_PACK;
+use logystera_rules::{pack_yaml, rules_yaml};
 use serde_json::json;
 
 use crate::cli::table;
@@ -19,13 +19,13 @@ pub(super) struct ShowArgs {
     json: bool,
 }
 
-/// What every file of rules begins with.
-const HEAD: &str = "format: 1\nrules:\n";
-
 pub(super) fn show(args: &ShowArgs) -> Result<u8, CliError> {
     let mut out = Out::new();
     if args.yaml || !args.rules.is_empty() {
-        let yaml = if args.yaml { whole() } else { of(&args.rules)? };
+        let yaml = if args.yaml { Ok(pack_yaml()) } else { rules_yaml(&args.rules) };
+        let yaml = yaml.map_err(|name| {
+            CliError::wrong_use(format!("the default pack has no rule {name}; `logystera rules show` lists them"))
+        })?;
         for line in yaml.lines() {
             out.line(line)?;
         }
@@ -55,57 +55,4 @@ pub(super) fn show(args: &ShowArgs) -> Result<u8, CliError> {
     }
     out.flush()?;
     Ok(DONE)
-}
-
-/// The pack as one file: what each file of it says of itself stands before its rules.
-fn whole() -> String {
-    let parts = DEFAULT_PACK.iter().filter_map(|(_, text)| text.split_once(HEAD));
-    parts.fold(HEAD.to_owned(), |whole, (about, rules)| whole + "\n" + about + rules)
-}
-
-/// These rules of the pack as a file.
-fn of(names: &[String]) -> Result<String, CliError> {
-    let all: Vec<&str> =
-        DEFAULT_PACK.iter().filter_map(|(_, text)| text.split_once(HEAD)).flat_map(|(_, rules)| split(rules)).collect();
-    let mut yaml = HEAD.to_owned();
-    for name in names {
-        let head = format!("- name: {name}\n");
-        let rule = all.iter().find(|rule| rule.starts_with(&head)).ok_or_else(|| {
-            CliError::wrong_use(format!("the default pack has no rule {name}; `logystera rules show` lists them"))
-        })?;
-        yaml.push_str(rule);
-    }
-    Ok(yaml)
-}
-
-/// The rules of a file, each from its name on.
-fn split(rules: &str) -> Vec<&str> {
-    let mut starts: Vec<usize> = rules.match_indices("\n- name: ").map(|(before, _)| before + 1).collect();
-    starts.insert(0, 0);
-    let ends = starts.iter().skip(1).copied().chain([rules.len()]);
-    starts.iter().zip(ends).map(|(start, end)| &rules[*start..end]).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use logystera_rules::{default_pack, from_yaml};
-
-    use super::*;
-
-    #[test]
-    fn what_is_shown_is_the_pack() {
-        let pack = default_pack().unwrap();
-        let shown = whole();
-        assert_eq!(from_yaml(&[("shown.yaml", &shown)]).unwrap().digest, pack.digest);
-        for (_, text) in DEFAULT_PACK {
-            assert!(shown.contains(text.lines().next().unwrap()), "a file says what it is about");
-        }
-        for rule in &pack.rules {
-            let alone = from_yaml(&[("one.yaml", &of(&[rule.name.to_string()]).unwrap())]).unwrap();
-            let revisions: Vec<_> = alone.rules.iter().map(|rule| &rule.revision).collect();
-            assert_eq!(revisions, [&rule.revision]);
-        }
-        let unknown = of(&["no-such-rule".to_owned()]).unwrap_err();
-        assert!(unknown.code == 2 && unknown.message.contains("no rule no-such-rule"), "{unknown}");
-    }
 }

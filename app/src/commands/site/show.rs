@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::directory::Directory;
-use logystera_processor::core::{HeldView, Outcomes, SiteView, SpoolStatus, SpoolView, Until, Wait};
+use logystera_processor::core::{HeldView, SiteView, SpoolView, Until, Wait};
 use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::control::{Key, Site};
 use logystera_schemas::ids::SpoolId;
@@ -97,7 +97,7 @@ fn print_engine(out: &mut Out, view: &SiteView) -> Result<(), CliError> {
     out.line(format_args!("heard     {}", when::show(record.heard_wall.0)))?;
     let on: Vec<&str> = record.declared_types.iter().map(SignalType::name).collect();
     out.line(format_args!("on        {}", if on.is_empty() { "nothing".to_owned() } else { on.join(", ") }))?;
-    let counts = counts(&record.outcomes);
+    let counts = record.outcomes.counts();
     let counts: Vec<String> =
         counts.iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{count} {name}")).collect();
     if !counts.is_empty() {
@@ -116,7 +116,7 @@ fn print_spools(out: &mut Out, spools: &[SpoolView]) -> Result<(), CliError> {
     rows.extend(spools.iter().map(|spool| {
         [
             short(spool.id),
-            standing(spool.standing).to_owned(),
+            spool.standing.as_str().to_owned(),
             when::show(spool.last_batch.0),
             when::show(spool.through.0),
             spool.held.to_string(),
@@ -161,14 +161,6 @@ fn short(spool: SpoolId) -> String {
     spool.to_string().chars().take(8).collect()
 }
 
-const fn standing(standing: SpoolStatus) -> &'static str {
-    match standing {
-        SpoolStatus::Live => "live",
-        SpoolStatus::Silent => "silent",
-        SpoolStatus::Ended => "ended",
-    }
-}
-
 fn object(directory: &Directory, site: &Site, engine: &EngineView) -> Value {
     let now = SystemClock::new().wall_ms();
     let rules = directory
@@ -193,14 +185,14 @@ fn engine_object(view: &SiteView) -> Value {
         .iter()
         .map(|spool| {
             json!({
-                "spool": spool.id, "state": standing(spool.standing), "last_batch_at": spool.last_batch, "through": spool.through,
+                "spool": spool.id, "state": spool.standing.as_str(), "last_batch_at": spool.last_batch, "through": spool.through,
                 "flush_every_s": spool.flush_every_s, "held": spool.held,
             })
         })
         .collect();
     let on: Vec<&str> = record.declared_types.iter().map(SignalType::name).collect();
     let outcomes: serde_json::Map<String, Value> =
-        counts(&record.outcomes).into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect();
+        record.outcomes.counts().into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect();
     json!({
         "as_of": view.as_of, "digest": record.digest, "semantics": record.semantics.max(1), "watermark": record.watermark,
         "heard_at": record.heard_wall, "on": on, "outcomes": outcomes, "spools": spools, "held": view.held.as_ref().map(held_object),
@@ -216,24 +208,4 @@ fn held_object(held: &HeldView) -> Value {
         "signals": held.signals, "bytes": held.bytes, "oldest_at": held.oldest, "newest_at": held.newest,
         "waits_for": waits.collect::<Vec<_>>(),
     })
-}
-
-/// What happened to the site's batches and signals, by the names that metrics have for it.
-fn counts(outcomes: &Outcomes) -> [(&'static str, u64); 14] {
-    [
-        ("batches", outcomes.batches),
-        ("signals", outcomes.signals),
-        ("refused", outcomes.refused),
-        ("duplicates", outcomes.duplicates),
-        ("conflicts", outcomes.conflicts),
-        ("below_window", outcomes.below_window),
-        ("spool_overflows", outcomes.spool_overflows),
-        ("spools_evicted", outcomes.spools_evicted),
-        ("shifted", outcomes.shifted),
-        ("cut", outcomes.cut),
-        ("late", outcomes.late),
-        ("released_early", outcomes.released_early),
-        ("evicted", outcomes.evicted),
-        ("time_resets", outcomes.time_resets),
-    ]
 }

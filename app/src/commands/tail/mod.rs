@@ -2,7 +2,7 @@
 
 mod show;
 
-pub(crate) use show::{detection_json, detection_text};
+pub(crate) use show::detection_text;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;

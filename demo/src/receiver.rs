@@ -10,12 +10,11 @@ use axum::routing::post;
 use logystera_alerter::channels::secret::Secret;
 use logystera_infra::shutdown::Shutdown;
 use logystera_ingest::serve_few;
+use logystera_schemas::calendar;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use super::story::{LOOK_EVERY, Story};
-use crate::cli::CliError;
-use crate::when;
+use crate::story::{LOOK_EVERY, Story};
 
 /// Bytes of a message: many times what a detection can have.
 const MESSAGE_BYTES_MAX: usize = 256 << 10;
@@ -23,8 +22,10 @@ const MESSAGE_BYTES_MAX: usize = 256 << 10;
 /// Signals of the evidence that are printed.
 const EVIDENCE_SHOWN: usize = 5;
 
-pub(super) struct Receiver {
-    pub(super) address: SocketAddr,
+/// The receiver, on its port.
+pub struct Receiver {
+    /// Where it listens.
+    pub address: SocketAddr,
     listener: TcpListener,
     story: Story,
 }
@@ -37,17 +38,13 @@ struct Desk {
 
 impl Receiver {
     /// Listens on a free port of this machine.
-    pub(super) async fn bind(story: Story) -> Result<Self, CliError> {
-        let bound = async {
-            let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-            Ok::<_, std::io::Error>((listener.local_addr()?, listener))
-        };
-        let (address, listener) = bound.await.map_err(CliError::not_available)?;
-        Ok(Self { address, listener, story })
+    pub async fn bind(story: Story) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        Ok(Self { address: listener.local_addr()?, listener, story })
     }
 
     /// Takes messages that are signed with `secret`.
-    pub(super) fn serve(self, secret: &str, shutdown: Shutdown) {
+    pub fn serve(self, secret: &str, shutdown: Shutdown) {
         let Ok(secret) = secret.parse() else { return };
         let desk = Desk { secret, story: self.story };
         let router = Router::new().route("/alerts", post(take)).with_state(desk);
@@ -100,7 +97,7 @@ fn show(message: &Value, id: &str) -> String {
 
 /// One signal of the evidence in a line.
 fn evidence(signal: &Value) -> String {
-    let at = signal["at"].as_i64().map_or(String::new(), when::show);
+    let at = signal["at"].as_i64().map_or(String::new(), calendar::show);
     let fields = signal.as_object().into_iter().flatten().filter(|(name, _)| *name != "at");
     let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let fields: Vec<String> = fields.map(|(name, value)| format!("{name}={}", shown(value))).collect();

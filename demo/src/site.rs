@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use logystera_control::sites::IssuedKey;
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::secrets::random_bytes;
 use logystera_infra::shutdown::Shutdown;
@@ -12,8 +13,7 @@ use logystera_schemas::signature::{CONTENT_TYPE, HEADER, IDENTITY, PATH, Secret,
 use reqwest::Client;
 use serde_json::{Value, json};
 
-use super::story::Story;
-use logystera_control::sites::IssuedKey;
+use crate::story::Story;
 
 /// How often the site sends.
 const FLUSH_EVERY: Duration = Duration::from_secs(2);
@@ -35,7 +35,7 @@ struct Sender {
 }
 
 /// Behaves, and then misbehaves, until the installation stops.
-pub(super) async fn behave(story: Story, key: IssuedKey, gateway: SocketAddr, shutdown: Shutdown) {
+pub async fn behave(story: Story, key: IssuedKey, gateway: SocketAddr, shutdown: Shutdown) {
     let Some(sender) = Sender::new(&key, gateway) else { return };
     let clock = SystemClock::new();
     let mut every = tokio::time::interval(FLUSH_EVERY);

@@ -8,17 +8,22 @@ use logystera_infra::clock::{Clock, SystemClock};
 use logystera_schemas::text::Shown;
 
 /// How often the story looks for detections.
-pub(super) const LOOK_EVERY: Duration = Duration::from_millis(200);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// The teller: one line an event, with the minutes and seconds since the start.
 #[derive(Clone)]
-pub(super) struct Story {
-    pub(super) clock: Arc<SystemClock>,
+pub struct Story {
+    pub(crate) clock: Arc<SystemClock>,
 }
 
 impl Story {
+    /// Begins at 0:00.
+    pub fn begin() -> Self {
+        Self { clock: Arc::new(SystemClock::new()) }
+    }
+
     /// Says a text, line by line.
-    pub(super) fn say(&self, text: &str) {
+    pub fn say(&self, text: &str) {
         let seconds = self.clock.monotonic_ms() / 1_000;
         let mut stamp = format!("[{}:{:02}]", seconds / 60, seconds % 60);
         let mut out = std::io::stdout().lock();
