@@ -75,7 +75,7 @@ fn a_bundle_is_of_what_its_rule_bundles_by() {
          firing 4 z e4 => a4#0 not_sent bundled next 30s
          firing 5 z e5 @blog => a4[5]#0 not_sent bundled next 30s
          at 30s
-         due => a1#1 a2[2 3]#1 a4[4 5]#1",
+         due => a2[2 3]#1 a1#1 a4[4 5]#1",
     );
 }
 

@@ -7,7 +7,7 @@ mod common;
 use std::collections::VecDeque;
 
 use common::{START_MS, Store, answered, apply, channels, commit, detection, restored, started, tick};
-use logystera_alerter::core::{Due, Planner};
+use logystera_alerter::core::{About, Due, Planner};
 use logystera_schemas::delivery::AttemptOutcome;
 use logystera_schemas::detection::DetectionState;
 use logystera_schemas::ids::Sha256Digest;
@@ -38,7 +38,7 @@ fn end(planner: &mut Planner, due: &Due, outcome: AttemptOutcome) {
 /// once, and by one that takes one a second; by a planner that is kept, and by one that is restored each time.
 #[test]
 fn a_neighbours_alert_does_not_wait_behind_the_storm_of_another_site() {
-    for (channel, before_max) in [("hook", 4), ("slack", 1)] {
+    for (channel, before_max, storm_min) in [("hook", 4, 50), ("slack", 1, 20)] {
         for (storm, neighbour) in [("a-site", "b-site"), ("b-site", "a-site")] {
             for is_restored in [false, true] {
                 let (mut planner, mut store) = (Planner::new(), Store::new());
@@ -55,10 +55,15 @@ fn a_neighbours_alert_does_not_wait_behind_the_storm_of_another_site() {
                         sites.push("known".to_owned());
                     }
                     let due = start_all(&mut planner);
-                    sites.extend(due.iter().map(|due| due.detection.site.to_string()));
+                    sites.extend(due.iter().map(|due| match due.about {
+                        About::Digest(..) => "digest".to_owned(),
+                        _ => due.detection.site.to_string(),
+                    }));
                     in_the_air.extend(due);
                     // Answers come one by one.
-                    end(&mut planner, &in_the_air.pop_front().unwrap(), AttemptOutcome::Delivered);
+                    if let Some(first) = in_the_air.pop_front() {
+                        end(&mut planner, &first, AttemptOutcome::Delivered);
+                    }
                     commit(&mut planner, &mut store);
                     if is_restored {
                         planner = restored(&store);
@@ -67,11 +72,14 @@ fn a_neighbours_alert_does_not_wait_behind_the_storm_of_another_site() {
                 let waits: Vec<usize> = sites
                     .split(|site| site == "known")
                     .skip(1)
-                    .map(|after| after.iter().position(|site| site == neighbour).expect("it leaves"))
+                    .map(|after| {
+                        after.iter().position(|site| [neighbour, "digest"].contains(&site.as_str())).expect("it leaves")
+                    })
                     .collect();
                 assert_eq!(waits.len(), 5);
                 assert!(waits.iter().all(|before| *before <= before_max), "{channel}, storm of {storm}: {waits:?}");
-                assert!(sites.iter().filter(|site| *site == storm).count() > 50, "the storm goes on");
+                let of_storm = sites.iter().filter(|site| *site == storm).count();
+                assert!(of_storm > storm_min, "the storm goes on: {of_storm}");
             }
         }
     }

@@ -28,6 +28,15 @@ fn not_sent(detection: &Detection, channel: &str, reason: &Reason, next: Option<
     Attempt { next_attempt_at: next, ..row.row(AttemptState::NotSent, reason, wall) }
 }
 
+/// The last row of what was held back and is told with others now: the rows behind it name the delivery that does that.
+fn told_by_another(line: &Detection, channel: &ChannelId, rows: &[Attempt]) -> Option<Attempt> {
+    let own = retry::delivery_id(line, channel.as_str(), None);
+    let is_of_line =
+        |row: &&Attempt| (&row.site, row.seq, row.channel.as_str()) == (&line.site, line.seq, channel.as_str());
+    let row = rows.iter().find(is_of_line).filter(|row| row.delivery != own && row.state == AttemptState::NotSent)?;
+    Some(Attempt { delivery: own, next_attempt_at: None, ..row.clone() })
+}
+
 impl Planner {
     /// Takes a silence in: a new one, or one that has changed or is ended. What it holds back no more is told.
     pub(super) fn silence(&mut self, silence: Silence, rows: &mut Vec<Attempt>) {
@@ -157,7 +166,9 @@ impl Planner {
         });
         let (reason, next) = match fate {
             Fate::Told => {
+                let before = rows.len();
                 let is_told = self.plan_one(&line, channel, PlannedFor::Release, rows);
+                rows.extend(told_by_another(&line, channel, &rows[before..]));
                 if let Some(tenant) = self.tenants.get_mut(id).filter(|_| is_told) {
                     tenant.episodes.change(episode, |known| known.told.extend([channel.clone()]));
                 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test helper: whoever fails here fails a test")]
 
+pub(crate) mod history;
 pub(crate) mod messages;
 mod noise;
 mod play;

@@ -217,16 +217,14 @@ impl Reading for Log {
     fn read(&self, topic: Topic, part: Part, from: u64, _: usize) -> Result<Vec<Record>, LogError> {
         let Range { start, end } = self.bounds(topic, part)?;
         let wanted = from.max(start)..end.min(from.max(start) + 7);
-        let record = |offset: u64| match topic {
-            Topic::Detections => {
+        let record = |offset: u64| {
+            if topic == Topic::Detections {
                 let (key, value) = self.detections[&part][offset as usize].clone();
-                Record { offset, key: key.into_bytes(), value }
+                return Record { offset, key: key.into_bytes(), value };
             }
-            _ => {
-                let row = &self.rows[&part][offset as usize];
-                let key = row.tenant.as_str().as_bytes().to_vec();
-                Record { offset, key, value: self.encoded(part, offset as usize, row) }
-            }
+            let row = &self.rows[&part][offset as usize];
+            let key = row.tenant.as_str().as_bytes().to_vec();
+            Record { offset, key, value: self.encoded(part, offset as usize, row) }
         };
         Ok(wanted.map(record).collect())
     }

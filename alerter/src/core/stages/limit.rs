@@ -1,9 +1,10 @@
 //! What there is room for: in the tenant's state, and in what a channel takes a minute.
 //!
-//! A channel for people takes so many messages a minute. Of those that could leave now, the worst and the oldest wait
-//! for their turn; what is beyond is held back, and told in one digest when the next minute begins.
+//! A channel for people takes so many messages a minute. Of those that could leave now, the worst wait for their turn,
+//! of these each site's oldest first; what is beyond is held back, and told in one digest when the next minute begins.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use logystera_schemas::detection::Detection;
@@ -47,16 +48,25 @@ impl Tenant {
         if self.waiting_count_for(channel) <= room {
             return Vec::new();
         }
-        let held = |id: &DeliveryId| {
-            let delivery = self.deliveries.get(id)?;
+        let held = |id: DeliveryId| {
+            let delivery = self.deliveries.get(&id)?;
             let is_alert = delivery.digest.is_none() && delivery.disabled.is_none() && !delivery.alone;
             let is_new = delivery.attempts == 0 && is_alert;
             let severity = self.detections.get(&delivery.lead.detection)?.detection.severity;
-            is_new.then_some((Reverse(severity), delivery.lead.order, *id))
+            is_new.then_some((Reverse(severity), &delivery.lead, id))
         };
-        let mut ready: Vec<_> = self.ready(channel, wall).filter_map(|id| held(&id)).collect();
-        ready.sort_unstable();
-        ready.into_iter().skip(room).map(|(.., id)| id).collect()
+        let mut ready: Vec<_> = self.ready(channel, wall).filter_map(held).collect();
+        ready.sort_unstable_by_key(|(severity, line, id)| (*severity, line.order, *id));
+        // Each site's first before any site's second: one that has a thousand takes no neighbour's place.
+        let mut of_site: BTreeMap<_, usize> = BTreeMap::new();
+        let mut ranked = Vec::new();
+        for (severity, line, id) in ready {
+            let nth = of_site.entry((severity, &line.detection.site)).or_default();
+            ranked.push((severity, *nth, line.order, id));
+            *nth += 1;
+        }
+        ranked.sort_unstable();
+        ranked.into_iter().skip(room).map(|(.., id)| id).collect()
     }
 
     fn open_digest(&self, channel: &ChannelId) -> Option<DeliveryId> {
