@@ -27,6 +27,43 @@ fn what_was_delivered_or_given_up_is_sent_again_under_an_id_of_its_own() {
     );
 }
 
+/// Nobody forgets what the channel heard before because one more try of it fails.
+#[test]
+fn the_end_of_what_was_told_is_told_though_a_resend_of_it_is_given_up() {
+    play(
+        "channels a
+         firing 1 x e1
+         start a1 => a1#1 started
+         end a1 ok => a1#1 delivered
+         resend a 1 => a1-again1#0 waiting resent next 0s
+         start a1-again1 => a1-again1#1 started
+         end a1-again1 404 => a1-again1#1 failed status_404 next ~5s
+         at 10s
+         start a1-again1 => a1-again1#2 started
+         end a1-again1 404 => a1-again1#2 dead status_404
+         resolved 2 x e1
+         due => a2#1",
+    );
+}
+
+#[test]
+fn the_end_of_what_only_a_resend_told_is_told() {
+    play(
+        "channels a
+         firing 1 x e1
+         start a1 => a1#1 started
+         end a1 404 => a1#1 failed status_404 next ~5s
+         at 10s
+         start a1 => a1#2 started
+         end a1 404 => a1#2 dead status_404
+         resend a 1 => a1-again1#0 waiting resent next 0s
+         start a1-again1 => a1-again1#1 started
+         end a1-again1 ok => a1-again1#1 delivered
+         resolved 2 x e1
+         due => a2#1",
+    );
+}
+
 /// It is told by itself: nothing of the fault overtakes it or waits for it, in this process or in the next one.
 #[test]
 fn news_of_the_fault_goes_beside_it() {

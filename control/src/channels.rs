@@ -161,7 +161,9 @@ impl<L: Log> Context<L> {
 pub(crate) fn known_channel<'a>(directory: &'a Directory, channel: &str) -> Result<&'a Channel, ControlError> {
     match directory.channel(channel) {
         Some(found) if found.removed_at.is_none() => Ok(found),
-        Some(_) => Err(ControlError::invalid(format!("the channel {channel} was removed"))),
+        Some(_) => Err(ControlError::invalid(format!(
+            "the channel {channel} was removed; `logystera channel list` shows those that are there"
+        ))),
         None => {
             Err(ControlError::invalid(format!("there is no channel {channel}; `logystera channel list` shows them")))
         }

@@ -36,7 +36,7 @@ pub struct SettingsChange {
     /// The severity from which it is told anyway; `none`: nothing is.
     #[serde(default)]
     pub quiet_except: Option<String>,
-    /// Messages a minute, at most; 0: as they come.
+    /// Messages a minute, at most; 0: as its kind takes them.
     #[serde(default)]
     pub per_minute: Option<u32>,
 }

@@ -15,7 +15,6 @@ use crate::context::Context;
 use crate::error::ControlError;
 use crate::rules::by;
 use crate::settings::{severity_of, subsystem_of};
-use crate::sites::TENANT_DEFAULT;
 
 /// A silence that is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,7 +82,7 @@ impl NewSilence {
         });
         let site = site.transpose()?;
         let tenant: TenantId = match (&self.tenant, site) {
-            (None, None) => TENANT_DEFAULT.parse().map_err(flag("tenant"))?,
+            (None, None) => only_tenant(directory)?,
             (None, Some(site)) => site.tenant.clone(),
             (Some(tenant), None) => tenant.parse().map_err(flag("tenant"))?,
             (Some(tenant), Some(site)) if *tenant == site.tenant.as_str() => site.tenant.clone(),
@@ -119,6 +118,19 @@ impl NewSilence {
             )));
         }
         Ok(silence)
+    }
+}
+
+/// The installation's only tenant.
+fn only_tenant(directory: &Directory) -> Result<TenantId, ControlError> {
+    let all: Vec<&TenantId> = directory.tenants().map(|known| &known.tenant).collect();
+    match all[..] {
+        [only] => Ok(only.clone()),
+        [] => Err(ControlError::invalid("there is no tenant yet; `site add` makes them".to_owned())),
+        _ => {
+            let names: Vec<&str> = all.iter().map(|tenant| tenant.as_str()).collect();
+            Err(ControlError::invalid(format!("whose alerts? --tenant or --site says it ({})", names.join(", "))))
+        }
     }
 }
 

@@ -64,6 +64,17 @@ fn attempted(story: &Story, attempt: &Attempt) {
         story.say(&format!("The rule puts alerts together: this one waits for others{until}."));
         return;
     }
+    match attempt.state {
+        AttemptState::NotSent => {
+            story.say(&format!("Nobody is told of {} now, and that is on disk too: {}.", attempt.rule, attempt.reason));
+            return;
+        }
+        AttemptState::Waiting => {
+            story.say(&format!("Somebody asked for {} again.", attempt.rule));
+            return;
+        }
+        _ => {}
+    }
     let status = attempt.status.map_or(String::new(), |status| format!(", HTTP status {status}"));
     match attempt.state {
         AttemptState::Started => {

@@ -1,4 +1,4 @@
-//! Who tells the story.
+//! The teller of the story.
 
 use std::io::Write;
 use std::sync::Arc;

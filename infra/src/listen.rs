@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 
-/// What is expected, where it cannot be read.
+/// What is expected, if it cannot be read.
 const EXPECTED: &str = "expected ADDRESS:PORT: 127.0.0.1:8080 is reached from this machine alone, 0.0.0.0:8080 from everywhere; a port alone is of this machine";
 
 /// Reads an address and a port; a port alone, which is of this machine; or a name that stands for one address.
@@ -25,7 +25,7 @@ pub fn parse(text: &str) -> Result<SocketAddr, String> {
     one(host, &found.collect())
 }
 
-/// The one address that a name stands for; the IPv4 one where it has one of each kind, as `localhost` has.
+/// The one address that a name stands for; the IPv4 one if it has one of each kind, as `localhost` has.
 fn one(host: &str, found: &BTreeSet<SocketAddr>) -> Result<SocketAddr, String> {
     let v4: BTreeSet<_> = found.iter().filter(|address| address.is_ipv4()).collect();
     let candidates = if v4.is_empty() { found.iter().collect() } else { v4 };

@@ -169,7 +169,7 @@ avro_record! {
         pub resolved: bool,
         /// When it is left alone.
         pub quiet: Option<QuietHours>,
-        /// Messages a minute, at most. None: as they come.
+        /// Messages a minute, at most. None: as its kind takes them.
         pub per_minute: Option<u32>,
     }
 }

@@ -86,6 +86,10 @@ def sign(secret: str, timestamp: int, body: bytes) -> str:
     return "v1," + base64.b64encode(hmac.new(key, f"{ID}.{timestamp}.".encode() + body, "sha256").digest()).decode()
 
 
+def sign_with(key: bytes) -> str:
+    return "v1," + base64.b64encode(hmac.new(key, f"{ID}.{NOW}.".encode() + BODY, "sha256").digest()).decode()
+
+
 def cases() -> list[tuple[str, bool, list[str]]]:
     """What it is, whether it is genuine, and the fields of its line."""
     good, other = sign(SECRET, NOW, BODY), sign(OTHER, NOW, BODY)
@@ -106,6 +110,9 @@ def cases() -> list[tuple[str, bool, list[str]]]:
         ("of another version", False, ID, NOW, good.replace("v1,", "v1a,"), SECRET, BODY, NOW),
         ("the beginning of its signature", False, ID, NOW, good[:20], SECRET, BODY, NOW),
         ("no signature", False, ID, NOW, "v1,", SECRET, BODY, NOW),
+        ("no secret", False, ID, NOW, sign_with(b""), "", BODY, NOW),
+        ("a secret without a key", False, ID, NOW, sign_with(b""), "whsec_", BODY, NOW),
+        ("a secret that was cut off", False, ID, NOW, sign_with(base64.b64decode("c2VjcmV0")), "whsec_c2VjcmV0", BODY, NOW),
     ]
     return [(what, ok, [i, str(t), s, secret, base64.b64encode(body).decode(), str(now)]) for what, ok, i, t, s, secret, body, now in made]
 

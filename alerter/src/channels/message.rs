@@ -68,7 +68,7 @@ pub fn body(due: &Due, public_url: &str, advice: Option<&Advice>) -> Vec<u8> {
         About::Detection => {
             let kind = match detection.state {
                 DetectionState::Resolved => "detection.resolved",
-                // A suppressed one is never delivered.
+                // A suppressed one is delivered only if somebody asks for it.
                 DetectionState::Firing | DetectionState::Suppressed => "detection.firing",
             };
             let data = Said { detection, url: &url, advice, merged: &due.merged };

@@ -147,7 +147,7 @@ fn headline(detection: &Detection) -> (Tone, String) {
     let title = Shown(&detection.title);
     match detection.state {
         DetectionState::Resolved => (Tone::Over, format!("Over: {title}")),
-        // A suppressed one is never delivered.
+        // A suppressed one is delivered only if somebody asks for it.
         DetectionState::Firing | DetectionState::Suppressed => {
             (Tone::Firing(detection.severity), format!("{}: {title}", severity(detection.severity)))
         }

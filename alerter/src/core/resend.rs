@@ -6,7 +6,8 @@ use logystera_schemas::delivery::{Attempt, AttemptState, Resend};
 use logystera_schemas::time::WallMs;
 
 use super::clock::Timer;
-use super::delivery::{Delivery, Line, Stage};
+use super::delivery::{Delivery, Line, Merged, Stage};
+use super::episodes::Knows;
 use super::key::Key;
 use super::planner::Planner;
 use super::reason::Reason;
@@ -33,7 +34,10 @@ impl Planner {
         let of = RowOf { detection: &detection, channel: channel.as_str(), delivery, attempt: 0, disabled: None };
         let planned = plan(delivery, &detection, &channel, None, tenant.next_order(), wall);
         let first = Timer::after(wall, retry::delay_ms(delivery, 1));
-        let lead = Line { lane: None, ..planned.lead.clone() };
+        // If nobody hears it, the channel still knows what it was told before.
+        let knows = tenant.episodes.knows(detection.id, &channel) == Knows::Yes;
+        let merged = Merged { untold: planned.lead.merged.untold && !knows, ..planned.lead.merged };
+        let lead = Line { lane: None, merged, ..planned.lead.clone() };
         let planned = Delivery { alone: true, lead, gathers: None, stage: Stage::Waiting(first), ..planned };
         let refused = match tenant.channels.get(&channel) {
             None => Some(Reason::ChannelRemoved),
@@ -50,6 +54,11 @@ impl Planner {
         rows.push(Attempt { next_attempt_at, ..of.row(AttemptState::Waiting, &Reason::Resent, wall) });
         tenant.hold(&detection, &mut self.dirty);
         tenant.insert(delivery, planned);
+        // From here on it hears of the end, too.
+        if tenant.episodes.get(detection.id).is_some() {
+            tenant.episodes.change(detection.id, |known| known.told.extend([channel.clone()]));
+            self.dirty.mark(Key::Episode(id.clone(), detection.id));
+        }
         self.dirty.mark(Key::Delivery(id.clone(), delivery));
         self.busy.insert(id);
     }

@@ -233,7 +233,7 @@ fn channel(args: &Args) -> Result<u8, CliError> {
             )?;
         }
         Answer::Set { is_default } if args.place.json => out.json(&json!({"set": true, "default": is_default}))?,
-        Answer::Set { is_default: true } => out.line("From now on it gets every alert of its tenant, at once.")?,
+        Answer::Set { is_default: true } => out.line("From now on it gets every alert of its tenant.")?,
         Answer::Set { .. } => {
             let flags = args.place.flags();
             out.line(format_args!("From now on it gets what `logystera channel list{flags}` says."))?;

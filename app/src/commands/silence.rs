@@ -149,7 +149,7 @@ fn silence(args: &Args) -> Result<u8, CliError> {
 fn tell(out: &mut Out, done: &Silenced, place: &PlaceArgs) -> Result<(), CliError> {
     let (id, flags) = (&done.silence, place.flags());
     if done.ended_at.is_some() {
-        out.line(format_args!("{id} is over: what still fires is told now."))?;
+        out.line(format_args!("{id} is over: what still fires is told now, unless something else holds it back."))?;
         return Ok(());
     }
     out.line(format_args!("silence  {id}"))?;

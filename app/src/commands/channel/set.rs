@@ -15,7 +15,7 @@ pub(super) const EXAMPLES: &str = "Examples:
   logystera channel set ch_0123456789 --no-resolved --per-minute 10
   logystera channel set ch_0123456789 --severity info --all-subsystems \\
     --no-quiet
-                          everything again
+                          undoes the first two
 
 What is not named stays as it is. An alert that no channel takes has a row in
 topic attempts that says so: logystera delivery list --state not_sent";
@@ -63,7 +63,7 @@ pub(super) struct SetArgs {
     /// Messages a minute, at most
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "no_per_minute")]
     per_minute: Option<u32>,
-    /// As many messages as there are
+    /// As many as its kind takes: Slack and Teams 30, email 20, a webhook as they come
     #[arg(long)]
     no_per_minute: bool,
 }
@@ -98,7 +98,7 @@ pub(super) fn text(settings: &ChannelSettings) -> String {
     said.extend(list("parts", settings.subsystems.iter().map(String::as_str).collect()));
     said.extend(list("rules", settings.rules.iter().map(RuleName::as_str).collect()));
     said.extend(list("sites", settings.sites.iter().map(SiteId::as_str).collect()));
-    said.extend((!settings.resolved).then(|| "no ends".to_owned()));
+    said.extend((!settings.resolved).then(|| "not when it is over".to_owned()));
     said.extend(settings.quiet.map(|quiet| {
         let except = quiet.except.map_or(String::new(), |least| format!(" except {least}"));
         format!("quiet {quiet}{except}")

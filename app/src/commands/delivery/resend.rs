@@ -65,6 +65,11 @@ fn what(log: &dyn InstallationLog, asked: &Asked<'_>, place: &PlaceArgs) -> Resu
                     "that delivery is the news that channel {off} is switched off, and no alert"
                 )));
             }
+            if history.rows.iter().any(|other| (&other.site, other.seq) != (&row.site, row.seq)) {
+                return Err(CliError::wrong_use(format!(
+                    "that delivery tells several alerts: `logystera delivery show {id}` lists them; name one, and the channel: `delivery resend --alert ID --channel CHANNEL`"
+                )));
+            }
             let is_it = |d: &Detection| (&d.site, d.seq, d.id) == (&row.site, row.seq, row.detection);
             (newest(log, is_it)?, asked.channel.unwrap_or(&row.channel).to_owned())
         }

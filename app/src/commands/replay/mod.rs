@@ -32,7 +32,7 @@ use progress::Progress;
   logystera replay --site my-shop --from 2h --json
   logystera replay --rules new.yaml | wc -l
 
-The engine starts at the log's start; with --from at each site's newest snapshot before that time, and where the log's start is
+The engine starts at the log's start; with --from at each site's newest snapshot before that time, and if the log's start is
 gone at the oldest one that is left. Snapshots are taken once a day. Deliveries have none: once the start of topic detections is
 gone, the chains of topic attempts are verified alone, and the exit code is 3. With --site they are those of its tenant.
 
@@ -43,7 +43,7 @@ pub struct Args {
     data: DataArgs,
     #[command(flatten)]
     cluster: ClusterArgs,
-    /// Compare with the detections that were recorded
+    /// Compare with the detections and the delivery history that were recorded
     #[arg(long, conflicts_with = "rules")]
     verify: bool,
     /// Only what was evaluated at this time (the site's) or later
