@@ -247,3 +247,20 @@ fn a_storm_is_a_few_messages_and_little_state() {
     assert!(lost.clone().all(|row| row.channel == "a"), "the others count what they cannot tell");
     assert!(rows.iter().all(|row| row.reason != "rate_limited" || row.state == AttemptState::NotSent));
 }
+
+/// A backlog in which each end has overtaken its beginning: the digest tells both.
+#[test]
+fn a_digest_counts_beginnings_that_its_ends_have_overtaken() {
+    play(&format!(
+        "{}
+         at 20s
+         firing 21 x e1 6m
+         resolved 22 x e1 6m => mail21#0 not_sent superseded
+         firing 23 y e2 6m
+         resolved 24 y e2 6m => mail23#0 not_sent superseded
+         at 50s => mail-digest22#0 not_sent rate_limited next 10s, mail-digest22[24]#0 not_sent rate_limited next 10s
+         at 60s
+         due => mail-digest22(4: 22 24)#1",
+        taken()
+    ));
+}

@@ -11,7 +11,7 @@ use common::history::{crashing, live, noisy_step, step};
 use common::{Store, apply, commit, restored};
 use logystera_alerter::core::{About, Due, Planner};
 use logystera_schemas::delivery::{Attempt, AttemptState};
-use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
+use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::{DeliveryId, EpisodeId};
 use logystera_schemas::topic::DetectionsRecord;
 use proptest::prelude::*;
@@ -125,9 +125,8 @@ proptest! {
             }
             if let DetectionsRecord::Detection(detection) = &record {
                 prop_assert!(said.contains(&(detection.tenant.clone(), detection.seq)), "every detection has a row");
-                // The engine tells no end of what it never told. One that began in a suppression may have been told before it
-                // was kept who was: its end goes to everybody.
-                if detection.state == DetectionState::Firing && detection.reason != DetectionReason::SuppressionExpired {
+                // The engine tells no end of what it never told.
+                if detection.state == DetectionState::Firing {
                     fired.insert((detection.tenant.clone(), detection.id));
                 }
             }

@@ -83,13 +83,15 @@ impl Planner {
             Next::Again(_) => (AttemptState::Failed, Reason::of(ended)),
             Next::Over(reason) => (AttemptState::Dead, reason.unwrap_or_else(|| Reason::of(ended))),
         };
+        let told = self.tenants.get(&ended.tenant).map(|tenant| tenant.detections_of(&delivery)).unwrap_or_default();
         if again_at.is_none() {
-            let told =
-                self.tenants.get(&ended.tenant).map(|tenant| tenant.detections_of(&delivery)).unwrap_or_default();
             self.remove(&ended.tenant, ended.delivery);
             if !is_heard {
                 self.untell(&ended.tenant, &delivery, &told);
             }
+        }
+        if is_heard && delivery.disabled.is_none() {
+            self.heard(&ended.tenant, &delivery.channel, &told);
         }
         let mut overtaken = Vec::new();
         for lane in delivery.lanes() {

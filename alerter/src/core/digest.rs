@@ -48,8 +48,16 @@ impl Digest {
         self.counts.iter().map(|count| count.alerts).sum::<u64>() + self.rest
     }
 
-    pub(super) fn add(&mut self, detection: &Detection) {
+    /// Counts a detection; and, if it is over and its beginning was not told, that too.
+    pub(super) fn add(&mut self, detection: &Detection, began_untold: bool) {
         let is_over = detection.state == DetectionState::Resolved;
+        if is_over && began_untold {
+            self.count(detection, false);
+        }
+        self.count(detection, is_over);
+    }
+
+    fn count(&mut self, detection: &Detection, is_over: bool) {
         let (rule, severity) = (&detection.rule, detection.severity);
         let known = self.counts.iter_mut().find(|c| c.rule == *rule && c.severity == severity && c.is_over == is_over);
         if let Some(count) = known {

@@ -6,6 +6,7 @@ use logystera_schemas::delivery::{Attempt, AttemptState};
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
 
+use super::delivery::Merged;
 use super::key::Key;
 use super::planner::Planner;
 use super::reason::Reason;
@@ -33,8 +34,8 @@ impl Planner {
             let detections = tenant.detections_of(&delivery);
             tenant.remove(id, surplus, &mut self.dirty);
             self.dirty.mark(Key::Delivery(id.clone(), surplus));
-            for detection in detections {
-                self.hold_one(id, channel, &detection, rows);
+            for (line, detection) in delivery.lines().zip(&detections) {
+                self.hold_one(id, channel, detection, line.merged, rows);
             }
             if delivery.gathers.is_some() {
                 // Rows named this delivery already: its last one.
@@ -50,17 +51,18 @@ impl Planner {
         }
     }
 
-    /// Holds back one detection.
+    /// Holds back one detection, which would have told so much besides.
     pub(super) fn hold_one(
         &mut self,
         id: &TenantId,
         channel: &ChannelId,
         detection: &Arc<Detection>,
+        merged: Merged,
         rows: &mut Vec<Attempt>,
     ) {
         let wall = self.clock.wall();
         let Some(tenant) = self.tenants.get_mut(id) else { return };
-        let delivery = tenant.hold_back(id, channel, detection, wall, &mut self.dirty);
+        let delivery = tenant.hold_back(id, channel, (detection, merged), wall, &mut self.dirty);
         self.tell_of_held(detection, channel, delivery, &Reason::RateLimited, rows);
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use logystera_schemas::delivery::{Attempt, AttemptState};
-use logystera_schemas::detection::{Detection, DetectionState};
+use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
 use logystera_schemas::ids::{ChannelId, EpisodeId, SilenceId, TenantId};
 use logystera_schemas::limits::SILENCES_MAX;
 use logystera_schemas::noise::Silence;
@@ -20,6 +20,11 @@ use super::retry;
 use super::row::RowOf;
 use super::stages::hold::{Fate, fate};
 use super::stages::plan::PlannedFor;
+
+/// Whether no end ever follows: what it says is said once.
+fn has_no_end(detection: &Detection) -> bool {
+    detection.reason == DetectionReason::Overflow
+}
 
 /// A line that a channel does not get now.
 fn not_sent(detection: &Detection, channel: &str, reason: &Reason, next: Option<WallMs>, wall: WallMs) -> Attempt {
@@ -97,7 +102,7 @@ impl Planner {
         let (id, episode) = (detection.tenant.clone(), detection.id);
         let tenant = self.tenants.entry(id.clone()).or_default();
         let is_over = detection.state == DetectionState::Resolved;
-        if is_over && held.is_empty() {
+        if (is_over || has_no_end(detection)) && held.is_empty() {
             if tenant.episodes.remove(episode).is_none() {
                 return;
             }
@@ -180,7 +185,8 @@ impl Planner {
         };
         rows.extend(reason.map(|reason| not_sent(&line, channel.as_str(), &reason, next, wall)));
         let Some(tenant) = self.tenants.get_mut(id) else { return };
-        if line.state == DetectionState::Resolved && tenant.episodes.get(episode).is_some_and(|e| e.held.is_empty()) {
+        let is_last = line.state == DetectionState::Resolved || has_no_end(&line);
+        if is_last && tenant.episodes.get(episode).is_some_and(|e| e.held.is_empty()) {
             tenant.episodes.remove(episode);
         }
     }
@@ -193,6 +199,18 @@ impl Planner {
             debug_assert_eq!(line.detection.seq, detection.seq, "the lines and what they tell go together");
             if tenant.episodes.knows(detection.id, &delivery.channel) == Knows::Yes {
                 tenant.episodes.change(detection.id, |known| known.told.retain(|c| *c != delivery.channel));
+                self.dirty.mark(Key::Episode(id.clone(), detection.id));
+            }
+        }
+    }
+
+    /// A channel may have heard what a delivery tells: it hears of the ends of those episodes, too. `told` are the
+    /// detections of the delivery.
+    pub(super) fn heard(&mut self, id: &TenantId, channel: &ChannelId, told: &[Arc<Detection>]) {
+        let Some(tenant) = self.tenants.get_mut(id) else { return };
+        for detection in told.iter().filter(|one| one.state != DetectionState::Resolved) {
+            if tenant.episodes.knows(detection.id, channel) == Knows::No {
+                tenant.episodes.change(detection.id, |known| known.told.extend([channel.clone()]));
                 self.dirty.mark(Key::Episode(id.clone(), detection.id));
             }
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use logystera_schemas::delivery::{Attempt, AttemptState, ChannelEnabled, ChannelsConfigured};
-use logystera_schemas::detection::Detection;
+use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
 use logystera_schemas::limits::CHANNELS_MAX;
 use logystera_schemas::noise::ChannelSettings;
@@ -15,6 +15,7 @@ use logystera_schemas::topic::DetectionsRecord;
 use super::channel::Channel;
 use super::clock::{LogClock, Timer};
 use super::delivery::{Lane, Stage};
+use super::episodes::Knows;
 use super::key::{Dirty, Key};
 use super::reason::Reason;
 use super::report::{Counters, Notice};
@@ -195,6 +196,9 @@ impl Planner {
         if is_released {
             planned.stage = Stage::Waiting(Timer::after(wall, retry::delay_ms(delivery, 1)));
         }
+        // An episode that is not known is new, as far as anybody can tell.
+        let is_news = detection.state == DetectionState::Firing && planned.disabled.is_none();
+        planned.lead.merged.untold = is_news && tenant.episodes.knows(detection.id, channel) != Knows::Yes;
         let lane = planned.lanes().next();
         if lane.as_ref().is_some_and(|lane| tenant.is_newest(lane, &planned.lead.detection)) {
             return true;
@@ -202,7 +206,8 @@ impl Planner {
         let refused = limit(tenant, &planned, detection);
         if refused == Some(Reason::RateLimited) {
             self.busy.insert(id.clone());
-            self.hold_one(&id, channel, detection, rows);
+            let merged = planned.lead.merged;
+            self.hold_one(&id, channel, detection, merged, rows);
             return true;
         }
         if let Some(reason) = refused {

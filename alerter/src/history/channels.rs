@@ -35,7 +35,7 @@ pub fn newest(log: &dyn Reading) -> Result<BTreeMap<String, Attempt>, LogError> 
 fn is_telling(row: &Attempt) -> bool {
     let is_of_the_message = row.state == AttemptState::NotSent && row.reason != "channel_disabled";
     let is_of_the_message = is_of_the_message || ["superseded", "channel_removed"].contains(&row.reason.as_str());
-    row.state != AttemptState::Started && !row.channel.is_empty() && !is_of_the_message
+    !matches!(row.state, AttemptState::Started | AttemptState::Waiting) && !row.channel.is_empty() && !is_of_the_message
 }
 
 /// What a row says of its channel at a time.

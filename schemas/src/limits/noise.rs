@@ -14,8 +14,9 @@ pub const EPISODES_MAX: usize = 20_000;
 pub const HELD_BACK_MAX: usize = 10_000;
 /// Subsystems, rules or sites that a channel's settings name, of each.
 pub const SETTINGS_LISTED_MAX: usize = 100;
-/// Messages a minute that a channel's limit may say: more than a channel can take, one after the other.
-pub const PER_MINUTE_MAX: u32 = 6_000;
+/// Messages a minute that a channel's limit may say: five a second, far more than people read. Each record of a storm
+/// looks at so many.
+pub const PER_MINUTE_MAX: u32 = 300;
 /// Minutes that any clock is ahead of or behind UTC, at most.
 pub const UTC_OFFSET_MIN_MAX: i32 = 14 * 60;
 

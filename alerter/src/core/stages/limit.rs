@@ -79,16 +79,11 @@ impl Tenant {
         &mut self,
         tenant: &TenantId,
         channel: &ChannelId,
-        detection: &Arc<Detection>,
+        (detection, merged): (&Arc<Detection>, Merged),
         wall: WallMs,
         dirty: &mut Dirty,
     ) -> DeliveryId {
-        let line = Line {
-            detection: DetectionRef::of(detection),
-            order: self.next_order(),
-            merged: Merged::default(),
-            lane: None,
-        };
+        let line = Line { detection: DetectionRef::of(detection), order: self.next_order(), merged, lane: None };
         let open = self.open_digest(channel);
         let id = open.unwrap_or_else(|| retry::digest_id(detection, channel.as_str()));
         if open.is_some() {
@@ -100,7 +95,7 @@ impl Tenant {
             self.insert(id, Delivery::of_digest(channel.clone(), line, digest_key(), wall, Stage::Waiting(timer)));
         }
         if let Some(digest) = self.deliveries.get_mut(&id).and_then(|delivery| delivery.digest.as_mut()) {
-            digest.add(detection);
+            digest.add(detection, merged.untold);
         }
         dirty.mark(Key::Delivery(tenant.clone(), id));
         id
