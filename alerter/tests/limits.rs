@@ -254,10 +254,10 @@ fn a_digest_counts_beginnings_that_its_ends_have_overtaken() {
     play(&format!(
         "{}
          at 20s
-         firing 21 x e1 6m
-         resolved 22 x e1 6m => mail21#0 not_sent superseded
-         firing 23 y e2 6m
-         resolved 24 y e2 6m => mail23#0 not_sent superseded
+         firing 21 x e31 6m
+         resolved 22 x e31 6m => mail21#0 not_sent superseded
+         firing 23 y e32 6m
+         resolved 24 y e32 6m => mail23#0 not_sent superseded
          at 50s => mail-digest22#0 not_sent rate_limited next 10s, mail-digest22[24]#0 not_sent rate_limited next 10s
          at 60s
          due => mail-digest22(4: 22 24)#1",
