@@ -86,6 +86,9 @@ fn a_silence_is_made_and_ended_while_nothing_runs_and_says_what_is_wrong() {
         let said = folder.expect(2, &[&["silence", "add"], &wrong[..]].concat());
         assert!(said.contains(says), "{wrong:?}: {said}");
     }
+    folder.expect(0, &["site", "add", "Blog", "--tenant", "acme"]);
+    let said = folder.expect(2, &["silence", "add", "--for", "2h", "--reason", "x"]);
+    assert!(said.contains("whose alerts? --tenant or --site says it (acme, default)"), "{said}");
 }
 
 #[test]
@@ -104,7 +107,7 @@ fn what_a_channel_takes_is_set_shown_and_undone() {
         "per_minute": 10
     });
     assert_eq!(settings, expected);
-    let said = "warning and worse; parts mail, db; rules r1; sites shop; no ends; quiet 22:00-07:00+02:00 except critical; 10 a minute";
+    let said = "warning and worse; parts mail, db; rules r1; sites shop; not when it is over; quiet 22:00-07:00+02:00 except critical; 10 a minute";
     assert!(folder.expect(0, &["channel", "list"]).contains(said));
     set(&["--severity", "info", "--all-subsystems", "--all-rules", "--all-sites", "--resolved", "--no-quiet"], 0);
     assert!(set(&["--no-per-minute"], 0).contains("every alert"));
