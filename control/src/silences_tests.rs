@@ -17,7 +17,8 @@ fn directory() -> Directory {
 }
 
 fn new() -> NewSilence {
-    NewSilence { for_ms: 2 * HOUR_MS, reason: "moving".to_owned(), ..NewSilence::default() }
+    let tenant = Some("default".to_owned());
+    NewSilence { for_ms: 2 * HOUR_MS, reason: "moving".to_owned(), tenant, ..NewSilence::default() }
 }
 
 #[test]
@@ -27,7 +28,7 @@ fn a_silence_is_its_sites_tenants_and_begins_now_unless_it_says_when() {
     let plain = of(new());
     assert_eq!((plain.tenant.as_str(), plain.author.as_str()), ("default", "silence add on here"));
     assert_eq!((plain.from, plain.until), (NOW, NOW.plus(2 * HOUR_MS)));
-    let site = of(NewSilence { site: Some("shop".to_owned()), author: Some("ann".to_owned()), ..new() });
+    let site = of(NewSilence { site: Some("shop".to_owned()), author: Some("ann".to_owned()), tenant: None, ..new() });
     assert_eq!((site.tenant.as_str(), site.author.as_str()), ("acme", "ann"));
     let later = of(NewSilence { from_ms: Some(NOW.0 + HOUR_MS), ..new() });
     assert_eq!((later.from, later.until), (NOW.plus(HOUR_MS), NOW.plus(3 * HOUR_MS)));
@@ -47,6 +48,7 @@ fn what_cannot_be_silenced_says_what_can() {
         (NewSilence { site: text("blog"), ..new() }, "`logystera site list` shows them"),
         (NewSilence { site: text("shop"), tenant: text("default"), ..new() }, "is acme's, not default's"),
         (NewSilence { tenant: text("nobody"), ..new() }, "no tenant nobody"),
+        (NewSilence { tenant: None, ..new() }, "whose alerts? --tenant or --site says it (acme, default)"),
         (NewSilence { severity: text("bad"), ..new() }, "expected one of info, warning, critical"),
         (NewSilence { rule: text("No Rule"), ..new() }, "--rule: "),
         (NewSilence { subsystem: text("Mail!"), ..new() }, "such as mail"),
@@ -69,7 +71,9 @@ fn of_as_many_as_are_kept_the_one_that_has_been_over_for_longest_makes_room() {
     }
     let error = new().silence(&directory, "here", NOW).unwrap_err();
     assert!(error.message.contains("100 silences that are not over"), "{error}");
-    assert!(NewSilence { site: Some("shop".to_owned()), ..new() }.silence(&directory, "here", NOW).is_ok());
+    assert!(
+        NewSilence { site: Some("shop".to_owned()), tenant: None, ..new() }.silence(&directory, "here", NOW).is_ok()
+    );
     put_over(&mut directory, 7, -5);
     put_over(&mut directory, 8, -9);
     assert_eq!(new().silence(&directory, "here", NOW).unwrap().silence.as_str(), "sl_8");
