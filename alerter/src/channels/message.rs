@@ -63,7 +63,11 @@ pub fn body(due: &Due, public_url: &str, advice: Option<&Advice>) -> Vec<u8> {
     match &due.about {
         About::Bundle(told) => {
             let timestamp = told.iter().map(|one| one.detection.last_evaluated_at).max().map_or(timestamp, rfc3339);
-            json(&Envelope { r#type: "detection.bundle", timestamp, data: Bundle { told, public_url, advice } })
+            json(&Envelope {
+                r#type: "detection.bundle",
+                timestamp,
+                data: Bundle(Detections { told, public_url, advice }),
+            })
         }
         About::Detection => {
             let kind = match detection.state {
@@ -164,15 +168,11 @@ impl Serialize for Said<'_> {
 }
 
 /// Several detections of a rule: what they have in common, and each as in a message of its own.
-struct Bundle<'a> {
-    told: &'a [Told],
-    public_url: &'a str,
-    advice: Option<&'a Advice>,
-}
+struct Bundle<'a>(Detections<'a>);
 
 impl Serialize for Bundle<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { told, public_url, advice } = self;
+        let Detections { told, .. } = &self.0;
         let mut map = serializer.serialize_struct("Bundle", 9)?;
         if let Some(first) = told.first().map(|one| one.detection.as_ref()) {
             map.serialize_field("tenant", &first.tenant)?;
@@ -183,7 +183,7 @@ impl Serialize for Bundle<'_> {
             map.serialize_field("state", &first.state)?;
         }
         map.serialize_field("count", &told.len())?;
-        map.serialize_field("detections", &Detections { told, public_url, advice: *advice })?;
+        map.serialize_field("detections", &self.0)?;
         map.end()
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use logystera_schemas::delivery::{Attempt, AttemptState, Resend};
-use logystera_schemas::time::WallMs;
 
 use super::clock::Timer;
 use super::delivery::{Delivery, Line, Merged, Stage};
@@ -15,7 +14,6 @@ use super::retry;
 use super::row::RowOf;
 use super::stages::limit::limit;
 use super::stages::plan::plan;
-use super::tenant::Tenant;
 
 impl Planner {
     /// Plans it, whatever became of the deliveries before, and says so in a row; or says in a row why it does not.
@@ -50,8 +48,6 @@ impl Planner {
             self.forget_if_empty(&id);
             return;
         }
-        let next_attempt_at = not_before(tenant, &planned, wall);
-        rows.push(Attempt { next_attempt_at, ..of.row(AttemptState::Waiting, &Reason::Resent, wall) });
         tenant.hold(&detection, &mut self.dirty);
         tenant.insert(delivery, planned);
         // From here on it hears of the end, too.
@@ -60,12 +56,8 @@ impl Planner {
             self.dirty.mark(Key::Episode(id.clone(), detection.id));
         }
         self.dirty.mark(Key::Delivery(id.clone(), delivery));
+        let next_attempt_at = self.not_before(&id, delivery);
+        rows.push(Attempt { next_attempt_at, ..of.row(AttemptState::Waiting, &Reason::Resent, wall) });
         self.busy.insert(id);
     }
-}
-
-/// When it is tried first, as far as is known now.
-fn not_before(tenant: &Tenant, planned: &Delivery, wall: WallMs) -> Option<WallMs> {
-    let due = planned.waits_for()?.at.max(wall);
-    Some(tenant.channels.get(&planned.channel)?.not_before(due))
 }
