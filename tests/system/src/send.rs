@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde_json::Value;
 
 use crate::process::{PATIENCE, binary, json, wait_for};
@@ -38,6 +39,18 @@ impl Sending {
     /// Whether it runs.
     pub fn runs(&mut self) -> bool {
         self.0.try_wait().expect("a child can be asked").is_none()
+    }
+
+    /// Copies a folder that it writes to, as it is at one moment: it is stopped meanwhile, or a file would be gone between its
+    /// listing and its turn.
+    pub fn copy(&self, from: &Path, to: &Path) {
+        let pid = Pid::from_child(&self.0);
+        kill_process(pid, Signal::STOP).expect("a child can be stopped");
+        // Said once all of its threads stand still.
+        let status = waitpid(Some(pid), WaitOptions::UNTRACED).expect("a child can be waited for");
+        assert!(status.is_some_and(|(_, status)| status.stopped()), "it ended");
+        copy(from, to);
+        kill_process(pid, Signal::CONT).expect("a child can go on");
     }
 
     /// `kill -9`.
@@ -76,7 +89,7 @@ pub fn first_failure_after_cut(spool: &Path, sending: &mut Sending) {
     assert_eq!(state(spool).expect("a state")["done_seq"], 0);
 }
 
-/// Copies a folder.
+/// Copies a folder that nobody writes to.
 pub fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-r").arg(from).arg(to).status();
     assert!(copied.is_ok_and(|status| status.success()), "cp");

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use logystera_system::process::{PATIENCE, Up, binary, free_port, json, ok, wait_for};
-use logystera_system::send::{Sending, copy, first_failure_after_cut, logged};
+use logystera_system::send::{Sending, first_failure_after_cut, logged};
 use serde_json::Value;
 
 /// As `tests/clients/recount.py` counts.
@@ -93,7 +93,7 @@ fn check(log: &Path, lines: u64) {
     let mut sending =
         Sending::start(&path("signals.ndjson"), &path("dsn"), &path("spool"), &["--rebase-time", "--json"]);
     first_failure_after_cut(&path("spool"), &mut sending);
-    copy(&path("spool"), &path("copy"));
+    sending.copy(&path("spool"), &path("copy"));
     let up = start();
     let (code, report) = sending.finish();
     assert_eq!((code, &report["accepted"], &report["refused"]), (0, &expected.readable.into(), &0.into()), "{report}");
