@@ -14,12 +14,19 @@ use crate::config::KafkaConfig;
 use crate::library_log;
 use crate::security::mistrust;
 
+/// How long a client waits before it connects anew, milliseconds; twice as long each time, up to the library's ten seconds. It does
+/// so once in any case: it leaves the broker that it was given when it learns of the cluster's. The library's 100 would be half
+/// of what a command takes.
+const RECONNECT_MS: u64 = 10;
 /// How long a producer may wait with its first record for others, milliseconds.
 /// Short: a group of records that has waited for the one before is given to it all at once.
 const LINGER_MS: f64 = 0.5;
 /// How long the broker may wait for records that a consumer asks for, milliseconds. Short, because an assignment waits
 /// for the answer before it.
 pub(crate) const FETCH_WAIT_MS: u64 = 20;
+/// The same for a command: it learns that it stands at the end when the brokers have waited this long, and somebody waits for
+/// that.
+pub(crate) const COMMAND_FETCH_WAIT_MS: u64 = 1;
 /// The same for a reader that follows a partition and never goes elsewhere: if nothing comes it asks twice a second,
 /// not fifty times. What comes is there at once in any case.
 pub(crate) const FOLLOW_FETCH_WAIT_MS: u64 = 500;
@@ -38,6 +45,7 @@ const AHEAD_LOOK_MS: u64 = 10;
 /// What every client has.
 fn common(config: &KafkaConfig) -> ClientConfig {
     let mut client = ClientConfig::new();
+    client.set("reconnect.backoff.ms", RECONNECT_MS.to_string());
     for (name, value) in config.properties.iter() {
         client.set(name, value);
     }

@@ -1,7 +1,7 @@
 //! The log, to append records of one's own or only to read.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use logystera_infra::log::{Entry, Log, LogError, Record};
 use logystera_infra::secrets::random_bytes;
@@ -12,6 +12,7 @@ use logystera_schemas::topic::Topic;
 use metrics::Counter;
 
 use crate::bounds::Bounds;
+use crate::client::{COMMAND_FETCH_WAIT_MS, FETCH_WAIT_MS, FOLLOW_FETCH_WAIT_MS};
 use crate::config::KafkaConfig;
 use crate::growth::{AppendPermit, Layouts, WriteLease};
 use crate::producer::Producer;
@@ -24,7 +25,8 @@ pub struct KafkaLog {
     shared: Arc<Shared>,
     layouts: Arc<Layouts>,
     writes: Writes,
-    follows: bool,
+    /// How long the brokers may wait for records that it asks for, milliseconds.
+    wait_ms: u64,
 }
 
 /// A sole writer to be: see [`KafkaLog::next_writer`].
@@ -50,12 +52,24 @@ enum Writes {
 
 struct Shared {
     config: Arc<KafkaConfig>,
-    producer: Producer,
+    /// Made when it is first needed: most commands only read, or write in transactions.
+    producer: OnceLock<Producer>,
     /// Appends several records at once if writes are free; made when it is first needed.
     transactions: Mutex<Option<Transactions>>,
     /// Readers of partitions that were read lately, the newest last.
     readers: Mutex<Vec<Reader>>,
     bounds: Bounds,
+}
+
+impl Shared {
+    fn producer(&self) -> Result<&Producer, LogError> {
+        if let Some(producer) = self.producer.get() {
+            return Ok(producer);
+        }
+        // Of two that are made at once, one is used.
+        let made = Producer::connect(&self.config)?;
+        Ok(self.producer.get_or_init(|| made))
+    }
 }
 
 impl std::fmt::Debug for KafkaLog {
@@ -68,12 +82,17 @@ impl KafkaLog {
     pub(crate) fn connect(config: &Arc<KafkaConfig>, layouts: &Arc<Layouts>) -> Result<Self, LogError> {
         let shared = Shared {
             config: Arc::clone(config),
-            producer: Producer::connect(config)?,
+            producer: OnceLock::new(),
             transactions: Mutex::default(),
             readers: Mutex::default(),
             bounds: Bounds::committed(config)?,
         };
-        Ok(Self { shared: Arc::new(shared), layouts: Arc::clone(layouts), writes: Writes::Freely, follows: false })
+        Ok(Self {
+            shared: Arc::new(shared),
+            layouts: Arc::clone(layouts),
+            writes: Writes::Freely,
+            wait_ms: FETCH_WAIT_MS,
+        })
     }
 
     /// The same log, with its topics laid out like this.
@@ -117,7 +136,22 @@ impl KafkaLog {
     #[must_use]
     pub fn followed(self) -> Self {
         self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        Self { follows: true, ..self }
+        Self { wait_ms: FOLLOW_FETCH_WAIT_MS, ..self }
+    }
+
+    /// The same log, for a command: somebody waits for what it reads, and it soon ends.
+    #[must_use]
+    pub fn for_command(self) -> Self {
+        Self { wait_ms: COMMAND_FETCH_WAIT_MS, ..self }
+    }
+
+    /// Begins to read a topic's first partition from its start, while the caller does something else. The next read from there
+    /// finds what has come meanwhile.
+    pub fn begin_reading(&self, topic: Topic) -> Result<(), LogError> {
+        let name = self.shared.config.topic(topic, self.generation(topic).number);
+        let reader = Reader::open(&self.shared.config, &name, 0, 0, self.wait_ms)?;
+        self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+        Ok(())
     }
 
     /// How the topics are laid out, as far as this log knows.
@@ -205,7 +239,7 @@ impl Log for KafkaLog {
             // One record: nothing else has to be there with it, so that it waits for its own acknowledgement alone.
             [topic] if !matches!(self.writes, Writes::Alone(_)) => {
                 if let Some(entry) = entries.pop() {
-                    self.shared.producer.append(entry, topic).await?;
+                    self.shared.producer()?.append(entry, topic).await?;
                 }
             }
             _ => {
@@ -250,9 +284,9 @@ impl KafkaLog {
         }
         let mut readers = self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner);
         // Taken out, so that one that failed is not used again.
-        let mut reader = match readers.iter().position(|reader| reader.is_of(&name, partition, self.follows)) {
+        let mut reader = match readers.iter().position(|reader| reader.is_of(&name, partition, self.wait_ms)) {
             Some(place) => readers.remove(place),
-            None => Reader::open(&self.shared.config, &name, partition, from, self.follows)?,
+            None => Reader::open(&self.shared.config, &name, partition, from, self.wait_ms)?,
         };
         reader.go_to(from)?;
         let records = reader.read_before(bounds.end, bytes_max)?;

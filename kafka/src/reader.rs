@@ -13,7 +13,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::client::{Consuming, FETCH_WAIT_MS, FOLLOW_FETCH_WAIT_MS, TASK_FETCH_WAIT_MS, away, consumer, consuming};
+use crate::client::{Consuming, FETCH_WAIT_MS, TASK_FETCH_WAIT_MS, away, consumer, consuming};
 use crate::config::KafkaConfig;
 
 /// How long going to another offset may take.
@@ -50,16 +50,15 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// A reader that stands at `from`, and goes on behind what the broker has no more. `follows`: it will seldom go
-    /// elsewhere.
+    /// A reader that stands at `from`, and goes on behind what the broker has no more. The brokers may wait `wait_ms` for
+    /// records.
     pub(crate) fn open(
         config: &KafkaConfig,
         topic: &str,
         partition: u32,
         from: u64,
-        follows: bool,
+        wait_ms: u64,
     ) -> Result<Self, LogError> {
-        let wait_ms = if follows { FOLLOW_FETCH_WAIT_MS } else { FETCH_WAIT_MS };
         Self::new(config, topic, partition, (from, "earliest"), wait_ms)
     }
 
@@ -109,8 +108,8 @@ impl Reader {
     }
 
     /// Whether it reads this partition, and in this way.
-    pub(crate) fn is_of(&self, topic: &str, partition: u32, follows: bool) -> bool {
-        (self.topic.as_str(), self.partition, self.follows()) == (topic, partition, follows)
+    pub(crate) fn is_of(&self, topic: &str, partition: u32, wait_ms: u64) -> bool {
+        (self.topic.as_str(), self.partition, self.wait_ms) == (topic, partition, wait_ms)
     }
 
     /// Whether the partition's end was seen behind the newest record.
@@ -304,7 +303,7 @@ mod tests {
         producer.send(BaseRecord::<(), [u8]>::to("t").partition(0).payload(b"x")).unwrap();
         producer.flush(READ_WAIT).unwrap();
         cluster.broker_down(1).unwrap();
-        let mut reader = Reader::open(&config, "t", 0, 0, false).unwrap();
+        let mut reader = Reader::open(&config, "t", 0, 0, FETCH_WAIT_MS).unwrap();
         let reading = std::thread::spawn(move || (reader.read_before(1, 1_000), reader));
         std::thread::sleep(Duration::from_millis(1_500));
         cluster.broker_up(1).unwrap();

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use logystera_infra::clock::Stopwatch;
@@ -103,33 +104,39 @@ impl std::fmt::Debug for Transactions {
     }
 }
 
-/// A producer with a transactional id that has fenced nobody yet. It connects by itself.
+/// A producer with a transactional id that has fenced nobody yet. It connects by itself, on a thread of its own.
 pub(crate) struct Unfenced {
-    producer: BaseProducer<Deliveries>,
-    /// A topic to ask for.
-    topic: String,
+    connecting: JoinHandle<BaseProducer<Deliveries>>,
 }
 
 impl Unfenced {
+    /// Begins to connect.
+    ///
+    /// If the library is connected to no broker when it looks for the coordinator, it looks again after 50 or 500 ms. It
+    /// leaves the broker that it was given as soon as it knows the cluster's. So it is asked for something first, once
+    /// to learn them and once to be connected to one.
     pub(crate) fn connect(config: &KafkaConfig, id: &str, noted: Vec<String>) -> Result<Self, LogError> {
         let settings = transactional(config, id, KAFKA_TRANSACTION_MS_MAX);
         let context = Deliveries { noted, ..Deliveries::default() };
         let producer = BaseProducer::from_config_and_context(&settings, context);
         let producer = producer.map_err(|e| away("the transactional producer", &e))?;
-        Ok(Self { producer, topic: config.topic(Topic::Control, 0) })
+        let topic = config.topic(Topic::Control, 0);
+        let connect = move || {
+            for _ in 0..2 {
+                // A cluster that does not answer is told of by what follows.
+                drop(producer.client().fetch_metadata(Some(&topic), CONNECT_WAIT));
+            }
+            producer
+        };
+        let started = thread::Builder::new().name("kafka-connect".to_owned()).spawn(connect);
+        let connecting = started.map_err(|e| LogError::Away(format!("the thread that connects: {e}")))?;
+        Ok(Self { connecting })
     }
 
     /// Fences every producer that had this id, and aborts what it had open.
-    ///
-    /// If the library is connected to no broker when it looks for the coordinator, it looks again after 50 or 500 ms. It
-    /// leaves the broker that it was given as soon as it knows the cluster's. So it is asked for something first, once
-    /// to learn them and once to be connected to one.
     pub(crate) fn take_over(self, aborted: Counter) -> Result<Transactions, LogError> {
-        let Self { producer, topic } = self;
-        for _ in 0..2 {
-            // A cluster that does not answer is told of by what follows.
-            drop(producer.client().fetch_metadata(Some(&topic), CONNECT_WAIT));
-        }
+        let joined = self.connecting.join();
+        let producer = joined.map_err(|_| LogError::Away("the thread that connects has ended".to_owned()))?;
         producer.init_transactions(COORDINATOR_WAIT).map_err(|e| away("fencing the owner before", &e))?;
         Ok(Transactions { producer, fenced: false, aborted })
     }
@@ -231,7 +238,7 @@ impl Transactions {
         let before = self.producer.in_flight_count();
         self.producer.poll(Duration::ZERO);
         if self.producer.in_flight_count() == before {
-            std::thread::sleep(DELIVERY_STEP);
+            thread::sleep(DELIVERY_STEP);
         }
     }
 

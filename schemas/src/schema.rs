@@ -1,9 +1,8 @@
 //! The schemas of the records: their text, their fingerprints, and Avro's single-object encoding
 //! (Apache Avro 1.12 specification, "Single-object encoding": C3 01, the fingerprint little-endian, the datum).
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
-
-use apache_avro::Schema;
 
 use crate::avro::{Datum, DecodeError, Reader, Writer};
 
@@ -13,7 +12,8 @@ const MARKER: [u8; 2] = [0xc3, 0x01];
 pub const HEADER_BYTES: usize = 10;
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident = $file:literal $(after [$($past:literal),+])?),* $(,)?) => {
+    ($($(#[$doc:meta])* $kind:ident = $file:literal $fingerprint:literal
+        $(after [$($past:literal $past_fingerprint:literal),+])?),* $(,)?) => {
         /// The records that stand in topics.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Kind { $($(#[$doc])* $kind),* }
@@ -27,11 +27,17 @@ macro_rules! kinds {
                 match self { $(Self::$kind => include_str!(concat!("../avsc/records/", $file, ".avsc"))),* }
             }
 
-            /// The schemas that this kind had before, oldest first, each whole: logs that were written then are still
-            /// read. The first is version 1, the one of [`Self::source`] the last.
-            pub const fn past(self) -> &'static [&'static str] {
+            /// The CRC-64-AVRO fingerprint of the canonical form of [`Self::source`], with all that it refers to.
+            const fn own_fingerprint(self) -> u64 {
+                match self { $(Self::$kind => $fingerprint),* }
+            }
+
+            /// The schemas that this kind had before and their fingerprints, oldest first, each whole: logs that were written
+            /// then are still read. The first is version 1, the one of [`Self::source`] the last.
+            pub const fn past(self) -> &'static [(u64, &'static str)] {
                 match self {
-                    $(Self::$kind => &[$($(include_str!(concat!("../avsc/past/", $past, ".avsc"))),+)?]),*
+                    $(Self::$kind =>
+                        &[$($(($past_fingerprint, include_str!(concat!("../avsc/past/", $past, ".avsc")))),+)?]),*
                 }
             }
         }
@@ -40,57 +46,57 @@ macro_rules! kinds {
 
 kinds! {
     /// Topic signals: an accepted batch.
-    Batch = "batch" after ["batch.1", "batch.2"],
+    Batch = "batch" 0xacbe_15fd_003a_78d0 after ["batch.1" 0x0b96_bac7_b3da_2ed6, "batch.2" 0xa370_0874_2b61_0730],
     /// Topic signals: what was turned away.
-    Refused = "refused",
+    Refused = "refused" 0xa021_7ef2_bcf6_b678,
     /// Topics signals and detections: the clock.
-    Tick = "tick" after ["tick.1"],
+    Tick = "tick" 0xc39b_5fed_14d8_ddf8 after ["tick.1" 0xf336_5be3_480f_0e55],
     /// Topic signals: the configuration that holds from here.
-    SiteConfigured = "site_configured",
+    SiteConfigured = "site_configured" 0x4ed8_83e3_d5ce_48f4,
     /// Topic signals: the site's end.
-    SiteClosed = "site_closed",
+    SiteClosed = "site_closed" 0x0ec3_a9d4_ad8b_63bd,
     /// Topic signals: a key that signs nothing any more.
-    KeyRevoked = "key_revoked",
+    KeyRevoked = "key_revoked" 0x7656_f3ca_a0a8_3cc8,
     /// Topics signals and detections: the end of a partition.
-    Seal = "seal",
+    Seal = "seal" 0x4e63_2724_7034_33aa,
     /// Topic detections: a change of a group's state.
-    Detection = "detection" after ["detection.1", "detection.2"],
+    Detection = "detection" 0x0721_305c_4cac_8a30 after ["detection.1" 0xeb4c_6a23_3395_739d, "detection.2" 0x730d_69a3_9fd3_315b],
     /// Topic detections: a tenant's channels from here on.
-    ChannelsConfigured = "channels_configured" after ["channels_configured.1"],
+    ChannelsConfigured = "channels_configured" 0xb599_80ca_dc37_52f0 after ["channels_configured.1" 0xe132_df83_6fe7_6950],
     /// Topic detections: an operator switched a channel on.
-    ChannelEnabled = "channel_enabled",
+    ChannelEnabled = "channel_enabled" 0xb517_90ea_2a23_309d,
     /// Topics detections and control: what is not told for a while.
-    Silence = "silence",
+    Silence = "silence" 0x2194_0bfd_8161_1334,
     /// Topic detections: an attempt is about to be made.
-    AttemptStarted = "attempt_started",
+    AttemptStarted = "attempt_started" 0x0593_2ba1_41f4_92b4,
     /// Topic detections: how an attempt ended.
-    AttemptEnded = "attempt_ended" after ["attempt_ended.1", "attempt_ended.2"],
+    AttemptEnded = "attempt_ended" 0x4012_0bf5_28c9_3ddd after ["attempt_ended.1" 0xd268_0a4e_db2c_a651, "attempt_ended.2" 0x9334_f9d9_1a46_b20a],
     /// Topic detections: somebody asks that a channel gets a detection again.
-    Resend = "resend",
+    Resend = "resend" 0x649f_8b8f_c36f_2e19,
     /// Topic attempts: a row of the delivery history.
-    Attempt = "attempt" after ["attempt.1", "attempt.2"],
+    Attempt = "attempt" 0x32ad_7f05_3491_2280 after ["attempt.1" 0xf026_17f1_ae74_e549, "attempt.2" 0xa758_955a_b7fa_d6e6],
     /// Topic snapshots: a part of a key group's state.
-    Snapshot = "snapshot",
+    Snapshot = "snapshot" 0xe4b6_cf30_323b_d2ef,
     /// Topic control: a tenant.
-    Tenant = "control_tenant",
+    Tenant = "control_tenant" 0xdcf9_0ed9_07f0_e590,
     /// Topic control: a site.
-    Site = "control_site",
+    Site = "control_site" 0x3fd8_39f9_b9b3_a903,
     /// Topic control: a key.
-    Key = "control_key" after ["control_key.1"],
+    Key = "control_key" 0x0f93_f682_7bf7_6b4e after ["control_key.1" 0x6e50_e760_46ac_cc44],
     /// Topic control: a configuration's body.
-    RuleSet = "control_rule_set",
+    RuleSet = "control_rule_set" 0x1ae5_a83f_f80b_b015,
     /// Topic control: a channel.
-    Channel = "control_channel" after ["control_channel.1", "control_channel.2"],
+    Channel = "control_channel" 0xfd69_43d7_b6ce_0dc3 after ["control_channel.1" 0xe6ec_9195_d6b2_18ea, "control_channel.2" 0x10a5_391c_9154_a3d4],
     /// Topic control: how a topic has grown.
-    Partitions = "control_partitions",
+    Partitions = "control_partitions" 0xef44_384d_aff1_36bb,
     /// Topic control: a process's right to write.
-    Lease = "control_lease" after ["control_lease.1"],
+    Lease = "control_lease" 0x0454_e9a5_1dd1_aa5b after ["control_lease.1" 0x80a3_b8b7_14d4_69b3],
     /// Topic control: offsets that are passed over.
-    Skip = "control_skip",
+    Skip = "control_skip" 0x51d2_5bf7_2ddd_e47d,
     /// Topic control: what a site was last configured with.
-    SiteRules = "control_site_rules",
+    SiteRules = "control_site_rules" 0x1331_6aa7_a4c0_4158,
     /// Topic control: what the installation is.
-    Deployment = "control_deployment",
+    Deployment = "control_deployment" 0x6d29_4dea_b2f3_e8dc,
 }
 
 /// The schemas of the signal types, in the order of the batch's union; the batch's refers to them by name.
@@ -119,53 +125,23 @@ pub trait TopicRecord: Datum {
     const KIND: Kind;
 }
 
-/// The parsed schema of `kind`, whole: without references to other files.
-#[expect(clippy::expect_used, reason = "the schemas are compiled in, and a test parses each of them")]
-pub fn parsed(kind: Kind) -> Schema {
-    let mut sources = vec![HASH_SOURCE];
-    sources.extend(SIGNAL_SOURCES);
-    sources.push(kind.source());
-    let schemas = Schema::parse_list(sources).expect("the compiled-in schemas are valid");
-    let (last, others) = schemas.split_last().expect("one schema a source");
-    let whole = last.independent_canonical_form(others).expect("every reference is among the sources");
-    Schema::parse_str(&whole).expect("a canonical form is a schema")
-}
-
 /// Version of the schema that a kind has now: it has all fields, also those of records within it that are older kinds.
 const NEWEST: u8 = u8::MAX;
 
-/// A schema of a kind: its fingerprint, and which version of the kind's it is, from 1; [`NEWEST`] if it is today's.
-#[derive(Clone, Copy)]
-struct Known {
-    fingerprint: u64,
-    kind: Kind,
-    version: u8,
-}
-
-/// The current schemas in the order of [`Kind::ALL`], then the past ones.
-static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
-    let of = |schema: &Schema| {
-        let bytes = schema.fingerprint::<apache_avro::rabin::Rabin>().bytes;
-        let mut head = [0; 8];
-        head.copy_from_slice(&bytes);
-        u64::from_le_bytes(head)
-    };
-    let current = Kind::ALL.iter().map(|kind| Known { fingerprint: of(&parsed(*kind)), kind: *kind, version: NEWEST });
+/// The schema whose fingerprint this is. Written down, not computed: a command would parse all schemas before its first record.
+/// `tests/agrees_with_avro.rs` holds each against the `apache-avro` crate.
+static KNOWN: LazyLock<BTreeMap<u64, (Kind, u8)>> = LazyLock::new(|| {
+    let current = Kind::ALL.iter().map(|kind| (kind.own_fingerprint(), (*kind, NEWEST)));
     let past = Kind::ALL.iter().flat_map(|kind| {
         let versions = kind.past().iter().zip(1..);
-        versions.map(|(source, version)| Known { fingerprint: of(&parsed_past(source)), kind: *kind, version })
+        versions.map(|((fingerprint, _), version)| (*fingerprint, (*kind, version)))
     });
     current.chain(past).collect()
 });
 
-#[expect(clippy::expect_used, reason = "the schemas are compiled in, and a test parses each of them")]
-fn parsed_past(source: &str) -> Schema {
-    Schema::parse_str(source).expect("the compiled-in schemas are valid")
-}
-
 /// The CRC-64-AVRO fingerprint of `kind`'s canonical form.
-pub fn fingerprint(kind: Kind) -> u64 {
-    KNOWN[kind as usize].fingerprint
+pub const fn fingerprint(kind: Kind) -> u64 {
+    kind.own_fingerprint()
 }
 
 /// The kind of a single-object encoding, and a reader at its datum that knows which fields it has.
@@ -175,8 +151,8 @@ pub fn open(bytes: &[u8]) -> Result<(Kind, Reader<'_>), DecodeError> {
         return Err(DecodeError::UnknownSchema(0));
     }
     let fingerprint = u64::from_le_bytes(*reader.fixed()?);
-    match KNOWN.iter().find(|known| known.fingerprint == fingerprint) {
-        Some(known) => Ok((known.kind, reader.of_version(known.version))),
+    match KNOWN.get(&fingerprint) {
+        Some((kind, version)) => Ok((*kind, reader.of_version(*version))),
         None => Err(DecodeError::UnknownSchema(fingerprint)),
     }
 }

@@ -3,14 +3,16 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a failure is the test's")]
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-use apache_avro::GenericSingleObjectWriter;
+use apache_avro::rabin::Rabin;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value as Avro;
+use apache_avro::{GenericSingleObjectWriter, Schema};
 use logystera_schemas::batch::{self, Batch, BatchHead, FieldSet, Frame};
 use logystera_schemas::catalogue::{SIGNAL_TYPES, SignalType, TYPE_FIELDS_MAX};
-use logystera_schemas::schema::{self, HEADER_BYTES, Kind, TopicRecord};
+use logystera_schemas::schema::{self, HASH_SOURCE, HEADER_BYTES, Kind, SIGNAL_SOURCES, TopicRecord};
 use logystera_schemas::topic::SignalsRecord;
 use logystera_schemas::{avro, control, delivery, detection, noise, signals_topic, snapshot};
 use model::signals::DrawnSignal;
@@ -36,27 +38,50 @@ fn for_all(test: impl Fn(&mut Entropy<'_>)) {
         .unwrap();
 }
 
+/// The schema of `kind`, whole: without references to other files.
+fn parsed(kind: Kind) -> Schema {
+    let mut sources = vec![HASH_SOURCE];
+    sources.extend(SIGNAL_SOURCES);
+    sources.push(kind.source());
+    let schemas = Schema::parse_list(sources).unwrap();
+    let (last, others) = schemas.split_last().unwrap();
+    Schema::parse_str(&last.independent_canonical_form(others).unwrap()).unwrap()
+}
+
+#[test]
+fn the_fingerprints_are_those_of_the_schemas() {
+    let of = |schema: &Schema| u64::from_le_bytes(schema.fingerprint::<Rabin>().bytes.try_into().unwrap());
+    let mut all = BTreeSet::new();
+    for kind in Kind::ALL {
+        let past = kind.past().iter().map(|(written, source)| (*written, of(&Schema::parse_str(source).unwrap())));
+        for (written, computed) in past.chain([(schema::fingerprint(*kind), of(&parsed(*kind)))]) {
+            assert_eq!(written, computed, "{kind:?}: {computed:#018x} is its fingerprint");
+            assert!(all.insert(computed), "{kind:?}: two schemas are the same");
+        }
+    }
+}
+
 /// Holds `ours`, a single-object encoding, against what `apache-avro` reads and writes for `value`.
-fn agrees(schema: &apache_avro::Schema, ours: &[u8], value: &Avro) {
+fn agrees(schema: &Schema, ours: &[u8], value: &Avro) {
     reads_alike(schema, ours, value);
     assert_eq!(avro_writes(schema, value), ours, "apache-avro writes other bytes");
 }
 
-fn reads_alike(schema: &apache_avro::Schema, ours: &[u8], value: &Avro) {
+fn reads_alike(schema: &Schema, ours: &[u8], value: &Avro) {
     let mut rest = &ours[HEADER_BYTES..];
     let read = GenericDatumReader::builder(schema).build().unwrap().read_value(&mut rest).unwrap();
     assert_eq!(rest, &[0_u8; 0], "apache-avro has bytes left");
     assert_eq!(&read, value, "apache-avro reads another value");
 }
 
-fn avro_writes(schema: &apache_avro::Schema, value: &Avro) -> Vec<u8> {
+fn avro_writes(schema: &Schema, value: &Avro) -> Vec<u8> {
     let mut theirs = Vec::new();
     GenericSingleObjectWriter::new_with_capacity(schema, 0).unwrap().write_value_ref(value, &mut theirs).unwrap();
     theirs
 }
 
 fn record_agrees<R: TopicRecord + Model + PartialEq + Debug>() {
-    let schema = schema::parsed(R::KIND);
+    let schema = parsed(R::KIND);
     for_all(|entropy| {
         let record = R::draw(entropy);
         let ours = schema::encode(&record);
@@ -110,7 +135,7 @@ fn every_kind_is_held_against_avro() {
 
 /// Encodes a batch with these signals, holds it against `apache-avro`, and reads it back with our reader; then what
 /// `apache-avro` writes, which has all signals in one block where ours has each in its own.
-fn batch_agrees(schema: &apache_avro::Schema, head: &BatchHead, signals: &[DrawnSignal]) {
+fn batch_agrees(schema: &Schema, head: &BatchHead, signals: &[DrawnSignal]) {
     let mut datum = avro::Writer::new();
     for signal in signals {
         let fields: Vec<_> = signal.fields.iter().map(model::signals::Drawn::value).collect();
@@ -169,7 +194,7 @@ fn reads_some(batch: &Batch<'_>, entropy: u64) {
 
 #[test]
 fn each_signal_type_agrees() {
-    let schema = schema::parsed(Kind::Batch);
+    let schema = parsed(Kind::Batch);
     for kind in SignalType::all() {
         for_all(|entropy| {
             let head = draw_head(entropy);
@@ -181,7 +206,7 @@ fn each_signal_type_agrees() {
 
 #[test]
 fn batches_of_mixed_signals_agree() {
-    let schema = schema::parsed(Kind::Batch);
+    let schema = parsed(Kind::Batch);
     for_all(|entropy| {
         let head = draw_head(entropy);
         let signals: Vec<_> = (0..entropy.below(20))

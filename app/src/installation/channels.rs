@@ -1,5 +1,7 @@
 //! The alerter's channels, as the control service asks for them.
 
+use std::sync::LazyLock;
+
 use logystera_alerter::channels::address::AddressError;
 use logystera_alerter::channels::email::server::MailConfig;
 use logystera_alerter::channels::http::HttpConfig;
@@ -24,21 +26,35 @@ pub fn messengers(deployment: &Deployment, mail: Option<MailConfig>) -> Result<K
 pub(crate) const WHO_ALLOWS_PRIVATE: &str = "`logystera up --allow-private-addresses` allows it, on a cluster \
     `allow-private-addresses = true` in its file";
 
+/// Makes the messengers.
+type Make = Box<dyn FnOnce() -> Result<Kinds, CliError> + Send>;
+
 /// Vets and tests channels as the alerter will use them.
 pub struct AlerterChannels {
-    kinds: Kinds,
+    kinds: LazyLock<Result<Kinds, CliError>, Make>,
 }
 
 impl AlerterChannels {
     /// With these messengers.
     pub fn new(kinds: Kinds) -> Self {
-        Self { kinds }
+        Self { kinds: LazyLock::new(Box::new(|| Ok(kinds))) }
+    }
+
+    /// For a command: the messengers are made when they are asked for. They read all certificates of the system, which takes
+    /// longer than most changes.
+    pub fn once_needed(deployment: &Deployment, mail: Option<MailConfig>) -> Self {
+        let deployment = deployment.clone();
+        Self { kinds: LazyLock::new(Box::new(move || messengers(&deployment, mail))) }
+    }
+
+    fn kinds(&self) -> Result<&Kinds, String> {
+        self.kinds.as_ref().map_err(ToString::to_string)
     }
 }
 
 impl ChannelAdapter for AlerterChannels {
     fn settings(&self, kind: ChannelKind, addresses: &[String]) -> Result<NewChannel, String> {
-        let made = self.kinds.of(kind).settings(addresses, &random_bytes()).map_err(|refusal| {
+        let made = self.kinds()?.of(kind).settings(addresses, &random_bytes()).map_err(|refusal| {
             let way_out = match refusal {
                 Refusal::Address(
                     AddressError::NotHttps | AddressError::PrivateName(_) | AddressError::Forbidden { .. },
@@ -59,7 +75,7 @@ impl ChannelAdapter for AlerterChannels {
         Box::pin(async move {
             let target = kinds::parse(channel.kind, settings)
                 .ok_or_else(|| ControlError::unavailable("its settings are not of its kind"))?;
-            let answer = self.kinds.test(&target, &channel.channel, at_ms).await;
+            let answer = self.kinds().map_err(ControlError::unavailable)?.test(&target, &channel.channel, at_ms).await;
             let (outcome, cause, status, detail) = (answer.outcome, answer.cause, answer.status, answer.detail);
             Ok(TestOutcome { outcome, cause, status, detail })
         })

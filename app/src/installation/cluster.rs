@@ -19,7 +19,7 @@ use logystera_processor::core::{RuleSet, SEMANTICS};
 use logystera_schemas::control::GrowingTopic;
 use logystera_schemas::topic::Topic;
 
-use super::channels::messengers;
+use super::channels::AlerterChannels;
 use super::config::Config;
 use super::folder::parts;
 use super::rules::{as_published, rules_or_default};
@@ -52,7 +52,9 @@ impl Installation {
     /// command will be, which connects meanwhile.
     fn connect_to_change(config: Config) -> Result<(Self, NextWriter), CliError> {
         let kafka = Kafka::new(config.kafka());
-        let log = kafka.log()?;
+        let log = kafka.log()?.for_command();
+        // All three connect at once.
+        log.begin_reading(Topic::Control)?;
         let next = log.next_writer(WRITER)?;
         if !log.has_topic(Topic::Control)? {
             kafka.create_topics(&APPS)?;
@@ -208,8 +210,8 @@ async fn change(
         _ => None,
     };
     let (deployment, master) = (installation.deployment(rules), installation.master.clone());
-    let kinds = messengers(&deployment, mail)?;
-    let service = ControlService::new(log, installation.control.clone(), parts(master, deployment, kinds));
+    let channels = AlerterChannels::once_needed(&deployment, mail);
+    let service = ControlService::new(log, installation.control.clone(), parts(master, deployment, channels));
     service.execute(request).await.map_err(CliError::from)
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logystera_alerter::channels::email::server::MailConfig;
-use logystera_alerter::channels::kinds::Kinds;
 use logystera_control::deployment::Deployment;
 use logystera_control::{Answer, ControlService, Parts, Request};
 use logystera_infra::clock::{Clock, SystemClock};
@@ -16,7 +15,7 @@ use logystera_infra::envelope::master_key;
 use logystera_infra::files::host_name;
 use logystera_infra::secrets::MasterKey;
 
-use super::channels::{AlerterChannels, messengers};
+use super::channels::AlerterChannels;
 use super::deployment::{deployment_of, leave_the_file};
 use super::rules::{as_published, rules_or_default};
 use super::socket;
@@ -62,8 +61,8 @@ fn act(dir: &Path, embedded: Embedded, request: Request, mail: Option<MailConfig
         let deployment = deployment_of(dir, &directory, None)?;
         let master = master_key(dir, &directory).map_err(CliError::not_available)?;
         let has_rules = deployment.rules.is_some();
-        let kinds = messengers(&deployment, mail)?;
-        let service = ControlService::of_folder(&embedded, control, parts(master, deployment, kinds))?;
+        let channels = AlerterChannels::once_needed(&deployment, mail);
+        let service = ControlService::of_folder(&embedded, control, parts(master, deployment, channels))?;
         if directory.deployment().is_none() {
             // No `up` of this version has run here yet: its first start replaces the default pack if it is told of
             // other rules.
@@ -81,7 +80,6 @@ fn act(dir: &Path, embedded: Embedded, request: Request, mail: Option<MailConfig
 }
 
 /// What a service needs besides the log: this machine's clock and name, and the alerter's channels.
-pub fn parts(master: MasterKey, deployment: Deployment, kinds: Kinds) -> Parts {
-    let channels = Arc::new(AlerterChannels::new(kinds));
-    Parts { master, deployment, clock: Arc::new(SystemClock::new()), channels, host: host_name() }
+pub fn parts(master: MasterKey, deployment: Deployment, channels: AlerterChannels) -> Parts {
+    Parts { master, deployment, clock: Arc::new(SystemClock::new()), channels: Arc::new(channels), host: host_name() }
 }

@@ -27,7 +27,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::cli::{CliError, DONE, NOT_AVAILABLE, finish};
-use crate::installation::channels::messengers;
+use crate::installation::channels::{AlerterChannels, messengers};
 use crate::installation::deployment::{deployment_of, leave_the_file};
 use crate::installation::folder::parts;
 use crate::installation::rules::as_published;
@@ -83,7 +83,7 @@ async fn serve(config: Config, metrics: Metrics) -> Result<u8, CliError> {
     let rules = named.map_or_else(|| restart::published(&told, &directory, &log), Ok)?;
     restart::miss_channels(&told, config.mail.is_some(), &directory.current(), &master);
     let kinds = messengers(&told, config.mail.clone())?;
-    let parts = parts(master.clone(), told, kinds.clone());
+    let parts = parts(master.clone(), told, AlerterChannels::new(kinds.clone()));
     let service = Arc::new(ControlService::of_folder(&embedded, watch.clone(), parts)?);
     let deployment = service.configure(&as_published(&rules), "up").await?;
     leave_the_file(&config.data);
