@@ -1,6 +1,6 @@
 // Mails and cards in a real browser: what is seen, what breaks out, and whether anything is fetched. Reads a JSON file with
 // {mails: [{name, html, words}], cards: [{name, card, words}], pictures: FOLDER, shown: [NAME…], browser: PROGRAM}, prints findings as
-// [name, text] a line. Cards are rendered by Microsoft's renderer, with the settings of Teams as Microsoft's designer has them.
+// [name, text] a line. What has no words is judged by its looks. Cards are rendered by Microsoft's renderer, with the settings of Teams as Microsoft's designer has them.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -78,7 +78,7 @@ function wrongMail({ words, theme, isFirst }) {
   const found = overflow(document.body);
   const [ink] = [luminance(getComputedStyle(document.body).color)];
   if (theme === "dark" ? ink < 0.7 : ink > 0.3) found.push(`its text is not readable in the ${theme}`);
-  if (!isFirst) return found;
+  if (!isFirst || !words) return found;
   const foreign = [...document.querySelectorAll("body *")].map((e) => e.tagName).filter((n) => !/^(H1|H2|P|TABLE|TBODY|TR|TH|TD|DIV|A|BDI|BR)$/.test(n));
   if (foreign.length) found.push(`it has elements that are not ours: ${foreign.slice(0, 5)}`);
   if (document.querySelector("head script, head style, head link, head base, head meta[http-equiv]")) found.push("its head loads something");
@@ -110,7 +110,7 @@ function wrongCard({ card, words, config, theme, isFirst }) {
   const root = adaptive.render();
   document.body.append(root);
   found.push(...overflow(root));
-  if (!isFirst) return found;
+  if (!isFirst || !words) return found;
   const foreign = [...root.querySelectorAll("a, img, script, iframe, h1, h2, ul, ol, pre, code, em, strong, blockquote, hr")];
   if (foreign.length) found.push(`a ${foreign[0].tagName} in it: ${foreign[0].textContent.slice(0, 60)}`);
   const cells = [...root.querySelectorAll("td")].filter((cell) => cell.textContent);
