@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
+use logystera_schemas::alert::{Digest, Merged};
 use logystera_schemas::avro::{Datum, Writer};
-use logystera_schemas::avro_record;
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, Sha256Digest, SiteId};
 use logystera_schemas::time::WallMs;
 
 use super::clock::Timer;
-use super::digest::Digest;
 
 /// Where a delivery stands. One that ended is no longer in the state: its rows tell of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,21 +76,6 @@ pub(super) struct DetectionRef {
     pub(super) seq: u64,
     /// Its chain value.
     pub(super) chain: Sha256Digest,
-}
-
-avro_record! {
-    /// What a message tells besides its own detection: lines of the same fault that it has overtaken.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub struct Merged {
-        /// How many lines.
-        pub lines: u32,
-        /// How many of them were firings.
-        pub firings: u32,
-        /// Time at which the condition of the oldest of them became true, in milliseconds; 0 if there is none.
-        pub since: i64,
-        /// Whether the channel cannot know of the episode yet: then a resolution tells of the firing too.
-        pub untold: bool,
-    }
 }
 
 impl DetectionRef {

@@ -38,9 +38,8 @@ mod status;
 /// same records. A replay judges the rows of its own version, and only links those of others.
 pub const SEMANTICS: u32 = 1;
 
-pub use delivery::Merged;
-pub use digest::{Digest, DigestCount};
-pub use due::{About, AttemptRef, Due, Told};
+pub use due::AttemptRef;
+pub use logystera_schemas::alert::{About, Digest, DigestCount, Due, Merged, Told};
 pub use planner::Planner;
 pub use report::{Counters, Notice};
 pub use status::{ChannelStatus, Condition};

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use logystera_schemas::alert::Merged;
 use logystera_schemas::delivery::{Attempt, AttemptState, Resend};
 
 use super::clock::Timer;
-use super::delivery::{Delivery, Line, Merged, Stage};
+use super::delivery::{Delivery, Line, Stage};
 use super::episodes::Knows;
 use super::key::Key;
 use super::planner::Planner;

@@ -19,6 +19,7 @@
 
 use std::sync::Arc;
 
+use logystera_schemas::alert::{Digest, Merged};
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::avro_record;
 use logystera_schemas::detection::Detection;
@@ -27,8 +28,7 @@ use logystera_schemas::time::WallMs;
 
 use super::channel_entries::{ChannelsEntry, channels_of, entry_of_channels};
 use super::clock::{LogClock, PartitionClock, Timer};
-use super::delivery::{Delivery, DetectionRef, Line, Merged, Stage, lane_of};
-use super::digest::Digest;
+use super::delivery::{Delivery, DetectionRef, Line, Stage, lane_of};
 use super::entries::{EpisodeEntry, SilenceEntry};
 use super::key::{Dirty, Key};
 use super::planner::Planner;

@@ -2,7 +2,7 @@
 
 use logystera_schemas::delivery::{Attempt, AttemptOutcome, AttemptState};
 
-use crate::channels::kinds::ended_as;
+use logystera_channels::kinds::ended_as;
 
 /// How a delivery stands.
 pub const fn state(state: AttemptState) -> &'static str {

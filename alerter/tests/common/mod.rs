@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test helper: whoever fails here fails a test")]
 
 pub(crate) mod history;
-pub(crate) mod messages;
 mod noise;
 mod play;
 
@@ -69,15 +68,6 @@ pub(crate) fn line_of(mut detection: Detection, group: &str, episode: u8, at_ms:
         detection.reason = DetectionReason::Resolved;
     }
     detection
-}
-
-/// The first attempt of this detection's delivery to channel `a`.
-pub(crate) fn due_of_detection(detection: Detection) -> Due {
-    let tenant = detection.tenant.to_string();
-    let mut planner = Planner::new();
-    apply(&mut planner, channels(&tenant, &["a"]));
-    apply(&mut planner, DetectionsRecord::Detection(Box::new(detection)));
-    planner.due().next().unwrap()
 }
 
 pub(crate) fn tick(partition: u32, at: i64) -> DetectionsRecord {

@@ -6,12 +6,13 @@
 
 use std::sync::Arc;
 
+use logystera_schemas::alert::Merged;
 use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
 use logystera_schemas::time::WallMs;
 
 use crate::core::clock::Timer;
-use crate::core::delivery::{Delivery, DetectionRef, Lane, Merged, Stage};
+use crate::core::delivery::{Delivery, DetectionRef, Lane, Stage};
 use crate::core::key::{Dirty, Key};
 use crate::core::retry;
 use crate::core::tenant::{LineAt, Tenant};

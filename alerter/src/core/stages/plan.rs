@@ -1,12 +1,13 @@
 //! Makes the delivery of a detection, and says when it is tried first.
 
+use logystera_schemas::alert::Merged;
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
 use logystera_schemas::ids::{ChannelId, DeliveryId};
 use logystera_schemas::limits::{BACKLOG_AGE_MS, BACKLOG_WAIT_MS};
 use logystera_schemas::time::WallMs;
 
 use crate::core::clock::Timer;
-use crate::core::delivery::{Delivery, DetectionRef, Line, Merged, Stage, lane_of};
+use crate::core::delivery::{Delivery, DetectionRef, Line, Stage, lane_of};
 use crate::core::retry;
 use crate::core::stages::gather::gathers;
 

@@ -12,8 +12,8 @@ use logystera_schemas::ids::ChannelId;
 use logystera_schemas::limits::{ALERTS_SHOWN_MAX, EVIDENCE_SHOWN_MAX};
 use logystera_schemas::text::{Shown, ShownLines, counted};
 
-use super::Advice;
-use crate::core::{About, Digest, Due, Merged, Told};
+use crate::Advice;
+use logystera_schemas::alert::{About, Digest, Due, Merged, Told};
 
 /// What a message is about, for its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

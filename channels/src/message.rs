@@ -14,8 +14,8 @@ use logystera_schemas::text::{Shown, ShownLines};
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeStruct, Serializer};
 
-use super::Advice;
-use crate::core::{About, Digest, DigestCount, Due, Merged, Told};
+use crate::Advice;
+use logystera_schemas::alert::{About, Digest, DigestCount, Due, Merged, Told};
 
 /// The envelope that Standard Webhooks recommends.
 #[derive(Serialize)]
