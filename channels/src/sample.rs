@@ -47,6 +47,7 @@ pub fn due(sample: Sample) -> Result<Due, IdError> {
         about,
         detection,
         merged: Merged::default(),
+        fallback: None,
     })
 }
 

@@ -46,6 +46,19 @@ pub struct Due {
     pub detection: Arc<Detection>,
     /// What to tell besides: older lines of the same fault that it has overtaken. `lines` is 0 if there are none.
     pub merged: Merged,
+    /// Set if no other channel took it, and this is the fallback channel: those that failed.
+    pub fallback: Option<Vec<Failed>>,
+}
+
+avro_record! {
+    /// A channel that could not be told.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Failed {
+        /// Id.
+        pub channel: ChannelId,
+        /// What it speaks, such as `slack`.
+        pub kind: String,
+    }
 }
 
 avro_record! {

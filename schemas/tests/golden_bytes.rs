@@ -162,7 +162,7 @@ fn a_channel_of_before_is_still_read_as_a_webhook_that_takes_everything() {
         unreachable!("it is a channel")
     };
     assert!(!now.settings.is_default());
-    let now = Channel { settings: ChannelSettings::default(), ..now };
+    let now = Channel { settings: ChannelSettings::default(), fallback: false, ..now };
     for header in ["c301ea18b2d69591ece6", "c301d4a354911c39a510"] {
         let before = from_hex(&format!("{header}08686f6f6b0861636d65000601020380a0d5edee6600"));
         assert_eq!(Entity::decode(&before).unwrap(), Entity::Channel(now.clone()), "{header}");
@@ -176,7 +176,7 @@ fn channels_of_before_are_still_read_and_take_everything() {
     let read: ChannelsConfigured = schema::decode(&from_hex(before)).unwrap();
     let of = |channel: &str, kind: &str| {
         let (channel, kind) = (channel.parse().unwrap(), kind.to_owned());
-        ChannelRef { channel, kind, settings: ChannelSettings::default() }
+        ChannelRef { channel, kind, settings: ChannelSettings::default(), fallback: false }
     };
     assert_eq!(read.channels, [of("hook", "webhook"), of("pot", "slack")]);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use logystera_schemas::alert::{Digest, Merged};
+use logystera_schemas::alert::{Digest, Failed, Merged};
 use logystera_schemas::avro::{Datum, Writer};
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, Sha256Digest, SiteId};
@@ -48,6 +48,8 @@ pub(super) struct Delivery {
     pub(super) stage: Stage,
     /// It tells its detection by itself, because somebody asked for that: nothing of the fault overtakes it.
     pub(super) alone: bool,
+    /// Set if it goes to the fallback channel: the channels that did not take it.
+    pub(super) fallback: Option<Vec<Failed>>,
 }
 
 /// One detection that a delivery tells.

@@ -70,6 +70,7 @@ impl Planner {
                     channel: delivery.channel,
                     detection,
                     merged: delivery.lead.merged,
+                    fallback: delivery.fallback,
                 });
                 if due.len() == room {
                     return due.into_iter();

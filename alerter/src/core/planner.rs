@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use logystera_schemas::alert::Merged;
 use logystera_schemas::delivery::{Attempt, AttemptState, ChannelEnabled, ChannelsConfigured};
 use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
@@ -25,6 +26,7 @@ use super::stages::limit::limit;
 use super::stages::plan::{PlannedFor, plan};
 use super::stages::route::{Route, route};
 use super::tenant::Tenant;
+use super::untold::begins;
 
 /// Plans deliveries. State and rows are a function of the records, in order.
 #[derive(Debug, Default)]
@@ -122,9 +124,9 @@ impl Planner {
     fn configure(&mut self, configured: ChannelsConfigured, rows: &mut Vec<Attempt>) {
         let ChannelsConfigured { tenant: id, channels } = configured;
         // The writer of the record keeps the limit too; a record beyond it must not grow the state.
-        let wanted: BTreeMap<ChannelId, (String, ChannelSettings)> = channels
+        let wanted: BTreeMap<ChannelId, (String, ChannelSettings, bool)> = channels
             .into_iter()
-            .map(|c| (c.channel, (c.kind, c.settings)))
+            .map(|c| (c.channel, (c.kind, c.settings, c.fallback)))
             .collect::<BTreeMap<_, _>>()
             .into_iter()
             .take(CHANNELS_MAX)
@@ -135,9 +137,9 @@ impl Planner {
         self.channels_off -= off;
         tenant.channels.retain(|channel, _| wanted.contains_key(channel));
         tenant.turns.retain(|channel, _| wanted.contains_key(channel));
-        for (channel, (kind, settings)) in wanted {
+        for (channel, (kind, settings, fallback)) in wanted {
             let known = tenant.channels.entry(channel).or_default();
-            (known.kind, known.settings) = (kind, settings);
+            (known.kind, known.settings, known.fallback) = (kind, settings, fallback);
         }
         self.dirty.mark(Key::Channels(id.clone()));
         for channel in removed {
@@ -152,8 +154,9 @@ impl Planner {
         let ChannelEnabled { tenant, channel } = enabled;
         let Some(known) = self.tenants.get_mut(&tenant).and_then(|t| t.channels.get_mut(&channel)) else { return };
         self.channels_off -= usize::from(known.off_since.is_some());
-        let Channel { kind, settings, .. } = std::mem::take(known);
-        *known = Channel { kind, settings, ..Channel::default() };
+        // What it took in this minute it took.
+        let Channel { kind, settings, fallback, window, .. } = std::mem::take(known);
+        *known = Channel { kind, settings, fallback, window, ..Channel::default() };
         self.dirty.mark(Key::Channels(tenant.clone()));
         self.notices.push(Notice::ChannelEnabled { tenant, channel });
     }
@@ -161,11 +164,18 @@ impl Planner {
     fn plan(&mut self, detection: &Arc<Detection>, rows: &mut Vec<Attempt>) {
         match route(detection, self.tenants.get(&detection.tenant), self.clock.wall()) {
             Route::Nowhere(reason) => {
-                let delivery = retry::delivery_id(detection, "", None);
-                let row = RowOf { detection, channel: "", delivery, attempt: 0, disabled: None };
-                rows.push(row.row(AttemptState::NotSent, &reason, self.clock.wall()));
+                let has_fallback = self.tenants.get(&detection.tenant).is_some_and(|t| t.fallback().is_some());
+                let falls_back = reason == Reason::NoChannel && has_fallback && begins(detection);
+                if !falls_back {
+                    let delivery = retry::delivery_id(detection, "", None);
+                    let row = RowOf { detection, channel: "", delivery, attempt: 0, disabled: None };
+                    rows.push(row.row(AttemptState::NotSent, &reason, self.clock.wall()));
+                }
                 if reason == Reason::NoChannel {
                     self.hear(detection, Vec::new(), rows);
+                }
+                if falls_back {
+                    self.fall_back(vec![(Arc::clone(detection), Merged::default())], rows);
                 }
             }
             Route::To(fates) => self.hear(detection, fates, rows),
@@ -258,6 +268,7 @@ impl Planner {
     /// Ends the deliveries that wait for `channel`, each with a row. Those in the air end by their outcomes.
     pub(super) fn end_waiting(&mut self, id: &TenantId, channel: &ChannelId, reason: &Reason, rows: &mut Vec<Attempt>) {
         let wall = self.clock.wall();
+        let mut untold = Vec::new();
         let Some(tenant) = self.tenants.get(id) else { return };
         for delivery_id in tenant.waiting_for(channel) {
             let Some((delivery, detection)) = self.tenants.get(id).and_then(|t| t.find(delivery_id)) else { continue };
@@ -270,9 +281,14 @@ impl Planner {
             };
             rows.push(of.row(unsent(delivery.attempts), reason, wall));
             let told = self.tenants.get(id).map(|tenant| tenant.detections_of(&delivery)).unwrap_or_default();
+            self.settle(id, &delivery, false, &mut untold);
             self.remove(id, delivery_id);
             self.untell(id, &delivery, &told);
+            if delivery.fallback.is_some() {
+                self.nobody_told(&detection, rows);
+            }
         }
+        self.fall_back(untold, rows);
     }
 
     pub(super) fn remove(&mut self, id: &TenantId, delivery: DeliveryId) {

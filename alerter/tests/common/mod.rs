@@ -79,6 +79,7 @@ pub(crate) fn channels(tenant: &str, ids: &[&str]) -> DetectionsRecord {
         channel: id.parse().unwrap(),
         kind: kind_of(id),
         settings: ChannelSettings::default(),
+        fallback: false,
     };
     let channels = ids.iter().map(channel).collect();
     DetectionsRecord::ChannelsConfigured(ChannelsConfigured { tenant: tenant.parse().unwrap(), channels })

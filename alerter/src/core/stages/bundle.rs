@@ -52,6 +52,11 @@ impl Tenant {
             }
             let same_episode = told.id == news.id;
             let Some(before) = self.deliveries.get(&pair[0].2).cloned() else { continue };
+            // The newer one tells it.
+            if let Some(held) = self.detections.get_mut(&older.detection) {
+                held.reached = true;
+                dirty.mark(Key::Detection(tenant.clone(), older.detection.clone()));
+            }
             self.take_line(tenant, pair[0], dirty);
             self.merge(pair[1], merged(&older.merged, &told, &newer.merged, same_episode), &before);
             dirty.mark(Key::Delivery(tenant.clone(), pair[1].2));

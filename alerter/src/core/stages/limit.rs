@@ -132,6 +132,7 @@ impl Delivery {
             digest: Some(Digest { since: wall, counts: Vec::new(), rest: 0 }),
             disabled: None,
             alone: false,
+            fallback: None,
             attempts: 0,
             off_schedule: 0,
             refusals: 0,

@@ -50,6 +50,7 @@ pub(in crate::core) fn plan(
         digest: None,
         disabled,
         alone: false,
+        fallback: None,
         attempts: 0,
         off_schedule: 0,
         refusals: 0,
