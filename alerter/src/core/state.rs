@@ -74,8 +74,8 @@ avro_record! {
     pub(super) struct DetectionEntry {
         layout: u32,
         detection: Detection,
-        reached: bool where since 2,
-        failed: Vec<ChannelId> where since 2,
+        reached: bool where since 4,
+        failed: Vec<ChannelId> where since 4,
     }
 }
 
