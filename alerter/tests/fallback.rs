@@ -209,3 +209,19 @@ fn more_than_waits_for_the_fallback_is_told_to_nobody() {
     assert_eq!(rows[0].reason, "nobody_told");
     assert_eq!(planner.waiting(), DELIVERIES_MAX);
 }
+
+/// The end waits behind its beginning, and that is given up: whoever never heard that it began hears of no end.
+#[test]
+fn an_end_whose_beginning_was_given_up_is_not_told() {
+    let given_up = "
+        firing 1 x e1
+        start a1 => a1#1 started
+        end a1 404 => a1#1 failed status_404 next ~5s
+        at 6s
+        start a1 => a1#2 started
+        resolved 2 x e1
+        end a1 404 => a1#2 dead status_404, a2#0 not_sent never_told, ";
+    play(&format!("channels a{given_up}-2#0 not_sent nobody_told\ndue"));
+    // The fallback hears of both at once.
+    play(&format!("channels a fallback{given_up}fallback2#0 waiting fallback next 0s\ndue => fallback2(for a)#1"));
+}

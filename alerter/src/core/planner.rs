@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use logystera_schemas::alert::Merged;
 use logystera_schemas::delivery::{Attempt, AttemptState, ChannelEnabled, ChannelsConfigured};
-use logystera_schemas::detection::{Detection, DetectionState};
+use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
 use logystera_schemas::limits::CHANNELS_MAX;
 use logystera_schemas::noise::ChannelSettings;
@@ -16,7 +16,6 @@ use logystera_schemas::topic::DetectionsRecord;
 use super::channel::Channel;
 use super::clock::{LogClock, Timer};
 use super::delivery::{Lane, Stage};
-use super::episodes::Knows;
 use super::key::{Dirty, Key};
 use super::reason::Reason;
 use super::report::{Counters, Notice};
@@ -206,9 +205,7 @@ impl Planner {
         if is_released {
             planned.stage = Stage::Waiting(Timer::after(wall, retry::delay_ms(delivery, 1)));
         }
-        // An episode that is not known is new, as far as anybody can tell.
-        let is_news = detection.state == DetectionState::Firing && planned.disabled.is_none();
-        planned.lead.merged.untold = is_news && tenant.episodes.knows(detection.id, channel) != Knows::Yes;
+        planned.lead.merged.untold = planned.disabled.is_none() && tenant.is_news(detection, channel);
         let lane = planned.lanes().next();
         if lane.as_ref().is_some_and(|lane| tenant.is_newest(lane, &planned.lead.detection)) {
             return true;

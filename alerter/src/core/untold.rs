@@ -10,6 +10,7 @@ use logystera_schemas::ids::{ChannelId, TenantId};
 
 use super::clock::Timer;
 use super::delivery::{Delivery, Line, Stage};
+use super::episodes::Knows;
 use super::key::Key;
 use super::planner::Planner;
 use super::reason::Reason;
@@ -28,6 +29,11 @@ pub(super) fn begins(detection: &Detection) -> bool {
 }
 
 impl Tenant {
+    /// Whether a channel cannot know yet of what this tells. An episode that is not known is new, as far as anybody can tell.
+    pub(super) fn is_news(&self, detection: &Detection, channel: &ChannelId) -> bool {
+        detection.state == DetectionState::Firing && self.episodes.knows(detection.id, channel) != Knows::Yes
+    }
+
     /// The channel that is told when all others failed, if it is on.
     pub(super) fn fallback(&self) -> Option<&ChannelId> {
         self.channels.iter().find(|(_, channel)| channel.fallback && channel.off_since.is_none()).map(|(id, _)| id)
