@@ -113,7 +113,7 @@ impl Planner {
         if state == AttemptState::Dead && delivery.fallback.is_some() {
             self.nobody_told(&detection, rows);
         }
-        self.fall_back(untold, rows);
+        self.fall_back(&untold, rows);
         self.tell_of(heard, &detection, &delivery.channel, rows);
     }
 

@@ -101,7 +101,7 @@ impl Planner {
         let nobody = failed && told.is_empty() && later.is_empty() && begins(detection);
         self.keep_episode(detection, told, later);
         if nobody {
-            self.fall_back(vec![(Arc::clone(detection), Merged::default())], rows);
+            self.fall_back(&[(Arc::clone(detection), Merged::default())], rows);
         }
         self.forget_if_empty(&id);
     }

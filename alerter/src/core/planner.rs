@@ -174,7 +174,7 @@ impl Planner {
                     self.hear(detection, Vec::new(), rows);
                 }
                 if falls_back {
-                    self.fall_back(vec![(Arc::clone(detection), Merged::default())], rows);
+                    self.fall_back(&[(Arc::clone(detection), Merged::default())], rows);
                 }
             }
             Route::To(fates) => self.hear(detection, fates, rows),
@@ -285,7 +285,7 @@ impl Planner {
                 self.nobody_told(&detection, rows);
             }
         }
-        self.fall_back(untold, rows);
+        self.fall_back(&untold, rows);
     }
 
     pub(super) fn remove(&mut self, id: &TenantId, delivery: DeliveryId) {

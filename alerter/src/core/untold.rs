@@ -130,7 +130,7 @@ impl Planner {
     }
 
     /// Tells the fallback channel of what nobody was told of: of each episode its newest line.
-    pub(super) fn fall_back(&mut self, untold: Vec<Untold>, rows: &mut Vec<Attempt>) {
+    pub(super) fn fall_back(&mut self, untold: &[Untold], rows: &mut Vec<Attempt>) {
         for (at, (detection, merged)) in untold.iter().enumerate() {
             if untold[at + 1..].iter().all(|(newer, _)| newer.id != detection.id) {
                 self.fall_back_for(detection, *merged, rows);
