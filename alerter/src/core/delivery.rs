@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use logystera_schemas::alert::{Digest, Failed, Merged};
 use logystera_schemas::avro::{Datum, Writer};
-use logystera_schemas::detection::Detection;
+use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
 use logystera_schemas::ids::{ChannelId, Sha256Digest, SiteId};
 use logystera_schemas::time::WallMs;
 
@@ -110,6 +110,11 @@ impl Delivery {
             Stage::InFlight => None,
         }
     }
+}
+
+/// Whether an episode begins with it.
+pub(super) fn begins(detection: &Detection) -> bool {
+    detection.state == DetectionState::Firing && detection.reason != DetectionReason::SuppressionExpired
 }
 
 /// The bytes that tell one fault from another: site, rule and group.

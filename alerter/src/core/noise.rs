@@ -12,7 +12,7 @@ use logystera_schemas::limits::SILENCES_MAX;
 use logystera_schemas::noise::Silence;
 use logystera_schemas::time::WallMs;
 
-use super::delivery::Delivery;
+use super::delivery::{Delivery, begins};
 use super::episodes::{Hold, Knows};
 use super::key::Key;
 use super::planner::Planner;
@@ -21,7 +21,6 @@ use super::retry;
 use super::row::RowOf;
 use super::stages::hold::{Fate, fate};
 use super::stages::plan::PlannedFor;
-use super::untold::begins;
 
 /// Whether no end ever follows: what it says is said once.
 fn has_no_end(detection: &Detection) -> bool {

@@ -15,7 +15,7 @@ use logystera_schemas::topic::DetectionsRecord;
 
 use super::channel::Channel;
 use super::clock::{LogClock, Timer};
-use super::delivery::{Lane, Stage};
+use super::delivery::{Lane, Stage, begins};
 use super::key::{Dirty, Key};
 use super::reason::Reason;
 use super::report::{Counters, Notice};
@@ -25,7 +25,6 @@ use super::stages::limit::limit;
 use super::stages::plan::{PlannedFor, plan};
 use super::stages::route::{Route, route};
 use super::tenant::Tenant;
-use super::untold::begins;
 
 /// Plans deliveries. State and rows are a function of the records, in order.
 #[derive(Debug, Default)]

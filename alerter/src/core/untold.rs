@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use logystera_schemas::alert::{Failed, Merged};
 use logystera_schemas::delivery::{Attempt, AttemptState};
-use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
+use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::{ChannelId, TenantId};
 
 use super::clock::Timer;
-use super::delivery::{Delivery, Line, Stage};
+use super::delivery::{Delivery, Line, Stage, begins};
 use super::episodes::Knows;
 use super::key::Key;
 use super::planner::Planner;
@@ -22,11 +22,6 @@ use super::tenant::{LineAt, Tenant};
 
 /// A detection that no channel was told of, and what it would have told besides.
 pub(super) type Untold = (Arc<Detection>, Merged);
-
-/// Whether an episode begins with it.
-pub(super) fn begins(detection: &Detection) -> bool {
-    detection.state == DetectionState::Firing && detection.reason != DetectionReason::SuppressionExpired
-}
 
 impl Tenant {
     /// Whether a channel cannot know yet of what this tells. An episode that is not known is new, as far as anybody can tell.
