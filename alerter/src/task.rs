@@ -21,7 +21,7 @@ use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
 use tokio::sync::mpsc;
 
-use crate::core::reason::{BUNDLED, QUEUE_FULL, RATE_LIMITED, SUPERSEDED};
+use crate::core::reason::{BUNDLED, NOBODY_TOLD, QUEUE_FULL, RATE_LIMITED, SUPERSEDED};
 use crate::core::{AttemptRef, Counters, Due, Notice, Planner};
 
 /// Name of the application whose state and position these are.
@@ -78,7 +78,7 @@ impl PlannerMachine {
     fn note(&mut self, row: &Attempt) {
         let is_lost = match row.state {
             AttemptState::Dead => row.reason != SUPERSEDED,
-            AttemptState::NotSent => row.reason == QUEUE_FULL,
+            AttemptState::NotSent => [QUEUE_FULL, NOBODY_TOLD].contains(&row.reason.as_str()),
             _ => false,
         };
         if is_lost {

@@ -69,8 +69,8 @@ fn a_second_410_switches_a_channel_off_and_another_one_hears_of_it() {
         GONE,
         "at 1h
          start a1 => a1#2 started
-         end a1 410 => a1#2 dead status_410, -1(no-more-a)#0 not_sent no_channel
-         firing 2 => a2#0 not_sent channel_disabled",
+         end a1 410 => a1#2 dead status_410, -1#0 not_sent nobody_told, -1(no-more-a)#0 not_sent no_channel
+         firing 2 => a2#0 not_sent channel_disabled, -2#0 not_sent nobody_told",
     );
 }
 
@@ -85,8 +85,8 @@ fn a_channel_is_switched_on_again() {
          end a1 410 => a1#2 failed status_410 next 1h
          at 1h
          start a1 => a1#3 started
-         end a1 410 => a1#3 dead status_410, -1(no-more-a)#0 not_sent no_channel
-         firing 2 => a2#0 not_sent channel_disabled
+         end a1 410 => a1#3 dead status_410, -1#0 not_sent nobody_told, -1(no-more-a)#0 not_sent no_channel
+         firing 2 => a2#0 not_sent channel_disabled, -2#0 not_sent nobody_told
          enable a
          enable b
          firing 3

@@ -79,6 +79,17 @@ fn a_minute_begins_with_its_first_message_and_ends_with_the_digest() {
     ));
 }
 
+/// Switching a channel on ends its pauses; what it took in this minute it took.
+#[test]
+fn a_channel_that_is_enabled_takes_no_more_in_its_minute() {
+    play(&format!(
+        "{}
+         enable mail
+         firing 21 x e1 => mail-digest21#0 not_sent rate_limited next 1m",
+        taken()
+    ));
+}
+
 #[test]
 fn a_digest_of_one_alert_is_that_alert() {
     play(&format!(

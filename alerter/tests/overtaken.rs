@@ -229,8 +229,9 @@ fn into_a_full_queue_comes_only_what_takes_anothers_place() {
     assert_eq!(planner.waiting(), DELIVERIES_MAX - 1, "and one is in the air");
 
     let full = |seq| vec![(seq, "queue_full".to_owned())];
+    let to_nobody = |seq| [full(seq), vec![(seq, "nobody_told".to_owned())]].concat();
     let behind_an_end = apply(&mut planner, line(last + 1, DetectionState::Firing, "told", 9));
-    assert_eq!(reasons(behind_an_end), full(last + 1));
+    assert_eq!(reasons(behind_an_end), to_nobody(last + 1));
     let behind_what_is_in_the_air = apply(&mut planner, line(last + 2, DetectionState::Resolved, "telling", 3));
     assert_eq!(reasons(behind_what_is_in_the_air), full(last + 2));
     let overtaking = apply(&mut planner, line(last + 3, DetectionState::Resolved, "smtp-5", 5));

@@ -55,7 +55,7 @@ fn the_end_of_what_only_a_resend_told_is_told() {
          end a1 404 => a1#1 failed status_404 next ~5s
          at 10s
          start a1 => a1#2 started
-         end a1 404 => a1#2 dead status_404
+         end a1 404 => a1#2 dead status_404, -1#0 not_sent nobody_told
          resend a 1 => a1-again1#0 waiting resent next 0s
          start a1-again1 => a1-again1#1 started
          end a1-again1 ok => a1-again1#1 delivered
@@ -106,7 +106,7 @@ fn what_cannot_be_sent_again_has_a_row_that_says_why() {
          end a1 410 => a1#1 failed status_410 next 1h
          at 61m
          start a1 => a1#2 started
-         end a1 410 => a1#2 dead status_410, -1(no-more-a)#0 not_sent no_channel
+         end a1 410 => a1#2 dead status_410, -1#0 not_sent nobody_told, -1(no-more-a)#0 not_sent no_channel
          resend a 1 => a1-again2#0 not_sent channel_disabled
          enable a
          resend a 1 => a1-again3#0 waiting resent next 0s

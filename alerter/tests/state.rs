@@ -101,7 +101,11 @@ fn entries(file: &str) -> Store {
 /// Of the versions before, which kept no chain, no settings, no episodes and no bundles, the same is restored.
 #[test]
 fn golden_entries_are_restored() {
-    for file in [include_str!("golden/state.txt"), include_str!("golden/state_without_settings.txt")] {
+    for file in [
+        include_str!("golden/state.txt"),
+        include_str!("golden/state_without_fallback.txt"),
+        include_str!("golden/state_without_settings.txt"),
+    ] {
         are_restored(file);
     }
 }
@@ -197,8 +201,8 @@ fn an_entry_that_ended_is_deleted() {
     };
     assert_eq!(
         kept(planner.take_puts()),
-        [('b', true), ('d', false), ('g', true)],
-        "the other delivery still needs the detection"
+        [('b', true), ('c', true), ('d', false), ('g', true)],
+        "the other delivery still needs the detection, which is told now"
     );
     apply(&mut planner, channels("t", &[]));
     assert_eq!(

@@ -176,7 +176,7 @@ fn a_delivery_is_throttled_for_a_day_and_then_given_up() {
          end a1 429/3600 => a1#2 failed status_429 next 1h
          at 24h
          start a1 => a1#3 started
-         end a1 429/3600 => a1#3 dead throttled",
+         end a1 429/3600 => a1#3 dead throttled, -1#0 not_sent nobody_told",
     );
 }
 

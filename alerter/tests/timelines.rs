@@ -43,7 +43,7 @@ fn what_is_not_sent_has_a_row_that_says_why() {
          suppressed 4 => -4#0 not_sent suppressed
          due
          firing 5
-         channels b => a5#0 not_sent channel_removed
+         channels b => a5#0 not_sent channel_removed, -5#0 not_sent nobody_told
          due
          channels
          firing 6 => -6#0 not_sent no_channel",
@@ -81,7 +81,7 @@ fn a_failure_is_retried_by_the_schedule_and_then_dead() {
          end a1 500 => a1#7 failed status_500 next ~10h
          at 24h
          start a1 => a1#8 started
-         end a1 500 => a1#8 dead status_500
+         end a1 500 => a1#8 dead status_500, -1#0 not_sent nobody_told
          at 99h
          due",
     );
@@ -97,14 +97,14 @@ fn a_refusal_is_retried_once() {
          end a1 400 => a1#1 failed status_400 next ~5s
          at 10s
          start a1 => a1#2 started
-         end a1 404 => a1#2 dead status_404
+         end a1 404 => a1#2 dead status_404, -1#0 not_sent nobody_told
          firing 2
          due => a2#1
          start a2 => a2#1 started
          end a2 forbidden => a2#1 failed address_forbidden next ~5s
          at 20s
          start a2 => a2#2 started
-         end a2 forbidden => a2#2 dead address_forbidden
+         end a2 forbidden => a2#2 dead address_forbidden, -2#0 not_sent nobody_told
          at 99h
          due",
     );
@@ -191,7 +191,7 @@ fn what_a_channel_says_in_its_own_words_counts_as_a_status_does() {
          end a1 unknown:smtp_lost_after_data => a1#4 unknown smtp_lost_after_data next ~5m
          at 445s
          start a1 => a1#5 started
-         end a1 rejected:slack_invalid_blocks => a1#5 dead slack_invalid_blocks
+         end a1 rejected:slack_invalid_blocks => a1#5 dead slack_invalid_blocks, -1#0 not_sent nobody_told
          at 500s
          firing 2
          start a2 => a2#1 started
@@ -248,7 +248,7 @@ fn an_attempt_of_unknown_outcome_uses_up_an_attempt() {
          end a1 unknown => a1#7 unknown next ~10h
          at 91h
          start a1 => a1#8 started
-         end a1 unknown => a1#8 dead unknown
+         end a1 unknown => a1#8 dead unknown, -1#0 not_sent nobody_told
          at 104h
          due",
     );
@@ -316,7 +316,7 @@ fn a_removed_channel_gets_nothing_more_and_what_is_in_the_air_counts() {
          due => a1#1
          start a1 => a1#1 started
          channels
-         end a1 500 => a1#1 dead status_500",
+         end a1 500 => a1#1 dead status_500, -1#0 not_sent nobody_told",
     );
 }
 
@@ -421,7 +421,8 @@ fn deliveries_beyond_the_queue_are_recorded_as_not_sent() {
     assert_eq!(planner.waiting(), DELIVERIES_MAX);
     let rows = apply(&mut planner, fired("t", half + 1, DetectionState::Firing));
     let told: Vec<_> = rows.iter().map(|r| (r.channel.as_str(), r.state, r.reason.as_str())).collect();
-    assert_eq!(told, [("a", AttemptState::NotSent, "queue_full"), ("b", AttemptState::NotSent, "queue_full")]);
+    let not_sent = |channel, reason| (channel, AttemptState::NotSent, reason);
+    assert_eq!(told, [not_sent("a", "queue_full"), not_sent("b", "queue_full"), not_sent("", "nobody_told")]);
 
     // Another tenant's queue is its own.
     apply(&mut planner, channels("u", &["a"]));

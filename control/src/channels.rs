@@ -95,6 +95,7 @@ impl<L: Log> Context<L> {
             created_at: now,
             removed_at: None,
             settings: ChannelSettings::default(),
+            fallback: false,
         };
         channels.push(known(&channel));
         let mut entries = new_tenant(&directory, &tenant, now);
@@ -172,9 +173,9 @@ pub(crate) fn known_channel<'a>(directory: &'a Directory, channel: &str) -> Resu
 
 /// A channel as the planner knows it.
 fn known(channel: &Channel) -> ChannelRef {
-    let (channel, kind, settings) =
+    let (channel_id, kind, settings) =
         (channel.channel.clone(), channel.kind.as_str().to_owned(), channel.settings.clone());
-    ChannelRef { channel, kind, settings }
+    ChannelRef { channel: channel_id, kind, settings, fallback: channel.fallback }
 }
 
 /// The channels of a tenant as the planner knows them, this one as it is from now on.

@@ -118,6 +118,8 @@ pub enum Answer {
     Set {
         /// Whether that is everything, at once.
         is_default: bool,
+        /// Whether it is the fallback channel.
+        is_fallback: bool,
     },
     /// A silence was made, or ended.
     Silenced(Silenced),
@@ -243,8 +245,8 @@ impl<L: Log> ControlService<L> {
                 self.context.remove_channel(&channel).await.map(|left| Answer::Removed { left })
             }
             Request::ChannelSet { channel, change } => {
-                let settings = self.context.set_channel(&channel, &change).await?;
-                Ok(Answer::Set { is_default: settings.is_default() })
+                let now = self.context.set_channel(&channel, &change).await?;
+                Ok(Answer::Set { is_default: now.settings.is_default() && !now.fallback, is_fallback: now.fallback })
             }
             Request::SilenceAdd(new) => self.context.add_silence(&new).await.map(Answer::Silenced),
             Request::SilenceEnd { silence } => self.context.end_silence(&silence).await.map(Answer::Silenced),

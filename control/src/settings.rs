@@ -39,6 +39,9 @@ pub struct SettingsChange {
     /// Messages a minute, at most; 0: as its kind takes them.
     #[serde(default)]
     pub per_minute: Option<u32>,
+    /// Whether it is the tenant's fallback channel.
+    #[serde(default)]
+    pub fallback: Option<bool>,
 }
 
 /// Says that there is none.
@@ -128,11 +131,7 @@ pub(crate) fn changed(before: &ChannelSettings, change: &SettingsChange) -> Resu
 
 impl<L: Log> Context<L> {
     /// Changes what a channel takes. The planner hears of it in the same commit.
-    pub(crate) async fn set_channel(
-        &self,
-        channel: &str,
-        change: &SettingsChange,
-    ) -> Result<ChannelSettings, ControlError> {
+    pub(crate) async fn set_channel(&self, channel: &str, change: &SettingsChange) -> Result<Channel, ControlError> {
         let directory = self.writer.directory()?;
         let found = known_channel(&directory, channel)?;
         for site in change.sites.iter().flatten() {
@@ -144,14 +143,22 @@ impl<L: Log> Context<L> {
             }
         }
         let settings = changed(&found.settings, change)?;
-        if settings != found.settings {
-            let now = Channel { settings: settings.clone(), ..found.clone() };
+        let fallback = change.fallback.unwrap_or(found.fallback);
+        let other = directory.channels(&found.tenant).find(|other| other.fallback && other.channel != found.channel);
+        if let Some(Channel { channel, tenant, .. }) = other.filter(|_| fallback).map(AsRef::as_ref) {
+            return Err(ControlError::invalid(format!(
+                "--fallback: {tenant} has one: {channel}. First: logystera channel set {channel} --fallback off"
+            )));
+        }
+        let now = Channel { settings, fallback, ..found.clone() };
+        if now != *found {
             let all = with_changed(&directory, &now);
             let tenant = now.tenant.clone();
-            let entries = vec![entry(&Entity::Channel(now)), channels_configured(&tenant, all, &self.writer.log)];
+            let entries =
+                vec![entry(&Entity::Channel(now.clone())), channels_configured(&tenant, all, &self.writer.log)];
             self.writer.log.append(entries).await?;
         }
-        Ok(settings)
+        Ok(now)
     }
 }
 

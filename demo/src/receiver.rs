@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use logystera_alerter::channels::secret::Secret;
+use logystera_channels::secret::Secret;
 use logystera_infra::shutdown::Shutdown;
 use logystera_ingest::serve_few;
 use logystera_schemas::calendar;

@@ -96,6 +96,7 @@ mod tests {
             created_at: 5,
             removed_at: None,
             settings: logystera_schemas::noise::ChannelSettings::default(),
+            fallback: false,
         };
         let sealed = seal_channel_config(&master, &"c1".parse().unwrap(), b"{}");
         assert_eq!(open_channel_config(&master, &channel("c1", sealed.clone())).unwrap().as_slice(), b"{}");

@@ -118,6 +118,8 @@ avro_record! {
         pub removed_at: Option<i64>,
         /// What it takes.
         pub settings: ChannelSettings where since 3,
+        /// Whether it is the tenant's fallback channel: it is told of what no other channel took, and of nothing else.
+        pub fallback: bool where since 4,
     }
 }
 

@@ -21,6 +21,8 @@ avro_record! {
         pub kind: String,
         /// What it takes.
         pub settings: ChannelSettings where since 2,
+        /// Whether it is told of what no other channel took, and of nothing else.
+        pub fallback: bool where since 3,
     }
 }
 

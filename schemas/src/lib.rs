@@ -18,6 +18,7 @@ pub mod declare;
 pub mod schema;
 pub mod signature;
 
+pub mod alert;
 pub mod batch;
 pub mod control;
 pub mod delivery;

@@ -62,7 +62,7 @@ kinds! {
     /// Topic detections: a change of a group's state.
     Detection = "detection" 0x0721_305c_4cac_8a30 after ["detection.1" 0xeb4c_6a23_3395_739d, "detection.2" 0x730d_69a3_9fd3_315b],
     /// Topic detections: a tenant's channels from here on.
-    ChannelsConfigured = "channels_configured" 0xb599_80ca_dc37_52f0 after ["channels_configured.1" 0xe132_df83_6fe7_6950],
+    ChannelsConfigured = "channels_configured" 0x22f0_425c_c9de_2cfc after ["channels_configured.1" 0xe132_df83_6fe7_6950, "channels_configured.2" 0xb599_80ca_dc37_52f0],
     /// Topic detections: an operator switched a channel on.
     ChannelEnabled = "channel_enabled" 0xb517_90ea_2a23_309d,
     /// Topics detections and control: what is not told for a while.
@@ -86,7 +86,7 @@ kinds! {
     /// Topic control: a configuration's body.
     RuleSet = "control_rule_set" 0x1ae5_a83f_f80b_b015,
     /// Topic control: a channel.
-    Channel = "control_channel" 0xfd69_43d7_b6ce_0dc3 after ["control_channel.1" 0xe6ec_9195_d6b2_18ea, "control_channel.2" 0x10a5_391c_9154_a3d4],
+    Channel = "control_channel" 0xa8fa_bfaa_2424_f70e after ["control_channel.1" 0xe6ec_9195_d6b2_18ea, "control_channel.2" 0x10a5_391c_9154_a3d4, "control_channel.3" 0xfd69_43d7_b6ce_0dc3],
     /// Topic control: how a topic has grown.
     Partitions = "control_partitions" 0xef44_384d_aff1_36bb,
     /// Topic control: a process's right to write.

@@ -70,9 +70,9 @@ fn the_bytes_of_each_record_are_what_they_were() {
       6c75726573142f616c657274732f653106c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c002
       04020400e0d40328
     ChannelsConfigured
-      c301f05237dcca8099b5
+      c301fc2cdec95c42f022
       0861636d650208686f6f6b0e776562686f6f6b020202086175746800021662727574652d666f726365000210736974655f37
-      7164000102b301d014c8060204021400
+      7164000102b301d014c806020402140100
     ChannelEnabled
       c3019d30232aea9017b5
       0861636d6508686f6f6b
@@ -117,9 +117,9 @@ fn the_bytes_of_each_record_are_what_they_were() {
       c30115b00bf83fa8e51a
       d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2047b7d
     Channel
-      c301c30dceb6d74369fd
+      c3010ef72424aabffaa8
       08686f6f6b0861636d65000601020380a0d5edee6600020202086175746800021662727574652d666f726365000210736974
-      655f377164000102b301d014c80602040214
+      655f377164000102b301d014c8060204021401
     Partitions
       c301bb36f1af4d3844ef
       020408200002
@@ -162,7 +162,7 @@ fn a_channel_of_before_is_still_read_as_a_webhook_that_takes_everything() {
         unreachable!("it is a channel")
     };
     assert!(!now.settings.is_default());
-    let now = Channel { settings: ChannelSettings::default(), ..now };
+    let now = Channel { settings: ChannelSettings::default(), fallback: false, ..now };
     for header in ["c301ea18b2d69591ece6", "c301d4a354911c39a510"] {
         let before = from_hex(&format!("{header}08686f6f6b0861636d65000601020380a0d5edee6600"));
         assert_eq!(Entity::decode(&before).unwrap(), Entity::Channel(now.clone()), "{header}");
@@ -176,9 +176,13 @@ fn channels_of_before_are_still_read_and_take_everything() {
     let read: ChannelsConfigured = schema::decode(&from_hex(before)).unwrap();
     let of = |channel: &str, kind: &str| {
         let (channel, kind) = (channel.parse().unwrap(), kind.to_owned());
-        ChannelRef { channel, kind, settings: ChannelSettings::default() }
+        ChannelRef { channel, kind, settings: ChannelSettings::default(), fallback: false }
     };
     assert_eq!(read.channels, [of("hook", "webhook"), of("pot", "slack")]);
+    // With settings, and no fallback channel.
+    let before = "c301f05237dcca8099b50861636d650208686f6f6b0e776562686f6f6b000000000100021400";
+    let read: ChannelsConfigured = schema::decode(&from_hex(before)).unwrap();
+    assert_eq!((read.channels[0].settings.per_minute, read.channels[0].fallback), (Some(10), false));
 }
 
 #[test]

@@ -84,10 +84,13 @@ impl Planner {
             Next::Over(reason) => (AttemptState::Dead, reason.unwrap_or_else(|| Reason::of(ended))),
         };
         let told = self.tenants.get(&ended.tenant).map(|tenant| tenant.detections_of(&delivery)).unwrap_or_default();
+        let (mut untold, mut behind) = (Vec::new(), Vec::new());
         if again_at.is_none() {
+            self.settle(&ended.tenant, &delivery, verdict == Verdict::Delivered, &mut untold);
             self.remove(&ended.tenant, ended.delivery);
             if !is_heard {
                 self.untell(&ended.tenant, &delivery, &told);
+                self.tell_behind(&ended.tenant, &delivery, &told, &mut untold, &mut behind);
             }
         }
         if is_heard && delivery.disabled.is_none() {
@@ -105,7 +108,12 @@ impl Planner {
         let again_at = again_at.map(|at| self.not_before(&ended.tenant, ended.delivery).unwrap_or(at));
         let (status, outcome, next_attempt_at) = (ended.status, Some(ended.outcome), again_at);
         rows.push(Attempt { status, outcome, next_attempt_at, ..of.row(state, &reason, wall) });
+        rows.append(&mut behind);
         rows.append(&mut overtaken);
+        if state == AttemptState::Dead && delivery.fallback.is_some() {
+            self.nobody_told(&detection, rows);
+        }
+        self.fall_back(&untold, rows);
         self.tell_of(heard, &detection, &delivery.channel, rows);
     }
 
@@ -139,7 +147,7 @@ impl Planner {
     /// A second 410 said that `channel` is no more: nothing else goes there, and another channel of the tenant is told.
     fn disable(&mut self, detection: &Arc<Detection>, channel: &ChannelId, rows: &mut Vec<Attempt>) {
         self.end_waiting(&detection.tenant, channel, &Reason::ChannelDisabled, rows);
-        let enabled = |(id, c): (&ChannelId, &Channel)| c.off_since.is_none().then(|| id.clone());
+        let enabled = |(id, c): (&ChannelId, &Channel)| (c.off_since.is_none() && !c.fallback).then(|| id.clone());
         let other = self.tenants.get(&detection.tenant).and_then(|t| t.channels.iter().find_map(enabled));
         if let Some(other) = other {
             self.plan_one(detection, &other, PlannedFor::ChannelDisabled(channel.clone()), rows);

@@ -22,6 +22,8 @@ pub(super) struct Channel {
     pub(super) kind: String,
     /// What it takes.
     pub(super) settings: ChannelSettings,
+    /// Whether it is told of nothing but what all others failed to take.
+    pub(super) fallback: bool,
     /// When it answered 410 for the second time, which switched it off. It stays off until somebody switches it on, or
     /// removes it.
     pub(super) off_since: Option<WallMs>,

@@ -24,6 +24,7 @@ avro_record! {
         settings: Vec<SettingsEntry> where since 3,
         windows: Vec<ChannelWindow> where since 3,
         turns: Vec<ChannelTurn> where since 3,
+        fallbacks: Vec<ChannelId> where since 4,
     }
 }
 
@@ -101,8 +102,9 @@ pub(super) fn entry_of_channels(channels: &BTreeMap<ChannelId, Channel>, turns: 
         }
         entries.push(ChannelEntry { channel: id.clone(), kind, disabled, pause, failures, opens, open });
     }
+    let fallbacks = channels.iter().filter(|(_, channel)| channel.fallback).map(|(id, _)| id.clone()).collect();
     let turns = turns.iter().map(|(channel, site)| ChannelTurn { channel: channel.clone(), site: site.clone() });
-    ChannelsEntry { layout: LAYOUT, channels: entries, more, settings, windows, turns: turns.collect() }
+    ChannelsEntry { layout: LAYOUT, channels: entries, more, settings, windows, turns: turns.collect(), fallbacks }
 }
 
 /// The channels as they were stored.
@@ -126,6 +128,11 @@ pub(super) fn channels_of(entry: ChannelsEntry) -> (BTreeMap<ChannelId, Channel>
     for ChannelWindow { channel, window } in entry.windows {
         if let Some(known) = channels.get_mut(&channel) {
             known.window = Some(window);
+        }
+    }
+    for channel in entry.fallbacks {
+        if let Some(known) = channels.get_mut(&channel) {
+            known.fallback = true;
         }
     }
     let turns = entry.turns.into_iter().map(|turn| (turn.channel, turn.site)).collect();

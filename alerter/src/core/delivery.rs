@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
+use logystera_schemas::alert::{Digest, Failed, Merged};
 use logystera_schemas::avro::{Datum, Writer};
-use logystera_schemas::avro_record;
-use logystera_schemas::detection::Detection;
+use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
 use logystera_schemas::ids::{ChannelId, Sha256Digest, SiteId};
 use logystera_schemas::time::WallMs;
 
 use super::clock::Timer;
-use super::digest::Digest;
 
 /// Where a delivery stands. One that ended is no longer in the state: its rows tell of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +48,8 @@ pub(super) struct Delivery {
     pub(super) stage: Stage,
     /// It tells its detection by itself, because somebody asked for that: nothing of the fault overtakes it.
     pub(super) alone: bool,
+    /// Set if it goes to the fallback channel: the channels that did not take it.
+    pub(super) fallback: Option<Vec<Failed>>,
 }
 
 /// One detection that a delivery tells.
@@ -77,21 +78,6 @@ pub(super) struct DetectionRef {
     pub(super) seq: u64,
     /// Its chain value.
     pub(super) chain: Sha256Digest,
-}
-
-avro_record! {
-    /// What a message tells besides its own detection: lines of the same fault that it has overtaken.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub struct Merged {
-        /// How many lines.
-        pub lines: u32,
-        /// How many of them were firings.
-        pub firings: u32,
-        /// Time at which the condition of the oldest of them became true, in milliseconds; 0 if there is none.
-        pub since: i64,
-        /// Whether the channel cannot know of the episode yet: then a resolution tells of the firing too.
-        pub untold: bool,
-    }
 }
 
 impl DetectionRef {
@@ -124,6 +110,11 @@ impl Delivery {
             Stage::InFlight => None,
         }
     }
+}
+
+/// Whether an episode begins with it.
+pub(super) fn begins(detection: &Detection) -> bool {
+    detection.state == DetectionState::Firing && detection.reason != DetectionReason::SuppressionExpired
 }
 
 /// The bytes that tell one fault from another: site, rule and group.

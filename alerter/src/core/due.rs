@@ -3,55 +3,13 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use logystera_schemas::detection::Detection;
-use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
+use logystera_schemas::alert::{About, Due, Told};
+use logystera_schemas::ids::{DeliveryId, TenantId};
 use logystera_schemas::limits::{ATTEMPTS_IN_FLIGHT_MAX, ATTEMPTS_IN_FLIGHT_TENANT_MAX};
 
-use super::delivery::{Delivery, Line, Merged, Stage};
-use super::digest::Digest;
+use super::delivery::{Delivery, Line, Stage};
 use super::planner::Planner;
 use super::tenant::Tenant;
-
-/// What a delivery tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum About {
-    /// The detection.
-    Detection,
-    /// These detections, of which [`Due::detection`] is the first: one rule's, all firing or all over.
-    Bundle(Vec<Told>),
-    /// What the channel had no room for; of these detections, of which [`Due::detection`] is the first, by name.
-    Digest(Digest, Vec<Arc<Detection>>),
-    /// This channel of the tenant answered 410 to the detection, is switched off and gets nothing more.
-    ChannelDisabled(ChannelId),
-}
-
-/// A detection of a bundle.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
-    /// The detection.
-    pub detection: Arc<Detection>,
-    /// What to tell besides, as in [`Due::merged`].
-    pub merged: Merged,
-}
-
-/// An attempt that should start now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Due {
-    /// Tenant.
-    pub tenant: TenantId,
-    /// Idempotency key.
-    pub delivery: DeliveryId,
-    /// Number of the attempt, from 1.
-    pub attempt: u32,
-    /// Where to.
-    pub channel: ChannelId,
-    /// What to tell.
-    pub about: About,
-    /// The detection that it is about.
-    pub detection: Arc<Detection>,
-    /// What to tell besides: older lines of the same fault that it has overtaken. `lines` is 0 if there are none.
-    pub merged: Merged,
-}
 
 /// The name of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,6 +70,7 @@ impl Planner {
                     channel: delivery.channel,
                     detection,
                     merged: delivery.lead.merged,
+                    fallback: delivery.fallback,
                 });
                 if due.len() == room {
                     return due.into_iter();

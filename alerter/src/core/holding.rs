@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use logystera_schemas::alert::Merged;
 use logystera_schemas::delivery::{Attempt, AttemptState};
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
 
-use super::delivery::Merged;
 use super::key::Key;
 use super::planner::Planner;
 use super::reason::Reason;

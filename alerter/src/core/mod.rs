@@ -10,6 +10,7 @@ mod noise;
 
 mod tenant;
 mod turns;
+mod untold;
 
 mod stages;
 
@@ -36,11 +37,10 @@ mod status;
 
 /// Version of the planner's semantics, in each row that it makes: raised with each change that gives other rows for the
 /// same records. A replay judges the rows of its own version, and only links those of others.
-pub const SEMANTICS: u32 = 1;
+pub const SEMANTICS: u32 = 2;
 
-pub use delivery::Merged;
-pub use digest::{Digest, DigestCount};
-pub use due::{About, AttemptRef, Due, Told};
+pub use due::AttemptRef;
+pub use logystera_schemas::alert::{About, Digest, DigestCount, Due, Failed, Merged, Told};
 pub use planner::Planner;
 pub use report::{Counters, Notice};
 pub use status::{ChannelStatus, Condition};

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use logystera_schemas::alert::Merged;
 use logystera_schemas::delivery::{Attempt, AttemptState};
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
 use logystera_schemas::ids::{ChannelId, EpisodeId, SilenceId, TenantId};
@@ -11,7 +12,7 @@ use logystera_schemas::limits::SILENCES_MAX;
 use logystera_schemas::noise::Silence;
 use logystera_schemas::time::WallMs;
 
-use super::delivery::Delivery;
+use super::delivery::{Delivery, begins};
 use super::episodes::{Hold, Knows};
 use super::key::Key;
 use super::planner::Planner;
@@ -74,8 +75,9 @@ impl Planner {
         }
         self.supersede_held(&id, detection.id, rows);
         let has_room = self.tenants.get(&id).is_none_or(|tenant| tenant.episodes.has_room());
-        let (mut told, mut later) = (Vec::new(), BTreeMap::new());
+        let (mut told, mut later, mut failed) = (Vec::new(), BTreeMap::new(), false);
         for (channel, fate) in fates {
+            failed |= matches!(fate, Fate::Not(Reason::ChannelDisabled)) || matches!(fate, Fate::Later(_) if !has_room);
             match fate {
                 Fate::Unwanted => {}
                 Fate::Not(reason) => rows.push(not_sent(detection, channel.as_str(), &reason, None, wall)),
@@ -89,11 +91,17 @@ impl Planner {
                 Fate::Told => {
                     if self.plan_one(detection, &channel, PlannedFor::Detection, rows) {
                         told.push(channel);
+                    } else {
+                        failed = true;
                     }
                 }
             }
         }
+        let nobody = failed && told.is_empty() && later.is_empty() && begins(detection);
         self.keep_episode(detection, told, later);
+        if nobody {
+            self.fall_back(&[(Arc::clone(detection), Merged::default())], rows);
+        }
         self.forget_if_empty(&id);
     }
 
@@ -194,7 +202,8 @@ impl Planner {
     /// A delivery ended before its channel could know of the episodes that it tells. `told` are their detections, in the
     /// order of its lines.
     pub(super) fn untell(&mut self, id: &TenantId, delivery: &Delivery, told: &[Arc<Detection>]) {
-        let Some(tenant) = self.tenants.get_mut(id) else { return };
+        // The fallback channel is told once, whatever becomes of it.
+        let Some(tenant) = self.tenants.get_mut(id).filter(|_| delivery.fallback.is_none()) else { return };
         for (line, detection) in delivery.lines().zip(told).filter(|(line, _)| line.merged.untold) {
             debug_assert_eq!(line.detection.seq, detection.seq, "the lines and what they tell go together");
             if tenant.episodes.knows(detection.id, &delivery.channel) == Knows::Yes {

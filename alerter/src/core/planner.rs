@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use logystera_schemas::alert::Merged;
 use logystera_schemas::delivery::{Attempt, AttemptState, ChannelEnabled, ChannelsConfigured};
-use logystera_schemas::detection::{Detection, DetectionState};
+use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
 use logystera_schemas::limits::CHANNELS_MAX;
 use logystera_schemas::noise::ChannelSettings;
@@ -14,8 +15,7 @@ use logystera_schemas::topic::DetectionsRecord;
 
 use super::channel::Channel;
 use super::clock::{LogClock, Timer};
-use super::delivery::{Lane, Stage};
-use super::episodes::Knows;
+use super::delivery::{Lane, Stage, begins};
 use super::key::{Dirty, Key};
 use super::reason::Reason;
 use super::report::{Counters, Notice};
@@ -122,9 +122,9 @@ impl Planner {
     fn configure(&mut self, configured: ChannelsConfigured, rows: &mut Vec<Attempt>) {
         let ChannelsConfigured { tenant: id, channels } = configured;
         // The writer of the record keeps the limit too; a record beyond it must not grow the state.
-        let wanted: BTreeMap<ChannelId, (String, ChannelSettings)> = channels
+        let wanted: BTreeMap<ChannelId, (String, ChannelSettings, bool)> = channels
             .into_iter()
-            .map(|c| (c.channel, (c.kind, c.settings)))
+            .map(|c| (c.channel, (c.kind, c.settings, c.fallback)))
             .collect::<BTreeMap<_, _>>()
             .into_iter()
             .take(CHANNELS_MAX)
@@ -135,9 +135,9 @@ impl Planner {
         self.channels_off -= off;
         tenant.channels.retain(|channel, _| wanted.contains_key(channel));
         tenant.turns.retain(|channel, _| wanted.contains_key(channel));
-        for (channel, (kind, settings)) in wanted {
+        for (channel, (kind, settings, fallback)) in wanted {
             let known = tenant.channels.entry(channel).or_default();
-            (known.kind, known.settings) = (kind, settings);
+            (known.kind, known.settings, known.fallback) = (kind, settings, fallback);
         }
         self.dirty.mark(Key::Channels(id.clone()));
         for channel in removed {
@@ -152,8 +152,9 @@ impl Planner {
         let ChannelEnabled { tenant, channel } = enabled;
         let Some(known) = self.tenants.get_mut(&tenant).and_then(|t| t.channels.get_mut(&channel)) else { return };
         self.channels_off -= usize::from(known.off_since.is_some());
-        let Channel { kind, settings, .. } = std::mem::take(known);
-        *known = Channel { kind, settings, ..Channel::default() };
+        // What it took in this minute it took.
+        let Channel { kind, settings, fallback, window, .. } = std::mem::take(known);
+        *known = Channel { kind, settings, fallback, window, ..Channel::default() };
         self.dirty.mark(Key::Channels(tenant.clone()));
         self.notices.push(Notice::ChannelEnabled { tenant, channel });
     }
@@ -161,11 +162,18 @@ impl Planner {
     fn plan(&mut self, detection: &Arc<Detection>, rows: &mut Vec<Attempt>) {
         match route(detection, self.tenants.get(&detection.tenant), self.clock.wall()) {
             Route::Nowhere(reason) => {
-                let delivery = retry::delivery_id(detection, "", None);
-                let row = RowOf { detection, channel: "", delivery, attempt: 0, disabled: None };
-                rows.push(row.row(AttemptState::NotSent, &reason, self.clock.wall()));
+                let has_fallback = self.tenants.get(&detection.tenant).is_some_and(|t| t.fallback().is_some());
+                let falls_back = reason == Reason::NoChannel && has_fallback && begins(detection);
+                if !falls_back {
+                    let delivery = retry::delivery_id(detection, "", None);
+                    let row = RowOf { detection, channel: "", delivery, attempt: 0, disabled: None };
+                    rows.push(row.row(AttemptState::NotSent, &reason, self.clock.wall()));
+                }
                 if reason == Reason::NoChannel {
                     self.hear(detection, Vec::new(), rows);
+                }
+                if falls_back {
+                    self.fall_back(&[(Arc::clone(detection), Merged::default())], rows);
                 }
             }
             Route::To(fates) => self.hear(detection, fates, rows),
@@ -196,9 +204,7 @@ impl Planner {
         if is_released {
             planned.stage = Stage::Waiting(Timer::after(wall, retry::delay_ms(delivery, 1)));
         }
-        // An episode that is not known is new, as far as anybody can tell.
-        let is_news = detection.state == DetectionState::Firing && planned.disabled.is_none();
-        planned.lead.merged.untold = is_news && tenant.episodes.knows(detection.id, channel) != Knows::Yes;
+        planned.lead.merged.untold = planned.disabled.is_none() && tenant.is_news(detection, channel);
         let lane = planned.lanes().next();
         if lane.as_ref().is_some_and(|lane| tenant.is_newest(lane, &planned.lead.detection)) {
             return true;
@@ -258,6 +264,7 @@ impl Planner {
     /// Ends the deliveries that wait for `channel`, each with a row. Those in the air end by their outcomes.
     pub(super) fn end_waiting(&mut self, id: &TenantId, channel: &ChannelId, reason: &Reason, rows: &mut Vec<Attempt>) {
         let wall = self.clock.wall();
+        let mut untold = Vec::new();
         let Some(tenant) = self.tenants.get(id) else { return };
         for delivery_id in tenant.waiting_for(channel) {
             let Some((delivery, detection)) = self.tenants.get(id).and_then(|t| t.find(delivery_id)) else { continue };
@@ -270,9 +277,14 @@ impl Planner {
             };
             rows.push(of.row(unsent(delivery.attempts), reason, wall));
             let told = self.tenants.get(id).map(|tenant| tenant.detections_of(&delivery)).unwrap_or_default();
+            self.settle(id, &delivery, false, &mut untold);
             self.remove(id, delivery_id);
             self.untell(id, &delivery, &told);
+            if delivery.fallback.is_some() {
+                self.nobody_told(&detection, rows);
+            }
         }
+        self.fall_back(&untold, rows);
     }
 
     pub(super) fn remove(&mut self, id: &TenantId, delivery: DeliveryId) {

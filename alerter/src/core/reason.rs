@@ -15,6 +15,9 @@ pub const RATE_LIMITED: &str = "rate_limited";
 /// Code of [`Reason::QueueFull`].
 pub const QUEUE_FULL: &str = "queue_full";
 
+/// Code of [`Reason::NobodyTold`].
+pub const NOBODY_TOLD: &str = "nobody_told";
+
 /// Why an attempt has the state that its row says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
@@ -64,6 +67,10 @@ pub enum Reason {
     ResolvedNotWanted,
     /// Somebody asked that the channel gets the detection again.
     Resent,
+    /// No other channel took it: the tenant's fallback channel gets it.
+    Fallback,
+    /// No channel took it, and no fallback channel either.
+    NobodyTold,
     /// The channel throttled it until it was given up: `THROTTLED_MS_MAX`.
     Throttled,
 }
@@ -122,6 +129,8 @@ impl fmt::Display for Reason {
             Self::ResolvedNotWanted => "resolved_not_wanted",
             Self::Throttled => "throttled",
             Self::Resent => "resent",
+            Self::Fallback => "fallback",
+            Self::NobodyTold => NOBODY_TOLD,
         })
     }
 }

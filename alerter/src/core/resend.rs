@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use logystera_schemas::alert::Merged;
 use logystera_schemas::delivery::{Attempt, AttemptState, Resend};
 
 use super::clock::Timer;
-use super::delivery::{Delivery, Line, Merged, Stage};
-use super::episodes::Knows;
+use super::delivery::{Delivery, Line, Stage};
 use super::key::Key;
 use super::planner::Planner;
 use super::reason::Reason;
@@ -33,8 +33,7 @@ impl Planner {
         let planned = plan(delivery, &detection, &channel, None, tenant.next_order(), wall);
         let first = Timer::after(wall, retry::delay_ms(delivery, 1));
         // If nobody hears it, the channel still knows what it was told before.
-        let was_told = tenant.episodes.knows(detection.id, &channel) == Knows::Yes;
-        let merged = Merged { untold: planned.lead.merged.untold && !was_told, ..planned.lead.merged };
+        let merged = Merged { untold: tenant.is_news(&detection, &channel), ..planned.lead.merged };
         let lead = Line { lane: None, merged, ..planned.lead.clone() };
         let planned = Delivery { alone: true, lead, gathers: None, stage: Stage::Waiting(first), ..planned };
         let refused = match tenant.channels.get(&channel) {

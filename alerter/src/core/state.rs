@@ -19,6 +19,7 @@
 
 use std::sync::Arc;
 
+use logystera_schemas::alert::{Digest, Failed, Merged};
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::avro_record;
 use logystera_schemas::detection::Detection;
@@ -27,8 +28,7 @@ use logystera_schemas::time::WallMs;
 
 use super::channel_entries::{ChannelsEntry, channels_of, entry_of_channels};
 use super::clock::{LogClock, PartitionClock, Timer};
-use super::delivery::{Delivery, DetectionRef, Line, Merged, Stage, lane_of};
-use super::digest::Digest;
+use super::delivery::{Delivery, DetectionRef, Line, Stage, lane_of};
 use super::entries::{EpisodeEntry, SilenceEntry};
 use super::key::{Dirty, Key};
 use super::planner::Planner;
@@ -74,6 +74,8 @@ avro_record! {
     pub(super) struct DetectionEntry {
         layout: u32,
         detection: Detection,
+        reached: bool where since 4,
+        failed: Vec<ChannelId> where since 4,
     }
 }
 
@@ -98,6 +100,7 @@ avro_record! {
         others: Vec<LineEntry> where since 3,
         digest: Option<Digest> where since 3,
         alone: bool where since 3,
+        fallback: Option<Vec<Failed>> where since 4,
     }
 }
 
@@ -161,7 +164,9 @@ impl Planner {
                 let entry: DetectionEntry = entry_of(value)?;
                 let own = DetectionRef::of(&entry.detection);
                 name = Key::Detection(tenant.clone(), own.clone());
-                let held = HeldDetection { detection: Arc::new(entry.detection), deliveries: 0 };
+                let DetectionEntry { detection, reached, failed, .. } = entry;
+                let (detection, failed) = (Arc::new(detection), failed.into_iter().collect());
+                let held = HeldDetection { detection, deliveries: 0, reached, failed };
                 self.tenants.entry(tenant).or_default().detections.insert(own, held);
             }
             Key::Delivery(id, delivery_id) => {
@@ -235,7 +240,8 @@ impl Planner {
             Key::Detection(tenant, own) => {
                 let held = self.tenants.get(tenant)?.detections.get(own)?;
                 let detection = held.detection.as_ref().clone();
-                Some(bytes_of(&DetectionEntry { layout: LAYOUT, detection }))
+                let (reached, failed) = (held.reached, held.failed.iter().cloned().collect());
+                Some(bytes_of(&DetectionEntry { layout: LAYOUT, detection, reached, failed }))
             }
             Key::Delivery(tenant, id) => {
                 let delivery = self.tenants.get(tenant)?.deliveries.get(id)?.clone();
@@ -260,8 +266,9 @@ impl Planner {
 impl From<Delivery> for DeliveryEntry {
     fn from(delivery: Delivery) -> Self {
         let waiting = delivery.waits_for();
-        let Delivery { channel, lead, others, digest, disabled, attempts, refusals, due, alone, .. } = delivery;
         let (off_schedule, throttled_since) = (delivery.off_schedule, delivery.throttled_since);
+        let Delivery { channel, lead, others, digest, disabled, attempts, refusals, due, alone, fallback, .. } =
+            delivery;
         let Line { detection: DetectionRef { site, seq, chain }, order, merged, .. } = lead;
         let (layout, chain, others) = (LAYOUT, Some(chain), others.into_iter().map(LineEntry::from).collect());
         Self {
@@ -282,6 +289,7 @@ impl From<Delivery> for DeliveryEntry {
             others,
             digest,
             alone,
+            fallback,
         }
     }
 }
@@ -326,6 +334,7 @@ impl DeliveryEntry {
             throttled_since,
             due,
             alone: self.alone,
+            fallback: self.fallback,
             stage,
         })
     }

@@ -22,6 +22,10 @@ use super::retry::{self, Verdict};
 pub(super) struct HeldDetection {
     pub(super) detection: Arc<Detection>,
     pub(super) deliveries: usize,
+    /// Whether a channel took one of them or knew of the episode, or a newer line tells it.
+    pub(super) reached: bool,
+    /// The channels whose deliveries of it ended undelivered.
+    pub(super) failed: BTreeSet<ChannelId>,
 }
 
 /// A line of a lane: its place among the tenant's lines, the number of its detection, and the delivery that tells it.
@@ -96,7 +100,7 @@ impl Tenant {
         let key = DetectionRef::of(detection);
         let held = self.detections.entry(key.clone()).or_insert_with(|| {
             dirty.mark(Key::Detection(detection.tenant.clone(), key));
-            HeldDetection { detection: Arc::clone(detection), deliveries: 0 }
+            HeldDetection { detection: Arc::clone(detection), deliveries: 0, reached: false, failed: BTreeSet::new() }
         });
         held.deliveries += 1;
     }
@@ -148,6 +152,16 @@ impl Tenant {
         self.index_line(id, &channel, &line);
         if let Some(delivery) = self.deliveries.get_mut(&id) {
             delivery.others.push(line);
+        }
+    }
+
+    /// Changes a line where it is.
+    pub(super) fn change_line(&mut self, at: LineAt, change: impl FnOnce(&mut Line)) {
+        let Some(delivery) = self.deliveries.get_mut(&at.2) else { return };
+        if let Some(line) =
+            std::iter::once(&mut delivery.lead).chain(&mut delivery.others).find(|line| line.order == at.0)
+        {
+            change(line);
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::channels::kinds::ended_as;
 use crate::core::{ChannelStatus, Condition};
+use logystera_channels::kinds::ended_as;
 use logystera_infra::log::LogError;
 use logystera_infra::reading::Reading;
 use logystera_schemas::delivery::{Attempt, AttemptOutcome, AttemptState};

@@ -35,18 +35,18 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether a delivery whose newest row is this one is asked for. `is_named`: a row of it was of the detection that is
-    /// asked for.
+    /// Whether a delivery whose newest row is this one is asked for. `is_named`: a row of it was of the site and the detection
+    /// that are asked for.
     fn takes(&self, row: &Attempt, is_named: bool) -> bool {
         self.state.is_none_or(|state| row.state == state)
-            && self.site.as_deref().is_none_or(|site| row.site.as_str() == site)
             && (is_named || self.names(row))
             && self.from_ms.is_none_or(|from| row.at.0 >= from)
     }
 
-    /// Whether a row is of the detection that is asked for, if one is.
+    /// Whether a row is of the site and the detection that are asked for, if they are.
     fn names(&self, row: &Attempt) -> bool {
-        self.alert.as_deref().is_none_or(|id| row.detection.to_string().starts_with(id))
+        self.site.as_deref().is_none_or(|site| row.site.as_str() == site)
+            && self.alert.as_deref().is_none_or(|id| row.detection.to_string().starts_with(id))
     }
 }
 
@@ -57,7 +57,7 @@ struct Newest<'a> {
     /// When each was written, and its place in the order of reading.
     places: BTreeMap<DeliveryId, (i64, u64)>,
     rows: BTreeMap<(i64, u64), Attempt>,
-    /// Deliveries that tell several detections, the one that is asked for among them.
+    /// Deliveries that tell several detections, what is asked for among them.
     named: BTreeSet<DeliveryId>,
     read: u64,
 }
@@ -74,7 +74,8 @@ impl<'a> Newest<'a> {
             self.rows.remove(&before);
         }
         // Later rows of a bundle or a digest are of its first detection.
-        if self.filter.alert.is_some() && self.filter.names(&row) && self.named.len() < self.room {
+        let asks = self.filter.alert.is_some() || self.filter.site.is_some();
+        if asks && self.filter.names(&row) && self.named.len() < self.room {
             self.named.insert(row.delivery);
         }
         if !self.filter.takes(&row, self.named.contains(&row.delivery)) {

@@ -72,7 +72,8 @@ fn naively(rows: &[Attempt], filter: &Filter, limit: usize) -> Vec<Attempt> {
     let last = |row: &Attempt| rows.iter().rposition(|other| other.delivery == row.delivery);
     let mut newest: Vec<(usize, &Attempt)> = rows.iter().enumerate().filter(|(i, row)| last(row) == Some(*i)).collect();
     newest.retain(|(_, row)| {
-        let of_site = filter.site.as_ref().is_none_or(|site| site.as_str() == row.site.as_str());
+        let mut own = rows.iter().filter(|other| other.delivery == row.delivery);
+        let of_site = filter.site.as_ref().is_none_or(|site| own.any(|other| site.as_str() == other.site.as_str()));
         of_site && filter.state.is_none_or(|state| state == row.state) && filter.from_ms.is_none_or(|ms| ms <= row.at.0)
     });
     newest.sort_by_key(|(i, row)| (row.at.0, *i));
@@ -121,6 +122,16 @@ fn a_delivery_that_tells_several_detections_is_found_by_each() {
         let filter = Filter { alert: Some(alert.to_owned()), ..Filter::default() };
         let (listed, _) = with_topic(&rows, 0, |log| newest(log, &filter, 5)).unwrap();
         assert_eq!(listed, expected, "{alert}");
+    }
+    // Of each of their sites, too.
+    let blog = Attempt { site: "blog".parse().unwrap(), ..of(0xbb, AttemptState::NotSent, "bundled", 2) };
+    let rows_of_two = [rows[0].clone(), blog, rows[3].clone(), rows[4].clone()];
+    for (site, alert, found) in
+        [("blog", None, true), ("shop", None, true), ("blog", Some("bb"), true), ("blog", Some("aa"), false)]
+    {
+        let filter = Filter { site: Some(site.to_owned()), alert: alert.map(str::to_owned), ..Filter::default() };
+        let (listed, _) = with_topic(&rows_of_two, 0, |log| newest(log, &filter, 5)).unwrap();
+        assert_eq!(listed.len(), usize::from(found), "{site} {alert:?}");
     }
     // As it stands now, not as it stood.
     let waiting = Filter { alert: Some("bb".to_owned()), state: Some(AttemptState::NotSent), ..Filter::default() };

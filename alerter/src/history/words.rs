@@ -2,7 +2,7 @@
 
 use logystera_schemas::delivery::{Attempt, AttemptOutcome, AttemptState};
 
-use crate::channels::kinds::ended_as;
+use logystera_channels::kinds::ended_as;
 
 /// How a delivery stands.
 pub const fn state(state: AttemptState) -> &'static str {
@@ -51,6 +51,8 @@ pub fn why(state: AttemptState, reason: &str) -> Option<String> {
         "never_told" => "the channel was not told that it began",
         "resolved_not_wanted" => "the channel does not want to hear that something is over",
         "resent" => "somebody asked for it again",
+        "fallback" => "no other channel took it: the fallback channel is told",
+        "nobody_told" => "no channel took it, and no fallback channel either",
         "superseded" => "a newer message told this too",
         "throttled" => "the receiver asked for a pause for a whole day",
         "smtp_not_configured" => "the alerter has no mail server: --smtp names one",

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test helper: whoever fails here fails a test")]
 
 pub(crate) mod history;
-pub(crate) mod messages;
 mod noise;
 mod play;
 
@@ -71,15 +70,6 @@ pub(crate) fn line_of(mut detection: Detection, group: &str, episode: u8, at_ms:
     detection
 }
 
-/// The first attempt of this detection's delivery to channel `a`.
-pub(crate) fn due_of_detection(detection: Detection) -> Due {
-    let tenant = detection.tenant.to_string();
-    let mut planner = Planner::new();
-    apply(&mut planner, channels(&tenant, &["a"]));
-    apply(&mut planner, DetectionsRecord::Detection(Box::new(detection)));
-    planner.due().next().unwrap()
-}
-
 pub(crate) fn tick(partition: u32, at: i64) -> DetectionsRecord {
     DetectionsRecord::Tick(Tick { partition, at: WallMs(at), open_ms: 0 })
 }
@@ -89,6 +79,7 @@ pub(crate) fn channels(tenant: &str, ids: &[&str]) -> DetectionsRecord {
         channel: id.parse().unwrap(),
         kind: kind_of(id),
         settings: ChannelSettings::default(),
+        fallback: false,
     };
     let channels = ids.iter().map(channel).collect();
     DetectionsRecord::ChannelsConfigured(ChannelsConfigured { tenant: tenant.parse().unwrap(), channels })

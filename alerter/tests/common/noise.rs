@@ -9,13 +9,15 @@ use logystera_schemas::topic::DetectionsRecord;
 
 use super::{START_MS, channels};
 
-/// The record that gives a tenant these channels, all webhooks unless `slack` in their id says otherwise.
+/// The record that gives a tenant these channels, all webhooks unless `slack` in their id says otherwise; one that is named
+/// `fallback` is that.
 pub(crate) fn channels_set(tenant: &str, settings: &BTreeMap<String, ChannelSettings>) -> DetectionsRecord {
     let ids: Vec<&str> = settings.keys().map(String::as_str).collect();
     let mut record = channels(tenant, &ids);
     if let DetectionsRecord::ChannelsConfigured(configured) = &mut record {
         for channel in &mut configured.channels {
             channel.settings = settings[channel.channel.as_str()].clone();
+            channel.fallback = channel.channel.as_str() == "fallback";
         }
     }
     record

@@ -35,6 +35,7 @@ use super::{
 /// | `bundle 30s 3 site`, `bundle none` | from here on detections are of a rule that says `bundle` so, or not |
 /// | `resend a 1` | rows; somebody asks that channel `a` gets detection 1 again: `a1-again1`, then `a1-again2` |
 /// | `due` | what is due, as `<channel><seq>#<attempt>`; a bundle as `<channel><seq>[<seqs>]#<attempt>`, a digest as `<channel>-digest<seq>(<alerts>: <seqs>)#<attempt>` |
+/// |  | what the channel named `fallback` is told in place of others is `fallback<seq>(for <channels>)#<attempt>` |
 /// | `start a1` | rows; starts what is due under that name |
 /// | `end a1 ok`, `end a1 500`, `end a1 429/30`, `end a1 timeout`, `end a1 dns` | rows; ends attempt in the air |
 /// | `end a1 gone:slack_no_service` | rows; ends it as the outcome with this detail |
@@ -203,6 +204,7 @@ impl Stage {
             self.names.insert(retry::digest_id(&found, channel), format!("{channel}-digest{seq}"));
             self.names.insert(retry::delivery_id(&found, channel, None), format!("{channel}{seq}"));
         }
+        self.names.insert(retry::fallback_id(&found, &"fallback".parse().unwrap()), format!("fallback{seq}"));
         DetectionsRecord::Detection(Box::new(found))
     }
 
@@ -238,6 +240,10 @@ impl Stage {
             About::Digest(digest, named) => {
                 let seqs: Vec<String> = named.iter().map(|one| one.seq.to_string()).collect();
                 format!("({}: {})", digest.alerts(), seqs.join(" "))
+            }
+            About::Detection if let Some(failed) = &due.fallback => {
+                let failed: Vec<&str> = failed.iter().map(|one| one.channel.as_str()).collect();
+                format!("(for {})", failed.join(" "))
             }
             About::Detection => seq_of_another(name, due.channel.as_str(), due.detection.seq),
             About::ChannelDisabled(_) => String::new(),

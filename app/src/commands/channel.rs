@@ -232,8 +232,13 @@ fn channel(args: &Args) -> Result<u8, CliError> {
                 "It is on: what waits is tried now, and what comes goes there. Alerts that were given up before stay unsent.",
             )?;
         }
-        Answer::Set { is_default } if args.place.json => out.json(&json!({"set": true, "default": is_default}))?,
-        Answer::Set { is_default: true } => out.line("From now on it gets every alert of its tenant.")?,
+        Answer::Set { is_default, is_fallback } if args.place.json => {
+            out.json(&json!({"set": true, "default": is_default, "fallback": is_fallback}))?;
+        }
+        Answer::Set { is_fallback: true, .. } => {
+            out.line("From now on it gets what no other channel of its tenant took, and nothing else.")?;
+        }
+        Answer::Set { is_default: true, .. } => out.line("From now on it gets every alert of its tenant.")?,
         Answer::Set { .. } => {
             let flags = args.place.flags();
             out.line(format_args!("From now on it gets what `logystera channel list{flags}` says."))?;

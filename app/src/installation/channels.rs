@@ -2,11 +2,11 @@
 
 use std::sync::LazyLock;
 
-use logystera_alerter::channels::address::AddressError;
-use logystera_alerter::channels::email::server::MailConfig;
-use logystera_alerter::channels::http::HttpConfig;
-use logystera_alerter::channels::kinds::{self, Kinds};
-use logystera_alerter::channels::{Refusal, Target};
+use logystera_channels::address::AddressError;
+use logystera_channels::email::server::MailConfig;
+use logystera_channels::http::HttpConfig;
+use logystera_channels::kinds::{self, Kinds};
+use logystera_channels::{Refusal, Target};
 use logystera_control::ControlError;
 use logystera_control::adapters::{ChannelAdapter, Later, NewChannel, TestOutcome};
 use logystera_control::deployment::Deployment;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use logystera_alerter::channels::email::server::MailConfig;
+use logystera_channels::email::server::MailConfig;
 use logystera_control::deployment::{Configured, Deployment};
 use logystera_control::rules::{by, configure_sites, publish_rules};
 use logystera_control::{Answer, ControlService, Request};

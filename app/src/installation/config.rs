@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use logystera_alerter::channels::email::server::MailConfig;
+use logystera_channels::email::server::MailConfig;
 use logystera_infra::files::host_name;
 use logystera_ingest::core::quota::Quota;
 use logystera_kafka::state_store::{StoreConfig, is_keyspace};

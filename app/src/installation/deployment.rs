@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use logystera_alerter::channels::address::AddressPolicy;
+use logystera_channels::address::AddressPolicy;
 use logystera_control::deployment::Deployment;
 use logystera_infra::directory::Directory;
 use logystera_infra::embedded::DEPLOYMENT_FILE;

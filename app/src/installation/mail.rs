@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use logystera_alerter::channels::email::server::{MailConfig, MailError};
+use logystera_channels::email::server::{MailConfig, MailError};
 use logystera_schemas::limits::MAIL_PASSWORD_BYTES_MAX;
 use zeroize::Zeroizing;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use logystera_alerter::channels::courier::ChannelCourier;
+use logystera_alerter::courier::ChannelCourier;
 use logystera_alerter::task::{self, PlannerMachine};
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::pace::{IdleCommits, TimeWanted};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use logystera_alerter::channels::{Advice, Advisor};
+use logystera_channels::{Advice, Advisor};
 use logystera_infra::directory::DirectoryView;
 use logystera_infra::log::Log;
 use logystera_rules::from_canonical;

@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 
-use logystera_alerter::channels::{Channels, Target};
+use logystera_channels::{Channels, Target};
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::directory::DirectoryView;
 use logystera_infra::envelope::open_key_secret;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
-use logystera_alerter::channels::email::server::MailConfig;
+use logystera_channels::email::server::MailConfig;
 use logystera_ingest::core::quota::Quota;
 use serde::Deserialize;
 

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use logystera_alerter::channels::Target;
-use logystera_alerter::channels::address::{AddressError, vet_url};
+use logystera_channels::Target;
+use logystera_channels::address::{AddressError, vet_url};
 use logystera_infra::directory::{Directory, DirectoryView};
 use logystera_infra::log::Log;
 use logystera_infra::secrets::MasterKey;

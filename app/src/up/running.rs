@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use logystera_alerter::channels::kinds::Kinds;
+use logystera_channels::kinds::Kinds;
 use logystera_control::ControlService;
 use logystera_control::deployment::Deployment;
 use logystera_infra::directory::DirectoryView;

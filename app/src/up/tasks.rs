@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use logystera_alerter::channels::courier::ChannelCourier;
+use logystera_alerter::courier::ChannelCourier;
 use logystera_alerter::task::{self as alerter, PlannerMachine};
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::directory::DirectoryView;

@@ -60,6 +60,7 @@ fn gone_twice(folder: &Folder, channel: &str) {
         channel: channel.parse().unwrap(),
         kind: "webhook".to_owned(),
         settings: ChannelSettings::default(),
+        fallback: false,
     }];
     put(&mut planner, &mut values, &ChannelsConfigured { tenant, channels });
     let now = now_ms();

@@ -146,6 +146,7 @@ impl Installation {
             channel: "hook".parse().unwrap(),
             kind: "webhook".to_owned(),
             settings: ChannelSettings::default(),
+            fallback: false,
         }];
         let tenant = "acme".parse().unwrap();
         self.append(Topic::Detections, schema::encode(&ChannelsConfigured { tenant, channels }));

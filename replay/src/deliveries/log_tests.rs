@@ -60,6 +60,7 @@ impl Filled {
                 channel: id.parse().unwrap(),
                 kind: "webhook".to_owned(),
                 settings: ChannelSettings::default(),
+                fallback: false,
             });
             let tenant: TenantId = tenant.parse().unwrap();
             let record = ChannelsConfigured { tenant: tenant.clone(), channels: channels.to_vec() };

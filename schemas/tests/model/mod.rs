@@ -252,7 +252,7 @@ records! {
     }
     QuietHours { utc_offset_min from_min to_min except }
     ChannelSettings { severity subsystems rules sites resolved quiet per_minute }
-    ChannelRef { channel kind settings }
+    ChannelRef { channel kind settings fallback }
     Silence {
         silence tenant author reason created_at from until ended_at site rule severity subsystem
     }
@@ -272,7 +272,7 @@ records! {
     Site { site tenant name created_at closed_at }
     Key { site key sealed_secret created_at not_before not_after revoked_at stolen }
     RuleSet { digest body }
-    Channel { channel tenant kind sealed_config created_at removed_at settings }
+    Channel { channel tenant kind sealed_config created_at removed_at settings fallback }
     Partitions { topic generations phase }
     Lease { role instance incarnation renewal left released at ticks }
     Skip { topic generation partition from to reason at }

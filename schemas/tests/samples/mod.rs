@@ -148,7 +148,12 @@ pub(crate) fn of(kind: Kind) -> Vec<u8> {
         Kind::Detection => schema::encode(&detection()),
         Kind::ChannelsConfigured => schema::encode(&ChannelsConfigured {
             tenant: id("acme"),
-            channels: vec![ChannelRef { channel: id("hook"), kind: "webhook".to_owned(), settings: settings() }],
+            channels: vec![ChannelRef {
+                channel: id("hook"),
+                kind: "webhook".to_owned(),
+                settings: settings(),
+                fallback: true,
+            }],
         }),
         Kind::Resend => schema::encode(&Resend {
             tenant: id("acme"),
@@ -262,6 +267,7 @@ fn control_record(kind: Kind) -> Vec<u8> {
             created_at: AT,
             removed_at: None,
             settings: settings(),
+            fallback: true,
         }),
         Kind::Partitions => schema::encode(&Partitions {
             topic: GrowingTopic::Detections,

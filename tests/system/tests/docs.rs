@@ -12,7 +12,7 @@ use logystera_system::process::{PATIENCE, Up, binary, free_port, ok, wait_for};
 const NOT_HERE: [(&str, &str, &str); 20] = [
     ("docs/cluster.md", "toml", "tests/deploy checks such files against the binary with Kafka"),
     ("docs/deliveries.md", "json", "alerter/tests has the real ones"),
-    ("docs/deliveries.md", "python", "alerter/tests/webhook.rs runs it"),
+    ("docs/deliveries.md", "python", "channels/tests/webhook.rs runs it"),
     ("docs/deliveries.md", "js", "tests/messages/languages.py runs it"),
     ("docs/deliveries.md", "php", "tests/messages/languages.py runs it"),
     ("docs/deliveries.md", "go", "tests/messages/languages.py runs it"),

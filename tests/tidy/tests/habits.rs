@@ -121,6 +121,7 @@ fn nothing_ends_because_it_cannot_be_printed() {
         "infra/src/",
         "ingest/src/",
         "alerter/src/",
+        "channels/src/",
         "processor/src/",
         "rules/src/",
         "replay/src/",

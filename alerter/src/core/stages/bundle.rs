@@ -6,12 +6,13 @@
 
 use std::sync::Arc;
 
+use logystera_schemas::alert::Merged;
 use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
 use logystera_schemas::time::WallMs;
 
 use crate::core::clock::Timer;
-use crate::core::delivery::{Delivery, DetectionRef, Lane, Merged, Stage};
+use crate::core::delivery::{Delivery, DetectionRef, Lane, Stage};
 use crate::core::key::{Dirty, Key};
 use crate::core::retry;
 use crate::core::tenant::{LineAt, Tenant};
@@ -51,6 +52,11 @@ impl Tenant {
             }
             let same_episode = told.id == news.id;
             let Some(before) = self.deliveries.get(&pair[0].2).cloned() else { continue };
+            // The newer one tells it.
+            if let Some(held) = self.detections.get_mut(&older.detection) {
+                held.reached = true;
+                dirty.mark(Key::Detection(tenant.clone(), older.detection.clone()));
+            }
             self.take_line(tenant, pair[0], dirty);
             self.merge(pair[1], merged(&older.merged, &told, &newer.merged, same_episode), &before);
             dirty.mark(Key::Delivery(tenant.clone(), pair[1].2));

@@ -34,6 +34,9 @@ pub(in crate::core) fn fate(
     detection: &Detection,
     wall: WallMs,
 ) -> Fate {
+    if channel.fallback {
+        return Fate::Unwanted;
+    }
     let takes = channel.settings.takes(detection);
     if is_over(detection) {
         match tenant.episodes.knows(detection.id, id) {

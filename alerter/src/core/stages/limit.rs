@@ -7,14 +7,15 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use logystera_schemas::alert::{Digest, Merged};
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
 use logystera_schemas::limits::{DELIVERIES_MAX, DIGEST_NAMED_MAX, RATE_WINDOW_MS};
 use logystera_schemas::time::WallMs;
 
 use crate::core::clock::Timer;
-use crate::core::delivery::{Delivery, DetectionRef, Line, Merged, Stage};
-use crate::core::digest::{Digest, rank};
+use crate::core::delivery::{Delivery, DetectionRef, Line, Stage};
+use crate::core::digest::{self, rank};
 use crate::core::key::{Dirty, Key};
 use crate::core::reason::Reason;
 use crate::core::retry;
@@ -95,7 +96,7 @@ impl Tenant {
             self.insert(id, Delivery::of_digest(channel.clone(), line, digest_key(), wall, Stage::Waiting(timer)));
         }
         if let Some(digest) = self.deliveries.get_mut(&id).and_then(|delivery| delivery.digest.as_mut()) {
-            digest.add(detection, merged.untold);
+            digest::add(digest, detection, merged.untold);
         }
         dirty.mark(Key::Delivery(tenant.clone(), id));
         id
@@ -128,9 +129,10 @@ impl Delivery {
             lead,
             others: Vec::new(),
             gathers: Some(key),
-            digest: Some(Digest::new(wall)),
+            digest: Some(Digest { since: wall, counts: Vec::new(), rest: 0 }),
             disabled: None,
             alone: false,
+            fallback: None,
             attempts: 0,
             off_schedule: 0,
             refusals: 0,

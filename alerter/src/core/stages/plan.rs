@@ -1,12 +1,13 @@
 //! Makes the delivery of a detection, and says when it is tried first.
 
-use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
+use logystera_schemas::alert::Merged;
+use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId};
 use logystera_schemas::limits::{BACKLOG_AGE_MS, BACKLOG_WAIT_MS};
 use logystera_schemas::time::WallMs;
 
 use crate::core::clock::Timer;
-use crate::core::delivery::{Delivery, DetectionRef, Line, Merged, Stage, lane_of};
+use crate::core::delivery::{Delivery, DetectionRef, Line, Stage, lane_of};
 use crate::core::retry;
 use crate::core::stages::gather::gathers;
 
@@ -21,7 +22,7 @@ pub(in crate::core) enum PlannedFor {
     ChannelDisabled(ChannelId),
 }
 
-/// A delivery that has not been tried. An old detection comes with others, out of a backlog: it waits a little for
+/// A delivery that has not been tried; whether it is news to the channel is for the caller to say. An old detection comes with others, out of a backlog: it waits a little for
 /// them. One of a rule that bundles waits for others as long as the rule says.
 pub(in crate::core) fn plan(
     id: DeliveryId,
@@ -35,13 +36,12 @@ pub(in crate::core) fn plan(
     let is_late = disabled.is_none() && wall.0.saturating_sub(detection.last_evaluated_at) >= BACKLOG_AGE_MS;
     let alone_ms = if is_late { BACKLOG_WAIT_MS } else { retry::delay_ms(id, 1) };
     let bundle_ms = detection.bundle.as_ref().filter(|_| gathers.is_some()).map_or(0, |spec| spec.wait_ms);
-    let begins = detection.state == DetectionState::Firing && detection.reason != DetectionReason::SuppressionExpired;
     Delivery {
         channel: channel.clone(),
         lead: Line {
             detection: DetectionRef::of(detection),
             order,
-            merged: Merged { untold: begins, ..Merged::default() },
+            merged: Merged::default(),
             lane: disabled.is_none().then(|| lane_of(detection)),
         },
         others: Vec::new(),
@@ -49,6 +49,7 @@ pub(in crate::core) fn plan(
         digest: None,
         disabled,
         alone: false,
+        fallback: None,
         attempts: 0,
         off_schedule: 0,
         refusals: 0,

@@ -26,6 +26,7 @@ pub(in crate::core) fn route(detection: &Detection, tenant: Option<&Tenant>, wal
     let fates: Vec<_> = tenant
         .iter()
         .flat_map(|tenant| tenant.channels.iter().map(move |(id, channel)| (tenant, id, channel)))
+        .filter(|(.., channel)| !channel.fallback)
         .map(|(tenant, id, channel)| (id.clone(), fate(tenant, id, channel, detection, wall)))
         .collect();
     if fates.is_empty() { Route::Nowhere(Reason::NoChannel) } else { Route::To(fates) }

@@ -1,10 +1,10 @@
 //! `channel preview`: what a kind would be sent for a sample alert. It needs no installation.
 
 use clap::ValueEnum;
-use logystera_alerter::channels::email::content;
-use logystera_alerter::channels::sample::{Sample, due};
-use logystera_alerter::channels::words::Words;
-use logystera_alerter::channels::{Advice, message, slack, teams};
+use logystera_channels::email::content;
+use logystera_channels::sample::{Sample, due};
+use logystera_channels::words::Words;
+use logystera_channels::{Advice, message, slack, teams};
 use serde_json::Value;
 
 use crate::cli::{CliError, Out};

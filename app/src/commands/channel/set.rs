@@ -13,6 +13,8 @@ pub(super) const EXAMPLES: &str = "Examples:
   logystera channel set ch_0123456789 --quiet 22:00-07:00+02:00 \\
     --quiet-except critical
   logystera channel set ch_0123456789 --no-resolved --per-minute 10
+  logystera channel set ch_0123456789 --fallback on
+                          told of what no other channel took, and only that
   logystera channel set ch_0123456789 --severity info --all-subsystems \\
     --no-quiet
                           undoes the first two
@@ -66,6 +68,9 @@ pub(super) struct SetArgs {
     /// As many as its kind takes: Slack and Teams 30, email 20, a webhook as they come
     #[arg(long)]
     no_per_minute: bool,
+    /// Whether it is told of what no other channel took, and of nothing else; one channel of a tenant can be
+    #[arg(long, value_name = "on|off", value_parser = ["on", "off"])]
+    fallback: Option<String>,
 }
 
 impl SetArgs {
@@ -82,6 +87,7 @@ impl SetArgs {
             quiet: if self.no_quiet { Some(NONE.to_owned()) } else { self.quiet.clone() },
             quiet_except: self.quiet_except.clone(),
             per_minute: if self.no_per_minute { Some(0) } else { self.per_minute },
+            fallback: self.fallback.as_ref().map(|said| said == "on"),
         };
         if change == SettingsChange::default() {
             return Err(CliError::wrong_use("name what is to change, such as --severity warning; --help shows all"));
@@ -91,7 +97,11 @@ impl SetArgs {
 }
 
 /// What a channel takes, for people.
-pub(super) fn text(settings: &ChannelSettings) -> String {
+pub(super) fn text(settings: &ChannelSettings, is_fallback: bool) -> String {
+    if is_fallback {
+        let rate = settings.per_minute.map_or(String::new(), |n| format!("; {n} a minute"));
+        return format!("what no other channel took{rate}");
+    }
     let mut said = Vec::new();
     said.extend(settings.severity.map(|least| format!("{least} and worse")));
     let list = |what: &str, names: Vec<&str>| (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")));

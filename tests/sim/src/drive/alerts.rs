@@ -180,6 +180,7 @@ fn memory(told: &[Output], all: &[Output], rng: &mut Rng) -> Memory {
                 channel: id.parse().ok()?,
                 kind: "webhook".to_owned(),
                 settings: ChannelSettings::default(),
+                fallback: false,
             })
         });
         durable.append(schema::encode(&ChannelsConfigured { tenant, channels: channels.collect() }));

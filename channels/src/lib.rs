@@ -1,6 +1,5 @@
 //! How alerts leave: what every kind of channel does ([`Messenger`]), one file for each kind, and what they share.
 
-pub mod courier;
 pub mod kinds;
 
 pub mod email;
@@ -31,8 +30,8 @@ use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::core::Due;
 use address::{AddressError, AddressPolicy, vet_url};
+use logystera_schemas::alert::Due;
 use secret::Secret;
 
 /// Where a channel's messages go, as its kind needs it. It has no `Debug`: addresses often carry tokens, and the secret

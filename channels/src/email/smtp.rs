@@ -21,8 +21,8 @@ use tokio::time::timeout;
 
 use super::lines::Lines;
 use super::server::{MailConfig, Security};
-use crate::channels::Answer;
-use crate::channels::http::cause_of;
+use crate::Answer;
+use crate::http::cause_of;
 
 /// How far a conversation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use logystera_schemas::detection::Severity;
 use logystera_schemas::limits::{MAIL_FACT_CHARS_MAX, MAIL_FACTS_MAX, MAIL_TEXT_CHARS_MAX, MAIL_VALUE_CHARS_MAX};
 
-use crate::channels::cut::cut;
-use crate::channels::words::{Tone, Words};
+use crate::cut::cut;
+use crate::words::{Tone, Words};
 
 /// The mail as text.
 pub fn text(words: &Words) -> String {

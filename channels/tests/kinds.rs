@@ -12,13 +12,13 @@ use bytes::Bytes;
 use common::{START_MS, detection, due_of_detection};
 use http_body_util::Full;
 use hyper::Response;
-use logystera_alerter::channels::address::AddressPolicy;
-use logystera_alerter::channels::email::content;
-use logystera_alerter::channels::http::HttpConfig;
-use logystera_alerter::channels::kinds::{self, Kinds};
-use logystera_alerter::channels::words::Words;
-use logystera_alerter::channels::{Advice, Target, slack, teams};
-use logystera_alerter::core::{About, Digest, DigestCount, Due, Merged, Told};
+use logystera_channels::address::AddressPolicy;
+use logystera_channels::email::content;
+use logystera_channels::http::HttpConfig;
+use logystera_channels::kinds::{self, Kinds};
+use logystera_channels::words::Words;
+use logystera_channels::{Advice, Target, message, slack, teams};
+use logystera_schemas::alert::{About, Digest, DigestCount, Due, Failed, Merged, Told};
 use logystera_schemas::control::ChannelKind;
 use logystera_schemas::delivery::{AttemptCause, AttemptOutcome};
 use logystera_schemas::detection::{Detection, DetectionState, Evidence, Label, Severity};
@@ -319,4 +319,32 @@ fn what_people_read_is_as_it_was() {
         .into();
     let shown = shown.join("----\n");
     assert_eq!(shown, include_str!("golden/words.txt"), "\n{shown}");
+}
+
+#[test]
+fn a_fallback_channel_is_told_which_others_failed() {
+    for (failed, says) in [
+        (vec![], "There is no other channel to tell."),
+        (vec![("ch_1", "slack")], "The channel that should tell you of this failed: slack (ch_1)."),
+        (
+            vec![("ch_1", "slack"), ("ch_2", "email")],
+            "All channels that should tell you of this failed: slack (ch_1), email (ch_2).",
+        ),
+    ] {
+        let named = failed.iter().map(|(id, kind)| Failed { channel: id.parse().unwrap(), kind: (*kind).to_owned() });
+        let due =
+            Due { fallback: Some(named.collect()), ..due_of_detection(detection("t", 1, DetectionState::Firing)) };
+        let words = Words::of(&due, URL, None);
+        assert!(words.notes[0].starts_with(says) && words.notes[0].contains("fallback channel"), "{:?}", words.notes);
+        let body: Value = serde_json::from_slice(&message::body(&due, URL, None)).unwrap();
+        let ids: Vec<&str> = body["data"]["failed_channels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| c["channel"].as_str().unwrap())
+            .collect();
+        assert_eq!(ids, failed.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+    }
+    let alert = due_of_detection(detection("t", 1, DetectionState::Firing));
+    assert!(!String::from_utf8(message::body(&alert, URL, None)).unwrap().contains("failed_channels"));
 }

@@ -14,8 +14,8 @@ use logystera_schemas::text::{Shown, ShownLines};
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeStruct, Serializer};
 
-use super::Advice;
-use crate::core::{About, Digest, DigestCount, Due, Merged, Told};
+use crate::Advice;
+use logystera_schemas::alert::{About, Digest, DigestCount, Due, Failed, Merged, Told};
 
 /// The envelope that Standard Webhooks recommends.
 #[derive(Serialize)]
@@ -75,7 +75,7 @@ pub fn body(due: &Due, public_url: &str, advice: Option<&Advice>) -> Vec<u8> {
                 // A suppressed one is delivered only if somebody asks for it.
                 DetectionState::Firing | DetectionState::Suppressed => "detection.firing",
             };
-            let data = Said { detection, url: &url, advice, merged: &due.merged };
+            let data = Said { detection, url: &url, advice, merged: &due.merged, fallback: due.fallback.as_deref() };
             json(&Envelope { r#type: kind, timestamp, data })
         }
         About::Digest(digest, named) => {
@@ -119,6 +119,15 @@ struct Said<'a> {
     url: &'a str,
     advice: Option<&'a Advice>,
     merged: &'a Merged,
+    /// The channels that failed, if this one is told in their place.
+    fallback: Option<&'a [Failed]>,
+}
+
+/// A channel that could not be told.
+#[derive(Serialize)]
+struct FailedSaid<'a> {
+    channel: &'a ChannelId,
+    kind: &'a str,
 }
 
 /// What a message tells besides the newest line.
@@ -132,8 +141,8 @@ struct StandsFor {
 
 impl Serialize for Said<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { detection, url, advice, merged } = self;
-        let mut map = serializer.serialize_struct("Said", 23)?;
+        let Self { detection, url, advice, merged, fallback } = self;
+        let mut map = serializer.serialize_struct("Said", 24)?;
         map.serialize_field("id", &detection.id)?;
         map.serialize_field("tenant", &detection.tenant)?;
         map.serialize_field("site", &detection.site)?;
@@ -162,6 +171,11 @@ impl Serialize for Said<'_> {
         map.serialize_field("chain", &detection.chain)?;
         if merged.lines > 0 {
             map.serialize_field("stands_for", &stands_for(detection, merged))?;
+        }
+        if let Some(failed) = fallback {
+            let failed: Vec<FailedSaid<'_>> =
+                failed.iter().map(|one| FailedSaid { channel: &one.channel, kind: &one.kind }).collect();
+            map.serialize_field("failed_channels", &failed)?;
         }
         map.end()
     }
@@ -204,6 +218,7 @@ impl Serialize for Detections<'_> {
             url,
             advice: *advice,
             merged: &one.merged,
+            fallback: None,
         }))
     }
 }

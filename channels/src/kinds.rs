@@ -5,14 +5,14 @@ use logystera_schemas::delivery::AttemptOutcome;
 use logystera_schemas::ids::{ChannelId, DeliveryId};
 use sha2::{Digest, Sha256};
 
-use super::email::server::MailConfig;
-use super::email::{self, Email};
-use super::http::{Http, HttpConfig, HttpError};
-use super::posting::Posting;
-use super::slack;
-use super::teams;
-use super::webhook::{self, Webhook};
-use super::{Answer, Messenger, Target};
+use crate::email::server::MailConfig;
+use crate::email::{self, Email};
+use crate::http::{Http, HttpConfig, HttpError};
+use crate::posting::Posting;
+use crate::slack;
+use crate::teams;
+use crate::webhook::{self, Webhook};
+use crate::{Answer, Messenger, Target};
 
 /// A messenger for each kind. Its clones share connections.
 #[derive(Clone)]

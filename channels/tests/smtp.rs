@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{START_MS, detection, due_of_detection};
-use logystera_alerter::channels::address::AddressPolicy;
-use logystera_alerter::channels::email::server::MailConfig;
-use logystera_alerter::channels::http::HttpConfig;
-use logystera_alerter::channels::kinds::{self, Kinds};
-use logystera_alerter::channels::{Answer, Refusal, Target};
-use logystera_alerter::core::Due;
+use logystera_channels::address::AddressPolicy;
+use logystera_channels::email::server::MailConfig;
+use logystera_channels::http::HttpConfig;
+use logystera_channels::kinds::{self, Kinds};
+use logystera_channels::{Answer, Refusal, Target};
+use logystera_schemas::alert::Due;
 use logystera_schemas::control::ChannelKind;
 use logystera_schemas::delivery::{AttemptCause, AttemptOutcome};
 use logystera_schemas::detection::DetectionState;

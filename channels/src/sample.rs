@@ -6,7 +6,7 @@ use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, E
 use logystera_schemas::ids::{DeliveryId, EpisodeId, IdError, Sha256Digest};
 use logystera_schemas::time::WallMs;
 
-use crate::core::{About, Digest, DigestCount, Due, Merged, Told};
+use logystera_schemas::alert::{About, Digest, DigestCount, Due, Merged, Told};
 
 /// When the sample's last evaluation was: 2026-01-01T00:00:00Z.
 const AT_MS: i64 = 1_767_225_600_000;
@@ -47,6 +47,7 @@ pub fn due(sample: Sample) -> Result<Due, IdError> {
         about,
         detection,
         merged: Merged::default(),
+        fallback: None,
     })
 }
 

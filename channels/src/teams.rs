@@ -10,10 +10,10 @@ use logystera_schemas::detection::Severity;
 use logystera_schemas::limits::{ALERTS_SHOWN_MAX, TEAMS_BYTES_MAX};
 use serde_json::{Value, json};
 
-use super::cut::cut;
-use super::http::Reply;
-use super::words::{Tone, Words};
-use super::{Answer, Target, parse_url};
+use crate::cut::cut;
+use crate::http::Reply;
+use crate::words::{Tone, Words};
+use crate::{Answer, Target, parse_url};
 
 /// Reads the settings as they are stored: `{"url":…}`. None: they are no such settings.
 pub(super) fn parse(settings: &[u8]) -> Option<Target> {
@@ -191,7 +191,7 @@ const fn colour(tone: Tone) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channels::kinds::ended_as;
+    use crate::kinds::ended_as;
 
     #[test]
     fn each_answer_has_one_meaning() {

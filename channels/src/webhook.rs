@@ -8,11 +8,11 @@ use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::address::vet_url;
-use super::http::{DRAIN, Http};
-use super::secret::Secret;
-use super::{Advice, Answer, Attempting, Messenger, Refusal, Settings, Target, message, one_url};
-use crate::core::Due;
+use crate::address::vet_url;
+use crate::http::{DRAIN, Http};
+use crate::secret::Secret;
+use crate::{Advice, Answer, Attempting, Messenger, Refusal, Settings, Target, message, one_url};
+use logystera_schemas::alert::Due;
 
 /// Calls webhooks. Its clones share connections.
 #[derive(Clone)]

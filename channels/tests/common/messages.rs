@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use logystera_alerter::core::{About, Digest, DigestCount, Due, Merged, Told};
+use logystera_schemas::alert::{About, Digest, DigestCount, Due, Merged, Told};
 use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::time::WallMs;
 

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use logystera_channels::kinds::Kinds;
+use logystera_channels::{Advice, Advisor, Answer, Channels};
 use logystera_infra::clock::Clock;
 use logystera_schemas::delivery::{AttemptCause, AttemptEnded, AttemptOutcome};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::kinds::Kinds;
-use super::{Advice, Advisor, Answer, Channels};
 use crate::core::Due;
 use crate::task::Courier;
 

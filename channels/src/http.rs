@@ -17,8 +17,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
 
-use super::Answer;
-use super::address::{AddressError, AddressPolicy, Lookup, LookupFailed, SystemLookup, VettingResolver, vet_url};
+use crate::Answer;
+use crate::address::{AddressError, AddressPolicy, Lookup, LookupFailed, SystemLookup, VettingResolver, vet_url};
 
 /// Time that the rest of an answer may take once its status is known and says it all.
 pub(super) const DRAIN: Duration = Duration::from_secs(1);

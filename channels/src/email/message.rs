@@ -11,8 +11,8 @@ use logystera_schemas::ids::{DeliveryId, EpisodeId};
 use logystera_schemas::limits::MAIL_SUBJECT_CHARS_MAX;
 
 use super::content;
-use crate::channels::cut::cut;
-use crate::channels::words::Words;
+use crate::cut::cut;
+use crate::words::Words;
 
 /// Bytes of a text in one encoded word, which has at most 75 characters with its frame of 12.
 const ENCODED_BYTES_MAX: usize = 45;

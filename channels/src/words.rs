@@ -12,8 +12,8 @@ use logystera_schemas::ids::ChannelId;
 use logystera_schemas::limits::{ALERTS_SHOWN_MAX, EVIDENCE_SHOWN_MAX};
 use logystera_schemas::text::{Shown, ShownLines, counted};
 
-use super::Advice;
-use crate::core::{About, Digest, Due, Merged, Told};
+use crate::Advice;
+use logystera_schemas::alert::{About, Digest, Due, Merged, Told};
 
 /// What a message is about, for its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Words {
         let detection = due.detection.as_ref();
         let link = Some(format!("{}{}", public_url.trim_end_matches('/'), detection.url));
         match &due.about {
-            About::Detection => Self { link, ..of_detection(detection, &due.merged, advice) },
+            About::Detection => fallen_back(due, Self { link, ..of_detection(detection, &due.merged, advice) }),
             About::Bundle(told) => Self { link, ..of_bundle(detection, told, advice) },
             About::Digest(digest, named) => of_digest(due, digest, named),
             About::ChannelDisabled(channel) => Self { link, ..of_channel(channel, detection) },
@@ -160,6 +160,20 @@ fn advised(words: Words, advice: Option<&Advice>) -> Words {
         what_to_do: advice.and_then(|a| a.what_to_do.as_ref()).map(|text| ShownLines(text).to_string()),
         ..words
     }
+}
+
+/// The same as its fallback channel is told it: first of all, who was not.
+fn fallen_back(due: &Due, mut words: Words) -> Words {
+    if let Some(failed) = &due.fallback {
+        let channels: Vec<String> = failed.iter().map(|one| format!("{} ({})", one.kind, one.channel)).collect();
+        let told = match channels.as_slice() {
+            [] => "There is no other channel to tell.".to_owned(),
+            [one] => format!("The channel that should tell you of this failed: {one}."),
+            all => format!("All channels that should tell you of this failed: {}.", all.join(", ")),
+        };
+        words.notes.insert(0, format!("{told} You get this because this is the fallback channel. How the channels fare: logystera channel list"));
+    }
+    words
 }
 
 /// Several alerts of a rule, of which `first` is the first.

@@ -12,10 +12,10 @@ use logystera_schemas::limits::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::cut::cut;
-use super::http::Reply;
-use super::words::{Tone, Words};
-use super::{Answer, Target, parse_url};
+use crate::cut::cut;
+use crate::http::Reply;
+use crate::words::{Tone, Words};
+use crate::{Answer, Target, parse_url};
 
 /// Characters of each part. Together with the frame around them they stay below [`SLACK_CHARS_MAX`].
 const FALLBACK_CHARS: usize = 500;
@@ -190,7 +190,7 @@ fn escape(c: char, to: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channels::kinds::ended_as;
+    use crate::kinds::ended_as;
 
     #[test]
     fn each_answer_has_one_meaning() {

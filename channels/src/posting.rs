@@ -5,10 +5,10 @@ use logystera_schemas::control::ChannelKind;
 use logystera_schemas::ids::{ChannelId, DeliveryId};
 use serde_json::Value;
 
-use super::http::{Http, Reply};
-use super::words::Words;
-use super::{Advice, Answer, Attempting, Messenger, Refusal, Settings, Target, url_settings};
-use crate::core::Due;
+use crate::http::{Http, Reply};
+use crate::words::Words;
+use crate::{Advice, Answer, Attempting, Messenger, Refusal, Settings, Target, url_settings};
+use logystera_schemas::alert::Due;
 
 /// The messenger of such a kind. Its clones share connections.
 #[derive(Clone)]

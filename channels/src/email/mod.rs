@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use super::words::Words;
 use super::{Advice, Answer, Attempting, Messenger, Refusal, Settings, Target};
-use crate::core::{About, Due};
+use logystera_schemas::alert::{About, Due};
 use mailbox::address;
 use message::Head;
 use server::MailConfig;

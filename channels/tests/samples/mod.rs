@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use logystera_alerter::channels::address::AddressPolicy;
-use logystera_alerter::channels::email::server::MailConfig;
-use logystera_alerter::channels::http::HttpConfig;
-use logystera_alerter::channels::kinds::{self, Kinds};
-use logystera_alerter::channels::words::Words;
-use logystera_alerter::channels::{Advice, Target};
-use logystera_alerter::core::{About, Due, Merged};
+use logystera_channels::address::AddressPolicy;
+use logystera_channels::email::server::MailConfig;
+use logystera_channels::http::HttpConfig;
+use logystera_channels::kinds::{self, Kinds};
+use logystera_channels::words::Words;
+use logystera_channels::{Advice, Target};
+use logystera_schemas::alert::{About, Due, Merged};
 use logystera_schemas::control::ChannelKind;
 use logystera_schemas::detection::{DetectionState, Evidence, Label};
 use proptest::strategy::{Strategy as _, ValueTree as _};
@@ -118,7 +118,7 @@ fn samples_are_written_for_judges_from_outside() {
     for (name, (due, advice)) in all() {
         let text =
             |kind, target: &Target| String::from_utf8(kinds.of(kind).render(&due, target, URL, Some(&advice))).unwrap();
-        let webhook = String::from_utf8(logystera_alerter::channels::message::body(&due, URL, Some(&advice))).unwrap();
+        let webhook = String::from_utf8(logystera_channels::message::body(&due, URL, Some(&advice))).unwrap();
         let line = json!({
             "name": name,
             "words": shown(&Words::of(&due, URL, Some(&advice))),
