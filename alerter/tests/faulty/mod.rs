@@ -73,9 +73,10 @@ async fn http(stream: &mut BufReader<TcpStream>, answer: &str, seen: &Mutex<Vec<
     loop {
         let mut line = String::new();
         stream.read_line(&mut line).await.ok()?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else {
-            if line.trim_end().is_empty() { break } else { continue }
-        };
+        if line.trim_end().is_empty() {
+            break;
+        }
+        let Some((name, value)) = line.trim_end().split_once(": ") else { continue };
         match name {
             "webhook-id" => value.clone_into(&mut key),
             "content-length" => length = value.parse().unwrap(),
