@@ -4,14 +4,16 @@
 
 mod common;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use common::{START_MS, Store, answered, apply, channels, commit, detection, restored, started, tick};
+use common::{
+    START_MS, Store, answered, apply, channels, channels_set, commit, detection, restored, settings_of, started, tick,
+};
 use logystera_alerter::core::{About, Due, Planner};
 use logystera_schemas::delivery::AttemptOutcome;
 use logystera_schemas::detection::DetectionState;
 use logystera_schemas::ids::Sha256Digest;
-use logystera_schemas::limits::ATTEMPTS_IN_FLIGHT_FAILING_MAX;
+use logystera_schemas::limits::{ATTEMPTS_IN_FLIGHT_FAILING_MAX, DELIVERIES_KEPT, DELIVERIES_MAX};
 use logystera_schemas::topic::DetectionsRecord;
 
 fn fired(site: &str, seq: u64) -> DetectionsRecord {
@@ -127,4 +129,26 @@ fn channels_that_hang_leave_places_to_one_that_answers() {
     }
     assert!(late.is_empty(), "nothing left by the channel that answers in turns {late:?}");
     assert_eq!(failing_max, ATTEMPTS_IN_FLIGHT_FAILING_MAX);
+}
+
+#[test]
+fn a_channel_has_room_of_its_own_whatever_waits_for_another() {
+    let mut planner = Planner::new();
+    apply(&mut planner, tick(0, START_MS));
+    let settings = |site: &str| (site[..1].to_owned(), settings_of(&[&format!("site={site}")]));
+    apply(&mut planner, channels_set("t", &BTreeMap::from([settings("a-site"), settings("b-site")])));
+    // How many are taken, and why the next is not.
+    let fill = |planner: &mut Planner, site: &str| {
+        (1..).find_map(|seq| apply(planner, fired(site, seq)).pop().map(|row| (seq as usize - 1, row.reason))).unwrap()
+    };
+    assert_eq!(fill(&mut planner, "a-site"), (DELIVERIES_MAX, "queue_full".to_owned()));
+    assert_eq!(fill(&mut planner, "b-site"), (DELIVERIES_KEPT, "queue_full".to_owned()));
+    assert_eq!(planner.waiting(), DELIVERIES_MAX + DELIVERIES_KEPT);
+    // One that leaves makes room for one.
+    let due = planner.due().find(|due| due.channel.as_str() == "b").unwrap();
+    let begun = started(&due, planner.wall());
+    apply(&mut planner, begun);
+    for (seq, refused) in [(1_000, 0), (1_001, 1)] {
+        assert_eq!(apply(&mut planner, fired("b-site", seq)).len(), refused, "{seq}");
+    }
 }

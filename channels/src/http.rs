@@ -237,6 +237,10 @@ pub(super) fn cause_of(error: &(dyn StdError + 'static)) -> Option<AttemptCause>
     if error.is::<rustls::Error>() {
         return Some(AttemptCause::Tls);
     }
+    // The connection ended before its answer was whole.
+    if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message) {
+        return Some(AttemptCause::Reset);
+    }
     let io = error.downcast_ref::<io::Error>()?;
     // What an I/O error wraps is not among its sources.
     if let Some(found) = io.get_ref().and_then(|inner| cause_of(inner)) {

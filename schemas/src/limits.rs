@@ -197,8 +197,11 @@ pub const HELD_BYTES_TOTAL_MAX: usize = 256 << 20;
 
 /// Attempts of one delivery: at 0, 5 s, 30 s, 5 m, 30 m, 2 h, 5 h, 10 h (design, section 8).
 pub const RETRY_DELAYS_MS: [i64; 8] = [0, 5_000, 30_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000];
-/// Deliveries of one tenant that wait at once; more are recorded as not sent.
+/// Deliveries of one tenant that wait at once; more are recorded as not sent, but for [`DELIVERIES_KEPT`].
 pub const DELIVERIES_MAX: usize = 10_000;
+/// Deliveries that wait at once for which each channel of a tenant has room, however many wait for the others: what fills up
+/// before one that is slow keeps no alert from one that works.
+pub const DELIVERIES_KEPT: usize = 100;
 /// Deliveries that a command lists at once.
 pub const DELIVERIES_LISTED_MAX: u32 = 10_000;
 /// Deliveries that a command remembers to list the newest: of more the oldest are forgotten.

@@ -49,7 +49,7 @@ def wait_for(what: str, ask, patience_s: float = PATIENCE_S):
 
 class Place:
     def __init__(self, folder: Path) -> None:
-        self.folder, self.processes, self.received = folder, [], []
+        self.folder, self.processes, self.received, self.ports = folder, [], [], None
         self.make_certificates()
         (folder / "rules.yaml").write_text(RULE)
         for name, text in {"password": PASSWORD, "wrong": "another", "mail-users": f"{USER}:{PASSWORD}"}.items():
@@ -127,7 +127,7 @@ class Place:
         return {**env, "SSL_CERT_FILE": str(self.folder / "ca.pem")} if trusts else env
 
     def up(self, *flags: str) -> subprocess.Popen:
-        port, admin = free_port(), free_port()
+        port, admin = self.ports or (free_port(), free_port())
         command = [os.environ["LOGYSTERA"], "up", "--data", self.folder / "data", "--listen", f"127.0.0.1:{port}", "--admin-listen", f"127.0.0.1:{admin}",
                    "--rules", self.folder / "rules.yaml", "--allow-private-addresses", *flags]
         process = self.start("up", command, self.env(trusts=True))

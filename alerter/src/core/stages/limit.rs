@@ -10,7 +10,7 @@ use std::sync::Arc;
 use logystera_schemas::alert::{Digest, Merged};
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
-use logystera_schemas::limits::{DELIVERIES_MAX, DIGEST_NAMED_MAX, RATE_WINDOW_MS};
+use logystera_schemas::limits::{DELIVERIES_KEPT, DELIVERIES_MAX, DIGEST_NAMED_MAX, RATE_WINDOW_MS};
 use logystera_schemas::time::WallMs;
 
 use crate::core::clock::Timer;
@@ -24,7 +24,8 @@ use crate::core::tenant::{LineAt, Tenant};
 /// Why there is no room for a planned delivery. None: there is. One that overtakes another needs no room of its own.
 pub(in crate::core) fn limit(tenant: &Tenant, planned: &Delivery, detection: &Detection) -> Option<Reason> {
     let takes_a_place = || planned.lanes().any(|lane| tenant.is_overtaken_by(&lane, detection));
-    if tenant.line_count() < DELIVERIES_MAX || takes_a_place() {
+    let has_its_own = || tenant.waiting_count_for(&planned.channel) < DELIVERIES_KEPT;
+    if tenant.line_count() < DELIVERIES_MAX || has_its_own() || takes_a_place() {
         return None;
     }
     let is_limited = tenant.channels.get(&planned.channel).is_some_and(|channel| channel.per_minute().is_some());
