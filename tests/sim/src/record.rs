@@ -86,6 +86,7 @@ fn happenings(log: &Log) -> BTreeSet<String> {
                 ("cut", o.cut),
                 ("a spool made room", o.spools_evicted),
                 ("time starts anew", o.time_resets),
+                ("a stolen key's", o.stolen),
                 ("late", o.late),
                 ("evicted", o.evicted),
                 ("refused", o.refused),
