@@ -202,7 +202,9 @@ fn part(key: &Key, node: &Node, nocase: bool, def: &FieldDef, report: &mut Repor
         .collect();
     let mut needles = read.into_iter().collect::<Option<Vec<_>>>()?;
     if nocase {
-        needles.iter_mut().for_each(|needle| needle.make_ascii_lowercase());
+        for needle in &mut needles {
+            needle.make_ascii_lowercase();
+        }
     }
     needles.sort();
     needles.dedup();

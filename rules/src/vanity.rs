@@ -98,7 +98,9 @@ impl Room {
                 self.listed = Some(numbers.iter().copied().filter(is_left).collect());
             }
             (Test::IntOneOf(numbers), _, Some(range)) => {
-                numbers.iter().for_each(|n| cut(range, *n, *n));
+                for number in numbers {
+                    cut(range, *number, *number);
+                }
                 self.listed.iter_mut().for_each(|listed| listed.retain(|n| !numbers.contains(n)));
             }
             _ => {}

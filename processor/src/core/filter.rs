@@ -144,7 +144,7 @@ impl Test {
             (Self::HashOneOf(hashes), Value::Hash(hash)) => hashes.binary_search(hash).is_ok(),
             (Self::SameAs(other), value) => *value != Value::Absent && *value == fields[*other],
             (Self::IdentOneOf(names), Value::Ident(text)) => names.binary_search_by(|n| n.as_str().cmp(text)).is_ok(),
-            (Self::IdentPart(test), Value::Ident(text)) => test.passes(text),
+            (Self::IdentPart(part), Value::Ident(text)) => part.passes(text),
             _ => false,
         }
     }

@@ -82,7 +82,9 @@ fn part(text: String, rng: &mut Rng) -> PartTest {
     let mut needles = vec![text];
     needles.extend(rng.chance(50).then(|| (*rng.pick(&["aB", "ab", "/a", "a/b", "/B"])).to_owned()));
     if nocase {
-        needles.iter_mut().for_each(|needle| needle.make_ascii_lowercase());
+        for needle in &mut needles {
+            needle.make_ascii_lowercase();
+        }
     }
     needles.sort();
     needles.dedup();

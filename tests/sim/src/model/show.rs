@@ -50,19 +50,19 @@ fn holds(predicate: &Predicate, fields: &[Field]) -> bool {
         (Test::IntOneOf(numbers), Field::Int(number)) => numbers.contains(number),
         (Test::HashOneOf(hashes), Field::Hash(hash)) => hashes.contains(hash),
         (Test::IdentOneOf(names), Field::Ident(text)) => names.contains(text),
-        (Test::IdentPart(test), Field::Ident(text)) => test.needles.iter().any(|needle| has(test, text, needle)),
+        (Test::IdentPart(wanted), Field::Ident(text)) => wanted.needles.iter().any(|needle| has(wanted, text, needle)),
         _ => false,
     };
     passes != predicate.negated
 }
 
 /// Whether a needle stands in a text where the test looks for it: every place is tried.
-fn has(test: &PartTest, text: &str, needle: &str) -> bool {
-    let fold = |text: &str| if test.nocase { text.to_ascii_lowercase() } else { text.to_owned() };
+fn has(wanted: &PartTest, text: &str, needle: &str) -> bool {
+    let fold = |text: &str| if wanted.nocase { text.to_ascii_lowercase() } else { text.to_owned() };
     let (text, needle) = (fold(text), fold(needle));
     let places = 0..=text.len().saturating_sub(needle.len());
     let found: Vec<usize> = places.filter(|at| text.get(*at..at + needle.len()) == Some(needle.as_str())).collect();
-    match test.part {
+    match wanted.part {
         Part::Prefix => found.contains(&0),
         Part::Suffix => found.iter().any(|at| at + needle.len() == text.len()),
         Part::Any => !found.is_empty(),
