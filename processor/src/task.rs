@@ -271,7 +271,7 @@ pub fn run<R: RuleSets, T: Task>(
 const METRICS_EVERY_MS: i64 = 5_000;
 
 /// What can happen to batches and signals.
-const OUTCOMES: [&str; 12] = [
+const OUTCOMES: [&str; 13] = [
     "duplicate",
     "conflict",
     "below_window",
@@ -283,6 +283,7 @@ const OUTCOMES: [&str; 12] = [
     "cut",
     "spool_evicted",
     "time_reset",
+    "stolen",
     "ignored",
 ];
 
@@ -310,6 +311,7 @@ impl Tally {
                 o.cut,
                 o.spools_evicted,
                 o.time_resets,
+                o.stolen,
             ];
             total.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
         }

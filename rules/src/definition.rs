@@ -1,6 +1,6 @@
 //! One rule of a file.
 
-use logystera_processor::core::{Condition, Rule};
+use logystera_processor::core::{Condition, Filter, Rule};
 use logystera_schemas::catalogue::{FieldKind, SignalType, TYPE_FIELDS_MAX};
 use logystera_schemas::detection::Severity;
 use logystera_schemas::ids::{RuleName, Sha256Digest, is_slug};
@@ -16,7 +16,7 @@ use crate::read::{self, Keys, Later};
 use crate::report::{Place, Report};
 use crate::suggest;
 use crate::yaml::{Node, Yaml};
-use crate::{condition, filter};
+use crate::{clauses, condition, filter};
 
 const KEYS: [&str; 18] = [
     "name",
@@ -59,7 +59,7 @@ pub(crate) struct Defined {
 /// What a rule watches: everything that depends on its signal.
 struct Watch {
     signal: Option<SignalType>,
-    filter: Vec<logystera_processor::core::Predicate>,
+    filter: Filter,
     group_by: Vec<usize>,
     evidence: Vec<usize>,
     condition: Condition,
@@ -198,14 +198,20 @@ fn watch(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<Watch> {
                     .help("`blind_after` watches every signal: take it away");
             }
         }
-        return Some(Watch { signal: None, filter: Vec::new(), group_by: Vec::new(), evidence: Vec::new(), condition });
+        return Some(Watch {
+            signal: None,
+            filter: Filter::default(),
+            group_by: Vec::new(),
+            evidence: Vec::new(),
+            condition,
+        });
     }
     let signal = keys
         .need("signal", "the type that it watches: `signal: mail.outcome`", report)
         .and_then(|node| signal_type(node, report));
     let filter = match (keys.get("where"), signal) {
-        (Some(node), Some(signal)) => filter::read(node, signal, report),
-        _ => Some(Vec::new()),
+        (Some(node), Some(signal)) => clauses::read(node, "`where`", signal, report),
+        _ => Some(Filter::default()),
     };
     let group_by = fields(keys, "group_by", GROUP_FIELDS_MAX, signal, report);
     let evidence = fields(keys, "evidence", TYPE_FIELDS_MAX, signal, report);
@@ -307,7 +313,7 @@ fn counting(rule: &Rule) -> Vec<(&'static str, Json)> {
     let mut keys = vec![condition::canonical(&rule.condition, rule.signal), ("group_by", names(rule, &rule.group_by))];
     if let Some(signal) = rule.signal {
         keys.push(("signal", Json::text(signal.name())));
-        keys.push(("where", filter::canonical(&rule.filter, signal)));
+        keys.push(("where", clauses::canonical(&rule.filter, signal)));
     }
     keys
 }

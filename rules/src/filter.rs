@@ -1,40 +1,20 @@
-//! `where`: tests of fields, checked against the catalogue.
+//! The tests of fields in `where`, checked against the catalogue.
 
-use logystera_processor::core::{Predicate, Test};
+use logystera_processor::core::{Part, PartTest, Predicate, Test};
 use logystera_schemas::catalogue::{FieldDef, FieldKind, IdentClass, SignalType};
-use logystera_schemas::ids::{EpisodeId, from_hex};
-use logystera_schemas::limits::WHERE_VALUES_MAX;
+use logystera_schemas::ids::from_hex;
+use logystera_schemas::limits::{WHERE_NEEDLE_CHARS_MIN, WHERE_VALUES_MAX};
 
-use crate::canonical::Json;
 use crate::read::{self, Keys};
 use crate::report::Report;
 use crate::suggest;
 use crate::yaml::{Key, Node, Yaml};
 
 const RANGE_KEYS: [&str; 4] = ["gte", "gt", "lte", "lt"];
-const TEST_KEYS: [&str; 6] = ["gte", "gt", "lte", "lt", "prefix", "not"];
-
-/// Reads `where`. The predicates come in the order of their cost, then of their fields.
-pub(crate) fn read(node: &Node, signal: SignalType, report: &mut Report<'_>) -> Option<Vec<Predicate>> {
-    let keys = Keys::any(node, "`where`", report)?;
-    let read: Vec<Option<Predicate>> =
-        keys.entries().iter().map(|(key, node)| predicate(key, node, signal, report)).collect();
-    let mut predicates = read.into_iter().collect::<Option<Vec<_>>>()?;
-    predicates.sort_by_key(|p| (cost(&p.test), p.field));
-    Some(predicates)
-}
-
-/// Rank by the time that a test takes.
-fn cost(test: &Test) -> u8 {
-    match test {
-        Test::EnumIn(_) | Test::ListHas(_) | Test::BoolIs(_) => 0,
-        Test::IntIn { .. } => 1,
-        Test::IntOneOf(_) => 2,
-        Test::HashOneOf(_) => 3,
-        Test::IdentOneOf(_) => 4,
-        Test::IdentPrefix(_) => 5,
-    }
-}
+const TEST_KEYS: [&str; 12] =
+    ["gte", "gt", "lte", "lt", "prefix", "suffix", "contains", "nocase", "all", "present", "same_as", "not"];
+/// Keys of a test that stand with none of another kind.
+const KINDS: [&str; 6] = ["prefix", "suffix", "contains", "all", "present", "same_as"];
 
 /// The field that a rule names, and its place.
 pub(crate) fn field<'t>(
@@ -55,7 +35,8 @@ pub(crate) fn field<'t>(
     found
 }
 
-fn predicate(key: &Key, node: &Node, signal: SignalType, report: &mut Report<'_>) -> Option<Predicate> {
+/// Reads the test of the field that the key names.
+pub(crate) fn predicate(key: &Key, node: &Node, signal: SignalType, report: &mut Report<'_>) -> Option<Predicate> {
     let (place, def) = field(&key.name, key.place, signal, report)?;
     let (negated, node) = match &node.yaml {
         Yaml::Map(entries) if entries.iter().any(|(k, _)| k.name == "not") => {
@@ -76,52 +57,179 @@ fn predicate(key: &Key, node: &Node, signal: SignalType, report: &mut Report<'_>
         _ => (false, node),
     };
     let test = match &node.yaml {
-        Yaml::Map(_) => map_test(node, def, report)?,
-        _ => values_test(node, def, report)?,
+        Yaml::Map(_) => map_test(node, def, signal, report)?,
+        _ => Tested::of(values_test(node, def, report)?),
     };
-    Some(Predicate { field: place, negated, test })
+    Some(Predicate { field: place, negated: negated != test.negated, test: test.test })
 }
 
-fn map_test(node: &Node, def: &FieldDef, report: &mut Report<'_>) -> Option<Test> {
+/// A test, and whether it must fail: `{present: false}`.
+struct Tested {
+    negated: bool,
+    test: Test,
+}
+
+impl Tested {
+    fn of(test: Test) -> Self {
+        Self { negated: false, test }
+    }
+}
+
+fn map_test(node: &Node, def: &FieldDef, signal: SignalType, report: &mut Report<'_>) -> Option<Tested> {
     let keys = Keys::of(node, "a test", &TEST_KEYS, &[], report)?;
     if keys.entries().iter().any(|(key, _)| !TEST_KEYS.contains(&key.name.as_str())) {
         return None;
     }
-    match keys.entries() {
+    let nocase = match keys.entry("nocase") {
+        Some((_, node)) => boolean(node, "`nocase`", report)?,
+        None => false,
+    };
+    let of_text = |name: &str| ["prefix", "suffix", "contains"].contains(&name);
+    let others: Vec<&(Key, Node)> = keys.entries().iter().filter(|(key, _)| key.name != "nocase").collect();
+    if let Some((place, _)) = keys.entry("nocase")
+        && !others.iter().any(|(key, _)| of_text(&key.name))
+    {
+        report.error(place, "`nocase` without text").help("it goes with `prefix`, `suffix` or `contains`");
+        return None;
+    }
+    match others.as_slice() {
         [] => {
             report.error(node.place, "a test is empty").help(suggest::list(&TEST_KEYS));
             None
         }
-        [(key, values)] if key.name == "prefix" => prefix(key, values, def, report),
-        entries => match entries.iter().find(|(key, _)| key.name == "prefix") {
+        [(key, value)] if of_text(&key.name) => part(key, value, nocase, def, report).map(Tested::of),
+        [(key, value)] if key.name == "all" => {
+            let FieldKind::EnumList(symbols) = &def.kind else {
+                let problem = format!("`{}` is {}; only a list has all of several", def.name, describe(&def.kind));
+                report.error(key.place, problem).help("list the values of which any will do: `[one, two]`");
+                return None;
+            };
+            let items = items(value, def, report)?;
+            Some(Tested::of(Test::ListHasAll(mask(items, &format!("`{}`", def.name), symbols, report)?)))
+        }
+        [(key, value)] if key.name == "present" => present(key, value, def, report),
+        [(key, value)] if key.name == "same_as" => same_as(value, def, signal, report).map(Tested::of),
+        entries => match entries.iter().find(|(key, _)| KINDS.contains(&key.name.as_str())) {
             Some((key, _)) => {
-                report
-                    .error(key.place, "a prefix and a range in one test")
-                    .help("a number has a range, text a prefix: keep one");
+                let is_range = entries.iter().any(|(key, _)| RANGE_KEYS.contains(&key.name.as_str()));
+                let (problem, help) = if key.name == "prefix" && is_range {
+                    ("a prefix and a range in one test".to_owned(), "a number has a range, text a prefix: keep one")
+                } else {
+                    (format!("`{}` and more in one test", key.name), "put each into a map of its own under `all`")
+                };
+                report.error(key.place, problem).help(help);
                 None
             }
-            None => range(&keys, def, report),
+            None => range(&keys, def, report).map(Tested::of),
         },
     }
 }
 
-fn prefix(key: &Key, node: &Node, def: &FieldDef, report: &mut Report<'_>) -> Option<Test> {
+/// `{present: true}` or `{present: false}`.
+fn present(key: &Key, node: &Node, def: &FieldDef, report: &mut Report<'_>) -> Option<Tested> {
+    let wanted = boolean(node, "`present`", report)?;
+    if !def.optional && def.since == 1 {
+        let says = if wanted { "always holds" } else { "never holds" };
+        report.error(key.place, format!("every signal has a `{}`", def.name)).label(says).help("take the test away");
+        return None;
+    }
+    Some(Tested { negated: !wanted, test: Test::Present })
+}
+
+/// `{same_as: other}`: only fields of one domain are compared.
+fn same_as(node: &Node, def: &FieldDef, signal: SignalType, report: &mut Report<'_>) -> Option<Test> {
+    let (place, other) = field(read::text(node, "`same_as`", report)?, node.place, signal, report)?;
+    let problem = if other.name == def.name {
+        format!("`{}` is always the same as itself", def.name)
+    } else {
+        match (def.domain, other.domain) {
+            (Some(one), Some(two)) if one == two => return Some(Test::SameAs(place)),
+            (Some(one), Some(two)) => {
+                format!("`{}` is {}, `{}` is {}", def.name, one.describe(), other.name, two.describe())
+            }
+            (None, _) => format!("`{}` is compared with no other field", def.name),
+            (_, None) => format!("`{}` is compared with no other field", other.name),
+        }
+    };
+    let partners: Vec<&str> = signal
+        .def()
+        .fields
+        .iter()
+        .filter(|f| f.name != def.name && f.domain.is_some() && f.domain == def.domain)
+        .map(|f| f.name.as_str())
+        .collect();
+    let error = report.error(node.place, problem);
+    if !partners.is_empty() {
+        error.help(suggest::list(&partners));
+    }
+    None
+}
+
+/// `prefix`, `suffix` or `contains`.
+fn part(key: &Key, node: &Node, nocase: bool, def: &FieldDef, report: &mut Report<'_>) -> Option<Test> {
     let FieldKind::Ident { class, max } = def.kind else {
-        report.error(key.place, format!("`{}` is {}; it has no prefix", def.name, describe(&def.kind))).help(match def
-            .kind
-        {
-            FieldKind::Hash => "a hash says nothing of how its text began: list whole hashes",
-            FieldKind::Int { .. } => "use a range: `{gte: 500, lt: 600}`",
-            _ => "list the values: `[one, two]`",
-        });
+        report
+            .error(
+                key.place,
+                format!(
+                    "`{}` is {}; it has no {}",
+                    def.name,
+                    describe(&def.kind),
+                    if key.name == "contains" { "parts" } else { &key.name }
+                ),
+            )
+            .help(match def.kind {
+                FieldKind::Hash => "a hash says nothing of how its text began: list whole hashes",
+                FieldKind::Int { .. } => "use a range: `{gte: 500, lt: 600}`",
+                _ => "list the values: `[one, two]`",
+            });
         return None;
     };
-    let read: Vec<Option<String>> =
-        items(node, def, report)?.iter().map(|item| ident(item, def, class, max, report)).collect();
-    let mut prefixes = read.into_iter().collect::<Option<Vec<_>>>()?;
-    prefixes.sort();
-    prefixes.dedup();
-    Some(Test::IdentPrefix(prefixes))
+    let part = match key.name.as_str() {
+        "prefix" => Part::Prefix,
+        "suffix" => Part::Suffix,
+        _ => Part::Any,
+    };
+    let read: Vec<Option<String>> = items(node, def, report)?
+        .iter()
+        .map(|item| {
+            if part == Part::Prefix {
+                ident(item, def, class, max, report)
+            } else {
+                needle(item, def, class, max, report)
+            }
+        })
+        .collect();
+    let mut needles = read.into_iter().collect::<Option<Vec<_>>>()?;
+    if nocase {
+        for needle in &mut needles {
+            needle.make_ascii_lowercase();
+        }
+    }
+    needles.sort();
+    needles.dedup();
+    Some(Test::IdentPart(PartTest { part, needles, nocase }))
+}
+
+/// Reads the end of an identifier, or a piece of it.
+fn needle(node: &Node, def: &FieldDef, class: IdentClass, max: usize, report: &mut Report<'_>) -> Option<String> {
+    let what = format!("`{}`", def.name);
+    let text = read::text(node, &what, report)?;
+    let chars = text.chars().count();
+    if chars < WHERE_NEEDLE_CHARS_MIN {
+        report.error(node.place, format!("a piece of a {what} has at least {WHERE_NEEDLE_CHARS_MIN} characters"));
+        return None;
+    }
+    // A piece of a path need not begin with a slash.
+    if text.len() > max || !(class.admits(text) || class == IdentClass::Path && class.admits(&format!("/{text}"))) {
+        report.error(node.place, format!("no {what} has `{text}` in it")).label("never matches").help(format!(
+            "a `{}` is {}, and at most {max} long",
+            def.name,
+            class.describe()
+        ));
+        return None;
+    }
+    Some(text.to_owned())
 }
 
 fn range(keys: &Keys<'_>, def: &FieldDef, report: &mut Report<'_>) -> Option<Test> {
@@ -276,37 +384,5 @@ pub(crate) fn describe(kind: &FieldKind) -> &'static str {
         FieldKind::Bool => "true or false",
         FieldKind::Hash => "a hash",
         FieldKind::Ident { .. } => "an identifier",
-    }
-}
-
-/// The canonical form of `where`.
-pub(crate) fn canonical(filter: &[Predicate], signal: SignalType) -> Json {
-    let fields = &signal.def().fields;
-    Json::map(filter.iter().map(|p| {
-        let test = canonical_test(&p.test, &fields[p.field].kind);
-        let test = if p.negated { Json::map([("not", test)]) } else { test };
-        (fields[p.field].name.as_str(), test)
-    }))
-}
-
-fn canonical_test(test: &Test, kind: &FieldKind) -> Json {
-    let texts = |texts: &[String]| Json::list(texts.iter().map(Json::text));
-    match (test, kind) {
-        (Test::EnumIn(mask) | Test::ListHas(mask), FieldKind::Enum(symbols) | FieldKind::EnumList(symbols)) => {
-            Json::list(symbols.iter().enumerate().filter(|(i, _)| mask & 1 << i != 0).map(|(_, s)| Json::text(s)))
-        }
-        (Test::EnumIn(_) | Test::ListHas(_), _) => Json::list([]),
-        (Test::BoolIs(truth), _) => Json::Bool(*truth),
-        (Test::IntOneOf(numbers), _) => Json::list(numbers.iter().map(|n| Json::Int(*n))),
-        (Test::IntIn { min, max }, _) => {
-            let ends = [("gte", *min, i64::MIN), ("lte", *max, i64::MAX)];
-            Json::map(ends.into_iter().filter(|(_, end, open)| end != open).map(|(key, end, _)| (key, Json::Int(end))))
-        }
-        (Test::HashOneOf(hashes), _) => {
-            // An episode's id is shown as a hash is: 32 lowercase hex digits.
-            Json::list(hashes.iter().map(|hash| Json::text(EpisodeId(*hash).to_string())))
-        }
-        (Test::IdentOneOf(names), _) => texts(names),
-        (Test::IdentPrefix(prefixes), _) => Json::map([("prefix", texts(prefixes))]),
     }
 }

@@ -10,11 +10,13 @@ mod report;
 mod suggest;
 mod yaml;
 
+mod clauses;
 mod condition;
 mod definition;
 mod extras;
 mod filter;
 mod message;
+mod vanity;
 
 mod canonical;
 mod cost;

@@ -131,6 +131,8 @@ impl Place {
 pub(crate) struct Report<'a> {
     /// Name of the file.
     pub(crate) file: &'a str,
+    /// Whether the text was published before: what it says must hold on, even if it would be refused today.
+    pub(crate) is_published: bool,
     lines: Vec<&'a str>,
     errors: Vec<RuleError>,
     /// The newest of the errors beyond the limit.
@@ -141,7 +143,7 @@ pub(crate) struct Report<'a> {
 
 impl<'a> Report<'a> {
     pub(crate) fn new(file: &'a str, text: &'a str) -> Self {
-        Self { file, lines: text.lines().collect(), errors: Vec::new(), spill: None, spilled: 0 }
+        Self { file, is_published: false, lines: text.lines().collect(), errors: Vec::new(), spill: None, spilled: 0 }
     }
 
     /// Adds an error.

@@ -27,9 +27,14 @@ const LATER: [Later; 2] =
 /// Reads the files of a rule set, each with its name for errors. If anything is wrong, gives all errors of all files, in
 /// the order of the files.
 pub fn from_yaml(sources: &[(&str, &str)]) -> Result<RuleSet, Vec<RuleError>> {
+    read_all(sources, false)
+}
+
+fn read_all(sources: &[(&str, &str)], is_published: bool) -> Result<RuleSet, Vec<RuleError>> {
     let mut reader = SetReader::default();
     let mut reports: Vec<Report<'_>> = sources.iter().map(|(name, text)| Report::new(name, text)).collect();
     for ((_, text), report) in sources.iter().zip(&mut reports) {
+        report.is_published = is_published;
         reader.read(text, report);
     }
     if reports.iter().all(|report| report.count() == 0) {
@@ -43,7 +48,7 @@ pub fn from_yaml(sources: &[(&str, &str)]) -> Result<RuleSet, Vec<RuleError>> {
 
 /// Reads a rule set from its canonical form, as it stands in `control`. The set keeps this very body and its digest.
 pub fn from_canonical(body: &str) -> Result<RuleSet, Vec<RuleError>> {
-    let set = from_yaml(&[("rule set", body)])?;
+    let set = read_all(&[("rule set", body)], true)?;
     Ok(RuleSet { digest: Sha256Digest::of(body.as_bytes()), body: body.to_owned(), ..set })
 }
 

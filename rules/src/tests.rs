@@ -1,6 +1,7 @@
 //! Rule files as tables: what is refused and how that reads, what is accepted and what it becomes.
 
 mod accepted;
+mod filters;
 mod manual;
 mod pack;
 mod refused;

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use crate::limits::SIGNAL_FIELDS_MAX;
 use crate::schema::SIGNAL_SOURCES;
 
-pub use definition::{FieldDef, FieldKind, IdentClass, TypeDef};
+pub use definition::{Domain, FieldDef, FieldKind, IdentClass, TypeDef};
 pub(crate) use definition::{FieldLayout, Shape};
 use source::type_def;
 

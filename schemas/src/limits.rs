@@ -51,6 +51,9 @@ pub const SPOOL_ROOM_MS: i64 = SEND_PAUSE_MS_MAX as i64;
 /// Signing keys whose batches are remembered of one spool, each with its own numbers: those that live at once, and one
 /// that was revoked.
 pub const KEY_WINDOWS_MAX: usize = LIVE_KEYS_MAX + 1;
+/// Keys of a site that are remembered as stolen, the newest. Only gateways that have not heard of a revocation yet take
+/// batches under them, for seconds: more keys than these are not revoked meanwhile.
+pub const STOLEN_KEYS_MAX: usize = 8;
 /// Milliseconds without a batch after which a spool makes room for another at the gateway. The engine's bound is an
 /// hour of log time; what a gateway's clock and the log's may differ by comes on top, so that the engine has room for
 /// what was let in.
@@ -286,6 +289,7 @@ const _: () = assert!(SPOOL_FORGOTTEN_MS > SIGNAL_AGE_MS_MAX, "a forgotten spool
 const _: () = assert!(REPLAY_DIGESTS as u64 <= REPLAY_WINDOW, "digests are kept for numbers in the window");
 const _: () = assert!(SPOOL_SILENT_MS > SPOOL_ROOM_MS, "the engine has room for a spool that the gateway lets in");
 const _: () = assert!(SPOOL_SILENT_MS < SPOOL_FORGOTTEN_MS, "a silent spool makes room before it is forgotten");
+const _: () = assert!(STOLEN_KEYS_MAX > 2 * LIVE_KEYS_MAX, "every live key can be stolen, and those that replace them");
 const _: () = assert!(KEY_WINDOWS_MAX > LIVE_KEYS_MAX, "every live key of a site has its window in a spool");
 const _: () = assert!(BATCH_SIGNALS_MAX <= HELD_SIGNALS_MAX, "one batch must fit the hold");
 const _: () = assert!(HELD_BYTES_MAX <= HELD_BYTES_TOTAL_MAX, "one site's hold must fit all sites'");

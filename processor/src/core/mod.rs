@@ -64,7 +64,7 @@ mod tests;
 
 pub use chain::DetectionChain;
 pub use engine::{Engine, EngineError, Output, SEMANTICS};
-pub use filter::{Predicate, Test};
+pub use filter::{Clause, Filter, Part, PartTest, Predicate, Test};
 pub use group::bytes_max as group_bytes_max;
 pub use holding::HeldTotal;
 pub use log_time::LogTime;

@@ -110,7 +110,7 @@ impl Program {
 impl Subscribers {
     fn add(&mut self, index: RuleIndex, rule: &Rule, plan: &Plan, signal: SignalType) {
         self.rules.push(index);
-        rule.filter.iter().for_each(|predicate| self.tested.insert(predicate.field));
+        rule.filter.read(&mut self.tested);
         rule.group_by.iter().chain(&rule.evidence).for_each(|field| self.read.insert(*field));
         plan.condition.read(signal, &mut self.read);
         self.repeats = self.repeats.or(plan.condition.repeats(signal));

@@ -3,7 +3,8 @@
 
 use logystera_schemas::avro_record;
 use logystera_schemas::catalogue::SignalTypes;
-use logystera_schemas::ids::Sha256Digest;
+use logystera_schemas::ids::{KeyId, Sha256Digest};
+use logystera_schemas::limits::STOLEN_KEYS_MAX;
 use logystera_schemas::time::{OpenMs, SiteMs, WallMs};
 
 use super::chain::DetectionChain;
@@ -34,6 +35,8 @@ avro_record! {
         /// Version of the semantics that its configuration asks for. 0 was stored before there were versions, and means
         /// the first.
         pub semantics: u32 where since 2,
+        /// Keys that were revoked as stolen, the newest last: gateways may take batches under them until they hear of it.
+        pub stolen_keys: Vec<KeyId> where since 2,
     }
 }
 
@@ -41,6 +44,20 @@ impl SiteRecord {
     /// The version that it is judged by.
     pub fn version(&self) -> Version {
         if self.semantics >= 2 { Version::Two } else { Version::One }
+    }
+
+    /// Whether a key was revoked as stolen before, so that what comes under it is not taken.
+    pub(crate) fn is_stolen(&self, key: &KeyId) -> bool {
+        self.version() >= Version::Two && self.stolen_keys.contains(key)
+    }
+
+    /// Remembers that a key was stolen.
+    pub(crate) fn remember_stolen(&mut self, key: &KeyId) {
+        self.stolen_keys.retain(|known| known != key);
+        if self.stolen_keys.len() == STOLEN_KEYS_MAX {
+            self.stolen_keys.remove(0);
+        }
+        self.stolen_keys.push(key.clone());
     }
 }
 
@@ -78,12 +95,14 @@ avro_record! {
         pub spools_evicted: u64 where since 2,
         /// How often the site's time started anew.
         pub time_resets: u64 where since 2,
+        /// Batches under a key that had been revoked as stolen before.
+        pub stolen: u64 where since 2,
     }
 }
 
 impl Outcomes {
     /// All of them, by the names that metrics have for them.
-    pub const fn counts(&self) -> [(&'static str, u64); 14] {
+    pub const fn counts(&self) -> [(&'static str, u64); 15] {
         [
             ("batches", self.batches),
             ("signals", self.signals),
@@ -99,6 +118,7 @@ impl Outcomes {
             ("released_early", self.released_early),
             ("evicted", self.evicted),
             ("time_resets", self.time_resets),
+            ("stolen", self.stolen),
         ]
     }
 }

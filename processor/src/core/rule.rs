@@ -6,7 +6,7 @@ use logystera_schemas::detection::{BundleSpec, Severity};
 use logystera_schemas::ids::{RuleName, Sha256Digest};
 use logystera_schemas::limits::{RULE_GROUPS_MAX, SITE_GROUPS_MAX, SITE_STATE_BYTES_MAX};
 
-use super::filter::Predicate;
+use super::filter::Filter;
 use super::template::Template;
 
 /// A checked set of rules and limits: what a `SiteConfigured` names.
@@ -59,8 +59,8 @@ pub struct Rule {
     pub subsystem: String,
     /// The type that it watches. None: it watches the site itself, for its silence.
     pub signal: Option<SignalType>,
-    /// All must hold for a signal to match. Cheap tests come first.
-    pub filter: Vec<Predicate>,
+    /// What must hold for a signal to match. Cheap tests come first.
+    pub filter: Filter,
     /// Indexes of the fields that tell groups apart, in the rule's order.
     pub group_by: Vec<usize>,
     /// When the rule's condition is true.
@@ -130,6 +130,6 @@ pub enum Expected {
 impl Rule {
     /// Whether a signal of the rule's type passes the filter.
     pub fn matches(&self, fields: &Fields<'_>) -> bool {
-        self.filter.iter().all(|p| p.holds(&fields[p.field]))
+        self.filter.holds(fields)
     }
 }

@@ -76,6 +76,7 @@ impl Site {
             absences_wait: false,
             outcomes: Outcomes::default(),
             semantics: configured.semantics,
+            stolen_keys: Vec::new(),
         };
         Self::from_record(record, program)
     }

@@ -15,9 +15,14 @@ use super::spool::{Heard, Revocation, Spool};
 use super::version::Version;
 
 impl Site {
-    /// Whether the batch is to be taken: it is new, and there is room for its spool. Counts one that is not.
+    /// Whether the batch is to be taken: its key was not stolen before, it is new, and there is room for its spool.
+    /// Counts one that is not.
     pub(crate) fn is_new(&mut self, batch: &Batch<'_>, wall: WallMs) -> bool {
         self.changes.record = true;
+        if self.record.is_stolen(&batch.head.key) {
+            self.record.outcomes.stolen += 1;
+            return false;
+        }
         let Some(spool) = self.spools.get(&batch.head.spool) else {
             let has_room = self.spools.len() < SPOOLS_MAX || self.make_spool_room(wall);
             self.record.outcomes.spool_overflows += u64::from(!has_room);
@@ -53,10 +58,14 @@ impl Site {
     }
 
     /// A key was revoked. If it was stolen, its batches count as never seen: their numbers are free again, and a spool
-    /// that was heard under no other key goes, with all that is held of it.
+    /// that was heard under no other key goes, with all that is held of it. Those that come behind are not taken.
     pub(crate) fn key_revoked(&mut self, key: &KeyId, stolen: bool) {
         if self.record.version() == Version::One {
             return;
+        }
+        if stolen {
+            self.record.remember_stolen(key);
+            self.changes.record = true;
         }
         let mut emptied = Vec::new();
         for (id, spool) in &mut self.spools {

@@ -1,6 +1,6 @@
 //! Keys that are revoked, and room for spools.
 
-use logystera_schemas::limits::{KEY_WINDOWS_MAX, SPOOLS_MAX};
+use logystera_schemas::limits::{KEY_WINDOWS_MAX, SPOOLS_MAX, STOLEN_KEYS_MAX};
 
 use super::{MAIL, mails};
 use crate::support::World;
@@ -27,6 +27,73 @@ fn what_came_under_a_stolen_key_binds_nobody() {
         let outcomes = world.outcomes();
         assert_eq!(outcomes.duplicates + outcomes.below_window, 1 + below, "version {semantics}, stolen: {stolen}");
     }
+}
+
+/// Gateways hear of a revocation within seconds: batches that they took meanwhile stand behind it.
+#[test]
+fn what_stands_behind_its_keys_revocation_as_stolen_is_dropped() {
+    for (semantics, stolen, heard_before, taken) in
+        [(1, true, true, 2), (2, false, true, 2), (2, true, true, 2), (2, true, false, 2)]
+    {
+        let mut world = World::of(semantics, MAIL);
+        let is_dropped = semantics == 2 && stolen;
+        world.tick(0.0);
+        world.batch_numbered(1, 1, 1.0, &[]);
+        world.key = "thief";
+        if heard_before {
+            world.batch_numbered(2, 1, 1.0, &[]);
+        }
+        world.key_revoked("thief", stolen);
+        let before = world.outcomes();
+        let told = world.batch_numbered(1, 999_999_999_999_999_999, 20.0, &mails(&[2.0, 3.0, 4.0]));
+        world.batch_numbered(3, 1, 1.0, &[]);
+        let outcomes = world.outcomes();
+        assert_eq!(
+            outcomes.batches - before.batches,
+            if is_dropped { 0 } else { taken },
+            "version {semantics}, {stolen}"
+        );
+        assert_eq!(outcomes.stolen, if is_dropped { taken } else { 0 }, "version {semantics}, stolen: {stolen}");
+        assert_eq!((told.len(), world.engine().held().signals), (0, if is_dropped { 0 } else { 3 }));
+        world.key = "k1";
+        world.batch_numbered(1, 2, 2.0, &[]);
+        assert_eq!(world.outcomes().below_window, u64::from(!is_dropped), "version {semantics}, stolen: {stolen}");
+    }
+}
+
+/// What a thief's batches behind the revocation would take is room that the gateway promised to others.
+#[test]
+fn a_stolen_key_takes_no_room_after_its_revocation() {
+    let mut world = World::of(2, MAIL);
+    world.crashes = false;
+    world.tick(0.0);
+    world.batch(0, 0.0, &[]);
+    world.key_revoked("thief", true);
+    world.key = "thief";
+    for spool in 1..=SPOOLS_MAX as u8 {
+        world.batch(spool, 0.0, &[]);
+    }
+    world.key = "k1";
+    world.batch(100, 0.0, &[]);
+    let outcomes = world.outcomes();
+    assert_eq!((outcomes.stolen, outcomes.batches, outcomes.spool_overflows), (SPOOLS_MAX as u64, 2, 0));
+}
+
+/// No more stolen keys are remembered than a site has in flight; one that is named again is the newest.
+#[test]
+fn the_key_stolen_longest_ago_is_no_longer_looked_for() {
+    let mut world = World::of(2, MAIL);
+    let names: Vec<String> = (0..=STOLEN_KEYS_MAX).map(|nth| format!("t{nth}")).collect();
+    world.tick(0.0);
+    names[..STOLEN_KEYS_MAX].iter().for_each(|key| drop(world.key_revoked(key, true)));
+    world.key_revoked("t0", true);
+    world.key_revoked(&names[STOLEN_KEYS_MAX], true);
+    for (seq, (key, dropped)) in [("t0", 1), ("t1", 1), ("t2", 2), ("t8", 3)].into_iter().enumerate() {
+        world.key = key;
+        world.batch_numbered(1, seq as u64 + 1, 1.0, &[]);
+        assert_eq!(world.outcomes().stolen, dropped, "{key}");
+    }
+    assert_eq!(STOLEN_KEYS_MAX, 8);
 }
 
 #[test]

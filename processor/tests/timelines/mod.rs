@@ -31,8 +31,8 @@ fn a_state_of_before_is_still_read() {
     world.batch(1, 9.0, &mails(&[1.0, 2.0]));
     let before = world.stored().clone();
     world.shorten(|key| match key[2] {
-        // The counters of the head, and its version.
-        1 => 4,
+        // The counters of the head, its version, and the stolen keys.
+        1 => 6,
         // Whether the spool has ended, its key, whether that was revoked, other keys' windows, and before them, where another
         // spool was heard, how long this one is waited for.
         2 if key.ends_with(&[1; 8]) => 4,

@@ -1,6 +1,6 @@
 //! What a rule becomes: canonical form, predicates, templates, and signals that match or don't.
 
-use logystera_processor::core::{Condition, Piece, Rule, RuleSet, StateLimits, Test};
+use logystera_processor::core::{Clause, Condition, Piece, Predicate, Rule, RuleSet, StateLimits, Test};
 use logystera_schemas::batch::{Signal, Value};
 use logystera_schemas::catalogue::{SignalType, TYPE_FIELDS_MAX};
 
@@ -23,12 +23,12 @@ fn with_keys(keys: &str) -> String {
     format!("format: 1\nrules:\n- name: r\n  title: T\n  subsystem: s\n  message: m\n{keys}")
 }
 
-fn filtered(signal: &str, filter: &str) -> Rule {
+pub(super) fn filtered(signal: &str, filter: &str) -> Rule {
     rule(&format!("signal: {signal}\nwhere: {filter}\nthreshold: {{count: 1, within: 1m}}"))
 }
 
 /// A signal whose named fields have these values.
-fn signal<'a>(name: &str, fields: &[(&str, Value<'a>)]) -> Signal<'a> {
+pub(super) fn signal<'a>(name: &str, fields: &[(&str, Value<'a>)]) -> Signal<'a> {
     let kind = SignalType::from_name(name).unwrap();
     let mut values = [Value::Absent; TYPE_FIELDS_MAX];
     for (field, value) in fields {
@@ -96,21 +96,21 @@ fn filters_match_what_they_say() {
 fn cheap_tests_come_first() {
     let rule = filtered(
         "http.request",
-        "{path: {prefix: /a}, user_agent: x, source: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, duration_ms: [1], status: {gte: 500}, method: GET}",
+        "{any: [{status: 500}], all: [{status: 500}], action: {prefix: a, nocase: true}, path: {prefix: /a}, user_agent: x, source: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, duration_ms: [1], status: {gte: 500}, method: GET}",
     );
-    let kinds: Vec<u8> = rule
-        .filter
-        .iter()
-        .map(|p| match p.test {
-            Test::EnumIn(_) | Test::ListHas(_) | Test::BoolIs(_) => 0,
-            Test::IntIn { .. } => 1,
-            Test::IntOneOf(_) => 2,
-            Test::HashOneOf(_) => 3,
-            Test::IdentOneOf(_) => 4,
-            Test::IdentPrefix(_) => 5,
-        })
-        .collect();
-    assert_eq!(kinds, [0, 1, 2, 3, 4, 5]);
+    let kinds = rule.filter.0.iter().map(|clause| match clause {
+        Clause::Test(Predicate { test: Test::EnumIn(_), .. }) => 0,
+        Clause::Test(Predicate { test: Test::IntIn { .. }, .. }) => 1,
+        Clause::Test(Predicate { test: Test::IntOneOf(_), .. }) => 2,
+        Clause::Test(Predicate { test: Test::HashOneOf(_), .. }) => 3,
+        Clause::Test(Predicate { test: Test::IdentOneOf(_), .. }) => 4,
+        Clause::Test(Predicate { test: Test::IdentPart(test), .. }) => 5 + u8::from(test.nocase),
+        Clause::All(_) => 7,
+        Clause::Any(_) => 8,
+        other => panic!("{other:?}"),
+    });
+    let kinds: Vec<u8> = kinds.collect();
+    assert_eq!(kinds, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
 }
 
 #[test]

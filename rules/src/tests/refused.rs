@@ -24,7 +24,7 @@ fn errors_of(sources: &[(&str, &str)]) -> String {
 }
 
 /// The errors of a file with one rule that has these lines, two spaces in, besides name, title, subsystem and message.
-fn rule_errors(keys: &str) -> String {
+pub(super) fn rule_errors(keys: &str) -> String {
     errors(&format!("format: 1\nrules:\n- name: r\n  title: T\n  subsystem: s\n  message: m\n{keys}"))
 }
 

@@ -33,6 +33,14 @@ fn rules() -> impl Strategy<Value = String> {
         Just("path: {not: {prefix: [/b, /a]}}".to_owned()),
         Just("user_agent: 'curl/8.5.0 \"x\" \\'".to_owned()),
         Just("source: 000102030405060708090a0b0c0d0e0f".to_owned()),
+        Just("action: {present: false}".to_owned()),
+        Just("bot: {not: {present: true}}".to_owned()),
+        Just("flags: {all: [xss, sqli]}".to_owned()),
+        Just("path: {suffix: [.sql, .PHP], nocase: true}".to_owned()),
+        Just("user_agent: {not: {contains: [sqlmap, nikto]}}".to_owned()),
+        Just("any: [{status: 404}, {method: GET, not: {status: {lt: 300}}}, {status: 404}]".to_owned()),
+        Just("all: [{not: {any: [{route_group: login}, {status: 200}]}}, {path: {not: /a}}]".to_owned()),
+        Just("not: {all: [{status: {gte: 500}}], source: {not: {present: true}}}".to_owned()),
         (100_i64..600).prop_map(|n| format!("duration_ms: {{gt: {n}}}")),
     ];
     let group_by = prop_oneof![Just("[]"), Just("[source]"), Just("[method, status]")];

@@ -34,8 +34,57 @@ pub struct FieldDef {
     /// Version of the batch's schema that added it; 1 for one that its type always had. Signals of batches before lack
     /// it.
     pub since: u8,
+    /// What its values stand for. None: they are compared with no other field's.
+    pub domain: Option<Domain>,
     /// What it may hold.
     pub kind: FieldKind,
+}
+
+/// What the values of a field stand for: only fields of one domain may be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Domain {
+    /// A user of the site.
+    User,
+    /// An address that something came from.
+    Address,
+    /// The network of an address.
+    Network,
+    /// A plugin, theme, module or the core.
+    Component,
+    /// A path.
+    Path,
+    /// A role.
+    Role,
+    /// A scheduled job.
+    Job,
+    /// A setting.
+    Key,
+    /// A file.
+    File,
+    /// An error's message.
+    Message,
+    /// A query of the database.
+    Query,
+}
+
+impl Domain {
+    /// What one of its values is, with its article.
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::User => "a user",
+            Self::Address => "an address",
+            Self::Network => "a network",
+            Self::Component => "a component",
+            Self::Path => "a path",
+            Self::Role => "a role",
+            Self::Job => "a job",
+            Self::Key => "a setting",
+            Self::File => "a file",
+            Self::Message => "a message",
+            Self::Query => "a query",
+        }
+    }
 }
 
 /// What a field may hold.

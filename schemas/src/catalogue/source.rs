@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::definition::{FieldDef, FieldKind, IdentClass, TypeDef};
+use super::definition::{Domain, FieldDef, FieldKind, IdentClass, TypeDef};
 
 #[derive(Deserialize)]
 struct RecordSchema {
@@ -26,6 +26,7 @@ struct FieldSchema {
     r#type: serde_json::Value,
     #[serde(default = "first_version")]
     since: u8,
+    domain: Option<Domain>,
 }
 
 fn first_version() -> u8 {
@@ -62,7 +63,8 @@ fn field_def(field: FieldSchema) -> Result<FieldDef, serde_json::Error> {
         Some(_) => FieldKind::Hash,
         None => field_kind(serde_json::from_value(schema)?)?,
     };
-    Ok(FieldDef { name: field.name, doc: field.doc, optional, since: field.since, kind })
+    let FieldSchema { name, doc, since, domain, .. } = field;
+    Ok(FieldDef { name, doc, optional, since, domain, kind })
 }
 
 fn field_kind(schema: TypeSchema) -> Result<FieldKind, serde_json::Error> {

@@ -33,7 +33,7 @@ pub const MESSAGE_CHARS_MAX: usize = 500;
 pub const RULE_FILE_BYTES_MAX: usize = 1 << 20;
 /// Bytes of a rule set's canonical form: with its record around it, it fits Kafka's default message of 1,048,588 bytes.
 pub const RULE_SET_BYTES_MAX: usize = 1_000_000;
-/// Levels of nesting in a rule file: the deepest rule has 9.
+/// Levels of nesting in a rule file: the deepest rule has 14.
 pub const RULE_DEPTH_MAX: usize = 16;
 /// Values, lists and maps in one rule file: the parser's memory.
 pub const RULE_FILE_NODES_MAX: usize = 100_000;
@@ -57,6 +57,12 @@ pub const SUPPRESS_MS_DEFAULT: i64 = 3_600_000;
 pub const RESOLVE_AFTER_MS_DEFAULT: i64 = 900_000;
 /// Values that one test of `where` may list.
 pub const WHERE_VALUES_MAX: usize = 100;
+/// Levels of one filter: the map itself, and what stands under `any`, `all` and `not`.
+pub const WHERE_LEVELS_MAX: usize = 4;
+/// Tests of fields in one filter.
+pub const WHERE_TESTS_MAX: usize = 64;
+/// Least characters of a text that an identifier ends with or contains: a single one is in nearly all of them.
+pub const WHERE_NEEDLE_CHARS_MIN: usize = 2;
 /// Most groups of one site that a rule set may ask for.
 pub const SITE_GROUPS_ALLOWED_MAX: usize = 100_000;
 /// Least bytes of a site's groups that a rule set may ask for: every rule of the default pack can hold a group.

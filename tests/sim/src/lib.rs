@@ -12,3 +12,4 @@ pub mod rng;
 
 pub mod outage;
 pub mod record;
+mod where_text;

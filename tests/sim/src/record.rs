@@ -7,9 +7,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use logystera_processor::core::{Condition, Engine, Expected, Predicate, Rule, RuleSet, Test};
+use logystera_processor::core::{Condition, Engine, Expected, Rule, RuleSet};
 use logystera_rules::from_yaml;
-use logystera_schemas::catalogue::{FieldDef, FieldKind, SignalType};
+use logystera_schemas::catalogue::{FieldDef, SignalType};
 use logystera_schemas::limits::BLIND_AFTER_MS_MIN;
 use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::topic::SignalsRecord;
@@ -18,6 +18,7 @@ use crate::drive::{self, Difference, direct};
 use crate::generate::{Log, days, world};
 use crate::input::Input;
 use crate::model::Output;
+use crate::where_text;
 
 /// A log whose configurations are rule files.
 #[derive(Debug)]
@@ -86,6 +87,7 @@ fn happenings(log: &Log) -> BTreeSet<String> {
                 ("cut", o.cut),
                 ("a spool made room", o.spools_evicted),
                 ("time starts anew", o.time_resets),
+                ("a stolen key's", o.stolen),
                 ("late", o.late),
                 ("evicted", o.evicted),
                 ("refused", o.refused),
@@ -152,7 +154,7 @@ fn rule_text(rule: &Rule) -> String {
     );
     // Writing to a string cannot fail.
     if let Some(signal) = rule.signal {
-        let tests = tests(&rule.filter, fields);
+        let tests = where_text::filter(&rule.filter, fields);
         let (group_by, evidence) = (names(&rule.group_by), names(&rule.evidence));
         let _ = write!(text, ",\"signal\":\"{}\",\"where\":{tests}", signal.name());
         let _ = write!(text, ",\"group_by\":{group_by},\"evidence\":{evidence}");
@@ -185,47 +187,6 @@ fn rule_text(rule: &Rule) -> String {
         groups.concat()
     );
     text
-}
-
-/// `where`; of several tests of one field the first, and none that no value passes.
-fn tests(filter: &[Predicate], fields: &[FieldDef]) -> String {
-    let mut tests = BTreeMap::new();
-    for predicate in filter {
-        let def = &fields[predicate.field];
-        if let Some(test) = test_text(&predicate.test, &def.kind) {
-            let test = if predicate.negated { format!("{{\"not\":{test}}}") } else { test };
-            tests.entry(&def.name).or_insert(test);
-        }
-    }
-    let tests: Vec<String> = tests.iter().map(|(name, test)| format!("\"{name}\":{test}")).collect();
-    format!("{{{}}}", tests.join(","))
-}
-
-fn test_text(test: &Test, kind: &FieldKind) -> Option<String> {
-    let some = |text: String| (text != "[]").then_some(text);
-    match (test, kind) {
-        (Test::EnumIn(mask) | Test::ListHas(mask), _) => {
-            let symbols = kind.symbols().iter().enumerate();
-            some(list(symbols.filter(|(place, _)| mask & 1 << place != 0).map(|(_, symbol)| symbol)))
-        }
-        (Test::BoolIs(truth), _) => Some(truth.to_string()),
-        (Test::IntIn { min, max }, FieldKind::Int { min: lowest, max: highest }) => {
-            let (min, max) = (min.max(lowest), max.min(highest));
-            (min <= max).then(|| format!("{{\"gte\":{min},\"lte\":{max}}}"))
-        }
-        (Test::IntOneOf(numbers), FieldKind::Int { min, max }) => {
-            let numbers: Vec<String> =
-                numbers.iter().filter(|n| (min..=max).contains(n)).map(ToString::to_string).collect();
-            some(format!("[{}]", numbers.join(",")))
-        }
-        (Test::HashOneOf(hashes), _) => {
-            let hex = |hash: &[u8; 16]| hash.map(|b| format!("{b:02x}")).concat();
-            some(list(hashes.iter().map(hex)))
-        }
-        (Test::IdentOneOf(names), _) => some(list(names)),
-        (Test::IdentPrefix(prefixes), _) => Some(format!("{{\"prefix\":{}}}", list(prefixes))),
-        (Test::IntIn { .. } | Test::IntOneOf(_), _) => None,
-    }
 }
 
 #[cfg(test)]

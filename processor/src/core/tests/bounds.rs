@@ -10,6 +10,7 @@ use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::time::SiteMs;
 
 use crate::core::conditions::kind::Match;
+use crate::core::filter::Filter;
 use crate::core::group::{Group, bytes_max};
 use crate::core::group_key::GroupKey;
 use crate::core::program::Program;
@@ -36,7 +37,7 @@ fn program(condition: Condition) -> Program {
         severity: Severity::Warning,
         subsystem: "s".to_owned(),
         signal: SignalType::from_name("http.request"),
-        filter: Vec::new(),
+        filter: Filter::default(),
         group_by: GROUP_BY.map(field).to_vec(),
         condition,
         for_ms: 0,

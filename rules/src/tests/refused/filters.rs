@@ -92,14 +92,14 @@ fn tests_that_no_signal_can_pass() {
       |
     9 |   where: {status: {}, path: {is: /a}}
       |                   ^
-      = help: `gte`, `gt`, `lte`, `lt`, `prefix` or `not`
+      = help: `gte`, `gt`, `lte`, `lt`, `prefix`, `suffix`, `contains`, `nocase`, `all`, `present`, `same_as` or `not`
 
     error: a test has no `is`
      --> t.yaml:9:30
       |
     9 |   where: {status: {}, path: {is: /a}}
       |                              ^^ unknown key
-      = help: it can be `gte`, `gt`, `lte`, `lt`, `prefix` or `not`
+      = help: it can be `gte`, `gt`, `lte`, `lt`, `prefix`, `suffix`, `contains`, `nocase`, `all`, `present`, `same_as` or `not`
     "#);
     insta::assert_snapshot!(filter_errors("{status: [], method: }"), @r#"
     error: an empty list matches nothing

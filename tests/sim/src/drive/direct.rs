@@ -84,6 +84,7 @@ fn counts(of: &Outcomes) -> Counts {
         cut: of.cut,
         late: of.late,
         time_resets: of.time_resets,
+        stolen: of.stolen,
     }
 }
 

@@ -72,8 +72,6 @@ struct Left {
     batches: BTreeMap<(SiteId, SpoolId), Vec<Stored>>,
     standing: BTreeMap<(SiteId, KeyId), KeyStatus>,
     closed: BTreeSet<SiteId>,
-    /// Sites with a batch under a key that was known to be stolen.
-    thieves: BTreeSet<SiteId>,
     /// Sites that were ever judged by the first semantics.
     first: BTreeSet<SiteId>,
     /// Sites that were closed once: their spools were forgotten.
@@ -82,23 +80,19 @@ struct Left {
 
 impl Left {
     /// Batches of a site that the engine took, and those that it drops though a gateway is right to let them in: of what came under
-    /// the first semantics it does not know the key, so that it may have no room; and what came under a stolen key binds its
-    /// numbers there, or where it came only after the theft was known.
+    /// the first semantics it does not know the key, so that it may have no room, and what came under a stolen key binds its
+    /// numbers there.
     fn taken(&self, site: &SiteId) -> Option<u64> {
         let (_, counts) = self.model.counts().find(|(id, _)| *id == site)?;
         let is_first = self.first.contains(site);
         let is_stolen = self.standing.iter().any(|((of, _), stands)| of == site && *stands == KeyStatus::Stolen);
         let crowded = if is_first { counts.spool_overflows } else { 0 };
-        let bound = (is_first && is_stolen) || self.thieves.contains(site);
-        Some(counts.batches + crowded + if bound { counts.conflicts + counts.below_window } else { 0 })
+        Some(counts.batches + crowded + if is_first && is_stolen { counts.conflicts + counts.below_window } else { 0 })
     }
 
     fn append(&mut self, input: &Input) {
         match input {
             Input::Batch(batch) => {
-                if self.stands(&batch.site, &batch.key) == KeyStatus::Stolen {
-                    self.thieves.insert(batch.site.clone());
-                }
                 let before = self.taken(&batch.site);
                 self.model.apply(input);
                 let counts = before.is_none() || self.taken(&batch.site) > before;

@@ -2,6 +2,7 @@
 
 mod backup;
 pub mod days;
+mod filters;
 mod putting_back;
 pub mod rules;
 pub mod sender;

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use logystera_processor::core::{Condition, Expected, Piece, Predicate, Rule, RuleSet, StateLimits, Template, Test};
+use logystera_processor::core::{Condition, Expected, Filter, Piece, Rule, RuleSet, StateLimits, Template};
 use logystera_schemas::catalogue::{FieldDef, FieldKind, IdentClass, SignalType, SignalTypes};
 use logystera_schemas::detection::Severity;
 use logystera_schemas::ids::Sha256Digest;
 
+use super::filters;
 use crate::input::Field;
 use crate::rng::Rng;
 
@@ -59,8 +60,12 @@ impl Palette {
             FieldKind::Bool => Field::Bool(nth == 0),
             FieldKind::Hash => Field::Hash([nth as u8; 16]),
             FieldKind::Ident { class, max } => {
-                let text =
-                    if *class == IdentClass::Path { ["/", "/a", "/a/b"] } else { ["a", "ab", "b"] }[nth as usize % 3];
+                let texts = match class {
+                    IdentClass::Path => ["/", "/a", "/a/B"],
+                    IdentClass::Action => ["a", "ab", "b"],
+                    _ => ["a", "aB", "b"],
+                };
+                let text = texts[nth as usize % 3];
                 let long = text.len() + 70 < *max && rng.chance(5);
                 Field::Ident(if long { format!("{text}{}", "x".repeat(70)) } else { text.to_owned() })
             }
@@ -196,11 +201,7 @@ fn draw_rule(palette: &Palette, rng: &mut Rng) -> Option<Rule> {
         let resolution_ms = (rng.chance(30) && within_ms % pane == 0).then_some(pane);
         Condition::Count { threshold: rng.range(1, 4) as u32, within_ms, resolution_ms }
     };
-    let filter = if blind {
-        Vec::new()
-    } else {
-        (0..rng.below(3)).map(|_| draw_predicate(palette, kind, rng.index(fields), rng)).collect()
-    };
+    let filter = if blind { Filter::default() } else { filters::draw(palette, kind, rng) };
     Some(Rule {
         name: name.parse().ok()?,
         revision: String::new(),
@@ -241,34 +242,4 @@ fn draw_message(groups: usize, rng: &mut Rng) -> Template {
         });
     }
     Template(pieces)
-}
-
-fn draw_predicate(palette: &Palette, kind: SignalType, field: usize, rng: &mut Rng) -> Predicate {
-    let def = &kind.def().fields[field];
-    let one = |rng: &mut Rng| loop {
-        match palette.field(def, rng) {
-            Field::Absent => {}
-            other => return other,
-        }
-    };
-    let test = match one(rng) {
-        Field::Enum(_) => Test::EnumIn(1 + rng.below(7) as u32),
-        Field::List(_) => Test::ListHas(1 + rng.below(7) as u32),
-        Field::Bool(truth) => Test::BoolIs(truth),
-        Field::Int(n) if rng.chance(50) => Test::IntIn { min: n, max: n + rng.range(0, 1) },
-        Field::Int(n) => Test::IntOneOf(if rng.chance(50) { vec![n] } else { vec![n, n + 1] }),
-        Field::Hash(hash) => {
-            let mut hashes = vec![hash];
-            hashes.extend(match one(rng) {
-                Field::Hash(h) if h != hash => Some(h),
-                _ => None,
-            });
-            hashes.sort_unstable();
-            Test::HashOneOf(hashes)
-        }
-        Field::Ident(text) if rng.chance(50) => Test::IdentPrefix(vec![text]),
-        Field::Ident(text) => Test::IdentOneOf(vec![text]),
-        Field::Absent => Test::IntOneOf(Vec::new()),
-    };
-    Predicate { field, negated: rng.chance(30), test }
 }

@@ -1,6 +1,6 @@
 //! Log time that is set back: a site whose own time lies ahead of it starts that anew.
 
-use logystera_processor::core::{Condition, Piece, Rule, Template};
+use logystera_processor::core::{Condition, Filter, Piece, Rule, Template};
 use logystera_schemas::detection::{DetectionReason, DetectionState, Severity};
 use logystera_schemas::ids::Sha256Digest;
 
@@ -61,7 +61,7 @@ fn its_rule() -> Option<Rule> {
         severity: Severity::Info,
         subsystem: "integration".to_owned(),
         signal: None,
-        filter: Vec::new(),
+        filter: Filter::default(),
         group_by: Vec::new(),
         condition: Condition::Blind { after_ms: 0 },
         for_ms: 0,

@@ -23,4 +23,6 @@ pub struct Counts {
     pub late: u64,
     /// Times that the site's time started anew.
     pub time_resets: u64,
+    /// Batches under a key of which it was known that it was stolen.
+    pub stolen: u64,
 }

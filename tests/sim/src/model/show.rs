@@ -1,6 +1,6 @@
 //! How values are shown, tested and told apart: predicates, labels, group keys, evidence, messages (design, section 6).
 
-use logystera_processor::core::{Piece, Predicate, Rule, Test};
+use logystera_processor::core::{Clause, Filter, Part, PartTest, Piece, Predicate, Rule, Test};
 use logystera_schemas::avro::Writer;
 use logystera_schemas::catalogue::{FieldDef, FieldKind, SignalType};
 use logystera_schemas::detection::{Evidence, Label};
@@ -15,14 +15,34 @@ const EVIDENCE_VALUE_BYTES: usize = 64;
 /// Bytes of all values in a group's evidence.
 const EVIDENCE_BYTES: usize = 512;
 
-/// Whether a rule looks at a signal: its type is the rule's and each predicate holds.
+/// Whether a rule looks at a signal: its type is the rule's and its filter holds.
 pub fn matches(rule: &Rule, signal: &SignalIn) -> bool {
-    rule.signal == Some(signal.kind) && rule.filter.iter().all(|p| holds(p, &signal.fields[p.field]))
+    rule.signal == Some(signal.kind) && passes(&rule.filter, &signal.fields)
+}
+
+/// Whether a signal with these fields passes a filter.
+fn passes(filter: &Filter, fields: &[Field]) -> bool {
+    let mut failed = filter.0.iter().filter(|clause| {
+        let held = match clause {
+            Clause::Test(predicate) => holds(predicate, fields),
+            Clause::Any(filters) => filters.iter().filter(|filter| passes(filter, fields)).count() > 0,
+            Clause::All(filters) => filters.iter().filter(|filter| passes(filter, fields)).count() == filters.len(),
+            Clause::Not(filter) => !passes(filter, fields),
+        };
+        !held
+    });
+    failed.next().is_none()
 }
 
 /// A field that is absent fails every test, so that a negated test holds for it.
-fn holds(predicate: &Predicate, field: &Field) -> bool {
-    let passes = match (&predicate.test, field) {
+fn holds(predicate: &Predicate, fields: &[Field]) -> bool {
+    let passes = match (&predicate.test, &fields[predicate.field]) {
+        (_, Field::Absent) => false,
+        (Test::Present, _) => true,
+        (Test::SameAs(other), field) => fields[*other] == *field,
+        (Test::ListHasAll(wanted), Field::List(bits)) => {
+            (0..32).all(|i| (wanted >> i) % 2 == 0 || (bits >> i) % 2 == 1)
+        }
         (Test::EnumIn(wanted), Field::Enum(symbol)) => (wanted >> symbol) % 2 == 1,
         (Test::ListHas(wanted), Field::List(bits)) => (0..32).any(|i| (wanted >> i) % 2 == 1 && (bits >> i) % 2 == 1),
         (Test::BoolIs(wanted), Field::Bool(truth)) => wanted == truth,
@@ -30,10 +50,23 @@ fn holds(predicate: &Predicate, field: &Field) -> bool {
         (Test::IntOneOf(numbers), Field::Int(number)) => numbers.contains(number),
         (Test::HashOneOf(hashes), Field::Hash(hash)) => hashes.contains(hash),
         (Test::IdentOneOf(names), Field::Ident(text)) => names.contains(text),
-        (Test::IdentPrefix(prefixes), Field::Ident(text)) => prefixes.iter().any(|p| text.starts_with(p)),
+        (Test::IdentPart(wanted), Field::Ident(text)) => wanted.needles.iter().any(|needle| has(wanted, text, needle)),
         _ => false,
     };
     passes != predicate.negated
+}
+
+/// Whether a needle stands in a text where the test looks for it: every place is tried.
+fn has(wanted: &PartTest, text: &str, needle: &str) -> bool {
+    let fold = |text: &str| if wanted.nocase { text.to_ascii_lowercase() } else { text.to_owned() };
+    let (text, needle) = (fold(text), fold(needle));
+    let places = 0..=text.len().saturating_sub(needle.len());
+    let found: Vec<usize> = places.filter(|at| text.get(*at..at + needle.len()) == Some(needle.as_str())).collect();
+    match wanted.part {
+        Part::Prefix => found.contains(&0),
+        Part::Suffix => found.iter().any(|at| at + needle.len() == text.len()),
+        Part::Any => !found.is_empty(),
+    }
 }
 
 /// A value as people read it; a list's symbols in the catalogue's order. Absent: empty.

@@ -1,6 +1,6 @@
 //! A site and the records that change it (design, sections 5 and 6).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use logystera_processor::core::{Condition, Expected, Rule, RuleSet};
@@ -43,6 +43,8 @@ pub struct Site {
     pub(super) chain: Sha256Digest,
     pub(super) said: Vec<Detection>,
     pub(super) counts: Counts,
+    /// Keys of which the log said that they are stolen.
+    stolen: BTreeSet<KeyId>,
 }
 
 impl Site {
@@ -63,6 +65,7 @@ impl Site {
             chain: Detection::genesis(&config.site),
             said: Vec::new(),
             counts: Counts::default(),
+            stolen: BTreeSet::new(),
         };
         site.expect();
         site
@@ -98,6 +101,10 @@ impl Site {
     }
 
     fn is_new(&mut self, batch: &BatchIn, clock: &LogTime) -> bool {
+        if self.is_second() && self.stolen.contains(&batch.key) {
+            self.counts.stolen += 1;
+            return false;
+        }
         let verdict = self.spools.get(&batch.spool).map_or(Verdict::New, |s| s.judge(batch.seq, batch.digest));
         match verdict {
             Verdict::Conflict => self.counts.conflicts += 1,
@@ -198,6 +205,9 @@ impl Site {
     pub fn key_revoked(&mut self, key: &KeyId, stolen: bool) {
         if !self.is_second() {
             return;
+        }
+        if stolen {
+            self.stolen.insert(key.clone());
         }
         let gone = self.spools.iter_mut().filter_map(|(id, spool)| spool.revoke(key, stolen).then_some(*id));
         for id in gone.collect::<Vec<SpoolId>>() {

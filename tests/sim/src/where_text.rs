@@ -1,0 +1,83 @@
+//! A drawn filter as a rule file has it.
+
+use std::collections::BTreeMap;
+
+use logystera_processor::core::{Clause, Filter, Part, Test};
+use logystera_schemas::catalogue::{FieldDef, FieldKind};
+
+/// The filter; of several clauses under one key the first, and no test that no value passes.
+pub(crate) fn filter(filter: &Filter, fields: &[FieldDef]) -> String {
+    let mut clauses = BTreeMap::new();
+    for clause in &filter.0 {
+        let (key, text) = match clause {
+            Clause::Any(filters) => ("any", list(filters, fields)),
+            Clause::All(filters) => ("all", list(filters, fields)),
+            Clause::Not(filter) => ("not", Some(self::filter(filter, fields)).filter(|text| text != "{}")),
+            Clause::Test(predicate) => {
+                let def = &fields[predicate.field];
+                let text = test(&predicate.test, def, fields);
+                let text = text.map(|text| if predicate.negated { format!("{{\"not\":{text}}}") } else { text });
+                (def.name.as_str(), text)
+            }
+        };
+        if let Some(text) = text {
+            clauses.entry(key).or_insert(text);
+        }
+    }
+    let clauses: Vec<String> = clauses.iter().map(|(key, text)| format!("\"{key}\":{text}")).collect();
+    format!("{{{}}}", clauses.join(","))
+}
+
+fn list(filters: &[Filter], fields: &[FieldDef]) -> Option<String> {
+    let texts: Vec<String> = filters.iter().map(|one| filter(one, fields)).filter(|text| text != "{}").collect();
+    (!texts.is_empty()).then(|| format!("[{}]", texts.join(",")))
+}
+
+fn quoted<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> String {
+    let quoted: Vec<String> = items.into_iter().map(|item| format!("\"{}\"", item.as_ref())).collect();
+    format!("[{}]", quoted.join(","))
+}
+
+fn test(test: &Test, def: &FieldDef, fields: &[FieldDef]) -> Option<String> {
+    let some = |text: String| (text != "[]").then_some(text);
+    let chosen = |mask: &u32| {
+        let symbols = def.kind.symbols().iter().enumerate();
+        some(quoted(symbols.filter(|(place, _)| mask & 1 << place != 0).map(|(_, symbol)| symbol)))
+    };
+    match (test, &def.kind) {
+        (Test::Present, _) => (def.optional || def.since > 1).then(|| "{\"present\":true}".to_owned()),
+        (Test::EnumIn(mask) | Test::ListHas(mask), _) => chosen(mask),
+        (Test::ListHasAll(mask), _) => chosen(mask).map(|text| format!("{{\"all\":{text}}}")),
+        (Test::BoolIs(truth), _) => Some(truth.to_string()),
+        (Test::IntIn { min, max }, FieldKind::Int { min: lowest, max: highest }) => {
+            let (min, max) = (min.max(lowest), max.min(highest));
+            (min <= max).then(|| format!("{{\"gte\":{min},\"lte\":{max}}}"))
+        }
+        (Test::IntOneOf(numbers), FieldKind::Int { min, max }) => {
+            let numbers: Vec<String> =
+                numbers.iter().filter(|n| (min..=max).contains(n)).map(ToString::to_string).collect();
+            some(format!("[{}]", numbers.join(",")))
+        }
+        (Test::HashOneOf(hashes), _) => {
+            let hex = |hash: &[u8; 16]| hash.map(|b| format!("{b:02x}")).concat();
+            some(quoted(hashes.iter().map(hex)))
+        }
+        (Test::SameAs(other), _) => {
+            let other = &fields[*other];
+            let fits = def.domain.is_some() && def.domain == other.domain && def.name != other.name;
+            fits.then(|| format!("{{\"same_as\":\"{}\"}}", other.name))
+        }
+        (Test::IdentOneOf(names), _) => some(quoted(names)),
+        (Test::IdentPart(test), _) => {
+            let (key, least) = match test.part {
+                Part::Prefix => ("prefix", 1),
+                Part::Suffix => ("suffix", 2),
+                Part::Any => ("contains", 2),
+            };
+            let needles = some(quoted(test.needles.iter().filter(|needle| needle.len() >= least)))?;
+            let nocase = if test.nocase { ",\"nocase\":true" } else { "" };
+            Some(format!("{{\"{key}\":{needles}{nocase}}}"))
+        }
+        (Test::IntIn { .. } | Test::IntOneOf(_), _) => None,
+    }
+}
