@@ -6,6 +6,8 @@ use logystera_schemas::ids::{EpisodeId, from_hex};
 use logystera_schemas::limits::WHERE_VALUES_MAX;
 
 use crate::canonical::Json;
+use crate::code::Code;
+use crate::foreign;
 use crate::read::{self, Keys};
 use crate::report::Report;
 use crate::suggest;
@@ -48,9 +50,12 @@ pub(crate) fn field<'t>(
         let names = signal.def().fields.iter().map(|f| f.name.as_str());
         let help = match name {
             "at" => "a signal's time is what windows are made of; it cannot be tested or grouped".to_owned(),
-            _ => suggest::help(name, names),
+            _ => foreign::field(name).unwrap_or_else(|| suggest::help(name, names)),
         };
-        report.error(place, format!("{} has no field `{name}`", signal.name())).label("unknown field").help(help);
+        report
+            .error(Code::UnknownField, place, format!("{} has no field `{name}`", signal.name()))
+            .label("unknown field")
+            .help(help);
     }
     found
 }
@@ -61,14 +66,14 @@ fn predicate(key: &Key, node: &Node, signal: SignalType, report: &mut Report<'_>
         Yaml::Map(entries) if entries.iter().any(|(k, _)| k.name == "not") => {
             let [(_, inner)] = entries.as_slice() else {
                 report
-                    .error(node.place, "`not` stands alone")
+                    .error(Code::TestsApart, node.place, "`not` stands alone")
                     .help("put everything that is negated under it: `{not: {gte: 500}}`");
                 return None;
             };
             if let Yaml::Map(inner_entries) = &inner.yaml
                 && let Some((again, _)) = inner_entries.iter().find(|(k, _)| k.name == "not")
             {
-                report.error(again.place, "`not` of `not`").help("take both away");
+                report.error(Code::TestsApart, again.place, "`not` of `not`").help("take both away");
                 return None;
             }
             (true, inner)
@@ -89,14 +94,14 @@ fn map_test(node: &Node, def: &FieldDef, report: &mut Report<'_>) -> Option<Test
     }
     match keys.entries() {
         [] => {
-            report.error(node.place, "a test is empty").help(suggest::list(&TEST_KEYS));
+            report.error(Code::EmptyTest, node.place, "a test is empty").help(suggest::list(&TEST_KEYS));
             None
         }
         [(key, values)] if key.name == "prefix" => prefix(key, values, def, report),
         entries => match entries.iter().find(|(key, _)| key.name == "prefix") {
             Some((key, _)) => {
                 report
-                    .error(key.place, "a prefix and a range in one test")
+                    .error(Code::TestsApart, key.place, "a prefix and a range in one test")
                     .help("a number has a range, text a prefix: keep one");
                 None
             }
@@ -107,13 +112,13 @@ fn map_test(node: &Node, def: &FieldDef, report: &mut Report<'_>) -> Option<Test
 
 fn prefix(key: &Key, node: &Node, def: &FieldDef, report: &mut Report<'_>) -> Option<Test> {
     let FieldKind::Ident { class, max } = def.kind else {
-        report.error(key.place, format!("`{}` is {}; it has no prefix", def.name, describe(&def.kind))).help(match def
-            .kind
-        {
-            FieldKind::Hash => "a hash says nothing of how its text began: list whole hashes",
-            FieldKind::Int { .. } => "use a range: `{gte: 500, lt: 600}`",
-            _ => "list the values: `[one, two]`",
-        });
+        report
+            .error(Code::WrongTest, key.place, format!("`{}` is {}; it has no prefix", def.name, describe(&def.kind)))
+            .help(match def.kind {
+                FieldKind::Hash => "a hash says nothing of how its text began: list whole hashes",
+                FieldKind::Int { .. } => "use a range: `{gte: 500, lt: 600}`",
+                _ => "list the values: `[one, two]`",
+            });
         return None;
     };
     let read: Vec<Option<String>> =
@@ -127,12 +132,14 @@ fn prefix(key: &Key, node: &Node, def: &FieldDef, report: &mut Report<'_>) -> Op
 fn range(keys: &Keys<'_>, def: &FieldDef, report: &mut Report<'_>) -> Option<Test> {
     let FieldKind::Int { min, max } = def.kind else {
         let problem = format!("`{}` is {}; it has no range", def.name, describe(&def.kind));
-        report.error(keys.place, problem).help("list the values: `[one, two]`");
+        report.error(Code::WrongTest, keys.place, problem).help("list the values: `[one, two]`");
         return None;
     };
     for (one, other) in [("gte", "gt"), ("lte", "lt")] {
         if let (Some(_), Some((place, _))) = (keys.get(one), keys.entry(other)) {
-            report.error(place, format!("`{one}` and `{other}` in one range")).help("keep one of them");
+            report
+                .error(Code::TestsApart, place, format!("`{one}` and `{other}` in one range"))
+                .help("keep one of them");
             return None;
         }
     }
@@ -153,7 +160,7 @@ fn range(keys: &Keys<'_>, def: &FieldDef, report: &mut Report<'_>) -> Option<Tes
     let (low, high) = (gte.or(gt.map(|n| n + 1)).unwrap_or(i64::MIN), lte.or(lt.map(|n| n - 1)).unwrap_or(i64::MAX));
     if low > high {
         report
-            .error(keys.place, format!("no {what} is in this range"))
+            .error(Code::EmptyRange, keys.place, format!("no {what} is in this range"))
             .label(format!("a signal's is from {min} to {max}"));
         return None;
     }
@@ -170,7 +177,7 @@ fn values_test(node: &Node, def: &FieldDef, report: &mut Report<'_>) -> Option<T
         FieldKind::Bool => {
             let [item] = items else {
                 report
-                    .error(node.place, format!("{what} is true or false"))
+                    .error(Code::WrongTest, node.place, format!("{what} is true or false"))
                     .help("a list of both would only say that the field is there");
                 return None;
             };
@@ -203,7 +210,7 @@ fn items<'n>(node: &'n Node, def: &FieldDef, report: &mut Report<'_>) -> Option<
     match &node.yaml {
         Yaml::List(items) if items.is_empty() => {
             report
-                .error(node.place, "an empty list matches nothing")
+                .error(Code::EmptyTest, node.place, "an empty list matches nothing")
                 .help("name a value, or take the field out of `where`");
             None
         }
@@ -224,7 +231,7 @@ pub(crate) fn boolean(node: &Node, what: &str, report: &mut Report<'_>) -> Optio
         Yaml::Scalar { text, plain: true } if text == "true" => Some(true),
         Yaml::Scalar { text, plain: true } if text == "false" => Some(false),
         _ => {
-            report.error(node.place, format!("{what} is true or false, not {}", node.describe()));
+            report.error(Code::WrongKind, node.place, format!("{what} is true or false, not {}", node.describe()));
             None
         }
     }
@@ -235,7 +242,7 @@ pub(crate) fn hash(node: &Node, what: &str, report: &mut Report<'_>) -> Option<[
     let digits = read::text(node, what, report)?;
     let hash = from_hex(digits);
     if hash.is_none() {
-        report.error(node.place, format!("{what} is a keyed hash, 32 lowercase hex digits")).help(
+        report.error(Code::NotAHash, node.place, format!("{what} is a keyed hash, 32 lowercase hex digits")).help(
             "look it up in the integration's own page on the site: only the site knows what its hashes stand for",
         );
     }
@@ -253,15 +260,18 @@ pub(crate) fn ident(
     let what = format!("`{}`", def.name);
     let text = read::text(node, &what, report)?;
     if text.len() > max {
-        report.error(node.place, format!("{what} has at most {max} characters, this has {}", text.chars().count()));
+        report.error(
+            Code::ImpossibleValue,
+            node.place,
+            format!("{what} has at most {max} characters, this has {}", text.chars().count()),
+        );
         return None;
     }
     if !class.admits(text) {
-        report.error(node.place, format!("no {what} is `{text}`")).label("never matches").help(format!(
-            "a `{}` is {}",
-            def.name,
-            class.describe()
-        ));
+        report
+            .error(Code::ImpossibleValue, node.place, format!("no {what} is `{text}`"))
+            .label("never matches")
+            .help(format!("a `{}` is {}", def.name, class.describe()));
         return None;
     }
     Some(text.to_owned())

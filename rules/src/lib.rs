@@ -4,7 +4,10 @@
 //! Parsing does the checking: what comes out can run. It is pure: files are read by the caller. The engine knows nothing
 //! of all this: it is handed the sets. `docs/rules.md` is the manual.
 
+mod code;
 mod duration;
+mod explain;
+mod foreign;
 mod read;
 mod report;
 mod suggest;
@@ -16,9 +19,12 @@ mod extras;
 mod filter;
 mod message;
 
+mod lint;
+
 mod canonical;
 mod cost;
 mod set;
+mod trial;
 
 mod catalogue_doc;
 mod pack;
@@ -27,7 +33,10 @@ mod pack;
 mod tests;
 
 pub use catalogue_doc::catalogue_markdown;
+pub use code::Code;
 pub use cost::WorstCase;
+pub use explain::{codes, explain};
 pub use pack::{DEFAULT_PACK, default_pack, pack_yaml, rules_yaml};
-pub use report::RuleError;
-pub use set::{decode, from_canonical, from_yaml, published};
+pub use report::{Diagnostic, Level, summary};
+pub use set::{Checked, check, check_files, decode, from_canonical, from_yaml, published};
+pub use trial::{Expectation, RuleTest, RuleTests, TestSignal, TestState, TestValue};

@@ -1,6 +1,8 @@
 //! Rule files as tables: what is refused and how that reads, what is accepted and what it becomes.
 
 mod accepted;
+mod codes;
+mod corpus;
 mod manual;
 mod pack;
 mod refused;

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use logystera_processor::core::{Condition, RuleSet, StateLimits};
 
-use crate::{DEFAULT_PACK, RuleError, WorstCase, default_pack};
+use crate::{DEFAULT_PACK, Diagnostic, WorstCase, default_pack};
 
 fn read() -> RuleSet {
-    default_pack()
-        .unwrap_or_else(|errors| panic!("{}", errors.iter().map(RuleError::to_string).collect::<Vec<_>>().join("\n\n")))
+    default_pack().unwrap_or_else(|errors| {
+        panic!("{}", errors.iter().map(Diagnostic::to_string).collect::<Vec<_>>().join("\n\n"))
+    })
 }
 
 #[test]

@@ -155,21 +155,21 @@ fn a_long_line_is_cut_around_the_error() {
     );
     let shown = errors(&text);
     insta::assert_snapshot!(shown, @r#"
-    error: a rule file has no `pad`
+    error[E201]: a rule file has no `pad`
      --> t.yaml:1:24
       |
     1 | {format: 1, rules: [], pad: "ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé…
       |                        ^^^ unknown key
       = help: it can be `format`, `rules`, `limits` or `disabled`
 
-    error: a rule file has no `rulez`
+    error[E201]: a rule file has no `rulez`
      --> t.yaml:1:10033
       |
     1 | …ééééééééééééééééééééééééééééééééééééé", rulez: [], more: "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
       |                                          ^^^^^ unknown key
       = help: did you mean `rules`?
 
-    error: a rule file has no `more`
+    error[E201]: a rule file has no `more`
      --> t.yaml:1:10044
       |
     1 | …éééééééééééééééééééééééééé", rulez: [], more: "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
