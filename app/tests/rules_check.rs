@@ -112,3 +112,32 @@ fn what_cannot_be_read_is_wrong_use() {
         assert!(!err.is_empty());
     }
 }
+
+#[test]
+fn tests_of_rules_are_run() {
+    let rules = |state: &str| {
+        let tests = format!(
+            "tests: [{{name: one, signals: [{{at: 0s, job: a, outcome: ok}}], expect: [{{at: 1s, state: {state}}}]}}]"
+        );
+        GOOD.replace("signal: cron.run", &format!("signal: cron.run, {tests}"))
+    };
+    let folder = folder(&[
+        ("good.yaml", rules("firing").as_bytes()),
+        ("bad.yaml", rules("inactive").as_bytes()),
+        ("broken.yaml", b"format: 2"),
+    ]);
+    let test = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_logystera"));
+        let done = command.args(["rules", "test"]).args(arguments).current_dir(folder.path()).output().unwrap();
+        (done.status.code(), String::from_utf8(done.stdout).unwrap())
+    };
+    assert_eq!(test(&["good.yaml"]), (Some(0), "1 test of 1 rule: all passed\n".to_owned()));
+    let (code, out) = test(&["bad.yaml", "--junit", "results.xml"]);
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("expected inactive, was firing: 1 of 1 match within 1m\n"), "{out}");
+    let xml = std::fs::read_to_string(folder.path().join("results.xml")).unwrap();
+    assert!(xml.contains("failures=\"1\"") && xml.contains("was firing"), "{xml}");
+    let (code, out) = test(&["broken.yaml"]);
+    assert!(code == Some(1) && out.starts_with("error[E113]: "), "{out}");
+    assert_eq!(test(&["missing.yaml"]).0, Some(2));
+}

@@ -89,8 +89,30 @@ codes! {
     LimitsContradict = "E606",
     // Tests.
     SignOfLife = "E701",
-    // What may not be meant, of values.
+    // Doubtful values.
     Pattern = "W101",
+    EncodedPath = "W102",
+    LikelyTypo = "W103",
+    NumberAsText = "W104",
+    AbsoluteTime = "W105",
+    // Doubtful conditions.
+    NeverMatches = "W201",
+    AlwaysHolds = "W202",
+    NeverFires = "W203",
+    HardlyFires = "W204",
+    OnlyDelays = "W205",
+    SameAsAnother = "W206",
+    OneGroup = "W207",
+    GroupOfTheMissing = "W208",
+    AbsenceOfTheBad = "W209",
+    AbsenceByStranger = "W210",
+    WaitsForEver = "W211",
+    NotEachIsTold = "W212",
+    // Doubtful for people, and in tests.
+    CountWithinWindow = "W301",
+    NoEvidence = "W302",
+    NoSeverity = "W303",
+    TestLacksFields = "W304",
 }
 
 impl Code {

@@ -1,5 +1,4 @@
-//! `bundle`, which the alerter goes by, and `tests`, which are checked here and kept in the canonical form: this version
-//! does not run them.
+//! `bundle`, which the alerter goes by, and `tests`, which are checked here and kept in the canonical form.
 
 use logystera_schemas::catalogue::{FieldDef, FieldKind, SignalType};
 use logystera_schemas::detection::{BundleBy, BundleSpec};

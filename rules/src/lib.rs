@@ -37,6 +37,6 @@ pub use code::Code;
 pub use cost::WorstCase;
 pub use explain::{codes, explain};
 pub use pack::{DEFAULT_PACK, default_pack, pack_yaml, rules_yaml};
-pub use report::{Diagnostic, Level, summary};
+pub use report::{Diagnostic, Level, WIDTH, summary, wrapped};
 pub use set::{Checked, check, check_files, decode, from_canonical, from_yaml, published};
 pub use trial::{Expectation, RuleTest, RuleTests, TestSignal, TestState, TestValue};

@@ -108,11 +108,11 @@ impl fmt::Display for Diagnostic {
 }
 
 /// Columns of a terminal that sentences are wrapped for.
-const WIDTH: usize = 80;
+pub const WIDTH: usize = 80;
 
 /// Text in lines of at most `width` characters, if its words let it. What stands in backticks is one word, so that it can
 /// be copied.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let (mut used, mut quoted) = (0, false);
     for word in text.split_inclusive(|c| {

@@ -190,6 +190,9 @@ impl SetReader {
     /// Checks what concerns the set as a whole, and builds it.
     fn finish(mut self, reports: &mut [Report<'_>]) -> Option<RuleSet> {
         self.check_unique(reports);
+        if self.with_care {
+            self.check_alike(reports);
+        }
         let limits = self.limits.map_or_else(StateLimits::default, |(.., limits)| limits);
         self.check_cost(&limits, reports);
         let disabled = self.disabled.map(|(_, types)| types).unwrap_or_default();
@@ -224,6 +227,20 @@ impl SetReader {
                 let error = reports[*file].error(Code::TwoSilences, *place, "two rules with `blind_after`");
                 let error = error.label(format!("the first is at {first}"));
                 error.help("a silent site is one alert: keep one of them");
+            }
+        }
+    }
+
+    /// Two rules that count the same and wait as long tell the same twice.
+    fn check_alike(&self, reports: &mut [Report<'_>]) {
+        let mut seen = BTreeMap::new();
+        // Of rules about the whole site there is one.
+        for (file, Defined { rule, place, .. }) in self.rules.iter().filter(|(_, d)| d.rule.signal.is_some()) {
+            let first = *seen.entry((rule.counts.0, rule.for_ms, rule.severity as u8)).or_insert(rule);
+            if first.name != rule.name {
+                let problem = format!("`{}` is true whenever `{}` is", rule.name, first.name);
+                let help = "both alert of the same: take one out, or let them differ in what they count";
+                reports[*file].warn(Code::SameAsAnother, *place, problem, help);
             }
         }
     }

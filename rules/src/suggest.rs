@@ -57,6 +57,11 @@ pub(crate) fn number(text: &str) -> Option<String> {
     (digits(low) && digits(high)).then(|| format!("write `{{gte: {low}, lte: {high}}}`"))
 }
 
+/// The known word that `word` is a slip of.
+pub(crate) fn near<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    nearest(word, known).filter(|near| *near != word)
+}
+
 /// The known word at the least distance, if that is at most a third of its length, or 1.
 fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let word: Vec<char> = word.to_lowercase().replace(['-', ' '], "_").chars().take(WORD_CHARS_MAX + 1).collect();

@@ -8,7 +8,7 @@ use logystera_schemas::ids::{RuleName, from_hex};
 
 use crate::canonical::Json;
 use crate::duration;
-use crate::yaml::{Node, Yaml};
+use crate::yaml::Node;
 
 /// A rule and its tests.
 #[derive(Clone, Debug)]
@@ -148,19 +148,13 @@ pub(crate) fn tests_of(
 ) -> Option<RuleTests> {
     let Json::List(tests) = json.get("tests")? else { return None };
     let body = body(json.clone());
-    let nodes = list(node.get("tests"));
+    let nodes = node.get("tests").map(Node::items).unwrap_or_default();
     let read = |(place, json): (usize, &Json)| {
-        test(json, list(nodes.get(place).and_then(|node| node.get("expect"))), rule.signal)
+        let expect = nodes.get(place).and_then(|node| node.get("expect"));
+        test(json, expect.map(Node::items).unwrap_or_default(), rule.signal)
     };
     let tests = tests.iter().enumerate().filter_map(read).collect();
     Some(RuleTests { rule: rule.name.clone(), file: file.to_owned(), body, tests })
-}
-
-fn list(node: Option<&Node>) -> &[Node] {
-    match node.map(|node| &node.yaml) {
-        Some(Yaml::List(items)) => items,
-        _ => &[],
-    }
 }
 
 fn test(json: &Json, places: &[Node], signal: Option<SignalType>) -> Option<RuleTest> {

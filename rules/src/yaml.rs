@@ -55,11 +55,24 @@ impl Node {
         }
     }
 
+    /// A key of a map and its value.
+    pub(crate) fn entry(&self, name: &str) -> Option<(&Key, &Self)> {
+        match &self.yaml {
+            Yaml::Map(entries) => entries.iter().find(|(key, _)| key.name == name).map(|(key, node)| (key, node)),
+            _ => None,
+        }
+    }
+
     /// The value of a key of a map.
     pub(crate) fn get(&self, name: &str) -> Option<&Self> {
+        self.entry(name).map(|(_, node)| node)
+    }
+
+    /// The items of a list; none of anything else.
+    pub(crate) fn items(&self) -> &[Self] {
         match &self.yaml {
-            Yaml::Map(entries) => entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node),
-            _ => None,
+            Yaml::List(items) => items,
+            _ => &[],
         }
     }
 

@@ -3,6 +3,7 @@
 mod explain;
 mod pack;
 mod publish;
+mod test;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ use crate::installation::rules::load;
   logystera rules check my-rules.yaml
   logystera rules check --explain mail.yaml cron.yaml
   logystera rules explain E302
+  logystera rules test my-rules.yaml
   logystera up --rules my-rules.yaml
   logystera rules publish rules/ --config logystera.toml
   logystera rules status")]
@@ -52,6 +54,13 @@ enum Command {
   logystera rules show mail-delivery-failing cron-stopped
   logystera rules show --yaml > my-rules.yaml")]
     Show(pack::ShowArgs),
+    /// Run the tests that stand in rule files, with the engine itself
+    ///
+    /// Exits with 0 where all pass, 1 where one fails or the files have errors, 2 where a file cannot be read.
+    #[command(after_help = "Examples:
+  logystera rules test rules/
+  logystera rules test --junit results.xml my-rules.yaml")]
+    Test(test::TestArgs),
     /// Judge all sites of an installation on Kafka by these rules from now on, new ones too
     ///
     /// Sites that have them already are left alone. What was interrupted goes on when it is asked for again.
@@ -89,6 +98,7 @@ pub fn run(args: &Args) -> ExitCode {
         Command::Check(args) => finish("rules check", check(args)),
         Command::Explain(args) => finish("rules explain", explain::run(args)),
         Command::Show(args) => finish("rules show", pack::show(args)),
+        Command::Test(args) => finish("rules test", test::test(args)),
         Command::Publish(args) => finish("rules publish", publish::publish(args)),
         Command::Status(args) => finish("rules status", publish::status(args)),
     }

@@ -53,3 +53,16 @@ fn a_file_of_another_tool_is_one_error() {
         check(&[("ours", "format: 1\ngroups: [{rules: []}]\n")]).diagnostics.iter().map(|d| d.code).collect();
     assert_eq!(codes, [Code::UnknownKey]);
 }
+
+#[test]
+fn what_never_does_what_it_says_is_warned_of() {
+    for (name, checked) in said("silent") {
+        // None of them has a severity, which only one is about. What a test says wrong, running it shows. Since sign-ins
+        // have an outcome more, `not-everything` leaves something.
+        let other = checked.diagnostics.iter().any(|diagnostic| diagnostic.code != Code::NoSeverity);
+        assert!(
+            other != ["severity-missing.yaml", "test-wrong.yaml", "not-everything.yaml"].contains(&name.as_str()),
+            "{name}"
+        );
+    }
+}
