@@ -6,6 +6,7 @@
 
 mod code;
 mod duration;
+mod excerpt;
 mod explain;
 mod foreign;
 mod read;
@@ -35,8 +36,9 @@ mod tests;
 pub use catalogue_doc::catalogue_markdown;
 pub use code::Code;
 pub use cost::WorstCase;
+pub use excerpt::{WIDTH, wrapped};
 pub use explain::{codes, explain};
 pub use pack::{DEFAULT_PACK, default_pack, pack_yaml, rules_yaml};
-pub use report::{Diagnostic, Level, WIDTH, summary, wrapped};
+pub use report::{Diagnostic, Level, summary};
 pub use set::{Checked, check, check_files, decode, from_canonical, from_yaml, published};
 pub use trial::{Expectation, RuleTest, RuleTests, TestSignal, TestState, TestValue};

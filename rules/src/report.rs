@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use logystera_schemas::limits::{
-    RULE_ERROR_CHARS_MAX, RULE_ERRORS_MAX, RULE_EXCERPT_CHARS_MAX, RULE_EXCERPT_LEAD_CHARS,
-};
-use logystera_schemas::text::{counted, hidden_in};
+use logystera_schemas::limits::{RULE_ERROR_CHARS_MAX, RULE_ERRORS_MAX};
+use logystera_schemas::text::counted;
 
 use crate::code::Code;
+use crate::excerpt::{Excerpt, WIDTH, printable, wrapped};
 
 /// Something wrong in a rule file, or doubtful. Its `Display` is several lines, as a terminal shows them.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -87,90 +86,43 @@ impl std::error::Error for Diagnostic {}
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rendered(false))
+    }
+}
+
+impl Diagnostic {
+    /// The lines that a terminal shows; `in_colour` with escapes that read on light and on dark.
+    pub fn rendered(&self, in_colour: bool) -> String {
+        let styled = |style: &str, text: &str| match in_colour && !text.is_empty() {
+            true => format!("\x1b[{style}m{text}\x1b[0m"),
+            false => text.to_owned(),
+        };
+        let colour = match self.level {
+            Level::Error => "1;31",
+            Level::Warning => "1;35",
+        };
         let line = self.line.to_string();
         let margin = " ".repeat(line.len());
-        let Self { text, before, width, .. } = self;
-        writeln!(f, "{}[{}]: {}", self.level.as_str(), self.code, self.problem)?;
-        writeln!(f, "{margin}--> {}:{line}:{}", self.file, self.column)?;
-        writeln!(f, "{margin} |")?;
-        writeln!(f, "{}", format!("{line} | {text}").trim_end())?;
-        let carets = format!("{}{} {}", " ".repeat(*before), "^".repeat(*width), self.label);
-        write!(f, "{margin} | {}", carets.trim_end())?;
-        match &self.help {
-            Some(help) => {
-                let lead = format!("{margin} = help: ");
-                let hanging = format!("\n{}", " ".repeat(lead.len()));
-                write!(f, "\n{lead}{}", wrapped(help, WIDTH - lead.len()).join(&hanging))
-            }
-            None => Ok(()),
+        let bar = styled("2", "|");
+        let head = styled(colour, &format!("{}[{}]", self.level.as_str(), self.code));
+        let arrow = styled("2", "-->");
+        let carets = format!("{} {}", "^".repeat(self.width), self.label);
+        let mut text = format!(
+            "{head}: {}\n{margin}{arrow} {}:{line}:{}\n{margin} {bar}\n{}\n{margin} {bar} {}{}",
+            styled("1", &self.problem),
+            self.file,
+            self.column,
+            format!("{} {bar} {}", styled("2", &line), self.text).trim_end(),
+            " ".repeat(self.before),
+            styled(colour, carets.trim_end()),
+        );
+        if let Some(help) = &self.help {
+            let lead = format!("{margin} = help: ");
+            let hanging = format!("\n{}", " ".repeat(lead.len()));
+            let lines = wrapped(help, WIDTH - lead.len()).join(&hanging);
+            text += &format!("\n{margin} = {}: {lines}", styled("1", "help"));
         }
-    }
-}
-
-/// Columns of a terminal that sentences are wrapped for.
-pub const WIDTH: usize = 80;
-
-/// Text in lines of at most `width` characters, if its words let it. What stands in backticks is one word, so that it can
-/// be copied.
-pub fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    let (mut used, mut quoted) = (0, false);
-    for word in text.split_inclusive(|c| {
-        quoted ^= c == '`';
-        c == ' ' && !quoted
-    }) {
-        let chars = word.trim_end().chars().count();
-        if used > 0 && used + chars > width {
-            lines.push(String::new());
-            used = 0;
-        }
-        if let Some(line) = lines.last_mut() {
-            line.push_str(word);
-        }
-        used += word.chars().count();
-    }
-    lines.iter_mut().for_each(|line| line.truncate(line.trim_end().len()));
-    lines
-}
-
-/// The piece of a source line that an error shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Excerpt {
-    text: String,
-    /// Characters before the carets.
-    before: usize,
-    /// Carets.
-    width: usize,
-}
-
-impl Excerpt {
-    fn of(line: &str, place: Place) -> Self {
-        let before = place.column - 1;
-        let start = if line.chars().nth(RULE_EXCERPT_CHARS_MAX).is_some() {
-            before.saturating_sub(RULE_EXCERPT_LEAD_CHARS)
-        } else {
-            0
-        };
-        let mut text: String = line.chars().skip(start).take(RULE_EXCERPT_CHARS_MAX).map(printable).collect();
-        let room = text.chars().count().saturating_sub(before - start).max(1);
-        let lead = if start > 0 { "…" } else { "" };
-        if line.chars().nth(start + RULE_EXCERPT_CHARS_MAX).is_some() {
-            text.push('…');
-        }
-        Self {
-            text: format!("{lead}{text}"),
-            before: before - start + lead.chars().count(),
-            width: place.width.clamp(1, room),
-        }
-    }
-}
-
-/// A rule file must not write to the terminal by itself; a tab is one column wide, so that the caret stands right.
-fn printable(c: char) -> char {
-    match c {
-        '\t' => ' ',
-        c if hidden_in(c.encode_utf8(&mut [0; 4])).is_some() => '\u{fffd}',
-        c => c,
+        text
     }
 }
 
@@ -253,20 +205,18 @@ impl<'a> Report<'a> {
     }
 
     fn diagnostic(&self, code: Code, level: Level, place: Place, problem: String) -> Diagnostic {
-        let line = self.lines.get(place.line.wrapping_sub(1)).copied().unwrap_or_default();
-        let Excerpt { text, before, width } = Excerpt::of(line, place);
         Diagnostic {
             code,
             level,
             file: self.file.to_owned(),
             line: place.line,
             column: place.column,
-            width,
-            text,
+            width: place.width,
+            text: String::new(),
             problem: clean(&problem),
             label: String::new(),
             help: None,
-            before,
+            before: 0,
         }
     }
 
@@ -302,6 +252,12 @@ impl<'a> Report<'a> {
             last.help =
                 Some(format!("this is the last of {} errors that are not shown: mend the others first", self.spilled));
             all.push(last);
+        }
+        // Only now: a line can have a megabyte, and as many errors as it has room for.
+        for diagnostic in &mut all {
+            let line = self.lines.get(diagnostic.line.wrapping_sub(1)).copied().unwrap_or_default();
+            let Excerpt { text, before, width } = Excerpt::of(line, diagnostic.column, diagnostic.width);
+            (diagnostic.text, diagnostic.before, diagnostic.width) = (text, before, width);
         }
         all
     }

@@ -3,6 +3,7 @@
 mod accepted;
 mod codes;
 mod corpus;
+mod doubtful;
 mod manual;
 mod pack;
 mod refused;

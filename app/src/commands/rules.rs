@@ -5,6 +5,7 @@ mod pack;
 mod publish;
 mod test;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -107,11 +108,12 @@ pub fn run(args: &Args) -> ExitCode {
 fn check(args: &CheckArgs) -> Result<u8, CliError> {
     let mut out = Out::new();
     let Checked { set, diagnostics, .. } = load(&args.paths)?;
+    let in_colour = in_colour();
     for diagnostic in &diagnostics {
         if args.json {
             out.json(diagnostic)?;
         } else {
-            out.line(format_args!("{diagnostic}\n"))?;
+            out.line(diagnostic.rendered(in_colour) + "\n")?;
         }
     }
     match (&set, args.json) {
@@ -122,6 +124,12 @@ fn check(args: &CheckArgs) -> Result<u8, CliError> {
     }
     out.flush()?;
     Ok(if set.is_none() || args.strict && !diagnostics.is_empty() { FINDING } else { DONE })
+}
+
+/// Whether standard output is a terminal whose user wants colours (see no-color.org).
+fn in_colour() -> bool {
+    let wants = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
+    std::io::stdout().is_terminal() && wants("NO_COLOR") && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
 }
 
 fn show_set(set: &RuleSet, explain: bool, diagnostics: &[Diagnostic], out: &mut Out) -> Result<(), CliError> {

@@ -38,9 +38,9 @@ impl Engine {
     pub fn standings(&self, site: &SiteId, rule: &RuleName) -> Vec<GroupStanding> {
         let Some(groups) = self.sites.get(site).map(|site| &site.groups) else { return Vec::new() };
         let rules = groups.program.set.rules.iter().zip(&groups.rules);
-        let Some((rule, state)) = rules.into_iter().find(|(known, _)| known.name == *rule) else { return Vec::new() };
+        let Some((rule, kept)) = rules.into_iter().find(|(known, _)| known.name == *rule) else { return Vec::new() };
         if let Condition::Blind { .. } = rule.condition {
-            let stage = if state.extras.blind.firing { Stage::Firing } else { Stage::Inactive };
+            let stage = if kept.extras.blind.firing { Stage::Firing } else { Stage::Inactive };
             return vec![GroupStanding { group: Vec::new(), stage, count: 0 }];
         }
         let standing = |(key, group): (&super::group_key::GroupKey, &super::group::Group)| {
@@ -53,6 +53,6 @@ impl Engine {
             let count = if stage == Stage::Inactive { 0 } else { group.episode.count };
             GroupStanding { group: labels_of(rule, key), stage, count }
         };
-        state.groups.iter().map(standing).collect()
+        kept.groups.iter().map(standing).collect()
     }
 }

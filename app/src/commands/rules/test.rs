@@ -24,7 +24,7 @@ pub(super) fn test(args: &TestArgs) -> Result<u8, CliError> {
     let Checked { set, tests, diagnostics } = load(&args.paths)?;
     let Some(set) = set else {
         for diagnostic in &diagnostics {
-            out.line(format_args!("{diagnostic}\n"))?;
+            out.line(diagnostic.rendered(super::in_colour()) + "\n")?;
         }
         out.line(summary(&diagnostics))?;
         out.flush()?;
