@@ -1,4 +1,6 @@
-//! Results for a terminal, and as `JUnit` XML, which build servers read.
+//! Results for a terminal, and as `JUnit` XML, which build servers read. Writing to a string does not fail.
+
+use std::fmt::Write;
 
 use logystera_rules::{WIDTH, wrapped};
 use logystera_schemas::text::counted;
@@ -12,22 +14,22 @@ const LEAD: &str = "      ";
 pub fn shown(results: &[RuleResult], without: &[&str]) -> String {
     let mut text = String::new();
     for (result, test) in failed(results) {
-        text += &format!("FAILED {}: {}\n", result.rule, test.name);
+        let _ = writeln!(text, "FAILED {}: {}", result.rule, test.name);
         for failure in &test.failures {
             let (line, column) = failure.place;
-            text += &format!("  --> {}:{line}:{column}\n", result.file);
+            let _ = writeln!(text, "  --> {}:{line}:{column}", result.file);
             for line in wrapped(&failure.said, WIDTH - LEAD.len()) {
-                text += &format!("{LEAD}{line}\n");
+                let _ = writeln!(text, "{LEAD}{line}");
             }
         }
         text.push('\n');
     }
     let never: Vec<&str> = never_firing(results).collect();
     if !never.is_empty() {
-        text += &format!("no test makes it fire: {}\n", never.join(", "));
+        let _ = writeln!(text, "no test makes it fire: {}", never.join(", "));
     }
     if !without.is_empty() {
-        text += &format!("no tests: {}\n", without.join(", "));
+        let _ = writeln!(text, "no tests: {}", without.join(", "));
     }
     let tests: usize = results.iter().map(|result| result.tests.len()).sum();
     let bad = failed(results).count();
@@ -62,9 +64,10 @@ pub fn junit(results: &[RuleResult]) -> String {
     for result in results {
         let (rule, file) = (escaped(&result.rule), escaped(&result.file));
         let (tests, failures) = (result.tests.len(), count(result));
-        xml += &format!("  <testsuite name=\"{rule}\" file=\"{file}\" tests=\"{tests}\" failures=\"{failures}\">\n");
+        let _ =
+            writeln!(xml, "  <testsuite name=\"{rule}\" file=\"{file}\" tests=\"{tests}\" failures=\"{failures}\">");
         for test in &result.tests {
-            xml += &format!("    <testcase classname=\"{rule}\" name=\"{}\" file=\"{file}\"", escaped(&test.name));
+            let _ = write!(xml, "    <testcase classname=\"{rule}\" name=\"{}\" file=\"{file}\"", escaped(&test.name));
             if test.failures.is_empty() {
                 xml += "/>\n";
                 continue;
@@ -72,7 +75,7 @@ pub fn junit(results: &[RuleResult]) -> String {
             xml += ">\n";
             for failure in &test.failures {
                 let place = format!("{file}:{}:{}", failure.place.0, failure.place.1);
-                xml += &format!("      <failure message=\"{}\">{place}</failure>\n", escaped(&failure.said));
+                let _ = writeln!(xml, "      <failure message=\"{}\">{place}</failure>", escaped(&failure.said));
             }
             xml += "    </testcase>\n";
         }

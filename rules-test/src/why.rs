@@ -1,6 +1,7 @@
 //! What came until an expectation, counted by hand and not by the engine: the reason that is given where it fails.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 use logystera_processor::core::{Condition, Expected, Rule, show_value};
 use logystera_rules::{Expectation, TestValue};
@@ -114,7 +115,9 @@ fn in_window(
     let mut said = format!("{count} of {wanted} within {}", span(within_ms));
     if let Some((group, _)) = most.filter(|_| !rule.group_by.is_empty() && groups.len() > 1) {
         let group: Vec<String> = group.iter().map(|(field, value)| format!("{field}: {value}")).collect();
-        said += &format!(" in the group that has most, {{{}}}; there are {} groups", group.join(", "), groups.len());
+        // Writing to a string does not fail.
+        let _ =
+            write!(said, " in the group that has most, {{{}}}; there are {} groups", group.join(", "), groups.len());
     }
     match matches.first().filter(|first| first.at_ms <= now - within_ms) {
         Some(first) => {

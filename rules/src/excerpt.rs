@@ -25,7 +25,9 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
         }
         used += word.chars().count();
     }
-    lines.iter_mut().for_each(|line| line.truncate(line.trim_end().len()));
+    for line in &mut lines {
+        line.truncate(line.trim_end().len());
+    }
     lines
 }
 

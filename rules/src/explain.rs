@@ -20,7 +20,7 @@ pub fn explain(code: Code) -> String {
 
 /// All codes, each with its title on a line.
 pub fn codes() -> String {
-    Code::ALL.iter().map(|code| format!("{code}  {}\n", code.title())).collect()
+    Code::ALL.iter().fold(String::new(), |list, code| list + code.as_str() + "  " + code.title() + "\n")
 }
 
 #[cfg(test)]

@@ -93,9 +93,8 @@ impl fmt::Display for Diagnostic {
 impl Diagnostic {
     /// The lines that a terminal shows; `in_colour` with escapes that read on light and on dark.
     pub fn rendered(&self, in_colour: bool) -> String {
-        let styled = |style: &str, text: &str| match in_colour && !text.is_empty() {
-            true => format!("\x1b[{style}m{text}\x1b[0m"),
-            false => text.to_owned(),
+        let styled = |style: &str, text: &str| {
+            if in_colour && !text.is_empty() { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
         };
         let colour = match self.level {
             Level::Error => "1;31",
@@ -120,7 +119,7 @@ impl Diagnostic {
             let lead = format!("{margin} = help: ");
             let hanging = format!("\n{}", " ".repeat(lead.len()));
             let lines = wrapped(help, WIDTH - lead.len()).join(&hanging);
-            text += &format!("\n{margin} = {}: {lines}", styled("1", "help"));
+            text.extend(["\n", &margin, " = ", &styled("1", "help"), ": ", &lines]);
         }
         text
     }
@@ -182,7 +181,7 @@ impl<'a> Report<'a> {
 
     /// Adds an error.
     pub(crate) fn error(&mut self, code: Code, place: Place, problem: impl Into<String>) -> &mut Diagnostic {
-        let error = self.diagnostic(code, Level::Error, place, problem.into());
+        let error = self.diagnostic(code, Level::Error, place, &problem.into());
         if self.errors.len() < RULE_ERRORS_MAX {
             let last = self.errors.len();
             self.errors.push(error);
@@ -196,7 +195,7 @@ impl<'a> Report<'a> {
     /// Adds a warning; those beyond the limit are only counted.
     pub(crate) fn warn(&mut self, code: Code, place: Place, problem: impl Into<String>, help: impl Into<String>) {
         if self.warnings.len() < RULE_ERRORS_MAX {
-            let mut warning = self.diagnostic(code, Level::Warning, place, problem.into());
+            let mut warning = self.diagnostic(code, Level::Warning, place, &problem.into());
             warning.help(help);
             self.warnings.push(warning);
         } else {
@@ -204,7 +203,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    fn diagnostic(&self, code: Code, level: Level, place: Place, problem: String) -> Diagnostic {
+    fn diagnostic(&self, code: Code, level: Level, place: Place, problem: &str) -> Diagnostic {
         Diagnostic {
             code,
             level,
@@ -213,7 +212,7 @@ impl<'a> Report<'a> {
             column: place.column,
             width: place.width,
             text: String::new(),
-            problem: clean(&problem),
+            problem: clean(problem),
             label: String::new(),
             help: None,
             before: 0,

@@ -62,7 +62,7 @@ pub fn check_files(files: &[(String, Vec<u8>)]) -> Checked {
     for (name, bytes) in files {
         match decode(name, bytes) {
             Ok(text) => texts.push((name.as_str(), text)),
-            Err(error) => unreadable.push(error),
+            Err(error) => unreadable.push(*error),
         }
     }
     let mut checked = check(&texts);
@@ -96,12 +96,12 @@ pub fn published(body: Option<&str>) -> Result<RuleSet, NoRuleSet> {
 
 /// The text of a file. An error if it has too many bytes, or they are not UTF-8. The caller need not read more than one
 /// byte beyond `RULE_FILE_BYTES_MAX`.
-pub fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Diagnostic> {
+pub(crate) fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Box<Diagnostic>> {
     if bytes.len() > RULE_FILE_BYTES_MAX {
         let problem = format!("the file has more than {RULE_FILE_BYTES_MAX} bytes");
         let mut report = Report::new(file, "");
         report.error(Code::FileTooBig, Place::START, problem).help("split it into several files");
-        return Err(report.into_diagnostics().remove(0));
+        return Err(Box::new(report.into_diagnostics().remove(0)));
     }
     std::str::from_utf8(bytes).map_err(|error| {
         // The bytes before the error are UTF-8: this loses nothing of them.
@@ -112,7 +112,7 @@ pub fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Diagnostic> {
         report
             .error(Code::NotUtf8, Place { line, column, width: 1 }, "this is not UTF-8")
             .help("save the file as UTF-8");
-        report.into_diagnostics().remove(0)
+        Box::new(report.into_diagnostics().remove(0))
     })
 }
 

@@ -37,7 +37,6 @@ pub struct RuleTest {
 /// A line of a test's signals: the first at `at_ms` from the test's start, `times` in all, each `every_ms` after the
 /// one before.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_field_names, reason = "the unit is the last part of a name")]
 pub struct TestSignal {
     /// When the first comes.
     pub at_ms: i64,

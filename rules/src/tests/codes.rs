@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use logystera_schemas::limits::RULE_FILE_BYTES_MAX;
 
-use crate::{Checked, Code, check, decode};
+use crate::{Checked, Code, check_files};
 
 /// What a rule of an example does not say.
 const REST: [(&str, &str); 5] = [
@@ -56,19 +56,12 @@ fn files(code: Code, heading: &str) -> Vec<Vec<u8>> {
 }
 
 fn codes_of(files: &[Vec<u8>]) -> BTreeSet<Code> {
-    let mut codes = BTreeSet::new();
-    let mut texts = Vec::new();
-    for (bytes, name) in files.iter().zip(["a.yaml", "b.yaml"]) {
-        match decode(name, bytes) {
-            Ok(text) => texts.push((name, text)),
-            Err(error) => drop(codes.insert(error.code)),
-        }
-    }
-    let Checked { set, diagnostics, .. } = check(&texts);
+    let files: Vec<(String, Vec<u8>)> =
+        ["a.yaml", "b.yaml"].map(str::to_owned).into_iter().zip(files.to_vec()).collect();
+    let Checked { set, diagnostics, .. } = check_files(&files);
     let errors = diagnostics.iter().any(|d| !d.code.is_warning());
     assert_eq!(set.is_none(), errors, "a set with an error cannot be used, and only that: {diagnostics:#?}");
-    codes.extend(diagnostics.iter().map(|d| d.code));
-    codes
+    diagnostics.iter().map(|d| d.code).collect()
 }
 
 #[test]
@@ -103,15 +96,9 @@ fn codes_are_in_order_and_told_by_their_files() {
 fn every_code_is_seen() {
     for code in Code::ALL.iter().copied() {
         let files = files(code, "Wrong");
-        let shown = match decode("rules.yaml", &files[0]) {
-            Err(error) => error.to_string(),
-            Ok(_) => {
-                let texts: Vec<String> = files.iter().map(|f| String::from_utf8_lossy(f).into_owned()).collect();
-                let sources: Vec<(&str, &str)> =
-                    ["rules.yaml", "more.yaml"].into_iter().zip(texts.iter().map(String::as_str)).collect();
-                check(&sources).diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n")
-            }
-        };
+        let files: Vec<(String, Vec<u8>)> =
+            ["rules.yaml", "more.yaml"].map(str::to_owned).into_iter().zip(files).collect();
+        let shown = check_files(&files).diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n");
         insta::with_settings!({snapshot_path => "../../tests/snapshots", prepend_module_to_snapshot => false, omit_expression => true}, {
             insta::assert_snapshot!(format!("code-{code}"), shown);
         });

@@ -302,7 +302,7 @@ fn yaml_that_is_not_taken() {
 #[test]
 fn bytes_that_are_not_text() {
     fn decoded(bytes: &[u8]) -> Result<&str, String> {
-        crate::decode("t.yaml", bytes).map_err(|error| error.to_string())
+        crate::set::decode("t.yaml", bytes).map_err(|error| error.to_string())
     }
     assert_eq!(decoded("é".as_bytes()), Ok("é"));
     insta::assert_snapshot!(decoded(b"format: 1\n# \xc3\xa9 \xff\n").unwrap_err(), @r#"

@@ -63,7 +63,7 @@ fn files_made_to_hurt_are_refused_at_once() {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test measures")]
 fn a_megabyte_of_anything_is_answered_soon() {
-    let keys = |n: usize| (0..n).map(|i| format!("k{i}: 1, ")).collect::<String>();
+    let keys = |n: usize| (0..n).map(|i| format!("k{i}: 1, ")).collect::<Vec<_>>().concat();
     let rule = |rest: &str| {
         format!("format: 1\nrules: [{{name: r, title: T, subsystem: s, message: m, signal: cron.run, {rest}}}]")
     };
