@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use logystera_processor::core::{Engine, Output, RuleSet};
-use logystera_rules::{RuleError, default_pack, from_yaml};
+use logystera_rules::{Diagnostic, default_pack, from_yaml};
 use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::limits::COMMIT_INTERVAL_MS;
@@ -38,8 +38,8 @@ pub fn pack_rules() -> Result<RuleSet, BenchError> {
     default_pack().map_err(|errors| unusable(&errors))
 }
 
-fn unusable(errors: &[RuleError]) -> BenchError {
-    BenchError::Rules(errors.iter().map(RuleError::to_string).collect::<Vec<_>>().join("\n"))
+fn unusable(errors: &[Diagnostic]) -> BenchError {
+    BenchError::Rules(errors.iter().map(Diagnostic::to_string).collect::<Vec<_>>().join("\n"))
 }
 
 /// What one replay took.

@@ -6,6 +6,7 @@ use logystera_schemas::ids::EpisodeId;
 use logystera_schemas::limits::{WHERE_LEVELS_MAX, WHERE_TESTS_MAX, WHERE_VALUES_MAX};
 
 use crate::canonical::Json;
+use crate::code::Code;
 use crate::filter;
 use crate::read::{self, Keys};
 use crate::report::Report;
@@ -28,13 +29,13 @@ pub(crate) fn read(node: &Node, what: &'static str, signal: SignalType, report: 
     let tests = reading.tests;
     if tests > WHERE_TESTS_MAX {
         report
-            .error(node.place, format!("{what} has {tests} tests; it has at most {WHERE_TESTS_MAX}"))
+            .error(Code::TooMany, node.place, format!("{what} has {tests} tests; it has at most {WHERE_TESTS_MAX}"))
             .help("make two rules, or list the values of a field in one test");
         return None;
     }
     if !report.is_published && !vanity::can_hold(&filter, signal) {
         let place = Keys::any(node, what, report)?.place;
-        report.error(place, format!("no signal passes {what}")).label("never holds");
+        report.error(Code::NeverHolds, place, format!("no signal passes {what}")).label("never holds");
         return None;
     }
     Some(filter)
@@ -45,13 +46,13 @@ impl Reading<'_, '_> {
     fn map(&mut self, node: &Node, what: &'static str, level: usize) -> Option<Filter> {
         if level > WHERE_LEVELS_MAX {
             self.report
-                .error(node.place, format!("more than {WHERE_LEVELS_MAX} levels of `any`, `all` and `not`"))
+                .error(Code::TooMany, node.place, format!("more than {WHERE_LEVELS_MAX} levels of `any`, `all` and `not`"))
                 .help("say it with fewer, or make two rules");
             return None;
         }
         let keys = Keys::any(node, what, self.report)?;
         if level > 1 && keys.entries().is_empty() {
-            self.report.error(node.place, "an empty filter holds always").help("name a field, or take it away");
+            self.report.error(Code::EmptyTest, node.place, "an empty filter holds always").help("name a field, or take it away");
             return None;
         }
         let read: Vec<Option<Clause>> =
@@ -70,7 +71,7 @@ impl Reading<'_, '_> {
                     && let [(again, _)] = entries.as_slice()
                     && again.name == "not"
                 {
-                    self.report.error(again.place, "`not` of `not`").help("take both away");
+                    self.report.error(Code::TestsApart, again.place, "`not` of `not`").help("take both away");
                     return None;
                 }
                 Some(Clause::Not(self.map(node, "`not`", level + 1)?))
@@ -81,7 +82,7 @@ impl Reading<'_, '_> {
                 let alone = Filter(vec![Clause::Test(predicate)]);
                 if !self.report.is_published && !vanity::can_hold(&alone, self.signal) {
                     let problem = format!("no `{}` passes this test", key.name);
-                    self.report.error(node.place, problem).label("never holds");
+                    self.report.error(Code::NeverHolds, node.place, problem).label("never holds");
                     return None;
                 }
                 alone.0.into_iter().next()
@@ -94,7 +95,7 @@ impl Reading<'_, '_> {
         let items = read::list(node, &format!("`{}`", key.name), WHERE_VALUES_MAX, self.report)?;
         if items.is_empty() {
             let says = if key.name == "any" { "an empty `any` matches nothing" } else { "an empty `all` says nothing" };
-            self.report.error(node.place, says).help("list filters under it: `[{outcome: failure}, {status: 404}]`");
+            self.report.error(Code::EmptyTest, node.place, says).help("list filters under it: `[{outcome: failure}, {status: 404}]`");
             return None;
         }
         let what = if key.name == "any" { "each of `any`" } else { "each of `all`" };

@@ -8,6 +8,7 @@ use logystera_schemas::limits::{
 };
 
 use crate::canonical::Json;
+use crate::code::Code;
 use crate::duration::short;
 use crate::filter;
 use crate::read::{self, Keys, Later};
@@ -47,20 +48,22 @@ pub(crate) fn threshold(
         }
         (None, Some((_, node))) => {
             if let Some((place, _)) = keys.entry("resolution") {
-                report.error(place, "`distinct` counts exactly").help("take `resolution` away");
+                report.error(Code::KeyDoesNotFit, place, "`distinct` counts exactly").help("take `resolution` away");
             }
             let (field, at_least) = distinct(node, signal, group_by, report)?;
             Some(Condition::Distinct { field, at_least, within_ms: within? })
         }
         (Some(_), Some((place, _))) => {
             report
-                .error(place, "`count` and `distinct` in one threshold")
+                .error(Code::TwoConditions, place, "`count` and `distinct` in one threshold")
                 .help("a rule has one condition: make two rules");
             None
         }
         (None, None) => {
-            if keys.get("ratio").is_none() {
-                report.error(key, "`threshold` needs `count` or `distinct`").help("such as `{count: 5, within: 10m}`");
+            if !keys.has_later() {
+                report
+                    .error(Code::NoCondition, key, "`threshold` needs `count` or `distinct`")
+                    .help("such as `{count: 5, within: 10m}`");
             }
             None
         }
@@ -82,8 +85,9 @@ fn check_panes(place: Place, condition: &Condition, report: &mut Report<'_>) -> 
     // The whole window is a pane that always fits.
     let lengths = (1..=i64::from(PANES_MAX)).rev().map(|panes| within_ms / panes);
     let finest = lengths.into_iter().find(|ms| *ms >= RULE_SPAN_MS_MIN && fits(*ms)).unwrap_or(within_ms);
-    let error =
-        report.error(place, problem).help(format!("`resolution: {}` is the finest that will do", short(finest)));
+    let error = report
+        .error(Code::BadPanes, place, problem)
+        .help(format!("`resolution: {}` is the finest that will do", short(finest)));
     if threshold > EXACT_THRESHOLD_MAX {
         error.label(format!(
             "over {EXACT_THRESHOLD_MAX}, matches are counted in panes, of {} by default",
@@ -106,7 +110,7 @@ fn distinct(
     let (place, def) = filter::field(read::text(name, "`field`", report)?, name.place, signal?, report)?;
     if group_by.contains(&place) {
         report
-            .error(name.place, format!("within a group there is one `{}` only", def.name))
+            .error(Code::NotCountable, name.place, format!("within a group there is one `{}` only", def.name))
             .help("take it out of `group_by`, or count another field");
         return None;
     }
@@ -114,8 +118,11 @@ fn distinct(
         FieldKind::Enum(symbols) => symbols.len() as i64,
         FieldKind::Int { .. } | FieldKind::Hash | FieldKind::Ident { .. } => i64::from(EXACT_THRESHOLD_MAX),
         kind @ (FieldKind::EnumList(_) | FieldKind::Bool) => {
-            report
-                .error(name.place, format!("`{}` is {}: its values are not counted", def.name, filter::describe(kind)));
+            report.error(
+                Code::NotCountable,
+                name.place,
+                format!("`{}` is {}: its values are not counted", def.name, filter::describe(kind)),
+            );
             return None;
         }
     };
@@ -130,7 +137,7 @@ pub(crate) fn absent(node: &Node, group_by: Option<Place>, report: &mut Report<'
         for key in ["for", "expected"] {
             if let Some((place, _)) = keys.entry(key) {
                 report
-                    .error(place, format!("`{key}` beside `blind_after`"))
+                    .error(Code::KeyDoesNotFit, place, format!("`{key}` beside `blind_after`"))
                     .help("a silent site and a missing signal are two rules");
             }
         }
@@ -148,7 +155,7 @@ pub(crate) fn absent(node: &Node, group_by: Option<Place>, report: &mut Report<'
     };
     if let (Expected::Always, Some(place)) = (expected, group_by) {
         report
-            .error(place, "`expected: always` has no groups")
+            .error(Code::KeyDoesNotFit, place, "`expected: always` has no groups")
             .help("nobody knows which groups should come: take `group_by` away, or write `expected: once_seen`");
         return None;
     }

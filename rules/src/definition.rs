@@ -9,6 +9,7 @@ use logystera_schemas::limits::{
 };
 
 use crate::canonical::Json;
+use crate::code::Code;
 use crate::duration::short;
 use crate::extras::{self, Subject};
 use crate::message::{self, Names};
@@ -142,7 +143,7 @@ fn slug<'n>(node: &'n Node, what: &str, report: &mut Report<'_>) -> Option<&'n s
     }
     let fixed: String =
         text.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect();
-    let error = report.error(node.place, format!("{what} is 1 to 64 of a-z 0-9 _ -"));
+    let error = report.error(Code::BadName, node.place, format!("{what} is 1 to 64 of a-z 0-9 _ -"));
     if is_slug(&fixed) {
         error.help(format!("write `{fixed}`"));
     }
@@ -167,7 +168,7 @@ fn spans(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<[i64; 3]> {
     });
     let [for_ms, suppress_ms, resolve_after_ms] = read;
     if let (Some(1..), Some((place, _)), Some(_)) = (for_ms, keys.entry("for"), keys.get("absent")) {
-        report.error(place, "`for` beside `absent`").help("say the whole span in `absent`");
+        report.error(Code::KeyDoesNotFit, place, "`for` beside `absent`").help("say the whole span in `absent`");
     }
     Some([for_ms?, suppress_ms?, resolve_after_ms?])
 }
@@ -179,12 +180,17 @@ fn advice(keys: &Keys<'_>, key: &str, report: &mut Report<'_>) -> Option<String>
 fn watch(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<Watch> {
     let conditions = (keys.entry("threshold"), keys.entry("absent"));
     if let (Some(_), Some((place, _))) = conditions {
-        report.error(place, "`threshold` and `absent` in one rule").help("a rule has one condition: make two rules");
+        report
+            .error(Code::TwoConditions, place, "`threshold` and `absent` in one rule")
+            .help("a rule has one condition: make two rules");
+        return None;
+    }
+    if matches!(conditions, (None, None)) && keys.has_later() {
         return None;
     }
     if matches!(conditions, (None, None)) {
         report
-            .error(keys.place, "a rule needs `threshold` or `absent`")
+            .error(Code::NoCondition, keys.place, "a rule needs `threshold` or `absent`")
             .help("such as `threshold: {count: 5, within: 10m}`");
         return None;
     }
@@ -194,7 +200,7 @@ fn watch(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<Watch> {
         for key in ["signal", "where", "group_by", "evidence"] {
             if let Some((place, _)) = keys.entry(key).filter(|(_, node)| !is_empty_list(node)) {
                 report
-                    .error(place, format!("`{key}` in a rule about the whole site"))
+                    .error(Code::KeyDoesNotFit, place, format!("`{key}` in a rule about the whole site"))
                     .help("`blind_after` watches every signal: take it away");
             }
         }
@@ -239,7 +245,7 @@ fn signal_type(node: &Node, report: &mut Report<'_>) -> Option<SignalType> {
     let found = SignalType::from_name(name);
     if found.is_none() {
         let help = suggest::help(name, SignalType::all().map(SignalType::name));
-        report.error(node.place, format!("there is no signal type `{name}`")).help(help);
+        report.error(Code::UnknownSignal, node.place, format!("there is no signal type `{name}`")).help(help);
     }
     found
 }
@@ -260,12 +266,12 @@ fn fields(
         let found = match read::text(item, &what, report) {
             Some("site") if key == "group_by" => {
                 report
-                    .error(item.place, "every rule counts by site already")
+                    .error(Code::SaidTwice, item.place, "every rule counts by site already")
                     .help("take `site` away; name only what tells groups of one site apart");
                 None
             }
             Some("at") if key == "evidence" => {
-                report.error(item.place, "evidence always has the time").help("take `at` away");
+                report.error(Code::SaidTwice, item.place, "evidence always has the time").help("take `at` away");
                 None
             }
             Some(name) => signal.and_then(|s| filter::field(name, item.place, s, report)).map(|(place, _)| place),
@@ -273,7 +279,7 @@ fn fields(
         };
         match found {
             Some(place) if places.contains(&place) => {
-                report.error(item.place, format!("{what} names it twice")).help("keep one of them");
+                report.error(Code::SaidTwice, item.place, format!("{what} names it twice")).help("keep one of them");
                 complete = false;
             }
             Some(place) => places.push(place),

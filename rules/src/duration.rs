@@ -17,6 +17,32 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
     number.parse::<i64>().ok()?.checked_mul(*ms)
 }
 
+/// Milliseconds that somebody may have meant who writes durations as other tools do: `5 minutes`, `1h30m`, `4w`.
+pub(crate) fn guess(text: &str) -> Option<i64> {
+    let mut rest = text.trim();
+    let mut total = None;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, after) = rest.split_at(digits);
+        let after = after.trim_start();
+        let letters = after.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let (unit, after) = after.split_at(letters);
+        let unit = unit.to_ascii_lowercase();
+        let plain = unit.strip_suffix('s').filter(|unit| unit.len() > 1).unwrap_or(&unit);
+        let ms = match plain {
+            "w" | "week" => 7 * UNITS[0].2,
+            "hr" => UNITS[1].2,
+            "min" => UNITS[2].2,
+            "sec" => UNITS[3].2,
+            plain => UNITS.iter().find(|(short, long, _)| *short == plain || *long == plain)?.2,
+        };
+        total = number.parse::<i64>().ok()?.checked_mul(ms)?.checked_add(total.unwrap_or(0));
+        total?;
+        rest = after.trim_start();
+    }
+    total
+}
+
 /// The shortest text that [`parse`] reads as `ms`, with the largest unit that divides it.
 pub(crate) fn short(ms: i64) -> String {
     let (number, (unit, ..)) = split(ms);
@@ -65,6 +91,28 @@ mod tests {
             ("9223372036854775807d", None),
         ] {
             assert_eq!(parse(text), ms, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn durations_of_other_tools_are_understood() {
+        for (text, ms) in [
+            ("5 minutes", Some(300_000)),
+            ("1 minute", Some(60_000)),
+            ("1h30m", Some(5_400_000)),
+            ("1h 30min", Some(5_400_000)),
+            ("4w", Some(2_419_200_000)),
+            ("2 weeks", Some(1_209_600_000)),
+            ("10S", Some(10_000)),
+            ("20 ms", Some(20)),
+            ("", None),
+            ("soon", None),
+            ("5", None),
+            ("1.5h", None),
+            ("9223372036854775807w", None),
+            ("9223372036854775807ms 1ms", None),
+        ] {
+            assert_eq!(guess(text), ms, "{text:?}");
         }
     }
 

@@ -1,5 +1,4 @@
-//! `bundle`, which the alerter goes by, and `tests`, which are checked here and kept in the canonical form: this version
-//! does not run them.
+//! `bundle`, which the alerter goes by, and `tests`, which are checked here and kept in the canonical form.
 
 use logystera_schemas::catalogue::{FieldDef, FieldKind, SignalType};
 use logystera_schemas::detection::{BundleBy, BundleSpec};
@@ -9,6 +8,7 @@ use logystera_schemas::limits::{
 };
 
 use crate::canonical::Json;
+use crate::code::Code;
 use crate::duration::short;
 use crate::filter;
 use crate::read::{self, Keys};
@@ -110,7 +110,9 @@ fn signal_key(key: &Key, node: &Node, subject: &Subject<'_>, report: &mut Report
             value(node, def, report)
         }
         (name, None) => {
-            report.error(key.place, format!("a sign of life has no `{name}`")).help("it has `at`, `every` and `times`");
+            report
+                .error(Code::SignOfLife, key.place, format!("a sign of life has no `{name}`"))
+                .help("it has `at`, `every` and `times`");
             None
         }
     }

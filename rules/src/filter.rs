@@ -5,6 +5,8 @@ use logystera_schemas::catalogue::{FieldDef, FieldKind, IdentClass, SignalType};
 use logystera_schemas::ids::from_hex;
 use logystera_schemas::limits::{WHERE_NEEDLE_CHARS_MIN, WHERE_VALUES_MAX};
 
+use crate::code::Code;
+use crate::foreign;
 use crate::read::{self, Keys};
 use crate::report::Report;
 use crate::suggest;
@@ -28,9 +30,12 @@ pub(crate) fn field<'t>(
         let names = signal.def().fields.iter().map(|f| f.name.as_str());
         let help = match name {
             "at" => "a signal's time is what windows are made of; it cannot be tested or grouped".to_owned(),
-            _ => suggest::help(name, names),
+            _ => foreign::field(name).unwrap_or_else(|| suggest::help(name, names)),
         };
-        report.error(place, format!("{} has no field `{name}`", signal.name())).label("unknown field").help(help);
+        report
+            .error(Code::UnknownField, place, format!("{} has no field `{name}`", signal.name()))
+            .label("unknown field")
+            .help(help);
     }
     found
 }
@@ -42,14 +47,14 @@ pub(crate) fn predicate(key: &Key, node: &Node, signal: SignalType, report: &mut
         Yaml::Map(entries) if entries.iter().any(|(k, _)| k.name == "not") => {
             let [(_, inner)] = entries.as_slice() else {
                 report
-                    .error(node.place, "`not` stands alone")
+                    .error(Code::TestsApart, node.place, "`not` stands alone")
                     .help("put everything that is negated under it: `{not: {gte: 500}}`");
                 return None;
             };
             if let Yaml::Map(inner_entries) = &inner.yaml
                 && let Some((again, _)) = inner_entries.iter().find(|(k, _)| k.name == "not")
             {
-                report.error(again.place, "`not` of `not`").help("take both away");
+                report.error(Code::TestsApart, again.place, "`not` of `not`").help("take both away");
                 return None;
             }
             (true, inner)
@@ -89,19 +94,19 @@ fn map_test(node: &Node, def: &FieldDef, signal: SignalType, report: &mut Report
     if let Some((place, _)) = keys.entry("nocase")
         && !others.iter().any(|(key, _)| of_text(&key.name))
     {
-        report.error(place, "`nocase` without text").help("it goes with `prefix`, `suffix` or `contains`");
+        report.error(Code::TestsApart, place, "`nocase` without text").help("it goes with `prefix`, `suffix` or `contains`");
         return None;
     }
     match others.as_slice() {
         [] => {
-            report.error(node.place, "a test is empty").help(suggest::list(&TEST_KEYS));
+            report.error(Code::EmptyTest, node.place, "a test is empty").help(suggest::list(&TEST_KEYS));
             None
         }
         [(key, value)] if of_text(&key.name) => part(key, value, nocase, def, report).map(Tested::of),
         [(key, value)] if key.name == "all" => {
             let FieldKind::EnumList(symbols) = &def.kind else {
                 let problem = format!("`{}` is {}; only a list has all of several", def.name, describe(&def.kind));
-                report.error(key.place, problem).help("list the values of which any will do: `[one, two]`");
+                report.error(Code::WrongTest, key.place, problem).help("list the values of which any will do: `[one, two]`");
                 return None;
             };
             let items = items(value, def, report)?;
@@ -117,7 +122,7 @@ fn map_test(node: &Node, def: &FieldDef, signal: SignalType, report: &mut Report
                 } else {
                     (format!("`{}` and more in one test", key.name), "put each into a map of its own under `all`")
                 };
-                report.error(key.place, problem).help(help);
+                report.error(Code::TestsApart, key.place, problem).help(help);
                 None
             }
             None => range(&keys, def, report).map(Tested::of),
@@ -130,7 +135,7 @@ fn present(key: &Key, node: &Node, def: &FieldDef, report: &mut Report<'_>) -> O
     let wanted = boolean(node, "`present`", report)?;
     if !def.optional && def.since == 1 {
         let says = if wanted { "always holds" } else { "never holds" };
-        report.error(key.place, format!("every signal has a `{}`", def.name)).label(says).help("take the test away");
+        report.error(Code::WrongTest, key.place, format!("every signal has a `{}`", def.name)).label(says).help("take the test away");
         return None;
     }
     Some(Tested { negated: !wanted, test: Test::Present })
@@ -158,7 +163,7 @@ fn same_as(node: &Node, def: &FieldDef, signal: SignalType, report: &mut Report<
         .filter(|f| f.name != def.name && f.domain.is_some() && f.domain == def.domain)
         .map(|f| f.name.as_str())
         .collect();
-    let error = report.error(node.place, problem);
+    let error = report.error(Code::WrongTest, node.place, problem);
     if !partners.is_empty() {
         error.help(suggest::list(&partners));
     }
@@ -170,6 +175,7 @@ fn part(key: &Key, node: &Node, nocase: bool, def: &FieldDef, report: &mut Repor
     let FieldKind::Ident { class, max } = def.kind else {
         report
             .error(
+                Code::WrongTest,
                 key.place,
                 format!(
                     "`{}` is {}; it has no {}",
@@ -217,12 +223,12 @@ fn needle(node: &Node, def: &FieldDef, class: IdentClass, max: usize, report: &m
     let text = read::text(node, &what, report)?;
     let chars = text.chars().count();
     if chars < WHERE_NEEDLE_CHARS_MIN {
-        report.error(node.place, format!("a piece of a {what} has at least {WHERE_NEEDLE_CHARS_MIN} characters"));
+        report.error(Code::ImpossibleValue, node.place, format!("a piece of a {what} has at least {WHERE_NEEDLE_CHARS_MIN} characters"));
         return None;
     }
     // A piece of a path need not begin with a slash.
     if text.len() > max || !(class.admits(text) || class == IdentClass::Path && class.admits(&format!("/{text}"))) {
-        report.error(node.place, format!("no {what} has `{text}` in it")).label("never matches").help(format!(
+        report.error(Code::ImpossibleValue, node.place, format!("no {what} has `{text}` in it")).label("never matches").help(format!(
             "a `{}` is {}, and at most {max} long",
             def.name,
             class.describe()
@@ -235,12 +241,14 @@ fn needle(node: &Node, def: &FieldDef, class: IdentClass, max: usize, report: &m
 fn range(keys: &Keys<'_>, def: &FieldDef, report: &mut Report<'_>) -> Option<Test> {
     let FieldKind::Int { min, max } = def.kind else {
         let problem = format!("`{}` is {}; it has no range", def.name, describe(&def.kind));
-        report.error(keys.place, problem).help("list the values: `[one, two]`");
+        report.error(Code::WrongTest, keys.place, problem).help("list the values: `[one, two]`");
         return None;
     };
     for (one, other) in [("gte", "gt"), ("lte", "lt")] {
         if let (Some(_), Some((place, _))) = (keys.get(one), keys.entry(other)) {
-            report.error(place, format!("`{one}` and `{other}` in one range")).help("keep one of them");
+            report
+                .error(Code::TestsApart, place, format!("`{one}` and `{other}` in one range"))
+                .help("keep one of them");
             return None;
         }
     }
@@ -261,7 +269,7 @@ fn range(keys: &Keys<'_>, def: &FieldDef, report: &mut Report<'_>) -> Option<Tes
     let (low, high) = (gte.or(gt.map(|n| n + 1)).unwrap_or(i64::MIN), lte.or(lt.map(|n| n - 1)).unwrap_or(i64::MAX));
     if low > high {
         report
-            .error(keys.place, format!("no {what} is in this range"))
+            .error(Code::EmptyRange, keys.place, format!("no {what} is in this range"))
             .label(format!("a signal's is from {min} to {max}"));
         return None;
     }
@@ -278,7 +286,7 @@ fn values_test(node: &Node, def: &FieldDef, report: &mut Report<'_>) -> Option<T
         FieldKind::Bool => {
             let [item] = items else {
                 report
-                    .error(node.place, format!("{what} is true or false"))
+                    .error(Code::WrongTest, node.place, format!("{what} is true or false"))
                     .help("a list of both would only say that the field is there");
                 return None;
             };
@@ -311,7 +319,7 @@ fn items<'n>(node: &'n Node, def: &FieldDef, report: &mut Report<'_>) -> Option<
     match &node.yaml {
         Yaml::List(items) if items.is_empty() => {
             report
-                .error(node.place, "an empty list matches nothing")
+                .error(Code::EmptyTest, node.place, "an empty list matches nothing")
                 .help("name a value, or take the field out of `where`");
             None
         }
@@ -332,7 +340,7 @@ pub(crate) fn boolean(node: &Node, what: &str, report: &mut Report<'_>) -> Optio
         Yaml::Scalar { text, plain: true } if text == "true" => Some(true),
         Yaml::Scalar { text, plain: true } if text == "false" => Some(false),
         _ => {
-            report.error(node.place, format!("{what} is true or false, not {}", node.describe()));
+            report.error(Code::WrongKind, node.place, format!("{what} is true or false, not {}", node.describe()));
             None
         }
     }
@@ -343,7 +351,7 @@ pub(crate) fn hash(node: &Node, what: &str, report: &mut Report<'_>) -> Option<[
     let digits = read::text(node, what, report)?;
     let hash = from_hex(digits);
     if hash.is_none() {
-        report.error(node.place, format!("{what} is a keyed hash, 32 lowercase hex digits")).help(
+        report.error(Code::NotAHash, node.place, format!("{what} is a keyed hash, 32 lowercase hex digits")).help(
             "look it up in the integration's own page on the site: only the site knows what its hashes stand for",
         );
     }
@@ -361,15 +369,18 @@ pub(crate) fn ident(
     let what = format!("`{}`", def.name);
     let text = read::text(node, &what, report)?;
     if text.len() > max {
-        report.error(node.place, format!("{what} has at most {max} characters, this has {}", text.chars().count()));
+        report.error(
+            Code::ImpossibleValue,
+            node.place,
+            format!("{what} has at most {max} characters, this has {}", text.chars().count()),
+        );
         return None;
     }
     if !class.admits(text) {
-        report.error(node.place, format!("no {what} is `{text}`")).label("never matches").help(format!(
-            "a `{}` is {}",
-            def.name,
-            class.describe()
-        ));
+        report
+            .error(Code::ImpossibleValue, node.place, format!("no {what} is `{text}`"))
+            .label("never matches")
+            .help(format!("a `{}` is {}", def.name, class.describe()));
         return None;
     }
     Some(text.to_owned())

@@ -4,7 +4,11 @@
 //! Parsing does the checking: what comes out can run. It is pure: files are read by the caller. The engine knows nothing
 //! of all this: it is handed the sets. `docs/rules.md` is the manual.
 
+mod code;
 mod duration;
+mod excerpt;
+mod explain;
+mod foreign;
 mod read;
 mod report;
 mod suggest;
@@ -18,9 +22,12 @@ mod filter;
 mod message;
 mod vanity;
 
+mod lint;
+
 mod canonical;
 mod cost;
 mod set;
+mod trial;
 
 mod catalogue_doc;
 mod pack;
@@ -29,7 +36,11 @@ mod pack;
 mod tests;
 
 pub use catalogue_doc::catalogue_markdown;
+pub use code::Code;
 pub use cost::WorstCase;
+pub use excerpt::{WIDTH, wrapped};
+pub use explain::{codes, explain};
 pub use pack::{DEFAULT_PACK, default_pack, pack_yaml, rules_yaml};
-pub use report::RuleError;
-pub use set::{decode, from_canonical, from_yaml, published};
+pub use report::{Diagnostic, Level, summary};
+pub use set::{Checked, check, check_files, from_canonical, from_yaml, published};
+pub use trial::{Expectation, RuleTest, RuleTests, TestSignal, TestState, TestValue};

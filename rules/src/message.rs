@@ -4,6 +4,7 @@ use logystera_processor::core::{Piece, Template};
 use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::limits::MESSAGE_CHARS_MAX;
 
+use crate::code::Code;
 use crate::duration;
 use crate::read;
 use crate::report::Report;
@@ -38,7 +39,7 @@ pub(crate) fn read(node: &Node, names: &Names<'_>, report: &mut Report<'_>) -> O
             let brace = &found[..1];
             let place = report.part(node.place, found);
             report
-                .error(crate::report::Place { width: 1, ..place }, format!("a `{brace}` alone"))
+                .error(Code::LoneBrace, crate::report::Place { width: 1, ..place }, format!("a `{brace}` alone"))
                 .help(format!("write `{brace}{brace}` for the character itself"));
             return None;
         };
@@ -63,7 +64,7 @@ fn piece(name: &str, shown: &str, node: &Node, names: &Names<'_>, report: &mut R
         "count" => {
             let place = report.part(node.place, shown);
             report
-                .error(place, "an absence counts nothing")
+                .error(Code::AbsenceCountsNothing, place, "an absence counts nothing")
                 .help("take `{count}` away; `{within}` is how long nothing came");
             None
         }
@@ -75,7 +76,11 @@ fn piece(name: &str, shown: &str, node: &Node, names: &Names<'_>, report: &mut R
                 let known = ["count", "site", "within"].into_iter().filter(|k| counts || *k != "count");
                 let help = suggest::help(name, known.chain(names.group_by.iter().copied()));
                 report
-                    .error(report.part(node.place, shown), format!("`message` has nothing called `{name}`"))
+                    .error(
+                        Code::UnknownPlaceholder,
+                        report.part(node.place, shown),
+                        format!("`message` has nothing called `{name}`"),
+                    )
                     .help(format!("{help} (fields of `group_by` can be named too)"));
             }
             place.map(Piece::Group)

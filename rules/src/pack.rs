@@ -2,7 +2,7 @@
 
 use logystera_processor::core::RuleSet;
 
-use crate::report::RuleError;
+use crate::report::Diagnostic;
 use crate::set::from_yaml;
 
 /// The files of the default pack: name and text.
@@ -19,7 +19,7 @@ pub const DEFAULT_PACK: [(&str, &str); 6] = [
 const HEAD: &str = "format: 1\nrules:\n";
 
 /// The default pack as a rule set. A test reads it, so that a released binary has no error to return.
-pub fn default_pack() -> Result<RuleSet, Vec<RuleError>> {
+pub fn default_pack() -> Result<RuleSet, Vec<Diagnostic>> {
     from_yaml(&DEFAULT_PACK)
 }
 

@@ -4,7 +4,9 @@ use std::ops::RangeInclusive;
 
 use logystera_schemas::text::hidden_in;
 
+use crate::code::Code;
 use crate::duration;
+use crate::foreign;
 use crate::report::{Place, Report};
 use crate::suggest;
 use crate::yaml::{Key, Node, Yaml};
@@ -18,6 +20,8 @@ pub(crate) struct Keys<'n> {
     pub(crate) place: Place,
     what: &'static str,
     entries: &'n [(Key, Node)],
+    /// Whether one of the keys belongs to a later version: then others may be missing because of it.
+    has_later: bool,
 }
 
 impl<'n> Keys<'n> {
@@ -29,15 +33,24 @@ impl<'n> Keys<'n> {
         later: &[Later],
         report: &mut Report<'_>,
     ) -> Option<Self> {
-        let keys = Self::any(node, what, report)?;
+        let mut keys = Self::any(node, what, report)?;
         for (key, _) in keys.entries {
-            if let Some((_, reason)) = later.iter().find(|(name, _)| *name == key.name) {
-                report.error(key.place, format!("`{}` is not there yet", key.name)).help(*reason);
-            } else if !known.contains(&key.name.as_str()) {
+            if known.contains(&key.name.as_str()) {
+                continue;
+            }
+            let own = later.iter().find(|(name, _)| *name == key.name).map(|(_, reason)| *reason);
+            if let Some(until) = own.or_else(|| foreign::later(what, &key.name)) {
+                keys.has_later = true;
                 report
-                    .error(key.place, format!("{what} has no `{}`", key.name))
+                    .error(Code::NotInThisVersion, key.place, format!("`{}` is not in this version", key.name))
+                    .help(until);
+            } else {
+                let help = foreign::elsewhere(&key.name)
+                    .map_or_else(|| suggest::help(&key.name, known.iter().copied()), str::to_owned);
+                report
+                    .error(Code::UnknownKey, key.place, format!("{what} has no `{}`", key.name))
                     .label("unknown key")
-                    .help(suggest::help(&key.name, known.iter().copied()));
+                    .help(help);
             }
         }
         Some(keys)
@@ -46,11 +59,20 @@ impl<'n> Keys<'n> {
     /// Reads `node` as a map, whatever its keys.
     pub(crate) fn any(node: &'n Node, what: &'static str, report: &mut Report<'_>) -> Option<Self> {
         let Yaml::Map(entries) = &node.yaml else {
-            report.error(node.place, format!("{what} is a map of keys and values, not {}", node.describe()));
+            let problem = format!("{what} is a map of keys and values, not {}", node.describe());
+            let error = report.error(Code::WrongKind, node.place, problem);
+            if let (Some(text), "`distinct`") = (node.as_text(), what) {
+                error.help(format!("write `distinct: {{field: {text}, at_least: 10}}`"));
+            }
             return None;
         };
         let place = entries.first().map_or(node.place, |(key, _)| key.place);
-        Some(Self { place, what, entries })
+        Some(Self { place, what, entries, has_later: false })
+    }
+
+    /// Whether one of the keys belongs to a later version, which was reported.
+    pub(crate) fn has_later(&self) -> bool {
+        self.has_later
     }
 
     /// The keys and their values, in the order of the file.
@@ -71,8 +93,8 @@ impl<'n> Keys<'n> {
     /// The value of a key that must be there.
     pub(crate) fn need(&self, name: &str, help: &str, report: &mut Report<'_>) -> Option<&'n Node> {
         let found = self.get(name);
-        if found.is_none() {
-            report.error(self.place, format!("{} needs `{name}`", self.what)).help(help);
+        if found.is_none() && !self.has_later {
+            report.error(Code::MissingKey, self.place, format!("{} needs `{name}`", self.what)).help(help);
         }
         found
     }
@@ -83,7 +105,12 @@ pub(crate) fn text<'n>(node: &'n Node, what: &str, report: &mut Report<'_>) -> O
     match &node.yaml {
         Yaml::Scalar { text, .. } if !node.is_nothing() => Some(text),
         _ => {
-            report.error(node.place, format!("{what} is text, not {}", node.describe()));
+            let error = report.error(Code::WrongKind, node.place, format!("{what} is text, not {}", node.describe()));
+            if what == "`signal`" && matches!(node.yaml, Yaml::List(_)) {
+                error.help("a rule watches one type: make two rules");
+            } else if node.is_nothing() {
+                error.help("in quotes it would be text; a field that is not there has no value");
+            }
             None
         }
     }
@@ -94,14 +121,17 @@ pub(crate) fn line<'n>(node: &'n Node, what: &str, max: usize, report: &mut Repo
     let text = text(node, what, report)?;
     let chars = text.chars().count();
     if text.trim().is_empty() {
-        report.error(node.place, format!("{what} is empty"));
+        report.error(Code::BadText, node.place, format!("{what} is empty"));
         None
     } else if chars > max {
-        report.error(node.place, format!("{what} has {chars} characters; it has at most {max}"));
+        report.error(Code::BadText, node.place, format!("{what} has {chars} characters; it has at most {max}"));
         None
     } else if let Some(hidden) = hidden_in(text) {
-        let error =
-            report.error(node.place, format!("{what} is one line of characters that can be seen; it has {hidden}"));
+        let error = report.error(
+            Code::BadText,
+            node.place,
+            format!("{what} is one line of characters that can be seen; it has {hidden}"),
+        );
         error.help(if hidden.character == '\n' { "`>-` folds several lines into one" } else { "take it out" });
         None
     } else {
@@ -114,7 +144,9 @@ pub(crate) fn one_of(node: &Node, what: &str, known: &[&str], report: &mut Repor
     let word = text(node, what, report)?;
     let found = known.iter().position(|k| *k == word);
     if found.is_none() {
-        report.error(node.place, format!("{what} cannot be `{word}`")).help(suggest::help(word, known.iter().copied()));
+        report
+            .error(Code::UnknownWord, node.place, format!("{what} cannot be `{word}`"))
+            .help(suggest::help(word, known.iter().copied()));
     }
     found
 }
@@ -123,7 +155,11 @@ pub(crate) fn one_of(node: &Node, what: &str, known: &[&str], report: &mut Repor
 pub(crate) fn int(node: &Node, what: &str, range: RangeInclusive<i64>, report: &mut Report<'_>) -> Option<i64> {
     let (min, max) = (range.start(), range.end());
     let Yaml::Scalar { text, plain } = &node.yaml else {
-        report.error(node.place, format!("{what} is a whole number, not {}", node.describe()));
+        let problem = format!("{what} is a whole number, not {}", node.describe());
+        let error = report.error(Code::NotANumber, node.place, problem);
+        if matches!(&node.yaml, Yaml::Map(keys) if keys.iter().any(|(key, _)| key.name == "at_most")) {
+            error.help("`threshold` is for too many; too few is `absent`");
+        }
         return None;
     };
     match text.parse::<i64>() {
@@ -134,18 +170,20 @@ pub(crate) fn int(node: &Node, what: &str, range: RangeInclusive<i64>, report: &
             } else {
                 format!("{what} is at most {max}")
             };
-            report.error(node.place, problem).label(format!("from {min} to {max}"));
+            report.error(Code::OutOfRange, node.place, problem).label(format!("from {min} to {max}"));
         }
         Ok(_) => {
-            report.error(node.place, format!("{what} is a whole number, not text")).help("take the quotes away");
+            report
+                .error(Code::NotANumber, node.place, format!("{what} is a whole number, not text"))
+                .help("take the quotes away");
         }
         Err(_) if *plain && is_digits(text) => {
-            report.error(node.place, format!("{what} is from {min} to {max}"));
+            report.error(Code::OutOfRange, node.place, format!("{what} is from {min} to {max}"));
         }
         Err(_) => {
             report
-                .error(node.place, format!("{what} is a whole number, not {}", shown(node, text)))
-                .help(format!("from {min} to {max}, digits only"));
+                .error(Code::NotANumber, node.place, format!("{what} is a whole number, not {}", shown(node, text)))
+                .help(suggest::number(text).unwrap_or_else(|| format!("from {min} to {max}, digits only")));
         }
     }
     None
@@ -165,7 +203,7 @@ pub(crate) fn span(node: &Node, what: &str, range: RangeInclusive<i64>, report: 
     let (min, max) = (duration::short(*range.start()), duration::short(*range.end()));
     let Yaml::Scalar { text, .. } = &node.yaml else {
         report
-            .error(node.place, format!("{what} is a duration, not {}", node.describe()))
+            .error(Code::NotADuration, node.place, format!("{what} is a duration, not {}", node.describe()))
             .help("such as `90s`, `10m`, `1h` or `7d`");
         return None;
     };
@@ -177,14 +215,20 @@ pub(crate) fn span(node: &Node, what: &str, range: RangeInclusive<i64>, report: 
             } else {
                 format!("{what} is at most {max}")
             };
-            report.error(node.place, problem).label(format!("from {min} to {max}"));
+            report.error(Code::OutOfRange, node.place, problem).label(format!("from {min} to {max}"));
         }
         None => {
             let help = match text.parse::<u32>() {
                 Ok(number) => format!("give it a unit: `{number}s`, `{number}m`, `{number}h`"),
-                Err(_) => "a whole number and one of ms, s, m, h, d: `500ms`, `90s`, `10m`, `1h`, `7d`".to_owned(),
+                Err(_) => match duration::guess(text) {
+                    Some(ms) if range.contains(&ms) => format!("write `{}`", duration::short(ms)),
+                    Some(ms) => format!("that is `{}`, and it is from {min} to {max}", duration::short(ms)),
+                    None => "a whole number and one of ms, s, m, h, d: `500ms`, `90s`, `10m`, `1h`, `7d`".to_owned(),
+                },
             };
-            report.error(node.place, format!("{what} is a duration, not {}", shown(node, text))).help(help);
+            report
+                .error(Code::NotADuration, node.place, format!("{what} is a duration, not {}", shown(node, text)))
+                .help(help);
         }
     }
     None
@@ -200,15 +244,19 @@ pub(crate) fn list<'n>(node: &'n Node, what: &str, max: usize, report: &mut Repo
     match &node.yaml {
         Yaml::List(items) if items.len() <= max => Some(items),
         Yaml::List(items) => {
-            report.error(node.place, format!("{what} has {} entries; it has at most {max}", items.len()));
+            report.error(
+                Code::TooMany,
+                node.place,
+                format!("{what} has {} entries; it has at most {max}", items.len()),
+            );
             None
         }
         Yaml::Scalar { text, .. } if !node.is_nothing() => {
-            report.error(node.place, format!("{what} is a list")).help(format!("write `[{text}]`"));
+            report.error(Code::WrongKind, node.place, format!("{what} is a list")).help(format!("write `[{text}]`"));
             None
         }
         _ => {
-            report.error(node.place, format!("{what} is a list, not {}", node.describe()));
+            report.error(Code::WrongKind, node.place, format!("{what} is a list, not {}", node.describe()));
             None
         }
     }

@@ -1,32 +1,62 @@
-//! Errors in rule files, shown as rustc shows its own: where, the line, what is wrong, and the way out.
+//! What is wrong in rule files, or doubtful, shown as rustc shows its own: where, the line, what it is, the way out.
 
 use std::fmt;
 
-use logystera_schemas::limits::{
-    RULE_ERROR_CHARS_MAX, RULE_ERRORS_MAX, RULE_EXCERPT_CHARS_MAX, RULE_EXCERPT_LEAD_CHARS,
-};
-use logystera_schemas::text::hidden_in;
+use logystera_schemas::limits::{RULE_ERROR_CHARS_MAX, RULE_ERRORS_MAX};
+use logystera_schemas::text::counted;
 
-/// Something wrong in a rule file. Its `Display` is several lines, as a terminal shows them.
+use crate::code::Code;
+use crate::excerpt::{Excerpt, WIDTH, printable, wrapped};
+
+/// Something wrong in a rule file, or doubtful. Its `Display` is several lines, as a terminal shows them.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct RuleError {
+pub struct Diagnostic {
+    /// Which kind of fault it is.
+    pub code: Code,
+    /// Whether the rules cannot be used.
+    pub level: Level,
     /// Name of the file, as the caller gave it.
     pub file: String,
     /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
+    /// How many characters from there on it is about; cut to what is shown of the line.
+    pub width: usize,
+    /// The line, or the piece of it around the place.
+    pub text: String,
     /// What is wrong, in a sentence without a full stop.
     pub problem: String,
     /// What stands at the place; may be empty.
     pub label: String,
     /// The way out.
     pub help: Option<String>,
+    /// Characters of `text` before the carets.
     #[serde(skip)]
-    excerpt: Box<Excerpt>,
+    before: usize,
 }
 
-impl RuleError {
+/// How bad a diagnostic is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// The rules cannot be used.
+    Error,
+    /// The rules can be used, and may not do what is meant.
+    Warning,
+}
+
+impl Level {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+impl Diagnostic {
     /// Says what stands at the place.
     pub(crate) fn label(&mut self, label: impl Into<String>) -> &mut Self {
         self.label = clean(&label.into());
@@ -40,64 +70,58 @@ impl RuleError {
     }
 }
 
-impl std::error::Error for RuleError {}
+/// How many errors and warnings, and where their codes are explained.
+pub fn summary(diagnostics: &[Diagnostic]) -> String {
+    let of = |level: Level| diagnostics.iter().filter(|d| d.level == level).count();
+    let counts = [(of(Level::Error), "error", "errors"), (of(Level::Warning), "warning", "warnings")];
+    let said: Vec<String> =
+        counts.into_iter().filter(|(n, ..)| *n > 0).map(|(n, one, many)| counted(n as u64, one, many)).collect();
+    match diagnostics.first() {
+        Some(first) => format!("{}: `logystera rules explain {}` says more", said.join(" and "), first.code),
+        None => "no errors".to_owned(),
+    }
+}
 
-impl fmt::Display for RuleError {
+impl std::error::Error for Diagnostic {}
+
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rendered(false))
+    }
+}
+
+impl Diagnostic {
+    /// The lines that a terminal shows; `in_colour` with escapes that read on light and on dark.
+    pub fn rendered(&self, in_colour: bool) -> String {
+        let styled = |style: &str, text: &str| {
+            if in_colour && !text.is_empty() { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
+        };
+        let colour = match self.level {
+            Level::Error => "1;31",
+            Level::Warning => "1;35",
+        };
         let line = self.line.to_string();
         let margin = " ".repeat(line.len());
-        let Excerpt { text, before, width } = self.excerpt.as_ref();
-        writeln!(f, "error: {}", self.problem)?;
-        writeln!(f, "{margin}--> {}:{line}:{}", self.file, self.column)?;
-        writeln!(f, "{margin} |")?;
-        writeln!(f, "{}", format!("{line} | {text}").trim_end())?;
-        let carets = format!("{}{} {}", " ".repeat(*before), "^".repeat(*width), self.label);
-        write!(f, "{margin} | {}", carets.trim_end())?;
-        match &self.help {
-            Some(help) => write!(f, "\n{margin} = help: {help}"),
-            None => Ok(()),
+        let bar = styled("2", "|");
+        let head = styled(colour, &format!("{}[{}]", self.level.as_str(), self.code));
+        let arrow = styled("2", "-->");
+        let carets = format!("{} {}", "^".repeat(self.width), self.label);
+        let mut text = format!(
+            "{head}: {}\n{margin}{arrow} {}:{line}:{}\n{margin} {bar}\n{}\n{margin} {bar} {}{}",
+            styled("1", &self.problem),
+            self.file,
+            self.column,
+            format!("{} {bar} {}", styled("2", &line), self.text).trim_end(),
+            " ".repeat(self.before),
+            styled(colour, carets.trim_end()),
+        );
+        if let Some(help) = &self.help {
+            let lead = format!("{margin} = help: ");
+            let hanging = format!("\n{}", " ".repeat(lead.len()));
+            let lines = wrapped(help, WIDTH - lead.len()).join(&hanging);
+            text.extend(["\n", &margin, " = ", &styled("1", "help"), ": ", &lines]);
         }
-    }
-}
-
-/// The piece of a source line that an error shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Excerpt {
-    text: String,
-    /// Characters before the carets.
-    before: usize,
-    /// Carets.
-    width: usize,
-}
-
-impl Excerpt {
-    fn of(line: &str, place: Place) -> Self {
-        let before = place.column - 1;
-        let start = if line.chars().nth(RULE_EXCERPT_CHARS_MAX).is_some() {
-            before.saturating_sub(RULE_EXCERPT_LEAD_CHARS)
-        } else {
-            0
-        };
-        let mut text: String = line.chars().skip(start).take(RULE_EXCERPT_CHARS_MAX).map(printable).collect();
-        let room = text.chars().count().saturating_sub(before - start).max(1);
-        let lead = if start > 0 { "…" } else { "" };
-        if line.chars().nth(start + RULE_EXCERPT_CHARS_MAX).is_some() {
-            text.push('…');
-        }
-        Self {
-            text: format!("{lead}{text}"),
-            before: before - start + lead.chars().count(),
-            width: place.width.clamp(1, room),
-        }
-    }
-}
-
-/// A rule file must not write to the terminal by itself; a tab is one column wide, so that the caret stands right.
-fn printable(c: char) -> char {
-    match c {
-        '\t' => ' ',
-        c if hidden_in(c.encode_utf8(&mut [0; 4])).is_some() => '\u{fffd}',
-        c => c,
+        text
     }
 }
 
@@ -134,30 +158,33 @@ pub(crate) struct Report<'a> {
     /// Whether the text was published before: what it says must hold on, even if it would be refused today.
     pub(crate) is_published: bool,
     lines: Vec<&'a str>,
-    errors: Vec<RuleError>,
+    errors: Vec<Diagnostic>,
     /// The newest of the errors beyond the limit.
-    spill: Option<RuleError>,
+    spill: Option<Diagnostic>,
     /// Number of the errors beyond the limit.
     spilled: usize,
+    warnings: Vec<Diagnostic>,
+    /// Number of the warnings beyond the limit.
+    warnings_spilled: usize,
 }
 
 impl<'a> Report<'a> {
     pub(crate) fn new(file: &'a str, text: &'a str) -> Self {
-        Self { file, is_published: false, lines: text.lines().collect(), errors: Vec::new(), spill: None, spilled: 0 }
+        Self {
+            file,
+            is_published: false,
+            lines: text.lines().collect(),
+            errors: Vec::new(),
+            spill: None,
+            spilled: 0,
+            warnings: Vec::new(),
+            warnings_spilled: 0,
+        }
     }
 
     /// Adds an error.
-    pub(crate) fn error(&mut self, place: Place, problem: impl Into<String>) -> &mut RuleError {
-        let line = self.lines.get(place.line.wrapping_sub(1)).copied().unwrap_or_default();
-        let error = RuleError {
-            file: self.file.to_owned(),
-            line: place.line,
-            column: place.column,
-            problem: clean(&problem.into()),
-            label: String::new(),
-            help: None,
-            excerpt: Box::new(Excerpt::of(line, place)),
-        };
+    pub(crate) fn error(&mut self, code: Code, place: Place, problem: impl Into<String>) -> &mut Diagnostic {
+        let error = self.diagnostic(code, Level::Error, place, &problem.into());
         if self.errors.len() < RULE_ERRORS_MAX {
             let last = self.errors.len();
             self.errors.push(error);
@@ -165,6 +192,33 @@ impl<'a> Report<'a> {
         } else {
             self.spilled += 1;
             self.spill.insert(error)
+        }
+    }
+
+    /// Adds a warning; those beyond the limit are only counted.
+    pub(crate) fn warn(&mut self, code: Code, place: Place, problem: impl Into<String>, help: impl Into<String>) {
+        if self.warnings.len() < RULE_ERRORS_MAX {
+            let mut warning = self.diagnostic(code, Level::Warning, place, &problem.into());
+            warning.help(help);
+            self.warnings.push(warning);
+        } else {
+            self.warnings_spilled += 1;
+        }
+    }
+
+    fn diagnostic(&self, code: Code, level: Level, place: Place, problem: &str) -> Diagnostic {
+        Diagnostic {
+            code,
+            level,
+            file: self.file.to_owned(),
+            line: place.line,
+            column: place.column,
+            width: place.width,
+            text: String::new(),
+            problem: clean(problem),
+            label: String::new(),
+            help: None,
+            before: 0,
         }
     }
 
@@ -187,15 +241,26 @@ impl<'a> Report<'a> {
         self.errors.len() + self.spilled
     }
 
-    /// The errors in the order of the file, and one that says how many there were besides.
-    pub(crate) fn into_errors(self) -> Vec<RuleError> {
-        let mut errors = self.errors;
-        errors.sort_by_key(|error| (error.line, error.column));
+    /// Errors and warnings in the order of the file, and for each, one that says how many there were besides.
+    pub(crate) fn into_diagnostics(self) -> Vec<Diagnostic> {
+        let (mut all, mut warnings) = (self.errors, self.warnings);
+        if let (Some(last), 1..) = (warnings.last_mut(), self.warnings_spilled) {
+            last.help =
+                Some(format!("{} warnings more are not shown: look at the others first", self.warnings_spilled));
+        }
+        all.append(&mut warnings);
+        all.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
         if let Some(mut last) = self.spill {
             last.help =
                 Some(format!("this is the last of {} errors that are not shown: mend the others first", self.spilled));
-            errors.push(last);
+            all.push(last);
         }
-        errors
+        // Only now: a line can have a megabyte, and as many errors as it has room for.
+        for diagnostic in &mut all {
+            let line = self.lines.get(diagnostic.line.wrapping_sub(1)).copied().unwrap_or_default();
+            let Excerpt { text, before, width } = Excerpt::of(line, diagnostic.column, diagnostic.width);
+            (diagnostic.text, diagnostic.before, diagnostic.width) = (text, before, width);
+        }
+        all
     }
 }

@@ -12,42 +12,84 @@ use logystera_schemas::limits::{
 };
 
 use crate::canonical::Json;
+use crate::code::Code;
 use crate::cost::WorstCase;
 use crate::definition::{self, Defined};
-use crate::read::{self, Keys, Later};
-use crate::report::{Place, Report, RuleError};
+use crate::foreign;
+use crate::lint;
+use crate::read::{self, Keys};
+use crate::report::{Diagnostic, Level, Place, Report};
+use crate::trial::{self, RuleTests};
 use crate::yaml::{self, Node};
 
 /// Version of the rule format.
 const FORMAT: i64 = 1;
 const KEYS: [&str; 4] = ["format", "rules", "limits", "disabled"];
-const LATER: [Later; 2] =
-    [("metrics", "metrics come in a later version"), ("snapshots", "snapshots come in a later version")];
 
-/// Reads the files of a rule set, each with its name for errors. If anything is wrong, gives all errors of all files, in
-/// the order of the files.
-pub fn from_yaml(sources: &[(&str, &str)]) -> Result<RuleSet, Vec<RuleError>> {
-    read_all(sources, false)
+/// What came of reading rule files.
+#[derive(Debug)]
+pub struct Checked {
+    /// The set. None: there are errors.
+    pub set: Option<RuleSet>,
+    /// The rules that have tests, in the order of the files.
+    pub tests: Vec<RuleTests>,
+    /// Errors and warnings, in the order of the files.
+    pub diagnostics: Vec<Diagnostic>,
 }
 
-fn read_all(sources: &[(&str, &str)], is_published: bool) -> Result<RuleSet, Vec<RuleError>> {
-    let mut reader = SetReader::default();
+/// Reads the files of a rule set, each with its name for errors, with the tests that stand in them, and looks for what may
+/// not be meant.
+pub fn check(sources: &[(&str, &str)]) -> Checked {
+    read_set(sources, true, false)
+}
+
+fn read_set(sources: &[(&str, &str)], with_care: bool, is_published: bool) -> Checked {
+    let mut reader = SetReader { with_care, ..SetReader::default() };
     let mut reports: Vec<Report<'_>> = sources.iter().map(|(name, text)| Report::new(name, text)).collect();
     for ((_, text), report) in sources.iter().zip(&mut reports) {
         report.is_published = is_published;
         reader.read(text, report);
     }
-    if reports.iter().all(|report| report.count() == 0) {
-        match reader.finish(&mut reports) {
-            Some(set) if reports.iter().all(|report| report.count() == 0) => return Ok(set),
-            _ => {}
+    let fine = |reports: &[Report<'_>]| reports.iter().all(|report| report.count() == 0);
+    let tests = std::mem::take(&mut reader.tests);
+    let set = if fine(&reports) { reader.finish(&mut reports) } else { None };
+    let set = set.filter(|_| fine(&reports));
+    Checked { set, tests, diagnostics: reports.into_iter().flat_map(Report::into_diagnostics).collect() }
+}
+
+/// The same of files as they were read: name and bytes.
+pub fn check_files(files: &[(String, Vec<u8>)]) -> Checked {
+    let (mut texts, mut unreadable) = (Vec::new(), Vec::new());
+    for (name, bytes) in files {
+        match decode(name, bytes) {
+            Ok(text) => texts.push((name.as_str(), text)),
+            Err(error) => unreadable.push(*error),
         }
     }
-    Err(reports.into_iter().flat_map(Report::into_errors).collect())
+    let mut checked = check(&texts);
+    if !unreadable.is_empty() {
+        checked.set = None;
+        checked.diagnostics.splice(0..0, unreadable);
+    }
+    checked
+}
+
+/// Reads the files of a rule set, each with its name for errors. If anything is wrong, gives all errors of all files, in
+/// the order of the files.
+pub fn from_yaml(sources: &[(&str, &str)]) -> Result<RuleSet, Vec<Diagnostic>> {
+    read_all(sources, false)
+}
+
+fn read_all(sources: &[(&str, &str)], is_published: bool) -> Result<RuleSet, Vec<Diagnostic>> {
+    let Checked { set, mut diagnostics, .. } = read_set(sources, false, is_published);
+    set.ok_or_else(|| {
+        diagnostics.retain(|diagnostic| diagnostic.level == Level::Error);
+        diagnostics
+    })
 }
 
 /// Reads a rule set from its canonical form, as it stands in `control`. The set keeps this very body and its digest.
-pub fn from_canonical(body: &str) -> Result<RuleSet, Vec<RuleError>> {
+pub fn from_canonical(body: &str) -> Result<RuleSet, Vec<Diagnostic>> {
     let set = read_all(&[("rule set", body)], true)?;
     Ok(RuleSet { digest: Sha256Digest::of(body.as_bytes()), body: body.to_owned(), ..set })
 }
@@ -59,12 +101,12 @@ pub fn published(body: Option<&str>) -> Result<RuleSet, NoRuleSet> {
 
 /// The text of a file. An error if it has too many bytes, or they are not UTF-8. The caller need not read more than one
 /// byte beyond `RULE_FILE_BYTES_MAX`.
-pub fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, RuleError> {
+pub(crate) fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Box<Diagnostic>> {
     if bytes.len() > RULE_FILE_BYTES_MAX {
         let problem = format!("the file has more than {RULE_FILE_BYTES_MAX} bytes");
         let mut report = Report::new(file, "");
-        report.error(Place::START, problem).help("split it into several files");
-        return Err(report.into_errors().remove(0));
+        report.error(Code::FileTooBig, Place::START, problem).help("split it into several files");
+        return Err(Box::new(report.into_diagnostics().remove(0)));
     }
     std::str::from_utf8(bytes).map_err(|error| {
         // The bytes before the error are UTF-8: this loses nothing of them.
@@ -72,8 +114,10 @@ pub fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, RuleError> {
         let line = good.bytes().filter(|b| *b == b'\n').count() + 1;
         let column = good.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         let mut report = Report::new(file, &good);
-        report.error(Place { line, column, width: 1 }, "this is not UTF-8").help("save the file as UTF-8");
-        report.into_errors().remove(0)
+        report
+            .error(Code::NotUtf8, Place { line, column, width: 1 }, "this is not UTF-8")
+            .help("save the file as UTF-8");
+        Box::new(report.into_diagnostics().remove(0))
     })
 }
 
@@ -85,6 +129,9 @@ struct SetReader {
     disabled: Option<(usize, SignalTypes)>,
     /// Names of the files so far.
     files: Vec<String>,
+    /// Whether tests and what may not be meant are asked for: not by those who read what was published.
+    with_care: bool,
+    tests: Vec<RuleTests>,
 }
 
 impl SetReader {
@@ -92,12 +139,19 @@ impl SetReader {
         let file = self.files.len();
         self.files.push(report.file.to_owned());
         let Some(root) = yaml::read(text, report) else { return };
-        let Some(keys) = Keys::of(&root, "a rule file", &KEYS, &LATER, report) else { return };
+        if foreign::recognise(&root, report) {
+            return;
+        }
+        let Some(keys) = Keys::of(&root, "a rule file", &KEYS, &[], report) else { return };
         if let Some(node) = keys.need("format", "begin with `format: 1`", report)
             && let Some(format) = read::int(node, "`format`", 1..=i64::MAX, report)
             && format != FORMAT
         {
-            report.error(node.place, format!("format {format} is newer than this version, which reads {FORMAT}"));
+            report.error(
+                Code::NewerFormat,
+                node.place,
+                format!("format {format} is newer than this version, which reads {FORMAT}"),
+            );
         }
         if let Some((place, node)) = keys.entry("limits") {
             match self.limits {
@@ -117,7 +171,7 @@ impl SetReader {
     }
 
     fn only_one(&self, place: Place, key: &str, first: usize, report: &mut Report<'_>) {
-        let error = report.error(place, format!("`{key}` stands in two files"));
+        let error = report.error(Code::TwiceInSet, place, format!("`{key}` stands in two files"));
         error.label(format!("first in {}", self.files[first])).help("a rule set has one: keep one of them");
     }
 
@@ -125,11 +179,15 @@ impl SetReader {
         let Some(items) = read::list(node, "`rules`", RULES_MAX, report) else { return };
         for item in items {
             if let Some(defined) = definition::read(item, report) {
+                if self.with_care {
+                    lint::rule(item, &defined.rule, report);
+                    self.tests.extend(trial::tests_of(item, &defined.json, &defined.rule, report.file, set_of_one));
+                }
                 self.rules.push((file, defined));
             }
         }
         if self.rules.len() > RULES_MAX {
-            report.error(node.place, format!("the set has more than {RULES_MAX} rules"));
+            report.error(Code::SetTooBig, node.place, format!("the set has more than {RULES_MAX} rules"));
             self.rules.truncate(RULES_MAX);
         }
     }
@@ -137,6 +195,9 @@ impl SetReader {
     /// Checks what concerns the set as a whole, and builds it.
     fn finish(mut self, reports: &mut [Report<'_>]) -> Option<RuleSet> {
         self.check_unique(reports);
+        if self.with_care {
+            self.check_alike(reports);
+        }
         let limits = self.limits.map_or_else(StateLimits::default, |(.., limits)| limits);
         self.check_cost(&limits, reports);
         let disabled = self.disabled.map(|(_, types)| types).unwrap_or_default();
@@ -146,7 +207,10 @@ impl SetReader {
         if body.len() > RULE_SET_BYTES_MAX {
             let problem =
                 format!("the set has {} bytes in its canonical form; it has at most {RULE_SET_BYTES_MAX}", body.len());
-            reports.last_mut()?.error(Place::START, problem).help("shorten lists and tests, or take rules out");
+            reports
+                .last_mut()?
+                .error(Code::SetTooBig, Place::START, problem)
+                .help("shorten lists and tests, or take rules out");
             return None;
         }
         Some(RuleSet { digest: Sha256Digest::of(body.as_bytes()), body, rules, limits, disabled })
@@ -158,15 +222,30 @@ impl SetReader {
         for (file, Defined { rule, place, .. }) in &self.rules {
             let here = format!("{}:{}:{}", self.files[*file], place.line, place.column);
             if let Some(first) = names.insert(&rule.name, here.clone()) {
-                let error = reports[*file].error(*place, format!("two rules are called `{}`", rule.name));
+                let error =
+                    reports[*file].error(Code::SameName, *place, format!("two rules are called `{}`", rule.name));
                 error.label(format!("the first is at {first}")).help("give one of them another name");
             }
             if matches!(rule.condition, Condition::Blind { .. })
                 && let Some(first) = blind.replace(here)
             {
-                let error = reports[*file].error(*place, "two rules with `blind_after`");
+                let error = reports[*file].error(Code::TwoSilences, *place, "two rules with `blind_after`");
                 let error = error.label(format!("the first is at {first}"));
                 error.help("a silent site is one alert: keep one of them");
+            }
+        }
+    }
+
+    /// Two rules that count the same and wait as long tell the same twice.
+    fn check_alike(&self, reports: &mut [Report<'_>]) {
+        let mut seen = BTreeMap::new();
+        // Of rules about the whole site there is one.
+        for (file, Defined { rule, place, .. }) in self.rules.iter().filter(|(_, d)| d.rule.signal.is_some()) {
+            let first = *seen.entry((rule.counts.0, rule.for_ms, rule.severity as u8)).or_insert(rule);
+            if first.name != rule.name {
+                let problem = format!("`{}` is true whenever `{}` is", rule.name, first.name);
+                let help = "both alert of the same: take one out, or let them differ in what they count";
+                reports[*file].warn(Code::SameAsAnother, *place, problem, help);
             }
         }
     }
@@ -184,7 +263,7 @@ impl SetReader {
                     limits.site_bytes / worst.group_bytes,
                     worst.rule_bytes
                 );
-                reports[*file].error(*place, problem).help(help);
+                reports[*file].error(Code::TooCostly, *place, problem).help(help);
             }
         }
     }
@@ -206,7 +285,7 @@ fn limits(node: &Node, report: &mut Report<'_>) -> Option<StateLimits> {
         let place = keys.get("rule_groups").map_or(node.place, |n| n.place);
         let problem =
             format!("`rule_groups`, {}, is more than `site_groups`, {}", limits.rule_groups, limits.site_groups);
-        report.error(place, problem).help("one rule must fit its site");
+        report.error(Code::LimitsContradict, place, problem).help("one rule must fit its site");
         return None;
     }
     Some(limits)
@@ -221,6 +300,11 @@ fn disabled(node: &Node, report: &mut Report<'_>) -> Option<SignalTypes> {
         types.insert(SignalType::from_index(place?)?);
     }
     Some(types)
+}
+
+/// The canonical form of a set of one rule.
+fn set_of_one(rule: Json) -> String {
+    canonical_set(&StateLimits::default(), SignalTypes::default(), vec![rule]).to_string()
 }
 
 fn canonical_set(limits: &StateLimits, disabled: SignalTypes, rules: Vec<Json>) -> Json {

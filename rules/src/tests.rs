@@ -2,6 +2,9 @@
 
 mod accepted;
 mod filters;
+mod codes;
+mod corpus;
+mod doubtful;
 mod manual;
 mod pack;
 mod refused;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use logystera_schemas::limits::{RULE_DEPTH_MAX, RULE_FILE_BYTES_MAX, RULE_FILE_NODES_MAX};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 
+use crate::code::Code;
 use crate::report::{Place, Report};
 
 /// A value and its place.
@@ -54,6 +55,36 @@ impl Node {
         }
     }
 
+    /// A key of a map and its value.
+    pub(crate) fn entry(&self, name: &str) -> Option<(&Key, &Self)> {
+        match &self.yaml {
+            Yaml::Map(entries) => entries.iter().find(|(key, _)| key.name == name).map(|(key, node)| (key, node)),
+            _ => None,
+        }
+    }
+
+    /// The value of a key of a map.
+    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
+        self.entry(name).map(|(_, node)| node)
+    }
+
+    /// The items of a list; none of anything else.
+    pub(crate) fn items(&self) -> &[Self] {
+        match &self.yaml {
+            Yaml::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// Visits the scalars of the value, whatever they stand in.
+    pub(crate) fn each_scalar<'n>(&'n self, visit: &mut impl FnMut(&'n Self)) {
+        match &self.yaml {
+            Yaml::Scalar { .. } => visit(self),
+            Yaml::List(items) => items.iter().for_each(|item| item.each_scalar(visit)),
+            Yaml::Map(entries) => entries.iter().for_each(|(_, node)| node.each_scalar(visit)),
+        }
+    }
+
     /// A scalar's text.
     pub(crate) fn as_text(&self) -> Option<&str> {
         match &self.yaml {
@@ -89,7 +120,7 @@ pub(crate) fn read(text: &str, report: &mut Report<'_>) -> Option<Node> {
             Err(error) => {
                 let place = place_at(*error.marker());
                 let tab = text.lines().nth(place.line.wrapping_sub(1)).is_some_and(|line| line.contains('\t'));
-                let error = report.error(place, format!("this is not YAML: {}", error.info()));
+                let error = report.error(Code::NotYaml, place, format!("this is not YAML: {}", error.info()));
                 if tab {
                     error.help("YAML indents with spaces: replace the tabs");
                 }
@@ -98,7 +129,7 @@ pub(crate) fn read(text: &str, report: &mut Report<'_>) -> Option<Node> {
         }
     }
     if tree.root.is_none() {
-        report.error(Place::START, "the file is empty").help("begin with `format: 1`, then `rules:`");
+        report.error(Code::EmptyFile, Place::START, "the file is empty").help("begin with `format: 1`, then `rules:`");
     }
     tree.root
 }
@@ -107,14 +138,16 @@ pub(crate) fn read(text: &str, report: &mut Report<'_>) -> Option<Node> {
 fn check_text(text: &str, report: &mut Report<'_>) -> Option<()> {
     if text.len() > RULE_FILE_BYTES_MAX {
         let problem = format!("the file has {} bytes; a rule file has at most {RULE_FILE_BYTES_MAX}", text.len());
-        report.error(Place::START, problem).help("split it into several files");
+        report.error(Code::FileTooBig, Place::START, problem).help("split it into several files");
         return None;
     }
     for (number, line) in text.split('\n').enumerate() {
         let line = line.strip_suffix('\r').unwrap_or(line);
         if let Some((column, c)) = line.chars().enumerate().find(|(_, c)| c.is_control() && *c != '\t') {
             let place = Place { line: number + 1, column: column + 1, width: 1 };
-            report.error(place, format!("a control character, U+{:04X}", u32::from(c))).help("remove it");
+            report
+                .error(Code::ControlCharacter, place, format!("a control character, U+{:04X}", u32::from(c)))
+                .help("remove it");
             return None;
         }
     }
@@ -136,7 +169,7 @@ impl Tree {
                 self.documents += 1;
                 if self.documents > 1 {
                     report
-                        .error(place, "a second document")
+                        .error(Code::SecondDocument, place, "a second document")
                         .help("put its rules under the first `rules:`, or into a file of their own");
                     return None;
                 }
@@ -144,7 +177,7 @@ impl Tree {
             }
             Event::Alias(_) => {
                 report
-                    .error(place, "an alias")
+                    .error(Code::AnchorOrTag, place, "an alias")
                     .label("not followed")
                     .help("write the value out: a rule should be readable where it stands");
                 self.add(Node { place, yaml: Yaml::Scalar { text: String::new(), plain: true } }, report)
@@ -179,7 +212,7 @@ impl Tree {
     fn begin(&mut self, open: Open, report: &mut Report<'_>) -> Option<()> {
         if self.open.len() == RULE_DEPTH_MAX {
             report
-                .error(open.place, format!("more than {RULE_DEPTH_MAX} levels"))
+                .error(Code::TooDeep, open.place, format!("more than {RULE_DEPTH_MAX} levels"))
                 .help("no rule is so deep: look for a bracket or an indent too many");
             return None;
         }
@@ -190,7 +223,9 @@ impl Tree {
     fn add(&mut self, node: Node, report: &mut Report<'_>) -> Option<()> {
         self.nodes += 1;
         if self.nodes > RULE_FILE_NODES_MAX {
-            report.error(node.place, format!("more than {RULE_FILE_NODES_MAX} values")).help("split the file");
+            report
+                .error(Code::TooDeep, node.place, format!("more than {RULE_FILE_NODES_MAX} values"))
+                .help("split the file");
             return None;
         }
         match self.open.last_mut().map(|open| &mut open.into) {
@@ -201,7 +236,7 @@ impl Tree {
                 Some(key) => {
                     if let Some(line) = names.insert(key.name.clone(), key.place.line) {
                         report
-                            .error(key.place, format!("`{}` stands here twice", key.name))
+                            .error(Code::KeyTwice, key.place, format!("`{}` stands here twice", key.name))
                             .label(format!("first on line {line}"))
                             .help("keep one of them");
                     } else {
@@ -216,7 +251,7 @@ impl Tree {
 
 fn key_of(node: Node, report: &mut Report<'_>) -> Option<Key> {
     let Yaml::Scalar { text, .. } = node.yaml else {
-        report.error(node.place, "a key that is a list or a map").help("keys are words");
+        report.error(Code::KeyNotWord, node.place, "a key that is a list or a map").help("keys are words");
         return None;
     };
     Some(Key { place: node.place, name: text })
@@ -224,10 +259,12 @@ fn key_of(node: Node, report: &mut Report<'_>) -> Option<Key> {
 
 fn refuse_properties(place: Place, anchor: usize, tagged: bool, report: &mut Report<'_>) {
     if anchor != 0 {
-        report.error(place, "an anchor").help("take the `&name` away: a rule should be readable where it stands");
+        report
+            .error(Code::AnchorOrTag, place, "an anchor")
+            .help("take the `&name` away: a rule should be readable where it stands");
     }
     if tagged {
-        report.error(place, "a tag").help("take the `!name` away: the key says what a value is");
+        report.error(Code::AnchorOrTag, place, "a tag").help("take the `!name` away: the key says what a value is");
     }
 }
 

@@ -1,13 +1,16 @@
 //! `logystera rules`: checks rule files and says what they can cost; publishes them, and says which sites have them.
 
+mod explain;
 mod pack;
 mod publish;
+mod test;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use logystera_processor::core::RuleSet;
-use logystera_rules::{RuleError, WorstCase};
+use logystera_rules::{Checked, Diagnostic, WorstCase, summary};
 use serde_json::json;
 
 use crate::cli::{CliError, DONE, FINDING, Out, finish};
@@ -20,6 +23,8 @@ use crate::installation::rules::load;
   logystera rules show --yaml > my-rules.yaml
   logystera rules check my-rules.yaml
   logystera rules check --explain mail.yaml cron.yaml
+  logystera rules explain E302
+  logystera rules test my-rules.yaml
   logystera up --rules my-rules.yaml
   logystera rules publish rules/ --config logystera.toml
   logystera rules status")]
@@ -30,20 +35,33 @@ pub struct Args {
 
 #[derive(clap::Subcommand, Debug)]
 enum Command {
-    /// Read rule files as one set, and print their errors, or what each rule can cost at worst
+    /// Read rule files as one set, and print their errors and warnings, and what each rule can cost at worst
     ///
-    /// Exits with 0 where the set can be used, 1 where it has errors, 2 where a file cannot be read.
+    /// Exits with 0 where the set can be used, 1 where it has errors (with --strict: or warnings), 2 where a file cannot be
+    /// read.
     #[command(after_help = "Examples:
   logystera rules check rules/
   logystera rules check --explain mail.yaml cron.yaml
   logystera rules check --json my-rules.yaml")]
     Check(CheckArgs),
+    /// Say what a code of `rules check` means, with a wrong and a right example; without a code, list them
+    #[command(after_help = "Examples:
+  logystera rules explain
+  logystera rules explain E302")]
+    Explain(explain::ExplainArgs),
     /// Show the rules of the default pack: a list of them, or the YAML that they are made of
     #[command(after_help = "Examples:
   logystera rules show
   logystera rules show mail-delivery-failing cron-stopped
   logystera rules show --yaml > my-rules.yaml")]
     Show(pack::ShowArgs),
+    /// Run the tests that stand in rule files, with the engine itself
+    ///
+    /// Exits with 0 where all pass, 1 where one fails or the files have errors, 2 where a file cannot be read.
+    #[command(after_help = "Examples:
+  logystera rules test rules/
+  logystera rules test --junit results.xml my-rules.yaml")]
+    Test(test::TestArgs),
     /// Judge all sites of an installation on Kafka by these rules from now on, new ones too
     ///
     /// Sites that have them already are left alone. What was interrupted goes on when it is asked for again.
@@ -67,16 +85,21 @@ struct CheckArgs {
     /// Say of each rule why it matters and what to do
     #[arg(long, conflicts_with = "json")]
     explain: bool,
-    /// Print one JSON object a line: errors, or rules and the set
+    /// Print one JSON object a line: errors and warnings, then rules and the set
     #[arg(long)]
     json: bool,
+    /// Take warnings for errors
+    #[arg(long)]
+    strict: bool,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> ExitCode {
     match &args.command {
         Command::Check(args) => finish("rules check", check(args)),
+        Command::Explain(args) => finish("rules explain", explain::run(args)),
         Command::Show(args) => finish("rules show", pack::show(args)),
+        Command::Test(args) => finish("rules test", test::test(args)),
         Command::Publish(args) => finish("rules publish", publish::publish(args)),
         Command::Status(args) => finish("rules status", publish::status(args)),
     }
@@ -84,28 +107,32 @@ pub fn run(args: &Args) -> ExitCode {
 
 fn check(args: &CheckArgs) -> Result<u8, CliError> {
     let mut out = Out::new();
-    let code = match (load(&args.paths)?, args.json) {
-        (Ok(set), true) => json_set(&set, &mut out)?,
-        (Ok(set), false) => show_set(&set, args.explain, &mut out)?,
-        (Err(errors), true) => json_errors(&errors, &mut out)?,
-        (Err(errors), false) => show_errors(&errors, &mut out)?,
-    };
-    out.flush()?;
-    Ok(code)
-}
-
-fn show_errors(errors: &[RuleError], out: &mut Out) -> Result<u8, CliError> {
-    for error in errors {
-        out.line(format_args!("{error}\n"))?;
+    let Checked { set, diagnostics, .. } = load(&args.paths)?;
+    let in_colour = in_colour();
+    for diagnostic in &diagnostics {
+        if args.json {
+            out.json(diagnostic)?;
+        } else {
+            out.line(diagnostic.rendered(in_colour) + "\n")?;
+        }
     }
-    out.line(match errors.len() {
-        1 => "1 error".to_owned(),
-        n => format!("{n} errors"),
-    })?;
-    Ok(FINDING)
+    match (&set, args.json) {
+        (Some(set), true) => json_set(set, &mut out)?,
+        (Some(set), false) => show_set(set, args.explain, &diagnostics, &mut out)?,
+        (None, true) => {}
+        (None, false) => out.line(summary(&diagnostics))?,
+    }
+    out.flush()?;
+    Ok(if set.is_none() || args.strict && !diagnostics.is_empty() { FINDING } else { DONE })
 }
 
-fn show_set(set: &RuleSet, explain: bool, out: &mut Out) -> Result<u8, CliError> {
+/// Whether standard output is a terminal whose user wants colours (see no-color.org).
+fn in_colour() -> bool {
+    let wants = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
+    std::io::stdout().is_terminal() && wants("NO_COLOR") && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
+}
+
+fn show_set(set: &RuleSet, explain: bool, diagnostics: &[Diagnostic], out: &mut Out) -> Result<(), CliError> {
     if explain {
         for rule in &set.rules {
             out.line(format_args!("{}: {}", rule.name, rule.title))?;
@@ -141,17 +168,13 @@ fn show_set(set: &RuleSet, explain: bool, out: &mut Out) -> Result<u8, CliError>
     }
     let plural = if set.rules.len() == 1 { "" } else { "s" };
     out.line(format_args!("{} rule{plural}, no errors; digest {}", set.rules.len(), set.digest))?;
-    Ok(DONE)
-}
-
-fn json_errors(errors: &[RuleError], out: &mut Out) -> Result<u8, CliError> {
-    for error in errors {
-        out.json(error)?;
+    if !diagnostics.is_empty() {
+        out.line(summary(diagnostics))?;
     }
-    Ok(FINDING)
+    Ok(())
 }
 
-fn json_set(set: &RuleSet, out: &mut Out) -> Result<u8, CliError> {
+fn json_set(set: &RuleSet, out: &mut Out) -> Result<(), CliError> {
     for rule in &set.rules {
         out.json(&json!({
             "rule": rule.name,
@@ -164,5 +187,5 @@ fn json_set(set: &RuleSet, out: &mut Out) -> Result<u8, CliError> {
         }))?;
     }
     out.json(&json!({"digest": set.digest, "rules": set.rules.len(), "site_bytes": set.limits.site_bytes}))?;
-    Ok(DONE)
+    Ok(())
 }

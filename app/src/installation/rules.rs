@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use logystera_control::rules::Rules;
 use logystera_processor::core::{RuleSet, SEMANTICS};
-use logystera_rules::{RuleError, decode, from_yaml};
+use logystera_rules::{Checked, Level};
 use logystera_schemas::limits::{RULE_FILE_BYTES_MAX, RULES_MAX};
 
 use crate::cli::CliError;
@@ -31,9 +31,9 @@ pub fn load_rules(path: &Path) -> Result<RuleSet, CliError> {
     usable(&[path.to_owned()])
 }
 
-/// Reads rule files, and folders of them, as one set. The outer error is a file that cannot be read, the inner ones are
-/// what is wrong in the files.
-pub fn load(paths: &[PathBuf]) -> Result<Result<RuleSet, Vec<RuleError>>, CliError> {
+/// Reads rule files, and folders of them, as one set. The error is a file that cannot be read; what is wrong in the files
+/// stands in what comes of them.
+pub fn load(paths: &[PathBuf]) -> Result<Checked, CliError> {
     let mut files = Vec::new();
     for path in paths {
         for file in files_of(path)? {
@@ -41,25 +41,15 @@ pub fn load(paths: &[PathBuf]) -> Result<Result<RuleSet, Vec<RuleError>>, CliErr
             files.push((file.display().to_string(), bytes));
         }
     }
-    let (mut texts, mut errors) = (Vec::new(), Vec::new());
-    for (name, bytes) in &files {
-        match decode(name, bytes) {
-            Ok(text) => texts.push((name.as_str(), text)),
-            Err(error) => errors.push(error),
-        }
-    }
-    let set = from_yaml(&texts);
-    if errors.is_empty() {
-        return Ok(set);
-    }
-    errors.extend(set.err().unwrap_or_default());
-    Ok(Err(errors))
+    Ok(logystera_rules::check_files(&files))
 }
 
 /// Reads rule files, and folders of them, as one set that can be used.
 pub fn usable(paths: &[PathBuf]) -> Result<RuleSet, CliError> {
-    load(paths)?.map_err(|errors| {
-        let listed: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let Checked { set, diagnostics, .. } = load(paths)?;
+    set.ok_or_else(|| {
+        let errors = diagnostics.iter().filter(|diagnostic| diagnostic.level == Level::Error);
+        let listed: Vec<String> = errors.map(ToString::to_string).collect();
         CliError::wrong_use(format!("the rules cannot be used:\n\n{}", listed.join("\n\n")))
     })
 }

@@ -86,6 +86,14 @@ pub enum Part {
 }
 
 impl Filter {
+    /// The tests of fields that must all hold, without those that stand in `any`, `all` and `not`.
+    pub fn tests(&self) -> impl Iterator<Item = &Predicate> + Clone {
+        self.0.iter().filter_map(|clause| match clause {
+            Clause::Test(predicate) => Some(predicate),
+            Clause::Any(_) | Clause::All(_) | Clause::Not(_) => None,
+        })
+    }
+
     /// Whether a signal passes.
     #[inline]
     pub fn holds(&self, fields: &Fields<'_>) -> bool {

@@ -13,7 +13,7 @@
 //! - `chain`: detections, numbered and linked
 //! - `state`: all of it as entries of a store, each under a `key`, and a key group's at a place in the log (`snapshot`, when
 //!   its `schedule` says)
-//! - `view`: what those entries say of a site, for people
+//! - `view`: what those entries say of a site, for people; `standing`: how a rule stands there
 //! - `rule`, `filter`, `template`, `value`: a checked rule, and what it is made of
 //!
 //! What stands here is what other crates may use.
@@ -29,6 +29,7 @@ mod key;
 mod log_time;
 mod schedule;
 mod snapshot;
+mod standing;
 mod state;
 mod view;
 mod wakes;
@@ -71,6 +72,7 @@ pub use log_time::LogTime;
 pub use record::{Outcomes, SiteRecord};
 pub use rule::{Condition, Expected, Rule, RuleSet, StateLimits};
 pub use spool::{KeyWindow, SilentSince, Spool};
+pub use standing::{GroupStanding, Stage};
 pub use state::{Put, stored_spool};
 pub use template::{Piece, Template};
 pub use value::show as show_value;

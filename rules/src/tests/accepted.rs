@@ -4,7 +4,7 @@ use logystera_processor::core::{Clause, Condition, Piece, Predicate, Rule, RuleS
 use logystera_schemas::batch::{Signal, Value};
 use logystera_schemas::catalogue::{SignalType, TYPE_FIELDS_MAX};
 
-use crate::{RuleError, WorstCase, from_yaml};
+use crate::{Diagnostic, WorstCase, from_yaml};
 
 /// The one rule of a file that has these keys besides the ones that every rule needs.
 pub(super) fn rule(keys: &str) -> Rule {
@@ -14,8 +14,9 @@ pub(super) fn rule(keys: &str) -> Rule {
 }
 
 pub(super) fn set(text: &str) -> RuleSet {
-    from_yaml(&[("t.yaml", text)])
-        .unwrap_or_else(|errors| panic!("{}", errors.iter().map(RuleError::to_string).collect::<Vec<_>>().join("\n\n")))
+    from_yaml(&[("t.yaml", text)]).unwrap_or_else(|errors| {
+        panic!("{}", errors.iter().map(Diagnostic::to_string).collect::<Vec<_>>().join("\n\n"))
+    })
 }
 
 fn with_keys(keys: &str) -> String {

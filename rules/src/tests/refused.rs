@@ -9,7 +9,7 @@ mod hostile;
 mod keys;
 mod sets;
 
-use crate::{RuleError, from_yaml};
+use crate::{Diagnostic, from_yaml};
 
 /// The errors of one file as a terminal shows them.
 fn errors(text: &str) -> String {
@@ -19,7 +19,7 @@ fn errors(text: &str) -> String {
 fn errors_of(sources: &[(&str, &str)]) -> String {
     match from_yaml(sources) {
         Ok(set) => panic!("accepted: {}", set.body),
-        Err(errors) => errors.iter().map(RuleError::to_string).collect::<Vec<_>>().join("\n\n"),
+        Err(errors) => errors.iter().map(Diagnostic::to_string).collect::<Vec<_>>().join("\n\n"),
     }
 }
 

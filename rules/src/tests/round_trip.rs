@@ -4,7 +4,7 @@ use logystera_processor::core::RuleSet;
 use logystera_processor::task::NoRuleSet;
 use proptest::prelude::*;
 
-use crate::{DEFAULT_PACK, default_pack, from_canonical, from_yaml, published};
+use crate::{DEFAULT_PACK, Level, check_files, default_pack, from_canonical, from_yaml, published};
 
 /// A rule's keys as a generator draws them.
 fn rules() -> impl Strategy<Value = String> {
@@ -70,6 +70,18 @@ proptest! {
     }
 
     /// No file makes the reader panic, and every error can be shown.
+    #[test]
+    fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..600), soup in "(format: 1\n)?((- )?(name|where|threshold|tests|signal|group_by|absent|expect|rules|groups|detection)?[:,] ?[\\[{}\\]'\"]?( ?[a-z0-9*%/.]{0,8}|cron\\.run|\n|\n  ){0,3}){0,40}") {
+        for file in [bytes, soup.into_bytes()] {
+            let checked = check_files(&[("a.yaml".to_owned(), file.clone()), ("b.yaml".to_owned(), file)]);
+            let errors = checked.diagnostics.iter().filter(|d| d.level == Level::Error).count();
+            prop_assert_eq!(checked.set.is_none(), errors > 0);
+            for diagnostic in &checked.diagnostics {
+                prop_assert!(!diagnostic.to_string().contains('\x1b') && diagnostic.rendered(true).contains("\x1b[1;3"));
+            }
+        }
+    }
+
     #[test]
     fn a_damaged_file_is_read_or_refused(file in 0..DEFAULT_PACK.len(), damage in prop::collection::vec((any::<prop::sample::Index>(), 0..8_usize, "[-\\[\\]{}:,?&*!|>'\"%@#\\n\\t a0é]{0,4}"), 1..6)) {
         let mut text: Vec<char> = DEFAULT_PACK[file].1.chars().collect();

@@ -6,13 +6,13 @@ use super::rule_errors;
 fn thresholds_that_cannot_be() {
     let threshold = |t: &str| rule_errors(&format!("  signal: auth.attempt\n  group_by: [source]\n  threshold: {t}\n"));
     insta::assert_snapshot!(threshold("{count: -1, within: 10}"), @r#"
-    error: `count` is at least 1
+    error[E205]: `count` is at least 1
      --> t.yaml:9:22
       |
     9 |   threshold: {count: -1, within: 10}
       |                      ^^ from 1 to 1000000
 
-    error: `within` is a duration, not `10`
+    error[E211]: `within` is a duration, not `10`
      --> t.yaml:9:34
       |
     9 |   threshold: {count: -1, within: 10}
@@ -20,27 +20,27 @@ fn thresholds_that_cannot_be() {
       = help: give it a unit: `10s`, `10m`, `10h`
     "#);
     insta::assert_snapshot!(threshold("{count: 1000001, within: 99ms}"), @r#"
-    error: `count` is at most 1000000
+    error[E205]: `count` is at most 1000000
      --> t.yaml:9:22
       |
     9 |   threshold: {count: 1000001, within: 99ms}
       |                      ^^^^^^^ from 1 to 1000000
 
-    error: `within` is at least 100ms
+    error[E205]: `within` is at least 100ms
      --> t.yaml:9:39
       |
     9 |   threshold: {count: 1000001, within: 99ms}
       |                                       ^^^^ from 100ms to 7d
     "#);
     insta::assert_snapshot!(threshold("{count: 1e3, within: [10m]}"), @r#"
-    error: `count` is a whole number, not `1e3`
+    error[E212]: `count` is a whole number, not `1e3`
      --> t.yaml:9:22
       |
     9 |   threshold: {count: 1e3, within: [10m]}
       |                      ^^^
       = help: from 1 to 1000000, digits only
 
-    error: `within` is a duration, not a list
+    error[E211]: `within` is a duration, not a list
      --> t.yaml:9:35
       |
     9 |   threshold: {count: 1e3, within: [10m]}
@@ -48,36 +48,37 @@ fn thresholds_that_cannot_be() {
       = help: such as `90s`, `10m`, `1h` or `7d`
     "#);
     insta::assert_snapshot!(threshold("{count: '5', within: }"), @r#"
-    error: `count` is a whole number, not text
+    error[E212]: `count` is a whole number, not text
      --> t.yaml:9:22
       |
     9 |   threshold: {count: '5', within: }
       |                      ^^^
       = help: take the quotes away
 
-    error: `within` is a duration, not nothing
+    error[E211]: `within` is a duration, not nothing
      --> t.yaml:9:33
       |
     9 |   threshold: {count: '5', within: }
       |                                 ^
-      = help: a whole number and one of ms, s, m, h, d: `500ms`, `90s`, `10m`, `1h`, `7d`
+      = help: a whole number and one of ms, s, m, h, d: `500ms`, `90s`, `10m`, `1h`,
+              `7d`
     "#);
     insta::assert_snapshot!(threshold("{count: 99999999999999999999, within: 1h30m}"), @r#"
-    error: `count` is from 1 to 1000000
+    error[E205]: `count` is from 1 to 1000000
      --> t.yaml:9:22
       |
     9 |   threshold: {count: 99999999999999999999, within: 1h30m}
       |                      ^^^^^^^^^^^^^^^^^^^^
 
-    error: `within` is a duration, not `1h30m`
+    error[E211]: `within` is a duration, not `1h30m`
      --> t.yaml:9:52
       |
     9 |   threshold: {count: 99999999999999999999, within: 1h30m}
       |                                                    ^^^^^
-      = help: a whole number and one of ms, s, m, h, d: `500ms`, `90s`, `10m`, `1h`, `7d`
+      = help: write `90m`
     "#);
     insta::assert_snapshot!(threshold("{count: 5, within: 10m, resolution: 7s}"), @r#"
-    error: `within`, 10m, is no multiple of `resolution`, 7s
+    error[E404]: `within`, 10m, is no multiple of `resolution`, 7s
      --> t.yaml:9:50
       |
     9 |   threshold: {count: 5, within: 10m, resolution: 7s}
@@ -85,7 +86,7 @@ fn thresholds_that_cannot_be() {
       = help: `resolution: 960ms` is the finest that will do
     "#);
     insta::assert_snapshot!(threshold("{count: 5, within: 1d, resolution: 5s}"), @r#"
-    error: a window of 17280 panes; it has at most 720
+    error[E404]: a window of 17280 panes; it has at most 720
      --> t.yaml:9:49
       |
     9 |   threshold: {count: 5, within: 1d, resolution: 5s}
@@ -93,7 +94,7 @@ fn thresholds_that_cannot_be() {
       = help: `resolution: 2m` is the finest that will do
     "#);
     insta::assert_snapshot!(threshold("{count: 257, within: 12s}"), @r#"
-    error: `within`, 12s, is no multiple of `resolution`, 5s
+    error[E404]: `within`, 12s, is no multiple of `resolution`, 5s
      --> t.yaml:9:22
       |
     9 |   threshold: {count: 257, within: 12s}
@@ -101,7 +102,7 @@ fn thresholds_that_cannot_be() {
       = help: `resolution: 100ms` is the finest that will do
     "#);
     insta::assert_snapshot!(threshold("{count: 257, within: 2h}"), @r#"
-    error: a window of 1440 panes; it has at most 720
+    error[E404]: a window of 1440 panes; it has at most 720
      --> t.yaml:9:22
       |
     9 |   threshold: {count: 257, within: 2h}
@@ -109,7 +110,7 @@ fn thresholds_that_cannot_be() {
       = help: `resolution: 10s` is the finest that will do
     "#);
     insta::assert_snapshot!(threshold("{count: 257, within: 100003ms}"), @r#"
-    error: `within`, 100003ms, is no multiple of `resolution`, 5s
+    error[E404]: `within`, 100003ms, is no multiple of `resolution`, 5s
      --> t.yaml:9:22
       |
     9 |   threshold: {count: 257, within: 100003ms}
@@ -117,7 +118,7 @@ fn thresholds_that_cannot_be() {
       = help: `resolution: 100003ms` is the finest that will do
     "#);
     insta::assert_snapshot!(threshold("{count: 5, distinct: {field: user_hash, at_least: 5}, within: 1h}"), @r#"
-    error: `count` and `distinct` in one threshold
+    error[E401]: `count` and `distinct` in one threshold
      --> t.yaml:9:25
       |
     9 |   threshold: {count: 5, distinct: {field: user_hash, at_least: 5}, within: 1h}
@@ -125,7 +126,7 @@ fn thresholds_that_cannot_be() {
       = help: a rule has one condition: make two rules
     "#);
     insta::assert_snapshot!(threshold("{distinct: {field: user_hash, at_least: 5}, within: 1h, resolution: 5s}"), @r#"
-    error: `distinct` counts exactly
+    error[E403]: `distinct` counts exactly
      --> t.yaml:9:70
       |
     9 |   threshold: {distinct: {field: user_hash, at_least: 5}, within: 1h, resolution: 5s}
@@ -133,7 +134,7 @@ fn thresholds_that_cannot_be() {
       = help: take `resolution` away
     "#);
     insta::assert_snapshot!(threshold("{distinct: {field: source, at_least: 5}, within: 1h}"), @r#"
-    error: within a group there is one `source` only
+    error[E405]: within a group there is one `source` only
      --> t.yaml:9:33
       |
     9 |   threshold: {distinct: {field: source, at_least: 5}, within: 1h}
@@ -141,49 +142,49 @@ fn thresholds_that_cannot_be() {
       = help: take it out of `group_by`, or count another field
     "#);
     insta::assert_snapshot!(threshold("{distinct: {field: privileged, at_least: 2}, within: 1h}"), @r#"
-    error: `privileged` is true or false: its values are not counted
+    error[E405]: `privileged` is true or false: its values are not counted
      --> t.yaml:9:33
       |
     9 |   threshold: {distinct: {field: privileged, at_least: 2}, within: 1h}
       |                                 ^^^^^^^^^^
     "#);
     insta::assert_snapshot!(threshold("{distinct: {field: outcome, at_least: 5}, within: 1h}"), @r#"
-    error: `at_least` is at most 4
+    error[E205]: `at_least` is at most 4
      --> t.yaml:9:52
       |
     9 |   threshold: {distinct: {field: outcome, at_least: 5}, within: 1h}
       |                                                    ^ from 2 to 4
     "#);
     insta::assert_snapshot!(threshold("{distinct: {field: user_hash, at_least: 257}, within: 1h}"), @r#"
-    error: `at_least` is at most 256
+    error[E205]: `at_least` is at most 256
      --> t.yaml:9:54
       |
     9 |   threshold: {distinct: {field: user_hash, at_least: 257}, within: 1h}
       |                                                      ^^^ from 2 to 256
     "#);
     insta::assert_snapshot!(threshold("{distinct: {field: user_hash, at_least: 1}, within: 1h}"), @r#"
-    error: `at_least` is at least 2
+    error[E205]: `at_least` is at least 2
      --> t.yaml:9:54
       |
     9 |   threshold: {distinct: {field: user_hash, at_least: 1}, within: 1h}
       |                                                      ^ from 2 to 256
     "#);
     insta::assert_snapshot!(threshold("{distinct: {at_lest: 5}, within: 1h}"), @r#"
-    error: `distinct` has no `at_lest`
+    error[E201]: `distinct` has no `at_lest`
      --> t.yaml:9:26
       |
     9 |   threshold: {distinct: {at_lest: 5}, within: 1h}
       |                          ^^^^^^^ unknown key
       = help: did you mean `at_least`?
 
-    error: `distinct` needs `at_least`
+    error[E202]: `distinct` needs `at_least`
      --> t.yaml:9:26
       |
     9 |   threshold: {distinct: {at_lest: 5}, within: 1h}
       |                          ^^^^^^^
       = help: such as `distinct: {field: user_hash, at_least: 5}`
 
-    error: `distinct` needs `field`
+    error[E202]: `distinct` needs `field`
      --> t.yaml:9:26
       |
     9 |   threshold: {distinct: {at_lest: 5}, within: 1h}
@@ -191,11 +192,12 @@ fn thresholds_that_cannot_be() {
       = help: such as `distinct: {field: user_hash, at_least: 5}`
     "#);
     insta::assert_snapshot!(threshold("{distinct: {field: at, at_least: 5}, within: 1h}"), @r#"
-    error: auth.attempt has no field `at`
+    error[E302]: auth.attempt has no field `at`
      --> t.yaml:9:33
       |
     9 |   threshold: {distinct: {field: at, at_least: 5}, within: 1h}
       |                                 ^^ unknown field
-      = help: a signal's time is what windows are made of; it cannot be tested or grouped
+      = help: a signal's time is what windows are made of; it cannot be tested or
+              grouped
     "#);
 }

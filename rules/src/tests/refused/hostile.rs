@@ -59,6 +59,36 @@ fn files_made_to_hurt_are_refused_at_once() {
 }
 
 /// Reaching a limit is accepted, one more is refused.
+/// Any megabyte is answered soon: nothing is done for each error that is only counted, however long the line is.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test measures")]
+fn a_megabyte_of_anything_is_answered_soon() {
+    let keys = |n: usize| (0..n).map(|i| format!("k{i}: 1, ")).collect::<Vec<_>>().concat();
+    let rule = |rest: &str| {
+        format!("format: 1\nrules: [{{name: r, title: T, subsystem: s, message: m, signal: cron.run, {rest}}}]")
+    };
+    let lists = |list: &str, n: usize| format!("[{}]", vec![list; n].join(", "));
+    for (what, text) in [
+        ("unknown fields", rule(&format!("threshold: {{count: 1, within: 1m}}, where: {{{}}}", keys(40_000)))),
+        ("unknown keys", rule(&keys(40_000))),
+        ("rules", format!("format: 1\nrules: {}", lists("{a: 1, b: 2}", 199))),
+        ("tests", rule(&format!("threshold: {{count: 1, within: 1m}}, tests: {}", lists("{signals: [{x: 1}]}", 50)))),
+        (
+            "long words",
+            rule(&format!("threshold: {{count: 1, within: 1m}}, where: {{job: [{}]}}", "'é ', ".repeat(90_000))),
+        ),
+        ("braces", rule(&format!("threshold: {{count: 1, within: 1m}}, why: '{}'", "{{".repeat(400_000)))),
+        ("not closed", "[a, ".repeat(250_000)),
+        ("one word", "a".repeat(1_048_576)),
+        ("quotes", rule(&"'`', ".repeat(190_000))),
+    ] {
+        let started = std::time::Instant::now();
+        let errors = from_yaml(&[("t.yaml", &text)]).err().map_or(0, |errors| errors.len());
+        assert!((1..=RULE_ERRORS_MAX + 1).contains(&errors), "{what}: {errors} errors");
+        assert!(started.elapsed().as_secs() < 20, "{what}: {:?}", started.elapsed());
+    }
+}
+
 #[test]
 fn limits_are_reached_and_not_passed() {
     let rules = |n: usize| {
@@ -155,21 +185,21 @@ fn a_long_line_is_cut_around_the_error() {
     );
     let shown = errors(&text);
     insta::assert_snapshot!(shown, @r#"
-    error: a rule file has no `pad`
+    error[E201]: a rule file has no `pad`
      --> t.yaml:1:24
       |
     1 | {format: 1, rules: [], pad: "ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé…
       |                        ^^^ unknown key
       = help: it can be `format`, `rules`, `limits` or `disabled`
 
-    error: a rule file has no `rulez`
+    error[E201]: a rule file has no `rulez`
      --> t.yaml:1:10033
       |
     1 | …ééééééééééééééééééééééééééééééééééééé", rulez: [], more: "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
       |                                          ^^^^^ unknown key
       = help: did you mean `rules`?
 
-    error: a rule file has no `more`
+    error[E201]: a rule file has no `more`
      --> t.yaml:1:10044
       |
     1 | …éééééééééééééééééééééééééé", rulez: [], more: "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…

@@ -5,77 +5,77 @@ use super::{COUNT, errors, rule_errors};
 #[test]
 fn keys_that_are_missing_or_do_not_go_together() {
     insta::assert_snapshot!(errors("format: 1\nrules:\n- {}\n- severity: bad\n"), @r#"
-    error: a rule needs `name`
+    error[E202]: a rule needs `name`
      --> t.yaml:3:3
       |
     3 | - {}
       |   ^
       = help: such as `name: mail-delivery-failing`
 
-    error: a rule needs `title`
+    error[E202]: a rule needs `title`
      --> t.yaml:3:3
       |
     3 | - {}
       |   ^
       = help: a few words for people: `title: Mail delivery is failing`
 
-    error: a rule needs `subsystem`
+    error[E202]: a rule needs `subsystem`
      --> t.yaml:3:3
       |
     3 | - {}
       |   ^
       = help: the part of the site: `subsystem: mail`
 
-    error: a rule needs `message`
+    error[E202]: a rule needs `message`
      --> t.yaml:3:3
       |
     3 | - {}
       |   ^
       = help: such as `message: "{count} mails failed on {site} within {within}"`
 
-    error: a rule needs `threshold` or `absent`
+    error[E402]: a rule needs `threshold` or `absent`
      --> t.yaml:3:3
       |
     3 | - {}
       |   ^
       = help: such as `threshold: {count: 5, within: 10m}`
 
-    error: a rule needs `name`
+    error[E202]: a rule needs `name`
      --> t.yaml:4:3
       |
     4 | - severity: bad
       |   ^^^^^^^^
       = help: such as `name: mail-delivery-failing`
 
-    error: a rule needs `title`
+    error[E202]: a rule needs `title`
      --> t.yaml:4:3
       |
     4 | - severity: bad
       |   ^^^^^^^^
       = help: a few words for people: `title: Mail delivery is failing`
 
-    error: a rule needs `subsystem`
+    error[E202]: a rule needs `subsystem`
      --> t.yaml:4:3
       |
     4 | - severity: bad
       |   ^^^^^^^^
       = help: the part of the site: `subsystem: mail`
 
-    error: a rule needs `message`
+    error[E202]: a rule needs `message`
      --> t.yaml:4:3
       |
     4 | - severity: bad
       |   ^^^^^^^^
       = help: such as `message: "{count} mails failed on {site} within {within}"`
 
-    error: a rule needs `threshold` or `absent`
+    error[E402]: a rule needs `threshold` or `absent`
      --> t.yaml:4:3
       |
     4 | - severity: bad
       |   ^^^^^^^^
       = help: such as `threshold: {count: 5, within: 10m}`
 
-    error: `severity` cannot be `bad`
+    error[E204]: `severity` cannot be `bad`
      --> t.yaml:4:13
       |
     4 | - severity: bad
@@ -83,7 +83,7 @@ fn keys_that_are_missing_or_do_not_go_together() {
       = help: it can be `info`, `warning` or `critical`
     "#);
     insta::assert_snapshot!(rule_errors("  signal: cron.run\n  threshold: {within: 10m}\n  absent: {for: 1h, expected: always}\n"), @r#"
-    error: `threshold` and `absent` in one rule
+    error[E401]: `threshold` and `absent` in one rule
      --> t.yaml:9:3
       |
     9 |   absent: {for: 1h, expected: always}
@@ -91,28 +91,21 @@ fn keys_that_are_missing_or_do_not_go_together() {
       = help: a rule has one condition: make two rules
     "#);
     insta::assert_snapshot!(rule_errors("  threshold: {}\n  metric: m\n"), @r#"
-    error: a rule needs `signal`
-     --> t.yaml:3:3
-      |
-    3 | - name: r
-      |   ^^^^
-      = help: the type that it watches: `signal: mail.outcome`
-
-    error: `threshold` needs `count` or `distinct`
+    error[E402]: `threshold` needs `count` or `distinct`
      --> t.yaml:7:3
       |
     7 |   threshold: {}
       |   ^^^^^^^^^
       = help: such as `{count: 5, within: 10m}`
 
-    error: `threshold` needs `within`
+    error[E202]: `threshold` needs `within`
      --> t.yaml:7:14
       |
     7 |   threshold: {}
       |              ^
       = help: the window: `within: 10m`
 
-    error: `metric` is not there yet
+    error[E210]: `metric` is not in this version
      --> t.yaml:8:3
       |
     8 |   metric: m
@@ -120,21 +113,22 @@ fn keys_that_are_missing_or_do_not_go_together() {
       = help: rules over metrics come in a later version; watch a signal
     "#);
     insta::assert_snapshot!(rule_errors("  signal: cron.run\n  threshold: {ratio: {at_least: 0.5}, within: 10m}\n"), @r#"
-    error: `ratio` is not there yet
+    error[E210]: `ratio` is not in this version
      --> t.yaml:8:15
       |
     8 |   threshold: {ratio: {at_least: 0.5}, within: 10m}
       |               ^^^^^
-      = help: ratios come in a later version; count the bad outcomes alone until then
+      = help: ratios come in a later version; count the bad outcomes alone until
+              then
     "#);
     insta::assert_snapshot!(rule_errors("  signal: cron.run\n  where: {outcome: ok}\n  group_by: [job]\n  absent: {blind_after: 1m, for: 1h}\n"), @r#"
-    error: `blind_after` is at least 2m
+    error[E205]: `blind_after` is at least 2m
       --> t.yaml:10:25
        |
     10 |   absent: {blind_after: 1m, for: 1h}
        |                         ^^ from 2m to 7d
 
-    error: `for` beside `blind_after`
+    error[E403]: `for` beside `blind_after`
       --> t.yaml:10:29
        |
     10 |   absent: {blind_after: 1m, for: 1h}
@@ -142,22 +136,23 @@ fn keys_that_are_missing_or_do_not_go_together() {
        = help: a silent site and a missing signal are two rules
     "#);
     insta::assert_snapshot!(rule_errors("  signal: cron.run\n  group_by: [job]\n  absent: {for: 45m, expected: always}\n"), @r#"
-    error: `expected: always` has no groups
+    error[E403]: `expected: always` has no groups
      --> t.yaml:8:13
       |
     8 |   group_by: [job]
       |             ^
-      = help: nobody knows which groups should come: take `group_by` away, or write `expected: once_seen`
+      = help: nobody knows which groups should come: take `group_by` away, or write
+              `expected: once_seen`
     "#);
     insta::assert_snapshot!(rule_errors("  signal: cron.run\n  for: 5m\n  absent: {for: 45m, expected: sometimes}\n"), @r#"
-    error: `for` beside `absent`
+    error[E403]: `for` beside `absent`
      --> t.yaml:8:3
       |
     8 |   for: 5m
       |   ^^^
       = help: say the whole span in `absent`
 
-    error: `expected` cannot be `sometimes`
+    error[E204]: `expected` cannot be `sometimes`
      --> t.yaml:9:32
       |
     9 |   absent: {for: 45m, expected: sometimes}
@@ -165,95 +160,99 @@ fn keys_that_are_missing_or_do_not_go_together() {
       = help: it can be `always` or `once_seen`
     "#);
     insta::assert_snapshot!(rule_errors("  signal: cron.run\n  absent: {}\n"), @r#"
-    error: `absent` needs `for`
+    error[E202]: `absent` needs `for`
      --> t.yaml:8:11
       |
     8 |   absent: {}
       |           ^
       = help: such as `{for: 45m, expected: once_seen}`
 
-    error: `absent` needs `expected`
+    error[E202]: `absent` needs `expected`
      --> t.yaml:8:11
       |
     8 |   absent: {}
       |           ^
-      = help: `always` waits from the configuration on, `once_seen` from the first match on
+      = help: `always` waits from the configuration on, `once_seen` from the first
+              match on
     "#);
 }
 
 #[test]
 fn fields_groups_and_evidence() {
     insta::assert_snapshot!(rule_errors(&format!("{COUNT}  group_by: source\n  evidence: [status, status, at, ip]\n")), @r#"
-    error: `group_by` is a list
+    error[E203]: `group_by` is a list
      --> t.yaml:9:13
       |
     9 |   group_by: source
       |             ^^^^^^
       = help: write `[source]`
 
-    error: `evidence` names it twice
+    error[E209]: `evidence` names it twice
       --> t.yaml:10:22
        |
     10 |   evidence: [status, status, at, ip]
        |                      ^^^^^^
        = help: keep one of them
 
-    error: evidence always has the time
+    error[E209]: evidence always has the time
       --> t.yaml:10:30
        |
     10 |   evidence: [status, status, at, ip]
        |                              ^^
        = help: take `at` away
 
-    error: http.request has no field `ip`
+    error[E302]: http.request has no field `ip`
       --> t.yaml:10:34
        |
     10 |   evidence: [status, status, at, ip]
        |                                  ^^ unknown field
-       = help: it can be `method`, `path`, `status`, `route_group`, `user_agent`, `duration_ms`, `source`, `action`, `flags`, `bot`, `network` or `repeats`
+       = help: it can be `method`, `path`, `status`, `route_group`, `user_agent`,
+               `duration_ms`, `source`, `action`, `flags`, `bot`, `network` or
+               `repeats`
     "#);
     insta::assert_snapshot!(rule_errors(&format!("{COUNT}  group_by: [source, method, status, path, route_group]\n")), @r#"
-    error: `group_by` has 5 entries; it has at most 4
+    error[E207]: `group_by` has 5 entries; it has at most 4
      --> t.yaml:9:13
       |
     9 |   group_by: [source, method, status, path, route_group]
       |             ^
     "#);
     insta::assert_snapshot!(rule_errors(&format!("{COUNT}  severity: hihg\n  for: -1s\n  suppress: 8d\n  resolve_after: 0\n  why: ' '\n  do: \"a\\nb\"\n")), @r#"
-    error: `severity` cannot be `hihg`
+    error[E204]: `severity` cannot be `hihg`
      --> t.yaml:9:13
       |
     9 |   severity: hihg
       |             ^^^^
       = help: it can be `info`, `warning` or `critical`
 
-    error: `for` is a duration, not `-1s`
+    error[E211]: `for` is a duration, not `-1s`
       --> t.yaml:10:8
        |
     10 |   for: -1s
        |        ^^^
-       = help: a whole number and one of ms, s, m, h, d: `500ms`, `90s`, `10m`, `1h`, `7d`
+       = help: a whole number and one of ms, s, m, h, d: `500ms`, `90s`, `10m`,
+               `1h`, `7d`
 
-    error: `suppress` is at most 7d
+    error[E205]: `suppress` is at most 7d
       --> t.yaml:11:13
        |
     11 |   suppress: 8d
        |             ^^ from 0s to 7d
 
-    error: `resolve_after` is a duration, not `0`
+    error[E211]: `resolve_after` is a duration, not `0`
       --> t.yaml:12:18
        |
     12 |   resolve_after: 0
        |                  ^
        = help: give it a unit: `0s`, `0m`, `0h`
 
-    error: `why` is empty
+    error[E206]: `why` is empty
       --> t.yaml:13:8
        |
     13 |   why: ' '
        |        ^^^
 
-    error: `do` is one line of characters that can be seen; it has U+000A, a control character, as character 2
+    error[E206]: `do` is one line of characters that can be seen; it has U+000A, a control character, as character 2
       --> t.yaml:14:7
        |
     14 |   do: "a\nb"
@@ -270,7 +269,7 @@ fn messages_that_cannot_be_filled() {
         ))
     };
     insta::assert_snapshot!(message("'{conut} from {source}'"), @r#"
-    error: `message` has nothing called `conut`
+    error[E501]: `message` has nothing called `conut`
      --> t.yaml:9:13
       |
     9 |   message: '{conut} from {source}'
@@ -278,15 +277,16 @@ fn messages_that_cannot_be_filled() {
       = help: did you mean `count`? (fields of `group_by` can be named too)
     "#);
     insta::assert_snapshot!(message("'{count} on {method}'"), @r#"
-    error: `message` has nothing called `method`
+    error[E501]: `message` has nothing called `method`
      --> t.yaml:9:24
       |
     9 |   message: '{count} on {method}'
       |                        ^^^^^^^^
-      = help: it can be `count`, `site`, `within` or `source` (fields of `group_by` can be named too)
+      = help: it can be `count`, `site`, `within` or `source` (fields of `group_by`
+              can be named too)
     "#);
     insta::assert_snapshot!(message("'{count'"), @r#"
-    error: a `{` alone
+    error[E502]: a `{` alone
      --> t.yaml:9:13
       |
     9 |   message: '{count'
@@ -294,7 +294,7 @@ fn messages_that_cannot_be_filled() {
       = help: write `{{` for the character itself
     "#);
     insta::assert_snapshot!(message("'count}'"), @r#"
-    error: a `}` alone
+    error[E502]: a `}` alone
      --> t.yaml:9:18
       |
     9 |   message: 'count}'
@@ -302,22 +302,23 @@ fn messages_that_cannot_be_filled() {
       = help: write `}}` for the character itself
     "#);
     insta::assert_snapshot!(message("'é {} x'"), @r#"
-    error: `message` has nothing called ``
+    error[E501]: `message` has nothing called ``
      --> t.yaml:9:15
       |
     9 |   message: 'é {} x'
       |               ^^
-      = help: it can be `count`, `site`, `within` or `source` (fields of `group_by` can be named too)
+      = help: it can be `count`, `site`, `within` or `source` (fields of `group_by`
+              can be named too)
     "#);
     insta::assert_snapshot!(message(&"x".repeat(501)), @r#"
-    error: `message` has 501 characters; it has at most 500
+    error[E206]: `message` has 501 characters; it has at most 500
      --> t.yaml:9:12
       |
     9 |   message: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
       |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
     "#);
     insta::assert_snapshot!(errors("format: 1\nrules:\n- name: r\n  title: T\n  subsystem: s\n  signal: cron.run\n  absent: {for: 1h, expected: always}\n  message: '{count} jobs'\n"), @r#"
-    error: an absence counts nothing
+    error[E503]: an absence counts nothing
      --> t.yaml:8:13
       |
     8 |   message: '{count} jobs'
@@ -329,41 +330,41 @@ fn messages_that_cannot_be_filled() {
 #[test]
 fn bundles_and_tests_are_checked_for_their_shape() {
     insta::assert_snapshot!(rule_errors(&format!("{COUNT}  bundle: {{by: [user], wait: 2h, max: 0}}\n")), @r#"
-    error: `bundle.by` cannot be `user`
+    error[E204]: `bundle.by` cannot be `user`
      --> t.yaml:9:17
       |
     9 |   bundle: {by: [user], wait: 2h, max: 0}
       |                 ^^^^
       = help: it can be `tenant`, `site`, `rule`, `severity` or `subsystem`
 
-    error: `bundle.wait` is at most 1h
+    error[E205]: `bundle.wait` is at most 1h
      --> t.yaml:9:30
       |
     9 |   bundle: {by: [user], wait: 2h, max: 0}
       |                              ^^ from 0s to 1h
 
-    error: `bundle.max` is at least 1
+    error[E205]: `bundle.max` is at least 1
      --> t.yaml:9:39
       |
     9 |   bundle: {by: [user], wait: 2h, max: 0}
       |                                       ^ from 1 to 1000
     "#);
     insta::assert_snapshot!(rule_errors(&format!("{COUNT}  bundle: {{}}\n")), @r#"
-    error: `bundle` needs `by`
+    error[E202]: `bundle` needs `by`
      --> t.yaml:9:11
       |
     9 |   bundle: {}
       |           ^
       = help: such as `by: [site]`
 
-    error: `bundle` needs `wait`
+    error[E202]: `bundle` needs `wait`
      --> t.yaml:9:11
       |
     9 |   bundle: {}
       |           ^
       = help: such as `wait: 30s`
 
-    error: `bundle` needs `max`
+    error[E202]: `bundle` needs `max`
      --> t.yaml:9:11
       |
     9 |   bundle: {}
@@ -371,62 +372,63 @@ fn bundles_and_tests_are_checked_for_their_shape() {
       = help: such as `max: 20`
     "#);
     insta::assert_snapshot!(rule_errors(&format!("{COUNT}  tests:\n  - signals: [{{every: 1m}}, {{at: 0s, times: 0}}, {{at: 0s, status: 700}}]\n    expect: [{{at: 0s, state: fired}}, {{state: firing}}, {{at: 1s, state: firing, group: {{source: x}}}}]\n")), @r#"
-    error: a test needs `name`
+    error[E202]: a test needs `name`
       --> t.yaml:10:5
        |
     10 |   - signals: [{every: 1m}, {at: 0s, times: 0}, {at: 0s, status: 700}]
        |     ^^^^^^^
        = help: say what it shows: `name: five failures in ten minutes`
 
-    error: a test's signal needs `at`
+    error[E202]: a test's signal needs `at`
       --> t.yaml:10:16
        |
     10 |   - signals: [{every: 1m}, {at: 0s, times: 0}, {at: 0s, status: 700}]
        |                ^^^^^
        = help: when it comes, from the start of the test: `at: 0s`
 
-    error: `times` is at least 1
+    error[E205]: `times` is at least 1
       --> t.yaml:10:44
        |
     10 |   - signals: [{every: 1m}, {at: 0s, times: 0}, {at: 0s, status: 700}]
        |                                            ^ from 1 to 10000
 
-    error: `status` is at most 599
+    error[E205]: `status` is at most 599
       --> t.yaml:10:65
        |
     10 |   - signals: [{every: 1m}, {at: 0s, times: 0}, {at: 0s, status: 700}]
        |                                                                 ^^^ from 100 to 599
 
-    error: `state` cannot be `fired`
+    error[E204]: `state` cannot be `fired`
       --> t.yaml:11:30
        |
     11 |     expect: [{at: 0s, state: fired}, {state: firing}, {at: 1s, state: firing, group: {source: x}}]
        |                              ^^^^^
        = help: it can be `inactive`, `pending` or `firing`
 
-    error: an expectation needs `at`
+    error[E202]: an expectation needs `at`
       --> t.yaml:11:39
        |
     11 |     expect: [{at: 0s, state: fired}, {state: firing}, {at: 1s, state: firing, group: {source: x}}]
        |                                       ^^^^^
        = help: when it is looked at: `at: 4m`
 
-    error: `group` has no `source`
+    error[E201]: `group` has no `source`
       --> t.yaml:11:87
        |
     11 |     expect: [{at: 0s, state: fired}, {state: firing}, {at: 1s, state: firing, group: {source: x}}]
        |                                                                                       ^^^^^^ unknown key
        = help: there is none here: take it away
 
-    error: `source` is a keyed hash, 32 lowercase hex digits
+    error[E304]: `source` is a keyed hash, 32 lowercase hex digits
       --> t.yaml:11:95
        |
     11 |     expect: [{at: 0s, state: fired}, {state: firing}, {at: 1s, state: firing, group: {source: x}}]
        |                                                                                               ^
-       = help: look it up in the integration's own page on the site: only the site knows what its hashes stand for
+       = help: look it up in the integration's own page on the site: only the site
+               knows what its hashes stand for
     "#);
     insta::assert_snapshot!(rule_errors("  absent: {blind_after: 1h}\n  tests: [{name: n, signals: [{at: 0s, status: 200}], expect: []}]\n"), @r#"
-    error: a sign of life has no `status`
+    error[E701]: a sign of life has no `status`
      --> t.yaml:8:40
       |
     8 |   tests: [{name: n, signals: [{at: 0s, status: 200}], expect: []}]

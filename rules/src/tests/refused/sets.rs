@@ -14,7 +14,7 @@ fn sets_are_checked_as_a_whole() {
         |name: &str| format!("- {{name: {name}, title: T, subsystem: s, message: m, absent: {{blind_after: 1h}}}}\n");
     let file = |rules: &str| format!("format: 1\nrules:\n{rules}");
     insta::assert_snapshot!(errors_of(&[("a.yaml", &file(&rule("one"))), ("b.yaml", &file(&(rule("two") + &rule("one"))))]), @r#"
-    error: two rules are called `one`
+    error[E601]: two rules are called `one`
      --> b.yaml:4:10
       |
     4 | - {name: one, title: T, subsystem: s, message: m, signal: cron.run, threshold: {count: 1, within: 1m}}
@@ -22,7 +22,7 @@ fn sets_are_checked_as_a_whole() {
       = help: give one of them another name
     "#);
     insta::assert_snapshot!(errors_of(&[("a.yaml", &file(&blind("one"))), ("b.yaml", &file(&blind("two")))]), @r#"
-    error: two rules with `blind_after`
+    error[E602]: two rules with `blind_after`
      --> b.yaml:3:10
       |
     3 | - {name: two, title: T, subsystem: s, message: m, absent: {blind_after: 1h}}
@@ -30,14 +30,14 @@ fn sets_are_checked_as_a_whole() {
       = help: a silent site is one alert: keep one of them
     "#);
     insta::assert_snapshot!(errors_of(&[("a.yaml", "format: 1\nlimits: {}\ndisabled: []"), ("b.yaml", "format: 1\nlimits: {}\ndisabled: []")]), @r#"
-    error: `limits` stands in two files
+    error[E603]: `limits` stands in two files
      --> b.yaml:2:1
       |
     2 | limits: {}
       | ^^^^^^ first in a.yaml
       = help: a rule set has one: keep one of them
 
-    error: `disabled` stands in two files
+    error[E603]: `disabled` stands in two files
      --> b.yaml:3:1
       |
     3 | disabled: []
@@ -45,21 +45,21 @@ fn sets_are_checked_as_a_whole() {
       = help: a rule set has one: keep one of them
     "#);
     insta::assert_snapshot!(errors_of(&[("a.yaml", "format: 1\nrulez: []"), ("b.yaml", "fromat: 1")]), @r#"
-    error: a rule file has no `rulez`
+    error[E201]: a rule file has no `rulez`
      --> a.yaml:2:1
       |
     2 | rulez: []
       | ^^^^^ unknown key
       = help: did you mean `rules`?
 
-    error: a rule file has no `fromat`
+    error[E201]: a rule file has no `fromat`
      --> b.yaml:1:1
       |
     1 | fromat: 1
       | ^^^^^^ unknown key
       = help: did you mean `format`?
 
-    error: a rule file needs `format`
+    error[E202]: a rule file needs `format`
      --> b.yaml:1:1
       |
     1 | fromat: 1
@@ -67,14 +67,14 @@ fn sets_are_checked_as_a_whole() {
       = help: begin with `format: 1`
     "#);
     insta::assert_snapshot!(errors("format: 1\nlimits: {rule_groups: 100, site_groups: 10}\ndisabled: [cron.runs, cron.run]\n"), @r#"
-    error: `rule_groups`, 100, is more than `site_groups`, 10
+    error[E606]: `rule_groups`, 100, is more than `site_groups`, 10
      --> t.yaml:2:23
       |
     2 | limits: {rule_groups: 100, site_groups: 10}
       |                       ^^^
       = help: one rule must fit its site
 
-    error: a disabled type cannot be `cron.runs`
+    error[E204]: a disabled type cannot be `cron.runs`
      --> t.yaml:3:12
       |
     3 | disabled: [cron.runs, cron.run]
@@ -82,25 +82,25 @@ fn sets_are_checked_as_a_whole() {
       = help: did you mean `cron.run`?
     "#);
     insta::assert_snapshot!(errors("format: 1\nlimits: {rule_groups: 0, site_groups: 100001, site_bytes: 1, sites: 1}\n"), @r#"
-    error: `rule_groups` is at least 1
+    error[E205]: `rule_groups` is at least 1
      --> t.yaml:2:23
       |
     2 | limits: {rule_groups: 0, site_groups: 100001, site_bytes: 1, sites: 1}
       |                       ^ from 1 to 100000
 
-    error: `site_groups` is at most 100000
+    error[E205]: `site_groups` is at most 100000
      --> t.yaml:2:39
       |
     2 | limits: {rule_groups: 0, site_groups: 100001, site_bytes: 1, sites: 1}
       |                                       ^^^^^^ from 1 to 100000
 
-    error: `site_bytes` is at least 65536
+    error[E205]: `site_bytes` is at least 65536
      --> t.yaml:2:59
       |
     2 | limits: {rule_groups: 0, site_groups: 100001, site_bytes: 1, sites: 1}
       |                                                           ^ from 65536 to 67108864
 
-    error: `limits` has no `sites`
+    error[E201]: `limits` has no `sites`
      --> t.yaml:2:62
       |
     2 | limits: {rule_groups: 0, site_groups: 100001, site_bytes: 1, sites: 1}
@@ -117,7 +117,7 @@ fn a_rule_that_could_exceed_its_site_is_refused() {
         )
     };
     insta::assert_snapshot!(errors(&set("{site_bytes: 1000000}")), @r#"
-    error: `visitors` can take 3364000 bytes, 1000 groups of 3364; `limits` gives the site 1000000
+    error[E605]: `visitors` can take 3364000 bytes, 1000 groups of 3364; `limits` gives the site 1000000
      --> t.yaml:4:9
       |
     4 | - name: visitors

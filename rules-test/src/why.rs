@@ -1,0 +1,136 @@
+//! What came until an expectation, counted by hand and not by the engine: the reason that is given where it fails.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use logystera_processor::core::{Condition, Expected, Rule, show_value};
+use logystera_rules::{Expectation, TestValue};
+use logystera_schemas::batch::Value;
+use logystera_schemas::text::counted;
+
+use crate::timeline::{Line, Signal};
+
+/// Fields and values as text.
+pub(crate) type Labels = Vec<(String, String)>;
+
+/// A time or a span, in the largest unit that divides it.
+pub(crate) fn span(ms: i64) -> String {
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+    match units.iter().find(|(_, length)| ms != 0 && ms % length == 0) {
+        Some((unit, length)) => format!("{}{unit}", ms / length),
+        None => "0s".to_owned(),
+    }
+}
+
+/// The fields of a group and their values.
+pub(crate) fn labels(rule: &Rule, group: &[(usize, TestValue)]) -> Labels {
+    group.iter().filter_map(|(field, value)| label(rule, *field, &value.as_value())).collect()
+}
+
+fn label(rule: &Rule, field: usize, value: &Value<'_>) -> Option<(String, String)> {
+    let signal = rule.signal?;
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = show_value(signal, field, value, &mut text);
+    Some((signal.def().fields.get(field)?.name.clone(), text))
+}
+
+/// Why the rule stands as it does at the time of the expectation, of the signals that came until then.
+pub(crate) fn why(rule: &Rule, expected: &Expectation, came: &[Signal<'_>]) -> String {
+    let wanted = labels(rule, &expected.group);
+    let of_group = |signal: &&Signal<'_>| {
+        let has = |(field, value): &(String, String)| {
+            let place = rule.signal.and_then(|s| s.def().field(field)).map(|(place, _)| place);
+            place.and_then(|place| label(rule, place, &signal.line.fields[place])).is_some_and(|(_, v)| v == *value)
+        };
+        wanted.iter().all(has)
+    };
+    let matches: Vec<&Signal<'_>> = came.iter().filter(|signal| signal.line.matches).filter(of_group).collect();
+    let now = expected.at_ms;
+    let said = match &rule.condition {
+        Condition::Count { threshold, within_ms, .. } => {
+            let repeats = rule.signal.and_then(|s| s.def().field("repeats")).map(|(place, _)| place);
+            let weight = |signal: &Signal<'_>| match repeats.map(|place| &signal.line.fields[place]) {
+                Some(Value::Int(times)) => u64::try_from(*times).unwrap_or(1),
+                _ => 1,
+            };
+            let mut groups = BTreeMap::<Labels, u64>::new();
+            let inside = matches.iter().filter(|signal| signal.at_ms > now - within_ms);
+            inside.for_each(|signal| *groups.entry(group_of(rule, signal)).or_default() += weight(signal));
+            in_window(rule, &groups, &counted(u64::from(*threshold), "match", "matches"), *within_ms, &matches, now)
+        }
+        Condition::Distinct { field, at_least, within_ms } => {
+            let mut groups = BTreeMap::<Labels, BTreeSet<String>>::new();
+            for signal in matches.iter().filter(|signal| signal.at_ms > now - within_ms) {
+                let value = &signal.line.fields[*field];
+                if let Some((_, text)) = label(rule, *field, value).filter(|_| *value != Value::Absent) {
+                    groups.entry(group_of(rule, signal)).or_default().insert(text);
+                }
+            }
+            let groups = groups.into_iter().map(|(group, values)| (group, values.len() as u64)).collect();
+            in_window(rule, &groups, &format!("{at_least} values"), *within_ms, &matches, now)
+        }
+        Condition::Absent { for_ms, expected } => match matches.last() {
+            Some(last) => {
+                format!("the last match came at {}; {} later it is missed", span(last.at_ms), span(*for_ms))
+            }
+            None if *expected == Expected::OnceSeen => {
+                "no match came, and only what was seen once is missed".to_owned()
+            }
+            None => format!("no match came; at {} it is missed", span(*for_ms)),
+        },
+        Condition::Blind { after_ms } => match came.last() {
+            Some(last) => format!("the site was heard last at {}; silent is {}", span(last.at_ms), span(*after_ms)),
+            None => format!("the site was never heard; silent is {}", span(*after_ms)),
+        },
+    };
+    let others = came.iter().filter(|signal| !signal.line.matches).count();
+    match came.iter().find(|signal| !signal.line.matches) {
+        Some(other) => format!(
+            "{said}; {} of {} not pass `where`, such as {{{}}}",
+            others,
+            counted(came.len() as u64, "signal does", "signals do"),
+            given(rule, other.line)
+        ),
+        None => said,
+    }
+}
+
+/// The group of a signal.
+fn group_of(rule: &Rule, signal: &Signal<'_>) -> Labels {
+    rule.group_by.iter().filter_map(|field| label(rule, *field, &signal.line.fields[*field])).collect()
+}
+
+/// How far a window is filled, of the group that has most in it.
+fn in_window(
+    rule: &Rule,
+    groups: &BTreeMap<Labels, u64>,
+    wanted: &str,
+    within_ms: i64,
+    matches: &[&Signal<'_>],
+    now: i64,
+) -> String {
+    let most = groups.iter().max_by_key(|(_, count)| **count);
+    let count = most.map_or(0, |(_, count)| *count);
+    let mut said = format!("{count} of {wanted} within {}", span(within_ms));
+    if let Some((group, _)) = most.filter(|_| !rule.group_by.is_empty() && groups.len() > 1) {
+        let group: Vec<String> = group.iter().map(|(field, value)| format!("{field}: {value}")).collect();
+        // Writing to a string does not fail.
+        let _ =
+            write!(said, " in the group that has most, {{{}}}; there are {} groups", group.join(", "), groups.len());
+    }
+    match matches.first().filter(|first| first.at_ms <= now - within_ms) {
+        Some(first) => {
+            format!("{said}; the first match, at {}, left at {}", span(first.at_ms), span(first.at_ms + within_ms))
+        }
+        None => said,
+    }
+}
+
+/// The fields that a line gives, which tell it from a match.
+fn given(rule: &Rule, line: &Line<'_>) -> String {
+    let fields = rule.signal.map_or(0, |signal| signal.def().fields.len());
+    let shown =
+        (0..fields).filter(|place| line.gives(*place)).filter_map(|place| label(rule, place, &line.fields[place]));
+    shown.map(|(field, value)| format!("{field}: {value}")).collect::<Vec<_>>().join(", ")
+}

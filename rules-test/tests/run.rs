@@ -1,0 +1,174 @@
+//! Tests of rule files as they are run: what passes, what fails, and what is said of it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+use logystera_rules::{DEFAULT_PACK, TestState, check};
+use logystera_rules_test::{RuleResult, junit, run, shown};
+
+/// Runs the tests of one file.
+fn results(text: &str) -> Vec<RuleResult> {
+    let checked = check(&[("t.yaml", text)]);
+    assert!(checked.set.is_some(), "{:#?}", checked.diagnostics);
+    checked.tests.iter().map(|tests| run(tests).unwrap()).collect()
+}
+
+/// What is said of the tests of one rule, of which the rest is given.
+fn said(rule: &str) -> String {
+    shown(&results(&format!("format: 1\nrules:\n- name: r\n  title: T\n  subsystem: s\n  message: m\n{rule}")), &[])
+}
+
+const MAIL: &str =
+    "  signal: mail.outcome\n  where: {outcome: failed}\n  threshold: {count: 5, within: 10m}\n  tests:\n";
+
+#[test]
+fn an_expectation_that_fails_says_what_was_seen_and_why() {
+    let failing = "signals: [{at: 0s, every: 1m, times: 5, outcome: failed}]";
+    insta::assert_snapshot!(said(&format!("{MAIL}  - name: too soon\n    {failing}\n    expect: [{{at: 3m, state: firing}}]\n")), @r#"
+    FAILED r: too soon
+      --> t.yaml:13:14
+          at 3m: expected firing, was inactive: 4 of 5 matches within 10m
+
+    no test makes it fire: r
+    1 test of 1 rule: 0 passed, 1 failed
+    "#);
+    insta::assert_snapshot!(said(&format!("{MAIL}  - name: too late\n    {failing}\n    expect: [{{at: 12m, state: inactive}}]\n")), @r#"
+    FAILED r: too late
+      --> t.yaml:13:14
+          at 12m: expected inactive, was firing (the condition is false again, and
+          the alert resolves at 25m): 2 of 5 matches within 10m; the first match, at
+          0s, left at 10m
+
+    1 test of 1 rule: 0 passed, 1 failed
+    "#);
+    insta::assert_snapshot!(said(&format!("{MAIL}  - name: spread\n    signals: [{{at: 0s, every: 3m, times: 5, outcome: failed}}]\n    expect: [{{at: 12m, state: firing}}]\n")), @r#"
+    FAILED r: spread
+      --> t.yaml:13:14
+          at 12m: expected firing, was inactive: 4 of 5 matches within 10m; the
+          first match, at 0s, left at 10m
+
+    no test makes it fire: r
+    1 test of 1 rule: 0 passed, 1 failed
+    "#);
+    insta::assert_snapshot!(said(&format!("{MAIL}  - name: others\n    signals: [{{at: 0s, times: 5, outcome: sent}}]\n    expect: [{{at: 1m, state: firing, count: 99}}]\n")), @r#"
+    FAILED r: others
+      --> t.yaml:13:14
+          at 1m: expected firing with a count of 99, was inactive with a count of 0:
+          0 of 5 matches within 10m; 5 of 5 signals do not pass `where`, such as
+          {outcome: sent}
+
+    no test makes it fire: r
+    1 test of 1 rule: 0 passed, 1 failed
+    "#);
+    insta::assert_snapshot!(said(&format!("{MAIL}  - name: a count\n    {failing}\n    expect: [{{at: 4m, state: firing, count: 6}}, {{at: 4m, state: firing, count: 5}}]\n")), @r#"
+    FAILED r: a count
+      --> t.yaml:13:14
+          at 4m: expected firing with a count of 6, was firing with a count of 5: 5
+          of 5 matches within 10m
+
+    1 test of 1 rule: 0 passed, 1 failed
+    "#);
+}
+
+/// The file passes every check; only a run shows that its test is wrong.
+#[test]
+fn a_test_that_is_wrong_fails() {
+    let text = include_str!("../../rules/tests/silent/test-wrong.yaml");
+    insta::assert_snapshot!(shown(&results(text), &["other"]), @r#"
+    FAILED test-wrong: wrong on purpose
+      --> t.yaml:13:14
+          at 1m: expected firing with a count of 99, was inactive with a count of 0:
+          0 of 5 matches within 10m; 1 of 1 signal does not pass `where`, such as
+          {outcome: sent}
+
+    no test makes it fire: test-wrong
+    no tests: other
+    1 test of 1 rule: 0 passed, 1 failed
+    "#);
+}
+
+#[test]
+fn groups_and_kinds_of_conditions_have_their_reasons() {
+    let spray = "  signal: auth.attempt\n  group_by: [source]\n  threshold: {distinct: {field: user_hash, at_least: 3}, within: 1h}\n  for: 1m\n  tests:\n  - name: two\n    signals:\n    - {at: 0s, outcome: failure, method: form, source: 00000000000000000000000000000001, user_hash: 0000000000000000000000000000000a}\n    - {at: 1s, outcome: failure, method: form, source: 00000000000000000000000000000001, user_hash: 0000000000000000000000000000000b}\n    - {at: 2s, outcome: failure, method: form, source: 00000000000000000000000000000002, user_hash: 0000000000000000000000000000000c}\n    expect:\n    - {at: 3s, state: firing}\n    - {at: 3s, state: pending, group: {source: 00000000000000000000000000000002}}\n";
+    insta::assert_snapshot!(said(spray), @r#"
+    FAILED r: two
+      --> t.yaml:18:7
+          at 3s: expected firing, was inactive: 2 of 3 values within 1h in the group
+          that has most, {source: 00000000000000000000000000000001}; there are 2
+          groups
+      --> t.yaml:19:7
+          at 3s: expected pending, was inactive: 1 of 3 values within 1h
+
+    no test makes it fire: r
+    1 test of 1 rule: 0 passed, 1 failed
+    "#);
+    let pending = "  signal: cron.run\n  threshold: {count: 2, within: 10m}\n  for: 5m\n  tests:\n  - name: not yet\n    signals: [{at: 0s, times: 2, job: a, outcome: ok}]\n    expect: [{at: 1m, state: firing}]\n";
+    insta::assert_snapshot!(said(pending), @r#"
+    FAILED r: not yet
+      --> t.yaml:13:14
+          at 1m: expected firing, was pending (the condition must hold until 5m): 2
+          of 2 matches within 10m
+
+    no test makes it fire: r
+    1 test of 1 rule: 0 passed, 1 failed
+    "#);
+    let absent = "  signal: cron.run\n  absent: {for: 1h, expected: once_seen}\n  tests:\n  - name: never came\n    expect: [{at: 2h, state: firing}]\n  - name: came\n    signals: [{at: 10m, job: a, outcome: ok}]\n    expect: [{at: 1h, state: firing}, {at: 70m, state: firing}]\n";
+    insta::assert_snapshot!(said(absent), @r#"
+    FAILED r: never came
+      --> t.yaml:11:14
+          at 2h: expected firing, was inactive: no match came, and only what was
+          seen once is missed
+
+    FAILED r: came
+      --> t.yaml:14:14
+          at 1h: expected firing, was inactive: the last match came at 10m; 1h later
+          it is missed
+
+    2 tests of 1 rule: 0 passed, 2 failed
+    "#);
+    let blind = "  absent: {blind_after: 10m}\n  tests:\n  - name: silent\n    signals: [{at: 0s, every: 1m, times: 5}]\n    expect: [{at: 13m, state: firing}, {at: 15m, state: firing}]\n";
+    insta::assert_snapshot!(said(blind), @r#"
+    FAILED r: silent
+      --> t.yaml:11:14
+          at 13m: expected firing, was inactive: the site was heard last at 4m;
+          silent is 10m
+
+    1 test of 1 rule: 0 passed, 1 failed
+    "#);
+}
+
+#[test]
+fn build_servers_get_junit() {
+    let text = format!(
+        "format: 1\nrules:\n- name: r\n  title: T\n  subsystem: s\n  message: m\n{MAIL}  - name: 'quiet & \"fine\"'\n    expect: [{{at: 1m, state: inactive}}]\n  - name: <wrong>\n    expect: [{{at: 1m, state: firing}}]\n"
+    );
+    insta::assert_snapshot!(junit(&results(&text)), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <testsuites name="logystera rules test" tests="2" failures="1">
+      <testsuite name="r" file="t.yaml" tests="2" failures="1">
+        <testcase classname="r" name="quiet &amp; &quot;fine&quot;" file="t.yaml"/>
+        <testcase classname="r" name="&lt;wrong&gt;" file="t.yaml">
+          <failure message="at 1m: expected firing, was inactive: 0 of 5 matches within 10m">t.yaml:14:14</failure>
+        </testcase>
+      </testsuite>
+    </testsuites>
+    "#);
+}
+
+#[test]
+fn the_tests_of_the_default_pack_pass_and_show_each_rule_firing_and_silent() {
+    let checked = check(&DEFAULT_PACK);
+    let names: Vec<&str> = checked.tests.iter().map(|tests| tests.rule.as_str()).collect();
+    assert_eq!(names.len(), checked.set.unwrap().rules.len(), "only {names:?} have tests");
+    let results: Vec<RuleResult> = checked.tests.iter().map(|tests| run(tests).unwrap()).collect();
+    assert!(
+        results.iter().all(|result| result.tests.iter().all(|test| test.failures.is_empty())),
+        "{}",
+        shown(&results, &[])
+    );
+    for tests in &checked.tests {
+        let expects = |state| tests.tests.iter().any(|test| test.expect.iter().any(|expected| expected.state == state));
+        assert!(expects(TestState::Firing), "{}: no test makes it fire", tests.rule);
+        let silent = tests.tests.iter().any(|test| test.expect.iter().all(|e| e.state == TestState::Inactive));
+        assert!(silent, "{}: no test leaves it silent", tests.rule);
+    }
+}
