@@ -1,7 +1,7 @@
 //! What the subcommands share: exit codes, standard output, and the data folder's flag.
 
 use std::fmt::Display;
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -19,6 +19,12 @@ pub const FINDING: u8 = 1;
 pub const WRONG_USE: u8 = 2;
 /// Exit code: what is needed is not available.
 pub const NOT_AVAILABLE: u8 = 3;
+
+/// Whether standard output is a terminal whose user wants colours (see no-color.org).
+pub fn in_colour() -> bool {
+    let wants = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
+    io::stdout().is_terminal() && wants("NO_COLOR") && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
+}
 
 /// Folder of data where `--data` names none.
 pub const DATA_DEFAULT: &str = "logystera.data";

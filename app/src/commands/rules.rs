@@ -5,7 +5,6 @@ mod pack;
 mod publish;
 mod test;
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,7 +12,7 @@ use logystera_processor::core::RuleSet;
 use logystera_rules::{Checked, Diagnostic, WorstCase, summary};
 use serde_json::json;
 
-use crate::cli::{CliError, DONE, FINDING, Out, finish};
+use crate::cli::{CliError, DONE, FINDING, Out, finish, in_colour};
 use crate::installation::rules::load;
 
 /// Check and publish rule files, show the default pack, and which sites have which rules
@@ -124,12 +123,6 @@ fn check(args: &CheckArgs) -> Result<u8, CliError> {
     }
     out.flush()?;
     Ok(if set.is_none() || args.strict && !diagnostics.is_empty() { FINDING } else { DONE })
-}
-
-/// Whether standard output is a terminal whose user wants colours (see no-color.org).
-fn in_colour() -> bool {
-    let wants = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
-    std::io::stdout().is_terminal() && wants("NO_COLOR") && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
 }
 
 fn show_set(set: &RuleSet, explain: bool, diagnostics: &[Diagnostic], out: &mut Out) -> Result<(), CliError> {

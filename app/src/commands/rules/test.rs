@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use logystera_rules::{Checked, summary};
 use logystera_rules_test::{junit, run, shown};
 
-use crate::cli::{CliError, DONE, FINDING, Out};
+use crate::cli::{CliError, DONE, FINDING, Out, in_colour};
 use crate::installation::rules::load;
 
 #[derive(clap::Args, Debug)]
@@ -24,7 +24,7 @@ pub(super) fn test(args: &TestArgs) -> Result<u8, CliError> {
     let Checked { set, tests, diagnostics } = load(&args.paths)?;
     let Some(set) = set else {
         for diagnostic in &diagnostics {
-            out.line(diagnostic.rendered(super::in_colour()) + "\n")?;
+            out.line(diagnostic.rendered(in_colour()) + "\n")?;
         }
         out.line(summary(&diagnostics))?;
         out.flush()?;
