@@ -3,7 +3,7 @@
 use logystera_processor::core::{Clause, Filter, Part, PartTest, Predicate, Test};
 use logystera_schemas::catalogue::{FieldDef, FieldKind, SignalType};
 
-use super::rules::Palette;
+use super::palette::Palette;
 use crate::input::Field;
 use crate::rng::Rng;
 

@@ -3,6 +3,7 @@
 mod backup;
 pub mod days;
 mod filters;
+pub mod palette;
 mod putting_back;
 pub mod rules;
 pub mod sender;
