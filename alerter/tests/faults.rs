@@ -14,14 +14,14 @@ use std::time::Duration;
 
 use common::{START_MS, apply, channels, fired, started, tick};
 use faulty::{ENDLESS, Faulty, HANGS, Protocol};
-use logystera_channels::address::{AddressPolicy, LookedUp, Lookup};
+use logystera_alerter::core::{Planner, retry};
 use logystera_alerter::courier::ChannelCourier;
+use logystera_alerter::task::{Courier as _, outcomes};
+use logystera_channels::address::{AddressPolicy, LookedUp, Lookup};
 use logystera_channels::email::server::MailConfig;
 use logystera_channels::http::HttpConfig;
 use logystera_channels::kinds::{self, Kinds};
 use logystera_channels::{Advice, Advisor, Channels, Target};
-use logystera_alerter::core::{Planner, retry};
-use logystera_alerter::task::{Courier as _, outcomes};
 use logystera_infra::clock::ManualClock;
 use logystera_schemas::control::ChannelKind;
 use logystera_schemas::delivery::{Attempt, AttemptState};
@@ -86,16 +86,21 @@ const FAULTS: [Fault; 32] = [
         "500 again and again",
         "webhook",
         &["HTTP/1.1 500 Oh"],
-        "failed status_500 next ~5s, failed status_500 next ~30s, failed status_500 next ~5m, failed status_500 next ~30m, failed status_500 next ~2h, failed status_500 next ~5h, failed status_500 next ~10h, dead status_500",
+        "failed status_500 next ~5s, failed status_500 next ~30s, failed status_500 next ~5m, failed status_500 next ~30m, failed status_500 next ~2h, failed status_500 next ~5h, failed status_500 next ~10h, dead status_500, not_sent nobody_told",
     ),
     fault(
         "410, and again",
         "webhook",
         &["HTTP/1.1 410 Gone"],
-        "failed status_410 next 1h, dead status_410, not_sent no_channel",
+        "failed status_410 next 1h, dead status_410, not_sent nobody_told, not_sent no_channel",
     ),
     fault("410, then well", "webhook", &["HTTP/1.1 410 Gone", OK], "failed status_410 next 1h, delivered"),
-    fault("413", "webhook", &["HTTP/1.1 413 Large"], "failed status_413 next ~5s, dead status_413"),
+    fault(
+        "413",
+        "webhook",
+        &["HTTP/1.1 413 Large"],
+        "failed status_413 next ~5s, dead status_413, not_sent nobody_told",
+    ),
     fault("it hangs", "webhook", &[HANGS, OK], "failed timeout next ~5s, delivered"),
     fault(
         "it hangs in the middle of an answer",
@@ -127,19 +132,19 @@ const FAULTS: [Fault; 32] = [
         "a name that leads inside by now",
         "webhook",
         &[],
-        "failed unreachable_dns next ~5s, failed address_forbidden next ~30s, dead address_forbidden",
+        "failed unreachable_dns next ~5s, failed address_forbidden next ~30s, dead address_forbidden, not_sent nobody_told",
     ),
     fault(
         "no such channel",
         "slack",
         &["HTTP/1.1 404 No\n\nchannel_not_found"],
-        "failed slack_channel_not_found next 1h, dead slack_channel_not_found, not_sent no_channel",
+        "failed slack_channel_not_found next 1h, dead slack_channel_not_found, not_sent nobody_told, not_sent no_channel",
     ),
     fault(
         "200 and no",
         "slack",
         &["HTTP/1.1 200 OK\n\n{\"ok\":false,\"error\":\"invalid_blocks\"}"],
-        "failed slack_invalid_blocks next ~5s, dead slack_invalid_blocks",
+        "failed slack_invalid_blocks next ~5s, dead slack_invalid_blocks, not_sent nobody_told",
     ),
     fault(
         "200 and too many",
@@ -171,16 +176,21 @@ const FAULTS: [Fault; 32] = [
         &["HTTP/1.1 202 Ok\n\n{\"error\":{\"code\":\"TriggerIsOff\"}}", OK],
         "failed teams_triggerisoff next ~5s, delivered",
     ),
-    fault("413", "teams", &["HTTP/1.1 413 Large"], "failed teams_413 next ~5s, dead teams_413"),
+    fault("413", "teams", &["HTTP/1.1 413 Large"], "failed teams_413 next ~5s, dead teams_413, not_sent nobody_told"),
     fault("421", "email", &["(greeting) => 421 4.3.2 busy", ""], "failed smtp_421_4.3.2 next 1m, delivered"),
     fault("greylisting", "email", &["RCPT => 450 4.2.0 greylisted", ""], "failed smtp_450_4.2.0 next 5m, delivered"),
     fault(
         "no such mailbox",
         "email",
         &["RCPT => 550 5.1.1 no"],
-        "failed smtp_550_5.1.1 next 1h, dead smtp_550_5.1.1, not_sent no_channel",
+        "failed smtp_550_5.1.1 next 1h, dead smtp_550_5.1.1, not_sent nobody_told, not_sent no_channel",
     ),
-    fault("no relaying", "email", &["RCPT => 550 5.7.1 no"], "failed smtp_550_5.7.1 next ~5s, dead smtp_550_5.7.1"),
+    fault(
+        "no relaying",
+        "email",
+        &["RCPT => 550 5.7.1 no"],
+        "failed smtp_550_5.7.1 next ~5s, dead smtp_550_5.7.1, not_sent nobody_told",
+    ),
     fault("it dies after the mail", "email", &["(end) => ", ""], "unknown smtp_lost_after_data next ~5s, delivered"),
     fault("it hangs", "email", &["MAIL => (hangs)", ""], "failed smtp_timeout next ~5s, delivered"),
 ];

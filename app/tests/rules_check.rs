@@ -27,7 +27,7 @@ fn folder(files: &[(&str, &[u8])]) -> TempDir {
     folder
 }
 
-const GOOD: &str = "format: 1\nrules:\n- {name: good, title: T, subsystem: s, message: m, why: Because., do: This., signal: cron.run, threshold: {count: 1, within: 1m}}\n";
+const GOOD: &str = "format: 1\nrules:\n- {name: good, title: T, subsystem: s, message: m, why: Because., do: This., severity: warning, signal: cron.run, threshold: {count: 1, within: 1m}}\n";
 
 #[test]
 fn files_and_folders_that_can_be_used_exit_with_0() {

@@ -46,13 +46,19 @@ impl Reading<'_, '_> {
     fn map(&mut self, node: &Node, what: &'static str, level: usize) -> Option<Filter> {
         if level > WHERE_LEVELS_MAX {
             self.report
-                .error(Code::TooMany, node.place, format!("more than {WHERE_LEVELS_MAX} levels of `any`, `all` and `not`"))
+                .error(
+                    Code::TooMany,
+                    node.place,
+                    format!("more than {WHERE_LEVELS_MAX} levels of `any`, `all` and `not`"),
+                )
                 .help("say it with fewer, or make two rules");
             return None;
         }
         let keys = Keys::any(node, what, self.report)?;
         if level > 1 && keys.entries().is_empty() {
-            self.report.error(Code::EmptyTest, node.place, "an empty filter holds always").help("name a field, or take it away");
+            self.report
+                .error(Code::EmptyTest, node.place, "an empty filter holds always")
+                .help("name a field, or take it away");
             return None;
         }
         let read: Vec<Option<Clause>> =
@@ -95,7 +101,9 @@ impl Reading<'_, '_> {
         let items = read::list(node, &format!("`{}`", key.name), WHERE_VALUES_MAX, self.report)?;
         if items.is_empty() {
             let says = if key.name == "any" { "an empty `any` matches nothing" } else { "an empty `all` says nothing" };
-            self.report.error(Code::EmptyTest, node.place, says).help("list filters under it: `[{outcome: failure}, {status: 404}]`");
+            self.report
+                .error(Code::EmptyTest, node.place, says)
+                .help("list filters under it: `[{outcome: failure}, {status: 404}]`");
             return None;
         }
         let what = if key.name == "any" { "each of `any`" } else { "each of `all`" };

@@ -132,7 +132,7 @@ fn value(node: &Node, def: &FieldDef, report: &mut Report<'_>) -> Option<Json> {
             Json::List(read.into_iter().collect::<Option<Vec<_>>>()?)
         }
         FieldKind::Int { min, max } => Json::Int(read::int(node, &what, *min..=*max, report)?),
-        FieldKind::Bool => Json::Bool(filter::boolean(node, &what, report)?),
+        FieldKind::Bool => Json::Bool(read::boolean(node, &what, report)?),
         FieldKind::Hash => {
             filter::hash(node, &what, report)?;
             Json::text(read::text(node, &what, report)?)

@@ -86,7 +86,7 @@ fn map_test(node: &Node, def: &FieldDef, signal: SignalType, report: &mut Report
         return None;
     }
     let nocase = match keys.entry("nocase") {
-        Some((_, node)) => boolean(node, "`nocase`", report)?,
+        Some((_, node)) => read::boolean(node, "`nocase`", report)?,
         None => false,
     };
     let of_text = |name: &str| ["prefix", "suffix", "contains"].contains(&name);
@@ -94,7 +94,9 @@ fn map_test(node: &Node, def: &FieldDef, signal: SignalType, report: &mut Report
     if let Some((place, _)) = keys.entry("nocase")
         && !others.iter().any(|(key, _)| of_text(&key.name))
     {
-        report.error(Code::TestsApart, place, "`nocase` without text").help("it goes with `prefix`, `suffix` or `contains`");
+        report
+            .error(Code::TestsApart, place, "`nocase` without text")
+            .help("it goes with `prefix`, `suffix` or `contains`");
         return None;
     }
     match others.as_slice() {
@@ -106,7 +108,9 @@ fn map_test(node: &Node, def: &FieldDef, signal: SignalType, report: &mut Report
         [(key, value)] if key.name == "all" => {
             let FieldKind::EnumList(symbols) = &def.kind else {
                 let problem = format!("`{}` is {}; only a list has all of several", def.name, describe(&def.kind));
-                report.error(Code::WrongTest, key.place, problem).help("list the values of which any will do: `[one, two]`");
+                report
+                    .error(Code::WrongTest, key.place, problem)
+                    .help("list the values of which any will do: `[one, two]`");
                 return None;
             };
             let items = items(value, def, report)?;
@@ -132,10 +136,13 @@ fn map_test(node: &Node, def: &FieldDef, signal: SignalType, report: &mut Report
 
 /// `{present: true}` or `{present: false}`.
 fn present(key: &Key, node: &Node, def: &FieldDef, report: &mut Report<'_>) -> Option<Tested> {
-    let wanted = boolean(node, "`present`", report)?;
+    let wanted = read::boolean(node, "`present`", report)?;
     if !def.optional && def.since == 1 {
         let says = if wanted { "always holds" } else { "never holds" };
-        report.error(Code::WrongTest, key.place, format!("every signal has a `{}`", def.name)).label(says).help("take the test away");
+        report
+            .error(Code::WrongTest, key.place, format!("every signal has a `{}`", def.name))
+            .label(says)
+            .help("take the test away");
         return None;
     }
     Some(Tested { negated: !wanted, test: Test::Present })
@@ -223,16 +230,19 @@ fn needle(node: &Node, def: &FieldDef, class: IdentClass, max: usize, report: &m
     let text = read::text(node, &what, report)?;
     let chars = text.chars().count();
     if chars < WHERE_NEEDLE_CHARS_MIN {
-        report.error(Code::ImpossibleValue, node.place, format!("a piece of a {what} has at least {WHERE_NEEDLE_CHARS_MIN} characters"));
+        report.error(
+            Code::ImpossibleValue,
+            node.place,
+            format!("a piece of a {what} has at least {WHERE_NEEDLE_CHARS_MIN} characters"),
+        );
         return None;
     }
     // A piece of a path need not begin with a slash.
     if text.len() > max || !(class.admits(text) || class == IdentClass::Path && class.admits(&format!("/{text}"))) {
-        report.error(Code::ImpossibleValue, node.place, format!("no {what} has `{text}` in it")).label("never matches").help(format!(
-            "a `{}` is {}, and at most {max} long",
-            def.name,
-            class.describe()
-        ));
+        report
+            .error(Code::ImpossibleValue, node.place, format!("no {what} has `{text}` in it"))
+            .label("never matches")
+            .help(format!("a `{}` is {}, and at most {max} long", def.name, class.describe()));
         return None;
     }
     Some(text.to_owned())
@@ -290,7 +300,7 @@ fn values_test(node: &Node, def: &FieldDef, report: &mut Report<'_>) -> Option<T
                     .help("a list of both would only say that the field is there");
                 return None;
             };
-            Some(Test::BoolIs(boolean(item, &what, report)?))
+            Some(Test::BoolIs(read::boolean(item, &what, report)?))
         }
         FieldKind::Int { min, max } => {
             let read: Vec<_> = items.iter().map(|item| read::int(item, &what, *min..=*max, report)).collect();
@@ -332,18 +342,6 @@ fn mask(items: &[Node], what: &str, symbols: &[String], report: &mut Report<'_>)
     let known: Vec<&str> = symbols.iter().map(String::as_str).collect();
     let read: Vec<_> = items.iter().map(|item| read::one_of(item, what, &known, report)).collect();
     read.into_iter().try_fold(0, |mask, place| Some(mask | 1 << place?))
-}
-
-/// Reads true or false.
-pub(crate) fn boolean(node: &Node, what: &str, report: &mut Report<'_>) -> Option<bool> {
-    match &node.yaml {
-        Yaml::Scalar { text, plain: true } if text == "true" => Some(true),
-        Yaml::Scalar { text, plain: true } if text == "false" => Some(false),
-        _ => {
-            report.error(Code::WrongKind, node.place, format!("{what} is true or false, not {}", node.describe()));
-            None
-        }
-    }
 }
 
 /// Reads a hash.

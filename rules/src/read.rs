@@ -261,3 +261,15 @@ pub(crate) fn list<'n>(node: &'n Node, what: &str, max: usize, report: &mut Repo
         }
     }
 }
+
+/// Reads true or false.
+pub(crate) fn boolean(node: &Node, what: &str, report: &mut Report<'_>) -> Option<bool> {
+    match &node.yaml {
+        Yaml::Scalar { text, plain: true } if text == "true" => Some(true),
+        Yaml::Scalar { text, plain: true } if text == "false" => Some(false),
+        _ => {
+            report.error(Code::WrongKind, node.place, format!("{what} is true or false, not {}", node.describe()));
+            None
+        }
+    }
+}

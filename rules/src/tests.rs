@@ -1,10 +1,10 @@
 //! Rule files as tables: what is refused and how that reads, what is accepted and what it becomes.
 
 mod accepted;
-mod filters;
 mod codes;
 mod corpus;
 mod doubtful;
+mod filters;
 mod manual;
 mod pack;
 mod refused;

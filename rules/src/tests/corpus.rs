@@ -28,7 +28,7 @@ fn said(folder: &str) -> Vec<(String, Checked)> {
 #[test]
 fn what_is_written_for_other_tools_is_refused_with_the_way_out() {
     let said = said("wrong");
-    assert!(said.len() > 40);
+    assert!(said.len() > 30);
     for (name, checked) in said {
         // A `*` stands in paths for what is left out: such a rule may once have been published.
         assert!(checked.set.is_none() != (name == "wildcard.yaml"), "{name} is accepted");

@@ -41,12 +41,10 @@ fn values_that_no_signal_has() {
 #[test]
 fn tests_that_nothing_or_everything_passes() {
     for (signal, tests, wanted) in [
-        ("http.request", "status: {not: {gte: 100}}", vec!["E309"]),
         ("http.request", "status: {not: {gte: 101}}", vec![]),
         ("http.request", "status: {gte: 100, lte: 599}", vec!["W202"]),
         ("http.request", "status: {gte: 100, lte: 598}", vec![]),
         ("cron.run", "outcome: [ok, failed, missed]", vec!["W202"]),
-        ("cron.run", "outcome: {not: [ok, failed, missed]}", vec!["E309"]),
         ("cron.run", "outcome: {not: [ok, failed]}", vec![]),
         // Whether a field is there is a test, too.
         ("mail.outcome", "error_class: [auth, connect, rejected, timeout, other]", vec![]),

@@ -27,8 +27,14 @@ fn canonical(kind: &str, filter: &str) -> String {
 /// The first line of each error, and what stands below the place.
 fn refused(kind: &str, filter: &str) -> Vec<String> {
     let shown = rule_errors(&format!("  signal: {kind}\n  threshold: {{count: 5, within: 10m}}\n  where: {filter}\n"));
-    let lines = shown.lines().filter(|line| line.starts_with("error: ") || line.contains('^'));
-    lines.map(|line| line.trim_start_matches([' ', '|', '^']).to_owned()).filter(|line| !line.is_empty()).collect()
+    // Without its code, which has tests of its own.
+    let plain = |line: &str| line.split_once("]: ").map_or(line.to_owned(), |(_, says)| format!("error: {says}"));
+    let lines = shown.lines().filter(|line| line.starts_with("error[") || line.contains('^'));
+    lines
+        .map(|line| if line.starts_with("error[") { plain(line) } else { line.to_owned() })
+        .map(|line| line.trim_start_matches([' ', '|', '^']).to_owned())
+        .filter(|line| !line.is_empty())
+        .collect()
 }
 
 fn login(fields: &[(&str, Value<'static>)]) -> Signal<'static> {

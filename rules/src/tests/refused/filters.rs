@@ -93,14 +93,15 @@ fn tests_that_no_signal_can_pass() {
       |
     9 |   where: {status: {}, path: {is: /a}}
       |                   ^
-      = help: `gte`, `gt`, `lte`, `lt`, `prefix`, `suffix`, `contains`, `nocase`, `all`, `present`, `same_as` or `not`
+      = help: `gte`, `gt`, `lte`, `lt`, `prefix`, `suffix`, `contains`, `nocase`,
+              `all`, `present`, `same_as` or `not`
 
     error[E201]: a test has no `is`
      --> t.yaml:9:30
       |
     9 |   where: {status: {}, path: {is: /a}}
       |                              ^^ unknown key
-      = help: it can be `gte`, `gt`, `lte`, `lt`, `prefix`, `suffix`, `contains`, `nocase`, `all`, `present`, `same_as` or `not`
+      = help: write the value itself, a list `[one, two]`, or `{not: value}`
     "#);
     insta::assert_snapshot!(filter_errors("{status: [], method: }"), @r#"
     error[E306]: an empty list matches nothing
