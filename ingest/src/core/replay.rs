@@ -87,7 +87,8 @@ struct Spool {
     windows: Vec<KeyWindow>,
     last_ms: i64,
     /// It took its site's last place, or came after one that did. It may have been here before and made room: then the
-    /// keys that the engine heard it under are forgotten here, and only its silence makes room.
+    /// keys that the engine heard it under are forgotten here, and only its silence makes room. Nor can it be said then
+    /// that the log counts the bytes that came last under a number: it may have counted others before.
     doubtful: bool,
 }
 
@@ -100,7 +101,9 @@ impl Spool {
             found = match (seen.look(asked.batch.seq, asked.digest), found) {
                 (replay::Seen::Conflict, _) => return Seen::Conflict,
                 (replay::Seen::Duplicate, Seen::Duplicate { same: true }) => found,
-                (replay::Seen::Duplicate, _) => Seen::Duplicate { same: seen.compares(asked.batch.seq) },
+                (replay::Seen::Duplicate, _) => {
+                    Seen::Duplicate { same: seen.compares(asked.batch.seq) && !self.doubtful }
+                }
                 (replay::Seen::BelowWindow, Seen::New) => Seen::BelowWindow,
                 (replay::Seen::BelowWindow | replay::Seen::New, found) => found,
             };
