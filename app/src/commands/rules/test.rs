@@ -14,7 +14,7 @@ pub(super) struct TestArgs {
     /// Rule files, or folders of which every .yaml and .yml file is read
     #[arg(value_name = "FILE", required = true)]
     paths: Vec<PathBuf>,
-    /// Write the results to this file, too, as JUnit XML
+    /// Write the results to this file, too, as `JUnit` XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }
