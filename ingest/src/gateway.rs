@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex};
 use logystera_infra::clock::Clock;
 use logystera_infra::log::Log;
 use logystera_infra::telemetry::Seldom;
-use logystera_schemas::batch::BatchHead;
-use logystera_schemas::ids::{BatchId, KeyId, SiteId, SpoolId};
+use logystera_schemas::ids::{KeyId, SiteId, SpoolId};
 use logystera_schemas::replay::ReplayWindow;
 use logystera_schemas::signature::Secret;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -17,7 +16,8 @@ use crate::config::GatewayConfig;
 use crate::core::clock::ClockWatch;
 use crate::core::election::Election;
 use crate::core::quota::Quotas;
-use crate::core::replay::{Replay, Try};
+use crate::core::recall::{Recall, Recalled};
+use crate::core::replay::Replay;
 use crate::core::rhythm::Rhythm;
 use crate::core::tally::Tally;
 use crate::keys::Keys;
@@ -116,10 +116,9 @@ impl<L: Log> Gateway<L> {
         lock(&self.0.replay).restore(site, spool, key, seen, last_ms);
     }
 
-    /// Takes a batch that stands in the log.
-    pub fn remember_batch(&self, head: &BatchHead) {
-        let batch = BatchId { spool: head.spool, seq: head.seq };
-        let BatchHead { site, key, digest, received_at, .. } = head;
-        lock(&self.0.replay).insert(&Try { site, key, batch, digest, now_ms: *received_at });
+    /// Takes what stands in a partition of the log, record by record in its order.
+    pub fn recall(&self, recall: &mut Recall, recalled: impl IntoIterator<Item = Recalled>) {
+        let mut replay = lock(&self.0.replay);
+        recalled.into_iter().for_each(|recalled| recall.take(&mut replay, recalled));
     }
 }

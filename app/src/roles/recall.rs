@@ -7,18 +7,11 @@ use std::time::Duration;
 use logystera_infra::clock::Stopwatch;
 use logystera_infra::log::LogError;
 use logystera_ingest::Gateway;
+use logystera_ingest::core::recall::{Recall, Recalled};
 use logystera_kafka::{Kafka, KafkaLog, Layouts, TailBounds};
-use logystera_schemas::batch::BatchHead;
 use logystera_schemas::limits::{RECALL_WAIT_MS, RECALLED_BYTES_MAX, RECORDS_RECALLED};
 use logystera_schemas::partition::Generation;
-use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::{SignalsRecord, Topic};
-
-/// What is kept of a record until all are read.
-enum Kept {
-    Batch(Box<BatchHead>),
-    Tick(WallMs),
-}
 
 /// Tells `gateway` what the log's end knows, as far as that can be read soon: it takes batches without it, too.
 pub(super) async fn recall(gateway: &Gateway<KafkaLog>, kafka: &Kafka, layouts: &Layouts) {
@@ -55,23 +48,13 @@ fn read(
     wait: Duration,
 ) -> Result<(usize, usize), LogError> {
     let bounds = TailBounds { offsets: RECORDS_RECALLED, bytes: RECALLED_BYTES_MAX, wait };
-    let keep = |value: &[u8]| match SignalsRecord::decode(value) {
-        Ok(SignalsRecord::Batch(batch)) => Some(Kept::Batch(Box::new(batch.head))),
-        Ok(SignalsRecord::Tick(tick)) => Some(Kept::Tick(tick.at)),
-        Ok(_) | Err(_) => None,
-    };
+    let keep = |value: &[u8]| SignalsRecord::decode(value).ok().and_then(Recalled::of);
     let tail = kafka.tail(Topic::Signals, generation, bounds, keep)?;
     let mut taken = 0;
     for kept in tail.kept.into_values() {
         taken += kept.len();
-        let mut ticks = Vec::new();
-        for record in kept {
-            match record {
-                Kept::Batch(head) => gateway.remember_batch(&head),
-                Kept::Tick(at) => ticks.push(at),
-            }
-        }
-        gateway.remember_ticks(ticks);
+        gateway.remember_ticks(kept.iter().filter_map(Recalled::tick));
+        gateway.recall(&mut Recall::default(), kept);
     }
     Ok((taken, tail.unread))
 }

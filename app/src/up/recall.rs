@@ -6,7 +6,8 @@ use std::path::Path;
 use logystera_infra::embedded::{EmbeddedLog, EmbeddedReader};
 use logystera_infra::log::scan;
 use logystera_ingest::Gateway;
-use logystera_processor::core::{KeyWindow, stored_spool};
+use logystera_ingest::core::recall::{Recall, Recalled};
+use logystera_processor::core::{KeyWindow, Known};
 use logystera_processor::task::APP;
 use logystera_schemas::limits::{READ_BYTES_MAX, RECORDS_RECALLED};
 use logystera_schemas::topic::{SignalsRecord, Topic};
@@ -18,28 +19,29 @@ pub(super) fn recall(gateway: &Gateway<EmbeddedLog>, data: &Path) -> Result<(), 
     let reader = EmbeddedReader::open(data)?;
     // The position first: what the engine applies meanwhile is then seen twice, which changes nothing.
     let mut next = reader.position(APP)?.unwrap_or_default();
-    reader.state(APP, &mut |entry| {
-        if let Ok(Some((site, id, spool))) = stored_spool(entry.key, entry.value) {
-            let last_ms = spool.last_batch.0;
-            // In the order of use: the key that was heard last is the newest.
-            for KeyWindow { key, window, .. } in spool.others.into_iter().rev() {
-                gateway.remember_spool(&site, id, key.as_ref(), window, last_ms);
+    let mut recall = Recall::default();
+    reader.state(APP, &mut |entry| match Known::of(entry.key, entry.value) {
+        Ok(Some(Known::StolenKeys(site, keys))) => keys.into_iter().for_each(|key| recall.key_stolen(&site, key)),
+        Ok(Some(Known::Spool(site, id, windows, last))) => {
+            for KeyWindow { key, window, .. } in windows {
+                gateway.remember_spool(&site, id, key.as_ref(), window, last.0);
             }
-            gateway.remember_spool(&site, id, spool.key.as_ref(), spool.window, last_ms);
         }
+        Ok(None) | Err(_) => {}
     })?;
     // Somewhat further back, for ticks: the log's time is that of the highest of the newest.
+    let position = next;
     next = next.min(reader.bounds(Topic::Signals)?.end.saturating_sub(RECORDS_RECALLED));
     let mut ticks = Vec::new();
     let read = |from| reader.read(Topic::Signals, from, READ_BYTES_MAX);
     scan(next, read, |records| {
-        for record in &records {
-            match SignalsRecord::decode(&record.value) {
-                Ok(SignalsRecord::Batch(batch)) => gateway.remember_batch(&batch.head),
-                Ok(SignalsRecord::Tick(tick)) => ticks.push(tick.at),
-                _ => {}
-            }
-        }
+        let found = records.iter().filter_map(|record| {
+            let recalled = Recalled::of(SignalsRecord::decode(&record.value).ok()?)?;
+            ticks.extend(recalled.tick());
+            // What changed a site before the position is in the state, with what came behind it.
+            (record.offset >= position || !recalled.changes_sites()).then_some(recalled)
+        });
+        gateway.recall(&mut recall, found);
         Ok(())
     })?;
     gateway.remember_ticks(ticks);

@@ -4,6 +4,8 @@ pub(crate) mod verify;
 
 pub mod replay;
 
+pub mod recall;
+
 pub(crate) mod clock;
 
 pub mod election;

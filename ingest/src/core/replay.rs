@@ -125,8 +125,9 @@ impl Spool {
         &mut self.windows[last].seen
     }
 
+    /// A spool that was heard before the log had a time (0) is not forgotten: nobody knows how long ago that was.
     fn is_forgotten(&self, now_ms: i64) -> bool {
-        now_ms.saturating_sub(self.last_ms) > SPOOL_FORGOTTEN_MS
+        self.last_ms != 0 && now_ms.saturating_sub(self.last_ms) > SPOOL_FORGOTTEN_MS
     }
 
     /// Whether it counts no more: it is forgotten, or was heard under stolen keys alone.
@@ -318,6 +319,23 @@ impl Replay {
     /// Takes what is known of a spool under a key from before this process.
     pub fn restore(&mut self, site: &SiteId, spool: SpoolId, key: Option<&KeyId>, seen: ReplayWindow, last_ms: i64) {
         self.put(site, spool, key, last_ms, |window| *window = seen);
+    }
+
+    /// The key was stolen: what it signed before binds nobody from here on.
+    pub(crate) fn forget_key(&mut self, site: &SiteId, key: &KeyId) {
+        let Some(spools) = self.sites.get_mut(site) else { return };
+        for spool in spools.values_mut() {
+            let known = spool.windows.len();
+            spool.windows.retain(|w| w.key.as_ref() != Some(key));
+            self.windows -= known - spool.windows.len();
+        }
+        spools.retain(|_, spool| spool.doubtful || !spool.windows.is_empty());
+    }
+
+    /// The site was closed: nothing binds it from here on.
+    pub(crate) fn forget_site(&mut self, site: &SiteId) {
+        let spools = self.sites.remove(site);
+        self.windows -= spools.iter().flat_map(BTreeMap::values).map(|s| s.windows.len()).sum::<usize>();
     }
 
     /// Changes the window of a spool under a key, if there is room for it.

@@ -9,11 +9,10 @@ use logystera_schemas::ids::{KeyGroup, Sha256Digest, SiteId};
 use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::signals_topic::{SiteConfigured, Tick};
 use logystera_schemas::snapshot::Snapshot;
-use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::SignalsRecord;
 
 use super::holding::{HeldTotal, Holding};
-use super::log_time::LogTime;
+use super::log_time::{LogTime, Turn};
 use super::program::Program;
 use super::record::Outcomes;
 use super::rule::RuleSet;
@@ -189,10 +188,17 @@ impl Engine {
     }
 
     fn tick(&mut self, tick: &Tick, emitted: &mut Vec<Detection>) -> Result<(), EngineError> {
-        let set_back = self.time.tick(tick.at, tick.open_ms);
+        let turn = self.time.tick(tick.at, tick.open_ms);
         self.time_changed = true;
-        if let Some(before) = set_back {
-            self.set_back(before, emitted)?;
+        match turn {
+            Turn::On => {}
+            Turn::Begins => self.with_each_second(emitted, |site, time, _| {
+                site.time_begins(time.wall());
+                Ok(())
+            })?,
+            Turn::Back(before) => {
+                self.with_each_second(emitted, |site, time, out| site.set_back(before, time.wall(), out))?;
+            }
         }
         for id in self.wakes.due(&self.time, &mut self.sites) {
             self.with_site(&id, emitted, |site, time, out| {
@@ -203,12 +209,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Wall time was set back from `before`: what the sites remember of it goes back too.
-    fn set_back(&mut self, before: WallMs, emitted: &mut Vec<Detection>) -> Result<(), EngineError> {
+    /// Does something to each site that is judged by the second version.
+    fn with_each_second(
+        &mut self,
+        emitted: &mut Vec<Detection>,
+        change: impl Fn(&mut Site, &LogTime, &mut Vec<Detection>) -> Result<(), DecodeError>,
+    ) -> Result<(), EngineError> {
         let second = self.sites.iter().filter(|(_, site)| site.record.version() >= Version::Two);
         let ids: Vec<SiteId> = second.map(|(id, _)| id.clone()).collect();
-        ids.iter()
-            .try_for_each(|id| self.with_site(id, emitted, |site, time, out| site.set_back(before, time.wall(), out)))
+        ids.iter().try_for_each(|id| self.with_site(id, emitted, &change))
     }
 
     fn configure(&mut self, configured: &SiteConfigured, emitted: &mut Vec<Detection>) -> Result<(), EngineError> {

@@ -21,22 +21,33 @@ avro_record! {
     }
 }
 
+/// What a tick does to wall time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It goes on, or stands still.
+    On,
+    /// It begins: there was none before.
+    Begins,
+    /// It is set back from this.
+    Back(WallMs),
+}
+
 impl LogTime {
-    /// Takes a tick, which says that batches were taken for `open_ms` since the one before. Gives the wall time before
-    /// it, if it sets wall time back.
-    pub fn tick(&mut self, at: WallMs, open_ms: i64) -> Option<WallMs> {
+    /// Takes a tick, which says that batches were taken for `open_ms` since the one before.
+    pub fn tick(&mut self, at: WallMs, open_ms: i64) -> Turn {
         let Some(wall) = self.wall else {
             self.wall = Some(at);
-            return None;
+            return Turn::Begins;
         };
         let step = at.since(wall);
         if step < 0 {
             self.below += 1;
             if self.below < TICKS_BELOW {
-                return None;
+                return Turn::On;
             }
             self.below = 0;
-            return self.wall.replace(at);
+            self.wall = Some(at);
+            return Turn::Back(wall);
         }
         self.below = 0;
         self.wall = Some(at);
@@ -45,7 +56,7 @@ impl LogTime {
         if step > TICK_GAP_MS {
             self.gap_end = Some(self.open);
         }
-        None
+        Turn::On
     }
 
     /// Wall time; the epoch before the first tick.
@@ -62,9 +73,14 @@ mod tests {
     fn check_told(ticks: &[(i64, i64)], wall: i64, open: i64, gap_end: Option<i64>) {
         let mut time = LogTime::default();
         for (at, open_ms) in ticks {
-            let before = time.wall();
-            let set_back = time.tick(WallMs(*at), *open_ms);
-            assert_eq!(set_back, (time.wall() < before).then_some(before), "{at} of {ticks:?}");
+            let before = time.wall;
+            let turn = time.tick(WallMs(*at), *open_ms);
+            let expected = match before {
+                None => Turn::Begins,
+                Some(before) if time.wall() < before => Turn::Back(before),
+                Some(_) => Turn::On,
+            };
+            assert_eq!(turn, expected, "{at} of {ticks:?}");
         }
         assert_eq!((time.wall().0, time.open.0, time.gap_end.map(|g| g.0)), (wall, open, gap_end), "{ticks:?}");
     }

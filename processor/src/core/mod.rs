@@ -73,7 +73,7 @@ pub use record::{Outcomes, SiteRecord};
 pub use rule::{Condition, Expected, Rule, RuleSet, StateLimits};
 pub use spool::{KeyWindow, SilentSince, Spool};
 pub use standing::{GroupStanding, Stage};
-pub use state::{Put, stored_spool};
+pub use state::{Known, Put};
 pub use template::{Piece, Template};
 pub use value::show as show_value;
 pub use version::Version;

@@ -1,5 +1,5 @@
-//! The log's clock ran ahead and was set back. What had followed it goes back too: else all that a site sends would be late
-//! until time catches up.
+//! The log's clock begins, or ran ahead and was set back. What had followed it goes back too: else all that a site sends would
+//! be late until time catches up.
 
 use std::sync::Arc;
 
@@ -12,6 +12,19 @@ use super::rule_groups::{RuleGroups, reschedule};
 use super::site::Site;
 
 impl Site {
+    /// Wall time begins at `wall`: what came before it counts as heard now, since nobody knows how long ago it was. Of a
+    /// site that moved here some may have a time already.
+    pub(crate) fn time_begins(&mut self, wall: WallMs) {
+        if self.record.heard_wall == WallMs::default() {
+            self.record.heard_wall = wall;
+            self.changes.record = true;
+        }
+        for (id, spool) in self.spools.iter_mut().filter(|(_, spool)| spool.last_batch == WallMs::default()) {
+            spool.last_batch = wall;
+            self.changes.spools.insert(*id);
+        }
+    }
+
     /// Wall time was set back from `before` to `wall`: the wall times of the site go back too, and so does its site
     /// time if it lies ahead.
     pub(crate) fn set_back(

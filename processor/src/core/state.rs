@@ -19,7 +19,8 @@ use std::sync::Arc;
 
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::avro_record;
-use logystera_schemas::ids::{KeyGroup, RuleName, SiteId, SpoolId};
+use logystera_schemas::ids::{KeyGroup, KeyId, RuleName, SiteId, SpoolId};
+use logystera_schemas::time::WallMs;
 
 use super::engine::{Engine, EngineError};
 use super::group::Group;
@@ -31,7 +32,7 @@ use super::record::SiteRecord;
 use super::rule_groups::RuleExtras;
 use super::schedule::SnapshotSchedule;
 use super::site::Site;
-use super::spool::Spool;
+use super::spool::{KeyWindow, Spool};
 
 /// A state entry: its key, and its value. None: it is deleted.
 pub type Put = (Vec<u8>, Option<Vec<u8>>);
@@ -128,13 +129,40 @@ impl Engine {
     }
 }
 
-/// The spool that a stored entry holds. None: it holds something else. For a gateway, which wants to know after a
-/// restart what the log has.
-pub fn stored_spool(key: &[u8], value: &[u8]) -> Result<Option<(SiteId, SpoolId, Spool)>, DecodeError> {
-    let Key::Site(_, site, SiteEntry::Spool(spool)) = Key::read(key)? else { return Ok(None) };
-    let mut value = Reader::stored(value);
-    Option::<String>::read(&mut value)?;
-    Ok(Some((site.parse()?, spool, Spool::read(&mut value)?)))
+/// What a stored entry tells a gateway that starts: which batches the engine counted, and which keys it knows as stolen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Keys of the site that were stolen.
+    StolenKeys(SiteId, Vec<KeyId>),
+    /// A spool of the site: what was heard under each of its keys, the one that was heard last at the end (None: it is
+    /// not known under which), and when (0: before the log had a time).
+    Spool(SiteId, SpoolId, Vec<KeyWindow>, WallMs),
+}
+
+impl Known {
+    /// None: the entry tells a gateway nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the entry can't be read.
+    pub fn of(key: &[u8], value: &[u8]) -> Result<Option<Self>, DecodeError> {
+        let key = Key::read(key)?;
+        let mut value = Reader::stored(value);
+        Option::<String>::read(&mut value)?;
+        Ok(match key {
+            Key::Site(_, site, SiteEntry::Record) => {
+                let stolen = SiteRecord::read(&mut value)?.stolen_keys;
+                (!stolen.is_empty()).then_some(Self::StolenKeys(site.parse()?, stolen))
+            }
+            Key::Site(_, site, SiteEntry::Spool(id)) => {
+                let spool = Spool::read(&mut value)?;
+                let newest = KeyWindow { key: spool.key, revoked: spool.revoked, window: spool.window };
+                let windows = spool.others.into_iter().rev().chain([newest]).collect();
+                Some(Self::Spool(site.parse()?, id, windows, spool.last_batch))
+            }
+            Key::Clocks | Key::Site(..) => None,
+        })
+    }
 }
 
 impl Site {

@@ -150,3 +150,15 @@ fn a_spool_of_the_future_is_forgotten_in_its_time() {
     world.batch_numbered(1, 7, 0.0, &[]);
     assert_eq!(world.outcomes().duplicates, 0);
 }
+
+#[test]
+fn what_came_before_the_first_tick_was_heard_at_it() {
+    for (semantics, counts) in [(1, (2, 0)), (2, (1, 1))] {
+        let mut world = World::of(semantics, MAIL);
+        world.batch_numbered(1, 7, 0.0, &[]);
+        world.tick(0.0);
+        world.batch_numbered(1, 7, 0.0, &[]);
+        let outcomes = world.outcomes();
+        assert_eq!((outcomes.batches, outcomes.duplicates), counts, "version {semantics}");
+    }
+}

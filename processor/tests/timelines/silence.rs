@@ -107,3 +107,10 @@ fn a_site_whose_spools_have_ended_is_not_silent() {
     world.batch(2, 2_000.0, &[]);
     assert_eq!(world.ticks(2_001, 2_200), ["2180: silent firing/blind count 0 since 2000"]);
 }
+
+#[test]
+fn a_silence_that_began_before_the_first_tick_began_at_it() {
+    let mut world = World::of(2, &silent("10m"));
+    world.batch(1, 0.0, &[]);
+    assert_eq!(world.ticks(5, 200), ["185: silent firing/blind count 0 since 5"]);
+}

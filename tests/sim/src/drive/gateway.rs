@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use logystera_ingest::core::recall::{Recall, Recalled};
 use logystera_ingest::core::replay::{KeyStatus, Replay, Reserving, Seen, Try};
-use logystera_processor::core::{KeyWindow, SEMANTICS, stored_spool};
-use logystera_schemas::batch::BatchHead;
+use logystera_processor::core::{KeyWindow, Known, SEMANTICS};
 use logystera_schemas::ids::{BatchId, KeyId, Sha256Digest, SiteId, SpoolId};
 use logystera_schemas::limits::REPLAY_WINDOW;
 use logystera_schemas::topic::SignalsRecord;
@@ -197,21 +197,24 @@ fn batch_of(input: &Input) -> Option<&BatchIn> {
 
 /// What a starting gateway remembers: the windows of the engine's state, and the records behind its position and some before.
 fn recall(backup: &Durable, further_back: u64) -> Result<Replay, String> {
-    let mut replay = Replay::new();
+    let (mut replay, mut recall) = (Replay::new(), Recall::default());
     for (key, value) in &backup.state {
-        let Some((site, id, spool)) = stored_spool(key, value).map_err(|e| e.to_string())? else { continue };
-        let last_ms = spool.last_batch.0;
-        for KeyWindow { key, window, .. } in spool.others.into_iter().rev() {
-            replay.restore(&site, id, key.as_ref(), window, last_ms);
+        match Known::of(key, value).map_err(|e| e.to_string())? {
+            Some(Known::StolenKeys(site, keys)) => keys.into_iter().for_each(|key| recall.key_stolen(&site, key)),
+            Some(Known::Spool(site, id, windows, last)) => {
+                for KeyWindow { key, window, .. } in windows {
+                    replay.restore(&site, id, key.as_ref(), window, last.0);
+                }
+            }
+            None => {}
         }
-        replay.restore(&site, id, spool.key.as_ref(), spool.window, last_ms);
     }
     let from = backup.position.saturating_sub(further_back);
     for record in backup.input.iter().filter(|record| record.offset >= from) {
-        let Ok(SignalsRecord::Batch(batch)) = SignalsRecord::decode(&record.value) else { continue };
-        let BatchHead { site, key, spool, seq, digest, received_at, .. } = &batch.head;
-        let batch = BatchId { spool: *spool, seq: *seq };
-        replay.insert(&Try { site, key, batch, digest, now_ms: *received_at });
+        let Some(recalled) = SignalsRecord::decode(&record.value).ok().and_then(Recalled::of) else { continue };
+        if record.offset >= backup.position || !recalled.changes_sites() {
+            recall.take(&mut replay, recalled);
+        }
     }
     Ok(replay)
 }

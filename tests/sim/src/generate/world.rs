@@ -16,6 +16,10 @@ use super::weather::Weather;
 use crate::input::{Input, START_MS};
 use crate::rng::Rng;
 
+/// Runs in which the first ticks come late, in percent, and within how many records.
+const TICKS_LATE_PERCENT: u64 = 10;
+const TICKS_LATE: usize = 60;
+
 /// A site in the making.
 #[derive(Debug)]
 pub(super) struct SiteState {
@@ -67,6 +71,9 @@ pub fn log_of(seed: u64) -> Log {
     let (sites, backup) = (Vec::new(), Backup::draw(seed, steps));
     let (stray, now, keys) = (None, START_MS, 1);
     let mut world = World { rng, palette, weather, now, gateway_skews, stray, sites, log, backup, keys };
+    if let Some(backup) = &world.backup {
+        backup.for_thieves(&mut world.weather);
+    }
     let turns = Turn::draw(seed, steps, &mut world.weather);
     world.found_sites(semantics);
     for step in 0..steps {
@@ -78,7 +85,16 @@ pub fn log_of(seed: u64) -> Log {
         world.step();
     }
     world.idle(60);
-    world.log
+    let mut late = Rng::new(seed).part(14);
+    if late.chance(TICKS_LATE_PERCENT) { without_ticks(&world.log, late.index(TICKS_LATE)) } else { world.log }
+}
+
+/// The log, of whose first records the ticks are left out.
+fn without_ticks(log: &Log, records: usize) -> Log {
+    let first = log.inputs.iter().take(records).enumerate();
+    let ticks: Vec<usize> =
+        first.filter(|(_, input)| matches!(input, Input::Tick(_))).map(|(place, _)| place).collect();
+    ticks.iter().rev().fold(log.clone(), |log, place| log.without(*place..place + 1))
 }
 
 /// Mostly right, or some seconds off, or minutes.

@@ -8,6 +8,14 @@ use super::group::{Group, Said};
 use super::site::{AHEAD, Site};
 
 impl Site {
+    /// The first tick came: whatever was heard before it, when no one could say the time, was heard now.
+    pub fn heard_at_the_first_tick(&mut self, now: i64) {
+        if self.is_second() {
+            self.silence.first_told(now);
+            self.spools.values_mut().for_each(|spool| spool.last_batch_wall = now);
+        }
+    }
+
     /// Log time was set back from `old` to `new`.
     pub fn set_back(&mut self, old: i64, new: i64) {
         if !self.is_second() {

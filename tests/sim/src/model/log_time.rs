@@ -42,6 +42,11 @@ impl LogTime {
         }
     }
 
+    /// Whether no tick has come yet.
+    pub fn is_untold(&self) -> bool {
+        self.highest.is_none()
+    }
+
     /// Wall time: 0 before the first tick.
     pub fn wall(&self) -> i64 {
         self.highest.unwrap_or(0)

@@ -60,10 +60,12 @@ impl Model {
         match input {
             Input::Tick(tick) => {
                 outputs.push(Output::Tick(Tick { open_ms: 0, ..tick.clone() }));
-                let before = self.clock.wall();
+                let (before, is_first) = (self.clock.wall(), self.clock.is_untold());
                 self.clock.tick(tick.at.0, tick.open_ms);
                 let now = self.clock.wall();
-                if now < before {
+                if is_first {
+                    self.sites.values_mut().for_each(|site| site.heard_at_the_first_tick(now));
+                } else if now < before {
                     self.sites.values_mut().for_each(|site| site.set_back(before, now));
                     self.take_said(&mut outputs);
                 }

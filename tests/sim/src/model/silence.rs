@@ -120,6 +120,11 @@ impl Silence {
         self.blind.remove(rule);
     }
 
+    /// There is a wall time now, and was none when the site was heard.
+    pub fn first_told(&mut self, now: i64) {
+        self.heard_wall = now;
+    }
+
     /// Wall time was set back from `old` to `new`.
     pub fn set_back(&mut self, old: i64, new: i64) {
         self.heard_wall = self.heard_wall.min(new);
