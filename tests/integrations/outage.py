@@ -1,5 +1,5 @@
 """The gateway is down or hangs: pages go on, and afterwards everything arrives, with the ids and bytes that were fixed before."""
-import concurrent.futures, re, time
+import collections, concurrent.futures, re, time
 from door import Door
 from wordpress import wait_for
 from world import TYPES
@@ -140,3 +140,41 @@ def test_what_overflows_is_counted_exactly(world):
     assert len(arrived) + dropped[0]["count"] == count, (len(arrived), dropped)
     assert [(s["action"], s["role"]) for s in world.signals(site, "user.change")] == [("created", "administrator")]
     return f"{len(arrived)} arrived, {dropped[0]['count']} counted"
+
+
+# In one request, as an import or a plugin does it: more accounts than are told, a role that is given and taken, and then what matters.
+FLOOD_OF_ACCOUNTS = """$u = get_user_by('login', 'admin'); for ($i = 0; $i < 130; $i++) { $u->add_role('author'); $u->remove_role('author'); }
+for ($i = 0; $i < 510; $i++) { wp_insert_user(['user_login' => "mass$i", 'user_pass' => 'x']); }
+foreach ([1, 2, 3] as $n) { wp_insert_user(['user_login' => "intruder$n", 'user_pass' => 'x', 'role' => 'administrator']); }
+wp_update_user(['ID' => wp_insert_user(['user_login' => 'later', 'user_pass' => 'x', 'role' => 'subscriber']), 'role' => 'administrator']);
+update_option('default_role', 'administrator');"""
+PAGE_VIEWS = """$clock = new Logystera\\SystemClock(); $spool = new Logystera\\Spool(new Logystera\\FileStorage('%s'), $clock);
+for ($i = 0; $i < 30000; $i += 50) { $signals = []; for ($j = $i; $j < $i + 50; $j++) { $signals[] = [$clock->nowMs(), ['type' => 'http.request',
+  'method' => 'GET', 'path' => "/$j", 'status' => 200, 'route_group' => 'page', 'source' => md5((string) $j)]]; } $spool->append($signals); }
+echo array_sum(array_column($spool->dropped(0)['counts'], 0));"""
+
+
+def test_an_administrator_passes_any_flood(world):
+    """In a spool that page views have filled, and behind hundreds of others of its own kind in one request."""
+    site = world.site("floodadmin", "define('DISABLE_WP_CRON', true);")
+    door = Door(world.gateway)
+    site.save(door.dsn(site.dsn), TYPES)
+    site.command()
+    door.close()
+    # A password's hash is slow on purpose.
+    (site.folder / "wp-content/mu-plugins/fast.php").write_text("<?php function wp_hash_password($p) { return '$P$' . md5($p); }")
+    assert int(site.eval(PAGE_VIEWS % site.spool())) > 1000, "the spool is full"
+    guesses = 20
+    for _ in range(guesses):
+        site.post("/wp-login.php", {"log": "admin", "pwd": "wrong"}, cookies=False)
+    site.eval(FLOOD_OF_ACCOUNTS)
+    door.open()
+    wait_for("the backlog", lambda: site.eval(FLUSH % (10000, "true")) and
+             site.eval("echo Logystera\\WordPress\\Plugin::site()->outbox->waiting()['signals'];") == "0", 90)
+    told = [(s["action"], s["role"]) for s in world.signals(site, "user.change")]
+    assert told.count(("created", "administrator")) == 3 and ("role_granted", "administrator") in told, collections.Counter(told)
+    assert len([s for s in world.signals(site, "auth.attempt") if s["outcome"] == "failure"]) == guesses, "page views starve nobody"
+    assert ["powerful_default_role"] in [s.get("flags") for s in world.signals(site, "config.change")]
+    kinds = {(s["dropped_type"], s["reason"]) for s in world.signals(site, "integration.dropped")}
+    assert {("http.request", "overflow"), ("user.change", "overflow")} <= kinds, kinds
+    return f"{len(told)} told of accounts"
