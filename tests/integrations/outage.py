@@ -23,6 +23,11 @@ def changes(world, site):
     return [s["key"] for s in world.signals(site, "config.change") if s["key"].startswith("probe")]
 
 
+def flushed(site):
+    """What comes of sending once nobody else is at it: on a busy machine a page may have had the site send just before."""
+    return wait_for("its turn", lambda: (outcome := site.eval(FLUSH % (3000, "true"))) != "busy" and outcome, 30)
+
+
 def test_an_outage_keeps_ids_and_bytes(world):
     site, door = behind(world, "outage")
     door.hang()
@@ -38,11 +43,11 @@ def test_an_outage_keeps_ids_and_bytes(world):
         slow.append(time.monotonic() - begun)
     assert max(slow) < PAGE_S_MAX, slow
     door.close()
-    assert site.eval(FLUSH % (3000, "true")) == "failed"
+    assert flushed(site) == "failed"
     site.eval("add_option('probe_2', '0');")
     door.go_on()
     door.open()
-    assert site.eval(FLUSH % (3000, "true")) == "sent"
+    assert flushed(site) == "sent"
     tries = [(BATCH.search(h["Logystera-Signature"]).group(1), body) for h, body in door.requests]
     # A busy machine takes so long that a page tries once more meanwhile.
     assert len(tries) >= 3 and set(tries[:-1]) == {tries[0]} and tries[-1][0] != tries[0][0], [t[0] for t in tries]
