@@ -61,6 +61,12 @@ final class Errors
         return $this->previous !== null && ($this->levels & $level) !== 0 && ($this->previous)(...func_get_args()) !== false;
     }
 
+    /** A piece of work is over: what comes now is another one's. */
+    public function forget(): void
+    {
+        [$this->seen, $this->count, $this->told] = [[], 0, []];
+    }
+
     /** The process ends: an error may have ended it. */
     public function finish(): void
     {

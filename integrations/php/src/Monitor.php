@@ -242,6 +242,7 @@ final class Monitor
         if ($this->dsn === null) {
             return true;
         }
+        $this->errors === null || $this->errors->forget();
         $this->lookup->write();
         return $this->recorder->write();
     }

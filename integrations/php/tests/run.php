@@ -173,6 +173,12 @@ run([
         $levels = array_count_values(array_column($spool(), 'level'));
         same(['warning' => 250, 'fatal' => 250], $levels);
         $counts = (new \Logystera\Drops(new \Logystera\FileStorage($folder)))->untold(0)['counts'];
+        [$worker, $told] = site();
+        for ($i = 0; $i < 6; $i++) {
+            $worker->thrown(new \RuntimeException('in one piece of work and in the next'));
+            $i % 3 === 2 && $worker->write();
+        }
+        same(2, count($told()), 'of a process that runs for long each piece of work is one');
         same(9750 + 750, $counts['php.error|overflow'][0] ?? 0);
     },
     'without a DSN nothing is recorded, and a wrong one says why' => static function (): void {
