@@ -6,6 +6,8 @@ from wordpress import wait_for
 from world import TYPES
 
 PAGE_S_MAX = 1.0
+# What a flood in one request may cost it.
+FLOOD_MS = 20
 
 
 # Hooks as others call them: with nothing, with too little, with what no hook of WordPress's own has.
@@ -71,6 +73,8 @@ def test_a_flood_in_one_request_costs_it_little(world):
         assert works == {work}, (many, works)
         own, whole = [min(float(a["X-Ms"]) for a in answers[bare]) for bare in ["&bare", ""]]
         said.append(f"10,000 {many}: {whole - own:.0f} ms of {whole:.0f}")
+        # 20 ms on a machine of its own; on one that others compute on, too, several times as long.
+        assert whole - own < FLOOD_MS * 4, said
         site.command()
         told_now = world.signals(site, "integration.dropped")
         dropped = sum(s["count"] for s in told_now[known:] if (s["dropped_type"], s["reason"]) == (kind, "overflow"))

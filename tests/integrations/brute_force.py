@@ -1,22 +1,26 @@
 """Passwords are guessed by a real tool, at the form and at XML-RPC: who hears of it, how soon, and when it is over."""
-import os, re, subprocess, threading, time
+import collections, json, re, subprocess, threading, time
+from proxy import Proxy
 from wordpress import wait_for
+from world import TYPES
 
 GUESSES = 30
 RULE = "login-brute-force"
 
 
-def guess(site, scratch, path_and_form, method="http-post-form"):
-    """hydra with a list of wrong passwords; gives how many it tried."""
-    words = scratch / f"{site.name}.words"
-    words.write_text("".join(f"wrong-planted-{i}\n" for i in range(GUESSES)))
-    ran = subprocess.run(["hydra", "-l", "admin", "-P", words, "-t", "4", "-I", "-s", str(site.port), "127.0.0.1", method,
+def guess(site, scratch, path_and_form, method="http-post-form", words=None, port=None):
+    """hydra with a list of wrong passwords, by itself or through a proxy; gives what it says."""
+    file = scratch / f"{site.name}.{port or 0}.words"
+    file.write_text("".join(f"{word}\n" for word in words or [f"wrong-planted-{i}" for i in range(GUESSES)]))
+    ran = subprocess.run(["hydra", "-l", "admin", "-P", file, "-t", "4", "-I", "-s", str(port or site.port), "127.0.0.1", method,
                           path_and_form], capture_output=True, text=True, cwd=scratch)
     found = re.search(r"(\d+) valid password", ran.stdout)
     assert found is None or found.group(1) == "0", ran.stdout
     return ran.stdout
 
 
+# Each guess comes with the password as the address that it claims to come from.
+SPOOFED = ("/wp-login.php:log=^USER^&pwd=^PASS^:H=Cookie\\: wordpress_test_cookie=WP+Cookie+check:H=X-Forwarded-For\\: ^PASS^:F=is incorrect")
 FORM = "/wp-login.php:log=^USER^&pwd=^PASS^:H=Cookie\\: wordpress_test_cookie=WP+Cookie+check:F=is incorrect"
 XMLRPC = ("/xmlrpc.php:<?xml version=\"1.0\"?><methodCall><methodName>wp.getUsersBlogs</methodName><params><param><value>^USER^</value>"
           "</param><param><value>^PASS^</value></param></params></methodCall>:H=Content-Type\\: text/xml:F=faultCode")
@@ -92,6 +96,43 @@ def test_brute_force_is_told_by_cron_alone(world):
         return attack(world, site, FORM, 120)
     finally:
         stopped.set()
+
+
+def test_brute_force_through_a_proxy_is_its_clients_where_the_proxy_is_trusted(world):
+    """Each guess claims to come from somewhere else. The proxy adds where it did come from."""
+    site = world.site("proxied", "define('DISABLE_WP_CRON', true);")
+    claims = [f"203.0.113.{i}" for i in range(1, GUESSES + 1)]
+    guesser, other, proxies = "198.51.100.7", "198.51.100.8", "127.0.0.1"
+    hashes = json.loads(site.eval(
+        "$h = new Logystera\\Hasher(Logystera\\WordPress\\Settings::hashKey()); echo json_encode(array_map(function ($a) use ($h) {"
+        f" return $h->hash('address', $a); }}, {json.dumps([guesser, other, proxies, *claims])}));"))
+    known = dict(zip([guesser, other, proxies, *claims], hashes))
+
+    def sources(count, act):
+        before = len(failures(world, site, "form"))
+        act()
+        site.command()
+        new = wait_for("all guesses", lambda: (f := failures(world, site, "form")[before:]) and len(f) >= count and f, 30)
+        names = {h: n for n, h in known.items()}
+        return collections.Counter(names.get(s["source"], "nobody known") for s in new)
+
+    with Proxy(site, guesser) as one, Proxy(site, other) as two:
+        # Nobody has named the proxy: all are it, and what a header says is nobody's.
+        found = sources(5, lambda: guess(site, world.scratch, SPOOFED, words=claims[:5], port=one.port))
+        assert found == {proxies: 5}, found
+        site.settings("save", agree="on", proxies=f"{proxies}/32", proxy_header="X-Forwarded-For", **{"types[]": TYPES})
+        start = time.time()
+        found = sources(GUESSES + 5, lambda: (guess(site, world.scratch, SPOOFED, words=claims, port=one.port),
+                                              guess(site, world.scratch, SPOOFED, words=claims[:5], port=two.port)))
+        assert found == {guesser: GUESSES, other: 5}, found
+        # One source is told of, and not thirty; who mistyped is not.
+        alerts = wait_for("the alert", lambda: world.receiver.of(site, RULE, "firing", start), 60)
+        assert len(alerts) == 1 and known[guesser] in json.dumps(alerts[0][1]) and known[other] not in json.dumps(alerts[0][1]), alerts
+        # Who goes past the proxy is who they are, whatever they claim.
+        (site.folder / "wp-content/mu-plugins/past.php").write_text(
+            "<?php if (isset($_GET['past'])) { $_SERVER['REMOTE_ADDR'] = '198.51.100.8'; }")
+        found = sources(3, lambda: guess(site, world.scratch, SPOOFED.replace("wp-login.php", "wp-login.php?past", 1), words=claims[:3]))
+        assert found == {other: 3}, found
 
 
 def block(site):

@@ -80,6 +80,22 @@ def test_table_of_components_and_edited_files(world):
     return t.done()
 
 
+HEADS = """%s $heads = 0; add_filter('extra_plugin_headers', function ($h) use (&$heads) { $heads++; return $h; });
+for ($i = 0; $i < 100; $i++) { do_action($i %% 2 ? 'activated_plugin' : 'deactivated_plugin', 'logystera/logystera.php', false); } echo $heads;""" % NEEDS
+
+
+def test_of_a_plugin_that_is_switched_one_head_is_read(world):
+    """And not that of each plugin: who switches fifty on at once waits no longer for us the more there are."""
+    site = world.site("heads", "define('DISABLE_WP_CRON', true);", types=["component.lifecycle"])
+    for i in range(20):
+        (site.folder / f"wp-content/plugins/guest{i}.php").write_text(PLUGIN.format("1.0"))
+    heads = int(site.eval(HEADS))
+    assert heads == 100, heads
+    site.command()
+    told = [(s["action"], s["slug"]) for s in world.signals(site, "component.lifecycle") if s["slug"] == "logystera"]
+    assert told.count(("activated", "logystera")) == told.count(("deactivated", "logystera")) == 50, told
+
+
 def test_the_editor_still_finds_a_broken_plugin(world):
     """WordPress asks itself whether a save broke the site, and takes it back: we stand in the way of neither."""
     site = world.site("editor", "define('DISABLE_WP_CRON', true);")

@@ -43,8 +43,9 @@ def test_an_owner_gets_from_the_list_of_plugins_to_the_first_alert(world):
         page = site.get(PAGE).text
         assert re.search(r'<input[^>]*id="logystera-drill"[^>]*>', page).group(0).count("button-primary") == 1, "it is the stronger button"
         assert state(page) == ("works", "It works."), state(page)
-        named = dict(re.findall(r'value="([\w.]+)"[^>]*><span><strong>(.*?)</strong>', page))
+        named = dict(re.findall(r'value="([\w.]+)"[^>]*><span><strong>(.*?):</strong>', page))
         assert set(named) == set(TYPES) and not set(named.values()) & set(TYPES), "each type has words of its own"
+        assert page.index('id="logystera-drill"') < page.index('id="logystera-test"'), "and comes first"
         page = site.settings_page("drill")
         assert re.findall(r'<li class="logystera-(\w+)">', page) == ["works", "works", "waits"], page
         assert "5 mails failed on this site, as they were meant to." in text(page)

@@ -6,6 +6,7 @@ namespace Drupal\logystera;
 
 use Logystera\Address;
 use Logystera\Hasher;
+use Logystera\Limits;
 use Logystera\Redact;
 
 /**
@@ -54,6 +55,15 @@ final class Emitter {
   }
 
   /**
+   * Whether two trees of values differ.
+   *
+   * Null where this request has compared so much that nobody can say it.
+   */
+  public function differ(array $before, array $after): ?bool {
+    return $this->site->comparison->differ($before, $after);
+  }
+
+  /**
    * Counts a signal that was not made.
    */
   public function drop(): void {
@@ -80,7 +90,7 @@ final class Emitter {
    * Length of a user's name, within the catalogue's bound.
    */
   public function userLength(string $name): int {
-    return min(mb_strlen($name, 'UTF-8'), self::USER_LENGTH_MAX);
+    return min(mb_strlen(substr($name, 0, Limits::LOGIN_BYTES_MAX), 'UTF-8'), self::USER_LENGTH_MAX);
   }
 
   /**

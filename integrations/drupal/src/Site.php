@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Drupal\logystera;
 
 use Logystera\Clock;
+use Logystera\Comparison;
 use Logystera\DiskFiles;
 use Logystera\Dispatcher;
 use Logystera\Dsn;
@@ -41,6 +42,11 @@ final class Site {
   public readonly Lookup $lookup;
 
   /**
+   * Tells what changed from what did not, as far as a request's work goes.
+   */
+  public readonly Comparison $comparison;
+
+  /**
    * What waits to be sent.
    */
   public readonly Outbox $outbox;
@@ -70,6 +76,7 @@ final class Site {
   ) {
     $this->storage = new FileStorage($folder);
     $this->clock = new SystemClock();
+    $this->comparison = new Comparison($this->clock);
     $this->typesOn = $settings->typesOn();
     // Where nobody waits for a page, a signal is on disk at once: a job may be
     // killed.

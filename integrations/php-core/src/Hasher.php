@@ -36,11 +36,11 @@ final class Hasher
         return substr(hash_hmac('sha256', $kind . "\0" . $value, $this->key), 0, 32);
     }
 
-    /** A user name as it is hashed: two spellings of one login are one. */
+    /** A user name as it is hashed: two spellings of one login are one. Of one that is longer than any login its beginning. */
     public static function normalUser(string $name): string
     {
-        $trimmed = trim($name);
-        return function_exists('mb_strtolower') ? mb_strtolower($trimmed, 'UTF-8') : strtolower($trimmed);
+        $looked = substr(trim($name), 0, Limits::LOGIN_BYTES_MAX);
+        return function_exists('mb_strtolower') ? mb_strtolower($looked, 'UTF-8') : strtolower($looked);
     }
 
     /** An address as it is hashed: one spelling for each. */

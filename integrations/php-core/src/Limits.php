@@ -46,6 +46,22 @@ final class Limits
      * it, too, but not what its values are the hash of.
      */
     public const REQUEST_VALUE_BYTES_MAX = 262144;
+    /**
+     * Values that are compared in the same time, to tell what was saved anew from what was saved as it was: some 5 ms of a page, and a
+     * hundred large views of Drupal's. What is beyond is counted as dropped.
+     */
+    public const REQUEST_COMPARED_MAX = 100000;
+    /**
+     * Bytes that are looked at of what strangers or faults wrote, before anything is made of it: some times what is told. Some of the
+     * patterns need the square of it, a tenth of a millisecond to one.
+     */
+    public const PATH_BYTES_MAX = 1024;
+    public const AGENT_BYTES_MAX = 1024;
+    public const NAME_BYTES_MAX = 512;
+    public const MESSAGE_BYTES_MAX = 1024;
+    public const QUERY_BYTES_MAX = 4096;
+    /** Bytes of a typed name that are hashed: of a thousand characters, more than any account has. */
+    public const LOGIN_BYTES_MAX = 4096;
     /** Age of the oldest signal from which the end of a request sends, in milliseconds. */
     public const FLUSH_AGE_MS = 10000;
     /** Longest time of one flush within a web request, in milliseconds. */

@@ -15,6 +15,8 @@ final class Probe
     /** Values of a body that are looked at, and how deep they may lie. */
     private const VALUES_MAX = 200;
     private const DEPTH_MAX = 5;
+    /** What is shorter has none of the marks, in bytes: a request may have thousands of values. */
+    private const MARK_BYTES_MIN = 6;
     /** Flag => what it is known by, in small letters and without blanks' differences. */
     private const MARKS = [
         'sqli' => '~\bunion(?: all| distinct)? select\b|\binformation_schema\b|\binto (?:out|dump)file\b|\bwaitfor delay\b'
@@ -40,14 +42,17 @@ final class Probe
      */
     public static function flags(string $query, $body, string $host): array
     {
-        [$texts, $bytes] = [[], 0];
+        [$texts, $left] = [[], self::BYTES_MAX];
         $values = explode('&', substr($query, 0, self::BYTES_MAX));
         foreach (array_merge($values, self::values($body)) as $value) {
-            $pair = explode('=', $value, 2);
-            foreach ([end($pair), $value] as $text) {
-                $text = substr($text, 0, self::BYTES_MAX - $bytes);
-                $bytes += strlen($text);
-                $texts[] = self::plain($text);
+            $value = substr($value, 0, $left);
+            $name = strpos($value, '=');
+            foreach ($name === false ? [$value] : [substr($value, $name + 1), $value] as $text) {
+                $text = substr($text, 0, $left);
+                if (strlen($text) >= self::MARK_BYTES_MIN) {
+                    $left -= strlen($text);
+                    $texts[] = self::plain($text);
+                }
             }
         }
         $texts = array_unique($texts);

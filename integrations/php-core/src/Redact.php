@@ -14,6 +14,9 @@ final class Redact
     /** Stands for a segment that is not told, and for a part of a name. */
     private const HIDDEN = '*';
     private const TOKEN = 'token';
+    /** What a token, an address or an encoding may have in it, and what a number, as rtrim() takes it. */
+    private const WORD = "0..9A..Za..z\x80..\xff@%&#;:_+()-.";
+    private const NUMBER = ' 0..9_+()-.';
     /**
      * Most names of settings and jobs: nothing that is looked for in a name can be in one of these. They have neither capitals, colons nor
      * marks of an encoding, no run of letters and digits as long as a token's or a UUID's, no address, and too few digits for a number.
@@ -40,7 +43,13 @@ final class Redact
             $isUrl = preg_match('~^[a-z]+://[^/?#]*~i', $target, $origin) === 1;
             $target = $isUrl ? '/' . ltrim(substr($target, strlen($origin[0])), '/') : '/*';
         }
+        $target = substr($target, 0, Limits::PATH_BYTES_MAX + 1);
         $target = substr($target, 0, strcspn($target, '?#;'));
+        if (strlen($target) > Limits::PATH_BYTES_MAX) {
+            $target = substr($target, 0, Limits::PATH_BYTES_MAX);
+            // Half a segment may not look like what it is.
+            $target = substr($target, 0, (int) strrpos($target, '/')) . '/' . self::HIDDEN;
+        }
         $segments = explode('/', $target);
         $hides = false;
         foreach ($segments as $i => $segment) {
@@ -79,6 +88,7 @@ final class Redact
      */
     public static function userAgent(string $agent): ?string
     {
+        $agent = self::cut($agent, Limits::AGENT_BYTES_MAX, ' ' . self::HIDDEN);
         $number = '~(?<![/\d.])\+?\(?\d[\d\s()+_-]*\d(?![\d.])~';
         $hide = static fn (array $m): string => Telltale::hasNumber($m[0]) ? self::HIDDEN : $m[0];
         $agent = (string) preg_replace_callback($number, $hide, Telltale::withoutUuids(Telltale::decoded($agent), self::HIDDEN));
@@ -99,7 +109,8 @@ final class Redact
     {
         // A change asks three times for one name, and a request may have hundreds of changes.
         if ($name !== self::$lastName) {
-            [self::$lastName, self::$lastPlain] = [$name, preg_match(self::PLAIN_NAME, $name) === 1 ? $name : self::plainName($name)];
+            $looked = self::cut($name, Limits::NAME_BYTES_MAX, '_' . self::TOKEN);
+            [self::$lastName, self::$lastPlain] = [$name, preg_match(self::PLAIN_NAME, $looked) === 1 ? $looked : self::plainName($looked)];
         }
         return self::$lastPlain;
     }
@@ -149,13 +160,21 @@ final class Redact
     public static function message(string $message): string
     {
         $patterns = [
-            '/"(?:[^"\\\\]|\\\\.)*"|\'(?:[^\'\\\\]|\\\\.)*\'|`[^`]*`/s' => '?',
+            '/"(?:[^"\\\\]++|\\\\.)*+"|\'(?:[^\'\\\\]++|\\\\.)*+\'|`[^`]*+`/s' => '?',
             '~(?:[a-z]:)?[/\\\\][^\s:()]+~i' => '<path>',
-            '/\S*(?:@|%(?:25)*40|&#(?:0*64|x0*40);|&commat;)\S*/i' => '?',
-            '/\b[0-9a-f]*[0-9][0-9a-z]*\b/i' => '0',
+            // From the beginning of a word on, and not from each of its letters.
+            '/(?<!\S)\S*(?:@|%(?:25)*40|&#(?:0*64|x0*40);|&commat;)\S*/i' => '?',
+            '/\b(?=[a-f]*[0-9])[0-9a-z]++\b/i' => '0',
         ];
-        $first = strtok($message, "\n");
-        $plain = (string) preg_replace(array_keys($patterns), array_values($patterns), $first === false ? '' : $first);
+        $first = substr($message, strspn($message, "\n"));
+        $first = substr($first, 0, strcspn($first, "\n"));
+        if (strlen($first) > Limits::MESSAGE_BYTES_MAX) {
+            // What is quoted has no end then.
+            $first = self::cut($first, Limits::MESSAGE_BYTES_MAX, ' ?');
+            $quoted = strcspn($first, '"\'`');
+            $first = substr($first, 0, $quoted) . ($quoted < strlen($first) ? '?' : '');
+        }
+        $plain = (string) preg_replace(array_keys($patterns), array_values($patterns), $first);
         $hide = static fn (array $m): string => Telltale::isToken($m[0]) ? '0' : $m[0];
         $plain = (string) preg_replace_callback('/[0-9A-Za-z]{9,}/', $hide, $plain);
         return substr(trim((string) preg_replace('/[^\x20-\x7e]+/', '?', $plain)), 0, Limits::MEANING_CHARS_MAX);
@@ -164,17 +183,26 @@ final class Redact
     /** The shape of a query: without literals, numbers and comments. */
     public static function query(string $sql): string
     {
+        // As a database reads it, once from its beginning to its end: a literal or a comment that was cut short runs to the end.
+        $parts = '~/\*.*?(?:\*/|$)|(?:--(?=\s|$)|\#)[^\n]*'
+            . '|"(?:[^"\\\\]++|\\\\.|"")*+(?:"|\\\\?$)|\'(?:[^\'\\\\]++|\\\\.|\'\')*+(?:\'|\\\\?$)~sD';
+        $stands = static fn (array $m): string => strpos('"\'', $m[0][0]) === false ? ' ' : '?';
+        $plain = (string) preg_replace_callback($parts, $stands, substr($sql, 0, Limits::QUERY_BYTES_MAX));
         $patterns = [
-            '/\/\*.*?\*\//s' => ' ',
-            '/"(?:[^"\\\\]|\\\\.|"")*"|\'(?:[^\'\\\\]|\\\\.|\'\')*\'/s' => '?',
-            // A literal that the fault cut short, and a comment, run to the end.
-            '/["\'].*$/s' => '?',
-            '/(?:--\s|#).*$/m' => '',
             '/\b0x[0-9a-f]+\b|\b[0-9][0-9.]*\b/i' => '?',
             '/\(\s*\?(?:\s*,\s*\?)+\s*\)/' => '(?)',
             '/[^\x21-\x7e]+/' => ' ',
         ];
-        $shape = (string) preg_replace(array_keys($patterns), array_values($patterns), $sql);
+        $shape = (string) preg_replace(array_keys($patterns), array_values($patterns), $plain);
         return substr(trim($shape), 0, Limits::MEANING_CHARS_MAX);
+    }
+
+    /**
+     * The beginning of a text that is longer than what is looked at, with $instead of the word that its end falls into, and of a number:
+     * half of a token may not look like one.
+     */
+    private static function cut(string $text, int $bytesMax, string $instead): string
+    {
+        return strlen($text) <= $bytesMax ? $text : rtrim(rtrim(substr($text, 0, $bytesMax), self::WORD), self::NUMBER) . $instead;
     }
 }

@@ -13,11 +13,11 @@ final class Script
     private const SILENT_BYTES_MAX = 4096;
     public const NAME = '/\.(php\d?|phtml|phar|phps)$/i';
     /** A row of Base64 or hex from this length on is a payload, in characters. */
-    private const PAYLOAD = '/[A-Za-z0-9+\/=]{1000,}|(?:\\\\x[0-9a-f]{2}){100,}/i';
+    private const PAYLOAD = '/(?<![a-z0-9+\/=])[a-z0-9+\/=]{1000}|(?<!\\\\x[0-9a-f]{2})(?:\\\\x[0-9a-f]{2}){100}/i';
     /** Nothing but comments. A question mark could end a line of comment, and PHP with it. */
     private const SILENT = '~^\s*(?:<\?php(?=\s|$)(?:\s|//[^\r\n?]*|\#(?!\[)[^\r\n?]*|/\*(?:(?!\*/).)*+\*/)*+(?:\?>\s*)?)?$~sD';
     private const OBFUSCATED = '/\b(?:eval|assert|create_function)\s*\(\s*(?:base64_decode|gzinflate|gzuncompress|str_rot13|strrev|\$)'
-        . '|\bpreg_replace\s*\(\s*[\'"](.).*\1[a-z]*e[a-z]*[\'"]/i';
+        . '|\bpreg_replace\s*\(\s*[\'"](.).{0,200}?\1(?=[a-df-z]{0,12}e)[a-z]{1,12}+[\'"]/i';
 
     /** Whether a server may run a file of this name. */
     public static function isNamedSo(string $path): bool

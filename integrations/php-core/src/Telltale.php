@@ -146,6 +146,6 @@ final class Telltale
     /** Two words with a blank between them: somebody's name, or what somebody searched for. */
     private static function hasWords(string $text): bool
     {
-        return preg_match('/[A-Za-z\x80-\xff]{2,}[\s+]+[A-Za-z\x80-\xff]{2,}/', $text) === 1;
+        return preg_match('/[A-Za-z\x80-\xff]{2}[\s+]+[A-Za-z\x80-\xff]{2}/', $text) === 1;
     }
 }

@@ -27,6 +27,7 @@ $tests = array_merge(
     require __DIR__ . '/addresses.php',
     require __DIR__ . '/fields.php',
     require __DIR__ . '/integrity.php',
+    require __DIR__ . '/bounds.php',
     require __DIR__ . '/processes.php'
 );
 run($tests, array_slice($argv, 1));

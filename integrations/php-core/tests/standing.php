@@ -136,13 +136,12 @@ return [
         foreach ($cases as $fault => $texts) {
             foreach ($texts as $text) {
                 try {
-                    Dsn::parse($text);
-                    $found = '';
+                    [$host, $found] = [Dsn::parse($text)->host(), ''];
                 } catch (DsnError $error) {
-                    $found = $error->fault;
+                    [$host, $found] = ['', $error->fault];
                 }
                 same($fault, $found, $text);
-                $said[] = [$text, $fault];
+                $said[] = [$text, $fault, $host];
             }
         }
         same(DsnError::FAULTS, array_values(array_unique(array_filter(array_column($said, 1)))), 'each fault');
@@ -152,8 +151,8 @@ return [
             return;
         }
         $script = dirname(__DIR__) . '/src/assets/page.js';
-        $code = "const judge = require(process.argv[1]).dsnFault; const texts = JSON.parse(process.argv[2]);"
-            . 'console.log(JSON.stringify(texts.map((one) => [one[0], judge(one[0])])));';
+        $code = "const { dsnFault, dsnAddress } = require(process.argv[1]); const texts = JSON.parse(process.argv[2]);"
+            . "console.log(JSON.stringify(texts.map(([t]) => [t, dsnFault(t), dsnFault(t) ? '' : dsnAddress(t)])));";
         $arguments = array_map('escapeshellarg', [$code, $script, (string) json_encode($said)]);
         $ran = shell_exec("$node -e " . implode(' ', $arguments));
         same($said, json_decode((string) $ran, true), 'page.js');

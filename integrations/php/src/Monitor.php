@@ -196,6 +196,12 @@ final class Monitor
         }
     }
 
+    /** @internal counts a signal that was not made, for there were too many */
+    public function drop(string $type): void
+    {
+        $this->dsn === null || $this->recorder->drop($type, 'overflow');
+    }
+
     /** Keyed hash of something, which explain() can look up: a constant of Hasher says of what. */
     public function hash(string $kind, string $value): string
     {
@@ -236,6 +242,7 @@ final class Monitor
         if ($this->dsn === null) {
             return true;
         }
+        $this->errors === null || $this->errors->forget();
         $this->lookup->write();
         return $this->recorder->write();
     }

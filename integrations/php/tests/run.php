@@ -8,6 +8,7 @@ namespace Logystera\Php\Tests;
 
 use Logystera\DsnError;
 use Logystera\Hasher;
+use Logystera\Php\Errors;
 use Logystera\Php\Middleware;
 use Logystera\Php\Monitor;
 use Symfony\Component\EventDispatcher\EventDispatcher;
@@ -156,6 +157,29 @@ run([
         $monitor->write();
         $jane = $monitor->hash(Hasher::USER, 'jane');
         same(['jane', null], [$monitor->explain($jane), $monitor->explain(str_repeat('0', 32))], 'looked up');
+    },
+    'of ten thousand errors in a request some are looked at, and the rest is counted' => static function (): void {
+        [$monitor, $spool, $folder] = site();
+        $errors = new Errors($monitor);
+        $word = static fn (int $i): string => strtr((string) $i, '0123456789', 'ghijklmnop');
+        for ($i = 0; $i < 10000; $i++) {
+            $errors->handle(E_WARNING, "Warning {$word($i)}", __FILE__, 1);
+        }
+        for ($i = 0; $i < 1000; $i++) {
+            $errors->handle(E_WARNING, 'Warning ' . $word(7), __FILE__, 1);
+            $errors->thrown(new \RuntimeException("Thrown {$word($i)}"));
+        }
+        $monitor->write();
+        $levels = array_count_values(array_column($spool(), 'level'));
+        same(['warning' => 250, 'fatal' => 250], $levels);
+        $counts = (new \Logystera\Drops(new \Logystera\FileStorage($folder)))->untold(0)['counts'];
+        [$worker, $told] = site();
+        for ($i = 0; $i < 6; $i++) {
+            $worker->thrown(new \RuntimeException('in one piece of work and in the next'));
+            $i % 3 === 2 && $worker->write();
+        }
+        same(2, count($told()), 'of a process that runs for long each piece of work is one');
+        same(9750 + 750, $counts['php.error|overflow'][0] ?? 0);
     },
     'without a DSN nothing is recorded, and a wrong one says why' => static function (): void {
         $folder = sys_get_temp_dir() . '/php-' . bin2hex(random_bytes(6));

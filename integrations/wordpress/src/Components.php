@@ -14,6 +14,19 @@ final class Components
         return (string) preg_replace('/\.php$/', '', (string) $folder);
     }
 
+    /** Version that a plugin's file says now; null where it is not there. One head is read, and not all. */
+    public static function version(string $file): ?string
+    {
+        $path = WP_PLUGIN_DIR . "/$file";
+        if (validate_file($file) !== 0 || !is_file($path)) {
+            return null;
+        }
+        if (!function_exists('get_plugin_data')) {
+            require_once ABSPATH . 'wp-admin/includes/plugin.php';
+        }
+        return (string) get_plugin_data($path, false, false)['Version'];
+    }
+
     /** @return array<string, string> version by `kind slug`, as the files say now */
     public static function versions(): array
     {

@@ -6,6 +6,7 @@ namespace Logystera\WordPress;
 
 use Logystera\Address;
 use Logystera\Hasher;
+use Logystera\Limits;
 use Logystera\Redact;
 
 /**
@@ -90,8 +91,8 @@ final class Emitter
 
     public function userLength(string $login): int
     {
-        $length = function_exists('mb_strlen') ? mb_strlen($login, 'UTF-8') : strlen($login);
-        return min($length, self::USER_LENGTH_MAX);
+        $looked = substr($login, 0, Limits::LOGIN_BYTES_MAX);
+        return min(function_exists('mb_strlen') ? mb_strlen($looked, 'UTF-8') : strlen($looked), self::USER_LENGTH_MAX);
     }
 
     /** Hash of who is signed in; null if nobody is. */

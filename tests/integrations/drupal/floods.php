@@ -83,6 +83,62 @@ final class Weighed
     }
 }
 
+/** A body that has no end, which counts what is read of it. */
+final class Endless
+{
+    /** @var resource|null set by PHP */
+    public $context;
+    public static int $bytes = 0;
+
+    public function stream_open(): bool
+    {
+        return true;
+    }
+
+    public function stream_read(int $count): string
+    {
+        if (self::$bytes > 64 << 20) {
+            throw new \RuntimeException('all of it is read');
+        }
+        self::$bytes += $count;
+        return str_repeat('x', $count);
+    }
+
+    public function stream_eof(): bool
+    {
+        return false;
+    }
+
+    public function stream_seek(): bool
+    {
+        return true;
+    }
+
+    public function stream_tell(): int
+    {
+        return 0;
+    }
+
+    public function stream_stat(): array
+    {
+        return [];
+    }
+}
+
+/** Trees as they are saved, of so many values: none shares anything with another one. */
+function trees(int $values): array
+{
+    $tree = ['a' => 1, 'list' => array_map(static fn (int $i): string => "value $i", range(1, $values - 2))];
+    return [$tree, unserialize(serialize($tree))];
+}
+
+/** What of a type was counted as more than there is room for. */
+function overflowed(Site $site, string $type): int
+{
+    $storage = new \Logystera\FileStorage($site->state->values['logystera.spool']['folder']);
+    return (new \Logystera\Drops($storage))->untold(0)['counts']["$type|overflow"][0] ?? 0;
+}
+
 /** A configuration that is saved, which counts how often its values are read. */
 final class Read
 {
@@ -172,6 +228,86 @@ return [
             same(9500, (new \Logystera\Drops($storage))->untold(0)['counts']['config.change|overflow'][0] ?? 0, "$size B: counted");
             $site->remove();
         }
+    },
+    'what is saved as it was is compared up to a bound, and what is beyond is counted' => static function (): void {
+        foreach ([10, 1000, 20000] as $values) {
+            $site = new Site(MODULE);
+            $save = static fn (string $name, array $before, array $after) => $site->container->get('logystera.config')
+                ->saved(new ConfigCrudEvent(new Read($name, $before, $after)));
+            [$before, $after] = trees($values);
+            $changed = ['a' => 2] + $after;
+            // A tree's two arrays cost a value each. One that changed is seen as soon as its first level.
+            $fits = intdiv(Limits::REQUEST_COMPARED_MAX - 3, $values + 2);
+            $save('probe.before', $before, $changed);
+            for ($i = 0; $i < 10000; $i++) {
+                $save("probe.x$i", $before, $after);
+            }
+            // Nobody can say that it changed: no signal of it, and no silence either. What needs no comparison is told.
+            $save('probe.beyond', $before, $changed);
+            $save('probe.added', [], $after);
+            $save('user.settings', ['register' => 'admin_only'] + $before, ['register' => 'visitors'] + $after);
+            $site->end();
+            $told = array_map(static fn (array $s): array => [$s['key'], $s['action'], $s['flags'] ?? []], $site->signals());
+            same([['probe.before', 'updated', []], ['probe.added', 'added', []], ['user.settings', 'updated', ['registration_opened']]], $told);
+            same(10000 - $fits + 1, overflowed($site, 'config.change'), "$values values: counted");
+            $site->remove();
+        }
+    },
+    'ten thousand large trees that are saved as they were cost a request little' => static function (): void {
+        $site = new Site(MODULE);
+        [$before, $after] = trees(40000);
+        $config = $site->container->get('logystera.config');
+        $start = getrusage();
+        for ($i = 0; $i < 10000; $i++) {
+            $config->saved(new ConfigCrudEvent(new Read("probe.x$i", $before, $after)));
+        }
+        $end = getrusage();
+        $ms = 1000 * ($end['ru_utime.tv_sec'] - $start['ru_utime.tv_sec']) + ($end['ru_utime.tv_usec'] - $start['ru_utime.tv_usec']) / 1000;
+        // To compare them all takes some seconds.
+        same(true, $ms < 500, "$ms ms");
+        $site->end();
+        same([], $site->signals());
+        $site->remove();
+    },
+    'of a body that is no form a beginning is read' => static function (): void {
+        stream_wrapper_register('endless', Endless::class);
+        $site = new Site(MODULE);
+        Endless::$bytes = 0;
+        $site->request(Request::create('/', 'POST', [], [], [], [], fopen('endless://x', 'r')));
+        same(['http.request'], array_column($site->signals(), 'type'));
+        same(true, Endless::$bytes > 0 && Endless::$bytes <= 32768, Endless::$bytes . ' bytes');
+        $site->remove();
+    },
+    'a REST sign-in that is longer than any is told, and not read' => static function (): void {
+        foreach ([403 => ['failure', 'other'], 429 => ['lockout', 'blocked']] as $status => $expected) {
+            $site = new Site(MODULE);
+            $body = json_encode(['name' => 'admin', 'pass' => 'x', 'more' => str_repeat('x', 65536)]);
+            $request = Request::create('/user/login', 'POST', [], [], [], [], $body);
+            try {
+                $site->request($request, ['_route' => 'user.login.http'], static function () use ($status): void {
+                    throw new \Symfony\Component\HttpKernel\Exception\HttpException($status);
+                });
+            } catch (\Symfony\Component\HttpKernel\Exception\HttpException $refused) {
+                // Nobody makes a page of it here.
+            }
+            $site->end();
+            $told = array_values(array_filter($site->signals(), static fn (array $s): bool => $s['type'] === 'auth.attempt'));
+            same([$expected], array_map(static fn (array $s): array => [$s['outcome'], $s['reason']], $told), "status $status");
+            same(false, isset($told[0]['user_hash']), 'whose nobody looked');
+            $site->remove();
+        }
+    },
+    'a queue of any length that no cron works on is remembered once' => static function (): void {
+        $site = new Site(MODULE);
+        $jobs = $site->container->get('logystera.cron_jobs');
+        for ($i = 0; $i < 10000; $i++) {
+            $jobs->itemEnds('q', 0.001, $i === 17);
+        }
+        $last = (new \ReflectionProperty(\Drupal\logystera\Runtime::class, 'last'))->getValue($site->container->get('logystera.runtime'));
+        same(1, count($last), 'what waits for the end');
+        $site->end();
+        same([['type' => 'cron.run', 'job' => 'queue:q', 'outcome' => 'failed']], $site->signals());
+        $site->remove();
     },
     'what is saved as it was is no change and not missing, and what a fault loses is counted' => static function (): void {
         $site = new Site(MODULE);

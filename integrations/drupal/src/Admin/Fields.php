@@ -25,7 +25,7 @@ final class Fields {
   public function types(bool $isSetUp): array {
     $options = [];
     foreach ($this->words->watched() as $type => [$name, $text]) {
-      $options[$type] = $this->t('<strong>@name</strong> @text <small><code>@type</code></small>', [
+      $options[$type] = $this->t('<strong>@name:</strong> @text <small><code>@type</code></small>', [
         '@name' => $name,
         '@text' => $text,
         '@type' => $type,

@@ -10,6 +10,7 @@ use Drupal\Core\Flood\FloodInterface;
 use Drupal\Core\Form\FormStateInterface;
 use Drupal\Core\Session\AccountInterface;
 use Drupal\logystera\Runtime;
+use Logystera\Limits;
 use Symfony\Component\EventDispatcher\EventSubscriberInterface;
 use Symfony\Component\HttpFoundation\Request;
 use Symfony\Component\HttpKernel\Event\ExceptionEvent;
@@ -34,6 +35,11 @@ final class Auth implements EventSubscriberInterface {
   private const REST_ROUTE = 'user.login.http';
   private const RESET_ROUTES = ['user.reset', 'user.reset.login', 'user.reset.form'];
   private const BASIC_MODULE = 'basic_auth';
+
+  /**
+   * Bytes of a REST sign-in that are read.
+   */
+  private const BODY_BYTES_MAX = 65536;
 
   /**
    * Whether this request posted the sign-in form.
@@ -126,9 +132,11 @@ final class Auth implements EventSubscriberInterface {
       if ($request->attributes->get('_route') !== self::REST_ROUTE || !$error instanceof HttpExceptionInterface) {
         return;
       }
-      $body = json_decode((string) $request->getContent(), TRUE);
+      $text = (string) $request->getContent();
+      $isLong = strlen($text) > self::BODY_BYTES_MAX;
+      $body = $isLong ? NULL : json_decode($text, TRUE);
       $name = is_array($body) && is_string($body['name'] ?? NULL) ? $body['name'] : '';
-      if ($name === '' || !is_string($body['pass'] ?? NULL)) {
+      if (!$isLong && ($name === '' || !is_string($body['pass'] ?? NULL))) {
         return;
       }
       $account = $this->account($name);
@@ -136,7 +144,8 @@ final class Auth implements EventSubscriberInterface {
         $this->tell('lockout', 'rest', 'blocked', $name, $account);
       }
       else {
-        $this->tell('failure', 'rest', self::reason($account), $name, $account);
+        // Nobody's sign-in is so long: it is told, and not read once more.
+        $this->tell('failure', 'rest', $isLong ? 'other' : self::reason($account), $name, $account);
       }
     });
   }
@@ -242,7 +251,8 @@ final class Auth implements EventSubscriberInterface {
    * The account of this name, if there is one.
    */
   private function account(string $name): ?AccountInterface {
-    $found = $name === '' ? [] : $this->entityTypeManager->getStorage('user')->loadByProperties(['name' => $name]);
+    $isName = $name !== '' && strlen($name) <= Limits::LOGIN_BYTES_MAX;
+    $found = $isName ? $this->entityTypeManager->getStorage('user')->loadByProperties(['name' => $name]) : [];
     $account = reset($found);
     return $account instanceof AccountInterface ? $account : NULL;
   }

@@ -52,7 +52,12 @@ final class Config implements EventSubscriberInterface {
       }
       $before = (array) $config->getOriginal('', FALSE);
       $after = $config->getRawData();
-      if ($before !== $after) {
+      $differs = $emitter->differ($before, $after);
+      if ($differs === NULL && self::opened($name, $before, $after) === NULL) {
+        // Nobody knows whether it changed: no signal then, but a count of it.
+        $emitter->drop();
+      }
+      elseif ($differs !== FALSE) {
         self::tell($emitter, $name, $before === [] ? 'added' : 'updated', $before, $after);
       }
     }

@@ -88,10 +88,12 @@ final class CronJobs implements LoggerInterface {
    */
   public function itemEnds(string $queue, float $seconds, bool $hasFailed): void {
     $this->runtime->guard(self::TYPE, function () use ($queue, $seconds, $hasFailed): void {
+      $isFirst = !isset($this->queues[$queue]);
       [$before, $hadFailed] = $this->queues[$queue] ?? [0.0, FALSE];
       $this->queues[$queue] = [$before + $seconds, $hadFailed || $hasFailed];
-      if ($this->runStart === NULL) {
-        // A queue that something else than cron works on.
+      if ($isFirst && $this->runStart === NULL) {
+        // A queue that something else than cron works on: it may have a million
+        // of items.
         $this->runtime->atEnd(function () use ($queue): void {
           if (isset($this->queues[$queue])) {
             [$seconds, $hasFailed] = $this->queues[$queue];

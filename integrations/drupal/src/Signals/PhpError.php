@@ -9,6 +9,7 @@ use Drupal\Core\Database\DatabaseException;
 use Drupal\logystera\Runtime;
 use Logystera\Fatal;
 use Logystera\Hasher;
+use Logystera\Limits;
 use Logystera\Quiet;
 use Logystera\Redact;
 use Psr\Log\LoggerInterface;
@@ -49,11 +50,15 @@ final class PhpError implements LoggerInterface, EventSubscriberInterface {
 
   /**
    * Errors that are looked at in a request; more are only counted.
+   *
+   * As many exceptions besides.
    */
   private const SEEN_MAX = 250;
 
   /**
-   * A message from this length on is remembered by its digest, in bytes.
+   * A message from this length on is remembered by a digest, in bytes.
+   *
+   * Of its beginning, and by its length.
    */
   private const DIGEST_BYTES_MIN = 512;
 
@@ -131,7 +136,8 @@ final class PhpError implements LoggerInterface, EventSubscriberInterface {
       $kind = self::LEVELS[(string) $context['%type']] ?? 'fatal';
       [$file, $line] = [(string) $context['%file'], (int) ($context['%line'] ?? 0)];
       if ($this->takes($kind, $text, $file, $line)) {
-        $this->tell($kind, html_entity_decode($text), $file, $line);
+        // Drupal has escaped it, by six characters for one at most.
+        $this->tell($kind, html_entity_decode(substr($text, 0, 8 * Limits::MESSAGE_BYTES_MAX)), $file, $line);
       }
     });
   }
@@ -159,11 +165,12 @@ final class PhpError implements LoggerInterface, EventSubscriberInterface {
    * nothing is made of it.
    */
   private function takes(string $level, string $message, string $file, int $line): bool {
-    $key = strlen($message) < self::DIGEST_BYTES_MIN ? $message : md5($message);
+    $length = strlen($message);
+    $key = $length < self::DIGEST_BYTES_MIN ? $message : $length . md5(substr($message, 0, Limits::MESSAGE_BYTES_MAX));
     if (isset($this->seen[$level][$file][$line][$key])) {
       return FALSE;
     }
-    if ($this->count >= self::SEEN_MAX && !in_array($level, Fatal::LEVELS, TRUE)) {
+    if ($this->count >= self::SEEN_MAX * (in_array($level, Fatal::LEVELS, TRUE) ? 2 : 1)) {
       $this->runtime->emitter(self::TYPE)?->drop();
       return FALSE;
     }

@@ -130,11 +130,22 @@ final class Request implements EventSubscriberInterface {
    */
   private function flags(HttpRequest $request): ?array {
     $posted = $request->request->all();
-    $text = $posted === [] ? substr((string) $request->getContent(), 0, self::BODY_BYTES_MAX) : '';
     // Who runs the site, or writes its pages, may write anything into them.
-    $body = $this->runtime->isTrusted() ? [] : ($posted === [] ? json_decode($text, TRUE) ?? $text : $posted);
+    $isTrusted = $this->runtime->isTrusted();
+    $body = $isTrusted ? [] : ($posted === [] ? self::unparsed($request) : $posted);
     $flags = Probe::flags((string) $request->server->get('QUERY_STRING'), $body, $request->getHost());
     return $flags === [] ? NULL : $flags;
+  }
+
+  /**
+   * The beginning of a body that is no form's, as a tree where it is JSON.
+   *
+   * No more of it is read: a body may be larger than a process's memory.
+   */
+  private static function unparsed(HttpRequest $request): mixed {
+    $stream = $request->getContent(TRUE);
+    $text = is_resource($stream) ? (string) stream_get_contents($stream, self::BODY_BYTES_MAX) : '';
+    return json_decode($text, TRUE) ?? $text;
   }
 
   /**

@@ -14,6 +14,11 @@
     return parts ? parts[4].toLowerCase() : '';
   }
 
+  /** The same with its port, as it is named elsewhere. */
+  function dsnAddress(text) {
+    return dsnHost(text) && /@([^\/?#\s]*)/.exec(text)[1].toLowerCase();
+  }
+
   /** What is wrong with a DSN: a constant of DsnError, or nothing. */
   function dsnFault(text) {
     var parts = SHAPE.exec(text);
@@ -47,7 +52,7 @@
       var isEmpty = field.value.trim() === '';
       var fault = isEmpty ? '' : dsnFault(field.value);
       // Written as text: what was pasted is nobody's markup.
-      place.textContent = isEmpty ? '' : texts[fault || 'good'].replace('%s', dsnHost(field.value));
+      place.textContent = isEmpty ? '' : texts[fault || 'good'].replace('%s', dsnAddress(field.value));
       place.className = 'logystera-says' + (isEmpty ? '' : fault ? ' logystera-bad' : ' logystera-good');
       if (fault) {
         field.setAttribute('aria-invalid', 'true');
@@ -64,7 +69,7 @@
   }
 
   if (typeof module === 'object' && module.exports) {
-    module.exports = { dsnFault: dsnFault };
+    module.exports = { dsnFault: dsnFault, dsnAddress: dsnAddress };
   } else if (document.readyState === 'loading') {
     document.addEventListener('DOMContentLoaded', start);
   } else {

@@ -114,7 +114,7 @@ final class Form
         echo esc_html__('What it watches', 'logystera') . '</legend>';
         foreach (Words::watched() as $type => [$name, $text]) {
             echo '<label><input type="checkbox" name="types[]" value="' . esc_attr($type) . '" '
-                . checked(Settings::isOn($type), true, false) . '><span><strong>' . esc_html($name) . '</strong> '
+                . checked(Settings::isOn($type), true, false) . '><span><strong>' . esc_html($name) . ':</strong> '
                 . esc_html($text) . ' <small><code>' . esc_html($type) . '</code></small></span></label>';
         }
         echo '</fieldset><p class="description">' . esc_html__(

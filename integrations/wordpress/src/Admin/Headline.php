@@ -76,21 +76,20 @@ final class Headline
 
     private static function actions(string $state): void
     {
-        // What is to be done next is the stronger button.
-        [$test, $drill] = $state === Standing::WORKS ? ['secondary', 'primary'] : ['primary', 'secondary'];
+        $buttons = [
+            'test' => [__('Check now', 'logystera'), []],
+            'drill' => [__('Try an alert', 'logystera'), ['aria-describedby' => 'logystera-drill-text']],
+        ];
+        // What is to be done next comes first, and is the stronger button.
+        $buttons = $state === Standing::WORKS ? array_reverse($buttons) : $buttons;
         echo '<div class="logystera-actions">';
-        View::form('test');
-        submit_button(__('Check now', 'logystera'), $test, 'submit', false, ['id' => 'logystera-test']);
-        echo '</form>';
-        View::form('drill');
-        submit_button(
-            __('Try an alert', 'logystera'),
-            $drill,
-            'submit',
-            false,
-            ['id' => 'logystera-drill', 'aria-describedby' => 'logystera-drill-text']
-        );
-        echo '</form></div><p class="description" id="logystera-drill-text">';
+        foreach ($buttons as $action => [$text, $more]) {
+            $strength = $action === array_keys($buttons)[0] ? 'primary' : 'secondary';
+            View::form($action);
+            submit_button($text, $strength, 'submit', false, ['id' => "logystera-$action"] + $more);
+            echo '</form>';
+        }
+        echo '</div><p class="description" id="logystera-drill-text">';
         /* translators: %d: a number of mails */
         $text = __(
             '"Try an alert" has %d mails fail on purpose (they go to nobody), so that you see the whole way: from this site to the service '

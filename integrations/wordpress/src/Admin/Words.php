@@ -24,7 +24,10 @@ final class Words
             'component.lifecycle' => [
                 __('Plugins, themes and WordPress', 'logystera'), __('installed, updated, switched on or off, deleted', 'logystera'),
             ],
-            'file.edit' => [__('Files', 'logystera'), __('files of plugins and themes that are changed', 'logystera')],
+            'file.edit' => [
+                __('Files', 'logystera'),
+                __("WordPress's own files and scripts among the uploads that appear or change; edits of plugins and themes", 'logystera'),
+            ],
             'config.change' => [__('Settings', 'logystera'), __('which setting was changed; never its value', 'logystera')],
             'mail.outcome' => [__('Mail', 'logystera'), __('whether mail goes out; never what is in it', 'logystera')],
             'cron.run' => [__('Scheduled jobs', 'logystera'), __('whether they run, and how long they take', 'logystera')],

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Logystera\WordPress\Signals;
 
+use Logystera\Limits;
 use Logystera\WordPress\Emitter;
 use Logystera\WordPress\Guard;
 
@@ -199,8 +200,9 @@ final class Auth implements Source
 
     private static function account(string $name): ?\WP_User
     {
-        $user = $name === '' ? false : get_user_by('login', $name);
-        if ($user === false && is_email($name)) {
+        $isName = $name !== '' && strlen($name) <= Limits::LOGIN_BYTES_MAX;
+        $user = $isName ? get_user_by('login', $name) : false;
+        if ($user === false && $isName && is_email($name)) {
             $user = get_user_by('email', $name);
         }
         return $user instanceof \WP_User ? $user : null;

@@ -61,15 +61,13 @@ final class Component implements Source
     /** @param mixed $file */
     public function pluginActivated($file): void
     {
-        $slug = Components::slug((string) $file);
-        $this->tell('plugin', $slug, 'activated', null, Components::versions()["plugin $slug"] ?? null);
+        $this->tell('plugin', Components::slug((string) $file), 'activated', null, Components::version((string) $file));
     }
 
     /** @param mixed $file */
     public function pluginDeactivated($file): void
     {
-        $slug = Components::slug((string) $file);
-        $this->tell('plugin', $slug, 'deactivated', Components::versions()["plugin $slug"] ?? null, null);
+        $this->tell('plugin', Components::slug((string) $file), 'deactivated', Components::version((string) $file), null);
     }
 
     /**

@@ -21,7 +21,7 @@ final class FileEdit implements Source
 {
     /** @var Emitter */
     private $emitter;
-    /** @var array<string, array{size: int, digest: string, mode: int}> files that may be saved in this request */
+    /** @var array<string, array{size: int, mode: int, digest: string}> files that may be saved in this request */
     private $watched = [];
 
     public function __construct(Emitter $emitter)
@@ -72,8 +72,7 @@ final class FileEdit implements Source
     {
         $path = is_array($upload) && is_string($upload['file'] ?? null) ? $upload['file'] : '';
         if (Script::isNamedSo($path)) {
-            $none = ['size' => 0, 'digest' => '', 'mode' => 0];
-            $this->tell($path, $none, self::look($path));
+            $this->tell($path, ['size' => 0, 'mode' => 0], self::state($path));
             $site = Plugin::site();
             $site === null || (new OwnFiles($site))->told($path);
         }
@@ -99,15 +98,18 @@ final class FileEdit implements Source
         $site === null || (new OwnFiles($site))->renew(true);
     }
 
-    /** @return array{size: int, digest: string, mode: int} */
+    /** @return array{size: int, mode: int, digest: string} */
     private static function look(string $path): array
+    {
+        return self::state($path) + ['digest' => (string) Quiet::call('hash_file', 'sha256', $path)];
+    }
+
+    /** @return array{size: int, mode: int} */
+    private static function state(string $path): array
     {
         clearstatcache(true, $path);
         $stat = Quiet::call('stat', $path);
-        return [
-            'size' => $stat === false ? 0 : $stat['size'], 'digest' => (string) Quiet::call('hash_file', 'sha256', $path),
-            'mode' => $stat === false ? 0 : $stat['mode'] & 07777,
-        ];
+        return ['size' => $stat === false ? 0 : $stat['size'], 'mode' => $stat === false ? 0 : $stat['mode'] & 07777];
     }
 
     private function tell(string $path, array $before, array $after): void

@@ -7,6 +7,7 @@ namespace Logystera\WordPress\Signals;
 use Logystera\Fatal;
 use Logystera\HandlerMask;
 use Logystera\Hasher;
+use Logystera\Limits;
 use Logystera\Quiet;
 use Logystera\Redact;
 use Logystera\WordPress\Emitter;
@@ -23,9 +24,9 @@ final class PhpError implements Source
         E_NOTICE => 'notice', E_USER_NOTICE => 'notice', E_DEPRECATED => 'deprecated',
         E_USER_DEPRECATED => 'deprecated', E_USER_ERROR => 'fatal', E_RECOVERABLE_ERROR => 'fatal',
     ];
-    /** Errors that are looked at in a request; more are only counted. Each costs some 20 µs, and one that is counted one or two. */
+    /** Errors that are looked at in a request, and as many grave ones besides; more are only counted. Each costs some 20 µs, others two. */
     private const SEEN_MAX = 250;
-    /** A message from this length on is remembered by its digest, in bytes. */
+    /** A message from this length on is remembered by its length and the digest of its beginning, in bytes. */
     private const DIGEST_BYTES_MIN = 512;
     /** Memory that is given back when a request ends for want of it, in bytes, and how much more it may take then. */
     private const RESERVE_BYTES = 65536;
@@ -81,6 +82,8 @@ final class PhpError implements Source
             if ($limit > 0) {
                 Quiet::call('ini_set', 'memory_limit', (string) ($limit + self::MORE_BYTES));
             }
+            // However many came before.
+            $this->count = 0;
             $this->tell(Fatal::LEVELS[$error['type']], $error['message'], $error['file'], $error['line']);
             $this->fatal = null;
         }
@@ -119,11 +122,12 @@ final class PhpError implements Source
 
     private function tell(string $level, string $message, string $file, int $line): void
     {
-        $key = strlen($message) < self::DIGEST_BYTES_MIN ? $message : md5($message);
+        $length = strlen($message);
+        $key = $length < self::DIGEST_BYTES_MIN ? $message : $length . md5(substr($message, 0, Limits::MESSAGE_BYTES_MAX));
         if (isset($this->seen[$level][$file][$line][$key])) {
             return;
         }
-        if ($this->count >= self::SEEN_MAX && !in_array($level, Fatal::LEVELS, true)) {
+        if ($this->count >= self::SEEN_MAX * (in_array($level, Fatal::LEVELS, true) ? 2 : 1)) {
             // The first one at once: since when.
             $this->isCounting ? $this->more++ : $this->emitter->drop();
             $this->isCounting = true;
