@@ -98,6 +98,8 @@ pub struct Cycle<M, T> {
     pub machine: M,
     task: T,
     position: u64,
+    /// The position of the newest commit.
+    committed: u64,
     outputs: Vec<Entry>,
     /// Whether anything but time was applied since the last commit.
     has_more_than_time: bool,
@@ -116,7 +118,8 @@ impl<M: StateMachine, T: Task> Cycle<M, T> {
             return Err(halt.into());
         }
         machine.restored();
-        Ok(Self { position: task.position(), machine, task, outputs: Vec::new(), has_more_than_time: false })
+        let position = task.position();
+        Ok(Self { position, committed: position, machine, task, outputs: Vec::new(), has_more_than_time: false })
     }
 
     /// The input offset to apply next.
@@ -177,8 +180,17 @@ impl<M: StateMachine, T: Task> Cycle<M, T> {
         self.has_more_than_time = false;
         let mut outputs = std::mem::take(&mut self.outputs);
         outputs.extend(more);
-        let puts = self.machine.take_puts();
-        Ok(self.task.commit(Commit { outputs, puts, position: self.position, sealed: self.machine.is_sealed() })?)
+        let (puts, position, sealed) = (self.machine.take_puts(), self.position, self.machine.is_sealed());
+        self.task.commit(Commit { outputs, puts, position, sealed })?;
+        self.committed = position;
+        Ok(())
+    }
+
+    /// Makes records durable before what was applied is: state and position stay as the newest commit has them, and what
+    /// was applied since waits for the next. After a crash the records are there, and the rest is applied again.
+    pub fn append(&mut self, records: Vec<Entry>) -> Result<(), CycleError> {
+        let position = self.committed;
+        Ok(self.task.commit(Commit { outputs: records, puts: Vec::new(), position, sealed: false })?)
     }
 }
 

@@ -10,6 +10,7 @@ mod noise;
 
 mod tenant;
 mod turns;
+mod waiting;
 mod untold;
 
 mod stages;
