@@ -212,7 +212,8 @@ fn cpu_ns() -> u64 {
 /// What it costs that a bundle of so many loses all of its lines, one by one, to their ends: the least of three.
 fn cost_of_losing(lines: u64) -> u64 {
     let alert = |seq: u64, state| {
-        let mut found = line_of(detection("t", seq, state), &format!("g{}", seq % lines), (seq % lines) as u8, START_MS);
+        let mut found =
+            line_of(detection("t", seq, state), &format!("g{}", seq % lines), (seq % lines) as u8, START_MS);
         found.id = EpisodeId(((seq % lines) as u128).to_be_bytes());
         found.bundle = Some(BundleSpec { by: vec![BundleBy::Site], wait_ms: 3_600_000, max: 1_000 });
         DetectionsRecord::Detection(Box::new(found))

@@ -228,8 +228,9 @@ fn an_end_whose_beginning_was_given_up_is_not_told() {
 
 /// Mail takes one alert a minute: of thirteen it gets the first, and a digest of twelve, which names ten.
 fn a_digest_that_dies(channels: &str, dies: &str) -> String {
-    let held: Vec<String> =
-        (3..=13).map(|n| format!("firing {n} g{n} e{n} => mail-digest2[{n}]#0 not_sent rate_limited next 1m")).collect();
+    let held: Vec<String> = (3..=13)
+        .map(|n| format!("firing {n} g{n} e{n} => mail-digest2[{n}]#0 not_sent rate_limited next 1m"))
+        .collect();
     format!(
         "channels {channels}
          set mail per-minute=1
@@ -268,8 +269,11 @@ fn a_digest_that_dies_goes_to_the_fallback_with_all_that_it_counts() {
 /// The other channel takes what is critical, and had it: the fallback hears how many nobody was told of.
 #[test]
 fn of_a_digest_that_dies_the_fallback_is_told_what_no_other_channel_was() {
-    let firing = |n: u64| if n < 12 { format!("firing {n} g{n} e{n}") } else { format!("firing {n} g{n} e{n} severity=warning") };
-    let held: Vec<String> = (3..=13).map(|n| format!("{} => mail-digest2[{n}]#0 not_sent rate_limited next 1m", firing(n))).collect();
+    let firing = |n: u64| {
+        if n < 12 { format!("firing {n} g{n} e{n}") } else { format!("firing {n} g{n} e{n} severity=warning") }
+    };
+    let held: Vec<String> =
+        (3..=13).map(|n| format!("{} => mail-digest2[{n}]#0 not_sent rate_limited next 1m", firing(n))).collect();
     let told: Vec<String> =
         (1..=11).map(|n| format!("start b{n} => b{n}#1 started\nend b{n} ok => b{n}#1 delivered")).collect();
     play(&format!(

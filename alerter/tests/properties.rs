@@ -23,8 +23,9 @@ fn numbers() -> impl Strategy<Value = BTreeSet<usize>> {
 
 /// The episodes that a message tells, and of each whether it tells that it began.
 fn tells(due: &Due) -> Vec<(EpisodeId, bool)> {
-    let of =
-        |detection: &Detection, firings: u32| (detection.id, detection.state != DetectionState::Resolved || firings > 0);
+    let of = |detection: &Detection, firings: u32| {
+        (detection.id, detection.state != DetectionState::Resolved || firings > 0)
+    };
     match &due.about {
         About::Detection => vec![of(&due.detection, due.merged.firings)],
         About::Bundle(all) => all.iter().map(|one| of(&one.detection, one.merged.firings)).collect(),

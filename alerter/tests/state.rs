@@ -7,7 +7,8 @@ mod common;
 use std::fmt::Write as _;
 
 use common::{
-    START_MS, Store, apply, channels, channels_set, commit, enabled, ended, fired, restored, silence_of, started, tick,
+    START_MS, Store, apply, channels, channels_set, commit, enabled, ended, fired, play, restored, silence_of, started,
+    tick,
 };
 use logystera_alerter::core::state::StateError;
 use logystera_alerter::core::{AttemptRef, Condition, Due, Planner};
@@ -242,4 +243,29 @@ fn what_is_not_ours_is_refused() {
     for end in 0..clock.len() {
         assert!(matches!(Planner::new().restore(b"a", &clock[..end]), Err(StateError::Value(_))), "cut at {end}");
     }
+}
+
+/// Alertmanager's users: a restart repeats or forgets that something is over. `play` restores the planner behind each line.
+#[test]
+fn a_restart_neither_repeats_nor_forgets_that_it_is_over() {
+    play(
+        "channels a b
+         firing 1 x e1
+         start a1 => a1#1 started
+         end a1 ok => a1#1 delivered
+         start b1 => b1#1 started
+         end b1 ok => b1#1 delivered
+         resolved 2 x e1
+         start a2 => a2#1 started
+         end a2 ok => a2#1 delivered
+         due => b2#1
+         start b2 => b2#1 started
+         end b2 unknown => b2#1 unknown next ~5s
+         at 6s
+         due => b2#2
+         start b2 => b2#2 started
+         end b2 ok => b2#2 delivered
+         at 24h
+         due",
+    );
 }

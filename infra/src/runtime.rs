@@ -237,6 +237,7 @@ mod tests {
         records: VecDeque<Record>,
         skips: Skips,
         committed: u64,
+        appended: usize,
     }
 
     impl Given {
@@ -245,7 +246,7 @@ mod tests {
             let records = (0..).zip(values);
             let records =
                 records.map(|(offset, value)| Record { offset, key: Vec::new(), value: vec![*value] }).collect();
-            Self { records, skips, committed: 0 }
+            Self { records, skips, committed: 0, appended: 0 }
         }
     }
 
@@ -272,6 +273,7 @@ mod tests {
 
         fn commit(&mut self, commit: Commit) -> Result<(), LogError> {
             self.committed = commit.position;
+            self.appended += commit.outputs.len();
             Ok(())
         }
     }
@@ -285,6 +287,21 @@ mod tests {
             cycle.commit(Vec::new()).unwrap();
             assert!(!cycle.has_more_than_time(), "{values:?}");
         }
+    }
+
+    #[test]
+    fn what_is_appended_before_leaves_the_position_where_it_is() {
+        let mut cycle = Cycle::start(Small::default(), Given::new(&[1, 2], Skips::default())).unwrap();
+        assert_eq!(cycle.apply_next(Duration::ZERO).unwrap(), 2);
+        let entry = Entry { topic: Topic::Detections, partition: 0, key: Vec::new(), value: vec![1] };
+        for appended in [1, 2] {
+            cycle.append(vec![entry.clone()]).unwrap();
+            assert_eq!((cycle.task.committed, cycle.task.appended), (0, appended));
+            assert!(cycle.has_more_than_time(), "what was applied waits");
+        }
+        cycle.commit(Vec::new()).unwrap();
+        cycle.append(vec![entry]).unwrap();
+        assert_eq!((cycle.task.committed, cycle.task.appended), (2, 3), "and then it is behind it");
     }
 
     #[test]

@@ -28,7 +28,13 @@ fn has_no_end(detection: &Detection) -> bool {
 }
 
 /// A line that a channel does not get now.
-pub(super) fn not_sent(detection: &Detection, channel: &str, reason: &Reason, next: Option<WallMs>, wall: WallMs) -> Attempt {
+pub(super) fn not_sent(
+    detection: &Detection,
+    channel: &str,
+    reason: &Reason,
+    next: Option<WallMs>,
+    wall: WallMs,
+) -> Attempt {
     let delivery = retry::delivery_id(detection, channel, None);
     let row = RowOf { detection, channel, delivery, attempt: 0, disabled: None };
     Attempt { next_attempt_at: next, ..row.row(AttemptState::NotSent, reason, wall) }

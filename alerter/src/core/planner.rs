@@ -275,7 +275,7 @@ impl Planner {
             self.remove(id, delivery_id);
             self.untell(id, &delivery, &told);
             if delivery.fallback.is_some() {
-                told.iter().for_each(|one| self.nobody_told(one, rows));
+                self.nobody_told(&told, rows);
             }
         }
         self.fall_back(untold, rows);

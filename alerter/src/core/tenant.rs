@@ -349,8 +349,8 @@ impl Tenant {
     fn unindex_line(&mut self, id: DeliveryId, channel: &ChannelId, line: &Line) {
         self.orders.remove(&(line.order, id));
         if let Some(fault) = &line.lane {
-            let lane = (channel.clone(), Arc::clone(fault));
-            drop_from(&mut self.lanes, &lane, &(line.order, line.detection.seq, id));
+            let of = (channel.clone(), Arc::clone(fault));
+            drop_from(&mut self.lanes, &of, &(line.order, line.detection.seq, id));
         }
     }
 

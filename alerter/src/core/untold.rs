@@ -137,7 +137,9 @@ impl Planner {
         }
         let mut named: Vec<_> = untold.alerts.drain(before..).collect();
         let mut digest = Digest { since: whole.since, counts: Vec::new(), rest: counted.len() as u64 };
-        named.iter().for_each(|(detection, merged)| digest::add(&mut digest, detection, merged.untold));
+        for (detection, merged) in &named {
+            digest::add(&mut digest, detection, merged.untold);
+        }
         if is_none_told {
             digest = whole.clone();
         } else if named.is_empty() {
@@ -234,7 +236,7 @@ impl Planner {
         let (id, wall) = (detection.tenant.clone(), self.wall());
         let tenant = self.tenants.entry(id.clone()).or_default();
         let Some(channel) = tenant.fallback().cloned() else {
-            return told.iter().for_each(|(one, _)| self.nobody_told(one, rows));
+            return self.nobody_told(told.iter().map(|(one, _)| one), rows);
         };
         let delivery = match &digest {
             Some(_) => retry::fallback_digest_id(detection, &channel),
@@ -243,14 +245,13 @@ impl Planner {
         if tenant.deliveries.contains_key(&delivery) {
             return;
         }
-        let (digest, failed, counted) = match digest {
-            Some(UntoldDigest { digest, failed, counted, .. }) => (Some(digest), vec![failed], counted),
-            None => {
-                let takes = |(_, other): &(_, &Channel)| !other.fallback && other.settings.takes(detection);
-                let failed = tenant.channels.iter().filter(takes);
-                let failed = failed.map(|(id, other)| Failed { channel: id.clone(), kind: other.kind.clone() });
-                (None, failed.collect(), Vec::new())
-            }
+        let (digest, failed, counted) = if let Some(UntoldDigest { digest, failed, counted, .. }) = digest {
+            (Some(digest), vec![failed], counted)
+        } else {
+            let takes = |(_, other): &(_, &Channel)| !other.fallback && other.settings.takes(detection);
+            let failed = tenant.channels.iter().filter(takes);
+            let failed = failed.map(|(id, other)| Failed { channel: id.clone(), kind: other.kind.clone() });
+            (None, failed.collect(), Vec::new())
         };
         let planned = plan(delivery, detection, &channel, None, tenant.next_order(), wall);
         let order = planned.lead.order;
@@ -264,9 +265,11 @@ impl Planner {
         let fallback = Some(failed);
         let planned = Delivery { alone: true, fallback, lead, others, digest, gathers: None, stage, ..planned };
         if limit(tenant, &planned, detection).is_some() {
-            return told.iter().for_each(|(one, _)| self.nobody_told(one, rows));
+            return self.nobody_told(told.iter().map(|(one, _)| one), rows);
         }
-        told.iter().for_each(|(one, _)| tenant.hold(one, &mut self.dirty));
+        for (one, _) in told {
+            tenant.hold(one, &mut self.dirty);
+        }
         tenant.insert(delivery, planned);
         // Once of each alert: it counts as told, whatever becomes of it.
         for episode in told.iter().map(|(one, _)| one.id).chain(counted) {
@@ -282,10 +285,16 @@ impl Planner {
         self.busy.insert(id);
     }
 
-    /// The row of an alert that reached nobody.
-    pub(super) fn nobody_told(&self, detection: &Detection, rows: &mut Vec<Attempt>) {
-        let delivery = retry::delivery_id(detection, "", None);
-        let of = RowOf { detection, channel: "", delivery, attempt: 0, disabled: None };
-        rows.push(of.row(AttemptState::NotSent, &Reason::NobodyTold, self.wall()));
+    /// The rows of alerts that reached nobody.
+    pub(super) fn nobody_told<'a>(
+        &self,
+        alerts: impl IntoIterator<Item = &'a Arc<Detection>>,
+        rows: &mut Vec<Attempt>,
+    ) {
+        for detection in alerts {
+            let delivery = retry::delivery_id(detection, "", None);
+            let of = RowOf { detection, channel: "", delivery, attempt: 0, disabled: None };
+            rows.push(of.row(AttemptState::NotSent, &Reason::NobodyTold, self.wall()));
+        }
     }
 }

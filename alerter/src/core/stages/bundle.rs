@@ -51,7 +51,9 @@ impl Tenant {
                 continue;
             }
             let same_episode = told.id == news.id;
-            let Some(before) = self.deliveries.get(&pair[0].2).and_then(|before| before.only(pair[0].0)) else { continue };
+            let Some(before) = self.deliveries.get(&pair[0].2).and_then(|before| before.only(pair[0].0)) else {
+                continue;
+            };
             // The newer one tells it.
             if let Some(held) = self.detections.get_mut(&older.detection) {
                 held.reached = true;

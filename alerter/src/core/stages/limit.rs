@@ -77,8 +77,8 @@ impl Tenant {
         let waiting = self.waiting.get(channel)?;
         let (_, places) = waiting.crowd()?;
         let has_more = places.len() > waiting.count_of(site) + 1;
-        let newest = places.iter().rev().take(DELIVERIES_KEPT).filter(|_| has_more);
-        newest.filter_map(|place| self.last_beginning(place.4)).next()
+        let mut newest = places.iter().rev().take(DELIVERIES_KEPT).filter(|_| has_more);
+        newest.find_map(|place| self.last_beginning(place.4))
     }
 
     /// The last line of a delivery, if that was not tried, and tells alerts as they came, and an episode begins with the line.
