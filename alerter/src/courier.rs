@@ -1,13 +1,13 @@
 //! Performs attempts beside the thread of the task, and gives their outcomes back.
 
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 
 use logystera_channels::kinds::Kinds;
 use logystera_channels::{Advice, Advisor, Answer, Channels};
 use logystera_infra::clock::Clock;
 use logystera_schemas::delivery::{AttemptCause, AttemptEnded, AttemptOutcome};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 
 use crate::core::Due;
 use crate::task::Courier;
@@ -17,7 +17,7 @@ use crate::task::Courier;
 pub struct ChannelCourier {
     inner: Arc<Inner>,
     runtime: Handle,
-    outcomes: mpsc::Sender<AttemptEnded>,
+    outcomes: SyncSender<AttemptEnded>,
 }
 
 struct Inner {
@@ -38,7 +38,7 @@ impl ChannelCourier {
         clock: Arc<dyn Clock>,
         public_url: String,
         runtime: Handle,
-        outcomes: mpsc::Sender<AttemptEnded>,
+        outcomes: SyncSender<AttemptEnded>,
     ) -> Self {
         Self { inner: Arc::new(Inner { kinds, channels, advisor, clock, public_url }), runtime, outcomes }
     }
@@ -49,8 +49,9 @@ impl Courier for ChannelCourier {
         let (inner, outcomes) = (Arc::clone(&self.inner), self.outcomes.clone());
         self.runtime.spawn(async move {
             let ended = inner.perform(&due).await;
-            // This fails only if the task has stopped: its successor ends the attempt as unknown.
-            drop(outcomes.send(ended).await);
+            // There is room for all that are in the air. This fails only if the task has stopped: its successor ends the
+            // attempt as unknown.
+            drop(outcomes.try_send(ended));
         });
     }
 }

@@ -6,5 +6,6 @@
 pub mod core;
 
 pub mod courier;
+mod gauges;
 pub mod history;
 pub mod task;

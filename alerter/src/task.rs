@@ -3,8 +3,13 @@
 //!
 //! An attempt's request leaves only when its `AttemptStarted` was read back from the log: it is durable then, and the
 //! planner still wants it. A process that takes over ends what its predecessor left in the air as unknown.
+//!
+//! What ended and what starts goes to the log in one append, as much of it as there is; state and rows follow in the next
+//! commit, which comes ten times a second. So a fast channel costs one write to the disk for all that it has in the air, and
+//! an alert that came and went between two commits leaves nothing in the state.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use logystera_infra::clock::Clock;
@@ -19,15 +24,15 @@ use logystera_schemas::limits::{ALERTER_STOP_MS, ATTEMPTS_IN_FLIGHT_MAX};
 use logystera_schemas::schema::{self, TopicRecord};
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
-use tokio::sync::mpsc;
 
 use crate::core::reason::{BUNDLED, NOBODY_TOLD, QUEUE_FULL, RATE_LIMITED, SUPERSEDED};
 use crate::core::{AttemptRef, Counters, Due, Notice, Planner};
+use crate::gauges::Gauges;
 
 /// Name of the application whose state and position these are.
 pub const APP: &str = "alerter";
-/// How long a read waits while attempts are in the air: it bounds how late an outcome is recorded.
-const OUTCOME_WAIT: Duration = Duration::from_millis(20);
+/// How long outcomes are waited for while attempts are in the air: it bounds how late a record is read then.
+const OUTCOME_WAIT: Duration = Duration::from_millis(10);
 
 /// Performs attempts. Each ends in one [`AttemptEnded`] on the channel that [`outcomes`] made, sooner or later.
 pub trait Courier {
@@ -36,8 +41,8 @@ pub trait Courier {
 }
 
 /// The channel that outcomes come back on. It holds as many as can be in the air.
-pub fn outcomes() -> (mpsc::Sender<AttemptEnded>, mpsc::Receiver<AttemptEnded>) {
-    mpsc::channel(ATTEMPTS_IN_FLIGHT_MAX)
+pub fn outcomes() -> (SyncSender<AttemptEnded>, Receiver<AttemptEnded>) {
+    sync_channel(ATTEMPTS_IN_FLIGHT_MAX)
 }
 
 /// The planner as the runtime's state machine.
@@ -157,7 +162,7 @@ pub fn run<T: Task>(
     machine: PlannerMachine,
     task: T,
     courier: &impl Courier,
-    outcomes: mpsc::Receiver<AttemptEnded>,
+    outcomes: Receiver<AttemptEnded>,
     clock: &impl Clock,
     idle: IdleCommits,
     shutdown: &Shutdown,
@@ -171,6 +176,7 @@ pub fn run<T: Task>(
         clock,
         pace: Pace::new(idle),
         wants,
+        looks_again: false,
         reported: Counters::default(),
         gauges: Gauges::default(),
     };
@@ -186,10 +192,12 @@ pub fn run<T: Task>(
 struct Alerter<'a, T, C, K> {
     cycle: Cycle<PlannerMachine, T>,
     courier: &'a C,
-    outcomes: mpsc::Receiver<AttemptEnded>,
+    outcomes: Receiver<AttemptEnded>,
     clock: &'a K,
     pace: Pace,
     wants: Wants,
+    /// Whether records were applied since it was last looked at what is due.
+    looks_again: bool,
     reported: Counters,
     gauges: Gauges,
 }
@@ -223,37 +231,56 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
 
     /// Applies what came, commits what has to be, sends what is due.
     fn step(&mut self, starting: bool) -> Result<(), CycleError> {
-        let applied = self.cycle.apply_next(self.wait())?;
+        let (ended, applied) = self.gather()?;
         self.wants.time(self.planner().has_deliveries());
         let now = self.clock.monotonic_ms();
         if applied > 0 || self.pace.is_waiting() {
             self.pace.waits(now, !self.cycle.has_more_than_time(), COMMIT_INTERVAL);
         }
-        let mut entries = Vec::new();
         if self.planner().is_sealed() {
             return Ok(());
         }
-        while let Ok(ended) = self.outcomes.try_recv() {
-            metrics::counter!("logystera_alerter_attempts_total", "outcome" => ended.outcome.as_str()).increment(1);
-            entries.push(self.cycle.machine.ended(&ended));
+        for end in &ended {
+            metrics::counter!("logystera_alerter_attempts_total", "outcome" => end.outcome.as_str()).increment(1);
         }
         // Before the first tick nobody knows what time it is: a pause that began then would be over at once.
         let starting = starting && self.planner().wall() > WallMs(0);
-        let due: Vec<Due> = if starting { self.planner().due().collect() } else { Vec::new() };
-        entries.extend(due.iter().map(|due| self.cycle.machine.started(due)));
-        let must = !entries.is_empty() || self.cycle.is_full() || self.pace.is_due(now);
-        if must {
+        let due: Vec<Due> = if starting { self.planner().due_after(&ended).collect() } else { Vec::new() };
+        let machine = &self.cycle.machine;
+        // The ends first: what starts takes their places.
+        let mut entries: Vec<Entry> = ended.iter().map(|end| machine.ended(end)).collect();
+        entries.extend(due.iter().map(|due| machine.started(due)));
+        let says = !entries.is_empty();
+        if self.cycle.is_full() || self.pace.is_due(now) {
             self.cycle.commit(entries)?;
             self.pace.committed();
             self.report();
+        } else if says {
+            self.cycle.append(entries)?;
         }
-        if !due.is_empty() {
-            self.dispatch(due)?;
-        }
-        Ok(())
+        if says { self.dispatch(due) } else { Ok(()) }
     }
 
-    /// Reads the starts back and hands those over that the planner still wants.
+    /// Waits for records or, while attempts are in the air, for how they end; applies what came. Gives what ended, and how
+    /// many records were applied.
+    fn gather(&mut self) -> Result<(Vec<AttemptEnded>, usize), CycleError> {
+        let (mut wait, mut ended) = (self.wait(), Vec::new());
+        if self.planner().in_flight() > 0 {
+            match self.outcomes.recv_timeout(wait) {
+                // Nobody is left who could tell.
+                Err(RecvTimeoutError::Disconnected) => {}
+                came => {
+                    ended.extend(came);
+                    wait = Duration::ZERO;
+                }
+            }
+        }
+        ended.extend(self.outcomes.try_iter());
+        self.looks_again = false;
+        Ok((ended, self.cycle.apply_next(wait)?))
+    }
+
+    /// Reads back what was appended, and hands those starts over that the planner still wants.
     fn dispatch(&mut self, due: Vec<Due>) -> Result<(), CycleError> {
         let end = self.cycle.own_end()?;
         while self.cycle.position() < end && !self.planner().is_sealed() {
@@ -262,6 +289,7 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
         if self.planner().is_sealed() {
             return Ok(());
         }
+        self.looks_again = true;
         self.pace.waits(self.clock.monotonic_ms(), false, COMMIT_INTERVAL);
         for due in due {
             let Due { tenant, delivery, attempt, .. } = due.clone();
@@ -285,6 +313,9 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
     }
 
     fn wait(&self) -> Duration {
+        if self.looks_again {
+            return Duration::ZERO;
+        }
         let patience = if self.planner().in_flight() > 0 { OUTCOME_WAIT } else { COMMIT_INTERVAL };
         self.pace.patience(self.clock.monotonic_ms(), patience)
     }
@@ -327,35 +358,6 @@ impl Drop for Wants {
     fn drop(&mut self) {
         self.time(true);
     }
-}
-
-/// What this task adds to the process's gauges, which its other partitions share. It is taken back when the task ends.
-#[derive(Debug, Default)]
-struct Gauges([usize; 3]);
-
-impl Gauges {
-    fn show(&mut self, now: [usize; 3]) {
-        let names = [
-            "logystera_alerter_deliveries_waiting",
-            "logystera_alerter_attempts_in_flight",
-            "logystera_alerter_channels_switched_off",
-        ];
-        for ((name, now), before) in names.into_iter().zip(now).zip(self.0) {
-            metrics::gauge!(name).increment(gauge(now) - gauge(before));
-        }
-        self.0 = now;
-    }
-}
-
-impl Drop for Gauges {
-    fn drop(&mut self) {
-        self.show([0; 3]);
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a gauge for people: exact up to 2^52")]
-fn gauge(count: usize) -> f64 {
-    count as f64
 }
 
 /// Nobody will tell how this attempt ended.

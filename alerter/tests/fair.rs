@@ -10,7 +10,7 @@ use common::{
     START_MS, Store, answered, apply, channels, channels_set, commit, detection, restored, settings_of, started, tick,
 };
 use logystera_alerter::core::{About, Due, Planner};
-use logystera_schemas::delivery::AttemptOutcome;
+use logystera_schemas::delivery::{Attempt, AttemptOutcome};
 use logystera_schemas::detection::DetectionState;
 use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::limits::{ATTEMPTS_IN_FLIGHT_FAILING_MAX, DELIVERIES_KEPT, DELIVERIES_MAX};
@@ -20,6 +20,7 @@ fn fired(site: &str, seq: u64) -> DetectionsRecord {
     let mut found = detection("t", seq, DetectionState::Firing);
     found.site = site.parse().unwrap();
     found.chain = Sha256Digest::of(format!("{site} {seq}").as_bytes());
+    found.id.0.copy_from_slice(&found.chain.0[..16]);
     found.last_evaluated_at = START_MS + 3_600_000;
     DetectionsRecord::Detection(Box::new(found))
 }
@@ -153,5 +154,48 @@ fn a_channel_has_room_of_its_own_whatever_waits_for_another() {
     for (seq, refused) in [(1_000, 0), (1_001, 1)] {
         let rows = apply(&mut planner, fired("b-site", seq));
         assert_eq!(rows.iter().filter(|row| row.reason == "queue_full").count(), refused, "{seq}");
+    }
+}
+
+/// Nothing leaves, and one site fills the channel. Another site's alerts take the places of its newest, as long as they are fewer; what
+/// made room has its row, and nobody hears of its end.
+#[test]
+fn a_site_that_fills_a_channel_makes_room_for_another_one() {
+    let mut planner = Planner::new();
+    apply(&mut planner, tick(0, START_MS));
+    apply(&mut planner, channels("t", &["hook"]));
+    for seq in 1..=DELIVERIES_MAX as u64 {
+        assert_eq!(apply(&mut planner, fired("storm", seq)), []);
+    }
+    let said = |rows: Vec<Attempt>| -> Vec<(String, u64, String)> {
+        rows.into_iter().map(|row| (row.site.to_string(), row.seq, row.reason)).collect()
+    };
+    let lost = |seq: u64, reason: &str| ("storm".to_owned(), seq, reason.to_owned());
+    let newest = DELIVERIES_MAX as u64;
+    assert_eq!(said(apply(&mut planner, fired("storm", newest + 1)))[0], lost(newest + 1, "queue_full"));
+    for seq in 1..=3 {
+        let gone = newest + 1 - seq;
+        let rows = said(apply(&mut planner, fired("blog", seq)));
+        assert_eq!(rows, [lost(gone, "queue_full"), lost(gone, "nobody_told")], "{seq}");
+        assert_eq!(planner.waiting(), DELIVERIES_MAX);
+    }
+    let mut over = match fired("storm", newest) {
+        DetectionsRecord::Detection(found) => found,
+        other => panic!("{other:?}"),
+    };
+    (over.state, over.seq) = (DetectionState::Resolved, newest + 2);
+    assert_eq!(said(apply(&mut planner, DetectionsRecord::Detection(over))), [lost(newest + 2, "never_told")]);
+    assert!(start_all(&mut planner).iter().any(|due| due.detection.site.as_str() == "blog"), "its turn comes");
+    // Of two sites with as many neither makes room for the other.
+    let mut planner = Planner::new();
+    apply(&mut planner, tick(0, START_MS));
+    apply(&mut planner, channels("t", &["hook"]));
+    for seq in 1..=DELIVERIES_MAX as u64 / 2 {
+        apply(&mut planner, fired("storm", seq));
+        apply(&mut planner, fired("blog", seq));
+    }
+    for site in ["storm", "blog"] {
+        let rows = said(apply(&mut planner, fired(site, newest)));
+        assert_eq!(rows[0], (site.to_owned(), newest, "queue_full".to_owned()));
     }
 }

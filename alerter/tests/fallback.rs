@@ -225,3 +225,75 @@ fn an_end_whose_beginning_was_given_up_is_not_told() {
     // The fallback hears of both at once.
     play(&format!("channels a fallback{given_up}fallback2#0 waiting fallback next 0s\ndue => fallback2(for a)#1"));
 }
+
+/// Mail takes one alert a minute: of thirteen it gets the first, and a digest of twelve, which names ten.
+fn a_digest_that_dies(channels: &str, dies: &str) -> String {
+    let held: Vec<String> = (3..=13)
+        .map(|n| format!("firing {n} g{n} e{n} => mail-digest2[{n}]#0 not_sent rate_limited next 1m"))
+        .collect();
+    format!(
+        "channels {channels}
+         set mail per-minute=1
+         firing 1 g1 e1
+         start mail1 => mail1#1 started
+         end mail1 ok => mail1#1 delivered
+         firing 2 g2 e2 => mail-digest2#0 not_sent rate_limited next 1m
+         {}
+         at 61s
+         due => mail-digest2(12: 2 3 4 5 6 7 8 9 10 11)#1
+         start mail-digest2 => mail-digest2#1 started
+         end mail-digest2 404 => mail-digest2#1 failed status_404 next 1m
+         at 122s
+         start mail-digest2 => mail-digest2#2 started
+         end mail-digest2 404 => mail-digest2#2 dead status_404, {dies}",
+        held.join("\n")
+    )
+}
+
+#[test]
+fn a_digest_that_dies_goes_to_the_fallback_with_all_that_it_counts() {
+    play_behind(
+        &a_digest_that_dies("mail fallback", "fallback-digest2#0 waiting fallback next 0s"),
+        "due => fallback-digest2(12: 2 3 4 5 6 7 8 9 10 11 for mail)#1
+         // It counts as told of each: also of those without a name, whose ends it does not hear of.
+         resolved 14 g13 e13 => mail14#0 not_sent never_told
+         start fallback-digest2 => fallback-digest2#1 started
+         end fallback-digest2 ok => fallback-digest2#1 delivered
+         at 1h
+         due",
+    );
+    let nobody: Vec<String> = (2..=11).map(|n| format!("-{n}#0 not_sent nobody_told")).collect();
+    play(&a_digest_that_dies("mail", &nobody.join(", ")));
+}
+
+/// The other channel takes what is critical, and had it: the fallback hears how many nobody was told of.
+#[test]
+fn of_a_digest_that_dies_the_fallback_is_told_what_no_other_channel_was() {
+    let firing = |n: u64| {
+        if n < 12 { format!("firing {n} g{n} e{n}") } else { format!("firing {n} g{n} e{n} severity=warning") }
+    };
+    let held: Vec<String> =
+        (3..=13).map(|n| format!("{} => mail-digest2[{n}]#0 not_sent rate_limited next 1m", firing(n))).collect();
+    let told: Vec<String> =
+        (1..=11).map(|n| format!("start b{n} => b{n}#1 started\nend b{n} ok => b{n}#1 delivered")).collect();
+    play(&format!(
+        "channels b mail fallback
+         set b severity=critical
+         set mail per-minute=1
+         firing 1 g1 e1
+         start mail1 => mail1#1 started
+         end mail1 ok => mail1#1 delivered
+         firing 2 g2 e2 => mail-digest2#0 not_sent rate_limited next 1m
+         {}
+         {}
+         at 61s
+         start mail-digest2 => mail-digest2#1 started
+         end mail-digest2 404 => mail-digest2#1 failed status_404 next 1m
+         at 122s
+         start mail-digest2 => mail-digest2#2 started
+         end mail-digest2 404 => mail-digest2#2 dead status_404, fallback-digest2#0 waiting fallback next 0s
+         due => fallback-digest2(2: 2 for mail)#1",
+        held.join("\n"),
+        told.join("\n")
+    ));
+}

@@ -244,7 +244,7 @@ async fn played(fault: &Fault) -> String {
     let given = if is_mail { "ops@example.com".to_owned() } else { url };
     let made = kinds.of(kind).settings(&[given], &[7; 32]).unwrap_or_else(|e| panic!("{e}"));
     let target = kinds::parse(kind, made.stored.as_bytes()).unwrap();
-    let (clock, (sender, mut receiver)) = (ManualClock::at(START_MS), outcomes());
+    let (clock, (sender, receiver)) = (ManualClock::at(START_MS), outcomes());
     let (runtime, address) = (tokio::runtime::Handle::current(), "https://logystera.example".to_owned());
     let (channels_of, advisor, shown) = (Arc::new(Only(target)), Arc::new(NoAdvice), Arc::new(clock.clone()));
     let courier = ChannelCourier::new(kinds, channels_of, advisor, shown, address, runtime, sender);
@@ -261,7 +261,12 @@ async fn played(fault: &Fault) -> String {
         let begun = apply(&mut planner, begun);
         assert!(matches!(&begun[..], [row] if row.state == AttemptState::Started), "{begun:?}");
         courier.send(due);
-        let ended = receiver.recv().await.unwrap();
+        let ended = loop {
+            match receiver.try_recv() {
+                Ok(ended) => break ended,
+                Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        };
         let told = apply(&mut planner, DetectionsRecord::AttemptEnded(ended));
         rows.extend(told.iter().map(|row| shown_row(row, &planner)));
         if let Some(next) = told.iter().find_map(|row| row.next_attempt_at) {

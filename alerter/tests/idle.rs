@@ -5,6 +5,7 @@
 mod common;
 
 use std::collections::VecDeque;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,7 +20,6 @@ use logystera_schemas::delivery::{AttemptEnded, AttemptOutcome};
 use logystera_schemas::detection::DetectionState;
 use logystera_schemas::schema;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
-use tokio::sync::mpsc;
 
 /// A read that gives nothing, or gives at once, takes so long.
 const READ_MS: i64 = 10;
@@ -118,7 +118,7 @@ impl Task for Script {
 struct Receiver {
     script: Script,
     fails: Mutex<u32>,
-    outcomes: mpsc::Sender<AttemptEnded>,
+    outcomes: SyncSender<AttemptEnded>,
 }
 
 impl Courier for Receiver {

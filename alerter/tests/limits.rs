@@ -275,3 +275,18 @@ fn a_digest_counts_beginnings_that_its_ends_have_overtaken() {
         taken()
     ));
 }
+
+/// What quiet hours held back is told when they end, and a worse one takes its place: its own rows end, too.
+#[test]
+fn what_a_digest_takes_over_after_quiet_hours_has_a_last_row() {
+    play(
+        "channels mail
+         set mail quiet=00:00-01:00 per-minute=1
+         firing 1 x e1 severity=warning => mail1#0 not_sent quiet_hours next 1h
+         firing 2 y e2 => mail2#0 not_sent quiet_hours next 1h
+         firing 3 z e3 severity=warning => mail3#0 not_sent quiet_hours next 1h
+         at 1h => mail-digest1#0 not_sent rate_limited next 1m, mail1#0 not_sent rate_limited, \
+         mail-digest1[3]#0 not_sent rate_limited next 1m, mail3#0 not_sent rate_limited
+         due => mail2#1",
+    );
+}

@@ -238,3 +238,49 @@ fn into_a_full_queue_comes_only_what_takes_anothers_place() {
     assert_eq!(reasons(overtaking), [(5, "superseded".to_owned())]);
     assert_eq!(planner.waiting(), DELIVERIES_MAX - 1);
 }
+
+/// The end waits for the morning; the fault's next firing, which is worse, does not. In the morning the end would overtake it, or look as
+/// if it were over.
+#[test]
+fn an_end_that_is_held_back_goes_before_the_next_firing() {
+    let held = "
+        channels a
+        firing 1 x e1 severity=warning
+        start a1 => a1#1 started
+        end a1 ok => a1#1 delivered
+        set a quiet=00:00-08:00 except=critical
+        at 5m
+        resolved 2 x e1 severity=warning => a2#0 not_sent quiet_hours next 475m
+        at 10m
+        ";
+    play_behind(
+        held,
+        "firing 3 x e3
+         due => a2#1
+         start a2 => a2#1 started
+         end a2 ok => a2#1 delivered
+         due => a3#1
+         start a3 => a3#1 started
+         end a3 500 => a3#1 failed status_500 next ~5s
+         at 8h
+         due => a3#2",
+    );
+    // Another fault's, or one that waits as well, leaves it where it is.
+    play_behind(
+        held,
+        "firing 3 y e3
+         due => a3#1
+         firing 4 x e4 severity=warning => a4#0 not_sent quiet_hours next 470m
+         at 8h
+         due => a3#1 a2#1",
+    );
+    // A silence ends before the quiet hours do.
+    play_behind(
+        held,
+        "silence s1 1h severity=critical
+         firing 3 x e3 => a3#0 not_sent silenced next 1h
+         due
+         at 70m
+         due => a2#1",
+    );
+}

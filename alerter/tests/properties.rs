@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use common::history::{crashing, live, noisy_step, step};
-use common::{Store, apply, commit, restored};
-use logystera_alerter::core::{About, Due, Planner};
-use logystera_schemas::delivery::{Attempt, AttemptState};
+use common::{Store, apply, commit, ended, resent, restored, started};
+use logystera_alerter::core::{About, AttemptRef, Due, Planner};
+use logystera_schemas::delivery::{Attempt, AttemptEnded, AttemptOutcome, AttemptState};
 use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::{DeliveryId, EpisodeId};
+use logystera_schemas::limits::{ATTEMPTS_IN_FLIGHT_CHANNEL_MAX, ATTEMPTS_IN_FLIGHT_TENANT_MAX};
 use logystera_schemas::topic::DetectionsRecord;
 use proptest::prelude::*;
 
@@ -22,8 +23,9 @@ fn numbers() -> impl Strategy<Value = BTreeSet<usize>> {
 
 /// The episodes that a message tells, and of each whether it tells that it began.
 fn tells(due: &Due) -> Vec<(EpisodeId, bool)> {
-    let of =
-        |detection: &Detection, firings: u32| (detection.id, detection.state == DetectionState::Firing || firings > 0);
+    let of = |detection: &Detection, firings: u32| {
+        (detection.id, detection.state != DetectionState::Resolved || firings > 0)
+    };
     match &due.about {
         About::Detection => vec![of(&due.detection, due.merged.firings)],
         About::Bundle(all) => all.iter().map(|one| of(&one.detection, one.merged.firings)).collect(),
@@ -57,6 +59,53 @@ proptest! {
             prop_assert_eq!(plain.unfinished().collect::<Vec<_>>(), other.unfinished().collect::<Vec<_>>());
             prop_assert_eq!((plain.wall(), plain.waiting(), plain.in_flight()), (other.wall(), other.waiting(), other.in_flight()));
             prop_assert_eq!(plain.has_deliveries(), other.has_deliveries());
+        }
+    }
+
+    /// What starts in one append with the ends of others: each start is one that the planner takes when the ends are applied, within all
+    /// limits; and nothing starts in a channel where one was not delivered.
+    #[test]
+    fn what_takes_the_places_of_those_that_end_may_start(
+        steps in proptest::collection::vec(step(), 1..120), cut in 0..150_usize, ends in proptest::collection::vec(0..4_u8, 64),
+    ) {
+        let (records, _, rows) = live(&steps);
+        let channels: BTreeMap<DeliveryId, String> = rows.into_iter().map(|row| (row.delivery, row.channel)).collect();
+        let mut planner = Planner::new();
+        for record in &records[..cut.min(records.len())] {
+            apply(&mut planner, record.clone());
+        }
+        let channel_of = |attempt: &AttemptRef| channels[&attempt.delivery].clone();
+        let (mut over, mut bad): (Vec<AttemptEnded>, _) = (Vec::new(), BTreeSet::new());
+        for (attempt, end) in planner.unfinished().zip(ends).filter(|(_, end)| *end > 0) {
+            let (outcome, status) = if end > 1 { (AttemptOutcome::Delivered, 200) } else { (AttemptOutcome::Failed, 500) };
+            if outcome != AttemptOutcome::Delivered {
+                bad.insert((attempt.tenant.clone(), channel_of(&attempt)));
+            }
+            if let DetectionsRecord::AttemptEnded(end) = ended(&attempt, outcome, Some(status), None) {
+                over.push(end);
+            }
+        }
+        let due: Vec<Due> = planner.due_after(&over).collect();
+        if over.is_empty() {
+            prop_assert_eq!(&due, &planner.due().collect::<Vec<_>>());
+        }
+        let wall = planner.wall();
+        for end in over {
+            apply(&mut planner, DetectionsRecord::AttemptEnded(end));
+        }
+        for one in &due {
+            prop_assert!(!bad.contains(&(one.tenant.clone(), one.channel.to_string())), "{one:?}");
+            let rows = apply(&mut planner, started(one, wall));
+            prop_assert!(matches!(&rows[..], [row] if row.state == AttemptState::Started), "{one:?}: {rows:?}");
+        }
+        let mut in_the_air: BTreeMap<_, BTreeMap<_, usize>> = BTreeMap::new();
+        for attempt in planner.unfinished() {
+            let channel = channel_of(&attempt);
+            *in_the_air.entry(attempt.tenant).or_default().entry(channel).or_default() += 1;
+        }
+        for channels in in_the_air.values().filter(|_| !due.is_empty()) {
+            prop_assert!(channels.values().sum::<usize>() <= ATTEMPTS_IN_FLIGHT_TENANT_MAX);
+            prop_assert!(channels.values().all(|n| *n <= ATTEMPTS_IN_FLIGHT_CHANNEL_MAX), "{channels:?}");
         }
     }
 
@@ -113,8 +162,11 @@ proptest! {
         let (mut planner, mut begun, mut fired) = (Planner::new(), BTreeSet::new(), BTreeSet::new());
         // A delivery that was due may be started when so many are in flight that it no longer is.
         let mut was_due: BTreeMap<DeliveryId, Due> = BTreeMap::new();
+        // Somebody asked for these: an end, too, whether the channel heard of the beginning or not.
+        let mut again: BTreeSet<DeliveryId> = BTreeSet::new();
         for record in records {
             was_due.extend(planner.due().map(|due| (due.delivery, due)));
+            again.extend(resent(&record));
             if let DetectionsRecord::AttemptStarted(started) = &record
                 && let Some(due) = was_due.get(&started.delivery)
             {
@@ -122,7 +174,7 @@ proptest! {
                     let at = (due.tenant.clone(), due.channel.clone(), episode);
                     if begins {
                         begun.insert(at);
-                    } else if fired.contains(&(at.0.clone(), at.2)) {
+                    } else if fired.contains(&(at.0.clone(), at.2)) && !again.contains(&due.delivery) {
                         prop_assert!(begun.contains(&at), "#{} ends what {} never heard of", due.detection.seq, at.1);
                     }
                 }
@@ -150,6 +202,12 @@ proptest! {
         for record in &records {
             if let DetectionsRecord::Detection(d) = record {
                 detections.insert((d.tenant.clone(), d.seq), d.clone());
+            }
+            // A channel that was removed and comes again knows of nothing.
+            if let DetectionsRecord::ChannelsConfigured(c) = record {
+                told.retain(|(tenant, channel, _)| {
+                    *tenant != c.tenant || c.channels.iter().any(|one| one.channel.as_str() == channel)
+                });
             }
             if let DetectionsRecord::AttemptStarted(started) = record
                 && let Some(due) = planner.due().find(|due| due.delivery == started.delivery)

@@ -7,7 +7,8 @@ mod common;
 use std::fmt::Write as _;
 
 use common::{
-    START_MS, Store, apply, channels, channels_set, commit, enabled, ended, fired, restored, silence_of, started, tick,
+    START_MS, Store, apply, channels, channels_set, commit, enabled, ended, fired, play, restored, silence_of, started,
+    tick,
 };
 use logystera_alerter::core::state::StateError;
 use logystera_alerter::core::{AttemptRef, Condition, Due, Planner};
@@ -77,9 +78,12 @@ fn what_is_held_back_has_golden_bytes_and_is_restored() {
         .collect();
     let file = include_str!("golden/state_held_back.txt");
     assert_eq!(lines.join("\n"), file.trim_end(), "\n{}", lines.join("\n"));
-    let mut restored = restored(&entries(file));
-    assert_eq!(restored.take_puts(), [], "restoring changes nothing");
-    for planner in [&mut restored, &mut planner] {
+    let before = include_str!("golden/state_held_back_without_counted.txt");
+    let [mut now, mut before] = [file, before].map(|file| restored(&entries(file)));
+    for restored in [&mut now, &mut before] {
+        assert_eq!(restored.take_puts(), [], "restoring changes nothing");
+    }
+    for planner in [&mut now, &mut before, &mut planner] {
         assert!(planner.has_deliveries(), "it wants time");
         let hours = |n: i64| tick(3, START_MS + n * 3_600_000);
         let rows = apply(planner, hours(1));
@@ -103,6 +107,7 @@ fn entries(file: &str) -> Store {
 fn golden_entries_are_restored() {
     for file in [
         include_str!("golden/state.txt"),
+        include_str!("golden/state_without_counted.txt"),
         include_str!("golden/state_without_fallback.txt"),
         include_str!("golden/state_without_settings.txt"),
     ] {
@@ -238,4 +243,29 @@ fn what_is_not_ours_is_refused() {
     for end in 0..clock.len() {
         assert!(matches!(Planner::new().restore(b"a", &clock[..end]), Err(StateError::Value(_))), "cut at {end}");
     }
+}
+
+/// Alertmanager's users: a restart repeats or forgets that something is over. `play` restores the planner behind each line.
+#[test]
+fn a_restart_neither_repeats_nor_forgets_that_it_is_over() {
+    play(
+        "channels a b
+         firing 1 x e1
+         start a1 => a1#1 started
+         end a1 ok => a1#1 delivered
+         start b1 => b1#1 started
+         end b1 ok => b1#1 delivered
+         resolved 2 x e1
+         start a2 => a2#1 started
+         end a2 ok => a2#1 delivered
+         due => b2#1
+         start b2 => b2#1 started
+         end b2 unknown => b2#1 unknown next ~5s
+         at 6s
+         due => b2#2
+         start b2 => b2#2 started
+         end b2 ok => b2#2 delivered
+         at 24h
+         due",
+    );
 }

@@ -5,6 +5,7 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -19,10 +20,10 @@ use logystera_infra::runtime::CycleError;
 use logystera_infra::shutdown::Shutdown;
 use logystera_schemas::delivery::{Attempt, AttemptEnded, AttemptOutcome, AttemptState};
 use logystera_schemas::detection::DetectionState;
+use logystera_schemas::limits::ATTEMPTS_IN_FLIGHT_CHANNEL_MAX;
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::Seal;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
-use tokio::sync::mpsc;
 
 /// A log, a store and a fence in memory.
 #[derive(Default)]
@@ -33,6 +34,8 @@ struct Memory {
     position: u64,
     sealed: bool,
     owner: u64,
+    /// How many records of the alerter's own each commit with any brought to topic detections.
+    said: Vec<usize>,
     /// The commit, counted from now, that does not come about: the owner finds itself fenced.
     fails_in: Option<u32>,
     /// A record that somebody else appends just before the owner's next ones.
@@ -127,7 +130,9 @@ impl Task for MemoryTask {
         if memory.owner != self.owner {
             return Err(LogError::Fenced);
         }
-        if commit.outputs.iter().any(|entry| entry.topic == Topic::Detections) {
+        let said = commit.outputs.iter().filter(|entry| entry.topic == Topic::Detections).count();
+        if said > 0 {
+            memory.said.push(said);
             let other = memory.slips_in.take();
             memory.detections.extend(other);
         }
@@ -156,7 +161,7 @@ struct Scripted {
     shared: Shared,
     sent: Arc<Mutex<Vec<Due>>>,
     answers: Option<(AttemptOutcome, Option<u32>)>,
-    outcomes: mpsc::Sender<AttemptEnded>,
+    outcomes: SyncSender<AttemptEnded>,
 }
 
 impl Courier for Scripted {
@@ -389,4 +394,19 @@ fn nothing_leaves_before_the_time_is_known() {
     shared.append(tick(0, START_MS));
     until("delivered", || shared.rows().len() == 2);
     running.stop().unwrap();
+}
+
+/// What ended and what starts in its place is one write to the disk.
+#[test]
+fn the_ends_and_the_starts_of_a_channel_go_to_the_log_together() {
+    let (at_once, alerts) = (ATTEMPTS_IN_FLIGHT_CHANNEL_MAX, 5 * ATTEMPTS_IN_FLIGHT_CHANNEL_MAX);
+    let shared = seeded(alerts as u64);
+    let running = start(&shared, OK);
+    let delivered = || shared.rows().iter().filter(|row| row.2 == AttemptState::Delivered).count();
+    until("delivered", || delivered() == alerts);
+    running.stop().unwrap();
+    let said = shared.0.lock().unwrap().said.clone();
+    let (first, last) = (said[0], said[said.len() - 1]);
+    assert_eq!((first, last), (at_once, at_once), "the first starts, the last ends");
+    assert_eq!(said[1..said.len() - 1], [2 * at_once; 4], "and in between both: {said:?}");
 }

@@ -106,6 +106,7 @@ fn live(count: u64, receiver: &mut dyn Receiver, seconds: i64) -> Told {
     told
 }
 
+/// Alertmanager's users: a 429 loses an alert (#2205).
 #[test]
 fn a_receiver_of_one_a_second_gets_each_alert_once_and_in_order() {
     for (says, at_most_s) in [(Some(1), 150.0), (Some(0), 150.0), (Some(2), 180.0)] {

@@ -98,6 +98,8 @@ pub struct Cycle<M, T> {
     pub machine: M,
     task: T,
     position: u64,
+    /// The position of the newest commit.
+    committed: u64,
     outputs: Vec<Entry>,
     /// Whether anything but time was applied since the last commit.
     has_more_than_time: bool,
@@ -116,7 +118,8 @@ impl<M: StateMachine, T: Task> Cycle<M, T> {
             return Err(halt.into());
         }
         machine.restored();
-        Ok(Self { position: task.position(), machine, task, outputs: Vec::new(), has_more_than_time: false })
+        let position = task.position();
+        Ok(Self { position, committed: position, machine, task, outputs: Vec::new(), has_more_than_time: false })
     }
 
     /// The input offset to apply next.
@@ -177,8 +180,17 @@ impl<M: StateMachine, T: Task> Cycle<M, T> {
         self.has_more_than_time = false;
         let mut outputs = std::mem::take(&mut self.outputs);
         outputs.extend(more);
-        let puts = self.machine.take_puts();
-        Ok(self.task.commit(Commit { outputs, puts, position: self.position, sealed: self.machine.is_sealed() })?)
+        let (puts, position, sealed) = (self.machine.take_puts(), self.position, self.machine.is_sealed());
+        self.task.commit(Commit { outputs, puts, position, sealed })?;
+        self.committed = position;
+        Ok(())
+    }
+
+    /// Makes records durable before what was applied is: state and position stay as the newest commit has them, and what
+    /// was applied since waits for the next. After a crash the records are there, and the rest is applied again.
+    pub fn append(&mut self, records: Vec<Entry>) -> Result<(), CycleError> {
+        let position = self.committed;
+        Ok(self.task.commit(Commit { outputs: records, puts: Vec::new(), position, sealed: false })?)
     }
 }
 
@@ -225,6 +237,7 @@ mod tests {
         records: VecDeque<Record>,
         skips: Skips,
         committed: u64,
+        appended: usize,
     }
 
     impl Given {
@@ -233,7 +246,7 @@ mod tests {
             let records = (0..).zip(values);
             let records =
                 records.map(|(offset, value)| Record { offset, key: Vec::new(), value: vec![*value] }).collect();
-            Self { records, skips, committed: 0 }
+            Self { records, skips, committed: 0, appended: 0 }
         }
     }
 
@@ -260,6 +273,7 @@ mod tests {
 
         fn commit(&mut self, commit: Commit) -> Result<(), LogError> {
             self.committed = commit.position;
+            self.appended += commit.outputs.len();
             Ok(())
         }
     }
@@ -273,6 +287,21 @@ mod tests {
             cycle.commit(Vec::new()).unwrap();
             assert!(!cycle.has_more_than_time(), "{values:?}");
         }
+    }
+
+    #[test]
+    fn what_is_appended_before_leaves_the_position_where_it_is() {
+        let mut cycle = Cycle::start(Small::default(), Given::new(&[1, 2], Skips::default())).unwrap();
+        assert_eq!(cycle.apply_next(Duration::ZERO).unwrap(), 2);
+        let entry = Entry { topic: Topic::Detections, partition: 0, key: Vec::new(), value: vec![1] };
+        for appended in [1, 2] {
+            cycle.append(vec![entry.clone()]).unwrap();
+            assert_eq!((cycle.task.committed, cycle.task.appended), (0, appended));
+            assert!(cycle.has_more_than_time(), "what was applied waits");
+        }
+        cycle.commit(Vec::new()).unwrap();
+        cycle.append(vec![entry]).unwrap();
+        assert_eq!((cycle.task.committed, cycle.task.appended), (2, 3), "and then it is behind it");
     }
 
     #[test]

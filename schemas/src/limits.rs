@@ -212,16 +212,17 @@ pub const DELIVERIES_LOOKED_AT_MAX: usize = 100_000;
 /// Rows of a delivery that a command shows, the newest ones. One that is throttled for a day has about as many.
 pub const DELIVERY_ROWS_SHOWN_MAX: usize = 1_000;
 /// Attempts in the air at once, all tenants together.
-pub const ATTEMPTS_IN_FLIGHT_MAX: usize = 64;
+pub const ATTEMPTS_IN_FLIGHT_MAX: usize = 128;
 /// Attempts in the air at once of one tenant: no tenant can hold all the places.
-pub const ATTEMPTS_IN_FLIGHT_TENANT_MAX: usize = 8;
+pub const ATTEMPTS_IN_FLIGHT_TENANT_MAX: usize = 16;
 /// Channels of one tenant.
 pub const CHANNELS_MAX: usize = 20;
-/// Attempts in the air at once of one channel: a channel that hangs leaves its tenant's others room.
-pub const ATTEMPTS_IN_FLIGHT_CHANNEL_MAX: usize = 4;
+/// Attempts in the air at once of one channel: a receiver that takes 50 ms takes 160 a second, and one that hangs leaves its
+/// tenant's other channels room.
+pub const ATTEMPTS_IN_FLIGHT_CHANNEL_MAX: usize = 8;
 /// Attempts in the air at once of all channels of one tenant whose last attempt failed, one each: channels that hang
 /// leave those that answer half of the tenant's places.
-pub const ATTEMPTS_IN_FLIGHT_FAILING_MAX: usize = 4;
+pub const ATTEMPTS_IN_FLIGHT_FAILING_MAX: usize = 8;
 /// Largest share of a retry's delay, in percent, that is added to it, so that retries do not come in step.
 pub const RETRY_JITTER_PERCENT_MAX: i64 = 20;
 /// Milliseconds that a channel is left alone after a 429 that names no time.

@@ -26,7 +26,7 @@ ANSWER_MS, MOMENT_MS = (5, 60), (50, 900)
 DRAINED_S = 240
 # Teams and mail take a site's alerts within one minute; Slack takes 30 messages a minute, and then one that counts the rest.
 PER_MINUTE = 300
-IN_FLIGHT_CHANNEL_MAX = 4
+IN_FLIGHT_CHANNEL_MAX = 8
 RULE = """
 format: 1
 rules:

@@ -18,6 +18,7 @@ use super::retry::{self, Verdict};
 use super::row::RowOf;
 use super::stages::plan::PlannedFor;
 use super::tenant::Next;
+use super::untold::Untold;
 
 impl Planner {
     pub(super) fn started(&mut self, started: &AttemptStarted, rows: &mut Vec<Attempt>) {
@@ -84,9 +85,9 @@ impl Planner {
             Next::Over(reason) => (AttemptState::Dead, reason.unwrap_or_else(|| Reason::of(ended))),
         };
         let told = self.tenants.get(&ended.tenant).map(|tenant| tenant.detections_of(&delivery)).unwrap_or_default();
-        let (mut untold, mut behind) = (Vec::new(), Vec::new());
+        let (mut untold, mut behind) = (Untold::default(), Vec::new());
         if again_at.is_none() {
-            self.settle(&ended.tenant, &delivery, verdict == Verdict::Delivered, &mut untold);
+            self.settle(&ended.tenant, (ended.delivery, &delivery), verdict == Verdict::Delivered, &mut untold);
             self.remove(&ended.tenant, ended.delivery);
             if !is_heard {
                 self.untell(&ended.tenant, &delivery, &told);
@@ -111,9 +112,9 @@ impl Planner {
         rows.append(&mut behind);
         rows.append(&mut overtaken);
         if state == AttemptState::Dead && delivery.fallback.is_some() {
-            self.nobody_told(&detection, rows);
+            self.nobody_told(&told, rows);
         }
-        self.fall_back(&untold, rows);
+        self.fall_back(untold, rows);
         self.tell_of(heard, &detection, &delivery.channel, rows);
     }
 

@@ -1,5 +1,6 @@
 //! One message to one channel: about one detection, or about a bundle of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use logystera_schemas::alert::{Digest, Failed, Merged};
@@ -25,8 +26,8 @@ pub(super) struct Delivery {
     pub(super) channel: ChannelId,
     /// The detection that it tells; of a bundle the first one. Its rows name it.
     pub(super) lead: Line,
-    /// The others that it tells, in the order in which they were planned. None: it is no bundle, or not yet.
-    pub(super) others: Vec<Line>,
+    /// The others that it tells, by their place: all were planned after the first. None: it is no bundle, or not yet.
+    pub(super) others: BTreeMap<u64, Line>,
     /// Derived: what a bundle's detections have in common. None: it takes no others.
     pub(super) gathers: Option<Arc<[u8]>>,
     /// What it counts besides those that it names, if it is a digest.
@@ -48,6 +49,8 @@ pub(super) struct Delivery {
     pub(super) stage: Stage,
     /// It tells its detection by itself, because somebody asked for that: nothing of the fault overtakes it.
     pub(super) alone: bool,
+    /// It was held back before, and rows say so: if another delivery tells it after all, a last row says that.
+    pub(super) released: bool,
     /// Set if it goes to the fallback channel: the channels that did not take it.
     pub(super) fallback: Option<Vec<Failed>>,
 }
@@ -89,7 +92,26 @@ impl DetectionRef {
 impl Delivery {
     /// Every detection that it tells.
     pub(super) fn lines(&self) -> impl Iterator<Item = &Line> {
-        std::iter::once(&self.lead).chain(&self.others)
+        std::iter::once(&self.lead).chain(self.others.values())
+    }
+
+    /// The line with this place.
+    pub(super) fn line(&self, order: u64) -> Option<&Line> {
+        if self.lead.order == order { Some(&self.lead) } else { self.others.get(&order) }
+    }
+
+    /// The line with this place, to be changed.
+    pub(super) fn line_mut(&mut self, order: u64) -> Option<&mut Line> {
+        if self.lead.order == order { Some(&mut self.lead) } else { self.others.get_mut(&order) }
+    }
+
+    /// The same with one of its lines alone.
+    pub(super) fn only(&self, order: u64) -> Option<Self> {
+        let lead = self.line(order)?.clone();
+        let (channel, gathers, digest) = (self.channel.clone(), self.gathers.clone(), self.digest.clone());
+        let (disabled, fallback) = (self.disabled.clone(), self.fallback.clone());
+        let others = BTreeMap::new();
+        Some(Self { channel, lead, others, gathers, digest, disabled, fallback, ..*self })
     }
 
     /// Whether it goes on to tell what it told: a bundle that was tried may have been heard, and the next try says the

@@ -4,6 +4,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use logystera_schemas::alert::{About, Due, Told};
+use logystera_schemas::delivery::AttemptEnded;
 use logystera_schemas::ids::{DeliveryId, TenantId};
 use logystera_schemas::limits::{ATTEMPTS_IN_FLIGHT_MAX, ATTEMPTS_IN_FLIGHT_TENANT_MAX};
 
@@ -46,13 +47,23 @@ impl Planner {
     /// in the air there are never more than the limits for all, a tenant and a channel allow. The answer stays the same
     /// until a record is applied.
     pub fn due(&self) -> impl Iterator<Item = Due> + use<> {
-        let room = ATTEMPTS_IN_FLIGHT_MAX.saturating_sub(self.in_flight);
+        self.due_after(&[])
+    }
+
+    /// The same when these attempts have ended and their ends stand in the log before the starts, but are not applied:
+    /// one that was delivered leaves its place to another, and to a channel where one was not nothing goes yet.
+    pub fn due_after(&self, ended: &[AttemptEnded]) -> impl Iterator<Item = Due> + use<> {
         let wall = self.wall();
+        let (mut tenants, mut busy) = (Vec::new(), self.in_flight);
+        for (id, tenant) in self.round().filter_map(|id| Some((id, self.tenants.get(id)?))) {
+            let left = tenant.left_by(ended.iter().filter(|end| end.tenant == *id));
+            busy -= left.count();
+            tenants.push((id, tenant, left));
+        }
+        let room = ATTEMPTS_IN_FLIGHT_MAX.saturating_sub(busy);
         let mut queues = Vec::new();
-        for id in self.round().filter(|_| room > 0) {
-            if let Some(tenant) = self.tenants.get(id) {
-                queues.push((id, tenant, tenant.due(wall)));
-            }
+        for (id, tenant, left) in tenants.iter().filter(|_| room > 0) {
+            queues.push((*id, *tenant, tenant.due(wall, left)));
         }
         let mut due = Vec::new();
         for turn in 0..ATTEMPTS_IN_FLIGHT_TENANT_MAX {

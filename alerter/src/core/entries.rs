@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use logystera_schemas::avro_record;
 use logystera_schemas::detection::Detection;
-use logystera_schemas::ids::ChannelId;
+use logystera_schemas::ids::{ChannelId, DeliveryId};
 use logystera_schemas::noise::Silence;
 
 use super::episodes::{Episode, Hold};
@@ -21,6 +21,7 @@ avro_record! {
         pub(super) told: Vec<ChannelId>,
         pub(super) held: Vec<HeldEntry>,
         pub(super) line: Option<Detection>,
+        pub(super) counted: Vec<CountedEntry> where since 5,
     }
 }
 
@@ -30,6 +31,15 @@ avro_record! {
     pub(super) struct HeldEntry {
         pub(super) channel: ChannelId,
         pub(super) hold: Hold,
+    }
+}
+
+avro_record! {
+    /// A channel that is told of an episode by the count of a digest.
+    #[derive(Debug)]
+    pub(super) struct CountedEntry {
+        pub(super) channel: ChannelId,
+        pub(super) digest: DeliveryId,
     }
 }
 
@@ -44,17 +54,20 @@ avro_record! {
 
 impl From<Episode> for EpisodeEntry {
     fn from(episode: Episode) -> Self {
-        let Episode { order, told, line, held } = episode;
+        let Episode { order, told, line, held, counted } = episode;
         let held = held.into_iter().map(|(channel, hold)| HeldEntry { channel, hold }).collect();
+        let counted = counted.into_iter().map(|(channel, digest)| CountedEntry { channel, digest }).collect();
         let line = line.map(Arc::unwrap_or_clone);
-        Self { layout: LAYOUT, order, told: told.into_iter().collect(), held, line }
+        Self { layout: LAYOUT, order, told: told.into_iter().collect(), held, line, counted }
     }
 }
 
 impl From<EpisodeEntry> for Episode {
     fn from(entry: EpisodeEntry) -> Self {
         let held = entry.held.into_iter().map(|held| (held.channel, held.hold)).collect();
-        Self { order: entry.order, told: entry.told.into_iter().collect(), line: entry.line.map(Arc::new), held }
+        let counted = entry.counted.into_iter().map(|counted| (counted.channel, counted.digest)).collect();
+        let (told, line) = (entry.told.into_iter().collect(), entry.line.map(Arc::new));
+        Self { order: entry.order, told, line, held, counted }
     }
 }
 

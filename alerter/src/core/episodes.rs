@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use logystera_schemas::detection::Detection;
-use logystera_schemas::ids::{ChannelId, EpisodeId};
+use logystera_schemas::detection::{Detection, DetectionState};
+use logystera_schemas::ids::{ChannelId, DeliveryId, EpisodeId};
 use logystera_schemas::limits::{EPISODES_MAX, HELD_BACK_MAX};
 use logystera_schemas::time::WallMs;
 use logystera_schemas::{avro_enum, avro_record};
 
+use super::delivery::lane_of;
 use super::reason::Reason;
 
 avro_enum! {
@@ -52,6 +53,16 @@ pub(super) struct Episode {
     pub(super) line: Option<Arc<Detection>>,
     /// The channels that the line is held back from.
     pub(super) held: BTreeMap<ChannelId, Hold>,
+    /// The channels that are told of it by the count of a digest, which does not name it.
+    pub(super) counted: BTreeMap<ChannelId, DeliveryId>,
+}
+
+impl Episode {
+    /// The fault that its line ends, while that is held back.
+    fn end_held(&self) -> Option<Arc<[u8]>> {
+        let line = self.line.as_ref().filter(|line| line.state == DetectionState::Resolved)?;
+        (!self.held.is_empty()).then(|| lane_of(line))
+    }
 }
 
 /// Whether a channel was told of an episode.
@@ -75,6 +86,8 @@ pub(super) struct Episodes {
     idle: BTreeSet<u64>,
     /// Derived: what is held back, by its time.
     held: BTreeSet<(WallMs, u64, ChannelId)>,
+    /// Derived: those whose end is held back, by its fault. No empty set.
+    ends: BTreeMap<Arc<[u8]>, BTreeSet<u64>>,
     /// Derived: the time that the planner knows as the first of those.
     pub(super) wake_at: Option<WallMs>,
 }
@@ -98,6 +111,23 @@ impl Episodes {
 
     pub(super) fn is_held(&self, id: EpisodeId, channel: &ChannelId) -> bool {
         self.open.get(&id).is_some_and(|episode| episode.held.contains_key(channel))
+    }
+
+    /// Whether the end of any is held back.
+    pub(super) fn has_ends_held(&self) -> bool {
+        !self.ends.is_empty()
+    }
+
+    /// The episodes of a fault whose end is held back from a channel, in their order.
+    pub(super) fn ends_held(&self, fault: &[u8], channel: &ChannelId) -> Vec<EpisodeId> {
+        let orders = self.ends.get(fault).into_iter().flatten();
+        orders.filter_map(|order| self.orders.get(order).copied()).filter(|id| self.is_held(*id, channel)).collect()
+    }
+
+    /// The episodes that a digest tells a channel of without their names.
+    pub(super) fn counted_by(&self, digest: DeliveryId, channel: &ChannelId) -> Vec<EpisodeId> {
+        let is_counted = |episode: &Episode| episode.counted.get(channel) == Some(&digest);
+        self.open.iter().filter(|(_, episode)| is_counted(episode)).map(|(id, _)| *id).collect()
     }
 
     /// Whether one more episode may have its line held back.
@@ -155,6 +185,9 @@ impl Episodes {
         if episode.held.is_empty() {
             self.idle.insert(episode.order);
         }
+        if let Some(fault) = episode.end_held() {
+            self.ends.entry(fault).or_default().insert(episode.order);
+        }
         self.held.extend(episode.held.iter().map(|(channel, hold)| (hold.until, episode.order, channel.clone())));
         self.open.insert(id, episode);
     }
@@ -164,6 +197,14 @@ impl Episodes {
         let episode = self.open.remove(&id)?;
         self.orders.remove(&episode.order);
         self.idle.remove(&episode.order);
+        if let Some(fault) = episode.end_held()
+            && let Some(orders) = self.ends.get_mut(&fault)
+        {
+            orders.remove(&episode.order);
+            if orders.is_empty() {
+                self.ends.remove(&fault);
+            }
+        }
         for (channel, hold) in &episode.held {
             self.held.remove(&(hold.until, episode.order, channel.clone()));
         }

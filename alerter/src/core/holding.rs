@@ -11,6 +11,7 @@ use super::key::Key;
 use super::planner::Planner;
 use super::reason::Reason;
 use super::row::RowOf;
+use super::untold::Untold;
 
 impl Planner {
     /// Holds back what any channel has no room for in this minute.
@@ -37,7 +38,7 @@ impl Planner {
             for (line, detection) in delivery.lines().zip(&detections) {
                 self.hold_one(id, channel, detection, line.merged, rows);
             }
-            if delivery.gathers.is_some() {
+            if delivery.gathers.is_some() || delivery.released {
                 // Rows named this delivery already: its last one.
                 let of = RowOf {
                     detection: &first,
@@ -64,6 +65,30 @@ impl Planner {
         let Some(tenant) = self.tenants.get_mut(id) else { return };
         let delivery = tenant.hold_back(id, channel, (detection, merged), wall, &mut self.dirty);
         self.tell_of_held(detection, channel, delivery, &Reason::RateLimited, rows);
+    }
+
+    /// Makes room for a detection in a channel that is full, if another site has more waiting there: the newest alert of
+    /// the one that has most goes. Gives whether there is room; and adds what nobody is told of then.
+    pub(super) fn make_room(
+        &mut self,
+        detection: &Detection,
+        channel: &ChannelId,
+        untold: &mut Untold,
+        rows: &mut Vec<Attempt>,
+    ) -> bool {
+        let (id, wall) = (&detection.tenant, self.clock.wall());
+        let Some(tenant) = self.tenants.get(id) else { return false };
+        let Some(at) = tenant.crowding(channel, &detection.site) else { return false };
+        let Some((_, lost)) = tenant.find_line(at) else { return false };
+        let Some(one) = tenant.deliveries.get(&at.2).and_then(|whole| whole.only(at.0)) else { return false };
+        self.settle(id, (at.2, &one), false, untold);
+        if let Some(tenant) = self.tenants.get_mut(id) {
+            tenant.take_line(id, at, &mut self.dirty);
+        }
+        let of = RowOf { detection: &lost, channel: channel.as_str(), delivery: at.2, attempt: 0, disabled: None };
+        rows.push(of.row(AttemptState::NotSent, &Reason::QueueFull, wall));
+        self.untell(id, &one, &[lost]);
+        true
     }
 
     /// A row of a detection that waits to be told with others, by this delivery.

@@ -11,6 +11,7 @@ mod noise;
 mod tenant;
 mod turns;
 mod untold;
+mod waiting;
 
 mod stages;
 
@@ -37,7 +38,7 @@ mod status;
 
 /// Version of the planner's semantics, in each row that it makes: raised with each change that gives other rows for the
 /// same records. A replay judges the rows of its own version, and only links those of others.
-pub const SEMANTICS: u32 = 2;
+pub const SEMANTICS: u32 = 3;
 
 pub use due::AttemptRef;
 pub use logystera_schemas::alert::{About, Digest, DigestCount, Due, Failed, Merged, Told};

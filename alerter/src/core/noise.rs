@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use logystera_schemas::alert::Merged;
 use logystera_schemas::delivery::{Attempt, AttemptState};
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
 use logystera_schemas::ids::{ChannelId, EpisodeId, SilenceId, TenantId};
@@ -12,7 +11,7 @@ use logystera_schemas::limits::SILENCES_MAX;
 use logystera_schemas::noise::Silence;
 use logystera_schemas::time::WallMs;
 
-use super::delivery::{Delivery, begins};
+use super::delivery::{Delivery, begins, lane_of};
 use super::episodes::{Hold, Knows};
 use super::key::Key;
 use super::planner::Planner;
@@ -21,6 +20,7 @@ use super::retry;
 use super::row::RowOf;
 use super::stages::hold::{Fate, fate};
 use super::stages::plan::PlannedFor;
+use super::untold::Untold;
 
 /// Whether no end ever follows: what it says is said once.
 fn has_no_end(detection: &Detection) -> bool {
@@ -28,7 +28,13 @@ fn has_no_end(detection: &Detection) -> bool {
 }
 
 /// A line that a channel does not get now.
-fn not_sent(detection: &Detection, channel: &str, reason: &Reason, next: Option<WallMs>, wall: WallMs) -> Attempt {
+pub(super) fn not_sent(
+    detection: &Detection,
+    channel: &str,
+    reason: &Reason,
+    next: Option<WallMs>,
+    wall: WallMs,
+) -> Attempt {
     let delivery = retry::delivery_id(detection, channel, None);
     let row = RowOf { detection, channel, delivery, attempt: 0, disabled: None };
     Attempt { next_attempt_at: next, ..row.row(AttemptState::NotSent, reason, wall) }
@@ -39,8 +45,9 @@ fn told_by_another(line: &Detection, channel: &ChannelId, rows: &[Attempt]) -> O
     let own = retry::delivery_id(line, channel.as_str(), None);
     let is_of_line =
         |row: &&Attempt| (&row.site, row.seq, row.channel.as_str()) == (&line.site, line.seq, channel.as_str());
+    let has_its_last = rows.iter().any(|row| row.delivery == own && row.next_attempt_at.is_none());
     let row = rows.iter().find(is_of_line).filter(|row| row.delivery != own && row.state == AttemptState::NotSent)?;
-    Some(Attempt { delivery: own, next_attempt_at: None, ..row.clone() })
+    (!has_its_last).then(|| Attempt { delivery: own, next_attempt_at: None, ..row.clone() })
 }
 
 impl Planner {
@@ -67,15 +74,20 @@ impl Planner {
     }
 
     /// Tells a detection to the channels that get it now, and keeps what they get later. `fates` is empty if the tenant
-    /// has no channel.
+    /// has no channel, or none but the fallback. Whether that is told at once is decided here and nowhere else.
     pub(super) fn hear(&mut self, detection: &Arc<Detection>, fates: Vec<(ChannelId, Fate)>, rows: &mut Vec<Attempt>) {
         let (id, wall) = (detection.tenant.clone(), self.clock.wall());
-        if !fates.is_empty() && fates.iter().all(|(_, fate)| *fate == Fate::Unwanted) {
+        let falls_back = begins(detection) && self.tenants.get(&id).is_some_and(|tenant| tenant.fallback().is_some());
+        let is_alone = fates.is_empty();
+        if is_alone && !falls_back {
+            rows.push(not_sent(detection, "", &Reason::NoChannel, None, wall));
+        } else if !is_alone && fates.iter().all(|(_, fate)| *fate == Fate::Unwanted) {
             rows.push(not_sent(detection, "", &Reason::NoRoute, None, wall));
         }
         self.supersede_held(&id, detection.id, rows);
+        self.open_episode(detection);
         let has_room = self.tenants.get(&id).is_none_or(|tenant| tenant.episodes.has_room());
-        let (mut told, mut later, mut failed) = (Vec::new(), BTreeMap::new(), false);
+        let (mut told, mut later, mut failed) = (Vec::new(), BTreeMap::new(), is_alone && falls_back);
         for (channel, fate) in fates {
             failed |= matches!(fate, Fate::Not(Reason::ChannelDisabled)) || matches!(fate, Fate::Later(_) if !has_room);
             match fate {
@@ -89,6 +101,7 @@ impl Planner {
                     later.insert(channel, hold);
                 }
                 Fate::Told => {
+                    self.tell_ends_before(detection, &channel, rows);
                     if self.plan_one(detection, &channel, PlannedFor::Detection, rows) {
                         told.push(channel);
                     } else {
@@ -100,9 +113,41 @@ impl Planner {
         let nobody = failed && told.is_empty() && later.is_empty() && begins(detection);
         self.keep_episode(detection, told, later);
         if nobody {
-            self.fall_back(&[(Arc::clone(detection), Merged::default())], rows);
+            self.fall_back(Untold::one(detection), rows);
         }
         self.forget_if_empty(&id);
+    }
+
+    /// An episode that fires is open from here on.
+    fn open_episode(&mut self, detection: &Detection) {
+        let id = &detection.tenant;
+        if detection.state != DetectionState::Firing || has_no_end(detection) {
+            return;
+        }
+        let tenant = self.tenants.entry(id.clone()).or_default();
+        if let Some(forgotten) = tenant.episodes.begin(detection.id) {
+            self.dirty.mark(Key::Episode(id.clone(), forgotten));
+        }
+        self.dirty.mark(Key::Episode(id.clone(), detection.id));
+    }
+
+    /// A channel is about to hear that a fault fires: the ends of its earlier episodes, which are held back, go first.
+    /// Later they would look as if it were over, or overtake it.
+    fn tell_ends_before(&mut self, detection: &Detection, channel: &ChannelId, rows: &mut Vec<Attempt>) {
+        let Some(tenant) = self.tenants.get(&detection.tenant) else { return };
+        if detection.state != DetectionState::Firing || !tenant.episodes.has_ends_held() {
+            return;
+        }
+        for episode in tenant.episodes.ends_held(&lane_of(detection), channel) {
+            let Some(tenant) = self.tenants.get_mut(&detection.tenant) else { return };
+            let Some(line) = tenant.episodes.get(episode).and_then(|known| known.line.clone()) else { continue };
+            tenant.episodes.change(episode, |known| {
+                known.held.remove(channel);
+            });
+            self.tell_held(&line, channel, rows);
+            self.close_episode(&line);
+        }
+        self.wake(&detection.tenant);
     }
 
     /// Keeps what a detection's episode has become.
@@ -115,6 +160,7 @@ impl Planner {
                 return;
             }
         } else {
+            // What is said once and held back opens no episode before.
             if let Some(forgotten) = tenant.episodes.begin(episode) {
                 self.dirty.mark(Key::Episode(id.clone(), forgotten));
             }
@@ -179,12 +225,8 @@ impl Planner {
         });
         let (reason, next) = match fate {
             Fate::Told => {
-                let before = rows.len();
-                let is_told = self.plan_one(&line, channel, PlannedFor::Release, rows);
-                rows.extend(told_by_another(&line, channel, &rows[before..]));
-                if let Some(tenant) = self.tenants.get_mut(id).filter(|_| is_told) {
-                    tenant.episodes.change(episode, |known| known.told.extend([channel.clone()]));
-                }
+                self.tell_ends_before(&line, channel, rows);
+                self.tell_held(&line, channel, rows);
                 (None, None)
             }
             Fate::Later(longer) => (Some(longer.reason.into()), Some(longer.until)),
@@ -192,10 +234,26 @@ impl Planner {
             Fate::Unwanted => (Some(Reason::NoRoute), None),
         };
         rows.extend(reason.map(|reason| not_sent(&line, channel.as_str(), &reason, next, wall)));
-        let Some(tenant) = self.tenants.get_mut(id) else { return };
-        let is_last = line.state == DetectionState::Resolved || has_no_end(&line);
-        if is_last && tenant.episodes.get(episode).is_some_and(|e| e.held.is_empty()) {
-            tenant.episodes.remove(episode);
+        self.close_episode(&line);
+    }
+
+    /// Tells a channel a line that was held back from it until now.
+    fn tell_held(&mut self, line: &Arc<Detection>, channel: &ChannelId, rows: &mut Vec<Attempt>) {
+        let before = rows.len();
+        let is_told = self.plan_one(line, channel, PlannedFor::Release, rows);
+        rows.extend(told_by_another(line, channel, &rows[before..]));
+        if let Some(tenant) = self.tenants.get_mut(&line.tenant).filter(|_| is_told) {
+            tenant.episodes.change(line.id, |known| known.told.extend([channel.clone()]));
+        }
+    }
+
+    /// An episode whose last line is not held back from any channel any more is over.
+    fn close_episode(&mut self, line: &Detection) {
+        self.dirty.mark(Key::Episode(line.tenant.clone(), line.id));
+        let Some(tenant) = self.tenants.get_mut(&line.tenant) else { return };
+        let is_last = line.state == DetectionState::Resolved || has_no_end(line);
+        if is_last && tenant.episodes.get(line.id).is_some_and(|e| e.held.is_empty()) {
+            tenant.episodes.remove(line.id);
         }
     }
 

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use logystera_schemas::alert::Merged;
 use logystera_schemas::delivery::{Attempt, AttemptState, ChannelEnabled, ChannelsConfigured};
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
@@ -15,8 +14,9 @@ use logystera_schemas::topic::DetectionsRecord;
 
 use super::channel::Channel;
 use super::clock::{LogClock, Timer};
-use super::delivery::{Lane, Stage, begins};
+use super::delivery::{Lane, Stage};
 use super::key::{Dirty, Key};
+use super::noise::not_sent;
 use super::reason::Reason;
 use super::report::{Counters, Notice};
 use super::retry;
@@ -25,6 +25,7 @@ use super::stages::limit::limit;
 use super::stages::plan::{PlannedFor, plan};
 use super::stages::route::{Route, route};
 use super::tenant::Tenant;
+use super::untold::Untold;
 
 /// Plans deliveries. State and rows are a function of the records, in order.
 #[derive(Debug, Default)]
@@ -161,21 +162,8 @@ impl Planner {
 
     fn plan(&mut self, detection: &Arc<Detection>, rows: &mut Vec<Attempt>) {
         match route(detection, self.tenants.get(&detection.tenant), self.clock.wall()) {
-            Route::Nowhere(reason) => {
-                let has_fallback = self.tenants.get(&detection.tenant).is_some_and(|t| t.fallback().is_some());
-                let falls_back = reason == Reason::NoChannel && has_fallback && begins(detection);
-                if !falls_back {
-                    let delivery = retry::delivery_id(detection, "", None);
-                    let row = RowOf { detection, channel: "", delivery, attempt: 0, disabled: None };
-                    rows.push(row.row(AttemptState::NotSent, &reason, self.clock.wall()));
-                }
-                if reason == Reason::NoChannel {
-                    self.hear(detection, Vec::new(), rows);
-                }
-                if falls_back {
-                    self.fall_back(&[(Arc::clone(detection), Merged::default())], rows);
-                }
-            }
+            Route::Nowhere(Reason::NoChannel) => self.hear(detection, Vec::new(), rows),
+            Route::Nowhere(reason) => rows.push(not_sent(detection, "", &reason, None, self.clock.wall())),
             Route::To(fates) => self.hear(detection, fates, rows),
         }
     }
@@ -203,6 +191,7 @@ impl Planner {
         let mut planned = plan(delivery, detection, channel, disabled, tenant.next_order(), wall);
         if is_released {
             planned.stage = Stage::Waiting(Timer::after(wall, retry::delay_ms(delivery, 1)));
+            planned.released = true;
         }
         planned.lead.merged.untold = planned.disabled.is_none() && tenant.is_news(detection, channel);
         let lane = planned.lanes().next();
@@ -216,7 +205,10 @@ impl Planner {
             self.hold_one(&id, channel, detection, merged, rows);
             return true;
         }
-        if let Some(reason) = refused {
+        let mut shed = Untold::default();
+        if let Some(reason) = refused
+            && !(reason == Reason::QueueFull && self.make_room(detection, channel, &mut shed, rows))
+        {
             let row = RowOf {
                 detection,
                 channel: channel.as_str(),
@@ -227,6 +219,7 @@ impl Planner {
             rows.push(row.row(AttemptState::NotSent, &reason, wall));
             return false;
         }
+        let tenant = self.tenants.entry(id.clone()).or_default();
         tenant.hold(detection, &mut self.dirty);
         let (delivery, gathers_until) = tenant.gather(delivery, planned, detection, wall);
         self.dirty.mark(Key::Delivery(id.clone(), delivery));
@@ -242,6 +235,7 @@ impl Planner {
             self.overtake(&id, &lane, rows);
         }
         self.hold_back(&id, channel, rows);
+        self.fall_back(shed, rows);
         true
     }
 
@@ -264,7 +258,7 @@ impl Planner {
     /// Ends the deliveries that wait for `channel`, each with a row. Those in the air end by their outcomes.
     pub(super) fn end_waiting(&mut self, id: &TenantId, channel: &ChannelId, reason: &Reason, rows: &mut Vec<Attempt>) {
         let wall = self.clock.wall();
-        let mut untold = Vec::new();
+        let mut untold = Untold::default();
         let Some(tenant) = self.tenants.get(id) else { return };
         for delivery_id in tenant.waiting_for(channel) {
             let Some((delivery, detection)) = self.tenants.get(id).and_then(|t| t.find(delivery_id)) else { continue };
@@ -277,14 +271,14 @@ impl Planner {
             };
             rows.push(of.row(unsent(delivery.attempts), reason, wall));
             let told = self.tenants.get(id).map(|tenant| tenant.detections_of(&delivery)).unwrap_or_default();
-            self.settle(id, &delivery, false, &mut untold);
+            self.settle(id, (delivery_id, &delivery), false, &mut untold);
             self.remove(id, delivery_id);
             self.untell(id, &delivery, &told);
             if delivery.fallback.is_some() {
-                self.nobody_told(&detection, rows);
+                self.nobody_told(&told, rows);
             }
         }
-        self.fall_back(&untold, rows);
+        self.fall_back(untold, rows);
     }
 
     pub(super) fn remove(&mut self, id: &TenantId, delivery: DeliveryId) {

@@ -37,6 +37,11 @@ pub fn fallback_id(detection: &Detection, channel: &ChannelId) -> DeliveryId {
     delivery_id(detection, &format!("{channel}\nfallback"), None)
 }
 
+/// The idempotency key of a digest that the fallback channel is told: with `fallback`, LF and `digest` behind the channel.
+pub fn fallback_digest_id(detection: &Detection, channel: &ChannelId) -> DeliveryId {
+    delivery_id(detection, &format!("{channel}\nfallback\ndigest"), None)
+}
+
 /// The idempotency key of a delivery that somebody asked for: the first 16 bytes of SHA-256 over the detection's chain
 /// value (32 bytes), LF, the channel, LF, `resend`, LF and the id of the record that asks (16 bytes). It differs from
 /// that of the delivery before, so that a receiver that remembers ids shows it.

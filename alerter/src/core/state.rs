@@ -101,6 +101,7 @@ avro_record! {
         digest: Option<Digest> where since 3,
         alone: bool where since 3,
         fallback: Option<Vec<Failed>> where since 4,
+        released: bool where since 5,
     }
 }
 
@@ -267,10 +268,10 @@ impl From<Delivery> for DeliveryEntry {
     fn from(delivery: Delivery) -> Self {
         let waiting = delivery.waits_for();
         let (off_schedule, throttled_since) = (delivery.off_schedule, delivery.throttled_since);
-        let Delivery { channel, lead, others, digest, disabled, attempts, refusals, due, alone, fallback, .. } =
-            delivery;
+        let (alone, released) = (delivery.alone, delivery.released);
+        let Delivery { channel, lead, others, digest, disabled, attempts, refusals, due, fallback, .. } = delivery;
         let Line { detection: DetectionRef { site, seq, chain }, order, merged, .. } = lead;
-        let (layout, chain, others) = (LAYOUT, Some(chain), others.into_iter().map(LineEntry::from).collect());
+        let (layout, chain, others) = (LAYOUT, Some(chain), others.into_values().map(LineEntry::from).collect());
         Self {
             layout,
             channel,
@@ -290,6 +291,7 @@ impl From<Delivery> for DeliveryEntry {
             digest,
             alone,
             fallback,
+            released,
         }
     }
 }
@@ -314,9 +316,11 @@ impl DeliveryEntry {
         let digest = self.digest;
         let has_lanes = disabled.is_none() && digest.is_none() && !self.alone;
         let lead = first.line_of(tenant, has_lanes)?;
-        let others = self.others.into_iter().map(|other| other.line_of(tenant, has_lanes)).collect::<Option<_>>()?;
+        let other = |other: LineEntry| Some((other.order, other.line_of(tenant, has_lanes)?));
+        let others = self.others.into_iter().map(other).collect::<Option<_>>()?;
         let gathers = match &digest {
-            Some(_) => Some(digest_key()),
+            // One for the fallback channel takes no others.
+            Some(_) => Some(digest_key()).filter(|_| !self.alone),
             None => gathers(&tenant.detections.get(&lead.detection)?.detection).filter(|_| has_lanes),
         };
         let stage = waiting.map_or(Stage::InFlight, Stage::Waiting);
@@ -334,6 +338,7 @@ impl DeliveryEntry {
             throttled_since,
             due,
             alone: self.alone,
+            released: self.released,
             fallback: self.fallback,
             stage,
         })

@@ -16,6 +16,7 @@ use super::episodes::Episodes;
 use super::key::{Dirty, Key};
 use super::reason::Reason;
 use super::retry::{self, Verdict};
+use super::waiting::Waiting;
 
 /// A detection, and how many deliveries tell it.
 #[derive(Clone, Debug)]
@@ -48,8 +49,8 @@ pub(super) struct Tenant {
     pub(super) episodes: Episodes,
     /// The site whose attempt was started last in each channel: its turn is over.
     pub(super) turns: BTreeMap<ChannelId, SiteId>,
-    /// Derived: what waits, by channel and site. No empty set.
-    pub(super) waiting: BTreeMap<ChannelId, BTreeMap<SiteId, BTreeSet<Place>>>,
+    /// Derived: what waits, by channel. No empty one.
+    pub(super) waiting: BTreeMap<ChannelId, Waiting>,
     /// Derived: attempts in the air, by channel and site. No zero.
     pub(super) in_flight: BTreeMap<ChannelId, BTreeMap<SiteId, usize>>,
     /// Derived: the lines of each lane, in the order in which they were planned. No empty set.
@@ -136,7 +137,7 @@ impl Tenant {
 
     /// A line and its detection.
     pub(super) fn find_line(&self, at: LineAt) -> Option<(Line, Arc<Detection>)> {
-        let line = self.deliveries.get(&at.2)?.lines().find(|line| line.order == at.0)?;
+        let line = self.deliveries.get(&at.2)?.line(at.0)?;
         let held = self.detections.get(&line.detection)?;
         Some((line.clone(), Arc::clone(&held.detection)))
     }
@@ -151,16 +152,13 @@ impl Tenant {
         let Some(channel) = self.deliveries.get(&id).map(|delivery| delivery.channel.clone()) else { return };
         self.index_line(id, &channel, &line);
         if let Some(delivery) = self.deliveries.get_mut(&id) {
-            delivery.others.push(line);
+            delivery.others.insert(line.order, line);
         }
     }
 
     /// Changes a line where it is.
     pub(super) fn change_line(&mut self, at: LineAt, change: impl FnOnce(&mut Line)) {
-        let Some(delivery) = self.deliveries.get_mut(&at.2) else { return };
-        if let Some(line) =
-            std::iter::once(&mut delivery.lead).chain(&mut delivery.others).find(|line| line.order == at.0)
-        {
+        if let Some(line) = self.deliveries.get_mut(&at.2).and_then(|delivery| delivery.line_mut(at.0)) {
             change(line);
         }
     }
@@ -168,32 +166,43 @@ impl Tenant {
     /// Takes a line out of its delivery, and removes that with its last line.
     pub(super) fn take_line(&mut self, tenant: &TenantId, at: LineAt, dirty: &mut Dirty) {
         let (order, _, id) = at;
-        let Some(mut delivery) = self.deliveries.get(&id).cloned() else { return };
+        let Some(whole) = self.deliveries.get(&id) else { return };
         dirty.mark(Key::Delivery(tenant.clone(), id));
-        if delivery.others.is_empty() {
-            self.remove(tenant, id, dirty);
-            return;
+        if whole.others.is_empty() {
+            return self.remove(tenant, id, dirty);
         }
-        self.unindex(id, &delivery);
-        if delivery.lead.order == order {
-            delivery.lead = delivery.others.remove(0);
+        // A bundle has a thousand lines: what is done for one of them must not touch the others.
+        let Some(mut delivery) = self.deliveries.remove(&id) else { return };
+        let taken = if delivery.lead.order == order {
+            self.unindex_whole(id, &delivery);
+            let next = delivery.others.pop_first().map(|(_, next)| std::mem::replace(&mut delivery.lead, next));
+            self.index_whole(id, &delivery);
+            next
         } else {
-            delivery.others.retain(|line| line.order != order);
-        }
-        let taken = self.deliveries.remove(&id).and_then(|d| d.lines().find(|line| line.order == order).cloned());
-        self.insert(id, delivery);
+            delivery.others.remove(&order)
+        };
         if let Some(line) = taken {
+            self.unindex_line(id, &delivery.channel, &line);
             self.release(tenant, &line.detection, dirty);
         }
+        self.deliveries.insert(id, delivery);
+    }
+
+    /// Changes a delivery where it is, but for its lines.
+    pub(super) fn change(&mut self, id: DeliveryId, change: impl FnOnce(Delivery) -> Delivery) {
+        let Some(delivery) = self.deliveries.remove(&id) else { return };
+        self.unindex_whole(id, &delivery);
+        let delivery = change(delivery);
+        self.index_whole(id, &delivery);
+        self.deliveries.insert(id, delivery);
     }
 
     /// Puts a waiting delivery in the air. False: it does not wait for attempt number `attempt`.
     pub(super) fn start(&mut self, id: DeliveryId, attempt: u32) -> bool {
-        let Some(delivery) = self.deliveries.get(&id).cloned() else { return false };
+        let Some(delivery) = self.deliveries.get(&id) else { return false };
         let Some(timer) = delivery.waits_for().filter(|_| attempt == delivery.attempts + 1) else { return false };
-        self.unindex(id, &delivery);
         self.turns.insert(delivery.channel.clone(), delivery.lead.detection.site.clone());
-        self.insert(id, Delivery { attempts: attempt, due: timer.at, stage: Stage::InFlight, ..delivery });
+        self.change(id, |delivery| Delivery { attempts: attempt, due: timer.at, stage: Stage::InFlight, ..delivery });
         true
     }
 
@@ -211,7 +220,7 @@ impl Tenant {
         let mut next = delivery.clone();
         next.refusals += u32::from(refused);
         next.off_schedule += u32::from(is_free);
-        for line in std::iter::once(&mut next.lead).chain(&mut next.others) {
+        for line in std::iter::once(&mut next.lead).chain(next.others.values_mut()) {
             line.merged.untold &= !is_heard;
         }
         let Some(channel) = self.channels.get(&delivery.channel).filter(|c| c.off_since.is_none()) else {
@@ -260,20 +269,20 @@ impl Tenant {
 
     /// Deliveries that wait for a channel, in their order.
     pub(super) fn waiting_for(&self, channel: &ChannelId) -> Vec<DeliveryId> {
-        let mut places: Vec<&Place> =
-            self.waiting.get(channel).into_iter().flat_map(BTreeMap::values).flatten().collect();
+        let sites = self.waiting.get(channel).into_iter().flat_map(Waiting::sites);
+        let mut places: Vec<&Place> = sites.flat_map(|(_, places)| places).collect();
         places.sort_unstable();
         places.into_iter().map(|place| place.4).collect()
     }
 
     /// How many deliveries wait.
     pub(super) fn waiting_count(&self) -> usize {
-        self.waiting.values().flat_map(BTreeMap::values).map(BTreeSet::len).sum()
+        self.waiting.values().map(Waiting::count).sum()
     }
 
     /// How many deliveries wait for a channel.
     pub(super) fn waiting_count_for(&self, channel: &ChannelId) -> usize {
-        self.waiting.get(channel).into_iter().flat_map(BTreeMap::values).map(BTreeSet::len).sum()
+        self.waiting.get(channel).map_or(0, Waiting::count)
     }
 
     /// Lines of a lane, the oldest first.
@@ -290,17 +299,13 @@ impl Tenant {
         if changed {
             dirty.mark(Key::Channels(tenant.clone()));
         }
-        let late: Vec<(DeliveryId, Delivery, Timer)> = self
-            .deliveries
-            .iter()
-            .filter_map(|(id, delivery)| match delivery.stage {
-                Stage::Waiting(timer) if timer.set_back(wall) != timer => Some((*id, delivery.clone(), timer)),
-                _ => None,
-            })
-            .collect();
-        for (id, delivery, timer) in late {
-            self.unindex(id, &delivery);
-            self.insert(id, Delivery { stage: Stage::Waiting(timer.set_back(wall)), ..delivery });
+        let set_back = |delivery: &Delivery| {
+            let (timer, earlier) = delivery.waits_for().map(|timer| (timer, timer.set_back(wall)))?;
+            (earlier != timer).then_some(earlier)
+        };
+        let late = self.deliveries.iter().filter_map(|(id, delivery)| Some((*id, set_back(delivery)?)));
+        for (id, timer) in late.collect::<Vec<_>>() {
+            self.change(id, |delivery| Delivery { stage: Stage::Waiting(timer), ..delivery });
             dirty.mark(Key::Delivery(tenant.clone(), id));
         }
     }
@@ -309,12 +314,17 @@ impl Tenant {
         for line in delivery.lines() {
             self.index_line(id, &delivery.channel, line);
         }
+        self.index_whole(id, delivery);
+    }
+
+    /// What is derived of a delivery without its lines.
+    fn index_whole(&mut self, id: DeliveryId, delivery: &Delivery) {
         if let Some(what) = delivery.gathering() {
             self.gathering.entry(what).or_default().insert((delivery.lead.order, id));
         }
         let (channel, site) = (delivery.channel.clone(), delivery.lead.detection.site.clone());
         if let Some(place) = delivery.place(id) {
-            self.waiting.entry(channel).or_default().entry(site).or_default().insert(place);
+            self.waiting.entry(channel).or_default().insert(place);
         } else {
             *self.in_flight.entry(channel).or_default().entry(site).or_default() += 1;
         }
@@ -331,20 +341,28 @@ impl Tenant {
     /// Takes a delivery out of what is derived, before it changes.
     pub(super) fn unindex(&mut self, id: DeliveryId, delivery: &Delivery) {
         for line in delivery.lines() {
-            self.orders.remove(&(line.order, id));
-            if let Some(fault) = &line.lane {
-                let lane = (delivery.channel.clone(), Arc::clone(fault));
-                drop_from(&mut self.lanes, &lane, &(line.order, line.detection.seq, id));
-            }
+            self.unindex_line(id, &delivery.channel, line);
         }
+        self.unindex_whole(id, delivery);
+    }
+
+    fn unindex_line(&mut self, id: DeliveryId, channel: &ChannelId, line: &Line) {
+        self.orders.remove(&(line.order, id));
+        if let Some(fault) = &line.lane {
+            let of = (channel.clone(), Arc::clone(fault));
+            drop_from(&mut self.lanes, &of, &(line.order, line.detection.seq, id));
+        }
+    }
+
+    fn unindex_whole(&mut self, id: DeliveryId, delivery: &Delivery) {
         if let Some(what) = delivery.gathering() {
             drop_from(&mut self.gathering, &what, &(delivery.lead.order, id));
         }
         let (channel, site) = (&delivery.channel, &delivery.lead.detection.site);
         if let Some(place) = delivery.place(id) {
-            let Some(sites) = self.waiting.get_mut(channel) else { return };
-            drop_from(sites, site, &place);
-            if sites.is_empty() {
+            let Some(waiting) = self.waiting.get_mut(channel) else { return };
+            waiting.remove(&place);
+            if waiting.count() == 0 {
                 self.waiting.remove(channel);
             }
         } else if let Some(sites) = self.in_flight.get_mut(channel) {

@@ -1,15 +1,22 @@
 //! What follows when every delivery of an alert ended and no channel took one: the tenant's fallback channel is told, once; without
 //! one, or if it fails too, a row says that nobody was told. Nothing follows from that.
+//!
+//! A digest names a few of its alerts and counts the others. Of those it is known by their open episodes whether another channel was
+//! told. If nobody was told of any of its alerts, the fallback gets the digest as it is; else those that nobody was told of, by name or as
+//! a number.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use logystera_schemas::alert::{Failed, Merged};
+use logystera_schemas::alert::{Digest, Failed, Merged};
 use logystera_schemas::delivery::{Attempt, AttemptState};
 use logystera_schemas::detection::{Detection, DetectionState};
-use logystera_schemas::ids::{ChannelId, TenantId};
+use logystera_schemas::ids::{ChannelId, DeliveryId, EpisodeId, TenantId};
 
+use super::channel::Channel;
 use super::clock::Timer;
-use super::delivery::{Delivery, Line, Stage, begins};
+use super::delivery::{Delivery, DetectionRef, Line, Stage, begins};
+use super::digest;
 use super::episodes::Knows;
 use super::key::Key;
 use super::planner::Planner;
@@ -20,8 +27,32 @@ use super::stages::limit::limit;
 use super::stages::plan::plan;
 use super::tenant::{LineAt, Tenant};
 
-/// A detection that no channel was told of, and what it would have told besides.
-pub(super) type Untold = (Arc<Detection>, Merged);
+/// What no channel was told of.
+#[derive(Debug, Default)]
+pub(super) struct Untold {
+    /// Detections, and what each would have told besides.
+    alerts: Vec<(Arc<Detection>, Merged)>,
+    digests: Vec<UntoldDigest>,
+}
+
+/// What of a digest no channel was told of.
+#[derive(Debug)]
+struct UntoldDigest {
+    digest: Digest,
+    /// The channel that did not take it.
+    failed: Failed,
+    /// Those that it names; at least one.
+    named: Vec<(Arc<Detection>, Merged)>,
+    /// The episodes of those that it counts.
+    counted: Vec<EpisodeId>,
+}
+
+impl Untold {
+    /// One detection, which tells nothing besides.
+    pub(super) fn one(detection: &Arc<Detection>) -> Self {
+        Self { alerts: vec![(Arc::clone(detection), Merged::default())], digests: Vec::new() }
+    }
+}
 
 impl Tenant {
     /// Whether a channel cannot know yet of what this tells. An episode that is not known is new, as far as anybody can tell.
@@ -38,7 +69,14 @@ impl Tenant {
 impl Planner {
     /// Notes at its detections how a delivery ends, before it is removed. Adds those that nobody was told of: this was the last
     /// delivery of each, and none got through.
-    pub(super) fn settle(&mut self, id: &TenantId, delivery: &Delivery, is_delivered: bool, untold: &mut Vec<Untold>) {
+    pub(super) fn settle(
+        &mut self,
+        id: &TenantId,
+        (delivery_id, delivery): (DeliveryId, &Delivery),
+        is_delivered: bool,
+        untold: &mut Untold,
+    ) {
+        let before = untold.alerts.len();
         let Some(tenant) = self.tenants.get_mut(id) else { return };
         if delivery.disabled.is_some() || delivery.fallback.is_some() {
             return;
@@ -59,9 +97,59 @@ impl Planner {
                 !episode.held.is_empty() || episode.told.iter().any(|channel| !held.failed.contains(channel))
             });
             if !held.reached && !held.failed.is_empty() && !may_know {
-                untold.push((Arc::clone(&held.detection), line.merged));
+                untold.alerts.push((Arc::clone(&held.detection), line.merged));
             }
         }
+        if let Some(digest) = delivery.digest.as_ref().filter(|_| !is_delivered) {
+            self.settle_digest(id, (delivery_id, delivery), digest, before, untold);
+        }
+    }
+
+    /// Notes that a digest ends undelivered. Of those that it names, nobody was told of the ones in `untold` from `before` on.
+    fn settle_digest(
+        &mut self,
+        id: &TenantId,
+        (delivery_id, delivery): (DeliveryId, &Delivery),
+        whole: &Digest,
+        before: usize,
+        untold: &mut Untold,
+    ) {
+        let Some(tenant) = self.tenants.get_mut(id) else { return };
+        let lines = delivery.lines().count();
+        if whole.alerts() <= lines as u64 {
+            return;
+        }
+        let (mut counted, mut is_none_told) = (Vec::new(), untold.alerts.len() - before == lines);
+        for episode in tenant.episodes.counted_by(delivery_id, &delivery.channel) {
+            tenant.episodes.change(episode, |known| {
+                known.told.remove(&delivery.channel);
+                known.counted.remove(&delivery.channel);
+            });
+            self.dirty.mark(Key::Episode(id.clone(), episode));
+            if tenant.episodes.get(episode).is_some_and(|known| known.told.is_empty() && known.held.is_empty()) {
+                counted.push(episode);
+            } else {
+                is_none_told = false;
+            }
+        }
+        if !is_none_told && counted.is_empty() {
+            return;
+        }
+        let mut named: Vec<_> = untold.alerts.drain(before..).collect();
+        let mut digest = Digest { since: whole.since, counts: Vec::new(), rest: counted.len() as u64 };
+        for (detection, merged) in &named {
+            digest::add(&mut digest, detection, merged.untold);
+        }
+        if is_none_told {
+            digest = whole.clone();
+        } else if named.is_empty() {
+            // A message is about some detection.
+            let first = tenant.detections.get(&delivery.lead.detection);
+            named.extend(first.map(|held| (Arc::clone(&held.detection), delivery.lead.merged)));
+        }
+        let kind = tenant.channels.get(&delivery.channel).map(|channel| channel.kind.clone()).unwrap_or_default();
+        let failed = Failed { channel: delivery.channel.clone(), kind };
+        untold.digests.push(UntoldDigest { digest, failed, named, counted });
     }
 
     /// The lines behind one that ended unheard: an end whose beginning was never told is not told, and a firing tells it.
@@ -70,7 +158,7 @@ impl Planner {
         id: &TenantId,
         delivery: &Delivery,
         told: &[Arc<Detection>],
-        untold: &mut Vec<Untold>,
+        untold: &mut Untold,
         rows: &mut Vec<Attempt>,
     ) {
         for (line, detection) in delivery.lines().zip(told).filter(|(line, _)| line.merged.untold) {
@@ -89,7 +177,7 @@ impl Planner {
         id: &TenantId,
         at: LineAt,
         before: &Detection,
-        untold: &mut Vec<Untold>,
+        untold: &mut Untold,
         rows: &mut Vec<Attempt>,
     ) {
         let Some(tenant) = self.tenants.get_mut(id) else { return };
@@ -99,14 +187,12 @@ impl Planner {
         }
         tenant.change_line(at, |line| line.merged.untold = true);
         self.dirty.mark(Key::Delivery(id.clone(), at.2));
-        let Some(whole) = tenant.deliveries.get(&at.2).cloned() else { return };
-        if detection.state != DetectionState::Resolved || whole.waits_for().is_none() {
+        let Some(one) = tenant.deliveries.get(&at.2).and_then(|whole| whole.only(at.0)) else { return };
+        if detection.state != DetectionState::Resolved || one.waits_for().is_none() {
             return;
         }
-        let lead = whole.lines().find(|line| line.order == at.0).cloned().unwrap_or_else(|| whole.lead.clone());
-        let (channel, attempts) = (whole.channel.clone(), whole.attempts);
-        let one = Delivery { lead, others: Vec::new(), ..whole };
-        self.settle(id, &one, false, untold);
+        let (channel, attempts) = (one.channel.clone(), one.attempts);
+        self.settle(id, (at.2, &one), false, untold);
         if let Some(tenant) = self.tenants.get_mut(id) {
             tenant.take_line(id, at, &mut self.dirty);
             if tenant.deliveries.is_empty() {
@@ -125,37 +211,72 @@ impl Planner {
     }
 
     /// Tells the fallback channel of what nobody was told of: of each episode its newest line.
-    pub(super) fn fall_back(&mut self, untold: &[Untold], rows: &mut Vec<Attempt>) {
-        for (at, (detection, merged)) in untold.iter().enumerate() {
-            if untold[at + 1..].iter().all(|(newer, _)| newer.id != detection.id) {
-                self.fall_back_for(detection, *merged, rows);
+    pub(super) fn fall_back(&mut self, untold: Untold, rows: &mut Vec<Attempt>) {
+        let newest: BTreeMap<EpisodeId, usize> =
+            untold.alerts.iter().enumerate().map(|(at, (detection, _))| (detection.id, at)).collect();
+        for (at, told) in untold.alerts.iter().enumerate() {
+            if newest.get(&told.0.id) == Some(&at) {
+                self.fall_back_for(std::slice::from_ref(told), None, rows);
             }
+        }
+        for digest in untold.digests {
+            let named = digest.named.clone();
+            self.fall_back_for(&named, Some(digest), rows);
         }
     }
 
-    fn fall_back_for(&mut self, detection: &Arc<Detection>, merged: Merged, rows: &mut Vec<Attempt>) {
+    /// Plans a message to the fallback channel, about one detection or a digest, or says in a row of each detection that nobody was told.
+    fn fall_back_for(
+        &mut self,
+        told: &[(Arc<Detection>, Merged)],
+        digest: Option<UntoldDigest>,
+        rows: &mut Vec<Attempt>,
+    ) {
+        let Some((detection, _)) = told.first() else { return };
         let (id, wall) = (detection.tenant.clone(), self.wall());
         let tenant = self.tenants.entry(id.clone()).or_default();
-        let Some(channel) = tenant.fallback().cloned() else { return self.nobody_told(detection, rows) };
-        let delivery = retry::fallback_id(detection, &channel);
+        let Some(channel) = tenant.fallback().cloned() else {
+            return self.nobody_told(told.iter().map(|(one, _)| one), rows);
+        };
+        let delivery = match &digest {
+            Some(_) => retry::fallback_digest_id(detection, &channel),
+            None => retry::fallback_id(detection, &channel),
+        };
         if tenant.deliveries.contains_key(&delivery) {
             return;
         }
-        let failed = tenant.channels.iter().filter(|(_, other)| !other.fallback && other.settings.takes(detection));
-        let failed = failed.map(|(id, other)| Failed { channel: id.clone(), kind: other.kind.clone() }).collect();
+        let (digest, failed, counted) = if let Some(UntoldDigest { digest, failed, counted, .. }) = digest {
+            (Some(digest), vec![failed], counted)
+        } else {
+            let takes = |(_, other): &(_, &Channel)| !other.fallback && other.settings.takes(detection);
+            let failed = tenant.channels.iter().filter(takes);
+            let failed = failed.map(|(id, other)| Failed { channel: id.clone(), kind: other.kind.clone() });
+            (None, failed.collect(), Vec::new())
+        };
         let planned = plan(delivery, detection, &channel, None, tenant.next_order(), wall);
-        let lead = Line { lane: None, merged: Merged { untold: true, ..merged }, ..planned.lead.clone() };
+        let order = planned.lead.order;
+        let line = |(order, (detection, merged)): (u64, &(Arc<Detection>, Merged))| {
+            let (detection, merged) = (DetectionRef::of(detection), Merged { untold: true, ..*merged });
+            (order, Line { detection, order, merged, lane: None })
+        };
+        let (_, lead) = line((order, &told[0]));
+        let others = (order + 1..).zip(&told[1..]).map(line).collect();
         let stage = Stage::Waiting(Timer::after(wall, retry::delay_ms(delivery, 1)));
-        let planned = Delivery { alone: true, fallback: Some(failed), lead, gathers: None, stage, ..planned };
+        let fallback = Some(failed);
+        let planned = Delivery { alone: true, fallback, lead, others, digest, gathers: None, stage, ..planned };
         if limit(tenant, &planned, detection).is_some() {
-            return self.nobody_told(detection, rows);
+            return self.nobody_told(told.iter().map(|(one, _)| one), rows);
         }
-        tenant.hold(detection, &mut self.dirty);
+        for (one, _) in told {
+            tenant.hold(one, &mut self.dirty);
+        }
         tenant.insert(delivery, planned);
         // Once of each alert: it counts as told, whatever becomes of it.
-        if tenant.episodes.get(detection.id).is_some() {
-            tenant.episodes.change(detection.id, |known| known.told.extend([channel.clone()]));
-            self.dirty.mark(Key::Episode(id.clone(), detection.id));
+        for episode in told.iter().map(|(one, _)| one.id).chain(counted) {
+            if tenant.episodes.get(episode).is_some() {
+                tenant.episodes.change(episode, |known| known.told.extend([channel.clone()]));
+                self.dirty.mark(Key::Episode(id.clone(), episode));
+            }
         }
         self.dirty.mark(Key::Delivery(id.clone(), delivery));
         let next_attempt_at = self.not_before(&id, delivery);
@@ -164,10 +285,16 @@ impl Planner {
         self.busy.insert(id);
     }
 
-    /// The row of an alert that reached nobody.
-    pub(super) fn nobody_told(&self, detection: &Detection, rows: &mut Vec<Attempt>) {
-        let delivery = retry::delivery_id(detection, "", None);
-        let of = RowOf { detection, channel: "", delivery, attempt: 0, disabled: None };
-        rows.push(of.row(AttemptState::NotSent, &Reason::NobodyTold, self.wall()));
+    /// The rows of alerts that reached nobody.
+    pub(super) fn nobody_told<'a>(
+        &self,
+        alerts: impl IntoIterator<Item = &'a Arc<Detection>>,
+        rows: &mut Vec<Attempt>,
+    ) {
+        for detection in alerts {
+            let delivery = retry::delivery_id(detection, "", None);
+            let of = RowOf { detection, channel: "", delivery, attempt: 0, disabled: None };
+            rows.push(of.row(AttemptState::NotSent, &Reason::NobodyTold, self.wall()));
+        }
     }
 }

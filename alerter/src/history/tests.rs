@@ -81,6 +81,7 @@ fn naively(rows: &[Attempt], filter: &Filter, limit: usize) -> Vec<Attempt> {
 }
 
 proptest! {
+    /// Alertmanager's users: was it sent, and why not (#560, #1976)? The answer is one command.
     #[test]
     fn a_list_is_what_the_last_rows_say(
         drawn in prop::collection::vec((0u8..12, 0usize..2, 0usize..AttemptState::ALL.len(), 0i64..50), 0..60),

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use logystera_alerter::core::{AttemptRef, Due, Planner};
-use logystera_schemas::delivery::{Attempt, AttemptOutcome};
-use logystera_schemas::detection::{BundleBy, BundleSpec, DetectionReason, DetectionState, Severity};
+use logystera_schemas::delivery::{Attempt, AttemptOutcome, Resend};
+use logystera_schemas::detection::{BundleBy, BundleSpec, Detection, DetectionReason, DetectionState, Severity};
+use logystera_schemas::ids::ResendId;
 use logystera_schemas::noise::Silence;
 use logystera_schemas::topic::DetectionsRecord;
 use proptest::prelude::*;
@@ -60,6 +61,11 @@ pub(crate) enum Step {
         all: bool,
         ended: bool,
     },
+    /// Somebody asks that a channel gets a detection again.
+    Resend {
+        which: usize,
+        channel: usize,
+    },
     /// All of a tenant's channels, each with other settings.
     Settings {
         tenant: usize,
@@ -68,8 +74,14 @@ pub(crate) enum Step {
 }
 
 /// Settings that a channel may get.
-pub(crate) const SETTINGS: [&[&str]; 5] =
-    [&[], &["severity=critical"], &["no-resolved"], &["quiet=01:00-03:00", "except=critical"], &["quiet=00:00-23:00"]];
+pub(crate) const SETTINGS: [&[&str]; 6] = [
+    &[],
+    &["severity=critical"],
+    &["no-resolved"],
+    &["quiet=01:00-03:00", "except=critical"],
+    &["quiet=00:00-23:00"],
+    &["per-minute=1"],
+];
 
 /// Steps with silences and settings.
 pub(crate) fn noisy_step() -> impl Strategy<Value = Step> {
@@ -78,7 +90,8 @@ pub(crate) fn noisy_step() -> impl Strategy<Value = Step> {
         1 => (0..3_usize, 0..3_usize, 0..7_200_000_i64, 1..7_200_000_i64, any::<bool>(), any::<bool>()).prop_map(
             |(tenant, id, from_ms, for_ms, all, ended)| Step::Silence { tenant, id, from_ms, for_ms, all, ended }
         ),
-        1 => (0..3_usize, 0..125_usize).prop_map(|(tenant, settings)| Step::Settings { tenant, settings }),
+        1 => (0..3_usize, 0..216_usize).prop_map(|(tenant, settings)| Step::Settings { tenant, settings }),
+        1 => (any::<usize>(), 0..3_usize).prop_map(|(which, channel)| Step::Resend { which, channel }),
     ]
 }
 
@@ -121,6 +134,9 @@ pub(crate) struct Driver {
     /// The number of the detection that began the episode which a tenant's fault is in.
     episodes: BTreeMap<(usize, usize), u64>,
     past: Vec<AttemptRef>,
+    /// What was found so far.
+    found: Vec<Detection>,
+    resends: u64,
 }
 
 impl Driver {
@@ -156,9 +172,18 @@ impl Driver {
                 DetectionsRecord::Silence(Silence { created_at: now, from, until, ended_at, ..silence })
             }
             Step::Settings { tenant, settings } => {
-                let of = |place: u32| settings_of(SETTINGS[settings / 5_usize.pow(place) % 5]);
+                let of = |place: u32| settings_of(SETTINGS[settings / 6_usize.pow(place) % 6]);
                 let all = (0..3).map(|place| (CHANNELS[place as usize].to_owned(), of(place))).collect();
                 channels_set(TENANTS[*tenant], &all)
+            }
+            Step::Resend { which, channel } => {
+                let detection = self.found.get(which % self.found.len().max(1))?.clone();
+                self.resends += 1;
+                let mut id = [0; 16];
+                id[..8].copy_from_slice(&self.resends.to_be_bytes());
+                let (resend, channel) = (ResendId(id), CHANNELS[*channel].parse().unwrap());
+                let (tenant, by, at) = (detection.tenant.clone(), "ops".to_owned(), planner.wall());
+                DetectionsRecord::Resend(Box::new(Resend { tenant, resend, channel, by, at, detection }))
             }
             Step::Late { which } => {
                 let attempt = self.past.get(which % self.past.len().max(1))?;
@@ -194,6 +219,7 @@ impl Driver {
         if open.is_some() && state == DetectionState::Firing {
             found.reason = DetectionReason::SuppressionExpired;
         }
+        self.found.push(found.clone());
         DetectionsRecord::Detection(Box::new(found))
     }
 }

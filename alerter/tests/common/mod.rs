@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 pub(crate) use noise::{channels_set, settings_of, silence_of};
 pub(crate) use play::{outcome_of_status, play, play_behind};
 
-use logystera_alerter::core::{AttemptRef, Due, Planner, SEMANTICS};
+use logystera_alerter::core::{AttemptRef, Due, Planner, SEMANTICS, retry};
 use logystera_schemas::delivery::{
     Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, ChannelEnabled, ChannelRef, ChannelsConfigured,
 };
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
-use logystera_schemas::ids::{EpisodeId, Sha256Digest};
+use logystera_schemas::ids::{DeliveryId, EpisodeId, Sha256Digest};
 use logystera_schemas::noise::ChannelSettings;
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::time::WallMs;
@@ -128,6 +128,14 @@ pub(crate) fn answered(due: &Due, outcome: AttemptOutcome, status: Option<u32>) 
 pub(crate) fn enabled(tenant: &str, channel: &str) -> DetectionsRecord {
     let (tenant, channel) = (tenant.parse().unwrap(), channel.parse().unwrap());
     DetectionsRecord::ChannelEnabled(ChannelEnabled { tenant, channel })
+}
+
+/// The delivery that somebody asks for with this record.
+pub(crate) fn resent(record: &DetectionsRecord) -> Option<DeliveryId> {
+    match record {
+        DetectionsRecord::Resend(asked) => Some(retry::resent_id(&asked.detection, &asked.channel, &asked.resend)),
+        _ => None,
+    }
 }
 
 /// The rows of one record.

@@ -33,6 +33,7 @@ pub(crate) fn settings_of(words: &[&str]) -> ChannelSettings {
             Some(("rule", rule)) => settings.rules.push(rule.parse().unwrap()),
             Some(("site", site)) => settings.sites.push(site.parse().unwrap()),
             Some(("quiet", hours)) => settings.quiet = Some(hours.parse().unwrap()),
+            Some(("per-minute", n)) => settings.per_minute = Some(n.parse().unwrap()),
             Some(("except", least)) => except = Severity::from_symbol(least),
             _ if *word == "no-resolved" => settings.resolved = false,
             _ => panic!("no such setting: {word}"),

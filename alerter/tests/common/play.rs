@@ -204,7 +204,9 @@ impl Stage {
             self.names.insert(retry::digest_id(&found, channel), format!("{channel}-digest{seq}"));
             self.names.insert(retry::delivery_id(&found, channel, None), format!("{channel}{seq}"));
         }
-        self.names.insert(retry::fallback_id(&found, &"fallback".parse().unwrap()), format!("fallback{seq}"));
+        let fallback = "fallback".parse().unwrap();
+        self.names.insert(retry::fallback_id(&found, &fallback), format!("fallback{seq}"));
+        self.names.insert(retry::fallback_digest_id(&found, &fallback), format!("fallback-digest{seq}"));
         DetectionsRecord::Detection(Box::new(found))
     }
 
@@ -239,7 +241,8 @@ impl Stage {
             }
             About::Digest(digest, named) => {
                 let seqs: Vec<String> = named.iter().map(|one| one.seq.to_string()).collect();
-                format!("({}: {})", digest.alerts(), seqs.join(" "))
+                let failed = due.fallback.iter().flatten().map(|one| format!(" for {}", one.channel));
+                format!("({}: {}{})", digest.alerts(), seqs.join(" "), failed.collect::<String>())
             }
             About::Detection if let Some(failed) = &due.fallback => {
                 let failed: Vec<&str> = failed.iter().map(|one| one.channel.as_str()).collect();

@@ -1,6 +1,7 @@
 //! What an idle installation writes: gateway, engine and alerter on one folder, on a clock that the test moves.
 
 use std::path::Path;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -25,7 +26,6 @@ use logystera_schemas::schema;
 use logystera_schemas::signals_topic::SiteConfigured;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
 
 const START_MS: i64 = 1_767_225_600_000;
 
@@ -53,7 +53,7 @@ impl RuleSets for OneSet {
 struct Receiver {
     clock: ManualClock,
     asked_s: Arc<Mutex<Vec<i64>>>,
-    outcomes: mpsc::Sender<AttemptEnded>,
+    outcomes: SyncSender<AttemptEnded>,
 }
 
 impl Courier for Receiver {

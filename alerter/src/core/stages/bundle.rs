@@ -51,7 +51,9 @@ impl Tenant {
                 continue;
             }
             let same_episode = told.id == news.id;
-            let Some(before) = self.deliveries.get(&pair[0].2).cloned() else { continue };
+            let Some(before) = self.deliveries.get(&pair[0].2).and_then(|before| before.only(pair[0].0)) else {
+                continue;
+            };
             // The newer one tells it.
             if let Some(held) = self.detections.get_mut(&older.detection) {
                 held.reached = true;
@@ -70,11 +72,8 @@ impl Tenant {
     fn hasten(&mut self, tenant: &TenantId, older: DeliveryId, newer: DeliveryId, dirty: &mut Dirty) {
         let timer = |id| self.deliveries.get(&id).and_then(Delivery::waits_for);
         let (Some(before), Some(own)) = (timer(older), timer(newer)) else { return };
-        if own.at < before.at
-            && let Some(delivery) = self.deliveries.get(&older).cloned()
-        {
-            self.unindex(older, &delivery);
-            self.insert(older, hastened(older, delivery, before, own));
+        if own.at < before.at {
+            self.change(older, |delivery| hastened(older, delivery, before, own));
             dirty.mark(Key::Delivery(tenant.clone(), older));
         }
     }
@@ -82,20 +81,17 @@ impl Tenant {
     /// Lets a line tell more, what `before` told. If neither was tried yet nor waits for others, it is tried at the
     /// earlier of their times.
     fn merge(&mut self, at: LineAt, merged: Merged, before: &Delivery) {
-        let Some(mut newer) = self.deliveries.get(&at.2).cloned() else { return };
-        self.unindex(at.2, &newer);
-        for line in std::iter::once(&mut newer.lead).chain(&mut newer.others).filter(|line| line.order == at.0) {
-            line.merged = merged;
-        }
+        self.change_line(at, |line| line.merged = merged);
+        let Some(newer) = self.deliveries.get(&at.2) else { return };
         let is_alone = before.gathers.is_none() && newer.gathers.is_none();
         if let (Stage::Waiting(theirs), Stage::Waiting(own)) = (before.stage, newer.stage)
             && is_alone
             && before.attempts == 0
             && newer.attempts == 0
+            && theirs.at < own.at
         {
-            newer.stage = Stage::Waiting(if theirs.at < own.at { theirs } else { own });
+            self.change(at.2, |newer| Delivery { stage: Stage::Waiting(theirs), ..newer });
         }
-        self.insert(at.2, newer);
     }
 
     /// A delivery failed: the news that waits behind a line of it, if it would have been tried by now, is put off by a
@@ -115,11 +111,10 @@ impl Tenant {
             return;
         }
         let id = behind.2;
-        let Some(next) = self.deliveries.get(&id).cloned() else { return };
-        let Some(timer) = next.waits_for().filter(|timer| timer.is_over(wall)) else { return };
+        let timer = self.deliveries.get(&id).and_then(Delivery::waits_for).filter(|timer| timer.is_over(wall));
+        let Some(timer) = timer else { return };
         let delay_ms = retry::delay_ms(id, retry::step_of(timer.delay_ms) + 1);
-        self.unindex(id, &next);
-        self.insert(id, Delivery { stage: Stage::Waiting(Timer::after(wall, delay_ms)), ..next });
+        self.change(id, |next| Delivery { stage: Stage::Waiting(Timer::after(wall, delay_ms)), ..next });
         dirty.mark(Key::Delivery(tenant.clone(), id));
     }
 

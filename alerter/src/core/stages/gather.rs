@@ -66,10 +66,8 @@ impl Tenant {
         if !is_full {
             return (open, Some(timer.at));
         }
-        if let Some(bundle) = self.deliveries.get(&open).cloned() {
-            self.unindex(open, &bundle);
-            self.insert(open, Delivery { stage: Stage::Waiting(Timer { at: wall, delay_ms: 0 }), ..bundle });
-        }
+        let now = Stage::Waiting(Timer { at: wall, delay_ms: 0 });
+        self.change(open, |bundle| Delivery { stage: now, ..bundle });
         (open, Some(wall))
     }
 }

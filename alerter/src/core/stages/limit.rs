@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use logystera_schemas::alert::{Digest, Merged};
 use logystera_schemas::detection::Detection;
-use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
+use logystera_schemas::ids::{ChannelId, DeliveryId, EpisodeId, SiteId, TenantId};
 use logystera_schemas::limits::{DELIVERIES_KEPT, DELIVERIES_MAX, DIGEST_NAMED_MAX, RATE_WINDOW_MS};
 use logystera_schemas::time::WallMs;
 
 use crate::core::clock::Timer;
-use crate::core::delivery::{Delivery, DetectionRef, Line, Stage};
+use crate::core::delivery::{Delivery, DetectionRef, Line, Stage, begins};
 use crate::core::digest::{self, rank};
 use crate::core::key::{Dirty, Key};
 use crate::core::reason::Reason;
@@ -71,6 +71,25 @@ impl Tenant {
         ranked.into_iter().skip(room).map(|(.., id)| id).collect()
     }
 
+    /// The alert that makes room for one of `site` in a channel that is full: the newest beginning, not tried yet, of the site
+    /// that has most there. None: no other site has more than this one would have then, or none of its newest is such.
+    pub(in crate::core) fn crowding(&self, channel: &ChannelId, site: &SiteId) -> Option<LineAt> {
+        let waiting = self.waiting.get(channel)?;
+        let (_, places) = waiting.crowd()?;
+        let has_more = places.len() > waiting.count_of(site) + 1;
+        let mut newest = places.iter().rev().take(DELIVERIES_KEPT).filter(|_| has_more);
+        newest.find_map(|place| self.last_beginning(place.4))
+    }
+
+    /// The last line of a delivery, if that was not tried, and tells alerts as they came, and an episode begins with the line.
+    fn last_beginning(&self, id: DeliveryId) -> Option<LineAt> {
+        let delivery = self.deliveries.get(&id)?;
+        let is_plain = !delivery.alone && delivery.disabled.is_none() && delivery.digest.is_none();
+        let line = delivery.lines().last().filter(|_| is_plain && delivery.attempts == 0)?;
+        let held = self.detections.get(&line.detection)?;
+        begins(&held.detection).then_some((line.order, line.detection.seq, id))
+    }
+
     fn open_digest(&self, channel: &ChannelId) -> Option<DeliveryId> {
         let id = self.newest_gathering(&(channel.clone(), digest_key()))?;
         self.deliveries.get(&id)?.waits_for().map(|_| id)
@@ -89,7 +108,10 @@ impl Tenant {
         let open = self.open_digest(channel);
         let id = open.unwrap_or_else(|| retry::digest_id(detection, channel.as_str()));
         if open.is_some() {
-            self.name(tenant, id, line, detection, dirty);
+            if let Some(unnamed) = self.name(tenant, id, line, detection, dirty) {
+                self.count(unnamed, channel, id);
+                dirty.mark(Key::Episode(tenant.clone(), unnamed));
+            }
         } else {
             let left = self.channels.get(channel).and_then(|c| c.window?.end(wall)).map(|end| end.since(wall));
             let timer = Timer::after(wall, left.unwrap_or(RATE_WINDOW_MS));
@@ -103,18 +125,38 @@ impl Tenant {
         id
     }
 
-    /// Names a detection in a digest, if there is room, or instead of one that is less worth it.
-    fn name(&mut self, tenant: &TenantId, id: DeliveryId, line: Line, detection: &Arc<Detection>, dirty: &mut Dirty) {
-        let Some(digest) = self.deliveries.get(&id) else { return };
+    /// An episode is told of by the count of a digest, without its name.
+    fn count(&mut self, episode: EpisodeId, channel: &ChannelId, digest: DeliveryId) {
+        self.episodes.change(episode, |known| {
+            known.counted.insert(channel.clone(), digest);
+        });
+    }
+
+    /// Names a detection in a digest, if there is room, or instead of one that is less worth it. Gives the episode that is
+    /// counted only, if that began with it.
+    fn name(
+        &mut self,
+        tenant: &TenantId,
+        id: DeliveryId,
+        line: Line,
+        detection: &Arc<Detection>,
+        dirty: &mut Dirty,
+    ) -> Option<EpisodeId> {
+        let digest = self.deliveries.get(&id)?;
+        let mut unnamed = None;
         if digest.lines().count() >= DIGEST_NAMED_MAX {
             let ranked = |line: &Line| Some((rank(&self.detections.get(&line.detection)?.detection), line.clone()));
             let least = digest.lines().filter_map(ranked).min_by_key(|(rank, line)| (*rank, Reverse(line.order)));
-            let Some((_, least)) = least.filter(|(least, _)| *least < rank(detection)) else { return };
+            let Some((_, least)) = least.filter(|(least, _)| *least < rank(detection)) else {
+                return line.merged.untold.then_some(detection.id);
+            };
             let at: LineAt = (least.order, least.detection.seq, id);
+            unnamed = self.find_line(at).filter(|(line, _)| line.merged.untold).map(|(_, detection)| detection.id);
             self.take_line(tenant, at, dirty);
         }
         self.hold(detection, dirty);
         self.add_line(id, line);
+        unnamed
     }
 }
 
@@ -128,11 +170,12 @@ impl Delivery {
         Self {
             channel,
             lead,
-            others: Vec::new(),
+            others: BTreeMap::new(),
             gathers: Some(key),
             digest: Some(Digest { since: wall, counts: Vec::new(), rest: 0 }),
             disabled: None,
             alone: false,
+            released: false,
             fallback: None,
             attempts: 0,
             off_schedule: 0,

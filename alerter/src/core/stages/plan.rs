@@ -1,5 +1,7 @@
 //! Makes the delivery of a detection, and says when it is tried first.
 
+use std::collections::BTreeMap;
+
 use logystera_schemas::alert::Merged;
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId};
@@ -44,11 +46,12 @@ pub(in crate::core) fn plan(
             merged: Merged::default(),
             lane: disabled.is_none().then(|| lane_of(detection)),
         },
-        others: Vec::new(),
+        others: BTreeMap::new(),
         gathers,
         digest: None,
         disabled,
         alone: false,
+        released: false,
         fallback: None,
         attempts: 0,
         off_schedule: 0,
