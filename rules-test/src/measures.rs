@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use logystera_processor::core::{Condition, Filter, Rule};
+use logystera_processor::core::{Condition, Rule};
 use logystera_schemas::batch::Value;
 use logystera_schemas::text::counted;
 
@@ -34,24 +34,21 @@ pub(crate) fn said(rule: &Rule, measure: &Condition, matches: &[&Signal<'_>], no
             in_window(rule, &groups, &format!("{at_least} values"), *within_ms, matches, now)
         }
         Condition::Ratio { of, at_least, min, within_ms, pane_ms } => {
-            let is_part = |signal: &Signal<'_>| Some(passes(of, signal));
-            let wanted = format!("{} of at least {min} are wanted", percent(u64::from(*at_least)));
-            format!("{}; {wanted}", part(rule, matches, (*within_ms, *pane_ms), now, is_part))
+            let is_part = |signal: &Signal<'_>| Some(of.holds(&signal.line.fields));
+            let part = part(rule, matches, (*within_ms, *pane_ms), now, is_part);
+            format!("{part} are of the part; {} of at least {min} are wanted", percent(u64::from(*at_least)))
         }
         Condition::Percentile { field, thousandths, at_least, min, within_ms, pane_ms } => {
-            let is_part = |signal: &Signal<'_>| {
-                number(signal, *field).map(|value| i64::try_from(value).is_ok_and(|v| v >= *at_least))
+            let is_large = |signal: &Signal<'_>| match signal.line.fields[*field] {
+                Value::Int(value) => Some(value >= *at_least),
+                _ => None,
             };
+            let part = part(rule, matches, (*within_ms, *pane_ms), now, is_large);
             let wanted = percent(u64::from(1_000 - thousandths) * 10);
-            let part = part(rule, matches, (*within_ms, *pane_ms), now, is_part);
-            format!("{part}, so large as asked for; more than {wanted} of at least {min} are wanted")
+            format!("{part} are {at_least} or more; more than {wanted} of at least {min} are wanted")
         }
         Condition::All(_) | Condition::Absent { .. } | Condition::Blind { .. } => String::new(),
     }
-}
-
-fn passes(of: &Filter, signal: &Signal<'_>) -> bool {
-    of.holds(&signal.line.fields)
 }
 
 fn number(signal: &Signal<'_>, field: usize) -> Option<u64> {
@@ -105,7 +102,7 @@ fn part(
     let (part, all) = largest.unwrap_or((0, 0));
     let groups = if groups.len() > 1 { format!(" in the worst of {} groups", groups.len()) } else { String::new() };
     let shown = if all == 0 { String::new() } else { format!(" ({})", percent(part * 10_000 / all)) };
-    format!("{part} of {all}{shown} within {}{groups} when it was judged last, at {}", span(within_ms), span(end))
+    format!("judged last at {}: {part} of {all}{shown} within {}{groups}", span(end), span(within_ms))
 }
 
 /// Hundredths of a percent.

@@ -197,7 +197,11 @@ impl kind::State for State {
         let panes = ms.div_euclid(plan.pane_ms);
         self.panes.move_back(panes);
         let running = plan.pane(now.plus(-ms));
-        self.next = self.next.map(|next| if panes * plan.pane_ms == ms { next - panes } else { running });
+        self.next = match self.next {
+            Some(next) if panes * plan.pane_ms == ms => Some(next - panes),
+            None if panes * plan.pane_ms == ms || self.panes.len() == 0 => None,
+            _ => Some(running),
+        };
     }
 
     #[inline]
@@ -246,5 +250,47 @@ impl Sum {
 
     fn without(self, Pane { total, part }: Pane) -> Self {
         Self { total: self.total - u64::from(total), part: self.part - u64::from(part) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of `total` values, `part` are at least as large as asked for: that at the nearest rank is, or is not.
+    #[test]
+    fn a_percentile_is_the_value_at_its_nearest_rank() {
+        for thousandths in [500, 501, 667, 750, 900, 950, 990, 999] {
+            let plan = Plan::percentile(0, thousandths, 7, 1, (10_000, 1_000));
+            for total in 1..=300_u64 {
+                let rank = (u64::from(thousandths) * total).div_ceil(1_000) as usize;
+                for part in 0..=total {
+                    let values: Vec<i64> = (0..total).map(|place| if place < total - part { 6 } else { 7 }).collect();
+                    let sum = Sum { total, part };
+                    assert_eq!(plan.holds(sum), values[rank - 1] >= 7, "p{thousandths} of {sum:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_is_compared_without_a_division() {
+        let plan = |share, min| Plan { share, min, ..Plan::percentile(0, 500, 0, 1, (720_000, 1_000)) };
+        let most = 720 * u64::from(u32::MAX);
+        for (hundredths, min, total, part, holds) in [
+            (500, 20, 20, 1, true),
+            (501, 20, 20, 1, false),
+            (500, 21, 20, 20, false),
+            (100, 1, 0, 0, false),
+            (10_000, 1, 3, 3, true),
+            (10_000, 1, 3, 2, false),
+            (3_333, 1, 3, 1, true),
+            (3_334, 1, 3, 1, false),
+            (10_000, 1, most, most, true),
+            (10_000, 1, most, most - 1, false),
+        ] {
+            let sum = Sum { total, part };
+            assert_eq!(plan(Share::AtLeast(hundredths), min).holds(sum), holds, "{hundredths} of {sum:?}");
+        }
     }
 }
