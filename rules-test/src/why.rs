@@ -1,6 +1,6 @@
 //! What came until an expectation, counted by hand and not by the engine: the reason that is given where it fails.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use logystera_processor::core::{Condition, Expected, Rule, show_value};
@@ -8,6 +8,7 @@ use logystera_rules::{Expectation, TestValue};
 use logystera_schemas::batch::Value;
 use logystera_schemas::text::counted;
 
+use crate::measures;
 use crate::timeline::{Line, Signal};
 
 /// Fields and values as text.
@@ -27,7 +28,7 @@ pub(crate) fn labels(rule: &Rule, group: &[(usize, TestValue)]) -> Labels {
     group.iter().filter_map(|(field, value)| label(rule, *field, &value.as_value())).collect()
 }
 
-fn label(rule: &Rule, field: usize, value: &Value<'_>) -> Option<(String, String)> {
+pub(crate) fn label(rule: &Rule, field: usize, value: &Value<'_>) -> Option<(String, String)> {
     let signal = rule.signal?;
     let mut text = String::new();
     // Writing to a string does not fail.
@@ -48,27 +49,9 @@ pub(crate) fn why(rule: &Rule, expected: &Expectation, came: &[Signal<'_>]) -> S
     let matches: Vec<&Signal<'_>> = came.iter().filter(|signal| signal.line.matches).filter(of_group).collect();
     let now = expected.at_ms;
     let said = match &rule.condition {
-        Condition::Count { threshold, within_ms, .. } => {
-            let repeats = rule.signal.and_then(|s| s.def().field("repeats")).map(|(place, _)| place);
-            let weight = |signal: &Signal<'_>| match repeats.map(|place| &signal.line.fields[place]) {
-                Some(Value::Int(times)) => u64::try_from(*times).unwrap_or(1),
-                _ => 1,
-            };
-            let mut groups = BTreeMap::<Labels, u64>::new();
-            let inside = matches.iter().filter(|signal| signal.at_ms > now - within_ms);
-            inside.for_each(|signal| *groups.entry(group_of(rule, signal)).or_default() += weight(signal));
-            in_window(rule, &groups, &counted(u64::from(*threshold), "match", "matches"), *within_ms, &matches, now)
-        }
-        Condition::Distinct { field, at_least, within_ms } => {
-            let mut groups = BTreeMap::<Labels, BTreeSet<String>>::new();
-            for signal in matches.iter().filter(|signal| signal.at_ms > now - within_ms) {
-                let value = &signal.line.fields[*field];
-                if let Some((_, text)) = label(rule, *field, value).filter(|_| *value != Value::Absent) {
-                    groups.entry(group_of(rule, signal)).or_default().insert(text);
-                }
-            }
-            let groups = groups.into_iter().map(|(group, values)| (group, values.len() as u64)).collect();
-            in_window(rule, &groups, &format!("{at_least} values"), *within_ms, &matches, now)
+        Condition::All(measures) => {
+            let said: Vec<String> = measures.iter().map(|one| measures::said(rule, one, &matches, now)).collect();
+            said.join("; ")
         }
         Condition::Absent { for_ms, expected } => match matches.last() {
             Some(last) => {
@@ -83,6 +66,7 @@ pub(crate) fn why(rule: &Rule, expected: &Expectation, came: &[Signal<'_>]) -> S
             Some(last) => format!("the site was heard last at {}; silent is {}", span(last.at_ms), span(*after_ms)),
             None => format!("the site was never heard; silent is {}", span(*after_ms)),
         },
+        one => measures::said(rule, one, &matches, now),
     };
     let others = came.iter().filter(|signal| !signal.line.matches).count();
     match came.iter().find(|signal| !signal.line.matches) {
@@ -97,12 +81,12 @@ pub(crate) fn why(rule: &Rule, expected: &Expectation, came: &[Signal<'_>]) -> S
 }
 
 /// The group of a signal.
-fn group_of(rule: &Rule, signal: &Signal<'_>) -> Labels {
+pub(crate) fn group_of(rule: &Rule, signal: &Signal<'_>) -> Labels {
     rule.group_by.iter().filter_map(|field| label(rule, *field, &signal.line.fields[*field])).collect()
 }
 
 /// How far a window is filled, of the group that has most in it.
-fn in_window(
+pub(crate) fn in_window(
     rule: &Rule,
     groups: &BTreeMap<Labels, u64>,
     wanted: &str,

@@ -136,6 +136,43 @@ fn groups_and_kinds_of_conditions_have_their_reasons() {
     "#);
 }
 
+/// What is said of one failing expectation, on one line.
+fn reason(threshold: &str, signals: &str) -> String {
+    let said = said(&format!(
+        "  signal: cron.run\n  threshold: {{{threshold}, within: 10m}}\n  tests:\n  - name: n\n    signals: [{signals}]\n    expect: [{{at: 1m, state: firing}}]\n"
+    ));
+    let words: Vec<&str> = said.split_whitespace().collect();
+    let words = words.join(" ");
+    let (_, reason) = words.split_once("expected firing, was inactive: ").unwrap_or_else(|| panic!("{words}"));
+    reason.split_once(" no test makes it fire").unwrap().0.to_owned()
+}
+
+#[test]
+fn sums_ratios_percentiles_and_several_measures_have_their_reasons() {
+    let runs = "{at: 0s, times: 4, job: a, outcome: ok, duration_ms: 10}, {at: 30s, job: a, outcome: failed, duration_ms: 90, repeats: 2}, \
+                {at: 50s, job: b, outcome: ok}";
+    for (threshold, expected) in [
+        ("sum: {field: duration_ms, at_least: 300}", "220 of a sum of 300 within 10m"),
+        (
+            "ratio: {of: {outcome: failed}, at_least: 50%, min: 5}",
+            "judged last at 1m: 2 of 7 (28.57%) within 10m are of the part; 50% of at least 5 are wanted",
+        ),
+        (
+            "percentile: {field: duration_ms, p: 95, at_least: 90, min: 7}",
+            "judged last at 1m: 2 of 6 (33.33%) within 10m are 90 or more; more than 5% of at least 7 are wanted",
+        ),
+        (
+            "count: 8, ratio: {of: {outcome: failed}, at_least: 20%, min: 5}",
+            "judged last at 1m: 2 of 7 (28.57%) within 10m are of the part; 20% of at least 5 are wanted; 7 of 8 matches within 10m",
+        ),
+    ] {
+        assert_eq!(reason(threshold, runs), expected, "{threshold}");
+    }
+    // What is asked for is there: the tests run it with the engine.
+    let fires = "  signal: cron.run\n  threshold: {ratio: {of: {outcome: failed}, at_least: 25%, min: 5}, within: 10m}\n  tests:\n  - name: n\n    signals: [RUNS]\n    expect: [{at: 39s, state: inactive}, {at: 40s, state: firing, count: 2}]\n";
+    assert!(said(&fires.replace("RUNS", runs)).contains("all passed"), "{}", said(&fires.replace("RUNS", runs)));
+}
+
 #[test]
 fn build_servers_get_junit() {
     let text = format!(

@@ -61,6 +61,7 @@ codes! {
     NotInThisVersion = "E210",
     NotADuration = "E211",
     NotANumber = "E212",
+    NotAPercentage = "E213",
     // Signals and `where`.
     UnknownSignal = "E301",
     UnknownField = "E302",
@@ -77,6 +78,7 @@ codes! {
     KeyDoesNotFit = "E403",
     BadPanes = "E404",
     NotCountable = "E405",
+    PartIsWhole = "E406",
     // Messages.
     UnknownPlaceholder = "E501",
     LoneBrace = "E502",

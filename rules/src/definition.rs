@@ -16,8 +16,9 @@ use crate::message::{self, Names};
 use crate::read::{self, Keys, Later};
 use crate::report::{Place, Report};
 use crate::suggest;
+use crate::threshold::Watched;
 use crate::yaml::{Node, Yaml};
-use crate::{clauses, condition, filter};
+use crate::{clauses, condition, filter, threshold};
 
 const KEYS: [&str; 18] = [
     "name",
@@ -39,10 +40,9 @@ const KEYS: [&str; 18] = [
     "why",
     "do",
 ];
-const LATER: [Later; 3] = [
+const LATER: [Later; 2] = [
     ("metric", "rules over metrics come in a later version; watch a signal"),
     ("snapshot", "rules over snapshots come in a later version; watch a signal"),
-    ("ratio", "ratios come in a later version; count the bad outcomes alone until then"),
 ];
 const SEVERITIES: [(&str, Severity); 3] =
     [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
@@ -223,7 +223,8 @@ fn watch(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<Watch> {
     let evidence = fields(keys, "evidence", TYPE_FIELDS_MAX, signal, report);
     let condition = match conditions.0 {
         Some((place, node)) => {
-            condition::threshold(place, node, signal, group_by.as_deref().unwrap_or_default(), report)
+            let group_by = group_by.as_deref().unwrap_or_default();
+            threshold::read(place, node, &Watched { signal, filter: filter.as_ref(), group_by }, report)
         }
         None => absence.flatten(),
     };

@@ -5,7 +5,7 @@ use crate::report::{Place, Report};
 use crate::yaml::{Node, Yaml};
 
 /// Keys that a later version will know: what they stand in, the key, and what to do until then.
-const LATER: [(&str, &str, &str); 25] = [
+const LATER: [(&str, &str, &str); 21] = [
     ("a rule file", "metrics", "metrics come in a later version"),
     ("a rule file", "snapshots", "snapshots come in a later version"),
     ("a rule file", "vars", "variables come in a later version; write the values out until then"),
@@ -13,7 +13,6 @@ const LATER: [(&str, &str, &str); 25] = [
     ("a rule file", "fleet", "rules over several sites come in a later version"),
     ("a rule", "metric", "rules over metrics come in a later version; watch a signal"),
     ("a rule", "snapshot", "rules over snapshots come in a later version; watch a signal"),
-    ("a rule", "ratio", "ratios come in a later version; count the bad outcomes alone until then"),
     ("a rule", "each", "until then `threshold: {count: 1, within: 1m}` tells the first of an episode"),
     ("a rule", "sequence", "until then a rule counts signals of one type; watch the last step alone"),
     ("a rule", "new_value", "until then list the values that are known: `source: {not: [...]}`"),
@@ -21,9 +20,6 @@ const LATER: [(&str, &str, &str); 25] = [
     ("a rule", "inhibited_by", "until then give the rule a `for`, so that the other one is told first"),
     ("a rule", "resolved_message", "an alert that resolves has the rule's title until then"),
     ("a rule", "vars", "variables come in a later version; write the values out until then"),
-    ("`threshold`", "ratio", "ratios come in a later version; count the bad outcomes alone until then"),
-    ("`threshold`", "percentile", "until then count what is slow: `where: {duration_ms: {gte: 3000}}`"),
-    ("`threshold`", "sum", "until then `count` counts signals, whatever their numbers are"),
     ("`absent`", "at_most", "until then `absent` is about no signal at all"),
     ("`absent`", "forget_after", "until then an absence is told until a signal comes"),
     ("a test", "suffix", "until then only the beginning of a text can be tested: `prefix`"),
@@ -35,7 +31,7 @@ const LATER: [(&str, &str, &str); 25] = [
 
 /// What other tools call things: the key, and what is written here.
 const ELSEWHERE: [(&[&str], &str); 16] = [
-    (&["within", "count", "distinct", "resolution"], "it stands under `threshold`"),
+    (&["within", "count", "distinct", "sum", "ratio", "percentile", "resolution"], "it stands under `threshold`"),
     (&["at_least", "field"], "it stands under `distinct`: `distinct: {field: source, at_least: 10}`"),
     (&["enabled", "disable"], "a rule that stands in a file is on: put `#` before its lines to switch it off"),
     (&["labels", "tags", "references", "author", "id"], "alerts go by `severity` and `subsystem`: take it away"),

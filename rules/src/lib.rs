@@ -19,7 +19,9 @@ mod condition;
 mod definition;
 mod extras;
 mod filter;
+mod measure;
 mod message;
+mod threshold;
 mod vanity;
 
 mod lint;

@@ -6,6 +6,7 @@ mod corpus;
 mod doubtful;
 mod filters;
 mod manual;
+mod measures;
 mod pack;
 mod refused;
 mod round_trip;

@@ -21,13 +21,13 @@ impl RuleGroups {
         self.absences_unset = false;
         let program = Arc::clone(&self.program);
         for (index, rule, plan) in program.iter() {
-            let (ConditionPlan::Absence(plan), Some(signal)) = (plan.condition, rule.signal) else { continue };
+            let (ConditionPlan::Absence(plan), Some(signal)) = (&plan.condition, rule.signal) else { continue };
             let is_on = self.enabled.contains(signal);
             self.each_group(index, |group| {
                 let ConditionState::Absence(absence) = &mut group.condition else { return false };
                 match absence.base {
                     Some(base) if after_blindness => absence.base = Some(base.max(watermark)),
-                    None if is_on && absence.is_expected(&plan) => absence.base = Some(watermark),
+                    None if is_on && absence.is_expected(plan) => absence.base = Some(watermark),
                     _ => return false,
                 }
                 true
@@ -55,14 +55,14 @@ impl RuleGroups {
         self.absences_unset |= !is_known;
         let program = Arc::clone(&self.program);
         for (index, rule, plan) in program.iter() {
-            let (ConditionPlan::Absence(absence_plan), Some(signal)) = (plan.condition, rule.signal) else { continue };
+            let (ConditionPlan::Absence(absence_plan), Some(signal)) = (&plan.condition, rule.signal) else { continue };
             let is_on = enabled.contains(signal);
             if before.contains(signal) == is_on {
                 continue;
             }
             self.each_group(index, |group| {
                 let ConditionState::Absence(absence) = &mut group.condition else { return false };
-                absence.base = (is_on && is_known && absence.is_expected(&absence_plan)).then_some(now);
+                absence.base = (is_on && is_known && absence.is_expected(absence_plan)).then_some(now);
                 if !is_on {
                     // The end of the condition emits nothing by itself.
                     let _ = group.episode.step(Event::Unmet, now, &plan.spans);

@@ -58,10 +58,13 @@ pub(crate) enum Deadline {
 pub(crate) enum Matched {
     /// Nothing: it lies outside the window.
     Outside,
-    /// It is remembered; the condition is what it was.
-    Taken,
-    /// It is remembered, and changes the condition.
-    Turned(Event),
+    /// It is remembered.
+    Inside {
+        /// How it changes the condition. None: not at all.
+        turned: Option<Event>,
+        /// Whether it is evidence.
+        is_evidence: bool,
+    },
 }
 
 impl Group {
@@ -79,17 +82,16 @@ impl Group {
     /// Takes a match.
     #[inline]
     pub(crate) fn take(&mut self, plan: &Plan, matching: &Match<'_>) -> Matched {
-        let Taken::Inside { counted, becomes } = self.condition.take(&plan.condition, matching) else {
+        let Taken::Inside { counted, becomes, is_part } = self.condition.take(&plan.condition, matching) else {
             return Matched::Outside;
         };
         self.last_seen = self.last_seen.max(matching.at);
         if self.episode.phase != Phase::Inactive {
             self.episode.count = self.episode.count.saturating_add(counted);
         }
-        match becomes {
-            Some(event) if (event == Event::Unmet) == self.episode.holds() => Matched::Turned(event),
-            _ => Matched::Taken,
-        }
+        let holds = self.episode.holds();
+        let turned = becomes.filter(|event| (*event == Event::Unmet) == holds);
+        Matched::Inside { turned, is_evidence: is_part != Some(false) }
     }
 
     /// The next moment at which time alone changes the group. While the absences of the site `stand_still`, none
@@ -115,11 +117,10 @@ impl Group {
         .min()
     }
 
-    /// What happens to the episode at a deadline. None: the group goes.
-    pub(crate) fn event_of(&self, due: Deadline) -> Option<Event> {
+    /// What happens to the episode at a deadline, which is `at`. None: the group goes.
+    pub(crate) fn event_of(&mut self, due: Deadline, at: SiteMs, plan: &Plan) -> Option<Event> {
         Some(match due {
-            Deadline::Condition if self.episode.holds() => Event::Unmet,
-            Deadline::Condition => Event::Met { count: 0 },
+            Deadline::Condition => self.condition.turn(&plan.condition, self.episode.holds(), at),
             Deadline::For => Event::ForOver,
             Deadline::Resolve => Event::ResolveOver,
             Deadline::Suppression => Event::SuppressionOver,

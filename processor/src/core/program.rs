@@ -40,7 +40,7 @@ pub(crate) struct Subscribers {
 }
 
 /// What the engine needs of a rule at every step: its spans and its condition.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Plan {
     /// Spans of its state machine.
     pub(crate) spans: Spans,
@@ -64,8 +64,8 @@ impl Program {
             if let Some(signal) = rule.signal.filter(|signal| !set.disabled.contains(*signal)) {
                 by_type[signal.index()].add(index, rule, plan, signal);
             }
-            if let ConditionPlan::Blind(blind) = plan.condition {
-                silences.push((index, blind));
+            if let ConditionPlan::Blind(blind) = &plan.condition {
+                silences.push((index, *blind));
             }
         }
         Self { set, silences, plans, by_type }

@@ -104,6 +104,49 @@ pub enum Condition {
         /// Length of the window, in milliseconds.
         within_ms: i64,
     },
+    /// The values of a field in the window add up to at least `at_least`. A match without the field does not count.
+    Sum {
+        /// Index of the field, whose values are not negative.
+        field: usize,
+        /// Sum that makes it true; at least 1.
+        at_least: u64,
+        /// Length of the window, in milliseconds.
+        within_ms: i64,
+        /// Length of a pane, in milliseconds; `within_ms` is a multiple of it.
+        pane_ms: i64,
+    },
+    /// At least a part of the matches in the window are of a kind. Judged at the end of each pane.
+    Ratio {
+        /// What belongs to the part.
+        of: Filter,
+        /// The part that makes it true, in hundredths of a percent: 1 to 10,000.
+        at_least: u32,
+        /// Matches below which it is false; at least 1.
+        min: u32,
+        /// Length of the window, in milliseconds.
+        within_ms: i64,
+        /// Length of a pane, in milliseconds; `within_ms` is a multiple of it.
+        pane_ms: i64,
+    },
+    /// A percentile (by nearest rank) of the values of a field in the window is at least `at_least`. A match without the field
+    /// does not count. Judged at the end of each pane.
+    Percentile {
+        /// Index of the field.
+        field: usize,
+        /// Which percentile, in thousandths: 500 to 999.
+        thousandths: u32,
+        /// The value that makes it true.
+        at_least: i64,
+        /// Matches below which it is false; at least 1.
+        min: u32,
+        /// Length of the window, in milliseconds.
+        within_ms: i64,
+        /// Length of a pane, in milliseconds; `within_ms` is a multiple of it.
+        pane_ms: i64,
+    },
+    /// Several measures, two or more, all of which hold: of ratio, percentile, count, sum and distinct at most one each, in
+    /// this order. The count of an episode is that of the first.
+    All(Vec<Condition>),
     /// No match for `for_ms`.
     Absent {
         /// How long, in milliseconds.

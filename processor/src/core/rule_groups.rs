@@ -213,11 +213,11 @@ impl RuleGroups {
         };
         let bytes_before = group.bytes(&key);
         let matched = group.take(plan, matching);
-        if matched == Matched::Outside {
-            return;
+        let Matched::Inside { turned, is_evidence } = matched else { return };
+        if is_evidence {
+            group.evidence.add(rule, signal, fields, at, &mut self.scratch);
         }
-        group.evidence.add(rule, signal, fields, at, &mut self.scratch);
-        if let Matched::Turned(event) = matched
+        if let Some(event) = turned
             && let Some(emit) = group.episode.step(event, now, &plan.spans)
         {
             out.push(chain.emit(rule, group.emission(rule, &key, emit, now)));
@@ -228,7 +228,7 @@ impl RuleGroups {
             self.changed.push((index, key.clone()));
         }
         // An entry that is too early is put off when it comes due.
-        let is_put_off = matched == Matched::Taken && group.scheduled != SiteMs::MAX && group.condition.only_puts_off();
+        let is_put_off = turned.is_none() && group.scheduled != SiteMs::MAX && group.condition.only_puts_off();
         debug_assert!(
             !is_put_off || group.next(plan, self.absences_wait).is_none_or(|(next, _)| next >= group.scheduled)
         );
@@ -253,7 +253,8 @@ impl RuleGroups {
             // The deadline was put off since: it is found again at its new time.
             _ => return reschedule(&mut self.deadlines, self.absences_wait, &program, index, &key, group),
         };
-        let Some(event) = group.event_of(due) else {
+        let bytes_before = group.bytes(&key);
+        let Some(event) = group.event_of(due, at, plan) else {
             self.remove(index, &key);
             return;
         };
@@ -261,6 +262,7 @@ impl RuleGroups {
             out.push(chain.emit(rule, group.emission(rule, &key, emit, at)));
         }
         state.order.update(&key, group);
+        self.bytes = self.bytes + group.bytes(&key) - bytes_before;
         if !std::mem::replace(&mut group.dirty, true) {
             self.changed.push((index, key.clone()));
         }

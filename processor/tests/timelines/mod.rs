@@ -5,6 +5,7 @@ use crate::support::{Sig, World};
 mod clock;
 mod days;
 mod keys;
+mod measures;
 mod refusals;
 mod silence;
 mod spools;

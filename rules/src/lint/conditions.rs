@@ -18,17 +18,35 @@ pub(super) fn check(node: &Node, rule: &Rule, report: &mut Report<'_>) {
     filter(node, rule, signal, report);
     groups(node, rule, signal, report);
     match &rule.condition {
+        Condition::Absent { expected, .. } => absence(node, rule, signal, *expected, report),
+        Condition::All(measures) => measures.iter().for_each(|one| measure(node, rule, signal, one, report)),
+        one => measure(node, rule, signal, one, report),
+    }
+    delay(node, rule, report);
+}
+
+fn measure(node: &Node, rule: &Rule, signal: SignalType, measure: &Condition, report: &mut Report<'_>) {
+    match measure {
         Condition::Count { threshold, within_ms, .. } => {
             rate(node, signal, *threshold, *within_ms, report);
-            delay(node, rule, *within_ms, report);
             not_each(node, rule, *threshold, report);
         }
-        Condition::Distinct { field, at_least, within_ms } => {
-            values(node, rule, *field, signal, *at_least, report);
-            delay(node, rule, *within_ms, report);
+        Condition::Distinct { field, at_least, .. } => values(node, rule, *field, signal, *at_least, report),
+        _ => {}
+    }
+}
+
+/// The window of a condition that stays true until its matches leave that, whatever comes. None: it does not.
+fn lasting_ms(condition: &Condition) -> Option<i64> {
+    match condition {
+        Condition::Count { within_ms, .. }
+        | Condition::Distinct { within_ms, .. }
+        | Condition::Sum { within_ms, .. } => Some(*within_ms),
+        Condition::All(measures) => measures.iter().map(lasting_ms).reduce(|one, other| one.and(other)).flatten(),
+        // What is good ends a ratio before its window does.
+        Condition::Ratio { .. } | Condition::Percentile { .. } | Condition::Absent { .. } | Condition::Blind { .. } => {
+            None
         }
-        Condition::Absent { expected, .. } => absence(node, rule, signal, *expected, report),
-        Condition::Blind { .. } => {}
     }
 }
 
@@ -82,7 +100,8 @@ fn rate(node: &Node, signal: SignalType, threshold: u32, within_ms: i64, report:
 }
 
 /// A condition that became true stays true until its matches leave the window, whatever comes.
-fn delay(node: &Node, rule: &Rule, within_ms: i64, report: &mut Report<'_>) {
+fn delay(node: &Node, rule: &Rule, report: &mut Report<'_>) {
+    let Some(within_ms) = lasting_ms(&rule.condition) else { return };
     if (1..=within_ms).contains(&rule.for_ms) {
         let problem = format!("the window is {}: `for` only delays the alert", short(within_ms));
         let help = "matches of one moment keep the condition true for the whole window: take `for` away, or make the window shorter than it";

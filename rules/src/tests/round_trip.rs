@@ -24,6 +24,16 @@ fn rules() -> impl Strategy<Value = String> {
             .prop_map(|(n, p)| format!("threshold: {{count: {n}, within: {}s, resolution: 5s}}", p * 5)),
         (2_u32..256, span.clone())
             .prop_map(|(n, w)| format!("threshold: {{distinct: {{field: user_agent, at_least: {n}}}, within: {w}}}")),
+        (1_u32..12_000, 1_u32..500, span.clone()).prop_map(|(part, min, w)| {
+            let part = format!("{}.{:02}", part / 100, part % 100);
+            format!("threshold: {{count: {min}, ratio: {{of: {{status: [500, 503]}}, at_least: {part}%, min: {min}}}, within: {w}}}")
+        }),
+        (490_u32..1_010, 1_u32..5_000, 1_i64..720).prop_map(|(p, n, panes)| {
+            let p = format!("{}.{}", p / 10, p % 10);
+            format!("threshold: {{percentile: {{field: duration_ms, p: {p}, at_least: {n}, min: 20}}, within: {}s, resolution: 5s}}", panes * 5)
+        }),
+        (1_u64..1_000_000, span.clone())
+            .prop_map(|(n, w)| format!("threshold: {{sum: {{field: duration_ms, at_least: {n}}}, within: {w}}}")),
         span.clone().prop_map(|s| format!("absent: {{for: {s}, expected: once_seen}}")),
     ];
     let predicate = prop_oneof![

@@ -12,6 +12,20 @@ pub const EXACT_THRESHOLD_MAX: u32 = 256;
 pub const THRESHOLD_MAX: u32 = 1_000_000;
 /// Panes of a window: what one group may hold of them.
 pub const PANES_MAX: u32 = 720;
+/// Panes of a window that is added up or judged pane by pane, if the rule names no `resolution`.
+pub const PANES_DEFAULT: i64 = 30;
+/// Shortest such pane, in milliseconds, if the rule names none.
+pub const PANE_MS_DEFAULT_MIN: i64 = 1_000;
+/// Largest sum that a rule may ask for: a pane holds more.
+pub const SUM_MAX: i64 = 1_000_000_000_000_000;
+/// Lowest percentile that a rule may ask for, in thousandths: below the median few values say little.
+pub const PERCENTILE_MIN: i64 = 500;
+/// Highest percentile that a rule may ask for, in thousandths.
+pub const PERCENTILE_MAX: i64 = 999;
+/// Least part that a ratio may ask for, in hundredths of a percent.
+pub const RATIO_MIN: i64 = 100;
+/// Largest part that a ratio may ask for, in hundredths of a percent: all of it.
+pub const RATIO_MAX: i64 = 10_000;
 /// Longest window, `for`, `suppress`, `resolve_after` or absence of a rule: 7 days, the age that a signal may reach.
 pub const RULE_SPAN_MS_MAX: i64 = 7 * 86_400_000;
 /// How often an episode that goes on is told again, once a suppression: what one jump of a site's time can bring about
@@ -79,6 +93,9 @@ pub const RULE_TESTS_MAX: usize = 50;
 pub const RULE_TEST_TIMES_MAX: i64 = 10_000;
 
 const _: () = assert!(RULE_SPAN_MS_MAX <= u32::MAX as i64, "times in a window are u32 deltas");
+const _: () = assert!(PANES_DEFAULT <= PANES_MAX as i64, "the default is allowed");
+const _: () = assert!(SUM_MAX < 1 << 53, "a pane of a sum holds more than any rule asks for");
+const _: () = assert!(PERCENTILE_MAX < 1_000, "some part lies above every percentile");
 const _: () = assert!(RULE_GROUPS_MAX <= SITE_GROUPS_MAX, "one rule must fit its site");
 const _: () = assert!(RULE_FILE_BYTES_MAX >= RULE_SET_BYTES_MAX, "a canonical set is a rule file too");
 const _: () = assert!(RULE_SPAN_MS_MIN <= RESOLUTION_MS_DEFAULT, "the default pane is a legal one");

@@ -160,14 +160,6 @@ fn rule_text(rule: &Rule) -> String {
         let _ = write!(text, ",\"group_by\":{group_by},\"evidence\":{evidence}");
     }
     let _ = match rule.condition {
-        Condition::Count { threshold, within_ms, resolution_ms } => {
-            let resolution = resolution_ms.map(|ms| format!(",\"resolution\":\"{ms}ms\"")).unwrap_or_default();
-            write!(text, ",\"threshold\":{{\"count\":{threshold},\"within\":\"{within_ms}ms\"{resolution}}}")
-        }
-        Condition::Distinct { field, at_least, within_ms } => {
-            let distinct = format!("{{\"field\":\"{}\",\"at_least\":{at_least}}}", fields[field].name);
-            write!(text, ",\"threshold\":{{\"distinct\":{distinct},\"within\":\"{within_ms}ms\"}}")
-        }
         Condition::Absent { for_ms, expected } => {
             let expected = if expected == Expected::Always { "always" } else { "once_seen" };
             write!(text, ",\"absent\":{{\"for\":\"{for_ms}ms\",\"expected\":\"{expected}\"}}")
@@ -175,8 +167,9 @@ fn rule_text(rule: &Rule) -> String {
         Condition::Blind { after_ms } => {
             write!(text, ",\"absent\":{{\"blind_after\":\"{}ms\"}}", after_ms.max(BLIND_AFTER_MS_MIN))
         }
+        ref threshold => write!(text, ",\"threshold\":{}", where_text::threshold(threshold, fields)),
     };
-    let counts = matches!(rule.condition, Condition::Count { .. } | Condition::Distinct { .. });
+    let counts = !matches!(rule.condition, Condition::Absent { .. } | Condition::Blind { .. });
     let (for_ms, told) = if counts { (rule.for_ms, "{count} in {within} on {site}") } else { (0, "{site}: {within}") };
     let groups: Vec<String> = rule.group_by.iter().map(|place| format!(" {{{}}}", fields[*place].name)).collect();
     let _ = write!(

@@ -1,8 +1,8 @@
-//! A drawn filter as a rule file has it.
+//! A drawn filter and a drawn threshold as a rule file has them.
 
 use std::collections::BTreeMap;
 
-use logystera_processor::core::{Clause, Filter, Part, Test};
+use logystera_processor::core::{Clause, Condition, Filter, Part, Test};
 use logystera_schemas::catalogue::{FieldDef, FieldKind};
 
 /// The filter; of several clauses under one key the first, and no test that no value passes.
@@ -80,4 +80,47 @@ fn test(test: &Test, def: &FieldDef, fields: &[FieldDef]) -> Option<String> {
         }
         (Test::IntIn { .. } | Test::IntOneOf(_), _) => None,
     }
+}
+
+/// A threshold: its measures, and their window.
+pub(crate) fn threshold(condition: &Condition, fields: &[FieldDef]) -> String {
+    let measures = match condition {
+        Condition::All(measures) => measures.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let name = |field: &usize| &fields[*field].name;
+    let (mut keys, mut window) = (Vec::new(), (0, None));
+    for measure in measures {
+        let (key, within_ms, pane_ms) = match measure {
+            Condition::Count { threshold, within_ms, resolution_ms } => {
+                (format!("\"count\":{threshold}"), within_ms, *resolution_ms)
+            }
+            Condition::Distinct { field, at_least, within_ms } => {
+                let distinct = format!("\"distinct\":{{\"field\":\"{}\",\"at_least\":{at_least}}}", name(field));
+                (distinct, within_ms, None)
+            }
+            Condition::Sum { field, at_least, within_ms, pane_ms } => {
+                let sum = format!("\"sum\":{{\"field\":\"{}\",\"at_least\":{at_least}}}", name(field));
+                (sum, within_ms, Some(*pane_ms))
+            }
+            Condition::Ratio { of, at_least, min, within_ms, pane_ms } => {
+                let part = format!("{}.{:02}%", at_least / 100, at_least % 100);
+                let of = filter(of, fields);
+                let ratio = format!("\"ratio\":{{\"of\":{of},\"at_least\":\"{part}\",\"min\":{min}}}");
+                (ratio, within_ms, Some(*pane_ms))
+            }
+            Condition::Percentile { field, thousandths, at_least, min, within_ms, pane_ms } => {
+                let rank = format!("{}.{}", thousandths / 10, thousandths % 10);
+                let of = format!("\"field\":\"{}\",\"p\":{rank},\"at_least\":{at_least},\"min\":{min}", name(field));
+                (format!("\"percentile\":{{{of}}}"), within_ms, Some(*pane_ms))
+            }
+            Condition::All(_) | Condition::Absent { .. } | Condition::Blind { .. } => continue,
+        };
+        keys.push(key);
+        window = (*within_ms, window.1.or(pane_ms));
+    }
+    let (within_ms, resolution_ms) = window;
+    // What is asked for is asked for all of them.
+    let resolution = resolution_ms.map(|ms| format!(",\"resolution\":\"{ms}ms\"")).unwrap_or_default();
+    format!("{{{},\"within\":\"{within_ms}ms\"{resolution}}}", keys.join(","))
 }

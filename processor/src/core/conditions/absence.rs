@@ -55,7 +55,7 @@ impl kind::State for State {
         if is_on {
             self.base = Some(self.base.map_or(at, |base| base.max(at)));
         }
-        Taken::Inside { counted: 0, becomes: is_on.then_some(Event::Unmet) }
+        Taken::Inside { counted: 0, becomes: is_on.then_some(Event::Unmet), is_part: None }
     }
 
     #[inline]

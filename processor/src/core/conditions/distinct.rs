@@ -57,12 +57,20 @@ impl kind::State for State {
         let Some(is_new) = self.add(digest(&fields[plan.field]), at, now, plan) else { return Taken::Outside };
         let holds = self.clears_at(plan).is_some_and(|clears| clears > now);
         let count = self.kept.len() as u64;
-        Taken::Inside { counted: u64::from(is_new), becomes: holds.then_some(Event::Met { count }) }
+        Taken::Inside { counted: u64::from(is_new), becomes: holds.then_some(Event::Met { count }), is_part: None }
     }
 
     #[inline]
     fn turns_at(&self, plan: &Plan, holds: bool, _: bool) -> Option<SiteMs> {
         if holds { self.clears_at(plan) } else { None }
+    }
+
+    fn holds_at(&self, plan: &Plan, held: bool, now: SiteMs) -> bool {
+        held && self.clears_at(plan).is_some_and(|clears| clears > now)
+    }
+
+    fn begins_with(&self, plan: &Plan) -> u64 {
+        u64::from(plan.at_least)
     }
 
     /// When the newest value leaves the window.

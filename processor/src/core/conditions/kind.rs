@@ -36,11 +36,14 @@ pub(crate) enum Taken {
         counted: u64,
         /// What the condition is now. None: what it was.
         becomes: Option<Event>,
+        /// Whether it belongs to the part of the matches that the condition is about, which evidence is taken of. None: all
+        /// of them are.
+        is_part: Option<bool>,
     },
 }
 
 /// The numbers of one rule, worked out when the rule is loaded.
-pub(crate) trait Plan: Copy {
+pub(crate) trait Plan: Clone {
     /// Adds to `fields` those of `signal` that the condition reads of a match.
     fn read(&self, _signal: SignalType, _fields: &mut FieldSet) {}
 
@@ -75,9 +78,24 @@ pub(crate) trait State: Datum + Clone + Default {
     /// Takes a match.
     fn take(&mut self, plan: &Self::Plan, matching: &Match<'_>) -> Taken;
 
-    /// When time alone turns the condition: false if it `holds`, else true. None: never. While the absences of the site
-    /// `stand_still`, no absence becomes true.
+    /// When time alone turns the condition, or may: false if it `holds`, else true. None: never. While the absences of the
+    /// site `stand_still`, no absence becomes true.
     fn turns_at(&self, plan: &Self::Plan, holds: bool, stand_still: bool) -> Option<SiteMs>;
+
+    /// The time that [`Self::turns_at`] gave is reached: what the condition, which `held` or not, is from then on.
+    fn turn(&mut self, _plan: &Self::Plan, held: bool, _at: SiteMs) -> Event {
+        if held { Event::Unmet } else { Event::Met { count: 0 } }
+    }
+
+    /// Whether the condition, which `held`, holds at `now`, with deadlines of that very time still to run.
+    fn holds_at(&self, _plan: &Self::Plan, held: bool, _now: SiteMs) -> bool {
+        held
+    }
+
+    /// The count that an episode begins with if it is another measure that makes it begin.
+    fn begins_with(&self, _plan: &Self::Plan) -> u64 {
+        0
+    }
 
     /// When nothing is left to remember, so that an idle group can go. None: never.
     fn empties_at(&self, plan: &Self::Plan) -> Option<SiteMs>;

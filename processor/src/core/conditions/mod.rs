@@ -4,10 +4,15 @@
 //! A new kind is a file, a line in `kinds!`, and a line in [`ConditionPlan::new`].
 
 pub(crate) mod absence;
+pub(crate) mod all;
 pub(crate) mod blind;
 pub(crate) mod count;
 pub(crate) mod distinct;
 pub(crate) mod kind;
+mod panes;
+pub(crate) mod ratio;
+pub(crate) mod sum;
+pub(crate) mod window;
 
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::batch::{FieldSet, Fields};
@@ -15,6 +20,7 @@ use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::detection::DetectionReason;
 use logystera_schemas::time::SiteMs;
 
+use super::episode::Event;
 use super::rule::Condition;
 use kind::{Match, Plan as _, State as _, Taken};
 
@@ -22,7 +28,7 @@ use kind::{Match, Plan as _, State as _, Taken};
 macro_rules! kinds {
     ($($(#[$doc:meta])* $number:literal => $kind:ident($module:ident)),* $(,)?) => {
         /// The plan of a rule's condition.
-        #[derive(Clone, Copy, Debug)]
+        #[derive(Clone, Debug)]
         pub(crate) enum ConditionPlan {
             $($(#[$doc])* $kind($module::Plan),)*
             /// The site's own silence. It has no groups: [`RuleExtras`](super::rule_groups::RuleExtras) has its state.
@@ -114,6 +120,30 @@ macro_rules! kinds {
                 }
             }
 
+            /// See [`kind::State::turn`].
+            pub(crate) fn turn(&mut self, plan: &ConditionPlan, held: bool, at: SiteMs) -> Event {
+                match (self, plan) {
+                    $((Self::$kind(state), ConditionPlan::$kind(plan)) => state.turn(plan, held, at),)*
+                    _ => Event::Unmet,
+                }
+            }
+
+            /// See [`kind::State::holds_at`].
+            pub(crate) fn holds_at(&self, plan: &ConditionPlan, held: bool, now: SiteMs) -> bool {
+                match (self, plan) {
+                    $((Self::$kind(state), ConditionPlan::$kind(plan)) => state.holds_at(plan, held, now),)*
+                    _ => false,
+                }
+            }
+
+            /// See [`kind::State::begins_with`].
+            pub(crate) fn begins_with(&self, plan: &ConditionPlan) -> u64 {
+                match (self, plan) {
+                    $((Self::$kind(state), ConditionPlan::$kind(plan)) => state.begins_with(plan),)*
+                    _ => 0,
+                }
+            }
+
             /// See [`kind::State::empties_at`].
             #[inline]
             pub(crate) fn empties_at(&self, plan: &ConditionPlan) -> Option<SiteMs> {
@@ -145,6 +175,14 @@ macro_rules! kinds {
                     $(Self::$kind(state) => state.firing_reason(),)*
                 }
             }
+
+            /// Reads the state of the kind that is stored under this number.
+            fn read_kind(number: usize, from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                match number {
+                    $($number => Ok(Self::$kind(Datum::read(from)?)),)*
+                    _ => Err(DecodeError::Range),
+                }
+            }
         }
 
         impl Datum for ConditionState {
@@ -158,10 +196,7 @@ macro_rules! kinds {
             }
 
             fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-                match from.index([$($number),*].len())? {
-                    $($number => Ok(Self::$kind(Datum::read(from)?)),)*
-                    _ => Err(DecodeError::Range),
-                }
+                Self::read_kind(from.index([$($number),*].len())?, from)
             }
         }
     };
@@ -174,6 +209,22 @@ kinds! {
     1 => Distinct(distinct),
     /// No match for so long.
     2 => Absence(absence),
+    /// So much of a number in a window.
+    3 => Sum(sum),
+    /// So large a part of the matches in a window.
+    4 => Ratio(ratio),
+    /// Several of the others but for an absence, all of which must hold.
+    5 => All(all),
+}
+
+/// The number that the state of several measures is stored under.
+const ALL: usize = 5;
+
+impl ConditionState {
+    /// Reads one of several measures, which is never several itself.
+    pub(crate) fn read_measure(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Self::read_kind(from.index(ALL)?, from)
+    }
 }
 
 impl ConditionPlan {
@@ -186,6 +237,22 @@ impl ConditionPlan {
             Condition::Distinct { field, at_least, within_ms } => {
                 Self::Distinct(distinct::Plan { field, at_least, within_ms })
             }
+            Condition::Sum { field, at_least, within_ms, pane_ms } => {
+                let size = window::Size { threshold: at_least, pane_ms, panes: within_ms / pane_ms };
+                Self::Sum(sum::Plan { field, size })
+            }
+            Condition::Ratio { ref of, at_least, min, within_ms, pane_ms } => Self::Ratio(ratio::Plan {
+                field: None,
+                of: of.clone(),
+                share: ratio::Share::AtLeast(at_least),
+                min,
+                pane_ms,
+                panes: within_ms / pane_ms,
+            }),
+            Condition::Percentile { field, thousandths, at_least, min, within_ms, pane_ms } => {
+                Self::Ratio(ratio::Plan::percentile(field, thousandths, at_least, min, (within_ms, pane_ms)))
+            }
+            Condition::All(ref measures) => Self::All(all::Plan(measures.iter().map(Self::new).collect())),
             Condition::Absent { for_ms, expected } => Self::Absence(absence::Plan { for_ms, expected }),
             Condition::Blind { after_ms } => Self::Blind(blind::Plan { after_ms }),
         }

@@ -10,7 +10,7 @@ use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::time::SiteMs;
 
 use crate::core::conditions::kind::Match;
-use crate::core::filter::Filter;
+use crate::core::filter::{Clause, Filter, Predicate, Test};
 use crate::core::group::{Group, bytes_max};
 use crate::core::group_key::GroupKey;
 use crate::core::program::Program;
@@ -73,11 +73,25 @@ fn signal<'a>(name: &str, fields: &[(&str, Value<'a>)]) -> Signal<'a> {
 fn no_group_is_larger_than_its_worst_case() {
     let text = "a".repeat(256);
     let path = format!("/{}", &text[1..]);
+    let of = Filter(vec![Clause::Test(Predicate { field: field("status"), negated: false, test: Test::Present })]);
+    let ratio = Condition::Ratio { of, at_least: 500, min: 20, within_ms: HOUR_MS, pane_ms: 5_000 };
     for condition in [
         Condition::Count { threshold: 256, within_ms: 7 * 24 * HOUR_MS, resolution_ms: None },
         Condition::Count { threshold: 100_000, within_ms: HOUR_MS, resolution_ms: Some(5_000) },
         Condition::Distinct { field: field("duration_ms"), at_least: 256, within_ms: HOUR_MS },
         Condition::Absent { for_ms: HOUR_MS, expected: Expected::OnceSeen },
+        Condition::Sum {
+            field: field("duration_ms"),
+            at_least: 1_000_000_000_000_000,
+            within_ms: HOUR_MS,
+            pane_ms: 5_000,
+        },
+        ratio.clone(),
+        Condition::All(vec![
+            ratio,
+            Condition::Count { threshold: 256, within_ms: HOUR_MS, resolution_ms: None },
+            Condition::Distinct { field: field("duration_ms"), at_least: 256, within_ms: HOUR_MS },
+        ]),
     ] {
         let program = program(condition.clone());
         let (_, rule, plan) = program.iter().next().unwrap();

@@ -4,8 +4,8 @@ use logystera_schemas::avro::{Datum, Reader, Writer};
 use logystera_schemas::time::SiteMs;
 use proptest::prelude::*;
 
-use crate::core::conditions::kind::State as _;
-use crate::core::conditions::{count, distinct};
+use crate::core::conditions::distinct;
+use crate::core::conditions::window::{Size, Window};
 
 /// (steps forward, how late the match is, value)
 fn matches() -> impl Strategy<Value = Vec<(i64, i64, u8)>> {
@@ -13,13 +13,16 @@ fn matches() -> impl Strategy<Value = Vec<(i64, i64, u8)>> {
     proptest::collection::vec((0_i64..25, late, 0_u8..6), 1..120)
 }
 
-fn sizes() -> impl Strategy<Value = count::Plan> {
-    (1_u32..7, prop_oneof![Just(1_i64), Just(5), Just(10)], 1_i64..12)
-        .prop_map(|(threshold, pane_ms, panes)| count::Plan { threshold, pane_ms, panes })
+fn sizes() -> impl Strategy<Value = Size> {
+    (1_u64..7, prop_oneof![Just(1_i64), Just(5), Just(10)], 1_i64..12).prop_map(|(threshold, pane_ms, panes)| Size {
+        threshold,
+        pane_ms,
+        panes,
+    })
 }
 
 /// When a match at `at` leaves the window, from the definition: the first `t` whose window does not have its pane.
-fn leaves(at: i64, size: &count::Plan) -> i64 {
+fn leaves(at: i64, size: &Size) -> i64 {
     (at.div_euclid(size.pane_ms) + size.panes) * size.pane_ms
 }
 
@@ -35,7 +38,7 @@ proptest! {
 
     #[test]
     fn counts_agree_with_counting(size in sizes(), start in -50_i64..5_000_000_000, steps in matches()) {
-        let (mut panes, mut all, mut now) = (count::State::default(), Vec::<i64>::new(), start);
+        let (mut panes, mut all, mut now) = (Window::<u32>::default(), Vec::<i64>::new(), start);
         let mut held = false;
         for (step, late, times) in steps {
             now += step;
@@ -44,7 +47,7 @@ proptest! {
             // Most stand for themselves alone.
             let times = usize::from(times % 8).saturating_sub(4).max(1);
             held &= panes.clears_at(&size).is_some_and(|clears| clears.0 > now);
-            let joined = panes.add(SiteMs(at), times as u32, SiteMs(now), &size);
+            let joined = panes.add(SiteMs(at), times as u64, SiteMs(now), &size);
             prop_assert_eq!(joined.is_some(), joins);
             if joins {
                 all.extend(std::iter::repeat_n(at, times));
@@ -60,11 +63,11 @@ proptest! {
             }
             held = holds;
             if let Some(newest) = all.last() {
-                prop_assert_eq!(panes.empties_at(&size), Some(SiteMs(leaves(*newest, &size))));
+                prop_assert_eq!(panes.newest_leaves_at(&size), SiteMs(leaves(*newest, &size)));
             }
             prop_assert_eq!(&stored(&panes), &panes);
             let most = (size.threshold as usize).min(size.panes as usize + 1);
-            prop_assert!(panes.kept().1 <= most, "bounded by the threshold and by the window");
+            prop_assert!(panes.len() <= most, "bounded by the threshold and by the window");
         }
     }
 
@@ -94,18 +97,18 @@ proptest! {
 
 /// What windows say a while after their times went back is what they would have said as long after without that.
 fn goes_back_alike(
-    size: &count::Plan,
+    size: &Size,
     (start, ms): (i64, i64),
     steps: &[(i64, i64, u8)],
 ) -> Result<(), proptest::test_runner::TestCaseError> {
     let whole = ms.div_euclid(size.pane_ms) * size.pane_ms;
-    let (mut there, mut back, mut now) = (count::State::default(), count::State::default(), start);
+    let (mut there, mut back, mut now) = (Window::<u32>::default(), Window::<u32>::default(), start);
     let (mut all, mut gone) = (Vec::<i64>::new(), 0);
     for (nth, (step, late, _)) in steps.iter().enumerate() {
         now += step;
         if nth == steps.len() / 2 {
-            back.move_back(ms, SiteMs(now), size);
-            let empties_at = back.empties_at(size).unwrap_or(SiteMs::MIN);
+            back.go_back(ms, SiteMs(now), size);
+            let empties_at = back.newest_leaves_at(size);
             prop_assert!(empties_at == SiteMs::MIN || empties_at.0 > now - whole);
             all.retain(|at| leaves(*at, size) > now);
             for at in &mut all {
@@ -144,8 +147,8 @@ proptest! {
 
 #[test]
 fn a_window_survives_a_silence_longer_than_its_offsets() {
-    let size = count::Plan { threshold: 2, pane_ms: 1, panes: 600_000 };
-    let mut panes = count::State::default();
+    let size = Size { threshold: 2, pane_ms: 1, panes: 600_000 };
+    let mut panes = Window::<u32>::default();
     let year = 366 * 86_400_000;
     assert!(panes.add(SiteMs(0), 1, SiteMs(0), &size).is_some());
     assert!(panes.add(SiteMs(year), 1, SiteMs(year), &size).is_some());
@@ -156,15 +159,15 @@ fn a_window_survives_a_silence_longer_than_its_offsets() {
 
 #[test]
 fn a_match_that_stands_for_many_counts_as_many_and_overflows_nothing() {
-    let size = count::Plan { threshold: 20, pane_ms: 1, panes: 1_000 };
-    let mut panes = count::State::default();
+    let size = Size { threshold: 20, pane_ms: 1, panes: 1_000 };
+    let mut panes = Window::<u32>::default();
     assert_eq!(panes.add(SiteMs(0), 19, SiteMs(0), &size), Some(19));
     assert_eq!(panes.clears_at(&size), None);
     assert_eq!(panes.add(SiteMs(5), 1, SiteMs(5), &size), Some(20));
-    assert_eq!((panes.kept().0, panes.clears_at(&size)), (20, Some(SiteMs(1_000))));
+    assert_eq!((panes.total(), panes.clears_at(&size)), (20, Some(SiteMs(1_000))));
     for _ in 0..3 {
-        assert!(panes.add(SiteMs(6), u32::MAX, SiteMs(6), &size).is_some());
+        assert!(panes.add(SiteMs(6), u64::from(u32::MAX), SiteMs(6), &size).is_some());
     }
-    assert_eq!((panes.kept().0, panes.clears_at(&size)), (u64::from(u32::MAX), Some(SiteMs(1_006))));
+    assert_eq!((panes.total(), panes.clears_at(&size)), (u64::from(u32::MAX), Some(SiteMs(1_006))));
     assert_eq!(stored(&panes), panes);
 }

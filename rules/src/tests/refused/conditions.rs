@@ -117,14 +117,6 @@ fn thresholds_that_cannot_be() {
       |                      ^^^ over 256, matches are counted in panes, of 5s by default
       = help: `resolution: 100003ms` is the finest that will do
     "#);
-    insta::assert_snapshot!(threshold("{count: 5, distinct: {field: user_hash, at_least: 5}, within: 1h}"), @r#"
-    error[E401]: `count` and `distinct` in one threshold
-     --> t.yaml:9:25
-      |
-    9 |   threshold: {count: 5, distinct: {field: user_hash, at_least: 5}, within: 1h}
-      |                         ^^^^^^^^
-      = help: a rule has one condition: make two rules
-    "#);
     insta::assert_snapshot!(threshold("{distinct: {field: user_hash, at_least: 5}, within: 1h, resolution: 5s}"), @r#"
     error[E403]: `distinct` counts exactly
      --> t.yaml:9:70

@@ -112,15 +112,6 @@ fn keys_that_are_missing_or_do_not_go_together() {
       |   ^^^^^^
       = help: rules over metrics come in a later version; watch a signal
     "#);
-    insta::assert_snapshot!(rule_errors("  signal: cron.run\n  threshold: {ratio: {at_least: 0.5}, within: 10m}\n"), @r#"
-    error[E210]: `ratio` is not in this version
-     --> t.yaml:8:15
-      |
-    8 |   threshold: {ratio: {at_least: 0.5}, within: 10m}
-      |               ^^^^^
-      = help: ratios come in a later version; count the bad outcomes alone until
-              then
-    "#);
     insta::assert_snapshot!(rule_errors("  signal: cron.run\n  where: {outcome: ok}\n  group_by: [job]\n  absent: {blind_after: 1m, for: 1h}\n"), @r#"
     error[E205]: `blind_after` is at least 2m
       --> t.yaml:10:25

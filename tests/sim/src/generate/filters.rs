@@ -16,6 +16,12 @@ pub(super) fn draw(palette: &Palette, kind: SignalType, rng: &mut Rng) -> Filter
     Filter((0..clauses).map(|_| clause(palette, kind, LEVELS, rng)).collect())
 }
 
+/// Draws a filter that tests something.
+pub(super) fn draw_some(palette: &Palette, kind: SignalType, rng: &mut Rng) -> Filter {
+    let clauses = rng.range(1, 2);
+    Filter((0..clauses).map(|_| clause(palette, kind, LEVELS, rng)).collect())
+}
+
 fn clause(palette: &Palette, kind: SignalType, levels: u8, rng: &mut Rng) -> Clause {
     let filter = |rng: &mut Rng| {
         let clauses = rng.range(1, 2);

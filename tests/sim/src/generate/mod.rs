@@ -3,6 +3,7 @@
 mod backup;
 pub mod days;
 mod filters;
+mod measures;
 pub mod palette;
 mod putting_back;
 pub mod rules;

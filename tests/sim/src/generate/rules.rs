@@ -8,8 +8,8 @@ use logystera_schemas::catalogue::{SignalType, SignalTypes};
 use logystera_schemas::detection::Severity;
 use logystera_schemas::ids::Sha256Digest;
 
-use super::filters;
 pub use super::palette::Palette;
+use super::{filters, measures};
 use crate::rng::Rng;
 
 /// Draws a rule set. Names are of a small pool, so that an edited set shares some with the one before.
@@ -127,18 +127,12 @@ fn draw_rule(palette: &Palette, rng: &mut Rng) -> Option<Rule> {
         }
         places
     };
-    let within_ms = step * *rng.pick(&[1, 2, 3, 5, 10, 20, 60]);
     let condition = if blind {
         Condition::Blind { after_ms: *rng.pick(&[10_000, 60_000, 300_000]) }
     } else if absent {
         Condition::Absent { for_ms: step * *rng.pick(&[1, 3, 5, 10, 30]), expected }
-    } else if rng.chance(30) {
-        let field = rng.index(fields);
-        Condition::Distinct { field, at_least: rng.range(2, 3) as u32, within_ms }
     } else {
-        let pane = *rng.pick(&[1, 2, 5]) * step;
-        let resolution_ms = (rng.chance(30) && within_ms % pane == 0).then_some(pane);
-        Condition::Count { threshold: rng.range(1, 4) as u32, within_ms, resolution_ms }
+        measures::draw(palette, kind, step, rng)
     };
     let filter = if blind { Filter::default() } else { filters::draw(palette, kind, rng) };
     Some(Rule {

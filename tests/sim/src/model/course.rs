@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use logystera_processor::core::{Condition, Rule};
+use logystera_processor::core::Rule;
 use logystera_schemas::ids::SpoolId;
 
-use super::group::{Group, Timer, leaves_at};
-use super::show;
+use super::group::{Group, Timer};
 use super::site::Site;
 use super::waiting::Waiting;
-use crate::input::{Field, SignalIn};
+use super::{measures, show};
+use crate::input::SignalIn;
 
 impl Site {
     /// Moves the watermark as far as the spools let it and runs what lies at or below it, in the order of time: at one time
@@ -84,7 +84,7 @@ impl Site {
             return;
         }
         for rule in rules.rules.iter().filter(|r| show::matches(r, signal)) {
-            if leaves_at(rule, at) <= now || lacks_value(rule, signal) {
+            if !measures::of(rule).iter().any(|measure| measures::joins(measure, at, signal, now)) {
                 continue;
             }
             let key = (rule.name.as_str().to_owned(), show::key(rule, signal));
@@ -103,9 +103,4 @@ impl Site {
             self.groups.insert(key, group);
         }
     }
-}
-
-/// Whether the signal lacks the field whose different values the rule counts.
-fn lacks_value(rule: &Rule, signal: &SignalIn) -> bool {
-    matches!(rule.condition, Condition::Distinct { field, .. } if signal.fields[field] == Field::Absent)
 }

@@ -1,26 +1,37 @@
 //! A group of a rule: its matches, all of them, and where its alert stands (design, section 6).
 
 use logystera_processor::core::{Condition, Expected, Rule};
-use logystera_schemas::avro::Writer;
 use logystera_schemas::detection::{DetectionReason, DetectionState, Label};
-use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::limits::REMINDERS_MAX;
 
-use super::show;
-use crate::input::{Field, SignalIn};
+use super::{measures, show};
+use crate::input::SignalIn;
 
 /// A time that no window reaches.
-const LONG_AGO: i64 = i64::MIN / 4;
+pub(super) const LONG_AGO: i64 = i64::MIN / 4;
 
 /// A match that joined its window.
 #[derive(Clone, Debug)]
 pub struct Match {
-    /// Site time, as its window counts it.
-    pub at: i64,
+    /// Site time, as the window of each measure counts it.
+    pub at: Vec<i64>,
     /// Site time, as it is shown: not the same in a window of panes once the site's time started anew.
     pub shown_at: i64,
     /// The signal.
     pub signal: SignalIn,
+    /// Whether it is evidence: if the rule is about a part of the matches, only that is.
+    pub is_evidence: bool,
+}
+
+/// How a measure that is judged at the ends of panes was judged last.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Judged {
+    /// The last end that is over.
+    pub through: i64,
+    /// Whether it holds.
+    pub holds: bool,
+    /// The part that there was.
+    pub part: u64,
 }
 
 /// The stretch from the condition's becoming true to its end.
@@ -95,6 +106,8 @@ pub struct Group {
     pub absent_since: Option<i64>,
     /// Matches before this one are shown as evidence no more: the rule's evidence fields were edited.
     pub evidence_from: usize,
+    /// For each measure, how it was judged last.
+    pub judged: Vec<Judged>,
 }
 
 impl Group {
@@ -106,13 +119,17 @@ impl Group {
     /// The site's time, which had reached `reached`, starts anew `by` earlier: all that lies ahead or in a window moves with
     /// it, panes by whole ones. When an episode began is its name, and stays.
     pub fn move_back(&mut self, rule: &Rule, reached: i64, by: i64) {
-        let pane = match rule.condition {
-            Condition::Count { resolution_ms: Some(pane), .. } => pane,
-            _ => 1,
-        };
+        for (place, measure) in measures::of(rule).iter().enumerate() {
+            let pane = measures::pane(measure);
+            for m in &mut self.matches {
+                let is_gone = measures::leaves_at(measure, m.at[place]) <= reached;
+                m.at[place] = if is_gone { LONG_AGO } else { m.at[place] - by.div_euclid(pane) * pane };
+            }
+            if let Some(judged) = self.judged.get_mut(place) {
+                judged.through = (reached - by).div_euclid(pane) * pane;
+            }
+        }
         for m in &mut self.matches {
-            let is_gone = leaves_at(rule, m.at) <= reached;
-            m.at = if is_gone { LONG_AGO } else { m.at - by.div_euclid(pane) * pane };
             m.shown_at -= by;
         }
         if let Some(episode) = &mut self.episode {
@@ -130,22 +147,26 @@ impl Group {
 
     /// Adds a match that is judged at `now`. One that lies in no window any more changes nothing.
     pub fn add(&mut self, rule: &Rule, at: i64, signal: &SignalIn, now: i64) -> Vec<Said> {
-        if leaves_at(rule, at) <= now {
+        let all = measures::of(rule);
+        if !all.iter().any(|measure| measures::joins(measure, at, signal, now)) {
             return Vec::new();
         }
-        let is_counted = self.is_counted(rule, signal);
-        self.matches.push(Match { at, shown_at: at, signal: signal.clone() });
-        if let (Some(episode), true) = (&mut self.episode, is_counted) {
-            episode.count += times(rule, signal);
+        self.judged.resize(all.len(), Judged { through: LONG_AGO, ..Judged::default() });
+        for (measure, judged) in all.iter().zip(&mut self.judged) {
+            // The ends before a signal were judged; what is late finds also that of this very time judged.
+            let passed = if at < now { now } else { now - 1 };
+            judged.through = judged.through.max(passed.div_euclid(measures::pane(measure)) * measures::pane(measure));
+        }
+        let counted = if measures::joins(&all[0], at, signal, now) { self.counted(&all[0], signal) } else { 0 };
+        let joined: Vec<&Condition> = all.iter().filter(|measure| measures::joins(measure, at, signal, now)).collect();
+        let parts: Vec<bool> = joined.iter().filter_map(|measure| measures::is_part(measure, signal)).collect();
+        let is_evidence = parts.is_empty() || parts.contains(&true);
+        self.matches.push(Match { at: vec![at; all.len()], shown_at: at, signal: signal.clone(), is_evidence });
+        if let Some(episode) = &mut self.episode {
+            episode.count += counted;
         }
         match rule.condition {
-            Condition::Count { .. } | Condition::Distinct { .. } => {
-                if !self.condition && self.clears_at(rule).is_some_and(|clears| clears > now) {
-                    let count = self.in_window(rule, now);
-                    return self.become_true(rule, now, count);
-                }
-                Vec::new()
-            }
+            Condition::Blind { .. } => Vec::new(),
             Condition::Absent { .. } => {
                 self.absent_since = self.absent_since.max(Some(at));
                 if self.condition {
@@ -153,62 +174,9 @@ impl Group {
                 }
                 Vec::new()
             }
-            Condition::Blind { .. } => Vec::new(),
+            _ if !self.condition && self.holds(rule, now) => self.become_true(rule, now, self.begins_with(rule, now)),
+            _ => Vec::new(),
         }
-    }
-
-    /// Whether a match counts towards its episode: each one; of a `distinct` rule one whose value is not among the newest
-    /// that the condition rests on; of an absence none.
-    fn is_counted(&self, rule: &Rule, signal: &SignalIn) -> bool {
-        match rule.condition {
-            Condition::Count { .. } => true,
-            Condition::Distinct { field, at_least, .. } => {
-                let value = value_bytes(signal, field);
-                !self.newest_values(field).iter().rev().take(at_least as usize).any(|(_, v)| *v == value)
-            }
-            Condition::Absent { .. } | Condition::Blind { .. } => false,
-        }
-    }
-
-    /// The different values of a field with the newest time of each, ordered by that, then by value.
-    fn newest_values(&self, field: usize) -> Vec<(i64, Vec<u8>)> {
-        let mut newest: Vec<(i64, Vec<u8>)> = Vec::new();
-        for m in &self.matches {
-            let value = value_bytes(&m.signal, field);
-            match newest.iter_mut().find(|(_, v)| *v == value) {
-                Some((at, _)) => *at = (*at).max(m.at),
-                None => newest.push((m.at, value)),
-            }
-        }
-        newest.sort();
-        newest
-    }
-
-    /// Matches, or different values, in the window at `now`.
-    fn in_window(&self, rule: &Rule, now: i64) -> u64 {
-        if let Condition::Distinct { field, .. } = rule.condition {
-            return self.newest_values(field).iter().filter(|(at, _)| leaves_at(rule, *at) > now).count() as u64;
-        }
-        let inside = self.matches.iter().filter(|m| leaves_at(rule, m.at) > now);
-        inside.map(|m| times(rule, &m.signal)).sum()
-    }
-
-    /// When the threshold-th newest match, or different value, leaves the window; none where there are fewer.
-    pub fn clears_at(&self, rule: &Rule) -> Option<i64> {
-        let (mut times, threshold) = match rule.condition {
-            Condition::Count { threshold, .. } => {
-                // One that stands for several is there so many times; beyond the threshold it makes no difference.
-                let each = |m: &Match| std::iter::repeat_n(m.at, times(rule, &m.signal).min(threshold.into()) as usize);
-                (self.matches.iter().flat_map(each).collect::<Vec<_>>(), threshold)
-            }
-            Condition::Distinct { field, at_least, .. } => {
-                (self.newest_values(field).iter().map(|(at, _)| *at).collect(), at_least)
-            }
-            Condition::Absent { .. } | Condition::Blind { .. } => return None,
-        };
-        times.sort_unstable();
-        let place = times.len().checked_sub(threshold as usize)?;
-        Some(leaves_at(rule, times[place]))
     }
 
     /// The group's next deadline. `absences_run`: whether absences of the rule are counted now.
@@ -218,18 +186,16 @@ impl Group {
             if let (false, true, Some(since)) = (self.condition, absences_run, self.absent_since) {
                 timers.push((since + for_ms, Timer::Condition));
             }
-        } else if self.condition {
-            timers.extend(self.clears_at(rule).map(|at| (at, Timer::Condition)));
+        } else {
+            timers.extend(self.next_condition(rule).map(|at| (at, Timer::Condition)));
         }
         if let Some(episode) = &self.episode {
             if !episode.firing {
                 timers.push((episode.for_at, Timer::For));
             }
             timers.extend(episode.resolve_at.map(|at| (at, Timer::Resolve)));
-        } else if let (false, None, Some(newest)) =
-            (is_absence(rule), self.suppressed_until, self.matches.iter().map(|m| m.at).max())
-        {
-            timers.push((leaves_at(rule, newest), Timer::Empty));
+        } else if let (false, None, Some(at)) = (is_absence(rule), self.suppressed_until, self.empties_at(rule)) {
+            timers.push((at, Timer::Empty));
         }
         timers.extend(self.suppressed_until.map(|at| (at, Timer::Suppression)));
         timers.into_iter().min()
@@ -239,10 +205,7 @@ impl Group {
     pub fn run(&mut self, timer: Timer, rule: &Rule, now: i64) -> Vec<Said> {
         match timer {
             Timer::Condition if is_absence(rule) => self.become_true(rule, now, 0),
-            Timer::Condition => {
-                self.become_false(rule, now);
-                Vec::new()
-            }
+            Timer::Condition => self.run_condition(rule, now),
             Timer::For => self.fire(rule, now),
             Timer::Resolve => self.end(DetectionReason::Resolved, now),
             Timer::Suppression => {
@@ -267,7 +230,7 @@ impl Group {
         }
     }
 
-    fn become_true(&mut self, rule: &Rule, now: i64, count: u64) -> Vec<Said> {
+    pub(super) fn become_true(&mut self, rule: &Rule, now: i64, count: u64) -> Vec<Said> {
         self.condition = true;
         if let Some(episode) = &mut self.episode {
             episode.resolve_at = None;
@@ -306,7 +269,7 @@ impl Group {
             Condition::Absent { .. } if self.matches.is_empty() => DetectionReason::NeverSeen,
             Condition::Absent { .. } => DetectionReason::Stopped,
             Condition::Blind { .. } => DetectionReason::Blind,
-            Condition::Count { .. } | Condition::Distinct { .. } => DetectionReason::Firing,
+            _ => DetectionReason::Firing,
         };
         if self.suppressed_until.is_none() {
             return self.announce(rule, reason, now);
@@ -340,42 +303,12 @@ impl Group {
 
     /// The evidence that its detections show.
     pub fn evidence(&self, rule: &Rule) -> Vec<logystera_schemas::detection::Evidence> {
-        show::evidence(rule, self.matches[self.evidence_from..].iter().map(|m| (m.shown_at, &m.signal)))
-    }
-}
-
-/// How often a match counts: a sender may have merged several into one, which says so.
-fn times(rule: &Rule, signal: &SignalIn) -> u64 {
-    let repeats = signal.kind.def().fields.iter().position(|field| field.name == "repeats");
-    match (&rule.condition, repeats.map(|place| &signal.fields[place])) {
-        (Condition::Count { .. }, Some(Field::Int(times))) => (*times).try_into().unwrap_or(1),
-        _ => 1,
+        let evidence = self.matches[self.evidence_from..].iter().filter(|m| m.is_evidence);
+        show::evidence(rule, evidence.map(|m| (m.shown_at, &m.signal)))
     }
 }
 
 /// Whether the rule waits for something that should come.
 pub fn is_absence(rule: &Rule) -> bool {
     matches!(rule.condition, Condition::Absent { .. })
-}
-
-/// When a match at `at` leaves the window `(t - W, t]`, or the panes of which that is made. An absence's window is its span.
-pub fn leaves_at(rule: &Rule, at: i64) -> i64 {
-    match rule.condition {
-        Condition::Count { within_ms, resolution_ms: Some(pane), .. } => {
-            (at.div_euclid(pane) + within_ms / pane) * pane
-        }
-        Condition::Count { within_ms, .. } | Condition::Distinct { within_ms, .. } => at + within_ms,
-        Condition::Absent { for_ms, .. } => at + for_ms,
-        Condition::Blind { .. } => i64::MAX,
-    }
-}
-
-/// What orders values that were last seen at one time: a hash itself, else 16 bytes of the SHA-256 of the encoding.
-fn value_bytes(signal: &SignalIn, field: usize) -> Vec<u8> {
-    if let Field::Hash(hash) = &signal.fields[field] {
-        return hash.to_vec();
-    }
-    let mut to = Writer::new();
-    show::encode(&signal.fields[field], &mut to);
-    Sha256Digest::of(&to.into_bytes()).0[..16].to_vec()
 }

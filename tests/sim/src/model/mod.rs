@@ -7,6 +7,7 @@ pub mod counts;
 mod course;
 pub mod group;
 pub mod log_time;
+mod measures;
 mod refusals;
 mod room;
 pub mod show;
@@ -15,6 +16,7 @@ pub mod site;
 pub mod spool;
 mod spools;
 mod switches;
+mod threshold;
 mod told;
 mod waiting;
 

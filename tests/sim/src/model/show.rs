@@ -21,7 +21,7 @@ pub fn matches(rule: &Rule, signal: &SignalIn) -> bool {
 }
 
 /// Whether a signal with these fields passes a filter.
-fn passes(filter: &Filter, fields: &[Field]) -> bool {
+pub fn passes(filter: &Filter, fields: &[Field]) -> bool {
     let mut failed = filter.0.iter().filter(|clause| {
         let held = match clause {
             Clause::Test(predicate) => holds(predicate, fields),
