@@ -5,6 +5,7 @@
 //! planner still wants it. A process that takes over ends what its predecessor left in the air as unknown.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use logystera_infra::clock::Clock;
@@ -22,7 +23,7 @@ use logystera_schemas::topic::{DetectionsRecord, Topic};
 use tokio::sync::mpsc;
 
 use crate::core::reason::{BUNDLED, NOBODY_TOLD, QUEUE_FULL, RATE_LIMITED, SUPERSEDED};
-use crate::core::{AttemptRef, Counters, Due, Notice, Planner};
+use crate::core::{AttemptRef, Counters, Due, Frozen, Notice, Planner};
 
 /// Name of the application whose state and position these are.
 pub const APP: &str = "alerter";
@@ -31,6 +32,12 @@ const OUTCOME_WAIT: Duration = Duration::from_millis(20);
 
 /// Performs attempts. Each ends in one [`AttemptEnded`] on the channel that [`outcomes`] made, sooner or later.
 pub trait Courier {
+    /// What the message of a delivery says besides its detections, if it was not tried before. It goes into the log with
+    /// the attempt's start, and is what [`Self::send`] and each later attempt is given.
+    fn freeze(&self, _due: &Due) -> Frozen {
+        Frozen::default()
+    }
+
     /// Starts an attempt and returns at once.
     fn send(&self, due: Due);
 }
@@ -65,10 +72,10 @@ impl PlannerMachine {
         Entry { topic, partition: self.partition, key, value: schema::encode(record) }
     }
 
-    fn started(&self, due: &Due) -> Entry {
-        let Due { tenant, delivery, attempt, .. } = due.clone();
-        let at = self.planner.wall();
-        self.entry(Topic::Detections, &due.tenant, &AttemptStarted { tenant, delivery, attempt, at })
+    /// `frozen`: what the message says besides its detections, if no attempt before said it.
+    fn started(&self, due: &Due, frozen: Option<Frozen>) -> Entry {
+        let (tenant, delivery, attempt, at) = (due.tenant.clone(), due.delivery, due.attempt, self.planner.wall());
+        self.entry(Topic::Detections, &due.tenant, &AttemptStarted { tenant, delivery, attempt, at, frozen })
     }
 
     fn ended(&self, ended: &AttemptEnded) -> Entry {
@@ -240,7 +247,7 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
         // Before the first tick nobody knows what time it is: a pause that began then would be over at once.
         let starting = starting && self.planner().wall() > WallMs(0);
         let due: Vec<Due> = if starting { self.planner().due().collect() } else { Vec::new() };
-        entries.extend(due.iter().map(|due| self.cycle.machine.started(due)));
+        let due: Vec<Due> = due.into_iter().map(|due| self.start(due, &mut entries)).collect();
         let must = !entries.is_empty() || self.cycle.is_full() || self.pace.is_due(now);
         if must {
             self.cycle.commit(entries)?;
@@ -251,6 +258,16 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
             self.dispatch(due)?;
         }
         Ok(())
+    }
+
+    /// Adds the entry that starts an attempt. The first of a delivery says in it what all of them say.
+    fn start(&self, due: Due, entries: &mut Vec<Entry>) -> Due {
+        let frozen = due.frozen.is_none().then(|| self.courier.freeze(&due));
+        entries.push(self.cycle.machine.started(&due, frozen.clone()));
+        match frozen {
+            Some(frozen) => due.as_frozen(Arc::new(frozen)),
+            None => due,
+        }
     }
 
     /// Reads the starts back and hands those over that the planner still wants.

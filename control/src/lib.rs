@@ -8,7 +8,9 @@ mod deliveries;
 pub mod deployment;
 pub mod rules;
 pub mod settings;
+mod rule_names;
 pub mod silences;
+pub mod site_change;
 pub mod sites;
 
 pub mod adapters;

@@ -141,7 +141,8 @@ impl Planner {
         if tenant.deliveries.contains_key(&delivery) {
             return;
         }
-        let failed = tenant.channels.iter().filter(|(_, other)| !other.fallback && other.settings.takes(detection));
+        let labels = tenant.labels_of(&detection.site);
+        let failed = tenant.channels.iter().filter(|(_, other)| !other.fallback && other.takes(detection, labels));
         let failed = failed.map(|(id, other)| Failed { channel: id.clone(), kind: other.kind.clone() }).collect();
         let planned = plan(delivery, detection, &channel, None, tenant.next_order(), wall);
         let lead = Line { lane: None, merged: Merged { untold: true, ..merged }, ..planned.lead.clone() };

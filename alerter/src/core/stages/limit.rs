@@ -134,6 +134,7 @@ impl Delivery {
             disabled: None,
             alone: false,
             fallback: None,
+            frozen: None,
             attempts: 0,
             off_schedule: 0,
             refusals: 0,

@@ -50,6 +50,7 @@ pub(in crate::core) fn plan(
         disabled,
         alone: false,
         fallback: None,
+        frozen: None,
         attempts: 0,
         off_schedule: 0,
         refusals: 0,
