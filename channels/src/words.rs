@@ -216,7 +216,9 @@ fn of_bundle(due: &Due, told: &[Told], advice: Option<&Advice>) -> Words {
     let all = || told.iter().map(|one| one.detection.as_ref());
     let sites: BTreeSet<&SiteId> = all().map(|d| &d.site).collect();
     let headline = match (sites.len(), due.site(&first.site)) {
-        (0 | 1, Some(site)) => format!("{one} ({}, {})", Shown(&site.name), counted(told.len() as u64, "alert", "alerts")),
+        (0 | 1, Some(site)) => {
+            format!("{one} ({}, {})", Shown(&site.name), counted(told.len() as u64, "alert", "alerts"))
+        }
         (0 | 1, None) => format!("{one} ({} alerts)", told.len()),
         (many, _) => format!("{one} ({} alerts on {many} sites)", told.len()),
     };

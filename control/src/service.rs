@@ -252,7 +252,10 @@ impl<L: Log> ControlService<L> {
             }
             Request::ChannelSet { channel, change } => {
                 let now = self.context.set_channel(&channel, &change).await?;
-                Ok(Answer::Set { is_default: now.settings.is_default() && !now.fallback && now.labels.is_empty(), is_fallback: now.fallback })
+                Ok(Answer::Set {
+                    is_default: now.settings.is_default() && !now.fallback && now.labels.is_empty(),
+                    is_fallback: now.fallback,
+                })
             }
             Request::SilenceAdd(new) => self.context.add_silence(&new).await.map(Answer::Silenced),
             Request::SilenceEnd { silence } => self.context.end_silence(&silence).await.map(Answer::Silenced),

@@ -81,7 +81,15 @@ impl<L: Log> Context<L> {
             Some(id) => chosen_id(&directory, id)?,
             None => free_id(&directory, name)?,
         };
-        let site = Site { site, tenant, name: name.to_owned(), created_at: now, closed_at: None, url: None, labels: Vec::new() };
+        let site = Site {
+            site,
+            tenant,
+            name: name.to_owned(),
+            created_at: now,
+            closed_at: None,
+            url: None,
+            labels: Vec::new(),
+        };
         entries.push(entry(&Entity::Site(site.clone())));
         let by = by("site add", &self.host);
         entries.extend(site_configured(&site, configured, (&by, now), &self.writer.log)?);

@@ -83,7 +83,19 @@ mod tests {
             assert_eq!(text.parse::<SiteLabel>().unwrap().to_string(), text);
         }
         let too_long = format!("{longest}x");
-        for text in ["", "env", "=x", "env=", "env= ", "env= x", "Env=x", "e v=x", "env=a\u{202e}b", "env=a\nb", too_long.as_str()] {
+        for text in [
+            "",
+            "env",
+            "=x",
+            "env=",
+            "env= ",
+            "env= x",
+            "Env=x",
+            "e v=x",
+            "env=a\u{202e}b",
+            "env=a\nb",
+            too_long.as_str(),
+        ] {
             assert_eq!(text.parse::<SiteLabel>(), Err(NoLabel), "{text:?}");
         }
     }

@@ -279,8 +279,9 @@ impl From<Delivery> for DeliveryEntry {
     fn from(delivery: Delivery) -> Self {
         let waiting = delivery.waits_for();
         let (off_schedule, throttled_since) = (delivery.off_schedule, delivery.throttled_since);
-        let Delivery { channel, lead, others, digest, disabled, attempts, refusals, due, alone, fallback, frozen, .. } =
-            delivery;
+        let Delivery {
+            channel, lead, others, digest, disabled, attempts, refusals, due, alone, fallback, frozen, ..
+        } = delivery;
         let Line { detection: DetectionRef { site, seq, chain }, order, merged, .. } = lead;
         let (layout, chain, others) = (LAYOUT, Some(chain), others.into_iter().map(LineEntry::from).collect());
         Self {

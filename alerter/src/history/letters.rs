@@ -195,7 +195,10 @@ mod tests {
             // A bundle tells several.
             ("d1 a x not_sent bundled, d1 a y not_sent bundled, d1 a x dead status_404", "a x, a y"),
             ("d1 a x not_sent bundled, d1 a y not_sent bundled, d1 a x delivered delivered", ""),
-            ("d0 a y dead status_404, d1 a x not_sent bundled, d1 a y not_sent bundled, d1 a x delivered delivered", ""),
+            (
+                "d0 a y dead status_404, d1 a x not_sent bundled, d1 a y not_sent bundled, d1 a x delivered delivered",
+                "",
+            ),
             ("d0 a y dead status_404, d1 a y not_sent rate_limited", "a y"),
         ] {
             let mut open = Open::default();

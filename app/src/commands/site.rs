@@ -24,8 +24,8 @@ use crate::installation::ask::ask;
 use crate::installation::open::open_log;
 use crate::when;
 use keys::{describe, key_object};
-use set::SetArgs;
 use logystera_sender::target::is_plain_abroad;
+use set::SetArgs;
 
 /// Add, show, set and close sites, and rotate or revoke their keys
 ///

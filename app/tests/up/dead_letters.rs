@@ -62,9 +62,7 @@ fn one_channel_of_a_tenant_is_its_fallback_and_the_list_says_which() {
     let [one, other] = ["https://one.invalid/", "https://other.invalid/"].map(|url| added(&folder, url));
     let url = "https://acme.invalid/";
     let of_acme = folder.json(&["channel", "add", "webhook", url, "--tenant", "acme"])[0]["channel"].clone();
-    let set = |channel: &str, to: &str, code: i32| {
-        folder.expect(code, &["channel", "set", channel, "--fallback", to])
-    };
+    let set = |channel: &str, to: &str, code: i32| folder.expect(code, &["channel", "set", channel, "--fallback", to]);
     assert!(set(&one, "on", 0).contains("what no other channel of its tenant took, and nothing else"));
     let refused = set(&other, "on", 2);
     assert!(refused.contains(&format!("default has one: {one}. First: logystera channel set {one} --fallback off")));

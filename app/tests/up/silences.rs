@@ -98,7 +98,21 @@ fn what_a_channel_takes_is_set_shown_and_undone() {
     let channel = id(&folder.json(&["channel", "add", "webhook", "https://nowhere.invalid/hook"])[0], "channel");
     assert!(folder.expect(0, &["channel", "list"]).contains("everything"));
     let set = |args: &[&str], code: i32| folder.expect(code, &[&["channel", "set", &channel], args].concat());
-    set(&["--severity", "warning", "--subsystem", "mail", "--subsystem", "db", "--site", "shop", "--rule", "mail-delivery-failing"], 0);
+    set(
+        &[
+            "--severity",
+            "warning",
+            "--subsystem",
+            "mail",
+            "--subsystem",
+            "db",
+            "--site",
+            "shop",
+            "--rule",
+            "mail-delivery-failing",
+        ],
+        0,
+    );
     set(&["--no-resolved", "--quiet", "22:00-07:00+02:00", "--quiet-except", "critical", "--per-minute", "10"], 0);
     let settings = folder.json(&["channel", "list"]).remove(0)["settings"].take();
     let expected = serde_json::json!({

@@ -111,16 +111,18 @@ fn what(log: &dyn InstallationLog, asked: &Asked<'_>, place: &PlaceArgs) -> Resu
 /// The newest detection that is wanted.
 fn newest(log: &dyn InstallationLog, wanted: impl Fn(&Detection) -> bool) -> Result<Option<Detection>, CliError> {
     let mut found = None;
-    each_detection(log, |detection| {
-        if wanted(&detection) {
-            found = Some(detection);
+    each_record(log, |record| {
+        if let DetectionsRecord::Detection(detection) = record
+            && wanted(&detection)
+        {
+            found = Some(*detection);
         }
     })?;
     Ok(found)
 }
 
-/// Gives every detection of the topic to `take`, in its order.
-pub(super) fn each_detection(log: &dyn InstallationLog, mut take: impl FnMut(Detection)) -> Result<(), CliError> {
+/// Gives every record of topic `detections` that can be read to `take`, in its order.
+pub(super) fn each_record(log: &dyn InstallationLog, mut take: impl FnMut(DetectionsRecord)) -> Result<(), CliError> {
     let directory = log.directory()?;
     for part in log.parts(Topic::Detections) {
         let skips = directory.skips(Topic::Detections, part.generation, part.partition);
@@ -131,8 +133,8 @@ pub(super) fn each_detection(log: &dyn InstallationLog, mut take: impl FnMut(Det
             let Some(last) = records.last() else { break };
             from = last.offset + 1;
             for record in &records {
-                if let Ok(DetectionsRecord::Detection(detection)) = DetectionsRecord::decode(&record.value) {
-                    take(*detection);
+                if let Ok(record) = DetectionsRecord::decode(&record.value) {
+                    take(record);
                 }
             }
         }

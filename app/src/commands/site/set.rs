@@ -48,7 +48,9 @@ impl SetArgs {
             no_labels: self.no_label.clone(),
         };
         if change == SiteChange::default() {
-            return Err(CliError::wrong_use("name what is to change, such as --label env=production; --help shows all"));
+            return Err(CliError::wrong_use(
+                "name what is to change, such as --label env=production; --help shows all",
+            ));
         }
         if self.url.as_deref() == Some("") {
             return Err(CliError::wrong_use("--url: an address, such as https://shop.example; --no-url takes it away"));
