@@ -9,7 +9,7 @@ use logystera_infra::clock::Clock;
 use logystera_schemas::delivery::{AttemptCause, AttemptEnded, AttemptOutcome};
 use tokio::runtime::Handle;
 
-use crate::core::Due;
+use crate::core::{Due, Frozen};
 use crate::task::Courier;
 
 /// Sends messages as their channels speak, each in a task of its own on the runtime. The planner limits how many there are at once.
@@ -45,6 +45,13 @@ impl ChannelCourier {
 }
 
 impl Courier for ChannelCourier {
+    fn freeze(&self, due: &Due) -> Frozen {
+        let Inner { channels, advisor, public_url, .. } = self.inner.as_ref();
+        let sites = due.sites().into_iter().filter_map(|site| channels.site(&due.tenant, site)).collect();
+        let advised = advisor.find(&due.detection.rule, &due.detection.revision).is_some();
+        Frozen { public_url: public_url.clone(), sites, merged: due.merged(), advised }
+    }
+
     fn send(&self, due: Due) {
         let (inner, outcomes) = (Arc::clone(&self.inner), self.outcomes.clone());
         self.runtime.spawn(async move {
@@ -57,8 +64,11 @@ impl Courier for ChannelCourier {
 }
 
 impl Inner {
-    /// What the rule says to a person. It may have to be read from the log, which blocks.
+    /// What the rule says to a person, if the first attempt said it. It may have to be read from the log, which blocks.
     async fn advice(&self, due: &Due) -> Option<Advice> {
+        if due.frozen.as_ref().is_some_and(|frozen| !frozen.advised) {
+            return None;
+        }
         let (advisor, rule) = (Arc::clone(&self.advisor), due.detection.rule.clone());
         let revision = due.detection.revision.clone();
         tokio::task::spawn_blocking(move || advisor.find(&rule, &revision)).await.ok().flatten()
@@ -70,7 +80,8 @@ impl Inner {
             Some(target) => {
                 let messenger = self.kinds.of(target.kind());
                 let advice = self.advice(due).await;
-                let message = messenger.render(due, &target, &self.public_url, advice.as_ref());
+                let public_url = due.frozen.as_ref().map_or(&self.public_url, |frozen| &frozen.public_url);
+                let message = messenger.render(due, &target, public_url, advice.as_ref());
                 messenger.send(&target, due.delivery, message, self.clock.wall_ms()).await
             }
             // It was removed just now, or the directory is behind the log: tried again.

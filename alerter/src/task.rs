@@ -9,6 +9,7 @@
 //! an alert that came and went between two commits leaves nothing in the state.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::{DetectionsRecord, Topic};
 
 use crate::core::reason::{BUNDLED, NOBODY_TOLD, QUEUE_FULL, RATE_LIMITED, SUPERSEDED};
-use crate::core::{AttemptRef, Counters, Due, Notice, Planner};
+use crate::core::{AttemptRef, Counters, Due, Frozen, Notice, Planner};
 use crate::gauges::Gauges;
 
 /// Name of the application whose state and position these are.
@@ -36,6 +37,12 @@ const OUTCOME_WAIT: Duration = Duration::from_millis(10);
 
 /// Performs attempts. Each ends in one [`AttemptEnded`] on the channel that [`outcomes`] made, sooner or later.
 pub trait Courier {
+    /// What the message of a delivery says besides its detections, if it was not tried before. It goes into the log with
+    /// the attempt's start, and is what [`Self::send`] and each later attempt is given.
+    fn freeze(&self, _due: &Due) -> Frozen {
+        Frozen::default()
+    }
+
     /// Starts an attempt and returns at once.
     fn send(&self, due: Due);
 }
@@ -70,10 +77,10 @@ impl PlannerMachine {
         Entry { topic, partition: self.partition, key, value: schema::encode(record) }
     }
 
-    fn started(&self, due: &Due) -> Entry {
-        let Due { tenant, delivery, attempt, .. } = due.clone();
-        let at = self.planner.wall();
-        self.entry(Topic::Detections, &due.tenant, &AttemptStarted { tenant, delivery, attempt, at })
+    /// `frozen`: what the message says besides its detections, if no attempt before said it.
+    fn started(&self, due: &Due, frozen: Option<Frozen>) -> Entry {
+        let (tenant, delivery, attempt, at) = (due.tenant.clone(), due.delivery, due.attempt, self.planner.wall());
+        self.entry(Topic::Detections, &due.tenant, &AttemptStarted { tenant, delivery, attempt, at, frozen })
     }
 
     fn ended(&self, ended: &AttemptEnded) -> Entry {
@@ -246,10 +253,9 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
         // Before the first tick nobody knows what time it is: a pause that began then would be over at once.
         let starting = starting && self.planner().wall() > WallMs(0);
         let due: Vec<Due> = if starting { self.planner().due_after(&ended).collect() } else { Vec::new() };
-        let machine = &self.cycle.machine;
         // The ends first: what starts takes their places.
-        let mut entries: Vec<Entry> = ended.iter().map(|end| machine.ended(end)).collect();
-        entries.extend(due.iter().map(|due| machine.started(due)));
+        let mut entries: Vec<Entry> = ended.iter().map(|end| self.cycle.machine.ended(end)).collect();
+        let due: Vec<Due> = due.into_iter().map(|due| self.start(due, &mut entries)).collect();
         let says = !entries.is_empty();
         if self.cycle.is_full() || self.pace.is_due(now) {
             self.cycle.commit(entries)?;
@@ -259,6 +265,16 @@ impl<T: Task, C: Courier, K: Clock> Alerter<'_, T, C, K> {
             self.cycle.append(entries)?;
         }
         if says { self.dispatch(due) } else { Ok(()) }
+    }
+
+    /// Adds the entry that starts an attempt. The first of a delivery says in it what all of them say.
+    fn start(&self, due: Due, entries: &mut Vec<Entry>) -> Due {
+        let frozen = due.frozen.is_none().then(|| self.courier.freeze(&due));
+        entries.push(self.cycle.machine.started(&due, frozen.clone()));
+        match frozen {
+            Some(frozen) => due.as_frozen(Arc::new(frozen)),
+            None => due,
+        }
     }
 
     /// Waits for records or, while attempts are in the air, for how they end; applies what came. Gives what ended, and how

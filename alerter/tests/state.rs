@@ -14,6 +14,7 @@ use logystera_alerter::core::state::StateError;
 use logystera_alerter::core::{AttemptRef, Condition, Due, Planner};
 use logystera_schemas::delivery::{Attempt, AttemptOutcome};
 use logystera_schemas::detection::{DetectionState, Severity};
+use logystera_schemas::labels::SiteLabelled;
 use logystera_schemas::noise::ChannelSettings;
 use logystera_schemas::signals_topic::Seal;
 use logystera_schemas::time::WallMs;
@@ -63,7 +64,10 @@ fn holding_back() -> Planner {
     let settings = ChannelSettings { quiet, severity: Some(Severity::Warning), ..ChannelSettings::default() };
     let settings = [("a".to_owned(), ChannelSettings::default()), ("b".to_owned(), settings)];
     apply(&mut planner, channels_set("t", &settings.into()));
-    apply(&mut planner, DetectionsRecord::Silence(silence_of("t", "sl_1", &["subsystem=mail"])));
+    let (tenant, site, labels) = ("t".parse().unwrap(), "t-site".parse().unwrap(), vec!["env=live".parse().unwrap()]);
+    apply(&mut planner, DetectionsRecord::SiteLabelled(SiteLabelled { tenant, site, labels }));
+    let silence = silence_of("t", "sl_1", &["subsystem=mail", "label=env:live"]);
+    apply(&mut planner, DetectionsRecord::Silence(silence));
     apply(&mut planner, fired("t", 1, DetectionState::Firing));
     planner
 }
@@ -78,12 +82,14 @@ fn what_is_held_back_has_golden_bytes_and_is_restored() {
         .collect();
     let file = include_str!("golden/state_held_back.txt");
     assert_eq!(lines.join("\n"), file.trim_end(), "\n{}", lines.join("\n"));
-    let before = include_str!("golden/state_held_back_without_counted.txt");
-    let [mut now, mut before] = [file, before].map(|file| restored(&entries(file)));
-    for restored in [&mut now, &mut before] {
-        assert_eq!(restored.take_puts(), [], "restoring changes nothing");
-    }
-    for planner in [&mut now, &mut before, &mut planner] {
+    let before = [
+        include_str!("golden/state_held_back_without_counted.txt"),
+        include_str!("golden/state_held_back_without_labels.txt"),
+    ];
+    let mut now = restored(&entries(file));
+    assert_eq!(now.take_puts(), [], "restoring changes nothing");
+    let mut before = before.map(|file| restored(&entries(file)));
+    for planner in before.iter_mut().chain([&mut now, &mut planner]) {
         assert!(planner.has_deliveries(), "it wants time");
         let hours = |n: i64| tick(3, START_MS + n * 3_600_000);
         let rows = apply(planner, hours(1));
@@ -102,12 +108,13 @@ fn entries(file: &str) -> Store {
     file.lines().map(|line| line.split_once(' ').unwrap()).map(|(key, value)| (unhex(key), unhex(value))).collect()
 }
 
-/// Of the versions before, which kept no chain, no settings, no episodes and no bundles, the same is restored.
+/// Of the versions before, which kept no labels, no chain, no settings, no episodes and no bundles, the same is restored.
 #[test]
 fn golden_entries_are_restored() {
     for file in [
         include_str!("golden/state.txt"),
         include_str!("golden/state_without_counted.txt"),
+        include_str!("golden/state_without_labels.txt"),
         include_str!("golden/state_without_fallback.txt"),
         include_str!("golden/state_without_settings.txt"),
     ] {

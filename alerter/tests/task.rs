@@ -53,6 +53,7 @@ impl Shared {
             DetectionsRecord::ChannelsConfigured(r) => schema::encode(&r),
             DetectionsRecord::ChannelEnabled(r) => schema::encode(&r),
             DetectionsRecord::Silence(r) => schema::encode(&r),
+            DetectionsRecord::SiteLabelled(r) => schema::encode(&r),
             DetectionsRecord::Resend(r) => schema::encode(&*r),
             DetectionsRecord::AttemptStarted(r) => schema::encode(&r),
             DetectionsRecord::AttemptEnded(r) => schema::encode(&r),

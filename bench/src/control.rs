@@ -52,6 +52,8 @@ fn entities(number: usize) -> Vec<Entity> {
             name: format!("Shop of some length {number}"),
             created_at: at,
             closed_at: None,
+            url: None,
+            labels: Vec::new(),
         }),
         Entity::SiteRules(SiteRules {
             site: site.clone(),

@@ -24,14 +24,14 @@ use std::pin::Pin;
 use lettre::Address;
 use logystera_schemas::control::ChannelKind;
 use logystera_schemas::delivery::{AttemptCause, AttemptOutcome};
-use logystera_schemas::ids::{ChannelId, DeliveryId, RuleName, TenantId};
+use logystera_schemas::ids::{ChannelId, DeliveryId, RuleName, SiteId, TenantId};
 use logystera_schemas::limits::{ATTEMPT_DETAIL_CHARS_MAX, MAIL_RECIPIENTS_MAX};
 use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use address::{AddressError, AddressPolicy, vet_url};
-use logystera_schemas::alert::Due;
+use logystera_schemas::alert::{Due, NamedSite};
 use secret::Secret;
 
 /// Where a channel's messages go, as its kind needs it. It has no `Debug`: addresses often carry tokens, and the secret
@@ -144,10 +144,15 @@ pub trait Messenger: Send + Sync {
     fn send<'a>(&'a self, target: &'a Target, id: DeliveryId, message: Vec<u8>, now_ms: i64) -> Attempting<'a>;
 }
 
-/// Finds a channel's address and secret, which the log does not carry.
+/// Finds a channel's address and secret, and a site's name: what the log does not carry.
 pub trait Channels: Send + Sync + 'static {
     /// Where the messages of the channel go. None: the tenant has no such channel.
     fn find(&self, tenant: &TenantId, channel: &ChannelId) -> Option<Target>;
+
+    /// A site as its owner knows it. None: the tenant has no such site, or nothing is known but its id.
+    fn site(&self, _tenant: &TenantId, _site: &SiteId) -> Option<NamedSite> {
+        None
+    }
 }
 
 /// What a rule says to the person who gets its alert.

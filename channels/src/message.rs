@@ -10,12 +10,13 @@ use logystera_schemas::calendar::Utc;
 use logystera_schemas::catalogue::json_of;
 use logystera_schemas::detection::{Detection, DetectionState, Evidence, Label, Severity};
 use logystera_schemas::ids::{ChannelId, EpisodeId, RuleName, SiteId, TenantId};
+use logystera_schemas::labels::SiteLabel;
 use logystera_schemas::text::{Shown, ShownLines};
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeStruct, Serializer};
 
 use crate::Advice;
-use logystera_schemas::alert::{About, Digest, DigestCount, Due, Failed, Merged, Told};
+use logystera_schemas::alert::{About, Digest, DigestCount, Due, Failed, Merged, NamedSite, Told};
 
 /// The envelope that Standard Webhooks recommends.
 #[derive(Serialize)]
@@ -66,7 +67,7 @@ pub fn body(due: &Due, public_url: &str, advice: Option<&Advice>) -> Vec<u8> {
             json(&Envelope {
                 r#type: "detection.bundle",
                 timestamp,
-                data: Bundle(Detections { told, public_url, advice }),
+                data: Bundle(Detections { told, due, public_url, advice }),
             })
         }
         About::Detection => {
@@ -75,14 +76,15 @@ pub fn body(due: &Due, public_url: &str, advice: Option<&Advice>) -> Vec<u8> {
                 // A suppressed one is delivered only if somebody asks for it.
                 DetectionState::Firing | DetectionState::Suppressed => "detection.firing",
             };
-            let data = Said { detection, url: &url, advice, merged: &due.merged, fallback: due.fallback.as_deref() };
+            let (site, fallback) = (due.site(&detection.site), due.fallback.as_deref());
+            let data = Said { detection, site, url: &url, advice, merged: &due.merged, fallback };
             json(&Envelope { r#type: kind, timestamp, data })
         }
         About::Digest(digest, named) => {
             let timestamp = named.iter().map(|one| one.last_evaluated_at).max().map_or(timestamp, rfc3339);
             let told: Vec<Told> =
                 named.iter().map(|one| Told { detection: Arc::clone(one), merged: Merged::default() }).collect();
-            let detections = Detections { told: &told, public_url, advice: None };
+            let detections = Detections { told: &told, due, public_url, advice: None };
             let Digest { since, counts, rest } = digest;
             let rules = counts.iter().map(Counted::of).collect();
             let (count, channel) = (digest.alerts(), &due.channel);
@@ -116,6 +118,8 @@ pub fn body(due: &Due, public_url: &str, advice: Option<&Advice>) -> Vec<u8> {
 /// A detection as a person gets it: values as the signals had them, the rule's advice, and what else it stands for.
 struct Said<'a> {
     detection: &'a Detection,
+    /// Its site as its owner knows it, if that is known.
+    site: Option<&'a NamedSite>,
     url: &'a str,
     advice: Option<&'a Advice>,
     merged: &'a Merged,
@@ -141,11 +145,16 @@ struct StandsFor {
 
 impl Serialize for Said<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { detection, url, advice, merged, fallback } = self;
-        let mut map = serializer.serialize_struct("Said", 24)?;
+        let Self { detection, site, url, advice, merged, fallback } = self;
+        let mut map = serializer.serialize_struct("Said", 27)?;
         map.serialize_field("id", &detection.id)?;
         map.serialize_field("tenant", &detection.tenant)?;
         map.serialize_field("site", &detection.site)?;
+        if let Some(site) = site {
+            map.serialize_field("site_name", &Shown(&site.name).to_string())?;
+            map.serialize_field("site_url", &site.url)?;
+            map.serialize_field("site_labels", &ByKey(&site.labels))?;
+        }
         map.serialize_field("rule", &detection.rule)?;
         map.serialize_field("revision", &detection.revision)?;
         map.serialize_field("title", &Shown(&detection.title).to_string())?;
@@ -181,6 +190,15 @@ impl Serialize for Said<'_> {
     }
 }
 
+/// Labels as an object.
+struct ByKey<'a>(&'a [SiteLabel]);
+
+impl Serialize for ByKey<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|label| (&label.key, &label.value)))
+    }
+}
+
 /// Several detections of a rule: what they have in common, and each as in a message of its own.
 struct Bundle<'a>(Detections<'a>);
 
@@ -205,16 +223,18 @@ impl Serialize for Bundle<'_> {
 /// Each detection as in a message of its own.
 struct Detections<'a> {
     told: &'a [Told],
+    due: &'a Due,
     public_url: &'a str,
     advice: Option<&'a Advice>,
 }
 
 impl Serialize for Detections<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { told, public_url, advice } = self;
+        let Self { told, due, public_url, advice } = self;
         let urls: Vec<String> = told.iter().map(|one| url_of(public_url, &one.detection)).collect();
         serializer.collect_seq(told.iter().zip(&urls).map(|(one, url)| Said {
             detection: one.detection.as_ref(),
+            site: due.site(&one.detection.site),
             url,
             advice: *advice,
             merged: &one.merged,

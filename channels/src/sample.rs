@@ -6,7 +6,8 @@ use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, E
 use logystera_schemas::ids::{DeliveryId, EpisodeId, IdError, Sha256Digest};
 use logystera_schemas::time::WallMs;
 
-use logystera_schemas::alert::{About, Digest, DigestCount, Due, Merged, Told};
+use logystera_schemas::alert::{About, Digest, DigestCount, Due, Frozen, Merged, NamedSite, Told};
+use logystera_schemas::labels::SiteLabel;
 
 /// When the sample's last evaluation was: 2026-01-01T00:00:00Z.
 const AT_MS: i64 = 1_767_225_600_000;
@@ -48,7 +49,20 @@ pub fn due(sample: Sample) -> Result<Due, IdError> {
         detection,
         merged: Merged::default(),
         fallback: None,
+        frozen: Some(Arc::new(frozen()?)),
     })
+}
+
+/// The site as its owner knows it.
+fn frozen() -> Result<Frozen, IdError> {
+    let label = |key: &str, value: &str| SiteLabel { key: key.to_owned(), value: value.to_owned() };
+    let site = NamedSite {
+        site: "acme-shop".parse()?,
+        name: "Acme shop".to_owned(),
+        url: Some("https://shop.acme.example".to_owned()),
+        labels: vec![label("env", "production"), label("team", "shop")],
+    };
+    Ok(Frozen { sites: vec![site], ..Frozen::default() })
 }
 
 fn digest(detection: &Detection) -> Result<Digest, IdError> {

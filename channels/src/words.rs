@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use logystera_schemas::calendar;
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
-use logystera_schemas::ids::ChannelId;
+use logystera_schemas::ids::{ChannelId, SiteId};
 use logystera_schemas::limits::{ALERTS_SHOWN_MAX, EVIDENCE_SHOWN_MAX};
 use logystera_schemas::text::{Shown, ShownLines, counted};
 
@@ -63,10 +63,10 @@ impl Words {
         let detection = due.detection.as_ref();
         let link = Some(format!("{}{}", public_url.trim_end_matches('/'), detection.url));
         match &due.about {
-            About::Detection => fallen_back(due, Self { link, ..of_detection(detection, &due.merged, advice) }),
-            About::Bundle(told) => Self { link, ..of_bundle(detection, told, advice) },
+            About::Detection => fallen_back(due, Self { link, ..of_detection(due, advice) }),
+            About::Bundle(told) => Self { link, ..of_bundle(due, told, advice) },
             About::Digest(digest, named) => of_digest(due, digest, named),
-            About::ChannelDisabled(channel) => Self { link, ..of_channel(channel, detection) },
+            About::ChannelDisabled(channel) => Self { link, ..of_channel(channel, due) },
         }
     }
 
@@ -119,19 +119,25 @@ impl Words {
     }
 }
 
-fn of_detection(detection: &Detection, merged: &Merged, advice: Option<&Advice>) -> Words {
+fn of_detection(due: &Due, advice: Option<&Advice>) -> Words {
+    let (detection, merged) = (due.detection.as_ref(), &due.merged);
     let (tone, headline) = headline(detection);
-    let mut facts = vec![
-        fact("Severity", severity(detection.severity)),
-        fact("Site", detection.site.as_str()),
+    let headline = match due.site(&detection.site) {
+        Some(site) => format!("{headline} ({})", Shown(&site.name)),
+        None => headline,
+    };
+    let mut facts = vec![fact("Severity", severity(detection.severity))];
+    facts.extend(of_site(due, &detection.site));
+    facts.extend([
         fact("Part", &detection.subsystem),
         fact("Started", &calendar::show(detection.started_at)),
         fact("Last evaluated", &calendar::show(detection.last_evaluated_at)),
-    ];
+    ]);
     facts.extend(detection.group.iter().map(|Label { field, value }| {
         let name = field.replace('_', " ");
         fact(&name, if value.is_empty() { "none" } else { value })
     }));
+    facts.extend(labels(due, &detection.site));
     let shown = detection.evidence.len().min(EVIDENCE_SHOWN_MAX);
     let hidden = detection.evidence.len() - shown;
     Words {
@@ -141,6 +147,27 @@ fn of_detection(detection: &Detection, merged: &Merged, advice: Option<&Advice>)
         evidence_more: hidden,
         ..advised(Words::short(tone, &headline, &Shown(&detection.message).to_string()), advice)
     }
+}
+
+/// A site in a line of text: its name, and the id that commands know it by.
+fn site_name(due: &Due, site: &SiteId) -> String {
+    match due.site(site).map(|named| Shown(&named.name).to_string()) {
+        Some(name) if name != site.as_str() => format!("{name} ({site})"),
+        _ => site.to_string(),
+    }
+}
+
+/// Which site it is, and where.
+fn of_site(due: &Due, site: &SiteId) -> impl Iterator<Item = (String, String)> {
+    let address = due.site(site).and_then(|named| named.url.as_ref());
+    [Some(fact("Site", &site_name(due, site))), address.map(|url| fact("Address", url))].into_iter().flatten()
+}
+
+/// What its owner sorts it by.
+fn labels(due: &Due, site: &SiteId) -> Option<(String, String)> {
+    let labels = due.site(site).map(|named| named.labels.as_slice()).filter(|labels| !labels.is_empty())?;
+    let all: Vec<String> = labels.iter().map(ToString::to_string).collect();
+    Some(fact("Labels", &all.join(", ")))
 }
 
 fn headline(detection: &Detection) -> (Tone, String) {
@@ -176,31 +203,38 @@ fn fallen_back(due: &Due, mut words: Words) -> Words {
     words
 }
 
-/// Several alerts of a rule, of which `first` is the first.
-fn of_bundle(first: &Detection, told: &[Told], advice: Option<&Advice>) -> Words {
+/// Several alerts of a rule, of which the delivery's own is the first.
+fn of_bundle(due: &Due, told: &[Told], advice: Option<&Advice>) -> Words {
+    let first = due.detection.as_ref();
     let is_over = first.state == DetectionState::Resolved;
     let (tone, one) = headline(first);
-    let headline = format!("{one} ({} alerts)", told.len());
     let message = if is_over {
         format!("{} alerts of this rule are over.", told.len())
     } else {
         format!("{} alerts of this rule came together.", told.len())
     };
     let all = || told.iter().map(|one| one.detection.as_ref());
-    let sites: BTreeSet<&str> = all().map(|d| d.site.as_str()).collect();
+    let sites: BTreeSet<&SiteId> = all().map(|d| &d.site).collect();
+    let headline = match (sites.len(), due.site(&first.site)) {
+        (0 | 1, Some(site)) => {
+            format!("{one} ({}, {})", Shown(&site.name), counted(told.len() as u64, "alert", "alerts"))
+        }
+        (0 | 1, None) => format!("{one} ({} alerts)", told.len()),
+        (many, _) => format!("{one} ({} alerts on {many} sites)", told.len()),
+    };
     let started = all().map(|d| d.started_at).min().unwrap_or(first.started_at);
     let evaluated = all().map(|d| d.last_evaluated_at).max().unwrap_or(first.last_evaluated_at);
-    let facts = vec![
-        fact("Alerts", &told.len().to_string()),
-        fact("Severity", severity(first.severity)),
-        match sites.len() {
-            0 | 1 => fact("Site", first.site.as_str()),
-            many => fact("Sites", &many.to_string()),
-        },
+    let mut facts = vec![fact("Alerts", &told.len().to_string()), fact("Severity", severity(first.severity))];
+    match sites.len() {
+        0 | 1 => facts.extend(of_site(due, &first.site)),
+        many => facts.push(fact("Sites", &many.to_string())),
+    }
+    facts.extend([
         fact("Part", &first.subsystem),
         fact("Started", &calendar::show(started)),
         fact("Last evaluated", &calendar::show(evaluated)),
-    ];
+    ]);
+    facts.extend(labels(due, &first.site).filter(|_| sites.len() < 2));
     let untold = told.iter().filter(|one| is_over && one.merged.untold).count();
     let held: u64 = all().filter(|_| !is_over).map(|d| d.held).sum();
     let mut notes = Vec::new();
@@ -215,7 +249,7 @@ fn of_bundle(first: &Detection, told: &[Told], advice: Option<&Advice>) -> Words
     Words {
         facts,
         notes,
-        alerts: all().take(ALERTS_SHOWN_MAX).map(|d| alert_line(d, names_site)).collect(),
+        alerts: all().take(ALERTS_SHOWN_MAX).map(|d| alert_line(d, names_site.then_some(due))).collect(),
         alerts_more: told.len().saturating_sub(ALERTS_SHOWN_MAX),
         ..advised(Words::short(tone, &headline, &message), advice)
     }
@@ -246,16 +280,16 @@ fn of_digest(due: &Due, digest: &Digest, named: &[Arc<Detection>]) -> Words {
     Words {
         facts,
         notes: vec![format!("Each of them: logystera delivery show {}", due.delivery)],
-        alerts: worst_first[..shown].iter().map(|d| format!("{}  {}", over(d), alert_line(d, true))).collect(),
+        alerts: worst_first[..shown].iter().map(|d| format!("{}  {}", over(d), alert_line(d, Some(due)))).collect(),
         alerts_more: usize::try_from(alerts).unwrap_or(usize::MAX).saturating_sub(shown),
         ..Words::short(worst.map_or(Tone::Over, Tone::Firing), &headline, &message)
     }
 }
 
-/// An alert on one line: when it began, where if that differs, its group, and what it says.
-fn alert_line(detection: &Detection, names_site: bool) -> String {
+/// An alert on one line: when it began, where if the sites of a delivery differ, its group, and what it says.
+fn alert_line(detection: &Detection, differs_in: Option<&Due>) -> String {
     let mut parts = vec![calendar::show(detection.started_at)];
-    parts.extend(names_site.then(|| detection.site.to_string()));
+    parts.extend(differs_in.map(|due| site_name(due, &detection.site)));
     let group = detection.group.iter().filter(|label| !label.value.is_empty());
     let group: Vec<String> = group.map(|Label { field, value }| format!("{}={}", Shown(field), Shown(value))).collect();
     parts.extend((!group.is_empty()).then(|| group.join(" ")));
@@ -263,7 +297,8 @@ fn alert_line(detection: &Detection, names_site: bool) -> String {
     parts.join("  ")
 }
 
-fn of_channel(channel: &ChannelId, detection: &Detection) -> Words {
+fn of_channel(channel: &ChannelId, due: &Due) -> Words {
+    let detection = due.detection.as_ref();
     let message = format!(
         "Channel {channel} said twice, an hour apart, that it is no more: it is switched off and gets no more alerts. When its \
          receiver is there again: logystera channel enable {channel}"
@@ -273,7 +308,7 @@ fn of_channel(channel: &ChannelId, detection: &Detection) -> Words {
             fact("Channel", channel.as_str()),
             fact("At", &calendar::show(detection.last_evaluated_at)),
             fact("On its way", &detection.title),
-            fact("Site", detection.site.as_str()),
+            fact("Site", &site_name(due, &detection.site)),
         ],
         ..Words::short(Tone::News, "An alert channel is switched off", &message)
     }

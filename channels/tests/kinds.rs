@@ -18,11 +18,12 @@ use logystera_channels::http::HttpConfig;
 use logystera_channels::kinds::{self, Kinds};
 use logystera_channels::words::Words;
 use logystera_channels::{Advice, Target, message, slack, teams};
-use logystera_schemas::alert::{About, Digest, DigestCount, Due, Failed, Merged, Told};
+use logystera_schemas::alert::{About, Digest, DigestCount, Due, Failed, Frozen, Merged, NamedSite, Told};
 use logystera_schemas::control::ChannelKind;
 use logystera_schemas::delivery::{AttemptCause, AttemptOutcome};
 use logystera_schemas::detection::{Detection, DetectionState, Evidence, Label, Severity};
 use logystera_schemas::ids::DeliveryId;
+use logystera_schemas::labels::SiteLabel;
 use logystera_schemas::limits::{
     ALERTS_SHOWN_MAX, DIGEST_COUNTS_MAX, DIGEST_NAMED_MAX, EVIDENCE_SHOWN_MAX, MAIL_FACT_CHARS_MAX, SLACK_BLOCKS_MAX,
     SLACK_CHARS_MAX, SLACK_FIELD_CHARS_MAX, SLACK_FIELDS_MAX, SLACK_HEADER_CHARS_MAX, SLACK_SECTION_CHARS_MAX,
@@ -77,6 +78,7 @@ prop_compose! {
         merged in (0..3_u32, any::<bool>()),
         about in 0..10_u8,
         others in proptest::collection::vec((any_text(), any_text()), 1..100),
+        site in proptest::option::of((any_text(), proptest::option::of(any_text()), labels(16))),
     ) -> Due {
         let state = if resolved { DetectionState::Resolved } else { DetectionState::Firing };
         let mut found = detection("t", 1, state);
@@ -109,6 +111,11 @@ prop_compose! {
             }
             _ => About::Detection,
         };
+        due.frozen = site.map(|(name, url, labels)| {
+            let labels = labels.into_iter().map(|Label { field, value }| SiteLabel { key: field, value }).collect();
+            let named = NamedSite { site: due.detection.site.clone(), name, url, labels };
+            Arc::new(Frozen { sites: vec![named], ..Frozen::default() })
+        });
         due
     }
 }

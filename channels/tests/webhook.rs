@@ -19,7 +19,7 @@ use logystera_channels::kinds::Kinds;
 use logystera_channels::secret::Secret;
 use logystera_channels::webhook::Webhook;
 use logystera_channels::{Advice, Answer, Target, message};
-use logystera_schemas::alert::{About, Due, Merged};
+use logystera_schemas::alert::{About, Due, Frozen, Merged, NamedSite};
 use logystera_schemas::delivery::{AttemptCause, AttemptOutcome};
 use logystera_schemas::detection::{DetectionState, Label};
 use logystera_schemas::ids::DeliveryId;
@@ -142,7 +142,15 @@ fn the_sample_in_the_guide_is_a_message() {
     found.evidence[0].fields.push(Label { field: "recipients".to_owned(), value: "1".to_owned() });
     let text = |name: &str| sample["data"][name].as_str().map(str::to_owned);
     let advice = Advice { why: text("why"), what_to_do: text("do") };
-    let body = message::body(&due_of_detection(found), "https://logystera.example", Some(&advice));
+    let site = NamedSite {
+        site: found.site.clone(),
+        name: "Shop".to_owned(),
+        url: Some("https://shop.example".to_owned()),
+        labels: vec!["env=production".parse().unwrap()],
+    };
+    let frozen = Frozen { sites: vec![site], ..Frozen::default() };
+    let due = Due { frozen: Some(Arc::new(frozen)), ..due_of_detection(found) };
+    let body = message::body(&due, "https://logystera.example", Some(&advice));
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&body).unwrap(), sample);
 }
 

@@ -96,6 +96,7 @@ impl<L: Log> Context<L> {
             removed_at: None,
             settings: ChannelSettings::default(),
             fallback: false,
+            labels: Vec::new(),
         };
         channels.push(known(&channel));
         let mut entries = new_tenant(&directory, &tenant, now);
@@ -175,7 +176,7 @@ pub(crate) fn known_channel<'a>(directory: &'a Directory, channel: &str) -> Resu
 fn known(channel: &Channel) -> ChannelRef {
     let (channel_id, kind, settings) =
         (channel.channel.clone(), channel.kind.as_str().to_owned(), channel.settings.clone());
-    ChannelRef { channel: channel_id, kind, settings, fallback: channel.fallback }
+    ChannelRef { channel: channel_id, kind, settings, fallback: channel.fallback, labels: channel.labels.clone() }
 }
 
 /// The channels of a tenant as the planner knows them, this one as it is from now on.

@@ -6,9 +6,11 @@ pub mod service;
 pub mod channels;
 mod deliveries;
 pub mod deployment;
+mod rule_names;
 pub mod rules;
 pub mod settings;
 pub mod silences;
+pub mod site_change;
 pub mod sites;
 
 pub mod adapters;

@@ -119,7 +119,15 @@ mod tests {
 
     fn site(id: &str, closed_at: Option<i64>) -> Entry {
         let (site, tenant) = (id.parse().unwrap(), "t".parse().unwrap());
-        entry(&Entity::Site(Site { site, tenant, name: id.to_owned(), created_at: 1, closed_at }))
+        entry(&Entity::Site(Site {
+            site,
+            tenant,
+            name: id.to_owned(),
+            created_at: 1,
+            closed_at,
+            url: None,
+            labels: Vec::new(),
+        }))
     }
 
     /// The sites that were configured, in the order of the log.

@@ -20,6 +20,7 @@ use crate::error::ControlError;
 use crate::rules::{Rules, by, configure_sites};
 use crate::settings::SettingsChange;
 use crate::silences::{NewSilence, Silenced};
+use crate::site_change::{SiteChange, SiteNow};
 use crate::sites::{IssuedKey, Revoked};
 
 /// What can be asked.
@@ -43,6 +44,8 @@ pub enum Request {
         #[serde(default)]
         stolen: bool,
     },
+    /// `site set`
+    SiteSet { site: String, change: SiteChange },
     /// `site close`
     SiteClose { site: String },
     /// `channel add`
@@ -98,6 +101,8 @@ pub enum Answer {
         #[serde(default)]
         now_stolen: bool,
     },
+    /// What is known of a site now.
+    Site(SiteNow),
     /// A site was closed.
     Closed {
         /// Whether it was closed before.
@@ -233,6 +238,7 @@ impl<L: Log> ControlService<L> {
                 let Revoked { live, already, now_stolen } = self.context.revoke_key(&site, &key, stolen).await?;
                 Ok(Answer::Revoked { live, already, now_stolen })
             }
+            Request::SiteSet { site, change } => self.context.set_site(&site, &change).await.map(Answer::Site),
             Request::SiteClose { site } => {
                 self.context.close_site(&site).await.map(|already| Answer::Closed { already })
             }
@@ -246,7 +252,10 @@ impl<L: Log> ControlService<L> {
             }
             Request::ChannelSet { channel, change } => {
                 let now = self.context.set_channel(&channel, &change).await?;
-                Ok(Answer::Set { is_default: now.settings.is_default() && !now.fallback, is_fallback: now.fallback })
+                Ok(Answer::Set {
+                    is_default: now.settings.is_default() && !now.fallback && now.labels.is_empty(),
+                    is_fallback: now.fallback,
+                })
             }
             Request::SilenceAdd(new) => self.context.add_silence(&new).await.map(Answer::Silenced),
             Request::SilenceEnd { silence } => self.context.end_silence(&silence).await.map(Answer::Silenced),

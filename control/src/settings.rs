@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::channels::{channels_configured, known_channel, with_changed};
 use crate::context::Context;
 use crate::error::ControlError;
+use crate::site_change::labels_of;
 
 /// What is changed of a channel's settings; what is none stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +43,9 @@ pub struct SettingsChange {
     /// Whether it is the tenant's fallback channel.
     #[serde(default)]
     pub fallback: Option<bool>,
+    /// Only sites with these labels, such as `env=production`: of each key one of its values; empty: all.
+    #[serde(default)]
+    pub labels: Option<Vec<String>>,
 }
 
 /// Says that there is none.
@@ -63,7 +67,7 @@ fn ids<T: std::str::FromStr<Err: std::fmt::Display>>(flag: &str, texts: &[String
     bounded(flag, ids)
 }
 
-fn bounded<T>(flag: &str, list: Vec<T>) -> Result<Vec<T>, ControlError> {
+pub(crate) fn bounded<T>(flag: &str, list: Vec<T>) -> Result<Vec<T>, ControlError> {
     if list.len() > SETTINGS_LISTED_MAX {
         return Err(ControlError::invalid(format!(
             "{flag} names {}, and {SETTINGS_LISTED_MAX} is as many as there may be",
@@ -143,6 +147,13 @@ impl<L: Log> Context<L> {
             }
         }
         let settings = changed(&found.settings, change)?;
+        if change.rules.is_some() {
+            self.check_rules(&directory, &found.tenant, &settings.rules)?;
+        }
+        let labels = match &change.labels {
+            Some(said) => bounded("--label", labels_of("--label", said)?)?,
+            None => found.labels.clone(),
+        };
         let fallback = change.fallback.unwrap_or(found.fallback);
         let other = directory.channels(&found.tenant).find(|other| other.fallback && other.channel != found.channel);
         if let Some(Channel { channel, tenant, .. }) = other.filter(|_| fallback).map(AsRef::as_ref) {
@@ -150,7 +161,7 @@ impl<L: Log> Context<L> {
                 "--fallback: {tenant} has one: {channel}. First: logystera channel set {channel} --fallback off"
             )));
         }
-        let now = Channel { settings, fallback, ..found.clone() };
+        let now = Channel { settings, fallback, labels, ..found.clone() };
         if now != *found {
             let all = with_changed(&directory, &now);
             let tenant = now.tenant.clone();

@@ -14,7 +14,8 @@ use crate::channels::{for_planner, new_id};
 use crate::context::Context;
 use crate::error::ControlError;
 use crate::rules::by;
-use crate::settings::{severity_of, subsystem_of};
+use crate::settings::{bounded, severity_of, subsystem_of};
+use crate::site_change::labels_of;
 
 /// A silence that is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,9 @@ pub struct NewSilence {
     /// Only of this part of a site.
     #[serde(default)]
     pub subsystem: Option<String>,
+    /// Only of sites with these labels, such as `env=production`: of each key one of its values.
+    #[serde(default)]
+    pub labels: Vec<String>,
 }
 
 /// A silence that was made, or ended.
@@ -111,6 +115,7 @@ impl NewSilence {
             rule: self.rule.as_deref().map(str::parse).transpose().map_err(flag("rule"))?,
             severity: self.severity.as_deref().map(|text| severity_of("--severity", text)).transpose()?,
             subsystem: self.subsystem.as_deref().map(subsystem_of).transpose()?,
+            labels: bounded("--label", labels_of("--label", &self.labels)?)?,
         };
         if !silence.is_bounded() {
             return Err(ControlError::invalid(format!(
@@ -154,6 +159,7 @@ impl<L: Log> Context<L> {
     pub(crate) async fn add_silence(&self, new: &NewSilence) -> Result<Silenced, ControlError> {
         let directory = self.writer.directory()?;
         let silence = new.silence(&directory, &self.host, WallMs(self.clock.wall_ms()))?;
+        self.check_rules(&directory, &silence.tenant, silence.rule.as_slice())?;
         self.put_silence(silence).await
     }
 

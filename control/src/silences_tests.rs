@@ -12,7 +12,15 @@ fn directory() -> Directory {
         directory.put(Entity::Tenant(Tenant { tenant, name, created_at: 5 }));
     }
     let (site, tenant, name) = ("shop".parse().unwrap(), "acme".parse().unwrap(), "Shop".to_owned());
-    directory.put(Entity::Site(Site { site, tenant, name, created_at: 5, closed_at: None }));
+    directory.put(Entity::Site(Site {
+        site,
+        tenant,
+        name,
+        created_at: 5,
+        closed_at: None,
+        url: None,
+        labels: Vec::new(),
+    }));
     directory
 }
 

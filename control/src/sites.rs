@@ -81,7 +81,15 @@ impl<L: Log> Context<L> {
             Some(id) => chosen_id(&directory, id)?,
             None => free_id(&directory, name)?,
         };
-        let site = Site { site, tenant, name: name.to_owned(), created_at: now, closed_at: None };
+        let site = Site {
+            site,
+            tenant,
+            name: name.to_owned(),
+            created_at: now,
+            closed_at: None,
+            url: None,
+            labels: Vec::new(),
+        };
         entries.push(entry(&Entity::Site(site.clone())));
         let by = by("site add", &self.host);
         entries.extend(site_configured(&site, configured, (&by, now), &self.writer.log)?);
@@ -220,7 +228,7 @@ pub(crate) fn new_tenant(directory: &Directory, tenant: &TenantId, now: i64) -> 
     vec![entry(&Entity::Tenant(record))]
 }
 
-fn known_site<'a>(directory: &'a Directory, site: &str) -> Result<&'a Site, ControlError> {
+pub(crate) fn known_site<'a>(directory: &'a Directory, site: &str) -> Result<&'a Site, ControlError> {
     match directory.site(site) {
         Some(found) if found.closed_at.is_none() => Ok(found),
         Some(_) => Err(ControlError::invalid(format!("the site {site} is closed"))),

@@ -97,6 +97,7 @@ mod tests {
             removed_at: None,
             settings: logystera_schemas::noise::ChannelSettings::default(),
             fallback: false,
+            labels: Vec::new(),
         };
         let sealed = seal_channel_config(&master, &"c1".parse().unwrap(), b"{}");
         assert_eq!(open_channel_config(&master, &channel("c1", sealed.clone())).unwrap().as_slice(), b"{}");

@@ -4,6 +4,7 @@
 
 use crate::avro::Blob;
 use crate::ids::{ChannelId, KeyId, Sha256Digest, SiteId, TenantId};
+use crate::labels::SiteLabel;
 use crate::noise::{ChannelSettings, Silence};
 use crate::schema::{Kind, TopicRecord};
 use crate::{avro_enum, avro_record};
@@ -35,6 +36,10 @@ avro_record! {
         pub created_at: i64,
         /// When it was closed.
         pub closed_at: Option<i64>,
+        /// Its address on the web, for people.
+        pub url: Option<String> where since 2,
+        /// What its owner sorts it by, by key, each key once: at most [`SITE_LABELS_MAX`](crate::limits::SITE_LABELS_MAX).
+        pub labels: Vec<SiteLabel> where since 2,
     }
 }
 
@@ -120,6 +125,8 @@ avro_record! {
         pub settings: ChannelSettings where since 3,
         /// Whether it is the tenant's fallback channel: it is told of what no other channel took, and of nothing else.
         pub fallback: bool where since 4,
+        /// Only alerts of sites with these labels, as [`labels::match_all`](crate::labels::match_all) says. Empty: of all.
+        pub labels: Vec<SiteLabel> where since 5,
     }
 }
 

@@ -3,9 +3,11 @@
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::alert::Frozen;
 use crate::avro::{Datum, Writer};
 use crate::detection::Detection;
 use crate::ids::{ChannelId, DeliveryId, EpisodeId, ResendId, RuleName, Sha256Digest, SiteId, TenantId};
+use crate::labels::SiteLabel;
 use crate::noise::ChannelSettings;
 use crate::schema::{HEADER_BYTES, Kind, TopicRecord};
 use crate::time::WallMs;
@@ -23,6 +25,8 @@ avro_record! {
         pub settings: ChannelSettings where since 2,
         /// Whether it is told of what no other channel took, and of nothing else.
         pub fallback: bool where since 3,
+        /// Only alerts of sites with these labels, as [`labels::match_all`](crate::labels::match_all) says. Empty: of all.
+        pub labels: Vec<SiteLabel> where since 4,
     }
 }
 
@@ -80,6 +84,8 @@ avro_record! {
         pub attempt: u32,
         /// Wall time of the planner that asked for it.
         pub at: WallMs,
+        /// What its message says besides its detections, from now on. None: it was said by an attempt before.
+        pub frozen: Option<Frozen> where since 2,
     }
 }
 

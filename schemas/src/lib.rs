@@ -24,6 +24,7 @@ pub mod control;
 pub mod delivery;
 pub mod detection;
 pub mod json;
+pub mod labels;
 pub mod noise;
 pub mod replay;
 pub mod signals_topic;

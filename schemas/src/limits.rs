@@ -205,6 +205,8 @@ pub const DELIVERIES_MAX: usize = 10_000;
 /// Deliveries that wait at once for which each channel of a tenant has room, however many wait for the others: what fills up
 /// before one that is slow keeps no alert from one that works.
 pub const DELIVERIES_KEPT: usize = 100;
+/// Dead letters that one command sends again: a channel always has room for so many of its own.
+pub const RESENT_AT_ONCE_MAX: usize = 100;
 /// Deliveries that a command lists at once.
 pub const DELIVERIES_LISTED_MAX: u32 = 10_000;
 /// Deliveries that a command remembers to list the newest: of more the oldest are forgotten.

@@ -10,6 +10,7 @@ use crate::avro_record;
 use crate::calendar::DAY_MS;
 use crate::detection::{Detection, Severity};
 use crate::ids::{RuleName, SilenceId, SiteId, TenantId};
+use crate::labels::{SiteLabel, match_all};
 use crate::limits::{PER_MINUTE_MAX, SILENCE_MS_MAX, UTC_OFFSET_MIN_MAX};
 use crate::schema::{Kind, TopicRecord};
 use crate::time::WallMs;
@@ -44,6 +45,8 @@ avro_record! {
         pub severity: Option<Severity>,
         /// Only of this part of a site.
         pub subsystem: Option<String>,
+        /// Only of sites with these labels, as [`labels::match_all`](crate::labels::match_all) says. Empty: of all.
+        pub labels: Vec<SiteLabel> where since 2,
     }
 }
 
@@ -58,12 +61,13 @@ impl Silence {
         self.ended_at.is_some() || self.until <= at
     }
 
-    /// Whether a detection of its tenant is what it is about.
-    pub fn matches(&self, detection: &Detection) -> bool {
+    /// Whether a detection of its tenant, whose site has `labels`, is what it is about.
+    pub fn matches(&self, detection: &Detection, labels: &[SiteLabel]) -> bool {
         self.site.as_ref().is_none_or(|site| *site == detection.site)
             && self.rule.as_ref().is_none_or(|rule| *rule == detection.rule)
             && self.severity.is_none_or(|severity| severity == detection.severity)
             && self.subsystem.as_ref().is_none_or(|subsystem| *subsystem == detection.subsystem)
+            && match_all(&self.labels, labels)
     }
 
     /// Whether its times are such as a silence may have: an end behind its beginning, not further off than

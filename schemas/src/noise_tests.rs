@@ -46,6 +46,7 @@ fn silence() -> Silence {
         rule: None,
         severity: None,
         subsystem: None,
+        labels: Vec::new(),
     }
 }
 
@@ -99,7 +100,7 @@ fn every_matcher_that_is_set_must_match() {
     let both = Silence { rule: Some("mail-fails".parse().unwrap()), ..site.clone() };
     let severe = Silence { severity: Some(Severity::Critical), ..silence() };
     let part = Silence { subsystem: Some("mail".to_owned()), ..silence() };
-    let meant = |d: &Detection| [&any, &site, &both, &severe, &part].map(|s| s.matches(d));
+    let meant = |d: &Detection| [&any, &site, &both, &severe, &part].map(|s| s.matches(d, &[]));
     let own = detection();
     assert_eq!(meant(&own), [true, true, true, false, true]);
     assert_eq!(meant(&Detection { site: "blog".parse().unwrap(), ..own.clone() }), [true, false, false, false, true]);

@@ -62,13 +62,15 @@ kinds! {
     /// Topic detections: a change of a group's state.
     Detection = "detection" 0x0721_305c_4cac_8a30 after ["detection.1" 0xeb4c_6a23_3395_739d, "detection.2" 0x730d_69a3_9fd3_315b],
     /// Topic detections: a tenant's channels from here on.
-    ChannelsConfigured = "channels_configured" 0x22f0_425c_c9de_2cfc after ["channels_configured.1" 0xe132_df83_6fe7_6950, "channels_configured.2" 0xb599_80ca_dc37_52f0],
+    ChannelsConfigured = "channels_configured" 0x5d38_4cfa_91c3_eca6 after ["channels_configured.1" 0xe132_df83_6fe7_6950, "channels_configured.2" 0xb599_80ca_dc37_52f0, "channels_configured.3" 0x22f0_425c_c9de_2cfc],
     /// Topic detections: an operator switched a channel on.
     ChannelEnabled = "channel_enabled" 0xb517_90ea_2a23_309d,
     /// Topics detections and control: what is not told for a while.
-    Silence = "silence" 0x2194_0bfd_8161_1334,
+    Silence = "silence" 0x25cb_cc8a_1d01_0422 after ["silence.1" 0x2194_0bfd_8161_1334],
+    /// Topic detections: a site's labels from here on.
+    SiteLabelled = "site_labelled" 0xedf4_92f0_2726_81e1,
     /// Topic detections: an attempt is about to be made.
-    AttemptStarted = "attempt_started" 0x0593_2ba1_41f4_92b4,
+    AttemptStarted = "attempt_started" 0xa5c5_62aa_dbad_387d after ["attempt_started.1" 0x0593_2ba1_41f4_92b4],
     /// Topic detections: how an attempt ended.
     AttemptEnded = "attempt_ended" 0x4012_0bf5_28c9_3ddd after ["attempt_ended.1" 0xd268_0a4e_db2c_a651, "attempt_ended.2" 0x9334_f9d9_1a46_b20a],
     /// Topic detections: somebody asks that a channel gets a detection again.
@@ -80,13 +82,13 @@ kinds! {
     /// Topic control: a tenant.
     Tenant = "control_tenant" 0xdcf9_0ed9_07f0_e590,
     /// Topic control: a site.
-    Site = "control_site" 0x3fd8_39f9_b9b3_a903,
+    Site = "control_site" 0x7929_c1e2_30f3_d6db after ["control_site.1" 0x3fd8_39f9_b9b3_a903],
     /// Topic control: a key.
     Key = "control_key" 0x0f93_f682_7bf7_6b4e after ["control_key.1" 0x6e50_e760_46ac_cc44],
     /// Topic control: a configuration's body.
     RuleSet = "control_rule_set" 0x1ae5_a83f_f80b_b015,
     /// Topic control: a channel.
-    Channel = "control_channel" 0xa8fa_bfaa_2424_f70e after ["control_channel.1" 0xe6ec_9195_d6b2_18ea, "control_channel.2" 0x10a5_391c_9154_a3d4, "control_channel.3" 0xfd69_43d7_b6ce_0dc3],
+    Channel = "control_channel" 0xa5d5_ef07_22b6_d8dd after ["control_channel.1" 0xe6ec_9195_d6b2_18ea, "control_channel.2" 0x10a5_391c_9154_a3d4, "control_channel.3" 0xfd69_43d7_b6ce_0dc3, "control_channel.4" 0xa8fa_bfaa_2424_f70e],
     /// Topic control: how a topic has grown.
     Partitions = "control_partitions" 0xef44_384d_aff1_36bb,
     /// Topic control: a process's right to write.

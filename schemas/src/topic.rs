@@ -5,6 +5,7 @@ use crate::batch::Batch;
 use crate::control::{Entity, GrowingTopic};
 use crate::delivery::{AttemptEnded, AttemptStarted, ChannelEnabled, ChannelsConfigured, Resend};
 use crate::detection::Detection;
+use crate::labels::SiteLabelled;
 use crate::noise::Silence;
 use crate::schema::{self, Kind};
 use crate::signals_topic::{KeyRevoked, Refused, Seal, SiteClosed, SiteConfigured, Tick};
@@ -104,6 +105,8 @@ pub enum DetectionsRecord {
     ChannelEnabled(ChannelEnabled),
     /// What a tenant does not want to hear of.
     Silence(Silence),
+    /// A site's labels from here on.
+    SiteLabelled(SiteLabelled),
     /// An attempt is about to be made.
     AttemptStarted(AttemptStarted),
     /// How an attempt ended.
@@ -124,6 +127,7 @@ impl DetectionsRecord {
             Kind::ChannelsConfigured => Self::ChannelsConfigured(whole(reader)?),
             Kind::ChannelEnabled => Self::ChannelEnabled(whole(reader)?),
             Kind::Silence => Self::Silence(whole(reader)?),
+            Kind::SiteLabelled => Self::SiteLabelled(whole(reader)?),
             Kind::AttemptStarted => Self::AttemptStarted(whole(reader)?),
             Kind::AttemptEnded => Self::AttemptEnded(whole(reader)?),
             Kind::Resend => Self::Resend(Box::new(whole(reader)?)),

@@ -14,7 +14,7 @@ use logystera_schemas::batch::{self, Batch, BatchHead, FieldSet, Frame};
 use logystera_schemas::catalogue::{SIGNAL_TYPES, SignalType, TYPE_FIELDS_MAX};
 use logystera_schemas::schema::{self, HASH_SOURCE, HEADER_BYTES, Kind, SIGNAL_SOURCES, TopicRecord};
 use logystera_schemas::topic::SignalsRecord;
-use logystera_schemas::{avro, control, delivery, detection, noise, signals_topic, snapshot};
+use logystera_schemas::{avro, control, delivery, detection, labels, noise, signals_topic, snapshot};
 use model::signals::DrawnSignal;
 use model::{Entropy, Model};
 use proptest::prelude::*;
@@ -110,6 +110,7 @@ records_agree! {
     channels_configured_agrees: delivery::ChannelsConfigured,
     channel_enabled_agrees: delivery::ChannelEnabled,
     silence_agrees: noise::Silence,
+    site_labelled_agrees: labels::SiteLabelled,
     resend_agrees: delivery::Resend,
     attempt_started_agrees: delivery::AttemptStarted,
     attempt_ended_agrees: delivery::AttemptEnded,

@@ -6,10 +6,12 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a failure is the test's")]
 
 use logystera_schemas::batch::{Signal, Value};
-use logystera_schemas::control::{Channel, ChannelKind, Entity, Key, Lease};
-use logystera_schemas::delivery::{Attempt, AttemptEnded, AttemptOutcome, ChannelRef, ChannelsConfigured};
+use logystera_schemas::control::{Channel, ChannelKind, Entity, Key, Lease, Site};
+use logystera_schemas::delivery::{
+    Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, ChannelRef, ChannelsConfigured,
+};
 use logystera_schemas::ids::Sha256Digest;
-use logystera_schemas::noise::ChannelSettings;
+use logystera_schemas::noise::{ChannelSettings, Silence};
 use logystera_schemas::schema::{self, Kind};
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::topic::SignalsRecord;
@@ -70,19 +72,24 @@ fn the_bytes_of_each_record_are_what_they_were() {
       6c75726573142f616c657274732f653106c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c002
       04020400e0d40328
     ChannelsConfigured
-      c301fc2cdec95c42f022
+      c301a6ecc391fa4c385d
       0861636d650208686f6f6b0e776562686f6f6b020202086175746800021662727574652d666f726365000210736974655f37
-      7164000102b301d014c806020402140100
+      7164000102b301d014c80602040214010206656e76086c6976650000
     ChannelEnabled
       c3019d30232aea9017b5
       0861636d6508686f6f6b
     Silence
-      c30134136181fd0b9421
+      c3012204011d8acccb25
       08736c5f310861636d6506616e6e0c6d6f76696e6780a0d5edee6682a0d5edee6684a0d5edee66000210736974655f377164
-      000204020861757468
+      0002040208617574680206656e76086c69766500
+    SiteLabelled
+      c301e1812627f092f4ed
+      0861636d6510736974655f3771640206656e76086c69766500
     AttemptStarted
-      c301b492f441a12b9305
-      0861636d65dddddddddddddddddddddddddddddddd0480a0d5edee66
+      c3017d38addbaa62c5a5
+      0861636d65dddddddddddddddddddddddddddddddd0480a0d5edee66022468747470733a2f2f696e2e6578616d706c650210
+      736974655f3771641241636d652073686f70022868747470733a2f2f61636d652e6578616d706c650206656e76086c697665
+      000002040280a0d5edee66010001
     AttemptEnded
       c301dd3dc928f50b1240
       0861636d65dddddddddddddddddddddddddddddddd040c02da060278ae0102060224736c61636b5f726174655f6c696d6974
@@ -108,8 +115,9 @@ fn the_bytes_of_each_record_are_what_they_were() {
       c30190e5f007d90ef9dc
       0861636d650841636d6580a0d5edee66
     Site
-      c30103a9b3b9f939d83f
-      10736974655f3771640861636d651241636d652073686f7080a0d5edee660282a0d5edee66
+      c301dbd6f330e2c12979
+      10736974655f3771640861636d651241636d652073686f7080a0d5edee660282a0d5edee66022868747470733a2f2f61636d
+      652e6578616d706c650206656e76086c69766500
     Key
       c3014e6bf77b82f6930f
       10736974655f377164046b320601020380a0d5edee6680a0d5edee66000282a0d5edee6601
@@ -117,9 +125,9 @@ fn the_bytes_of_each_record_are_what_they_were() {
       c30115b00bf83fa8e51a
       d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2047b7d
     Channel
-      c3010ef72424aabffaa8
+      c301ddd8b62207efd5a5
       08686f6f6b0861636d65000601020380a0d5edee6600020202086175746800021662727574652d666f726365000210736974
-      655f377164000102b301d014c8060204021401
+      655f377164000102b301d014c80602040214010206656e76086c69766500
     Partitions
       c301bb36f1af4d3844ef
       020408200002
@@ -162,7 +170,7 @@ fn a_channel_of_before_is_still_read_as_a_webhook_that_takes_everything() {
         unreachable!("it is a channel")
     };
     assert!(!now.settings.is_default());
-    let now = Channel { settings: ChannelSettings::default(), fallback: false, ..now };
+    let now = Channel { settings: ChannelSettings::default(), fallback: false, labels: Vec::new(), ..now };
     for header in ["c301ea18b2d69591ece6", "c301d4a354911c39a510"] {
         let before = from_hex(&format!("{header}08686f6f6b0861636d65000601020380a0d5edee6600"));
         assert_eq!(Entity::decode(&before).unwrap(), Entity::Channel(now.clone()), "{header}");
@@ -176,13 +184,67 @@ fn channels_of_before_are_still_read_and_take_everything() {
     let read: ChannelsConfigured = schema::decode(&from_hex(before)).unwrap();
     let of = |channel: &str, kind: &str| {
         let (channel, kind) = (channel.parse().unwrap(), kind.to_owned());
-        ChannelRef { channel, kind, settings: ChannelSettings::default(), fallback: false }
+        ChannelRef { channel, kind, settings: ChannelSettings::default(), fallback: false, labels: Vec::new() }
     };
     assert_eq!(read.channels, [of("hook", "webhook"), of("pot", "slack")]);
     // With settings, and no fallback channel.
     let before = "c301f05237dcca8099b50861636d650208686f6f6b0e776562686f6f6b000000000100021400";
     let read: ChannelsConfigured = schema::decode(&from_hex(before)).unwrap();
     assert_eq!((read.channels[0].settings.per_minute, read.channels[0].fallback), (Some(10), false));
+}
+
+/// Before sites had labels, each record with the bytes that the first versions wrote.
+#[test]
+fn what_knew_no_labels_is_still_read_and_has_none() {
+    let of = |kind, digits: &str| (samples::of(kind), from_hex(digits));
+    let (now, before) = of(
+        Kind::Site,
+        "c30103a9b3b9f939d83f10736974655f3771640861636d651241636d652073686f7080a0d5edee660282a0d5edee66",
+    );
+    let (Entity::Site(now), Entity::Site(before)) = (Entity::decode(&now).unwrap(), Entity::decode(&before).unwrap())
+    else {
+        unreachable!("both are sites")
+    };
+    assert!(now.url.is_some() && !now.labels.is_empty());
+    assert_eq!(before, Site { url: None, labels: Vec::new(), ..now });
+
+    let (now, before) = of(
+        Kind::Silence,
+        "c30134136181fd0b942108736c5f310861636d6506616e6e0c6d6f76696e6780a0d5edee6682a0d5edee6684a0d5edee66000210736974655f377164\
+         000204020861757468",
+    );
+    let (now, before) = (schema::decode::<Silence>(&now).unwrap(), schema::decode::<Silence>(&before).unwrap());
+    assert_eq!(before, Silence { labels: Vec::new(), ..now });
+
+    let (now, before) = of(
+        Kind::Channel,
+        "c3010ef72424aabffaa808686f6f6b0861636d65000601020380a0d5edee6600020202086175746800021662727574652d666f726365000210736974\
+         655f377164000102b301d014c8060204021401",
+    );
+    let (Entity::Channel(now), Entity::Channel(before)) =
+        (Entity::decode(&now).unwrap(), Entity::decode(&before).unwrap())
+    else {
+        unreachable!("both are channels")
+    };
+    assert_eq!(before, Channel { labels: Vec::new(), ..now });
+
+    let (now, before) = of(
+        Kind::ChannelsConfigured,
+        "c301fc2cdec95c42f0220861636d650208686f6f6b0e776562686f6f6b020202086175746800021662727574652d666f726365000210736974655f37\
+         7164000102b301d014c806020402140100",
+    );
+    let read = |bytes: &[u8]| schema::decode::<ChannelsConfigured>(bytes).unwrap();
+    let (now, before) = (read(&now), read(&before));
+    assert_eq!(before.channels, [ChannelRef { labels: Vec::new(), ..now.channels[0].clone() }]);
+}
+
+/// Before the first attempt said what each later one says.
+#[test]
+fn an_attempts_start_of_before_is_still_read_and_says_nothing_more() {
+    let before = from_hex("c301b492f441a12b93050861636d65dddddddddddddddddddddddddddddddd0480a0d5edee66");
+    let now: AttemptStarted = schema::decode(&samples::of(Kind::AttemptStarted)).unwrap();
+    assert!(now.frozen.is_some());
+    assert_eq!(schema::decode::<AttemptStarted>(&before).unwrap(), AttemptStarted { frozen: None, ..now });
 }
 
 #[test]

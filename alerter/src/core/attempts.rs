@@ -23,7 +23,7 @@ use super::untold::Untold;
 impl Planner {
     pub(super) fn started(&mut self, started: &AttemptStarted, rows: &mut Vec<Attempt>) {
         let Some(tenant) = self.tenants.get_mut(&started.tenant) else { return };
-        if !tenant.start(started.delivery, started.attempt) {
+        if !tenant.start(started.delivery, started.attempt, started.frozen.as_ref()) {
             return;
         }
         let wall = self.clock.wall();

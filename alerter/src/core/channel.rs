@@ -2,6 +2,8 @@
 
 use logystera_schemas::avro_record;
 use logystera_schemas::control::ChannelKind;
+use logystera_schemas::detection::Detection;
+use logystera_schemas::labels::{SiteLabel, match_all};
 use logystera_schemas::limits::{
     ATTEMPTS_IN_FLIGHT_CHANNEL_MAX, BREAKER_FAILURES, BREAKER_OPEN_MS, BREAKER_OPEN_MS_MAX, CHANNEL_GONE_MS,
     PACE_GAP_MS_MIN, PACE_GAP_MS_START_MAX, PACE_MS, PACE_SLACK_MS, SLACK_GAP_MS, THROTTLE_PAUSE_MS_MAX,
@@ -24,6 +26,8 @@ pub(super) struct Channel {
     pub(super) settings: ChannelSettings,
     /// Whether it is told of nothing but what all others failed to take.
     pub(super) fallback: bool,
+    /// Of which sites it is told: those with these labels. Empty: of all.
+    pub(super) labels: Vec<SiteLabel>,
     /// When it answered 410 for the second time, which switched it off. It stays off until somebody switches it on, or
     /// removes it.
     pub(super) off_since: Option<WallMs>,
@@ -121,6 +125,11 @@ impl Pace {
 }
 
 impl Channel {
+    /// Whether a detection, whose site has `labels`, is one that it takes.
+    pub(super) fn takes(&self, detection: &Detection, labels: &[SiteLabel]) -> bool {
+        self.settings.takes(detection) && match_all(&self.labels, labels)
+    }
+
     /// How many messages it takes a minute. None: as many as come.
     pub(super) fn per_minute(&self) -> Option<u32> {
         self.settings.per_minute.or_else(|| per_minute(&self.kind))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use logystera_schemas::avro_record;
 use logystera_schemas::ids::{ChannelId, SiteId};
+use logystera_schemas::labels::SiteLabel;
 use logystera_schemas::noise::ChannelSettings;
 use logystera_schemas::time::WallMs;
 
@@ -25,6 +26,16 @@ avro_record! {
         windows: Vec<ChannelWindow> where since 3,
         turns: Vec<ChannelTurn> where since 3,
         fallbacks: Vec<ChannelId> where since 4,
+        labels: Vec<LabelsAsked> where since 5,
+    }
+}
+
+avro_record! {
+    /// The labels of the sites that a channel is told of. One that is told of all has none.
+    #[derive(Debug)]
+    pub(super) struct LabelsAsked {
+        channel: ChannelId,
+        labels: Vec<SiteLabel>,
     }
 }
 
@@ -103,8 +114,12 @@ pub(super) fn entry_of_channels(channels: &BTreeMap<ChannelId, Channel>, turns: 
         entries.push(ChannelEntry { channel: id.clone(), kind, disabled, pause, failures, opens, open });
     }
     let fallbacks = channels.iter().filter(|(_, channel)| channel.fallback).map(|(id, _)| id.clone()).collect();
+    let asks = channels.iter().filter(|(_, channel)| !channel.labels.is_empty());
+    let labels =
+        asks.map(|(id, channel)| LabelsAsked { channel: id.clone(), labels: channel.labels.clone() }).collect();
     let turns = turns.iter().map(|(channel, site)| ChannelTurn { channel: channel.clone(), site: site.clone() });
-    ChannelsEntry { layout: LAYOUT, channels: entries, more, settings, windows, turns: turns.collect(), fallbacks }
+    let turns = turns.collect();
+    ChannelsEntry { layout: LAYOUT, channels: entries, more, settings, windows, turns, fallbacks, labels }
 }
 
 /// The channels as they were stored.
@@ -133,6 +148,11 @@ pub(super) fn channels_of(entry: ChannelsEntry) -> (BTreeMap<ChannelId, Channel>
     for channel in entry.fallbacks {
         if let Some(known) = channels.get_mut(&channel) {
             known.fallback = true;
+        }
+    }
+    for LabelsAsked { channel, labels } in entry.labels {
+        if let Some(known) = channels.get_mut(&channel) {
+            known.labels = labels;
         }
     }
     let turns = entry.turns.into_iter().map(|turn| (turn.channel, turn.site)).collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use logystera_schemas::alert::{Digest, Failed, Merged};
+use logystera_schemas::alert::{Digest, Failed, Frozen, Merged};
 use logystera_schemas::avro::{Datum, Writer};
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
 use logystera_schemas::ids::{ChannelId, Sha256Digest, SiteId};
@@ -53,6 +53,8 @@ pub(super) struct Delivery {
     pub(super) released: bool,
     /// Set if it goes to the fallback channel: the channels that did not take it.
     pub(super) fallback: Option<Vec<Failed>>,
+    /// What its message says besides its detections, since it was first tried.
+    pub(super) frozen: Option<Arc<Frozen>>,
 }
 
 /// One detection that a delivery tells.

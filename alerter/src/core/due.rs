@@ -73,7 +73,7 @@ impl Planner {
                 else {
                     continue;
                 };
-                due.push(Due {
+                let one = Due {
                     tenant: (*id).clone(),
                     delivery: delivery_id,
                     attempt: delivery.attempts + 1,
@@ -82,6 +82,11 @@ impl Planner {
                     detection,
                     merged: delivery.lead.merged,
                     fallback: delivery.fallback,
+                    frozen: None,
+                };
+                due.push(match delivery.frozen {
+                    Some(frozen) => one.as_frozen(frozen),
+                    None => one,
                 });
                 if due.len() == room {
                     return due.into_iter();

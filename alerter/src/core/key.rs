@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use logystera_schemas::ids::{DeliveryId, EpisodeId, KEY_GROUPS, KeyGroup, Sha256Digest, SilenceId, TenantId};
+use logystera_schemas::ids::{DeliveryId, EpisodeId, KEY_GROUPS, KeyGroup, Sha256Digest, SilenceId, SiteId, TenantId};
 
 use super::delivery::DetectionRef;
 
@@ -20,6 +20,7 @@ pub(super) enum Key {
     Episode(TenantId, EpisodeId),
     Silence(TenantId, SilenceId),
     Chain(TenantId),
+    Labels(TenantId, SiteId),
 }
 
 /// The entries that changed since the last commit, by key group.
@@ -46,7 +47,8 @@ impl Key {
             | Self::Delivery(tenant, _)
             | Self::Episode(tenant, _)
             | Self::Silence(tenant, _)
-            | Self::Chain(tenant) => KeyGroup::of(tenant.as_str()).0,
+            | Self::Chain(tenant)
+            | Self::Labels(tenant, _) => KeyGroup::of(tenant.as_str()).0,
         }
     }
 
@@ -88,6 +90,12 @@ impl Key {
             Self::Chain(tenant) => {
                 bytes.push(b'g');
                 bytes.extend_from_slice(tenant.as_str().as_bytes());
+            }
+            Self::Labels(tenant, site) => {
+                bytes.push(b'h');
+                bytes.extend_from_slice(tenant.as_str().as_bytes());
+                bytes.push(0);
+                bytes.extend_from_slice(site.as_str().as_bytes());
             }
         }
         bytes
@@ -136,6 +144,10 @@ impl Key {
                 Some(Self::Silence(tenant.parse().ok()?, text(&silence)?.parse().ok()?))
             }
             b'g' => Some(Self::Chain(text(rest)?.parse().ok()?)),
+            b'h' => {
+                let (tenant, site) = cut(rest)?;
+                Some(Self::Labels(tenant.parse().ok()?, text(&site)?.parse().ok()?))
+            }
             _ => None,
         }
     }

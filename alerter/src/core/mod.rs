@@ -6,6 +6,7 @@ pub mod planner;
 mod attempts;
 mod episodes;
 mod holding;
+mod labels;
 mod noise;
 
 mod tenant;
@@ -41,7 +42,7 @@ mod status;
 pub const SEMANTICS: u32 = 3;
 
 pub use due::AttemptRef;
-pub use logystera_schemas::alert::{About, Digest, DigestCount, Due, Failed, Merged, Told};
+pub use logystera_schemas::alert::{About, Digest, DigestCount, Due, Failed, Frozen, Merged, Told};
 pub use planner::Planner;
 pub use report::{Counters, Notice};
 pub use status::{ChannelStatus, Condition};

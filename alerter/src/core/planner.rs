@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use logystera_schemas::delivery::{Attempt, AttemptState, ChannelEnabled, ChannelsConfigured};
+use logystera_schemas::delivery::{Attempt, AttemptState, ChannelEnabled, ChannelRef, ChannelsConfigured};
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
 use logystera_schemas::limits::CHANNELS_MAX;
-use logystera_schemas::noise::ChannelSettings;
 use logystera_schemas::signals_topic::Tick;
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::DetectionsRecord;
@@ -99,6 +98,7 @@ impl Planner {
                 self.release(rows);
             }
             DetectionsRecord::Silence(silence) => self.silence(silence, rows),
+            DetectionsRecord::SiteLabelled(labelled) => self.labelled(labelled, rows),
             DetectionsRecord::ChannelsConfigured(configured) => self.configure(configured, rows),
             DetectionsRecord::ChannelEnabled(enabled) => self.enable(enabled),
             DetectionsRecord::Resend(resend) => self.resend(*resend, rows),
@@ -123,9 +123,9 @@ impl Planner {
     fn configure(&mut self, configured: ChannelsConfigured, rows: &mut Vec<Attempt>) {
         let ChannelsConfigured { tenant: id, channels } = configured;
         // The writer of the record keeps the limit too; a record beyond it must not grow the state.
-        let wanted: BTreeMap<ChannelId, (String, ChannelSettings, bool)> = channels
+        let wanted: BTreeMap<ChannelId, ChannelRef> = channels
             .into_iter()
-            .map(|c| (c.channel, (c.kind, c.settings, c.fallback)))
+            .map(|c| (c.channel.clone(), c))
             .collect::<BTreeMap<_, _>>()
             .into_iter()
             .take(CHANNELS_MAX)
@@ -136,9 +136,9 @@ impl Planner {
         self.channels_off -= off;
         tenant.channels.retain(|channel, _| wanted.contains_key(channel));
         tenant.turns.retain(|channel, _| wanted.contains_key(channel));
-        for (channel, (kind, settings, fallback)) in wanted {
+        for (channel, ChannelRef { kind, settings, fallback, labels, .. }) in wanted {
             let known = tenant.channels.entry(channel).or_default();
-            (known.kind, known.settings, known.fallback) = (kind, settings, fallback);
+            (known.kind, known.settings, known.fallback, known.labels) = (kind, settings, fallback, labels);
         }
         self.dirty.mark(Key::Channels(id.clone()));
         for channel in removed {
@@ -154,8 +154,8 @@ impl Planner {
         let Some(known) = self.tenants.get_mut(&tenant).and_then(|t| t.channels.get_mut(&channel)) else { return };
         self.channels_off -= usize::from(known.off_since.is_some());
         // What it took in this minute it took.
-        let Channel { kind, settings, fallback, window, .. } = std::mem::take(known);
-        *known = Channel { kind, settings, fallback, window, ..Channel::default() };
+        let Channel { kind, settings, fallback, labels, window, .. } = std::mem::take(known);
+        *known = Channel { kind, settings, fallback, labels, window, ..Channel::default() };
         self.dirty.mark(Key::Channels(tenant.clone()));
         self.notices.push(Notice::ChannelEnabled { tenant, channel });
     }

@@ -14,12 +14,13 @@
 //! | `e` tenant NUL episode (16 bytes) | [`EpisodeEntry`]: the channels that were told of it, those that its newest line is held back from, and while it is, the line, with signal values as in `c` | from its first firing until its end is told; at most `EPISODES_MAX` a tenant, of which `HELD_BACK_MAX` with a line | it is over, never fired, or was forgotten for want of room: every channel may know of it |
 //! | `f` tenant NUL silence | [`SilenceEntry`] | until the next silence of the tenant after its end; at most `SILENCES_MAX` a tenant | it is over |
 //! | `g` tenant | [`ChainEntry`]: number and chain value of its newest row | from its first row on, for good: its channels, deliveries and rows come and go; one a tenant that ever had a row, of at most 120 bytes | it never had a row, or only rows of versions that linked none |
+//! | `h` tenant NUL site | [`LabelsEntry`] | as long as the site has labels; one a site of at most `SITE_LABELS_MAX` | it has none |
 //!
 //! Restored in the order of the keys, a delivery finds its detection there: a tenant's entries lie together.
 
 use std::sync::Arc;
 
-use logystera_schemas::alert::{Digest, Failed, Merged};
+use logystera_schemas::alert::{Digest, Failed, Frozen, Merged};
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::avro_record;
 use logystera_schemas::detection::Detection;
@@ -31,6 +32,7 @@ use super::clock::{LogClock, PartitionClock, Timer};
 use super::delivery::{Delivery, DetectionRef, Line, Stage, lane_of};
 use super::entries::{EpisodeEntry, SilenceEntry};
 use super::key::{Dirty, Key};
+use super::labels::LabelsEntry;
 use super::planner::Planner;
 use super::row::Head;
 use super::stages::gather::gathers;
@@ -102,6 +104,7 @@ avro_record! {
         alone: bool where since 3,
         fallback: Option<Vec<Failed>> where since 4,
         released: bool where since 5,
+        frozen: Option<Frozen> where since 5,
     }
 }
 
@@ -191,6 +194,10 @@ impl Planner {
                 let ChainEntry { layout: _, number, chain } = entry_of(value)?;
                 self.chains.insert(tenant, Head { number, chain });
             }
+            Key::Labels(id, site) => {
+                let entry: LabelsEntry = entry_of(value)?;
+                self.tenants.entry(id).or_default().labels.insert(site, entry.labels);
+            }
         }
         if name.encode(name.key_group()) != key {
             self.dirty.mark(name);
@@ -212,15 +219,17 @@ impl Planner {
 
     /// About how many bytes [`Self::take_puts`] would give now.
     pub fn dirty_bytes(&self) -> usize {
-        // A delivery or a clock takes under 200 bytes, a bundle about 100 more for each of its lines; a detection about a
-        // kilobyte, and an episode has one if anything is held back.
-        let others = |tenant: &TenantId, id: &DeliveryId| {
-            self.tenants.get(tenant).and_then(|t| t.deliveries.get(id)).map_or(0, |delivery| delivery.others.len())
+        // A delivery or a clock takes under 200 bytes, a bundle about 100 more for each of its lines, and what it says of a
+        // site about 200; a detection about a kilobyte, and an episode has one if anything is held back.
+        let more = |tenant: &TenantId, id: &DeliveryId| {
+            let delivery = self.tenants.get(tenant).and_then(|t| t.deliveries.get(id));
+            let sites = |frozen: &Arc<Frozen>| frozen.sites.len();
+            delivery.map_or(0, |d| 100 * d.others.len() + 200 * d.frozen.as_ref().map_or(0, sites))
         };
         let bytes = |key: &Key| match key {
             Key::Detection(..) => 1_200,
             Key::Episode(..) if !self.waking.is_empty() => 1_200,
-            Key::Delivery(tenant, id) => 200 + 100 * others(tenant, id),
+            Key::Delivery(tenant, id) => 200 + more(tenant, id),
             _ => 200,
         };
         self.dirty.keys.iter().map(|(_, key)| bytes(key)).sum()
@@ -260,6 +269,9 @@ impl Planner {
                 let Head { number, chain } = *self.chains.get(tenant)?;
                 Some(bytes_of(&ChainEntry { layout: LAYOUT, number, chain }))
             }
+            Key::Labels(tenant, site) => {
+                self.tenants.get(tenant)?.labels.get(site).map(|labels| bytes_of(&LabelsEntry::of(labels)))
+            }
         }
     }
 }
@@ -269,7 +281,8 @@ impl From<Delivery> for DeliveryEntry {
         let waiting = delivery.waits_for();
         let (off_schedule, throttled_since) = (delivery.off_schedule, delivery.throttled_since);
         let (alone, released) = (delivery.alone, delivery.released);
-        let Delivery { channel, lead, others, digest, disabled, attempts, refusals, due, fallback, .. } = delivery;
+        let Delivery { channel, lead, others, digest, disabled, attempts, refusals, due, fallback, frozen, .. } =
+            delivery;
         let Line { detection: DetectionRef { site, seq, chain }, order, merged, .. } = lead;
         let (layout, chain, others) = (LAYOUT, Some(chain), others.into_values().map(LineEntry::from).collect());
         Self {
@@ -292,6 +305,7 @@ impl From<Delivery> for DeliveryEntry {
             alone,
             fallback,
             released,
+            frozen: frozen.map(Arc::unwrap_or_clone),
         }
     }
 }
@@ -340,6 +354,7 @@ impl DeliveryEntry {
             alone: self.alone,
             released: self.released,
             fallback: self.fallback,
+            frozen: self.frozen.map(Arc::new),
             stage,
         })
     }

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use logystera_schemas::alert::Frozen;
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId, SilenceId, SiteId, TenantId};
+use logystera_schemas::labels::SiteLabel;
 use logystera_schemas::limits::THROTTLED_MS_MAX;
 use logystera_schemas::noise::Silence;
 use logystera_schemas::time::WallMs;
@@ -47,6 +49,8 @@ pub(super) struct Tenant {
     /// Silences that are not over, or were not when the last of them came.
     pub(super) silences: BTreeMap<SilenceId, Silence>,
     pub(super) episodes: Episodes,
+    /// The labels of its sites. No empty list.
+    pub(super) labels: BTreeMap<SiteId, Vec<SiteLabel>>,
     /// The site whose attempt was started last in each channel: its turn is over.
     pub(super) turns: BTreeMap<ChannelId, SiteId>,
     /// Derived: what waits, by channel. No empty one.
@@ -93,7 +97,7 @@ impl Tenant {
     /// Whether nothing is known of it.
     pub(super) fn is_empty(&self) -> bool {
         let is_idle = self.deliveries.is_empty() && self.silences.is_empty() && self.episodes.is_empty();
-        is_idle && self.channels.is_empty()
+        is_idle && self.channels.is_empty() && self.labels.is_empty()
     }
 
     /// Keeps the detection for one more delivery.
@@ -197,12 +201,20 @@ impl Tenant {
         self.deliveries.insert(id, delivery);
     }
 
-    /// Puts a waiting delivery in the air. False: it does not wait for attempt number `attempt`.
-    pub(super) fn start(&mut self, id: DeliveryId, attempt: u32) -> bool {
+    /// Puts a waiting delivery in the air, which says `frozen` besides its detections from now on, if nothing was said
+    /// before. False: it does not wait for attempt number `attempt`.
+    pub(super) fn start(&mut self, id: DeliveryId, attempt: u32, frozen: Option<&Frozen>) -> bool {
         let Some(delivery) = self.deliveries.get(&id) else { return false };
         let Some(timer) = delivery.waits_for().filter(|_| attempt == delivery.attempts + 1) else { return false };
         self.turns.insert(delivery.channel.clone(), delivery.lead.detection.site.clone());
-        self.change(id, |delivery| Delivery { attempts: attempt, due: timer.at, stage: Stage::InFlight, ..delivery });
+        let frozen = delivery.frozen.clone().or_else(|| frozen.cloned().map(Arc::new));
+        self.change(id, |delivery| Delivery {
+            attempts: attempt,
+            due: timer.at,
+            stage: Stage::InFlight,
+            frozen,
+            ..delivery
+        });
         true
     }
 

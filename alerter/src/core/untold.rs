@@ -248,7 +248,8 @@ impl Planner {
         let (digest, failed, counted) = if let Some(UntoldDigest { digest, failed, counted, .. }) = digest {
             (Some(digest), vec![failed], counted)
         } else {
-            let takes = |(_, other): &(_, &Channel)| !other.fallback && other.settings.takes(detection);
+            let labels = tenant.labels_of(&detection.site);
+            let takes = |(_, other): &(_, &Channel)| !other.fallback && other.takes(detection, labels);
             let failed = tenant.channels.iter().filter(takes);
             let failed = failed.map(|(id, other)| Failed { channel: id.clone(), kind: other.kind.clone() });
             (None, failed.collect(), Vec::new())

@@ -2,6 +2,7 @@
 
 pub mod chain;
 pub mod channels;
+pub mod letters;
 pub mod words;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

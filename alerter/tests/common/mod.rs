@@ -80,6 +80,7 @@ pub(crate) fn channels(tenant: &str, ids: &[&str]) -> DetectionsRecord {
         kind: kind_of(id),
         settings: ChannelSettings::default(),
         fallback: false,
+        labels: Vec::new(),
     };
     let channels = ids.iter().map(channel).collect();
     DetectionsRecord::ChannelsConfigured(ChannelsConfigured { tenant: tenant.parse().unwrap(), channels })
@@ -100,7 +101,7 @@ pub(crate) fn fired(tenant: &str, seq: u64, state: DetectionState) -> Detections
 
 pub(crate) fn started(due: &Due, at: WallMs) -> DetectionsRecord {
     let Due { tenant, delivery, attempt, .. } = due.clone();
-    DetectionsRecord::AttemptStarted(AttemptStarted { tenant, delivery, attempt, at })
+    DetectionsRecord::AttemptStarted(AttemptStarted { tenant, delivery, attempt, at, frozen: None })
 }
 
 pub(crate) fn ended(

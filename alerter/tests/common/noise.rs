@@ -58,6 +58,7 @@ pub(crate) fn silence_of(tenant: &str, id: &str, matchers: &[&str]) -> Silence {
         rule: None,
         severity: None,
         subsystem: None,
+        labels: Vec::new(),
     };
     for (name, value) in matchers.iter().filter_map(|word| word.split_once('=')) {
         match name {
@@ -65,6 +66,7 @@ pub(crate) fn silence_of(tenant: &str, id: &str, matchers: &[&str]) -> Silence {
             "rule" => silence.rule = Some(value.parse().unwrap()),
             "severity" => silence.severity = Severity::from_symbol(value),
             "subsystem" => silence.subsystem = Some(value.to_owned()),
+            "label" => silence.labels.push(value.replace(':', "=").parse().unwrap()),
             other => panic!("no such matcher: {other}"),
         }
     }

@@ -1,11 +1,13 @@
 //! `logystera delivery`: was it sent, and if not, why?
 
+mod dead;
 mod one;
 mod resend;
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use logystera_alerter::history::letters::LetterFilter;
 use logystera_alerter::history::words::{self, state, why};
 use logystera_alerter::history::{self, ChainState, Filter, History};
 use logystera_infra::directory::Directory;
@@ -26,7 +28,7 @@ use one::{ID_SHOWN, one};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   logystera delivery list --site my-shop
-  logystera delivery list --state dead --from 2d
+  logystera delivery list --dead --from 2d
   logystera delivery show 5f0c61d2")]
 pub struct Args {
     #[command(subcommand)]
@@ -41,6 +43,7 @@ enum Command {
     #[command(after_help = "Examples:
   logystera delivery list --site my-shop
   logystera delivery list --state not_sent --json | jq .reason
+  logystera delivery list --dead --channel ch_0123456789
   logystera delivery list --alert 1b9d6bcd
                           one alert, in each of its channels
 
@@ -52,6 +55,12 @@ TIME is 2026-01-01T00:00:00Z, milliseconds since 1970, or how long ago: 90s, 15m
         /// Only those that stand like this
         #[arg(long, value_parser = parse_state)]
         state: Option<AttemptState>,
+        /// Dead letters: what a channel was to be told, never took, and is told by nothing since
+        #[arg(long, conflicts_with_all = ["state", "alert"])]
+        dead: bool,
+        /// With --dead: only this channel's
+        #[arg(long, value_name = "CHANNEL", requires = "dead")]
+        channel: Option<String>,
         /// Only this site's
         #[arg(long)]
         site: Option<String>,
@@ -84,12 +93,14 @@ ID is the webhook-id of the message, or how it begins; `delivery list` shows it.
   logystera delivery resend 5f0c61d2 --channel ch_0123456789
   logystera delivery resend --alert 1b9d6bcd --channel ch_0123456789
                           the newest that is known of an alert
+  logystera delivery resend --dead --channel ch_0123456789 --from 2d
+                          all that the channel never took in two days
 
 It is a delivery of its own, with an id of its own: a receiver that remembers ids
 shows it. What was detected stays as it is.")]
     Resend {
         /// Id of the delivery, or how it begins
-        #[arg(value_name = "ID", required_unless_present = "alert", conflicts_with = "alert")]
+        #[arg(value_name = "ID", required_unless_present_any = ["alert", "dead"], conflicts_with = "alert")]
         delivery: Option<String>,
         /// Id of a detection, or how it begins
         #[arg(long, value_name = "ID", requires = "channel")]
@@ -97,6 +108,12 @@ shows it. What was detected stays as it is.")]
         /// To this channel
         #[arg(long, value_name = "CHANNEL")]
         channel: Option<String>,
+        /// All dead letters of the channel, as `delivery list --dead` shows them: the newest that is known of each alert
+        #[arg(long, requires = "channel", conflicts_with_all = ["delivery", "alert"])]
+        dead: bool,
+        /// With --dead: only what was given up since
+        #[arg(long, value_name = "TIME", requires = "dead")]
+        from: Option<String>,
     },
 }
 
@@ -110,12 +127,21 @@ fn parse_state(text: &str) -> Result<AttemptState, String> {
 /// Runs it.
 pub fn run(args: &Args) -> ExitCode {
     match &args.command {
-        Command::List { state, site, alert, from, limit } => {
+        Command::List { dead: true, site, channel, from, limit, .. } => {
+            let (site, channel) = (site.clone(), channel.clone());
+            let done = dead::list(&args.place, LetterFilter { channel, site, from_ms: None }, from.as_deref(), *limit);
+            finish("delivery list", done.map(|()| DONE))
+        }
+        Command::List { state, site, alert, from, limit, .. } => {
             let filter = Filter { state: *state, site: site.clone(), alert: alert.clone(), from_ms: None };
             let done = list(&args.place, filter, from.as_deref(), *limit as usize);
             finish("delivery list", done.map(|()| DONE))
         }
-        Command::Resend { delivery, alert, channel } => {
+        Command::Resend { dead: true, channel, from, .. } => {
+            let done = dead::resend(&args.place, channel.as_deref().unwrap_or_default(), from.as_deref());
+            finish("delivery resend", done.map(|()| DONE))
+        }
+        Command::Resend { delivery, alert, channel, .. } => {
             let asked =
                 resend::Asked { delivery: delivery.as_deref(), alert: alert.as_deref(), channel: channel.as_deref() };
             finish("delivery resend", resend::resend(&args.place, &asked).map(|()| DONE))
@@ -133,10 +159,27 @@ fn list(place: &PlaceArgs, filter: Filter, from: Option<&str>, limit: usize) -> 
     }
     let (newest, unreadable) = history::newest(&*log, &filter, limit)?;
     let mut out = Out::new();
+    match (place.json, newest.is_empty()) {
+        (false, true) => out.line("No such deliveries in topic attempts.")?,
+        _ => print_rows(&mut out, &newest, place.json)?,
+    }
+    out.flush()?;
+    tell_unreadable(unreadable);
+    Ok(())
+}
+
+fn tell_unreadable(unreadable: u64) {
+    if unreadable > 0 {
+        eprintln!("{} of topic attempts cannot be read and are not shown", counted(unreadable, "record", "records"));
+    }
+}
+
+/// Rows in a table, or as JSON.
+fn print_rows(out: &mut Out, rows: &[Attempt], as_json: bool) -> Result<(), CliError> {
     let head = ["DELIVERY", "TIME", "SITE", "RULE", "CHANNEL", "TRIES", "STATE"];
     let mut lines = vec![head.map(str::to_owned)];
-    for row in &newest {
-        if place.json {
+    for row in rows {
+        if as_json {
             out.json(&object(row))?;
             continue;
         }
@@ -150,16 +193,7 @@ fn list(place: &PlaceArgs, filter: Filter, from: Option<&str>, limit: usize) -> 
             sentence(row),
         ]);
     }
-    match (place.json, newest.is_empty()) {
-        (true, _) => {}
-        (false, true) => out.line("No such deliveries in topic attempts.")?,
-        (false, false) => table(&mut out, &lines)?,
-    }
-    out.flush()?;
-    if unreadable > 0 {
-        eprintln!("{} of topic attempts cannot be read and are not shown", counted(unreadable, "record", "records"));
-    }
-    Ok(())
+    if as_json { Ok(()) } else { table(out, &lines) }
 }
 
 /// How a row stands, for people.

@@ -8,6 +8,7 @@ use logystera_control::{Answer, Request};
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::directory::Directory;
 use logystera_schemas::noise::Silence;
+use logystera_schemas::text::Shown;
 use logystera_schemas::time::WallMs;
 use serde_json::json;
 
@@ -43,6 +44,7 @@ enum Command {
   logystera silence add --for 2h --reason \"mail server moves\" --subsystem mail
   logystera silence add --for 30m --reason \"known, see the ticket\" \\
     --rule mail-delivery-failing --site my-shop
+  logystera silence add --for 2h --reason \"new release\" --label env=staging
   logystera silence add --for 4h --from 2026-01-10T22:00Z --reason maintenance
 
 Everything that is named must hold of an alert: --site and --rule together mean
@@ -70,6 +72,9 @@ A span is 90s, 15m, 2h or 3d; a silence ends within 90 days.")]
         /// Only alerts of this part of a site, such as mail
         #[arg(long, value_name = "NAME")]
         subsystem: Option<String>,
+        /// Only alerts of sites with this label; can be given several times: one value of each key is enough
+        #[arg(long, value_name = "KEY=VALUE")]
+        label: Vec<String>,
         /// Whose alerts; without it those of the site's tenant, or of the only one
         #[arg(long, value_name = "TENANT")]
         tenant: Option<String>,
@@ -118,7 +123,7 @@ fn silence(args: &Args) -> Result<u8, CliError> {
             list(&log.directory()?, *all, &args.place)?;
             return Ok(DONE);
         }
-        Command::Add { span_ms, reason, from, site, rule, severity, subsystem, tenant, author } => {
+        Command::Add { span_ms, reason, from, site, rule, severity, subsystem, label, tenant, author } => {
             Request::SilenceAdd(NewSilence {
                 tenant: tenant.clone(),
                 for_ms: *span_ms,
@@ -129,6 +134,7 @@ fn silence(args: &Args) -> Result<u8, CliError> {
                 rule: rule.clone(),
                 severity: severity.clone(),
                 subsystem: subsystem.clone(),
+                labels: label.clone(),
             })
         }
         Command::End { silence } => Request::SilenceEnd { silence: silence.clone() },
@@ -174,6 +180,7 @@ fn list(directory: &Directory, all: bool, place: &PlaceArgs) -> Result<(), CliEr
         if place.json {
             let mut object = json!(silence);
             object["state"] = json!(state);
+            object["labels"] = json!(silence.labels.iter().map(ToString::to_string).collect::<Vec<_>>());
             out.json(&object)?;
             continue;
         }
@@ -215,6 +222,7 @@ fn about(silence: &Silence) -> String {
     let rule = silence.rule.as_ref().map(|rule| format!("rule {rule}"));
     let severity = silence.severity.map(|severity| severity.to_string());
     let part = silence.subsystem.as_ref().map(|part| format!("part {part}"));
-    let said: Vec<String> = [site, rule, severity, part].into_iter().flatten().collect();
+    let labels = silence.labels.iter().map(|label| format!("sites with {}", Shown(&label.to_string())));
+    let said: Vec<String> = [site, rule, severity, part].into_iter().flatten().chain(labels).collect();
     if said.is_empty() { "everything".to_owned() } else { said.join(", ") }
 }

@@ -1,6 +1,7 @@
 //! `logystera site`: sites and their signing keys.
 
 mod keys;
+mod set;
 mod show;
 
 use std::fs::File;
@@ -24,8 +25,9 @@ use crate::installation::open::open_log;
 use crate::when;
 use keys::{describe, key_object};
 use logystera_sender::target::is_plain_abroad;
+use set::SetArgs;
 
-/// Add, show and close sites, and rotate or revoke their keys
+/// Add, show, set and close sites, and rotate or revoke their keys
 ///
 /// A site is one monitored web application. Its integration signs each batch with one of the site's keys. A secret is shown
 /// once, when its key is made.
@@ -34,6 +36,7 @@ use logystera_sender::target::is_plain_abroad;
   logystera site add \"My shop\"         print the DSN for the integration
   logystera site rotate-key my-shop    a new key; the old one ends in 7 days
   logystera site revoke-key my-shop k1
+  logystera site set my-shop --url https://shop.example --label env=production
   logystera site close my-shop         for good: its alerts resolve
   logystera site list
   logystera site show my-shop          its keys and spools, what it waits for
@@ -100,6 +103,14 @@ enum Command {
         #[arg(long)]
         stolen: bool,
     },
+    /// Say what a site is called, where it is, and what it is sorted by
+    #[command(after_help = set::EXAMPLES)]
+    Set {
+        /// Id of the site
+        site: String,
+        #[command(flatten)]
+        set: SetArgs,
+    },
     /// Close a site for good: what is firing resolves, its senders are told to stop. History stays; there is no way back
     #[command(after_help = "Example:
   logystera site close my-shop")]
@@ -146,6 +157,7 @@ fn site(args: &Args) -> Result<u8, CliError> {
         Command::RevokeKey { site, key, stolen } => {
             (Request::SiteRevokeKey { site: site.clone(), key: key.clone(), stolen: *stolen }, false)
         }
+        Command::Set { site, set } => (set.request(site)?, false),
         Command::Close { site } => (Request::SiteClose { site: site.clone() }, false),
     };
     let keep = match &args.command {
@@ -166,6 +178,7 @@ fn site(args: &Args) -> Result<u8, CliError> {
             }
             if args.place.json { out.json(&key)? } else { print_key(&mut out, &key, keep)? }
         }
+        Answer::Site(now) => set::tell(&mut out, &now, args.place.json)?,
         Answer::Closed { already } if args.place.json => out.json(&json!({"closed": true, "already": already}))?,
         Answer::Closed { already: true } => out.line("It is closed already, for good.")?,
         Answer::Closed { already: false } => out.line(
@@ -281,7 +294,10 @@ fn list(directory: &Directory, place: &PlaceArgs) -> Result<(), CliError> {
         let keys = directory.keys(site.site.as_str());
         if json {
             let keys: Vec<_> = keys.map(|key| key_object(key, now)).collect();
-            out.json(&json!({"site": site.site, "tenant": site.tenant, "name": site.name, "created_at": site.created_at, "closed_at": site.closed_at, "keys": keys}))?;
+            out.json(&json!({
+                "site": site.site, "tenant": site.tenant, "name": site.name, "created_at": site.created_at, "closed_at": site.closed_at, "keys": keys,
+                "url": site.url, "labels": show::labels_object(&site.labels),
+            }))?;
         } else {
             let keys: Vec<String> = keys.map(|k| describe(k, now)).collect();
             let created = when::show(site.created_at);

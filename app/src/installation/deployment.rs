@@ -83,7 +83,15 @@ mod tests {
 
     fn site() -> Entity {
         let (site, tenant) = ("shop".parse().unwrap(), "t1".parse().unwrap());
-        Entity::Site(Site { site, tenant, name: "Shop".to_owned(), created_at: 5, closed_at: None })
+        Entity::Site(Site {
+            site,
+            tenant,
+            name: "Shop".to_owned(),
+            created_at: 5,
+            closed_at: None,
+            url: None,
+            labels: Vec::new(),
+        })
     }
 
     /// An older version's file.

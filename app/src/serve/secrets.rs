@@ -1,4 +1,4 @@
-//! Opens the secrets of topic `control` for the gateway and the alerter. They stay sealed in memory, and are opened for each
+//! Opens the secrets of topic `control` for the gateway and the alerter, and tells the latter what sites are called. They stay sealed in memory, and are opened for each
 //! use: that takes a microsecond, and a revocation needs no cache to be told.
 
 use std::fmt::Display;
@@ -11,7 +11,9 @@ use logystera_infra::secrets::MasterKey;
 use logystera_infra::telemetry::Seldom;
 use logystera_ingest::core::replay::KeyStatus;
 use logystera_ingest::{KeyEntry, Keys, SiteEntry};
-use logystera_schemas::ids::{ChannelId, TenantId};
+use logystera_schemas::alert::NamedSite;
+use logystera_schemas::control::Site;
+use logystera_schemas::ids::{ChannelId, SiteId, TenantId};
 use logystera_schemas::signature::Secret;
 
 use crate::installation::channels;
@@ -106,5 +108,12 @@ impl Channels for ChannelTargets {
             self.sealed.tell("channel", tenant, channel);
         }
         target
+    }
+
+    fn site(&self, tenant: &TenantId, site: &SiteId) -> Option<NamedSite> {
+        let directory = self.directory.current();
+        let found = directory.site(site.as_str()).filter(|found| found.tenant == *tenant)?;
+        let Site { site, name, url, labels, .. } = found.as_ref().clone();
+        Some(NamedSite { site, name, url, labels })
     }
 }

@@ -61,6 +61,7 @@ fn gone_twice(folder: &Folder, channel: &str) {
         kind: "webhook".to_owned(),
         settings: ChannelSettings::default(),
         fallback: false,
+        labels: Vec::new(),
     }];
     put(&mut planner, &mut values, &ChannelsConfigured { tenant, channels });
     let now = now_ms();
@@ -72,7 +73,7 @@ fn gone_twice(folder: &Folder, channel: &str) {
         }
         let due = planner.due().next().expect("it is due");
         let (tenant, delivery, attempt) = (due.tenant, due.delivery, due.attempt);
-        put(&mut planner, &mut values, &AttemptStarted { tenant: tenant.clone(), delivery, attempt, at });
+        put(&mut planner, &mut values, &AttemptStarted { tenant: tenant.clone(), delivery, attempt, at, frozen: None });
         let (outcome, status) = (AttemptOutcome::Gone, Some(410));
         let (retry_after_s, duration_ms, cause) = (None, 1, None);
         let ended = AttemptEnded {

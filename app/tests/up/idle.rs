@@ -147,6 +147,7 @@ impl Installation {
             kind: "webhook".to_owned(),
             settings: ChannelSettings::default(),
             fallback: false,
+            labels: Vec::new(),
         }];
         let tenant = "acme".parse().unwrap();
         self.append(Topic::Detections, schema::encode(&ChannelsConfigured { tenant, channels }));

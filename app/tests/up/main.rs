@@ -4,6 +4,7 @@
 
 mod channels;
 mod commands;
+mod dead_letters;
 mod folder;
 mod full_disk;
 mod idle;
@@ -11,6 +12,7 @@ mod reload;
 mod replay;
 mod sending;
 mod silences;
+mod site_names;
 mod sites;
 mod skip;
 mod snapshots;

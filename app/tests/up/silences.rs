@@ -98,16 +98,30 @@ fn what_a_channel_takes_is_set_shown_and_undone() {
     let channel = id(&folder.json(&["channel", "add", "webhook", "https://nowhere.invalid/hook"])[0], "channel");
     assert!(folder.expect(0, &["channel", "list"]).contains("everything"));
     let set = |args: &[&str], code: i32| folder.expect(code, &[&["channel", "set", &channel], args].concat());
-    set(&["--severity", "warning", "--subsystem", "mail", "--subsystem", "db", "--site", "shop", "--rule", "r1"], 0);
+    set(
+        &[
+            "--severity",
+            "warning",
+            "--subsystem",
+            "mail",
+            "--subsystem",
+            "db",
+            "--site",
+            "shop",
+            "--rule",
+            "mail-delivery-failing",
+        ],
+        0,
+    );
     set(&["--no-resolved", "--quiet", "22:00-07:00+02:00", "--quiet-except", "critical", "--per-minute", "10"], 0);
     let settings = folder.json(&["channel", "list"]).remove(0)["settings"].take();
     let expected = serde_json::json!({
-        "severity": "warning", "subsystems": ["mail", "db"], "rules": ["r1"], "sites": ["shop"], "resolved": false,
+        "severity": "warning", "subsystems": ["mail", "db"], "rules": ["mail-delivery-failing"], "sites": ["shop"], "resolved": false,
         "quiet": {"utc_offset_min": 120, "from_min": 1320, "to_min": 420, "except": "critical", "hours": "22:00-07:00+02:00"},
         "per_minute": 10
     });
     assert_eq!(settings, expected);
-    let said = "warning and worse; parts mail, db; rules r1; sites shop; not when it is over; quiet 22:00-07:00+02:00 except critical; 10 a minute";
+    let said = "warning and worse; parts mail, db; rules mail-delivery-failing; sites shop; not when it is over; quiet 22:00-07:00+02:00 except critical; 10 a minute";
     assert!(folder.expect(0, &["channel", "list"]).contains(said));
     set(&["--severity", "info", "--all-subsystems", "--all-rules", "--all-sites", "--resolved", "--no-quiet"], 0);
     assert!(set(&["--no-per-minute"], 0).contains("every alert"));

@@ -153,7 +153,15 @@ fn a_name_that_hides_something_is_refused_and_an_old_one_is_shown_with_it() {
     let embedded = Embedded::open(&folder.data()).unwrap();
     let (site, tenant) = ("old".parse().unwrap(), "default".parse().unwrap());
     let name = "pohs\u{202e} \u{2066}x\u{1b}[2J".to_owned();
-    let record = Entity::Site(Site { site, tenant, name: name.clone(), created_at: 0, closed_at: None });
+    let record = Entity::Site(Site {
+        site,
+        tenant,
+        name: name.clone(),
+        created_at: 0,
+        closed_at: None,
+        url: None,
+        labels: Vec::new(),
+    });
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(embedded.log().append(vec![entry(&record)])).unwrap();
     embedded.close();

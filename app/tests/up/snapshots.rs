@@ -52,7 +52,15 @@ fn judged() -> Folder {
             SignalsRecord::Batch(batch) => batch.head.site.to_string(),
             SignalsRecord::SiteConfigured(configured) => {
                 let (site, tenant, name) = (configured.site.clone(), configured.tenant, configured.name);
-                entries.push(entry(&Entity::Site(Site { site, tenant, name, created_at: 0, closed_at: None })));
+                entries.push(entry(&Entity::Site(Site {
+                    site,
+                    tenant,
+                    name,
+                    created_at: 0,
+                    closed_at: None,
+                    url: None,
+                    labels: Vec::new(),
+                })));
                 configured.site.to_string()
             }
             _ => String::new(),

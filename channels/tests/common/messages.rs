@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use logystera_schemas::alert::{About, Digest, DigestCount, Due, Merged, Told};
+use logystera_schemas::alert::{About, Digest, DigestCount, Due, Frozen, Merged, NamedSite, Told};
 use logystera_schemas::detection::{Detection, DetectionState};
+use logystera_schemas::labels::SiteLabel;
 use logystera_schemas::time::WallMs;
 
 use super::{START_MS, detection, due_of_detection};
@@ -26,6 +27,18 @@ pub(crate) fn digest() -> Due {
     let over = DigestCount { is_over: true, alerts: 1, ..began.clone() };
     let digest = Digest { since: WallMs(START_MS), counts: vec![began, over], rest: 7 };
     Due { about: About::Digest(digest, named), ..due_of_detection(firing()) }
+}
+
+/// The site of [`detection`], as its owner knows it.
+pub(crate) fn named_site() -> Arc<Frozen> {
+    let label = |key: &str, value: &str| SiteLabel { key: key.to_owned(), value: value.to_owned() };
+    let site = NamedSite {
+        site: "t-site".parse().unwrap(),
+        name: "Müller & Söhne".to_owned(),
+        url: Some("https://shop.example/de".to_owned()),
+        labels: vec![label("env", "production"), label("team", "shop")],
+    };
+    Arc::new(Frozen { sites: vec![site], ..Frozen::default() })
 }
 
 fn firing() -> Detection {

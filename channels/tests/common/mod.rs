@@ -53,5 +53,15 @@ pub(crate) fn due_of_detection(detection: Detection) -> Due {
     let delivery = DeliveryId(Sha256Digest::of(&name).0[..16].try_into().unwrap());
     let (tenant, channel) = (detection.tenant.clone(), "a".parse().unwrap());
     let (about, merged) = (About::Detection, Merged::default());
-    Due { tenant, delivery, attempt: 1, channel, about, detection: Arc::new(detection), merged, fallback: None }
+    Due {
+        tenant,
+        delivery,
+        attempt: 1,
+        channel,
+        about,
+        detection: Arc::new(detection),
+        merged,
+        fallback: None,
+        frozen: None,
+    }
 }

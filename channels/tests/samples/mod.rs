@@ -16,6 +16,7 @@ use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 
+use crate::common::messages::named_site;
 use crate::common::{START_MS, detection, due_of_detection};
 use crate::{PIECES, URL, any_due, any_text};
 
@@ -67,8 +68,8 @@ fn ordinary() -> [(&'static str, Told); 4] {
     };
     let mut found = detection("t", 1, DetectionState::Firing);
     found.evidence = (0..14).map(evidence).collect();
-    let firing = due_of_detection(found);
-    let mut over = due_of_detection(detection("t", 2, DetectionState::Resolved));
+    let firing = Due { frozen: Some(named_site()), ..due_of_detection(found) };
+    let mut over = Due { frozen: Some(named_site()), ..due_of_detection(detection("t", 2, DetectionState::Resolved)) };
     over.merged = Merged { lines: 3, firings: 2, since: START_MS - 3_600_000, untold: true };
     let mut news = firing.clone();
     news.about = About::ChannelDisabled("old".parse().unwrap());

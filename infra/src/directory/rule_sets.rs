@@ -144,7 +144,15 @@ mod tests {
 
     fn site(id: &str, closed_at: Option<i64>) -> Entity {
         let (site, tenant) = (id.parse().unwrap(), "t1".parse().unwrap());
-        Entity::Site(Site { site, tenant, name: id.to_owned(), created_at: 5, closed_at })
+        Entity::Site(Site {
+            site,
+            tenant,
+            name: id.to_owned(),
+            created_at: 5,
+            closed_at,
+            url: None,
+            labels: Vec::new(),
+        })
     }
 
     /// However often rules are published, the memory is that of the ones in use; and any other is found.

@@ -25,7 +25,15 @@ fn key(id: &str, revoked_at: Option<i64>) -> Entity {
 
 fn site(closed_at: Option<i64>) -> Entity {
     let (site, tenant) = ("shop".parse().unwrap(), "t1".parse().unwrap());
-    Entity::Site(Site { site, tenant, name: "Shop".to_owned(), created_at: 5, closed_at })
+    Entity::Site(Site {
+        site,
+        tenant,
+        name: "Shop".to_owned(),
+        created_at: 5,
+        closed_at,
+        url: None,
+        labels: Vec::new(),
+    })
 }
 
 #[tokio::test]

@@ -61,6 +61,7 @@ impl Filled {
                 kind: "webhook".to_owned(),
                 settings: ChannelSettings::default(),
                 fallback: false,
+                labels: Vec::new(),
             });
             let tenant: TenantId = tenant.parse().unwrap();
             let record = ChannelsConfigured { tenant: tenant.clone(), channels: channels.to_vec() };
@@ -129,7 +130,7 @@ impl Filled {
         for due in self.planner.due().collect::<Vec<_>>() {
             let at = self.planner.wall();
             let (tenant, delivery, attempt) = (due.tenant.clone(), due.delivery, due.attempt);
-            let started = AttemptStarted { tenant, delivery, attempt, at };
+            let started = AttemptStarted { tenant, delivery, attempt, at, frozen: None };
             self.put(due.tenant.as_str(), schema::encode(&started), DetectionsRecord::AttemptStarted(started));
         }
     }

@@ -6,6 +6,10 @@ pub const EVIDENCE_SHOWN_MAX: usize = 10;
 /// Alerts of a bundle or of a digest that a message for people shows, the first; of more it says how many.
 pub const ALERTS_SHOWN_MAX: usize = 20;
 
+/// Sites of which a message tells more than the id, the first that it names. What is known of them goes with the first
+/// attempt into the log, and is kept as long as the delivery lives.
+pub const SITES_NAMED_MAX: usize = 100;
+
 /// Milliseconds in which a channel's messages are counted.
 pub const RATE_WINDOW_MS: i64 = 60_000;
 /// Messages that a channel of Slack gets a minute: half of what Slack takes, and more than anybody reads.
@@ -20,6 +24,7 @@ pub const DIGEST_COUNTS_MAX: usize = 50;
 pub const DIGEST_NAMED_MAX: usize = 10;
 
 const _: () = assert!(DIGEST_NAMED_MAX <= ALERTS_SHOWN_MAX, "what a digest names is shown");
+const _: () = assert!(ALERTS_SHOWN_MAX <= SITES_NAMED_MAX, "each alert that is shown names its site");
 const _: () = assert!(
     SLACK_PER_MINUTE as i64 * SLACK_GAP_MS < RATE_WINDOW_MS,
     "what a channel of Slack takes a minute leaves in that minute"

@@ -14,6 +14,12 @@ pub const EPISODES_MAX: usize = 20_000;
 pub const HELD_BACK_MAX: usize = 10_000;
 /// Subsystems, rules or sites that a channel's settings name, of each.
 pub const SETTINGS_LISTED_MAX: usize = 100;
+/// Labels of a site: each is told in messages, and asked by routes.
+pub const SITE_LABELS_MAX: usize = 16;
+/// Characters of a label's value.
+pub const LABEL_VALUE_CHARS_MAX: usize = 64;
+/// Characters of a site's address on the web.
+pub const SITE_URL_CHARS_MAX: usize = 200;
 /// Messages a minute that a channel's limit may say: five a second, far more than people read. Each record of a storm
 /// looks at so many.
 pub const PER_MINUTE_MAX: u32 = 300;

@@ -2,6 +2,7 @@
 //! place where a field's name, place and type are said a second time.
 
 use apache_avro::types::Value as Avro;
+use logystera_schemas::alert::{Frozen, Merged, NamedSite};
 use logystera_schemas::avro::Blob;
 use logystera_schemas::batch::{BatchHead, Platform};
 use logystera_schemas::catalogue::{SIGNAL_TYPES, SignalType, SignalTypes};
@@ -19,6 +20,7 @@ use logystera_schemas::detection::{
 use logystera_schemas::ids::{
     ChannelId, DeliveryId, EpisodeId, KeyId, ResendId, RuleName, Sha256Digest, SilenceId, SiteId, SpoolId, TenantId,
 };
+use logystera_schemas::labels::{SiteLabel, SiteLabelled};
 use logystera_schemas::noise::{ChannelSettings, QuietHours, Silence};
 use logystera_schemas::signals_topic::{KeyRevoked, Refused, Seal, SiteClosed, SiteConfigured, Tick};
 use logystera_schemas::snapshot::{Snapshot, SnapshotEntry, SnapshotSite};
@@ -252,12 +254,17 @@ records! {
     }
     QuietHours { utc_offset_min from_min to_min except }
     ChannelSettings { severity subsystems rules sites resolved quiet per_minute }
-    ChannelRef { channel kind settings fallback }
+    SiteLabel { key value }
+    SiteLabelled { tenant site labels }
+    Merged { lines firings since untold }
+    NamedSite { site name url labels }
+    Frozen { public_url sites merged advised }
+    ChannelRef { channel kind settings fallback labels }
     Silence {
-        silence tenant author reason created_at from until ended_at site rule severity subsystem
+        silence tenant author reason created_at from until ended_at site rule severity subsystem labels
     }
     ChannelsConfigured { tenant channels }
-    AttemptStarted { tenant delivery attempt at }
+    AttemptStarted { tenant delivery attempt at frozen }
     ChannelEnabled { tenant channel }
     Resend { tenant resend channel by at detection }
     AttemptEnded { tenant delivery attempt outcome status retry_after_s duration_ms cause detail }
@@ -269,10 +276,10 @@ records! {
     SnapshotEntry { key value }
     Snapshot { key_group generation partition position at part parts encryption_key sites entries }
     Tenant { tenant name created_at }
-    Site { site tenant name created_at closed_at }
+    Site { site tenant name created_at closed_at url labels }
     Key { site key sealed_secret created_at not_before not_after revoked_at stolen }
     RuleSet { digest body }
-    Channel { channel tenant kind sealed_config created_at removed_at settings fallback }
+    Channel { channel tenant kind sealed_config created_at removed_at settings fallback labels }
     Partitions { topic generations phase }
     Lease { role instance incarnation renewal left released at ticks }
     Skip { topic generation partition from to reason at }

@@ -1,5 +1,6 @@
 //! One fixed record of each kind.
 
+use logystera_schemas::alert::{Frozen, Merged, NamedSite};
 use logystera_schemas::avro::{Blob, Writer};
 use logystera_schemas::batch::{self, BatchHead, Platform, Value};
 use logystera_schemas::catalogue::{SignalType, SignalTypes};
@@ -15,6 +16,7 @@ use logystera_schemas::detection::{
     BundleBy, BundleSpec, Detection, DetectionReason, DetectionState, Evidence, Label, Severity,
 };
 use logystera_schemas::ids::{DeliveryId, EpisodeId, ResendId, Sha256Digest, SpoolId};
+use logystera_schemas::labels::{SiteLabel, SiteLabelled};
 use logystera_schemas::noise::{ChannelSettings, QuietHours, Silence};
 use logystera_schemas::schema::{self, Kind};
 use logystera_schemas::signals_topic::{KeyRevoked, Refused, Seal, SiteClosed, SiteConfigured, Tick};
@@ -153,6 +155,7 @@ pub(crate) fn of(kind: Kind) -> Vec<u8> {
                 kind: "webhook".to_owned(),
                 settings: settings(),
                 fallback: true,
+                labels: vec![env()],
             }],
         }),
         Kind::Resend => schema::encode(&Resend {
@@ -165,11 +168,15 @@ pub(crate) fn of(kind: Kind) -> Vec<u8> {
         }),
         Kind::ChannelEnabled => schema::encode(&ChannelEnabled { tenant: id("acme"), channel: id("hook") }),
         Kind::Silence => schema::encode(&silence()),
+        Kind::SiteLabelled => {
+            schema::encode(&SiteLabelled { tenant: id("acme"), site: id("site_7qd"), labels: vec![env()] })
+        }
         Kind::AttemptStarted => schema::encode(&AttemptStarted {
             tenant: id("acme"),
             delivery: DeliveryId([0xdd; 16]),
             attempt: 2,
             at: WallMs(AT),
+            frozen: Some(frozen()),
         }),
         Kind::AttemptEnded => schema::encode(&AttemptEnded {
             tenant: id("acme"),
@@ -214,7 +221,19 @@ fn silence() -> Silence {
         rule: None,
         severity: Some(Severity::Critical),
         subsystem: Some("auth".to_owned()),
+        labels: vec![env()],
     }
+}
+
+fn env() -> SiteLabel {
+    SiteLabel { key: "env".to_owned(), value: "live".to_owned() }
+}
+
+fn frozen() -> Frozen {
+    let (site, name, url) = (id("site_7qd"), "Acme shop".to_owned(), Some("https://acme.example".to_owned()));
+    let merged = Merged { lines: 2, firings: 1, since: AT, untold: true };
+    let sites = vec![NamedSite { site, name, url, labels: vec![env()] }];
+    Frozen { public_url: "https://in.example".to_owned(), sites, merged: vec![merged], advised: true }
 }
 
 fn snapshot() -> Snapshot {
@@ -247,6 +266,8 @@ fn control_record(kind: Kind) -> Vec<u8> {
             name: "Acme shop".to_owned(),
             created_at: AT,
             closed_at: Some(AT + 1),
+            url: Some("https://acme.example".to_owned()),
+            labels: vec![env()],
         }),
         Kind::Key => schema::encode(&Key {
             site: id("site_7qd"),
@@ -268,6 +289,7 @@ fn control_record(kind: Kind) -> Vec<u8> {
             removed_at: None,
             settings: settings(),
             fallback: true,
+            labels: vec![env()],
         }),
         Kind::Partitions => schema::encode(&Partitions {
             topic: GrowingTopic::Detections,

@@ -37,7 +37,7 @@ pub(in crate::core) fn fate(
     if channel.fallback {
         return Fate::Unwanted;
     }
-    let takes = channel.settings.takes(detection);
+    let takes = channel.takes(detection, tenant.labels_of(&detection.site));
     if is_over(detection) {
         match tenant.episodes.knows(detection.id, id) {
             Knows::No if takes || tenant.episodes.is_held(detection.id, id) => return Fate::Not(Reason::NeverTold),
@@ -63,7 +63,8 @@ fn is_over(detection: &Detection) -> bool {
 /// silence, which does not hold after it, or of quiet hours, which do not follow each other.
 fn hold(tenant: &Tenant, channel: &Channel, detection: &Detection, wall: WallMs) -> Option<Hold> {
     let silenced = |at: WallMs| {
-        let meant = tenant.silences.values().filter(|s| !is_over(detection) && s.is_live(at) && s.matches(detection));
+        let live = tenant.silences.values().filter(|s| !is_over(detection) && s.is_live(at));
+        let meant = live.filter(|s| s.matches(detection, tenant.labels_of(&detection.site)));
         meant.map(|silence| silence.until).max()
     };
     let quiet = |at: WallMs| {

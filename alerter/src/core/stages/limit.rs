@@ -177,6 +177,7 @@ impl Delivery {
             alone: false,
             released: false,
             fallback: None,
+            frozen: None,
             attempts: 0,
             off_schedule: 0,
             refusals: 0,

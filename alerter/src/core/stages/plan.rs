@@ -53,6 +53,7 @@ pub(in crate::core) fn plan(
         alone: false,
         released: false,
         fallback: None,
+        frozen: None,
         attempts: 0,
         off_schedule: 0,
         refusals: 0,

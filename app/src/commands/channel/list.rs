@@ -75,7 +75,7 @@ pub(super) fn print(directory: &Directory, known: &Known, place: &PlaceArgs) -> 
                 tenant.tenant.to_string(),
                 address.unwrap_or_else(|| "-".to_owned()),
                 when::show(channel.created_at),
-                set::text(&channel.settings, channel.fallback),
+                set::text(channel),
                 state,
             ]);
         }
@@ -103,6 +103,7 @@ fn object(channel: &Channel, status: Option<&ChannelStatus>, address: Option<&st
         settings["quiet"]["hours"] = json!(quiet.to_string());
     }
     object.insert("settings".to_owned(), settings);
+    object.insert("labels".to_owned(), json!(channel.labels.iter().map(ToString::to_string).collect::<Vec<_>>()));
     object.insert("fallback".to_owned(), json!(channel.fallback));
     object.extend(state(status));
     object

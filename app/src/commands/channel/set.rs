@@ -2,8 +2,9 @@
 
 use logystera_control::Request;
 use logystera_control::settings::{NONE, SettingsChange};
+use logystera_schemas::control::Channel;
 use logystera_schemas::ids::{RuleName, SiteId};
-use logystera_schemas::noise::ChannelSettings;
+use logystera_schemas::text::Shown;
 
 use crate::cli::CliError;
 
@@ -13,6 +14,8 @@ pub(super) const EXAMPLES: &str = "Examples:
   logystera channel set ch_0123456789 --quiet 22:00-07:00+02:00 \\
     --quiet-except critical
   logystera channel set ch_0123456789 --no-resolved --per-minute 10
+  logystera channel set ch_0123456789 --label env=production
+                          only alerts of sites with this label
   logystera channel set ch_0123456789 --fallback on
                           told of what no other channel took, and only that
   logystera channel set ch_0123456789 --severity info --all-subsystems \\
@@ -47,6 +50,12 @@ pub(super) struct SetArgs {
     /// Those of every site
     #[arg(long)]
     all_sites: bool,
+    /// Only alerts of sites with this label; can be given several times: one value of each key is enough
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "all_labels")]
+    label: Vec<String>,
+    /// Those of sites with any labels, or none
+    #[arg(long)]
+    all_labels: bool,
     /// Tell it that something is over, too
     #[arg(long, conflicts_with = "no_resolved")]
     resolved: bool,
@@ -83,6 +92,7 @@ impl SetArgs {
             subsystems: list(&self.subsystem, self.all_subsystems),
             rules: list(&self.rule, self.all_rules),
             sites: list(&self.site, self.all_sites),
+            labels: list(&self.label, self.all_labels),
             resolved,
             quiet: if self.no_quiet { Some(NONE.to_owned()) } else { self.quiet.clone() },
             quiet_except: self.quiet_except.clone(),
@@ -97,8 +107,9 @@ impl SetArgs {
 }
 
 /// What a channel takes, for people.
-pub(super) fn text(settings: &ChannelSettings, is_fallback: bool) -> String {
-    if is_fallback {
+pub(super) fn text(channel: &Channel) -> String {
+    let settings = &channel.settings;
+    if channel.fallback {
         let rate = settings.per_minute.map_or(String::new(), |n| format!("; {n} a minute"));
         return format!("what no other channel took{rate}");
     }
@@ -108,6 +119,8 @@ pub(super) fn text(settings: &ChannelSettings, is_fallback: bool) -> String {
     said.extend(list("parts", settings.subsystems.iter().map(String::as_str).collect()));
     said.extend(list("rules", settings.rules.iter().map(RuleName::as_str).collect()));
     said.extend(list("sites", settings.sites.iter().map(SiteId::as_str).collect()));
+    let labels: Vec<String> = channel.labels.iter().map(|label| Shown(&label.to_string()).to_string()).collect();
+    said.extend(list("sites with", labels.iter().map(String::as_str).collect()));
     said.extend((!settings.resolved).then(|| "not when it is over".to_owned()));
     said.extend(settings.quiet.map(|quiet| {
         let except = quiet.except.map_or(String::new(), |least| format!(" except {least}"));

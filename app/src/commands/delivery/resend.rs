@@ -29,29 +29,41 @@ pub(super) fn resend(place: &PlaceArgs, asked: &Asked<'_>) -> Result<(), CliErro
         let log = open_log(&place.data, &place.cluster)?;
         what(&*log, asked, place)?
     };
-    let hex = schema::encode(&detection).iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
-    let request = Request::DeliveryResend { channel: channel.clone(), detection: hex };
-    let Answer::Resent { resend } = ask(&place.data.data, &place.cluster, &request, false)? else {
-        return Err(CliError::not_available("the running logystera gave an answer to something else"));
-    };
-    let unreadable = || CliError::not_available("the running logystera gave an answer that cannot be read");
-    let id: ChannelId = channel.parse().map_err(|_| unreadable())?;
-    let delivery = resent_id(&detection, &id, &resend.parse().map_err(|_| unreadable())?).to_string();
+    let Requested { resend, delivery } = ask_for(place, &detection, &channel)?;
     let mut out = Out::new();
     if place.json {
-        let alert = detection.id;
-        out.json(
-            &json!({"resend": resend, "delivery": delivery, "channel": channel, "alert": alert, "seq": detection.seq}),
-        )?;
+        let (alert, seq) = (detection.id, detection.seq);
+        out.json(&json!({"resend": resend, "delivery": delivery, "channel": channel, "alert": alert, "seq": seq}))?;
     } else {
         out.line(format_args!("Asked for: delivery {delivery} to channel {channel}."))?;
         out.line(format_args!("How it stands: logystera delivery show {}{}", &delivery[..ID_SHOWN], place.flags()))?;
     }
     Ok(out.flush()?)
+}
+
+/// What was asked for.
+pub(super) struct Requested {
+    /// Names the record that asks.
+    pub(super) resend: String,
+    /// Id of the delivery that comes of it.
+    pub(super) delivery: String,
+}
+
+/// Asks for one detection to one channel.
+pub(super) fn ask_for(place: &PlaceArgs, detection: &Detection, channel: &str) -> Result<Requested, CliError> {
+    let hex = schema::encode(detection).iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    let request = Request::DeliveryResend { channel: channel.to_owned(), detection: hex };
+    let Answer::Resent { resend } = ask(&place.data.data, &place.cluster, &request, false)? else {
+        return Err(CliError::not_available("the running logystera gave an answer to something else"));
+    };
+    let unreadable = || CliError::not_available("the running logystera gave an answer that cannot be read");
+    let id: ChannelId = channel.parse().map_err(|_| unreadable())?;
+    let delivery = resent_id(detection, &id, &resend.parse().map_err(|_| unreadable())?).to_string();
+    Ok(Requested { resend, delivery })
 }
 
 /// The detection, and the channel that is to be told of it.
@@ -98,7 +110,20 @@ fn what(log: &dyn InstallationLog, asked: &Asked<'_>, place: &PlaceArgs) -> Resu
 
 /// The newest detection that is wanted.
 fn newest(log: &dyn InstallationLog, wanted: impl Fn(&Detection) -> bool) -> Result<Option<Detection>, CliError> {
-    let (directory, mut found) = (log.directory()?, None);
+    let mut found = None;
+    each_record(log, |record| {
+        if let DetectionsRecord::Detection(detection) = record
+            && wanted(&detection)
+        {
+            found = Some(*detection);
+        }
+    })?;
+    Ok(found)
+}
+
+/// Gives every record of topic `detections` that can be read to `take`, in its order.
+pub(super) fn each_record(log: &dyn InstallationLog, mut take: impl FnMut(DetectionsRecord)) -> Result<(), CliError> {
+    let directory = log.directory()?;
     for part in log.parts(Topic::Detections) {
         let skips = directory.skips(Topic::Detections, part.generation, part.partition);
         let bounds = log.bounds(Topic::Detections, part)?;
@@ -108,13 +133,11 @@ fn newest(log: &dyn InstallationLog, wanted: impl Fn(&Detection) -> bool) -> Res
             let Some(last) = records.last() else { break };
             from = last.offset + 1;
             for record in &records {
-                if let Ok(DetectionsRecord::Detection(detection)) = DetectionsRecord::decode(&record.value)
-                    && wanted(&detection)
-                {
-                    found = Some(*detection);
+                if let Ok(record) = DetectionsRecord::decode(&record.value) {
+                    take(record);
                 }
             }
         }
     }
-    Ok(found)
+    Ok(())
 }

@@ -8,6 +8,7 @@ use logystera_processor::core::{HeldView, SiteView, SpoolView, Until, Wait};
 use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::control::{Key, Site};
 use logystera_schemas::ids::SpoolId;
+use logystera_schemas::labels::SiteLabel;
 use logystera_schemas::text::Shown;
 use serde_json::{Value, json};
 
@@ -50,6 +51,13 @@ fn print_configured(out: &mut Out, directory: &Directory, site: &Site) -> Result
     out.line(format_args!("site      {}", site.site))?;
     out.line(format_args!("name      {}", Shown(&site.name)))?;
     out.line(format_args!("tenant    {}", site.tenant))?;
+    if let Some(url) = &site.url {
+        out.line(format_args!("address   {}", Shown(url)))?;
+    }
+    if !site.labels.is_empty() {
+        let labels: Vec<String> = site.labels.iter().map(|label| Shown(&label.to_string()).to_string()).collect();
+        out.line(format_args!("labels    {}", labels.join(", ")))?;
+    }
     out.line(format_args!("created   {}", when::show(site.created_at)))?;
     if let Some(at) = site.closed_at {
         out.line(format_args!("closed    {}, for good", when::show(at)))?;
@@ -174,8 +182,13 @@ fn object(directory: &Directory, site: &Site, engine: &EngineView) -> Value {
     };
     json!({
         "site": site.site, "name": site.name, "tenant": site.tenant, "created_at": site.created_at,
-        "closed_at": site.closed_at, "keys": keys, "rules": rules, "engine": engine, "engine_absent": absent,
+        "closed_at": site.closed_at, "url": site.url, "labels": labels_object(&site.labels), "keys": keys, "rules": rules, "engine": engine, "engine_absent": absent,
     })
+}
+
+/// Labels in JSON, by key.
+pub(super) fn labels_object(labels: &[SiteLabel]) -> Value {
+    labels.iter().map(|label| (label.key.clone(), json!(label.value))).collect()
 }
 
 fn engine_object(view: &SiteView) -> Value {

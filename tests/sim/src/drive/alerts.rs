@@ -181,6 +181,7 @@ fn memory(told: &[Output], all: &[Output], rng: &mut Rng) -> Memory {
                 kind: "webhook".to_owned(),
                 settings: ChannelSettings::default(),
                 fallback: false,
+                labels: Vec::new(),
             })
         });
         durable.append(schema::encode(&ChannelsConfigured { tenant, channels: channels.collect() }));
