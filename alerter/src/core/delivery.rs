@@ -111,9 +111,9 @@ impl Delivery {
     pub(super) fn only(&self, order: u64) -> Option<Self> {
         let lead = self.line(order)?.clone();
         let (channel, gathers, digest) = (self.channel.clone(), self.gathers.clone(), self.digest.clone());
-        let (disabled, fallback) = (self.disabled.clone(), self.fallback.clone());
+        let (disabled, fallback, frozen) = (self.disabled.clone(), self.fallback.clone(), self.frozen.clone());
         let others = BTreeMap::new();
-        Some(Self { channel, lead, others, gathers, digest, disabled, fallback, ..*self })
+        Some(Self { channel, lead, others, gathers, digest, disabled, fallback, frozen, ..*self })
     }
 
     /// Whether it goes on to tell what it told: a bundle that was tried may have been heard, and the next try says the
