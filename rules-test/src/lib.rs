@@ -6,6 +6,7 @@
 //! - `why`: what came until then, counted by hand (each of the `measures`): the reason that is given where they differ
 //! - `shown`: results for a terminal and as `JUnit` XML
 
+mod groups;
 mod measures;
 mod timeline;
 mod why;

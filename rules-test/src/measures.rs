@@ -6,8 +6,8 @@ use logystera_processor::core::{Condition, Rule};
 use logystera_schemas::batch::Value;
 use logystera_schemas::text::counted;
 
+use crate::groups::{Labels, group_of, in_window, label, span};
 use crate::timeline::Signal;
-use crate::why::{Labels, group_of, in_window, label, span};
 use crate::world::START_MS;
 
 /// How far a measure is, of the matches that came until `now`.
@@ -101,7 +101,7 @@ fn part(
     let largest = groups.values().copied().max_by(|(a, m), (b, n)| (a * n).cmp(&(b * m)).then(m.cmp(n)));
     let (part, all) = largest.unwrap_or((0, 0));
     let groups = if groups.len() > 1 { format!(" in the worst of {} groups", groups.len()) } else { String::new() };
-    let shown = if all == 0 { String::new() } else { format!(" ({})", percent(part * 10_000 / all)) };
+    let shown = (part * 10_000).checked_div(all).map(|share| format!(" ({})", percent(share))).unwrap_or_default();
     format!("judged last at {}: {part} of {all}{shown} within {}{groups}", span(end), span(within_ms))
 }
 

@@ -4,6 +4,7 @@ use logystera_processor::core::{Condition, GroupStanding, Rule, Stage};
 use logystera_rules::{Expectation, RuleTest, RuleTests, TestState, from_canonical};
 use logystera_schemas::limits::{BATCH_SIGNALS_MAX, TICK_MS};
 
+use crate::groups::span;
 use crate::timeline::{self, Signal};
 use crate::why;
 use crate::world::{START_MS, World, WorldError};
@@ -147,13 +148,13 @@ fn compare(rule: &Rule, expected: &Expectation, standings: &[GroupStanding], cam
     if is_right && expected.count.is_none_or(|wanted| wanted == count) {
         return None;
     }
-    let at = why::span(expected.at_ms);
+    let at = span(expected.at_ms);
     let of = |state: TestState, count: Option<u64>| match count {
         Some(count) => format!("{} with a count of {count}", state.as_str()),
         None => state.as_str().to_owned(),
     };
     let seen = of(state(stage), expected.count.map(|_| count));
-    let until = |ms: i64| why::span(ms - START_MS);
+    let until = |ms: i64| span(ms - START_MS);
     let besides = match stage {
         Stage::Pending(for_at) => format!(" (the condition must hold until {})", until(for_at.0)),
         Stage::Clearing(at) => format!(" (the condition is false again, and the alert resolves at {})", until(at.0)),

@@ -143,7 +143,7 @@ fn reason(threshold: &str, signals: &str) -> String {
     ));
     let words: Vec<&str> = said.split_whitespace().collect();
     let words = words.join(" ");
-    let (_, reason) = words.split_once("expected firing, was inactive: ").unwrap_or_else(|| panic!("{words}"));
+    let (_, reason) = words.split_once("expected firing, was inactive: ").expect(&words);
     reason.split_once(" no test makes it fire").unwrap().0.to_owned()
 }
 

@@ -2,17 +2,16 @@
 
 use logystera_processor::core::{Condition, Expected};
 use logystera_schemas::catalogue::SignalType;
-use logystera_schemas::limits::{BLIND_AFTER_MS_MIN, RULE_SPAN_MS_MAX, RULE_SPAN_MS_MIN};
+use logystera_schemas::limits::{BLIND_AFTER_MS_MIN, RULE_SPAN_MS_MAX};
 
 use crate::canonical::Json;
 use crate::code::Code;
 use crate::duration::short;
+use crate::measure;
 use crate::read::{self, Keys};
 use crate::report::{Place, Report};
-use crate::threshold;
+use crate::threshold::{self, SPANS};
 use crate::yaml::Node;
-
-pub(crate) const SPANS: std::ops::RangeInclusive<i64> = RULE_SPAN_MS_MIN..=RULE_SPAN_MS_MAX;
 
 /// Reads `absent` in either of its forms: a missing signal, or (`blind_after`) a silent site.
 pub(crate) fn absent(node: &Node, group_by: Option<Place>, report: &mut Report<'_>) -> Option<Condition> {
@@ -62,13 +61,8 @@ pub(crate) fn canonical(condition: &Condition, signal: Option<SignalType>) -> (&
 /// The span that `{within}` stands for, in milliseconds.
 pub(crate) fn span_ms(condition: &Condition) -> i64 {
     match condition {
-        Condition::Count { within_ms, .. }
-        | Condition::Distinct { within_ms, .. }
-        | Condition::Sum { within_ms, .. }
-        | Condition::Ratio { within_ms, .. }
-        | Condition::Percentile { within_ms, .. } => *within_ms,
-        Condition::All(measures) => measures.first().map_or(0, span_ms),
         Condition::Absent { for_ms, .. } => *for_ms,
         Condition::Blind { after_ms } => *after_ms,
+        measures => measure::within_ms(measures),
     }
 }

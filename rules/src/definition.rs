@@ -16,7 +16,7 @@ use crate::message::{self, Names};
 use crate::read::{self, Keys, Later};
 use crate::report::{Place, Report};
 use crate::suggest;
-use crate::threshold::Watched;
+use crate::window::Watched;
 use crate::yaml::{Node, Yaml};
 use crate::{clauses, condition, filter, threshold};
 

@@ -23,6 +23,7 @@ mod measure;
 mod message;
 mod threshold;
 mod vanity;
+mod window;
 
 mod lint;
 

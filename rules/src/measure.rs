@@ -10,7 +10,7 @@ use crate::canonical::Json;
 use crate::code::Code;
 use crate::read::{self, Keys};
 use crate::report::{Place, Report};
-use crate::threshold::{Watched, Window};
+use crate::window::{Counted, Watched, Window};
 use crate::yaml::Node;
 use crate::{clauses, filter, vanity};
 
@@ -34,8 +34,11 @@ pub(crate) fn read(
         "percentile" => percentile(node, watched, window, report),
         "count" => {
             let threshold = read::int(node, "`count`", 1..=i64::from(THRESHOLD_MAX), report)? as u32;
-            let resolution_ms = window.counted(threshold, node.place, report)?;
-            Some(Condition::Count { threshold, within_ms: window.within_ms()?, resolution_ms })
+            let resolution_ms = match window.counted(threshold, node.place, report)? {
+                Counted::Exactly => None,
+                Counted::InPanes(ms) => Some(ms),
+            };
+            Some(Condition::Count { threshold, within_ms: window.within_ms?, resolution_ms })
         }
         "sum" => sum(node, watched, window, report),
         _ => distinct(node, watched, window, report),
@@ -67,7 +70,7 @@ fn distinct(node: &Node, watched: &Watched<'_>, window: &Window, report: &mut Re
         }
     };
     let at_least = read::int(at_least?, "`at_least`", 2..=values_max, report)? as u32;
-    Some(Condition::Distinct { field, at_least, within_ms: window.within_ms()? })
+    Some(Condition::Distinct { field, at_least, within_ms: window.within_ms? })
 }
 
 fn sum(node: &Node, watched: &Watched<'_>, window: &Window, report: &mut Report<'_>) -> Option<Condition> {
@@ -89,7 +92,7 @@ fn sum(node: &Node, watched: &Watched<'_>, window: &Window, report: &mut Report<
         return None;
     }
     let at_least = u64::try_from(at_least?).ok()?;
-    Some(Condition::Sum { field, at_least, within_ms: window.within_ms()?, pane_ms: window.pane_ms()? })
+    Some(Condition::Sum { field, at_least, within_ms: window.within_ms?, pane_ms: window.pane_ms()? })
 }
 
 fn ratio(
@@ -109,7 +112,7 @@ fn ratio(
         return None;
     }
     check_part(key, "`of`", &of, watched, report)?;
-    let (within_ms, pane_ms) = (window.within_ms()?, window.pane_ms()?);
+    let (within_ms, pane_ms) = (window.within_ms?, window.pane_ms()?);
     Some(Condition::Ratio { of, at_least: at_least?, min: min?, within_ms, pane_ms })
 }
 
@@ -129,7 +132,7 @@ fn percentile(node: &Node, watched: &Watched<'_>, window: &Window, report: &mut 
     let all = watched.filter.cloned().unwrap_or_default().0.into_iter().chain([has]).collect();
     let counted = Watched { filter: Some(&Filter(all)), ..*watched };
     check_part(node.place, "`at_least`", &of, &counted, report)?;
-    let (within_ms, pane_ms) = (window.within_ms()?, window.pane_ms()?);
+    let (within_ms, pane_ms) = (window.within_ms?, window.pane_ms()?);
     Some(Condition::Percentile { field, thousandths: thousandths?, at_least, min: min?, within_ms, pane_ms })
 }
 
@@ -262,5 +265,18 @@ pub(crate) fn canonical(measure: &Condition, signal: Option<SignalType>) -> (&'s
         }
         // Not a measure: it has a form of its own.
         Condition::All(_) | Condition::Absent { .. } | Condition::Blind { .. } => ("", Json::map([])),
+    }
+}
+
+/// The length of the window of a measure, or of several.
+pub(crate) fn within_ms(condition: &Condition) -> i64 {
+    match condition {
+        Condition::Count { within_ms, .. }
+        | Condition::Distinct { within_ms, .. }
+        | Condition::Sum { within_ms, .. }
+        | Condition::Ratio { within_ms, .. }
+        | Condition::Percentile { within_ms, .. } => *within_ms,
+        Condition::All(measures) => measures.first().map_or(0, within_ms),
+        Condition::Absent { .. } | Condition::Blind { .. } => 0,
     }
 }

@@ -42,7 +42,7 @@ fn lasting_ms(condition: &Condition) -> Option<i64> {
         Condition::Count { within_ms, .. }
         | Condition::Distinct { within_ms, .. }
         | Condition::Sum { within_ms, .. } => Some(*within_ms),
-        Condition::All(measures) => measures.iter().map(lasting_ms).reduce(|one, other| one.and(other)).flatten(),
+        Condition::All(measures) => measures.iter().map(lasting_ms).reduce(Option::and).flatten(),
         // What is good ends a ratio before its window does.
         Condition::Ratio { .. } | Condition::Percentile { .. } | Condition::Absent { .. } | Condition::Blind { .. } => {
             None

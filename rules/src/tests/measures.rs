@@ -1,6 +1,6 @@
 //! Thresholds of sums, ratios and percentiles, and of several measures: what is read, and what is refused.
 
-use logystera_processor::core::Condition;
+use logystera_processor::core::Condition::{self, Count, Distinct, Percentile, Ratio, Sum};
 
 use super::accepted::rule;
 use crate::{from_canonical, from_yaml};
@@ -85,7 +85,6 @@ fn the_count_of_an_episode_is_that_of_the_first_measure() {
          ratio: {of: {outcome: failed}, at_least: 5%, min: 20}, percentile: {field: recipients, p: 50, at_least: 9, min: 1}, within: 1m}",
     );
     let Condition::All(measures) = rule.condition else { panic!("{:?}", rule.condition) };
-    use Condition::{Count, Distinct, Percentile, Ratio, Sum};
     let [Ratio { .. }, Percentile { .. }, Count { .. }, Sum { .. }, Distinct { .. }] = measures.as_slice() else {
         panic!("{measures:?}")
     };

@@ -3,8 +3,10 @@
 //!
 //! A new kind is a file, a line in `kinds!`, and a line in [`ConditionPlan::new`].
 
+#[macro_use]
+mod kinds;
+
 pub(crate) mod absence;
-pub(crate) mod all;
 pub(crate) mod blind;
 pub(crate) mod count;
 pub(crate) mod distinct;
@@ -23,184 +25,6 @@ use logystera_schemas::time::SiteMs;
 use super::episode::Event;
 use super::rule::Condition;
 use kind::{Match, Plan as _, State as _, Taken};
-
-/// Declares the kinds whose state is kept by group, each with the number that its state is stored under.
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $number:literal => $kind:ident($module:ident)),* $(,)?) => {
-        /// The plan of a rule's condition.
-        #[derive(Clone, Debug)]
-        pub(crate) enum ConditionPlan {
-            $($(#[$doc])* $kind($module::Plan),)*
-            /// The site's own silence. It has no groups: [`RuleExtras`](super::rule_groups::RuleExtras) has its state.
-            Blind(blind::Plan),
-        }
-
-        /// What a group remembers of its matches.
-        #[derive(Clone, Debug, PartialEq, Eq)]
-        pub(crate) enum ConditionState {
-            $($(#[$doc])* $kind($module::State),)*
-        }
-
-        impl ConditionPlan {
-            /// The state of a group that has seen nothing. None: the rule has no groups.
-            pub(crate) fn state(&self) -> Option<ConditionState> {
-                match self {
-                    $(Self::$kind(_) => Some(ConditionState::$kind($module::State::default())),)*
-                    Self::Blind(_) => None,
-                }
-            }
-
-            /// See [`kind::Plan::read`].
-            pub(crate) fn read(&self, signal: SignalType, fields: &mut FieldSet) {
-                match self {
-                    $(Self::$kind(plan) => plan.read(signal, fields),)*
-                    Self::Blind(_) => {}
-                }
-            }
-
-            /// See [`kind::Plan::repeats`].
-            pub(crate) fn repeats(&self, signal: SignalType) -> Option<usize> {
-                match self {
-                    $(Self::$kind(plan) => plan.repeats(signal),)*
-                    Self::Blind(_) => None,
-                }
-            }
-
-            /// See [`kind::Plan::is_match`].
-            #[inline]
-            pub(crate) fn is_match(&self, fields: &Fields<'_>) -> bool {
-                match self {
-                    $(Self::$kind(plan) => plan.is_match(fields),)*
-                    Self::Blind(_) => false,
-                }
-            }
-
-            /// See [`kind::Plan::has_standing_group`].
-            pub(crate) fn has_standing_group(&self) -> bool {
-                match self {
-                    $(Self::$kind(plan) => plan.has_standing_group(),)*
-                    Self::Blind(_) => false,
-                }
-            }
-
-            /// See [`kind::Plan::bytes_max`].
-            pub(crate) fn bytes_max(&self) -> usize {
-                match self {
-                    $(Self::$kind(plan) => plan.bytes_max(),)*
-                    Self::Blind(_) => 0,
-                }
-            }
-        }
-
-        // A group is made by its rule's plan and goes when that changes: a state never meets a plan of another kind.
-        impl ConditionState {
-            /// See [`kind::State::ONLY_PUTS_OFF`].
-            #[inline]
-            pub(crate) fn only_puts_off(&self) -> bool {
-                match self {
-                    $(Self::$kind(_) => $module::State::ONLY_PUTS_OFF,)*
-                }
-            }
-
-            /// See [`kind::State::take`].
-            #[inline]
-            pub(crate) fn take(&mut self, plan: &ConditionPlan, matching: &Match<'_>) -> Taken {
-                match (self, plan) {
-                    $((Self::$kind(state), ConditionPlan::$kind(plan)) => state.take(plan, matching),)*
-                    _ => Taken::Outside,
-                }
-            }
-
-            /// See [`kind::State::turns_at`].
-            #[inline]
-            pub(crate) fn turns_at(&self, plan: &ConditionPlan, holds: bool, stand_still: bool) -> Option<SiteMs> {
-                match (self, plan) {
-                    $((Self::$kind(state), ConditionPlan::$kind(plan)) => state.turns_at(plan, holds, stand_still),)*
-                    _ => None,
-                }
-            }
-
-            /// See [`kind::State::turn`].
-            pub(crate) fn turn(&mut self, plan: &ConditionPlan, held: bool, at: SiteMs) -> Event {
-                match (self, plan) {
-                    $((Self::$kind(state), ConditionPlan::$kind(plan)) => state.turn(plan, held, at),)*
-                    _ => Event::Unmet,
-                }
-            }
-
-            /// See [`kind::State::holds_at`].
-            pub(crate) fn holds_at(&self, plan: &ConditionPlan, held: bool, now: SiteMs) -> bool {
-                match (self, plan) {
-                    $((Self::$kind(state), ConditionPlan::$kind(plan)) => state.holds_at(plan, held, now),)*
-                    _ => false,
-                }
-            }
-
-            /// See [`kind::State::begins_with`].
-            pub(crate) fn begins_with(&self, plan: &ConditionPlan) -> u64 {
-                match (self, plan) {
-                    $((Self::$kind(state), ConditionPlan::$kind(plan)) => state.begins_with(plan),)*
-                    _ => 0,
-                }
-            }
-
-            /// See [`kind::State::empties_at`].
-            #[inline]
-            pub(crate) fn empties_at(&self, plan: &ConditionPlan) -> Option<SiteMs> {
-                match (self, plan) {
-                    $((Self::$kind(state), ConditionPlan::$kind(plan)) => state.empties_at(plan),)*
-                    _ => None,
-                }
-            }
-
-            /// See [`kind::State::move_back`].
-            pub(crate) fn move_back(&mut self, ms: i64, now: SiteMs, plan: &ConditionPlan) {
-                match (self, plan) {
-                    $((Self::$kind(state), ConditionPlan::$kind(plan)) => state.move_back(ms, now, plan),)*
-                    _ => {}
-                }
-            }
-
-            /// See [`kind::State::bytes`].
-            #[inline]
-            pub(crate) fn bytes(&self) -> usize {
-                match self {
-                    $(Self::$kind(state) => state.bytes(),)*
-                }
-            }
-
-            /// See [`kind::State::firing_reason`].
-            pub(crate) fn firing_reason(&self) -> DetectionReason {
-                match self {
-                    $(Self::$kind(state) => state.firing_reason(),)*
-                }
-            }
-
-            /// Reads the state of the kind that is stored under this number.
-            fn read_kind(number: usize, from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-                match number {
-                    $($number => Ok(Self::$kind(Datum::read(from)?)),)*
-                    _ => Err(DecodeError::Range),
-                }
-            }
-        }
-
-        impl Datum for ConditionState {
-            fn write(&self, to: &mut Writer) {
-                match self {
-                    $(Self::$kind(state) => {
-                        to.long($number);
-                        state.write(to);
-                    })*
-                }
-            }
-
-            fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-                Self::read_kind(from.index([$($number),*].len())?, from)
-            }
-        }
-    };
-}
 
 kinds! {
     /// So many matches in a window.
@@ -255,6 +79,163 @@ impl ConditionPlan {
             Condition::All(ref measures) => Self::All(all::Plan(measures.iter().map(Self::new).collect())),
             Condition::Absent { for_ms, expected } => Self::Absence(absence::Plan { for_ms, expected }),
             Condition::Blind { after_ms } => Self::Blind(blind::Plan { after_ms }),
+        }
+    }
+}
+
+/// Several measures, all of which must hold. Each is what it would be alone, and remembers whether it holds.
+pub(crate) mod all {
+    use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
+    use logystera_schemas::batch::{FieldSet, Fields};
+    use logystera_schemas::catalogue::SignalType;
+    use logystera_schemas::time::SiteMs;
+
+    use super::super::episode::Event;
+    use super::kind::{self, Match, Taken};
+    use super::{ConditionPlan, ConditionState};
+
+    /// Bytes that a measure counts for besides what it remembers.
+    const MEASURE_BYTES: usize = 64;
+
+    /// The measures of a rule. The first is the one whose number is the episode's.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Plan(pub(crate) Vec<ConditionPlan>);
+
+    /// The measures of a group, in the order of the plan; none before the first match.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub(crate) struct State(Vec<Measure>);
+
+    /// One of them.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    struct Measure {
+        /// Whether it holds.
+        holds: bool,
+        state: ConditionState,
+    }
+
+    impl kind::Plan for Plan {
+        fn read(&self, signal: SignalType, fields: &mut FieldSet) {
+            self.0.iter().for_each(|measure| measure.read(signal, fields));
+        }
+
+        fn repeats(&self, signal: SignalType) -> Option<usize> {
+            self.0.iter().find_map(|measure| measure.repeats(signal))
+        }
+
+        fn is_match(&self, fields: &Fields<'_>) -> bool {
+            self.0.iter().any(|measure| measure.is_match(fields))
+        }
+
+        fn bytes_max(&self) -> usize {
+            self.0.iter().map(|measure| MEASURE_BYTES + measure.bytes_max()).sum()
+        }
+    }
+
+    impl kind::State for State {
+        type Plan = Plan;
+
+        const ONLY_PUTS_OFF: bool = false;
+
+        fn take(&mut self, Plan(plans): &Plan, matching: &Match<'_>) -> Taken {
+            if self.0.is_empty() {
+                let states = plans.iter().filter_map(ConditionPlan::state);
+                self.0 = states.map(|state| Measure { holds: false, state }).collect();
+            }
+            let (mut is_inside, mut count, mut is_part) = (false, 0, None);
+            for (place, (measure, plan)) in self.0.iter_mut().zip(plans).enumerate() {
+                if !plan.is_match(matching.fields) {
+                    continue;
+                }
+                let Taken::Inside { counted, becomes, is_part: belongs } = measure.state.take(plan, matching) else {
+                    continue;
+                };
+                is_inside = true;
+                measure.holds |= becomes.is_some();
+                if place == 0 {
+                    count = counted;
+                }
+                if let Some(belongs) = belongs {
+                    is_part = Some(belongs || is_part == Some(true));
+                }
+            }
+            if is_inside {
+                Taken::Inside { counted: count, becomes: self.met(plans, matching.now), is_part }
+            } else {
+                Taken::Outside
+            }
+        }
+
+        fn turns_at(&self, Plan(plans): &Plan, _: bool, _: bool) -> Option<SiteMs> {
+            self.0.iter().zip(plans).filter_map(|(measure, plan)| measure.turns_at(plan)).min()
+        }
+
+        fn turn(&mut self, Plan(plans): &Plan, _: bool, at: SiteMs) -> Event {
+            for (measure, plan) in self.0.iter_mut().zip(plans) {
+                if measure.turns_at(plan).is_some_and(|due| due <= at) {
+                    measure.holds = measure.state.turn(plan, measure.holds, at) != Event::Unmet;
+                }
+            }
+            self.met(plans, at).unwrap_or(Event::Unmet)
+        }
+
+        fn begins_with(&self, Plan(plans): &Plan) -> u64 {
+            self.0.first().zip(plans.first()).map_or(0, |(measure, plan)| measure.state.begins_with(plan))
+        }
+
+        /// When the last of them has nothing left.
+        fn empties_at(&self, Plan(plans): &Plan) -> Option<SiteMs> {
+            let ends = self.0.iter().zip(plans).filter_map(|(measure, plan)| measure.state.empties_at(plan));
+            Some(ends.max().unwrap_or(SiteMs::MIN))
+        }
+
+        fn move_back(&mut self, ms: i64, now: SiteMs, Plan(plans): &Plan) {
+            for (measure, plan) in self.0.iter_mut().zip(plans) {
+                measure.state.move_back(ms, now, plan);
+            }
+        }
+
+        fn bytes(&self) -> usize {
+            self.0.iter().map(|measure| MEASURE_BYTES + measure.state.bytes()).sum()
+        }
+    }
+
+    impl State {
+        /// That the condition holds, if all measures do.
+        fn met(&self, plans: &[ConditionPlan], now: SiteMs) -> Option<Event> {
+            let mut measures = self.0.iter().zip(plans);
+            let holds = measures.all(|(measure, plan)| measure.state.holds_at(plan, measure.holds, now));
+            holds.then(|| Event::Met {
+                count: self.0.first().zip(plans.first()).map_or(0, |(measure, plan)| measure.state.begins_with(plan)),
+            })
+        }
+    }
+
+    impl Measure {
+        fn turns_at(&self, plan: &ConditionPlan) -> Option<SiteMs> {
+            self.state.turns_at(plan, self.holds, false)
+        }
+    }
+
+    impl Datum for Measure {
+        fn write(&self, to: &mut Writer) {
+            self.holds.write(to);
+            self.state.write(to);
+        }
+
+        fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+            Ok(Self { holds: bool::read(from)?, state: ConditionState::read_measure(from)? })
+        }
+    }
+
+    impl Datum for State {
+        fn write(&self, to: &mut Writer) {
+            to.long(self.0.len() as i64);
+            self.0.iter().for_each(|measure| measure.write(to));
+        }
+
+        fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+            let measures = (0..from.block()?).map(|_| Measure::read(from)).collect::<Result<_, _>>()?;
+            Ok(Self(measures))
         }
     }
 }

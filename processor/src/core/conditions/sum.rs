@@ -27,7 +27,9 @@ pub(crate) type State = Window<u64>;
 impl kind::Plan for Plan {
     fn read(&self, signal: SignalType, fields: &mut FieldSet) {
         fields.insert(self.field);
-        repeats(signal).into_iter().for_each(|field| fields.insert(field));
+        if let Some(field) = repeats(signal) {
+            fields.insert(field);
+        }
     }
 
     fn repeats(&self, signal: SignalType) -> Option<usize> {

@@ -91,7 +91,7 @@ fn keys_that_are_missing_or_do_not_go_together() {
       = help: a rule has one condition: make two rules
     "#);
     insta::assert_snapshot!(rule_errors("  threshold: {}\n  metric: m\n"), @r#"
-    error[E402]: `threshold` needs `count` or `distinct`
+    error[E402]: `threshold` needs `count`, `distinct`, `sum`, `ratio` or `percentile`
      --> t.yaml:7:3
       |
     7 |   threshold: {}

@@ -69,14 +69,11 @@ impl Group {
 
     /// When what a measure asks for, counted from the newest back, leaves the window; none where there is too little.
     fn clears_at(&self, place: usize, measure: &Condition) -> Option<i64> {
-        let mut weights: Vec<(i64, u64)> = match measure {
-            Condition::Distinct { field, .. } => {
-                self.newest_values(*field, place).iter().map(|(at, _)| (*at, 1)).collect()
-            }
-            _ => {
-                let taken = self.matches.iter().filter(|m| measures::takes(measure, &m.signal));
-                taken.map(|m| (m.at[place], measures::weight(measure, &m.signal))).collect()
-            }
+        let mut weights: Vec<(i64, u64)> = if let Condition::Distinct { field, .. } = measure {
+            self.newest_values(*field, place).iter().map(|(at, _)| (*at, 1)).collect()
+        } else {
+            let taken = self.matches.iter().filter(|m| measures::takes(measure, &m.signal));
+            taken.map(|m| (m.at[place], measures::weight(measure, &m.signal))).collect()
         };
         weights.sort_unstable();
         let mut sum = 0;
