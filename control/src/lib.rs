@@ -8,6 +8,7 @@ mod deliveries;
 pub mod deployment;
 mod rule_names;
 pub mod rules;
+pub mod said;
 pub mod settings;
 pub mod silences;
 pub mod site_change;

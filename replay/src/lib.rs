@@ -16,6 +16,8 @@ mod error;
 mod rows;
 mod verify;
 
+pub mod show;
+
 #[cfg(test)]
 mod tests;
 

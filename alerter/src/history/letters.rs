@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use logystera_infra::log::LogError;
 use logystera_infra::reading::Reading;
 use logystera_schemas::delivery::{Attempt, AttemptState};
+use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{DeliveryId, EpisodeId};
-use logystera_schemas::limits::DELIVERIES_LOOKED_AT_MAX;
-use logystera_schemas::topic::Topic;
+use logystera_schemas::limits::{DELIVERIES_LOOKED_AT_MAX, RESENT_AT_ONCE_MAX};
+use logystera_schemas::time::WallMs;
+use logystera_schemas::topic::{DetectionsRecord, Topic};
 
 use super::each_row;
 use crate::core::reason::{BUNDLED, QUEUE_FULL, RATE_LIMITED, SUPERSEDED};
@@ -134,6 +136,80 @@ pub fn dead<R: Reading + ?Sized>(log: &R, filter: &LetterFilter, limit: usize) -
     Ok(Letters { rows: rows.into_iter().skip(omitted).map(|(_, row)| row).collect(), omitted, unreadable })
 }
 
+/// What is known of an alert that is to be sent again.
+struct Known {
+    /// When it was given up.
+    given_up: WallMs,
+    /// Whether it was asked for since: it is on its way, though no row says so yet.
+    asked_for: bool,
+    /// Its newest line.
+    newest: Option<Detection>,
+}
+
+/// What one command has a channel told once more.
+#[derive(Debug, Default)]
+pub struct AtOnce {
+    /// Of each alert the newest line that is known, the alert that was given up first at the front.
+    pub detections: Vec<Detection>,
+    /// How many more are too old: topic `detections` does not reach back so far.
+    pub gone: usize,
+    /// How many dead letters are left for another command.
+    pub left: usize,
+    /// How many rows could not be read.
+    pub unreadable: u64,
+}
+
+/// The oldest dead letters that `filter` takes and nobody asked for since: at most [`RESENT_AT_ONCE_MAX`].
+pub fn at_once<R: Reading + ?Sized>(log: &R, filter: &LetterFilter) -> Result<AtOnce, LogError> {
+    let Letters { rows: mut letters, unreadable, .. } = dead(log, filter, DELIVERIES_LOOKED_AT_MAX)?;
+    let known = |row: &Attempt| (row.detection, Known { given_up: row.at, asked_for: false, newest: None });
+    let mut known: BTreeMap<EpisodeId, Known> = letters.iter().map(known).collect();
+    let directory = log.directory()?;
+    for part in log.parts(Topic::Detections) {
+        let skips = directory.skips(Topic::Detections, part.generation, part.partition);
+        let bounds = log.bounds(Topic::Detections, part)?;
+        let mut from = bounds.start;
+        while from < bounds.end {
+            let records = log.read_on(Topic::Detections, part, from, &skips)?;
+            let Some(last) = records.last() else { break };
+            from = last.offset + 1;
+            for record in &records {
+                learn(&mut known, filter, &record.value);
+            }
+        }
+    }
+    let left = keep_the_next(&mut letters, &known);
+    let asked = letters.len();
+    let newest = letters.iter().filter_map(|letter| known.remove(&letter.detection)?.newest);
+    let detections: Vec<Detection> = newest.collect();
+    Ok(AtOnce { gone: asked - detections.len(), detections, left, unreadable })
+}
+
+/// What a record of topic `detections` says of these alerts.
+fn learn(known: &mut BTreeMap<EpisodeId, Known>, filter: &LetterFilter, value: &[u8]) {
+    match DetectionsRecord::decode(value) {
+        Ok(DetectionsRecord::Detection(detection)) => {
+            if let Some(known) = known.get_mut(&detection.id) {
+                known.newest = Some(*detection);
+            }
+        }
+        Ok(DetectionsRecord::Resend(resend)) if filter.channel.as_deref() == Some(resend.channel.as_str()) => {
+            if let Some(known) = known.get_mut(&resend.detection.id) {
+                known.asked_for |= resend.at >= known.given_up;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Keeps those that one command sends again. Gives how many are left.
+fn keep_the_next(letters: &mut Vec<Attempt>, known: &BTreeMap<EpisodeId, Known>) -> usize {
+    letters.retain(|letter| known.get(&letter.detection).is_some_and(|known| !known.asked_for));
+    let left = letters.len().saturating_sub(RESENT_AT_ONCE_MAX);
+    letters.truncate(RESENT_AT_ONCE_MAX);
+    left
+}
+
 #[cfg(test)]
 mod tests {
     use logystera_schemas::ids::Sha256Digest;
@@ -211,6 +287,20 @@ mod tests {
                 dead.iter().map(|(_, row)| format!("{} {}", row.channel, name(row.detection))).collect();
             assert_eq!(dead.join(", "), expected, "{script}");
         }
+    }
+
+    #[test]
+    fn one_command_sends_as_many_as_there_is_room_for_the_oldest_first_and_none_twice() {
+        let all = RESENT_AT_ONCE_MAX + 5;
+        let mut letters: Vec<Attempt> = (0..all).map(|n| row(&format!("d{n} a x{n} dead status_404"))).collect();
+        let before = letters.clone();
+        let known = |(n, letter): (usize, &Attempt)| {
+            (letter.detection, Known { given_up: WallMs(7), asked_for: n < 2, newest: None })
+        };
+        let known = before.iter().enumerate().map(known).collect();
+        assert_eq!(keep_the_next(&mut letters, &known), 3);
+        assert_eq!(letters, before[2..all - 3]);
+        assert_eq!(letters.len(), RESENT_AT_ONCE_MAX);
     }
 
     #[test]

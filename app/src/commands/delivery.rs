@@ -3,23 +3,25 @@
 mod dead;
 mod one;
 mod resend;
+mod rows;
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use logystera_alerter::history::letters::LetterFilter;
-use logystera_alerter::history::words::{self, state, why};
+use logystera_alerter::history::words;
 use logystera_alerter::history::{self, ChainState, Filter, History};
 use logystera_infra::directory::Directory;
-use logystera_schemas::delivery::{Attempt, AttemptState};
+use logystera_schemas::delivery::AttemptState;
 use logystera_schemas::limits::DELIVERIES_LISTED_MAX;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::cli::{CliError, DONE, Out, PlaceArgs, counted, finish, table};
+use crate::cli::{CliError, DONE, Out, PlaceArgs, counted, finish};
 use crate::installation::open::open_log;
 use crate::installation::reading::site_of;
 use crate::when;
-use one::{ID_SHOWN, one};
+use one::one;
+use rows::{print_rows, sentence, tell_unreadable};
 
 /// Show what was sent, what was not, and why
 ///
@@ -168,51 +170,6 @@ fn list(place: &PlaceArgs, filter: Filter, from: Option<&str>, limit: usize) -> 
     Ok(())
 }
 
-fn tell_unreadable(unreadable: u64) {
-    if unreadable > 0 {
-        eprintln!("{} of topic attempts cannot be read and are not shown", counted(unreadable, "record", "records"));
-    }
-}
-
-/// Rows in a table, or as JSON.
-fn print_rows(out: &mut Out, rows: &[Attempt], as_json: bool) -> Result<(), CliError> {
-    let head = ["DELIVERY", "TIME", "SITE", "RULE", "CHANNEL", "TRIES", "STATE"];
-    let mut lines = vec![head.map(str::to_owned)];
-    for row in rows {
-        if as_json {
-            out.json(&object(row))?;
-            continue;
-        }
-        lines.push([
-            row.delivery.to_string()[..ID_SHOWN].to_owned(),
-            when::show(row.at.0),
-            row.site.to_string(),
-            row.rule.to_string(),
-            if row.channel.is_empty() { "-".to_owned() } else { row.channel.clone() },
-            row.attempt.to_string(),
-            sentence(row),
-        ]);
-    }
-    if as_json { Ok(()) } else { table(out, &lines) }
-}
-
-/// How a row stands, for people.
-fn sentence(row: &Attempt) -> String {
-    let then = if row.state == AttemptState::NotSent { "at" } else { "again at" };
-    let again = row.next_attempt_at.map_or(String::new(), |at| format!("; {then} {}", when::show(at.0)));
-    match why(row.state, &row.reason) {
-        Some(why) => format!("{}: {why}{again}", state(row.state)),
-        None => format!("{}{again}", state(row.state)),
-    }
-}
-
-/// The row, and what it means in words.
-fn object(row: &Attempt) -> Value {
-    let mut object = json!(row);
-    object["why"] = json!(why(row.state, &row.reason));
-    object
-}
-
 fn show(place: &PlaceArgs, id: &str) -> Result<(), CliError> {
     let log = open_log(&place.data, &place.cluster)?;
     let found = one(&*log, id, place)?;
@@ -220,8 +177,8 @@ fn show(place: &PlaceArgs, id: &str) -> Result<(), CliError> {
     let Some(newest) = rows.last() else { return Ok(()) };
     let mut out = Out::new();
     if place.json {
-        let mut object = object(newest);
-        object["rows"] = rows.iter().map(self::object).collect();
+        let mut object = rows::object(newest);
+        object["rows"] = rows.iter().map(rows::object).collect();
         object["omitted"] = json!(omitted);
         let (intact, broken_at) = match chain {
             ChainState::Unlinked => (None, None),

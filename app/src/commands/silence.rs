@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use logystera_control::said::{about, state};
 use logystera_control::silences::{NewSilence, Silenced};
 use logystera_control::{Answer, Request};
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::directory::Directory;
 use logystera_schemas::noise::Silence;
-use logystera_schemas::text::Shown;
 use logystera_schemas::time::WallMs;
 use serde_json::json;
 
@@ -205,24 +205,4 @@ fn list(directory: &Directory, all: bool, place: &PlaceArgs) -> Result<(), CliEr
     }
     out.flush()?;
     Ok(())
-}
-
-fn state(silence: &Silence, now: WallMs) -> &'static str {
-    match () {
-        () if silence.ended_at.is_some() => "ended",
-        () if silence.is_over(now) => "over",
-        () if silence.is_live(now) => "holds",
-        () => "to come",
-    }
-}
-
-/// What a silence is about, for people.
-fn about(silence: &Silence) -> String {
-    let site = silence.site.as_ref().map(|site| format!("site {site}"));
-    let rule = silence.rule.as_ref().map(|rule| format!("rule {rule}"));
-    let severity = silence.severity.map(|severity| severity.to_string());
-    let part = silence.subsystem.as_ref().map(|part| format!("part {part}"));
-    let labels = silence.labels.iter().map(|label| format!("sites with {}", Shown(&label.to_string())));
-    let said: Vec<String> = [site, rule, severity, part].into_iter().flatten().chain(labels).collect();
-    if said.is_empty() { "everything".to_owned() } else { said.join(", ") }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use logystera_alerter::core::{ChannelStatus, Condition, Planner};
 use logystera_alerter::history::channels::{newest, status as status_of};
+use logystera_control::said::gets;
 use logystera_infra::clock::{Clock, SystemClock};
 use logystera_infra::directory::Directory;
 use logystera_infra::secrets::MasterKey;
@@ -12,7 +13,6 @@ use logystera_schemas::delivery::Attempt;
 use logystera_schemas::time::WallMs;
 use serde_json::{Map, Value, json};
 
-use super::set;
 use crate::cli::table;
 use crate::cli::{CliError, Out, PlaceArgs};
 use crate::installation::channels::target;
@@ -75,7 +75,7 @@ pub(super) fn print(directory: &Directory, known: &Known, place: &PlaceArgs) -> 
                 tenant.tenant.to_string(),
                 address.unwrap_or_else(|| "-".to_owned()),
                 when::show(channel.created_at),
-                set::text(channel),
+                gets(channel),
                 state,
             ]);
         }

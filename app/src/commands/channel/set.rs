@@ -1,10 +1,7 @@
-//! `channel set`: what a channel gets, and when; and how a list says it.
+//! `channel set`: what a channel gets, and when.
 
 use logystera_control::Request;
 use logystera_control::settings::{NONE, SettingsChange};
-use logystera_schemas::control::Channel;
-use logystera_schemas::ids::{RuleName, SiteId};
-use logystera_schemas::text::Shown;
 
 use crate::cli::CliError;
 
@@ -104,28 +101,4 @@ impl SetArgs {
         }
         Ok(Request::ChannelSet { channel: channel.to_owned(), change })
     }
-}
-
-/// What a channel takes, for people.
-pub(super) fn text(channel: &Channel) -> String {
-    let settings = &channel.settings;
-    if channel.fallback {
-        let rate = settings.per_minute.map_or(String::new(), |n| format!("; {n} a minute"));
-        return format!("what no other channel took{rate}");
-    }
-    let mut said = Vec::new();
-    said.extend(settings.severity.map(|least| format!("{least} and worse")));
-    let list = |what: &str, names: Vec<&str>| (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")));
-    said.extend(list("parts", settings.subsystems.iter().map(String::as_str).collect()));
-    said.extend(list("rules", settings.rules.iter().map(RuleName::as_str).collect()));
-    said.extend(list("sites", settings.sites.iter().map(SiteId::as_str).collect()));
-    let labels: Vec<String> = channel.labels.iter().map(|label| Shown(&label.to_string()).to_string()).collect();
-    said.extend(list("sites with", labels.iter().map(String::as_str).collect()));
-    said.extend((!settings.resolved).then(|| "not when it is over".to_owned()));
-    said.extend(settings.quiet.map(|quiet| {
-        let except = quiet.except.map_or(String::new(), |least| format!(" except {least}"));
-        format!("quiet {quiet}{except}")
-    }));
-    said.extend(settings.per_minute.map(|n| format!("{n} a minute")));
-    if said.is_empty() { "everything".to_owned() } else { said.join("; ") }
 }

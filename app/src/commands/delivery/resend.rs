@@ -110,20 +110,7 @@ fn what(log: &dyn InstallationLog, asked: &Asked<'_>, place: &PlaceArgs) -> Resu
 
 /// The newest detection that is wanted.
 fn newest(log: &dyn InstallationLog, wanted: impl Fn(&Detection) -> bool) -> Result<Option<Detection>, CliError> {
-    let mut found = None;
-    each_record(log, |record| {
-        if let DetectionsRecord::Detection(detection) = record
-            && wanted(&detection)
-        {
-            found = Some(*detection);
-        }
-    })?;
-    Ok(found)
-}
-
-/// Gives every record of topic `detections` that can be read to `take`, in its order.
-pub(super) fn each_record(log: &dyn InstallationLog, mut take: impl FnMut(DetectionsRecord)) -> Result<(), CliError> {
-    let directory = log.directory()?;
+    let (directory, mut found) = (log.directory()?, None);
     for part in log.parts(Topic::Detections) {
         let skips = directory.skips(Topic::Detections, part.generation, part.partition);
         let bounds = log.bounds(Topic::Detections, part)?;
@@ -133,11 +120,13 @@ pub(super) fn each_record(log: &dyn InstallationLog, mut take: impl FnMut(Detect
             let Some(last) = records.last() else { break };
             from = last.offset + 1;
             for record in &records {
-                if let Ok(record) = DetectionsRecord::decode(&record.value) {
-                    take(record);
+                if let Ok(DetectionsRecord::Detection(detection)) = DetectionsRecord::decode(&record.value)
+                    && wanted(&detection)
+                {
+                    found = Some(*detection);
                 }
             }
         }
     }
-    Ok(())
+    Ok(found)
 }

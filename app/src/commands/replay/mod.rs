@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use logystera_replay::show::detection_text;
 use logystera_replay::{Asked, Found, Question, ReplayError, Watch};
 use logystera_schemas::ids::SiteId;
 use logystera_schemas::json;
 
 use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, FINDING, Out, finish};
-use crate::commands::tail::detection_text;
 use crate::installation::open::{check_acknowledged, open_log};
 use crate::installation::reading;
 use crate::installation::rules::load_rules;

@@ -1,9 +1,5 @@
 //! `logystera tail`: what stands in the topics, readable or as JSON.
 
-mod show;
-
-pub(crate) use show::detection_text;
-
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::process::ExitCode;
@@ -12,6 +8,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use logystera_infra::log::{LogError, Record};
 use logystera_infra::reading::{Part, Reading};
+use logystera_replay::show::{self, Line};
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::Topic;
 
@@ -19,7 +16,6 @@ use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, Out, finish};
 use crate::installation::open::open_log;
 use crate::installation::reading;
 use crate::when;
-use show::Line;
 
 /// Show signals, detections or attempts as they stand in the log
 ///
@@ -77,6 +73,10 @@ impl What {
     }
 }
 
+fn print(line: &Line, after: Option<i64>, as_json: bool, out: &mut Out) -> Result<(), CliError> {
+    Ok(if as_json { out.json(&line.json(after)) } else { out.line(line.text(after)) }?)
+}
+
 /// Lines that are shown where nothing says from when.
 const LINES: usize = 20;
 /// Records that the search for the newest lines looks at first; four times as many each time they do not suffice.
@@ -106,7 +106,7 @@ fn tail(args: &Args) -> Result<(), CliError> {
         (None, true) => bounds.into_iter().map(|(part, bounds)| (part, bounds.end)).collect(),
         (None, false) => {
             for (order, line) in newest(&*log, args, &bounds)? {
-                line.print(time(order), args.json, &mut out)?;
+                print(&line, time(order), args.json, &mut out)?;
             }
             out.flush()?;
             return Ok(());
@@ -116,7 +116,7 @@ fn tail(args: &Args) -> Result<(), CliError> {
     loop {
         while let Some((order, line)) = merged.next()? {
             if from_ms.is_none_or(|from_ms| order >= from_ms || order == i64::MIN) {
-                line.print(time(order), args.json, &mut out)?;
+                print(&line, time(order), args.json, &mut out)?;
             }
         }
         out.flush()?;

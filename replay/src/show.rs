@@ -10,41 +10,38 @@ use logystera_schemas::delivery::Attempt;
 use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::BatchId;
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
-use logystera_schemas::{json, schema};
+use logystera_schemas::{calendar, json, schema};
 use serde_json::json;
 
-use crate::cli::{CliError, Out};
-use crate::when;
-
 /// One line.
-pub(super) struct Line {
+pub struct Line {
     /// Whose it is.
-    pub(super) site: String,
+    pub site: String,
     /// When it was, milliseconds since the epoch; none: what it shows has no time of its own.
-    pub(super) at: Option<i64>,
+    pub at: Option<i64>,
     /// With its time in front, where it has one.
     text: String,
     json: serde_json::Value,
 }
 
 impl Line {
-    /// Prints it. `after`: the newest time that stands before it, which one without a time of its own is told by.
-    pub(super) fn print(&self, after: Option<i64>, as_json: bool, out: &mut Out) -> Result<(), CliError> {
-        if as_json {
-            let after = after.filter(|_| self.at.is_none());
-            let with = after.and_then(|after| {
-                let mut json = self.json.clone();
-                json.as_object_mut()?.insert("after".to_owned(), json!(after));
-                Some(json)
-            });
-            return Ok(out.json(with.as_ref().unwrap_or(&self.json))?);
+    /// As a program reads it. `after`: the newest time that stands before it, which one without a time of its own is told by.
+    pub fn json(&self, after: Option<i64>) -> serde_json::Value {
+        let mut json = self.json.clone();
+        if let (Some(after), Some(object)) = (after.filter(|_| self.at.is_none()), json.as_object_mut()) {
+            object.insert("after".to_owned(), json!(after));
         }
+        json
+    }
+
+    /// As people read it, likewise.
+    pub fn text(&self, after: Option<i64>) -> String {
         let text = &self.text;
-        Ok(match (self.at, after) {
-            (Some(_), _) => out.line(text),
-            (None, Some(after)) => out.line(format_args!("~{}  {text}", when::show(after))),
-            (None, None) => out.line(format_args!("{:21}  {text}", "")),
-        }?)
+        match (self.at, after) {
+            (Some(_), _) => text.clone(),
+            (None, Some(after)) => format!("~{}  {text}", calendar::show(after)),
+            (None, None) => format!("{:21}  {text}", ""),
+        }
     }
 
     fn untimed(site: String, text: String, json: serde_json::Value) -> Self {
@@ -53,7 +50,7 @@ impl Line {
 }
 
 /// The time that a record of topic `signals` tells and shows no line of: a tick's. What stands behind it was written later.
-pub(super) fn tick(value: &[u8]) -> Option<i64> {
+pub fn tick(value: &[u8]) -> Option<i64> {
     match SignalsRecord::decode(value) {
         Ok(SignalsRecord::Tick(tick)) => Some(tick.at.0),
         _ => None,
@@ -62,7 +59,7 @@ pub(super) fn tick(value: &[u8]) -> Option<i64> {
 
 /// A record of topic `signals`: a line for each signal of a batch, and one for what was refused or configured. Ticks are
 /// not shown.
-pub(super) fn signals(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
+pub fn signals(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
     match SignalsRecord::decode(value)? {
         SignalsRecord::Batch(batch) => batch_lines(&batch),
         SignalsRecord::Tick(_) | SignalsRecord::Seal(_) => Ok(Vec::new()),
@@ -96,7 +93,7 @@ pub(super) fn signals(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
 }
 
 /// A record that cannot be read. It has no time of its own, and stands behind what came before it.
-pub(super) fn unreadable(topic: Topic, part: Part, offset: u64, error: &dyn std::fmt::Display) -> Line {
+pub fn unreadable(topic: Topic, part: Part, offset: u64, error: &dyn std::fmt::Display) -> Line {
     let topic = topic.name();
     let text = format!("-- {topic} partition {part} offset {offset} cannot be read: {error}");
     let Part { generation, partition } = part;
@@ -124,7 +121,7 @@ fn batch_lines(batch: &Batch<'_>) -> Result<Vec<Line>, DecodeError> {
 }
 
 fn signal_text(site: &logystera_schemas::ids::SiteId, signal: &Signal<'_>) -> String {
-    let mut text = format!("{}  {site}  {}", when::show(signal.at), signal.kind.name());
+    let mut text = format!("{}  {site}  {}", calendar::show(signal.at), signal.kind.name());
     for (place, field) in signal.def().fields.iter().enumerate() {
         if signal.fields[place] != Value::Absent {
             // Writing to a string cannot fail.
@@ -136,7 +133,7 @@ fn signal_text(site: &logystera_schemas::ids::SiteId, signal: &Signal<'_>) -> St
 }
 
 /// A record of topic `detections`: a detection is a line, the rest is the planner's.
-pub(super) fn detections(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
+pub fn detections(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
     Ok(match DetectionsRecord::decode(value)? {
         DetectionsRecord::Detection(detection) => vec![detection_line(&detection)],
         _ => Vec::new(),
@@ -154,7 +151,7 @@ fn detection_line(detection: &Detection) -> Line {
 }
 
 /// A detection in one line.
-pub(crate) fn detection_text(detection: &Detection) -> String {
+pub fn detection_text(detection: &Detection) -> String {
     let state = match detection.state {
         DetectionState::Firing => "FIRING",
         DetectionState::Resolved => "resolved",
@@ -169,7 +166,7 @@ pub(crate) fn detection_text(detection: &Detection) -> String {
     };
     format!(
         "{}  {}  {state}{reason}  {}  {}{group}: {}",
-        when::show(detection.last_evaluated_at),
+        calendar::show(detection.last_evaluated_at),
         detection.site,
         detection.severity,
         detection.rule,
@@ -178,17 +175,17 @@ pub(crate) fn detection_text(detection: &Detection) -> String {
 }
 
 /// A record of topic `attempts`.
-pub(super) fn attempts(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
+pub fn attempts(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
     let attempt: Attempt = schema::decode(value)?;
     let channel = if attempt.channel.is_empty() { "-" } else { &attempt.channel };
-    let mut text = format!("{}  {}  {}", when::show(attempt.at.0), attempt.site, attempt.rule);
+    let mut text = format!("{}  {}  {}", calendar::show(attempt.at.0), attempt.site, attempt.rule);
     // Writing to a string cannot fail.
     let _ = write!(text, " #{}  {channel}  attempt {}: {}", attempt.seq, attempt.attempt, attempt.state);
     if attempt.reason != attempt.state.as_str() {
         let _ = write!(text, " ({})", attempt.reason);
     }
     if let Some(next) = attempt.next_attempt_at {
-        let _ = write!(text, ", again at {}", when::show(next.0));
+        let _ = write!(text, ", again at {}", calendar::show(next.0));
     }
     if let Some(disabled) = &attempt.disabled {
         let _ = write!(text, "; no alert, but the news that {disabled} is switched off");
