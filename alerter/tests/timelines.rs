@@ -292,7 +292,7 @@ fn the_breaker_opens_after_five_failures_and_probes_with_one() {
          start a5 => a5#2 started
          end a5 ok => a5#2 delivered
          // Closed: all that waited may go.
-         due => a1#2 a2#2 a3#2 a6#1",
+         due => a1#2 a2#2 a3#2 a6#1 a4#3",
     );
 }
 
