@@ -41,10 +41,10 @@ fn what_is_beyond_a_minutes_messages_goes_as_one_digest() {
          firing 21 x e1 => mail-digest21#0 not_sent rate_limited next 1m
          at 10s
          resolved 22 y e2 => mail-digest21[22]#0 not_sent rate_limited next 50s
-         due => mail1#1 mail2#1 mail3#1 mail4#1
+         due => mail1#1 mail2#1 mail3#1 mail4#1 mail5#1 mail6#1 mail7#1 mail8#1
          // Nothing has left: the digest takes the place of the last.
          at 60s => mail-digest21[20]#0 not_sent rate_limited next 0s
-         due => mail1#1 mail2#1 mail3#1 mail4#1",
+         due => mail1#1 mail2#1 mail3#1 mail4#1 mail5#1 mail6#1 mail7#1 mail8#1",
         full()
     ));
 }

@@ -263,7 +263,7 @@ fn the_breaker_opens_after_five_failures_and_probes_with_one() {
          firing 3
          firing 4
          firing 5
-         due => a1#1 a2#1 a3#1 a4#1
+         due => a1#1 a2#1 a3#1 a4#1 a5#1
          start a1 => a1#1 started
          end a1 500 => a1#1 failed status_500 next ~5s
          start a2 => a2#1 started
@@ -292,7 +292,7 @@ fn the_breaker_opens_after_five_failures_and_probes_with_one() {
          start a5 => a5#2 started
          end a5 ok => a5#2 delivered
          // Closed: all that waited may go.
-         due => a1#2 a2#2 a3#2 a6#1",
+         due => a1#2 a2#2 a3#2 a6#1 a4#3",
     );
 }
 
@@ -382,7 +382,8 @@ fn no_tenant_channel_or_crowd_has_more_in_the_air_than_it_may() {
         *by_channel.entry((one.tenant.clone(), one.channel.clone())).or_default() += 1;
     }
     assert_eq!(by_tenant.len(), tenants.len(), "every tenant is served");
-    assert!(by_tenant.values().all(|n| (5..=6).contains(n)), "{by_tenant:?}");
+    let share = ATTEMPTS_IN_FLIGHT_MAX / tenants.len();
+    assert!(by_tenant.values().all(|n| (share..=share + 1).contains(n)), "{by_tenant:?}");
     assert!(by_channel.values().all(|n| *n <= ATTEMPTS_IN_FLIGHT_CHANNEL_MAX), "{by_channel:?}");
 
     // A place that is free goes to the tenant after the one that was served last.
