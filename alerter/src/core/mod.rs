@@ -8,6 +8,7 @@ mod episodes;
 mod holding;
 mod noise;
 
+mod lost;
 mod tenant;
 mod turns;
 mod untold;

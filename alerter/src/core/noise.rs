@@ -14,13 +14,13 @@ use logystera_schemas::time::WallMs;
 use super::delivery::{Delivery, begins, lane_of};
 use super::episodes::{Hold, Knows};
 use super::key::Key;
+use super::lost::Untold;
 use super::planner::Planner;
 use super::reason::Reason;
 use super::retry;
 use super::row::not_sent;
 use super::stages::hold::{Fate, fate};
 use super::stages::plan::PlannedFor;
-use super::untold::Untold;
 
 /// Whether no end ever follows: what it says is said once.
 fn has_no_end(detection: &Detection) -> bool {
