@@ -11,6 +11,7 @@ use logystera_schemas::time::WallMs;
 use super::channel::{Channel, Heard};
 use super::delivery::Stage;
 use super::key::Key;
+use super::lost::Untold;
 use super::planner::Planner;
 use super::reason::Reason;
 use super::report::Notice;
@@ -18,7 +19,6 @@ use super::retry::{self, Verdict};
 use super::row::RowOf;
 use super::stages::plan::PlannedFor;
 use super::tenant::Next;
-use super::untold::Untold;
 
 impl Planner {
     pub(super) fn started(&mut self, started: &AttemptStarted, rows: &mut Vec<Attempt>) {

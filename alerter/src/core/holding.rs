@@ -8,10 +8,10 @@ use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
 
 use super::key::Key;
+use super::lost::Untold;
 use super::planner::Planner;
 use super::reason::Reason;
 use super::row::RowOf;
-use super::untold::Untold;
 
 impl Planner {
     /// Holds back what any channel has no room for in this minute.

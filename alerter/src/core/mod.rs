@@ -9,6 +9,7 @@ mod holding;
 mod labels;
 mod noise;
 
+mod lost;
 mod tenant;
 mod turns;
 mod untold;

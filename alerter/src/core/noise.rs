@@ -14,30 +14,17 @@ use logystera_schemas::time::WallMs;
 use super::delivery::{Delivery, begins, lane_of};
 use super::episodes::{Hold, Knows};
 use super::key::Key;
+use super::lost::Untold;
 use super::planner::Planner;
 use super::reason::Reason;
 use super::retry;
-use super::row::RowOf;
+use super::row::not_sent;
 use super::stages::hold::{Fate, fate};
 use super::stages::plan::PlannedFor;
-use super::untold::Untold;
 
 /// Whether no end ever follows: what it says is said once.
 fn has_no_end(detection: &Detection) -> bool {
     detection.reason == DetectionReason::Overflow
-}
-
-/// A line that a channel does not get now.
-pub(super) fn not_sent(
-    detection: &Detection,
-    channel: &str,
-    reason: &Reason,
-    next: Option<WallMs>,
-    wall: WallMs,
-) -> Attempt {
-    let delivery = retry::delivery_id(detection, channel, None);
-    let row = RowOf { detection, channel, delivery, attempt: 0, disabled: None };
-    Attempt { next_attempt_at: next, ..row.row(AttemptState::NotSent, reason, wall) }
 }
 
 /// The last row of what was held back and is told with others now: the rows behind it name the delivery that does that.

@@ -15,16 +15,15 @@ use super::channel::Channel;
 use super::clock::{LogClock, Timer};
 use super::delivery::{Lane, Stage};
 use super::key::{Dirty, Key};
-use super::noise::not_sent;
+use super::lost::Untold;
 use super::reason::Reason;
 use super::report::{Counters, Notice};
 use super::retry;
-use super::row::{Head, RowOf};
+use super::row::{Head, RowOf, not_sent};
 use super::stages::limit::limit;
 use super::stages::plan::{PlannedFor, plan};
 use super::stages::route::{Route, route};
 use super::tenant::Tenant;
-use super::untold::Untold;
 
 /// Plans deliveries. State and rows are a function of the records, in order.
 #[derive(Debug, Default)]

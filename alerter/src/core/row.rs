@@ -6,6 +6,7 @@ use logystera_schemas::ids::{ChannelId, DeliveryId, Sha256Digest};
 use logystera_schemas::time::WallMs;
 
 use super::reason::Reason;
+use super::retry;
 
 /// One delivery about to get a row.
 pub(super) struct RowOf<'a> {
@@ -42,6 +43,19 @@ impl RowOf<'_> {
             semantics: 0,
         }
     }
+}
+
+/// A line that a channel does not get now.
+pub(super) fn not_sent(
+    detection: &Detection,
+    channel: &str,
+    reason: &Reason,
+    next: Option<WallMs>,
+    wall: WallMs,
+) -> Attempt {
+    let delivery = retry::delivery_id(detection, channel, None);
+    let row = RowOf { detection, channel, delivery, attempt: 0, disabled: None };
+    Attempt { next_attempt_at: next, ..row.row(AttemptState::NotSent, reason, wall) }
 }
 
 /// The newest link of a tenant's chain.

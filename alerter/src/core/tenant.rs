@@ -18,7 +18,7 @@ use super::episodes::Episodes;
 use super::key::{Dirty, Key};
 use super::reason::Reason;
 use super::retry::{self, Verdict};
-use super::waiting::Waiting;
+use super::waiting::{Place, Waiting};
 
 /// A detection, and how many deliveries tell it.
 #[derive(Clone, Debug)]
@@ -36,9 +36,6 @@ pub(super) type LineAt = (u64, u64, DeliveryId);
 
 /// What gathers in a channel.
 pub(super) type Gathering = (ChannelId, Arc<[u8]>);
-
-/// The order within a channel: by time, then as the deliveries were planned.
-pub(super) type Place = (WallMs, u64, SiteId, u64, DeliveryId);
 
 /// One tenant.
 #[derive(Clone, Debug, Default)]

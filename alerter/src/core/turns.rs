@@ -9,8 +9,8 @@ use logystera_schemas::limits::{ATTEMPTS_IN_FLIGHT_FAILING_MAX, ATTEMPTS_IN_FLIG
 use logystera_schemas::time::WallMs;
 
 use super::delivery::{Delivery, Line, Stage};
-use super::tenant::{Place, Tenant};
-use super::waiting::Waiting;
+use super::tenant::Tenant;
+use super::waiting::{Place, Waiting};
 
 /// What attempts leave that have ended, while their ends are not applied yet.
 #[derive(Debug, Default)]

@@ -19,6 +19,7 @@ use super::delivery::{Delivery, DetectionRef, Line, Stage, begins};
 use super::digest;
 use super::episodes::Knows;
 use super::key::Key;
+use super::lost::{Untold, UntoldDigest};
 use super::planner::Planner;
 use super::reason::Reason;
 use super::retry;
@@ -26,33 +27,6 @@ use super::row::RowOf;
 use super::stages::limit::limit;
 use super::stages::plan::plan;
 use super::tenant::{LineAt, Tenant};
-
-/// What no channel was told of.
-#[derive(Debug, Default)]
-pub(super) struct Untold {
-    /// Detections, and what each would have told besides.
-    alerts: Vec<(Arc<Detection>, Merged)>,
-    digests: Vec<UntoldDigest>,
-}
-
-/// What of a digest no channel was told of.
-#[derive(Debug)]
-struct UntoldDigest {
-    digest: Digest,
-    /// The channel that did not take it.
-    failed: Failed,
-    /// Those that it names; at least one.
-    named: Vec<(Arc<Detection>, Merged)>,
-    /// The episodes of those that it counts.
-    counted: Vec<EpisodeId>,
-}
-
-impl Untold {
-    /// One detection, which tells nothing besides.
-    pub(super) fn one(detection: &Arc<Detection>) -> Self {
-        Self { alerts: vec![(Arc::clone(detection), Merged::default())], digests: Vec::new() }
-    }
-}
 
 impl Tenant {
     /// Whether a channel cannot know yet of what this tells. An episode that is not known is new, as far as anybody can tell.

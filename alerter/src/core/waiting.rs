@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use logystera_schemas::ids::SiteId;
+use logystera_schemas::ids::{DeliveryId, SiteId};
+use logystera_schemas::time::WallMs;
 
-use super::tenant::Place;
+/// The order within a channel: by time, then as the deliveries were planned.
+pub(super) type Place = (WallMs, u64, SiteId, u64, DeliveryId);
 
 /// What waits for a channel.
 #[derive(Clone, Debug, Default)]
