@@ -13,14 +13,14 @@ use crate::log::{LogError, Record};
 
 /// A partition of a generation of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Part {
+pub struct PartitionId {
     /// How often the topic had grown.
     pub generation: u32,
     /// Partition.
     pub partition: u32,
 }
 
-impl std::fmt::Display for Part {
+impl std::fmt::Display for PartitionId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.generation {
             0 => write!(f, "{}", self.partition),
@@ -35,21 +35,21 @@ pub trait Reading {
     fn generations(&self, topic: Topic) -> Vec<u32>;
 
     /// Offsets from the oldest record to one past the newest committed one.
-    fn bounds(&self, topic: Topic, part: Part) -> Result<Range<u64>, LogError>;
+    fn bounds(&self, topic: Topic, part: PartitionId) -> Result<Range<u64>, LogError>;
 
     /// Committed records from offset `from` on, at least one if there is one, then as many as fit `bytes_max`.
-    fn read(&self, topic: Topic, part: Part, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError>;
+    fn read(&self, topic: Topic, part: PartitionId, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError>;
 
     /// What is configured now, and how the topics are laid out: from here on this log knows the generations that there
     /// are.
     fn directory(&self) -> Result<Directory, LogError>;
 
     /// Offset that `app` reads next of a partition of its input.
-    fn position(&self, app: &str, input: Topic, part: Part) -> Result<u64, LogError>;
+    fn position(&self, app: &str, input: Topic, part: PartitionId) -> Result<u64, LogError>;
 
     /// As [`Self::read`], but a record that is passed over and whose checksum is wrong is given empty, in place of an
     /// error.
-    fn read_on(&self, topic: Topic, part: Part, from: u64, skips: &Skips) -> Result<Vec<Record>, LogError> {
+    fn read_on(&self, topic: Topic, part: PartitionId, from: u64, skips: &Skips) -> Result<Vec<Record>, LogError> {
         match self.read(topic, part, from, READ_BYTES_MAX) {
             Err(LogError::Checksum { offset, .. }) if skips.has(offset) => {
                 Ok(vec![Record { offset, ..Record::default() }])
@@ -59,17 +59,19 @@ pub trait Reading {
     }
 
     /// Every partition of a topic, the oldest generation first.
-    fn parts(&self, topic: Topic) -> Vec<Part> {
+    fn partitions(&self, topic: Topic) -> Vec<PartitionId> {
         let generations = (0..).zip(self.generations(topic));
         generations
-            .flat_map(|(generation, count)| (0..count).map(move |partition| Part { generation, partition }))
+            .flat_map(|(generation, count)| (0..count).map(move |partition| PartitionId { generation, partition }))
             .collect()
     }
 
     /// The partitions of a topic that a key is in, the oldest generation first.
-    fn parts_of(&self, topic: Topic, key_group: KeyGroup) -> Vec<Part> {
+    fn partitions_of(&self, topic: Topic, key_group: KeyGroup) -> Vec<PartitionId> {
         let generations = (0..).zip(self.generations(topic));
-        generations.map(|(generation, count)| Part { generation, partition: key_group.partition(count) }).collect()
+        generations
+            .map(|(generation, count)| PartitionId { generation, partition: key_group.partition(count) })
+            .collect()
     }
 }
 
@@ -79,11 +81,11 @@ impl Reading for EmbeddedReader {
         vec![1]
     }
 
-    fn bounds(&self, topic: Topic, _: Part) -> Result<Range<u64>, LogError> {
+    fn bounds(&self, topic: Topic, _: PartitionId) -> Result<Range<u64>, LogError> {
         Self::bounds(self, topic)
     }
 
-    fn read(&self, topic: Topic, _: Part, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError> {
+    fn read(&self, topic: Topic, _: PartitionId, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError> {
         Self::read(self, topic, from, bytes_max)
     }
 
@@ -91,7 +93,7 @@ impl Reading for EmbeddedReader {
         Directory::read_from(self)
     }
 
-    fn position(&self, app: &str, _: Topic, _: Part) -> Result<u64, LogError> {
+    fn position(&self, app: &str, _: Topic, _: PartitionId) -> Result<u64, LogError> {
         Ok(Self::position(self, app)?.unwrap_or(0))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use logystera_infra::directory::Directory;
-use logystera_infra::reading::{Part, Reading};
+use logystera_infra::reading::{PartitionId, Reading};
 use logystera_processor::core::RuleSet;
 use logystera_processor::task::{NoRuleSet, RuleSets};
 use logystera_rules::published;
@@ -29,7 +29,7 @@ impl RuleSets for Known<'_> {
         if let Some(given) = self.given.as_ref().filter(|set| set.digest == *digest) {
             return published(Some(&given.body));
         }
-        let control = Part { generation: 0, partition: 0 };
+        let control = PartitionId { generation: 0, partition: 0 };
         let read = |from| self.log.read(Topic::Control, control, from, 1);
         let found = self.directory.rule_set(digest, read).ok().flatten();
         published(found.as_ref().and_then(|found| std::str::from_utf8(&found.body.0).ok()))
@@ -69,7 +69,7 @@ impl<'a> Asked<'a> {
         let Question { site, from_ms, rules } = question;
         let known = Known { log, directory, given: rules };
         let of = site.as_ref().map(|site| KeyGroup::of(site.as_str()));
-        let parts = of.map_or_else(|| log.parts(Topic::Signals), |of| log.parts_of(Topic::Signals, of));
+        let parts = of.map_or_else(|| log.partitions(Topic::Signals), |of| log.partitions_of(Topic::Signals, of));
         let mut facts = Facts { generations: log.generations(Topic::Signals), ..Facts::default() };
         for part in parts {
             facts.starts.insert(part, log.bounds(Topic::Signals, part)?.start);
@@ -115,30 +115,30 @@ impl<'a> Asked<'a> {
     /// Offsets of all partitions together, each from where it is replayed.
     pub fn offsets(&self) -> Result<u64, ReplayError> {
         let mut total = 0;
-        for part in self.parts() {
+        for part in self.partitions() {
             total += self.log.bounds(Topic::Signals, part)?.end - self.begin(part);
         }
         Ok(total)
     }
 
     /// Whether a key group is in this partition of `signals`.
-    pub(crate) fn holds(&self, part: Part, key_group: u32) -> bool {
+    pub(crate) fn holds(&self, part: PartitionId, key_group: u32) -> bool {
         self.facts.part(part.generation, key_group) == part
     }
 
     /// The key groups of a partition that are replayed in it, and where each begins.
-    pub(crate) fn entries_in(&self, part: Part) -> impl Iterator<Item = (u32, &Entry)> {
+    pub(crate) fn entries_in(&self, part: PartitionId) -> impl Iterator<Item = (u32, &Entry)> {
         let entries = self.entries.iter().map(|(group, entry)| (*group, entry));
         entries.filter(move |(group, entry)| entry.generation() <= part.generation && self.holds(part, *group))
     }
 
     /// The partitions in which something is replayed, the oldest generation first.
-    pub(crate) fn parts(&self) -> impl Iterator<Item = Part> {
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = PartitionId> {
         self.facts.starts.keys().copied().filter(|part| self.entries_in(*part).next().is_some())
     }
 
     /// Offset that a partition is replayed from.
-    pub(crate) fn begin(&self, part: Part) -> u64 {
+    pub(crate) fn begin(&self, part: PartitionId) -> u64 {
         // What comes from the generation before, or from no snapshot, begins at the start.
         let begins = self
             .entries_in(part)
@@ -147,13 +147,13 @@ impl<'a> Asked<'a> {
     }
 
     /// The partitions that those go on in that were in this one.
-    pub(crate) fn next(&self, part: Part) -> impl Iterator<Item = Part> {
-        self.parts().filter(move |next| self.parent(*next) == Some(part))
+    pub(crate) fn next(&self, part: PartitionId) -> impl Iterator<Item = PartitionId> {
+        self.partitions().filter(move |next| self.parent(*next) == Some(part))
     }
 
     /// The partition of the generation before that those were in that are in this one.
-    pub(crate) fn parent(&self, part: Part) -> Option<Part> {
+    pub(crate) fn parent(&self, part: PartitionId) -> Option<PartitionId> {
         let generation = part.generation.checked_sub(1)?;
-        Some(Part { generation, partition: part.partition % self.facts.generations[generation as usize] })
+        Some(PartitionId { generation, partition: part.partition % self.facts.generations[generation as usize] })
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use logystera_alerter::core::Planner;
 use logystera_alerter::task::APP;
 use logystera_infra::directory::Skips;
-use logystera_infra::reading::Part;
+use logystera_infra::reading::PartitionId;
 use logystera_schemas::delivery::Attempt;
 use logystera_schemas::ids::{KEY_GROUPS, KeyGroup, TenantId};
 use logystera_schemas::topic::{DetectionsRecord, Topic};
@@ -47,7 +47,7 @@ impl Deliveries {
 
 /// A partition of `detections` that is to be replayed.
 struct Stop {
-    part: Part,
+    part: PartitionId,
     /// What the planner knows as it begins. None: nobody knows.
     state: Option<Rc<State>>,
     /// Whether rows of the partitions that it came from have passed their time.
@@ -65,7 +65,8 @@ pub fn verify_deliveries(asked: &Asked<'_>) -> Result<Deliveries, ReplayError> {
         None => None,
     };
     let of = tenant.as_ref().map(|tenant| KeyGroup::of(tenant.as_str()));
-    let parts = of.map_or_else(|| asked.log.parts(Topic::Detections), |of| asked.log.parts_of(Topic::Detections, of));
+    let parts =
+        of.map_or_else(|| asked.log.partitions(Topic::Detections), |of| asked.log.partitions_of(Topic::Detections, of));
     let generations = asked.log.generations(Topic::Detections);
     let first = parts.iter().filter(|part| part.generation == 0);
     let mut left: Vec<Stop> =
@@ -77,7 +78,7 @@ pub fn verify_deliveries(asked: &Asked<'_>) -> Result<Deliveries, ReplayError> {
         replayed.compare(&mut seen)?;
         let is_cut = replayed.rows.is_cut;
         let state = replayed.into_state().map(Rc::new);
-        let is_next = |next: &&Part| {
+        let is_next = |next: &&PartitionId| {
             next.generation == part.generation + 1
                 && next.partition % generations[part.generation as usize] == part.partition
         };
@@ -89,7 +90,7 @@ pub fn verify_deliveries(asked: &Asked<'_>) -> Result<Deliveries, ReplayError> {
 /// A planner on its way through a partition, and the rows that were recorded of it.
 struct Planned<'a> {
     asked: &'a Asked<'a>,
-    part: Part,
+    part: PartitionId,
     tenant: Option<&'a TenantId>,
     /// None: nobody knows what it knew as it began.
     planner: Option<Planner>,

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use logystera_infra::directory::Skips;
 use logystera_infra::log::{Entry, Record};
-use logystera_infra::reading::{Part, Reading};
+use logystera_infra::reading::{PartitionId, Reading};
 use logystera_infra::runtime::StateMachine;
 use logystera_processor::core::{RuleSet, SEMANTICS};
 use logystera_processor::task::{EngineMachine, OutputPartitions};
@@ -29,7 +29,7 @@ pub(crate) type State = BTreeMap<Vec<u8>, Vec<u8>>;
 pub struct Replay<'a> {
     pub(crate) log: &'a dyn Reading,
     pub(crate) machine: EngineMachine<Known<'a>>,
-    pub(crate) part: Part,
+    pub(crate) part: PartitionId,
     /// What is stored so far, where others go on with it.
     state: State,
     /// Whether the topic has grown since.
@@ -69,9 +69,10 @@ impl Asked<'_> {
         &self,
         mut visit: impl FnMut(&mut Replay<'_>) -> Result<bool, E>,
     ) -> Result<(), E> {
-        let is_first = |part: &Part| self.parent(*part).is_none_or(|parent| self.entries_in(parent).next().is_none());
-        let mut left: Vec<(Part, Rc<State>)> =
-            self.parts().filter(is_first).map(|part| (part, Rc::default())).collect();
+        let is_first =
+            |part: &PartitionId| self.parent(*part).is_none_or(|parent| self.entries_in(parent).next().is_none());
+        let mut left: Vec<(PartitionId, Rc<State>)> =
+            self.partitions().filter(is_first).map(|part| (part, Rc::default())).collect();
         left.reverse();
         while let Some((part, state)) = left.pop() {
             let mut replayed = Replay::new(self, part, &state)?;
@@ -89,7 +90,7 @@ impl Asked<'_> {
 
 impl<'a> Replay<'a> {
     /// An engine that goes on with `state`, which the partition before has left.
-    pub(crate) fn new(asked: &Asked<'a>, part: Part, state: &State) -> Result<Self, ReplayError> {
+    pub(crate) fn new(asked: &Asked<'a>, part: PartitionId, state: &State) -> Result<Self, ReplayError> {
         let (log, known) = (asked.log, asked.known.clone());
         let partitions = asked.facts.generations[part.generation as usize];
         let parents = part.generation.checked_sub(1).map(|before| asked.facts.generations[before as usize]);

@@ -2,20 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use logystera_infra::reading::Part;
+use logystera_infra::reading::PartitionId;
 use logystera_schemas::limits::SKEW_S_MAX;
 
 /// A snapshot that stands whole in topic `snapshots`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Taken {
     /// Partition of `signals`.
-    pub(crate) part: Part,
+    pub(crate) part: PartitionId,
     /// Offset in it: every record below it has been applied.
     pub(crate) position: u64,
     /// Wall time of the log, milliseconds since the epoch.
     pub(crate) at_ms: i64,
     /// Partition of `snapshots`, and the offsets of its parts there, in their order.
-    pub(crate) stands: (Part, Vec<u64>),
+    pub(crate) stands: (PartitionId, Vec<u64>),
 }
 
 /// What is known of topic `signals`.
@@ -24,7 +24,7 @@ pub(crate) struct Facts {
     /// Partitions of each generation, the oldest first.
     pub(crate) generations: Vec<u32>,
     /// Offset of the oldest record that is left of each partition.
-    pub(crate) starts: BTreeMap<Part, u64>,
+    pub(crate) starts: BTreeMap<PartitionId, u64>,
     /// The snapshots of each key group, in the order in which they were taken.
     pub(crate) snapshots: BTreeMap<u32, Vec<Taken>>,
 }
@@ -58,8 +58,8 @@ impl Entry {
 
 impl Facts {
     /// The partition of a generation that a key group is in.
-    pub(crate) fn part(&self, generation: u32, key_group: u32) -> Part {
-        Part { generation, partition: key_group % self.generations[generation as usize] }
+    pub(crate) fn part(&self, generation: u32, key_group: u32) -> PartitionId {
+        PartitionId { generation, partition: key_group % self.generations[generation as usize] }
     }
 
     fn start(&self, generation: u32, key_group: u32) -> u64 {
@@ -110,7 +110,7 @@ mod tests {
             part: facts.part(*generation, 5),
             position: *position,
             at_ms: minute * MINUTE_MS,
-            stands: (Part { generation: 0, partition: 0 }, vec![]),
+            stands: (PartitionId { generation: 0, partition: 0 }, vec![]),
         });
         facts.snapshots = BTreeMap::from([(5, taken.collect())]);
         facts

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
-use logystera_infra::reading::{Part, Reading};
+use logystera_infra::reading::{PartitionId, Reading};
 use logystera_schemas::delivery::Attempt;
 use logystera_schemas::ids::TenantId;
 use logystera_schemas::limits::{READ_BYTES_MAX, REPLAY_ROWS_AHEAD_MAX};
@@ -16,7 +16,7 @@ use crate::error::ReplayError;
 /// Recorded rows on their way beside those that the planner gives.
 pub(crate) struct Rows<'a> {
     log: &'a dyn Reading,
-    part: Part,
+    part: PartitionId,
     left: Range<u64>,
     /// Only this tenant's. None: everybody's.
     tenant: Option<TenantId>,
@@ -32,7 +32,7 @@ impl<'a> Rows<'a> {
     /// Those of one partition, as far as they stand there now.
     pub(crate) fn new(
         log: &'a dyn Reading,
-        part: Part,
+        part: PartitionId,
         tenant: Option<TenantId>,
         is_cut: bool,
     ) -> Result<Self, ReplayError> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use logystera_infra::reading::Part;
+use logystera_infra::reading::PartitionId;
 use logystera_processor::core::show_value;
 use logystera_schemas::avro::DecodeError;
 use logystera_schemas::batch::{Batch, Signal, Value};
@@ -93,10 +93,10 @@ pub fn signals(value: &[u8]) -> Result<Vec<Line>, DecodeError> {
 }
 
 /// A record that cannot be read. It has no time of its own, and stands behind what came before it.
-pub fn unreadable(topic: Topic, part: Part, offset: u64, error: &dyn std::fmt::Display) -> Line {
+pub fn unreadable(topic: Topic, part: PartitionId, offset: u64, error: &dyn std::fmt::Display) -> Line {
     let topic = topic.name();
     let text = format!("-- {topic} partition {part} offset {offset} cannot be read: {error}");
-    let Part { generation, partition } = part;
+    let PartitionId { generation, partition } = part;
     let json = json!({
         "record": "unreadable", "topic": topic, "generation": generation, "partition": partition, "offset": offset,
         "error": error.to_string(),

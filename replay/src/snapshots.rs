@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use logystera_infra::log::Record;
-use logystera_infra::reading::{Part, Reading};
+use logystera_infra::reading::{PartitionId, Reading};
 use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::schema;
@@ -16,7 +16,7 @@ use crate::plan::Taken;
 /// The snapshots of each key group, or of one, in the order in which they were taken.
 pub(crate) fn find(log: &dyn Reading, of: Option<KeyGroup>) -> Result<BTreeMap<u32, Vec<Taken>>, ReplayError> {
     let mut found: BTreeMap<u32, Vec<Taken>> = BTreeMap::new();
-    let parts = of.map_or_else(|| log.parts(Topic::Snapshots), |group| log.parts_of(Topic::Snapshots, group));
+    let parts = of.map_or_else(|| log.partitions(Topic::Snapshots), |group| log.partitions_of(Topic::Snapshots, group));
     for stands in parts {
         let mut next = log.bounds(Topic::Snapshots, stands)?.start;
         loop {
@@ -33,9 +33,9 @@ pub(crate) fn find(log: &dyn Reading, of: Option<KeyGroup>) -> Result<BTreeMap<u
 }
 
 /// The parts of one stand in their order, though others' may stand between them.
-fn note(found: &mut BTreeMap<u32, Vec<Taken>>, stands: Part, record: &Record, snapshot: &Snapshot) {
+fn note(found: &mut BTreeMap<u32, Vec<Taken>>, stands: PartitionId, record: &Record, snapshot: &Snapshot) {
     let of_group = found.entry(snapshot.key_group).or_default();
-    let part = Part { generation: snapshot.generation, partition: snapshot.partition };
+    let part = PartitionId { generation: snapshot.generation, partition: snapshot.partition };
     if snapshot.part == 1 {
         let (position, at_ms) = (snapshot.position, snapshot.at.0);
         of_group.push(Taken { part, position, at_ms, stands: (stands, vec![record.offset]) });
@@ -46,7 +46,7 @@ fn note(found: &mut BTreeMap<u32, Vec<Taken>>, stands: Part, record: &Record, sn
 
 /// The parts of each of these, by key group. Read in the topic's order: to go from one to the next by itself takes long.
 pub(crate) fn load(log: &dyn Reading, taken: &[(u32, Taken)]) -> Result<BTreeMap<u32, Vec<Snapshot>>, ReplayError> {
-    let mut wanted: BTreeMap<Part, BTreeSet<u64>> = BTreeMap::new();
+    let mut wanted: BTreeMap<PartitionId, BTreeSet<u64>> = BTreeMap::new();
     for (stands, offsets) in taken.iter().map(|(_, taken)| &taken.stands) {
         wanted.entry(*stands).or_default().extend(offsets);
     }

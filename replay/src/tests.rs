@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use logystera_infra::directory::Directory;
 use logystera_infra::log::{LogError, Record};
-use logystera_infra::reading::{Part, Reading};
+use logystera_infra::reading::{PartitionId, Reading};
 use logystera_processor::core::{Engine, Output, RuleSet};
 use logystera_rules::from_canonical;
 use logystera_schemas::avro::Blob;
@@ -26,13 +26,19 @@ const DAYS: &str = "days";
 
 /// The recording of three days, in three generations; and the snapshots that engines took of it.
 struct Memory {
-    topics: BTreeMap<(Topic, Part), Vec<Record>>,
+    topics: BTreeMap<(Topic, PartitionId), Vec<Record>>,
     directory: Directory,
     /// Offset of the oldest record that is left of each generation of `signals`.
     starts: [u64; 3],
 }
 
-fn push(topics: &mut BTreeMap<(Topic, Part), Vec<Record>>, topic: Topic, part: Part, key: &str, value: Vec<u8>) {
+fn push(
+    topics: &mut BTreeMap<(Topic, PartitionId), Vec<Record>>,
+    topic: Topic,
+    part: PartitionId,
+    key: &str,
+    value: Vec<u8>,
+) {
     let records = topics.entry((topic, part)).or_default();
     records.push(Record { offset: records.len() as u64, key: key.as_bytes().to_vec(), value });
 }
@@ -44,7 +50,7 @@ impl Memory {
         for body in golden::bodies(DAYS) {
             let set = from_canonical(&body).unwrap();
             let record = Entity::RuleSet(RuleSetRecord { digest: set.digest, body: Blob(body.into_bytes()) });
-            let control = Part { generation: 0, partition: 0 };
+            let control = PartitionId { generation: 0, partition: 0 };
             push(&mut topics, Topic::Control, control, &record.key(), record.encode());
             directory.put(record);
             sets.push(Arc::new(set));
@@ -62,13 +68,13 @@ impl Memory {
                 };
                 let of = (0..count).filter(|of| key.is_empty() || KeyGroup::of(&key).partition(count) == *of);
                 for partition in of {
-                    push(&mut topics, Topic::Signals, Part { generation, partition }, &key, value.clone());
+                    push(&mut topics, Topic::Signals, PartitionId { generation, partition }, &key, value.clone());
                 }
             }
             let Some(next_partitions) = GENERATIONS.get(generation as usize + 1).copied() else { continue };
             for partition in 0..count {
                 let seal = schema::encode(&Seal { generation, partition, next_partitions });
-                push(&mut topics, Topic::Signals, Part { generation, partition }, "", seal);
+                push(&mut topics, Topic::Signals, PartitionId { generation, partition }, "", seal);
             }
         }
         take_snapshots(&mut topics, &sets);
@@ -95,7 +101,7 @@ impl Memory {
 }
 
 /// As processors would: each partition's goes on with the state of the one before.
-fn take_snapshots(topics: &mut BTreeMap<(Topic, Part), Vec<Record>>, sets: &[Arc<RuleSet>]) {
+fn take_snapshots(topics: &mut BTreeMap<(Topic, PartitionId), Vec<Record>>, sets: &[Arc<RuleSet>]) {
     let mut state: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
     for (generation, count) in (0..).zip(GENERATIONS) {
         let before = std::mem::take(&mut state);
@@ -115,7 +121,7 @@ fn take_snapshots(topics: &mut BTreeMap<(Topic, Part), Vec<Record>>, sets: &[Arc
             }
             engine.restored();
             let mut out = Vec::new();
-            for record in &topics[&(Topic::Signals, Part { generation, partition })] {
+            for record in &topics[&(Topic::Signals, PartitionId { generation, partition })] {
                 engine.apply(record.offset, &SignalsRecord::decode(&record.value).unwrap(), &mut out).unwrap();
             }
             for (key, value) in engine.take_puts() {
@@ -129,7 +135,7 @@ fn take_snapshots(topics: &mut BTreeMap<(Topic, Part), Vec<Record>>, sets: &[Arc
                     push(
                         topics,
                         Topic::Snapshots,
-                        Part { generation: 0, partition: 0 },
+                        PartitionId { generation: 0, partition: 0 },
                         "",
                         schema::encode(&*snapshot),
                     );
@@ -145,13 +151,13 @@ impl Reading for Memory {
         if topic == Topic::Signals { GENERATIONS.to_vec() } else { vec![1] }
     }
 
-    fn bounds(&self, topic: Topic, part: Part) -> Result<Range<u64>, LogError> {
+    fn bounds(&self, topic: Topic, part: PartitionId) -> Result<Range<u64>, LogError> {
         let end = self.topics.get(&(topic, part)).map_or(0, Vec::len) as u64;
         let start = if topic == Topic::Signals { self.starts[part.generation as usize] } else { 0 };
         Ok(start.min(end)..end)
     }
 
-    fn read(&self, topic: Topic, part: Part, from: u64, _: usize) -> Result<Vec<Record>, LogError> {
+    fn read(&self, topic: Topic, part: PartitionId, from: u64, _: usize) -> Result<Vec<Record>, LogError> {
         let from = from.max(self.bounds(topic, part)?.start) as usize;
         let records = self.topics.get(&(topic, part)).map_or(&[][..], Vec::as_slice);
         Ok(records.iter().skip(from).take(100).cloned().collect())
@@ -161,7 +167,7 @@ impl Reading for Memory {
         Ok(self.directory.clone())
     }
 
-    fn position(&self, _: &str, _: Topic, part: Part) -> Result<u64, LogError> {
+    fn position(&self, _: &str, _: Topic, part: PartitionId) -> Result<u64, LogError> {
         Ok(self.bounds(Topic::Signals, part)?.end)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::rc::Rc;
 
-use logystera_infra::reading::Part;
+use logystera_infra::reading::PartitionId;
 use logystera_infra::runtime::StateMachine;
 use logystera_processor::task::APP;
 use logystera_schemas::detection::Detection;
@@ -21,13 +21,13 @@ use crate::error::ReplayError;
 struct Recorded<'a> {
     asked: &'a Asked<'a>,
     /// Partition of `signals`.
-    source: Part,
+    source: PartitionId,
     /// Of the newest generation of `detections`.
     partition: u32,
     /// Its partitions.
     partitions: u32,
     /// Where they stood and stand, the newest generation first.
-    left: Vec<(Part, Range<u64>)>,
+    left: Vec<(PartitionId, Range<u64>)>,
     read: VecDeque<(u64, Detection)>,
     /// The newest `seq` of each site that was compared before, or that a snapshot has: those up to it are not this one's.
     before: Rc<BTreeMap<SiteId, u64>>,
@@ -38,14 +38,14 @@ struct Recorded<'a> {
 impl<'a> Recorded<'a> {
     fn new(
         asked: &'a Asked<'a>,
-        source: Part,
+        source: PartitionId,
         partition: u32,
         before: Rc<BTreeMap<SiteId, u64>>,
     ) -> Result<Self, ReplayError> {
         let generations = asked.log.generations(Topic::Detections);
         let partitions = generations.last().copied().unwrap_or(1);
         let stood = (0..).zip(generations).map(|(generation, count)| {
-            let part = Part { generation, partition: partition % count };
+            let part = PartitionId { generation, partition: partition % count };
             Ok((part, asked.log.bounds(Topic::Detections, part)?))
         });
         let mut left = stood.collect::<Result<Vec<_>, ReplayError>>()?;
@@ -87,7 +87,7 @@ impl<'a> Recorded<'a> {
     }
 
     /// Reads on in a partition; gives where to go on.
-    fn fill(&mut self, part: Part, range: &Range<u64>) -> Result<u64, ReplayError> {
+    fn fill(&mut self, part: PartitionId, range: &Range<u64>) -> Result<u64, ReplayError> {
         if range.is_empty() {
             return Ok(range.end);
         }

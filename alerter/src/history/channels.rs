@@ -18,7 +18,7 @@ const OFFSETS_LOOKED_AT: u64 = 10_000;
 /// The newest row of each channel that says how it fared, among the newest rows of the topic.
 pub fn newest(log: &dyn Reading) -> Result<BTreeMap<String, Attempt>, LogError> {
     let mut newest = BTreeMap::new();
-    for part in log.parts(Topic::Attempts) {
+    for part in log.partitions(Topic::Attempts) {
         let bounds = log.bounds(Topic::Attempts, part)?;
         let mut from = bounds.start.max(bounds.end.saturating_sub(OFFSETS_LOOKED_AT));
         loop {

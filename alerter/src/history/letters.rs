@@ -120,7 +120,7 @@ impl Open {
 /// been told since.
 pub fn dead<R: Reading + ?Sized>(log: &R, filter: &LetterFilter, limit: usize) -> Result<Letters, LogError> {
     let (mut open, mut unreadable) = (Open::default(), 0);
-    for part in log.parts(Topic::Attempts) {
+    for part in log.partitions(Topic::Attempts) {
         let bounds = log.bounds(Topic::Attempts, part)?;
         unreadable += each_row(log, part, bounds, |row| open.take(&row))?;
     }
@@ -165,7 +165,7 @@ pub fn at_once<R: Reading + ?Sized>(log: &R, filter: &LetterFilter) -> Result<At
     let known = |row: &Attempt| (row.detection, Known { given_up: row.at, asked_for: false, newest: None });
     let mut known: BTreeMap<EpisodeId, Known> = letters.iter().map(known).collect();
     let directory = log.directory()?;
-    for part in log.parts(Topic::Detections) {
+    for part in log.partitions(Topic::Detections) {
         let skips = directory.skips(Topic::Detections, part.generation, part.partition);
         let bounds = log.bounds(Topic::Detections, part)?;
         let mut from = bounds.start;

@@ -8,7 +8,7 @@ pub mod words;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use logystera_infra::log::LogError;
-use logystera_infra::reading::{Part, Reading};
+use logystera_infra::reading::{PartitionId, Reading};
 use logystera_schemas::delivery::{Attempt, AttemptState};
 use logystera_schemas::ids::{DeliveryId, TenantId};
 use logystera_schemas::limits::{DELIVERIES_LOOKED_AT_MAX, DELIVERY_ROWS_SHOWN_MAX, READ_BYTES_MAX};
@@ -99,7 +99,7 @@ pub fn newest<R: Reading + ?Sized>(log: &R, filter: &Filter, limit: usize) -> Re
     let mut look_back = LOOK_BACK_RECORDS;
     loop {
         let (mut newest, mut unreadable, mut whole) = (Newest::new(filter, DELIVERIES_LOOKED_AT_MAX), 0, true);
-        for part in log.parts(Topic::Attempts) {
+        for part in log.partitions(Topic::Attempts) {
             let bounds = log.bounds(Topic::Attempts, part)?;
             let start = bounds.end.saturating_sub(look_back).max(bounds.start);
             whole &= start == bounds.start;
@@ -142,7 +142,7 @@ pub enum ChainState {
 pub fn of_one<R: Reading + ?Sized>(log: &R, id: &str) -> Result<History, LogError> {
     let (mut rows, mut omitted, mut ids) = (VecDeque::<Attempt>::new(), 0, BTreeSet::new());
     let (mut chains, mut is_cut) = (BTreeMap::<TenantId, (Chain, Option<u64>)>::new(), false);
-    for part in log.parts(Topic::Attempts) {
+    for part in log.partitions(Topic::Attempts) {
         let bounds = log.bounds(Topic::Attempts, part)?;
         is_cut |= bounds.start > 0;
         each_value(log, part, bounds, |row, value| {
@@ -174,7 +174,7 @@ pub fn of_one<R: Reading + ?Sized>(log: &R, id: &str) -> Result<History, LogErro
 /// Gives each row between two offsets to `take`; says how many records could not be read.
 fn each_row<R: Reading + ?Sized>(
     log: &R,
-    part: Part,
+    part: PartitionId,
     offsets: std::ops::Range<u64>,
     mut take: impl FnMut(Attempt),
 ) -> Result<u64, LogError> {
@@ -184,7 +184,7 @@ fn each_row<R: Reading + ?Sized>(
 /// The same, each row with the value that it was read from.
 fn each_value<R: Reading + ?Sized>(
     log: &R,
-    part: Part,
+    part: PartitionId,
     offsets: std::ops::Range<u64>,
     mut take: impl FnMut(Attempt, &[u8]),
 ) -> Result<u64, LogError> {

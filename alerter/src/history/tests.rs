@@ -43,11 +43,11 @@ impl Reading for Topics {
         vec![1]
     }
 
-    fn bounds(&self, _: Topic, _: Part) -> Result<Range<u64>, LogError> {
+    fn bounds(&self, _: Topic, _: PartitionId) -> Result<Range<u64>, LogError> {
         Ok(0..self.0.len() as u64)
     }
 
-    fn read(&self, _: Topic, _: Part, from: u64, _: usize) -> Result<Vec<Record>, LogError> {
+    fn read(&self, _: Topic, _: PartitionId, from: u64, _: usize) -> Result<Vec<Record>, LogError> {
         Ok(self.0.iter().skip(from as usize).take(READ).cloned().collect())
     }
 
@@ -55,7 +55,7 @@ impl Reading for Topics {
         Ok(Directory::default())
     }
 
-    fn position(&self, _: &str, _: Topic, _: Part) -> Result<u64, LogError> {
+    fn position(&self, _: &str, _: Topic, _: PartitionId) -> Result<u64, LogError> {
         Ok(0)
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
 use logystera_infra::log::LogError;
-use logystera_infra::reading::{Part, Reading};
+use logystera_infra::reading::{PartitionId, Reading};
 use logystera_schemas::avro::DecodeError;
 use logystera_schemas::control::GrowingTopic;
 use logystera_schemas::text::check_name;
@@ -57,8 +57,8 @@ enum Command {
         #[arg(value_enum)]
         topic: SkippedTopic,
         /// Which partition
-        #[arg(value_parser = parse_part)]
-        partition: Part,
+        #[arg(value_parser = parse_partition)]
+        partition: PartitionId,
         /// Offset of the record, or FROM..TO of those that are gone: TO is the first one that is left
         #[arg(value_name = "OFFSET|FROM..TO", value_parser = parse_range)]
         offsets: Offsets,
@@ -83,10 +83,10 @@ enum SkippedTopic {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Offsets(Range<u64>);
 
-fn parse_part(text: &str) -> Result<Part, String> {
+fn parse_partition(text: &str) -> Result<PartitionId, String> {
     let number = |text: &str| text.parse::<u32>().map_err(|_| "expected a number such as 3, or 1/3".to_owned());
     let (generation, partition) = text.split_once('/').unwrap_or(("0", text));
-    Ok(Part { generation: number(generation)?, partition: number(partition)? })
+    Ok(PartitionId { generation: number(generation)?, partition: number(partition)? })
 }
 
 fn parse_range(text: &str) -> Result<Offsets, String> {
@@ -158,8 +158,8 @@ enum Found {
     Some(u64),
 }
 
-fn look(log: &dyn Reading, topic: Topic, part: Part, range: &Range<u64>) -> Result<Found, CliError> {
-    if !log.parts(topic).contains(&part) {
+fn look(log: &dyn Reading, topic: Topic, part: PartitionId, range: &Range<u64>) -> Result<Found, CliError> {
+    if !log.partitions(topic).contains(&part) {
         let generations = log.generations(topic);
         return Err(CliError::wrong_use(format!(
             "topic {} has no partition {part}; it has {} in generation {}",
@@ -226,11 +226,11 @@ mod tests {
 
     #[test]
     fn partitions_and_offsets_are_read() {
-        assert_eq!(parse_part("3"), Ok(Part { generation: 0, partition: 3 }));
-        assert_eq!(parse_part("1/3"), Ok(Part { generation: 1, partition: 3 }));
+        assert_eq!(parse_partition("3"), Ok(PartitionId { generation: 0, partition: 3 }));
+        assert_eq!(parse_partition("1/3"), Ok(PartitionId { generation: 1, partition: 3 }));
         assert_eq!((parse_range("17"), parse_range("17..20")), (Ok(Offsets(17..18)), Ok(Offsets(17..20))));
         for text in ["x", "1/", "/1", "-1", "1/2/3"] {
-            assert!(parse_part(text).is_err(), "{text}");
+            assert!(parse_partition(text).is_err(), "{text}");
         }
         for text in ["x", "1..", "..1", "2..2", "3..2", "-1", ""] {
             assert!(parse_range(text).is_err(), "{text}");

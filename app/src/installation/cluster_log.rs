@@ -8,7 +8,7 @@ use std::path::Path;
 use logystera_alerter::core::Planner;
 use logystera_infra::directory::{Directory, DirectoryWatch};
 use logystera_infra::log::{LogError, Record};
-use logystera_infra::reading::{Part, Reading};
+use logystera_infra::reading::{PartitionId, Reading};
 use logystera_kafka::{Kafka, KafkaLog, Layouts};
 use logystera_schemas::ids::KeyGroup;
 use logystera_schemas::limits::CHANGELOG_LOOKED_AT_MAX;
@@ -38,7 +38,7 @@ impl ClusterLog {
         Ok(Self { kafka, log, control, layouts })
     }
 
-    fn place(&self, topic: Topic, part: Part) -> PartitionRef {
+    fn place(&self, topic: Topic, part: PartitionId) -> PartitionRef {
         let generation = self.layouts.borrow().generations(topic)[part.generation as usize];
         PartitionRef { generation, partition: part.partition }
     }
@@ -52,11 +52,11 @@ impl Reading for ClusterLog {
         read.take_while(|g| g.number <= layouts.written(topic).number).map(|g| g.partitions).collect()
     }
 
-    fn bounds(&self, topic: Topic, part: Part) -> Result<Range<u64>, LogError> {
+    fn bounds(&self, topic: Topic, part: PartitionId) -> Result<Range<u64>, LogError> {
         self.log.bounds_at(topic, self.place(topic, part))
     }
 
-    fn read(&self, topic: Topic, part: Part, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError> {
+    fn read(&self, topic: Topic, part: PartitionId, from: u64, bytes_max: usize) -> Result<Vec<Record>, LogError> {
         self.log.read_at(topic, self.place(topic, part), from, bytes_max)
     }
 
@@ -67,7 +67,7 @@ impl Reading for ClusterLog {
         Ok(directory)
     }
 
-    fn position(&self, app: &str, input: Topic, part: Part) -> Result<u64, LogError> {
+    fn position(&self, app: &str, input: Topic, part: PartitionId) -> Result<u64, LogError> {
         Ok(self.kafka.committed(app, self.place(input, part))?.position)
     }
 }

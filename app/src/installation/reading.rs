@@ -4,7 +4,7 @@ use logystera_alerter::core::Planner;
 use logystera_infra::directory::Directory;
 use logystera_infra::embedded::EmbeddedReader;
 use logystera_infra::log::{LogError, scan};
-use logystera_infra::reading::{Part, Reading};
+use logystera_infra::reading::{PartitionId, Reading};
 use logystera_processor::core::{Gathering, SiteView};
 use logystera_processor::task::APP;
 use logystera_schemas::control::Site;
@@ -55,7 +55,7 @@ impl InstallationLog for EmbeddedReader {
         outcome.map_err(|e| LogError::Unusable(format!("state of the alerter: {e}")))?;
         let from = Self::position(self, logystera_alerter::task::APP)?.unwrap_or(0);
         let skips = Reading::directory(self)?.skips(Topic::Detections, 0, 0);
-        let read = |from| self.read_on(Topic::Detections, Part { generation: 0, partition: 0 }, from, &skips);
+        let read = |from| self.read_on(Topic::Detections, PartitionId { generation: 0, partition: 0 }, from, &skips);
         // Behind that stands what it has not applied yet: while nothing runs, a command's own record too.
         scan(from, read, |records| {
             for record in records.iter().filter(|record| !skips.has(record.offset)) {

@@ -130,7 +130,9 @@ mod tests {
     fn check(records: Vec<Recalled>, expected: Seen) {
         let told = format!("{records:?}");
         let (mut recall, mut replay) = (Recall::default(), Replay::new());
-        records.into_iter().for_each(|record| recall.take(&mut replay, record));
+        for record in records {
+            recall.take(&mut replay, record);
+        }
         let asked = Try {
             site: &site(),
             key: &key("honest"),

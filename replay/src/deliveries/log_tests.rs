@@ -6,7 +6,7 @@ use std::ops::Range;
 use logystera_alerter::core::Planner;
 use logystera_infra::directory::Directory;
 use logystera_infra::log::{LogError, Record};
-use logystera_infra::reading::{Part, Reading};
+use logystera_infra::reading::{PartitionId, Reading};
 use logystera_schemas::delivery::{
     Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, ChannelRef, ChannelsConfigured,
 };
@@ -22,16 +22,16 @@ use logystera_schemas::topic::{DetectionsRecord, Topic};
 pub(super) const GENERATIONS: [u32; 2] = [1, 2];
 pub(super) const START_MS: i64 = 1_767_225_600_000;
 pub(super) const TENANTS: [&str; 2] = ["acme", "beta"];
-pub(super) const FIRST: Part = Part { generation: 0, partition: 0 };
+pub(super) const FIRST: PartitionId = PartitionId { generation: 0, partition: 0 };
 /// The header of a row of version 2, which was not linked.
 pub(super) const UNLINKED: [u8; HEADER_BYTES] = [0xc3, 0x01, 0xe6, 0xd6, 0xfa, 0xb7, 0x5a, 0x95, 0x58, 0xa7];
 
 /// Topics `detections` and `attempts`. A row that is no more leaves its offset empty.
 #[derive(Clone, Default)]
 pub(super) struct Log {
-    pub(super) detections: BTreeMap<Part, Vec<(String, Vec<u8>)>>,
-    pub(super) rows: BTreeMap<Part, Vec<Attempt>>,
-    pub(super) starts: BTreeMap<(Topic, Part), u64>,
+    pub(super) detections: BTreeMap<PartitionId, Vec<(String, Vec<u8>)>>,
+    pub(super) rows: BTreeMap<PartitionId, Vec<Attempt>>,
+    pub(super) starts: BTreeMap<(Topic, PartitionId), u64>,
     /// Offset that the alerter reads next of each partition.
     pub(super) position: u64,
     /// Rows of the first partition that were written before rows were linked.
@@ -39,9 +39,9 @@ pub(super) struct Log {
 }
 
 /// The partition of a tenant's key group.
-pub(super) fn part_of(tenant: &str, generation: u32) -> Part {
+pub(super) fn part_of(tenant: &str, generation: u32) -> PartitionId {
     let count = GENERATIONS[generation as usize];
-    Part { generation, partition: KeyGroup::of(tenant).partition(count) }
+    PartitionId { generation, partition: KeyGroup::of(tenant).partition(count) }
 }
 
 /// A log as one planner would fill it that knows nothing of partitions.
@@ -99,7 +99,7 @@ impl Filled {
     pub(super) fn everywhere(&mut self, value: &[u8]) {
         let generation = self.generation;
         for partition in 0..GENERATIONS[generation as usize] {
-            let records = self.log.detections.entry(Part { generation, partition }).or_default();
+            let records = self.log.detections.entry(PartitionId { generation, partition }).or_default();
             records.push((String::new(), value.to_vec()));
         }
     }
@@ -191,7 +191,7 @@ impl Log {
         self.rows[&FIRST].iter().position(|row| row.tenant.as_str() == tenant && row.number == number).unwrap()
     }
 
-    pub(super) fn encoded(&self, part: Part, place: usize, row: &Attempt) -> Vec<u8> {
+    pub(super) fn encoded(&self, part: PartitionId, place: usize, row: &Attempt) -> Vec<u8> {
         if part != FIRST || place >= self.unlinked {
             return schema::encode(row);
         }
@@ -207,7 +207,7 @@ impl Reading for Log {
         if matches!(topic, Topic::Detections | Topic::Attempts) { GENERATIONS.to_vec() } else { vec![1] }
     }
 
-    fn bounds(&self, topic: Topic, part: Part) -> Result<Range<u64>, LogError> {
+    fn bounds(&self, topic: Topic, part: PartitionId) -> Result<Range<u64>, LogError> {
         let end = match topic {
             Topic::Detections => self.detections.get(&part).map_or(0, Vec::len),
             Topic::Attempts => self.rows.get(&part).map_or(0, Vec::len),
@@ -216,7 +216,7 @@ impl Reading for Log {
         Ok(self.starts.get(&(topic, part)).copied().unwrap_or(0).min(end)..end)
     }
 
-    fn read(&self, topic: Topic, part: Part, from: u64, _: usize) -> Result<Vec<Record>, LogError> {
+    fn read(&self, topic: Topic, part: PartitionId, from: u64, _: usize) -> Result<Vec<Record>, LogError> {
         let Range { start, end } = self.bounds(topic, part)?;
         let wanted = from.max(start)..end.min(from.max(start) + 7);
         let record = |offset: u64| {
@@ -235,7 +235,7 @@ impl Reading for Log {
         Ok(Directory::default())
     }
 
-    fn position(&self, app: &str, input: Topic, _: Part) -> Result<u64, LogError> {
+    fn position(&self, app: &str, input: Topic, _: PartitionId) -> Result<u64, LogError> {
         assert_eq!((app, input), ("alerter", Topic::Detections));
         Ok(self.position)
     }

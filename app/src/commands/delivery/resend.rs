@@ -111,7 +111,7 @@ fn what(log: &dyn InstallationLog, asked: &Asked<'_>, place: &PlaceArgs) -> Resu
 /// The newest detection that is wanted.
 fn newest(log: &dyn InstallationLog, wanted: impl Fn(&Detection) -> bool) -> Result<Option<Detection>, CliError> {
     let (directory, mut found) = (log.directory()?, None);
-    for part in log.parts(Topic::Detections) {
+    for part in log.partitions(Topic::Detections) {
         let skips = directory.skips(Topic::Detections, part.generation, part.partition);
         let bounds = log.bounds(Topic::Detections, part)?;
         let mut from = bounds.start;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use logystera_infra::log::{LogError, Record};
-use logystera_infra::reading::{Part, Reading};
+use logystera_infra::reading::{PartitionId, Reading};
 use logystera_replay::show::{self, Line};
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::Topic;
@@ -98,7 +98,7 @@ fn tail(args: &Args) -> Result<(), CliError> {
     if let Some(site) = &args.site {
         reading::site_of(&log.directory()?, site)?;
     }
-    let bounds = log.parts(topic).into_iter().map(|part| Ok((part, log.bounds(topic, part)?)));
+    let bounds = log.partitions(topic).into_iter().map(|part| Ok((part, log.bounds(topic, part)?)));
     let bounds = bounds.collect::<Result<BTreeMap<_, _>, CliError>>()?;
     let mut out = Out::new();
     let starts = match (&args.from, args.follow) {
@@ -134,7 +134,11 @@ fn time(order: i64) -> Option<i64> {
 }
 
 /// The newest lines of all partitions, oldest first, each with its place in time.
-fn newest(log: &dyn Reading, args: &Args, bounds: &BTreeMap<Part, Range<u64>>) -> Result<Vec<(i64, Line)>, CliError> {
+fn newest(
+    log: &dyn Reading,
+    args: &Args,
+    bounds: &BTreeMap<PartitionId, Range<u64>>,
+) -> Result<Vec<(i64, Line)>, CliError> {
     let mut lines = Vec::new();
     for (part, bounds) in bounds {
         lines.extend(newest_of(log, args, *part, bounds.clone())?);
@@ -149,7 +153,7 @@ fn newest(log: &dyn Reading, args: &Args, bounds: &BTreeMap<Part, Range<u64>>) -
 fn newest_of(
     log: &dyn Reading,
     args: &Args,
-    part: Part,
+    part: PartitionId,
     bounds: Range<u64>,
 ) -> Result<VecDeque<(i64, Line)>, CliError> {
     let mut look_back = LOOK_BACK_RECORDS;
@@ -171,7 +175,7 @@ fn newest_of(
 
 /// The lines of a partition, in the order of its records.
 struct Stream {
-    part: Part,
+    part: PartitionId,
     next: u64,
     /// The newest time so far: what has none of its own stands behind what came before it.
     newest: i64,
@@ -182,7 +186,7 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(part: Part, next: u64) -> Self {
+    fn new(part: PartitionId, next: u64) -> Self {
         Self { part, next, newest: i64::MIN, waiting: VecDeque::new(), at_end: false }
     }
 
@@ -228,7 +232,7 @@ struct Merged<'a> {
 }
 
 impl<'a> Merged<'a> {
-    fn new(log: &'a dyn Reading, args: &'a Args, starts: Vec<(Part, u64)>) -> Self {
+    fn new(log: &'a dyn Reading, args: &'a Args, starts: Vec<(PartitionId, u64)>) -> Self {
         Self { log, args, streams: starts.into_iter().map(|(part, next)| Stream::new(part, next)).collect(), looked: 0 }
     }
 
@@ -238,7 +242,7 @@ impl<'a> Merged<'a> {
         self.looked += 1;
         if self.looked.is_multiple_of(LOOKS_PER_GROWTH) {
             self.log.directory()?;
-            for part in self.log.parts(self.args.what.topic()) {
+            for part in self.log.partitions(self.args.what.topic()) {
                 if self.streams.iter().all(|stream| stream.part != part) {
                     self.streams.push(Stream::new(part, 0));
                 }
@@ -263,7 +267,7 @@ impl<'a> Merged<'a> {
 }
 
 /// The lines of a record; one that says so where it cannot be read.
-fn lines(args: &Args, part: Part, record: &Record) -> Vec<Line> {
+fn lines(args: &Args, part: PartitionId, record: &Record) -> Vec<Line> {
     let shown = match args.what {
         What::Signals => show::signals(&record.value),
         What::Detections => show::detections(&record.value),
