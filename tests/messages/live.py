@@ -8,7 +8,7 @@ from pathlib import Path
 
 from place import PATIENCE_S, SENDER, TOOLS, USER, Place, mailbox, wait_for
 
-SUBJECT = "Critical: Mail fails <b>&amp; {{DATE(2026-01-01T00:00:00Z)}}"
+SUBJECT = "Critical: Mail fails <b>&amp; {{DATE(2026-01-01T00:00:00Z)}} (Shop)"
 HERE = Path(__file__).resolve().parent
 
 

@@ -7,7 +7,7 @@ use logystera_ingest::core::recall::{Recall, Recalled};
 use logystera_ingest::core::replay::{KeyStatus, Replay, Reserving, Seen, Try};
 use logystera_processor::core::{KeyWindow, Known, SEMANTICS};
 use logystera_schemas::ids::{BatchId, KeyId, Sha256Digest, SiteId, SpoolId};
-use logystera_schemas::limits::REPLAY_WINDOW;
+use logystera_schemas::limits::{REPLAY_WINDOW, SPOOLS_MAX};
 use logystera_schemas::topic::SignalsRecord;
 
 use super::Difference;
@@ -126,12 +126,18 @@ impl Left {
         self.batches.get(&(batch.site.clone(), batch.spool)).map_or(&[], Vec::as_slice)
     }
 
+    fn spools_of(&self, site: &SiteId) -> usize {
+        self.batches.keys().filter(|(of, _)| of == site).count()
+    }
+
     /// Whether all that the log has of the batch's spool must be known to a gateway.
     fn is_sure(&self, batch: &BatchIn) -> bool {
-        let spools = self.batches.keys().filter(|(site, _)| *site == batch.site).count();
         let keys: BTreeSet<&KeyId> = self.of_spool(batch).iter().map(|stored| &stored.key).collect();
         let stolen = keys.iter().any(|key| self.stands(&batch.site, key) == KeyStatus::Stolen);
-        !stolen && spools < SPOOLS_SURE && keys.len() < KEYS_SURE && !self.anew.contains(&batch.site)
+        !stolen
+            && self.spools_of(&batch.site) < SPOOLS_SURE
+            && keys.len() < KEYS_SURE
+            && !self.anew.contains(&batch.site)
     }
 
     /// What is wrong with this answer; none if it is right.
@@ -143,7 +149,10 @@ impl Left {
             Seen::Duplicate { same: true } if !stored.iter().filter(numbered).any(is_same) => {
                 Some("it is told to be there, and the log does not count it")
             }
-            Seen::Duplicate { same: false } if !stored.iter().filter(numbered).any(|s| s.counts) => {
+            // Of a spool too many the engine takes nothing, which a gateway that reads the log can't know.
+            Seen::Duplicate { same: false }
+                if self.spools_of(&batch.site) <= SPOOLS_MAX && !stored.iter().filter(numbered).any(|s| s.counts) =>
+            {
                 Some("its number is told to be there, and the log does not have it")
             }
             Seen::Conflict if !stored.iter().filter(numbered).any(|s| s.digest != batch.digest) => {
