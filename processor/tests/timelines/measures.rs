@@ -135,6 +135,14 @@ fn a_sum_is_a_count_with_weights_that_turns_true_at_a_signal() {
     assert_eq!(told(&rules, &jobs(&[few], 0.5)), [""; 0]);
 }
 
+/// A failure at 1 is there when the end of the second before it is judged, and turns nothing: the end behind it counts it.
+#[test]
+fn the_count_of_several_measures_is_the_part_at_the_last_end_also_if_that_turned_nothing() {
+    let both = "ratio: { of: { outcome: failed }, at_least: 50%, min: 1 }, count: 3, resolution: 1s";
+    let signals = [mails(1, 0.5, FAILED), mails(1, 1.0, FAILED), mails(1, 3.5, SENT)].concat();
+    assert_eq!(told(&rule("mail.outcome", both), &signals)[0], "3.5: r firing/firing count 2 since 3.5");
+}
+
 #[test]
 fn of_several_measures_all_must_hold() {
     let rules = rule("mail.outcome", "count: 4, ratio: { of: { outcome: failed }, at_least: 50%, min: 1 }");

@@ -226,7 +226,8 @@ impl State {
         inside.fold(Sum::default(), |sum, (_, pane)| sum.with(pane))
     }
 
-    /// The first pane behind `ended` at whose end the condition is not what it is now, if no other match comes.
+    /// The first pane behind `ended` at whose end the condition is not what it is now, or holds with another part than was
+    /// judged last, if no other match comes.
     fn next_turn(&self, plan: &Plan, ended: i64, holds: bool) -> Option<i64> {
         let last = self.panes.newest().map_or(ended, |newest| newest.max(ended)) + plan.panes;
         let (mut joining, mut leaving) = (self.panes.iter().peekable(), self.panes.iter().peekable());
@@ -238,7 +239,7 @@ impl State {
             while let Some((_, pane)) = leaving.next_if(|(pane, _)| pane + plan.panes <= *ended) {
                 sum = sum.without(pane);
             }
-            plan.holds(sum) != holds
+            plan.holds(sum) != holds || holds && sum.part != self.part
         })
     }
 }
