@@ -136,7 +136,9 @@ fn judged(brokers: &str, name: &str, partitions: u32, grown: u32, processors: us
         append(vec![directory::entry(&Entity::RuleSet(record))]);
     }
     let entries = repartitioned(name, partitions);
-    let cut = if grown > partitions { entries.len() / 2 } else { entries.len() };
+    let half = if grown > partitions { entries.len() / 2 } else { entries.len() };
+    // Not between the copies of a tick: what grew would miss it in some partitions.
+    let cut = half + entries[half..].iter().take_while(|entry| is_copy(entry)).count();
 
     let shutdown = Shutdown::new();
     let watch = DirectoryWatch::load(log.clone()).unwrap();
@@ -188,6 +190,11 @@ impl Drop for StopsAtEnd {
     fn drop(&mut self) {
         self.0.trigger();
     }
+}
+
+/// Whether it is a tick of another partition than the first, of which the one before is that of the same time.
+fn is_copy(entry: &Entry) -> bool {
+    matches!(SignalsRecord::decode(&entry.value), Ok(SignalsRecord::Tick(tick)) if tick.partition > 0)
 }
 
 /// The entries of fewer partitions as those of more: each tick once for each of them.
