@@ -66,6 +66,23 @@ pub trait Reading {
             .collect()
     }
 
+    /// Gives each record of a topic that is still there to `take`: partition by partition, the oldest generation first, each to
+    /// the end that it has when it is its turn. One that is passed over may be empty.
+    fn each_record(&self, topic: Topic, take: &mut dyn FnMut(&Record)) -> Result<(), LogError> {
+        let directory = self.directory()?;
+        for partition in self.partitions(topic) {
+            let skips = directory.skips(topic, partition.generation, partition.partition);
+            let Range { start: mut from, end } = self.bounds(topic, partition)?;
+            while from < end {
+                let records = self.read_on(topic, partition, from, &skips)?;
+                let Some(last) = records.last() else { break };
+                from = last.offset + 1;
+                records.iter().for_each(&mut *take);
+            }
+        }
+        Ok(())
+    }
+
     /// The partitions of a topic that a key is in, the oldest generation first.
     fn partitions_of(&self, topic: Topic, key_group: KeyGroup) -> Vec<PartitionId> {
         let generations = (0..).zip(self.generations(topic));

@@ -164,20 +164,7 @@ pub fn at_once<R: Reading + ?Sized>(log: &R, filter: &LetterFilter) -> Result<At
     let Letters { rows: mut letters, unreadable, .. } = dead(log, filter, DELIVERIES_LOOKED_AT_MAX)?;
     let known = |row: &Attempt| (row.detection, Known { given_up: row.at, asked_for: false, newest: None });
     let mut known: BTreeMap<EpisodeId, Known> = letters.iter().map(known).collect();
-    let directory = log.directory()?;
-    for part in log.partitions(Topic::Detections) {
-        let skips = directory.skips(Topic::Detections, part.generation, part.partition);
-        let bounds = log.bounds(Topic::Detections, part)?;
-        let mut from = bounds.start;
-        while from < bounds.end {
-            let records = log.read_on(Topic::Detections, part, from, &skips)?;
-            let Some(last) = records.last() else { break };
-            from = last.offset + 1;
-            for record in &records {
-                learn(&mut known, filter, &record.value);
-            }
-        }
-    }
+    log.each_record(Topic::Detections, &mut |record| learn(&mut known, filter, &record.value))?;
     let left = keep_the_next(&mut letters, &known);
     let asked = letters.len();
     let newest = letters.iter().filter_map(|letter| known.remove(&letter.detection)?.newest);

@@ -48,7 +48,7 @@ fn read(
     wait: Duration,
 ) -> Result<(usize, usize), LogError> {
     let bounds = TailBounds { offsets: RECORDS_RECALLED, bytes: RECALLED_BYTES_MAX, wait };
-    let keep = |value: &[u8]| SignalsRecord::decode(value).ok().and_then(Recalled::of);
+    let keep = |value: &[u8]| SignalsRecord::decode(value).ok().and_then(|record| Recalled::of(record, false));
     let tail = kafka.tail(Topic::Signals, generation, bounds, keep)?;
     let mut taken = 0;
     for kept in tail.kept.into_values() {

@@ -18,7 +18,7 @@ use crate::cli::CliError;
 pub(super) fn recall(gateway: &Gateway<EmbeddedLog>, data: &Path) -> Result<(), CliError> {
     let reader = EmbeddedReader::open(data)?;
     // The position first: what the engine applies meanwhile is then seen twice, which changes nothing.
-    let mut next = reader.position(APP)?.unwrap_or_default();
+    let position = reader.position(APP)?.unwrap_or_default();
     let mut recall = Recall::default();
     reader.state(APP, &mut |entry| match Known::of(entry.key, entry.value) {
         Ok(Some(Known::StolenKeys(site, keys))) => keys.into_iter().for_each(|key| recall.key_stolen(&site, key)),
@@ -30,16 +30,14 @@ pub(super) fn recall(gateway: &Gateway<EmbeddedLog>, data: &Path) -> Result<(), 
         Ok(None) | Err(_) => {}
     })?;
     // Somewhat further back, for ticks: the log's time is that of the highest of the newest.
-    let position = next;
-    next = next.min(reader.bounds(Topic::Signals)?.end.saturating_sub(RECORDS_RECALLED));
+    let from = position.min(reader.bounds(Topic::Signals)?.end.saturating_sub(RECORDS_RECALLED));
     let mut ticks = Vec::new();
     let read = |from| reader.read(Topic::Signals, from, READ_BYTES_MAX);
-    scan(next, read, |records| {
+    scan(from, read, |records| {
         let found = records.iter().filter_map(|record| {
-            let recalled = Recalled::of(SignalsRecord::decode(&record.value).ok()?)?;
+            let recalled = Recalled::of(SignalsRecord::decode(&record.value).ok()?, record.offset < position)?;
             ticks.extend(recalled.tick());
-            // What changed a site before the position is in the state, with what came behind it.
-            (record.offset >= position || !recalled.changes_sites()).then_some(recalled)
+            Some(recalled)
         });
         gateway.recall(&mut recall, found);
         Ok(())

@@ -26,11 +26,13 @@ pub enum Recalled {
 }
 
 impl Recalled {
-    /// None: the record tells a gateway nothing.
-    pub fn of(record: SignalsRecord<'_>) -> Option<Self> {
+    /// None: the record tells a gateway nothing. `applied`: the engine's state has it, with what came behind it; what it
+    /// changed of a site must not be changed again.
+    pub fn of(record: SignalsRecord<'_>, applied: bool) -> Option<Self> {
         Some(match record {
             SignalsRecord::Batch(batch) => Self::Batch(Box::new(batch.head)),
             SignalsRecord::Tick(tick) => Self::Tick(tick.at),
+            _ if applied => return None,
             SignalsRecord::KeyRevoked(revoked) if revoked.stolen => Self::KeyStolen(revoked.site, revoked.key),
             SignalsRecord::SiteClosed(closed) => Self::SiteClosed(closed.site),
             SignalsRecord::SiteConfigured(configured) => Self::SiteConfigured(configured.site),
@@ -41,11 +43,6 @@ impl Recalled {
     /// The log's time, if it tells that.
     pub fn tick(&self) -> Option<WallMs> {
         if let Self::Tick(at) = self { Some(*at) } else { None }
-    }
-
-    /// Whether the engine's state may know more than this tells: it takes no repetition.
-    pub fn changes_sites(&self) -> bool {
-        matches!(self, Self::KeyStolen(..) | Self::SiteClosed(_) | Self::SiteConfigured(_))
     }
 }
 

@@ -110,23 +110,13 @@ fn what(log: &dyn InstallationLog, asked: &Asked<'_>, place: &PlaceArgs) -> Resu
 
 /// The newest detection that is wanted.
 fn newest(log: &dyn InstallationLog, wanted: impl Fn(&Detection) -> bool) -> Result<Option<Detection>, CliError> {
-    let (directory, mut found) = (log.directory()?, None);
-    for part in log.partitions(Topic::Detections) {
-        let skips = directory.skips(Topic::Detections, part.generation, part.partition);
-        let bounds = log.bounds(Topic::Detections, part)?;
-        let mut from = bounds.start;
-        while from < bounds.end {
-            let records = log.read_on(Topic::Detections, part, from, &skips)?;
-            let Some(last) = records.last() else { break };
-            from = last.offset + 1;
-            for record in &records {
-                if let Ok(DetectionsRecord::Detection(detection)) = DetectionsRecord::decode(&record.value)
-                    && wanted(&detection)
-                {
-                    found = Some(*detection);
-                }
-            }
+    let mut found = None;
+    log.each_record(Topic::Detections, &mut |record| {
+        if let Ok(DetectionsRecord::Detection(detection)) = DetectionsRecord::decode(&record.value)
+            && wanted(&detection)
+        {
+            found = Some(*detection);
         }
-    }
+    })?;
     Ok(found)
 }

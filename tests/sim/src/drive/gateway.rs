@@ -220,8 +220,8 @@ fn recall(backup: &Durable, further_back: u64) -> Result<Replay, String> {
     }
     let from = backup.position.saturating_sub(further_back);
     for record in backup.input.iter().filter(|record| record.offset >= from) {
-        let Some(recalled) = SignalsRecord::decode(&record.value).ok().and_then(Recalled::of) else { continue };
-        if record.offset >= backup.position || !recalled.changes_sites() {
+        let Ok(decoded) = SignalsRecord::decode(&record.value) else { continue };
+        if let Some(recalled) = Recalled::of(decoded, record.offset < backup.position) {
             recall.take(&mut replay, recalled);
         }
     }
