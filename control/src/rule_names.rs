@@ -68,22 +68,8 @@ fn unknown_rule(name: &str, tenant: &TenantId, known: &BTreeSet<String>) -> Stri
 
 /// The known name that differs least, if it differs by no more than a third of its letters.
 fn nearest<'a>(name: &str, known: &'a BTreeSet<String>) -> Option<&'a str> {
-    let by_distance = known.iter().map(|other| (distance(name.as_bytes(), other.as_bytes()), other.as_str()));
+    let by_distance = known.iter().map(|other| (strsim::levenshtein(name, other), other.as_str()));
     by_distance.min().filter(|(distance, other)| *distance * 3 <= other.len()).map(|(_, other)| other)
-}
-
-/// How many letters have to be put in, taken out or replaced (Levenshtein).
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -106,8 +92,8 @@ mod tests {
         }
         assert_eq!(nearest("x", &BTreeSet::new()), None);
         for (a, b, steps) in [("", "", 0), ("abc", "", 3), ("kitten", "sitting", 3), ("flaw", "lawn", 2)] {
-            assert_eq!(distance(a.as_bytes(), b.as_bytes()), steps);
-            assert_eq!(distance(b.as_bytes(), a.as_bytes()), steps);
+            assert_eq!(strsim::levenshtein(a, b), steps);
+            assert_eq!(strsim::levenshtein(b, a), steps);
         }
     }
 }

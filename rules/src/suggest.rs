@@ -62,34 +62,15 @@ pub(crate) fn near<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     nearest(word, known).filter(|near| *near != word)
 }
 
-/// The known word at the least distance, if that is at most a third of its length, or 1.
+/// The known word at the least distance, if that is at most a third of its length, or 1. An edit puts a letter in, takes one out,
+/// replaces one or swaps two neighbours.
 fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let word: Vec<char> = word.to_lowercase().replace(['-', ' '], "_").chars().take(WORD_CHARS_MAX + 1).collect();
-    if word.len() > WORD_CHARS_MAX {
+    let word: String = word.to_lowercase().replace(['-', ' '], "_").chars().take(WORD_CHARS_MAX + 1).collect();
+    if word.chars().count() > WORD_CHARS_MAX {
         return None;
     }
-    let scored =
-        known.iter().map(|k| (distance(&word, &k.to_lowercase().replace('-', "_").chars().collect::<Vec<_>>()), *k));
+    let scored = known.iter().map(|k| (strsim::osa_distance(&word, &k.to_lowercase().replace('-', "_")), *k));
     scored.filter(|(d, k)| *d <= (k.chars().count() / 3).max(1)).min_by_key(|(d, _)| *d).map(|(_, k)| k)
-}
-
-/// Edits between two words: insert, delete, replace, swap neighbours (optimal string alignment).
-fn distance(a: &[char], b: &[char]) -> usize {
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 0..a.len() {
-        let mut row = vec![i + 1];
-        for j in 0..b.len() {
-            let replaced = last[j] + usize::from(a[i] != b[j]);
-            let mut best = replaced.min(last[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
-                best = best.min(before[j - 1] + 1);
-            }
-            row.push(best);
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    last.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
