@@ -78,7 +78,7 @@ impl<L: Log> Context<L> {
             let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
             return Err(ControlError::invalid(format!("there is no tenant {tenant} ({known}); `site add` makes them")));
         }
-        let mut channels: Vec<ChannelRef> = directory.channels(&tenant).map(|c| known(c)).collect();
+        let mut channels: Vec<ChannelRef> = directory.channels(&tenant).map(|c| c.for_planner()).collect();
         if channels.len() >= CHANNELS_MAX {
             return Err(ControlError::invalid(format!(
                 "{tenant} has {CHANNELS_MAX} channels, as many as there may be"
@@ -98,7 +98,7 @@ impl<L: Log> Context<L> {
             fallback: false,
             labels: Vec::new(),
         };
-        channels.push(known(&channel));
+        channels.push(channel.for_planner());
         let mut entries = new_tenant(&directory, &tenant, now);
         entries.push(entry(&Entity::Channel(channel)));
         entries.push(channels_configured(&tenant, channels, &self.writer.log));
@@ -149,7 +149,7 @@ impl<L: Log> Context<L> {
         let left: Vec<ChannelRef> = directory
             .channels(&found.tenant)
             .filter(|other| other.channel != found.channel)
-            .map(|c| known(c))
+            .map(|c| c.for_planner())
             .collect();
         let count = left.len();
         let removed = Channel { removed_at: Some(self.clock.wall_ms()), ..found.clone() };
@@ -172,17 +172,10 @@ pub(crate) fn known_channel<'a>(directory: &'a Directory, channel: &str) -> Resu
     }
 }
 
-/// A channel as the planner knows it.
-fn known(channel: &Channel) -> ChannelRef {
-    let (channel_id, kind, settings) =
-        (channel.channel.clone(), channel.kind.as_str().to_owned(), channel.settings.clone());
-    ChannelRef { channel: channel_id, kind, settings, fallback: channel.fallback, labels: channel.labels.clone() }
-}
-
 /// The channels of a tenant as the planner knows them, this one as it is from now on.
 pub(crate) fn with_changed(directory: &Directory, changed: &Channel) -> Vec<ChannelRef> {
     let others = directory.channels(&changed.tenant);
-    others.map(|other| known(if other.channel == changed.channel { changed } else { other })).collect()
+    others.map(|other| if other.channel == changed.channel { changed } else { other }.for_planner()).collect()
 }
 
 /// The record that makes these the tenant's channels from here on.

@@ -146,6 +146,12 @@ impl<'a> Asked<'a> {
         begins.min().unwrap_or(0)
     }
 
+    /// The partitions that go on with no other one.
+    pub(crate) fn first(&self) -> impl Iterator<Item = PartitionId> {
+        let has_begun = |parent: PartitionId| self.entries_in(parent).next().is_some();
+        self.partitions().filter(move |part| !self.parent(*part).is_some_and(has_begun))
+    }
+
     /// The partitions that those go on in that were in this one.
     pub(crate) fn next(&self, part: PartitionId) -> impl Iterator<Item = PartitionId> {
         self.partitions().filter(move |next| self.parent(*next) == Some(part))

@@ -1,5 +1,6 @@
 //! A fresh engine on its way through the records of a partition.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -16,6 +17,7 @@ use logystera_schemas::partition::{Generation, PartitionRef};
 use logystera_schemas::schema;
 use logystera_schemas::signals_topic::SiteConfigured;
 use logystera_schemas::snapshot::{Snapshot, SnapshotSite};
+use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
 
 use crate::asked::{Asked, Known};
@@ -56,6 +58,8 @@ pub struct Replay<'a> {
 pub struct Found {
     /// Offset of the record that brought it about.
     pub applied: u64,
+    /// Wall time of the log behind that record.
+    pub wall: WallMs,
     /// Partition of the newest generation of `detections` that it belongs to.
     pub partition: u32,
     /// The detection.
@@ -69,10 +73,7 @@ impl Asked<'_> {
         &self,
         mut visit: impl FnMut(&mut Replay<'_>) -> Result<bool, E>,
     ) -> Result<(), E> {
-        let is_first =
-            |part: &PartitionId| self.parent(*part).is_none_or(|parent| self.entries_in(parent).next().is_none());
-        let mut left: Vec<(PartitionId, Rc<State>)> =
-            self.partitions().filter(is_first).map(|part| (part, Rc::default())).collect();
+        let mut left: Vec<(PartitionId, Rc<State>)> = self.first().map(|part| (part, Rc::default())).collect();
         left.reverse();
         while let Some((part, state)) = left.pop() {
             let mut replayed = Replay::new(self, part, &state)?;
@@ -220,19 +221,26 @@ impl<'a> Replay<'a> {
 
     /// Applies the next records. None: the partition's end; else what they brought about.
     pub fn step(&mut self) -> Result<Option<Vec<Found>>, ReplayError> {
+        let records = self.read()?;
+        if records.is_empty() { Ok(None) } else { self.take(&records).map(Some) }
+    }
+
+    /// The next records; none at the partition's end.
+    pub(crate) fn read(&self) -> Result<Vec<Record>, ReplayError> {
         if self.machine.is_sealed() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let records = self.log.read_on(Topic::Signals, self.part, self.next, &self.skips)?;
-        if records.is_empty() {
-            return Ok(None);
-        }
+        Ok(self.log.read_on(Topic::Signals, self.part, self.next, &self.skips)?)
+    }
+
+    /// Applies these records, the next ones of the partition; gives what they brought about.
+    pub(crate) fn take(&mut self, records: &[Record]) -> Result<Vec<Found>, ReplayError> {
         let (mut found, mut outputs): (_, Vec<Entry>) = (Vec::new(), Vec::new());
         for record in records {
             self.next = record.offset + 1;
             self.records += 1;
             self.enter(record.offset)?;
-            if !self.concerns(&record) {
+            if !self.concerns(record) {
                 continue;
             }
             if self.skips.has(record.offset) {
@@ -248,7 +256,12 @@ impl<'a> Replay<'a> {
                 };
                 // A snapshot brings the key group's other sites along.
                 if self.site.as_ref().is_none_or(|site| *site == detection.site) {
-                    found.push(Found { applied: record.offset, partition: entry.partition, detection: *detection });
+                    found.push(Found {
+                        applied: record.offset,
+                        wall: self.wall(),
+                        partition: entry.partition,
+                        detection: *detection,
+                    });
                 }
             }
             if self.machine.dirty_bytes() > READ_BYTES_MAX {
@@ -258,7 +271,12 @@ impl<'a> Replay<'a> {
                 break;
             }
         }
-        Ok(Some(found))
+        Ok(found)
+    }
+
+    /// Wall time of the log where it is.
+    pub fn wall(&self) -> WallMs {
+        self.machine.engine().time().wall()
     }
 
     /// Ticks concern every site; sites do not concern each other.
@@ -273,10 +291,12 @@ impl<'a> Replay<'a> {
     }
 
     /// The record, with the given rules in place of those that it names.
-    fn with_rules(&self, record: Record) -> Result<Record, ReplayError> {
+    fn with_rules<'r>(&self, record: &'r Record) -> Result<Cow<'r, Record>, ReplayError> {
         let decoded = SignalsRecord::decode(&record.value);
         let decoded = decoded.map_err(|error| altered(&format!("offset {}: {error}", record.offset)))?;
-        let SignalsRecord::SiteConfigured(configured) = decoded else { return Ok(record) };
+        let SignalsRecord::SiteConfigured(configured) = decoded else {
+            return Ok(Cow::Borrowed(record));
+        };
         if configured.semantics > SEMANTICS {
             return Err(ReplayError::Unavailable(format!(
                 "topic signals offset {}: it was written for version {} of the engine's semantics; this binary knows up to \
@@ -286,7 +306,7 @@ impl<'a> Replay<'a> {
         }
         let digest = self.known.given.as_ref().map_or(configured.digest, |given| given.digest);
         let value = schema::encode(&SiteConfigured { digest, ..configured });
-        Ok(Record { value, ..record })
+        Ok(Cow::Owned(Record { value, offset: record.offset, key: record.key.clone() }))
     }
 }
 

@@ -14,6 +14,7 @@ mod deliveries;
 mod engine;
 mod error;
 mod rows;
+mod together;
 mod verify;
 
 pub mod show;
@@ -26,4 +27,5 @@ pub use chain::{RowDifference, TenantRows, Unjudged};
 pub use deliveries::{Deliveries, verify_deliveries};
 pub use engine::{Found, Replay};
 pub use error::ReplayError;
+pub use together::{Step, Together};
 pub use verify::{Comparison, Difference, Watch, verify};

@@ -18,7 +18,7 @@ use logystera_schemas::signals_topic::Seal;
 use logystera_schemas::topic::{SignalsRecord, Topic};
 use logystera_system::golden;
 
-use crate::{Asked, Found, Question, ReplayError};
+use crate::{Asked, Found, Question, ReplayError, Together};
 
 /// Partitions of the generations.
 const GENERATIONS: [u32; 3] = [1, 2, 6];
@@ -204,5 +204,42 @@ fn each_place_to_begin_with_gives_the_rest_of_what_was_recorded() {
             assert!(all[site].ends_with(lines), "{starts:?}: the end of what was recorded of {site}");
         }
         assert_eq!(found.len(), all.len(), "{starts:?}");
+    }
+}
+
+#[test]
+fn side_by_side_each_finds_what_it_finds_alone() {
+    let mut memory = Memory::new();
+    for (from_ms, starts) in [(None, [0; 3]), (Some(1_767_484_800_000), [u64::MAX, 30, 0])] {
+        memory.starts = starts;
+        let asked = || {
+            let question = Question { from_ms, ..Question::default() };
+            Asked::new(&memory, Arc::new(memory.directory.clone()), question).unwrap()
+        };
+        let asked = [asked(), asked()];
+        let mut together = Together::new(asked.each_ref()).unwrap();
+        let mut found: [BTreeMap<String, Vec<String>>; 2] = Default::default();
+        let (mut reached, mut newest) = (None, None);
+        while let Some(step) = together.step().unwrap() {
+            for (to, found) in found.iter_mut().zip(step.found) {
+                for Found { detection, wall, .. } in found {
+                    assert!(
+                        reached.is_none_or(|reached| wall >= reached),
+                        "what comes is not before what all have reached"
+                    );
+                    newest = newest.max(Some(wall));
+                    if asked[0].wants(&detection) {
+                        let line = serde_json::to_string(&detection).unwrap();
+                        to.entry(detection.site.to_string()).or_default().push(line);
+                    }
+                }
+            }
+            reached = step.reached;
+        }
+        assert_eq!(reached, None, "all are read");
+        let alone = memory.found(from_ms);
+        assert_eq!(found, [alone.clone(), alone], "{from_ms:?}");
+        assert_eq!(together.passed(), asked[0].offsets().unwrap());
+        assert!(newest.is_some() && together.batches() > 0 && together.records() >= together.batches());
     }
 }

@@ -215,7 +215,7 @@ fn compare_partition(
     let mut recorded = recorded.collect::<Result<Vec<_>, _>>()?;
     while let Some(step) = replayed.step()? {
         watch.show(replayed);
-        for Found { applied, partition, detection: computed } in step {
+        for Found { applied, partition, detection: computed, .. } in step {
             match recorded[partition as usize].beside(&computed)? {
                 Beside::Recorded(offset, other) => {
                     if let Some(difference) = compare(seen, &computed, &other, offset, asked.from_ms) {

@@ -4,21 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use logystera_processor::core::{Rule, show_value};
+pub(crate) use logystera_rules::span;
 use logystera_schemas::batch::Value;
 
 use crate::timeline::Signal;
 
 /// Fields and values as text.
 pub(crate) type Labels = Vec<(String, String)>;
-
-/// A time or a span, in the largest unit that divides it.
-pub(crate) fn span(ms: i64) -> String {
-    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
-    match units.iter().find(|(_, length)| ms != 0 && ms % length == 0) {
-        Some((unit, length)) => format!("{}{unit}", ms / length),
-        None => "0s".to_owned(),
-    }
-}
 
 /// A field of a signal and its value.
 pub(crate) fn label(rule: &Rule, field: usize, value: &Value<'_>) -> Option<(String, String)> {

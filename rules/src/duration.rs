@@ -43,8 +43,8 @@ pub(crate) fn guess(text: &str) -> Option<i64> {
     total
 }
 
-/// The shortest text that [`parse`] reads as `ms`, with the largest unit that divides it.
-pub(crate) fn short(ms: i64) -> String {
+/// A duration in milliseconds as rules write it, with the largest unit that divides it: `90s`, `10m`.
+pub fn short(ms: i64) -> String {
     let (number, (unit, ..)) = split(ms);
     format!("{number}{unit}")
 }

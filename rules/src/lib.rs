@@ -41,6 +41,7 @@ mod tests;
 pub use catalogue_doc::catalogue_markdown;
 pub use code::Code;
 pub use cost::WorstCase;
+pub use duration::short as span;
 pub use excerpt::{WIDTH, wrapped};
 pub use explain::{codes, explain};
 pub use pack::{DEFAULT_PACK, default_pack, pack_yaml, rules_yaml};

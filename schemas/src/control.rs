@@ -3,6 +3,7 @@
 //! own.
 
 use crate::avro::Blob;
+use crate::delivery::ChannelRef;
 use crate::ids::{ChannelId, KeyId, Sha256Digest, SiteId, TenantId};
 use crate::labels::SiteLabel;
 use crate::noise::{ChannelSettings, Silence};
@@ -127,6 +128,19 @@ avro_record! {
         pub fallback: bool where since 4,
         /// Only alerts of sites with these labels, as [`labels::match_all`](crate::labels::match_all) says. Empty: of all.
         pub labels: Vec<SiteLabel> where since 5,
+    }
+}
+
+impl Channel {
+    /// The channel as the planner of deliveries knows it: without what is secret.
+    pub fn for_planner(&self) -> ChannelRef {
+        ChannelRef {
+            channel: self.channel.clone(),
+            kind: self.kind.as_str().to_owned(),
+            settings: self.settings.clone(),
+            fallback: self.fallback,
+            labels: self.labels.clone(),
+        }
     }
 }
 

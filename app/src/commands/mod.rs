@@ -14,3 +14,5 @@ pub mod partitions;
 pub mod replay;
 pub mod rules;
 pub mod tail;
+
+mod progress;

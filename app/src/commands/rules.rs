@@ -1,5 +1,6 @@
 //! `logystera rules`: checks rule files and says what they can cost; publishes them, and says which sites have them.
 
+mod backtest;
 mod explain;
 mod pack;
 mod publish;
@@ -24,6 +25,7 @@ use crate::installation::rules::load;
   logystera rules check --explain mail.yaml cron.yaml
   logystera rules explain E302
   logystera rules test my-rules.yaml
+  logystera rules backtest my-rules.yaml
   logystera up --rules my-rules.yaml
   logystera rules publish rules/ --config logystera.toml
   logystera rules status")]
@@ -61,6 +63,20 @@ enum Command {
   logystera rules test rules/
   logystera rules test --junit results.xml my-rules.yaml")]
     Test(test::TestArgs),
+    /// Judge the signals in the log by two revisions of the rules, and say what an edit would have changed
+    ///
+    /// Says for each rule and site how many alerts would have been new, gone, earlier or later, and how many messages people would
+    /// have got by the channels and silences of today. With one path the other revision is what each site has now. Nothing is
+    /// written, and nobody is told.
+    #[command(after_help = "Examples:
+  logystera rules backtest my-rules.yaml              beside the rules that sites have now
+  logystera rules backtest old.yaml new.yaml --from 7d
+  logystera rules backtest rules/ --site my-shop --list
+  logystera rules backtest rules/ --config logystera.toml --json
+
+An alert of one revision is the same as one of the other if both are of one group of a rule of this name, and one begins before
+the other is over.")]
+    Backtest(backtest::BacktestArgs),
     /// Judge all sites of an installation on Kafka by these rules from now on, new ones too
     ///
     /// Sites that have them already are left alone. What was interrupted goes on when it is asked for again.
@@ -99,6 +115,7 @@ pub fn run(args: &Args) -> ExitCode {
         Command::Explain(args) => finish("rules explain", explain::run(args)),
         Command::Show(args) => finish("rules show", pack::show(args)),
         Command::Test(args) => finish("rules test", test::test(args)),
+        Command::Backtest(args) => finish("rules backtest", backtest::backtest(args)),
         Command::Publish(args) => finish("rules publish", publish::publish(args)),
         Command::Status(args) => finish("rules status", publish::status(args)),
     }

@@ -118,6 +118,11 @@ pub const RESEND_BY_CHARS_MAX: usize = 128;
 /// Rows of the delivery history that a replay reads ahead, looking for the next one of a tenant. A planner's rows stand in
 /// the order in which it gives them: what stands between was not given by it.
 pub const REPLAY_ROWS_AHEAD_MAX: usize = 10_000;
+/// Lines, one of a rule at a site, that a backtest counts apart. What is beyond is counted together: its report must not
+/// grow with the sites of an installation.
+pub const BACKTEST_ROWS_MAX: usize = 10_000;
+/// How long after the end of the log the messages of a backtest that wait then may still go out: the longest quiet hours.
+pub const BACKTEST_REST_MS: i64 = 86_400_000;
 /// Entries of a block of the directory's sorted maps; a block that has more becomes two, and a change copies one.
 pub const DIRECTORY_BLOCK_ENTRIES_MAX: usize = 256;
 

@@ -1,7 +1,6 @@
 //! `logystera replay`: computes the detections again from topic `signals`, as the engine did, and compares.
 
 mod deliveries;
-mod progress;
 mod verify;
 
 use std::path::PathBuf;
@@ -14,11 +13,11 @@ use logystera_schemas::ids::SiteId;
 use logystera_schemas::json;
 
 use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, FINDING, Out, finish};
+use crate::commands::progress::Progress;
 use crate::installation::open::{check_acknowledged, open_log};
 use crate::installation::reading;
 use crate::installation::rules::load_rules;
 use crate::when;
-use progress::Progress;
 
 /// Compute the detections again from the signals in the log
 ///

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::deliveries;
 
-use super::progress::Progress;
 use crate::cli::{CliError, DONE, FINDING, NOT_AVAILABLE, Out, counted};
+use crate::commands::progress::Progress;
 use crate::when;
 
 /// Replays and compares; says what was found.

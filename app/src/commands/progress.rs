@@ -10,7 +10,7 @@ use logystera_replay::{Asked, Replay, ReplayError, Watch};
 const EVERY: Duration = Duration::from_millis(500);
 
 /// Progress over all partitions. Says nothing where standard error is no terminal.
-pub(super) struct Progress {
+pub(in crate::commands) struct Progress {
     shown: bool,
     /// Offsets of all partitions together, each from where it is replayed.
     total: u64,
@@ -22,7 +22,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(asked: &Asked<'_>) -> Result<Self, ReplayError> {
+    pub(in crate::commands) fn new(asked: &Asked<'_>) -> Result<Self, ReplayError> {
         let total = asked.offsets()?;
         let shown = std::io::stderr().is_terminal();
         Ok(Self { shown, total, before: 0, records: 0, started: Stopwatch::start(), newest: Stopwatch::start() })
@@ -36,21 +36,34 @@ impl Progress {
     }
 }
 
-impl Watch for Progress {
+impl Progress {
     /// Shows how far it is, now and then.
-    fn show(&mut self, replayed: &Replay<'_>) {
+    pub(in crate::commands) fn reached(&mut self, offset: u64, records: u64) {
         if self.shown && self.newest.elapsed() >= EVERY {
             self.newest = Stopwatch::start();
-            self.print(self.before + replayed.passed(), self.records + replayed.records(), "");
+            self.print(offset, records, "");
         }
+    }
+
+    /// It is done.
+    pub(in crate::commands) fn end(&self, records: u64) {
+        if self.shown {
+            self.print(self.total, records, "\n");
+        }
+    }
+}
+
+impl Watch for Progress {
+    fn show(&mut self, replayed: &Replay<'_>) {
+        self.reached(self.before + replayed.passed(), self.records + replayed.records());
     }
 
     fn done(&mut self, replayed: &Replay<'_>) -> Result<(), ReplayError> {
         // What stands behind a seal is not read.
         self.before += replayed.offsets()?;
         self.records += replayed.records();
-        if self.shown && self.before >= self.total {
-            self.print(self.total, self.records, "\n");
+        if self.before >= self.total {
+            self.end(self.records);
         }
         Ok(())
     }
