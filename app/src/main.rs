@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use logystera_app::cli::{self, CliError};
 use logystera_app::commands::{
-    channel, convert, delivery, log, partitions, replay, rules, send, sign, silence, site, tail,
+    channel, convert, delivery, log, partitions, replay, rules, send, sign, silence, site, tail, why,
 };
 #[cfg(feature = "kafka")]
 use logystera_app::roles::{self, Role};
@@ -45,6 +45,7 @@ enum Command {
     Convert(convert::Args),
     Tail(tail::Args),
     Rules(rules::Args),
+    Why(why::Args),
     Replay(replay::Args),
     Partitions(partitions::Args),
     Log(log::Args),
@@ -76,6 +77,7 @@ fn run() -> ExitCode {
         Command::Convert(args) => convert::run(args),
         Command::Tail(args) => tail::run(&args),
         Command::Rules(args) => rules::run(&args),
+        Command::Why(args) => why::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Partitions(args) => partitions::run(&args),
         Command::Log(args) => log::run(&args),

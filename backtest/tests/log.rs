@@ -23,6 +23,8 @@ use logystera_system::golden;
 use common::naive;
 
 const DAYS: &str = "days";
+/// Before all of it.
+const START_MS: i64 = 1_767_225_600_000;
 
 /// The recording, in one partition.
 struct Recorded(Vec<Record>);
@@ -200,9 +202,9 @@ fn messages_are_what_the_channels_let_through() {
         tenant: "acme".parse().unwrap(),
         author: "anna".to_owned(),
         reason: "a test".to_owned(),
-        created_at: WallMs(0),
-        from: WallMs(0),
-        until: WallMs(i64::MAX / 2),
+        created_at: WallMs(START_MS),
+        from: WallMs(START_MS),
+        until: WallMs(START_MS + 30 * 86_400_000),
         ended_at: None,
         site: None,
         rule: Some("probing".parse().unwrap()),

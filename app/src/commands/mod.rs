@@ -14,5 +14,6 @@ pub mod partitions;
 pub mod replay;
 pub mod rules;
 pub mod tail;
+pub mod why;
 
 mod progress;

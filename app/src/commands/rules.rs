@@ -69,7 +69,7 @@ enum Command {
     /// have got by the channels and silences of today. With one path the other revision is what each site has now. Nothing is
     /// written, and nobody is told.
     #[command(after_help = "Examples:
-  logystera rules backtest my-rules.yaml              beside the rules that sites have now
+  logystera rules backtest my-rules.yaml    beside the rules of today
   logystera rules backtest old.yaml new.yaml --from 7d
   logystera rules backtest rules/ --site my-shop --list
   logystera rules backtest rules/ --config logystera.toml --json

@@ -10,14 +10,15 @@ use logystera_infra::directory::{Directory, DirectoryWatch};
 use logystera_infra::log::{LogError, Record};
 use logystera_infra::reading::{PartitionId, Reading};
 use logystera_kafka::{Kafka, KafkaLog, Layouts};
-use logystera_schemas::ids::KeyGroup;
+use logystera_schemas::avro::DecodeError;
+use logystera_schemas::ids::{KeyGroup, SiteId};
 use logystera_schemas::limits::CHANGELOG_LOOKED_AT_MAX;
 use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::topic::Topic;
 
 use super::config::Config;
 use crate::cli::CliError;
-use crate::installation::reading::InstallationLog;
+use crate::installation::reading::{InstallationLog, unreadable};
 
 /// An installation's log.
 pub(crate) struct ClusterLog {
@@ -88,5 +89,22 @@ impl InstallationLog for ClusterLog {
             restored.map_err(|e| LogError::Unusable(format!("state of the alerter: {e}")))?;
         }
         Ok(Some(planner))
+    }
+
+    /// As the processors have committed it; without the clocks of the partitions, which stand with no site.
+    fn engine_state(
+        &self,
+        site: &SiteId,
+        prefixes: &[Vec<u8>],
+        take: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), DecodeError>,
+    ) -> Result<bool, LogError> {
+        let key_groups = BTreeSet::from([KeyGroup::of(site.as_str()).0]);
+        let state = self.kafka.state(logystera_processor::task::APP, &key_groups, CHANGELOG_LOOKED_AT_MAX)?;
+        let Some(state) = state else { return Ok(false) };
+        let asked = state.iter().filter(|(key, _)| prefixes.iter().any(|prefix| key.starts_with(prefix)));
+        for (key, value) in asked {
+            take(key, value).map_err(unreadable)?;
+        }
+        Ok(true)
     }
 }

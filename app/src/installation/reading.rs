@@ -7,6 +7,7 @@ use logystera_infra::log::{LogError, scan};
 use logystera_infra::reading::{PartitionId, Reading};
 use logystera_processor::core::{Gathering, SiteView};
 use logystera_processor::task::APP;
+use logystera_schemas::avro::DecodeError;
 use logystera_schemas::control::Site;
 use logystera_schemas::ids::SiteId;
 use logystera_schemas::text::Shown;
@@ -21,6 +22,15 @@ pub(crate) trait InstallationLog: Reading {
     fn planner(&self) -> Result<Option<Planner>, LogError> {
         Ok(None)
     }
+
+    /// Gives the entries of the engine's state whose keys begin so, those of the partition itself only as far as this log gives
+    /// them. All are of the site. False: it gives none, because that is more than a command should read.
+    fn engine_state(
+        &self,
+        site: &SiteId,
+        prefixes: &[Vec<u8>],
+        take: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), DecodeError>,
+    ) -> Result<bool, LogError>;
 
     /// What the engine has of a site.
     fn site_view(&self, _site: &SiteId) -> Result<EngineView, LogError> {
@@ -69,15 +79,31 @@ impl InstallationLog for EmbeddedReader {
     }
 
     fn site_view(&self, site: &SiteId) -> Result<EngineView, LogError> {
-        let (mut gathering, mut outcome) = (Gathering::new(site.clone()), Ok(()));
-        for prefix in gathering.prefixes() {
-            self.state_of(APP, &prefix, &mut |entry| {
+        let mut gathering = Gathering::new(site.clone());
+        self.engine_state(site, &gathering.prefixes(), &mut |key, value| gathering.take(key, value))?;
+        Ok(gathering.view().map_or(EngineView::Nothing, |view| EngineView::Stored(Box::new(view))))
+    }
+
+    fn engine_state(
+        &self,
+        _: &SiteId,
+        prefixes: &[Vec<u8>],
+        take: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), DecodeError>,
+    ) -> Result<bool, LogError> {
+        let mut outcome = Ok(());
+        for prefix in prefixes {
+            self.state_of(APP, prefix, &mut |entry| {
                 if outcome.is_ok() {
-                    outcome = gathering.take(entry.key, entry.value);
+                    outcome = take(entry.key, entry.value);
                 }
             })?;
         }
-        outcome.map_err(|e| LogError::Unusable(format!("state of the processor: {e}")))?;
-        Ok(gathering.view().map_or(EngineView::Nothing, |view| EngineView::Stored(Box::new(view))))
+        outcome.map_err(unreadable)?;
+        Ok(true)
     }
+}
+
+/// A state entry of the engine can't be read.
+pub(crate) fn unreadable(error: DecodeError) -> LogError {
+    LogError::Unusable(format!("state of the processor: {error}"))
 }

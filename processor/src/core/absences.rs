@@ -38,14 +38,14 @@ impl RuleGroups {
     /// Sets the declared types as they were stored. No condition turns.
     pub(crate) fn restore_switches(&mut self, declared: SignalTypes) {
         self.declared_types = declared;
-        self.enabled = self.allowed(declared);
+        self.enabled = self.program.set.allowed(declared);
     }
 
     /// The site's senders declare other types from `now` on: absences of those switched off stand still and their alerts clear,
     /// those switched on are counted anew.
     pub(crate) fn declare_types(&mut self, declared: SignalTypes, now: SiteMs) {
         self.declared_types = declared;
-        let enabled = self.allowed(declared);
+        let enabled = self.program.set.allowed(declared);
         let before = std::mem::replace(&mut self.enabled, enabled);
         if before == enabled {
             return;

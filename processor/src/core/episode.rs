@@ -99,6 +99,24 @@ impl Episode {
         self.phase == Phase::Inactive && self.suppressed_until.is_none()
     }
 
+    /// Its row in the table of `docs/transitions.md`.
+    pub(crate) fn row(&self) -> &'static str {
+        match (self.phase, self.suppressed_until.is_some(), self.announced) {
+            (Phase::Inactive, false, _) => "inactive",
+            (Phase::Inactive, true, _) => "quiet",
+            (Phase::Pending { .. }, false, _) => "pending",
+            (Phase::Pending { .. }, true, _) => "pending quiet",
+            (Phase::Firing, true, true) => "firing",
+            (Phase::Firing, true, false) => "firing held",
+            (Phase::Firing, false, _) => "firing free",
+            (Phase::Clearing { .. }, true, true) => "clearing",
+            (Phase::Clearing { .. }, true, false) => "clearing held",
+            (Phase::Clearing { .. }, false, true) if self.owed => "clearing owed",
+            (Phase::Clearing { .. }, false, false) if self.owed => "clearing owed held",
+            (Phase::Clearing { .. }, false, _) => "clearing free",
+        }
+    }
+
     /// Applies an event at site time `now`.
     pub(crate) fn step(&mut self, event: Event, now: SiteMs, spans: &Spans) -> Option<Emit> {
         match (self.phase, event) {

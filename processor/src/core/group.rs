@@ -98,6 +98,12 @@ impl Group {
     /// becomes true.
     #[inline]
     pub(crate) fn next(&self, plan: &Plan, stand_still: bool) -> Option<(SiteMs, Deadline)> {
+        self.deadlines(plan, stand_still).min()
+    }
+
+    /// All such moments.
+    #[inline]
+    pub(crate) fn deadlines(&self, plan: &Plan, stand_still: bool) -> impl Iterator<Item = (SiteMs, Deadline)> + use<> {
         let episode = &self.episode;
         let condition = self.condition.turns_at(&plan.condition, episode.holds(), stand_still);
         let phase = match episode.phase {
@@ -114,7 +120,6 @@ impl Group {
         ]
         .into_iter()
         .flatten()
-        .min()
     }
 
     /// What happens to the episode at a deadline, which is `at`. None: the group goes.

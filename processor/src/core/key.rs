@@ -1,7 +1,7 @@
 //! Names of the engine's state entries. [`state`](super::state) has the table of what stands under each.
 
 use logystera_schemas::avro::{DecodeError, Reader};
-use logystera_schemas::ids::{KeyGroup, SiteId, SpoolId};
+use logystera_schemas::ids::{KeyGroup, RuleName, SiteId, SpoolId};
 use logystera_schemas::time::SiteMs;
 
 use super::held::HeldKey;
@@ -126,6 +126,17 @@ pub(crate) fn prefixes(site: &SiteId) -> [Vec<u8>; 4] {
     let mut clocks = Vec::new();
     Key::Clocks.write(&mut clocks);
     [clocks, of_site(RECORD, b""), of_site(SPOOL, &[SLASH]), of_site(HELD, &[SLASH])]
+}
+
+/// The beginnings of four other sorts of keys: the clocks, the site's record, and what a rule keeps for it, its groups apart.
+/// Keys of others may begin so too.
+pub(crate) fn rule_prefixes(site: &SiteId, rule: &RuleName) -> [Vec<u8>; 4] {
+    let [clocks, record, ..] = prefixes(site);
+    let mut extras = Vec::new();
+    Key::Site(KeyGroup::of(site.as_str()), site.as_str(), SiteEntry::Extras(rule.as_str())).write(&mut extras);
+    let mut groups = Vec::new();
+    Key::Site(KeyGroup::of(site.as_str()), site.as_str(), SiteEntry::Group(rule.as_str(), b"")).write(&mut groups);
+    [clocks, record, extras, groups]
 }
 
 /// A time as bytes that sort as it does.

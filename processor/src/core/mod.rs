@@ -13,7 +13,7 @@
 //! - `chain`: detections, numbered and linked
 //! - `state`: all of it as entries of a store, each under a `key`, and a key group's at a place in the log (`snapshot`, when
 //!   its `schedule` says)
-//! - `view`: what those entries say of a site, for people; `standing`: how a rule stands there
+//! - `view`: what those entries say of a site, for people; `why`: what they say of a rule there; `standing`: how a rule stands in an engine
 //! - `rule`, `filter`, `template`, `value`: a checked rule, and what it is made of
 //!
 //! What stands here is what other crates may use.
@@ -33,6 +33,7 @@ mod standing;
 mod state;
 mod view;
 mod wakes;
+mod why;
 
 mod held;
 mod hold;
@@ -64,6 +65,7 @@ mod group_key;
 mod tests;
 
 pub use chain::DetectionChain;
+pub use conditions::kind::Progress;
 pub use engine::{Engine, EngineError, Output, SEMANTICS};
 pub use filter::{Clause, Filter, Part, PartTest, Predicate, Test};
 pub use group::bytes_max as group_bytes_max;
@@ -78,3 +80,4 @@ pub use template::{Piece, Template};
 pub use value::show as show_value;
 pub use version::Version;
 pub use view::{Gathering, HeldView, SiteView, SpoolStatus, SpoolView, Until, Wait};
+pub use why::{GroupView, Next, RuleGathering, RuleView, SilenceView};

@@ -119,7 +119,8 @@ impl Subscribers {
 }
 
 impl Plan {
-    fn new(rule: &Rule) -> Self {
+    /// The plan of a rule.
+    pub(crate) fn new(rule: &Rule) -> Self {
         let spans =
             Spans { for_ms: rule.for_ms, suppress_ms: rule.suppress_ms, resolve_after_ms: rule.resolve_after_ms };
         Self { spans, condition: ConditionPlan::new(&rule.condition) }

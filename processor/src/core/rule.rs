@@ -24,6 +24,14 @@ pub struct RuleSet {
     pub disabled: SignalTypes,
 }
 
+impl RuleSet {
+    /// The types that a site has on of those that its senders declare: the configuration can disable some, and those that only
+    /// the engine makes have no sender.
+    pub(crate) fn allowed(&self, declared: SignalTypes) -> SignalTypes {
+        SignalTypes((declared.0 | SignalTypes::MADE_BY_ENGINE.0) & !self.disabled.0)
+    }
+}
+
 /// Bounds of a site's state (design, section 6). Part of the digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StateLimits {

@@ -101,7 +101,7 @@ impl RuleGroups {
             evicted: 0,
             scratch: Writer::new(),
         };
-        groups.enabled = groups.allowed(SignalTypes::default());
+        groups.enabled = groups.program.set.allowed(SignalTypes::default());
         groups.add_standing_groups();
         groups
     }
@@ -113,12 +113,6 @@ impl RuleGroups {
                 self.insert(index, GroupKey::default(), group);
             }
         }
-    }
-
-    /// The types that a site has on of those that its senders declare: the configuration can disable some, and those that only
-    /// the engine makes have no sender.
-    pub(crate) fn allowed(&self, declared: SignalTypes) -> SignalTypes {
-        SignalTypes((declared.0 | SignalTypes::MADE_BY_ENGINE.0) & !self.program.set.disabled.0)
     }
 
     /// Adds a group as it was stored.

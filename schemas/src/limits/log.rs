@@ -43,8 +43,8 @@ pub const LOG_MARK_MS: u64 = 5_000;
 /// Bytes of the embedded log's write-ahead log from which on a reader that holds it is told of: four times what is
 /// folded in at once.
 pub const LOG_WAL_BYTES_TOLD: u64 = 64 << 20;
-/// Offsets of the alerter's changelog, of all its partitions together, that `channel list` looks at for a channel's
-/// state: seconds. If there are more it goes by the newest rows of topic `attempts`.
+/// Offsets of a changelog, of the partitions asked for together, that a command looks at: seconds. `channel list` looks for the
+/// state of channels, and goes by the newest rows of topic `attempts` if there are more; `why` looks for a site's groups.
 pub const CHANGELOG_LOOKED_AT_MAX: u64 = 1_000_000;
 /// Milliseconds between two looks at topic `control`: a revocation takes effect within 5 s (design, section 3).
 pub const CONTROL_REFRESH_MS: u64 = 500;

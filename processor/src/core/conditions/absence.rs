@@ -6,7 +6,7 @@ use logystera_schemas::time::SiteMs;
 
 use super::super::episode::Event;
 use super::super::rule::Expected;
-use super::kind::{self, Match, Taken};
+use super::kind::{self, Match, Progress, Taken};
 
 /// The numbers of an absence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,10 @@ impl kind::State for State {
 
     fn firing_reason(&self) -> DetectionReason {
         if self.seen { DetectionReason::Stopped } else { DetectionReason::NeverSeen }
+    }
+
+    fn progress(&self, _: &Plan, _: SiteMs) -> Vec<Progress> {
+        vec![Progress::Wait { since: self.base, seen: self.seen }]
     }
 }
 

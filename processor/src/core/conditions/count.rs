@@ -5,7 +5,7 @@ use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::time::SiteMs;
 
 use super::super::episode::Event;
-use super::kind::{self, Match, Taken};
+use super::kind::{self, Match, Progress, Taken};
 use super::window::{Size, Window};
 
 /// The field that says how many signals a sender merged into one.
@@ -90,5 +90,9 @@ impl kind::State for State {
     #[inline]
     fn bytes(&self) -> usize {
         PANE_BYTES * self.len()
+    }
+
+    fn progress(&self, Plan(size): &Plan, now: SiteMs) -> Vec<Progress> {
+        vec![Progress::Count { now: self.inside(now, size), wanted: size.threshold }]
     }
 }

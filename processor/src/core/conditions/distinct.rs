@@ -7,7 +7,7 @@ use logystera_schemas::time::SiteMs;
 
 use super::super::episode::Event;
 use super::super::value::digest;
-use super::kind::{self, Match, Taken};
+use super::kind::{self, Match, Progress, Taken};
 
 /// Bytes that a value counts for.
 const VALUE_BYTES: usize = 24;
@@ -86,6 +86,11 @@ impl kind::State for State {
     #[inline]
     fn bytes(&self) -> usize {
         VALUE_BYTES * self.kept.len()
+    }
+
+    fn progress(&self, plan: &Plan, now: SiteMs) -> Vec<Progress> {
+        let inside = self.kept.iter().filter(|(at, _)| at.plus(plan.within_ms) > now).count();
+        vec![Progress::Distinct { now: inside as u64, wanted: u64::from(plan.at_least) }]
     }
 }
 

@@ -42,6 +42,48 @@ pub(crate) enum Taken {
     },
 }
 
+/// How far a measure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Matches in the window; as far as is kept, which is no more than `wanted` and what came with the last one.
+    Count {
+        /// So many there are.
+        now: u64,
+        /// So many make it true.
+        wanted: u64,
+    },
+    /// Different values in the window, of which no more than `wanted` are kept.
+    Distinct {
+        /// So many there are.
+        now: u64,
+        /// So many make it true.
+        wanted: u64,
+    },
+    /// The sum in the window; as far as is kept.
+    Sum {
+        /// So much it is.
+        now: u64,
+        /// So much makes it true.
+        wanted: u64,
+    },
+    /// The part of the matches in the window.
+    Part {
+        /// So many belong to it.
+        part: u64,
+        /// Of so many.
+        total: u64,
+        /// So many there must be at least.
+        min: u64,
+    },
+    /// The wait for a match.
+    Wait {
+        /// It is counted from then on. None: not yet.
+        since: Option<SiteMs>,
+        /// Whether a match was ever seen.
+        seen: bool,
+    },
+}
+
 /// The numbers of one rule, worked out when the rule is loaded.
 pub(crate) trait Plan: Clone {
     /// Adds to `fields` those of `signal` that the condition reads of a match.
@@ -105,6 +147,11 @@ pub(crate) trait State: Datum + Clone + Default {
 
     /// Bytes that it counts for against the site's bound.
     fn bytes(&self) -> usize;
+
+    /// How far it is at `now`, for people; of several measures a line each. It changes nothing.
+    fn progress(&self, _plan: &Self::Plan, _now: SiteMs) -> Vec<Progress> {
+        Vec::new()
+    }
 
     /// The reason of a firing.
     fn firing_reason(&self) -> DetectionReason {

@@ -145,6 +145,14 @@ macro_rules! kinds {
                 }
             }
 
+            /// See [`kind::State::progress`].
+            pub(crate) fn progress(&self, plan: &ConditionPlan, now: SiteMs) -> Vec<kind::Progress> {
+                match (self, plan) {
+                    $((Self::$kind(state), ConditionPlan::$kind(plan)) => state.progress(plan, now),)*
+                    _ => Vec::new(),
+                }
+            }
+
             /// See [`kind::State::firing_reason`].
             pub(crate) fn firing_reason(&self) -> DetectionReason {
                 match self {

@@ -91,7 +91,7 @@ pub(crate) mod all {
     use logystera_schemas::time::SiteMs;
 
     use super::super::episode::Event;
-    use super::kind::{self, Match, Taken};
+    use super::kind::{self, Match, Progress, Taken};
     use super::{ConditionPlan, ConditionState};
 
     /// Bytes that a measure counts for besides what it remembers.
@@ -196,6 +196,10 @@ pub(crate) mod all {
 
         fn bytes(&self) -> usize {
             self.0.iter().map(|measure| MEASURE_BYTES + measure.state.bytes()).sum()
+        }
+
+        fn progress(&self, Plan(plans): &Plan, now: SiteMs) -> Vec<Progress> {
+            self.0.iter().zip(plans).flat_map(|(measure, plan)| measure.state.progress(plan, now)).collect()
         }
     }
 

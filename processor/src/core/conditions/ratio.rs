@@ -10,7 +10,7 @@ use logystera_schemas::time::SiteMs;
 use super::super::episode::Event;
 use super::super::filter::{Clause, Filter, Predicate, Test};
 use super::count::repeats;
-use super::kind::{self, Match, Taken};
+use super::kind::{self, Match, Progress, Taken};
 use super::panes::Panes;
 
 /// Bytes that a pane counts for.
@@ -207,6 +207,11 @@ impl kind::State for State {
     #[inline]
     fn bytes(&self) -> usize {
         PANE_BYTES * self.panes.len()
+    }
+
+    fn progress(&self, plan: &Plan, now: SiteMs) -> Vec<Progress> {
+        let Sum { total, part } = self.window(plan, plan.pane(now) - 1);
+        vec![Progress::Part { part, total, min: u64::from(plan.min) }]
     }
 }
 

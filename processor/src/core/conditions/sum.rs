@@ -6,7 +6,7 @@ use logystera_schemas::time::SiteMs;
 
 use super::super::episode::Event;
 use super::count::repeats;
-use super::kind::{self, Match, Taken};
+use super::kind::{self, Match, Progress, Taken};
 use super::window::{Size, Window};
 
 /// Bytes that a pane counts for.
@@ -90,5 +90,9 @@ impl kind::State for State {
     #[inline]
     fn bytes(&self) -> usize {
         PANE_BYTES * self.len()
+    }
+
+    fn progress(&self, plan: &Plan, now: SiteMs) -> Vec<Progress> {
+        vec![Progress::Sum { now: self.inside(now, &plan.size), wanted: plan.size.threshold }]
     }
 }

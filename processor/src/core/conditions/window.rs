@@ -149,6 +149,11 @@ impl<W: Weight> Window<W> {
         self.panes.len()
     }
 
+    /// What lies in the window at `now`, of what is kept.
+    pub(crate) fn inside(&self, now: SiteMs, size: &Size) -> u64 {
+        self.panes.iter().filter(|(pane, _)| size.leaves(*pane) > now).map(|(_, kept)| kept.get()).sum()
+    }
+
     /// What lies in the panes that are kept.
     #[cfg(test)]
     pub(crate) fn total(&self) -> u64 {

@@ -34,22 +34,6 @@ fn state(name: &str) -> Episode {
     }
 }
 
-fn name(episode: &Episode) -> String {
-    let suppressed = episode.suppressed_until.is_some();
-    let held = if episode.announced { "" } else { " held" };
-    match (episode.phase, suppressed) {
-        (Phase::Inactive, false) => "inactive".to_owned(),
-        (Phase::Inactive, true) => "quiet".to_owned(),
-        (Phase::Pending { .. }, false) => "pending".to_owned(),
-        (Phase::Pending { .. }, true) => "pending quiet".to_owned(),
-        (Phase::Firing, true) => format!("firing{held}"),
-        (Phase::Firing, false) => format!("firing free{held}"),
-        (Phase::Clearing { .. }, true) => format!("clearing{held}"),
-        (Phase::Clearing { .. }, false) if episode.owed => format!("clearing owed{held}"),
-        (Phase::Clearing { .. }, false) => format!("clearing free{held}"),
-    }
-}
-
 fn cell(from: &str, event: Event, spans: &Spans) -> String {
     let before = state(from);
     let mut after = before;
@@ -64,8 +48,8 @@ fn cell(from: &str, event: Event, spans: &Spans) -> String {
     check_numbers(from, &before, &after, emit.map(|e| (e.state, e.held)), event, spans);
     match emitted {
         None if after == before => "–".to_owned(),
-        None => name(&after),
-        Some(emitted) => format!("{} ! {emitted}", name(&after)),
+        None => after.row().to_owned(),
+        Some(emitted) => format!("{} ! {emitted}", after.row()),
     }
 }
 
