@@ -119,6 +119,12 @@ impl Subscribers {
 }
 
 impl Plan {
+    /// Whether nothing of a match is kept once it is told: each is told, and none holds back the next.
+    #[inline]
+    pub(crate) fn keeps_nothing(&self) -> bool {
+        self.spans.suppress_ms == 0 && self.condition.tells_each()
+    }
+
     fn new(rule: &Rule) -> Self {
         let spans =
             Spans { for_ms: rule.for_ms, suppress_ms: rule.suppress_ms, resolve_after_ms: rule.resolve_after_ms };

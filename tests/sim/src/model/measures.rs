@@ -81,6 +81,8 @@ pub(super) fn leaves_at(measure: &Condition, at: i64) -> i64 {
         | Condition::Ratio { within_ms, .. }
         | Condition::Percentile { within_ms, .. } => *within_ms,
         Condition::Absent { for_ms, .. } => *for_ms,
+        // Older than that, a match is told no more.
+        Condition::Each => 7 * 86_400_000,
         Condition::Blind { .. } | Condition::All(_) => return i64::MAX,
     };
     let pane = pane(measure);
