@@ -24,12 +24,14 @@ pub(crate) fn compare(rule: &Rule, wanted: &Notify, found: &[Detection]) -> Opti
         format!("{reason} at {}{count}{group}", span(at_ms))
     };
     let expected = wanted.told.iter().map(|w| line(w.at_ms, w.reason, w.count, &why::labels(rule, &w.group)));
+    let expected: Vec<String> = expected.collect();
     let seen = told.iter().map(|one| {
         let group = one.group.iter().filter(|_| has_groups);
         let group: Vec<_> = group.map(|label| (label.field.clone(), label.value.clone())).collect();
         line(one.last_evaluated_at - START_MS, one.reason, has_counts.then_some(one.count), &group)
     });
-    Some(format!("expected to be told: {}; was told: {}", all(expected.collect()), all(seen.collect())))
+    let seen: Vec<String> = seen.collect();
+    Some(format!("expected to be told: {}; was told: {}", all(&expected), all(&seen)))
 }
 
 fn is(rule: &Rule, wanted: &ToldAt, told: &Detection) -> bool {
@@ -40,6 +42,6 @@ fn is(rule: &Rule, wanted: &ToldAt, told: &Detection) -> bool {
         && why::labels(rule, &wanted.group).iter().all(has)
 }
 
-fn all(lines: Vec<String>) -> String {
+fn all(lines: &[String]) -> String {
     if lines.is_empty() { "nothing".to_owned() } else { lines.join(", ") }
 }

@@ -32,10 +32,10 @@ fn told(world: &mut World, through: f64, minutes: &[f64]) -> Vec<String> {
 }
 
 /// Times of the newest detection's evidence, in minutes from the start.
-fn evidence(world: &World) -> Vec<f64> {
+fn evidence(world: &World) -> Vec<i64> {
     let start = crate::support::T0_MS;
     let newest = world.detections.last().expect("one");
-    newest.evidence.iter().map(|one| (one.at - start) as f64 / 60_000.0).collect()
+    newest.evidence.iter().map(|one| (one.at - start) / 60_000).collect()
 }
 
 fn groups(world: &World) -> usize {
@@ -49,7 +49,7 @@ fn a_match_at_0_and_one_at_30m_are_two_firings() {
     assert_eq!(told(&mut world, 60.0, &[1.0, 31.0]), firings);
     assert!(world.detections.iter().all(|one| one.once && one.held == 0));
     assert_ne!(world.detections[0].id, world.detections[1].id, "each is an episode of its own");
-    assert_eq!(evidence(&world), [31.0], "what was told before is no evidence of this one");
+    assert_eq!(evidence(&world), [31], "what was told before is no evidence of this one");
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn matches_at_0_1m_and_2m_are_a_firing_two_suppressed_and_a_firing_at_10m_and_at
     assert_eq!(told(&mut world, 9.999, &[0.0, 1.0, 2.0]), first);
     assert_eq!(world.detections.iter().map(|one| one.held).collect::<Vec<_>>(), [0, 1, 2]);
     assert_eq!(told(&mut world, 10.0, &[]), ["600: r firing/suppression_expired count 2 held 2 since 60"]);
-    assert_eq!((world.detections[3].held, evidence(&world)), (2, vec![1.0, 2.0]));
+    assert_eq!((world.detections[3].held, evidence(&world)), (2, vec![1, 2]));
     assert_eq!(told(&mut world, 19.999, &[]), [""; 0]);
     assert_eq!(groups(&world), 1, "its suppression runs");
     assert_eq!(told(&mut world, 20.0, &[]), [""; 0], "nothing is over, since nothing was open");
@@ -79,7 +79,7 @@ fn with_suppress_0s_each_is_told_and_nothing_is_kept() {
     assert_eq!(groups(&world), 0);
     let ids: Vec<EpisodeId> = world.detections.iter().map(|one| one.id).collect();
     assert_ne!(ids[0], ids[1]);
-    assert_eq!(evidence(&world), [1.0]);
+    assert_eq!(evidence(&world), [1]);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_rule_edited_while_matches_are_held_tells_them_with_rule_changed_if_it_count
     let changed = rule("  group_by: [transport]\n");
     assert_eq!(world.configure(&changed), ["180: r firing/rule_changed count 2 held 2 since 60"]);
     assert!(world.detections.last().is_some_and(|one| one.once && one.held == 2));
-    assert_eq!(evidence(&world), [1.0, 2.0]);
+    assert_eq!(evidence(&world), [1, 2]);
     assert_eq!(told(&mut world, 30.0, &[]), [""; 0]);
 }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use logystera_processor::core::Rule;
 use logystera_schemas::ids::SpoolId;
 
-use super::each::tells_each;
 use super::group::{Group, Timer};
+use super::measures::{self, tells_each};
+use super::show;
 use super::site::Site;
 use super::waiting::Waiting;
-use super::{measures, show};
 use crate::input::SignalIn;
 
 impl Site {

@@ -1,24 +1,13 @@
 //! A rule that tells each match by itself (rules.md, "Each"): at once, or with others at the end of a suppression.
 
-use logystera_processor::core::{Condition, Rule};
+use logystera_processor::core::Rule;
 use logystera_schemas::detection::{DetectionReason, DetectionState};
 
-use super::group::{Group, Said};
+use super::group::{Group, Said, Untold};
+use super::measures::{self, tells_each};
+use super::show;
 use super::site::Site;
-use super::{measures, show};
 use crate::input::SignalIn;
-
-/// A match that was not told yet: when it happened, and how many signals it stands for.
-#[derive(Clone, Copy, Debug)]
-pub struct Untold {
-    at: i64,
-    times: u64,
-}
-
-/// Whether the rule tells each match.
-pub(super) fn tells_each(rule: &Rule) -> bool {
-    matches!(rule.condition, Condition::Each)
-}
 
 impl Group {
     /// A match of such a rule that is judged at `now`.

@@ -4,8 +4,8 @@ use logystera_processor::core::{Condition, Expected, Rule};
 use logystera_schemas::detection::{DetectionReason, DetectionState, Label};
 use logystera_schemas::limits::REMINDERS_MAX;
 
-use super::each::{Untold, tells_each};
-use super::{measures, show};
+use super::measures::{self, tells_each};
+use super::show;
 use crate::input::SignalIn;
 
 /// A time that no window reaches.
@@ -22,6 +22,15 @@ pub struct Match {
     pub signal: SignalIn,
     /// Whether it is evidence: if the rule is about a part of the matches, only that is.
     pub is_evidence: bool,
+}
+
+/// A match that was not told yet: when it happened, and how many signals it stands for.
+#[derive(Clone, Copy, Debug)]
+pub struct Untold {
+    /// Site time.
+    pub at: i64,
+    /// Signals.
+    pub times: u64,
 }
 
 /// How a measure that is judged at the ends of panes was judged last.

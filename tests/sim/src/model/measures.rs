@@ -13,6 +13,11 @@ pub(super) fn of(rule: &Rule) -> &[Condition] {
     }
 }
 
+/// Whether the rule tells each match by itself.
+pub(super) fn tells_each(rule: &Rule) -> bool {
+    matches!(rule.condition, Condition::Each)
+}
+
 /// Whether a measure is judged at the ends of panes only.
 pub(super) fn is_judged(measure: &Condition) -> bool {
     matches!(measure, Condition::Ratio { .. } | Condition::Percentile { .. })

@@ -4,8 +4,8 @@ use logystera_processor::core::Rule;
 use logystera_schemas::detection::{Detection, DetectionReason};
 use logystera_schemas::ids::{EpisodeId, Sha256Digest};
 
-use super::each::tells_each;
 use super::group::{Group, Said};
+use super::measures::tells_each;
 use super::show;
 use super::site::Site;
 
