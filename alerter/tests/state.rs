@@ -82,7 +82,10 @@ fn what_is_held_back_has_golden_bytes_and_is_restored() {
         .collect();
     let file = include_str!("golden/state_held_back.txt");
     assert_eq!(lines.join("\n"), file.trim_end(), "\n{}", lines.join("\n"));
-    let before = [include_str!("golden/state_held_back_without_counted.txt")];
+    let before = [
+        include_str!("golden/state_held_back_without_counted.txt"),
+        include_str!("golden/state_held_back_without_once.txt"),
+    ];
     let mut now = restored(&entries(file));
     assert_eq!(now.take_puts(), [], "restoring changes nothing");
     let mut before = before.map(|file| restored(&entries(file)));
@@ -105,11 +108,12 @@ fn entries(file: &str) -> Store {
     file.lines().map(|line| line.split_once(' ').unwrap()).map(|(key, value)| (unhex(key), unhex(value))).collect()
 }
 
-/// Of the versions before, which kept no labels, no chain, no settings, no episodes and no bundles, the same is restored.
+/// Of the versions before, which kept no mark of what is told once, no labels, no chain, no settings, no episodes and no bundles, the same is restored.
 #[test]
 fn golden_entries_are_restored() {
     for file in [
         include_str!("golden/state.txt"),
+        include_str!("golden/state_without_once.txt"),
         include_str!("golden/state_without_counted.txt"),
         include_str!("golden/state_without_fallback.txt"),
         include_str!("golden/state_without_settings.txt"),

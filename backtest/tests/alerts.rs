@@ -103,6 +103,18 @@ fn reminders_overflows_and_what_nobody_was_told_are_no_alerts() {
     assert_eq!((found[0].what, found[0].alert.told_at), (What::New, 0));
 }
 
+#[test]
+fn what_is_told_by_itself_is_the_same_only_if_both_tell_it_at_one_time() {
+    let once = |group: u8, at: i64| {
+        let mut told = detection(&format!("g{group}"), DetectionState::Firing, at);
+        (told.id, told.once) = (EpisodeId([at as u8; 16]), true);
+        told
+    };
+    let both = [(OLD, once(0, 1)), (NEW, once(0, 1)), (OLD, once(0, 2)), (NEW, once(0, 3)), (NEW, once(0, 4))];
+    let (counts, _) = compared(&both);
+    assert_eq!(counts, Counts { same: 1, gone: 1, new: 2, ..Counts::default() });
+}
+
 proptest! {
     #[test]
     fn what_is_said_as_alerts_come_is_what_the_whole_story_says(

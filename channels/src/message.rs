@@ -146,7 +146,7 @@ struct StandsFor {
 impl Serialize for Said<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { detection, site, url, advice, merged, fallback } = self;
-        let mut map = serializer.serialize_struct("Said", 27)?;
+        let mut map = serializer.serialize_struct("Said", 28)?;
         map.serialize_field("id", &detection.id)?;
         map.serialize_field("tenant", &detection.tenant)?;
         map.serialize_field("site", &detection.site)?;
@@ -178,6 +178,9 @@ impl Serialize for Said<'_> {
         map.serialize_field("url", url)?;
         map.serialize_field("seq", &detection.seq)?;
         map.serialize_field("chain", &detection.chain)?;
+        if detection.once {
+            map.serialize_field("once", &true)?;
+        }
         if merged.lines > 0 {
             map.serialize_field("stands_for", &stands_for(detection, merged))?;
         }

@@ -108,5 +108,6 @@ fn detection() -> Result<Detection, IdError> {
         seq: 42,
         chain: Sha256Digest([0x5a; 32]),
         bundle: None,
+        once: false,
     })
 }

@@ -130,7 +130,7 @@ fn of_detection(due: &Due, advice: Option<&Advice>) -> Words {
     facts.extend(of_site(due, &detection.site));
     facts.extend([
         fact("Part", &detection.subsystem),
-        fact("Started", &calendar::show(detection.started_at)),
+        fact(began(detection), &calendar::show(detection.started_at)),
         fact("Last evaluated", &calendar::show(detection.last_evaluated_at)),
     ]);
     facts.extend(detection.group.iter().map(|Label { field, value }| {
@@ -231,7 +231,7 @@ fn of_bundle(due: &Due, told: &[Told], advice: Option<&Advice>) -> Words {
     }
     facts.extend([
         fact("Part", &first.subsystem),
-        fact("Started", &calendar::show(started)),
+        fact(began(first), &calendar::show(started)),
         fact("Last evaluated", &calendar::show(evaluated)),
     ]);
     facts.extend(labels(due, &first.site).filter(|_| sites.len() < 2));
@@ -243,7 +243,7 @@ fn of_bundle(due: &Due, told: &[Told], advice: Option<&Advice>) -> Words {
         notes.push(format!("This channel had no message that {which} began."));
     }
     if held > 0 {
-        notes.push(format!("{} before them were held back.", counted(held, "firing", "firings")));
+        notes.push(held_back(first, "them", held));
     }
     let names_site = sites.len() > 1;
     Words {
@@ -320,7 +320,10 @@ fn notes(detection: &Detection, merged: &Merged) -> Vec<String> {
     let mut notes: Vec<String> =
         ended_because(detection.reason).filter(|_| is_over).into_iter().map(str::to_owned).collect();
     if detection.held > 0 && !is_over {
-        notes.push(format!("{} before it were held back.", counted(detection.held, "firing", "firings")));
+        notes.push(held_back(detection, "it", detection.held));
+    }
+    if detection.once {
+        notes.push("It happened: nothing is open, and no message follows that it is over.".to_owned());
     }
     if merged.lines > 0 {
         let firings = merged.firings.saturating_add(u32::from(!is_over));
@@ -334,6 +337,20 @@ fn notes(detection: &Detection, merged: &Merged) -> Vec<String> {
         }
     }
     notes
+}
+
+/// What stands before the time at which it began.
+const fn began(detection: &Detection) -> &'static str {
+    if detection.once { "Happened" } else { "Started" }
+}
+
+/// That so many were held back: before the alerts that `them` stands for or, if each match is told, until now.
+fn held_back(detection: &Detection, them: &str, held: u64) -> String {
+    if detection.once {
+        let were = if held == 1 { "was" } else { "were" };
+        return format!("{} {were} held back until now, and told together.", counted(held, "alert", "alerts"));
+    }
+    format!("{} before {them} were held back.", counted(held, "firing", "firings"))
 }
 
 /// Why an episode ended, if its condition is not known to be false.

@@ -2,12 +2,13 @@
 //!
 //! - `timeline`: the signals of a test, one by one
 //! - `world`: an engine with one site, which is told of them
-//! - `run`: what is expected beside what is seen
+//! - `run`: what is expected beside what is seen, `notify` what is told
 //! - `why`: what came until then, counted by hand (each of the `measures`): the reason that is given where they differ
 //! - `shown`: results for a terminal and as `JUnit` XML
 
 mod groups;
 mod measures;
+mod notify;
 mod timeline;
 mod why;
 mod world;

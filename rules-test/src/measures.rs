@@ -47,7 +47,7 @@ pub(crate) fn said(rule: &Rule, measure: &Condition, matches: &[&Signal<'_>], no
             let wanted = percent(u64::from(1_000 - thousandths) * 10);
             format!("{part} are {at_least} or more; more than {wanted} of at least {min} are wanted")
         }
-        Condition::All(_) | Condition::Absent { .. } | Condition::Blind { .. } => String::new(),
+        Condition::All(_) | Condition::Each | Condition::Absent { .. } | Condition::Blind { .. } => String::new(),
     }
 }
 

@@ -2,9 +2,11 @@
 
 use logystera_processor::core::{Condition, GroupStanding, Rule, Stage};
 use logystera_rules::{Expectation, RuleTest, RuleTests, TestState, from_canonical};
+use logystera_schemas::detection::DetectionState;
 use logystera_schemas::limits::{BATCH_SIGNALS_MAX, TICK_MS};
 
 use crate::groups::span;
+use crate::notify;
 use crate::timeline::{self, Signal};
 use crate::why;
 use crate::world::{START_MS, World, WorldError};
@@ -27,7 +29,7 @@ pub struct TestResult {
     pub name: String,
     /// Expectations that failed.
     pub failures: Vec<Failure>,
-    /// Whether the rule was firing at one of its expectations.
+    /// Whether the rule fired.
     pub fired: bool,
 }
 
@@ -78,6 +80,14 @@ fn run_one(tests: &RuleTests, test: &RuleTest) -> Result<TestResult, Unrunnable>
         let failure = compare(rule, expected, &standings, &signals[..driver.told]);
         result.failures.extend(failure.map(|said| Failure { place: (expected.line, expected.column), said }));
     }
+    if let Some(wanted) = &test.notify {
+        let last = wanted.told.iter().map(|told| told.at_ms).chain(signals.iter().map(|signal| signal.at_ms)).max();
+        let last = last.max(test.expect.iter().map(|expected| expected.at_ms).max());
+        driver.go_to(last.unwrap_or(0)).map_err(failed)?;
+        let failure = notify::compare(rule, wanted, &driver.world.found);
+        result.failures.extend(failure.map(|said| Failure { place: (wanted.line, wanted.column), said }));
+    }
+    result.fired |= driver.world.found.iter().any(|found| found.state == DetectionState::Firing);
     Ok(result)
 }
 

@@ -30,6 +30,13 @@ pub(crate) fn why(rule: &Rule, expected: &Expectation, came: &[Signal<'_>]) -> S
             let said: Vec<String> = measures.iter().map(|one| measures::said(rule, one, &matches, now)).collect();
             said.join("; ")
         }
+        Condition::Each => match matches.last() {
+            Some(last) => {
+                let until = span(last.at_ms + rule.suppress_ms);
+                format!("the last match came at {}; a suppression that it began ends at {until}", span(last.at_ms))
+            }
+            None => "no match came".to_owned(),
+        },
         Condition::Absent { for_ms, expected } => match matches.last() {
             Some(last) => {
                 format!("the last match came at {}; {} later it is missed", span(last.at_ms), span(*for_ms))

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use logystera_processor::core::{Engine, EngineError, GroupStanding, RuleSet, SEMANTICS};
+use logystera_processor::core::{Engine, EngineError, GroupStanding, Output, RuleSet, SEMANTICS};
 use logystera_schemas::avro::{DecodeError, Writer};
 use logystera_schemas::batch::{BatchHead, Platform, encode, write_signal};
 use logystera_schemas::catalogue::{SignalType, SignalTypes};
+use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{IdError, KeyId, RuleName, Sha256Digest, SiteId, SpoolId, TenantId};
 use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::schema;
@@ -48,6 +49,8 @@ pub(crate) struct World {
     key: KeyId,
     offset: u64,
     seq: u64,
+    /// What the engine found, in order.
+    pub(crate) found: Vec<Detection>,
 }
 
 impl World {
@@ -58,7 +61,8 @@ impl World {
         engine.learn(Arc::new(set));
         let name = WorldError::Name;
         let (tenant, site) = ("test".parse().map_err(name)?, "test".parse().map_err(name)?);
-        let mut world = Self { engine, tenant, site, key: "test".parse().map_err(name)?, offset: 0, seq: 0 };
+        let mut world =
+            Self { engine, tenant, site, key: "test".parse().map_err(name)?, offset: 0, seq: 0, found: Vec::new() };
         let (site, tenant) = (world.site.clone(), world.tenant.clone());
         let configured = SiteConfigured { site, tenant, name: "the site".to_owned(), digest, semantics: SEMANTICS };
         world.record(&schema::encode(&configured))?;
@@ -115,7 +119,12 @@ impl World {
 
     fn record(&mut self, value: &[u8]) -> Result<(), WorldError> {
         let record = SignalsRecord::decode(value).map_err(WorldError::Record)?;
-        self.engine.apply(self.offset, &record, &mut Vec::new()).map_err(WorldError::Engine)?;
+        let mut outputs = Vec::new();
+        self.engine.apply(self.offset, &record, &mut outputs).map_err(WorldError::Engine)?;
+        self.found.extend(outputs.into_iter().filter_map(|output| match output {
+            Output::Detection(detection) => Some(*detection),
+            Output::Tick(_) | Output::Snapshot(_) => None,
+        }));
         self.offset += 1;
         self.engine.take_puts();
         Ok(())

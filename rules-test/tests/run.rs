@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
-use logystera_rules::{DEFAULT_PACK, TestState, check};
+use logystera_rules::{DEFAULT_PACK, RuleTest, TestState, check};
 use logystera_rules_test::{RuleResult, junit, run, shown};
 
 /// Runs the tests of one file.
@@ -204,8 +204,78 @@ fn the_tests_of_the_default_pack_pass_and_show_each_rule_firing_and_silent() {
     );
     for tests in &checked.tests {
         let expects = |state| tests.tests.iter().any(|test| test.expect.iter().any(|expected| expected.state == state));
-        assert!(expects(TestState::Firing), "{}: no test makes it fire", tests.rule);
-        let silent = tests.tests.iter().any(|test| test.expect.iter().all(|e| e.state == TestState::Inactive));
+        let tells = |test: &RuleTest| test.notify.as_ref().map(|notify| !notify.told.is_empty());
+        let fires = expects(TestState::Firing) || tests.tests.iter().any(|test| tells(test) == Some(true));
+        assert!(fires, "{}: no test makes it fire", tests.rule);
+        let is_inactive = |test: &RuleTest| test.expect.iter().all(|e| e.state == TestState::Inactive);
+        let silent = tests.tests.iter().any(|test| match tells(test) {
+            Some(tells) => !tells,
+            None => is_inactive(test),
+        });
         assert!(silent, "{}: no test leaves it silent", tests.rule);
     }
+}
+
+/// What `suppress` holds back is not told; that it is told later is.
+#[test]
+fn what_is_told_is_compared_in_order_with_its_times() {
+    let each = "  signal: user.change\n  where: {action: created}\n  each: {}\n  tests:\n";
+    let three = "signals: [{at: 0s, every: 1m, times: 3, action: created, role: admin, user_hash: 00000000000000000000000000000001}]";
+    let right = "notify: [{at: 0s, reason: firing, count: 1}, {at: 10m, reason: suppression_expired, count: 2}]";
+    insta::assert_snapshot!(said(&format!("{each}  - name: three\n    {three}\n    {right}\n")), @"1 test of 1 rule: all passed");
+    let wrong =
+        "notify: [{at: 0s, reason: firing}, {at: 1m, reason: firing}]\n    expect: [{at: 20m, state: inactive}]";
+    insta::assert_snapshot!(said(&format!("{each}  - name: each by itself\n    {three}\n    {wrong}\n")), @r#"
+    FAILED r: each by itself
+      --> t.yaml:13:5
+          expected to be told: firing at 0s, firing at 1m; was told: firing at 0s,
+          suppression_expired at 10m
+
+    1 test of 1 rule: 0 passed, 1 failed
+    "#);
+    let counted = "notify: [{at: 0s, reason: firing, count: 3}]";
+    insta::assert_snapshot!(said(&format!("{each}  - name: one count\n    {three}\n    {counted}\n")), @r#"
+    FAILED r: one count
+      --> t.yaml:13:5
+          expected to be told: firing at 0s with a count of 3; was told: firing at
+          0s with a count of 1
+
+    1 test of 1 rule: 0 passed, 1 failed
+    "#);
+}
+
+#[test]
+fn a_threshold_tells_of_its_end_too_and_a_group_can_be_named() {
+    let failing = "signals: [{at: 0s, every: 1m, times: 5, outcome: failed}]\n    expect: [{at: 30m, state: inactive}]";
+    let told = "notify: [{at: 4m, reason: firing, count: 5}, {at: 25m, reason: resolved}]";
+    insta::assert_snapshot!(said(&format!("{MAIL}  - name: all\n    {failing}\n    {told}\n")), @"1 test of 1 rule: all passed");
+    insta::assert_snapshot!(said(&format!("{MAIL}  - name: nothing\n    {failing}\n    notify: []\n")), @r#"
+    FAILED r: nothing
+      --> t.yaml:14:5
+          expected to be told: nothing; was told: firing at 4m, resolved at 25m
+
+    1 test of 1 rule: 0 passed, 1 failed
+    "#);
+    let grouped = "  signal: auth.attempt\n  group_by: [method]\n  each: {}\n  tests:\n";
+    let two = "signals: [{at: 0s, outcome: failure, method: form}, {at: 1s, outcome: failure, method: rest}]";
+    let told =
+        "notify: [{at: 0s, reason: firing, group: {method: form}}, {at: 1s, reason: firing, group: {method: form}}]";
+    insta::assert_snapshot!(said(&format!("{grouped}  - name: groups\n    {two}\n    {told}\n")), @r#"
+    FAILED r: groups
+      --> t.yaml:13:5
+          expected to be told: firing at 0s of {method: form}, firing at 1s of
+          {method: form}; was told: firing at 0s of {method: form}, firing at 1s of
+          {method: rest}
+
+    1 test of 1 rule: 0 passed, 1 failed
+    "#);
+}
+
+/// Its state is firing while the suppression runs, and its count what that holds back.
+#[test]
+fn the_state_of_a_rule_that_tells_each_is_that_of_its_suppression() {
+    let each = "  signal: user.change\n  each: {}\n  tests:\n";
+    let three = "signals: [{at: 0s, every: 1m, times: 3, action: created, role: admin, user_hash: 00000000000000000000000000000001}]";
+    let expect = "expect: [{at: 0s, state: firing, count: 0}, {at: 2m, state: firing, count: 2}, {at: 10m, state: firing, count: 0}, {at: 20m, state: inactive}]";
+    insta::assert_snapshot!(said(&format!("{each}  - name: three\n    {three}\n    {expect}\n")), @"1 test of 1 rule: all passed");
 }

@@ -83,6 +83,7 @@ codes! {
     UnknownPlaceholder = "E501",
     LoneBrace = "E502",
     AbsenceCountsNothing = "E503",
+    NoWindow = "E504",
     // Sets.
     SameName = "E601",
     TwoSilences = "E602",

@@ -1,4 +1,4 @@
-//! `absent`, and what a condition is in its canonical form.
+//! `absent` and `each`, and what a condition is in its canonical form.
 
 use logystera_processor::core::{Condition, Expected};
 use logystera_schemas::catalogue::SignalType;
@@ -45,6 +45,12 @@ pub(crate) fn absent(node: &Node, group_by: Option<Place>, report: &mut Report<'
     Some(Condition::Absent { for_ms: for_ms?, expected })
 }
 
+/// Reads `each`, which says nothing more.
+pub(crate) fn each(node: &Node, report: &mut Report<'_>) -> Option<Condition> {
+    let keys = Keys::of(node, "`each`", &[], &[], report)?;
+    keys.entries().is_empty().then_some(Condition::Each)
+}
+
 /// The canonical form of the condition, and the key that it stands under.
 pub(crate) fn canonical(condition: &Condition, signal: Option<SignalType>) -> (&'static str, Json) {
     let span = |ms: i64| Json::text(short(ms));
@@ -54,15 +60,17 @@ pub(crate) fn canonical(condition: &Condition, signal: Option<SignalType>) -> (&
             ("absent", Json::map([("for", span(*for_ms)), ("expected", Json::text(expected))]))
         }
         Condition::Blind { after_ms } => ("absent", Json::map([("blind_after", span(*after_ms))])),
+        Condition::Each => ("each", Json::map([])),
         measures => ("threshold", threshold::canonical(measures, signal)),
     }
 }
 
-/// The span that `{within}` stands for, in milliseconds.
-pub(crate) fn span_ms(condition: &Condition) -> i64 {
+/// The span that `{within}` stands for, in milliseconds. None: the condition has none.
+pub(crate) fn span_ms(condition: &Condition) -> Option<i64> {
     match condition {
-        Condition::Absent { for_ms, .. } => *for_ms,
-        Condition::Blind { after_ms } => *after_ms,
-        measures => measure::within_ms(measures),
+        Condition::Absent { for_ms, .. } => Some(*for_ms),
+        Condition::Blind { after_ms } => Some(*after_ms),
+        Condition::Each => None,
+        measures => Some(measure::within_ms(measures)),
     }
 }

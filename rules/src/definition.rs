@@ -5,7 +5,8 @@ use logystera_schemas::catalogue::{FieldKind, SignalType, TYPE_FIELDS_MAX};
 use logystera_schemas::detection::Severity;
 use logystera_schemas::ids::{RuleName, Sha256Digest, is_slug};
 use logystera_schemas::limits::{
-    GROUP_FIELDS_MAX, MESSAGE_CHARS_MAX, RESOLVE_AFTER_MS_DEFAULT, RULE_SPAN_MS_MAX, SUPPRESS_MS_DEFAULT,
+    EACH_SUPPRESS_MS_DEFAULT, GROUP_FIELDS_MAX, MESSAGE_CHARS_MAX, RESOLVE_AFTER_MS_DEFAULT, RULE_SPAN_MS_MAX,
+    SUPPRESS_MS_DEFAULT,
 };
 
 use crate::canonical::Json;
@@ -20,7 +21,7 @@ use crate::window::Watched;
 use crate::yaml::{Node, Yaml};
 use crate::{clauses, condition, filter, threshold};
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "name",
     "title",
     "severity",
@@ -30,6 +31,7 @@ const KEYS: [&str; 18] = [
     "group_by",
     "threshold",
     "absent",
+    "each",
     "for",
     "suppress",
     "resolve_after",
@@ -40,6 +42,8 @@ const KEYS: [&str; 18] = [
     "why",
     "do",
 ];
+/// Of which a rule has one.
+const CONDITIONS: [&str; 3] = ["threshold", "absent", "each"];
 const LATER: [Later; 2] = [
     ("metric", "rules over metrics come in a later version; watch a signal"),
     ("snapshot", "rules over snapshots come in a later version; watch a signal"),
@@ -127,7 +131,10 @@ fn message_names<'n>(keys: &Keys<'n>, watch: Option<&Watch>) -> Names<'n> {
     };
     Names {
         counts: keys.get("absent").is_none(),
-        span_ms: watch.map_or(0, |w| condition::span_ms(&w.condition)),
+        span_ms: match watch {
+            Some(watch) => condition::span_ms(&watch.condition),
+            None => keys.get("each").is_none().then_some(0),
+        },
         group_by,
     }
 }
@@ -161,6 +168,9 @@ fn severity(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<Severity> {
 
 /// `for`, `suppress` and `resolve_after`.
 fn spans(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<[i64; 3]> {
+    if keys.get("each").is_some() {
+        return each_spans(keys, report);
+    }
     let defaults = [("for", 0), ("suppress", SUPPRESS_MS_DEFAULT), ("resolve_after", RESOLVE_AFTER_MS_DEFAULT)];
     let read = defaults.map(|(key, default)| match keys.get(key) {
         Some(node) => read::span(node, &format!("`{key}`"), SPANS, report),
@@ -173,29 +183,31 @@ fn spans(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<[i64; 3]> {
     Some([for_ms?, suppress_ms?, resolve_after_ms?])
 }
 
+/// The same of a rule that tells each match: it waits for nothing, and nothing is open that could resolve.
+fn each_spans(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<[i64; 3]> {
+    for (key, help) in [
+        ("for", "a match is told at once: take it away, or count with `threshold`"),
+        ("resolve_after", "what is told has happened, and nothing is open: take it away"),
+    ] {
+        if let Some((place, _)) = keys.entry(key) {
+            report.error(Code::KeyDoesNotFit, place, format!("`{key}` beside `each`")).help(help);
+        }
+    }
+    let suppress_ms = match keys.get("suppress") {
+        Some(node) => read::span(node, "`suppress`", SPANS, report)?,
+        None => EACH_SUPPRESS_MS_DEFAULT,
+    };
+    Some([0, suppress_ms, 0])
+}
+
 fn advice(keys: &Keys<'_>, key: &str, report: &mut Report<'_>) -> Option<String> {
     read::line(keys.get(key)?, &format!("`{key}`"), MESSAGE_CHARS_MAX, report).map(str::to_owned)
 }
 
 fn watch(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<Watch> {
-    let conditions = (keys.entry("threshold"), keys.entry("absent"));
-    if let (Some(_), Some((place, _))) = conditions {
-        report
-            .error(Code::TwoConditions, place, "`threshold` and `absent` in one rule")
-            .help("a rule has one condition: make two rules");
-        return None;
-    }
-    if matches!(conditions, (None, None)) && keys.has_later() {
-        return None;
-    }
-    if matches!(conditions, (None, None)) {
-        report
-            .error(Code::NoCondition, keys.place, "a rule needs `threshold` or `absent`")
-            .help("such as `threshold: {count: 5, within: 10m}`");
-        return None;
-    }
+    let (name, place, node) = the_condition(keys, report)?;
     let group_by_place = keys.get("group_by").filter(|node| !is_empty_list(node)).map(|node| node.place);
-    let absence = conditions.1.map(|(_, node)| condition::absent(node, group_by_place, report));
+    let absence = (name == "absent").then(|| condition::absent(node, group_by_place, report));
     if let Some(Some(condition @ Condition::Blind { .. })) = absence {
         for key in ["signal", "where", "group_by", "evidence"] {
             if let Some((place, _)) = keys.entry(key).filter(|(_, node)| !is_empty_list(node)) {
@@ -221,12 +233,13 @@ fn watch(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<Watch> {
     };
     let group_by = fields(keys, "group_by", GROUP_FIELDS_MAX, signal, report);
     let evidence = fields(keys, "evidence", TYPE_FIELDS_MAX, signal, report);
-    let condition = match conditions.0 {
-        Some((place, node)) => {
+    let condition = match name {
+        "threshold" => {
             let group_by = group_by.as_deref().unwrap_or_default();
             threshold::read(place, node, &Watched { signal, filter: filter.as_ref(), group_by }, report)
         }
-        None => absence.flatten(),
+        "each" => condition::each(node, report),
+        _ => absence.flatten(),
     };
     Some(Watch {
         signal: Some(signal?),
@@ -235,6 +248,27 @@ fn watch(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<Watch> {
         evidence: evidence?,
         condition: condition?,
     })
+}
+
+/// The one condition of a rule: its name, its place and its value.
+fn the_condition<'n>(keys: &Keys<'n>, report: &mut Report<'_>) -> Option<(&'static str, Place, &'n Node)> {
+    let given = CONDITIONS.into_iter().filter_map(|name| keys.entry(name).map(|(place, node)| (name, place, node)));
+    let given: Vec<_> = given.collect();
+    match given[..] {
+        [one] => return Some(one),
+        [(first, ..), (second, place, _), ..] => {
+            report
+                .error(Code::TwoConditions, place, format!("`{first}` and `{second}` in one rule"))
+                .help("a rule has one condition: make two rules");
+        }
+        [] if keys.has_later() => {}
+        [] => {
+            report
+                .error(Code::NoCondition, keys.place, "a rule needs `threshold`, `absent` or `each`")
+                .help("such as `threshold: {count: 5, within: 10m}`");
+        }
+    }
+    None
 }
 
 fn is_empty_list(node: &Node) -> bool {
@@ -337,12 +371,14 @@ fn canonical(rule: &Rule, tests: Option<Json>) -> Json {
         ("title", Json::text(&rule.title)),
         ("severity", Json::text(severity)),
         ("subsystem", Json::text(&rule.subsystem)),
-        ("for", Json::text(short(rule.for_ms))),
         ("suppress", Json::text(short(rule.suppress_ms))),
-        ("resolve_after", Json::text(short(rule.resolve_after_ms))),
         ("evidence", names(rule, &rule.evidence)),
         ("message", Json::text(message::canonical(&rule.message, &rule.group_by, rule.signal))),
     ]);
+    if !rule.condition.tells_each() {
+        keys.push(("for", Json::text(short(rule.for_ms))));
+        keys.push(("resolve_after", Json::text(short(rule.resolve_after_ms))));
+    }
     keys.extend(rule.bundle.as_ref().map(|bundle| ("bundle", extras::canonical_bundle(bundle))));
     keys.extend(tests.filter(|json| *json != Json::list([])).map(|json| ("tests", json)));
     keys.extend(rule.why.as_ref().map(|text| ("why", Json::text(text))));

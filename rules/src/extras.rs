@@ -1,7 +1,7 @@
 //! `bundle`, which the alerter goes by, and `tests`, which are checked here and kept in the canonical form.
 
 use logystera_schemas::catalogue::{FieldDef, FieldKind, SignalType};
-use logystera_schemas::detection::{BundleBy, BundleSpec};
+use logystera_schemas::detection::{BundleBy, BundleSpec, DetectionReason};
 use logystera_schemas::limits::{
     BUNDLE_ALERTS_MAX, BUNDLE_WAIT_MS_MAX, MESSAGE_CHARS_MAX, RULE_SPAN_MS_MAX, RULE_TEST_TIMES_MAX, RULE_TESTS_MAX,
     WHERE_VALUES_MAX,
@@ -64,7 +64,7 @@ pub(crate) fn tests(node: &Node, subject: &Subject<'_>, report: &mut Report<'_>)
 }
 
 fn test(node: &Node, subject: &Subject<'_>, report: &mut Report<'_>) -> Option<Json> {
-    let keys = Keys::of(node, "a test", &["name", "signals", "expect"], &[], report)?;
+    let keys = Keys::of(node, "a test", &["name", "signals", "expect", "notify"], &[], report)?;
     let name = keys
         .need("name", "say what it shows: `name: five failures in ten minutes`", report)
         .and_then(|n| read::line(n, "`name`", MESSAGE_CHARS_MAX, report));
@@ -72,10 +72,23 @@ fn test(node: &Node, subject: &Subject<'_>, report: &mut Report<'_>) -> Option<J
         Some(node) => lines(node, "`signals`", report, |item, report| signal(item, subject, report)),
         None => Some(Json::list([])),
     };
-    let expect = keys
-        .need("expect", "such as `expect: [{at: 4m, state: firing}]`", report)
-        .and_then(|node| lines(node, "`expect`", report, |item, report| expectation(item, subject, report)));
-    Some(Json::map([("name", Json::text(name?)), ("signals", signals?), ("expect", expect?)]))
+    let notify = match keys.get("notify") {
+        Some(node) => Some(("notify", lines(node, "`notify`", report, |item, report| told(item, subject, report))?)),
+        None => None,
+    };
+    // Who says what is told need not say how the rule stands.
+    let expect = match keys.get("expect") {
+        None if notify.is_some() => Some(Json::list([])),
+        _ => keys
+            .need(
+                "expect",
+                "such as `expect: [{at: 4m, state: firing}]`, or `notify: [{at: 4m, reason: firing}]`",
+                report,
+            )
+            .and_then(|node| lines(node, "`expect`", report, |item, report| expectation(item, subject, report))),
+    };
+    let test = [("name", Json::text(name?)), ("signals", signals?), ("expect", expect?)];
+    Some(Json::map(test.into_iter().chain(notify)))
 }
 
 fn lines<'a>(
@@ -146,20 +159,38 @@ fn symbol(node: &Node, what: &str, symbols: &[String], report: &mut Report<'_>) 
     Some(Json::text(known[read::one_of(node, what, &known, report)?]))
 }
 
+/// Something that is told.
+fn told(node: &Node, subject: &Subject<'_>, report: &mut Report<'_>) -> Option<Json> {
+    let keys = Keys::of(node, "what is told", &["at", "reason", "count", "group"], &[], report)?;
+    let at = keys.need("at", "when it is told: `at: 4m`", report).and_then(|n| read::span(n, "`at`", TIMES, report));
+    let reasons: Vec<&str> = DetectionReason::ALL.iter().map(|reason| reason.as_str()).collect();
+    let reason = keys
+        .need("reason", "such as `firing`, `suppression_expired` or `resolved`", report)
+        .and_then(|n| read::one_of(n, "`reason`", &reasons, report));
+    let (count, group) = (count(&keys, report)?, group_of(&keys, subject, report)?);
+    let keys = [("at", Json::text(short(at?))), ("reason", Json::text(reasons[reason?]))];
+    Some(Json::map(keys.into_iter().chain(count).chain(group)))
+}
+
+type Entry = Option<(&'static str, Json)>;
+
+fn count(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<Entry> {
+    let Some(node) = keys.get("count") else { return Some(None) };
+    Some(Some(("count", Json::Int(read::int(node, "`count`", 0..=i64::MAX, report)?))))
+}
+
+fn group_of(keys: &Keys<'_>, subject: &Subject<'_>, report: &mut Report<'_>) -> Option<Entry> {
+    let Some(node) = keys.get("group") else { return Some(None) };
+    Some(Some(("group", group(node, subject, report)?)))
+}
+
 fn expectation(node: &Node, subject: &Subject<'_>, report: &mut Report<'_>) -> Option<Json> {
     let keys = Keys::of(node, "an expectation", &["at", "state", "count", "group"], &[], report)?;
     let at =
         keys.need("at", "when it is looked at: `at: 4m`", report).and_then(|n| read::span(n, "`at`", TIMES, report));
     let state =
         keys.need("state", &suggest::list(&STATES), report).and_then(|n| read::one_of(n, "`state`", &STATES, report));
-    let count = match keys.get("count") {
-        Some(node) => Some(("count", Json::Int(read::int(node, "`count`", 0..=i64::MAX, report)?))),
-        None => None,
-    };
-    let group = match keys.get("group") {
-        Some(node) => Some(("group", group(node, subject, report)?)),
-        None => None,
-    };
+    let (count, group) = (count(&keys, report)?, group_of(&keys, subject, report)?);
     let keys = [("at", Json::text(short(at?))), ("state", Json::text(STATES[state?]))];
     Some(Json::map(keys.into_iter().chain(count).chain(group)))
 }

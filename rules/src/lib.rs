@@ -47,4 +47,4 @@ pub use explain::{codes, explain};
 pub use pack::{DEFAULT_PACK, default_pack, pack_yaml, rules_yaml};
 pub use report::{Diagnostic, Level, summary};
 pub use set::{Checked, check, check_files, from_canonical, from_yaml, published};
-pub use trial::{Expectation, RuleTest, RuleTests, TestSignal, TestState, TestValue};
+pub use trial::{Expectation, Notify, RuleTest, RuleTests, TestSignal, TestState, TestValue, ToldAt};

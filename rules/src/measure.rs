@@ -264,7 +264,7 @@ pub(crate) fn canonical(measure: &Condition, signal: Option<SignalType>) -> (&'s
             ("percentile", Json::map(keys))
         }
         // Not a measure: it has a form of its own.
-        Condition::All(_) | Condition::Absent { .. } | Condition::Blind { .. } => ("", Json::map([])),
+        Condition::All(_) | Condition::Each | Condition::Absent { .. } | Condition::Blind { .. } => ("", Json::map([])),
     }
 }
 
@@ -277,6 +277,6 @@ pub(crate) fn within_ms(condition: &Condition) -> i64 {
         | Condition::Ratio { within_ms, .. }
         | Condition::Percentile { within_ms, .. } => *within_ms,
         Condition::All(measures) => measures.first().map_or(0, within_ms),
-        Condition::Absent { .. } | Condition::Blind { .. } => 0,
+        Condition::Each | Condition::Absent { .. } | Condition::Blind { .. } => 0,
     }
 }

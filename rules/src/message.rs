@@ -15,8 +15,8 @@ use crate::yaml::Node;
 pub(crate) struct Names<'r> {
     /// Whether the rule counts anything.
     pub(crate) counts: bool,
-    /// What `{within}` stands for, in milliseconds.
-    pub(crate) span_ms: i64,
+    /// What `{within}` stands for, in milliseconds. None: the rule has no window.
+    pub(crate) span_ms: Option<i64>,
     /// Names of the fields of `group_by`.
     pub(crate) group_by: Vec<&'r str>,
 }
@@ -69,11 +69,23 @@ fn piece(name: &str, shown: &str, node: &Node, names: &Names<'_>, report: &mut R
             None
         }
         "site" => Some(Piece::Site),
-        "within" => Some(Piece::Within(duration::long(names.span_ms))),
+        "within" => {
+            let Some(span_ms) = names.span_ms else {
+                let place = report.part(node.place, shown);
+                report
+                    .error(Code::NoWindow, place, "`each` has no window")
+                    .help("take `{within}` away; `{count}` is how many are told at once");
+                return None;
+            };
+            Some(Piece::Within(duration::long(span_ms)))
+        }
         _ => {
             let place = names.group_by.iter().position(|field| *field == name);
             if place.is_none() {
-                let known = ["count", "site", "within"].into_iter().filter(|k| counts || *k != "count");
+                let has = |name: &&str| {
+                    counts && *name == "count" || names.span_ms.is_some() && *name == "within" || *name == "site"
+                };
+                let known = ["count", "site", "within"].into_iter().filter(has);
                 let help = suggest::help(name, known.chain(names.group_by.iter().copied()));
                 report
                     .error(

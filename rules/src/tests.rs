@@ -4,6 +4,7 @@ mod accepted;
 mod codes;
 mod corpus;
 mod doubtful;
+mod each;
 mod filters;
 mod manual;
 mod measures;

@@ -4,11 +4,12 @@
 use logystera_processor::core::Rule;
 use logystera_schemas::batch::Value;
 use logystera_schemas::catalogue::{FieldKind, SignalType};
+use logystera_schemas::detection::DetectionReason;
 use logystera_schemas::ids::{RuleName, from_hex};
 
 use crate::canonical::Json;
 use crate::duration;
-use crate::yaml::Node;
+use crate::yaml::{Key, Node};
 
 /// A rule and its tests.
 #[derive(Clone, Debug)]
@@ -32,6 +33,32 @@ pub struct RuleTest {
     pub signals: Vec<TestSignal>,
     /// What is expected.
     pub expect: Vec<Expectation>,
+    /// All that is told, in order. None: the test does not say.
+    pub notify: Option<Notify>,
+}
+
+/// All that is told until the last time that the test names.
+#[derive(Clone, Debug)]
+pub struct Notify {
+    /// What is told, in order.
+    pub told: Vec<ToldAt>,
+    /// Line of the file, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+/// Something that is told.
+#[derive(Clone, Debug)]
+pub struct ToldAt {
+    /// When, from the test's start.
+    pub at_ms: i64,
+    /// Why.
+    pub reason: DetectionReason,
+    /// How many matches it is about, if that is asked for.
+    pub count: Option<u64>,
+    /// The group that it is about. Empty: any.
+    pub group: Vec<(usize, TestValue)>,
 }
 
 /// A line of a test's signals: the first at `at_ms` from the test's start, `times` in all, each `every_ms` after the
@@ -149,8 +176,11 @@ pub(crate) fn tests_of(
     let body = body(json.clone());
     let nodes = node.get("tests").map(Node::items).unwrap_or_default();
     let read = |(place, json): (usize, &Json)| {
-        let expect = nodes.get(place).and_then(|node| node.get("expect"));
-        test(json, expect.map(Node::items).unwrap_or_default(), rule.signal)
+        let node = nodes.get(place);
+        let expect = node.and_then(|node| node.get("expect")).map(Node::items).unwrap_or_default();
+        let notify = json.get("notify").zip(node.and_then(|node| node.entry("notify")));
+        let notify = notify.and_then(|(json, (key, _))| told(json, key, rule.signal));
+        Some(RuleTest { notify, ..test(json, expect, rule.signal)? })
     };
     let tests = tests.iter().enumerate().filter_map(read).collect();
     Some(RuleTests { rule: rule.name.clone(), file: file.to_owned(), body, tests })
@@ -167,7 +197,27 @@ fn test(json: &Json, places: &[Node], signal: Option<SignalType>) -> Option<Rule
         name: name.clone(),
         signals: signals.iter().filter_map(|json| test_signal(json, signal)).collect(),
         expect,
+        notify: None,
     })
+}
+
+fn told(json: &Json, key: &Key, signal: Option<SignalType>) -> Option<Notify> {
+    let Json::List(items) = json else { return None };
+    let told = |json: &Json| {
+        let Json::Text(reason) = json.get("reason")? else { return None };
+        let reason = DetectionReason::from_symbol(reason)?;
+        let group = json.get("group").map(|group| fields(group, signal)).unwrap_or_default();
+        Some(ToldAt { at_ms: span(json, "at")?, reason, count: count(json), group })
+    };
+    let told = items.iter().map(told).collect::<Option<_>>()?;
+    Some(Notify { told, line: key.place.line, column: key.place.column })
+}
+
+fn count(json: &Json) -> Option<u64> {
+    match json.get("count") {
+        Some(Json::Int(count)) => u64::try_from(*count).ok(),
+        _ => None,
+    }
 }
 
 fn test_signal(json: &Json, signal: Option<SignalType>) -> Option<TestSignal> {
@@ -182,14 +232,10 @@ fn test_signal(json: &Json, signal: Option<SignalType>) -> Option<TestSignal> {
 fn expectation(json: &Json, place: &Node, signal: Option<SignalType>) -> Option<Expectation> {
     let Json::Text(state) = json.get("state")? else { return None };
     let states = [TestState::Inactive, TestState::Pending, TestState::Firing];
-    let count = match json.get("count") {
-        Some(Json::Int(count)) => u64::try_from(*count).ok(),
-        _ => None,
-    };
     Some(Expectation {
         at_ms: span(json, "at")?,
         state: states.into_iter().find(|known| known.as_str() == state)?,
-        count,
+        count: count(json),
         group: json.get("group").map(|group| fields(group, signal)).unwrap_or_default(),
         line: place.place.line,
         column: place.place.column,

@@ -149,18 +149,20 @@ enum Fields {
 pub struct Reader<'a> {
     rest: &'a [u8],
     fields: Fields,
+    /// Fields that were added in this version or later stand elsewhere.
+    below: u8,
 }
 
 impl<'a> Reader<'a> {
     /// A reader at the start of `bytes`, which have every field.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, fields: Fields::UpTo(u8::MAX) }
+        Self { rest: bytes, fields: Fields::UpTo(u8::MAX), below: u8::MAX }
     }
 
     /// A reader of a value that is stored without a schema. It may be of a version before: if its bytes end, the fields
     /// that were added since are their defaults. Only the last fields of the whole value can be added so.
     pub fn stored(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, fields: Fields::AsFarAsTheyGo(0) }
+        Self { rest: bytes, fields: Fields::AsFarAsTheyGo(0), below: u8::MAX }
     }
 
     /// The same reader, of a record of this version of its schema, from 1.
@@ -169,9 +171,19 @@ impl<'a> Reader<'a> {
         Self { fields: Fields::UpTo(version), ..self }
     }
 
+    /// Reads a record within a stored value that has more behind it: fields that the record gained in version `since` or later are
+    /// their defaults, since they stand at the end of the whole value.
+    pub fn within<T>(&mut self, since: u8, read: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.below, since);
+        let read = read(self);
+        self.below = before;
+        read
+    }
+
     /// Whether a field that was added in version `since` of its schema is among the bytes.
     pub fn has(&mut self, since: u8) -> bool {
         match self.fields {
+            _ if since >= self.below => false,
             Fields::UpTo(version) => since <= version,
             Fields::AsFarAsTheyGo(version) if since <= version => true,
             Fields::AsFarAsTheyGo(_) if self.rest.is_empty() => false,

@@ -162,6 +162,9 @@ avro_record! {
         /// How its alert may be put together with others; none: not at all. It says how a detection is delivered, and
         /// is no part of what was found: the chain does not cover it.
         pub bundle: Option<BundleSpec> where since 3,
+        /// Whether it says what happened, of a rule that tells each match: nothing is open, and no other detection follows that
+        /// says that it is over. The chain covers it only if it is set.
+        pub once: bool where since 4,
     }
 }
 
@@ -176,15 +179,18 @@ impl Detection {
     }
 
     /// The chain value of this detection after `previous`: SHA-256(previous ‖ the datum with `chain` zeroed and without
-    /// `bundle`).
+    /// `bundle`, and without `once` unless that is set).
     #[must_use]
     pub fn link(&self, previous: &Sha256Digest) -> Sha256Digest {
         let zeroed = Self { chain: Sha256Digest([0; 32]), bundle: None, ..self.clone() };
         let mut datum = Writer::new();
         zeroed.write(&mut datum);
         let mut bytes = datum.into_bytes();
-        // The last byte says that there is no `bundle`, which is not covered.
-        bytes.pop();
+        // The last bytes say that there is no `bundle`, which is not covered, and whether it is `once`.
+        bytes.truncate(bytes.len() - 2);
+        if self.once {
+            bytes.push(1);
+        }
         let mut sha = Sha256::new();
         sha.update(previous.0);
         sha.update(bytes);
@@ -211,10 +217,10 @@ impl Serialize for Evidence {
     }
 }
 
-/// The JSON of design section 11, with `held` besides. How it is delivered, `bundle`, is not in it.
+/// The JSON of design section 11, with `held` besides, and `once` if it is set. How it is delivered, `bundle`, is not in it.
 impl Serialize for Detection {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_struct("Detection", 20)?;
+        let mut map = serializer.serialize_struct("Detection", 21)?;
         map.serialize_field("id", &self.id)?;
         map.serialize_field("tenant", &self.tenant)?;
         map.serialize_field("site", &self.site)?;
@@ -235,6 +241,9 @@ impl Serialize for Detection {
         map.serialize_field("url", &self.url)?;
         map.serialize_field("seq", &self.seq)?;
         map.serialize_field("chain", &self.chain)?;
+        if self.once {
+            map.serialize_field("once", &true)?;
+        }
         map.end()
     }
 }

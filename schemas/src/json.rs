@@ -99,6 +99,7 @@ mod tests {
             seq: 1,
             chain: Sha256Digest([0; 32]),
             bundle: None,
+            once: false,
         };
         let json = super::detection(&detection);
         assert_eq!(json["group"], json!({"status": 404, "component": null}));

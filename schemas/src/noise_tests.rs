@@ -29,6 +29,7 @@ fn detection() -> Detection {
         seq: 1,
         chain: Sha256Digest([1; 32]),
         bundle: None,
+        once: false,
     }
 }
 

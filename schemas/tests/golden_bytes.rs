@@ -8,8 +8,9 @@
 use logystera_schemas::batch::{Signal, Value};
 use logystera_schemas::control::{Channel, ChannelKind, Entity, Key, Lease, Site};
 use logystera_schemas::delivery::{
-    Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, ChannelRef, ChannelsConfigured,
+    Attempt, AttemptEnded, AttemptOutcome, AttemptStarted, ChannelRef, ChannelsConfigured, Resend,
 };
+use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::noise::{ChannelSettings, Silence};
 use logystera_schemas::schema::{self, Kind};
@@ -65,12 +66,12 @@ fn the_bytes_of_each_record_are_what_they_were() {
       c301aa3334702427634e
       020620
     Detection
-      c301308aac4c5c302107
+      c30169aff2187028b5ef
       e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e10861636d6510736974655f377164020465311662727574652d666f72636518303132
       33343536373839616216427275746520666f7263650408617574680002020c736f7572636504616200280280a0d5edee6690
       eed5edee660280a0d5edee66040e6f7574636f6d650e6661696c7572650c6d6574686f6408666f726d000016323020666169
       6c75726573142f616c657274732f653106c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c002
-      04020400e0d40328
+      04020400e0d4032801
     ChannelsConfigured
       c301a6ecc391fa4c385d
       0861636d650208686f6f6b0e776562686f6f6b020202086175746800021662727574652d666f726365000210736974655f37
@@ -95,12 +96,12 @@ fn the_bytes_of_each_record_are_what_they_were() {
       0861636d65dddddddddddddddddddddddddddddddd040c02da060278ae0102060224736c61636b5f726174655f6c696d6974
       6564
     Resend
-      c301192e6fc38f8b9f64
+      c3013385427ba2aef46b
       0861636d655e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e08686f6f6b106f707340686f737480a0d5edee66e1e1e1e1e1e1e1e1e1
       e1e1e1e1e1e1e10861636d6510736974655f377164020465311662727574652d666f72636518303132333435363738396162
       16427275746520666f7263650408617574680002020c736f7572636504616200280280a0d5edee6690eed5edee660280a0d5
       edee66040e6f7574636f6d650e6661696c7572650c6d6574686f6408666f726d0000163230206661696c75726573142f616c
-      657274732f653106c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c00204020400e0d40328
+      657274732f653106c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c00204020400e0d4032801
     Attempt
       c30180229134057fad32
       0861636d6510736974655f37716400e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1061662727574652d666f72636508686f6f6bdd
@@ -358,24 +359,45 @@ const DETECTION_1: [u8; schema::HEADER_BYTES] = [0xc3, 0x01, 0x9d, 0x73, 0x95, 0
 
 /// The header of one of version 2, which had no `bundle`.
 const DETECTION_2: [u8; schema::HEADER_BYTES] = [0xc3, 0x01, 0x5b, 0x31, 0xd3, 0x9f, 0xa3, 0x69, 0x0d, 0x73];
+/// The header of one of version 3, which had no `once`.
+const DETECTION_3: [u8; schema::HEADER_BYTES] = [0xc3, 0x01, 0x30, 0x8a, 0xac, 0x4c, 0x5c, 0x30, 0x21, 0x07];
 /// Bytes of the sample's `bundle`: there is one, two of `by`, 30 s, 20 alerts.
 const BUNDLE: [u8; 9] = [2, 4, 2, 4, 0, 0xe0, 0xd4, 3, 40];
+/// The byte of its `once`.
+const ONCE: [u8; 1] = [1];
 
 #[test]
-fn a_detection_of_before_is_still_read_and_has_no_bundle() {
+fn a_detection_of_before_is_still_read_and_has_no_bundle_and_no_mark() {
     let now = samples::of(Kind::Detection);
-    let datum = now[schema::HEADER_BYTES..].strip_suffix(&BUNDLE).unwrap();
-    let read = |bytes: &[u8]| schema::decode::<logystera_schemas::detection::Detection>(bytes).unwrap();
-    assert!(read(&now).bundle.is_some());
+    let third = now[schema::HEADER_BYTES..].strip_suffix(&ONCE).unwrap();
+    let datum = third.strip_suffix(&BUNDLE).unwrap();
+    let read = |bytes: &[u8]| schema::decode::<Detection>(bytes).unwrap();
+    assert!(read(&now).bundle.is_some() && read(&now).once);
+    let before = read(&[&DETECTION_3, third].concat());
+    assert_eq!(before, Detection { once: false, ..read(&now) });
+    // What it says is linked as it was before it could say how it is delivered, and that nothing follows.
+    let zeroed = [&datum[..datum.len() - 32], &[0; 32]].concat();
+    let chain = logystera_schemas::ids::Sha256Digest([7; 32]);
+    let of = |bytes: &[u8]| logystera_schemas::ids::Sha256Digest::of(&[&chain.0[..], bytes].concat());
+    let (expected, marked) = (of(&zeroed), of(&[&zeroed[..], &ONCE].concat()));
+    assert_eq!((before.link(&chain), read(&now).link(&chain)), (expected, marked));
     for header in [&DETECTION_1, &DETECTION_2] {
         let before = read(&[header, datum].concat());
-        assert_eq!(before, logystera_schemas::detection::Detection { bundle: None, ..read(&now) });
-        // What it says is linked as it was before it could say how it is delivered.
-        let zeroed = [&datum[..datum.len() - 32], &[0; 32]].concat();
-        let chain = logystera_schemas::ids::Sha256Digest([7; 32]);
-        let expected = logystera_schemas::ids::Sha256Digest::of(&[&chain.0[..], &zeroed].concat());
-        assert_eq!((before.link(&chain), read(&now).link(&chain)), (expected, expected));
+        assert_eq!(before, Detection { bundle: None, once: false, ..read(&now) });
+        assert_eq!(before.link(&chain), expected);
     }
+}
+
+#[test]
+fn a_resend_of_before_is_still_read_with_the_bundle_of_its_detection() {
+    let now = samples::of(Kind::Resend);
+    let datum = now[schema::HEADER_BYTES..].strip_suffix(&ONCE).unwrap();
+    let header = [0xc3, 0x01, 0x19, 0x2e, 0x6f, 0xc3, 0x8f, 0x8b, 0x9f, 0x64];
+    let read = |bytes: &[u8]| schema::decode::<Resend>(bytes).unwrap();
+    let (before, now) = (read(&[&header, datum].concat()), read(&now));
+    assert!(now.detection.bundle.is_some() && now.detection.once);
+    let detection = Detection { once: false, ..now.detection.clone() };
+    assert_eq!(before, Resend { detection, ..now });
 }
 
 #[test]

@@ -66,7 +66,7 @@ pub(super) struct Line {
     /// What it tells besides its own detection.
     pub(super) merged: Merged,
     /// Derived: the fault that it is about. None: it is the news that a channel was switched off, or of a digest, or
-    /// tells by itself.
+    /// tells by itself, or says what happened.
     pub(super) lane: Option<Arc<[u8]>>,
 }
 
@@ -136,9 +136,15 @@ impl Delivery {
     }
 }
 
-/// Whether an episode begins with it.
+/// Whether an episode begins with it. What is told once is one by itself.
 pub(super) fn begins(detection: &Detection) -> bool {
-    detection.state == DetectionState::Firing && detection.reason != DetectionReason::SuppressionExpired
+    let is_new = detection.once || detection.reason != DetectionReason::SuppressionExpired;
+    detection.state == DetectionState::Firing && is_new
+}
+
+/// The lane of a detection that is told as others of its fault are. None: it says what happened, which no other one says.
+pub(super) fn own_lane(detection: &Detection) -> Option<Arc<[u8]>> {
+    (!detection.once).then(|| lane_of(detection))
 }
 
 /// The bytes that tell one fault from another: site, rule and group.

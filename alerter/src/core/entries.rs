@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::avro_record;
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId};
@@ -11,6 +12,31 @@ use super::episodes::{Episode, Hold};
 
 /// Number of their layout, as of all entries.
 const LAYOUT: u32 = 1;
+/// The version of its schema with which a detection gained `once`.
+const ONCE_SINCE: u8 = 4;
+
+/// A detection as the first entries had it, which had more behind it: its `once`, which came later, stands at the entry's end.
+#[derive(Clone, Debug)]
+pub(super) struct Unmarked(pub(super) Detection);
+
+impl Unmarked {
+    /// The detection with its mark.
+    pub(super) fn marked(self, once: bool) -> Detection {
+        Detection { once, ..self.0 }
+    }
+}
+
+impl Datum for Unmarked {
+    fn write(&self, to: &mut Writer) {
+        self.0.write(to);
+        // The mark is the last byte.
+        to.truncate(to.as_bytes().len() - 1);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        from.within(ONCE_SINCE, Detection::read).map(Self)
+    }
+}
 
 avro_record! {
     /// An open episode.
@@ -20,8 +46,9 @@ avro_record! {
         pub(super) order: u64,
         pub(super) told: Vec<ChannelId>,
         pub(super) held: Vec<HeldEntry>,
-        pub(super) line: Option<Detection>,
+        pub(super) line: Option<Unmarked>,
         pub(super) counted: Vec<CountedEntry> where since 5,
+        pub(super) once: bool where since 6,
     }
 }
 
@@ -57,8 +84,9 @@ impl From<Episode> for EpisodeEntry {
         let Episode { order, told, line, held, counted } = episode;
         let held = held.into_iter().map(|(channel, hold)| HeldEntry { channel, hold }).collect();
         let counted = counted.into_iter().map(|(channel, digest)| CountedEntry { channel, digest }).collect();
-        let line = line.map(Arc::unwrap_or_clone);
-        Self { layout: LAYOUT, order, told: told.into_iter().collect(), held, line, counted }
+        let once = line.as_ref().is_some_and(|line| line.once);
+        let line = line.map(|line| Unmarked(Arc::unwrap_or_clone(line)));
+        Self { layout: LAYOUT, order, told: told.into_iter().collect(), held, line, counted, once }
     }
 }
 
@@ -66,7 +94,8 @@ impl From<EpisodeEntry> for Episode {
     fn from(entry: EpisodeEntry) -> Self {
         let held = entry.held.into_iter().map(|held| (held.channel, held.hold)).collect();
         let counted = entry.counted.into_iter().map(|counted| (counted.channel, counted.digest)).collect();
-        let (told, line) = (entry.told.into_iter().collect(), entry.line.map(Arc::new));
+        let (told, once) = (entry.told.into_iter().collect(), entry.once);
+        let line = entry.line.map(|line| Arc::new(line.marked(once)));
         Self { order: entry.order, told, line, held, counted }
     }
 }

@@ -24,7 +24,7 @@ use super::stages::plan::PlannedFor;
 
 /// Whether no end ever follows: what it says is said once.
 fn has_no_end(detection: &Detection) -> bool {
-    detection.reason == DetectionReason::Overflow
+    detection.once || detection.reason == DetectionReason::Overflow
 }
 
 /// The last row of what was held back and is told with others now: the rows behind it name the delivery that does that.

@@ -23,14 +23,13 @@ use std::sync::Arc;
 use logystera_schemas::alert::{Digest, Failed, Frozen, Merged};
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::avro_record;
-use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId, Sha256Digest, SiteId, TenantId};
 use logystera_schemas::time::WallMs;
 
 use super::channel_entries::{ChannelsEntry, channels_of, entry_of_channels};
 use super::clock::{LogClock, PartitionClock, Timer};
-use super::delivery::{Delivery, DetectionRef, Line, Stage, lane_of};
-use super::entries::{EpisodeEntry, SilenceEntry};
+use super::delivery::{Delivery, DetectionRef, Line, Stage, own_lane};
+use super::entries::{EpisodeEntry, SilenceEntry, Unmarked};
 use super::key::{Dirty, Key};
 use super::labels::LabelsEntry;
 use super::planner::Planner;
@@ -75,9 +74,10 @@ avro_record! {
     #[derive(Debug)]
     pub(super) struct DetectionEntry {
         layout: u32,
-        detection: Detection,
+        detection: Unmarked,
         reached: bool where since 4,
         failed: Vec<ChannelId> where since 4,
+        once: bool where since 6,
     }
 }
 
@@ -166,10 +166,10 @@ impl Planner {
             }
             Key::Detection(tenant, _) => {
                 let entry: DetectionEntry = entry_of(value)?;
-                let own = DetectionRef::of(&entry.detection);
+                let DetectionEntry { detection, reached, failed, once, .. } = entry;
+                let (detection, failed) = (Arc::new(detection.marked(once)), failed.into_iter().collect());
+                let own = DetectionRef::of(&detection);
                 name = Key::Detection(tenant.clone(), own.clone());
-                let DetectionEntry { detection, reached, failed, .. } = entry;
-                let (detection, failed) = (Arc::new(detection), failed.into_iter().collect());
                 let held = HeldDetection { detection, deliveries: 0, reached, failed };
                 self.tenants.entry(tenant).or_default().detections.insert(own, held);
             }
@@ -249,9 +249,9 @@ impl Planner {
             }
             Key::Detection(tenant, own) => {
                 let held = self.tenants.get(tenant)?.detections.get(own)?;
-                let detection = held.detection.as_ref().clone();
+                let (detection, once) = (Unmarked(held.detection.as_ref().clone()), held.detection.once);
                 let (reached, failed) = (held.reached, held.failed.iter().cloned().collect());
-                Some(bytes_of(&DetectionEntry { layout: LAYOUT, detection, reached, failed }))
+                Some(bytes_of(&DetectionEntry { layout: LAYOUT, detection, reached, failed, once }))
             }
             Key::Delivery(tenant, id) => {
                 let delivery = self.tenants.get(tenant)?.deliveries.get(id)?.clone();
@@ -366,7 +366,7 @@ impl LineEntry {
         let detection = DetectionRef { site, seq, chain };
         let held = tenant.detections.get_mut(&detection)?;
         held.deliveries += 1;
-        let lane = has_lane.then(|| lane_of(&held.detection));
+        let lane = own_lane(&held.detection).filter(|_| has_lane);
         Some(Line { detection, order, merged, lane })
     }
 }

@@ -56,6 +56,7 @@ pub(crate) fn detection(tenant: &str, seq: u64, state: DetectionState) -> Detect
         seq,
         chain: Sha256Digest::of(format!("{tenant} {seq}").as_bytes()),
         bundle: None,
+        once: false,
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use logystera_alerter::core::{About, AttemptRef, Due, Planner, retry};
 use logystera_schemas::delivery::{Attempt, AttemptCause, AttemptOutcome, AttemptState, Resend};
-use logystera_schemas::detection::{BundleBy, BundleSpec, Detection, DetectionState, Severity};
+use logystera_schemas::detection::{BundleBy, BundleSpec, Detection, DetectionReason, DetectionState, Severity};
 use logystera_schemas::ids::{ChannelId, DeliveryId, ResendId};
 use logystera_schemas::limits::RETRY_DELAYS_MS;
 use logystera_schemas::noise::{ChannelSettings, Silence};
@@ -31,6 +31,7 @@ use super::{
 /// | `firing 1 x e1`, `resolved 2 x e1 6m` | the same, of group `x` and episode 1; found so long ago |
 /// | `firing 1 severity=warning` | the same, of another severity (critical), rule, site or subsystem |
 /// | `firing 1 x e1 @blog` | the same of another site |
+/// | `firing 1 once=yes reason=suppression_expired` | the same of a rule that tells each match; found for this reason |
 /// | `severity info` | from here on detections are so bad |
 /// | `bundle 30s 3 site`, `bundle none` | from here on detections are of a rule that says `bundle` so, or not |
 /// | `resend a 1` | rows; somebody asks that channel `a` gets detection 1 again: `a1-again1`, then `a1-again2` |
@@ -192,6 +193,8 @@ impl Stage {
                 "rule" => found.rule = value.parse().unwrap(),
                 "site" => found.site = value.parse().unwrap(),
                 "subsystem" => value.clone_into(&mut found.subsystem),
+                "once" => found.once = value == "yes",
+                "reason" => found.reason = DetectionReason::from_symbol(value).unwrap(),
                 other => panic!("no such field: {other}"),
             }
         }

@@ -42,6 +42,7 @@ fn detection(at_ms: i64) -> Detection {
         seq: 1,
         chain: Sha256Digest([1; 32]),
         bundle: None,
+        once: false,
     }
 }
 

@@ -134,7 +134,13 @@ impl Alerts {
         match detection.state {
             // It is of the rule, not of a group, and has no end.
             DetectionState::Firing if detection.reason == DetectionReason::Overflow => {}
-            DetectionState::Firing => self.told(side, group, detection, found),
+            DetectionState::Firing => {
+                self.told(side, group.clone(), detection, found);
+                if detection.once {
+                    // Nothing follows: the other side has until the end of this moment to tell it too.
+                    self.ended.push((side, group, detection.id));
+                }
+            }
             DetectionState::Resolved => self.ended.push((side, group, detection.id)),
             DetectionState::Suppressed => {}
         }

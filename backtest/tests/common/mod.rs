@@ -33,6 +33,7 @@ pub(crate) fn detection(group: &str, state: DetectionState, at: i64) -> Detectio
         seq: 0,
         chain: Sha256Digest([0; 32]),
         bundle: None,
+        once: false,
     }
 }
 

@@ -57,7 +57,8 @@ impl DetectionChain {
 
     /// Makes the next detection of the chain, for `rule`.
     pub(crate) fn emit(&mut self, rule: &Rule, emission: Emission<'_>) -> Detection {
-        let id = self.episode_id(&rule.name, emission.group, emission.started_at);
+        let once = rule.condition.tells_each() && emission.reason != DetectionReason::Overflow;
+        let id = self.episode_id(&rule.name, emission.group, emission.started_at, once);
         let group = labels_of(rule, emission.group);
         let message = match emission.reason {
             DetectionReason::Overflow => format!(
@@ -89,6 +90,7 @@ impl DetectionChain {
             seq: 0,
             chain: Sha256Digest([0; 32]),
             bundle: rule.bundle.clone(),
+            once,
         })
     }
 
@@ -96,7 +98,7 @@ impl DetectionChain {
     /// recorded, and nobody is told.
     pub(crate) fn emit_reset(&mut self, to: SiteMs, now: SiteMs) -> Detection {
         let rule = reset_rule();
-        let id = self.episode_id(&rule, &[], to.0);
+        let id = self.episode_id(&rule, &[], to.0, false);
         self.link(Detection {
             id,
             tenant: self.tenant.clone(),
@@ -120,6 +122,7 @@ impl DetectionChain {
             seq: 0,
             chain: Sha256Digest([0; 32]),
             bundle: None,
+            once: false,
         })
     }
 
@@ -132,7 +135,9 @@ impl DetectionChain {
         detection
     }
 
-    fn episode_id(&self, rule: &RuleName, group: &[u8], started_at: i64) -> EpisodeId {
+    /// Names an episode by its beginning. What is told once is an episode by itself, also if several happen at one time: its
+    /// number names it, too.
+    fn episode_id(&self, rule: &RuleName, group: &[u8], started_at: i64, once: bool) -> EpisodeId {
         let mut sha = Sha256::new();
         sha.update(self.site.as_str());
         sha.update([0]);
@@ -140,6 +145,9 @@ impl DetectionChain {
         sha.update([0]);
         sha.update(group);
         sha.update(started_at.to_be_bytes());
+        if once {
+            sha.update((self.seq + 1).to_be_bytes());
+        }
         let digest: [u8; 32] = sha.finalize().into();
         let mut id = [0; 16];
         id.copy_from_slice(&digest[..16]);

@@ -54,6 +54,13 @@ pub(crate) enum Event {
     ResolveOver,
     /// `suppressed_until` was reached.
     SuppressionOver,
+    /// A match that is told by itself happened at `at`: [`once`](super::once) says what becomes of it.
+    Happened {
+        /// Its time.
+        at: SiteMs,
+        /// How many signals it stands for.
+        count: u64,
+    },
 }
 
 /// What a transition tells the world.
@@ -169,7 +176,8 @@ impl Episode {
             (Phase::Inactive, Event::Unmet | Event::ForOver | Event::ResolveOver)
             | (Phase::Pending { .. }, Event::Met { .. } | Event::ResolveOver)
             | (Phase::Firing, Event::Met { .. } | Event::ForOver | Event::ResolveOver)
-            | (Phase::Clearing { .. }, Event::Unmet | Event::ForOver) => None,
+            | (Phase::Clearing { .. }, Event::Unmet | Event::ForOver)
+            | (_, Event::Happened { .. }) => None,
         }
     }
 

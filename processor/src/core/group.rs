@@ -10,6 +10,7 @@ use super::conditions::{ConditionPlan, ConditionState};
 use super::episode::{Emit, Episode, Event, Phase};
 use super::evidence::{self, Evidence};
 use super::group_key::{self, GroupKey};
+use super::once::Once;
 use super::program::Plan;
 use super::rule::Rule;
 
@@ -133,6 +134,32 @@ impl Group {
         })
     }
 
+    /// Applies an event at site time `now`. Gives what the detection says that it brings about.
+    pub(crate) fn step<'k>(
+        &mut self,
+        event: Event,
+        now: SiteMs,
+        rule: &Rule,
+        plan: &Plan,
+        key: &'k GroupKey,
+    ) -> Option<Emission<'k>> {
+        let suppress_ms = plan.spans.suppress_ms;
+        let once = match event {
+            Event::Happened { at, count } => self.episode.happen(at, count, now, suppress_ms),
+            Event::SuppressionOver if plan.condition.tells_each() => self.episode.tell_held(now, suppress_ms)?,
+            event => {
+                let emit = self.episode.step(event, now, &plan.spans)?;
+                return Some(self.emission(rule, key, emit, now));
+            }
+        };
+        let emission = self.emission_of(rule, key, once, now);
+        if once.state == DetectionState::Firing {
+            // The next detection is about what comes from here on.
+            self.evidence.clear();
+        }
+        Some(emission)
+    }
+
     /// All times go back by `ms`; the site had reached `now` before. The start of an episode stays, because its id is
     /// made of it.
     pub(crate) fn move_back(&mut self, ms: i64, now: SiteMs, plan: &Plan) {
@@ -177,8 +204,15 @@ impl Group {
         }
     }
 
-    /// What the detection says if its episode is ended from outside at `now`, for `reason`. None: the episode was not
-    /// announced.
+    /// What the detection says of matches that are told by themselves.
+    fn emission_of<'k>(&self, rule: &Rule, key: &'k GroupKey, once: Once, now: SiteMs) -> Emission<'k> {
+        let Once { state, reason, count, held, started_at } = once;
+        let emission = self.emission(rule, key, Emit { state, reason, held }, now);
+        Emission { count, started_at: started_at.0, ..emission }
+    }
+
+    /// What the detection says if its episode is ended from outside at `now`, for `reason`; or, if the rule tells each match by
+    /// itself, what was held back until now. None: the episode was not announced, and nothing is held back.
     pub(crate) fn end<'k>(
         &self,
         rule: &Rule,
@@ -186,6 +220,10 @@ impl Group {
         reason: DetectionReason,
         now: SiteMs,
     ) -> Option<Emission<'k>> {
+        if rule.condition.tells_each() {
+            let mut episode = self.episode;
+            return episode.take_held(reason).map(|once| self.emission_of(rule, key, once, now));
+        }
         let emit = Emit { state: DetectionState::Resolved, reason, held: self.episode.held };
         self.episode.announced.then(|| self.emission(rule, key, emit, now))
     }

@@ -9,7 +9,8 @@
 //!   types (`switched`), silence (`silence`), a clock that was wrong (`reset`); `record` is what is stored of it each time
 //! - `rule_groups`: groups and deadlines of the site's rules (`program` is the rule set made ready), what makes room (`evict`,
 //!   in its `eviction_order`), from where absences count (`absences`), other rules (`reprogram`)
-//! - `group`: one group: its `conditions` (a file for each kind), its `episode` (the state machine), its `evidence`
+//! - `group`: one group: its `conditions` (a file for each kind), its `episode` (the state machine; `once`, if each match is told by itself),
+//!   its `evidence`
 //! - `chain`: detections, numbered and linked
 //! - `state`: all of it as entries of a store, each under a `key`, and a key group's at a place in the log (`snapshot`, when
 //!   its `schedule` says)
@@ -60,6 +61,7 @@ mod episode;
 mod evidence;
 mod group;
 mod group_key;
+mod once;
 
 #[cfg(test)]
 mod tests;

@@ -119,6 +119,12 @@ impl Subscribers {
 }
 
 impl Plan {
+    /// Whether nothing of a match is kept once it is told: each is told, and none holds back the next.
+    #[inline]
+    pub(crate) fn keeps_nothing(&self) -> bool {
+        self.spans.suppress_ms == 0 && self.condition.tells_each()
+    }
+
     /// The plan of a rule.
     pub(crate) fn new(rule: &Rule) -> Self {
         let spans =

@@ -155,6 +155,8 @@ pub enum Condition {
     /// Several measures, two or more, all of which hold: of ratio, percentile, count, sum and distinct at most one each, in
     /// this order. The count of an episode is that of the first.
     All(Vec<Condition>),
+    /// Each match by itself.
+    Each,
     /// No match for `for_ms`.
     Absent {
         /// How long, in milliseconds.
@@ -176,6 +178,13 @@ pub enum Expected {
     Always,
     /// Only once a first match was seen.
     OnceSeen,
+}
+
+impl Condition {
+    /// Whether each match is told by itself: then nothing is ever open, and nothing is ever over.
+    pub fn tells_each(&self) -> bool {
+        matches!(self, Self::Each)
+    }
 }
 
 impl Rule {

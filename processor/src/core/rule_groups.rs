@@ -195,6 +195,9 @@ impl RuleGroups {
         let state = &mut self.rules[index.at()];
         let Some(group) = state.groups.get_mut(&key) else {
             let Some(fresh) = Group::new(plan) else { return };
+            if plan.keeps_nothing() {
+                return self.tell_at_once(fresh, program, index, matching, chain, out);
+            }
             if fresh.clone().take(plan, matching) != Matched::Outside {
                 self.make_room(program, index, now, chain, out);
                 self.bytes += fresh.bytes(&key);
@@ -212,9 +215,9 @@ impl RuleGroups {
             group.evidence.add(rule, signal, fields, at, &mut self.scratch);
         }
         if let Some(event) = turned
-            && let Some(emit) = group.episode.step(event, now, &plan.spans)
+            && let Some(emission) = group.step(event, now, rule, plan, &key)
         {
-            out.push(chain.emit(rule, group.emission(rule, &key, emit, now)));
+            out.push(chain.emit(rule, emission));
         }
         state.order.update(&key, group);
         self.bytes = self.bytes + group.bytes(&key) - bytes_before;
@@ -232,6 +235,24 @@ impl RuleGroups {
         if self.bytes > program.set.limits.site_bytes {
             self.shrink(program, index, &key, now, chain, out);
         }
+    }
+
+    /// Tells a match of a rule that keeps no group: none has to make room for it.
+    fn tell_at_once(
+        &mut self,
+        mut group: Group,
+        program: &Program,
+        index: RuleIndex,
+        matching: &Match<'_>,
+        chain: &mut DetectionChain,
+        out: &mut Vec<Detection>,
+    ) {
+        let Match { signal, fields, at, now, .. } = *matching;
+        let (rule, plan) = (program.rule(index), program.plan(index));
+        let Matched::Inside { turned: Some(event), .. } = group.take(plan, matching) else { return };
+        group.evidence.add(rule, signal, fields, at, &mut self.scratch);
+        let key = GroupKey::of(rule, fields);
+        out.extend(group.step(event, now, rule, plan, &key).map(|emission| chain.emit(rule, emission)));
     }
 
     /// Runs the earliest deadline, which is at or before the time that the site has reached.
@@ -252,8 +273,8 @@ impl RuleGroups {
             self.remove(index, &key);
             return;
         };
-        if let Some(emit) = group.episode.step(event, at, &plan.spans) {
-            out.push(chain.emit(rule, group.emission(rule, &key, emit, at)));
+        if let Some(emission) = group.step(event, at, rule, plan, &key) {
+            out.push(chain.emit(rule, emission));
         }
         state.order.update(&key, group);
         self.bytes = self.bytes + group.bytes(&key) - bytes_before;

@@ -16,7 +16,7 @@ pub struct GroupStanding {
     pub group: Vec<Label>,
     /// Where its alert stands.
     pub stage: Stage,
-    /// Matches of the episode; 0 if none is open.
+    /// Matches of the episode; 0 if none is open. If the rule tells each match by itself, those that are held back.
     pub count: u64,
 }
 
@@ -45,6 +45,10 @@ impl Engine {
         }
         let standing = |(key, group): (&super::group_key::GroupKey, &super::group::Group)| {
             let stage = match group.episode.phase {
+                // While it holds back what is alike, what was told last counts as new.
+                Phase::Inactive if rule.condition.tells_each() && group.episode.suppressed_until.is_some() => {
+                    Stage::Firing
+                }
                 Phase::Inactive => Stage::Inactive,
                 Phase::Pending { for_at } => Stage::Pending(for_at),
                 Phase::Firing => Stage::Firing,

@@ -4,6 +4,7 @@ use crate::support::{Sig, World};
 
 mod clock;
 mod days;
+mod each;
 mod keys;
 mod measures;
 mod refusals;

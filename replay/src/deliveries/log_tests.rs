@@ -160,6 +160,7 @@ pub(super) fn detection(tenant: &str, seq: u64) -> Detection {
         seq,
         chain: Sha256Digest::of(format!("{tenant} {seq}").as_bytes()),
         bundle: None,
+        once: false,
     }
 }
 

@@ -44,9 +44,11 @@ fn lasting_ms(condition: &Condition) -> Option<i64> {
         | Condition::Sum { within_ms, .. } => Some(*within_ms),
         Condition::All(measures) => measures.iter().map(lasting_ms).reduce(Option::and).flatten(),
         // What is good ends a ratio before its window does.
-        Condition::Ratio { .. } | Condition::Percentile { .. } | Condition::Absent { .. } | Condition::Blind { .. } => {
-            None
-        }
+        Condition::Ratio { .. }
+        | Condition::Percentile { .. }
+        | Condition::Each
+        | Condition::Absent { .. }
+        | Condition::Blind { .. } => None,
     }
 }
 
@@ -112,7 +114,7 @@ fn delay(node: &Node, rule: &Rule, report: &mut Report<'_>) {
 /// Of an episode that goes on, the first alert is told and none of the later matches.
 fn not_each(node: &Node, rule: &Rule, threshold: u32, report: &mut Report<'_>) {
     if threshold == 1 && rule.suppress_ms == 0 {
-        let help = "the shorter `within` and `resolve_after` are, the sooner the next one is told: `within: 1s`, `resolve_after: 0s`";
+        let help = "`each: {}` in the place of `threshold` tells each match";
         let problem = "`suppress: 0s` does not tell each match: while an alert is open none is";
         report.warn(Code::NotEachIsTold, place(node, &["suppress"]), problem, help);
     }

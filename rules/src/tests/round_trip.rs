@@ -35,6 +35,7 @@ fn rules() -> impl Strategy<Value = String> {
         (1_u64..1_000_000, span.clone())
             .prop_map(|(n, w)| format!("threshold: {{sum: {{field: duration_ms, at_least: {n}}}, within: {w}}}")),
         span.clone().prop_map(|s| format!("absent: {{for: {s}, expected: once_seen}}")),
+        Just("each: {}".to_owned()),
     ];
     let predicate = prop_oneof![
         Just("status: {gte: 500, lt: 600}".to_owned()),

@@ -31,6 +31,8 @@ pub const RULE_SPAN_MS_MAX: i64 = 7 * 86_400_000;
 /// How often an episode that goes on is told again, once a suppression: what one jump of a site's time can bring about
 /// must have a bound. With the default of an hour that is eight days.
 pub const REMINDERS_MAX: u32 = 200;
+/// Age from which on a late match is not told by itself any more, in milliseconds.
+pub const EACH_AGE_MS_MAX: i64 = RULE_SPAN_MS_MAX;
 /// Signals kept as evidence of a group (design, section 6).
 pub const EVIDENCE_SIGNALS_MAX: usize = 10;
 /// Bytes of one value in the evidence (design, section 6).
@@ -67,6 +69,8 @@ pub const BLIND_AFTER_MS_MIN: i64 = 120_000;
 pub const RESOLUTION_MS_DEFAULT: i64 = 5_000;
 /// `suppress` of a rule that names none, in milliseconds.
 pub const SUPPRESS_MS_DEFAULT: i64 = 3_600_000;
+/// `suppress` of a rule that tells each match and names none, in milliseconds.
+pub const EACH_SUPPRESS_MS_DEFAULT: i64 = 600_000;
 /// `resolve_after` of a rule that names none, in milliseconds.
 pub const RESOLVE_AFTER_MS_DEFAULT: i64 = 900_000;
 /// Values that one test of `where` may list.
@@ -100,6 +104,7 @@ const _: () = assert!(RULE_GROUPS_MAX <= SITE_GROUPS_MAX, "one rule must fit its
 const _: () = assert!(RULE_FILE_BYTES_MAX >= RULE_SET_BYTES_MAX, "a canonical set is a rule file too");
 const _: () = assert!(RULE_SPAN_MS_MIN <= RESOLUTION_MS_DEFAULT, "the default pane is a legal one");
 const _: () = assert!(SUPPRESS_MS_DEFAULT <= RULE_SPAN_MS_MAX, "the default is allowed");
+const _: () = assert!(EACH_SUPPRESS_MS_DEFAULT <= RULE_SPAN_MS_MAX, "the default is allowed");
 const _: () = assert!(RESOLVE_AFTER_MS_DEFAULT <= RULE_SPAN_MS_MAX, "the default is allowed");
 const _: () = assert!(RULE_EXCERPT_LEAD_CHARS < RULE_EXCERPT_CHARS_MAX, "an excerpt shows the error itself");
 const _: () = assert!(SITE_GROUPS_MAX <= SITE_GROUPS_ALLOWED_MAX, "the default is allowed");

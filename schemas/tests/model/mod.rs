@@ -250,7 +250,7 @@ records! {
     BundleSpec { by wait_ms max }
     Detection {
         id tenant site encryption_key rule revision title severity subsystem state reason group count held started_at
-        last_evaluated_at evidence message url seq chain bundle
+        last_evaluated_at evidence message url seq chain bundle once
     }
     QuietHours { utc_offset_min from_min to_min except }
     ChannelSettings { severity subsystems rules sites resolved quiet per_minute }

@@ -98,6 +98,7 @@ fn detection() -> Detection {
         seq: 3,
         chain: Sha256Digest([0xc0; 32]),
         bundle: Some(BundleSpec { by: vec![BundleBy::Site, BundleBy::Rule], wait_ms: 30_000, max: 20 }),
+        once: true,
     }
 }
 

@@ -167,18 +167,19 @@ fn rule_text(rule: &Rule) -> String {
         Condition::Blind { after_ms } => {
             write!(text, ",\"absent\":{{\"blind_after\":\"{}ms\"}}", after_ms.max(BLIND_AFTER_MS_MIN))
         }
+        Condition::Each => write!(text, ",\"each\":{{}}"),
         ref threshold => write!(text, ",\"threshold\":{}", where_text::threshold(threshold, fields)),
     };
-    let counts = !matches!(rule.condition, Condition::Absent { .. } | Condition::Blind { .. });
-    let (for_ms, told) = if counts { (rule.for_ms, "{count} in {within} on {site}") } else { (0, "{site}: {within}") };
+    let (for_ms, told) = match rule.condition {
+        Condition::Each => (0, "{count} on {site}"),
+        Condition::Absent { .. } | Condition::Blind { .. } => (0, "{site}: {within}"),
+        _ => (rule.for_ms, "{count} in {within} on {site}"),
+    };
     let groups: Vec<String> = rule.group_by.iter().map(|place| format!(" {{{}}}", fields[*place].name)).collect();
-    let _ = write!(
-        text,
-        ",\"for\":\"{for_ms}ms\",\"suppress\":\"{}ms\",\"resolve_after\":\"{}ms\",\"message\":\"{told}{}\"}}",
-        rule.suppress_ms,
-        rule.resolve_after_ms,
-        groups.concat()
-    );
+    if !rule.condition.tells_each() {
+        let _ = write!(text, ",\"for\":\"{for_ms}ms\",\"resolve_after\":\"{}ms\"", rule.resolve_after_ms);
+    }
+    let _ = write!(text, ",\"suppress\":\"{}ms\",\"message\":\"{told}{}\"}}", rule.suppress_ms, groups.concat());
     text
 }
 

@@ -114,7 +114,7 @@ pub(crate) fn threshold(condition: &Condition, fields: &[FieldDef]) -> String {
                 let of = format!("\"field\":\"{}\",\"p\":{rank},\"at_least\":{at_least},\"min\":{min}", name(field));
                 (format!("\"percentile\":{{{of}}}"), within_ms, Some(*pane_ms))
             }
-            Condition::All(_) | Condition::Absent { .. } | Condition::Blind { .. } => continue,
+            Condition::All(_) | Condition::Each | Condition::Absent { .. } | Condition::Blind { .. } => continue,
         };
         keys.push(key);
         window = (*within_ms, window.1.or(pane_ms));

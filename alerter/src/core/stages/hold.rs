@@ -2,7 +2,7 @@
 //! whether a silence or its quiet hours hold it back.
 //!
 //! A silence holds firings back and no end: whoever heard that it began hears that it is over, at once. Quiet hours
-//! hold both back.
+//! hold both back. What only says that something happened is not told after a silence.
 
 use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::ChannelId;
@@ -53,6 +53,14 @@ pub(in crate::core) fn fate(
         return Fate::Not(Reason::ChannelDisabled);
     }
     hold(tenant, channel, detection, wall).map_or(Fate::Told, Fate::Later)
+}
+
+/// The same for one that has just come. What happens in a silence is over before the silence is: nobody hears of it later.
+pub(in crate::core) fn silenced_once(detection: &Detection, fate: Fate) -> Fate {
+    match fate {
+        Fate::Later(hold) if detection.once && hold.reason == HoldReason::Silenced => Fate::Not(Reason::Silenced),
+        fate => fate,
+    }
 }
 
 fn is_over(detection: &Detection) -> bool {

@@ -9,7 +9,7 @@ use logystera_schemas::limits::{BACKLOG_AGE_MS, BACKLOG_WAIT_MS};
 use logystera_schemas::time::WallMs;
 
 use crate::core::clock::Timer;
-use crate::core::delivery::{Delivery, DetectionRef, Line, Stage, lane_of};
+use crate::core::delivery::{Delivery, DetectionRef, Line, Stage, own_lane};
 use crate::core::retry;
 use crate::core::stages::gather::gathers;
 
@@ -44,7 +44,7 @@ pub(in crate::core) fn plan(
             detection: DetectionRef::of(detection),
             order,
             merged: Merged::default(),
-            lane: disabled.is_none().then(|| lane_of(detection)),
+            lane: own_lane(detection).filter(|_| disabled.is_none()),
         },
         others: BTreeMap::new(),
         gathers,

@@ -4,7 +4,7 @@ use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::ChannelId;
 use logystera_schemas::time::WallMs;
 
-use super::hold::{Fate, fate};
+use super::hold::{Fate, fate, silenced_once};
 use crate::core::reason::Reason;
 use crate::core::tenant::Tenant;
 
@@ -27,7 +27,7 @@ pub(in crate::core) fn route(detection: &Detection, tenant: Option<&Tenant>, wal
         .iter()
         .flat_map(|tenant| tenant.channels.iter().map(move |(id, channel)| (tenant, id, channel)))
         .filter(|(.., channel)| !channel.fallback)
-        .map(|(tenant, id, channel)| (id.clone(), fate(tenant, id, channel, detection, wall)))
+        .map(|(tenant, id, channel)| (id.clone(), silenced_once(detection, fate(tenant, id, channel, detection, wall))))
         .collect();
     if fates.is_empty() { Route::Nowhere(Reason::NoChannel) } else { Route::To(fates) }
 }

@@ -104,6 +104,11 @@ pub(crate) trait Plan: Clone {
         false
     }
 
+    /// Whether each match is told by itself, so that no episode is ever open.
+    fn tells_each(&self) -> bool {
+        false
+    }
+
     /// The most bytes that [`State::bytes`] can give.
     fn bytes_max(&self) -> usize;
 }

@@ -59,6 +59,15 @@ macro_rules! kinds {
                 }
             }
 
+            /// See [`kind::Plan::tells_each`].
+            #[inline]
+            pub(crate) fn tells_each(&self) -> bool {
+                match self {
+                    $(Self::$kind(plan) => plan.tells_each(),)*
+                    Self::Blind(_) => false,
+                }
+            }
+
             /// See [`kind::Plan::bytes_max`].
             pub(crate) fn bytes_max(&self) -> usize {
                 match self {

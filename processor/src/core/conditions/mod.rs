@@ -10,6 +10,7 @@ pub(crate) mod absence;
 pub(crate) mod blind;
 pub(crate) mod count;
 pub(crate) mod distinct;
+pub(crate) mod each;
 pub(crate) mod kind;
 mod panes;
 pub(crate) mod ratio;
@@ -39,6 +40,8 @@ kinds! {
     4 => Ratio(ratio),
     /// Several of the others but for an absence, all of which must hold.
     5 => All(all),
+    /// Each match by itself.
+    6 => Each(each),
 }
 
 /// The number that the state of several measures is stored under.
@@ -77,6 +80,7 @@ impl ConditionPlan {
                 Self::Ratio(ratio::Plan::percentile(field, thousandths, at_least, min, (within_ms, pane_ms)))
             }
             Condition::All(ref measures) => Self::All(all::Plan(measures.iter().map(Self::new).collect())),
+            Condition::Each => Self::Each(each::Plan),
             Condition::Absent { for_ms, expected } => Self::Absence(absence::Plan { for_ms, expected }),
             Condition::Blind { after_ms } => Self::Blind(blind::Plan { after_ms }),
         }

@@ -33,7 +33,7 @@ fn keys_that_are_missing_or_do_not_go_together() {
       |   ^
       = help: such as `message: "{count} mails failed on {site} within {within}"`
 
-    error[E402]: a rule needs `threshold` or `absent`
+    error[E402]: a rule needs `threshold`, `absent` or `each`
      --> t.yaml:3:3
       |
     3 | - {}
@@ -68,7 +68,7 @@ fn keys_that_are_missing_or_do_not_go_together() {
       |   ^^^^^^^^
       = help: such as `message: "{count} mails failed on {site} within {within}"`
 
-    error[E402]: a rule needs `threshold` or `absent`
+    error[E402]: a rule needs `threshold`, `absent` or `each`
      --> t.yaml:4:3
       |
     4 | - severity: bad

@@ -12,6 +12,9 @@ pub use super::palette::Palette;
 use super::{filters, measures};
 use crate::rng::Rng;
 
+/// Rules that tell each match, in percent.
+const EACH_PERCENT: u64 = 12;
+
 /// Draws a rule set. Names are of a small pool, so that an edited set shares some with the one before.
 pub fn draw_set(palette: &Palette, rng: &mut Rng) -> Arc<RuleSet> {
     let count = rng.range(1, 4) as usize;
@@ -52,7 +55,8 @@ pub fn edit_set(old: &RuleSet, palette: &Palette, rng: &mut Rng) -> Arc<RuleSet>
             if let Some(rule) = rules.get_mut(place) {
                 rule.title = format!("{} again", rule.title);
                 rule.suppress_ms = suppress(palette, rng, matches!(rule.condition, Condition::Blind { .. }));
-                rule.resolve_after_ms = span(palette, rng);
+                let resolve_after_ms = span(palette, rng);
+                rule.resolve_after_ms = if rule.condition.tells_each() { 0 } else { resolve_after_ms };
                 if rng.chance(50) {
                     rule.evidence = draw_evidence(rule.signal, rng);
                 }
@@ -134,6 +138,10 @@ fn draw_rule(palette: &Palette, rng: &mut Rng) -> Option<Rule> {
     } else {
         measures::draw(palette, kind, step, rng)
     };
+    // A part of its own, so that the other rules are what they were.
+    let tells_each = !blind && rng.part(18).chance(EACH_PERCENT);
+    let condition = if tells_each { Condition::Each } else { condition };
+    let counts = !blind && !tells_each;
     let filter = if blind { Filter::default() } else { filters::draw(palette, kind, rng) };
     Some(Rule {
         name: name.parse().ok()?,
@@ -150,9 +158,9 @@ fn draw_rule(palette: &Palette, rng: &mut Rng) -> Option<Rule> {
         bundle: None,
         group_by,
         condition,
-        for_ms: if blind { 0 } else { span(palette, rng) },
+        for_ms: if blind { 0 } else { span(palette, rng) * i64::from(counts) },
         suppress_ms: suppress(palette, rng, blind),
-        resolve_after_ms: if blind { 0 } else { span(palette, rng) },
+        resolve_after_ms: if blind { 0 } else { span(palette, rng) * i64::from(counts) },
         evidence: draw_evidence((!blind).then_some(kind), rng),
     })
 }

@@ -6,9 +6,10 @@ use logystera_processor::core::Rule;
 use logystera_schemas::ids::SpoolId;
 
 use super::group::{Group, Timer};
+use super::measures::{self, tells_each};
+use super::show;
 use super::site::Site;
 use super::waiting::Waiting;
-use super::{measures, show};
 use crate::input::SignalIn;
 
 impl Site {
@@ -69,9 +70,11 @@ impl Site {
         let rules = Arc::clone(&self.rules);
         let Some(rule) = rules.rules.iter().find(|r| r.name.as_str() == key.0) else { return };
         let Some(mut group) = self.groups.remove(key) else { return };
-        for said in group.run(timer, rule, now) {
-            self.emit(rule, &key.1, &group, said);
+        let all = group.run(timer, rule, now);
+        for said in &all {
+            self.emit(rule, &key.1, &group, *said);
         }
+        group.was_told(rule, &all);
         if timer != Timer::Empty {
             self.groups.insert(key.clone(), group);
         }
@@ -89,14 +92,20 @@ impl Site {
             }
             let key = (rule.name.as_str().to_owned(), show::key(rule, signal));
             if !self.groups.contains_key(&key) {
+                if tells_each(rule) && rule.suppress_ms == 0 {
+                    self.tell_only(rule, at, signal, now);
+                    continue;
+                }
                 self.make_room(rule, now);
             }
             let is_on = self.enabled().contains(signal.kind);
             let mut group = self.groups.remove(&key).unwrap_or_default();
             group.labels = show::labels(rule, signal);
-            for said in group.add(rule, at, signal, now) {
-                self.emit(rule, &key.1, &group, said);
+            let all = group.add(rule, at, signal, now);
+            for said in &all {
+                self.emit(rule, &key.1, &group, *said);
             }
+            group.was_told(rule, &all);
             if !is_on {
                 group.absent_since = None;
             }

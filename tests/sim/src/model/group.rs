@@ -4,7 +4,8 @@ use logystera_processor::core::{Condition, Expected, Rule};
 use logystera_schemas::detection::{DetectionReason, DetectionState, Label};
 use logystera_schemas::limits::REMINDERS_MAX;
 
-use super::{measures, show};
+use super::measures::{self, tells_each};
+use super::show;
 use crate::input::SignalIn;
 
 /// A time that no window reaches.
@@ -21,6 +22,15 @@ pub struct Match {
     pub signal: SignalIn,
     /// Whether it is evidence: if the rule is about a part of the matches, only that is.
     pub is_evidence: bool,
+}
+
+/// A match that was not told yet: when it happened, and how many signals it stands for.
+#[derive(Clone, Copy, Debug)]
+pub struct Untold {
+    /// Site time.
+    pub at: i64,
+    /// Signals.
+    pub times: u64,
 }
 
 /// How a measure that is judged at the ends of panes was judged last.
@@ -108,6 +118,8 @@ pub struct Group {
     pub evidence_from: usize,
     /// For each measure, how it was judged last.
     pub judged: Vec<Judged>,
+    /// Of a rule that tells each match: those that a suppression keeps.
+    pub untold: Vec<Untold>,
 }
 
 impl Group {
@@ -166,6 +178,7 @@ impl Group {
             episode.count += counted;
         }
         match rule.condition {
+            Condition::Each => self.tell_or_keep(rule, at, signal, now),
             Condition::Blind { .. } => Vec::new(),
             Condition::Absent { .. } => {
                 self.absent_since = self.absent_since.max(Some(at));
@@ -194,6 +207,9 @@ impl Group {
                 timers.push((episode.for_at, Timer::For));
             }
             timers.extend(episode.resolve_at.map(|at| (at, Timer::Resolve)));
+        } else if tells_each(rule) {
+            // Nothing is left to know, at once.
+            timers.extend(self.suppressed_until.is_none().then_some((i64::MIN, Timer::Empty)));
         } else if let (false, None, Some(at)) = (is_absence(rule), self.suppressed_until, self.empties_at(rule)) {
             timers.push((at, Timer::Empty));
         }
@@ -208,6 +224,7 @@ impl Group {
             Timer::Condition => self.run_condition(rule, now),
             Timer::For => self.fire(rule, now),
             Timer::Resolve => self.end(DetectionReason::Resolved, now),
+            Timer::Suppression if tells_each(rule) => self.suppression_over(rule, now),
             Timer::Suppression => {
                 self.suppressed_until = None;
                 match &mut self.episode {
@@ -290,6 +307,9 @@ impl Group {
 
     /// Ends the episode. Only what was announced is resolved.
     pub fn end(&mut self, reason: DetectionReason, now: i64) -> Vec<Said> {
+        if !self.untold.is_empty() {
+            return self.tell_kept(reason, now);
+        }
         let announced = self.episode.as_ref().is_some_and(|e| e.announced);
         let said = if announced { self.say(DetectionState::Resolved, reason, now) } else { Vec::new() };
         self.episode = None;

@@ -13,6 +13,11 @@ pub(super) fn of(rule: &Rule) -> &[Condition] {
     }
 }
 
+/// Whether the rule tells each match by itself.
+pub(super) fn tells_each(rule: &Rule) -> bool {
+    matches!(rule.condition, Condition::Each)
+}
+
 /// Whether a measure is judged at the ends of panes only.
 pub(super) fn is_judged(measure: &Condition) -> bool {
     matches!(measure, Condition::Ratio { .. } | Condition::Percentile { .. })
@@ -81,6 +86,8 @@ pub(super) fn leaves_at(measure: &Condition, at: i64) -> i64 {
         | Condition::Ratio { within_ms, .. }
         | Condition::Percentile { within_ms, .. } => *within_ms,
         Condition::Absent { for_ms, .. } => *for_ms,
+        // Older than that, a match is told no more.
+        Condition::Each => 7 * 86_400_000,
         Condition::Blind { .. } | Condition::All(_) => return i64::MAX,
     };
     let pane = pane(measure);

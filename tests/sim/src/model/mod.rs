@@ -5,6 +5,7 @@ mod absences;
 mod clock_reset;
 pub mod counts;
 mod course;
+mod each;
 pub mod group;
 pub mod log_time;
 mod measures;

@@ -18,7 +18,7 @@ impl Group {
                 let newest = self.newest_values(*field, 0);
                 u64::from(!newest.iter().rev().take(*at_least as usize).any(|(_, v)| *v == value))
             }
-            Condition::Absent { .. } | Condition::Blind { .. } => 0,
+            Condition::Each | Condition::Absent { .. } | Condition::Blind { .. } => 0,
             measure if measures::is_part(measure, signal) == Some(false) => 0,
             measure => measures::weight(measure, signal),
         }

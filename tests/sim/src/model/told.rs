@@ -5,6 +5,7 @@ use logystera_schemas::detection::{Detection, DetectionReason};
 use logystera_schemas::ids::{EpisodeId, Sha256Digest};
 
 use super::group::{Group, Said};
+use super::measures::tells_each;
 use super::show;
 use super::site::Site;
 
@@ -19,6 +20,11 @@ impl Site {
         }
         identity.pop();
         identity.extend_from_slice(&said.started_at.to_be_bytes());
+        let once = tells_each(rule) && said.reason != DetectionReason::Overflow;
+        if once {
+            // Several may happen at one time: the number names it.
+            identity.extend_from_slice(&self.seq.to_be_bytes());
+        }
         let mut id = EpisodeId([0; 16]);
         id.0.copy_from_slice(&Sha256Digest::of(&identity).0[..16]);
         let mut detection = Detection {
@@ -50,6 +56,7 @@ impl Site {
             seq: self.seq,
             chain: self.chain,
             bundle: rule.bundle.clone(),
+            once,
         };
         detection.chain = detection.link(&self.chain);
         self.chain = detection.chain;
