@@ -274,6 +274,32 @@ fn more_than_may_be_held_back_is_not_told_later() {
     assert_eq!(rows[0].reason, "silenced");
 }
 
+/// A site that fills the room leaves its neighbours theirs: its newest gives way, with a row.
+#[test]
+fn a_neighbour_is_held_back_in_the_place_of_the_newest_of_the_site_that_has_most() {
+    let mut planner = Planner::new();
+    apply(&mut planner, tick(0, START_MS));
+    apply(&mut planner, channels("t", &["a"]));
+    apply(&mut planner, DetectionsRecord::Silence(silence_of("t", "s1", &[])));
+    for n in 0..HELD_BACK_MAX {
+        apply(&mut planner, line(n, n as u64 + 1, DetectionState::Firing));
+    }
+    let neighbours = |n: usize| {
+        let DetectionsRecord::Detection(mut found) = line(n, n as u64 + 1, DetectionState::Firing) else { panic!() };
+        found.site = "quiet-site".parse().unwrap();
+        DetectionsRecord::Detection(found)
+    };
+    let rows = apply(&mut planner, neighbours(HELD_BACK_MAX));
+    let said: Vec<_> = rows.iter().map(|row| (row.site.as_str(), row.seq, row.reason.as_str())).collect();
+    let (newest, seq) = (HELD_BACK_MAX as u64, HELD_BACK_MAX as u64 + 1);
+    let given_way = ("t-site", newest, "queue_full");
+    assert_eq!(said, [given_way, ("t-site", newest, "nobody_told"), ("quiet-site", seq, "silenced")]);
+    // The site that has most is refused one more, as before.
+    let rows = apply(&mut planner, line(HELD_BACK_MAX + 1, 30_000, DetectionState::Firing));
+    assert_eq!(rows[0].reason, "queue_full");
+    assert_eq!(rows[0].seq, 30_000);
+}
+
 #[test]
 fn of_more_episodes_than_are_kept_the_oldest_is_forgotten_and_its_end_told() {
     let (mut planner, mut store) = (Planner::new(), Store::new());

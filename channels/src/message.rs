@@ -96,6 +96,7 @@ pub fn body(due: &Due, public_url: &str, advice: Option<&Advice>) -> Vec<u8> {
                 rules,
                 other_rules: *rest,
                 detections,
+                failed_channels: due.fallback.as_deref().map(failed_said),
             };
             json(&Envelope { r#type: "digest", timestamp, data })
         }
@@ -132,6 +133,10 @@ struct Said<'a> {
 struct FailedSaid<'a> {
     channel: &'a ChannelId,
     kind: &'a str,
+}
+
+fn failed_said(failed: &[Failed]) -> Vec<FailedSaid<'_>> {
+    failed.iter().map(|one| FailedSaid { channel: &one.channel, kind: &one.kind }).collect()
 }
 
 /// What a message tells besides the newest line.
@@ -185,9 +190,7 @@ impl Serialize for Said<'_> {
             map.serialize_field("stands_for", &stands_for(detection, merged))?;
         }
         if let Some(failed) = fallback {
-            let failed: Vec<FailedSaid<'_>> =
-                failed.iter().map(|one| FailedSaid { channel: &one.channel, kind: &one.kind }).collect();
-            map.serialize_field("failed_channels", &failed)?;
+            map.serialize_field("failed_channels", &failed_said(failed))?;
         }
         map.end()
     }
@@ -256,6 +259,9 @@ struct DigestSaid<'a> {
     rules: Vec<Counted<'a>>,
     other_rules: u64,
     detections: Detections<'a>,
+    /// The channels that failed, if this one is told in their place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed_channels: Option<Vec<FailedSaid<'a>>>,
 }
 
 #[derive(Serialize)]

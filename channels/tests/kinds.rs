@@ -352,6 +352,11 @@ fn a_fallback_channel_is_told_which_others_failed() {
             .collect();
         assert_eq!(ids, failed.iter().map(|(id, _)| *id).collect::<Vec<_>>());
     }
+    // A digest that fell back says so too.
+    let failed = vec![Failed { channel: "ch_1".parse().unwrap(), kind: "email".to_owned() }];
+    let digest = Due { fallback: Some(failed), ..common::messages::digest() };
+    let body: Value = serde_json::from_slice(&message::body(&digest, URL, None)).unwrap();
+    assert_eq!(body["data"]["failed_channels"], serde_json::json!([{"channel": "ch_1", "kind": "email"}]));
     let alert = due_of_detection(detection("t", 1, DetectionState::Firing));
     assert!(!String::from_utf8(message::body(&alert, URL, None)).unwrap().contains("failed_channels"));
 }

@@ -112,7 +112,7 @@ impl Planner {
         rows.append(&mut behind);
         rows.append(&mut overtaken);
         if state == AttemptState::Dead && delivery.fallback.is_some() {
-            self.nobody_told(&told, rows);
+            self.fell_through(&ended.tenant, (ended.delivery, &delivery), &told, rows);
         }
         self.fall_back(untold, rows);
         self.tell_of(heard, &detection, &delivery.channel, rows);

@@ -47,8 +47,11 @@ pub(super) struct Delivery {
     /// place.
     pub(super) due: WallMs,
     pub(super) stage: Stage,
-    /// It tells its detection by itself, because somebody asked for that: nothing of the fault overtakes it.
+    /// It tells its detection by itself, because somebody asked for that: it waits for no others, and no digest tells it.
     pub(super) alone: bool,
+    /// What somebody asked for has its place among the lines of its fault all the same, because the channel could not
+    /// know of it: its end must not leave before it.
+    pub(super) ordered: bool,
     /// It was held back before, and rows say so: if another delivery tells it after all, a last row says that.
     pub(super) released: bool,
     /// Set if it goes to the fallback channel: the channels that did not take it.
@@ -66,7 +69,7 @@ pub(super) struct Line {
     /// What it tells besides its own detection.
     pub(super) merged: Merged,
     /// Derived: the fault that it is about. None: it is the news that a channel was switched off, or of a digest, or
-    /// tells by itself, or says what happened.
+    /// tells by itself, or says what happened, or was asked for and has no place among the others.
     pub(super) lane: Option<Arc<[u8]>>,
 }
 

@@ -8,6 +8,7 @@ use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId};
 use logystera_schemas::noise::Silence;
 
+use super::counted::{AlertRef, Counted};
 use super::episodes::{Episode, Hold};
 
 /// Number of their layout, as of all entries.
@@ -47,7 +48,11 @@ avro_record! {
         pub(super) told: Vec<ChannelId>,
         pub(super) held: Vec<HeldEntry>,
         pub(super) line: Option<Unmarked>,
-        pub(super) counted: Vec<CountedEntry> where since 5,
+        /// Version 5 wrote them here, without their alerts.
+        pub(super) counted_before: Vec<CountedBeforeEntry> where since 5,
+        pub(super) counted: Vec<CountedEntry> where since 6,
+        pub(super) over: bool where since 6,
+        /// Whether nothing follows the line.
         pub(super) once: bool where since 6,
     }
 }
@@ -64,9 +69,20 @@ avro_record! {
 avro_record! {
     /// A channel that is told of an episode by the count of a digest.
     #[derive(Debug)]
+    pub(super) struct CountedBeforeEntry {
+        pub(super) channel: ChannelId,
+        pub(super) digest: DeliveryId,
+    }
+}
+
+avro_record! {
+    /// A channel that a digest tells of an episode's beginning.
+    #[derive(Debug)]
     pub(super) struct CountedEntry {
         pub(super) channel: ChannelId,
         pub(super) digest: DeliveryId,
+        pub(super) named: bool,
+        pub(super) alert: Option<AlertRef>,
     }
 }
 
@@ -81,22 +97,36 @@ avro_record! {
 
 impl From<Episode> for EpisodeEntry {
     fn from(episode: Episode) -> Self {
-        let Episode { order, told, line, held, counted } = episode;
+        let Episode { order, told, line, held, counted, over } = episode;
         let held = held.into_iter().map(|(channel, hold)| HeldEntry { channel, hold }).collect();
-        let counted = counted.into_iter().map(|(channel, digest)| CountedEntry { channel, digest }).collect();
+        let counted = counted.into_iter().map(|(channel, Counted { digest, named, alert })| CountedEntry {
+            channel,
+            digest,
+            named,
+            alert,
+        });
         let once = line.as_ref().is_some_and(|line| line.once);
         let line = line.map(|line| Unmarked(Arc::unwrap_or_clone(line)));
-        Self { layout: LAYOUT, order, told: told.into_iter().collect(), held, line, counted, once }
+        let (told, counted, counted_before) = (told.into_iter().collect(), counted.collect(), Vec::new());
+        Self { layout: LAYOUT, order, told, held, line, counted_before, counted, over, once }
     }
 }
 
 impl From<EpisodeEntry> for Episode {
     fn from(entry: EpisodeEntry) -> Self {
         let held = entry.held.into_iter().map(|held| (held.channel, held.hold)).collect();
-        let counted = entry.counted.into_iter().map(|counted| (counted.channel, counted.digest)).collect();
+        let before = entry.counted_before.into_iter().map(|CountedBeforeEntry { channel, digest }| {
+            let (named, alert) = (false, None);
+            (channel, Counted { digest, named, alert })
+        });
+        let counted = entry
+            .counted
+            .into_iter()
+            .map(|CountedEntry { channel, digest, named, alert }| (channel, Counted { digest, named, alert }));
+        let counted = before.chain(counted).collect();
         let (told, once) = (entry.told.into_iter().collect(), entry.once);
         let line = entry.line.map(|line| Arc::new(line.marked(once)));
-        Self { order: entry.order, told, line, held, counted }
+        Self { order: entry.order, told, line, held, counted, over: entry.over }
     }
 }
 

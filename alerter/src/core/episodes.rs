@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use logystera_schemas::detection::{Detection, DetectionState};
-use logystera_schemas::ids::{ChannelId, DeliveryId, EpisodeId};
-use logystera_schemas::limits::{EPISODES_MAX, HELD_BACK_MAX};
+use logystera_schemas::ids::{ChannelId, DeliveryId, EpisodeId, SiteId};
+use logystera_schemas::limits::{DELIVERIES_KEPT, EPISODES_MAX, HELD_BACK_MAX};
 use logystera_schemas::time::WallMs;
 use logystera_schemas::{avro_enum, avro_record};
 
-use super::delivery::lane_of;
+use super::counted::Counted;
+use super::crowds::Crowds;
+use super::delivery::{begins, lane_of};
 use super::reason::Reason;
 
 avro_enum! {
@@ -53,8 +55,10 @@ pub(super) struct Episode {
     pub(super) line: Option<Arc<Detection>>,
     /// The channels that the line is held back from.
     pub(super) held: BTreeMap<ChannelId, Hold>,
-    /// The channels that are told of it by the count of a digest, which does not name it.
-    pub(super) counted: BTreeMap<ChannelId, DeliveryId>,
+    /// The channels to which a digest tells that it began, until that has ended.
+    pub(super) counted: BTreeMap<ChannelId, Counted>,
+    /// It is over, and kept only because a digest counts its beginning.
+    pub(super) over: bool,
 }
 
 impl Episode {
@@ -88,6 +92,8 @@ pub(super) struct Episodes {
     held: BTreeSet<(WallMs, u64, ChannelId)>,
     /// Derived: those whose end is held back, by its fault. No empty set.
     ends: BTreeMap<Arc<[u8]>, BTreeSet<u64>>,
+    /// Derived: those of which a line is held back, by its site.
+    crowds: Crowds,
     /// Derived: the time that the planner knows as the first of those.
     pub(super) wake_at: Option<WallMs>,
 }
@@ -102,7 +108,7 @@ impl Episodes {
     }
 
     pub(super) fn knows(&self, id: EpisodeId, channel: &ChannelId) -> Knows {
-        match self.open.get(&id) {
+        match self.open.get(&id).filter(|episode| !episode.over) {
             None => Knows::Unsure,
             Some(episode) if episode.told.contains(channel) => Knows::Yes,
             Some(_) => Knows::No,
@@ -124,15 +130,24 @@ impl Episodes {
         orders.filter_map(|order| self.orders.get(order).copied()).filter(|id| self.is_held(*id, channel)).collect()
     }
 
-    /// The episodes that a digest tells a channel of without their names.
+    /// The episodes of whose beginning a digest tells a channel.
     pub(super) fn counted_by(&self, digest: DeliveryId, channel: &ChannelId) -> Vec<EpisodeId> {
-        let is_counted = |episode: &Episode| episode.counted.get(channel) == Some(&digest);
+        let is_counted =
+            |episode: &Episode| episode.counted.get(channel).is_some_and(|counted| counted.digest == digest);
         self.open.iter().filter(|(_, episode)| is_counted(episode)).map(|(id, _)| *id).collect()
     }
 
     /// Whether one more episode may have its line held back.
     pub(super) fn has_room(&self) -> bool {
         self.open.len() - self.idle.len() < HELD_BACK_MAX
+    }
+
+    /// The episode that makes room for one more of `site`: the newest of the site that has most held back, of which the
+    /// beginning is. None: no other site has more than this one would have then, or none of its newest is such.
+    pub(super) fn crowding(&self, site: &SiteId) -> Option<EpisodeId> {
+        let newest = self.crowds.crowding(site).take(DELIVERIES_KEPT);
+        let mut newest = newest.filter_map(|order| self.orders.get(&order).copied());
+        newest.find(|id| self.open.get(id).and_then(|known| known.line.as_ref()).is_some_and(|line| begins(line)))
     }
 
     /// When the first line that is held back may be told.
@@ -182,8 +197,9 @@ impl Episodes {
     /// Adds an episode as it is.
     pub(super) fn put(&mut self, id: EpisodeId, episode: Episode) {
         self.orders.insert(episode.order, id);
-        if episode.held.is_empty() {
-            self.idle.insert(episode.order);
+        match &episode.line {
+            Some(line) if !episode.held.is_empty() => self.crowds.insert(&line.site, episode.order),
+            _ => drop(self.idle.insert(episode.order)),
         }
         if let Some(fault) = episode.end_held() {
             self.ends.entry(fault).or_default().insert(episode.order);
@@ -197,6 +213,9 @@ impl Episodes {
         let episode = self.open.remove(&id)?;
         self.orders.remove(&episode.order);
         self.idle.remove(&episode.order);
+        if let Some(line) = &episode.line {
+            self.crowds.remove(&line.site, episode.order);
+        }
         if let Some(fault) = episode.end_held()
             && let Some(orders) = self.ends.get_mut(&fault)
         {

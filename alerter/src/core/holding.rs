@@ -7,11 +7,13 @@ use logystera_schemas::delivery::{Attempt, AttemptState};
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
 
+use super::beginnings::EndOfCounted;
+use super::delivery::Delivery;
 use super::key::Key;
-use super::lost::Untold;
+use super::lost::{Standing, Untold};
 use super::planner::Planner;
 use super::reason::Reason;
-use super::row::RowOf;
+use super::row::{RowOf, not_sent};
 
 impl Planner {
     /// Holds back what any channel has no room for in this minute.
@@ -67,6 +69,30 @@ impl Planner {
         self.tell_of_held(detection, channel, delivery, &Reason::RateLimited, rows);
     }
 
+    /// The end of an episode whose beginning a digest tells: that digest takes it if it waits, which this gives; else the end
+    /// tells the beginning too, since it may be read first.
+    pub(super) fn end_of_counted(
+        &mut self,
+        planned: &mut Delivery,
+        detection: &Arc<Detection>,
+        rows: &mut Vec<Attempt>,
+    ) -> bool {
+        let (id, channel) = (&detection.tenant, planned.channel.clone());
+        let Some(tenant) = self.tenants.get_mut(id) else { return false };
+        match tenant.end_of_counted(detection, &channel, &mut self.dirty) {
+            None => false,
+            Some(EndOfCounted::Whole(merged)) => {
+                planned.lead.merged = merged;
+                false
+            }
+            Some(EndOfCounted::Counted) => {
+                let merged = Merged { untold: true, ..planned.lead.merged };
+                self.hold_one(id, &channel, detection, merged, rows);
+                true
+            }
+        }
+    }
+
     /// Makes room for a detection in a channel that is full, if another site has more waiting there: the newest alert of
     /// the one that has most goes. Gives whether there is room; and adds what nobody is told of then.
     pub(super) fn make_room(
@@ -88,6 +114,26 @@ impl Planner {
         let of = RowOf { detection: &lost, channel: channel.as_str(), delivery: at.2, attempt: 0, disabled: None };
         rows.push(of.row(AttemptState::NotSent, &Reason::QueueFull, wall));
         self.untell(id, &one, &[lost]);
+        true
+    }
+
+    /// Whether one more line may be held back: if there is no room, the site that has most held back makes it for one that has
+    /// less. What it held is not told later, and a row says so.
+    pub(super) fn room_to_hold(&mut self, detection: &Detection, rows: &mut Vec<Attempt>) -> bool {
+        let (id, wall) = (&detection.tenant, self.clock.wall());
+        let Some(tenant) = self.tenants.get_mut(id).filter(|tenant| !tenant.episodes.has_room()) else { return true };
+        let Some(episode) = tenant.episodes.crowding(&detection.site) else { return false };
+        let Some(known) = tenant.episodes.get(episode) else { return false };
+        let Some(line) = known.line.clone() else { return false };
+        let standing = Standing { failed: true, reached: !known.told.is_empty(), pending: false };
+        let channels = known.held.keys();
+        rows.extend(channels.map(|c| not_sent(&line, c.as_str(), &Reason::QueueFull, None, wall)));
+        tenant.episodes.change(episode, |known| known.held.clear());
+        self.dirty.mark(Key::Episode(id.clone(), episode));
+        self.wake(id);
+        if standing.is_lost() {
+            self.fall_back(Untold::one(&line), rows);
+        }
         true
     }
 

@@ -4,6 +4,9 @@
 pub mod planner;
 
 mod attempts;
+mod beginnings;
+mod counted;
+mod crowds;
 mod episodes;
 mod holding;
 mod labels;
@@ -40,7 +43,7 @@ mod status;
 
 /// Version of the planner's semantics, in each row that it makes: raised with each change that gives other rows for the
 /// same records. A replay judges the rows of its own version, and only links those of others.
-pub const SEMANTICS: u32 = 3;
+pub const SEMANTICS: u32 = 4;
 
 pub use due::AttemptRef;
 pub use logystera_schemas::alert::{About, Digest, DigestCount, Due, Failed, Frozen, Merged, Told};

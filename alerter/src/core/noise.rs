@@ -14,7 +14,7 @@ use logystera_schemas::time::WallMs;
 use super::delivery::{Delivery, begins, lane_of};
 use super::episodes::{Hold, Knows};
 use super::key::Key;
-use super::lost::Untold;
+use super::lost::{Standing, Untold};
 use super::planner::Planner;
 use super::reason::Reason;
 use super::retry;
@@ -61,7 +61,7 @@ impl Planner {
     }
 
     /// Tells a detection to the channels that get it now, and keeps what they get later. `fates` is empty if the tenant
-    /// has no channel, or none but the fallback. Whether that is told at once is decided here and nowhere else.
+    /// has no channel, or none but the fallback.
     pub(super) fn hear(&mut self, detection: &Arc<Detection>, fates: Vec<(ChannelId, Fate)>, rows: &mut Vec<Attempt>) {
         let (id, wall) = (detection.tenant.clone(), self.clock.wall());
         let falls_back = begins(detection) && self.tenants.get(&id).is_some_and(|tenant| tenant.fallback().is_some());
@@ -73,7 +73,8 @@ impl Planner {
         }
         self.supersede_held(&id, detection.id, rows);
         self.open_episode(detection);
-        let has_room = self.tenants.get(&id).is_none_or(|tenant| tenant.episodes.has_room());
+        let wants_room = fates.iter().any(|(_, fate)| matches!(fate, Fate::Later(_)));
+        let has_room = !wants_room || self.room_to_hold(detection, rows);
         let (mut told, mut later, mut failed) = (Vec::new(), BTreeMap::new(), is_alone && falls_back);
         for (channel, fate) in fates {
             failed |= matches!(fate, Fate::Not(Reason::ChannelDisabled)) || matches!(fate, Fate::Later(_) if !has_room);
@@ -97,9 +98,9 @@ impl Planner {
                 }
             }
         }
-        let nobody = failed && told.is_empty() && later.is_empty() && begins(detection);
+        let standing = Standing { failed, reached: !told.is_empty(), pending: !later.is_empty() };
         self.keep_episode(detection, told, later);
-        if nobody {
+        if begins(detection) && standing.is_lost() {
             self.fall_back(Untold::one(detection), rows);
         }
         self.forget_if_empty(&id);
@@ -120,7 +121,7 @@ impl Planner {
 
     /// A channel is about to hear that a fault fires: the ends of its earlier episodes, which are held back, go first.
     /// Later they would look as if it were over, or overtake it.
-    fn tell_ends_before(&mut self, detection: &Detection, channel: &ChannelId, rows: &mut Vec<Attempt>) {
+    pub(super) fn tell_ends_before(&mut self, detection: &Detection, channel: &ChannelId, rows: &mut Vec<Attempt>) {
         let Some(tenant) = self.tenants.get(&detection.tenant) else { return };
         if detection.state != DetectionState::Firing || !tenant.episodes.has_ends_held() {
             return;
@@ -143,22 +144,21 @@ impl Planner {
         let tenant = self.tenants.entry(id.clone()).or_default();
         let is_over = detection.state == DetectionState::Resolved;
         if (is_over || has_no_end(detection)) && held.is_empty() {
-            if tenant.episodes.remove(episode).is_none() {
-                return;
-            }
-        } else {
-            // What is said once and held back opens no episode before.
-            if let Some(forgotten) = tenant.episodes.begin(episode) {
-                self.dirty.mark(Key::Episode(id.clone(), forgotten));
-            }
-            tenant.episodes.change(episode, |known| {
-                known.told.extend(told);
-                // Its end is held back only from those that know of it.
-                known.told.extend(held.keys().filter(|_| is_over).cloned());
-                known.line = Some(Arc::clone(detection));
-                known.held = held;
-            });
+            tenant.close(&id, episode, &mut self.dirty);
+            return self.wake(&id);
         }
+        // What is said once and held back opens no episode before.
+        if let Some(forgotten) = tenant.episodes.begin(episode) {
+            self.dirty.mark(Key::Episode(id.clone(), forgotten));
+        }
+        tenant.episodes.change(episode, |known| {
+            known.told.extend(told);
+            // Its end is held back only from those that know of it.
+            known.told.extend(held.keys().filter(|_| is_over).cloned());
+            known.line = Some(Arc::clone(detection));
+            known.held = held;
+            known.over = false;
+        });
         self.dirty.mark(Key::Episode(id.clone(), episode));
         self.wake(&id);
     }
@@ -240,7 +240,7 @@ impl Planner {
         let Some(tenant) = self.tenants.get_mut(&line.tenant) else { return };
         let is_last = line.state == DetectionState::Resolved || has_no_end(line);
         if is_last && tenant.episodes.get(line.id).is_some_and(|e| e.held.is_empty()) {
-            tenant.episodes.remove(line.id);
+            tenant.close(&line.tenant, line.id, &mut self.dirty);
         }
     }
 
@@ -251,6 +251,10 @@ impl Planner {
         let Some(tenant) = self.tenants.get_mut(id).filter(|_| delivery.fallback.is_none()) else { return };
         for (line, detection) in delivery.lines().zip(told).filter(|(line, _)| line.merged.untold) {
             debug_assert_eq!(line.detection.seq, detection.seq, "the lines and what they tell go together");
+            let lane = (delivery.channel.clone(), lane_of(detection));
+            if tenant.pass_on(id, &lane, detection.id, &mut self.dirty) {
+                continue;
+            }
             if tenant.episodes.knows(detection.id, &delivery.channel) == Knows::Yes {
                 tenant.episodes.change(detection.id, |known| known.told.retain(|c| *c != delivery.channel));
                 self.dirty.mark(Key::Episode(id.clone(), detection.id));

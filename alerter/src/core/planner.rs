@@ -195,8 +195,14 @@ impl Planner {
         planned.lead.merged.untold = planned.disabled.is_none() && tenant.is_news(detection, channel);
         let lane = planned.lanes().next();
         if lane.as_ref().is_some_and(|lane| tenant.is_newest(lane, &planned.lead.detection)) {
+            // Somebody asked for what was held back until now.
+            rows.extend(is_released.then(|| not_sent(detection, channel.as_str(), &Reason::Superseded, None, wall)));
             return true;
         }
+        if planned.disabled.is_none() && self.end_of_counted(&mut planned, detection, rows) {
+            return true;
+        }
+        let tenant = self.tenants.entry(id.clone()).or_default();
         let refused = limit(tenant, &planned, detection);
         if refused == Some(Reason::RateLimited) {
             self.busy.insert(id.clone());
@@ -274,7 +280,7 @@ impl Planner {
             self.remove(id, delivery_id);
             self.untell(id, &delivery, &told);
             if delivery.fallback.is_some() {
-                self.nobody_told(&told, rows);
+                self.fell_through(id, (delivery_id, &delivery), &told, rows);
             }
         }
         self.fall_back(untold, rows);

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use logystera_schemas::alert::Merged;
 use logystera_schemas::delivery::{Attempt, AttemptState, Resend};
+use logystera_schemas::detection::{Detection, DetectionState};
+use logystera_schemas::ids::ChannelId;
 
 use super::clock::Timer;
-use super::delivery::{Delivery, Line, Stage};
+use super::delivery::{Delivery, Lane, Line, Stage, lane_of};
+use super::episodes::Knows;
 use super::key::Key;
 use super::planner::Planner;
 use super::reason::Reason;
@@ -14,6 +17,26 @@ use super::retry;
 use super::row::RowOf;
 use super::stages::limit::limit;
 use super::stages::plan::plan;
+use super::tenant::Tenant;
+
+impl Tenant {
+    /// Whether a detection that is not the end of its episode tells a channel of that what it cannot know.
+    fn is_untold(&self, detection: &Detection, channel: &ChannelId) -> bool {
+        detection.state != DetectionState::Resolved && self.episodes.knows(detection.id, channel) != Knows::Yes
+    }
+
+    /// The lane in which a detection that somebody asks for has its place: it tells the channel what it cannot know, and
+    /// what comes behind it, such as the end, must not be read first. None: it goes beside what waits, since the channel
+    /// knows of the episode; or newer lines of the fault wait already or are held back.
+    fn place_of_resent(&self, detection: &Detection, channel: &ChannelId) -> Option<Lane> {
+        let known = self.channels.get(channel).filter(|known| known.off_since.is_none());
+        let lane =
+            known.filter(|_| self.is_untold(detection, channel)).map(|_| (channel.clone(), lane_of(detection)))?;
+        let held = self.episodes.ends_held(&lane.1, channel);
+        let mut held = held.into_iter().filter_map(|episode| self.episodes.get(episode)?.line.as_ref());
+        (!self.has_newer(&lane, detection.seq) && held.all(|end| end.seq < detection.seq)).then_some(lane)
+    }
+}
 
 impl Planner {
     /// Plans it, whatever became of the deliveries before, and says so in a row; or says in a row why it does not.
@@ -30,12 +53,17 @@ impl Planner {
             return;
         }
         let of = RowOf { detection: &detection, channel: channel.as_str(), delivery, attempt: 0, disabled: None };
+        let lane = tenant.place_of_resent(&detection, &channel);
+        if lane.is_some() {
+            self.tell_ends_before(&detection, &channel, rows);
+        }
+        let tenant = self.tenants.entry(id.clone()).or_default();
         let planned = plan(delivery, &detection, &channel, None, tenant.next_order(), wall);
-        let first = Timer::after(wall, retry::delay_ms(delivery, 1));
         // If nobody hears it, the channel still knows what it was told before.
-        let merged = Merged { untold: tenant.is_news(&detection, &channel), ..planned.lead.merged };
-        let lead = Line { lane: None, merged, ..planned.lead.clone() };
-        let planned = Delivery { alone: true, lead, gathers: None, stage: Stage::Waiting(first), ..planned };
+        let merged = Merged { untold: tenant.is_untold(&detection, &channel), ..planned.lead.merged };
+        let lead = Line { lane: lane.as_ref().map(|(_, fault)| Arc::clone(fault)), merged, ..planned.lead.clone() };
+        let (ordered, stage) = (lane.is_some(), Stage::Waiting(Timer::after(wall, retry::delay_ms(delivery, 1))));
+        let planned = Delivery { alone: true, ordered, lead, gathers: None, stage, ..planned };
         let refused = match tenant.channels.get(&channel) {
             None => Some(Reason::ChannelRemoved),
             Some(known) if known.off_since.is_some() => Some(Reason::ChannelDisabled),
@@ -57,6 +85,9 @@ impl Planner {
         self.dirty.mark(Key::Delivery(id.clone(), delivery));
         let next_attempt_at = self.not_before(&id, delivery);
         rows.push(Attempt { next_attempt_at, ..of.row(AttemptState::Waiting, &Reason::Resent, wall) });
-        self.busy.insert(id);
+        self.busy.insert(id.clone());
+        if let Some(lane) = lane {
+            self.overtake(&id, &lane, rows);
+        }
     }
 }

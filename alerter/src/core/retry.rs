@@ -2,7 +2,7 @@
 
 use logystera_schemas::delivery::{AttemptCause, AttemptEnded, AttemptOutcome};
 use logystera_schemas::detection::Detection;
-use logystera_schemas::ids::{ChannelId, DeliveryId, ResendId};
+use logystera_schemas::ids::{ChannelId, DeliveryId, ResendId, Sha256Digest};
 use logystera_schemas::limits::{
     CHANNEL_PAUSE_MS_DEFAULT, CHANNEL_PAUSE_MS_MAX, CHANNEL_PAUSE_MS_MIN, RETRY_DELAYS_MS, RETRY_JITTER_PERCENT_MAX,
 };
@@ -13,8 +13,13 @@ use sha2::{Digest, Sha256};
 /// went on in another way gives other keys. For the news that a channel was switched off, LF, `channel_disabled`, LF
 /// and that channel's id follow. `channel` is empty if the tenant has none.
 pub fn delivery_id(detection: &Detection, channel: &str, disabled: Option<&ChannelId>) -> DeliveryId {
+    id_of(&detection.chain, channel, disabled)
+}
+
+/// The same of a detection with this chain value.
+pub(super) fn id_of(chain: &Sha256Digest, channel: &str, disabled: Option<&ChannelId>) -> DeliveryId {
     let mut sha = Sha256::new();
-    sha.update(detection.chain.0);
+    sha.update(chain.0);
     sha.update(format!("\n{channel}"));
     if let Some(disabled) = disabled {
         sha.update(format!("\nchannel_disabled\n{disabled}"));

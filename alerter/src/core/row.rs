@@ -2,9 +2,10 @@
 
 use logystera_schemas::delivery::{Attempt, AttemptState};
 use logystera_schemas::detection::Detection;
-use logystera_schemas::ids::{ChannelId, DeliveryId, Sha256Digest};
+use logystera_schemas::ids::{ChannelId, DeliveryId, EpisodeId, Sha256Digest, TenantId};
 use logystera_schemas::time::WallMs;
 
+use super::counted::AlertRef;
 use super::reason::Reason;
 use super::retry;
 
@@ -56,6 +57,32 @@ pub(super) fn not_sent(
     let delivery = retry::delivery_id(detection, channel, None);
     let row = RowOf { detection, channel, delivery, attempt: 0, disabled: None };
     Attempt { next_attempt_at: next, ..row.row(AttemptState::NotSent, reason, wall) }
+}
+
+/// An alert that reached nobody.
+pub(super) fn nobody_told(tenant: &TenantId, episode: EpisodeId, alert: &AlertRef, wall: WallMs) -> Attempt {
+    let AlertRef { site, seq, chain, encryption_key, rule } = alert;
+    Attempt {
+        tenant: tenant.clone(),
+        site: site.clone(),
+        encryption_key: encryption_key.clone(),
+        detection: episode,
+        seq: *seq,
+        rule: rule.clone(),
+        channel: String::new(),
+        delivery: retry::id_of(chain, "", None),
+        attempt: 0,
+        state: AttemptState::NotSent,
+        reason: Reason::NobodyTold.to_string(),
+        status: None,
+        at: wall,
+        next_attempt_at: None,
+        disabled: None,
+        outcome: None,
+        number: 0,
+        chain: None,
+        semantics: 0,
+    }
 }
 
 /// The newest link of a tenant's chain.

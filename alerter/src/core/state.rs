@@ -11,7 +11,7 @@
 //! | `b` tenant | [`ChannelsEntry`]: its channels, their pauses, paces and breakers, since when they are off, and the site served last in each | as long as the tenant has a channel; one a tenant | the tenant has no channel |
 //! | `c` tenant NUL site NUL seq (8 bytes, big-endian) chain (32 bytes) | [`DetectionEntry`]: what a delivery rests on; carries signal values, and in `detection.encryption_key` the id of the key they are encrypted under | until the last of its deliveries ends; at most a delivery's number of them | no delivery of it waits or is in the air |
 //! | `d` tenant NUL delivery (16 bytes) | [`DeliveryEntry`] | until the delivery ends; at most `DELIVERIES_MAX` a tenant, and `DELIVERIES_KEPT` a channel | it ended, or was never planned: topic `attempts` tells which |
-//! | `e` tenant NUL episode (16 bytes) | [`EpisodeEntry`]: the channels that were told of it, those that its newest line is held back from, and while it is, the line, with signal values as in `c` | from its first firing until its end is told; at most `EPISODES_MAX` a tenant, of which `HELD_BACK_MAX` with a line | it is over, never fired, or was forgotten for want of room: every channel may know of it |
+//! | `e` tenant NUL episode (16 bytes) | [`EpisodeEntry`]: the channels that were told of it, those that its newest line is held back from, and while it is, the line, with signal values as in `c`; and the digests that tell of its beginning | from its first firing until its end is told, and until those digests have ended; at most `EPISODES_MAX` a tenant, of which `HELD_BACK_MAX` with a line | it is over, never fired, or was forgotten for want of room: every channel may know of it |
 //! | `f` tenant NUL silence | [`SilenceEntry`] | until the next silence of the tenant after its end; at most `SILENCES_MAX` a tenant | it is over |
 //! | `g` tenant | [`ChainEntry`]: number and chain value of its newest row | from its first row on, for good: its channels, deliveries and rows come and go; one a tenant that ever had a row, of at most 120 bytes | it never had a row, or only rows of versions that linked none |
 //! | `h` tenant NUL site | [`LabelsEntry`] | as long as the site has labels; one a site of at most `SITE_LABELS_MAX` | it has none |
@@ -105,6 +105,7 @@ avro_record! {
         fallback: Option<Vec<Failed>> where since 4,
         released: bool where since 5,
         frozen: Option<Frozen> where since 5,
+        ordered: bool where since 6,
     }
 }
 
@@ -280,7 +281,7 @@ impl From<Delivery> for DeliveryEntry {
     fn from(delivery: Delivery) -> Self {
         let waiting = delivery.waits_for();
         let (off_schedule, throttled_since) = (delivery.off_schedule, delivery.throttled_since);
-        let (alone, released) = (delivery.alone, delivery.released);
+        let (alone, ordered, released) = (delivery.alone, delivery.ordered, delivery.released);
         let Delivery { channel, lead, others, digest, disabled, attempts, refusals, due, fallback, frozen, .. } =
             delivery;
         let Line { detection: DetectionRef { site, seq, chain }, order, merged, .. } = lead;
@@ -306,6 +307,7 @@ impl From<Delivery> for DeliveryEntry {
             fallback,
             released,
             frozen: frozen.map(Arc::unwrap_or_clone),
+            ordered,
         }
     }
 }
@@ -328,14 +330,14 @@ impl DeliveryEntry {
         };
         let first = LineEntry { site, seq, chain, order, merged: self.merged };
         let digest = self.digest;
-        let has_lanes = disabled.is_none() && digest.is_none() && !self.alone;
+        let has_lanes = disabled.is_none() && digest.is_none() && (!self.alone || self.ordered);
         let lead = first.line_of(tenant, has_lanes)?;
         let other = |other: LineEntry| Some((other.order, other.line_of(tenant, has_lanes)?));
         let others = self.others.into_iter().map(other).collect::<Option<_>>()?;
         let gathers = match &digest {
             // One for the fallback channel takes no others.
             Some(_) => Some(digest_key()).filter(|_| !self.alone),
-            None => gathers(&tenant.detections.get(&lead.detection)?.detection).filter(|_| has_lanes),
+            None => gathers(&tenant.detections.get(&lead.detection)?.detection).filter(|_| has_lanes && !self.alone),
         };
         let stage = waiting.map_or(Stage::InFlight, Stage::Waiting);
         let (off_schedule, throttled_since) = (self.off_schedule, self.throttled_since);
@@ -352,6 +354,7 @@ impl DeliveryEntry {
             throttled_since,
             due,
             alone: self.alone,
+            ordered: self.ordered,
             released: self.released,
             fallback: self.fallback,
             frozen: self.frozen.map(Arc::new),

@@ -142,8 +142,6 @@ struct Known {
     given_up: WallMs,
     /// Whether it was asked for since: it is on its way, though no row says so yet.
     asked_for: bool,
-    /// Its newest line.
-    newest: Option<Detection>,
 }
 
 /// What one command has a channel told once more.
@@ -162,30 +160,35 @@ pub struct AtOnce {
 /// The oldest dead letters that `filter` takes and nobody asked for since: at most [`RESENT_AT_ONCE_MAX`].
 pub fn at_once<R: Reading + ?Sized>(log: &R, filter: &LetterFilter) -> Result<AtOnce, LogError> {
     let Letters { rows: mut letters, unreadable, .. } = dead(log, filter, DELIVERIES_LOOKED_AT_MAX)?;
-    let known = |row: &Attempt| (row.detection, Known { given_up: row.at, asked_for: false, newest: None });
+    let known = |row: &Attempt| (row.detection, Known { given_up: row.at, asked_for: false });
     let mut known: BTreeMap<EpisodeId, Known> = letters.iter().map(known).collect();
     log.each_record(Topic::Detections, &mut |record| learn(&mut known, filter, &record.value))?;
     let left = keep_the_next(&mut letters, &known);
+    // Only of those that are sent a detection is kept: it is read again for them.
+    let mut newest = letters.iter().map(|letter| (letter.detection, None)).collect();
+    log.each_record(Topic::Detections, &mut |record| keep_newest(&mut newest, &record.value))?;
     let asked = letters.len();
-    let newest = letters.iter().filter_map(|letter| known.remove(&letter.detection)?.newest);
-    let detections: Vec<Detection> = newest.collect();
+    let detections: Vec<Detection> =
+        letters.iter().filter_map(|letter| newest.remove(&letter.detection).flatten()).collect();
     Ok(AtOnce { gone: asked - detections.len(), detections, left, unreadable })
 }
 
-/// What a record of topic `detections` says of these alerts.
+/// What a record of topic `detections` says of these alerts: whether they were asked for.
 fn learn(known: &mut BTreeMap<EpisodeId, Known>, filter: &LetterFilter, value: &[u8]) {
-    match DetectionsRecord::decode(value) {
-        Ok(DetectionsRecord::Detection(detection)) => {
-            if let Some(known) = known.get_mut(&detection.id) {
-                known.newest = Some(*detection);
-            }
-        }
-        Ok(DetectionsRecord::Resend(resend)) if filter.channel.as_deref() == Some(resend.channel.as_str()) => {
-            if let Some(known) = known.get_mut(&resend.detection.id) {
-                known.asked_for |= resend.at >= known.given_up;
-            }
-        }
-        _ => {}
+    if let Ok(DetectionsRecord::Resend(resend)) = DetectionsRecord::decode(value)
+        && filter.channel.as_deref() == Some(resend.channel.as_str())
+        && let Some(known) = known.get_mut(&resend.detection.id)
+    {
+        known.asked_for |= resend.at >= known.given_up;
+    }
+}
+
+/// Keeps a detection if it is the newest line of one of these alerts.
+fn keep_newest(newest: &mut BTreeMap<EpisodeId, Option<Detection>>, value: &[u8]) {
+    if let Ok(DetectionsRecord::Detection(detection)) = DetectionsRecord::decode(value)
+        && let Some(newest) = newest.get_mut(&detection.id)
+    {
+        *newest = Some(*detection);
     }
 }
 
@@ -281,9 +284,8 @@ mod tests {
         let all = RESENT_AT_ONCE_MAX + 5;
         let mut letters: Vec<Attempt> = (0..all).map(|n| row(&format!("d{n} a x{n} dead status_404"))).collect();
         let before = letters.clone();
-        let known = |(n, letter): (usize, &Attempt)| {
-            (letter.detection, Known { given_up: WallMs(7), asked_for: n < 2, newest: None })
-        };
+        let known =
+            |(n, letter): (usize, &Attempt)| (letter.detection, Known { given_up: WallMs(7), asked_for: n < 2 });
         let known = before.iter().enumerate().map(known).collect();
         assert_eq!(keep_the_next(&mut letters, &known), 3);
         assert_eq!(letters, before[2..all - 3]);

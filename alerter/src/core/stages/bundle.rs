@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use logystera_schemas::alert::Merged;
 use logystera_schemas::detection::{Detection, DetectionState};
-use logystera_schemas::ids::{ChannelId, DeliveryId, TenantId};
+use logystera_schemas::ids::{ChannelId, DeliveryId, EpisodeId, TenantId};
 use logystera_schemas::time::WallMs;
 
 use crate::core::clock::Timer;
@@ -38,6 +38,28 @@ impl Tenant {
         newest.is_some_and(|(newest, _)| newest.detection == *detection)
     }
 
+    /// Whether a lane has this line of its fault, or a newer one.
+    pub(in crate::core) fn has_newer(&self, lane: &Lane, seq: u64) -> bool {
+        self.lane(lane).any(|at| at.1 >= seq)
+    }
+
+    /// What told an episode is gone unheard: a line of it behind that is news then. False: there is none.
+    pub(in crate::core) fn pass_on(
+        &mut self,
+        tenant: &TenantId,
+        lane: &Lane,
+        of: EpisodeId,
+        dirty: &mut Dirty,
+    ) -> bool {
+        let tells = |at: &LineAt| {
+            self.find_line(*at).is_some_and(|(_, told)| told.id == of && told.state != DetectionState::Resolved)
+        };
+        let Some(at) = self.lane(lane).find(tells) else { return false };
+        self.change_line(at, |line| line.merged.untold = true);
+        dirty.mark(Key::Delivery(tenant.clone(), at.2));
+        true
+    }
+
     /// Lets newer lines of a lane overtake those that wait before them, and gives those.
     pub(in crate::core) fn overtake(&mut self, tenant: &TenantId, lane: &Lane, dirty: &mut Dirty) -> Vec<Overtaken> {
         let waiting: Vec<LineAt> = self.lane(lane).filter(|at| !self.is_in_flight(at.2)).collect();
@@ -54,10 +76,12 @@ impl Tenant {
             let Some(before) = self.deliveries.get(&pair[0].2).and_then(|before| before.only(pair[0].0)) else {
                 continue;
             };
-            // The newer one tells it.
-            if let Some(held) = self.detections.get_mut(&older.detection) {
-                held.reached = true;
-                dirty.mark(Key::Detection(tenant.clone(), older.detection.clone()));
+            // The newer one tells it. What was asked for was told to others, if to nobody here, when it ended before.
+            for told in [&older, &newer].into_iter().take(1 + usize::from(before.alone)) {
+                if let Some(held) = self.detections.get_mut(&told.detection) {
+                    held.reached = true;
+                    dirty.mark(Key::Detection(tenant.clone(), told.detection.clone()));
+                }
             }
             self.take_line(tenant, pair[0], dirty);
             self.merge(pair[1], merged(&older.merged, &told, &newer.merged, same_episode), &before);

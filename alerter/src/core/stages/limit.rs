@@ -90,7 +90,7 @@ impl Tenant {
         begins(&held.detection).then_some((line.order, line.detection.seq, id))
     }
 
-    fn open_digest(&self, channel: &ChannelId) -> Option<DeliveryId> {
+    pub(in crate::core) fn open_digest(&self, channel: &ChannelId) -> Option<DeliveryId> {
         let id = self.newest_gathering(&(channel.clone(), digest_key()))?;
         self.deliveries.get(&id)?.waits_for().map(|_| id)
     }
@@ -107,11 +107,10 @@ impl Tenant {
         let line = Line { detection: DetectionRef::of(detection), order: self.next_order(), merged, lane: None };
         let open = self.open_digest(channel);
         let id = open.unwrap_or_else(|| retry::digest_id(detection, channel.as_str()));
+        let began = (merged.untold && self.begun_by(detection.id, channel) != Some(id)).then_some(detection.id);
+        let mut unnamed = None;
         if open.is_some() {
-            if let Some(unnamed) = self.name(tenant, id, line, detection, dirty) {
-                self.count(unnamed, channel, id);
-                dirty.mark(Key::Episode(tenant.clone(), unnamed));
-            }
+            unnamed = self.name(tenant, id, line, detection, dirty);
         } else {
             let left = self.channels.get(channel).and_then(|c| c.window?.end(wall)).map(|end| end.since(wall));
             let timer = Timer::after(wall, left.unwrap_or(RATE_WINDOW_MS));
@@ -119,17 +118,16 @@ impl Tenant {
             self.insert(id, Delivery::of_digest(channel.clone(), line, digest_key(), wall, Stage::Waiting(timer)));
         }
         if let Some(digest) = self.deliveries.get_mut(&id).and_then(|delivery| delivery.digest.as_mut()) {
-            digest::add(digest, detection, merged.untold);
+            digest::add(digest, detection, began.is_some());
+        }
+        if began.is_some() {
+            self.count_beginning(detection, channel, (id, unnamed != began), dirty);
+        }
+        if let Some(other) = unnamed.filter(|other| *other != detection.id) {
+            self.count_only(tenant, other, channel, id, dirty);
         }
         dirty.mark(Key::Delivery(tenant.clone(), id));
         id
-    }
-
-    /// An episode is told of by the count of a digest, without its name.
-    fn count(&mut self, episode: EpisodeId, channel: &ChannelId, digest: DeliveryId) {
-        self.episodes.change(episode, |known| {
-            known.counted.insert(channel.clone(), digest);
-        });
     }
 
     /// Names a detection in a digest, if there is room, or instead of one that is less worth it. Gives the episode that is
@@ -175,6 +173,7 @@ impl Delivery {
             digest: Some(Digest { since: wall, counts: Vec::new(), rest: 0 }),
             disabled: None,
             alone: false,
+            ordered: false,
             released: false,
             fallback: None,
             frozen: None,

@@ -51,6 +51,7 @@ pub(in crate::core) fn plan(
         digest: None,
         disabled,
         alone: false,
+        ordered: false,
         released: false,
         fallback: None,
         frozen: None,
