@@ -346,6 +346,8 @@ const fn ended_because(reason: DetectionReason) -> Option<&'static str> {
         DetectionReason::RuleChanged => Some("It is watched anew: the rule was changed."),
         DetectionReason::SiteClosed => Some("It is watched no more: the site was closed."),
         DetectionReason::ClockReset => Some("It is watched anew: the log's clock was set back."),
+        DetectionReason::Forgotten => Some("It is expected no more: it was missed for too long."),
+        DetectionReason::Escalated => Some("It grew worse: it was less severe before."),
         DetectionReason::Firing
         | DetectionReason::SuppressionExpired
         | DetectionReason::Resolved

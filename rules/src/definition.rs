@@ -1,6 +1,6 @@
 //! One rule of a file.
 
-use logystera_processor::core::{Condition, Filter, Rule};
+use logystera_processor::core::{Condition, Expected, Filter, Rule, Test};
 use logystera_schemas::catalogue::{FieldKind, SignalType, TYPE_FIELDS_MAX};
 use logystera_schemas::detection::Severity;
 use logystera_schemas::ids::{RuleName, Sha256Digest, is_slug};
@@ -10,6 +10,7 @@ use logystera_schemas::limits::{
 
 use crate::canonical::Json;
 use crate::code::Code;
+use crate::condition::Groups;
 use crate::duration::short;
 use crate::extras::{self, Subject};
 use crate::message::{self, Names};
@@ -86,7 +87,7 @@ pub(crate) fn read(node: &Node, report: &mut Report<'_>) -> Option<Defined> {
     let message = message.and_then(|node| message::read(node, &message_names(&keys, watch.as_ref()), report));
     let watch = watch?;
     let names: Vec<&str> = watch.group_by.iter().filter_map(|place| field_name(watch.signal, *place)).collect();
-    let subject = Subject { signal: watch.signal, group_by: &names };
+    let subject = Subject { signal: watch.signal, group_by: &names, ms_max: extras::test_ms_max(&watch.condition) };
     let tests = keys.get("tests").map(|node| extras::tests(node, &subject, report));
     if report.count() != errors_before {
         return None;
@@ -195,8 +196,9 @@ fn watch(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<Watch> {
         return None;
     }
     let group_by_place = keys.get("group_by").filter(|node| !is_empty_list(node)).map(|node| node.place);
-    let absence = conditions.1.map(|(_, node)| condition::absent(node, group_by_place, report));
-    if let Some(Some(condition @ Condition::Blind { .. })) = absence {
+    let absent = conditions.1.map(|(_, node)| node);
+    if let Some(blind) = absent.and_then(|node| condition::blind(node, report)) {
+        let condition = blind?;
         for key in ["signal", "where", "group_by", "evidence"] {
             if let Some((place, _)) = keys.entry(key).filter(|(_, node)| !is_empty_list(node)) {
                 report
@@ -226,7 +228,10 @@ fn watch(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<Watch> {
             let group_by = group_by.as_deref().unwrap_or_default();
             threshold::read(place, node, &Watched { signal, filter: filter.as_ref(), group_by }, report)
         }
-        None => absence.flatten(),
+        None => absent.and_then(|node| {
+            let groups = Groups { signal, place: group_by_place, fields: group_by.as_deref() };
+            condition::absent(node, &groups, report)
+        }),
     };
     Some(Watch {
         signal: Some(signal?),
@@ -299,6 +304,9 @@ pub(crate) fn field_name(signal: Option<SignalType>, place: usize) -> Option<&'s
 pub(crate) fn groups_max(rule: &Rule) -> Option<usize> {
     // A silent site is one group.
     let Some(signal) = rule.signal else { return Some(1) };
+    if let Some(expected) = expected_groups(rule) {
+        return Some(expected);
+    }
     let fields = &signal.def().fields;
     rule.group_by.iter().try_fold(1, |groups: usize, place| {
         let field = &fields[*place];
@@ -311,13 +319,25 @@ pub(crate) fn groups_max(rule: &Rule) -> Option<usize> {
     })
 }
 
+/// How many groups of a rule stand from the start. None: it makes its groups from signals.
+pub(crate) fn expected_groups(rule: &Rule) -> Option<usize> {
+    let Condition::Absent { expected: Expected::Values(predicate), .. } = &rule.condition else { return None };
+    Some(match &predicate.test {
+        Test::EnumIn(mask) => mask.count_ones() as usize,
+        Test::IntOneOf(numbers) => numbers.len(),
+        Test::HashOneOf(hashes) => hashes.len(),
+        Test::IdentOneOf(names) => names.len(),
+        _ => 1,
+    })
+}
+
 fn names(rule: &Rule, places: &[usize]) -> Json {
     Json::list(places.iter().filter_map(|place| field_name(rule.signal, *place)).map(Json::text))
 }
 
 /// The canonical form of what a rule counts: an edit that leaves it the same leaves the groups as they are.
 fn counting(rule: &Rule) -> Vec<(&'static str, Json)> {
-    let mut keys = vec![condition::canonical(&rule.condition, rule.signal), ("group_by", names(rule, &rule.group_by))];
+    let mut keys = vec![condition::counted(&rule.condition, rule.signal), ("group_by", names(rule, &rule.group_by))];
     if let Some(signal) = rule.signal {
         keys.push(("signal", Json::text(signal.name())));
         keys.push(("where", clauses::canonical(&rule.filter, signal)));
@@ -332,6 +352,7 @@ fn counts(rule: &Rule) -> Sha256Digest {
 fn canonical(rule: &Rule, tests: Option<Json>) -> Json {
     let severity = SEVERITIES.iter().find(|(_, s)| *s == rule.severity).map_or("", |(name, _)| name);
     let mut keys = counting(rule);
+    keys[0] = condition::canonical(&rule.condition, rule.signal);
     keys.extend([
         ("name", Json::text(rule.name.as_str())),
         ("title", Json::text(&rule.title)),

@@ -1,5 +1,6 @@
 //! Rule files as tables: what is refused and how that reads, what is accepted and what it becomes.
 
+mod absences;
 mod accepted;
 mod codes;
 mod corpus;

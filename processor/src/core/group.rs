@@ -47,9 +47,11 @@ pub(crate) enum Deadline {
     For,
     /// The condition has been false for long enough.
     Resolve,
+    /// It was missed for long enough: the group goes, whatever its episode.
+    Forget,
     /// The suppression ends.
     Suppression,
-    /// Nothing is left to remember.
+    /// Nothing is left to remember: the group goes.
     Expiry,
 }
 
@@ -106,9 +108,11 @@ impl Group {
             Phase::Inactive | Phase::Firing => None,
         };
         let expiry = if episode.is_idle() { self.condition.empties_at(&plan.condition) } else { None };
+        let forget = self.condition.forgets_at(&plan.condition, stand_still);
         [
             condition.map(|at| (at, Deadline::Condition)),
             phase,
+            forget.map(|at| (at, Deadline::Forget)),
             episode.suppressed_until.map(|at| (at, Deadline::Suppression)),
             expiry.map(|at| (at, Deadline::Expiry)),
         ]
@@ -124,7 +128,7 @@ impl Group {
             Deadline::For => Event::ForOver,
             Deadline::Resolve => Event::ResolveOver,
             Deadline::Suppression => Event::SuppressionOver,
-            Deadline::Expiry => return None,
+            Deadline::Forget | Deadline::Expiry => return None,
         })
     }
 

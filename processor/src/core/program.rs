@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) spans: Spans,
     /// The plan of its condition.
     pub(crate) condition: ConditionPlan,
+    /// Whether its groups stand from the start: then none makes room for another.
+    pub(crate) stands: bool,
 }
 
 impl RuleIndex {
@@ -122,6 +124,7 @@ impl Plan {
     fn new(rule: &Rule) -> Self {
         let spans =
             Spans { for_ms: rule.for_ms, suppress_ms: rule.suppress_ms, resolve_after_ms: rule.resolve_after_ms };
-        Self { spans, condition: ConditionPlan::new(&rule.condition) }
+        let condition = ConditionPlan::new(&rule.condition);
+        Self { spans, stands: condition.standing_groups().is_some(), condition }
     }
 }

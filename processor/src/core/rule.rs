@@ -6,7 +6,7 @@ use logystera_schemas::detection::{BundleSpec, Severity};
 use logystera_schemas::ids::{RuleName, Sha256Digest};
 use logystera_schemas::limits::{RULE_GROUPS_MAX, SITE_GROUPS_MAX, SITE_STATE_BYTES_MAX};
 
-use super::filter::Filter;
+use super::filter::{Filter, Predicate};
 use super::template::Template;
 
 /// A checked set of rules and limits: what a `SiteConfigured` names.
@@ -147,12 +147,17 @@ pub enum Condition {
     /// Several measures, two or more, all of which hold: of ratio, percentile, count, sum and distinct at most one each, in
     /// this order. The count of an episode is that of the first.
     All(Vec<Condition>),
-    /// No match for `for_ms`.
+    /// At most `at_most` matches in the window `(t - for_ms, t]`.
     Absent {
         /// How long, in milliseconds.
         for_ms: i64,
-        /// Whether it counts before the first match.
+        /// What is expected, and from when on.
         expected: Expected,
+        /// Matches that are still too few; 0: that none came.
+        at_most: u32,
+        /// How long a group is missed until it is forgotten, in milliseconds; longer than `for_ms`. None: for ever. It is no part
+        /// of what the rule counts.
+        forget_after_ms: Option<i64>,
     },
     /// The whole site is silent for `after_ms` of open time.
     Blind {
@@ -161,13 +166,16 @@ pub enum Condition {
     },
 }
 
-/// Whether an absence counts before the first match.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What an absence waits for, and from when on.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// From the first watermark after the configuration.
+    /// A match, from the first watermark after the configuration.
     Always,
-    /// Only once a first match was seen.
+    /// A match, only once a first one was seen.
     OnceSeen,
+    /// As `Always`, a match with each value that passes this test of the rule's one field of `group_by`. A signal with another
+    /// value is no match.
+    Values(Predicate),
 }
 
 impl Rule {

@@ -7,7 +7,7 @@ use logystera_schemas::avro::{DecodeError, Writer};
 use logystera_schemas::avro_record;
 use logystera_schemas::batch::{Fields, Frame, Value};
 use logystera_schemas::catalogue::{SignalType, SignalTypes};
-use logystera_schemas::detection::Detection;
+use logystera_schemas::detection::{Detection, DetectionReason};
 use logystera_schemas::ids::RuleName;
 use logystera_schemas::time::SiteMs;
 
@@ -108,9 +108,11 @@ impl RuleGroups {
 
     fn add_standing_groups(&mut self) {
         let program = Arc::clone(&self.program);
-        for (index, _, plan) in program.iter().filter(|(_, _, plan)| plan.condition.has_standing_group()) {
-            if let Some(group) = Group::new(plan) {
-                self.insert(index, GroupKey::default(), group);
+        for (index, _, plan) in program.iter() {
+            for key in plan.condition.standing_groups().into_iter().flatten() {
+                if let Some(group) = Group::new(plan) {
+                    self.insert(index, key, group);
+                }
             }
         }
     }
@@ -255,7 +257,10 @@ impl RuleGroups {
         };
         let bytes_before = group.bytes(&key);
         let Some(event) = group.event_of(due, at, plan) else {
-            self.remove(index, &key);
+            if let Some(group) = self.remove(index, &key) {
+                let end = group.end(rule, &key, DetectionReason::Forgotten, at);
+                out.extend(end.map(|emission| chain.emit(rule, emission)));
+            }
             return;
         };
         if let Some(emit) = group.episode.step(event, at, &plan.spans) {

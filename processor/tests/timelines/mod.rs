@@ -2,6 +2,7 @@
 
 use crate::support::{Sig, World};
 
+mod absences;
 mod clock;
 mod days;
 mod keys;

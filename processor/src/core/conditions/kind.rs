@@ -7,6 +7,7 @@ use logystera_schemas::detection::DetectionReason;
 use logystera_schemas::time::SiteMs;
 
 use super::super::episode::Event;
+use super::super::group_key::GroupKey;
 
 /// A signal that passed a rule's filter.
 #[derive(Clone, Copy, Debug)]
@@ -57,9 +58,10 @@ pub(crate) trait Plan: Clone {
         true
     }
 
-    /// Whether the rule has exactly one group, from the start and for as long as the rule is there.
-    fn has_standing_group(&self) -> bool {
-        false
+    /// The groups that the rule has from the start and for as long as it is there, in the order of their keys; then it has
+    /// no others. None: signals make them.
+    fn standing_groups(&self) -> Option<Vec<GroupKey>> {
+        None
     }
 
     /// The most bytes that [`State::bytes`] can give.
@@ -85,6 +87,12 @@ pub(crate) trait State: Datum + Clone + Default {
     /// The time that [`Self::turns_at`] gave is reached: what the condition, which `held` or not, is from then on.
     fn turn(&mut self, _plan: &Self::Plan, held: bool, _at: SiteMs) -> Event {
         if held { Event::Unmet } else { Event::Met { count: 0 } }
+    }
+
+    /// When the group is forgotten if no match comes, whatever its episode. None: never. While the absences of the site
+    /// `stand_still`, none is.
+    fn forgets_at(&self, _plan: &Self::Plan, _stand_still: bool) -> Option<SiteMs> {
+        None
     }
 
     /// Whether the condition, which `held`, holds at `now`, with deadlines of that very time still to run.

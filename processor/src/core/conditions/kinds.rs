@@ -51,11 +51,11 @@ macro_rules! kinds {
                 }
             }
 
-            /// See [`kind::Plan::has_standing_group`].
-            pub(crate) fn has_standing_group(&self) -> bool {
+            /// See [`kind::Plan::standing_groups`].
+            pub(crate) fn standing_groups(&self) -> Option<Vec<GroupKey>> {
                 match self {
-                    $(Self::$kind(plan) => plan.has_standing_group(),)*
-                    Self::Blind(_) => false,
+                    $(Self::$kind(plan) => plan.standing_groups(),)*
+                    Self::Blind(_) => None,
                 }
             }
 
@@ -101,6 +101,15 @@ macro_rules! kinds {
                 match (self, plan) {
                     $((Self::$kind(state), ConditionPlan::$kind(plan)) => state.turn(plan, held, at),)*
                     _ => Event::Unmet,
+                }
+            }
+
+            /// See [`kind::State::forgets_at`].
+            #[inline]
+            pub(crate) fn forgets_at(&self, plan: &ConditionPlan, stand_still: bool) -> Option<SiteMs> {
+                match (self, plan) {
+                    $((Self::$kind(state), ConditionPlan::$kind(plan)) => state.forgets_at(plan, stand_still),)*
+                    _ => None,
                 }
             }
 

@@ -13,6 +13,7 @@ pub(crate) mod distinct;
 pub(crate) mod kind;
 mod panes;
 pub(crate) mod ratio;
+pub(crate) mod scarcity;
 pub(crate) mod sum;
 pub(crate) mod window;
 
@@ -23,6 +24,7 @@ use logystera_schemas::detection::DetectionReason;
 use logystera_schemas::time::SiteMs;
 
 use super::episode::Event;
+use super::group_key::GroupKey;
 use super::rule::Condition;
 use kind::{Match, Plan as _, State as _, Taken};
 
@@ -39,6 +41,8 @@ kinds! {
     4 => Ratio(ratio),
     /// Several of the others but for an absence, all of which must hold.
     5 => All(all),
+    /// Too few matches for so long.
+    6 => Scarcity(scarcity),
 }
 
 /// The number that the state of several measures is stored under.
@@ -77,8 +81,34 @@ impl ConditionPlan {
                 Self::Ratio(ratio::Plan::percentile(field, thousandths, at_least, min, (within_ms, pane_ms)))
             }
             Condition::All(ref measures) => Self::All(all::Plan(measures.iter().map(Self::new).collect())),
-            Condition::Absent { for_ms, expected } => Self::Absence(absence::Plan { for_ms, expected }),
+            Condition::Absent { for_ms, ref expected, at_most, forget_after_ms } => {
+                let absence = absence::Plan { for_ms, expected: expected.clone(), forget_after_ms };
+                match at_most {
+                    0 => Self::Absence(absence),
+                    at_most => Self::Scarcity(scarcity::Plan { absence, at_most: at_most as usize }),
+                }
+            }
             Condition::Blind { after_ms } => Self::Blind(blind::Plan { after_ms }),
+        }
+    }
+}
+
+impl ConditionPlan {
+    /// The numbers of an absence, if it is one.
+    pub(crate) fn absence(&self) -> Option<&absence::Plan> {
+        match self {
+            Self::Absence(plan) | Self::Scarcity(scarcity::Plan { absence: plan, .. }) => Some(plan),
+            _ => None,
+        }
+    }
+}
+
+impl ConditionState {
+    /// The wait of an absence, if it is one.
+    pub(crate) fn absence_mut(&mut self) -> Option<&mut absence::State> {
+        match self {
+            Self::Absence(state) | Self::Scarcity(scarcity::State { absence: state, .. }) => Some(state),
+            _ => None,
         }
     }
 }

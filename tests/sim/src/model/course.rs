@@ -72,7 +72,7 @@ impl Site {
         for said in group.run(timer, rule, now) {
             self.emit(rule, &key.1, &group, said);
         }
-        if timer != Timer::Empty {
+        if timer != Timer::Empty && timer != Timer::Forget {
             self.groups.insert(key.clone(), group);
         }
     }

@@ -1,9 +1,10 @@
 //! A group of a rule: its matches, all of them, and where its alert stands (design, section 6).
 
-use logystera_processor::core::{Condition, Expected, Rule};
+use logystera_processor::core::{Condition, Rule};
 use logystera_schemas::detection::{DetectionReason, DetectionState, Label};
 use logystera_schemas::limits::REMINDERS_MAX;
 
+use super::scarce::is_expected_from_the_start;
 use super::{measures, show};
 use crate::input::SignalIn;
 
@@ -81,6 +82,8 @@ pub enum Timer {
     For,
     /// The condition was false for `resolve_after`.
     Resolve,
+    /// It was missed for so long that it is expected no more: the group is deleted.
+    Forget,
     /// The suppression ends.
     Suppression,
     /// Nothing is left to know: the group is deleted.
@@ -142,7 +145,7 @@ impl Group {
 
     /// Whether an absence is counted though no match came yet, or one came.
     pub fn is_expected(&self, rule: &Rule) -> bool {
-        matches!(rule.condition, Condition::Absent { expected: Expected::Always, .. }) || !self.matches.is_empty()
+        is_expected_from_the_start(rule) || !self.matches.is_empty()
     }
 
     /// Adds a match that is judged at `now`. One that lies in no window any more changes nothing.
@@ -167,9 +170,12 @@ impl Group {
         }
         match rule.condition {
             Condition::Blind { .. } => Vec::new(),
-            Condition::Absent { .. } => {
-                self.absent_since = self.absent_since.max(Some(at));
-                if self.condition {
+            Condition::Absent { at_most, .. } => {
+                // A match that alone is enough is what it is counted from; of several only the first one, if that starts it.
+                if at_most == 0 || self.absent_since.is_none() && !is_expected_from_the_start(rule) {
+                    self.absent_since = self.absent_since.max(Some(at));
+                }
+                if self.condition && self.are_enough(rule, now) {
                     self.become_false(rule, now);
                 }
                 Vec::new()
@@ -182,9 +188,9 @@ impl Group {
     /// The group's next deadline. `absences_run`: whether absences of the rule are counted now.
     pub fn next_timer(&self, rule: &Rule, absences_run: bool) -> Option<(i64, Timer)> {
         let mut timers = Vec::new();
-        if let Condition::Absent { for_ms, .. } = rule.condition {
-            if let (false, true, Some(since)) = (self.condition, absences_run, self.absent_since) {
-                timers.push((since + for_ms, Timer::Condition));
+        if let Condition::Absent { .. } = rule.condition {
+            if absences_run {
+                timers.extend(self.absence_timers(rule));
             }
         } else {
             timers.extend(self.next_condition(rule).map(|at| (at, Timer::Condition)));
@@ -226,6 +232,7 @@ impl Group {
                     _ => Vec::new(),
                 }
             }
+            Timer::Forget => self.end(DetectionReason::Forgotten, now),
             Timer::Empty => Vec::new(),
         }
     }

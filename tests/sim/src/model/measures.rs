@@ -2,7 +2,7 @@
 
 use logystera_processor::core::{Condition, Rule};
 
-use super::show;
+use super::{scarce, show};
 use crate::input::{Field, SignalIn};
 
 /// The measures of a rule, the first of which gives the count of an episode. What is no threshold is one by itself.
@@ -24,6 +24,7 @@ pub(super) fn takes(measure: &Condition, signal: &SignalIn) -> bool {
         Condition::Distinct { field, .. } | Condition::Sum { field, .. } | Condition::Percentile { field, .. } => {
             signal.fields[*field] != Field::Absent
         }
+        Condition::Absent { expected, .. } => scarce::is_awaited(expected, signal),
         _ => true,
     }
 }
@@ -55,7 +56,7 @@ pub(super) fn weight(measure: &Condition, signal: &SignalIn) -> u64 {
             Field::Int(value) => times(signal) * u64::try_from(value).unwrap_or(0),
             _ => 0,
         },
-        Condition::Distinct { .. } => 1,
+        Condition::Distinct { .. } | Condition::Absent { at_most: 0, .. } => 1,
         _ => times(signal),
     }
 }

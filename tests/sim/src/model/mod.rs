@@ -10,6 +10,7 @@ pub mod log_time;
 mod measures;
 mod refusals;
 mod room;
+mod scarce;
 pub mod show;
 pub mod silence;
 pub mod site;
