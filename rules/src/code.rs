@@ -81,6 +81,7 @@ codes! {
     PartIsWhole = "E406",
     StrangersExpected = "E411",
     NeverForgotten = "E412",
+    NotWorse = "E421",
     // Messages.
     UnknownPlaceholder = "E501",
     LoneBrace = "E502",

@@ -32,14 +32,13 @@ pub(crate) struct Groups<'r> {
     pub(crate) fields: Option<&'r [usize]>,
 }
 
-/// Reads `absent` as the rule about the site's own silence, `blind_after`. None: it is about a missing signal.
-pub(crate) fn blind(node: &Node, report: &mut Report<'_>) -> Option<Option<Condition>> {
-    let Yaml::Map(entries) = &node.yaml else { return None };
-    entries.iter().find(|(key, _)| key.name == "blind_after")?;
-    Some(read_blind(node, report))
+/// Whether `absent` is about the site's own silence.
+pub(crate) fn is_blind(node: &Node) -> bool {
+    matches!(&node.yaml, Yaml::Map(entries) if entries.iter().any(|(key, _)| key.name == "blind_after"))
 }
 
-fn read_blind(node: &Node, report: &mut Report<'_>) -> Option<Condition> {
+/// Reads `absent` as the rule about the site's own silence.
+pub(crate) fn blind(node: &Node, report: &mut Report<'_>) -> Option<Condition> {
     let keys = Keys::of(node, "`absent`", &KEYS, &[], report)?;
     for key in KEYS.iter().filter(|key| **key != "blind_after") {
         if let Some((place, _)) = keys.entry(key) {
@@ -73,7 +72,7 @@ pub(crate) fn absent(node: &Node, groups: &Groups<'_>, report: &mut Report<'_>) 
         for_ms: for_ms?,
         expected: expected?,
         at_most: u32::try_from(at_most?).ok()?,
-        forget_after_ms: forget_after_ms?,
+        forget_after_ms: forget_after_ms.ok()?,
     })
 }
 
@@ -147,6 +146,9 @@ fn refuse_strangers(place: Place, def: &FieldDef, report: &mut Report<'_>) {
         .help("what strangers choose is never expected: group by what the site itself has, such as a job");
 }
 
+/// It was refused.
+struct Refused;
+
 fn forget_after(
     keys: &Keys<'_>,
     node: &Node,
@@ -154,31 +156,31 @@ fn forget_after(
     expected: Option<&Expected>,
     groups: &Groups<'_>,
     report: &mut Report<'_>,
-) -> Option<Option<i64>> {
+) -> Result<Option<i64>, Refused> {
     let Some((place, given)) = keys.entry("forget_after") else {
         // Sets that were published before there was an end go on without one.
         if let (Some(Expected::OnceSeen), Some(_), false) = (expected, groups.place, report.is_published) {
             report
                 .error(Code::NeverForgotten, node.place, "what is gone for good would be missed for ever")
                 .help("say for how long: `forget_after: 14d`");
-            return None;
+            return Err(Refused);
         }
-        return Some(None);
+        return Ok(None);
     };
     let span = read::span(given, "`forget_after`", RULE_SPAN_MS_MIN..=FORGET_AFTER_MS_MAX, report);
     if let Some(Expected::Always | Expected::Values(_)) = expected {
         report
             .error(Code::KeyDoesNotFit, place, "only what was once seen is forgotten")
             .help("take `forget_after` away, or write `expected: once_seen`");
-        return None;
+        return Err(Refused);
     }
-    let (for_ms, span) = (for_ms?, span?);
+    let (Some(for_ms), Some(span)) = (for_ms, span) else { return Err(Refused) };
     if span <= for_ms {
         let problem = format!("`forget_after`, {}, is no longer than `for`, {}", short(span), short(for_ms));
         report.error(Code::OutOfRange, given.place, problem).help("it is told after `for`, and forgotten later");
-        return None;
+        return Err(Refused);
     }
-    Some(Some(span))
+    Ok(Some(span))
 }
 
 /// The canonical form of the condition, and the key that it stands under.

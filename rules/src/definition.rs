@@ -19,9 +19,9 @@ use crate::report::{Place, Report};
 use crate::suggest;
 use crate::window::Watched;
 use crate::yaml::{Node, Yaml};
-use crate::{clauses, condition, filter, threshold};
+use crate::{clauses, condition, escalate, filter, threshold};
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "name",
     "title",
     "severity",
@@ -31,6 +31,7 @@ const KEYS: [&str; 18] = [
     "group_by",
     "threshold",
     "absent",
+    "escalate",
     "for",
     "suppress",
     "resolve_after",
@@ -45,7 +46,7 @@ const LATER: [Later; 2] = [
     ("metric", "rules over metrics come in a later version; watch a signal"),
     ("snapshot", "rules over snapshots come in a later version; watch a signal"),
 ];
-const SEVERITIES: [(&str, Severity); 3] =
+pub(crate) const SEVERITIES: [(&str, Severity); 3] =
     [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
 /// Hex digits of a revision.
 const REVISION_DIGITS: usize = 12;
@@ -85,6 +86,8 @@ pub(crate) fn read(node: &Node, report: &mut Report<'_>) -> Option<Defined> {
     let message = keys.need("message", "such as `message: \"{count} mails failed on {site} within {within}\"`", report);
     let watch = watch(&keys, report);
     let message = message.and_then(|node| message::read(node, &message_names(&keys, watch.as_ref()), report));
+    let subject = escalate::Subject { condition: watch.as_ref().map(|watch| &watch.condition), severity };
+    let escalate = keys.get("escalate").map(|node| escalate::read(node, &subject, report));
     let watch = watch?;
     let names: Vec<&str> = watch.group_by.iter().filter_map(|place| field_name(watch.signal, *place)).collect();
     let subject = Subject { signal: watch.signal, group_by: &names, ms_max: extras::test_ms_max(&watch.condition) };
@@ -104,6 +107,7 @@ pub(crate) fn read(node: &Node, report: &mut Report<'_>) -> Option<Defined> {
         filter: watch.filter,
         group_by: watch.group_by,
         condition: watch.condition,
+        escalate: escalate.flatten().unwrap_or_default(),
         for_ms,
         suppress_ms,
         resolve_after_ms,
@@ -197,8 +201,8 @@ fn watch(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<Watch> {
     }
     let group_by_place = keys.get("group_by").filter(|node| !is_empty_list(node)).map(|node| node.place);
     let absent = conditions.1.map(|(_, node)| node);
-    if let Some(blind) = absent.and_then(|node| condition::blind(node, report)) {
-        let condition = blind?;
+    if let Some(node) = absent.filter(|node| condition::is_blind(node)) {
+        let condition = condition::blind(node, report)?;
         for key in ["signal", "where", "group_by", "evidence"] {
             if let Some((place, _)) = keys.entry(key).filter(|(_, node)| !is_empty_list(node)) {
                 report
@@ -342,6 +346,7 @@ fn counting(rule: &Rule) -> Vec<(&'static str, Json)> {
         keys.push(("signal", Json::text(signal.name())));
         keys.push(("where", clauses::canonical(&rule.filter, signal)));
     }
+    keys.extend(escalate::counted(&rule.escalate).map(|numbers| ("escalate", numbers)));
     keys
 }
 
@@ -364,6 +369,7 @@ fn canonical(rule: &Rule, tests: Option<Json>) -> Json {
         ("evidence", names(rule, &rule.evidence)),
         ("message", Json::text(message::canonical(&rule.message, &rule.group_by, rule.signal))),
     ]);
+    keys.extend((!rule.escalate.is_empty()).then(|| ("escalate", escalate::canonical(&rule.escalate))));
     keys.extend(rule.bundle.as_ref().map(|bundle| ("bundle", extras::canonical_bundle(bundle))));
     keys.extend(tests.filter(|json| *json != Json::list([])).map(|json| ("tests", json)));
     keys.extend(rule.why.as_ref().map(|text| ("why", Json::text(text))));

@@ -5,7 +5,7 @@ use crate::report::{Place, Report};
 use crate::yaml::{Node, Yaml};
 
 /// Keys that a later version will know: what they stand in, the key, and what to do until then.
-const LATER: [(&str, &str, &str); 19] = [
+const LATER: [(&str, &str, &str); 18] = [
     ("a rule file", "metrics", "metrics come in a later version"),
     ("a rule file", "snapshots", "snapshots come in a later version"),
     ("a rule file", "vars", "variables come in a later version; write the values out until then"),
@@ -16,7 +16,6 @@ const LATER: [(&str, &str, &str); 19] = [
     ("a rule", "each", "until then `threshold: {count: 1, within: 1m}` tells the first of an episode"),
     ("a rule", "sequence", "until then a rule counts signals of one type; watch the last step alone"),
     ("a rule", "new_value", "until then list the values that are known: `source: {not: [...]}`"),
-    ("a rule", "escalate", "until then make a second rule with a higher threshold and severity"),
     ("a rule", "inhibited_by", "until then give the rule a `for`, so that the other one is told first"),
     ("a rule", "resolved_message", "an alert that resolves has the rule's title until then"),
     ("a rule", "vars", "variables come in a later version; write the values out until then"),

@@ -5,6 +5,7 @@ mod accepted;
 mod codes;
 mod corpus;
 mod doubtful;
+mod escalate;
 mod filters;
 mod manual;
 mod measures;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use logystera_alerter::core::{About, AttemptRef, Due, Planner, retry};
 use logystera_schemas::delivery::{Attempt, AttemptCause, AttemptOutcome, AttemptState, Resend};
-use logystera_schemas::detection::{BundleBy, BundleSpec, Detection, DetectionState, Severity};
+use logystera_schemas::detection::{BundleBy, BundleSpec, Detection, DetectionReason, DetectionState, Severity};
 use logystera_schemas::ids::{ChannelId, DeliveryId, ResendId};
 use logystera_schemas::limits::RETRY_DELAYS_MS;
 use logystera_schemas::noise::{ChannelSettings, Silence};
@@ -29,7 +29,7 @@ use super::{
 /// | `silence s1 1h..3h`, `unsilence s1` | rows; holds between these times; is ended by hand |
 /// | `firing 1`, `resolved 2`, `suppressed 3` | rows of the detection with this `seq`, of a group and an episode of its own |
 /// | `firing 1 x e1`, `resolved 2 x e1 6m` | the same, of group `x` and episode 1; found so long ago |
-/// | `firing 1 severity=warning` | the same, of another severity (critical), rule, site or subsystem |
+/// | `firing 1 severity=warning` | the same, of another severity (critical), rule, site, subsystem or reason |
 /// | `firing 1 x e1 @blog` | the same of another site |
 /// | `severity info` | from here on detections are so bad |
 /// | `bundle 30s 3 site`, `bundle none` | from here on detections are of a rule that says `bundle` so, or not |
@@ -192,6 +192,7 @@ impl Stage {
                 "rule" => found.rule = value.parse().unwrap(),
                 "site" => found.site = value.parse().unwrap(),
                 "subsystem" => value.clone_into(&mut found.subsystem),
+                "reason" => found.reason = DetectionReason::from_symbol(value).unwrap(),
                 other => panic!("no such field: {other}"),
             }
         }

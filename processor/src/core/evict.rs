@@ -107,6 +107,7 @@ impl RuleGroups {
             rule,
             Emission {
                 group: &[],
+                severity: rule.severity,
                 state: DetectionState::Firing,
                 reason: DetectionReason::Overflow,
                 count,

@@ -49,6 +49,8 @@ pub(crate) enum Deadline {
     Resolve,
     /// It was missed for long enough: the group goes, whatever its episode.
     Forget,
+    /// It has fired for so long that it is worse.
+    Worse,
     /// The suppression ends.
     Suppression,
     /// Nothing is left to remember: the group goes.
@@ -113,6 +115,10 @@ impl Group {
             condition.map(|at| (at, Deadline::Condition)),
             phase,
             forget.map(|at| (at, Deadline::Forget)),
+            episode
+                .worse_at
+                .filter(|_| plan.escalates && episode.phase == Phase::Firing)
+                .map(|at| (at, Deadline::Worse)),
             episode.suppressed_until.map(|at| (at, Deadline::Suppression)),
             expiry.map(|at| (at, Deadline::Expiry)),
         ]
@@ -127,9 +133,21 @@ impl Group {
             Deadline::Condition => self.condition.turn(&plan.condition, self.episode.holds(), at),
             Deadline::For => Event::ForOver,
             Deadline::Resolve => Event::ResolveOver,
+            Deadline::Worse => Event::WorseOver,
             Deadline::Suppression => Event::SuppressionOver,
             Deadline::Forget | Deadline::Expiry => return None,
         })
+    }
+
+    /// What happens to the episode at `now`, and what it has to say then.
+    #[inline]
+    pub(crate) fn step(&mut self, event: Option<Event>, now: SiteMs, plan: &Plan) -> Option<Emit> {
+        let emit = event.and_then(|event| self.episode.step(event, now, &plan.spans));
+        if !plan.escalates || self.episode.phase != Phase::Firing {
+            return emit;
+        }
+        let level = self.condition.level(&plan.condition, now);
+        self.episode.rise(level, emit, now, &plan.spans)
     }
 
     /// All times go back by `ms`; the site had reached `now` before. The start of an episode stays, because its id is
@@ -166,6 +184,7 @@ impl Group {
         };
         Emission {
             group: key,
+            severity: rule.severity_at(self.episode.level),
             state: emit.state,
             reason,
             count: self.episode.count,
@@ -192,7 +211,7 @@ impl Group {
 
 /// The most bytes that a group of the rule can count for.
 pub fn bytes_max(rule: &Rule) -> usize {
-    let condition = ConditionPlan::new(&rule.condition);
+    let condition = ConditionPlan::new(&rule.condition, rule.levels());
     GROUP_BYTES + group_key::bytes_max(rule) + condition.bytes_max() + evidence::bytes_max(rule)
 }
 

@@ -4,7 +4,7 @@ use logystera_schemas::batch::Fields;
 use logystera_schemas::catalogue::{SignalType, SignalTypes};
 use logystera_schemas::detection::{BundleSpec, Severity};
 use logystera_schemas::ids::{RuleName, Sha256Digest};
-use logystera_schemas::limits::{RULE_GROUPS_MAX, SITE_GROUPS_MAX, SITE_STATE_BYTES_MAX};
+use logystera_schemas::limits::{ESCALATIONS_MAX, RULE_GROUPS_MAX, SITE_GROUPS_MAX, SITE_STATE_BYTES_MAX};
 
 use super::filter::{Filter, Predicate};
 use super::template::Template;
@@ -65,6 +65,9 @@ pub struct Rule {
     pub group_by: Vec<usize>,
     /// When the rule's condition is true.
     pub condition: Condition,
+    /// When its alert grows worse, and how bad it is then: each later step is reached later and is more severe; at most
+    /// [`ESCALATIONS_MAX`](logystera_schemas::limits::ESCALATIONS_MAX).
+    pub escalate: Vec<Escalation>,
     /// How long the condition must hold, in milliseconds.
     pub for_ms: i64,
     /// How long after an emitted firing no other is emitted for the group, in milliseconds.
@@ -81,6 +84,24 @@ pub struct Rule {
     pub advice: Option<String>,
     /// How its alerts may be put together; for the alerter, the engine only hands it on.
     pub bundle: Option<BundleSpec>,
+}
+
+/// A step at which an alert grows worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Escalation {
+    /// When it is reached.
+    pub when: Worse,
+    /// How bad it is from then on.
+    pub severity: Severity,
+}
+
+/// When an alert grows worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worse {
+    /// When the measure of the condition, a count, a sum or different values, reaches so much.
+    At(u64),
+    /// When it has fired for so long, in milliseconds.
+    After(i64),
 }
 
 /// When a rule's condition is true.
@@ -179,6 +200,34 @@ pub enum Expected {
 }
 
 impl Rule {
+    /// How bad it is after so many steps.
+    pub fn severity_at(&self, level: u8) -> Severity {
+        let reached = self.escalate.get(..usize::from(level)).unwrap_or(&self.escalate);
+        reached.last().map_or(self.severity, |step| step.severity)
+    }
+
+    /// What the measure must reach for each step, in their order; the largest number for one that it does not reach.
+    pub(crate) fn levels(&self) -> [u64; ESCALATIONS_MAX] {
+        let mut levels = [u64::MAX; ESCALATIONS_MAX];
+        for (level, step) in levels.iter_mut().zip(&self.escalate) {
+            if let Worse::At(at) = step.when {
+                *level = at;
+            }
+        }
+        levels
+    }
+
+    /// How long it fires until each step, in milliseconds.
+    pub(crate) fn worse_after_ms(&self) -> [Option<i64>; ESCALATIONS_MAX] {
+        let mut after = [None; ESCALATIONS_MAX];
+        for (after, step) in after.iter_mut().zip(&self.escalate) {
+            if let Worse::After(ms) = step.when {
+                *after = Some(ms);
+            }
+        }
+        after
+    }
+
     /// Whether a signal of the rule's type passes the filter.
     pub fn matches(&self, fields: &Fields<'_>) -> bool {
         self.filter.holds(fields)

@@ -219,9 +219,8 @@ impl RuleGroups {
         if is_evidence {
             group.evidence.add(rule, signal, fields, at, &mut self.scratch);
         }
-        if let Some(event) = turned
-            && let Some(emit) = group.episode.step(event, now, &plan.spans)
-        {
+        let emit = group.step(turned, now, plan);
+        if let Some(emit) = emit {
             out.push(chain.emit(rule, group.emission(rule, &key, emit, now)));
         }
         state.order.update(&key, group);
@@ -230,7 +229,8 @@ impl RuleGroups {
             self.changed.push((index, key.clone()));
         }
         // An entry that is too early is put off when it comes due.
-        let is_put_off = turned.is_none() && group.scheduled != SiteMs::MAX && group.condition.only_puts_off();
+        let is_put_off =
+            turned.is_none() && emit.is_none() && group.scheduled != SiteMs::MAX && group.condition.only_puts_off();
         debug_assert!(
             !is_put_off || group.next(plan, self.absences_wait).is_none_or(|(next, _)| next >= group.scheduled)
         );
@@ -263,7 +263,7 @@ impl RuleGroups {
             }
             return;
         };
-        if let Some(emit) = group.episode.step(event, at, &plan.spans) {
+        if let Some(emit) = group.step(Some(event), at, plan) {
             out.push(chain.emit(rule, group.emission(rule, &key, emit, at)));
         }
         state.order.update(&key, group);

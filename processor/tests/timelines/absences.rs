@@ -1,7 +1,9 @@
 //! What should come and does not: each row of the language's table of edge cases.
 
+use logystera_schemas::avro::Writer;
+
 use super::FAILED;
-use crate::support::{Sig, World};
+use crate::support::{Sig, T0_MS, World};
 
 const OK: &[(&str, &str)] = &[("outcome", "ok")];
 const DAY_S: f64 = 86_400.0;
@@ -216,4 +218,25 @@ fn ninety_days_are_a_time_and_no_window() {
     assert_eq!(world.batch(1, 91.0 * DAY_S - 1.0, &[]), [""; 0]);
     let at = 91.0 * DAY_S;
     assert_eq!(world.batch(1, at, &[]), [format!("{at}: r firing/stopped count 0 since {at}")]);
+}
+
+/// What was stored of an absence before there was more to say is what is stored now: written out by hand.
+#[test]
+fn an_absence_is_stored_as_it_was() {
+    let mut world = World::of(2, &rule("job", "for: 60s, expected: once_seen, forget_after: 1d"));
+    world.batch(1, 20.0, &[job(10.0, BACKUP)]);
+    let at = T0_MS + 10_000;
+    let mut before = Writer::new();
+    // No key; the kind of an absence, its base, that a match was seen; the phase, the flags, the suppression, what was held, the
+    // count, the start, the reminders; when it was last seen.
+    for number in [0, 2, 1, at] {
+        before.long(number);
+    }
+    before.boolean(true);
+    for number in [0, 0, 0, 0, 0, 0, 0, at] {
+        before.long(number);
+    }
+    let stored: Vec<&Vec<u8>> = world.stored().iter().filter(|(key, _)| key[2] == 4).map(|(_, value)| value).collect();
+    assert_eq!(stored.len(), 1);
+    assert!(stored[0].starts_with(before.as_bytes()), "{:02x?}\n{:02x?}", stored[0], before.as_bytes());
 }

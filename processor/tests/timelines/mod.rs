@@ -5,6 +5,7 @@ use crate::support::{Sig, World};
 mod absences;
 mod clock;
 mod days;
+mod escalations;
 mod keys;
 mod measures;
 mod refusals;

@@ -46,6 +46,8 @@ pub const EVIDENCE_SIGNALS_MAX: usize = 10;
 pub const EVIDENCE_VALUE_BYTES_MAX: usize = 64;
 /// Bytes of a group's evidence (design, section 6).
 pub const EVIDENCE_BYTES_MAX: usize = 512;
+/// Steps at which the alert of a rule grows worse: there are two severities above the lowest.
+pub const ESCALATIONS_MAX: usize = 2;
 /// Fields in a rule's `group_by`.
 pub const GROUP_FIELDS_MAX: usize = 4;
 /// Rules of one site.

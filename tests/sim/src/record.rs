@@ -166,6 +166,7 @@ fn rule_text(rule: &Rule) -> String {
         }
         ref threshold => write!(text, ",\"threshold\":{}", where_text::threshold(threshold, fields)),
     };
+    text += &where_text::escalate(rule);
     let counts = !matches!(rule.condition, Condition::Absent { .. } | Condition::Blind { .. });
     let (for_ms, told) = if counts { (rule.for_ms, "{count} in {within} on {site}") } else { (0, "{site}: {within}") };
     let groups: Vec<String> = rule.group_by.iter().map(|place| format!(" {{{}}}", fields[*place].name)).collect();

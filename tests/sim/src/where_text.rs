@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use logystera_processor::core::{Clause, Condition, Expected, Filter, Part, Rule, Test};
+use logystera_processor::core::{Clause, Condition, Expected, Filter, Part, Rule, Test, Worse};
 use logystera_schemas::catalogue::{FieldDef, FieldKind};
 use logystera_schemas::limits::FORGET_AFTER_MS_MAX;
 
@@ -101,6 +101,23 @@ pub(crate) fn absent(rule: &Rule, fields: &[FieldDef]) -> String {
     };
     let forget = forget.map(|ms| format!(",\"forget_after\":\"{ms}ms\"")).unwrap_or_default();
     format!("{{\"for\":\"{for_ms}ms\",\"expected\":{expected},\"at_most\":{at_most}{forget}}}")
+}
+
+/// The steps at which a rule's alert grows worse, as far as each is more severe than what was before.
+pub(crate) fn escalate(rule: &Rule) -> String {
+    let mut severity = rule.severity;
+    let mut steps = Vec::new();
+    for step in &rule.escalate {
+        if step.severity > severity {
+            let when = match step.when {
+                Worse::At(at) => format!("\"at\":{at}"),
+                Worse::After(ms) => format!("\"after\":\"{ms}ms\""),
+            };
+            steps.push(format!("{{{when},\"severity\":\"{}\"}}", step.severity));
+            severity = step.severity;
+        }
+    }
+    if steps.is_empty() { String::new() } else { format!(",\"escalate\":[{}]", steps.join(",")) }
 }
 
 /// A threshold: its measures, and their window.

@@ -4,6 +4,7 @@ use logystera_schemas::avro::Datum;
 use logystera_schemas::batch::{FieldSet, Fields};
 use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::detection::DetectionReason;
+use logystera_schemas::limits::ESCALATIONS_MAX;
 use logystera_schemas::time::SiteMs;
 
 use super::super::episode::Event;
@@ -42,6 +43,9 @@ pub(crate) enum Taken {
         is_part: Option<bool>,
     },
 }
+
+/// What a measure must reach for each step at which its alert grows worse; the largest number: nothing does.
+pub(crate) type Levels = [u64; ESCALATIONS_MAX];
 
 /// The numbers of one rule, worked out when the rule is loaded.
 pub(crate) trait Plan: Clone {
@@ -98,6 +102,11 @@ pub(crate) trait State: Datum + Clone + Default {
     /// Whether the condition, which `held`, holds at `now`, with deadlines of that very time still to run.
     fn holds_at(&self, _plan: &Self::Plan, held: bool, _now: SiteMs) -> bool {
         held
+    }
+
+    /// How many steps at which the alert grows worse the measure reaches at `now`.
+    fn level(&self, _plan: &Self::Plan, _now: SiteMs) -> u8 {
+        0
     }
 
     /// The count that an episode begins with if it is another measure that makes it begin.

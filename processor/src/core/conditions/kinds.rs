@@ -121,6 +121,15 @@ macro_rules! kinds {
                 }
             }
 
+            /// See [`kind::State::level`].
+            #[inline]
+            pub(crate) fn level(&self, plan: &ConditionPlan, now: SiteMs) -> u8 {
+                match (self, plan) {
+                    $((Self::$kind(state), ConditionPlan::$kind(plan)) => state.level(plan, now),)*
+                    _ => 0,
+                }
+            }
+
             /// See [`kind::State::begins_with`].
             pub(crate) fn begins_with(&self, plan: &ConditionPlan) -> u64 {
                 match (self, plan) {

@@ -26,7 +26,7 @@ use logystera_schemas::time::SiteMs;
 use super::episode::Event;
 use super::group_key::GroupKey;
 use super::rule::Condition;
-use kind::{Match, Plan as _, State as _, Taken};
+use kind::{Levels, Match, Plan as _, State as _, Taken};
 
 kinds! {
     /// So many matches in a window.
@@ -56,17 +56,17 @@ impl ConditionState {
 }
 
 impl ConditionPlan {
-    /// The plan of a checked condition.
-    pub(crate) fn new(condition: &Condition) -> Self {
+    /// The plan of a checked condition, whose alert grows worse at these levels.
+    pub(crate) fn new(condition: &Condition, levels: Levels) -> Self {
         match *condition {
             Condition::Count { threshold, within_ms, resolution_ms } => {
-                Self::Count(count::Plan::new(threshold, within_ms, resolution_ms))
+                Self::Count(count::Plan::new(threshold, within_ms, resolution_ms, levels))
             }
             Condition::Distinct { field, at_least, within_ms } => {
-                Self::Distinct(distinct::Plan { field, at_least, within_ms })
+                Self::Distinct(distinct::Plan { field, at_least, levels, within_ms })
             }
             Condition::Sum { field, at_least, within_ms, pane_ms } => {
-                let size = window::Size { threshold: at_least, pane_ms, panes: within_ms / pane_ms };
+                let size = window::Size { threshold: at_least, levels, pane_ms, panes: within_ms / pane_ms };
                 Self::Sum(sum::Plan { field, size })
             }
             Condition::Ratio { ref of, at_least, min, within_ms, pane_ms } => Self::Ratio(ratio::Plan {
@@ -80,7 +80,9 @@ impl ConditionPlan {
             Condition::Percentile { field, thousandths, at_least, min, within_ms, pane_ms } => {
                 Self::Ratio(ratio::Plan::percentile(field, thousandths, at_least, min, (within_ms, pane_ms)))
             }
-            Condition::All(ref measures) => Self::All(all::Plan(measures.iter().map(Self::new).collect())),
+            Condition::All(ref measures) => {
+                Self::All(all::Plan(measures.iter().map(|one| Self::new(one, levels)).collect()))
+            }
             Condition::Absent { for_ms, ref expected, at_most, forget_after_ms } => {
                 let absence = absence::Plan { for_ms, expected: expected.clone(), forget_after_ms };
                 match at_most {

@@ -40,7 +40,9 @@ pub(crate) struct State {
 
 impl kind::Plan for Plan {
     fn read(&self, signal: SignalType, fields: &mut FieldSet) {
-        repeats(signal).into_iter().for_each(|field| fields.insert(field));
+        if let Some(field) = repeats(signal) {
+            fields.insert(field);
+        }
     }
 
     fn repeats(&self, signal: SignalType) -> Option<usize> {

@@ -40,6 +40,7 @@ fn program(condition: Condition) -> Program {
         filter: Filter::default(),
         group_by: GROUP_BY.map(field).to_vec(),
         condition,
+        escalate: Vec::new(),
         for_ms: 0,
         suppress_ms: HOUR_MS,
         resolve_after_ms: HOUR_MS / 4,

@@ -3,6 +3,7 @@
 mod absences;
 mod backup;
 pub mod days;
+mod escalations;
 mod filters;
 mod measures;
 pub mod palette;

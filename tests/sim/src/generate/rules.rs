@@ -9,7 +9,7 @@ use logystera_schemas::detection::Severity;
 use logystera_schemas::ids::Sha256Digest;
 
 pub use super::palette::Palette;
-use super::{absences, filters, measures};
+use super::{absences, escalations, filters, measures};
 use crate::rng::Rng;
 
 /// Draws a rule set. Names are of a small pool, so that an edited set shares some with the one before.
@@ -53,6 +53,7 @@ pub fn edit_set(old: &RuleSet, palette: &Palette, rng: &mut Rng) -> Arc<RuleSet>
                 rule.title = format!("{} again", rule.title);
                 rule.suppress_ms = suppress(palette, rng, matches!(rule.condition, Condition::Blind { .. }));
                 rule.resolve_after_ms = span(palette, rng);
+                escalations::edit(rule, rng);
                 if let Condition::Absent { for_ms, expected: Expected::OnceSeen, forget_after_ms, .. } =
                     &mut rule.condition
                 {
@@ -71,7 +72,8 @@ pub fn edit_set(old: &RuleSet, palette: &Palette, rng: &mut Rng) -> Arc<RuleSet>
 
 fn finish(mut rules: Vec<Rule>, limits: StateLimits, disabled: SignalTypes) -> Arc<RuleSet> {
     for rule in &mut rules {
-        let counted = format!("{:?}{:?}{:?}{:?}", rule.signal, rule.filter, counted(&rule.condition), rule.group_by);
+        let (condition, levels) = (counted(&rule.condition), escalations::counted(rule));
+        let counted = format!("{:?}{:?}{condition:?}{:?}{levels:?}", rule.signal, rule.filter, rule.group_by);
         rule.counts = Sha256Digest::of(counted.as_bytes());
         let revision = Sha256Digest::of(format!("{rule:?}").as_bytes()).to_string();
         rule.revision = revision.chars().take(12).collect();
@@ -109,6 +111,7 @@ fn copy(rule: &Rule) -> Rule {
         why: rule.why.clone(),
         advice: rule.advice.clone(),
         bundle: rule.bundle.clone(),
+        escalate: rule.escalate.clone(),
     }
 }
 
@@ -149,6 +152,7 @@ fn draw_rule(palette: &Palette, rng: &mut Rng) -> Option<Rule> {
         why: None,
         advice: None,
         bundle: None,
+        escalate: escalations::draw(&condition, step, rng),
         group_by,
         condition,
         for_ms: if blind { 0 } else { span(palette, rng) },

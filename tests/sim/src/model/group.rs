@@ -5,7 +5,7 @@ use logystera_schemas::detection::{DetectionReason, DetectionState, Label};
 use logystera_schemas::limits::REMINDERS_MAX;
 
 use super::scarce::is_expected_from_the_start;
-use super::{measures, show};
+use super::{measures, show, worse};
 use crate::input::SignalIn;
 
 /// A time that no window reaches.
@@ -54,6 +54,10 @@ pub struct Episode {
     pub resolve_at: Option<i64>,
     /// How often the end of a suppression told it again.
     pub reminders: u32,
+    /// Steps by which it has grown worse.
+    pub level: usize,
+    /// When it does again, if it still fires.
+    pub worse_at: Option<i64>,
 }
 
 /// What a change of a group says to the world.
@@ -71,6 +75,8 @@ pub struct Said {
     pub count: u64,
     /// Firings held back since the last one emitted.
     pub held: u64,
+    /// Steps by which it has grown worse.
+    pub level: usize,
 }
 
 /// The deadlines of a group, in the order in which they run at one time.
@@ -84,6 +90,8 @@ pub enum Timer {
     Resolve,
     /// It was missed for so long that it is expected no more: the group is deleted.
     Forget,
+    /// It has fired for so long that it is worse.
+    Worse,
     /// The suppression ends.
     Suppression,
     /// Nothing is left to know: the group is deleted.
@@ -138,6 +146,7 @@ impl Group {
         if let Some(episode) = &mut self.episode {
             episode.for_at -= by;
             episode.resolve_at = episode.resolve_at.map(|at| at - by);
+            episode.worse_at = episode.worse_at.map(|at| at - by);
         }
         self.suppressed_until = self.suppressed_until.map(|at| at - by);
         self.absent_since = self.absent_since.map(|at| at - by);
@@ -160,7 +169,11 @@ impl Group {
             let passed = if at < now { now } else { now - 1 };
             judged.through = judged.through.max(passed.div_euclid(measures::pane(measure)) * measures::pane(measure));
         }
-        let counted = if measures::joins(&all[0], at, signal, now) { self.counted(&all[0], signal) } else { 0 };
+        let counted = if measures::joins(&all[0], at, signal, now) {
+            self.counted(&all[0], signal, worse::most(rule))
+        } else {
+            0
+        };
         let joined: Vec<&Condition> = all.iter().filter(|measure| measures::joins(measure, at, signal, now)).collect();
         let parts: Vec<bool> = joined.iter().filter_map(|measure| measures::is_part(measure, signal)).collect();
         let is_evidence = parts.is_empty() || parts.contains(&true);
@@ -178,10 +191,10 @@ impl Group {
                 if self.condition && self.are_enough(rule, now) {
                     self.become_false(rule, now);
                 }
-                Vec::new()
+                self.grow_worse(rule, now, Vec::new())
             }
             _ if !self.condition && self.holds(rule, now) => self.become_true(rule, now, self.begins_with(rule, now)),
-            _ => Vec::new(),
+            _ => self.grow_worse(rule, now, Vec::new()),
         }
     }
 
@@ -200,6 +213,12 @@ impl Group {
                 timers.push((episode.for_at, Timer::For));
             }
             timers.extend(episode.resolve_at.map(|at| (at, Timer::Resolve)));
+            timers.extend(
+                episode
+                    .worse_at
+                    .filter(|_| episode.firing && self.condition && !rule.escalate.is_empty())
+                    .map(|at| (at, Timer::Worse)),
+            );
         } else if let (false, None, Some(at)) = (is_absence(rule), self.suppressed_until, self.empties_at(rule)) {
             timers.push((at, Timer::Empty));
         }
@@ -223,6 +242,7 @@ impl Group {
                     }
                     Some(episode) if episode.firing && self.condition => {
                         episode.reminders += 1;
+                        self.grows_worse(rule, now);
                         self.announce(rule, DetectionReason::SuppressionExpired, now)
                     }
                     Some(episode) if episode.firing => {
@@ -232,6 +252,7 @@ impl Group {
                     _ => Vec::new(),
                 }
             }
+            Timer::Worse => self.grow_worse(rule, now, Vec::new()),
             Timer::Forget => self.end(DetectionReason::Forgotten, now),
             Timer::Empty => Vec::new(),
         }
@@ -242,9 +263,10 @@ impl Group {
         if let Some(episode) = &mut self.episode {
             episode.resolve_at = None;
             if episode.owed {
+                self.grows_worse(rule, now);
                 return self.announce(rule, DetectionReason::SuppressionExpired, now);
             }
-            return Vec::new();
+            return self.grow_worse(rule, now, Vec::new());
         }
         self.episode = Some(Episode {
             started_at: now,
@@ -255,6 +277,8 @@ impl Group {
             owed: false,
             resolve_at: None,
             reminders: 0,
+            level: 0,
+            worse_at: None,
         });
         if rule.for_ms == 0 { self.fire(rule, now) } else { Vec::new() }
     }
@@ -271,13 +295,12 @@ impl Group {
     fn fire(&mut self, rule: &Rule, now: i64) -> Vec<Said> {
         if let Some(episode) = &mut self.episode {
             episode.firing = true;
+            episode.worse_at = worse::after(rule, 0).map(|span| now + span);
         }
-        let reason = match rule.condition {
-            Condition::Absent { .. } if self.matches.is_empty() => DetectionReason::NeverSeen,
-            Condition::Absent { .. } => DetectionReason::Stopped,
-            Condition::Blind { .. } => DetectionReason::Blind,
-            _ => DetectionReason::Firing,
-        };
+        if self.grows_worse(rule, now) {
+            return self.begin_worse(rule, reason_of(rule, &self.matches), now);
+        }
+        let reason = reason_of(rule, &self.matches);
         if self.suppressed_until.is_none() {
             return self.announce(rule, reason, now);
         }
@@ -285,7 +308,7 @@ impl Group {
         self.say(DetectionState::Suppressed, reason, now)
     }
 
-    fn announce(&mut self, rule: &Rule, reason: DetectionReason, now: i64) -> Vec<Said> {
+    pub(super) fn announce(&mut self, rule: &Rule, reason: DetectionReason, now: i64) -> Vec<Said> {
         let said = self.say(DetectionState::Firing, reason, now);
         self.held = 0;
         self.suppressed_until = (rule.suppress_ms > 0).then_some(now + rule.suppress_ms);
@@ -304,7 +327,15 @@ impl Group {
     }
 
     fn say(&self, state: DetectionState, reason: DetectionReason, at: i64) -> Vec<Said> {
-        let said = |e: &Episode| Said { state, reason, at, started_at: e.started_at, count: e.count, held: self.held };
+        let said = |e: &Episode| Said {
+            state,
+            reason,
+            at,
+            started_at: e.started_at,
+            count: e.count,
+            held: self.held,
+            level: e.level,
+        };
         self.episode.iter().map(said).collect()
     }
 
@@ -312,6 +343,15 @@ impl Group {
     pub fn evidence(&self, rule: &Rule) -> Vec<logystera_schemas::detection::Evidence> {
         let evidence = self.matches[self.evidence_from..].iter().filter(|m| m.is_evidence);
         show::evidence(rule, evidence.map(|m| (m.shown_at, &m.signal)))
+    }
+}
+
+fn reason_of(rule: &Rule, matches: &[Match]) -> DetectionReason {
+    match rule.condition {
+        Condition::Absent { .. } if matches.is_empty() => DetectionReason::NeverSeen,
+        Condition::Absent { .. } => DetectionReason::Stopped,
+        Condition::Blind { .. } => DetectionReason::Blind,
+        _ => DetectionReason::Firing,
     }
 }
 

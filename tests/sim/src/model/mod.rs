@@ -20,6 +20,7 @@ mod switches;
 mod threshold;
 mod told;
 mod waiting;
+mod worse;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -63,7 +63,7 @@ impl Site {
         *until = Some(now + rule.suppress_ms.max(60_000));
         let count = std::mem::take(dropped);
         let (state, reason) = (DetectionState::Firing, DetectionReason::Overflow);
-        let said = Said { state, reason, at: now, started_at: now, count, held: 0 };
+        let said = Said { state, reason, at: now, started_at: now, count, held: 0, level: 0 };
         self.emit(rule, &[], &Group::default(), said);
     }
 }

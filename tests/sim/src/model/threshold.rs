@@ -11,12 +11,13 @@ use crate::input::{Field, SignalIn};
 impl Group {
     /// What a match that joins the first measure's window adds to its episode: of a `distinct` rule one if its value is not among
     /// the newest that the condition rests on; of a part only what belongs to it; of an absence none.
-    pub(super) fn counted(&self, first: &Condition, signal: &SignalIn) -> u64 {
+    /// `kept`: values that steps of an escalation ask for at most.
+    pub(super) fn counted(&self, first: &Condition, signal: &SignalIn, kept: usize) -> u64 {
         match first {
             Condition::Distinct { field, at_least, .. } => {
                 let value = value_bytes(signal, *field);
                 let newest = self.newest_values(*field, 0);
-                u64::from(!newest.iter().rev().take(*at_least as usize).any(|(_, v)| *v == value))
+                u64::from(!newest.iter().rev().take(kept.max(*at_least as usize)).any(|(_, v)| *v == value))
             }
             Condition::Absent { .. } | Condition::Blind { .. } => 0,
             measure if measures::is_part(measure, signal) == Some(false) => 0,
@@ -50,6 +51,24 @@ impl Group {
                 let inside = self.matches.iter().filter(|m| measures::leaves_at(first, m.at[0]) > now);
                 inside.map(|m| measures::weight(first, &m.signal)).sum()
             }
+        }
+    }
+
+    /// What a count, a sum or different values come to at `now`.
+    pub(super) fn measured(&self, measure: &Condition, now: i64) -> u64 {
+        match measure {
+            Condition::Distinct { field, .. } => {
+                let newest = self.newest_values(*field, 0);
+                newest.iter().filter(|(at, _)| measures::leaves_at(measure, *at) > now).count() as u64
+            }
+            Condition::Count { .. } | Condition::Sum { .. } => {
+                let inside = self
+                    .matches
+                    .iter()
+                    .filter(|m| measures::takes(measure, &m.signal) && measures::leaves_at(measure, m.at[0]) > now);
+                inside.map(|m| measures::weight(measure, &m.signal)).sum()
+            }
+            _ => 0,
         }
     }
 
