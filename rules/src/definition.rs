@@ -46,7 +46,7 @@ const LATER: [Later; 2] = [
     ("metric", "rules over metrics come in a later version; watch a signal"),
     ("snapshot", "rules over snapshots come in a later version; watch a signal"),
 ];
-pub(crate) const SEVERITIES: [(&str, Severity); 3] =
+const SEVERITIES: [(&str, Severity); 3] =
     [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
 /// Hex digits of a revision.
 const REVISION_DIGITS: usize = 12;

@@ -8,7 +8,6 @@ use logystera_schemas::limits::{
 
 use crate::canonical::Json;
 use crate::code::Code;
-use crate::definition::SEVERITIES;
 use crate::duration::short;
 use crate::read::{self, Keys};
 use crate::report::{Place, Report};
@@ -46,9 +45,10 @@ pub(crate) fn read(node: &Node, subject: &Subject<'_>, report: &mut Report<'_>) 
 
 fn step(node: &Node, subject: &Subject<'_>, report: &mut Report<'_>) -> Option<(Place, Escalation)> {
     let keys = Keys::of(node, "a step of `escalate`", &["at", "after", "severity"], &[], report)?;
-    let severity = keys.need("severity", "how bad it is from then on: `severity: critical`", report).and_then(|node| {
-        read::one_of(node, "`severity`", &SEVERITIES.map(|(name, _)| name), report).map(|place| SEVERITIES[place].1)
-    });
+    let names: Vec<&str> = Severity::ALL.iter().map(|severity| severity.as_str()).collect();
+    let severity = keys
+        .need("severity", "how bad it is from then on: `severity: critical`", report)
+        .and_then(|node| read::one_of(node, "`severity`", &names, report).map(|place| Severity::ALL[place]));
     let (place, when) = match (keys.entry("at"), keys.entry("after")) {
         (Some((place, node)), None) => (node.place, at(place, node, subject, report)),
         (None, Some((_, node))) => {

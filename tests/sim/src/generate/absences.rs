@@ -3,7 +3,7 @@
 use logystera_processor::core::{Condition, Expected, Predicate, Test};
 use logystera_schemas::catalogue::{FieldKind, SignalType};
 
-use super::palette::Palette;
+use super::palette::{Palette, draw_group_by};
 use crate::input::Field;
 use crate::rng::Rng;
 
@@ -12,7 +12,7 @@ pub(super) fn draw(palette: &Palette, kind: SignalType, step: i64, rng: &mut Rng
     let for_ms = step * *rng.pick(&[1, 3, 5, 10, 30]);
     let (expected, group_by) = match rng.below(10) {
         0..4 => (Expected::Always, Vec::new()),
-        4..8 => (Expected::OnceSeen, super::rules::draw_group_by(kind, rng)),
+        4..8 => (Expected::OnceSeen, draw_group_by(kind, rng)),
         _ => values(palette, kind, rng).unwrap_or((Expected::Always, Vec::new())),
     };
     let at_most = if rng.chance(40) { rng.range(1, 4) as u32 } else { 0 };

@@ -9,6 +9,7 @@ use logystera_schemas::detection::Severity;
 use logystera_schemas::ids::Sha256Digest;
 
 pub use super::palette::Palette;
+use super::palette::draw_group_by;
 use super::{absences, escalations, filters, measures};
 use crate::rng::Rng;
 
@@ -160,18 +161,6 @@ fn draw_rule(palette: &Palette, rng: &mut Rng) -> Option<Rule> {
         resolve_after_ms: if blind { 0 } else { span(palette, rng) },
         evidence: draw_evidence((!blind).then_some(kind), rng),
     })
-}
-
-/// None, one field or two.
-pub(super) fn draw_group_by(kind: SignalType, rng: &mut Rng) -> Vec<usize> {
-    let fields = kind.def().fields.len();
-    let mut places: Vec<usize> = (0..rng.below(3)).map(|_| rng.index(fields)).collect();
-    places.sort_unstable();
-    places.dedup();
-    if rng.chance(50) {
-        places.reverse();
-    }
-    places
 }
 
 fn draw_evidence(kind: Option<SignalType>, rng: &mut Rng) -> Vec<usize> {

@@ -1,11 +1,10 @@
 //! A group of a rule: its matches, all of them, and where its alert stands (design, section 6).
 
-use logystera_processor::core::{Condition, Rule};
+use logystera_processor::core::{Condition, Expected, Rule};
 use logystera_schemas::detection::{DetectionReason, DetectionState, Label};
 use logystera_schemas::limits::REMINDERS_MAX;
 
-use super::scarce::is_expected_from_the_start;
-use super::{measures, show, worse};
+use super::{measures, show};
 use crate::input::SignalIn;
 
 /// A time that no window reaches.
@@ -169,11 +168,7 @@ impl Group {
             let passed = if at < now { now } else { now - 1 };
             judged.through = judged.through.max(passed.div_euclid(measures::pane(measure)) * measures::pane(measure));
         }
-        let counted = if measures::joins(&all[0], at, signal, now) {
-            self.counted(&all[0], signal, worse::most(rule))
-        } else {
-            0
-        };
+        let counted = if measures::joins(&all[0], at, signal, now) { self.counted(rule, &all[0], signal) } else { 0 };
         let joined: Vec<&Condition> = all.iter().filter(|measure| measures::joins(measure, at, signal, now)).collect();
         let parts: Vec<bool> = joined.iter().filter_map(|measure| measures::is_part(measure, signal)).collect();
         let is_evidence = parts.is_empty() || parts.contains(&true);
@@ -295,7 +290,7 @@ impl Group {
     fn fire(&mut self, rule: &Rule, now: i64) -> Vec<Said> {
         if let Some(episode) = &mut self.episode {
             episode.firing = true;
-            episode.worse_at = worse::after(rule, 0).map(|span| now + span);
+            episode.worse_at = Self::worse_after(rule).map(|span| now + span);
         }
         if self.grows_worse(rule, now) {
             return self.begin_worse(rule, reason_of(rule, &self.matches), now);
@@ -358,4 +353,12 @@ fn reason_of(rule: &Rule, matches: &[Match]) -> DetectionReason {
 /// Whether the rule waits for something that should come.
 pub fn is_absence(rule: &Rule) -> bool {
     matches!(rule.condition, Condition::Absent { .. })
+}
+
+/// Whether the rule's groups are there from the start.
+pub(super) fn is_expected_from_the_start(rule: &Rule) -> bool {
+    match &rule.condition {
+        Condition::Absent { expected, .. } => *expected != Expected::OnceSeen,
+        _ => false,
+    }
 }

@@ -1,8 +1,8 @@
 //! What the measures of a threshold are, one by one, counted from nothing but the matches (rules.md, "Threshold").
 
-use logystera_processor::core::{Condition, Rule};
+use logystera_processor::core::{Condition, Expected, Rule};
 
-use super::{scarce, show};
+use super::show;
 use crate::input::{Field, SignalIn};
 
 /// The measures of a rule, the first of which gives the count of an episode. What is no threshold is one by itself.
@@ -24,8 +24,16 @@ pub(super) fn takes(measure: &Condition, signal: &SignalIn) -> bool {
         Condition::Distinct { field, .. } | Condition::Sum { field, .. } | Condition::Percentile { field, .. } => {
             signal.fields[*field] != Field::Absent
         }
-        Condition::Absent { expected, .. } => scarce::is_awaited(expected, signal),
+        Condition::Absent { expected, .. } => is_awaited(expected, signal),
         _ => true,
+    }
+}
+
+/// Whether a signal is one that the rule waits for.
+fn is_awaited(expected: &Expected, signal: &SignalIn) -> bool {
+    match expected {
+        Expected::Values(predicate) => show::holds(predicate, &signal.fields),
+        Expected::Always | Expected::OnceSeen => true,
     }
 }
 

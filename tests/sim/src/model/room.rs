@@ -5,8 +5,7 @@ use std::sync::Arc;
 use logystera_processor::core::Rule;
 use logystera_schemas::detection::{DetectionReason, DetectionState};
 
-use super::group::{Group, Said};
-use super::scarce::is_expected_from_the_start;
+use super::group::{Group, Said, is_expected_from_the_start};
 use super::site::Site;
 
 impl Site {

@@ -6,15 +6,7 @@ use logystera_schemas::detection::Label;
 
 use super::group::{Group, Timer};
 use super::{measures, show};
-use crate::input::{Field, SignalIn};
-
-/// Whether the rule's groups are there from the start.
-pub(super) fn is_expected_from_the_start(rule: &Rule) -> bool {
-    match &rule.condition {
-        Condition::Absent { expected, .. } => *expected != Expected::OnceSeen,
-        _ => false,
-    }
-}
+use crate::input::Field;
 
 /// The groups that are there from the start, each behind its key.
 pub(super) fn standing(rule: &Rule) -> Vec<(Vec<u8>, Group)> {
@@ -38,14 +30,6 @@ pub(super) fn standing(rule: &Rule) -> Vec<(Vec<u8>, Group)> {
         (key.into_bytes(), Group { labels, ..Group::default() })
     };
     fields.iter().map(group).collect()
-}
-
-/// Whether a signal is one that the rule waits for.
-pub(super) fn is_awaited(expected: &Expected, signal: &SignalIn) -> bool {
-    match expected {
-        Expected::Values(predicate) => show::holds(predicate, &signal.fields),
-        Expected::Always | Expected::OnceSeen => true,
-    }
 }
 
 impl Group {

@@ -7,7 +7,7 @@ use super::group::{Group, Said};
 use super::measures;
 
 /// How long it fires until it is worse by so many steps and one more.
-pub(super) fn after(rule: &Rule, level: usize) -> Option<i64> {
+fn after(rule: &Rule, level: usize) -> Option<i64> {
     match rule.escalate.get(level)?.when {
         Worse::After(span) => Some(span),
         Worse::At(_) => None,
@@ -31,6 +31,11 @@ pub(super) fn severity(rule: &Rule, level: usize) -> Severity {
 }
 
 impl Group {
+    /// How long it fires until the first step.
+    pub(super) fn worse_after(rule: &Rule) -> Option<i64> {
+        after(rule, 0)
+    }
+
     /// Takes the steps that are reached at `now`, if it fires. Whether there was any.
     pub(super) fn grows_worse(&mut self, rule: &Rule, now: i64) -> bool {
         if rule.escalate.is_empty() {
