@@ -41,6 +41,43 @@ fn the_end_goes_to_those_who_were_told_whatever_is_set_since() {
     );
 }
 
+/// Whoever takes only what is critical hears of an alert once it is, and of its end.
+#[test]
+fn an_alert_that_grows_worse_is_told_to_those_who_take_it_now_and_so_is_its_end() {
+    play(
+        "channels a b
+         set b severity=critical
+         firing 1 x e1 severity=warning
+         due => a1#1
+         start a1 => a1#1 started
+         end a1 ok => a1#1 delivered
+         firing 2 x e1 severity=critical reason=escalated
+         due => a2#1 b2#1
+         start a2 => a2#1 started
+         end a2 ok => a2#1 delivered
+         start b2 => b2#1 started
+         end b2 ok => b2#1 delivered
+         resolved 3 x e1 severity=critical
+         due => a3#1 b3#1",
+    );
+}
+
+/// In an episode of which nothing was told before, the step is what begins it.
+#[test]
+fn an_alert_that_is_first_told_as_it_grows_worse_is_told_and_ends() {
+    play(
+        "channels a fallback
+         enable a
+         suppressed 1 x e1 severity=warning => -1#0 not_sent suppressed
+         firing 2 x e1 severity=critical reason=escalated
+         due => a2#1
+         start a2 => a2#1 started
+         end a2 ok => a2#1 delivered
+         resolved 3 x e1 severity=critical
+         due => a3#1",
+    );
+}
+
 #[test]
 fn who_does_not_want_to_hear_of_ends_does_not() {
     play(

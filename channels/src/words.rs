@@ -319,6 +319,9 @@ fn notes(detection: &Detection, merged: &Merged) -> Vec<String> {
     let is_over = detection.state == DetectionState::Resolved;
     let mut notes: Vec<String> =
         ended_because(detection.reason).filter(|_| is_over).into_iter().map(str::to_owned).collect();
+    if detection.reason == DetectionReason::Escalated && !is_over {
+        notes.push("It is the same alert as before, and has grown worse.".to_owned());
+    }
     if detection.held > 0 && !is_over {
         notes.push(held_back(detection, "it", detection.held));
     }
@@ -363,8 +366,10 @@ const fn ended_because(reason: DetectionReason) -> Option<&'static str> {
         DetectionReason::RuleChanged => Some("It is watched anew: the rule was changed."),
         DetectionReason::SiteClosed => Some("It is watched no more: the site was closed."),
         DetectionReason::ClockReset => Some("It is watched anew: the log's clock was set back."),
+        DetectionReason::Forgotten => Some("It is expected no more: it was missed for too long."),
         DetectionReason::Firing
         | DetectionReason::SuppressionExpired
+        | DetectionReason::Escalated
         | DetectionReason::Resolved
         | DetectionReason::Stopped
         | DetectionReason::NeverSeen

@@ -65,7 +65,7 @@ fn repeats(rule: &Rule, signal: &Signal<'_>) -> u64 {
 }
 
 /// What the matches of each group after `after` add up to.
-fn added_up(
+pub(crate) fn added_up(
     rule: &Rule,
     matches: &[&Signal<'_>],
     after: i64,

@@ -1,12 +1,12 @@
 //! What came until an expectation, counted by hand and not by the engine: the reason that is given where it fails.
 
-use logystera_processor::core::{Condition, Expected, Rule};
+use logystera_processor::core::{Condition, Rule};
 use logystera_rules::{Expectation, TestValue};
 use logystera_schemas::text::counted;
 
 use crate::groups::{Labels, label, span};
-use crate::measures;
 use crate::timeline::{Line, Signal};
+use crate::{absences, measures};
 
 /// The fields of a group and their values.
 pub(crate) fn labels(rule: &Rule, group: &[(usize, TestValue)]) -> Labels {
@@ -37,15 +37,7 @@ pub(crate) fn why(rule: &Rule, expected: &Expectation, came: &[Signal<'_>]) -> S
             }
             None => "no match came".to_owned(),
         },
-        Condition::Absent { for_ms, expected } => match matches.last() {
-            Some(last) => {
-                format!("the last match came at {}; {} later it is missed", span(last.at_ms), span(*for_ms))
-            }
-            None if *expected == Expected::OnceSeen => {
-                "no match came, and only what was seen once is missed".to_owned()
-            }
-            None => format!("no match came; at {} it is missed", span(*for_ms)),
-        },
+        Condition::Absent { .. } => absences::said(rule, &matches, now),
         Condition::Blind { after_ms } => match came.last() {
             Some(last) => format!("the site was heard last at {}; silent is {}", span(last.at_ms), span(*after_ms)),
             None => format!("the site was never heard; silent is {}", span(*after_ms)),

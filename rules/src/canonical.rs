@@ -31,6 +31,17 @@ impl Json {
         }
     }
 
+    /// A map with a key more, if there is one.
+    pub(crate) fn with(self, entry: Option<(&str, Self)>) -> Self {
+        match (self, entry) {
+            (Self::Map(mut entries), Some((key, value))) => {
+                entries.insert(key.to_owned(), value);
+                Self::Map(entries)
+            }
+            (other, _) => other,
+        }
+    }
+
     pub(crate) fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }

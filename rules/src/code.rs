@@ -79,6 +79,9 @@ codes! {
     BadPanes = "E404",
     NotCountable = "E405",
     PartIsWhole = "E406",
+    StrangersExpected = "E411",
+    NeverForgotten = "E412",
+    NotWorse = "E421",
     // Messages.
     UnknownPlaceholder = "E501",
     LoneBrace = "E502",

@@ -1,6 +1,6 @@
 //! One rule of a file.
 
-use logystera_processor::core::{Condition, Filter, Rule};
+use logystera_processor::core::{Condition, Expected, Filter, Rule, Test};
 use logystera_schemas::catalogue::{FieldKind, SignalType, TYPE_FIELDS_MAX};
 use logystera_schemas::detection::Severity;
 use logystera_schemas::ids::{RuleName, Sha256Digest, is_slug};
@@ -11,6 +11,7 @@ use logystera_schemas::limits::{
 
 use crate::canonical::Json;
 use crate::code::Code;
+use crate::condition::Groups;
 use crate::duration::short;
 use crate::extras::{self, Subject};
 use crate::message::{self, Names};
@@ -19,9 +20,9 @@ use crate::report::{Place, Report};
 use crate::suggest;
 use crate::window::Watched;
 use crate::yaml::{Node, Yaml};
-use crate::{clauses, condition, filter, threshold};
+use crate::{clauses, condition, escalate, filter, threshold};
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "name",
     "title",
     "severity",
@@ -32,6 +33,7 @@ const KEYS: [&str; 19] = [
     "threshold",
     "absent",
     "each",
+    "escalate",
     "for",
     "suppress",
     "resolve_after",
@@ -88,9 +90,11 @@ pub(crate) fn read(node: &Node, report: &mut Report<'_>) -> Option<Defined> {
     let message = keys.need("message", "such as `message: \"{count} mails failed on {site} within {within}\"`", report);
     let watch = watch(&keys, report);
     let message = message.and_then(|node| message::read(node, &message_names(&keys, watch.as_ref()), report));
+    let subject = escalate::Subject { condition: watch.as_ref().map(|watch| &watch.condition), severity };
+    let escalate = keys.get("escalate").map(|node| escalate::read(node, &subject, report));
     let watch = watch?;
     let names: Vec<&str> = watch.group_by.iter().filter_map(|place| field_name(watch.signal, *place)).collect();
-    let subject = Subject { signal: watch.signal, group_by: &names };
+    let subject = Subject { signal: watch.signal, group_by: &names, ms_max: extras::test_ms_max(&watch.condition) };
     let tests = keys.get("tests").map(|node| extras::tests(node, &subject, report));
     if report.count() != errors_before {
         return None;
@@ -107,6 +111,7 @@ pub(crate) fn read(node: &Node, report: &mut Report<'_>) -> Option<Defined> {
         filter: watch.filter,
         group_by: watch.group_by,
         condition: watch.condition,
+        escalate: escalate.flatten().unwrap_or_default(),
         for_ms,
         suppress_ms,
         resolve_after_ms,
@@ -207,8 +212,9 @@ fn advice(keys: &Keys<'_>, key: &str, report: &mut Report<'_>) -> Option<String>
 fn watch(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<Watch> {
     let (name, place, node) = the_condition(keys, report)?;
     let group_by_place = keys.get("group_by").filter(|node| !is_empty_list(node)).map(|node| node.place);
-    let absence = (name == "absent").then(|| condition::absent(node, group_by_place, report));
-    if let Some(Some(condition @ Condition::Blind { .. })) = absence {
+    let absent = (name == "absent").then_some(node);
+    if let Some(node) = absent.filter(|node| condition::is_blind(node)) {
+        let condition = condition::blind(node, report)?;
         for key in ["signal", "where", "group_by", "evidence"] {
             if let Some((place, _)) = keys.entry(key).filter(|(_, node)| !is_empty_list(node)) {
                 report
@@ -239,7 +245,10 @@ fn watch(keys: &Keys<'_>, report: &mut Report<'_>) -> Option<Watch> {
             threshold::read(place, node, &Watched { signal, filter: filter.as_ref(), group_by }, report)
         }
         "each" => condition::each(node, report),
-        _ => absence.flatten(),
+        _ => {
+            let groups = Groups { signal, place: group_by_place, fields: group_by.as_deref() };
+            condition::absent(node, &groups, report)
+        }
     };
     Some(Watch {
         signal: Some(signal?),
@@ -333,6 +342,9 @@ pub(crate) fn field_name(signal: Option<SignalType>, place: usize) -> Option<&'s
 pub(crate) fn groups_max(rule: &Rule) -> Option<usize> {
     // A silent site is one group.
     let Some(signal) = rule.signal else { return Some(1) };
+    if let Some(expected) = expected_groups(rule) {
+        return Some(expected);
+    }
     let fields = &signal.def().fields;
     rule.group_by.iter().try_fold(1, |groups: usize, place| {
         let field = &fields[*place];
@@ -345,17 +357,30 @@ pub(crate) fn groups_max(rule: &Rule) -> Option<usize> {
     })
 }
 
+/// How many groups of a rule stand from the start. None: it makes its groups from signals.
+pub(crate) fn expected_groups(rule: &Rule) -> Option<usize> {
+    let Condition::Absent { expected: Expected::Values(predicate), .. } = &rule.condition else { return None };
+    Some(match &predicate.test {
+        Test::EnumIn(mask) => mask.count_ones() as usize,
+        Test::IntOneOf(numbers) => numbers.len(),
+        Test::HashOneOf(hashes) => hashes.len(),
+        Test::IdentOneOf(names) => names.len(),
+        _ => 1,
+    })
+}
+
 fn names(rule: &Rule, places: &[usize]) -> Json {
     Json::list(places.iter().filter_map(|place| field_name(rule.signal, *place)).map(Json::text))
 }
 
 /// The canonical form of what a rule counts: an edit that leaves it the same leaves the groups as they are.
 fn counting(rule: &Rule) -> Vec<(&'static str, Json)> {
-    let mut keys = vec![condition::canonical(&rule.condition, rule.signal), ("group_by", names(rule, &rule.group_by))];
+    let mut keys = vec![condition::counted(&rule.condition, rule.signal), ("group_by", names(rule, &rule.group_by))];
     if let Some(signal) = rule.signal {
         keys.push(("signal", Json::text(signal.name())));
         keys.push(("where", clauses::canonical(&rule.filter, signal)));
     }
+    keys.extend(escalate::counted(&rule.escalate).map(|numbers| ("escalate", numbers)));
     keys
 }
 
@@ -366,6 +391,7 @@ fn counts(rule: &Rule) -> Sha256Digest {
 fn canonical(rule: &Rule, tests: Option<Json>) -> Json {
     let severity = SEVERITIES.iter().find(|(_, s)| *s == rule.severity).map_or("", |(name, _)| name);
     let mut keys = counting(rule);
+    keys[0] = condition::canonical(&rule.condition, rule.signal);
     keys.extend([
         ("name", Json::text(rule.name.as_str())),
         ("title", Json::text(&rule.title)),
@@ -379,6 +405,7 @@ fn canonical(rule: &Rule, tests: Option<Json>) -> Json {
         keys.push(("for", Json::text(short(rule.for_ms))));
         keys.push(("resolve_after", Json::text(short(rule.resolve_after_ms))));
     }
+    keys.extend((!rule.escalate.is_empty()).then(|| ("escalate", escalate::canonical(&rule.escalate))));
     keys.extend(rule.bundle.as_ref().map(|bundle| ("bundle", extras::canonical_bundle(bundle))));
     keys.extend(tests.filter(|json| *json != Json::list([])).map(|json| ("tests", json)));
     keys.extend(rule.why.as_ref().map(|text| ("why", Json::text(text))));

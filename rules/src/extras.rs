@@ -1,10 +1,11 @@
 //! `bundle`, which the alerter goes by, and `tests`, which are checked here and kept in the canonical form.
 
+use logystera_processor::core::Condition;
 use logystera_schemas::catalogue::{FieldDef, FieldKind, SignalType};
 use logystera_schemas::detection::{BundleBy, BundleSpec, DetectionReason};
 use logystera_schemas::limits::{
-    BUNDLE_ALERTS_MAX, BUNDLE_WAIT_MS_MAX, MESSAGE_CHARS_MAX, RULE_SPAN_MS_MAX, RULE_TEST_TIMES_MAX, RULE_TESTS_MAX,
-    WHERE_VALUES_MAX,
+    BUNDLE_ALERTS_MAX, BUNDLE_WAIT_MS_MAX, FORGET_AFTER_MS_MAX, MESSAGE_CHARS_MAX, RULE_TEST_MS_MAX,
+    RULE_TEST_TIMES_MAX, RULE_TESTS_MAX, WHERE_VALUES_MAX,
 };
 
 use crate::canonical::Json;
@@ -18,7 +19,7 @@ use crate::yaml::{Key, Node, Yaml};
 
 /// States that a test can expect.
 const STATES: [&str; 3] = ["inactive", "pending", "firing"];
-const TIMES: std::ops::RangeInclusive<i64> = 0..=RULE_SPAN_MS_MAX;
+const DAY_MS: i64 = 86_400_000;
 
 /// Reads `bundle`.
 pub(crate) fn bundle(node: &Node, report: &mut Report<'_>) -> Option<BundleSpec> {
@@ -54,6 +55,16 @@ pub(crate) struct Subject<'r> {
     pub(crate) signal: Option<SignalType>,
     /// Names of the fields of `group_by`.
     pub(crate) group_by: &'r [&'r str],
+    /// How long a test may last, in milliseconds.
+    pub(crate) ms_max: i64,
+}
+
+/// How long a test of a rule with this condition may last, in milliseconds.
+pub(crate) fn test_ms_max(condition: &Condition) -> i64 {
+    match condition {
+        Condition::Absent { .. } => FORGET_AFTER_MS_MAX + DAY_MS,
+        _ => RULE_TEST_MS_MAX,
+    }
 }
 
 /// Reads `tests` into their canonical form.
@@ -115,8 +126,8 @@ fn signal(node: &Node, subject: &Subject<'_>, report: &mut Report<'_>) -> Option
 
 fn signal_key(key: &Key, node: &Node, subject: &Subject<'_>, report: &mut Report<'_>) -> Option<Json> {
     match (key.name.as_str(), subject.signal) {
-        ("at", _) => Some(Json::text(short(read::span(node, "`at`", TIMES, report)?))),
-        ("every", _) => Some(Json::text(short(read::span(node, "`every`", TIMES, report)?))),
+        ("at", _) => Some(Json::text(short(read::span(node, "`at`", 0..=subject.ms_max, report)?))),
+        ("every", _) => Some(Json::text(short(read::span(node, "`every`", 0..=subject.ms_max, report)?))),
         ("times", _) => Some(Json::Int(read::int(node, "`times`", 1..=RULE_TEST_TIMES_MAX, report)?)),
         (name, Some(signal)) => {
             let (_, def) = filter::field(name, key.place, signal, report)?;
@@ -162,7 +173,9 @@ fn symbol(node: &Node, what: &str, symbols: &[String], report: &mut Report<'_>) 
 /// Something that is told.
 fn told(node: &Node, subject: &Subject<'_>, report: &mut Report<'_>) -> Option<Json> {
     let keys = Keys::of(node, "what is told", &["at", "reason", "count", "group"], &[], report)?;
-    let at = keys.need("at", "when it is told: `at: 4m`", report).and_then(|n| read::span(n, "`at`", TIMES, report));
+    let at = keys
+        .need("at", "when it is told: `at: 4m`", report)
+        .and_then(|n| read::span(n, "`at`", 0..=subject.ms_max, report));
     let reasons: Vec<&str> = DetectionReason::ALL.iter().map(|reason| reason.as_str()).collect();
     let reason = keys
         .need("reason", "such as `firing`, `suppression_expired` or `resolved`", report)
@@ -186,8 +199,9 @@ fn group_of(keys: &Keys<'_>, subject: &Subject<'_>, report: &mut Report<'_>) -> 
 
 fn expectation(node: &Node, subject: &Subject<'_>, report: &mut Report<'_>) -> Option<Json> {
     let keys = Keys::of(node, "an expectation", &["at", "state", "count", "group"], &[], report)?;
-    let at =
-        keys.need("at", "when it is looked at: `at: 4m`", report).and_then(|n| read::span(n, "`at`", TIMES, report));
+    let at = keys
+        .need("at", "when it is looked at: `at: 4m`", report)
+        .and_then(|n| read::span(n, "`at`", 0..=subject.ms_max, report));
     let state =
         keys.need("state", &suggest::list(&STATES), report).and_then(|n| read::one_of(n, "`state`", &STATES, report));
     let (count, group) = (count(&keys, report)?, group_of(&keys, subject, report)?);

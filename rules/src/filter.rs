@@ -63,7 +63,7 @@ pub(crate) fn predicate(key: &Key, node: &Node, signal: SignalType, report: &mut
     };
     let test = match &node.yaml {
         Yaml::Map(_) => map_test(node, def, signal, report)?,
-        _ => Tested::of(values_test(node, def, report)?),
+        _ => Tested::of(values(node, def, report)?),
     };
     Some(Predicate { field: place, negated: negated != test.negated, test: test.test })
 }
@@ -287,7 +287,7 @@ fn range(keys: &Keys<'_>, def: &FieldDef, report: &mut Report<'_>) -> Option<Tes
 }
 
 /// One value, or a list of which any will do.
-fn values_test(node: &Node, def: &FieldDef, report: &mut Report<'_>) -> Option<Test> {
+pub(crate) fn values(node: &Node, def: &FieldDef, report: &mut Report<'_>) -> Option<Test> {
     let items = items(node, def, report)?;
     let what = format!("`{}`", def.name);
     match &def.kind {

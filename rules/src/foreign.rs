@@ -5,7 +5,7 @@ use crate::report::{Place, Report};
 use crate::yaml::{Node, Yaml};
 
 /// Keys that a later version will know: what they stand in, the key, and what to do until then.
-const LATER: [(&str, &str, &str); 20] = [
+const LATER: [(&str, &str, &str); 17] = [
     ("a rule file", "metrics", "metrics come in a later version"),
     ("a rule file", "snapshots", "snapshots come in a later version"),
     ("a rule file", "vars", "variables come in a later version; write the values out until then"),
@@ -15,12 +15,9 @@ const LATER: [(&str, &str, &str); 20] = [
     ("a rule", "snapshot", "rules over snapshots come in a later version; watch a signal"),
     ("a rule", "sequence", "until then a rule counts signals of one type; watch the last step alone"),
     ("a rule", "new_value", "until then list the values that are known: `source: {not: [...]}`"),
-    ("a rule", "escalate", "until then make a second rule with a higher threshold and severity"),
     ("a rule", "inhibited_by", "until then give the rule a `for`, so that the other one is told first"),
     ("a rule", "resolved_message", "an alert that resolves has the rule's title until then"),
     ("a rule", "vars", "variables come in a later version; write the values out until then"),
-    ("`absent`", "at_most", "until then `absent` is about no signal at all"),
-    ("`absent`", "forget_after", "until then an absence is told until a signal comes"),
     ("a test", "suffix", "until then only the beginning of a text can be tested: `prefix`"),
     ("a test", "contains", "until then only the beginning of a text can be tested: `prefix`"),
     ("a test", "all", "until then `[one, two]` asks for any of them"),

@@ -6,6 +6,7 @@
 
 mod code;
 mod duration;
+mod escalate;
 mod excerpt;
 mod explain;
 mod foreign;

@@ -158,7 +158,7 @@ pub(crate) fn int(node: &Node, what: &str, range: RangeInclusive<i64>, report: &
         let problem = format!("{what} is a whole number, not {}", node.describe());
         let error = report.error(Code::NotANumber, node.place, problem);
         if matches!(&node.yaml, Yaml::Map(keys) if keys.iter().any(|(key, _)| key.name == "at_most")) {
-            error.help("`threshold` is for too many; too few is `absent`");
+            error.help("`threshold` is for too many; too few is `absent: {for: 1h, expected: always, at_most: 10}`");
         }
         return None;
     };

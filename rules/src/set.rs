@@ -199,6 +199,7 @@ impl SetReader {
             self.check_alike(reports);
         }
         let limits = self.limits.map_or_else(StateLimits::default, |(.., limits)| limits);
+        self.check_standing(&limits, reports);
         self.check_cost(&limits, reports);
         let disabled = self.disabled.map(|(_, types)| types).unwrap_or_default();
         self.rules.sort_by(|(_, a), (_, b)| a.rule.name.cmp(&b.rule.name));
@@ -246,6 +247,20 @@ impl SetReader {
                 let problem = format!("`{}` is true whenever `{}` is", rule.name, first.name);
                 let help = "both alert of the same: take one out, or let them differ in what they count";
                 reports[*file].warn(Code::SameAsAnother, *place, problem, help);
+            }
+        }
+    }
+
+    /// Groups that stand from the start make no room for others, nor for each other.
+    fn check_standing(&self, limits: &StateLimits, reports: &mut [Report<'_>]) {
+        let mut standing = 0;
+        for (file, Defined { rule, place, .. }) in &self.rules {
+            let Some(groups) = definition::expected_groups(rule) else { continue };
+            standing += groups;
+            let allowed = [(groups, limits.rule_groups, "rule_groups"), (standing, limits.site_groups, "site_groups")];
+            if let Some((groups, allowed, key)) = allowed.into_iter().find(|(groups, allowed, _)| groups > allowed) {
+                let problem = format!("with `{}`, {groups} groups are expected; `{key}` allows {allowed}", rule.name);
+                reports[*file].error(Code::TooCostly, *place, problem).help("expect fewer, or raise the limit");
             }
         }
     }

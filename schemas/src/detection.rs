@@ -59,6 +59,10 @@ avro_enum! {
         SiteClosed = "site_closed",
         /// The clock of the log was set back, and the site's time starts anew.
         ClockReset = "clock_reset",
+        /// What should come was missed for so long that it is expected no more.
+        Forgotten = "forgotten",
+        /// The alert grew worse: its severity is higher from here on.
+        Escalated = "escalated",
     }
 }
 

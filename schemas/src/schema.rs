@@ -60,7 +60,7 @@ kinds! {
     /// Topics signals and detections: the end of a partition.
     Seal = "seal" 0x4e63_2724_7034_33aa,
     /// Topic detections: a change of a group's state.
-    Detection = "detection" 0xefb5_2870_18f2_af69 after ["detection.1" 0xeb4c_6a23_3395_739d, "detection.2" 0x730d_69a3_9fd3_315b, "detection.3" 0x0721_305c_4cac_8a30],
+    Detection = "detection" 0x7822_4913_8874_76bf after ["detection.1" 0xeb4c_6a23_3395_739d, "detection.2" 0x730d_69a3_9fd3_315b, "detection.3" 0x0721_305c_4cac_8a30],
     /// Topic detections: a tenant's channels from here on.
     ChannelsConfigured = "channels_configured" 0x5d38_4cfa_91c3_eca6 after ["channels_configured.1" 0xe132_df83_6fe7_6950, "channels_configured.2" 0xb599_80ca_dc37_52f0, "channels_configured.3" 0x22f0_425c_c9de_2cfc],
     /// Topic detections: an operator switched a channel on.
@@ -74,7 +74,7 @@ kinds! {
     /// Topic detections: how an attempt ended.
     AttemptEnded = "attempt_ended" 0x4012_0bf5_28c9_3ddd after ["attempt_ended.1" 0xd268_0a4e_db2c_a651, "attempt_ended.2" 0x9334_f9d9_1a46_b20a],
     /// Topic detections: somebody asks that a channel gets a detection again.
-    Resend = "resend" 0x6bf4_aea2_7b42_8533 after ["resend.1" 0x649f_8b8f_c36f_2e19],
+    Resend = "resend" 0xa6ec_c9a6_c3a3_db40 after ["resend.1" 0x649f_8b8f_c36f_2e19],
     /// Topic attempts: a row of the delivery history.
     Attempt = "attempt" 0x32ad_7f05_3491_2280 after ["attempt.1" 0xf026_17f1_ae74_e549, "attempt.2" 0xa758_955a_b7fa_d6e6],
     /// Topic snapshots: a part of a key group's state.
@@ -130,21 +130,12 @@ pub trait TopicRecord: Datum {
 /// Version of the schema that a kind has now: it has all fields, also those of records within it that are older kinds.
 const NEWEST: u8 = u8::MAX;
 
-/// The version of its fields that the oldest schema of a kind has. A resend had none of its own before: what it was grew with the
-/// detection within it, which had three versions when the first resend was written.
-const fn first_version(kind: Kind) -> u8 {
-    match kind {
-        Kind::Resend => 3,
-        _ => 1,
-    }
-}
-
 /// The schema whose fingerprint this is. Written down, not computed: a command would parse all schemas before its first record.
 /// `tests/agrees_with_avro.rs` holds each against the `apache-avro` crate.
 static KNOWN: LazyLock<BTreeMap<u64, (Kind, u8)>> = LazyLock::new(|| {
     let current = Kind::ALL.iter().map(|kind| (kind.own_fingerprint(), (*kind, NEWEST)));
     let past = Kind::ALL.iter().flat_map(|kind| {
-        let versions = kind.past().iter().zip(first_version(*kind)..);
+        let versions = kind.past().iter().zip(kind.first_version()..);
         versions.map(|((fingerprint, _), version)| (*fingerprint, (*kind, version)))
     });
     current.chain(past).collect()
@@ -165,6 +156,16 @@ pub fn open(bytes: &[u8]) -> Result<(Kind, Reader<'_>), DecodeError> {
     match KNOWN.get(&fingerprint) {
         Some((kind, version)) => Ok((*kind, reader.of_version(*version))),
         None => Err(DecodeError::UnknownSchema(fingerprint)),
+    }
+}
+
+impl Kind {
+    /// The number of its first version. A record within which stands another kind counts on from that kind's.
+    const fn first_version(self) -> u8 {
+        match self {
+            Self::Resend => 3,
+            _ => 1,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Records seeds of the simulator as golden logs: record_sim.sh SEED...
-# `days` is no seed's: `sim --record-days` made it. `semantics-2` is a story of processor/tests/timelines/story.rs, which says how.
+# `days` is no seed's: `sim --record-days` made it. `semantics-2` and `worse` are stories of processor/tests/timelines/ (story.rs, escalations.rs), which say how.
 # A recording that is there stays as it is, whatever becomes of the simulator's generator: only new ones are recorded.
 # Then: INSTA_UPDATE=always cargo test -p logystera-processor --test golden, and read what it wrote.
 set -euo pipefail

@@ -29,7 +29,7 @@ use super::{
 /// | `silence s1 1h..3h`, `unsilence s1` | rows; holds between these times; is ended by hand |
 /// | `firing 1`, `resolved 2`, `suppressed 3` | rows of the detection with this `seq`, of a group and an episode of its own |
 /// | `firing 1 x e1`, `resolved 2 x e1 6m` | the same, of group `x` and episode 1; found so long ago |
-/// | `firing 1 severity=warning` | the same, of another severity (critical), rule, site or subsystem |
+/// | `firing 1 severity=warning` | the same, of another severity (critical), rule, site, subsystem or reason |
 /// | `firing 1 x e1 @blog` | the same of another site |
 /// | `firing 1 once=yes reason=suppression_expired` | the same of a rule that tells each match; found for this reason |
 /// | `severity info` | from here on detections are so bad |

@@ -187,8 +187,9 @@ fn coming(next: Next) -> &'static str {
         Next::Unmet => "the condition becomes false, or is judged, if nothing comes before",
         Next::ForOver => "it has held for long enough: it fires",
         Next::ResolveOver => "the alert is over",
+        Next::Worse => "it fires for long enough to grow worse",
         Next::SuppressionOver => "the suppression ends: what holds then is told again",
-        Next::Forgotten => "nothing is left to remember: the group goes",
+        Next::Forgotten => "the group is forgotten",
     }
 }
 
@@ -219,6 +220,7 @@ fn group_object(group: &GroupView) -> Value {
             Next::Unmet => "unmet",
             Next::ForOver => "for_over",
             Next::ResolveOver => "resolve_over",
+            Next::Worse => "worse",
             Next::SuppressionOver => "suppression_over",
             Next::Forgotten => "forgotten",
         };

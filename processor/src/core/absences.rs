@@ -6,7 +6,6 @@ use std::sync::Arc;
 use logystera_schemas::catalogue::SignalTypes;
 use logystera_schemas::time::SiteMs;
 
-use super::conditions::{ConditionPlan, ConditionState};
 use super::episode::Event;
 use super::rule_groups::RuleGroups;
 
@@ -21,10 +20,10 @@ impl RuleGroups {
         self.absences_unset = false;
         let program = Arc::clone(&self.program);
         for (index, rule, plan) in program.iter() {
-            let (ConditionPlan::Absence(plan), Some(signal)) = (&plan.condition, rule.signal) else { continue };
+            let (Some(plan), Some(signal)) = (plan.condition.absence(), rule.signal) else { continue };
             let is_on = self.enabled.contains(signal);
             self.each_group(index, |group| {
-                let ConditionState::Absence(absence) = &mut group.condition else { return false };
+                let Some(absence) = group.condition.absence_mut() else { return false };
                 match absence.base {
                     Some(base) if after_blindness => absence.base = Some(base.max(watermark)),
                     None if is_on && absence.is_expected(plan) => absence.base = Some(watermark),
@@ -55,13 +54,13 @@ impl RuleGroups {
         self.absences_unset |= !is_known;
         let program = Arc::clone(&self.program);
         for (index, rule, plan) in program.iter() {
-            let (ConditionPlan::Absence(absence_plan), Some(signal)) = (&plan.condition, rule.signal) else { continue };
+            let (Some(absence_plan), Some(signal)) = (plan.condition.absence(), rule.signal) else { continue };
             let is_on = enabled.contains(signal);
             if before.contains(signal) == is_on {
                 continue;
             }
             self.each_group(index, |group| {
-                let ConditionState::Absence(absence) = &mut group.condition else { return false };
+                let Some(absence) = group.condition.absence_mut() else { return false };
                 absence.base = (is_on && is_known && absence.is_expected(absence_plan)).then_some(now);
                 if !is_on {
                     // The end of the condition emits nothing by itself.

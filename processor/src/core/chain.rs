@@ -32,6 +32,8 @@ avro_record! {
 pub(crate) struct Emission<'a> {
     /// Key of the group.
     pub(crate) group: &'a [u8],
+    /// How bad it is.
+    pub(crate) severity: Severity,
     /// State that was reached.
     pub(crate) state: DetectionState,
     /// Why.
@@ -75,7 +77,7 @@ impl DetectionChain {
             rule: rule.name.clone(),
             revision: rule.revision.clone(),
             title: rule.title.clone(),
-            severity: rule.severity,
+            severity: emission.severity,
             subsystem: rule.subsystem.clone(),
             state: emission.state,
             reason: emission.reason,

@@ -3,7 +3,7 @@
 
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::detection::{DetectionReason, DetectionState};
-use logystera_schemas::limits::REMINDERS_MAX;
+use logystera_schemas::limits::{ESCALATIONS_MAX, REMINDERS_MAX};
 use logystera_schemas::time::SiteMs;
 
 /// Where a group stands.
@@ -36,6 +36,8 @@ pub(crate) struct Spans {
     pub(crate) suppress_ms: i64,
     /// How long the condition must be false.
     pub(crate) resolve_after_ms: i64,
+    /// How long it must fire until it is worse, step by step.
+    pub(crate) worse_after_ms: [Option<i64>; ESCALATIONS_MAX],
 }
 
 /// What happens to a group.
@@ -61,6 +63,8 @@ pub(crate) enum Event {
         /// How many signals it stands for.
         count: u64,
     },
+    /// `worse_at` was reached: see [`Episode::rise`].
+    WorseOver,
 }
 
 /// What a transition tells the world.
@@ -93,6 +97,10 @@ pub(crate) struct Episode {
     pub(crate) started_at: SiteMs,
     /// Reminders of the episode so far: firings that only time brought about.
     pub(crate) reminders: u32,
+    /// How often it grew worse.
+    pub(crate) level: u8,
+    /// When it grows worse if it still fires.
+    pub(crate) worse_at: Option<SiteMs>,
 }
 
 impl Episode {
@@ -129,6 +137,7 @@ impl Episode {
         match (self.phase, event) {
             (Phase::Inactive, Event::Met { count }) => {
                 (self.count, self.started_at, self.reminders) = (count, now, 0);
+                (self.level, self.worse_at) = (0, None);
                 if spans.for_ms > 0 {
                     self.phase = Phase::Pending { for_at: now.plus(spans.for_ms) };
                     return None;
@@ -173,11 +182,43 @@ impl Episode {
                 }
             }
             // The condition is what it was, or the deadline no longer stands: nothing changes.
-            (Phase::Inactive, Event::Unmet | Event::ForOver | Event::ResolveOver)
+            (_, Event::WorseOver)
+            | (Phase::Inactive, Event::Unmet | Event::ForOver | Event::ResolveOver)
             | (Phase::Pending { .. }, Event::Met { .. } | Event::ResolveOver)
             | (Phase::Firing, Event::Met { .. } | Event::ForOver | Event::ResolveOver)
             | (Phase::Clearing { .. }, Event::Unmet | Event::ForOver)
             | (_, Event::Happened { .. }) => None,
+        }
+    }
+
+    /// Grows worse at `now` if it fires and the steps are reached: `level` of them by what it counts, or those whose time has
+    /// come. `emit` is what it says at this moment besides: that is said as what it is now, or something is said of itself, even
+    /// while a suppression runs.
+    pub(crate) fn rise(&mut self, level: u8, emit: Option<Emit>, now: SiteMs, spans: &Spans) -> Option<Emit> {
+        if self.phase != Phase::Firing {
+            return emit;
+        }
+        let before = self.level;
+        self.level = self.level.max(level);
+        while let Some(due) = self.worse_at.filter(|due| *due <= now) {
+            let after = |level: u8| spans.worse_after_ms.get(usize::from(level)).copied().flatten();
+            // The rule may have fewer steps now.
+            let Some(this) = after(self.level) else {
+                self.worse_at = None;
+                break;
+            };
+            self.worse_at = after(self.level + 1).map(|next| due.plus(next - this));
+            self.level += 1;
+        }
+        match emit {
+            _ if self.level == before => emit,
+            Some(Emit { state: DetectionState::Firing, .. }) => emit,
+            Some(Emit { state: DetectionState::Suppressed, .. }) => {
+                // It is told after all.
+                self.held -= 1;
+                Some(self.announce(DetectionReason::Escalated, now, spans))
+            }
+            _ => Some(self.announce(DetectionReason::Escalated, now, spans)),
         }
     }
 
@@ -195,10 +236,12 @@ impl Episode {
             Phase::Inactive | Phase::Firing => {}
         }
         self.suppressed_until = self.suppressed_until.map(|until| until.plus(-ms));
+        self.worse_at = self.worse_at.map(|at| at.plus(-ms));
     }
 
     fn fire(&mut self, now: SiteMs, spans: &Spans) -> Emit {
         self.phase = Phase::Firing;
+        self.worse_at = spans.worse_after_ms[0].map(|ms| now.plus(ms));
         if self.suppressed_until.is_some() {
             self.held += 1;
             return Emit { state: DetectionState::Suppressed, reason: DetectionReason::Firing, held: self.held };
@@ -243,17 +286,22 @@ impl Datum for Phase {
 impl Datum for Episode {
     fn write(&self, to: &mut Writer) {
         self.phase.write(to);
-        to.long(i64::from(self.announced) | i64::from(self.owed) << 1);
+        let worse = i64::from(self.level) << 2 | i64::from(self.worse_at.is_some()) << 4;
+        to.long(i64::from(self.announced) | i64::from(self.owed) << 1 | worse);
         self.suppressed_until.write(to);
         self.held.write(to);
         self.count.write(to);
         self.started_at.write(to);
         self.reminders.write(to);
+        if let Some(at) = &self.worse_at {
+            at.write(to);
+        }
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let phase = Phase::read(from)?;
-        let flags = from.index(4)?;
+        // Of those that were stored before alerts could grow worse only the lowest two bits are set.
+        let flags = from.index(32)?;
         Ok(Self {
             phase,
             announced: flags & 1 != 0,
@@ -263,6 +311,8 @@ impl Datum for Episode {
             count: Datum::read(from)?,
             started_at: Datum::read(from)?,
             reminders: Datum::read(from)?,
+            level: (flags >> 2 & 3) as u8,
+            worse_at: if flags & 16 != 0 { Some(Datum::read(from)?) } else { None },
         })
     }
 }

@@ -65,7 +65,7 @@ impl RuleGroups {
         out: &mut Vec<Detection>,
     ) -> bool {
         let mut victim: Option<(Rank, RuleIndex, GroupKey)> = None;
-        let can_go = |index: &RuleIndex| !program.plan(*index).condition.has_standing_group();
+        let can_go = |index: &RuleIndex| !program.plan(*index).stands;
         for index in program.one_or_all(of).filter(can_go) {
             let RuleState { groups, order, .. } = &mut self.rules[index.at()];
             let spared = spared.filter(|(of, _)| *of == index).map(|(_, key)| key);
@@ -107,6 +107,7 @@ impl RuleGroups {
             rule,
             Emission {
                 group: &[],
+                severity: rule.severity,
                 state: DetectionState::Firing,
                 reason: DetectionReason::Overflow,
                 count,

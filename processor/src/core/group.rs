@@ -48,9 +48,13 @@ pub(crate) enum Deadline {
     For,
     /// The condition has been false for long enough.
     Resolve,
+    /// It was missed for long enough: the group goes, whatever its episode.
+    Forget,
+    /// It has fired for so long that it is worse.
+    Worse,
     /// The suppression ends.
     Suppression,
-    /// Nothing is left to remember.
+    /// Nothing is left to remember: the group goes.
     Expiry,
 }
 
@@ -113,9 +117,15 @@ impl Group {
             Phase::Inactive | Phase::Firing => None,
         };
         let expiry = if episode.is_idle() { self.condition.empties_at(&plan.condition) } else { None };
+        let forget = self.condition.forgets_at(&plan.condition, stand_still);
         [
             condition.map(|at| (at, Deadline::Condition)),
             phase,
+            forget.map(|at| (at, Deadline::Forget)),
+            episode
+                .worse_at
+                .filter(|_| plan.escalates && episode.phase == Phase::Firing)
+                .map(|at| (at, Deadline::Worse)),
             episode.suppressed_until.map(|at| (at, Deadline::Suppression)),
             expiry.map(|at| (at, Deadline::Expiry)),
         ]
@@ -129,15 +139,16 @@ impl Group {
             Deadline::Condition => self.condition.turn(&plan.condition, self.episode.holds(), at),
             Deadline::For => Event::ForOver,
             Deadline::Resolve => Event::ResolveOver,
+            Deadline::Worse => Event::WorseOver,
             Deadline::Suppression => Event::SuppressionOver,
-            Deadline::Expiry => return None,
+            Deadline::Forget | Deadline::Expiry => return None,
         })
     }
 
-    /// Applies an event at site time `now`. Gives what the detection says that it brings about.
+    /// Applies what happens at site time `now`, if anything does. Gives what the detection says that it brings about.
     pub(crate) fn step<'k>(
         &mut self,
-        event: Event,
+        event: Option<Event>,
         now: SiteMs,
         rule: &Rule,
         plan: &Plan,
@@ -145,10 +156,10 @@ impl Group {
     ) -> Option<Emission<'k>> {
         let suppress_ms = plan.spans.suppress_ms;
         let once = match event {
-            Event::Happened { at, count } => self.episode.happen(at, count, now, suppress_ms),
-            Event::SuppressionOver if plan.condition.tells_each() => self.episode.tell_held(now, suppress_ms)?,
+            Some(Event::Happened { at, count }) => self.episode.happen(at, count, now, suppress_ms),
+            Some(Event::SuppressionOver) if plan.condition.tells_each() => self.episode.tell_held(now, suppress_ms)?,
             event => {
-                let emit = self.episode.step(event, now, &plan.spans)?;
+                let emit = self.turn(event, now, plan)?;
                 return Some(self.emission(rule, key, emit, now));
             }
         };
@@ -158,6 +169,17 @@ impl Group {
             self.evidence.clear();
         }
         Some(emission)
+    }
+
+    /// What happens to the episode at `now`, and what it has to say then.
+    #[inline]
+    fn turn(&mut self, event: Option<Event>, now: SiteMs, plan: &Plan) -> Option<Emit> {
+        let emit = event.and_then(|event| self.episode.step(event, now, &plan.spans));
+        if !plan.escalates || self.episode.phase != Phase::Firing {
+            return emit;
+        }
+        let level = self.condition.level(&plan.condition, now);
+        self.episode.rise(level, emit, now, &plan.spans)
     }
 
     /// All times go back by `ms`; the site had reached `now` before. The start of an episode stays, because its id is
@@ -194,6 +216,7 @@ impl Group {
         };
         Emission {
             group: key,
+            severity: rule.severity_at(self.episode.level),
             state: emit.state,
             reason,
             count: self.episode.count,
@@ -231,7 +254,7 @@ impl Group {
 
 /// The most bytes that a group of the rule can count for.
 pub fn bytes_max(rule: &Rule) -> usize {
-    let condition = ConditionPlan::new(&rule.condition);
+    let condition = ConditionPlan::new(&rule.condition, rule.levels());
     GROUP_BYTES + group_key::bytes_max(rule) + condition.bytes_max() + evidence::bytes_max(rule)
 }
 

@@ -36,6 +36,13 @@ impl GroupKey {
         Self::from_slice(to.as_bytes())
     }
 
+    /// The group of this value, of a rule that groups by one field.
+    pub(crate) fn of_value(value: &Value<'_>) -> Self {
+        let mut to = Writer::new();
+        write_present(&mut to, value);
+        Self::from_slice(to.as_bytes())
+    }
+
     /// The key with these bytes.
     pub(crate) fn from_slice(bytes: &[u8]) -> Self {
         Self(SmallVec::from_slice(bytes))

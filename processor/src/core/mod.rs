@@ -74,7 +74,7 @@ pub use group::bytes_max as group_bytes_max;
 pub use holding::HeldTotal;
 pub use log_time::LogTime;
 pub use record::{Outcomes, SiteRecord};
-pub use rule::{Condition, Expected, Rule, RuleSet, StateLimits};
+pub use rule::{Condition, Escalation, Expected, Rule, RuleSet, StateLimits, Worse};
 pub use spool::{KeyWindow, SilentSince, Spool};
 pub use standing::{GroupStanding, Stage};
 pub use state::{Known, Put};

@@ -46,6 +46,10 @@ pub(crate) struct Plan {
     pub(crate) spans: Spans,
     /// The plan of its condition.
     pub(crate) condition: ConditionPlan,
+    /// Whether its alerts grow worse.
+    pub(crate) escalates: bool,
+    /// Whether its groups stand from the start: then none makes room for another.
+    pub(crate) stands: bool,
 }
 
 impl RuleIndex {
@@ -127,8 +131,14 @@ impl Plan {
 
     /// The plan of a rule.
     pub(crate) fn new(rule: &Rule) -> Self {
-        let spans =
-            Spans { for_ms: rule.for_ms, suppress_ms: rule.suppress_ms, resolve_after_ms: rule.resolve_after_ms };
-        Self { spans, condition: ConditionPlan::new(&rule.condition) }
+        let spans = Spans {
+            for_ms: rule.for_ms,
+            suppress_ms: rule.suppress_ms,
+            resolve_after_ms: rule.resolve_after_ms,
+            worse_after_ms: rule.worse_after_ms(),
+        };
+        let condition = ConditionPlan::new(&rule.condition, rule.levels());
+        let stands = condition.standing_groups().is_some();
+        Self { spans, condition, escalates: !rule.escalate.is_empty(), stands }
     }
 }

@@ -44,7 +44,15 @@ impl RuleGroups {
             let shows_others = program.rule(kept).evidence != old_rule.evidence;
             next.rules[kept.at()].extras = state.extras;
             next.rules[kept.at()].extras_dirty = true;
+            let plan = program.plan(kept);
             for (key, mut group) in state.groups {
+                // The span until it is forgotten may be another now.
+                if group.condition.forgets_at(&plan.condition, self.absences_wait).is_some_and(|at| at <= now) {
+                    let end = group.end(program.rule(kept), &key, DetectionReason::Forgotten, now);
+                    out.extend(end.map(|emission| chain.emit(program.rule(kept), emission)));
+                    next.gone.insert((old_rule.name.clone(), key));
+                    continue;
+                }
                 if shows_others {
                     group.evidence.clear();
                 }

@@ -4,9 +4,9 @@ use logystera_schemas::batch::Fields;
 use logystera_schemas::catalogue::{SignalType, SignalTypes};
 use logystera_schemas::detection::{BundleSpec, Severity};
 use logystera_schemas::ids::{RuleName, Sha256Digest};
-use logystera_schemas::limits::{RULE_GROUPS_MAX, SITE_GROUPS_MAX, SITE_STATE_BYTES_MAX};
+use logystera_schemas::limits::{ESCALATIONS_MAX, RULE_GROUPS_MAX, SITE_GROUPS_MAX, SITE_STATE_BYTES_MAX};
 
-use super::filter::Filter;
+use super::filter::{Filter, Predicate};
 use super::template::Template;
 
 /// A checked set of rules and limits: what a `SiteConfigured` names.
@@ -73,6 +73,9 @@ pub struct Rule {
     pub group_by: Vec<usize>,
     /// When the rule's condition is true.
     pub condition: Condition,
+    /// When its alert grows worse, and how bad it is then: each later step is reached later and is more severe; at most
+    /// [`ESCALATIONS_MAX`](logystera_schemas::limits::ESCALATIONS_MAX).
+    pub escalate: Vec<Escalation>,
     /// How long the condition must hold, in milliseconds.
     pub for_ms: i64,
     /// How long after an emitted firing no other is emitted for the group, in milliseconds.
@@ -89,6 +92,24 @@ pub struct Rule {
     pub advice: Option<String>,
     /// How its alerts may be put together; for the alerter, the engine only hands it on.
     pub bundle: Option<BundleSpec>,
+}
+
+/// A step at which an alert grows worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Escalation {
+    /// When it is reached.
+    pub when: Worse,
+    /// How bad it is from then on.
+    pub severity: Severity,
+}
+
+/// When an alert grows worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worse {
+    /// When the measure of the condition, a count, a sum or different values, reaches so much.
+    At(u64),
+    /// When it has fired for so long, in milliseconds.
+    After(i64),
 }
 
 /// When a rule's condition is true.
@@ -157,12 +178,17 @@ pub enum Condition {
     All(Vec<Condition>),
     /// Each match by itself.
     Each,
-    /// No match for `for_ms`.
+    /// At most `at_most` matches in the window `(t - for_ms, t]`.
     Absent {
         /// How long, in milliseconds.
         for_ms: i64,
-        /// Whether it counts before the first match.
+        /// What is expected, and from when on.
         expected: Expected,
+        /// Matches that are still too few; 0: that none came.
+        at_most: u32,
+        /// How long a group is missed until it is forgotten, in milliseconds; longer than `for_ms`. None: for ever. It is no part
+        /// of what the rule counts.
+        forget_after_ms: Option<i64>,
     },
     /// The whole site is silent for `after_ms` of open time.
     Blind {
@@ -171,13 +197,16 @@ pub enum Condition {
     },
 }
 
-/// Whether an absence counts before the first match.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What an absence waits for, and from when on.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// From the first watermark after the configuration.
+    /// A match, from the first watermark after the configuration.
     Always,
-    /// Only once a first match was seen.
+    /// A match, only once a first one was seen.
     OnceSeen,
+    /// As `Always`, a match with each value that passes this test of the rule's one field of `group_by`. A signal with another
+    /// value is no match.
+    Values(Predicate),
 }
 
 impl Condition {
@@ -188,6 +217,34 @@ impl Condition {
 }
 
 impl Rule {
+    /// How bad it is after so many steps.
+    pub fn severity_at(&self, level: u8) -> Severity {
+        let reached = self.escalate.get(..usize::from(level)).unwrap_or(&self.escalate);
+        reached.last().map_or(self.severity, |step| step.severity)
+    }
+
+    /// What the measure must reach for each step, in their order; the largest number for one that it does not reach.
+    pub(crate) fn levels(&self) -> [u64; ESCALATIONS_MAX] {
+        let mut levels = [u64::MAX; ESCALATIONS_MAX];
+        for (level, step) in levels.iter_mut().zip(&self.escalate) {
+            if let Worse::At(at) = step.when {
+                *level = at;
+            }
+        }
+        levels
+    }
+
+    /// How long it fires until each step, in milliseconds.
+    pub(crate) fn worse_after_ms(&self) -> [Option<i64>; ESCALATIONS_MAX] {
+        let mut after = [None; ESCALATIONS_MAX];
+        for (after, step) in after.iter_mut().zip(&self.escalate) {
+            if let Worse::After(ms) = step.when {
+                *after = Some(ms);
+            }
+        }
+        after
+    }
+
     /// Whether a signal of the rule's type passes the filter.
     pub fn matches(&self, fields: &Fields<'_>) -> bool {
         self.filter.holds(fields)

@@ -7,7 +7,7 @@ use logystera_schemas::avro::{DecodeError, Writer};
 use logystera_schemas::avro_record;
 use logystera_schemas::batch::{Fields, Frame, Value};
 use logystera_schemas::catalogue::{SignalType, SignalTypes};
-use logystera_schemas::detection::Detection;
+use logystera_schemas::detection::{Detection, DetectionReason};
 use logystera_schemas::ids::RuleName;
 use logystera_schemas::time::SiteMs;
 
@@ -108,9 +108,11 @@ impl RuleGroups {
 
     fn add_standing_groups(&mut self) {
         let program = Arc::clone(&self.program);
-        for (index, _, plan) in program.iter().filter(|(_, _, plan)| plan.condition.has_standing_group()) {
-            if let Some(group) = Group::new(plan) {
-                self.insert(index, GroupKey::default(), group);
+        for (index, _, plan) in program.iter() {
+            for key in plan.condition.standing_groups().into_iter().flatten() {
+                if let Some(group) = Group::new(plan) {
+                    self.insert(index, key, group);
+                }
             }
         }
     }
@@ -214,18 +216,17 @@ impl RuleGroups {
         if is_evidence {
             group.evidence.add(rule, signal, fields, at, &mut self.scratch);
         }
-        if let Some(event) = turned
-            && let Some(emission) = group.step(event, now, rule, plan, &key)
-        {
-            out.push(chain.emit(rule, emission));
-        }
+        let emission = group.step(turned, now, rule, plan, &key);
+        let is_told = emission.is_some();
+        out.extend(emission.map(|emission| chain.emit(rule, emission)));
         state.order.update(&key, group);
         self.bytes = self.bytes + group.bytes(&key) - bytes_before;
         if !std::mem::replace(&mut group.dirty, true) {
             self.changed.push((index, key.clone()));
         }
         // An entry that is too early is put off when it comes due.
-        let is_put_off = turned.is_none() && group.scheduled != SiteMs::MAX && group.condition.only_puts_off();
+        let is_put_off =
+            turned.is_none() && !is_told && group.scheduled != SiteMs::MAX && group.condition.only_puts_off();
         debug_assert!(
             !is_put_off || group.next(plan, self.absences_wait).is_none_or(|(next, _)| next >= group.scheduled)
         );
@@ -252,7 +253,7 @@ impl RuleGroups {
         let Matched::Inside { turned: Some(event), .. } = group.take(plan, matching) else { return };
         group.evidence.add(rule, signal, fields, at, &mut self.scratch);
         let key = GroupKey::of(rule, fields);
-        out.extend(group.step(event, now, rule, plan, &key).map(|emission| chain.emit(rule, emission)));
+        out.extend(group.step(Some(event), now, rule, plan, &key).map(|emission| chain.emit(rule, emission)));
     }
 
     /// Runs the earliest deadline, which is at or before the time that the site has reached.
@@ -270,10 +271,13 @@ impl RuleGroups {
         };
         let bytes_before = group.bytes(&key);
         let Some(event) = group.event_of(due, at, plan) else {
-            self.remove(index, &key);
+            if let Some(group) = self.remove(index, &key) {
+                let end = group.end(rule, &key, DetectionReason::Forgotten, at);
+                out.extend(end.map(|emission| chain.emit(rule, emission)));
+            }
             return;
         };
-        if let Some(emission) = group.step(event, at, rule, plan, &key) {
+        if let Some(emission) = group.step(Some(event), at, rule, plan, &key) {
             out.push(chain.emit(rule, emission));
         }
         state.order.update(&key, group);

@@ -67,9 +67,11 @@ pub enum Next {
     ForOver,
     /// The condition was false for as long as the rule asks: the alert is over.
     ResolveOver,
+    /// It fires for long enough to grow worse.
+    Worse,
     /// The suppression ends.
     SuppressionOver,
-    /// Nothing is left to remember.
+    /// Nothing is left to remember, or what stayed away is missed no more: the group goes.
     Forgotten,
 }
 
@@ -171,7 +173,8 @@ impl Group {
                 Deadline::For => Next::ForOver,
                 Deadline::Resolve => Next::ResolveOver,
                 Deadline::Suppression => Next::SuppressionOver,
-                Deadline::Expiry => Next::Forgotten,
+                Deadline::Worse => Next::Worse,
+                Deadline::Forget | Deadline::Expiry => Next::Forgotten,
             };
             (at, next)
         });

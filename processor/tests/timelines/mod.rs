@@ -2,9 +2,11 @@
 
 use crate::support::{Sig, World};
 
+mod absences;
 mod clock;
 mod days;
 mod each;
+mod escalations;
 mod keys;
 mod measures;
 mod refusals;

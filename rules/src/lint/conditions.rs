@@ -18,7 +18,7 @@ pub(super) fn check(node: &Node, rule: &Rule, report: &mut Report<'_>) {
     filter(node, rule, signal, report);
     groups(node, rule, signal, report);
     match &rule.condition {
-        Condition::Absent { expected, .. } => absence(node, rule, signal, *expected, report),
+        Condition::Absent { expected, .. } => absence(node, rule, signal, expected, report),
         Condition::All(measures) => measures.iter().for_each(|one| measure(node, rule, signal, one, report)),
         one => measure(node, rule, signal, one, report),
     }
@@ -139,7 +139,7 @@ fn groups(node: &Node, rule: &Rule, signal: SignalType, report: &mut Report<'_>)
     }
 }
 
-fn absence(node: &Node, rule: &Rule, signal: SignalType, expected: Expected, report: &mut Report<'_>) {
+fn absence(node: &Node, rule: &Rule, signal: SignalType, expected: &Expected, report: &mut Report<'_>) {
     let fields = &signal.def().fields;
     if let Some((field, outcome)) = signal.def().field("outcome") {
         let names = outcome.kind.symbols().iter().any(|symbol| GOOD.contains(&symbol.as_str()));
@@ -156,12 +156,15 @@ fn absence(node: &Node, rule: &Rule, signal: SignalType, expected: Expected, rep
         }
     }
     let items = node.get("group_by").map(Node::items).unwrap_or_default();
-    for (field, item) in rule.group_by.iter().zip(items).filter(|(field, _)| fields[**field].kind == FieldKind::Hash) {
+    let are_made = *expected == Expected::OnceSeen;
+    let by_hash =
+        rule.group_by.iter().zip(items).filter(|(field, _)| are_made && fields[**field].kind == FieldKind::Hash);
+    for (field, item) in by_hash {
         let problem = format!("each `{}` that came once is missed when it stays away", fields[*field].name);
-        let help = "strangers come and go: group an absence by what the site itself has, such as a job";
+        let help = "such things come and go: group an absence by what the site itself has, such as a job";
         report.warn(Code::AbsenceByStranger, item.place, problem, help);
     }
-    if expected == Expected::OnceSeen && rule.group_by.is_empty() {
+    if *expected == Expected::OnceSeen && rule.group_by.is_empty() {
         for predicate in rule.filter.tests().filter(|predicate| !predicate.negated) {
             let def = &fields[predicate.field];
             if let FieldKind::Ident { .. } = def.kind {

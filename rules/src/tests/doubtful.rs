@@ -113,8 +113,11 @@ fn absences_that_are_none() {
         ),
         ("  signal: mail.outcome\n  where: {outcome: {not: failed}}\n  absent: {for: 1h, expected: always}\n", vec![]),
         ("  signal: mail.outcome\n  absent: {for: 1h, expected: always}\n", vec![]),
-        ("  signal: auth.attempt\n  group_by: [source]\n  absent: {for: 1h, expected: once_seen}\n", vec!["W210"]),
-        ("  signal: cron.run\n  group_by: [job]\n  absent: {for: 1h, expected: once_seen}\n", vec![]),
+        (
+            "  signal: php.error\n  group_by: [message_hash]\n  absent: {for: 1h, expected: once_seen, forget_after: 1d}\n",
+            vec!["W210"],
+        ),
+        ("  signal: cron.run\n  group_by: [job]\n  absent: {for: 1h, expected: once_seen, forget_after: 1d}\n", vec![]),
         ("  signal: cron.run\n  where: {job: a}\n  absent: {for: 1h, expected: once_seen}\n", vec!["W211"]),
         ("  signal: cron.run\n  where: {job: {not: a}}\n  absent: {for: 1h, expected: once_seen}\n", vec![]),
         ("  signal: cron.run\n  where: {job: a}\n  absent: {for: 1h, expected: always}\n", vec![]),

@@ -28,6 +28,15 @@ pub const RATIO_MIN: i64 = 100;
 pub const RATIO_MAX: i64 = 10_000;
 /// Longest window, `for`, `suppress`, `resolve_after` or absence of a rule: 7 days, the age that a signal may reach.
 pub const RULE_SPAN_MS_MAX: i64 = 7 * 86_400_000;
+/// Longest absence, in milliseconds: 90 days. It is a time, no window: nothing is kept of what lies between.
+pub const ABSENT_MS_MAX: i64 = 90 * 86_400_000;
+/// Matches in the span of an absence that are too few, at most: each takes its time.
+pub const ABSENT_AT_MOST_MAX: i64 = 256;
+/// Longest time until what stays away is forgotten, in milliseconds: 180 days.
+pub const FORGET_AFTER_MS_MAX: i64 = 180 * 86_400_000;
+/// Longest test of a rule that is no absence, in milliseconds; one of an absence lasts as long as it may be remembered, and a
+/// day more.
+pub const RULE_TEST_MS_MAX: i64 = RULE_SPAN_MS_MAX;
 /// How often an episode that goes on is told again, once a suppression: what one jump of a site's time can bring about
 /// must have a bound. With the default of an hour that is eight days.
 pub const REMINDERS_MAX: u32 = 200;
@@ -39,6 +48,8 @@ pub const EVIDENCE_SIGNALS_MAX: usize = 10;
 pub const EVIDENCE_VALUE_BYTES_MAX: usize = 64;
 /// Bytes of a group's evidence (design, section 6).
 pub const EVIDENCE_BYTES_MAX: usize = 512;
+/// Steps at which the alert of a rule grows worse: there are two severities above the lowest.
+pub const ESCALATIONS_MAX: usize = 2;
 /// Fields in a rule's `group_by`.
 pub const GROUP_FIELDS_MAX: usize = 4;
 /// Rules of one site.
@@ -97,6 +108,8 @@ pub const RULE_TESTS_MAX: usize = 50;
 pub const RULE_TEST_TIMES_MAX: i64 = 10_000;
 
 const _: () = assert!(RULE_SPAN_MS_MAX <= u32::MAX as i64, "times in a window are u32 deltas");
+const _: () = assert!(RULE_SPAN_MS_MAX <= ABSENT_MS_MAX, "what was allowed stays so");
+const _: () = assert!(ABSENT_MS_MAX < FORGET_AFTER_MS_MAX, "the longest absence can be told before it is forgotten");
 const _: () = assert!(PANES_DEFAULT <= PANES_MAX as i64, "the default is allowed");
 const _: () = assert!(SUM_MAX < 1 << 53, "a pane of a sum holds more than any rule asks for");
 const _: () = assert!(PERCENTILE_MAX < 1_000, "some part lies above every percentile");

@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use logystera_processor::core::{Condition, Engine, Expected, Rule, RuleSet};
+use logystera_processor::core::{Condition, Engine, Rule, RuleSet};
 use logystera_rules::from_yaml;
 use logystera_schemas::catalogue::{FieldDef, SignalType};
 use logystera_schemas::limits::BLIND_AFTER_MS_MIN;
@@ -160,16 +160,14 @@ fn rule_text(rule: &Rule) -> String {
         let _ = write!(text, ",\"group_by\":{group_by},\"evidence\":{evidence}");
     }
     let _ = match rule.condition {
-        Condition::Absent { for_ms, expected } => {
-            let expected = if expected == Expected::Always { "always" } else { "once_seen" };
-            write!(text, ",\"absent\":{{\"for\":\"{for_ms}ms\",\"expected\":\"{expected}\"}}")
-        }
+        Condition::Absent { .. } => write!(text, ",\"absent\":{}", where_text::absent(rule, fields)),
         Condition::Blind { after_ms } => {
             write!(text, ",\"absent\":{{\"blind_after\":\"{}ms\"}}", after_ms.max(BLIND_AFTER_MS_MIN))
         }
         Condition::Each => write!(text, ",\"each\":{{}}"),
         ref threshold => write!(text, ",\"threshold\":{}", where_text::threshold(threshold, fields)),
     };
+    text += &where_text::escalate(rule);
     let (for_ms, told) = match rule.condition {
         Condition::Each => (0, "{count} on {site}"),
         Condition::Absent { .. } | Condition::Blind { .. } => (0, "{site}: {within}"),

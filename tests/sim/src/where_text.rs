@@ -1,9 +1,10 @@
-//! A drawn filter and a drawn threshold as a rule file has them.
+//! A drawn filter and a drawn condition as a rule file has them.
 
 use std::collections::BTreeMap;
 
-use logystera_processor::core::{Clause, Condition, Filter, Part, Test};
+use logystera_processor::core::{Clause, Condition, Expected, Filter, Part, Rule, Test, Worse};
 use logystera_schemas::catalogue::{FieldDef, FieldKind};
+use logystera_schemas::limits::FORGET_AFTER_MS_MAX;
 
 /// The filter; of several clauses under one key the first, and no test that no value passes.
 pub(crate) fn filter(filter: &Filter, fields: &[FieldDef]) -> String {
@@ -80,6 +81,43 @@ fn test(test: &Test, def: &FieldDef, fields: &[FieldDef]) -> Option<String> {
         }
         (Test::IntIn { .. } | Test::IntOneOf(_), _) => None,
     }
+}
+
+/// An absence. One of groups that is drawn without an end gets one, which a file must name.
+pub(crate) fn absent(rule: &Rule, fields: &[FieldDef]) -> String {
+    let Condition::Absent { for_ms, expected, at_most, forget_after_ms } = &rule.condition else {
+        return String::new();
+    };
+    let (expected, forget) = match expected {
+        Expected::Always => ("\"always\"".to_owned(), None),
+        Expected::OnceSeen => {
+            let end = (!rule.group_by.is_empty()).then_some(FORGET_AFTER_MS_MAX);
+            ("\"once_seen\"".to_owned(), forget_after_ms.or(end))
+        }
+        Expected::Values(predicate) => {
+            let listed = test(&predicate.test, &fields[predicate.field], fields).unwrap_or_default();
+            (if listed.starts_with('[') { listed } else { format!("[{listed}]") }, None)
+        }
+    };
+    let forget = forget.map(|ms| format!(",\"forget_after\":\"{ms}ms\"")).unwrap_or_default();
+    format!("{{\"for\":\"{for_ms}ms\",\"expected\":{expected},\"at_most\":{at_most}{forget}}}")
+}
+
+/// The steps at which a rule's alert grows worse, as far as each is more severe than what was before.
+pub(crate) fn escalate(rule: &Rule) -> String {
+    let mut severity = rule.severity;
+    let mut steps = Vec::new();
+    for step in &rule.escalate {
+        if step.severity > severity {
+            let when = match step.when {
+                Worse::At(at) => format!("\"at\":{at}"),
+                Worse::After(ms) => format!("\"after\":\"{ms}ms\""),
+            };
+            steps.push(format!("{{{when},\"severity\":\"{}\"}}", step.severity));
+            severity = step.severity;
+        }
+    }
+    if steps.is_empty() { String::new() } else { format!(",\"escalate\":[{}]", steps.join(",")) }
 }
 
 /// A threshold: its measures, and their window.

@@ -108,6 +108,7 @@ impl State {
             rule,
             Emission {
                 group: &[],
+                severity: rule.severity,
                 state,
                 reason,
                 count: 0,

@@ -5,7 +5,7 @@ use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::time::SiteMs;
 
 use super::super::episode::Event;
-use super::kind::{self, Match, Progress, Taken};
+use super::kind::{self, Levels, Match, Progress, Taken};
 use super::window::{Size, Window};
 
 /// The field that says how many signals a sender merged into one.
@@ -27,9 +27,9 @@ pub(super) fn repeats(signal: SignalType) -> Option<usize> {
 
 impl Plan {
     /// A window of `within_ms` in panes of `resolution_ms`. None: it is exact.
-    pub(super) fn new(threshold: u32, within_ms: i64, resolution_ms: Option<i64>) -> Self {
+    pub(super) fn new(threshold: u32, within_ms: i64, resolution_ms: Option<i64>, levels: Levels) -> Self {
         let pane_ms = resolution_ms.unwrap_or(1);
-        Self(Size { threshold: u64::from(threshold), pane_ms, panes: within_ms / pane_ms })
+        Self(Size { threshold: u64::from(threshold), levels, pane_ms, panes: within_ms / pane_ms })
     }
 }
 
@@ -46,9 +46,9 @@ impl kind::Plan for Plan {
 
     fn bytes_max(&self) -> usize {
         // A window in panes touches at most as many as it has, an exact one as many as there are matches to keep.
-        let Size { threshold, pane_ms, panes } = self.0;
-        let threshold = threshold as usize;
-        PANE_BYTES * if pane_ms == 1 { threshold } else { threshold.min(panes as usize) }
+        let Size { pane_ms, panes, .. } = self.0;
+        let keeps = self.0.keeps() as usize;
+        PANE_BYTES * if pane_ms == 1 { keeps } else { keeps.min(panes as usize) }
     }
 }
 
@@ -72,6 +72,11 @@ impl kind::State for State {
 
     fn holds_at(&self, Plan(size): &Plan, held: bool, now: SiteMs) -> bool {
         held && self.clears_at(size).is_some_and(|clears| clears > now)
+    }
+
+    #[inline]
+    fn level(&self, Plan(size): &Plan, now: SiteMs) -> u8 {
+        Window::levels_reached(self, now, size)
     }
 
     fn begins_with(&self, Plan(size): &Plan) -> u64 {

@@ -7,7 +7,7 @@ use logystera_schemas::time::SiteMs;
 
 use super::super::episode::Event;
 use super::super::value::digest;
-use super::kind::{self, Match, Progress, Taken};
+use super::kind::{self, Levels, Match, Progress, Taken};
 
 /// Bytes that a value counts for.
 const VALUE_BYTES: usize = 24;
@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) field: usize,
     /// Values that make the condition true.
     pub(crate) at_least: u32,
+    /// Values that make its alert worse, step by step.
+    pub(crate) levels: Levels,
     /// Length of the window in milliseconds.
     pub(crate) within_ms: i64,
 }
@@ -42,7 +44,15 @@ impl kind::Plan for Plan {
     }
 
     fn bytes_max(&self) -> usize {
-        VALUE_BYTES * self.at_least as usize
+        VALUE_BYTES * self.keeps()
+    }
+}
+
+impl Plan {
+    /// The most values that are asked for.
+    fn keeps(&self) -> usize {
+        let most = self.levels.iter().copied().filter(|level| *level != u64::MAX).max().unwrap_or(0);
+        (self.at_least as usize).max(most as usize)
     }
 }
 
@@ -56,7 +66,7 @@ impl kind::State for State {
         let Match { fields, at, now, .. } = *matching;
         let Some(is_new) = self.add(digest(&fields[plan.field]), at, now, plan) else { return Taken::Outside };
         let holds = self.clears_at(plan).is_some_and(|clears| clears > now);
-        let count = self.kept.len() as u64;
+        let count = self.kept.iter().filter(|(at, _)| at.plus(plan.within_ms) > now).count() as u64;
         Taken::Inside { counted: u64::from(is_new), becomes: holds.then_some(Event::Met { count }), is_part: None }
     }
 
@@ -67,6 +77,14 @@ impl kind::State for State {
 
     fn holds_at(&self, plan: &Plan, held: bool, now: SiteMs) -> bool {
         held && self.clears_at(plan).is_some_and(|clears| clears > now)
+    }
+
+    fn level(&self, plan: &Plan, now: SiteMs) -> u8 {
+        let reached = |level: &&u64| {
+            let values = usize::try_from(**level).unwrap_or(usize::MAX);
+            self.leaves_below(values, plan).is_some_and(|until| until > now)
+        };
+        plan.levels.iter().take_while(reached).count() as u8
     }
 
     fn begins_with(&self, plan: &Plan) -> u64 {
@@ -108,7 +126,7 @@ impl State {
         };
         let place = self.kept.partition_point(|entry| *entry < (newest, value));
         self.kept.insert(place, (newest, value));
-        if self.kept.len() > plan.at_least as usize {
+        if self.kept.len() > plan.keeps() {
             self.kept.remove(0);
         }
         Some(known.is_none())
@@ -116,7 +134,13 @@ impl State {
 
     /// Until when the condition holds with the values that are kept. None: they are too few.
     pub(crate) fn clears_at(&self, plan: &Plan) -> Option<SiteMs> {
-        (self.kept.len() >= plan.at_least as usize).then(|| self.kept[0].0.plus(plan.within_ms))
+        self.leaves_below(plan.at_least as usize, plan)
+    }
+
+    /// Until when so many values lie in the window, with those that are kept. None: they are too few.
+    fn leaves_below(&self, values: usize, plan: &Plan) -> Option<SiteMs> {
+        let place = self.kept.len().checked_sub(values)?;
+        Some(self.kept.get(place)?.0.plus(plan.within_ms))
     }
 }
 

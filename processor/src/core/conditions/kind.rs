@@ -4,9 +4,11 @@ use logystera_schemas::avro::Datum;
 use logystera_schemas::batch::{FieldSet, Fields};
 use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::detection::DetectionReason;
+use logystera_schemas::limits::ESCALATIONS_MAX;
 use logystera_schemas::time::SiteMs;
 
 use super::super::episode::Event;
+use super::super::group_key::GroupKey;
 
 /// A signal that passed a rule's filter.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +86,9 @@ pub enum Progress {
     },
 }
 
+/// What a measure must reach for each step at which its alert grows worse; the largest number: nothing does.
+pub(crate) type Levels = [u64; ESCALATIONS_MAX];
+
 /// The numbers of one rule, worked out when the rule is loaded.
 pub(crate) trait Plan: Clone {
     /// Adds to `fields` those of `signal` that the condition reads of a match.
@@ -99,9 +104,10 @@ pub(crate) trait Plan: Clone {
         true
     }
 
-    /// Whether the rule has exactly one group, from the start and for as long as the rule is there.
-    fn has_standing_group(&self) -> bool {
-        false
+    /// The groups that the rule has from the start and for as long as it is there, in the order of their keys; then it has
+    /// no others. None: signals make them.
+    fn standing_groups(&self) -> Option<Vec<GroupKey>> {
+        None
     }
 
     /// Whether each match is told by itself, so that no episode is ever open.
@@ -134,9 +140,20 @@ pub(crate) trait State: Datum + Clone + Default {
         if held { Event::Unmet } else { Event::Met { count: 0 } }
     }
 
+    /// When the group is forgotten if no match comes, whatever its episode. None: never. While the absences of the site
+    /// `stand_still`, none is.
+    fn forgets_at(&self, _plan: &Self::Plan, _stand_still: bool) -> Option<SiteMs> {
+        None
+    }
+
     /// Whether the condition, which `held`, holds at `now`, with deadlines of that very time still to run.
     fn holds_at(&self, _plan: &Self::Plan, held: bool, _now: SiteMs) -> bool {
         held
+    }
+
+    /// How many steps at which the alert grows worse the measure reaches at `now`.
+    fn level(&self, _plan: &Self::Plan, _now: SiteMs) -> u8 {
+        0
     }
 
     /// The count that an episode begins with if it is another measure that makes it begin.

@@ -51,11 +51,11 @@ macro_rules! kinds {
                 }
             }
 
-            /// See [`kind::Plan::has_standing_group`].
-            pub(crate) fn has_standing_group(&self) -> bool {
+            /// See [`kind::Plan::standing_groups`].
+            pub(crate) fn standing_groups(&self) -> Option<Vec<GroupKey>> {
                 match self {
-                    $(Self::$kind(plan) => plan.has_standing_group(),)*
-                    Self::Blind(_) => false,
+                    $(Self::$kind(plan) => plan.standing_groups(),)*
+                    Self::Blind(_) => None,
                 }
             }
 
@@ -113,11 +113,29 @@ macro_rules! kinds {
                 }
             }
 
+            /// See [`kind::State::forgets_at`].
+            #[inline]
+            pub(crate) fn forgets_at(&self, plan: &ConditionPlan, stand_still: bool) -> Option<SiteMs> {
+                match (self, plan) {
+                    $((Self::$kind(state), ConditionPlan::$kind(plan)) => state.forgets_at(plan, stand_still),)*
+                    _ => None,
+                }
+            }
+
             /// See [`kind::State::holds_at`].
             pub(crate) fn holds_at(&self, plan: &ConditionPlan, held: bool, now: SiteMs) -> bool {
                 match (self, plan) {
                     $((Self::$kind(state), ConditionPlan::$kind(plan)) => state.holds_at(plan, held, now),)*
                     _ => false,
+                }
+            }
+
+            /// See [`kind::State::level`].
+            #[inline]
+            pub(crate) fn level(&self, plan: &ConditionPlan, now: SiteMs) -> u8 {
+                match (self, plan) {
+                    $((Self::$kind(state), ConditionPlan::$kind(plan)) => state.level(plan, now),)*
+                    _ => 0,
                 }
             }
 

@@ -14,6 +14,7 @@ pub(crate) mod each;
 pub(crate) mod kind;
 mod panes;
 pub(crate) mod ratio;
+pub(crate) mod scarcity;
 pub(crate) mod sum;
 pub(crate) mod window;
 
@@ -24,8 +25,9 @@ use logystera_schemas::detection::DetectionReason;
 use logystera_schemas::time::SiteMs;
 
 use super::episode::Event;
+use super::group_key::GroupKey;
 use super::rule::Condition;
-use kind::{Match, Plan as _, State as _, Taken};
+use kind::{Levels, Match, Plan as _, State as _, Taken};
 
 kinds! {
     /// So many matches in a window.
@@ -42,6 +44,8 @@ kinds! {
     5 => All(all),
     /// Each match by itself.
     6 => Each(each),
+    /// Too few matches for so long.
+    7 => Scarcity(scarcity),
 }
 
 /// The number that the state of several measures is stored under.
@@ -55,17 +59,17 @@ impl ConditionState {
 }
 
 impl ConditionPlan {
-    /// The plan of a checked condition.
-    pub(crate) fn new(condition: &Condition) -> Self {
+    /// The plan of a checked condition, whose alert grows worse at these levels.
+    pub(crate) fn new(condition: &Condition, levels: Levels) -> Self {
         match *condition {
             Condition::Count { threshold, within_ms, resolution_ms } => {
-                Self::Count(count::Plan::new(threshold, within_ms, resolution_ms))
+                Self::Count(count::Plan::new(threshold, within_ms, resolution_ms, levels))
             }
             Condition::Distinct { field, at_least, within_ms } => {
-                Self::Distinct(distinct::Plan { field, at_least, within_ms })
+                Self::Distinct(distinct::Plan { field, at_least, levels, within_ms })
             }
             Condition::Sum { field, at_least, within_ms, pane_ms } => {
-                let size = window::Size { threshold: at_least, pane_ms, panes: within_ms / pane_ms };
+                let size = window::Size { threshold: at_least, levels, pane_ms, panes: within_ms / pane_ms };
                 Self::Sum(sum::Plan { field, size })
             }
             Condition::Ratio { ref of, at_least, min, within_ms, pane_ms } => Self::Ratio(ratio::Plan {
@@ -79,10 +83,38 @@ impl ConditionPlan {
             Condition::Percentile { field, thousandths, at_least, min, within_ms, pane_ms } => {
                 Self::Ratio(ratio::Plan::percentile(field, thousandths, at_least, min, (within_ms, pane_ms)))
             }
-            Condition::All(ref measures) => Self::All(all::Plan(measures.iter().map(Self::new).collect())),
+            Condition::All(ref measures) => {
+                Self::All(all::Plan(measures.iter().map(|one| Self::new(one, levels)).collect()))
+            }
             Condition::Each => Self::Each(each::Plan),
-            Condition::Absent { for_ms, expected } => Self::Absence(absence::Plan { for_ms, expected }),
+            Condition::Absent { for_ms, ref expected, at_most, forget_after_ms } => {
+                let absence = absence::Plan { for_ms, expected: expected.clone(), forget_after_ms };
+                match at_most {
+                    0 => Self::Absence(absence),
+                    at_most => Self::Scarcity(scarcity::Plan { absence, at_most: at_most as usize }),
+                }
+            }
             Condition::Blind { after_ms } => Self::Blind(blind::Plan { after_ms }),
+        }
+    }
+}
+
+impl ConditionPlan {
+    /// The numbers of an absence, if it is one.
+    pub(crate) fn absence(&self) -> Option<&absence::Plan> {
+        match self {
+            Self::Absence(plan) | Self::Scarcity(scarcity::Plan { absence: plan, .. }) => Some(plan),
+            _ => None,
+        }
+    }
+}
+
+impl ConditionState {
+    /// The wait of an absence, if it is one.
+    pub(crate) fn absence_mut(&mut self) -> Option<&mut absence::State> {
+        match self {
+            Self::Absence(state) | Self::Scarcity(scarcity::State { absence: state, .. }) => Some(state),
+            _ => None,
         }
     }
 }

@@ -74,6 +74,11 @@ impl kind::State for State {
         held && self.clears_at(&plan.size).is_some_and(|clears| clears > now)
     }
 
+    #[inline]
+    fn level(&self, plan: &Plan, now: SiteMs) -> u8 {
+        Window::levels_reached(self, now, &plan.size)
+    }
+
     fn begins_with(&self, plan: &Plan) -> u64 {
         plan.size.threshold
     }

@@ -2,6 +2,7 @@
 //! time, or the same in panes.
 
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
+use logystera_schemas::limits::ESCALATIONS_MAX;
 use logystera_schemas::time::SiteMs;
 
 use super::panes::Panes;
@@ -15,6 +16,8 @@ use super::panes::Panes;
 pub(crate) struct Size {
     /// What makes the condition true.
     pub(crate) threshold: u64,
+    /// What makes its alert worse, step by step: none is less than the threshold. The largest number: nothing does.
+    pub(crate) levels: [u64; ESCALATIONS_MAX],
     /// Length of a pane in milliseconds; 1 if the window is exact.
     pub(crate) pane_ms: i64,
     /// Panes of the window.
@@ -72,6 +75,11 @@ pub(crate) struct Window<W> {
 }
 
 impl Size {
+    /// The most that is asked for: so much is kept.
+    pub(super) fn keeps(&self) -> u64 {
+        self.levels.iter().copied().filter(|level| *level != u64::MAX).fold(self.threshold, u64::max)
+    }
+
     /// The pane of a time.
     #[inline]
     pub(super) fn pane(&self, at: SiteMs) -> i64 {
@@ -103,8 +111,9 @@ impl<W: Weight> Window<W> {
         self.total += taken;
         let left = self.panes.oldest().filter(|(oldest, _)| size.leaves(*oldest) <= now);
         let inside = self.total - left.map_or(0, |(_, kept)| kept.get());
+        let keeps = size.keeps();
         while let Some((_, oldest)) = self.panes.oldest()
-            && self.total - oldest.get() >= size.threshold
+            && self.total - oldest.get() >= keeps
         {
             self.total -= oldest.get();
             self.panes.drop_oldest();
@@ -126,8 +135,31 @@ impl<W: Weight> Window<W> {
     /// Until when the condition holds with what is kept. None: it is too little.
     #[inline]
     pub(crate) fn clears_at(&self, size: &Size) -> Option<SiteMs> {
-        let (oldest, _) = self.panes.oldest()?;
-        (self.total >= size.threshold).then(|| size.leaves(oldest))
+        self.leaves_below(size.threshold, size)
+    }
+
+    /// Until when at least `level` lies in the window with what is kept. None: it is too little.
+    #[inline]
+    fn leaves_below(&self, level: u64, size: &Size) -> Option<SiteMs> {
+        if self.total < level {
+            return None;
+        }
+        // Whatever is older can't change it.
+        let mut rest = self.total;
+        let mut panes = self.panes.iter();
+        let (mut oldest, mut kept) = panes.next()?;
+        while rest - kept.get() >= level {
+            rest -= kept.get();
+            (oldest, kept) = panes.next()?;
+        }
+        Some(size.leaves(oldest))
+    }
+
+    /// How many steps at which it grows worse are reached at `now`.
+    #[inline]
+    pub(crate) fn levels_reached(&self, now: SiteMs, size: &Size) -> u8 {
+        let reached = |level: &&u64| self.leaves_below(**level, size).is_some_and(|until| until > now);
+        size.levels.iter().take_while(reached).count() as u8
     }
 
     /// When the newest match leaves the window.

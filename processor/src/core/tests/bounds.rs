@@ -40,6 +40,7 @@ fn program(condition: Condition) -> Program {
         filter: Filter::default(),
         group_by: GROUP_BY.map(field).to_vec(),
         condition,
+        escalate: Vec::new(),
         for_ms: 0,
         suppress_ms: HOUR_MS,
         resolve_after_ms: HOUR_MS / 4,
@@ -79,7 +80,13 @@ fn no_group_is_larger_than_its_worst_case() {
         Condition::Count { threshold: 256, within_ms: 7 * 24 * HOUR_MS, resolution_ms: None },
         Condition::Count { threshold: 100_000, within_ms: HOUR_MS, resolution_ms: Some(5_000) },
         Condition::Distinct { field: field("duration_ms"), at_least: 256, within_ms: HOUR_MS },
-        Condition::Absent { for_ms: HOUR_MS, expected: Expected::OnceSeen },
+        Condition::Absent { for_ms: HOUR_MS, expected: Expected::OnceSeen, at_most: 0, forget_after_ms: None },
+        Condition::Absent {
+            for_ms: 2 * 24 * HOUR_MS,
+            expected: Expected::OnceSeen,
+            at_most: 256,
+            forget_after_ms: Some(7 * 24 * HOUR_MS),
+        },
         Condition::Sum {
             field: field("duration_ms"),
             at_least: 1_000_000_000_000_000,

@@ -113,7 +113,7 @@ fn what_is_told_is_about_one_match_or_about_all_that_were_held_back() {
 /// The machine of episodes leaves such a match alone: a group's rule says which of the two it goes by.
 #[test]
 fn an_episode_knows_nothing_of_it() {
-    let spans = Spans { for_ms: 0, suppress_ms: SUPPRESS_MS, resolve_after_ms: 0 };
+    let spans = Spans { for_ms: 0, suppress_ms: SUPPRESS_MS, resolve_after_ms: 0, worse_after_ms: Default::default() };
     let mut episode = state("free");
     assert_eq!(episode.step(Event::Happened { at: AT, count: 1 }, NOW, &spans), None);
     assert_eq!(episode, state("free"));

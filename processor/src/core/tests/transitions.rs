@@ -31,6 +31,8 @@ fn state(name: &str) -> Episode {
         count: 7,
         started_at: SiteMs(5),
         reminders: 0,
+        level: 0,
+        worse_at: None,
     }
 }
 
@@ -98,7 +100,12 @@ fn every_cell_of_the_published_table() {
     assert_eq!(rows.len(), 12, "a row for each state");
     for row in &rows {
         let free = row[0].contains("free");
-        let spans = |for_ms| Spans { for_ms, suppress_ms: if free { 0 } else { 60_000 }, resolve_after_ms: 30_000 };
+        let spans = |for_ms| Spans {
+            for_ms,
+            suppress_ms: if free { 0 } else { 60_000 },
+            resolve_after_ms: 30_000,
+            worse_after_ms: [None; 2],
+        };
         let columns = [
             (Event::Met { count: 20 }, spans(0)),
             (Event::Met { count: 20 }, spans(10_000)),
@@ -122,7 +129,7 @@ fn every_cell_of_the_published_table() {
 
 #[test]
 fn an_episode_is_told_again_so_often_and_no_more() {
-    let spans = Spans { for_ms: 0, suppress_ms: 1_000, resolve_after_ms: 0 };
+    let spans = Spans { for_ms: 0, suppress_ms: 1_000, resolve_after_ms: 0, worse_after_ms: [None; 2] };
     let mut episode = state("firing");
     let told = (0..1_000).filter(|_| episode.step(Event::SuppressionOver, NOW, &spans).is_some()).count();
     assert_eq!(told, REMINDERS_MAX as usize);

@@ -4,8 +4,8 @@ use logystera_schemas::avro::{Datum, Reader, Writer};
 use logystera_schemas::time::SiteMs;
 use proptest::prelude::*;
 
-use crate::core::conditions::distinct;
 use crate::core::conditions::window::{Size, Window};
+use crate::core::conditions::{distinct, kind};
 
 /// (steps forward, how late the match is, value)
 fn matches() -> impl Strategy<Value = Vec<(i64, i64, u8)>> {
@@ -16,6 +16,7 @@ fn matches() -> impl Strategy<Value = Vec<(i64, i64, u8)>> {
 fn sizes() -> impl Strategy<Value = Size> {
     (1_u64..7, prop_oneof![Just(1_i64), Just(5), Just(10)], 1_i64..12).prop_map(|(threshold, pane_ms, panes)| Size {
         threshold,
+        levels: [threshold + 2, u64::MAX],
         pane_ms,
         panes,
     })
@@ -66,14 +67,16 @@ proptest! {
                 prop_assert_eq!(panes.newest_leaves_at(&size), SiteMs(leaves(*newest, &size)));
             }
             prop_assert_eq!(&stored(&panes), &panes);
-            let most = (size.threshold as usize).min(size.panes as usize + 1);
+            let reached = [size.threshold + 2, u64::MAX].iter().filter(|level| inside as u64 >= **level).count();
+            prop_assert_eq!(usize::from(panes.levels_reached(SiteMs(now), &size)), reached);
+            let most = (size.threshold as usize + 2).min(size.panes as usize + 1);
             prop_assert!(panes.len() <= most, "bounded by the threshold and by the window");
         }
     }
 
     #[test]
     fn values_agree_with_counting(at_least in 2_u32..6, within in 1_i64..80, start in -50_i64..5_000_000_000, steps in matches()) {
-        let plan = distinct::Plan { field: 0, at_least, within_ms: within };
+        let plan = distinct::Plan { field: 0, at_least, levels: [u64::from(at_least) + 1, u64::MAX], within_ms: within };
         let (mut values, mut all, mut now) = (distinct::State::default(), Vec::<(i64, u8)>::new(), start);
         for (step, late, value) in steps {
             now += step;
@@ -90,6 +93,8 @@ proptest! {
             let holds = newest.iter().filter(|at| **at > now - within).count() >= at_least as usize;
             let clears_at = values.clears_at(&plan).filter(|clears| clears.0 > now);
             prop_assert_eq!(clears_at, holds.then(|| SiteMs(newest[at_least as usize - 1] + within)));
+            let inside = newest.iter().filter(|at| **at > now - within).count();
+            prop_assert_eq!(kind::State::level(&values, &plan, SiteMs(now)), u8::from(inside > at_least as usize));
             prop_assert_eq!(&stored(&values), &values);
         }
     }
@@ -147,7 +152,7 @@ proptest! {
 
 #[test]
 fn a_window_survives_a_silence_longer_than_its_offsets() {
-    let size = Size { threshold: 2, pane_ms: 1, panes: 600_000 };
+    let size = Size { threshold: 2, levels: [u64::MAX; 2], pane_ms: 1, panes: 600_000 };
     let mut panes = Window::<u32>::default();
     let year = 366 * 86_400_000;
     assert!(panes.add(SiteMs(0), 1, SiteMs(0), &size).is_some());
@@ -159,7 +164,7 @@ fn a_window_survives_a_silence_longer_than_its_offsets() {
 
 #[test]
 fn a_match_that_stands_for_many_counts_as_many_and_overflows_nothing() {
-    let size = Size { threshold: 20, pane_ms: 1, panes: 1_000 };
+    let size = Size { threshold: 20, levels: [u64::MAX; 2], pane_ms: 1, panes: 1_000 };
     let mut panes = Window::<u32>::default();
     assert_eq!(panes.add(SiteMs(0), 19, SiteMs(0), &size), Some(19));
     assert_eq!(panes.clears_at(&size), None);

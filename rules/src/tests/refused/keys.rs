@@ -132,8 +132,8 @@ fn keys_that_are_missing_or_do_not_go_together() {
       |
     8 |   group_by: [job]
       |             ^
-      = help: nobody knows which groups should come: take `group_by` away, or write
-              `expected: once_seen`
+      = help: nobody knows which groups should come: list them, take `group_by`
+              away, or write `expected: once_seen`
     "#);
     insta::assert_snapshot!(rule_errors("  signal: cron.run\n  for: 5m\n  absent: {for: 45m, expected: sometimes}\n"), @r#"
     error[E403]: `for` beside `absent`
@@ -164,7 +164,7 @@ fn keys_that_are_missing_or_do_not_go_together() {
     8 |   absent: {}
       |           ^
       = help: `always` waits from the configuration on, `once_seen` from the first
-              match on
+              match on, a list for each of its values
     "#);
 }
 

@@ -1,7 +1,9 @@
 //! Makes the log of a run from its seed: sites, senders, gateways, and everything that goes wrong between them.
 
+mod absences;
 mod backup;
 pub mod days;
+mod escalations;
 mod filters;
 mod measures;
 pub mod palette;

@@ -65,3 +65,15 @@ impl Palette {
         }
     }
 }
+
+/// What a rule groups by: no field, one or two.
+pub(super) fn draw_group_by(kind: SignalType, rng: &mut Rng) -> Vec<usize> {
+    let fields = kind.def().fields.len();
+    let mut places: Vec<usize> = (0..rng.below(3)).map(|_| rng.index(fields)).collect();
+    places.sort_unstable();
+    places.dedup();
+    if rng.chance(50) {
+        places.reverse();
+    }
+    places
+}

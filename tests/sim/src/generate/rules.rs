@@ -9,7 +9,8 @@ use logystera_schemas::detection::Severity;
 use logystera_schemas::ids::Sha256Digest;
 
 pub use super::palette::Palette;
-use super::{filters, measures};
+use super::palette::draw_group_by;
+use super::{absences, escalations, filters, measures};
 use crate::rng::Rng;
 
 /// Rules that tell each match, in percent.
@@ -57,6 +58,12 @@ pub fn edit_set(old: &RuleSet, palette: &Palette, rng: &mut Rng) -> Arc<RuleSet>
                 rule.suppress_ms = suppress(palette, rng, matches!(rule.condition, Condition::Blind { .. }));
                 let resolve_after_ms = span(palette, rng);
                 rule.resolve_after_ms = if rule.condition.tells_each() { 0 } else { resolve_after_ms };
+                escalations::edit(rule, rng);
+                if let Condition::Absent { for_ms, expected: Expected::OnceSeen, forget_after_ms, .. } =
+                    &mut rule.condition
+                {
+                    *forget_after_ms = absences::forget_after(*for_ms, palette.step_ms.max(250), rng);
+                }
                 if rng.chance(50) {
                     rule.evidence = draw_evidence(rule.signal, rng);
                 }
@@ -70,13 +77,23 @@ pub fn edit_set(old: &RuleSet, palette: &Palette, rng: &mut Rng) -> Arc<RuleSet>
 
 fn finish(mut rules: Vec<Rule>, limits: StateLimits, disabled: SignalTypes) -> Arc<RuleSet> {
     for rule in &mut rules {
-        let counted = format!("{:?}{:?}{:?}{:?}", rule.signal, rule.filter, rule.condition, rule.group_by);
+        let (condition, levels) = (counted(&rule.condition), escalations::counted(rule));
+        let counted = format!("{:?}{:?}{condition:?}{:?}{levels:?}", rule.signal, rule.filter, rule.group_by);
         rule.counts = Sha256Digest::of(counted.as_bytes());
         let revision = Sha256Digest::of(format!("{rule:?}").as_bytes()).to_string();
         rule.revision = revision.chars().take(12).collect();
     }
     let body = format!("{rules:?}{limits:?}{disabled:?}");
     Arc::new(RuleSet { digest: Sha256Digest::of(body.as_bytes()), body, rules, limits, disabled })
+}
+
+/// The condition without what is no part of what is counted.
+fn counted(condition: &Condition) -> Condition {
+    let mut condition = condition.clone();
+    if let Condition::Absent { forget_after_ms, .. } = &mut condition {
+        *forget_after_ms = None;
+    }
+    condition
 }
 
 fn copy(rule: &Rule) -> Rule {
@@ -99,6 +116,7 @@ fn copy(rule: &Rule) -> Rule {
         why: rule.why.clone(),
         advice: rule.advice.clone(),
         bundle: rule.bundle.clone(),
+        escalate: rule.escalate.clone(),
     }
 }
 
@@ -117,26 +135,13 @@ fn draw_rule(palette: &Palette, rng: &mut Rng) -> Option<Rule> {
     let step = palette.step_ms.max(250);
     let blind = name == "blind";
     let kind = *rng.pick(&palette.watched);
-    let fields = kind.def().fields.len();
-    let absent = !blind && rng.chance(30);
-    let expected = if rng.chance(60) { Expected::Always } else { Expected::OnceSeen };
-    let group_by: Vec<usize> = if blind || (absent && expected == Expected::Always) {
-        Vec::new()
+    let (condition, group_by) = if blind {
+        (Condition::Blind { after_ms: *rng.pick(&[10_000, 60_000, 300_000]) }, Vec::new())
+    } else if rng.chance(30) {
+        absences::draw(palette, kind, step, rng)
     } else {
-        let mut places: Vec<usize> = (0..rng.below(3)).map(|_| rng.index(fields)).collect();
-        places.sort_unstable();
-        places.dedup();
-        if rng.chance(50) {
-            places.reverse();
-        }
-        places
-    };
-    let condition = if blind {
-        Condition::Blind { after_ms: *rng.pick(&[10_000, 60_000, 300_000]) }
-    } else if absent {
-        Condition::Absent { for_ms: step * *rng.pick(&[1, 3, 5, 10, 30]), expected }
-    } else {
-        measures::draw(palette, kind, step, rng)
+        let group_by = draw_group_by(kind, rng);
+        (measures::draw(palette, kind, step, rng), group_by)
     };
     // A part of its own, so that the other rules are what they were.
     let tells_each = !blind && rng.part(18).chance(EACH_PERCENT);
@@ -156,6 +161,7 @@ fn draw_rule(palette: &Palette, rng: &mut Rng) -> Option<Rule> {
         why: None,
         advice: None,
         bundle: None,
+        escalate: escalations::draw(&condition, step, rng),
         group_by,
         condition,
         for_ms: if blind { 0 } else { span(palette, rng) * i64::from(counts) },

@@ -52,7 +52,7 @@ impl Site {
         self.silence.hold_absences();
         self.counts.time_resets += 1;
         let (state, reason) = (DetectionState::Suppressed, DetectionReason::ClockReset);
-        let said = Said { state, reason, at: reached, started_at: new, count: 0, held: 0 };
+        let said = Said { state, reason, at: reached, started_at: new, count: 0, held: 0, level: 0 };
         if let Some(rule) = its_rule() {
             self.emit(&rule, &[], &Group::default(), said);
         }
@@ -79,6 +79,7 @@ fn its_rule() -> Option<Rule> {
         message: Template(vec![Piece::Text("The clock ran ahead; judging goes on at the right time".to_owned())]),
         why: None,
         advice: None,
+        escalate: Vec::new(),
         bundle: None,
     })
 }

@@ -75,7 +75,7 @@ impl Site {
             self.emit(rule, &key.1, &group, *said);
         }
         group.was_told(rule, &all);
-        if timer != Timer::Empty {
+        if timer != Timer::Empty && timer != Timer::Forget {
             self.groups.insert(key.clone(), group);
         }
     }

@@ -21,7 +21,7 @@ impl Group {
             self.untold.push(Untold { at, times });
         }
         let held = self.untold.len() as u64;
-        vec![Said { state, reason: DetectionReason::Firing, at: now, started_at: at, count: times, held }]
+        vec![Said { state, reason: DetectionReason::Firing, at: now, started_at: at, count: times, held, level: 0 }]
     }
 
     /// The suppression ended at `now`: what it kept is told, and the next one runs.
@@ -40,6 +40,7 @@ impl Group {
         let first = kept.iter().map(|one| one.at).min();
         let count = kept.iter().map(|one| one.times).sum();
         let said = |started_at| Said {
+            level: 0,
             state: DetectionState::Firing,
             reason,
             at: now,

@@ -63,6 +63,10 @@ pub struct Episode {
     pub resolve_at: Option<i64>,
     /// How often the end of a suppression told it again.
     pub reminders: u32,
+    /// Steps by which it has grown worse.
+    pub level: usize,
+    /// When it does again, if it still fires.
+    pub worse_at: Option<i64>,
 }
 
 /// What a change of a group says to the world.
@@ -80,6 +84,8 @@ pub struct Said {
     pub count: u64,
     /// Firings held back since the last one emitted.
     pub held: u64,
+    /// Steps by which it has grown worse.
+    pub level: usize,
 }
 
 /// The deadlines of a group, in the order in which they run at one time.
@@ -91,6 +97,10 @@ pub enum Timer {
     For,
     /// The condition was false for `resolve_after`.
     Resolve,
+    /// It was missed for so long that it is expected no more: the group is deleted.
+    Forget,
+    /// It has fired for so long that it is worse.
+    Worse,
     /// The suppression ends.
     Suppression,
     /// Nothing is left to know: the group is deleted.
@@ -147,6 +157,7 @@ impl Group {
         if let Some(episode) = &mut self.episode {
             episode.for_at -= by;
             episode.resolve_at = episode.resolve_at.map(|at| at - by);
+            episode.worse_at = episode.worse_at.map(|at| at - by);
         }
         self.suppressed_until = self.suppressed_until.map(|at| at - by);
         self.absent_since = self.absent_since.map(|at| at - by);
@@ -154,7 +165,7 @@ impl Group {
 
     /// Whether an absence is counted though no match came yet, or one came.
     pub fn is_expected(&self, rule: &Rule) -> bool {
-        matches!(rule.condition, Condition::Absent { expected: Expected::Always, .. }) || !self.matches.is_empty()
+        is_expected_from_the_start(rule) || !self.matches.is_empty()
     }
 
     /// Adds a match that is judged at `now`. One that lies in no window any more changes nothing.
@@ -169,7 +180,7 @@ impl Group {
             let passed = if at < now { now } else { now - 1 };
             judged.through = judged.through.max(passed.div_euclid(measures::pane(measure)) * measures::pane(measure));
         }
-        let counted = if measures::joins(&all[0], at, signal, now) { self.counted(&all[0], signal) } else { 0 };
+        let counted = if measures::joins(&all[0], at, signal, now) { self.counted(rule, &all[0], signal) } else { 0 };
         let joined: Vec<&Condition> = all.iter().filter(|measure| measures::joins(measure, at, signal, now)).collect();
         let parts: Vec<bool> = joined.iter().filter_map(|measure| measures::is_part(measure, signal)).collect();
         let is_evidence = parts.is_empty() || parts.contains(&true);
@@ -180,24 +191,27 @@ impl Group {
         match rule.condition {
             Condition::Each => self.tell_or_keep(rule, at, signal, now),
             Condition::Blind { .. } => Vec::new(),
-            Condition::Absent { .. } => {
-                self.absent_since = self.absent_since.max(Some(at));
-                if self.condition {
+            Condition::Absent { at_most, .. } => {
+                // A match that alone is enough is what it is counted from; of several only the first one, if that starts it.
+                if at_most == 0 || self.absent_since.is_none() && !is_expected_from_the_start(rule) {
+                    self.absent_since = self.absent_since.max(Some(at));
+                }
+                if self.condition && self.are_enough(rule, now) {
                     self.become_false(rule, now);
                 }
-                Vec::new()
+                self.grow_worse(rule, now, Vec::new())
             }
             _ if !self.condition && self.holds(rule, now) => self.become_true(rule, now, self.begins_with(rule, now)),
-            _ => Vec::new(),
+            _ => self.grow_worse(rule, now, Vec::new()),
         }
     }
 
     /// The group's next deadline. `absences_run`: whether absences of the rule are counted now.
     pub fn next_timer(&self, rule: &Rule, absences_run: bool) -> Option<(i64, Timer)> {
         let mut timers = Vec::new();
-        if let Condition::Absent { for_ms, .. } = rule.condition {
-            if let (false, true, Some(since)) = (self.condition, absences_run, self.absent_since) {
-                timers.push((since + for_ms, Timer::Condition));
+        if let Condition::Absent { .. } = rule.condition {
+            if absences_run {
+                timers.extend(self.absence_timers(rule));
             }
         } else {
             timers.extend(self.next_condition(rule).map(|at| (at, Timer::Condition)));
@@ -207,6 +221,12 @@ impl Group {
                 timers.push((episode.for_at, Timer::For));
             }
             timers.extend(episode.resolve_at.map(|at| (at, Timer::Resolve)));
+            timers.extend(
+                episode
+                    .worse_at
+                    .filter(|_| episode.firing && self.condition && !rule.escalate.is_empty())
+                    .map(|at| (at, Timer::Worse)),
+            );
         } else if tells_each(rule) {
             // Nothing is left to know, at once.
             timers.extend(self.suppressed_until.is_none().then_some((i64::MIN, Timer::Empty)));
@@ -234,6 +254,7 @@ impl Group {
                     }
                     Some(episode) if episode.firing && self.condition => {
                         episode.reminders += 1;
+                        self.grows_worse(rule, now);
                         self.announce(rule, DetectionReason::SuppressionExpired, now)
                     }
                     Some(episode) if episode.firing => {
@@ -243,6 +264,8 @@ impl Group {
                     _ => Vec::new(),
                 }
             }
+            Timer::Worse => self.grow_worse(rule, now, Vec::new()),
+            Timer::Forget => self.end(DetectionReason::Forgotten, now),
             Timer::Empty => Vec::new(),
         }
     }
@@ -252,9 +275,10 @@ impl Group {
         if let Some(episode) = &mut self.episode {
             episode.resolve_at = None;
             if episode.owed {
+                self.grows_worse(rule, now);
                 return self.announce(rule, DetectionReason::SuppressionExpired, now);
             }
-            return Vec::new();
+            return self.grow_worse(rule, now, Vec::new());
         }
         self.episode = Some(Episode {
             started_at: now,
@@ -265,6 +289,8 @@ impl Group {
             owed: false,
             resolve_at: None,
             reminders: 0,
+            level: 0,
+            worse_at: None,
         });
         if rule.for_ms == 0 { self.fire(rule, now) } else { Vec::new() }
     }
@@ -281,13 +307,12 @@ impl Group {
     fn fire(&mut self, rule: &Rule, now: i64) -> Vec<Said> {
         if let Some(episode) = &mut self.episode {
             episode.firing = true;
+            episode.worse_at = Self::worse_after(rule).map(|span| now + span);
         }
-        let reason = match rule.condition {
-            Condition::Absent { .. } if self.matches.is_empty() => DetectionReason::NeverSeen,
-            Condition::Absent { .. } => DetectionReason::Stopped,
-            Condition::Blind { .. } => DetectionReason::Blind,
-            _ => DetectionReason::Firing,
-        };
+        if self.grows_worse(rule, now) {
+            return self.begin_worse(rule, reason_of(rule, &self.matches), now);
+        }
+        let reason = reason_of(rule, &self.matches);
         if self.suppressed_until.is_none() {
             return self.announce(rule, reason, now);
         }
@@ -295,7 +320,7 @@ impl Group {
         self.say(DetectionState::Suppressed, reason, now)
     }
 
-    fn announce(&mut self, rule: &Rule, reason: DetectionReason, now: i64) -> Vec<Said> {
+    pub(super) fn announce(&mut self, rule: &Rule, reason: DetectionReason, now: i64) -> Vec<Said> {
         let said = self.say(DetectionState::Firing, reason, now);
         self.held = 0;
         self.suppressed_until = (rule.suppress_ms > 0).then_some(now + rule.suppress_ms);
@@ -317,7 +342,15 @@ impl Group {
     }
 
     fn say(&self, state: DetectionState, reason: DetectionReason, at: i64) -> Vec<Said> {
-        let said = |e: &Episode| Said { state, reason, at, started_at: e.started_at, count: e.count, held: self.held };
+        let said = |e: &Episode| Said {
+            state,
+            reason,
+            at,
+            started_at: e.started_at,
+            count: e.count,
+            held: self.held,
+            level: e.level,
+        };
         self.episode.iter().map(said).collect()
     }
 
@@ -328,7 +361,24 @@ impl Group {
     }
 }
 
+fn reason_of(rule: &Rule, matches: &[Match]) -> DetectionReason {
+    match rule.condition {
+        Condition::Absent { .. } if matches.is_empty() => DetectionReason::NeverSeen,
+        Condition::Absent { .. } => DetectionReason::Stopped,
+        Condition::Blind { .. } => DetectionReason::Blind,
+        _ => DetectionReason::Firing,
+    }
+}
+
 /// Whether the rule waits for something that should come.
 pub fn is_absence(rule: &Rule) -> bool {
     matches!(rule.condition, Condition::Absent { .. })
+}
+
+/// Whether the rule's groups are there from the start.
+pub(super) fn is_expected_from_the_start(rule: &Rule) -> bool {
+    match &rule.condition {
+        Condition::Absent { expected, .. } => *expected != Expected::OnceSeen,
+        _ => false,
+    }
 }

@@ -1,6 +1,6 @@
 //! What the measures of a threshold are, one by one, counted from nothing but the matches (rules.md, "Threshold").
 
-use logystera_processor::core::{Condition, Rule};
+use logystera_processor::core::{Condition, Expected, Rule};
 
 use super::show;
 use crate::input::{Field, SignalIn};
@@ -29,7 +29,16 @@ pub(super) fn takes(measure: &Condition, signal: &SignalIn) -> bool {
         Condition::Distinct { field, .. } | Condition::Sum { field, .. } | Condition::Percentile { field, .. } => {
             signal.fields[*field] != Field::Absent
         }
+        Condition::Absent { expected, .. } => is_awaited(expected, signal),
         _ => true,
+    }
+}
+
+/// Whether a signal is one that the rule waits for.
+fn is_awaited(expected: &Expected, signal: &SignalIn) -> bool {
+    match expected {
+        Expected::Values(predicate) => show::holds(predicate, &signal.fields),
+        Expected::Always | Expected::OnceSeen => true,
     }
 }
 
@@ -60,7 +69,7 @@ pub(super) fn weight(measure: &Condition, signal: &SignalIn) -> u64 {
             Field::Int(value) => times(signal) * u64::try_from(value).unwrap_or(0),
             _ => 0,
         },
-        Condition::Distinct { .. } => 1,
+        Condition::Distinct { .. } | Condition::Absent { at_most: 0, .. } => 1,
         _ => times(signal),
     }
 }

@@ -11,6 +11,7 @@ pub mod log_time;
 mod measures;
 mod refusals;
 mod room;
+mod scarce;
 pub mod show;
 pub mod silence;
 pub mod site;
@@ -20,6 +21,7 @@ mod switches;
 mod threshold;
 mod told;
 mod waiting;
+mod worse;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use logystera_processor::core::{Condition, Expected, Rule};
+use logystera_processor::core::Rule;
 use logystera_schemas::detection::{DetectionReason, DetectionState};
 
-use super::group::{Group, Said};
+use super::group::{Group, Said, is_expected_from_the_start};
 use super::site::Site;
 
 impl Site {
@@ -38,7 +38,7 @@ impl Site {
         };
         let candidates = self.groups.iter().filter_map(|(key, group)| {
             let rule = rules.rules.iter().find(|r| r.name.as_str() == key.0)?;
-            let stays = matches!(rule.condition, Condition::Absent { expected: Expected::Always, .. });
+            let stays = is_expected_from_the_start(rule);
             let place = (rank(group), group.last_match(), key.clone());
             (!stays && among.is_none_or(|name| name == key.0)).then_some((place, rule))
         });
@@ -62,7 +62,7 @@ impl Site {
         *until = Some(now + rule.suppress_ms.max(60_000));
         let count = std::mem::take(dropped);
         let (state, reason) = (DetectionState::Firing, DetectionReason::Overflow);
-        let said = Said { state, reason, at: now, started_at: now, count, held: 0 };
+        let said = Said { state, reason, at: now, started_at: now, count, held: 0, level: 0 };
         self.emit(rule, &[], &Group::default(), said);
     }
 }

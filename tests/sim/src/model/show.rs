@@ -35,7 +35,7 @@ pub fn passes(filter: &Filter, fields: &[Field]) -> bool {
 }
 
 /// A field that is absent fails every test, so that a negated test holds for it.
-fn holds(predicate: &Predicate, fields: &[Field]) -> bool {
+pub(super) fn holds(predicate: &Predicate, fields: &[Field]) -> bool {
     let passes = match (&predicate.test, &fields[predicate.field]) {
         (_, Field::Absent) => false,
         (Test::Present, _) => true,

@@ -159,6 +159,6 @@ impl Blindness {
 
     fn say(&self, state: DetectionState, reason: DetectionReason, at: i64) -> Option<Said> {
         let started_at = self.began?;
-        Some(Said { state, reason, at, started_at, count: 0, held: self.held })
+        Some(Said { state, reason, at, started_at, count: 0, held: self.held, level: 0 })
     }
 }

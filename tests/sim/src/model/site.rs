@@ -3,19 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use logystera_processor::core::{Condition, Expected, Rule, RuleSet};
+use logystera_processor::core::{Condition, Rule, RuleSet};
 use logystera_schemas::catalogue::SignalTypes;
 use logystera_schemas::detection::{Detection, DetectionReason};
 use logystera_schemas::ids::{KeyId, Sha256Digest, SiteId, SpoolId};
 use logystera_schemas::signals_topic::{Refused, SiteConfigured};
 
 use super::counts::Counts;
-use super::group::Group;
+use super::group::{Group, Timer};
 use super::log_time::LogTime;
-use super::refusals;
 use super::silence::Silence;
 use super::spool::{Spool, Verdict};
 use super::waiting::{Place, Waiting};
+use super::{refusals, scarce};
 use crate::input::{BatchIn, SignalIn};
 
 /// A batch may lie so far ahead of the gateway's clock.
@@ -247,6 +247,7 @@ impl Site {
                     for (_, group) in self.groups.iter_mut().filter(|((of, _), _)| edited && of == rule.name.as_str()) {
                         group.evidence_from = group.matches.len();
                     }
+                    self.forget_overdue(new, now);
                 }
                 Some(_) => self.end_rule(rule, DetectionReason::RuleChanged, now),
                 None => self.end_rule(rule, DetectionReason::RuleRemoved, now),
@@ -260,11 +261,28 @@ impl Site {
         self.derive(self.now());
     }
 
-    /// What is always expected has its one group from the start.
+    /// The span after which a rule forgets may be shorter than it was: what it has missed for longer is forgotten now.
+    fn forget_overdue(&mut self, rule: &Rule, now: i64) {
+        let is_due = |group: &Group| group.absence_timers(rule).iter().any(|t| t.1 == Timer::Forget && t.0 <= now);
+        let of_rule = self.groups.iter().filter(|((name, _), _)| name == rule.name.as_str());
+        let due: Vec<_> = of_rule.filter(|(_, group)| is_due(group)).map(|(key, _)| key.clone()).collect();
+        if self.silence.holds_absences() {
+            return;
+        }
+        for key in &due {
+            if let Some(mut group) = self.groups.remove(key) {
+                for said in group.end(DetectionReason::Forgotten, now) {
+                    self.emit(rule, &key.1, &group, said);
+                }
+            }
+        }
+    }
+
+    /// What is expected from the start has its groups from the start.
     fn expect(&mut self) {
         for rule in &self.rules.rules {
-            if let Condition::Absent { expected: Expected::Always, .. } = rule.condition {
-                self.groups.entry((rule.name.as_str().to_owned(), Vec::new())).or_default();
+            for (key, group) in scarce::standing(rule) {
+                self.groups.entry((rule.name.as_str().to_owned(), key)).or_insert(group);
             }
         }
     }

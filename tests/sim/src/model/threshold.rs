@@ -5,18 +5,21 @@ use logystera_schemas::avro::Writer;
 use logystera_schemas::ids::Sha256Digest;
 
 use super::group::{Group, Judged, Match, Said};
-use super::{measures, show};
+use super::{measures, show, worse};
 use crate::input::{Field, SignalIn};
 
 impl Group {
     /// What a match that joins the first measure's window adds to its episode: of a `distinct` rule one if its value is not among
     /// the newest that the condition rests on; of a part only what belongs to it; of an absence none.
-    pub(super) fn counted(&self, first: &Condition, signal: &SignalIn) -> u64 {
+    /// A step of an escalation may rest on more of them.
+    pub(super) fn counted(&self, rule: &Rule, first: &Condition, signal: &SignalIn) -> u64 {
         match first {
             Condition::Distinct { field, at_least, .. } => {
                 let value = value_bytes(signal, *field);
                 let newest = self.newest_values(*field, 0);
-                u64::from(!newest.iter().rev().take(*at_least as usize).any(|(_, v)| *v == value))
+                u64::from(
+                    !newest.iter().rev().take(worse::most(rule).max(*at_least as usize)).any(|(_, v)| *v == value),
+                )
             }
             Condition::Each | Condition::Absent { .. } | Condition::Blind { .. } => 0,
             measure if measures::is_part(measure, signal) == Some(false) => 0,
@@ -50,6 +53,24 @@ impl Group {
                 let inside = self.matches.iter().filter(|m| measures::leaves_at(first, m.at[0]) > now);
                 inside.map(|m| measures::weight(first, &m.signal)).sum()
             }
+        }
+    }
+
+    /// What a count, a sum or different values come to at `now`.
+    pub(super) fn measured(&self, measure: &Condition, now: i64) -> u64 {
+        match measure {
+            Condition::Distinct { field, .. } => {
+                let newest = self.newest_values(*field, 0);
+                newest.iter().filter(|(at, _)| measures::leaves_at(measure, *at) > now).count() as u64
+            }
+            Condition::Count { .. } | Condition::Sum { .. } => {
+                let inside = self
+                    .matches
+                    .iter()
+                    .filter(|m| measures::takes(measure, &m.signal) && measures::leaves_at(measure, m.at[0]) > now);
+                inside.map(|m| measures::weight(measure, &m.signal)).sum()
+            }
+            _ => 0,
         }
     }
 

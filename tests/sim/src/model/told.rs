@@ -6,8 +6,8 @@ use logystera_schemas::ids::{EpisodeId, Sha256Digest};
 
 use super::group::{Group, Said};
 use super::measures::tells_each;
-use super::show;
 use super::site::Site;
+use super::{show, worse};
 
 impl Site {
     /// Appends a detection of a group.
@@ -35,7 +35,7 @@ impl Site {
             rule: rule.name.clone(),
             revision: rule.revision.clone(),
             title: rule.title.clone(),
-            severity: rule.severity,
+            severity: worse::severity(rule, said.level),
             subsystem: rule.subsystem.clone(),
             state: said.state,
             reason: said.reason,
