@@ -80,6 +80,7 @@ fn no_group_is_larger_than_its_worst_case() {
         Condition::Count { threshold: 100_000, within_ms: HOUR_MS, resolution_ms: Some(5_000) },
         Condition::Distinct { field: field("duration_ms"), at_least: 256, within_ms: HOUR_MS },
         Condition::Absent { for_ms: HOUR_MS, expected: Expected::OnceSeen },
+        Condition::Each,
         Condition::Sum {
             field: field("duration_ms"),
             at_least: 1_000_000_000_000_000,
