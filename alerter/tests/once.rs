@@ -84,17 +84,16 @@ fn what_happens_in_quiet_hours_is_told_at_their_end() {
 /// Nobody was told of what a suppression held back: what tells it is news, though its reason is the suppression's end.
 #[test]
 fn what_was_held_back_falls_back_as_news_does() {
-    let fails = "due => a1#1
-         start a1 => a1#1 started
-         end a1 404 => a1#1 failed status_404 next ~5s
-         at 10s
-         start a1 => a1#2 started";
-    play(&format!(
-        "channels a
-         firing 1 once=yes reason=suppression_expired
-         {fails}
-         end a1 404 => a1#2 dead status_404, -1#0 not_sent nobody_told"
-    ));
+    play(
+        "channels fallback
+         firing 1 once=yes reason=suppression_expired => fallback1#0 waiting fallback next 0s
+         due => fallback1(for )#1",
+    );
+    // A reminder of an episode, of which somebody was told before, does not.
+    play(
+        "channels fallback
+         firing 1 reason=suppression_expired => -1#0 not_sent no_channel",
+    );
 }
 
 fn marked(n: u64) -> Detection {

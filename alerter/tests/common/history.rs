@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use logystera_alerter::core::{AttemptRef, Due, Planner};
 use logystera_schemas::delivery::{Attempt, AttemptOutcome, Resend};
 use logystera_schemas::detection::{BundleBy, BundleSpec, Detection, DetectionReason, DetectionState, Severity};
-use logystera_schemas::ids::ResendId;
+use logystera_schemas::ids::{EpisodeId, ResendId};
 use logystera_schemas::noise::Silence;
 use logystera_schemas::topic::DetectionsRecord;
 use proptest::prelude::*;
@@ -100,7 +100,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         4 => (0..2_u32, prop_oneof![0..2_000_i64, Just(60_000), Just(7_200_000), -100_000..0_i64])
             .prop_map(|(partition, by_ms)| Step::Tick { partition, by_ms }),
         1 => (0..3_usize, 0..8_u8).prop_map(|(tenant, mask)| Step::Channels { tenant, mask }),
-        5 => (0..3_usize, 0..4_usize, 0..3_usize, any::<bool>())
+        5 => (0..3_usize, 0..4_usize, 0..4_usize, any::<bool>())
             .prop_map(|(tenant, state, fault, late)| Step::Detection { tenant, state, fault, late }),
         1 => (0..3_usize, 0..3_usize).prop_map(|(tenant, channel)| Step::Enable { tenant, channel }),
         6 => any::<usize>().prop_map(|which| Step::Start { which }),
@@ -193,11 +193,25 @@ impl Driver {
     }
 }
 
+/// The fault whose rule tells each match.
+const ONCE: usize = 3;
+
+/// One of them: an episode by itself.
+fn happened(tenant: &str, seq: u64, at_ms: i64) -> Detection {
+    let found = line_of(detection(tenant, seq, DetectionState::Firing), "each", 0, at_ms);
+    Detection { once: true, id: EpisodeId((1 << 100 | u128::from(seq)).to_be_bytes()), ..found }
+}
+
 impl Driver {
     /// What the engine would say: a resolution ends an episode, a firing within one is a reminder.
     fn detection(&mut self, tenant: usize, state: usize, fault: usize, late: bool) -> DetectionsRecord {
         let seq = self.seqs.entry(tenant).or_default();
         *seq += 1;
+        if fault == ONCE {
+            let found = happened(TENANTS[tenant], *seq, START_MS + self.now_ms);
+            self.found.push(found.clone());
+            return DetectionsRecord::Detection(Box::new(found));
+        }
         let open = self.episodes.get(&(tenant, fault)).copied();
         let state = match DetectionState::ALL[state.saturating_sub(1)] {
             DetectionState::Resolved if open.is_none() => DetectionState::Firing,

@@ -226,6 +226,7 @@ fn groups_are_counted_where_they_can_be() {
         ("signal: auth.attempt\ngroup_by: [reason, method]\nthreshold: {count: 1, within: 1m}", 6 * 8),
         ("signal: auth.attempt\ngroup_by: [privileged]\nthreshold: {count: 1, within: 1m}", 3),
         ("signal: auth.attempt\ngroup_by: [outcome, source]\nthreshold: {count: 1, within: 1m}", 1_000),
+        ("signal: cron.run\ngroup_by: [outcome]\neach: {}", 3),
         ("absent: {blind_after: 1h}", 1),
     ] {
         assert_eq!(WorstCase::of(&rule(keys), &StateLimits::default()).groups, groups, "{keys}");

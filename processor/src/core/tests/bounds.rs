@@ -87,6 +87,7 @@ fn no_group_is_larger_than_its_worst_case() {
             at_most: 256,
             forget_after_ms: Some(7 * 24 * HOUR_MS),
         },
+        Condition::Each,
         Condition::Sum {
             field: field("duration_ms"),
             at_least: 1_000_000_000_000_000,
