@@ -279,3 +279,40 @@ fn the_state_of_a_rule_that_tells_each_is_that_of_its_suppression() {
     let expect = "expect: [{at: 0s, state: firing, count: 0}, {at: 2m, state: firing, count: 2}, {at: 10m, state: firing, count: 0}, {at: 20m, state: inactive}]";
     insta::assert_snapshot!(said(&format!("{each}  - name: three\n    {three}\n    {expect}\n")), @"1 test of 1 rule: all passed");
 }
+
+/// A test of an absence may last for as long as that is remembered, and the reasons say what is missed.
+#[test]
+fn an_absence_is_tested_over_weeks_and_says_what_is_missed() {
+    let job = |expect: &str| {
+        format!(
+            "  signal: cron.run\n  group_by: [job]\n  absent: {{for: 1h, expected: once_seen, forget_after: 14d}}\n  tests:\n  - name: gone\n    \
+             signals: [{{at: 0s, job: a, outcome: ok}}]\n    expect: [{expect}]\n"
+        )
+    };
+    let passes = said(&job("{at: 59m, state: inactive}, {at: 13d, state: firing}, {at: 14d, state: inactive}"));
+    assert!(passes.ends_with("1 test of 1 rule: all passed\n"), "{passes}");
+    let words = |said: &str| said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let forgotten = words(&said(&job("{at: 14d, state: firing}")));
+    let reason = "the last match came at 0s; 1h later it is missed; 14d after it, it was forgotten";
+    assert!(forgotten.contains(reason), "{forgotten}");
+    let few = "  signal: cron.run\n  absent: {for: 1h, expected: always, at_most: 2}\n  tests:\n  - name: few\n    \
+               signals: [{at: 30m, times: 2, job: a, outcome: ok}]\n    expect: [{at: 61m, state: inactive}]\n";
+    let few = words(&said(few));
+    assert!(few.contains("was firing: 2 of 3 matches within 1h"), "{few}");
+    let values = "  signal: cron.run\n  group_by: [job]\n  absent: {for: 1h, expected: [a, b]}\n  tests:\n  - name: one\n    \
+                  signals: [{at: 30m, job: c, outcome: ok}]\n    expect: [{at: 2h, state: inactive, group: {job: a}}]\n";
+    let values = words(&said(values));
+    assert!(values.contains("no match came; at 1h it is missed"), "{values}");
+    // All else is tested over a week.
+    for (condition, at, is_refused) in [
+        ("threshold: {count: 1, within: 1m}", "8d", true),
+        ("absent: {for: 1h, expected: always}", "181d", false),
+        ("absent: {for: 1h, expected: always}", "182d", true),
+    ] {
+        let text = format!(
+            "format: 1\nrules:\n- name: r\n  title: T\n  subsystem: s\n  message: m\n  signal: cron.run\n  {condition}\n  tests:\n  - name: n\n    \
+             expect: [{{at: {at}, state: inactive}}]\n"
+        );
+        assert_eq!(check(&[("t.yaml", &text)]).set.is_none(), is_refused, "{condition} {at}");
+    }
+}
