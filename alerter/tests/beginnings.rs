@@ -85,6 +85,18 @@ fn the_ends_of_earlier_episodes_go_before_what_is_sent_again() {
          due => a3-again1#1
          at 2h => a3#0 not_sent superseded",
     );
+    // So before a suppressed one, which nobody but whoever asks is told of.
+    play(
+        "channels a
+         firing 1 x e1 1h
+         set a quiet=00:00-02:00
+         resolved 2 x e1 => a2#0 not_sent quiet_hours next 2h
+         suppressed 3 x e3 => -3#0 not_sent suppressed
+         resend a 3 => a1#0 not_sent superseded, a3-again1#0 waiting resent next 0s, a2#0 not_sent superseded
+         due => a3-again1#1
+         at 2h
+         due => a3-again1#1",
+    );
 }
 
 /// Mail takes two a minute, and has had them; a digest tells the third.

@@ -123,7 +123,7 @@ impl Planner {
     /// Later they would look as if it were over, or overtake it.
     pub(super) fn tell_ends_before(&mut self, detection: &Detection, channel: &ChannelId, rows: &mut Vec<Attempt>) {
         let Some(tenant) = self.tenants.get(&detection.tenant) else { return };
-        if detection.state != DetectionState::Firing || !tenant.episodes.has_ends_held() {
+        if detection.state == DetectionState::Resolved || !tenant.episodes.has_ends_held() {
             return;
         }
         for episode in tenant.episodes.ends_held(&lane_of(detection), channel) {
