@@ -16,6 +16,7 @@ mod error;
 mod rows;
 mod verify;
 
+pub mod series;
 pub mod show;
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod extras;
 mod filter;
 mod measure;
 mod message;
+mod metric;
 mod threshold;
 mod vanity;
 mod window;
@@ -29,6 +30,7 @@ mod lint;
 
 mod canonical;
 mod cost;
+mod metric_set;
 mod set;
 mod trial;
 

@@ -7,6 +7,7 @@ mod doubtful;
 mod filters;
 mod manual;
 mod measures;
+mod metrics;
 mod pack;
 mod refused;
 mod round_trip;

@@ -13,4 +13,5 @@ pub mod log;
 pub mod partitions;
 pub mod replay;
 pub mod rules;
+pub mod series;
 pub mod tail;

@@ -20,8 +20,11 @@ use crate::serve::rule_sets::ControlRules;
 pub fn work(control: Control, marks: Marks) -> Work {
     Arc::new(move |run: Run<'_>| {
         let partitions = |topic| run.layouts.written(topic).partitions;
-        let outputs =
-            OutputPartitions { detections: partitions(Topic::Detections), snapshots: partitions(Topic::Snapshots) };
+        let outputs = OutputPartitions {
+            detections: partitions(Topic::Detections),
+            snapshots: partitions(Topic::Snapshots),
+            series: partitions(Topic::Series),
+        };
         let Control { log, view } = control.clone();
         let machine = EngineMachine::new(run.place, outputs, ControlRules { log, view }).telling(marks.of(run.place));
         // Alerters learn of the time by marks, not by its commits: nobody waits for one.

@@ -10,6 +10,7 @@
 //! - `rule_groups`: groups and deadlines of the site's rules (`program` is the rule set made ready), what makes room (`evict`,
 //!   in its `eviction_order`), from where absences count (`absences`), other rules (`reprogram`)
 //! - `group`: one group: its `conditions` (a file for each kind), its `episode` (the state machine), its `evidence`
+//! - `series`: what the metrics of a site count, minute by minute; `measure`, where it counts
 //! - `chain`: detections, numbered and linked
 //! - `state`: all of it as entries of a store, each under a `key`, and a key group's at a place in the log (`snapshot`, when
 //!   its `schedule` says)
@@ -36,6 +37,7 @@ mod wakes;
 
 mod held;
 mod hold;
+mod measure;
 mod record;
 mod refusal;
 mod reset;
@@ -45,6 +47,8 @@ mod spool;
 mod spools;
 mod switched;
 mod version;
+
+mod series;
 
 mod absences;
 mod evict;
@@ -71,6 +75,7 @@ pub use holding::HeldTotal;
 pub use log_time::LogTime;
 pub use record::{Outcomes, SiteRecord};
 pub use rule::{Condition, Expected, Rule, RuleSet, StateLimits};
+pub use series::definition::{LabelValues, Metric, MetricKind, MetricLabel, NamedRange};
 pub use spool::{KeyWindow, SilentSince, Spool};
 pub use standing::{GroupStanding, Stage};
 pub use state::{Known, Put};

@@ -6,6 +6,7 @@ mod clock;
 mod days;
 mod keys;
 mod measures;
+mod metrics;
 mod refusals;
 mod silence;
 mod spools;

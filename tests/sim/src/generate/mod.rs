@@ -4,6 +4,7 @@ mod backup;
 pub mod days;
 mod filters;
 mod measures;
+mod metrics;
 pub mod palette;
 mod putting_back;
 pub mod rules;

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use logystera_processor::core::{Condition, Expected, Filter, Piece, Rule, RuleSet, StateLimits, Template};
+use logystera_processor::core::{Condition, Expected, Filter, Metric, Piece, Rule, RuleSet, StateLimits, Template};
 use logystera_schemas::catalogue::{SignalType, SignalTypes};
 use logystera_schemas::detection::Severity;
 use logystera_schemas::ids::Sha256Digest;
 
 pub use super::palette::Palette;
-use super::{filters, measures};
+use super::{filters, measures, metrics};
 use crate::rng::Rng;
 
 /// Draws a rule set. Names are of a small pool, so that an edited set shares some with the one before.
@@ -23,7 +23,8 @@ pub fn draw_set(palette: &Palette, rng: &mut Rng) -> Arc<RuleSet> {
         site_groups: *rng.pick(&[2, 4, 5_000, 5_000]),
         site_bytes: 4 << 20,
     };
-    finish(rules, limits, draw_disabled(palette, rng))
+    let drawn = metrics::draw_all(palette, rng);
+    finish(rules, drawn, limits, draw_disabled(palette, rng))
 }
 
 fn draw_disabled(palette: &Palette, rng: &mut Rng) -> SignalTypes {
@@ -61,18 +62,19 @@ pub fn edit_set(old: &RuleSet, palette: &Palette, rng: &mut Rng) -> Arc<RuleSet>
     }
     rules.sort_by(|a, b| a.name.cmp(&b.name));
     rules.dedup_by(|a, b| a.name == b.name);
-    finish(rules, old.limits, if rng.chance(20) { draw_disabled(palette, rng) } else { old.disabled })
+    let edited = metrics::edit(&old.metrics, palette, rng);
+    finish(rules, edited, old.limits, if rng.chance(20) { draw_disabled(palette, rng) } else { old.disabled })
 }
 
-fn finish(mut rules: Vec<Rule>, limits: StateLimits, disabled: SignalTypes) -> Arc<RuleSet> {
+fn finish(mut rules: Vec<Rule>, metrics: Vec<Metric>, limits: StateLimits, disabled: SignalTypes) -> Arc<RuleSet> {
     for rule in &mut rules {
         let counted = format!("{:?}{:?}{:?}{:?}", rule.signal, rule.filter, rule.condition, rule.group_by);
         rule.counts = Sha256Digest::of(counted.as_bytes());
         let revision = Sha256Digest::of(format!("{rule:?}").as_bytes()).to_string();
         rule.revision = revision.chars().take(12).collect();
     }
-    let body = format!("{rules:?}{limits:?}{disabled:?}");
-    Arc::new(RuleSet { digest: Sha256Digest::of(body.as_bytes()), body, rules, limits, disabled })
+    let body = format!("{rules:?}{metrics:?}{limits:?}{disabled:?}");
+    Arc::new(RuleSet { digest: Sha256Digest::of(body.as_bytes()), body, rules, metrics, limits, disabled })
 }
 
 fn copy(rule: &Rule) -> Rule {

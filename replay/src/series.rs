@@ -1,0 +1,163 @@
+//! Topic `series`, read for people: the points of one metric of a site, minute by minute or gathered in longer steps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use logystera_infra::log::Record;
+use logystera_infra::reading::Reading;
+use logystera_schemas::ids::{KeyGroup, SiteId, TenantId};
+use logystera_schemas::limits::METRICS_MAX;
+use logystera_schemas::schema;
+use logystera_schemas::series::{MINUTE_MS, MetricPoints, Points, SeriesPoint};
+use logystera_schemas::topic::Topic;
+
+use crate::error::ReplayError;
+
+/// Which points are asked for.
+#[derive(Clone, Debug)]
+pub struct SeriesQuery {
+    /// Whose the site is: what it counted under another tenant is not shown.
+    pub tenant: TenantId,
+    /// The site.
+    pub site: SiteId,
+    /// Name of the metric.
+    pub metric: String,
+    /// Minutes that begin from here on, in milliseconds.
+    pub from_ms: Option<i64>,
+    /// Minutes that begin before this, in milliseconds.
+    pub to_ms: Option<i64>,
+    /// How much time goes into one row.
+    pub step: Step,
+}
+
+/// How much time goes into one row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A minute: the points as they are.
+    Minute,
+    /// A quarter of an hour.
+    Quarter,
+    /// A day of UTC.
+    Day,
+}
+
+impl Step {
+    /// All of them, by the names that people give them.
+    pub const ALL: [(&str, Self); 3] = [("1m", Self::Minute), ("15m", Self::Quarter), ("1d", Self::Day)];
+
+    /// Its length in milliseconds.
+    pub const fn ms(self) -> i64 {
+        match self {
+            Self::Minute => MINUTE_MS,
+            Self::Quarter => 15 * MINUTE_MS,
+            Self::Day => 24 * 60 * MINUTE_MS,
+        }
+    }
+}
+
+/// What one series counted within one step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeriesRow {
+    /// When the step begins, in milliseconds of site time.
+    pub at: i64,
+    /// Revision of the metric.
+    pub revision: String,
+    /// Its labels, in the order of `point.values`.
+    pub labels: Vec<String>,
+    /// Upper ends of its buckets.
+    pub ends: Vec<i64>,
+    /// What was counted.
+    pub point: SeriesPoint,
+}
+
+/// The rows of a step that is being gathered, by revision and the values of the labels.
+type Gathered = BTreeMap<(String, Vec<String>), SeriesRow>;
+
+/// Gives each row to `visit`, in the order of time, those of one step by revision and values. It holds one step at a time. A
+/// step in which nothing was counted has none; one that the site went through twice, because its time started anew, may come
+/// twice. Gives the names of the metrics that the site has points of.
+pub fn each_row<E: From<ReplayError>>(
+    log: &dyn Reading,
+    query: &SeriesQuery,
+    mut visit: impl FnMut(&SeriesRow) -> Result<(), E>,
+) -> Result<BTreeSet<String>, E> {
+    let (mut names, mut step, mut gathered) = (BTreeSet::new(), None, Gathered::new());
+    each_points::<E>(log, query, |points| {
+        let at = points.minute.0.div_euclid(query.step.ms()) * query.step.ms();
+        if step.replace(at) != Some(at) {
+            std::mem::take(&mut gathered).values().try_for_each(&mut visit)?;
+        }
+        for metric in points.metrics {
+            if names.len() < METRICS_MAX {
+                names.insert(metric.name.clone());
+            }
+            if metric.name == query.metric && query.covers(points.minute.0) {
+                gather(&mut gathered, at, metric);
+            }
+        }
+        Ok(())
+    })?;
+    gathered.values().try_for_each(visit)?;
+    Ok(names)
+}
+
+impl SeriesQuery {
+    fn covers(&self, minute: i64) -> bool {
+        self.from_ms.is_none_or(|from| from <= minute) && self.to_ms.is_none_or(|to| minute < to)
+    }
+}
+
+/// Reads the records of a site, one after the other.
+fn each_points<E: From<ReplayError>>(
+    log: &dyn Reading,
+    query: &SeriesQuery,
+    mut take: impl FnMut(Points) -> Result<(), E>,
+) -> Result<(), E> {
+    let key = query.site.as_str().as_bytes();
+    let directory = log.directory().map_err(ReplayError::from)?;
+    for part in log.partitions_of(Topic::Series, KeyGroup::of(query.site.as_str())) {
+        let skips = directory.skips(Topic::Series, part.generation, part.partition);
+        let bounds = log.bounds(Topic::Series, part).map_err(ReplayError::from)?;
+        let mut next = bounds.start;
+        while next < bounds.end {
+            let records = log.read_on(Topic::Series, part, next, &skips).map_err(ReplayError::from)?;
+            let Some(last) = records.last() else { break };
+            next = last.offset + 1;
+            for record in records.iter().filter(|record| record.key == key && record.offset < bounds.end) {
+                let points = decode(record)?;
+                if points.tenant == query.tenant {
+                    take(points)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn decode(record: &Record) -> Result<Points, ReplayError> {
+    schema::decode(&record.value)
+        .map_err(|error| ReplayError::Damaged(format!("topic series offset {}: {error}", record.offset)))
+}
+
+fn gather(gathered: &mut Gathered, at: i64, metric: MetricPoints) {
+    let MetricPoints { revision, labels, ends, series, .. } = metric;
+    for point in series {
+        match gathered.get_mut(&(revision.clone(), point.values.clone())) {
+            Some(row) => add(&mut row.point, &point),
+            None => {
+                let key = (revision.clone(), point.values.clone());
+                let (revision, labels, ends) = (revision.clone(), labels.clone(), ends.clone());
+                gathered.insert(key, SeriesRow { at, revision, labels, ends, point });
+            }
+        }
+    }
+}
+
+/// Adds up two points of one series.
+fn add(to: &mut SeriesPoint, more: &SeriesPoint) {
+    to.count = to.count.saturating_add(more.count);
+    to.late = to.late.saturating_add(more.late);
+    to.sum = to.sum.saturating_add(more.sum);
+    for (bucket, more) in to.buckets.iter_mut().zip(&more.buckets) {
+        *bucket = bucket.saturating_add(*more);
+    }
+}
