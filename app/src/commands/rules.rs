@@ -152,11 +152,11 @@ fn show_set(set: &RuleSet, explain: bool, diagnostics: &[Diagnostic], out: &mut 
         ))?;
     }
     out.line(format_args!("{:width$}  {:12}  {:>6}  {:>13}  {together:>10}\n", "together", "", "", ""))?;
-    let limits = &set.limits;
-    if together > limits.site_bytes {
+    let metric_bytes = show_metrics(set, out)?;
+    let group_bytes = set.limits.site_bytes.saturating_sub(metric_bytes);
+    if together > group_bytes {
         out.line(format_args!(
-            "A site's groups have {} bytes: should they ever need more, the idle ones that were not seen for longest go first.\n",
-            limits.site_bytes
+            "A site's groups have {group_bytes} bytes: should they ever need more, the idle ones that were not seen for longest go first.\n"
         ))?;
     }
     let plural = if set.rules.len() == 1 { "" } else { "s" };
@@ -165,6 +165,23 @@ fn show_set(set: &RuleSet, explain: bool, diagnostics: &[Diagnostic], out: &mut 
         out.line(summary(diagnostics))?;
     }
     Ok(())
+}
+
+/// What the metrics can take; gives the bytes of all of them.
+fn show_metrics(set: &RuleSet, out: &mut Out) -> Result<usize, CliError> {
+    if set.metrics.is_empty() {
+        return Ok(0);
+    }
+    let width = set.metrics.iter().map(|m| m.name.len()).max().unwrap_or_default().max("together".len());
+    out.line(format_args!("{:width$}  revision      series       bytes", "metric"))?;
+    let (mut series, mut bytes) = (0, 0);
+    for metric in &set.metrics {
+        (series, bytes) = (series + metric.series_max(), bytes + metric.bytes_max());
+        let line = (metric.name.as_str(), metric.revision.as_str(), metric.series_max(), metric.bytes_max());
+        out.line(format_args!("{:width$}  {}  {:>6}  {:>10}", line.0, line.1, line.2, line.3))?;
+    }
+    out.line(format_args!("{:width$}  {:12}  {series:>6}  {bytes:>10}\n", "together", ""))?;
+    Ok(bytes)
 }
 
 fn json_set(set: &RuleSet, out: &mut Out) -> Result<(), CliError> {
@@ -177,6 +194,13 @@ fn json_set(set: &RuleSet, out: &mut Out) -> Result<(), CliError> {
             "why": rule.why,
             "do": rule.advice,
             "worst_case": WorstCase::of(rule, &set.limits),
+        }))?;
+    }
+    for metric in &set.metrics {
+        out.json(&json!({
+            "metric": metric.name,
+            "revision": metric.revision,
+            "worst_case": {"series": metric.series_max(), "bytes": metric.bytes_max()},
         }))?;
     }
     out.json(&json!({"digest": set.digest, "rules": set.rules.len(), "site_bytes": set.limits.site_bytes}))?;

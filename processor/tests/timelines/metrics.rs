@@ -1,6 +1,7 @@
 //! Metrics as timelines. The world restores the engine before every record, so that each of these is a crash at every step.
 
 use logystera_schemas::catalogue::SignalTypes;
+use logystera_schemas::limits::SITE_SERIES_MAX;
 use logystera_schemas::series::Points;
 
 use crate::support::{Sig, T0_MS, World};
@@ -133,6 +134,23 @@ fn a_signal_that_stands_for_several_counts_as_so_many() {
 }
 
 #[test]
+fn sum_that_overflows_is_held_and_what_is_counted_goes_on() {
+    let mut world = world(TIMES);
+    let request = [
+        ("method", "GET"),
+        ("path", "/"),
+        ("status", "200"),
+        ("route_group", "home"),
+        ("duration_ms", "604800000"),
+        ("repeats", "1000000000"),
+    ];
+    let signals: Vec<Sig<'_>> = (0..20).map(|_| ("http.request", 1.0, &request[..])).collect();
+    world.batch(1, 60.0, &signals);
+    let all = 20_000_000_000_u64;
+    assert_eq!(said(&mut world), [format!("0 times[] {all} sum {} [0, 0, {all}]", i64::MAX)]);
+}
+
+#[test]
 fn late_signal_counts_in_the_open_minute_and_in_late() {
     let mut world = world(LOGINS);
     world.batch(1, 150.0, &failures(&[150.0]));
@@ -196,6 +214,33 @@ fn what_a_metric_counted_that_is_taken_away_is_written() {
     assert_eq!(said(&mut world), ["0 logins[failure,none] 1"]);
     world.batch(1, 120.0, &failures(&[61.0]));
     assert_eq!(said(&mut world), [""; 0]);
+}
+
+#[test]
+fn what_edits_within_a_minute_leave_is_bounded() {
+    let statuses: Vec<u32> = (200..299).collect();
+    let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "OTHER"];
+    // Each of these six metrics has 792 series that are hit; `kept` changes nothing but their revisions.
+    let metrics = |kept: &str| {
+        let labels = format!("{{method: all, status: {statuses:?}}}");
+        let of = |n| format!("- {{name: m{n}, signal: http.request, type: counter, where: {{path: {{not: {kept}}}}}, labels: {labels}}}\n");
+        format!("format: 1\nmetrics:\n{}", (0..6).map(of).collect::<String>())
+    };
+    let texts: Vec<String> = statuses.iter().map(ToString::to_string).collect();
+    let fields: Vec<[(&str, &str); 4]> = texts
+        .iter()
+        .flat_map(|status| methods.map(|method| [("method", method), ("path", "/"), ("status", status), ("route_group", "a")]))
+        .collect();
+    let mut world = World::new(&metrics("/0"));
+    for edit in 1..=3 {
+        let signals: Vec<Sig<'_>> = fields.iter().map(|fields| ("http.request", f64::from(edit), &fields[..])).collect();
+        world.batch(1, f64::from(edit), &signals);
+        world.configure(&metrics(&format!("/{edit}")));
+    }
+    world.batch(1, 60.0, &[]);
+    let series: usize = world.points.iter().flat_map(|p| &p.metrics).map(|m| m.series.len()).sum();
+    assert_eq!(series, 6 * 792, "those of the newest edit, which a site may have");
+    assert!(series <= SITE_SERIES_MAX && 2 * series > SITE_SERIES_MAX);
 }
 
 #[test]
