@@ -75,6 +75,12 @@ pub struct OutputPartitions {
 impl OutputPartitions {
     /// One of each.
     pub const ALONE: Self = Self { detections: 1, snapshots: 1, series: 1 };
+
+    /// As many as `count` says of each topic.
+    pub fn of(count: impl Fn(Topic) -> u32) -> Self {
+        let (detections, snapshots) = (count(Topic::Detections), count(Topic::Snapshots));
+        Self { detections, snapshots, series: count(Topic::Series) }
+    }
 }
 
 impl<R: RuleSets> EngineMachine<R> {

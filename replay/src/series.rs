@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use logystera_infra::log::Record;
 use logystera_infra::reading::Reading;
+use logystera_schemas::calendar::show;
 use logystera_schemas::ids::{KeyGroup, SiteId, TenantId};
 use logystera_schemas::limits::METRICS_MAX;
 use logystera_schemas::schema;
 use logystera_schemas::series::{MINUTE_MS, MetricPoints, Points, SeriesPoint};
+use logystera_schemas::text::Shown;
 use logystera_schemas::topic::Topic;
+use serde_json::{Map, json};
 
 use crate::error::ReplayError;
 
@@ -69,6 +72,48 @@ pub struct SeriesRow {
     pub point: SeriesPoint,
 }
 
+impl SeriesRow {
+    /// The row as JSON.
+    pub fn json(&self, of: &SeriesQuery) -> serde_json::Value {
+        let values = self.point.values.iter().map(|value| json!(value));
+        let labels: Map<String, serde_json::Value> = self.labels.iter().cloned().zip(values).collect();
+        let mut line = json!({
+            "site": of.site,
+            "metric": of.metric,
+            "revision": self.revision,
+            "at": self.at,
+            "step_ms": of.step.ms(),
+            "labels": labels,
+            "count": self.point.count,
+            "late": self.point.late,
+        });
+        if !self.ends.is_empty() {
+            let ends = self.ends.iter().map(|end| json!(end)).chain([serde_json::Value::Null]);
+            let buckets = ends.zip(&self.point.buckets).map(|(end, count)| json!({"le": end, "count": count}));
+            line["sum"] = json!(self.point.sum);
+            line["buckets"] = buckets.collect();
+        }
+        line
+    }
+
+    /// The row as a line for people.
+    pub fn text(&self) -> String {
+        let labels = self.labels.iter().zip(&self.point.values);
+        let mut words = vec![show(self.at)];
+        words.extend(labels.map(|(label, value)| format!("{label}={}", Shown(value))));
+        words.push(format!("count {}", self.point.count));
+        words.extend((self.point.late > 0).then(|| format!("late {}", self.point.late)));
+        if !self.ends.is_empty() {
+            let ends = self.ends.iter().map(ToString::to_string).chain(["more".to_owned()]);
+            let buckets: Vec<String> =
+                ends.zip(&self.point.buckets).map(|(end, count)| format!("{end}:{count}")).collect();
+            words.push(format!("sum {}", self.point.sum));
+            words.push(format!("buckets {}", buckets.join(" ")));
+        }
+        words.join("  ")
+    }
+}
+
 /// The rows of a step that is being gathered, by revision and the values of the labels.
 type Gathered = BTreeMap<(String, Vec<String>), SeriesRow>;
 
@@ -101,6 +146,19 @@ pub fn each_row<E: From<ReplayError>>(
 }
 
 impl SeriesQuery {
+    /// Why there is no row, if the site has points of these metrics.
+    pub fn nothing(&self, names: &BTreeSet<String>) -> String {
+        let metric = Shown(&self.metric);
+        if names.contains(&self.metric) {
+            return format!(
+                "nothing was counted for {metric} in that time, or the site's watermark has not passed it yet"
+            );
+        }
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let known = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
+        format!("the site has no points of {metric}; there are: {known}")
+    }
+
     fn covers(&self, minute: i64) -> bool {
         self.from_ms.is_none_or(|from| from <= minute) && self.to_ms.is_none_or(|to| minute < to)
     }
@@ -141,13 +199,12 @@ fn decode(record: &Record) -> Result<Points, ReplayError> {
 fn gather(gathered: &mut Gathered, at: i64, metric: MetricPoints) {
     let MetricPoints { revision, labels, ends, series, .. } = metric;
     for point in series {
-        match gathered.get_mut(&(revision.clone(), point.values.clone())) {
-            Some(row) => add(&mut row.point, &point),
-            None => {
-                let key = (revision.clone(), point.values.clone());
-                let (revision, labels, ends) = (revision.clone(), labels.clone(), ends.clone());
-                gathered.insert(key, SeriesRow { at, revision, labels, ends, point });
-            }
+        let key = (revision.clone(), point.values.clone());
+        if let Some(row) = gathered.get_mut(&key) {
+            add(&mut row.point, &point);
+        } else {
+            let (revision, labels, ends) = (revision.clone(), labels.clone(), ends.clone());
+            gathered.insert(key, SeriesRow { at, revision, labels, ends, point });
         }
     }
 }

@@ -12,7 +12,7 @@ use logystera_processor::core::RuleSet;
 use logystera_rules::{Checked, Diagnostic, WorstCase, summary};
 use serde_json::json;
 
-use crate::cli::{CliError, DONE, FINDING, Out, finish, in_colour};
+use crate::cli::{CliError, DONE, FINDING, Out, finish, in_colour, table};
 use crate::installation::rules::load;
 
 /// Check and publish rule files, show the default pack, and which sites have which rules
@@ -172,15 +172,16 @@ fn show_metrics(set: &RuleSet, out: &mut Out) -> Result<usize, CliError> {
     if set.metrics.is_empty() {
         return Ok(0);
     }
-    let width = set.metrics.iter().map(|m| m.name.len()).max().unwrap_or_default().max("together".len());
-    out.line(format_args!("{:width$}  revision      series       bytes", "metric"))?;
+    let mut rows = vec![["metric", "revision", "series", "bytes"].map(str::to_owned)];
     let (mut series, mut bytes) = (0, 0);
     for metric in &set.metrics {
-        (series, bytes) = (series + metric.series_max(), bytes + metric.bytes_max());
-        let line = (metric.name.as_str(), metric.revision.as_str(), metric.series_max(), metric.bytes_max());
-        out.line(format_args!("{:width$}  {}  {:>6}  {:>10}", line.0, line.1, line.2, line.3))?;
+        let (own, own_bytes) = (metric.series_max(), metric.bytes_max());
+        (series, bytes) = (series + own, bytes + own_bytes);
+        rows.push([metric.name.clone(), metric.revision.clone(), own.to_string(), own_bytes.to_string()]);
     }
-    out.line(format_args!("{:width$}  {:12}  {series:>6}  {bytes:>10}\n", "together", ""))?;
+    rows.push(["together".to_owned(), String::new(), series.to_string(), bytes.to_string()]);
+    table(out, &rows)?;
+    out.line("")?;
     Ok(bytes)
 }
 

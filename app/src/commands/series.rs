@@ -2,9 +2,7 @@
 
 use std::process::ExitCode;
 
-use logystera_replay::series::{SeriesQuery, SeriesRow, Step, each_row};
-use logystera_schemas::text::Shown;
-use serde_json::{Map, json};
+use logystera_replay::series::{SeriesQuery, Step, each_row};
 
 use crate::cli::{CliError, DONE, Out, PlaceArgs, finish};
 use crate::installation::open::open_log;
@@ -63,56 +61,10 @@ fn series(args: &Args) -> Result<(), CliError> {
     let (mut out, mut rows) = (Out::new(), 0_u64);
     let names = each_row(&*log, &query, |row| {
         rows += 1;
-        if args.place.json { out.json(&as_json(&query, row)) } else { out.line(as_text(row)) }.map_err(CliError::from)
+        if args.place.json { out.json(&row.json(&query)) } else { out.line(row.text()) }.map_err(CliError::from)
     })?;
     if rows == 0 && !args.place.json {
-        out.line(nothing(&query, names.iter().map(String::as_str).collect()))?;
+        out.line(query.nothing(&names))?;
     }
     Ok(out.flush()?)
-}
-
-/// Why nothing is shown.
-fn nothing(query: &SeriesQuery, names: Vec<&str>) -> String {
-    let metric = Shown(&query.metric);
-    if names.contains(&query.metric.as_str()) {
-        return format!("nothing was counted for {metric} in that time, or the site's watermark has not passed it yet");
-    }
-    let known = if names.is_empty() { "it has points of no metric yet".to_owned() } else { names.join(", ") };
-    format!("the site has no points of {metric}; there are: {known}")
-}
-
-fn as_json(query: &SeriesQuery, row: &SeriesRow) -> serde_json::Value {
-    let labels: Map<String, serde_json::Value> =
-        row.labels.iter().cloned().zip(row.point.values.iter().map(|value| json!(value))).collect();
-    let mut line = json!({
-        "site": query.site,
-        "metric": query.metric,
-        "revision": row.revision,
-        "at": row.at,
-        "step_ms": query.step.ms(),
-        "labels": labels,
-        "count": row.point.count,
-        "late": row.point.late,
-    });
-    if !row.ends.is_empty() {
-        let ends = row.ends.iter().map(|end| json!(end)).chain([serde_json::Value::Null]);
-        let buckets = ends.zip(&row.point.buckets).map(|(end, count)| json!({"le": end, "count": count}));
-        line["sum"] = json!(row.point.sum);
-        line["buckets"] = buckets.collect();
-    }
-    line
-}
-
-fn as_text(row: &SeriesRow) -> String {
-    let labels = row.labels.iter().zip(&row.point.values).map(|(label, value)| format!("  {label}={}", Shown(value)));
-    let mut line = format!("{}{}  count {}", when::show(row.at), labels.collect::<String>(), row.point.count);
-    if row.point.late > 0 {
-        line += &format!("  late {}", row.point.late);
-    }
-    if !row.ends.is_empty() {
-        let ends = row.ends.iter().map(ToString::to_string).chain(["more".to_owned()]);
-        let buckets: Vec<String> = ends.zip(&row.point.buckets).map(|(end, count)| format!("{end}:{count}")).collect();
-        line += &format!("  sum {}  buckets {}", row.point.sum, buckets.join(" "));
-    }
-    line
 }

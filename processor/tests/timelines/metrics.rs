@@ -223,17 +223,24 @@ fn what_edits_within_a_minute_leave_is_bounded() {
     // Each of these six metrics has 792 series that are hit; `kept` changes nothing but their revisions.
     let metrics = |kept: &str| {
         let labels = format!("{{method: all, status: {statuses:?}}}");
-        let of = |n| format!("- {{name: m{n}, signal: http.request, type: counter, where: {{path: {{not: {kept}}}}}, labels: {labels}}}\n");
+        let of = |n| {
+            format!(
+                "- {{name: m{n}, signal: http.request, type: counter, where: {{path: {{not: {kept}}}}}, labels: {labels}}}\n"
+            )
+        };
         format!("format: 1\nmetrics:\n{}", (0..6).map(of).collect::<String>())
     };
     let texts: Vec<String> = statuses.iter().map(ToString::to_string).collect();
     let fields: Vec<[(&str, &str); 4]> = texts
         .iter()
-        .flat_map(|status| methods.map(|method| [("method", method), ("path", "/"), ("status", status), ("route_group", "a")]))
+        .flat_map(|status| {
+            methods.map(|method| [("method", method), ("path", "/"), ("status", status), ("route_group", "a")])
+        })
         .collect();
     let mut world = World::new(&metrics("/0"));
     for edit in 1..=3 {
-        let signals: Vec<Sig<'_>> = fields.iter().map(|fields| ("http.request", f64::from(edit), &fields[..])).collect();
+        let signals: Vec<Sig<'_>> =
+            fields.iter().map(|fields| ("http.request", f64::from(edit), &fields[..])).collect();
         world.batch(1, f64::from(edit), &signals);
         world.configure(&metrics(&format!("/{edit}")));
     }

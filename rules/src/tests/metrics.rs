@@ -1,9 +1,9 @@
 //! Metrics: what is refused and how that reads, and what is accepted and what it becomes.
 
-use logystera_processor::core::RuleSet;
+use logystera_processor::core::{Metric, RuleSet};
 use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::limits::{
-    METRIC_BUCKETS_MAX, METRIC_LABELS_MAX, METRIC_NAME_CHARS_MAX, METRIC_SERIES_MAX, METRICS_MAX, SITE_SERIES_MAX,
+    METRIC_BUCKETS_MAX, METRIC_LABELS_MAX, METRIC_NAME_CHARS_MAX, METRICS_MAX, SITE_SERIES_MAX,
 };
 use logystera_schemas::series::NONE;
 
@@ -64,7 +64,7 @@ fn a_site_has_so_many_series_and_the_sum_is_shown() {
     let fits: String = (0..6).map(|n| of(n, 99)).chain([of(6, 24)]).collect();
     assert_eq!(said(&fits), []);
     assert_eq!(
-        set(&format!("format: 1\nmetrics:\n{fits}")).metrics.iter().map(|m| m.series_max()).sum::<usize>(),
+        set(&format!("format: 1\nmetrics:\n{fits}")).metrics.iter().map(Metric::series_max).sum::<usize>(),
         SITE_SERIES_MAX
     );
     let problem = "with `m7` the metrics can have 800 + 800 + 800 + 800 + 800 + 800 + 200 + 1 = 5001 series; a site has at most 5000";
@@ -155,8 +155,9 @@ fn what_is_no_metric_is_refused() {
     assert_eq!(said(&named(METRIC_NAME_CHARS_MAX)), []);
     assert_eq!(said(&named(METRIC_NAME_CHARS_MAX + 1)).len(), 1);
     assert_eq!(said(&[named(3), named(3)].concat())[0].0, Code::SameName);
-    let many =
-        |n: usize| (0..n).map(|n| format!("- {{name: m{n}, signal: cron.run, type: counter}}\n")).collect::<String>();
+    let many = |n: usize| {
+        (0..n).map(|n| format!("- {{name: m{n}, signal: cron.run, type: counter}}\n")).collect::<Vec<_>>().concat()
+    };
     assert_eq!(said(&many(METRICS_MAX)), []);
     assert_eq!(said(&many(METRICS_MAX + 1))[0].0, Code::TooMany);
 }
@@ -181,7 +182,6 @@ fn what_metrics_can_take_is_no_rules_and_bounded() {
     let said: Vec<_> =
         check(&[("t", &text(least - 1, 20))]).diagnostics.into_iter().map(|d| (d.code, d.problem)).collect();
     assert_eq!(said, [(Code::TooCostly, problem)]);
-    assert!(METRIC_SERIES_MAX >= 800);
 }
 
 #[test]

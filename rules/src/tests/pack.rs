@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use logystera_processor::core::{Condition, RuleSet, StateLimits};
+use logystera_processor::core::{Condition, Metric, RuleSet, StateLimits};
 use logystera_schemas::catalogue::SignalType;
 
 use crate::{Code, DEFAULT_METRICS, DEFAULT_PACK, Diagnostic, WorstCase, check, default_pack};
@@ -79,7 +79,7 @@ fn the_pack_counts_every_type_and_takes_little() {
     let metrics = read().metrics;
     let counted: BTreeSet<SignalType> = metrics.iter().map(|metric| metric.signal).collect();
     assert_eq!(counted, SignalType::all().collect());
-    let bytes: usize = metrics.iter().map(|metric| metric.bytes_max()).sum();
+    let bytes: usize = metrics.iter().map(Metric::bytes_max).sum();
     assert!(bytes < StateLimits::default().site_bytes / 100, "{bytes} bytes");
 }
 

@@ -12,7 +12,7 @@ use super::plan::MetricPlan;
 avro_record! {
     /// What one series has counted.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
-    pub(crate) struct Count {
+    pub(crate) struct Tally {
         pub(crate) count: u64,
         pub(crate) late: u64,
         pub(crate) sum: i64,
@@ -23,7 +23,7 @@ avro_record! {
 
 /// What the series of one metric have counted: those that have something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts(BTreeMap<u16, Count>);
+pub(crate) struct Counts(BTreeMap<u16, Tally>);
 
 /// What is stored of one metric.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,8 +70,8 @@ impl Counts {
     /// The points of a metric whose counts these are.
     pub(crate) fn points(self, metric: &Metric, plan: &MetricPlan) -> MetricPoints {
         let fields = &metric.signal.def().fields;
-        let point = |(series, count): (u16, Count)| {
-            let Count { count, late, sum, buckets } = count;
+        let point = |(series, count): (u16, Tally)| {
+            let Tally { count, late, sum, buckets } = count;
             SeriesPoint { values: plan.values(series), count, late, sum, buckets }
         };
         MetricPoints {
@@ -87,7 +87,7 @@ impl Counts {
     pub(crate) fn of_points(points: MetricPoints, plan: &MetricPlan) -> Self {
         let count = |point: SeriesPoint| {
             let SeriesPoint { values, count, late, sum, buckets } = point;
-            Some((plan.series_with(&values)?, Count { count, late, sum, buckets }))
+            Some((plan.series_with(&values)?, Tally { count, late, sum, buckets }))
         };
         Self(points.series.into_iter().filter_map(count).collect())
     }
@@ -104,7 +104,7 @@ impl Datum for Counts {
 
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let len = from.block()?;
-        (0..len).map(|_| Ok((u16::read(from)?, Count::read(from)?))).collect::<Result<_, _>>().map(Self)
+        (0..len).map(|_| Ok((u16::read(from)?, Tally::read(from)?))).collect::<Result<_, _>>().map(Self)
     }
 }
 

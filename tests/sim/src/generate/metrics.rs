@@ -106,7 +106,7 @@ fn labels(palette: &Palette, signal: SignalType, rng: &mut Rng) -> Vec<MetricLab
 }
 
 fn values(palette: &Palette, def: &FieldDef, rng: &mut Rng) -> Option<LabelValues> {
-    let few = |rng: &mut Rng| (0..palette.values as i64 + 1).filter(|_| rng.chance(50)).collect::<Vec<_>>();
+    let few = |rng: &mut Rng| (0..=palette.values as i64).filter(|_| rng.chance(50)).collect::<Vec<_>>();
     match &def.kind {
         FieldKind::Enum(_) | FieldKind::Bool if rng.chance(40) => Some(LabelValues::All),
         FieldKind::Enum(symbols) => {

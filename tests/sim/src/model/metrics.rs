@@ -7,27 +7,12 @@ use logystera_schemas::catalogue::FieldKind;
 use logystera_schemas::series::{MetricPoints, Points, SeriesPoint};
 use logystera_schemas::time::SiteMs;
 
+use super::measured::Measured;
 use super::show;
 use super::site::Site;
 use crate::input::{Field, SignalIn};
 
 const MINUTE: i64 = 60_000;
-
-/// A signal that a metric counted.
-#[derive(Clone, Debug)]
-pub(super) struct Measured {
-    /// The moment of site time that it counts for.
-    pub(super) at: i64,
-    /// Name, revision, labels and ends of the metric.
-    of: (String, String, Vec<String>, Vec<i64>),
-    /// For each label, where its value stands among all, and the value.
-    values: Vec<(usize, String)>,
-    /// The number, of a distribution.
-    number: Option<i64>,
-    /// How many it stands for.
-    times: u64,
-    is_late: bool,
-}
 
 impl Site {
     /// Lets each metric have a signal of site time `at`. What the watermark has passed counts for the moment after it.

@@ -7,6 +7,7 @@ pub mod counts;
 mod course;
 pub mod group;
 pub mod log_time;
+mod measured;
 mod measures;
 mod metrics;
 mod refusals;

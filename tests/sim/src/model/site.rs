@@ -13,7 +13,7 @@ use logystera_schemas::signals_topic::{Refused, SiteConfigured};
 use super::counts::Counts;
 use super::group::Group;
 use super::log_time::LogTime;
-use super::metrics::Measured;
+use super::measured::Measured;
 use super::refusals;
 use super::silence::Silence;
 use super::spool::{Spool, Verdict};
