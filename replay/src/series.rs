@@ -1,6 +1,7 @@
 //! Topic `series`, read for people: the points of one metric of a site, minute by minute or gathered in longer steps.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 
 use logystera_infra::log::Record;
 use logystera_infra::reading::Reading;
@@ -54,6 +55,15 @@ impl Step {
             Self::Quarter => 15 * MINUTE_MS,
             Self::Day => 24 * 60 * MINUTE_MS,
         }
+    }
+}
+
+impl FromStr for Step {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.iter().find(|(name, _)| *name == text).map(|(_, step)| *step);
+        found.ok_or_else(|| "expected 1m, 15m or 1d".to_owned())
     }
 }
 

@@ -35,15 +35,10 @@ pub struct Args {
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
     /// How much time goes into one row: 1m, 15m or 1d
-    #[arg(long, value_name = "STEP", default_value = "1m", value_parser = parse_step)]
+    #[arg(long, value_name = "STEP", default_value = "1m")]
     step: Step,
     #[command(flatten)]
     place: PlaceArgs,
-}
-
-fn parse_step(text: &str) -> Result<Step, String> {
-    let found = Step::ALL.iter().find(|(name, _)| *name == text).map(|(_, step)| *step);
-    found.ok_or_else(|| "expected 1m, 15m or 1d".to_owned())
 }
 
 /// Runs it.
