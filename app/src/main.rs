@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use logystera_app::cli::{self, CliError};
 use logystera_app::commands::{
-    channel, convert, delivery, log, partitions, replay, rules, send, sign, silence, site, tail, why,
+    channel, convert, delivery, log, partitions, replay, rules, send, series, sign, silence, site, tail, why,
 };
 #[cfg(feature = "kafka")]
 use logystera_app::roles::{self, Role};
@@ -44,6 +44,7 @@ enum Command {
     Sign(sign::Args),
     Convert(convert::Args),
     Tail(tail::Args),
+    Series(series::Args),
     Rules(rules::Args),
     Why(why::Args),
     Replay(replay::Args),
@@ -76,6 +77,7 @@ fn run() -> ExitCode {
         Command::Sign(args) => sign::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Tail(args) => tail::run(&args),
+        Command::Series(args) => series::run(&args),
         Command::Rules(args) => rules::run(&args),
         Command::Why(args) => why::run(&args),
         Command::Replay(args) => replay::run(&args),

@@ -13,16 +13,24 @@ const SECONDS: RangeInclusive<i64> = 946_684_800..=4_102_444_800;
 
 /// What `--from` says, milliseconds since the epoch; none: from the beginning.
 pub(crate) fn from(text: Option<&str>) -> Result<Option<i64>, CliError> {
-    let Some(text) = text.filter(|text| *text != "beginning") else { return Ok(None) };
+    text.filter(|text| *text != "beginning").map(|text| time("--from", text)).transpose()
+}
+
+/// What `--to` says, milliseconds since the epoch; none: to the end.
+pub(crate) fn to(text: Option<&str>) -> Result<Option<i64>, CliError> {
+    text.map(|text| time("--to", text)).transpose()
+}
+
+fn time(flag: &str, text: &str) -> Result<i64, CliError> {
     let now_ms = SystemClock::new().wall_ms();
     match parse(text, now_ms) {
         Some(at) if SECONDS.contains(&at) => Err(CliError::wrong_use(format!(
-            "--from {text}: that looks like seconds since 1970; times are in milliseconds: --from {text}000 (which is {})",
+            "{flag} {text}: that looks like seconds since 1970; times are in milliseconds: {flag} {text}000 (which is {})",
             show(at.saturating_mul(1_000))
         ))),
-        Some(at) => Ok(Some(at)),
+        Some(at) => Ok(at),
         None => Err(CliError::wrong_use(format!(
-            "--from {text}: not a time: expected one such as {} (UTC), milliseconds since 1970, or how long ago, such as 90s, 15m, 2h or 3d",
+            "{flag} {text}: not a time: expected one such as {} (UTC), milliseconds since 1970, or how long ago, such as 90s, 15m, 2h or 3d",
             show(now_ms).replace(' ', "T")
         ))),
     }

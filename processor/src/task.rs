@@ -14,6 +14,7 @@ use logystera_schemas::ids::{KeyGroup, Sha256Digest};
 use logystera_schemas::limits::BEHIND_MS;
 use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::schema;
+use logystera_schemas::series::Points;
 use logystera_schemas::snapshot::Snapshot;
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::{SignalsRecord, Topic};
@@ -67,11 +68,19 @@ pub struct OutputPartitions {
     pub detections: u32,
     /// Of `snapshots`.
     pub snapshots: u32,
+    /// Of `series`.
+    pub series: u32,
 }
 
 impl OutputPartitions {
     /// One of each.
-    pub const ALONE: Self = Self { detections: 1, snapshots: 1 };
+    pub const ALONE: Self = Self { detections: 1, snapshots: 1, series: 1 };
+
+    /// As many as `count` says of each topic.
+    pub fn of(count: impl Fn(Topic) -> u32) -> Self {
+        let (detections, snapshots) = (count(Topic::Detections), count(Topic::Snapshots));
+        Self { detections, snapshots, series: count(Topic::Series) }
+    }
 }
 
 impl<R: RuleSets> EngineMachine<R> {
@@ -141,7 +150,7 @@ impl<R: RuleSets> EngineMachine<R> {
         }
         let has_detection = out.iter().any(|output| matches!(output, Output::Detection(_)));
         if !has_detection {
-            // A snapshot goes to another topic: it does not stand between two ticks.
+            // Snapshots and points go to other topics: they do not stand between two ticks.
             out.sort_by_key(is_tick);
         }
         outputs.extend(self.entries(out));
@@ -166,7 +175,18 @@ impl<R: RuleSets> EngineMachine<R> {
                 })
                 .collect(),
             Output::Snapshot(snapshot) => vec![self.snapshot(&snapshot)],
+            Output::Points(points) => vec![self.points(&points)],
         })
+    }
+
+    fn points(&self, points: &Points) -> Entry {
+        let site = points.site.as_str();
+        Entry {
+            topic: Topic::Series,
+            partition: KeyGroup::of(site).partition(self.outputs.series),
+            key: site.as_bytes().to_vec(),
+            value: schema::encode(points),
+        }
     }
 
     fn snapshot(&self, snapshot: &Snapshot) -> Entry {
@@ -198,7 +218,7 @@ impl<R: RuleSets> StateMachine for EngineMachine<R> {
         if matches!(decoded, SignalsRecord::SiteConfigured(_) | SignalsRecord::SiteClosed(_)) {
             self.engine.forget_unused();
         }
-        // Nobody waits for a snapshot.
+        // Nobody waits for a snapshot, or for points.
         let has_detection = self.forward(out, is_below, outputs);
         let is_time = matches!(decoded, SignalsRecord::Tick(_)) && !has_detection;
         Ok(if is_time { Brought::OnlyTime } else { Brought::More })

@@ -97,8 +97,7 @@ impl<'a> Replay<'a> {
         let parents = part.generation.checked_sub(1).map(|before| asked.facts.generations[before as usize]);
         let generation = Generation { number: part.generation, partitions, parents };
         let home = PartitionRef { generation, partition: part.partition };
-        let newest = |topic| log.generations(topic).pop().unwrap_or(1);
-        let outputs = OutputPartitions { detections: newest(Topic::Detections), snapshots: newest(Topic::Snapshots) };
+        let outputs = OutputPartitions::of(|topic| log.generations(topic).pop().unwrap_or(1));
         let has_next = asked.next(part).next().is_some();
         let (mut entered, mut ahead) = (BTreeSet::new(), Vec::new());
         for (key_group, entry) in asked.entries_in(part) {

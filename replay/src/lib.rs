@@ -17,6 +17,7 @@ mod rows;
 mod together;
 mod verify;
 
+pub mod series;
 pub mod show;
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ impl World {
         self.engine.apply(self.offset, &record, &mut outputs).map_err(WorldError::Engine)?;
         self.found.extend(outputs.into_iter().filter_map(|output| match output {
             Output::Detection(detection) => Some(*detection),
-            Output::Tick(_) | Output::Snapshot(_) => None,
+            Output::Tick(_) | Output::Snapshot(_) | Output::Points(_) => None,
         }));
         self.offset += 1;
         self.engine.take_puts();

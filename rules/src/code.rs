@@ -96,6 +96,12 @@ codes! {
     LimitsContradict = "E606",
     // Tests.
     SignOfLife = "E701",
+    // Metrics.
+    BadBuckets = "E801",
+    NotALabel = "E802",
+    ReservedValue = "E803",
+    RangesOverlap = "E804",
+    TooManySeries = "E805",
     // Doubtful values.
     Pattern = "W101",
     EncodedPath = "W102",

@@ -53,7 +53,7 @@ const LATER: [Later; 2] = [
 const SEVERITIES: [(&str, Severity); 3] =
     [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
 /// Hex digits of a revision.
-const REVISION_DIGITS: usize = 12;
+pub(crate) const REVISION_DIGITS: usize = 12;
 const SPANS: std::ops::RangeInclusive<i64> = 0..=RULE_SPAN_MS_MAX;
 
 /// A rule, the place of its name, and its canonical form.
@@ -284,7 +284,8 @@ fn is_empty_list(node: &Node) -> bool {
     matches!(&node.yaml, Yaml::List(items) if items.is_empty())
 }
 
-fn signal_type(node: &Node, report: &mut Report<'_>) -> Option<SignalType> {
+/// Reads the name of a signal type.
+pub(crate) fn signal_type(node: &Node, report: &mut Report<'_>) -> Option<SignalType> {
     let name = read::text(node, "`signal`", report)?;
     let found = SignalType::from_name(name);
     if found.is_none() {

@@ -5,8 +5,7 @@ use crate::report::{Place, Report};
 use crate::yaml::{Node, Yaml};
 
 /// Keys that a later version will know: what they stand in, the key, and what to do until then.
-const LATER: [(&str, &str, &str); 17] = [
-    ("a rule file", "metrics", "metrics come in a later version"),
+const LATER: [(&str, &str, &str); 16] = [
     ("a rule file", "snapshots", "snapshots come in a later version"),
     ("a rule file", "vars", "variables come in a later version; write the values out until then"),
     ("a rule file", "overrides", "all sites have the same rules until then"),

@@ -22,6 +22,7 @@ mod extras;
 mod filter;
 mod measure;
 mod message;
+mod metric;
 mod threshold;
 mod vanity;
 mod window;
@@ -30,6 +31,7 @@ mod lint;
 
 mod canonical;
 mod cost;
+mod metric_set;
 mod set;
 mod trial;
 
@@ -45,7 +47,7 @@ pub use cost::WorstCase;
 pub use duration::short as span;
 pub use excerpt::{WIDTH, wrapped};
 pub use explain::{codes, explain};
-pub use pack::{DEFAULT_PACK, default_pack, pack_yaml, rules_yaml};
+pub use pack::{DEFAULT_METRICS, DEFAULT_PACK, default_pack, pack_yaml, rules_yaml};
 pub use report::{Diagnostic, Level, summary};
 pub use set::{Checked, check, check_files, from_canonical, from_yaml, published};
 pub use trial::{Expectation, Notify, RuleTest, RuleTests, TestSignal, TestState, TestValue, ToldAt};

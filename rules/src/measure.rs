@@ -137,7 +137,7 @@ fn percentile(node: &Node, watched: &Watched<'_>, window: &Window, report: &mut 
 }
 
 /// Reads `field` as a number of the signal.
-fn number(node: &Node, signal: SignalType, report: &mut Report<'_>) -> Option<(usize, &'static FieldDef)> {
+pub(crate) fn number(node: &Node, signal: SignalType, report: &mut Report<'_>) -> Option<(usize, &'static FieldDef)> {
     let (field, def) = filter::field(read::text(node, "`field`", report)?, node.place, signal, report)?;
     if matches!(def.kind, FieldKind::Int { .. }) {
         return Some((field, def));

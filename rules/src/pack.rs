@@ -5,7 +5,7 @@ use logystera_processor::core::RuleSet;
 use crate::report::Diagnostic;
 use crate::set::from_yaml;
 
-/// The files of the default pack: name and text.
+/// The files of the default pack that have its rules: name and text.
 pub const DEFAULT_PACK: [(&str, &str); 6] = [
     ("rules/access.yaml", include_str!("../access.yaml")),
     ("rules/code.yaml", include_str!("../code.yaml")),
@@ -15,18 +15,26 @@ pub const DEFAULT_PACK: [(&str, &str); 6] = [
     ("rules/web.yaml", include_str!("../web.yaml")),
 ];
 
+/// The metrics of the default pack: name and text of their file.
+pub const DEFAULT_METRICS: (&str, &str) = ("rules/metrics.yaml", include_str!("../metrics.yaml"));
+
+/// What the file of metrics begins with.
+const METRICS_HEAD: &str = "format: 1\nmetrics:\n";
 /// What every file of rules begins with.
 const HEAD: &str = "format: 1\nrules:\n";
 
 /// The default pack as a rule set. A test reads it, so that a released binary has no error to return.
 pub fn default_pack() -> Result<RuleSet, Vec<Diagnostic>> {
-    from_yaml(&DEFAULT_PACK)
+    let files: Vec<(&str, &str)> = DEFAULT_PACK.into_iter().chain([DEFAULT_METRICS]).collect();
+    from_yaml(&files)
 }
 
 /// The default pack as one file: what each file of it says of itself stands before its rules.
 pub fn pack_yaml() -> String {
     let parts = DEFAULT_PACK.iter().filter_map(|(_, text)| text.split_once(HEAD));
-    parts.fold(HEAD.to_owned(), |whole, (about, rules)| whole + "\n" + about + rules)
+    let rules = parts.fold(HEAD.to_owned(), |whole, (about, rules)| whole + "\n" + about + rules);
+    let (about, metrics) = DEFAULT_METRICS.1.split_once(METRICS_HEAD).unwrap_or_default();
+    rules + "\n" + about + "metrics:\n" + metrics
 }
 
 /// These rules of the default pack as a file; the error is a name that it has not.
@@ -58,7 +66,7 @@ mod tests {
         let pack = default_pack().unwrap();
         let shown = pack_yaml();
         assert_eq!(from_yaml(&[("shown.yaml", &shown)]).unwrap().digest, pack.digest);
-        for (_, text) in DEFAULT_PACK {
+        for (_, text) in DEFAULT_PACK.into_iter().chain([DEFAULT_METRICS]) {
             assert!(shown.contains(text.lines().next().unwrap()), "a file says what it is about");
         }
         for rule in &pack.rules {

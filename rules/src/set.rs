@@ -17,6 +17,7 @@ use crate::cost::WorstCase;
 use crate::definition::{self, Defined};
 use crate::foreign;
 use crate::lint;
+use crate::metric_set::Metrics;
 use crate::read::{self, Keys};
 use crate::report::{Diagnostic, Level, Place, Report};
 use crate::trial::{self, RuleTests};
@@ -24,7 +25,7 @@ use crate::yaml::{self, Node};
 
 /// Version of the rule format.
 const FORMAT: i64 = 1;
-const KEYS: [&str; 4] = ["format", "rules", "limits", "disabled"];
+const KEYS: [&str; 5] = ["format", "rules", "metrics", "limits", "disabled"];
 
 /// What came of reading rule files.
 #[derive(Debug)]
@@ -125,6 +126,7 @@ pub(crate) fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Box<Dia
 #[derive(Default)]
 struct SetReader {
     rules: Vec<(usize, Defined)>,
+    metrics: Metrics,
     limits: Option<(usize, Place, StateLimits)>,
     disabled: Option<(usize, SignalTypes)>,
     /// Names of the files so far.
@@ -168,6 +170,9 @@ impl SetReader {
         if let Some(node) = keys.get("rules") {
             self.read_rules(file, node, report);
         }
+        if let Some(node) = keys.get("metrics") {
+            self.metrics.read(file, node, report);
+        }
     }
 
     fn only_one(&self, place: Place, key: &str, first: usize, report: &mut Report<'_>) {
@@ -200,11 +205,13 @@ impl SetReader {
         }
         let limits = self.limits.map_or_else(StateLimits::default, |(.., limits)| limits);
         self.check_standing(&limits, reports);
-        self.check_cost(&limits, reports);
+        let metric_bytes = self.metrics.check(&self.files, &limits, reports);
+        self.check_cost(&limits, metric_bytes, reports);
         let disabled = self.disabled.map(|(_, types)| types).unwrap_or_default();
         self.rules.sort_by(|(_, a), (_, b)| a.rule.name.cmp(&b.rule.name));
         let (rules, json): (Vec<Rule>, Vec<Json>) = self.rules.into_iter().map(|(_, d)| (d.rule, d.json)).unzip();
-        let body = canonical_set(&limits, disabled, json).to_string();
+        let (metrics, metrics_json) = self.metrics.finish();
+        let body = canonical_set(&limits, disabled, metrics_json, json).to_string();
         if body.len() > RULE_SET_BYTES_MAX {
             let problem =
                 format!("the set has {} bytes in its canonical form; it has at most {RULE_SET_BYTES_MAX}", body.len());
@@ -214,7 +221,7 @@ impl SetReader {
                 .help("shorten lists and tests, or take rules out");
             return None;
         }
-        Some(RuleSet { digest: Sha256Digest::of(body.as_bytes()), body, rules, limits, disabled })
+        Some(RuleSet { digest: Sha256Digest::of(body.as_bytes()), body, rules, metrics, limits, disabled })
     }
 
     fn check_unique(&self, reports: &mut [Report<'_>]) {
@@ -265,18 +272,24 @@ impl SetReader {
         }
     }
 
-    fn check_cost(&self, limits: &StateLimits, reports: &mut [Report<'_>]) {
+    /// What the metrics can take is no rule's.
+    fn check_cost(&self, limits: &StateLimits, metric_bytes: usize, reports: &mut [Report<'_>]) {
+        let site_bytes = limits.site_bytes.saturating_sub(metric_bytes);
         for (file, Defined { rule, place, .. }) in &self.rules {
             let worst = WorstCase::of(rule, limits);
-            if *limits != StateLimits::default() && worst.rule_bytes > limits.site_bytes {
+            if *limits != StateLimits::default() && worst.rule_bytes > site_bytes {
                 let problem = format!(
-                    "`{}` can take {} bytes, {} groups of {}; `limits` gives the site {}",
-                    rule.name, worst.rule_bytes, worst.groups, worst.group_bytes, limits.site_bytes
+                    "`{}` can take {} bytes, {} groups of {}; `limits` gives the site {site_bytes}{}",
+                    rule.name,
+                    worst.rule_bytes,
+                    worst.groups,
+                    worst.group_bytes,
+                    if metric_bytes > 0 { " besides its metrics" } else { "" }
                 );
                 let help = format!(
                     "at most `rule_groups: {}`, or at least `site_bytes: {}`",
-                    limits.site_bytes / worst.group_bytes,
-                    worst.rule_bytes
+                    site_bytes / worst.group_bytes,
+                    worst.rule_bytes + metric_bytes
                 );
                 reports[*file].error(Code::TooCostly, *place, problem).help(help);
             }
@@ -319,20 +332,22 @@ fn disabled(node: &Node, report: &mut Report<'_>) -> Option<SignalTypes> {
 
 /// The canonical form of a set of one rule.
 fn set_of_one(rule: Json) -> String {
-    canonical_set(&StateLimits::default(), SignalTypes::default(), vec![rule]).to_string()
+    canonical_set(&StateLimits::default(), SignalTypes::default(), Vec::new(), vec![rule]).to_string()
 }
 
-fn canonical_set(limits: &StateLimits, disabled: SignalTypes, rules: Vec<Json>) -> Json {
+fn canonical_set(limits: &StateLimits, disabled: SignalTypes, metrics: Vec<Json>, rules: Vec<Json>) -> Json {
     let number = |n: usize| Json::Int(n as i64);
     let limits = Json::map([
         ("rule_groups", number(limits.rule_groups)),
         ("site_groups", number(limits.site_groups)),
         ("site_bytes", number(limits.site_bytes)),
     ]);
-    Json::map([
+    let mut keys = vec![
         ("format", Json::Int(FORMAT)),
         ("limits", limits),
         ("disabled", Json::list(disabled.iter().map(|t| Json::text(t.name())))),
         ("rules", Json::List(rules)),
-    ])
+    ];
+    keys.extend((!metrics.is_empty()).then_some(("metrics", Json::List(metrics))));
+    Json::map(keys)
 }

@@ -10,6 +10,7 @@ mod escalate;
 mod filters;
 mod manual;
 mod measures;
+mod metrics;
 mod pack;
 mod refused;
 mod round_trip;

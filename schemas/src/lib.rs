@@ -27,6 +27,7 @@ pub mod json;
 pub mod labels;
 pub mod noise;
 pub mod replay;
+pub mod series;
 pub mod signals_topic;
 pub mod snapshot;
 pub mod topic;

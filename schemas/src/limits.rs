@@ -3,6 +3,7 @@
 mod channels;
 mod engine;
 mod log;
+mod metrics;
 mod noise;
 mod rules;
 mod sending;
@@ -10,6 +11,7 @@ mod sending;
 pub use channels::*;
 pub use engine::*;
 pub use log::*;
+pub use metrics::*;
 pub use noise::*;
 pub use rules::*;
 pub use sending::*;

@@ -79,6 +79,8 @@ kinds! {
     Attempt = "attempt" 0x32ad_7f05_3491_2280 after ["attempt.1" 0xf026_17f1_ae74_e549, "attempt.2" 0xa758_955a_b7fa_d6e6],
     /// Topic snapshots: a part of a key group's state.
     Snapshot = "snapshot" 0xe4b6_cf30_323b_d2ef,
+    /// Topic series: what the metrics of a site counted within a minute.
+    Points = "points" 0x35a1_0063_66e9_4357,
     /// Topic control: a tenant.
     Tenant = "control_tenant" 0xdcf9_0ed9_07f0_e590,
     /// Topic control: a site.

@@ -23,11 +23,14 @@ pub enum Topic {
     Control,
     /// The engine's state, once a day for each key group. Key: the key group. Its partition count never changes.
     Snapshots,
+    /// What the metrics of sites counted, a record a site and minute. Key: the site. Its partition count never changes.
+    Series,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 5] = [Self::Signals, Self::Detections, Self::Attempts, Self::Control, Self::Snapshots];
+    pub const ALL: [Self; 6] =
+        [Self::Signals, Self::Detections, Self::Attempts, Self::Control, Self::Snapshots, Self::Series];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -37,6 +40,7 @@ impl Topic {
             Self::Attempts => "attempts",
             Self::Control => "control",
             Self::Snapshots => "snapshots",
+            Self::Series => "series",
         }
     }
 }

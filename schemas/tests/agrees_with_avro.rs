@@ -14,7 +14,7 @@ use logystera_schemas::batch::{self, Batch, BatchHead, FieldSet, Frame};
 use logystera_schemas::catalogue::{SIGNAL_TYPES, SignalType, TYPE_FIELDS_MAX};
 use logystera_schemas::schema::{self, HASH_SOURCE, HEADER_BYTES, Kind, SIGNAL_SOURCES, TopicRecord};
 use logystera_schemas::topic::SignalsRecord;
-use logystera_schemas::{avro, control, delivery, detection, labels, noise, signals_topic, snapshot};
+use logystera_schemas::{avro, control, delivery, detection, labels, noise, series, signals_topic, snapshot};
 use model::signals::DrawnSignal;
 use model::{Entropy, Model};
 use proptest::prelude::*;
@@ -116,6 +116,7 @@ records_agree! {
     attempt_ended_agrees: delivery::AttemptEnded,
     attempt_agrees: delivery::Attempt,
     snapshot_agrees: snapshot::Snapshot,
+    points_agree: series::Points,
     tenant_agrees: control::Tenant,
     site_agrees: control::Site,
     key_agrees: control::Key,

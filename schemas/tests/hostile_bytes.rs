@@ -8,6 +8,7 @@ use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::control::Entity;
 use logystera_schemas::delivery::{Attempt, ChannelsConfigured};
 use logystera_schemas::schema::{self, HEADER_BYTES, Kind};
+use logystera_schemas::series::Points;
 use logystera_schemas::snapshot::Snapshot;
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord};
 use proptest::prelude::*;
@@ -22,7 +23,13 @@ fn read(bytes: &[u8]) -> Result<(), DecodeError> {
     });
     let attempt = schema::decode::<Attempt>(bytes).map(drop);
     let snapshot = schema::decode::<Snapshot>(bytes).map(drop);
-    signals.or(DetectionsRecord::decode(bytes).map(drop)).or(Entity::decode(bytes).map(drop)).or(attempt).or(snapshot)
+    let points = schema::decode::<Points>(bytes).map(drop);
+    signals
+        .or(DetectionsRecord::decode(bytes).map(drop))
+        .or(Entity::decode(bytes).map(drop))
+        .or(attempt)
+        .or(snapshot)
+        .or(points)
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub mod log;
 pub mod partitions;
 pub mod replay;
 pub mod rules;
+pub mod series;
 pub mod tail;
 pub mod why;
 

@@ -13,7 +13,7 @@ use logystera_processor::core::RuleSet;
 use logystera_rules::{Checked, Diagnostic, WorstCase, summary};
 use serde_json::json;
 
-use crate::cli::{CliError, DONE, FINDING, Out, finish, in_colour};
+use crate::cli::{CliError, DONE, FINDING, Out, finish, in_colour, table};
 use crate::installation::rules::load;
 
 /// Check and publish rule files, show the default pack, and which sites have which rules
@@ -169,11 +169,11 @@ fn show_set(set: &RuleSet, explain: bool, diagnostics: &[Diagnostic], out: &mut 
         ))?;
     }
     out.line(format_args!("{:width$}  {:12}  {:>6}  {:>13}  {together:>10}\n", "together", "", "", ""))?;
-    let limits = &set.limits;
-    if together > limits.site_bytes {
+    let metric_bytes = show_metrics(set, out)?;
+    let group_bytes = set.limits.site_bytes.saturating_sub(metric_bytes);
+    if together > group_bytes {
         out.line(format_args!(
-            "A site's groups have {} bytes: should they ever need more, the idle ones that were not seen for longest go first.\n",
-            limits.site_bytes
+            "A site's groups have {group_bytes} bytes: should they ever need more, the idle ones that were not seen for longest go first.\n"
         ))?;
     }
     let plural = if set.rules.len() == 1 { "" } else { "s" };
@@ -182,6 +182,24 @@ fn show_set(set: &RuleSet, explain: bool, diagnostics: &[Diagnostic], out: &mut 
         out.line(summary(diagnostics))?;
     }
     Ok(())
+}
+
+/// What the metrics can take; gives the bytes of all of them.
+fn show_metrics(set: &RuleSet, out: &mut Out) -> Result<usize, CliError> {
+    if set.metrics.is_empty() {
+        return Ok(0);
+    }
+    let mut rows = vec![["metric", "revision", "series", "bytes"].map(str::to_owned)];
+    let (mut series, mut bytes) = (0, 0);
+    for metric in &set.metrics {
+        let (own, own_bytes) = (metric.series_max(), metric.bytes_max());
+        (series, bytes) = (series + own, bytes + own_bytes);
+        rows.push([metric.name.clone(), metric.revision.clone(), own.to_string(), own_bytes.to_string()]);
+    }
+    rows.push(["together".to_owned(), String::new(), series.to_string(), bytes.to_string()]);
+    table(out, &rows)?;
+    out.line("")?;
+    Ok(bytes)
 }
 
 fn json_set(set: &RuleSet, out: &mut Out) -> Result<(), CliError> {
@@ -194,6 +212,13 @@ fn json_set(set: &RuleSet, out: &mut Out) -> Result<(), CliError> {
             "why": rule.why,
             "do": rule.advice,
             "worst_case": WorstCase::of(rule, &set.limits),
+        }))?;
+    }
+    for metric in &set.metrics {
+        out.json(&json!({
+            "metric": metric.name,
+            "revision": metric.revision,
+            "worst_case": {"series": metric.series_max(), "bytes": metric.bytes_max()},
         }))?;
     }
     out.json(&json!({"digest": set.digest, "rules": set.rules.len(), "site_bytes": set.limits.site_bytes}))?;

@@ -19,9 +19,7 @@ use crate::serve::rule_sets::ControlRules;
 /// What a processor does for each of its partitions. They tell the log's time to `marks`.
 pub fn work(control: Control, marks: Marks) -> Work {
     Arc::new(move |run: Run<'_>| {
-        let partitions = |topic| run.layouts.written(topic).partitions;
-        let outputs =
-            OutputPartitions { detections: partitions(Topic::Detections), snapshots: partitions(Topic::Snapshots) };
+        let outputs = OutputPartitions::of(|topic| run.layouts.written(topic).partitions);
         let Control { log, view } = control.clone();
         let machine = EngineMachine::new(run.place, outputs, ControlRules { log, view }).telling(marks.of(run.place));
         // Alerters learn of the time by marks, not by its commits: nobody waits for one.

@@ -11,6 +11,7 @@ mod idle;
 mod reload;
 mod replay;
 mod sending;
+mod series;
 mod silences;
 mod site_names;
 mod sites;

@@ -13,8 +13,8 @@ pub struct Layouts {
     signals: Partitions,
     /// Of `attempts` too.
     detections: Partitions,
-    /// Partitions of `snapshots`: as many as a changelog has; neither ever grows.
-    snapshots: u32,
+    /// Partitions of `snapshots` and of `series`: as many as a changelog has; none of them ever grows.
+    outputs: u32,
 }
 
 impl Layouts {
@@ -24,7 +24,7 @@ impl Layouts {
         Self {
             signals: first(GrowingTopic::Signals, config.signals_partitions),
             detections: first(GrowingTopic::Detections, config.detections_partitions),
-            snapshots: config.changelog_partitions,
+            outputs: config.changelog_partitions,
         }
     }
 
@@ -69,7 +69,7 @@ impl Layouts {
         match topic {
             Topic::Signals => Some(&self.signals),
             Topic::Detections | Topic::Attempts => Some(&self.detections),
-            Topic::Control | Topic::Snapshots => None,
+            Topic::Control | Topic::Snapshots | Topic::Series => None,
         }
     }
 
@@ -77,10 +77,13 @@ impl Layouts {
         self.grown(topic).is_some_and(|partitions| partitions.phase == phase)
     }
 
-    /// Every generation of a topic, the oldest first. `control` and `snapshots` never grow.
+    /// Every generation of a topic, the oldest first. `control`, `snapshots` and `series` never grow.
     pub fn generations(&self, topic: Topic) -> Vec<Generation> {
         let partitions = self.grown(topic).map_or(
-            if topic == Topic::Snapshots { std::slice::from_ref(&self.snapshots) } else { &[1] },
+            match topic {
+                Topic::Snapshots | Topic::Series => std::slice::from_ref(&self.outputs),
+                _ => &[1],
+            },
             |partitions| &partitions.generations,
         );
         let parents = std::iter::once(None).chain(partitions.iter().copied().map(Some));

@@ -7,6 +7,7 @@ use logystera_schemas::avro::DecodeError;
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{KeyGroup, Sha256Digest, SiteId};
 use logystera_schemas::partition::PartitionRef;
+use logystera_schemas::series::Points;
 use logystera_schemas::signals_topic::{SiteConfigured, Tick};
 use logystera_schemas::snapshot::Snapshot;
 use logystera_schemas::topic::SignalsRecord;
@@ -33,6 +34,8 @@ pub enum Output {
     Tick(Tick),
     /// A part of the state of a key group.
     Snapshot(Box<Snapshot>),
+    /// What the metrics of a site counted within a minute.
+    Points(Box<Points>),
 }
 
 /// Why the engine can't go on. To skip a record would make its state a lie.
@@ -76,6 +79,8 @@ pub struct Engine {
     pub(crate) time_changed: bool,
     /// A buffer that is used again.
     emitted: Vec<Detection>,
+    /// Minutes that the record has closed.
+    points: Vec<Points>,
     ignored: u64,
     sealed: bool,
 }
@@ -112,6 +117,7 @@ impl Engine {
         let done = self.apply_record(offset, record, &mut emitted, out);
         out.extend(emitted.drain(..).map(|d| Output::Detection(Box::new(d))));
         self.emitted = emitted;
+        out.extend(self.points.drain(..).map(|points| Output::Points(Box::new(points))));
         done
     }
 
@@ -148,6 +154,7 @@ impl Engine {
             SignalsRecord::SiteClosed(closed) => {
                 if let Some(mut site) = self.sites.remove(&closed.site) {
                     site.close(emitted);
+                    self.points.extend(site.series.take_closed());
                     self.wakes.forget(&closed.site, &site);
                     self.holding.forget(&closed.site, &site);
                     self.closed.push((closed.site.clone(), site));
@@ -171,6 +178,7 @@ impl Engine {
         };
         take(site, &self.time, emitted).map_err(|cause| EngineError::Batch { site: id.clone(), cause })?;
         site.settle();
+        self.points.extend(site.series.take_closed());
         list(&mut self.changed, id, site);
         let bytes = site.changed_bytes();
         self.changed_bytes = self.changed_bytes + bytes - std::mem::replace(&mut site.changes.bytes, bytes);

@@ -45,7 +45,7 @@ impl RuleGroups {
         chain: &mut DetectionChain,
         out: &mut Vec<Detection>,
     ) {
-        while self.bytes > program.set.limits.site_bytes {
+        while self.bytes > program.group_bytes {
             if !self.evict(program, None, Some((index, key)), now, chain, out) {
                 break;
             }

@@ -79,6 +79,7 @@ impl Site {
                 HeldItem::Signal(bytes) => {
                     // The time that counts is the key's; the one in the bytes was the sender's.
                     let signal = Frame::of(&bytes, 0)?;
+                    self.measure(&signal, key.0, false)?;
                     if self.groups.has_subscriber(signal.kind) {
                         self.groups.judge(&signal, key.0, key.0, &mut self.record.chain, out)?;
                     }
@@ -94,6 +95,7 @@ impl Site {
         let moved = self.record.watermark.is_none_or(|before| before < watermark);
         self.record.watermark = Some(watermark);
         self.groups.reached(watermark, moved);
+        self.close_minutes(watermark);
         self.record.outcomes.evicted = self.groups.evicted;
         self.changes.record = true;
         Ok(())

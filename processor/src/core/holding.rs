@@ -136,6 +136,7 @@ mod tests {
             digest: Sha256Digest::of(b""),
             body: String::new(),
             rules: Vec::new(),
+            metrics: Vec::new(),
             limits: StateLimits::default(),
             disabled: SignalTypes::default(),
         });

@@ -17,6 +17,7 @@ const SPOOL: u8 = 2;
 const EXTRAS: u8 = 3;
 const GROUP: u8 = 4;
 const HELD: u8 = 5;
+const SERIES: u8 = 6;
 
 /// Names a state entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub(crate) enum SiteEntry<'a> {
     Group(&'a str, &'a [u8]),
     /// A signal, or a switch of types, that waits for the watermark.
     Held(HeldKey),
+    /// What a metric has counted in the open minute: its name and revision.
+    Series(&'a str, &'a str),
 }
 
 impl<'a> Key<'a> {
@@ -71,6 +74,11 @@ impl<'a> Key<'a> {
                 to.extend_from_slice(&seq.to_be_bytes());
                 to.extend_from_slice(&index.to_be_bytes());
             }
+            SiteEntry::Series(name, revision) => {
+                to.extend_from_slice(name.as_bytes());
+                to.push(SLASH);
+                to.extend_from_slice(revision.as_bytes());
+            }
         }
     }
 
@@ -99,6 +107,10 @@ impl<'a> Key<'a> {
                 let (seq, index) = (u64::from_be_bytes(*held.fixed()?), u32::from_be_bytes(*held.fixed()?));
                 SiteEntry::Held((at, spool, seq, index))
             }
+            SERIES => {
+                let (name, revision) = split(rest)?;
+                SiteEntry::Series(text(name)?, text(revision)?)
+            }
             _ => return Err(DecodeError::Range),
         };
         Ok(Self::Site(key_group, text(site)?, entry))
@@ -113,6 +125,7 @@ impl SiteEntry<'_> {
             Self::Extras(_) => EXTRAS,
             Self::Group(..) => GROUP,
             Self::Held(_) => HELD,
+            Self::Series(..) => SERIES,
         }
     }
 }
@@ -190,6 +203,10 @@ mod tests {
                 of_site(SiteEntry::Held((SiteMs(1), spool, 3, 4))),
                 "01020561622f80000000000000010909090909090909000000000000000300000004",
             ),
+            (
+                of_site(SiteEntry::Series("logins", "0123456789ab")),
+                "01020661622f6c6f67696e732f303132333435363738396162",
+            ),
             (Key::Clocks, "ffff00"),
         ];
         let mut written = Vec::new();
@@ -202,9 +219,16 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_refused() {
-        for bytes in
-            [&b""[..], b"\0\0", b"\0\0\x06ab/", b"\0\0\x02ab", b"\0\0\x02ab/\0", b"\0\0\x04ab/r", b"\0\0\x01\xff"]
-        {
+        for bytes in [
+            &b""[..],
+            b"\0\0",
+            b"\0\0\x07ab/",
+            b"\0\0\x06ab/m",
+            b"\0\0\x02ab",
+            b"\0\0\x02ab/\0",
+            b"\0\0\x04ab/r",
+            b"\0\0\x01\xff",
+        ] {
             assert!(Key::read(bytes).is_err(), "{bytes:?}");
         }
     }

@@ -11,6 +11,7 @@
 //!   in its `eviction_order`), from where absences count (`absences`), other rules (`reprogram`)
 //! - `group`: one group: its `conditions` (a file for each kind), its `episode` (the state machine; `once`, if each match is told by itself),
 //!   its `evidence`
+//! - `series`: what the metrics of a site count, minute by minute; `measure`, where it counts
 //! - `chain`: detections, numbered and linked
 //! - `state`: all of it as entries of a store, each under a `key`, and a key group's at a place in the log (`snapshot`, when
 //!   its `schedule` says)
@@ -38,6 +39,7 @@ mod why;
 
 mod held;
 mod hold;
+mod measure;
 mod record;
 mod refusal;
 mod reset;
@@ -47,6 +49,8 @@ mod spool;
 mod spools;
 mod switched;
 mod version;
+
+mod series;
 
 mod absences;
 mod evict;
@@ -75,6 +79,7 @@ pub use holding::HeldTotal;
 pub use log_time::LogTime;
 pub use record::{Outcomes, SiteRecord};
 pub use rule::{Condition, Escalation, Expected, Rule, RuleSet, StateLimits, Worse};
+pub use series::definition::{LabelValues, Metric, MetricKind, MetricLabel, NamedRange};
 pub use spool::{KeyWindow, SilentSince, Spool};
 pub use standing::{GroupStanding, Stage};
 pub use state::{Known, Put};

@@ -8,6 +8,7 @@ use logystera_schemas::catalogue::{SIGNAL_TYPES, SignalType};
 use super::conditions::{ConditionPlan, blind};
 use super::episode::Spans;
 use super::rule::{Rule, RuleSet};
+use super::series::plan::SeriesProgram;
 
 /// Which rule of a set, in the order of the rules' names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +22,10 @@ pub(crate) struct Program {
     /// Rules that watch for the site's own silence. They stand apart because they are looked at at each record of the
     /// site.
     pub(crate) silences: Vec<(RuleIndex, blind::Plan)>,
+    /// The metrics, made ready.
+    pub(crate) series: SeriesProgram,
+    /// Bytes that the groups of a site may take: what its metrics can take at worst is theirs.
+    pub(crate) group_bytes: usize,
     /// For each rule, what the engine needs at every step.
     plans: Vec<Plan>,
     by_type: [Subscribers; SIGNAL_TYPES],
@@ -72,13 +77,20 @@ impl Program {
                 silences.push((index, *blind));
             }
         }
-        Self { set, silences, plans, by_type }
+        let series = SeriesProgram::new(&set);
+        let group_bytes = set.limits.site_bytes.saturating_sub(series.bytes_max);
+        Self { set, silences, series, group_bytes, plans, by_type }
     }
 
     /// The rules that signals of a type go to.
     #[inline]
     pub(crate) fn subscribers(&self, signal: SignalType) -> &Subscribers {
         &self.by_type[signal.index()]
+    }
+
+    /// Whether signals of a type go to a rule or a metric.
+    pub(crate) fn looks_at(&self, signal: SignalType) -> bool {
+        !self.subscribers(signal).rules.is_empty() || !self.series.of(signal).metrics.is_empty()
     }
 
     /// A rule.

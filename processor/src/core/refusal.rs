@@ -49,15 +49,18 @@ impl Site {
         time: &LogTime,
         out: &mut Vec<Detection>,
     ) -> Result<(), DecodeError> {
-        let Some(kind) = SignalType::from_name(REFUSED).filter(|kind| self.groups.has_subscriber(*kind)) else {
+        let Some(kind) = SignalType::from_name(REFUSED).filter(|kind| self.groups.program.looks_at(*kind)) else {
             return Ok(());
         };
         // Before the first batch there is no site time: the log's stands in.
         let now = self.record.watermark.unwrap_or(SiteMs(time.wall().0));
         self.run_deadlines_before(now, out);
         let signal = signal(kind, reason, count);
-        self.groups.judge(&Frame::of(&signal, 0)?, now, now, &mut self.record.chain, out)?;
+        let signal = Frame::of(&signal, 0)?;
+        self.groups.judge(&signal, now, now, &mut self.record.chain, out)?;
         if self.record.watermark.is_some() {
+            // Before the first batch no minute is open.
+            self.measure(&signal, now, false)?;
             self.run_deadlines_before(now.plus(1), out);
         }
         self.record.outcomes.evicted = self.groups.evicted;

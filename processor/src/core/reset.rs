@@ -65,6 +65,7 @@ impl Site {
             self.changes.spools.insert(*id);
         }
         self.groups.move_back(ms, now);
+        self.move_minute(to);
         self.record.outcomes.time_resets += 1;
         out.push(self.record.chain.emit_reset(to, now));
         Ok(())

@@ -7,6 +7,7 @@ use logystera_schemas::ids::{RuleName, Sha256Digest};
 use logystera_schemas::limits::{ESCALATIONS_MAX, RULE_GROUPS_MAX, SITE_GROUPS_MAX, SITE_STATE_BYTES_MAX};
 
 use super::filter::{Filter, Predicate};
+use super::series::definition::Metric;
 use super::template::Template;
 
 /// A checked set of rules and limits: what a `SiteConfigured` names.
@@ -18,6 +19,8 @@ pub struct RuleSet {
     pub body: String,
     /// The rules, sorted by name; names are unique.
     pub rules: Vec<Rule>,
+    /// The metrics, sorted by name; names are unique.
+    pub metrics: Vec<Metric>,
     /// Bounds of a site's state.
     pub limits: StateLimits,
     /// Types that are switched off for the site: their signals are not judged, and no absence of them is told.

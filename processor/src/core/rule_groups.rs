@@ -233,7 +233,7 @@ impl RuleGroups {
         if !is_put_off {
             reschedule(&mut self.deadlines, self.absences_wait, program, index, &key, group);
         }
-        if self.bytes > program.set.limits.site_bytes {
+        if self.bytes > program.group_bytes {
             self.shrink(program, index, &key, now, chain, out);
         }
     }

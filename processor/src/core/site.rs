@@ -18,6 +18,7 @@ use super::log_time::LogTime;
 use super::program::Program;
 use super::record::{Outcomes, SiteRecord};
 use super::rule_groups::RuleGroups;
+use super::series::site_series::SiteSeries;
 use super::spool::Spool;
 use super::version::Version;
 
@@ -36,6 +37,8 @@ pub(crate) struct Site {
     pub(crate) held_bytes: usize,
     /// Its rules at work.
     pub(crate) groups: RuleGroups,
+    /// What its metrics count.
+    pub(crate) series: SiteSeries,
     /// What changed since it was put.
     pub(crate) changes: Changes,
     /// Open time of its entry among the engine's wakes.
@@ -97,6 +100,7 @@ impl Site {
             held: BTreeMap::new(),
             held_bytes: 0,
             groups,
+            series: SiteSeries::default(),
             changes,
             wake_at: None,
             wake_wall: None,
@@ -121,7 +125,13 @@ impl Site {
     pub(crate) fn configure(&mut self, to: &SiteConfigured, program: &Arc<Program>, out: &mut Vec<Detection>) {
         let now = self.record.watermark.unwrap_or_default();
         let before = self.record.version();
+        if self.record.chain.tenant != to.tenant {
+            // What was counted is the tenant's that had the site.
+            self.close_minute();
+        }
+        let old = Arc::clone(&self.groups.program);
         self.groups.reprogram(program, now, &mut self.record.chain, out);
+        self.remeasure(&old, program);
         self.record.chain.tenant = to.tenant.clone();
         self.record.chain.name.clone_from(&to.name);
         self.record.digest = to.digest;
@@ -139,6 +149,7 @@ impl Site {
     pub(crate) fn close(&mut self, out: &mut Vec<Detection>) {
         let now = self.record.watermark.unwrap_or_default();
         self.groups.close(DetectionReason::SiteClosed, now, &mut self.record.chain, out);
+        self.close_minute();
     }
 
     /// Takes a batch from the log.
@@ -170,6 +181,7 @@ impl Site {
         let late = signals.partition_point(|(at, _)| *at <= now);
         self.record.outcomes.late += late as u64;
         for (at, signal) in &signals[..late] {
+            self.measure(signal, *at, true)?;
             if self.groups.has_subscriber(signal.kind) {
                 self.groups.judge(signal, *at, now, &mut self.record.chain, out)?;
             }
@@ -178,6 +190,7 @@ impl Site {
         if self.held.is_empty() && fresh.last().is_none_or(|(at, _)| *at <= watermark) {
             // Nothing waits and nothing will: the usual case of one spool goes straight from the log's bytes.
             for (at, signal) in fresh {
+                self.measure(signal, *at, false)?;
                 if self.groups.has_subscriber(signal.kind) {
                     self.run_deadlines_before(*at, out);
                     self.groups.judge(signal, *at, *at, &mut self.record.chain, out)?;

@@ -11,6 +11,7 @@
 //! | 3 | site `/`, rule | [`RuleExtras`] | at an overflow or a blindness | never |
 //! | 4 | site `/`, rule `/`, group key | [`Group`] | when the group changes | it is idle and empty |
 //! | 5 | site `/`, time (sortable), spool, seq, index | [`HeldItem`] | when it comes and goes | nothing waits there |
+//! | 6 | site `/`, metric `/`, revision | [`Stored`] | when the metric counts, and when its minute is closed | it counted nothing in the open minute |
 //!
 //! Every value starts with the id of the key that it may be encrypted under (null: not encrypted). An entry is deleted
 //! when what it holds is gone, at the latest when its site is closed; the clocks stay.
@@ -31,6 +32,8 @@ use super::log_time::LogTime;
 use super::record::SiteRecord;
 use super::rule_groups::RuleExtras;
 use super::schedule::SnapshotSchedule;
+use super::series::counts::Stored;
+use super::series::site_series::MetricId;
 use super::site::Site;
 use super::spool::{KeyWindow, Spool};
 
@@ -185,6 +188,10 @@ impl Site {
                 self.held_bytes += item.bytes();
                 self.held.insert(key, item);
             }
+            SiteEntry::Series(name, revision) => {
+                let stored = Stored::read(value)?;
+                self.series.restore(&self.groups.program.set, (name, revision), stored)?;
+            }
         }
         Ok(())
     }
@@ -194,9 +201,11 @@ impl Site {
         const RECORD_BYTES: usize = 300;
         const SPOOL_BYTES: usize = 800;
         const GROUP_BYTES: usize = 200;
+        const METRIC_BYTES: usize = 200;
         RECORD_BYTES
             + SPOOL_BYTES * self.changes.spools.len()
             + GROUP_BYTES * (self.groups.changed.len() + self.changes.held.len())
+            + METRIC_BYTES * self.series.changed_len()
     }
 }
 
@@ -260,6 +269,7 @@ impl Puts {
         for key in changes.held {
             self.held(of, &key, site.held.get(&key));
         }
+        site.series.take_changed(&program.set, |id, stored| self.series(of, id, stored));
     }
 
     /// Deletes everything of a site that may be stored.
@@ -272,6 +282,7 @@ impl Puts {
         site.groups.gone_rules.iter().for_each(|rule| self.extras(of, rule, None));
         let program = &site.groups.program;
         site.groups.changed.iter().for_each(|(index, key)| self.group(of, &program.rule(*index).name, key, None));
+        site.series.take_changed(&program.set, |id, _| self.series(of, id, None));
     }
 
     /// Puts, or deletes, everything that a site has.
@@ -285,6 +296,7 @@ impl Puts {
             }
             state.groups.iter().for_each(|(key, group)| self.group(of, &rule.name, key, put.then_some(group)));
         }
+        site.series.entries(&site.groups.program.set, |id, stored| self.series(of, id, put.then_some(stored)));
     }
 
     fn extras(&mut self, of: Owner<'_>, rule: &RuleName, extras: Option<&RuleExtras>) {
@@ -297,6 +309,10 @@ impl Puts {
 
     fn held(&mut self, of: Owner<'_>, key: &HeldKey, held: Option<&HeldItem>) {
         self.entry(of, SiteEntry::Held(*key), held);
+    }
+
+    fn series(&mut self, of: Owner<'_>, (name, revision): &MetricId, stored: Option<&Stored>) {
+        self.entry(of, SiteEntry::Series(name, revision), stored);
     }
 
     fn entry(&mut self, of: Owner<'_>, entry: SiteEntry<'_>, value: Option<&impl Datum>) {

@@ -45,13 +45,15 @@ impl Site {
         now: SiteMs,
         out: &mut Vec<Detection>,
     ) -> Result<(), DecodeError> {
-        let Some(kind) = SignalType::from_name(CHANGED).filter(|kind| self.groups.has_subscriber(*kind)) else {
+        let Some(kind) = SignalType::from_name(CHANGED).filter(|kind| self.groups.program.looks_at(*kind)) else {
             return Ok(());
         };
         for (types, action) in [(switched.off, "disabled"), (switched.on, "enabled")] {
             for switched in types.iter() {
                 let signal = signal(kind, switched, action);
-                self.groups.judge(&Frame::of(&signal, 0)?, now, now, &mut self.record.chain, out)?;
+                let signal = Frame::of(&signal, 0)?;
+                self.measure(&signal, now, false)?;
+                self.groups.judge(&signal, now, now, &mut self.record.chain, out)?;
             }
         }
         self.record.outcomes.evicted = self.groups.evicted;

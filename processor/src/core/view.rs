@@ -133,7 +133,7 @@ impl Gathering {
                 SiteEntry::Record => self.record = Some(SiteRecord::read(&mut value)?),
                 SiteEntry::Spool(id) => drop(self.spools.insert(id, Spool::read(&mut value)?)),
                 SiteEntry::Held(key) => drop(self.held.insert(key, HeldItem::read(&mut value)?)),
-                SiteEntry::Extras(_) | SiteEntry::Group(..) => {}
+                SiteEntry::Extras(_) | SiteEntry::Group(..) | SiteEntry::Series(..) => {}
             },
             Key::Site(..) => {}
         }

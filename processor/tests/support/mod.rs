@@ -20,6 +20,7 @@ use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{Sha256Digest, SiteId, SpoolId};
 use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::schema;
+use logystera_schemas::series::Points;
 use logystera_schemas::signals_topic::{KeyRevoked, Refused, SiteClosed, SiteConfigured, Tick};
 use logystera_schemas::time::WallMs;
 use logystera_schemas::topic::SignalsRecord;
@@ -57,6 +58,8 @@ pub(crate) struct World {
     pub(crate) ends: bool,
     /// Every detection so far.
     pub(crate) detections: Vec<Detection>,
+    /// The points of every minute so far.
+    pub(crate) points: Vec<Points>,
     chain: Sha256Digest,
     /// Every record so far.
     records: Vec<Vec<u8>>,
@@ -95,6 +98,7 @@ impl World {
             key: "k1",
             ends: false,
             detections: Vec::new(),
+            points: Vec::new(),
             chain: Detection::genesis(&site()),
             records: Vec::new(),
         };
@@ -245,11 +249,15 @@ impl World {
         if self.crashes {
             self.store();
         }
-        let detections = out.into_iter().filter_map(|output| match output {
-            Output::Detection(detection) => Some(*detection),
-            Output::Tick(_) | Output::Snapshot(_) => None,
-        });
-        let told: Vec<String> = detections.map(|d| self.tell(&d)).collect();
+        let mut detections = Vec::new();
+        for output in out {
+            match output {
+                Output::Detection(detection) => detections.push(*detection),
+                Output::Points(points) => self.points.push(*points),
+                Output::Tick(_) | Output::Snapshot(_) => {}
+            }
+        }
+        let told: Vec<String> = detections.iter().map(|d| self.tell(d)).collect();
         assert!(told_twin.is_none_or(|twin| twin == told), "under the first version");
         told
     }

@@ -9,6 +9,7 @@ mod each;
 mod escalations;
 mod keys;
 mod measures;
+mod metrics;
 mod refusals;
 mod silence;
 mod spools;

@@ -1,10 +1,12 @@
 //! The default pack is a promise: each rule says why it matters and what to do, and is tested.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use logystera_processor::core::{Condition, RuleSet, StateLimits};
+use logystera_processor::core::{Condition, Metric, RuleSet, StateLimits};
+use logystera_schemas::catalogue::SignalType;
 
-use crate::{Code, DEFAULT_PACK, Diagnostic, WorstCase, check, default_pack};
+use crate::{Code, DEFAULT_METRICS, DEFAULT_PACK, Diagnostic, WorstCase, check, default_pack};
 
 fn read() -> RuleSet {
     default_pack().unwrap_or_else(|errors| {
@@ -71,6 +73,16 @@ fn every_rule_of_the_pack_fits_a_site() {
     }
 }
 
+/// Charts need each type; what they take is little beside what rules have.
+#[test]
+fn the_pack_counts_every_type_and_takes_little() {
+    let metrics = read().metrics;
+    let counted: BTreeSet<SignalType> = metrics.iter().map(|metric| metric.signal).collect();
+    assert_eq!(counted, SignalType::all().collect());
+    let bytes: usize = metrics.iter().map(Metric::bytes_max).sum();
+    assert!(bytes < StateLimits::default().site_bytes / 100, "{bytes} bytes");
+}
+
 #[test]
 fn the_pack_watches_a_silent_site() {
     assert!(read().rules.iter().any(|r| matches!(r.condition, Condition::Blind { after_ms: 3_600_000 })));
@@ -85,7 +97,9 @@ fn every_file_of_the_folder_is_in_the_pack() {
         .filter(|name| Path::new(name).extension().is_some_and(|e| e == "yaml"))
         .collect();
     files.sort();
-    assert_eq!(files, DEFAULT_PACK.map(|(name, _)| name));
+    let mut known: Vec<&str> = DEFAULT_PACK.into_iter().chain([DEFAULT_METRICS]).map(|(name, _)| name).collect();
+    known.sort_unstable();
+    assert_eq!(files, known);
 }
 
 #[test]

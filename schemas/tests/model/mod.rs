@@ -22,9 +22,10 @@ use logystera_schemas::ids::{
 };
 use logystera_schemas::labels::{SiteLabel, SiteLabelled};
 use logystera_schemas::noise::{ChannelSettings, QuietHours, Silence};
+use logystera_schemas::series::{MetricPoints, Points, SeriesPoint};
 use logystera_schemas::signals_topic::{KeyRevoked, Refused, Seal, SiteClosed, SiteConfigured, Tick};
 use logystera_schemas::snapshot::{Snapshot, SnapshotEntry, SnapshotSite};
-use logystera_schemas::time::WallMs;
+use logystera_schemas::time::{SiteMs, WallMs};
 
 pub(crate) mod signals;
 
@@ -106,6 +107,15 @@ impl Model for bool {
 }
 
 impl Model for WallMs {
+    fn draw(from: &mut Entropy<'_>) -> Self {
+        Self(i64::draw(from))
+    }
+    fn avro(&self) -> Avro {
+        Avro::Long(self.0)
+    }
+}
+
+impl Model for SiteMs {
     fn draw(from: &mut Entropy<'_>) -> Self {
         Self(i64::draw(from))
     }
@@ -274,6 +284,9 @@ records! {
     }
     SnapshotSite { site digest seq chain }
     SnapshotEntry { key value }
+    SeriesPoint { values count late sum buckets }
+    MetricPoints { name revision labels ends series }
+    Points { tenant site encryption_key minute resets part parts metrics }
     Snapshot { key_group generation partition position at part parts encryption_key sites entries }
     Tenant { tenant name created_at }
     Site { site tenant name created_at closed_at url labels }

@@ -19,9 +19,10 @@ use logystera_schemas::ids::{DeliveryId, EpisodeId, ResendId, Sha256Digest, Spoo
 use logystera_schemas::labels::{SiteLabel, SiteLabelled};
 use logystera_schemas::noise::{ChannelSettings, QuietHours, Silence};
 use logystera_schemas::schema::{self, Kind};
+use logystera_schemas::series::{MetricPoints, Points, SeriesPoint};
 use logystera_schemas::signals_topic::{KeyRevoked, Refused, Seal, SiteClosed, SiteConfigured, Tick};
 use logystera_schemas::snapshot::{Snapshot, SnapshotEntry, SnapshotSite};
-use logystera_schemas::time::WallMs;
+use logystera_schemas::time::{SiteMs, WallMs};
 
 const AT: i64 = 1_767_225_600_000;
 
@@ -192,6 +193,7 @@ pub(crate) fn of(kind: Kind) -> Vec<u8> {
         }),
         Kind::Attempt => schema::encode(&attempt()),
         Kind::Snapshot => schema::encode(&snapshot()),
+        Kind::Points => schema::encode(&points()),
         control => control_record(control),
     }
 }
@@ -254,6 +256,40 @@ fn snapshot() -> Snapshot {
             chain: Sha256Digest([0xc0; 32]),
         }],
         entries: vec![SnapshotEntry { key: Blob(vec![0, 115, 1]), value: Blob(vec![0, 1, 2]) }],
+    }
+}
+
+fn points() -> Points {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    let counter = MetricPoints {
+        name: "logins".to_owned(),
+        revision: "0123456789ab".to_owned(),
+        labels: texts(&["outcome", "reason"]),
+        ends: Vec::new(),
+        series: vec![SeriesPoint {
+            values: texts(&["failure", "none"]),
+            count: 300,
+            late: 1,
+            sum: 0,
+            buckets: Vec::new(),
+        }],
+    };
+    let distribution = MetricPoints {
+        name: "requests".to_owned(),
+        revision: "ba9876543210".to_owned(),
+        labels: Vec::new(),
+        ends: vec![100, 1_000],
+        series: vec![SeriesPoint { values: Vec::new(), count: 6, late: 0, sum: 2_500, buckets: vec![3, 2, 1] }],
+    };
+    Points {
+        tenant: id("acme"),
+        site: id("site_7qd"),
+        encryption_key: None,
+        minute: SiteMs(AT),
+        resets: 2,
+        part: 1,
+        parts: 1,
+        metrics: vec![counter, distribution],
     }
 }
 

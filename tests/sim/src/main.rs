@@ -93,8 +93,8 @@ fn main() -> ExitCode {
     match run(&options) {
         Ok(figures) => {
             println!(
-                "{} seeds agree: {} records, {} signals, {} detections",
-                options.seeds, figures.records, figures.signals, figures.detections
+                "{} seeds agree: {} records, {} signals, {} detections, {} minutes of metrics",
+                options.seeds, figures.records, figures.signals, figures.detections, figures.points
             );
             ExitCode::SUCCESS
         }

@@ -4,7 +4,7 @@
 //! | --- | --- | --- | --- | --- |
 //! | `meta` | `format`: version of the data's format | whoever creates the file, and an upgrade | for good | the file is new |
 //! | `topics` | the offset that the topic's next record gets | every commit that appends to the topic | for good | nothing was ever appended |
-//! | `log_signals`, `log_detections`, `log_attempts`, `log_snapshots` | one record of the topic | an append or a task's commit, once | as long as the topic is kept | the offset was never given, or its record has passed its time |
+//! | `log_signals`, `log_detections`, `log_attempts`, `log_snapshots`, `log_series` | one record of the topic | an append or a task's commit, once | as long as the topic is kept | the offset was never given, or its record has passed its time |
 //! | `log_control` | the newest record of its key | whoever configures | until a newer one of the key is written | the key was never written, at this offset |
 //! | `state` | one state entry of one app | the app's task, in its commit | until the task deletes it | the machine holds nothing under the key |
 //! | `positions` | where one app stands: its input, the epoch of its newest owner, the next input offset | a takeover (epoch) and every commit (position) | for good | the app never ran |
@@ -64,6 +64,7 @@ CREATE TABLE positions (app TEXT PRIMARY KEY, input TEXT NOT NULL, epoch INTEGER
 /// What files of the first versions lack. Versions that do not know it leave it alone.
 const CREATE_LATER: &str = "
 CREATE TABLE IF NOT EXISTS log_snapshots (offset INTEGER PRIMARY KEY, key BLOB NOT NULL, value BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS log_series (offset INTEGER PRIMARY KEY, key BLOB NOT NULL, value BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;
 ";
 
 pub(super) fn open_error(dir: &Path, error: &rusqlite::Error) -> OpenError {

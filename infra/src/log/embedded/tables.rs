@@ -44,6 +44,7 @@ pub(super) const fn table(topic: Topic) -> &'static str {
         Topic::Attempts => "log_attempts",
         Topic::Control => "log_control",
         Topic::Snapshots => "log_snapshots",
+        Topic::Series => "log_series",
     }
 }
 

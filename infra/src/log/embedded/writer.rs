@@ -258,6 +258,7 @@ const fn insert(topic: Topic) -> &'static str {
         Topic::Detections => "INSERT INTO log_detections (offset, key, value, crc) VALUES (?1, ?2, ?3, ?4)",
         Topic::Attempts => "INSERT INTO log_attempts (offset, key, value, crc) VALUES (?1, ?2, ?3, ?4)",
         Topic::Snapshots => "INSERT INTO log_snapshots (offset, key, value, crc) VALUES (?1, ?2, ?3, ?4)",
+        Topic::Series => "INSERT INTO log_series (offset, key, value, crc) VALUES (?1, ?2, ?3, ?4)",
         Topic::Control => "INSERT INTO log_control (offset, key, value, crc) VALUES (?1, ?2, ?3, ?4)",
     }
 }

@@ -51,6 +51,7 @@ fn program(condition: Condition) -> Program {
         bundle: None,
     };
     Program::new(Arc::new(RuleSet {
+        metrics: Vec::new(),
         digest: Sha256Digest::of(b""),
         body: String::new(),
         rules: vec![rule],

@@ -173,13 +173,6 @@ fn what_is_not_a_rule_file() {
       |         ^
     "#);
     insta::assert_snapshot!(errors("format: 1\nmetrics: []\nsnapshots: []\nruels: []"), @r#"
-    error[E210]: `metrics` is not in this version
-     --> t.yaml:2:1
-      |
-    2 | metrics: []
-      | ^^^^^^^
-      = help: metrics come in a later version
-
     error[E210]: `snapshots` is not in this version
      --> t.yaml:3:1
       |
@@ -256,7 +249,7 @@ fn yaml_that_is_not_taken() {
       |
     2 | <<: {rules: []}
       | ^^ unknown key
-      = help: it can be `format`, `rules`, `limits` or `disabled`
+      = help: it can be `format`, `rules`, `metrics`, `limits` or `disabled`
     "#);
     insta::assert_snapshot!(errors("format: 1\nrules:\n\t- name: x\n"), @r#"
     error[E103]: this is not YAML: tabs disallowed within this context (block indentation)

@@ -190,7 +190,7 @@ fn a_long_line_is_cut_around_the_error() {
       |
     1 | {format: 1, rules: [], pad: "ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé…
       |                        ^^^ unknown key
-      = help: it can be `format`, `rules`, `limits` or `disabled`
+      = help: it can be `format`, `rules`, `metrics`, `limits` or `disabled`
 
     error[E201]: a rule file has no `rulez`
      --> t.yaml:1:10033
@@ -204,6 +204,6 @@ fn a_long_line_is_cut_around_the_error() {
       |
     1 | …éééééééééééééééééééééééééé", rulez: [], more: "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
       |                                          ^^^^ unknown key
-      = help: it can be `format`, `rules`, `limits` or `disabled`
+      = help: it can be `format`, `rules`, `metrics`, `limits` or `disabled`
     "#);
 }

@@ -146,7 +146,8 @@ fn story(outputs: &[Output]) -> Vec<Output> {
     let mut left = DETECTIONS;
     let mut told = Vec::new();
     let mut named = BTreeSet::new();
-    for output in outputs {
+    // Alerts know nothing of points.
+    for output in outputs.iter().filter(|output| !matches!(output, Output::Points(_))) {
         if let Output::Detection(detection) = output {
             left -= 1;
             if !named.insert((detection.site.clone(), detection.seq)) {
@@ -169,7 +170,7 @@ fn story(outputs: &[Output]) -> Vec<Output> {
 fn detections(told: &[Output]) -> impl Iterator<Item = &Detection> {
     told.iter().filter_map(|output| match output {
         Output::Detection(detection) => Some(&**detection),
-        Output::Tick(_) => None,
+        Output::Tick(_) | Output::Points(_) => None,
     })
 }
 

@@ -11,6 +11,7 @@ use logystera_processor::core::{Engine, EngineError, Output as EngineOutput, Rul
 use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::partition::PartitionRef;
 use logystera_schemas::schema;
+use logystera_schemas::series::Points;
 use logystera_schemas::topic::{DetectionsRecord, SignalsRecord, Topic};
 
 use super::Difference;
@@ -37,15 +38,19 @@ fn halt(offset: u64, error: &EngineError) -> Halt {
     Halt { offset, what: error.to_string() }
 }
 
-/// The bytes of an output in topic `detections`.
+/// The bytes of an output in its topic.
 pub fn encode(output: &Output) -> Vec<u8> {
     match output {
         Output::Detection(detection) => schema::encode(&**detection),
         Output::Tick(tick) => schema::encode(tick),
+        Output::Points(points) => schema::encode(&**points),
     }
 }
 
 fn decode(value: &[u8]) -> Option<Output> {
+    if let Ok(points) = schema::decode::<Points>(value) {
+        return Some(Output::Points(Box::new(points)));
+    }
     match DetectionsRecord::decode(value).ok()? {
         DetectionsRecord::Detection(d) => Some(Output::Detection(d)),
         DetectionsRecord::Tick(t) => Some(Output::Tick(t)),

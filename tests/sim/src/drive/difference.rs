@@ -43,6 +43,7 @@ impl fmt::Display for Difference {
                 match output {
                     Output::Detection(d) => writeln!(f, "{who}: {}", show_detection(d))?,
                     Output::Tick(t) => writeln!(f, "{who}: tick {}", show_time(t.at.0))?,
+                    Output::Points(points) => writeln!(f, "{who}: {points:?}")?,
                 }
             }
         }
@@ -62,6 +63,8 @@ pub struct Figures {
     pub signals: u64,
     /// Detections.
     pub detections: u64,
+    /// Records of what metrics counted.
+    pub points: u64,
 }
 
 impl Figures {
@@ -70,6 +73,7 @@ impl Figures {
         self.records += other.records;
         self.signals += other.signals;
         self.detections += other.detections;
+        self.points += other.points;
     }
 }
 

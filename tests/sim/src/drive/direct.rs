@@ -64,6 +64,7 @@ pub fn run(log: &Log) -> Result<Run, Difference> {
             run.figures.signals += batch.signals.len() as u64;
         }
         run.figures.detections += got.iter().filter(|o| matches!(o, Output::Detection(_))).count() as u64;
+        run.figures.points += got.iter().filter(|o| matches!(o, Output::Points(_))).count() as u64;
         run.snapshots.extend(snapshots(&engine, place, &bytes));
         run.outputs_at.extend((run.outputs.len()..).take(got.len()).map(|output| (place, output)));
         run.outputs.extend(got);
@@ -106,6 +107,7 @@ pub fn own(output: EngineOutput) -> Option<Output> {
     match output {
         EngineOutput::Detection(detection) => Some(Output::Detection(detection)),
         EngineOutput::Tick(tick) => Some(Output::Tick(tick)),
+        EngineOutput::Points(points) => Some(Output::Points(points)),
         EngineOutput::Snapshot(_) => None,
     }
 }

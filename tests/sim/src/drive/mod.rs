@@ -97,6 +97,9 @@ pub fn show_log(log: &Log) -> String {
         // Writing to a string does not fail.
         let disabled: Vec<&str> = body.disabled.iter().map(SignalType::name).collect();
         let _ = writeln!(text, "configuration {} {:?} disabled={disabled:?}", body.digest, body.limits);
+        for m in &body.metrics {
+            let _ = writeln!(text, "    {m:?}");
+        }
         for r in &body.rules {
             let kind = r.signal.map_or("-", |s| s.name());
             let _ = writeln!(

@@ -53,9 +53,12 @@ pub fn run(log: &Log, run: &Run) -> Result<(), Difference> {
 }
 
 fn hear(told: &mut ByGroup, place: usize, output: &Output) {
-    if let Output::Detection(detection) = output {
-        told.entry(group_of(detection.site.as_str())).or_default().said.push((place, output.clone()));
-    }
+    let site = match output {
+        Output::Detection(detection) => &detection.site,
+        Output::Points(points) => &points.site,
+        Output::Tick(_) => return,
+    };
+    told.entry(group_of(site.as_str())).or_default().said.push((place, output.clone()));
 }
 
 fn begin_with(log: &Log, chosen: &Chosen<'_>) -> Result<ByGroup, Difference> {

@@ -6,6 +6,7 @@ pub mod days;
 mod escalations;
 mod filters;
 mod measures;
+mod metrics;
 pub mod palette;
 mod putting_back;
 pub mod rules;

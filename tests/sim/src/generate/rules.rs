@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use logystera_processor::core::{Condition, Expected, Filter, Piece, Rule, RuleSet, StateLimits, Template};
+use logystera_processor::core::{Condition, Expected, Filter, Metric, Piece, Rule, RuleSet, StateLimits, Template};
 use logystera_schemas::catalogue::{SignalType, SignalTypes};
 use logystera_schemas::detection::Severity;
 use logystera_schemas::ids::Sha256Digest;
 
 pub use super::palette::Palette;
 use super::palette::draw_group_by;
-use super::{absences, escalations, filters, measures};
+use super::{absences, escalations, filters, measures, metrics};
 use crate::rng::Rng;
 
 /// Rules that tell each match, in percent.
@@ -27,7 +27,8 @@ pub fn draw_set(palette: &Palette, rng: &mut Rng) -> Arc<RuleSet> {
         site_groups: *rng.pick(&[2, 4, 5_000, 5_000]),
         site_bytes: 4 << 20,
     };
-    finish(rules, limits, draw_disabled(palette, rng))
+    let drawn = metrics::draw_all(palette, rng);
+    finish(rules, drawn, limits, draw_disabled(palette, rng))
 }
 
 fn draw_disabled(palette: &Palette, rng: &mut Rng) -> SignalTypes {
@@ -72,10 +73,11 @@ pub fn edit_set(old: &RuleSet, palette: &Palette, rng: &mut Rng) -> Arc<RuleSet>
     }
     rules.sort_by(|a, b| a.name.cmp(&b.name));
     rules.dedup_by(|a, b| a.name == b.name);
-    finish(rules, old.limits, if rng.chance(20) { draw_disabled(palette, rng) } else { old.disabled })
+    let edited = metrics::edit(&old.metrics, palette, rng);
+    finish(rules, edited, old.limits, if rng.chance(20) { draw_disabled(palette, rng) } else { old.disabled })
 }
 
-fn finish(mut rules: Vec<Rule>, limits: StateLimits, disabled: SignalTypes) -> Arc<RuleSet> {
+fn finish(mut rules: Vec<Rule>, metrics: Vec<Metric>, limits: StateLimits, disabled: SignalTypes) -> Arc<RuleSet> {
     for rule in &mut rules {
         let (condition, levels) = (counted(&rule.condition), escalations::counted(rule));
         let counted = format!("{:?}{:?}{condition:?}{:?}{levels:?}", rule.signal, rule.filter, rule.group_by);
@@ -83,8 +85,8 @@ fn finish(mut rules: Vec<Rule>, limits: StateLimits, disabled: SignalTypes) -> A
         let revision = Sha256Digest::of(format!("{rule:?}").as_bytes()).to_string();
         rule.revision = revision.chars().take(12).collect();
     }
-    let body = format!("{rules:?}{limits:?}{disabled:?}");
-    Arc::new(RuleSet { digest: Sha256Digest::of(body.as_bytes()), body, rules, limits, disabled })
+    let body = format!("{rules:?}{metrics:?}{limits:?}{disabled:?}");
+    Arc::new(RuleSet { digest: Sha256Digest::of(body.as_bytes()), body, rules, metrics, limits, disabled })
 }
 
 /// The condition without what is no part of what is counted.

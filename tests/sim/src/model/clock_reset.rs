@@ -50,6 +50,7 @@ impl Site {
             *until = until.map(|until| until - by);
         }
         self.silence.hold_absences();
+        self.measured.iter_mut().for_each(|measured| measured.at = new + 1);
         self.counts.time_resets += 1;
         let (state, reason) = (DetectionState::Suppressed, DetectionReason::ClockReset);
         let said = Said { state, reason, at: reached, started_at: new, count: 0, held: 0, level: 0 };

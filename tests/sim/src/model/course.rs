@@ -28,6 +28,7 @@ impl Site {
         let moved = self.watermark.is_none_or(|w| w < to);
         self.run_until(to);
         self.watermark = Some(to);
+        self.end_minutes(to);
         if moved {
             self.end_wait(to);
         }
@@ -86,6 +87,7 @@ impl Site {
         if rules.disabled.contains(signal.kind) {
             return;
         }
+        self.measure(at, signal);
         for rule in rules.rules.iter().filter(|r| show::matches(r, signal)) {
             if !measures::of(rule).iter().any(|measure| measures::joins(measure, at, signal, now)) {
                 continue;

@@ -8,7 +8,9 @@ mod course;
 mod each;
 pub mod group;
 pub mod log_time;
+mod measured;
 mod measures;
+mod metrics;
 mod refusals;
 mod room;
 mod scarce;
@@ -29,6 +31,7 @@ use std::sync::Arc;
 use logystera_processor::core::RuleSet;
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{Sha256Digest, SiteId};
+use logystera_schemas::series::Points;
 use logystera_schemas::signals_topic::Tick;
 
 use crate::input::Input;
@@ -43,6 +46,8 @@ pub enum Output {
     Detection(Box<Detection>),
     /// The clock, forwarded.
     Tick(Tick),
+    /// What the metrics of a site counted within a minute.
+    Points(Box<Points>),
 }
 
 /// The model of one partition. What comes for a site before its configuration is stored, not judged.
@@ -108,6 +113,9 @@ impl Model {
             }
         }
         self.take_said(&mut outputs);
+        for site in self.sites.values_mut() {
+            outputs.extend(site.take_points().into_iter().map(|points| Output::Points(Box::new(points))));
+        }
         if let Input::Closed(closed) = input {
             self.sites.remove(&closed.site);
         }

@@ -7,11 +7,13 @@ use logystera_processor::core::{Condition, Rule, RuleSet};
 use logystera_schemas::catalogue::SignalTypes;
 use logystera_schemas::detection::{Detection, DetectionReason};
 use logystera_schemas::ids::{KeyId, Sha256Digest, SiteId, SpoolId};
+use logystera_schemas::series::Points;
 use logystera_schemas::signals_topic::{Refused, SiteConfigured};
 
 use super::counts::Counts;
 use super::group::{Group, Timer};
 use super::log_time::LogTime;
+use super::measured::Measured;
 use super::silence::Silence;
 use super::spool::{Spool, Verdict};
 use super::waiting::{Place, Waiting};
@@ -43,6 +45,10 @@ pub struct Site {
     pub(super) chain: Sha256Digest,
     pub(super) said: Vec<Detection>,
     pub(super) counts: Counts,
+    /// What its metrics counted in minutes that are not over, signal by signal.
+    pub(super) measured: Vec<Measured>,
+    /// Minutes that are over.
+    pub(super) points: Vec<Points>,
     /// Keys of which the log said that they are stolen.
     stolen: BTreeSet<KeyId>,
 }
@@ -65,6 +71,8 @@ impl Site {
             chain: Detection::genesis(&config.site),
             said: Vec::new(),
             counts: Counts::default(),
+            measured: Vec::new(),
+            points: Vec::new(),
             stolen: BTreeSet::new(),
         };
         site.expect();
@@ -74,6 +82,11 @@ impl Site {
     /// The detections since the last call.
     pub fn take(&mut self) -> Vec<Detection> {
         std::mem::take(&mut self.said)
+    }
+
+    /// The minutes that are over since the last call.
+    pub fn take_points(&mut self) -> Vec<Points> {
+        std::mem::take(&mut self.points)
     }
 
     /// What became of its batches.
@@ -294,6 +307,7 @@ impl Site {
         for rule in &rules.rules {
             self.end_rule(rule, DetectionReason::SiteClosed, now);
         }
+        self.end_minutes(i64::MAX);
     }
 
     fn end_rule(&mut self, rule: &Rule, reason: DetectionReason, now: i64) {
