@@ -10,9 +10,7 @@ pub mod up;
 #[cfg(feature = "kafka")]
 pub mod roles;
 
-pub mod installation;
 pub mod serve;
 
-pub mod cli;
-pub mod listen;
-mod when;
+use logystera_installation::when;
+pub use logystera_installation::{self as installation, cli, listen};

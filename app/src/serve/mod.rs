@@ -4,6 +4,6 @@ pub mod advice;
 #[cfg(feature = "kafka")]
 pub mod health;
 pub mod process;
-pub mod quota;
+pub(crate) use logystera_installation::quota;
 pub mod rule_sets;
 pub mod secrets;

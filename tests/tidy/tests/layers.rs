@@ -126,7 +126,7 @@ fn a_backend_does_not_know_the_other() {
 }
 
 /// Which crates of ours each crate may stand on, the lowest first.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("schemas", &[]),
     ("infra", &["schemas"]),
     ("kafka", &["infra", "schemas"]),
@@ -139,6 +139,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("replay", &["alerter", "infra", "processor", "rules", "schemas"]),
     ("backtest", &["alerter", "infra", "processor", "replay", "schemas"]),
     ("control", &["infra", "schemas"]),
+    ("installation", &["alerter", "channels", "control", "infra", "ingest", "kafka", "processor", "rules", "schemas"]),
     ("sender", &["infra", "schemas"]),
     ("demo", &["channels", "control", "infra", "ingest", "schemas"]),
     (
@@ -151,6 +152,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "demo",
             "infra",
             "ingest",
+            "installation",
             "kafka",
             "processor",
             "replay",

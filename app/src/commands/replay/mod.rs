@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use logystera_replay::show::detection_text;
-use logystera_replay::{Asked, Found, Question, ReplayError, Watch};
+use logystera_replay::{Asked, Found, Question, Watch};
 use logystera_schemas::ids::SiteId;
 use logystera_schemas::json;
 
-use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, FINDING, Out, finish};
+use crate::cli::{CliError, ClusterArgs, DONE, DataArgs, Out, finish};
 use crate::commands::progress::Progress;
 use crate::installation::open::{check_acknowledged, open_log};
 use crate::installation::reading;
@@ -95,14 +95,4 @@ fn show(asked: &Asked<'_>, as_json: bool) -> Result<u8, CliError> {
     })?;
     out.flush()?;
     Ok(DONE)
-}
-
-impl From<ReplayError> for CliError {
-    fn from(error: ReplayError) -> Self {
-        match error {
-            ReplayError::Log(error) => error.into(),
-            ReplayError::Damaged(what) => Self::new(FINDING, what),
-            ReplayError::Unavailable(what) => Self::not_available(what),
-        }
-    }
 }

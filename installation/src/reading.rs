@@ -16,7 +16,7 @@ use logystera_schemas::topic::{DetectionsRecord, Topic};
 use crate::cli::CliError;
 
 /// The log of an installation, and the state that stands beside it.
-pub(crate) trait InstallationLog: Reading {
+pub trait InstallationLog: Reading {
     /// The planner of deliveries as it would be at the log's end; of a cluster, as its alerters have committed it.
     /// None: that is more than a command should read.
     fn planner(&self) -> Result<Option<Planner>, LogError> {
@@ -39,7 +39,7 @@ pub(crate) trait InstallationLog: Reading {
 }
 
 /// What is known here of a site at the engine.
-pub(crate) enum EngineView {
+pub enum EngineView {
     /// What its stored state says.
     Stored(Box<SiteView>),
     /// It has no configuration of the site yet, or the site is closed.
@@ -49,7 +49,7 @@ pub(crate) enum EngineView {
 }
 
 /// The site with this id, or that there is none.
-pub(crate) fn site_of<'a>(directory: &'a Directory, site: &str) -> Result<&'a Site, CliError> {
+pub fn site_of<'a>(directory: &'a Directory, site: &str) -> Result<&'a Site, CliError> {
     let missing = || CliError::wrong_use(format!("there is no site {}; `logystera site list` shows them", Shown(site)));
     directory.site(site).map(|site| &**site).ok_or_else(missing)
 }
@@ -104,6 +104,6 @@ impl InstallationLog for EmbeddedReader {
 }
 
 /// A state entry of the engine can't be read.
-pub(crate) fn unreadable(error: DecodeError) -> LogError {
+pub fn unreadable(error: DecodeError) -> LogError {
     LogError::Unusable(format!("state of the processor: {error}"))
 }

@@ -41,7 +41,7 @@ struct Refusal {
 }
 
 /// Asks the process that serves the folder's socket. None: nobody does.
-pub(crate) fn call(dir: &Path, request: &Request) -> Result<Option<Result<Answer, CliError>>, CliError> {
+pub fn call(dir: &Path, request: &Request) -> Result<Option<Result<Answer, CliError>>, CliError> {
     let mut stream = match UnixStream::connect(dir.join(SOCKET_FILE)) {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {

@@ -28,7 +28,7 @@ pub type MailOf<'a> = dyn Fn() -> Result<Option<MailConfig>, CliError> + 'a;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Has the change made by `up` if it runs on `dir`, else here. `create`: a folder that is not there is made.
-pub(crate) fn ask_folder(dir: &Path, request: &Request, create: bool, mail: &MailOf<'_>) -> Result<Answer, CliError> {
+pub fn ask_folder(dir: &Path, request: &Request, create: bool, mail: &MailOf<'_>) -> Result<Answer, CliError> {
     let clock = SystemClock::new();
     let give_up_at = clock.monotonic_ms() + PATIENCE.as_millis() as i64;
     loop {

@@ -23,7 +23,7 @@ pub fn messengers(deployment: &Deployment, mail: Option<MailConfig>) -> Result<K
 }
 
 /// How calls of private addresses are allowed.
-pub(crate) const WHO_ALLOWS_PRIVATE: &str = "`logystera up --allow-private-addresses` allows it, on a cluster \
+pub const WHO_ALLOWS_PRIVATE: &str = "`logystera up --allow-private-addresses` allows it, on a cluster \
     `allow-private-addresses = true` in its file";
 
 /// Makes the messengers.

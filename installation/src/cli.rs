@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use logystera_control::{ControlError, ErrorKind};
 use logystera_infra::embedded::OpenError;
 use logystera_infra::log::LogError;
+use logystera_replay::ReplayError;
 pub use logystera_schemas::text::counted;
 use logystera_schemas::text::{ShownLines, escape_json};
 
@@ -102,7 +103,7 @@ pub struct CliError {
     /// Whether the same may be done later: the log did not answer.
     away: bool,
     /// Whether another command wrote meanwhile: what was to be done may be decided anew.
-    pub(crate) fenced: bool,
+    pub fenced: bool,
 }
 
 impl CliError {
@@ -118,7 +119,7 @@ impl CliError {
 
     /// Whether the same may be done later: the log did not answer.
     #[cfg(feature = "kafka")]
-    pub(crate) fn is_away(&self) -> bool {
+    pub fn is_away(&self) -> bool {
         self.away
     }
 
@@ -154,6 +155,16 @@ impl From<LogError> for CliError {
     }
 }
 
+impl From<ReplayError> for CliError {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Log(error) => error.into(),
+            ReplayError::Damaged(what) => Self::new(FINDING, what),
+            ReplayError::Unavailable(what) => Self::not_available(what),
+        }
+    }
+}
+
 impl From<io::Error> for CliError {
     /// Standard output. A reader that had enough, such as `head`, is no error.
     fn from(error: io::Error) -> Self {
@@ -181,7 +192,7 @@ pub fn finish(command: &str, done: Result<u8, CliError>) -> ExitCode {
 }
 
 /// Prints rows with aligned columns.
-pub(crate) fn table<const N: usize>(out: &mut Out, rows: &[[String; N]]) -> Result<(), CliError> {
+pub fn table<const N: usize>(out: &mut Out, rows: &[[String; N]]) -> Result<(), CliError> {
     let widths: Vec<usize> = (0..N).map(|i| rows.iter().map(|r| r[i].chars().count()).max().unwrap_or(0)).collect();
     for row in rows {
         let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();

@@ -18,10 +18,10 @@ use logystera_schemas::topic::Topic;
 
 use super::config::Config;
 use crate::cli::CliError;
-use crate::installation::reading::{InstallationLog, unreadable};
+use crate::reading::{InstallationLog, unreadable};
 
 /// An installation's log.
-pub(crate) struct ClusterLog {
+pub struct ClusterLog {
     kafka: Kafka,
     log: KafkaLog,
     /// Topic `control`, which is read from its beginning once.
@@ -31,7 +31,7 @@ pub(crate) struct ClusterLog {
 
 impl ClusterLog {
     /// Connects to the cluster that a file describes.
-    pub(crate) fn open(file: &Path) -> Result<Self, CliError> {
+    pub fn open(file: &Path) -> Result<Self, CliError> {
         let kafka = Kafka::new(Config::read(file)?.kafka());
         let log = kafka.log()?;
         let control = DirectoryWatch::load(log.clone())?;

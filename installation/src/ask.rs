@@ -23,7 +23,7 @@ pub fn ask_with_mail(
 ) -> Result<Answer, CliError> {
     #[cfg(feature = "kafka")]
     if let Some(file) = &cluster.config {
-        return crate::installation::cluster::ask(file, request);
+        return crate::cluster::ask(file, request);
     }
     let ClusterArgs { .. } = cluster;
     ask_folder(dir, request, create, mail)

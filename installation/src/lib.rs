@@ -1,4 +1,8 @@
-//! The installation that a command is about: a data folder, through the process that has it, or a cluster.
+//! What a command needs: the installation that it is about, a data folder, through the process that has it, or a cluster; and
+//! what commands share: flags, exit codes, standard output, times.
+
+#[macro_use]
+extern crate logystera_infra;
 
 pub mod ask;
 pub mod channels;
@@ -17,3 +21,8 @@ pub mod reading;
 mod redacted_toml;
 pub mod rules;
 pub mod socket;
+
+pub mod cli;
+pub mod listen;
+pub mod quota;
+pub mod when;

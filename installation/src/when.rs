@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use logystera_infra::clock::{Clock, SystemClock};
 
-pub(crate) use logystera_schemas::calendar::{parse, show, span_ms};
+pub use logystera_schemas::calendar::{parse, show, span_ms};
 
 use crate::cli::CliError;
 
@@ -12,12 +12,12 @@ use crate::cli::CliError;
 const SECONDS: RangeInclusive<i64> = 946_684_800..=4_102_444_800;
 
 /// What `--from` says, milliseconds since the epoch; none: from the beginning.
-pub(crate) fn from(text: Option<&str>) -> Result<Option<i64>, CliError> {
+pub fn from(text: Option<&str>) -> Result<Option<i64>, CliError> {
     text.filter(|text| *text != "beginning").map(|text| time("--from", text)).transpose()
 }
 
 /// What `--to` says, milliseconds since the epoch; none: to the end.
-pub(crate) fn to(text: Option<&str>) -> Result<Option<i64>, CliError> {
+pub fn to(text: Option<&str>) -> Result<Option<i64>, CliError> {
     text.map(|text| time("--to", text)).transpose()
 }
 

@@ -29,18 +29,22 @@ use crate::cli::{self, CliError};
 pub const APPS: [&str; 2] = [logystera_processor::task::APP, logystera_alerter::task::APP];
 
 /// An installation on Kafka, as one process sees it.
-pub(crate) struct Installation {
-    pub(crate) config: Config,
-    pub(crate) kafka: Kafka,
-    pub(crate) log: KafkaLog,
+pub struct Installation {
+    /// What the file says.
+    pub config: Config,
+    /// The brokers.
+    pub kafka: Kafka,
+    /// The log on them.
+    pub log: KafkaLog,
     /// Topic `control`, as of the last read: when this connected, or a refresh since.
-    pub(crate) control: DirectoryWatch<KafkaLog>,
-    pub(crate) master: MasterKey,
+    pub control: DirectoryWatch<KafkaLog>,
+    /// The key that secrets are sealed under.
+    pub master: MasterKey,
 }
 
 impl Installation {
     /// Connects, and creates the topics that are not there.
-    pub(crate) fn connect(config: Config) -> Result<Self, CliError> {
+    pub fn connect(config: Config) -> Result<Self, CliError> {
         let kafka = Kafka::new(config.kafka());
         kafka.create_topics(&APPS)?;
         let log = kafka.log()?;
@@ -72,14 +76,14 @@ impl Installation {
     }
 
     /// The cluster for tasks: with the store, if there is one.
-    pub(crate) fn with_store(&self) -> Result<Kafka, CliError> {
+    pub fn with_store(&self) -> Result<Kafka, CliError> {
         let Some(config) = self.config.store() else { return Ok(self.kafka.clone()) };
         let store = Store::open(config, Arc::new(SystemClock::new())).map_err(CliError::wrong_use)?;
         Ok(self.kafka.clone().with_store(store))
     }
 
     /// What the file says of the deployment. A new site is configured with `rules`.
-    pub(crate) fn deployment(&self, rules: Option<Configured>) -> Deployment {
+    pub fn deployment(&self, rules: Option<Configured>) -> Deployment {
         Deployment {
             audience: self.config.audience.clone(),
             url: self.config.public_url.clone(),
@@ -89,7 +93,7 @@ impl Installation {
     }
 
     /// The log for the one command that changes something: the command that had it before is fenced.
-    pub(crate) fn writer_log(&self) -> Result<(KafkaLog, Arc<Directory>), CliError> {
+    pub fn writer_log(&self) -> Result<(KafkaLog, Arc<Directory>), CliError> {
         self.written_by(self.log.next_writer(WRITER)?)
     }
 
@@ -239,7 +243,7 @@ async fn rules_of_new_sites(
 }
 
 /// Says that the setting `rules` publishes nothing any more, and how rules are published.
-pub(crate) fn not_published(rules: &Path, file: &Path) -> String {
+pub fn not_published(rules: &Path, file: &Path) -> String {
     format!(
         "the setting rules publishes nothing any more: logystera rules publish {} --config {}",
         rules.display(),
@@ -248,7 +252,7 @@ pub(crate) fn not_published(rules: &Path, file: &Path) -> String {
 }
 
 /// Judges all sites by `set` from now on; gives how many were configured.
-pub(crate) fn publish(file: &Path, set: &RuleSet) -> Result<usize, CliError> {
+pub fn publish(file: &Path, set: &RuleSet) -> Result<usize, CliError> {
     let (installation, next) = Installation::connect_to_change(Config::read(file)?)?;
     let runtime = cli::runtime()?;
     // Counts also the sites of tries that were fenced after them.

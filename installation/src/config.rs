@@ -14,9 +14,9 @@ use super::redacted_toml;
 use crate::cli::CliError;
 use logystera_control::deployment::is_audience;
 
-use crate::installation::mail::mail;
 use crate::listen;
-use crate::serve::quota::Wanted;
+use crate::mail::mail;
+use crate::quota::Wanted;
 use logystera_sender::target::base_url;
 
 /// Most partitions that a topic may have: as many as there are key groups.
@@ -134,7 +134,8 @@ impl Config {
         Self::parse(&text).map_err(|what| failed(&what))
     }
 
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads the text of a file.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let config: Self = redacted_toml::parse(text)?;
         if !is_audience(&config.audience) {
             return Err(format!("audience = {:?}: expected 1 to 64 of letters, digits, - _ .", config.audience));
@@ -178,12 +179,12 @@ impl Config {
     }
 
     /// What mail is sent with. None: none is.
-    pub(crate) fn mail(&self) -> Result<Option<MailConfig>, String> {
+    pub fn mail(&self) -> Result<Option<MailConfig>, String> {
         mail(self.smtp.as_deref(), self.smtp_password_file.as_deref(), self.mail_from.as_deref())
     }
 
     /// What each site may send through one gateway.
-    pub(crate) fn quota(&self) -> Result<Quota, String> {
+    pub fn quota(&self) -> Result<Quota, String> {
         let wanted = Wanted {
             bytes_per_s: self.quota_bytes_per_s,
             bytes_burst: self.quota_bytes_burst,

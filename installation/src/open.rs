@@ -8,7 +8,7 @@ use super::reading::InstallationLog;
 use crate::cli::{CliError, ClusterArgs, DataArgs, FINDING};
 
 /// Opens the cluster's log if `cluster` names one, else the folder's.
-pub(crate) fn open_log(data: &DataArgs, cluster: &ClusterArgs) -> Result<Box<dyn InstallationLog>, CliError> {
+pub fn open_log(data: &DataArgs, cluster: &ClusterArgs) -> Result<Box<dyn InstallationLog>, CliError> {
     #[cfg(feature = "kafka")]
     if let Some(file) = &cluster.config {
         return Ok(Box::new(ClusterLog::open(file)?));
@@ -19,7 +19,7 @@ pub(crate) fn open_log(data: &DataArgs, cluster: &ClusterArgs) -> Result<Box<dyn
 
 /// Fails with a finding if a folder's data ends before what was acknowledged. A cluster's brokers see to that
 /// themselves.
-pub(crate) fn check_acknowledged(data: &DataArgs, cluster: &ClusterArgs) -> Result<(), CliError> {
+pub fn check_acknowledged(data: &DataArgs, cluster: &ClusterArgs) -> Result<(), CliError> {
     #[cfg(feature = "kafka")]
     if cluster.config.is_some() {
         return Ok(());

@@ -5,17 +5,21 @@ use logystera_schemas::limits::{BATCH_SIGNALS_MAX, WIRE_BYTES_MAX};
 
 /// What was set, under the names that the settings have.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Wanted {
-    pub(crate) bytes_per_s: Option<u32>,
-    pub(crate) bytes_burst: Option<u32>,
-    pub(crate) signals_per_s: Option<u32>,
-    pub(crate) signals_burst: Option<u32>,
+pub struct Wanted {
+    /// Bytes a second.
+    pub bytes_per_s: Option<u32>,
+    /// Bytes at once.
+    pub bytes_burst: Option<u32>,
+    /// Signals a second.
+    pub signals_per_s: Option<u32>,
+    /// Signals at once.
+    pub signals_burst: Option<u32>,
 }
 
 impl Wanted {
     /// The quota, with the defaults where nothing was set. The largest batch has to fit, or its sender would wait for ever. The
     /// error names the setting, its value and what is expected.
-    pub(crate) fn checked(self) -> Result<Quota, (&'static str, u32, usize)> {
+    pub fn checked(self) -> Result<Quota, (&'static str, u32, usize)> {
         let Quota { bytes_per_s, bytes_burst, signals_per_s, signals_burst } = Quota::default();
         let chosen = |name, wanted: Option<u32>, default: u32, least: usize| {
             let value = wanted.unwrap_or(default);
