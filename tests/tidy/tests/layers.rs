@@ -139,7 +139,22 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("replay", &["alerter", "infra", "processor", "rules", "schemas"]),
     ("backtest", &["alerter", "infra", "processor", "replay", "schemas"]),
     ("control", &["infra", "schemas"]),
-    ("installation", &["alerter", "channels", "control", "infra", "ingest", "kafka", "processor", "rules", "schemas"]),
+    (
+        "installation",
+        &[
+            "alerter",
+            "channels",
+            "control",
+            "infra",
+            "ingest",
+            "kafka",
+            "processor",
+            "replay",
+            "rules",
+            "schemas",
+            "sender",
+        ],
+    ),
     ("sender", &["infra", "schemas"]),
     ("demo", &["channels", "control", "infra", "ingest", "schemas"]),
     (
