@@ -60,7 +60,7 @@ kinds! {
     /// Topics signals and detections: the end of a partition.
     Seal = "seal" 0x4e63_2724_7034_33aa,
     /// Topic detections: a change of a group's state.
-    Detection = "detection" 0x7822_4913_8874_76bf after ["detection.1" 0xeb4c_6a23_3395_739d, "detection.2" 0x730d_69a3_9fd3_315b, "detection.3" 0x0721_305c_4cac_8a30],
+    Detection = "detection" 0xcc76_8ed5_a276_e629 after ["detection.1" 0xeb4c_6a23_3395_739d, "detection.2" 0x730d_69a3_9fd3_315b, "detection.3" 0x0721_305c_4cac_8a30],
     /// Topic detections: a tenant's channels from here on.
     ChannelsConfigured = "channels_configured" 0x5d38_4cfa_91c3_eca6 after ["channels_configured.1" 0xe132_df83_6fe7_6950, "channels_configured.2" 0xb599_80ca_dc37_52f0, "channels_configured.3" 0x22f0_425c_c9de_2cfc],
     /// Topic detections: an operator switched a channel on.
@@ -74,7 +74,7 @@ kinds! {
     /// Topic detections: how an attempt ended.
     AttemptEnded = "attempt_ended" 0x4012_0bf5_28c9_3ddd after ["attempt_ended.1" 0xd268_0a4e_db2c_a651, "attempt_ended.2" 0x9334_f9d9_1a46_b20a],
     /// Topic detections: somebody asks that a channel gets a detection again.
-    Resend = "resend" 0xa6ec_c9a6_c3a3_db40 after ["resend.1" 0x649f_8b8f_c36f_2e19],
+    Resend = "resend" 0x7912_3ba0_1a3d_436e after ["resend.1" 0x649f_8b8f_c36f_2e19],
     /// Topic attempts: a row of the delivery history.
     Attempt = "attempt" 0x32ad_7f05_3491_2280 after ["attempt.1" 0xf026_17f1_ae74_e549, "attempt.2" 0xa758_955a_b7fa_d6e6],
     /// Topic snapshots: a part of a key group's state.

@@ -8,7 +8,7 @@ use logystera_schemas::detection::{Detection, DetectionState};
 use logystera_schemas::ids::ChannelId;
 
 use super::clock::Timer;
-use super::delivery::{Delivery, Lane, Line, Stage, lane_of};
+use super::delivery::{Delivery, Lane, Line, Stage, own_lane};
 use super::episodes::Knows;
 use super::key::Key;
 use super::planner::Planner;
@@ -30,8 +30,9 @@ impl Tenant {
     /// knows of the episode; or newer lines of the fault wait already or are held back.
     fn place_of_resent(&self, detection: &Detection, channel: &ChannelId) -> Option<Lane> {
         let known = self.channels.get(channel).filter(|known| known.off_since.is_none());
-        let lane =
-            known.filter(|_| self.is_untold(detection, channel)).map(|_| (channel.clone(), lane_of(detection)))?;
+        // One that says what happened stands in no lane, asked for or not.
+        let fault = known.filter(|_| self.is_untold(detection, channel)).and_then(|_| own_lane(detection))?;
+        let lane = (channel.clone(), fault);
         let held = self.episodes.ends_held(&lane.1, channel);
         let mut held = held.into_iter().filter_map(|episode| self.episodes.get(episode)?.line.as_ref());
         (!self.has_newer(&lane, detection.seq) && held.all(|end| end.seq < detection.seq)).then_some(lane)

@@ -42,7 +42,7 @@ fn logs_are_put_back() {
         "{logs} logs, {batches} batches, {detections} detections, {told_otherwise} of them otherwise: {answers:?}"
     );
     assert!((20..=60).contains(&logs), "{logs} of {SEEDS}");
-    assert!(batches > 1_000 && detections > 500 && told_otherwise > 100, "{batches} {detections} {told_otherwise}");
+    assert!(batches > 1_000 && detections > 400 && told_otherwise > 100, "{batches} {detections} {told_otherwise}");
     let Answers { gone_taken, taken, same, duplicates, conflicts, below_window } = answers;
     assert!(
         [gone_taken, taken, same, duplicates, conflicts, below_window].iter().all(|count| *count > 0),
