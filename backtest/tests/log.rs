@@ -1,11 +1,12 @@
 //! Backtests of a recorded log of three days and four sites.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail their test")]
 
 mod common;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use logystera_backtest::core::{Counts, Difference, Side, What};
+use logystera_backtest::core::{Counts, Difference, Messages, Side, What};
 use logystera_backtest::{Backtest, Configured, Watch, run};
 use logystera_infra::directory::Directory;
 use logystera_infra::log::{LogError, Record};
@@ -136,7 +137,7 @@ fn found(rules: &Arc<RuleSet>) -> Vec<Detection> {
 fn the_same_rules_differ_in_nothing() {
     let rules = probing(4);
     let (done, differences) = backtest(&rules, &rules, channel(ChannelSettings::default()));
-    let [old, new] = done.messages.each_ref().map(|messages| messages.total());
+    let [old, new] = done.messages.each_ref().map(Messages::total);
     assert!(differences.is_empty() && old == new, "{differences:?}");
     let counts = done.alerts.together();
     assert!(counts.is_same() && counts.same > 100, "{counts:?}");
@@ -183,7 +184,7 @@ fn messages_are_what_the_channels_let_through() {
     let (all, few) = (probing(2), probing(4));
     let sent = |configured: Configured| {
         let (done, _) = backtest(&all, &few, configured);
-        done.messages.each_ref().map(|messages| messages.total())
+        done.messages.each_ref().map(Messages::total)
     };
     let [everything, fewer] = sent(channel(ChannelSettings::default()));
     assert!(everything > fewer && fewer > 100, "{everything}, {fewer}");

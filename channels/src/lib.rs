@@ -9,6 +9,7 @@ pub mod teams;
 pub mod webhook;
 
 pub mod message;
+mod notes;
 pub mod words;
 
 mod cut;

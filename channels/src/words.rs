@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use logystera_schemas::calendar;
-use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Label, Severity};
+use logystera_schemas::detection::{Detection, DetectionState, Evidence, Label, Severity};
 use logystera_schemas::ids::{ChannelId, SiteId};
 use logystera_schemas::limits::{ALERTS_SHOWN_MAX, EVIDENCE_SHOWN_MAX};
 use logystera_schemas::text::{Shown, ShownLines, counted};
 
-use crate::Advice;
-use logystera_schemas::alert::{About, Digest, Due, Merged, Told};
+use crate::{Advice, notes};
+use logystera_schemas::alert::{About, Digest, Due, Told};
 
 /// What a message is about, for its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +142,7 @@ fn of_detection(due: &Due, advice: Option<&Advice>) -> Words {
     let hidden = detection.evidence.len() - shown;
     Words {
         facts,
-        notes: notes(detection, merged),
+        notes: notes::of(detection, merged),
         evidence: detection.evidence[hidden..].iter().map(line).collect(),
         evidence_more: hidden,
         ..advised(Words::short(tone, &headline, &Shown(&detection.message).to_string()), advice)
@@ -243,7 +243,7 @@ fn of_bundle(due: &Due, told: &[Told], advice: Option<&Advice>) -> Words {
         notes.push(format!("This channel had no message that {which} began."));
     }
     if held > 0 {
-        notes.push(held_back(first, "them", held));
+        notes.push(notes::held_back(first, "them", held));
     }
     let names_site = sites.len() > 1;
     Words {
@@ -314,68 +314,9 @@ fn of_channel(channel: &ChannelId, due: &Due) -> Words {
     }
 }
 
-/// What a message tells besides its own detection, and why it ended if that is not that the condition is false.
-fn notes(detection: &Detection, merged: &Merged) -> Vec<String> {
-    let is_over = detection.state == DetectionState::Resolved;
-    let mut notes: Vec<String> =
-        ended_because(detection.reason).filter(|_| is_over).into_iter().map(str::to_owned).collect();
-    if detection.reason == DetectionReason::Escalated && !is_over {
-        notes.push("It is the same alert as before, and has grown worse.".to_owned());
-    }
-    if detection.held > 0 && !is_over {
-        notes.push(held_back(detection, "it", detection.held));
-    }
-    if detection.once {
-        notes.push("It happened: nothing is open, and no message follows that it is over.".to_owned());
-    }
-    if merged.lines > 0 {
-        let firings = merged.firings.saturating_add(u32::from(!is_over));
-        notes.push(format!(
-            "This one message tells {} of the same fault, {firings} of them firings; the oldest began at {}.",
-            counted(u64::from(merged.lines) + 1, "line", "lines"),
-            calendar::show(merged.since.min(detection.started_at))
-        ));
-        if is_over && merged.untold {
-            notes.push("It began and is over: this channel had no message of its beginning.".to_owned());
-        }
-    }
-    notes
-}
-
 /// What stands before the time at which it began.
 const fn began(detection: &Detection) -> &'static str {
     if detection.once { "Happened" } else { "Started" }
-}
-
-/// That so many were held back: before the alerts that `them` stands for or, if each match is told, until now.
-fn held_back(detection: &Detection, them: &str, held: u64) -> String {
-    if detection.once {
-        let were = if held == 1 { "was" } else { "were" };
-        return format!("{} {were} held back until now, and told together.", counted(held, "alert", "alerts"));
-    }
-    format!("{} before {them} were held back.", counted(held, "firing", "firings"))
-}
-
-/// Why an episode ended, if its condition is not known to be false.
-const fn ended_because(reason: DetectionReason) -> Option<&'static str> {
-    match reason {
-        DetectionReason::Evicted => {
-            Some("It is watched no more: the rule has too many groups, and this one made room.")
-        }
-        DetectionReason::RuleRemoved => Some("It is watched no more: the rule was removed."),
-        DetectionReason::RuleChanged => Some("It is watched anew: the rule was changed."),
-        DetectionReason::SiteClosed => Some("It is watched no more: the site was closed."),
-        DetectionReason::ClockReset => Some("It is watched anew: the log's clock was set back."),
-        DetectionReason::Forgotten => Some("It is expected no more: it was missed for too long."),
-        DetectionReason::Firing
-        | DetectionReason::SuppressionExpired
-        | DetectionReason::Escalated
-        | DetectionReason::Resolved
-        | DetectionReason::Stopped
-        | DetectionReason::NeverSeen
-        | DetectionReason::Blind
-        | DetectionReason::Overflow => None,
-    }
 }
 
 /// A signal on one line: its time, and its fields.

@@ -10,7 +10,6 @@ use logystera_infra::directory::{Directory, DirectoryWatch};
 use logystera_infra::log::{LogError, Record};
 use logystera_infra::reading::{PartitionId, Reading};
 use logystera_kafka::{Kafka, KafkaLog, Layouts};
-use logystera_schemas::avro::DecodeError;
 use logystera_schemas::ids::{KeyGroup, SiteId};
 use logystera_schemas::limits::CHANGELOG_LOOKED_AT_MAX;
 use logystera_schemas::partition::PartitionRef;
@@ -18,7 +17,7 @@ use logystera_schemas::topic::Topic;
 
 use super::config::Config;
 use crate::cli::CliError;
-use crate::reading::{InstallationLog, unreadable};
+use crate::reading::{InstallationLog, TakeEntry, unreadable};
 
 /// An installation's log.
 pub struct ClusterLog {
@@ -92,12 +91,7 @@ impl InstallationLog for ClusterLog {
     }
 
     /// As the processors have committed it; without the clocks of the partitions, which stand with no site.
-    fn engine_state(
-        &self,
-        site: &SiteId,
-        prefixes: &[Vec<u8>],
-        take: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), DecodeError>,
-    ) -> Result<bool, LogError> {
+    fn engine_state(&self, site: &SiteId, prefixes: &[Vec<u8>], take: &mut TakeEntry<'_>) -> Result<bool, LogError> {
         let key_groups = BTreeSet::from([KeyGroup::of(site.as_str()).0]);
         let state = self.kafka.state(logystera_processor::task::APP, &key_groups, CHANGELOG_LOOKED_AT_MAX)?;
         let Some(state) = state else { return Ok(false) };

@@ -15,6 +15,9 @@ use logystera_schemas::topic::{DetectionsRecord, Topic};
 
 use crate::cli::CliError;
 
+/// Takes a state entry: its key and its value.
+pub type TakeEntry<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), DecodeError> + 'a;
+
 /// The log of an installation, and the state that stands beside it.
 pub trait InstallationLog: Reading {
     /// The planner of deliveries as it would be at the log's end; of a cluster, as its alerters have committed it.
@@ -25,12 +28,7 @@ pub trait InstallationLog: Reading {
 
     /// Gives the entries of the engine's state whose keys begin so, those of the partition itself only as far as this log gives
     /// them. All are of the site. False: it gives none, because that is more than a command should read.
-    fn engine_state(
-        &self,
-        site: &SiteId,
-        prefixes: &[Vec<u8>],
-        take: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), DecodeError>,
-    ) -> Result<bool, LogError>;
+    fn engine_state(&self, site: &SiteId, prefixes: &[Vec<u8>], take: &mut TakeEntry<'_>) -> Result<bool, LogError>;
 
     /// What the engine has of a site.
     fn site_view(&self, _site: &SiteId) -> Result<EngineView, LogError> {
@@ -84,12 +82,7 @@ impl InstallationLog for EmbeddedReader {
         Ok(gathering.view().map_or(EngineView::Nothing, |view| EngineView::Stored(Box::new(view))))
     }
 
-    fn engine_state(
-        &self,
-        _: &SiteId,
-        prefixes: &[Vec<u8>],
-        take: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), DecodeError>,
-    ) -> Result<bool, LogError> {
+    fn engine_state(&self, _: &SiteId, prefixes: &[Vec<u8>], take: &mut TakeEntry<'_>) -> Result<bool, LogError> {
         let mut outcome = Ok(());
         for prefix in prefixes {
             self.state_of(APP, prefix, &mut |entry| {

@@ -1,6 +1,6 @@
 //! What state entries say of a rule at a site, beside the engine that wrote them.
 
-#![expect(clippy::panic, reason = "a test fails by it")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by it")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,7 +46,9 @@ fn is_stage(row: &str, stage: Stage) -> bool {
 fn check(name: &str, rows: &mut BTreeMap<&'static str, u32>, next: &mut BTreeMap<Next, u32>) -> Vec<Progress> {
     let sets = sets(name);
     let mut engine = Engine::new(PartitionRef::ONLY);
-    sets.iter().for_each(|set| engine.learn(Arc::clone(set)));
+    for set in &sets {
+        engine.learn(Arc::clone(set));
+    }
     let (mut stored, mut progress) = (Puts::new(), Vec::new());
     for (offset, value) in golden::records(name).iter().enumerate() {
         let record = SignalsRecord::decode(value).unwrap();

@@ -25,6 +25,7 @@ mod message;
 mod metric;
 mod threshold;
 mod vanity;
+mod watch;
 mod window;
 
 mod lint;

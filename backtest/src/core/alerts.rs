@@ -135,7 +135,7 @@ impl Alerts {
             // It is of the rule, not of a group, and has no end.
             DetectionState::Firing if detection.reason == DetectionReason::Overflow => {}
             DetectionState::Firing => {
-                self.told(side, group.clone(), detection, found);
+                self.told(side, &group, detection, found);
                 if detection.once {
                     // Nothing follows: the other side has until the end of this moment to tell it too.
                     self.ended.push((side, group, detection.id));
@@ -146,7 +146,7 @@ impl Alerts {
         }
     }
 
-    fn told(&mut self, side: Side, group: Group, detection: &Detection, found: &mut Vec<Difference>) {
+    fn told(&mut self, side: Side, group: &Group, detection: &Detection, found: &mut Vec<Difference>) {
         let open = self.open.entry(group.clone()).or_default();
         let [old, new] = &mut open.sides;
         let (own, others) = if side == Side::Old { (old, new) } else { (new, old) };
@@ -167,7 +167,7 @@ impl Alerts {
                 std::cmp::Ordering::Equal => None,
                 std::cmp::Ordering::Greater => Some(What::Later(ms)),
             };
-            let alert = alert_of(&group, after, message.clone());
+            let alert = alert_of(group, after, message.clone());
             own.push(told);
             self.count(alert, what, found);
         } else {

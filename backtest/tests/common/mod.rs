@@ -1,5 +1,6 @@
 //! What tests of backtests share.
 #![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(clippy::unwrap_used, reason = "a test helper: whoever fails here fails a test")]
 
 use logystera_backtest::core::Side;
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Label, Severity};

@@ -1,6 +1,7 @@
 //! A site's detections: each has a number and is linked to the one before, so that it shows if one is changed or taken
 //! out later.
 
+use logystera_ruleset::Rule;
 use logystera_schemas::avro_record;
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState, Evidence, Severity};
 use logystera_schemas::ids::{EpisodeId, RuleName, Sha256Digest, SiteId, TenantId};
@@ -8,7 +9,6 @@ use logystera_schemas::time::SiteMs;
 use sha2::{Digest, Sha256};
 
 use super::group_key::labels_of;
-use super::rule::Rule;
 
 avro_record! {
     /// Where a site's chain of detections stands, and what each of them carries.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use logystera_ruleset::RuleSet;
 use logystera_schemas::avro::DecodeError;
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{KeyGroup, Sha256Digest, SiteId};
@@ -16,7 +17,6 @@ use super::holding::{HeldTotal, Holding};
 use super::log_time::{LogTime, Turn};
 use super::program::Program;
 use super::record::Outcomes;
-use super::rule::RuleSet;
 use super::schedule::SnapshotSchedule;
 use super::site::Site;
 use super::version::Version;

@@ -182,12 +182,11 @@ impl Episode {
                 }
             }
             // The condition is what it was, or the deadline no longer stands: nothing changes.
-            (_, Event::WorseOver)
+            (_, Event::WorseOver | Event::Happened { .. })
             | (Phase::Inactive, Event::Unmet | Event::ForOver | Event::ResolveOver)
             | (Phase::Pending { .. }, Event::Met { .. } | Event::ResolveOver)
             | (Phase::Firing, Event::Met { .. } | Event::ForOver | Event::ResolveOver)
-            | (Phase::Clearing { .. }, Event::Unmet | Event::ForOver)
-            | (_, Event::Happened { .. }) => None,
+            | (Phase::Clearing { .. }, Event::Unmet | Event::ForOver) => None,
         }
     }
 

@@ -1,14 +1,12 @@
 //! Evidence: the newest matching signals of a group, cut to the fields that the rule allows.
 
+use logystera_ruleset::{Rule, read_present, show_value, write_present};
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::batch::{Fields, Value};
 use logystera_schemas::catalogue::{SignalType, TYPE_FIELDS_MAX};
 use logystera_schemas::detection::{self, Label};
 use logystera_schemas::limits::{EVIDENCE_BYTES_MAX, EVIDENCE_SIGNALS_MAX, EVIDENCE_VALUE_BYTES_MAX};
 use logystera_schemas::time::SiteMs;
-
-use super::rule::Rule;
-use super::value::{read_present, show, write_present};
 
 /// Bytes that a signal counts for besides its values.
 const SIGNAL_BYTES: usize = 16;
@@ -150,7 +148,7 @@ impl<'a> Kept<'a> {
 /// A value as evidence shows it: at most 64 bytes. All values are ASCII.
 fn shown(signal: SignalType, field: usize, value: &Value<'_>) -> String {
     let mut text = String::new();
-    let _ = show(signal, field, value, &mut text);
+    let _ = show_value(signal, field, value, &mut text);
     text.truncate(EVIDENCE_VALUE_BYTES_MAX);
     text
 }

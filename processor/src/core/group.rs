@@ -1,5 +1,6 @@
 //! A group of a rule: its condition, its episode, its evidence, and the next moment at which time alone changes it.
 
+use logystera_ruleset::Rule;
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::detection::{DetectionReason, DetectionState};
 use logystera_schemas::time::SiteMs;
@@ -12,7 +13,6 @@ use super::evidence::{self, Evidence};
 use super::group_key::{self, GroupKey};
 use super::once::Once;
 use super::program::Plan;
-use super::rule::Rule;
 
 /// Bytes that a group counts for besides its key, its condition and its evidence.
 const GROUP_BYTES: usize = 96;

@@ -3,14 +3,12 @@
 use std::cmp::Ordering;
 use std::ops::Deref;
 
+use logystera_ruleset::{Rule, read_present, show_value, write_present};
 use logystera_schemas::avro::{Reader, Writer};
 use logystera_schemas::batch::{Fields, Value};
 use logystera_schemas::catalogue::FieldKind;
 use logystera_schemas::detection::Label;
 use smallvec::SmallVec;
-
-use super::rule::Rule;
-use super::value::{read_present, show, write_present};
 
 /// A group's key: the values of the `group_by` fields in order, in Avro's encoding, each after the branch that says
 /// whether it is there. Ordered as its bytes are.
@@ -104,7 +102,7 @@ pub(crate) fn labels_of(rule: &Rule, key: &[u8]) -> Vec<Label> {
         let Ok(value) = read_present(&mut reader, &def.kind) else { break };
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _ = show(signal, *field, &value, &mut text);
+        let _ = show_value(signal, *field, &value, &mut text);
         labels.push(Label { field: def.name.clone(), value: text });
     }
     labels

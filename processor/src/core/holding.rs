@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
     use crate::core::engine::Engine;
-    use crate::core::rule::{RuleSet, StateLimits};
+    use logystera_ruleset::{RuleSet, StateLimits};
 
     fn apply(engine: &mut Engine, value: &[u8]) {
         engine.apply(0, &SignalsRecord::decode(value).unwrap(), &mut Vec::new()).unwrap();

@@ -4,10 +4,10 @@ use logystera_schemas::avro::DecodeError;
 use logystera_schemas::batch::Frame;
 use logystera_schemas::series::MINUTE_MS;
 use logystera_schemas::time::SiteMs;
+use logystera_series::Minute;
 
 use super::program::Program;
 use super::record::SiteRecord;
-use super::series::parts::Minute;
 use super::site::Site;
 
 impl Site {

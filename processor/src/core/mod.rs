@@ -11,19 +11,15 @@
 //!   in its `eviction_order`), from where absences count (`absences`), other rules (`reprogram`)
 //! - `group`: one group: its `conditions` (a file for each kind), its `episode` (the state machine; `once`, if each match is told by itself),
 //!   its `evidence`
-//! - `series`: what the metrics of a site count, minute by minute; `measure`, where it counts
+//! - `measure`: where a site counts for its metrics; what it counts, minute by minute, is `logystera-series`
 //! - `chain`: detections, numbered and linked
 //! - `state`: all of it as entries of a store, each under a `key`, and a key group's at a place in the log (`snapshot`, when
 //!   its `schedule` says)
 //! - `view`: what those entries say of a site, for people; `why`: what they say of a rule there; `standing`: how a rule stands in an engine
-//! - `rule`, `filter`, `template`, `value`: a checked rule, and what it is made of
+//!
+//! A checked rule, and what it is made of, is `logystera-ruleset`.
 //!
 //! What stands here is what other crates may use.
-
-mod filter;
-mod rule;
-mod template;
-mod value;
 
 mod engine;
 mod holding;
@@ -50,8 +46,6 @@ mod spools;
 mod switched;
 mod version;
 
-mod series;
-
 mod absences;
 mod evict;
 mod eviction_order;
@@ -73,18 +67,17 @@ mod tests;
 pub use chain::DetectionChain;
 pub use conditions::kind::Progress;
 pub use engine::{Engine, EngineError, Output, SEMANTICS};
-pub use filter::{Clause, Filter, Part, PartTest, Predicate, Test};
 pub use group::bytes_max as group_bytes_max;
 pub use holding::HeldTotal;
 pub use log_time::LogTime;
+pub use logystera_ruleset::{
+    Clause, Condition, Escalation, Expected, Filter, LabelValues, Metric, MetricKind, MetricLabel, NamedRange, Part,
+    PartTest, Piece, Predicate, Rule, RuleSet, StateLimits, Template, Test, Worse, show_value,
+};
 pub use record::{Outcomes, SiteRecord};
-pub use rule::{Condition, Escalation, Expected, Rule, RuleSet, StateLimits, Worse};
-pub use series::definition::{LabelValues, Metric, MetricKind, MetricLabel, NamedRange};
 pub use spool::{KeyWindow, SilentSince, Spool};
 pub use standing::{GroupStanding, Stage};
 pub use state::{Known, Put};
-pub use template::{Piece, Template};
-pub use value::show as show_value;
 pub use version::Version;
 pub use view::{Gathering, HeldView, SiteView, SpoolStatus, SpoolView, Until, Wait};
 pub use why::{GroupView, Next, RuleGathering, RuleView, SilenceView};

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use logystera_ruleset::{Rule, RuleSet};
 use logystera_schemas::batch::FieldSet;
 use logystera_schemas::catalogue::{SIGNAL_TYPES, SignalType};
+use logystera_series::SeriesProgram;
 
 use super::conditions::{ConditionPlan, blind};
 use super::episode::Spans;
-use super::rule::{Rule, RuleSet};
-use super::series::plan::SeriesProgram;
 
 /// Which rule of a set, in the order of the rules' names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

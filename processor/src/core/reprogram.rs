@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use logystera_ruleset::Rule;
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
 use logystera_schemas::time::SiteMs;
 
 use super::chain::DetectionChain;
 use super::program::Program;
-use super::rule::Rule;
 use super::rule_groups::{RuleGroups, RuleState};
 
 impl RuleGroups {

@@ -11,6 +11,7 @@ use logystera_schemas::ids::{KeyGroup, SpoolId};
 use logystera_schemas::limits::AHEAD_MS_MAX;
 use logystera_schemas::signals_topic::SiteConfigured;
 use logystera_schemas::time::{OpenMs, SiteMs, WallMs};
+use logystera_series::SiteSeries;
 
 use super::chain::DetectionChain;
 use super::held::{HeldItem, HeldKey, HeldShare};
@@ -18,7 +19,6 @@ use super::log_time::LogTime;
 use super::program::Program;
 use super::record::{Outcomes, SiteRecord};
 use super::rule_groups::RuleGroups;
-use super::series::site_series::SiteSeries;
 use super::spool::Spool;
 use super::version::Version;
 

@@ -1,5 +1,6 @@
 //! How a rule stands at a site: what a test of rules, or a person, asks of an engine. It changes nothing.
 
+use logystera_ruleset::Condition;
 use logystera_schemas::detection::Label;
 use logystera_schemas::ids::{RuleName, SiteId};
 use logystera_schemas::time::SiteMs;
@@ -7,7 +8,6 @@ use logystera_schemas::time::SiteMs;
 use super::engine::Engine;
 use super::episode::Phase;
 use super::group_key::labels_of;
-use super::rule::Condition;
 
 /// One group of a rule, or the site's silence.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,6 +22,7 @@ use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::avro_record;
 use logystera_schemas::ids::{KeyGroup, KeyId, RuleName, SiteId, SpoolId};
 use logystera_schemas::time::WallMs;
+use logystera_series::{MetricId, Stored};
 
 use super::engine::{Engine, EngineError};
 use super::group::Group;
@@ -32,8 +33,6 @@ use super::log_time::LogTime;
 use super::record::SiteRecord;
 use super::rule_groups::RuleExtras;
 use super::schedule::SnapshotSchedule;
-use super::series::counts::Stored;
-use super::series::site_series::MetricId;
 use super::site::Site;
 use super::spool::{KeyWindow, Spool};
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use logystera_ruleset::{Rule, RuleSet};
 use logystera_schemas::avro::{Datum, DecodeError, Reader};
 use logystera_schemas::detection::Label;
 use logystera_schemas::ids::{RuleName, Sha256Digest, SiteId};
@@ -15,7 +16,6 @@ use super::key::{self, Key, SiteEntry};
 use super::log_time::LogTime;
 use super::program::Plan;
 use super::record::SiteRecord;
-use super::rule::{Rule, RuleSet};
 use super::rule_groups::RuleExtras;
 
 /// A rule at a site, as the engine has it.

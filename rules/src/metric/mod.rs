@@ -10,10 +10,11 @@ use logystera_schemas::limits::{METRIC_BUCKETS_MAX, METRIC_NAME_CHARS_MAX, METRI
 use crate::canonical::Json;
 use crate::clauses;
 use crate::code::Code;
-use crate::definition::{REVISION_DIGITS, signal_type};
+use crate::definition::REVISION_DIGITS;
 use crate::measure;
 use crate::read::{self, Keys};
 use crate::report::{Place, Report};
+use crate::watch::signal_type;
 use crate::yaml::Node;
 
 const KEYS: [&str; 7] = ["name", "signal", "where", "type", "field", "buckets", "labels"];

@@ -122,6 +122,8 @@ fn nothing_ends_because_it_cannot_be_printed() {
         "ingest/src/",
         "alerter/src/",
         "channels/src/",
+        "ruleset/src/",
+        "series/src/",
         "processor/src/",
         "rules/src/",
         "replay/src/",

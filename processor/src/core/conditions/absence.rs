@@ -1,14 +1,13 @@
 //! No match for so long. [`absences`](super::super::absences) says from when on an absence is counted.
 
+use logystera_ruleset::{Expected, Predicate, Test};
 use logystera_schemas::avro_record;
 use logystera_schemas::batch::{Fields, Value};
 use logystera_schemas::detection::DetectionReason;
 use logystera_schemas::time::SiteMs;
 
 use super::super::episode::Event;
-use super::super::filter::{Predicate, Test};
 use super::super::group_key::GroupKey;
-use super::super::rule::Expected;
 use super::kind::{self, Match, Progress, Taken};
 
 /// The numbers of an absence.

@@ -1,13 +1,13 @@
 //! The whole site is silent: blindness. Site time can't tell it, since nothing moves that. How long the silence lasts
 //! is counted in open time; its suppressions and reminders run in wall time.
 
+use logystera_ruleset::Rule;
 use logystera_schemas::avro_record;
 use logystera_schemas::detection::{Detection, DetectionReason, DetectionState};
 use logystera_schemas::limits::{FLUSHES_WAITED, REMINDERS_MAX, SENDER_PAUSE_MS_MAX};
 use logystera_schemas::time::{OpenMs, WallMs};
 
 use super::super::chain::{DetectionChain, Emission};
-use super::super::rule::Rule;
 
 /// The numbers of a silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

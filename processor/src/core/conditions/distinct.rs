@@ -1,12 +1,12 @@
 //! So many different values of a field in a window `(t - W, t]`.
 
+use logystera_ruleset::digest;
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::batch::{FieldSet, Fields, Value};
 use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::time::SiteMs;
 
 use super::super::episode::Event;
-use super::super::value::digest;
 use super::kind::{self, Levels, Match, Progress, Taken};
 
 /// Bytes that a value counts for.

@@ -18,6 +18,7 @@ pub(crate) mod scarcity;
 pub(crate) mod sum;
 pub(crate) mod window;
 
+use logystera_ruleset::Condition;
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::batch::{FieldSet, Fields};
 use logystera_schemas::catalogue::SignalType;
@@ -26,7 +27,6 @@ use logystera_schemas::time::SiteMs;
 
 use super::episode::Event;
 use super::group_key::GroupKey;
-use super::rule::Condition;
 use kind::{Levels, Match, Plan as _, State as _, Taken};
 
 kinds! {

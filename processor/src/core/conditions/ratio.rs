@@ -2,13 +2,13 @@
 //! panes and judged at the end of each pane only, so that the order inside a pane makes no difference and one signal cannot
 //! flap it.
 
+use logystera_ruleset::{Clause, Filter, Predicate, Test};
 use logystera_schemas::avro_record;
 use logystera_schemas::batch::{FieldSet, Fields, Value};
 use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::time::SiteMs;
 
 use super::super::episode::Event;
-use super::super::filter::{Clause, Filter, Predicate, Test};
 use super::count::repeats;
 use super::kind::{self, Match, Progress, Taken};
 use super::panes::Panes;

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use logystera_ruleset::Expected;
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::batch::{FieldSet, Fields};
 use logystera_schemas::catalogue::SignalType;
@@ -11,7 +12,6 @@ use logystera_schemas::time::SiteMs;
 
 use super::super::episode::Event;
 use super::super::group_key::GroupKey;
-use super::super::rule::Expected;
 use super::absence;
 use super::count::repeats;
 use super::kind::{self, Match, Progress, Taken};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use logystera_ruleset::{Clause, Condition, Expected, Filter, Predicate, Rule, RuleSet, StateLimits, Template, Test};
 use logystera_schemas::avro::Writer;
 use logystera_schemas::batch::{Signal, Value};
 use logystera_schemas::catalogue::{SignalType, SignalTypes, TYPE_FIELDS_MAX};
@@ -10,12 +11,9 @@ use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::time::SiteMs;
 
 use crate::core::conditions::kind::Match;
-use crate::core::filter::{Clause, Filter, Predicate, Test};
 use crate::core::group::{Group, bytes_max};
 use crate::core::group_key::GroupKey;
 use crate::core::program::Program;
-use crate::core::rule::{Condition, Expected, Rule, RuleSet, StateLimits};
-use crate::core::template::Template;
 
 /// The fields that tell groups apart, and those that evidence shows.
 const GROUP_BY: [&str; 4] = ["path", "user_agent", "source", "status"];

@@ -36,20 +36,20 @@ pub fn show(signal_type: SignalType, field: usize, value: &Value<'_>, to: &mut i
 
 /// Writes whether the value is there (the branch of an Avro union), then the value.
 #[inline]
-pub(crate) fn write_present(to: &mut Writer, value: &Value<'_>) {
+pub fn write_present(to: &mut Writer, value: &Value<'_>) {
     to.long(i64::from(*value != Value::Absent));
     write_value(to, value);
 }
 
 /// Reads what [`write_present`] wrote.
 #[inline]
-pub(crate) fn read_present<'a>(from: &mut Reader<'a>, kind: &FieldKind) -> Result<Value<'a>, DecodeError> {
+pub fn read_present<'a>(from: &mut Reader<'a>, kind: &FieldKind) -> Result<Value<'a>, DecodeError> {
     if from.index(2)? == 0 { Ok(Value::Absent) } else { read_value(from, kind) }
 }
 
 /// 16 bytes that stand for a value: a hash is itself, anything else the first half of its SHA-256.
 #[inline]
-pub(crate) fn digest(value: &Value<'_>) -> [u8; 16] {
+pub fn digest(value: &Value<'_>) -> [u8; 16] {
     if let Value::Hash(hash) = value {
         return **hash;
     }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use logystera_ruleset::Metric;
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
 use logystera_schemas::avro_record;
 use logystera_schemas::series::{MetricPoints, SeriesPoint};
 
-use super::definition::Metric;
-use super::plan::MetricPlan;
+use crate::plan::MetricPlan;
 
 avro_record! {
     /// What one series has counted.
@@ -23,11 +23,11 @@ avro_record! {
 
 /// What the series of one metric have counted: those that have something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts(BTreeMap<u16, Tally>);
+pub struct Counts(BTreeMap<u16, Tally>);
 
 /// What is stored of one metric.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Stored {
+pub enum Stored {
     /// Of a metric that the site has.
     Live {
         /// Number of the minute.

@@ -8,11 +8,13 @@ use logystera_schemas::time::SiteMs;
 
 /// Whose minute it is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Minute<'a> {
-    pub(crate) tenant: &'a TenantId,
-    pub(crate) site: &'a SiteId,
+pub struct Minute<'a> {
+    /// The tenant.
+    pub tenant: &'a TenantId,
+    /// The site.
+    pub site: &'a SiteId,
     /// How often the site's time had started anew.
-    pub(crate) resets: u64,
+    pub resets: u64,
 }
 
 /// The records of a minute. None of no metrics, mostly one; series that are too many for one record go on in the next one.

@@ -101,7 +101,7 @@ impl Filter {
     }
 
     /// Adds the fields that it looks at.
-    pub(crate) fn read(&self, fields: &mut FieldSet) {
+    pub fn read(&self, fields: &mut FieldSet) {
         for clause in &self.0 {
             match clause {
                 Clause::Test(predicate) => {

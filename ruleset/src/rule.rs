@@ -6,9 +6,9 @@ use logystera_schemas::detection::{BundleSpec, Severity};
 use logystera_schemas::ids::{RuleName, Sha256Digest};
 use logystera_schemas::limits::{ESCALATIONS_MAX, RULE_GROUPS_MAX, SITE_GROUPS_MAX, SITE_STATE_BYTES_MAX};
 
-use super::filter::{Filter, Predicate};
-use super::series::definition::Metric;
-use super::template::Template;
+use crate::filter::{Filter, Predicate};
+use crate::metric::Metric;
+use crate::template::Template;
 
 /// A checked set of rules and limits: what a `SiteConfigured` names.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct RuleSet {
 impl RuleSet {
     /// The types that a site has on of those that its senders declare: the configuration can disable some, and those that only
     /// the engine makes have no sender.
-    pub(crate) fn allowed(&self, declared: SignalTypes) -> SignalTypes {
+    pub fn allowed(&self, declared: SignalTypes) -> SignalTypes {
         SignalTypes((declared.0 | SignalTypes::MADE_BY_ENGINE.0) & !self.disabled.0)
     }
 }
@@ -227,7 +227,7 @@ impl Rule {
     }
 
     /// What the measure must reach for each step, in their order; the largest number for one that it does not reach.
-    pub(crate) fn levels(&self) -> [u64; ESCALATIONS_MAX] {
+    pub fn levels(&self) -> [u64; ESCALATIONS_MAX] {
         let mut levels = [u64::MAX; ESCALATIONS_MAX];
         for (level, step) in levels.iter_mut().zip(&self.escalate) {
             if let Worse::At(at) = step.when {
@@ -238,7 +238,7 @@ impl Rule {
     }
 
     /// How long it fires until each step, in milliseconds.
-    pub(crate) fn worse_after_ms(&self) -> [Option<i64>; ESCALATIONS_MAX] {
+    pub fn worse_after_ms(&self) -> [Option<i64>; ESCALATIONS_MAX] {
         let mut after = [None; ESCALATIONS_MAX];
         for (after, step) in after.iter_mut().zip(&self.escalate) {
             if let Worse::After(ms) = step.when {

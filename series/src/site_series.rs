@@ -2,22 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use logystera_ruleset::{Metric, RuleSet};
 use logystera_schemas::avro::DecodeError;
 use logystera_schemas::batch::{Fields, Frame, Value};
 use logystera_schemas::limits::SITE_SERIES_MAX;
 use logystera_schemas::series::{MetricPoints, Points};
 
-use super::counts::{Counts, Stored};
-use super::parts::{Minute, write};
-use super::plan::{MetricIndex, SeriesProgram};
-use crate::core::rule::RuleSet;
+use crate::counts::{Counts, Stored};
+use crate::parts::{Minute, write};
+use crate::plan::{MetricIndex, SeriesProgram};
 
 /// Name and revision of a metric.
-pub(crate) type MetricId = (String, String);
+pub type MetricId = (String, String);
 
 /// What the metrics of a site have counted.
 #[derive(Debug, Default)]
-pub(crate) struct SiteSeries {
+pub struct SiteSeries {
     /// Number of the minute that is open. None: nothing was counted since the last one was closed.
     minute: Option<i64>,
     /// For each metric of the set, from the first count on.
@@ -34,7 +34,7 @@ pub(crate) struct SiteSeries {
 
 impl SiteSeries {
     /// Counts a signal in a minute, which is the open one or a later one.
-    pub(crate) fn count(
+    pub fn count(
         &mut self,
         (set, program): (&RuleSet, &SeriesProgram),
         signal: &Frame<'_>,
@@ -71,14 +71,14 @@ impl SiteSeries {
     }
 
     /// The watermark has reached `minute`: what lies before it is closed.
-    pub(crate) fn close_before(&mut self, set: (&RuleSet, &SeriesProgram), minute: i64, of: &Minute<'_>) {
+    pub fn close_before(&mut self, set: (&RuleSet, &SeriesProgram), minute: i64, of: &Minute<'_>) {
         if self.minute.is_some_and(|open| open < minute) {
             self.close(set, of);
         }
     }
 
     /// Closes the open minute.
-    pub(crate) fn close(&mut self, (set, program): (&RuleSet, &SeriesProgram), of: &Minute<'_>) {
+    pub fn close(&mut self, (set, program): (&RuleSet, &SeriesProgram), of: &Minute<'_>) {
         let Some(minute) = self.minute.take() else { return };
         let mut metrics = std::mem::take(&mut self.gone);
         self.changed_gone.extend(metrics.keys().cloned());
@@ -92,7 +92,7 @@ impl SiteSeries {
     }
 
     /// The site's time starts anew: what was counted and not written moves to the minute that is reached.
-    pub(crate) fn move_to(&mut self, set: &RuleSet, minute: i64) {
+    pub fn move_to(&mut self, set: &RuleSet, minute: i64) {
         if self.minute.is_none() {
             return;
         }
@@ -104,7 +104,7 @@ impl SiteSeries {
 
     /// Goes on under another set. A metric that stays as it is goes on counting; what others have counted is kept until the
     /// minute is closed. Should that be more than a site may have, what went with an earlier edit goes first.
-    pub(crate) fn reprogram(&mut self, old: (&RuleSet, &SeriesProgram), (set, program): (&RuleSet, &SeriesProgram)) {
+    pub fn reprogram(&mut self, old: (&RuleSet, &SeriesProgram), (set, program): (&RuleSet, &SeriesProgram)) {
         let of_earlier: Vec<MetricId> = self.gone.keys().cloned().collect();
         let mut counted = std::mem::take(&mut self.gone);
         for ((index, counts), metric) in (0..).zip(std::mem::take(&mut self.live)).zip(&old.0.metrics) {
@@ -144,17 +144,17 @@ impl SiteSeries {
     }
 
     /// The minutes that were closed since the last call.
-    pub(crate) fn take_closed(&mut self) -> std::vec::Drain<'_, Points> {
+    pub fn take_closed(&mut self) -> std::vec::Drain<'_, Points> {
         self.closed.drain(..)
     }
 
     /// How many entries have changed.
-    pub(crate) fn changed_len(&self) -> usize {
+    pub fn changed_len(&self) -> usize {
         self.changed.len() + self.changed_gone.len()
     }
 
     /// Gives each entry that changed since it was put to `put`, in no order. None: it is to be deleted.
-    pub(crate) fn take_changed(&mut self, set: &RuleSet, mut put: impl FnMut(&MetricId, Option<&Stored>)) {
+    pub fn take_changed(&mut self, set: &RuleSet, mut put: impl FnMut(&MetricId, Option<&Stored>)) {
         for index in std::mem::take(&mut self.changed) {
             let metric = &set.metrics[usize::from(index)];
             let id = (metric.name.clone(), metric.revision.clone());
@@ -166,7 +166,7 @@ impl SiteSeries {
     }
 
     /// Gives each entry that there is to `each`.
-    pub(crate) fn entries(&self, set: &RuleSet, mut each: impl FnMut(&MetricId, &Stored)) {
+    pub fn entries(&self, set: &RuleSet, mut each: impl FnMut(&MetricId, &Stored)) {
         for (index, metric) in (0..).zip(&set.metrics) {
             if let Some(stored) = self.live_entry(index) {
                 each(&(metric.name.clone(), metric.revision.clone()), &stored);
@@ -187,7 +187,7 @@ impl SiteSeries {
     }
 
     /// Takes an entry as it was stored.
-    pub(crate) fn restore(
+    pub fn restore(
         &mut self,
         set: &RuleSet,
         (name, revision): (&str, &str),
@@ -195,7 +195,7 @@ impl SiteSeries {
     ) -> Result<(), DecodeError> {
         match stored {
             Stored::Live { minute, counts } => {
-                let is = |metric: &super::definition::Metric| metric.name == name && metric.revision == revision;
+                let is = |metric: &Metric| metric.name == name && metric.revision == revision;
                 let index = set.metrics.iter().position(is).ok_or(DecodeError::Range)?;
                 self.live.resize_with(set.metrics.len(), Counts::default);
                 self.live[index] = counts;

@@ -1,31 +1,29 @@
 //! The metrics of a rule set made ready to count: indexed by signal type, each value of a label with its place.
 
+use logystera_ruleset::{LabelValues, Metric, MetricKind, MetricLabel, RuleSet};
 use logystera_schemas::batch::{FieldSet, Fields, Value};
 use logystera_schemas::catalogue::{FieldKind, SIGNAL_TYPES, SignalType};
-
-use super::definition::{LabelValues, Metric, MetricKind, MetricLabel};
-use crate::core::rule::RuleSet;
 
 /// The field that says how many signals one stands for.
 const REPEATS: &str = "repeats";
 
 /// Which metric of a set, in the order of the metrics' names.
-pub(crate) type MetricIndex = u16;
+pub type MetricIndex = u16;
 
 /// The metrics of a set.
 #[derive(Debug)]
-pub(crate) struct SeriesProgram {
+pub struct SeriesProgram {
     plans: Vec<MetricPlan>,
     by_type: [Counted; SIGNAL_TYPES],
     /// Bytes of all of them at worst.
-    pub(crate) bytes_max: usize,
+    pub bytes_max: usize,
 }
 
 /// The metrics that count a signal type.
 #[derive(Debug, Default)]
-pub(crate) struct Counted {
+pub struct Counted {
     /// Which; none if the type is disabled.
-    pub(crate) metrics: Vec<MetricIndex>,
+    pub metrics: Vec<MetricIndex>,
     /// Fields that they need.
     pub(crate) read: FieldSet,
     /// The field that says how many signals one stands for.
@@ -64,7 +62,7 @@ enum Places {
 
 impl SeriesProgram {
     /// Makes the metrics of a set ready.
-    pub(crate) fn new(set: &RuleSet) -> Self {
+    pub fn new(set: &RuleSet) -> Self {
         let mut by_type: [Counted; SIGNAL_TYPES] = std::array::from_fn(|_| Counted::default());
         for (index, metric) in (0..).zip(&set.metrics) {
             if !set.disabled.contains(metric.signal) {
@@ -77,7 +75,7 @@ impl SeriesProgram {
 
     /// The metrics that count a signal type.
     #[inline]
-    pub(crate) fn of(&self, signal: SignalType) -> &Counted {
+    pub fn of(&self, signal: SignalType) -> &Counted {
         &self.by_type[signal.index()]
     }
 

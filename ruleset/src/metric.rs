@@ -4,7 +4,7 @@ use logystera_schemas::catalogue::{FieldDef, FieldKind, SignalType};
 use logystera_schemas::limits::OPEN_MINUTES_MAX;
 use logystera_schemas::series::{NONE, OTHER};
 
-use crate::core::filter::Filter;
+use crate::filter::Filter;
 
 /// One checked metric.
 #[derive(Debug)]
