@@ -57,9 +57,9 @@ pub(super) fn backtest(args: &BacktestArgs) -> Result<u8, CliError> {
     let Listing { mut out, progress, .. } = listing;
     progress.end(done.records);
     if args.place.json {
-        objects(&mut out, &done)?
+        objects(&mut out, &done)?;
     } else {
-        tables(&mut out, &done, without_channel)?
+        tables(&mut out, &done, without_channel)?;
     }
     out.flush()?;
     Ok(DONE)
