@@ -13,7 +13,6 @@ use crate::clauses;
 use crate::code::Code;
 use crate::duration::short;
 use crate::filter;
-use crate::measure;
 use crate::read::{self, Keys};
 use crate::report::{Place, Report};
 use crate::threshold;
@@ -228,15 +227,5 @@ fn canonical_expected(expected: &Expected, signal: Option<SignalType>) -> Json {
             }
         }
         _ => Json::text("always"),
-    }
-}
-
-/// The span that `{within}` stands for, in milliseconds. None: the condition has none.
-pub(crate) fn span_ms(condition: &Condition) -> Option<i64> {
-    match condition {
-        Condition::Absent { for_ms, .. } => Some(*for_ms),
-        Condition::Blind { after_ms } => Some(*after_ms),
-        Condition::Each => None,
-        measures => Some(measure::within_ms(measures)),
     }
 }

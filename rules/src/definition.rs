@@ -123,7 +123,7 @@ fn message_names<'n>(keys: &Keys<'n>, watch: Option<&Watch>) -> Names<'n> {
     Names {
         counts: keys.get("absent").is_none(),
         span_ms: match watch {
-            Some(watch) => condition::span_ms(&watch.condition),
+            Some(watch) => watch.condition.span_ms(),
             None => keys.get("each").is_none().then_some(0),
         },
         group_by,

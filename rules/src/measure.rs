@@ -267,16 +267,3 @@ pub(crate) fn canonical(measure: &Condition, signal: Option<SignalType>) -> (&'s
         Condition::All(_) | Condition::Each | Condition::Absent { .. } | Condition::Blind { .. } => ("", Json::map([])),
     }
 }
-
-/// The length of the window of a measure, or of several.
-pub(crate) fn within_ms(condition: &Condition) -> i64 {
-    match condition {
-        Condition::Count { within_ms, .. }
-        | Condition::Distinct { within_ms, .. }
-        | Condition::Sum { within_ms, .. }
-        | Condition::Ratio { within_ms, .. }
-        | Condition::Percentile { within_ms, .. } => *within_ms,
-        Condition::All(measures) => measures.first().map_or(0, within_ms),
-        Condition::Each | Condition::Absent { .. } | Condition::Blind { .. } => 0,
-    }
-}

@@ -74,6 +74,6 @@ pub(crate) fn canonical(condition: &Condition, signal: Option<SignalType>) -> Js
         _ => None,
     });
     keys.extend(resolution.map(|ms| ("resolution", Json::text(short(ms)))));
-    keys.push(("within", Json::text(short(measure::within_ms(condition)))));
+    keys.push(("within", Json::text(short(condition.span_ms().unwrap_or_default()))));
     Json::map(keys)
 }

@@ -217,6 +217,21 @@ impl Condition {
     pub fn tells_each(&self) -> bool {
         matches!(self, Self::Each)
     }
+
+    /// The window in which matches are counted, or for how long they are missed, in milliseconds. None: it has no such span.
+    pub fn span_ms(&self) -> Option<i64> {
+        match self {
+            Self::Count { within_ms, .. }
+            | Self::Distinct { within_ms, .. }
+            | Self::Sum { within_ms, .. }
+            | Self::Ratio { within_ms, .. }
+            | Self::Percentile { within_ms, .. } => Some(*within_ms),
+            Self::All(measures) => measures.first().and_then(Self::span_ms),
+            Self::Absent { for_ms, .. } => Some(*for_ms),
+            Self::Blind { after_ms } => Some(*after_ms),
+            Self::Each => None,
+        }
+    }
 }
 
 impl Rule {

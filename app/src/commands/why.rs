@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use logystera_infra::reading::PartitionId;
 use logystera_processor::core::{GroupView, Next, Progress, RuleGathering, RuleSet, RuleView, SilenceView};
-use logystera_rules::published;
+use logystera_rules::{published, span};
 use logystera_schemas::detection::Label;
 use logystera_schemas::ids::{RuleName, Sha256Digest, SiteId};
 use logystera_schemas::text::Shown;
@@ -130,12 +130,12 @@ fn print(out: &mut Out, args: &Args, view: &RuleView, groups: &[&GroupView]) -> 
     }
     for group in groups {
         out.line("")?;
-        print_group(out, group)?;
+        print_group(out, group, view.span_ms)?;
     }
     Ok(())
 }
 
-fn print_group(out: &mut Out, group: &GroupView) -> Result<(), CliError> {
+fn print_group(out: &mut Out, group: &GroupView, span_ms: Option<i64>) -> Result<(), CliError> {
     let labels: Vec<String> = group.group.iter().map(|l| format!("{}: {}", l.field, Shown(&l.value))).collect();
     let name = if labels.is_empty() { "The one group".to_owned() } else { labels.join(", ") };
     out.line(format_args!("{name}: {}", group.state))?;
@@ -144,7 +144,9 @@ fn print_group(out: &mut Out, group: &GroupView) -> Result<(), CliError> {
         out.line(format_args!("  the condition became true at {}; {matches} since", when::show(at.0)))?;
     }
     for progress in &group.progress {
-        out.line(format_args!("  {}", said(progress)))?;
+        let within = span_ms.filter(|_| !matches!(progress, Progress::Wait { .. }));
+        let within = within.map_or(String::new(), |ms| format!(" within {}", span(ms)));
+        out.line(format_args!("  {}{within}", said(progress)))?;
     }
     if let Some(at) = group.last_seen {
         out.line(format_args!("  the newest match came at {}", when::show(at.0)))?;
@@ -167,7 +169,7 @@ fn said(progress: &Progress) -> String {
         Progress::Distinct { now, wanted } => format!("{now} of {wanted} different values"),
         Progress::Sum { now, wanted } => format!("a sum of {now} of {wanted}"),
         Progress::Part { part, total, min } if total < min => {
-            format!("{part} of {total} matches are of the part, and {total} are fewer than the {min} that it needs")
+            format!("{part} of {total} matches are of the part (it needs {min} at least)")
         }
         Progress::Part { part, total, .. } => format!("{part} of {total} matches are of the part"),
         Progress::Wait { since: Some(at), seen: true } => format!("waits for a match since {}", when::show(at.0)),
@@ -198,7 +200,7 @@ fn object(args: &Args, view: &RuleView, groups: &[&GroupView]) -> Value {
         json!({"heard_at": silence.heard, "firing": silence.is_firing, "suppressed_until": silence.suppressed_until})
     });
     json!({
-        "site": args.site, "rule": args.rule, "as_of": view.as_of, "judged": view.judged, "on": view.is_on,
+        "site": args.site, "rule": args.rule, "as_of": view.as_of, "judged": view.judged, "span_ms": view.span_ms, "on": view.is_on,
         "stands_still": view.stands_still, "silence": silence,
         "groups": groups.iter().map(|group| group_object(group)).collect::<Vec<_>>(),
     })

@@ -25,6 +25,8 @@ pub struct RuleView {
     pub as_of: WallMs,
     /// Site time up to which it has judged. None: nothing yet.
     pub judged: Option<SiteMs>,
+    /// The window in which matches are counted, or for how long they are missed, in milliseconds. None: it has none.
+    pub span_ms: Option<i64>,
     /// Whether the type that the rule watches is on. None: it watches the whole site.
     pub is_on: Option<bool>,
     /// Whether no absence becomes true until the site's time moves: a silence, or a new start of its time, has just ended.
@@ -154,6 +156,7 @@ impl RuleGathering {
         Some(RuleView {
             as_of: time.wall().max(record.heard_wall),
             judged: record.watermark,
+            span_ms: rule.condition.span_ms(),
             is_on: rule.signal.map(|signal| set.allowed(record.declared_types).contains(signal)),
             stands_still: record.absences_wait,
             groups: groups.iter().map(view).collect(),
