@@ -9,10 +9,14 @@ const MANUAL: &str = include_str!("../../../docs/rules.md");
 
 /// The first example: a whole rule file.
 fn example() -> &'static str {
-    let (_, rest) = MANUAL.split_once("```yaml\nformat: 1").unwrap();
-    let end = rest.find("```").unwrap();
-    let start = MANUAL.len() - rest.len() - "format: 1".len();
-    &MANUAL[start..start + "format: 1".len() + end]
+    beginning_with("format: 1\nrules:")
+}
+
+/// The example that begins so.
+fn beginning_with(head: &str) -> &'static str {
+    let start = MANUAL.find(&format!("```yaml\n{head}")).unwrap() + "```yaml\n".len();
+    let rest = &MANUAL[start..];
+    &rest[..rest.find("```").unwrap()]
 }
 
 fn shown(file: &str, text: &str) -> String {
@@ -25,6 +29,11 @@ fn the_example_is_a_rule() {
     let (_, more) = MANUAL.split_once("```yaml\n  bundle:").unwrap();
     let more = &more[..more.find("```").unwrap()];
     assert_eq!(set(&format!("{}  bundle:{more}", example())).rules.len(), 1);
+}
+
+#[test]
+fn the_example_of_metrics_has_two() {
+    assert_eq!(set(beginning_with("format: 1\nmetrics:")).metrics.len(), 2);
 }
 
 #[test]

@@ -350,7 +350,7 @@ fn the_topics_are_read_as_the_guide_says() {
     std::fs::write(dir.path().join("read.py"), script).expect("written");
     let said =
         done(&root(), &format!("{python} {0}/read.py {0}/logystera.data/logystera.sqlite", dir.path().display()));
-    for expected in ["logystera.signal.CronRun j0", "logystera.signal.IntegrationDropped", "5 older versions"] {
+    for expected in ["logystera.signal.CronRun j0", "logystera.signal.IntegrationDropped", "6 older versions"] {
         assert!(said.contains(expected), "{said}");
     }
     up.stop();
