@@ -2,8 +2,10 @@
 //! on Kafka.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use logystera_schemas::ids::KeyGroup;
+use logystera_schemas::control::RuleSet;
+use logystera_schemas::ids::{KeyGroup, Sha256Digest};
 use logystera_schemas::limits::READ_BYTES_MAX;
 use logystera_schemas::topic::Topic;
 
@@ -58,6 +60,12 @@ pub trait Reading {
         }
     }
 
+    /// A rule set that was ever published: see [`Directory::rule_set`].
+    fn rule_set(&self, directory: &Directory, digest: &Sha256Digest) -> Result<Option<Arc<RuleSet>>, LogError> {
+        let control = PartitionId { generation: 0, partition: 0 };
+        directory.rule_set(digest, |from| self.read(Topic::Control, control, from, 1))
+    }
+
     /// Every partition of a topic, the oldest generation first.
     fn partitions(&self, topic: Topic) -> Vec<PartitionId> {
         let generations = (0..).zip(self.generations(topic));
@@ -69,18 +77,10 @@ pub trait Reading {
     /// Gives each record of a topic that is still there to `take`: partition by partition, the oldest generation first, each to
     /// the end that it has when it is its turn. One that is passed over may be empty.
     fn each_record(&self, topic: Topic, take: &mut dyn FnMut(&Record)) -> Result<(), LogError> {
-        let directory = self.directory()?;
-        for partition in self.partitions(topic) {
-            let skips = directory.skips(topic, partition.generation, partition.partition);
-            let Range { start: mut from, end } = self.bounds(topic, partition)?;
-            while from < end {
-                let records = self.read_on(topic, partition, from, &skips)?;
-                let Some(last) = records.last() else { break };
-                from = last.offset + 1;
-                records.iter().for_each(&mut *take);
-            }
-        }
-        Ok(())
+        each_record_of(self, topic, self.partitions(topic), |record| {
+            take(record);
+            Ok(())
+        })
     }
 
     /// The partitions of a topic that a key is in, the oldest generation first.
@@ -90,6 +90,32 @@ pub trait Reading {
             .map(|(generation, count)| PartitionId { generation, partition: key_group.partition(count) })
             .collect()
     }
+}
+
+/// Gives each record of these partitions of a topic to `take`, in their order, each to the end that it has when it is its turn. One
+/// that is passed over may be empty.
+///
+/// # Errors
+///
+/// If the log can't be read, or `take` says so.
+pub fn each_record_of<E: From<LogError>>(
+    log: &(impl Reading + ?Sized),
+    topic: Topic,
+    partitions: impl IntoIterator<Item = PartitionId>,
+    mut take: impl FnMut(&Record) -> Result<(), E>,
+) -> Result<(), E> {
+    let directory = log.directory()?;
+    for partition in partitions {
+        let skips = directory.skips(topic, partition.generation, partition.partition);
+        let Range { start: mut from, end } = log.bounds(topic, partition)?;
+        while from < end {
+            let records = log.read_on(topic, partition, from, &skips)?;
+            let Some(last) = records.last() else { break };
+            from = last.offset + 1;
+            records.iter().filter(|record| record.offset < end).try_for_each(&mut take)?;
+        }
+    }
+    Ok(())
 }
 
 /// A folder has one partition of each topic.

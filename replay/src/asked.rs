@@ -7,7 +7,7 @@ use logystera_infra::directory::Directory;
 use logystera_infra::reading::{PartitionId, Reading};
 use logystera_processor::core::RuleSet;
 use logystera_processor::task::{NoRuleSet, RuleSets};
-use logystera_rules::published;
+use logystera_rules::{published, recorded};
 use logystera_schemas::detection::Detection;
 use logystera_schemas::ids::{KEY_GROUPS, KeyGroup, Sha256Digest, SiteId};
 use logystera_schemas::topic::Topic;
@@ -29,10 +29,7 @@ impl RuleSets for Known<'_> {
         if let Some(given) = self.given.as_ref().filter(|set| set.digest == *digest) {
             return published(Some(&given.body));
         }
-        let control = PartitionId { generation: 0, partition: 0 };
-        let read = |from| self.log.read(Topic::Control, control, from, 1);
-        let found = self.directory.rule_set(digest, read).ok().flatten();
-        published(found.as_ref().and_then(|found| std::str::from_utf8(&found.body.0).ok()))
+        recorded(self.log.rule_set(&self.directory, digest).ok().flatten().as_deref())
     }
 }
 

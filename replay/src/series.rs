@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-use logystera_infra::log::Record;
-use logystera_infra::reading::Reading;
+use logystera_infra::log::{LogError, Record};
+use logystera_infra::reading::{Reading, each_record_of};
 use logystera_schemas::calendar::show;
 use logystera_schemas::ids::{KeyGroup, SiteId, TenantId};
 use logystera_schemas::limits::METRICS_MAX;
@@ -130,7 +130,7 @@ type Gathered = BTreeMap<(String, Vec<String>), SeriesRow>;
 /// Gives each row to `visit`, in the order of time, those of one step by revision and values. It holds one step at a time. A
 /// step in which nothing was counted has none; one that the site went through twice, because its time started anew, may come
 /// twice. Gives the names of the metrics that the site has points of.
-pub fn each_row<E: From<ReplayError>>(
+pub fn each_row<E: From<ReplayError> + From<LogError>>(
     log: &dyn Reading,
     query: &SeriesQuery,
     mut visit: impl FnMut(&SeriesRow) -> Result<(), E>,
@@ -175,30 +175,20 @@ impl SeriesQuery {
 }
 
 /// Reads the records of a site, one after the other.
-fn each_points<E: From<ReplayError>>(
+fn each_points<E: From<ReplayError> + From<LogError>>(
     log: &dyn Reading,
     query: &SeriesQuery,
     mut take: impl FnMut(Points) -> Result<(), E>,
 ) -> Result<(), E> {
     let key = query.site.as_str().as_bytes();
-    let directory = log.directory().map_err(ReplayError::from)?;
-    for part in log.partitions_of(Topic::Series, KeyGroup::of(query.site.as_str())) {
-        let skips = directory.skips(Topic::Series, part.generation, part.partition);
-        let bounds = log.bounds(Topic::Series, part).map_err(ReplayError::from)?;
-        let mut next = bounds.start;
-        while next < bounds.end {
-            let records = log.read_on(Topic::Series, part, next, &skips).map_err(ReplayError::from)?;
-            let Some(last) = records.last() else { break };
-            next = last.offset + 1;
-            for record in records.iter().filter(|record| record.key == key && record.offset < bounds.end) {
-                let points = decode(record)?;
-                if points.tenant == query.tenant {
-                    take(points)?;
-                }
-            }
+    let partitions = log.partitions_of(Topic::Series, KeyGroup::of(query.site.as_str()));
+    each_record_of(log, Topic::Series, partitions, |record| {
+        if record.key != key {
+            return Ok(());
         }
-    }
-    Ok(())
+        let points = decode(record)?;
+        if points.tenant == query.tenant { take(points) } else { Ok(()) }
+    })
 }
 
 fn decode(record: &Record) -> Result<Points, ReplayError> {

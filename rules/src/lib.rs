@@ -50,5 +50,5 @@ pub use excerpt::{WIDTH, wrapped};
 pub use explain::{codes, explain};
 pub use pack::{DEFAULT_METRICS, DEFAULT_PACK, default_pack, pack_yaml, rules_yaml};
 pub use report::{Diagnostic, Level, summary};
-pub use set::{Checked, check, check_files, from_canonical, from_yaml, published};
+pub use set::{Checked, check, check_files, from_canonical, from_yaml, published, recorded};
 pub use trial::{Expectation, Notify, RuleTest, RuleTests, TestSignal, TestState, TestValue, ToldAt};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use logystera_processor::core::{Condition, Rule, RuleSet, StateLimits};
 use logystera_processor::task::NoRuleSet;
 use logystera_schemas::catalogue::{SignalType, SignalTypes};
+use logystera_schemas::control::RuleSet as RuleSetRecord;
 use logystera_schemas::ids::Sha256Digest;
 use logystera_schemas::limits::{
     RULE_FILE_BYTES_MAX, RULE_SET_BYTES_MAX, RULES_MAX, SITE_GROUPS_ALLOWED_MAX, SITE_STATE_BYTES_ALLOWED_MAX,
@@ -98,6 +99,11 @@ pub fn from_canonical(body: &str) -> Result<RuleSet, Vec<Diagnostic>> {
 /// For the engine, the rule set whose body topic `control` has. None: it has none.
 pub fn published(body: Option<&str>) -> Result<RuleSet, NoRuleSet> {
     from_canonical(body.ok_or(NoRuleSet::Missing)?).map_err(|errors| NoRuleSet::Unreadable(errors.len()))
+}
+
+/// For the engine, the rule set of a record of topic `control`. None: it has none.
+pub fn recorded(record: Option<&RuleSetRecord>) -> Result<RuleSet, NoRuleSet> {
+    published(record.and_then(|record| std::str::from_utf8(&record.body.0).ok()))
 }
 
 /// The text of a file. An error if it has too many bytes, or they are not UTF-8. The caller need not read more than one

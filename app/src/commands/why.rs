@@ -2,18 +2,16 @@
 
 use std::process::ExitCode;
 
-use logystera_infra::reading::PartitionId;
-use logystera_processor::core::{GroupView, Next, Progress, RuleGathering, RuleSet, RuleView, SilenceView};
-use logystera_rules::{published, span};
+use logystera_processor::core::{GroupView, Next, Progress, RuleGathering, RuleView, SilenceView};
+use logystera_rules::{recorded, span};
 use logystera_schemas::detection::Label;
-use logystera_schemas::ids::{RuleName, Sha256Digest, SiteId};
+use logystera_schemas::ids::{RuleName, SiteId};
 use logystera_schemas::text::Shown;
-use logystera_schemas::topic::Topic;
 use serde_json::{Value, json};
 
 use crate::cli::{CliError, DONE, Out, PlaceArgs, counted, finish};
 use crate::installation::open::open_log;
-use crate::installation::reading::{InstallationLog, site_of};
+use crate::installation::reading::site_of;
 use crate::when;
 
 /// Say why a rule fires at a site, or doesn't
@@ -67,7 +65,8 @@ fn why(args: &Args) -> Result<u8, CliError> {
             site.site
         )));
     };
-    let set = rule_set(&*log, &digest)?;
+    let set = recorded(log.rule_set(&directory, &digest)?.as_deref());
+    let set = set.map_err(|error| CliError::not_available(format!("rule set {digest} {error}")))?;
     let Some(view) = gathering.view(&set) else {
         let names: Vec<&str> = set.rules.iter().map(|rule| rule.name.as_str()).collect();
         return Err(CliError::wrong_use(format!(
@@ -94,14 +93,6 @@ fn is_it(has: &Label, wanted: &Label) -> bool {
     let is_value =
         wanted.value.strip_suffix("...").map_or(has.value == wanted.value, |head| has.value.starts_with(head));
     has.field == wanted.field && is_value
-}
-
-/// The rule set of this digest, as it was published.
-fn rule_set(log: &dyn InstallationLog, digest: &Sha256Digest) -> Result<RuleSet, CliError> {
-    let control = PartitionId { generation: 0, partition: 0 };
-    let found = log.directory()?.rule_set(digest, |from| log.read(Topic::Control, control, from, 1))?;
-    let body = found.as_ref().and_then(|found| std::str::from_utf8(&found.body.0).ok());
-    published(body).map_err(|error| CliError::not_available(format!("rule set {digest} {error}")))
 }
 
 fn print(out: &mut Out, args: &Args, view: &RuleView, groups: &[&GroupView]) -> Result<(), CliError> {

@@ -4,7 +4,7 @@ use logystera_infra::directory::DirectoryView;
 use logystera_infra::log::Log;
 use logystera_processor::core::RuleSet;
 use logystera_processor::task::{NoRuleSet, RuleSets};
-use logystera_rules::published;
+use logystera_rules::recorded;
 use logystera_schemas::ids::Sha256Digest;
 
 /// The rule sets whose bodies stand in the topic. The snapshot in memory can be behind the record that names one: then the log itself is read on.
@@ -17,7 +17,6 @@ pub(crate) struct ControlRules<L> {
 
 impl<L: Log> RuleSets for ControlRules<L> {
     fn find(&mut self, digest: &Sha256Digest) -> Result<RuleSet, NoRuleSet> {
-        let found = self.view.rule_set(&self.log, digest).ok().flatten();
-        published(found.as_ref().and_then(|found| std::str::from_utf8(&found.body.0).ok()))
+        recorded(self.view.rule_set(&self.log, digest).ok().flatten().as_deref())
     }
 }

@@ -129,7 +129,11 @@ impl Subscribers {
         rule.filter.read(&mut self.tested);
         rule.group_by.iter().chain(&rule.evidence).for_each(|field| self.read.insert(*field));
         plan.condition.read(signal, &mut self.read);
-        self.repeats = self.repeats.or(plan.condition.repeats(signal));
+        let repeats = plan.condition.repeats(signal);
+        if let Some(field) = repeats {
+            self.read.insert(field);
+        }
+        self.repeats = self.repeats.or(repeats);
         self.read.extend(self.tested);
     }
 }

@@ -10,6 +10,7 @@ use logystera_schemas::ids::{RuleName, Sha256Digest, SiteId};
 use logystera_schemas::time::{SiteMs, WallMs};
 
 use super::conditions::kind::Progress;
+use super::episode::Phase;
 use super::group::{Deadline, Group};
 use super::group_key::{GroupKey, labels_of};
 use super::key::{self, Key, SiteEntry};
@@ -168,7 +169,7 @@ impl RuleGathering {
 impl Group {
     fn view(&self, rule: &Rule, plan: &Plan, key: &GroupKey, now: SiteMs, stand_still: bool) -> GroupView {
         let episode = &self.episode;
-        let is_open = episode.row() != "inactive" && episode.row() != "quiet";
+        let is_open = episode.phase != Phase::Inactive;
         let next = self.deadlines(plan, stand_still).map(|(at, due)| {
             let next = match due {
                 Deadline::Condition if episode.holds() => Next::Unmet,

@@ -1,6 +1,5 @@
 //! So many matches in a window.
 
-use logystera_schemas::batch::FieldSet;
 use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::time::SiteMs;
 
@@ -34,12 +33,6 @@ impl Plan {
 }
 
 impl kind::Plan for Plan {
-    fn read(&self, signal: SignalType, fields: &mut FieldSet) {
-        if let Some(field) = repeats(signal) {
-            fields.insert(field);
-        }
-    }
-
     fn repeats(&self, signal: SignalType) -> Option<usize> {
         repeats(signal)
     }

@@ -1,7 +1,6 @@
 //! Each match by itself. It remembers nothing: [`once`](super::super::once) says what is told of a match, and what is held back.
 
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
-use logystera_schemas::batch::FieldSet;
 use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::limits::EACH_AGE_MS_MAX;
 use logystera_schemas::time::SiteMs;
@@ -19,12 +18,6 @@ pub(crate) struct Plan;
 pub(crate) struct State;
 
 impl kind::Plan for Plan {
-    fn read(&self, signal: SignalType, fields: &mut FieldSet) {
-        if let Some(field) = repeats(signal) {
-            fields.insert(field);
-        }
-    }
-
     fn repeats(&self, signal: SignalType) -> Option<usize> {
         repeats(signal)
     }

@@ -91,7 +91,7 @@ pub(crate) type Levels = [u64; ESCALATIONS_MAX];
 
 /// The numbers of one rule, worked out when the rule is loaded.
 pub(crate) trait Plan: Clone {
-    /// Adds to `fields` those of `signal` that the condition reads of a match.
+    /// Adds to `fields` those of `signal` that the condition reads of a match, besides that of [`Self::repeats`].
     fn read(&self, _signal: SignalType, _fields: &mut FieldSet) {}
 
     /// The field that says how many signals one signal stands for. None: the condition does not ask.

@@ -117,8 +117,10 @@ impl Plan {
 }
 
 impl kind::Plan for Plan {
-    fn read(&self, signal: SignalType, fields: &mut FieldSet) {
-        self.field.into_iter().chain(repeats(signal)).for_each(|field| fields.insert(field));
+    fn read(&self, _: SignalType, fields: &mut FieldSet) {
+        if let Some(field) = self.field {
+            fields.insert(field);
+        }
         self.of.read(fields);
     }
 

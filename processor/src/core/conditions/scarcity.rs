@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use logystera_ruleset::Expected;
 use logystera_schemas::avro::{Datum, DecodeError, Reader, Writer};
-use logystera_schemas::batch::{FieldSet, Fields};
+use logystera_schemas::batch::Fields;
 use logystera_schemas::catalogue::SignalType;
 use logystera_schemas::detection::DetectionReason;
 use logystera_schemas::time::SiteMs;
@@ -39,12 +39,6 @@ pub(crate) struct State {
 }
 
 impl kind::Plan for Plan {
-    fn read(&self, signal: SignalType, fields: &mut FieldSet) {
-        if let Some(field) = repeats(signal) {
-            fields.insert(field);
-        }
-    }
-
     fn repeats(&self, signal: SignalType) -> Option<usize> {
         repeats(signal)
     }

@@ -25,11 +25,8 @@ pub(crate) struct Plan {
 pub(crate) type State = Window<u64>;
 
 impl kind::Plan for Plan {
-    fn read(&self, signal: SignalType, fields: &mut FieldSet) {
+    fn read(&self, _: SignalType, fields: &mut FieldSet) {
         fields.insert(self.field);
-        if let Some(field) = repeats(signal) {
-            fields.insert(field);
-        }
     }
 
     fn repeats(&self, signal: SignalType) -> Option<usize> {
